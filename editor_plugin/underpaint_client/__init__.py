@@ -1,0 +1,34 @@
+"""What every client of the Underpaint daemon shares: request, rules, wire, connection.
+
+Needs the standard library and pyzmq, and runs on Python 3.9 and later, since the editors bring
+their own Python.
+"""
+
+from .connection import Connection, connect
+from .errors import (
+    BadInputError,
+    CancelledError,
+    DaemonUnavailableError,
+    GenerationFailedError,
+    ModelUnavailableError,
+    UnderpaintError,
+)
+from .geometry import Box, Extent
+from .request import Recipe, Request
+from .wire import Frame
+
+__all__ = [
+    "BadInputError",
+    "Box",
+    "CancelledError",
+    "Connection",
+    "DaemonUnavailableError",
+    "Extent",
+    "Frame",
+    "GenerationFailedError",
+    "ModelUnavailableError",
+    "Recipe",
+    "Request",
+    "UnderpaintError",
+    "connect",
+]

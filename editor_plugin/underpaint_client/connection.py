@@ -1,0 +1,274 @@
+"""A client's connection to the daemon: one ZeroMQ DEALER socket and its framing.
+
+Usable from a plain blocking loop::
+
+    connection = connect()
+    connection.hello()
+    job = connection.submit(Request(prompt="a lake"), layer=frame)
+    for message, frames in connection.events(job):
+        ...
+
+and from a foreign event loop: watch `Connection.fd`, and on every wake-up, and after every send,
+take what `drain()` gives. zmq is imported when a connection is made, not before.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import wire
+from .errors import DaemonUnavailableError, from_code
+from .home import ConnectionInfo, connection_file, read_connection_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from .request import Request
+    from .wire import Frame, Message
+
+    Received = tuple[Message, tuple[Frame, ...]]
+
+HEARTBEAT = 5.0
+"""Seconds of silence after which a waiting client asks whether the daemon is still there."""
+
+PATIENCE = 15.0
+"""Seconds of silence after which the daemon counts as gone."""
+
+START_HINT = "start it with `underpaint serve --background`"
+
+
+def connect(info: ConnectionInfo | None = None) -> Connection:
+    """Connect to the running daemon. Never starts one.
+
+    Parameters
+    ----------
+    info : ConnectionInfo, optional
+        Where it is; without it, the connection file tells.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where no daemon has left a connection file.
+    """
+    info = info or read_connection_file()
+    if info is None:
+        raise DaemonUnavailableError(
+            f"no Underpaint daemon runs (there is no {connection_file()}); {START_HINT}"
+        )
+    transport, _, path = info.endpoint.partition("://")
+    if transport == "ipc" and not Path(path).exists():
+        raise DaemonUnavailableError(
+            f"the Underpaint daemon with process id {info.pid} is gone; {START_HINT}"
+        )
+    return Connection(info)
+
+
+class Connection:
+    """A DEALER socket that speaks `wire`. Not for use by two threads at once.
+
+    Parameters
+    ----------
+    info : ConnectionInfo
+        Where the daemon is and, on TCP, the keys to it.
+    """
+
+    def __init__(self, info: ConnectionInfo) -> None:
+        import zmq  # noqa: PLC0415 - the plug-ins must import without it to say that it is missing
+
+        self._zmq = zmq
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.SNDHWM, 0)
+        self._socket.setsockopt(zmq.RCVHWM, 0)
+        if info.server_public:
+            self._socket.curve_serverkey = info.server_public.encode("ascii")
+            self._socket.curve_publickey = info.client_public.encode("ascii")
+            self._socket.curve_secretkey = info.client_secret.encode("ascii")
+        self._socket.connect(info.endpoint)
+        self._inbox: deque[Received] = deque()
+        self._last_heard = time.monotonic()
+        self.info = info
+
+    def __enter__(self) -> Connection:  # noqa: PYI034 - Python 3.9 has no Self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket; what was not yet sent is dropped."""
+        self._socket.close(linger=0)
+        self._context.term()
+
+    @property
+    def fd(self) -> int:
+        """The descriptor to watch for reading. Edge-triggered: `drain` after each wake-up."""
+        return int(self._socket.getsockopt(self._zmq.FD))
+
+    # ---- sending ---------------------------------------------------------------------------
+
+    def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
+        """Send a message; pixels are not copied, so leave them alone until it has gone."""
+        self._socket.send_multipart(wire.encode(message, frames), copy=False)
+
+    def submit(
+        self,
+        request: Request,
+        layer: Frame | None = None,
+        selection: Frame | None = None,
+    ) -> str:
+        """Send a job off.
+
+        Parameters
+        ----------
+        request : Request
+            What to make.
+        layer : Frame, optional
+            The layer raster, named `layer`; without it a picture is made from nothing.
+        selection : Frame, optional
+            Named `selection`, one channel, on the layer's box; without it everything is selected.
+
+        Returns
+        -------
+        str
+            The job's id, to follow with `events` and to `cancel` by.
+        """
+        job = uuid.uuid4().hex
+        frames = tuple(frame for frame in (layer, selection) if frame is not None)
+        self.send(wire.Submit(job, request), frames)
+        return job
+
+    def cancel(self, job: str) -> None:
+        """Ask for that job to stop; its `Failed` with the code `cancelled` follows."""
+        self.send(wire.Cancel(job))
+
+    # ---- receiving -------------------------------------------------------------------------
+
+    def receive(self, timeout: float | None = None) -> Received | None:
+        """Wait for the next message.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits for ever, 0 only looks.
+
+        Returns
+        -------
+        tuple or None
+            The message and its frames; None where the time ran out.
+        """
+        if self._inbox:
+            return self._inbox.popleft()
+        return self._receive(timeout)
+
+    def drain(self) -> Iterator[Received]:
+        """Give all messages that are there, without waiting: for foreign event loops."""
+        while True:
+            received = self.receive(0)
+            if received is None:
+                return
+            yield received
+
+    def _receive(self, timeout: float | None) -> Received | None:
+        if not self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
+            return None
+        self._last_heard = time.monotonic()
+        parts = self._socket.recv_multipart(copy=False)
+        return wire.decode([part.buffer for part in parts])
+
+    def _ask(self, question: Message, answer: Any, timeout: float) -> Any:
+        """Send a question and wait for its answer; what else comes meanwhile is kept."""
+        self.send(question)
+        deadline = time.monotonic() + timeout
+        while True:
+            received = self._receive(deadline - time.monotonic())
+            if received is None:
+                raise DaemonUnavailableError(
+                    f"the Underpaint daemon (process id {self.info.pid}, {self.info.endpoint})"
+                    f" did not answer within {timeout:g} seconds; {START_HINT}"
+                )
+            message, _ = received
+            if isinstance(message, answer):
+                return message
+            if isinstance(message, wire.Failed) and not message.job:
+                raise from_code(message.code, message.message)
+            self._inbox.append(received)
+
+    def hello(self, timeout: float = 5.0) -> wire.Welcome:
+        """Greet the daemon.
+
+        Raises
+        ------
+        DaemonUnavailableError
+            Where no answer comes within `timeout` seconds.
+        BadInputError
+            Where the daemon speaks another protocol.
+        """
+        welcome: wire.Welcome = self._ask(
+            wire.Hello(client=f"python pid {os.getpid()}"), wire.Welcome, timeout
+        )
+        return welcome
+
+    def status(self, timeout: float = 5.0) -> wire.Status:
+        """Ask what the daemon is doing; raises as `hello` does."""
+        status: wire.Status = self._ask(wire.AskStatus(), wire.Status, timeout)
+        return status
+
+    def stop(self) -> None:
+        """Ask the daemon to end; it does so without another word."""
+        self.send(wire.AskStop())
+        self._socket.close(linger=2000)
+
+    def events(self, job: str) -> Iterator[Received]:
+        """Give the messages of a job as they come, up to its `Done` or `Failed`.
+
+        Messages of other jobs wait in the meantime.
+
+        Raises
+        ------
+        DaemonUnavailableError
+            Where the daemon falls silent.
+        BadInputError
+            Where the daemon refused the submission as a message.
+        """
+        set_aside: list[Received] = []
+        try:
+            while True:
+                received = self.receive(HEARTBEAT)
+                if received is None:
+                    self._check_alive()
+                    continue
+                message, _ = received
+                if isinstance(message, wire.Failed) and not message.job:
+                    raise from_code(message.code, message.message)
+                if isinstance(message, wire.Welcome):
+                    continue
+                if getattr(message, "job", None) != job:
+                    set_aside.append(received)
+                    continue
+                yield received
+                if isinstance(message, (wire.Done, wire.Failed)):
+                    return
+        finally:
+            self._inbox.extend(set_aside)
+
+    def _check_alive(self) -> None:
+        silent = time.monotonic() - self._last_heard
+        if silent > PATIENCE:
+            raise DaemonUnavailableError(
+                f"the Underpaint daemon (process id {self.info.pid}) has not answered for"
+                f" {silent:.0f} seconds; look at its log, then {START_HINT}"
+            )
+        self.send(wire.Hello())

@@ -1,0 +1,59 @@
+"""What can go wrong, as one small family that crosses the wire by its code.
+
+Every message names the value that was wrong and the way out, and is fit to be shown to an artist.
+"""
+
+from __future__ import annotations
+
+
+class UnderpaintError(Exception):
+    """Anything Underpaint reports; `code` is its name on the wire."""
+
+    code = "failed"
+
+
+class BadInputError(UnderpaintError):
+    """A value, a picture or a message that cannot be worked with."""
+
+    code = "bad_input"
+
+
+class ModelUnavailableError(UnderpaintError):
+    """The model does not exist, cannot be opened, or is of a kind that is not supported."""
+
+    code = "model"
+
+
+class DaemonUnavailableError(UnderpaintError):
+    """No daemon answers, or it went away."""
+
+    code = "daemon"
+
+
+class GenerationFailedError(UnderpaintError):
+    """The job was accepted, and the engine could not finish it."""
+
+    code = "failed"
+
+
+class CancelledError(UnderpaintError):
+    """The job was cancelled, as asked."""
+
+    code = "cancelled"
+
+
+_BY_CODE: dict[str, type[UnderpaintError]] = {
+    error.code: error
+    for error in (
+        BadInputError,
+        ModelUnavailableError,
+        DaemonUnavailableError,
+        GenerationFailedError,
+        CancelledError,
+    )
+}
+
+
+def from_code(code: str, message: str) -> UnderpaintError:
+    """Give the error that `code` names; a code from a newer daemon becomes a plain failure."""
+    return _BY_CODE.get(code, GenerationFailedError)(message)

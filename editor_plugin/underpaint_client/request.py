@@ -1,0 +1,150 @@
+"""The request: everything one generation needs, without pixels.
+
+Its fields are the vocabulary of the command line, of both editors and of the wire.
+`rules.check_request` says which values are allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+MODES = ("auto", "img2img", "inpaint", "txt2img")
+FILLS = ("auto", "underpaint", "neighbours", "noise")
+RESULTS = ("layer", "patch")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the artist asked for.
+
+    Parameters
+    ----------
+    prompt, negative_prompt : str
+        What to paint and what to stay away from, in any script.
+    mode : str
+        One of `MODES`. `auto` looks at the pixels (`rules.choose_mode`).
+    strength : float
+        0..1. How much change a pixel of change 1 gets: 0 keeps the picture, 1 ignores it.
+    steps : int
+        1..1000. The schedule's length; `rules.plan_steps` tells how many of them run.
+    compensate : bool
+        Run `steps` steps whatever the strength, on a longer schedule.
+    guidance_scale : float
+        0..50. Classifier-free guidance (Ho and Salimans 2022); 1 or less switches it off.
+    seed : int or None
+        0..2**32 - 1, the seed of the first image; None draws one. Image j uses seed + j.
+    images : int
+        1..64. How many to make.
+    sampler : str
+        A name of `rules.SAMPLERS`, or a diffusers scheduler's class name.
+    model : str
+        A model's name, or the path of its folder; empty for the default model.
+    fill : str
+        One of `FILLS`: what the model sees where nothing is left of the picture.
+    result : str
+        One of `RESULTS`: the whole layer, or only what was painted.
+    width, height : int or None
+        8..16384 pixels. The box the model works in, instead of its native size. Without a layer,
+        the size of the picture.
+    fit : bool
+        Scale the whole layer into that box first; the result then has the scaled size.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    mode: str = "auto"
+    strength: float = 0.75
+    steps: int = 20
+    compensate: bool = False
+    guidance_scale: float = 7.5
+    seed: int | None = None
+    images: int = 1
+    sampler: str = "dpmpp_2m"
+    model: str = ""
+    fill: str = "auto"
+    result: str = "layer"
+    width: int | None = None
+    height: int | None = None
+    fit: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The request as it was really run: enough to run it again. It travels with its picture.
+
+    Fields that `Request` has too mean the same, with these differences: `mode`, `seed` and
+    `sampler` are what was used, never `auto`, None or an alias; `width` and `height` are the
+    result's size in pixels and `box` is what the request called width and height.
+
+    Parameters
+    ----------
+    steps_run : int
+        How many steps of the schedule ran; 0 where the model was not needed.
+    schedule : int
+        The schedule's length; `steps`, unless `compensate` or a very low strength made it longer.
+    strength_run : float
+        0..1. The strength that steps_run of schedule amounts to.
+    model_hash : str
+        SHA-256 over the model's files, hexadecimal; empty where no model ran.
+    work_area : tuple of int
+        x, y, width, height on the canvas of what went through the model; zeros for none.
+    work_size : tuple of int
+        width, height in pixels of what the model saw; zeros for none.
+    box : tuple of int or None
+        width, height of the box asked for.
+    notes : tuple of str
+        What the artist should know: one sentence each.
+    versions : dict of str to str
+        underpaint, torch and diffusers, and the device and precision that ran it.
+    """
+
+    mode: str
+    prompt: str
+    negative_prompt: str
+    strength: float
+    strength_run: float
+    steps: int
+    steps_run: int
+    schedule: int
+    compensate: bool
+    guidance_scale: float
+    seed: int
+    sampler: str
+    model: str
+    model_hash: str
+    width: int
+    height: int
+    box: tuple[int, ...] | None
+    fit: bool
+    work_area: tuple[int, ...]
+    work_size: tuple[int, ...]
+    fill: str
+    result: str
+    notes: tuple[str, ...]
+    versions: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the recipe as JSON can hold it: lists for tuples."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Recipe:
+        """Read what `to_dict` wrote; names that a newer version added are passed over.
+
+        Raises
+        ------
+        ValueError
+            Where a field is missing; the message names it.
+        """
+        missing = [field.name for field in fields(cls) if field.name not in found]
+        if missing:
+            raise ValueError(f"a recipe without {', '.join(missing)} cannot be read")
+        values = {field.name: found[field.name] for field in fields(cls)}
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        return cls(**values)

@@ -1,0 +1,261 @@
+"""The rules that plug-in, command line and engine must decide alike.
+
+Pure functions on plain values: the docker says "runs 15 of 20 steps" with the very function that
+the engine runs by. Nothing here needs more than the standard library.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import BadInputError
+from .request import FILLS, MODES, RESULTS, Request
+
+TRAIN_STEPS = 1000
+"""Timesteps that Stable Diffusion models are trained on: the longest schedule there is."""
+
+MAX_PIXELS = 2**28
+"""Pixels of the largest layer that is taken: 268 megapixels, as 16384 x 16384."""
+
+MAX_PROMPT = 20_000
+"""Characters of the longest prompt that is taken."""
+
+SEEDS = 2**32
+"""How many seeds there are: torch's CPU generator tells no more apart."""
+
+SAMPLERS: dict[str, str] = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "deis": "DEISMultistepScheduler",
+    "dpmpp_2m": "DPMSolverMultistepScheduler",
+    "dpmpp_2m_karras": "DPMSolverMultistepScheduler",
+    "dpmpp_2m_sde": "DPMSolverMultistepScheduler",
+    "dpmpp_2m_sde_karras": "DPMSolverMultistepScheduler",
+    "k_dpm_2": "KDPM2DiscreteScheduler",
+    "k_dpm_2_a": "KDPM2AncestralDiscreteScheduler",
+    "k_euler": "EulerDiscreteScheduler",
+    "k_euler_a": "EulerAncestralDiscreteScheduler",
+    "k_euler_karras": "EulerDiscreteScheduler",
+    "k_heun": "HeunDiscreteScheduler",
+    "k_lms": "LMSDiscreteScheduler",
+    "k_lms_karras": "LMSDiscreteScheduler",
+    "lcm": "LCMScheduler",
+    "plms": "PNDMScheduler",
+    "tcd": "TCDScheduler",
+    "unipc": "UniPCMultistepScheduler",
+}
+"""Sampler names, after InvokeAI's, and the diffusers scheduler behind each."""
+
+
+def choose_sampler(name: str) -> str:
+    """Find the sampler that is meant.
+
+    Parameters
+    ----------
+    name : str
+        A name of `SAMPLERS`, with or without its `k_`, or a diffusers class name; upper and lower
+        case are the same.
+
+    Returns
+    -------
+    str
+        The name in `SAMPLERS`.
+
+    Raises
+    ------
+    BadInputError
+        Where no sampler is called that.
+    """
+    wanted = name.lower()
+    for sampler in SAMPLERS:
+        if wanted in (sampler, sampler.replace("k_", "", 1), f"k_{sampler}"):
+            return sampler
+    plain = (s for s in SAMPLERS if SAMPLERS[s].lower() == wanted)
+    for sampler in plain:
+        return sampler
+    if wanted == "pndm":
+        return "plms"
+    raise BadInputError(f"sampler {name!r} is unknown; choose one of {', '.join(SAMPLERS)}")
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "strength": (0.0, 1.0),
+    "steps": (1, TRAIN_STEPS),
+    "guidance_scale": (0.0, 50.0),
+    "seed": (0, SEEDS - 1),
+    "images": (1, 64),
+    "width": (8, 16384),
+    "height": (8, 16384),
+}
+
+_CHOICES: dict[str, tuple[str, ...]] = {"mode": MODES, "fill": FILLS, "result": RESULTS}
+
+
+def check_request(request: Request) -> None:
+    """See that every value of a request is one that can be worked with.
+
+    Types are taken as given by `Request`; the wire's decoder has seen to them.
+
+    Raises
+    ------
+    BadInputError
+        Names the first field that is out of range, its value, and what is allowed.
+    """
+    for field in fields(Request):
+        _check_field(field.name, getattr(request, field.name))
+    choose_sampler(request.sampler)
+    if request.fit and request.width is None and request.height is None:
+        return
+    if (request.width is None) != (request.height is None):
+        given, other = ("width", "height") if request.height is None else ("height", "width")
+        raise BadInputError(
+            f"{given} {getattr(request, given)} was given without a {other}; give both or neither"
+        )
+
+
+def _check_field(name: str, value: Any) -> None:
+    if name in _RANGES and value is not None:
+        low, high = _RANGES[name]
+        if not low <= value <= high:  # false for NaN too
+            raise BadInputError(f"{name} {value} is out of range; it goes from {low} to {high}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise BadInputError(
+            f"{name} {value!r} is unknown; choose one of {', '.join(_CHOICES[name])}"
+        )
+    if name in ("prompt", "negative_prompt") and len(value) > MAX_PROMPT:
+        raise BadInputError(
+            f"{name} has {len(value)} characters; shorten it to {MAX_PROMPT} or fewer"
+        )
+
+
+def image_seed(seed: int, index: int) -> int:
+    """Give the seed of image `index` (0, 1, ...) of a batch that starts at `seed`."""
+    return (seed + index) % SEEDS
+
+
+def round_half_up(value: float) -> int:
+    """Round to the nearest whole number, halves up, as a person would on paper.
+
+    20 x 0.425 is 8.5 and rounds to 9 although the float product lies a hair below; the nudge is
+    far smaller than any difference that strengths, steps or alpha values can make.
+    """
+    return math.floor(value + 0.5 + 1e-9)
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """Which part of a schedule runs.
+
+    Parameters
+    ----------
+    schedule : int
+        The schedule's length; 0 where nothing runs.
+    run : int
+        How many of its steps run: its last ones.
+    strength : float
+        0..1. The strength asked for.
+    """
+
+    schedule: int
+    run: int
+    strength: float
+
+    @property
+    def strength_run(self) -> float:
+        """The strength that is really run, 0..1."""
+        return self.run / self.schedule if self.schedule else 0.0
+
+
+def plan_steps(
+    steps: int, strength: float, compensate: bool = False, train_steps: int = TRAIN_STEPS
+) -> StepPlan:
+    """Decide how many steps of which schedule run at a strength.
+
+    Plainly, floor(steps x strength + 1/2) of `steps`, and never none. Where that rounds to none, a
+    schedule is taken whose single last step has the strength asked for. With `compensate`, the
+    schedule is stretched so that `steps` of it run. No schedule is longer than `train_steps`.
+
+    Parameters
+    ----------
+    steps : int
+        1 or more, as the artist set it.
+    strength : float
+        0..1.
+    compensate : bool
+        Run `steps` steps whatever the strength.
+    train_steps : int
+        Timesteps the model was trained on.
+
+    Examples
+    --------
+    >>> plan_steps(20, 0.75)
+    StepPlan(schedule=20, run=15, strength=0.75)
+    >>> plan_steps(20, 0.4, compensate=True).schedule
+    50
+    """
+    if strength <= 0:
+        return StepPlan(0, 0, 0.0)
+    if compensate:
+        schedule = min(max(steps, round_half_up(steps / strength)), train_steps)
+        return StepPlan(schedule, min(steps, schedule), strength)
+    run = round_half_up(steps * strength)
+    if run >= 1:
+        return StepPlan(steps, run, strength)
+    return StepPlan(min(round_half_up(1 / strength), train_steps), 1, strength)
+
+
+def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
+    """Say what `auto` means for a layer.
+
+    Parameters
+    ----------
+    mode : str
+        One of `request.MODES`; anything but `auto` stays as it is.
+    empty : bool
+        The whole layer holds no colour at all, or there is no layer.
+    transparent : bool
+        Some pixel inside the selection is less than opaque.
+    """
+    if mode != "auto":
+        return mode
+    if empty:
+        return "txt2img"
+    return "inpaint" if transparent else "img2img"
+
+
+def strength_word(strength: float) -> str:
+    """Name a strength (0..1) as InvokeAI's manual did: .35 minor, .55 moderate, .75 significant."""
+    for limit, word in ((0.0, "none"), (0.45, "minor"), (0.65, "moderate"), (0.99, "significant")):
+        if strength <= limit:
+            return word
+    return "complete"
+
+
+def describe_plan(mode: str, changed: float, plan: StepPlan) -> str:
+    """Say in one sentence what a run will do, for the line above the Generate button.
+
+    Parameters
+    ----------
+    mode : str
+        `img2img`, `inpaint` or `txt2img`.
+    changed : float
+        0..1, the share of the selection that may change.
+    plan : StepPlan
+        What `plan_steps` decided.
+    """
+    if not plan.run:
+        return "Keeps the picture as it is: nothing may change"
+    share = f"{round_half_up(100 * changed)} %"
+    what = {
+        "inpaint": f"Fills the erased {share} of the selection",
+        "img2img": f"Repaints {share} of the layer",
+        "txt2img": "Paints a new picture",
+    }[mode]
+    return f"{what}, runs {plan.run} of {plan.schedule} steps"
+
+
+def describe_size(pixels: int) -> str:
+    """Say a number of pixels in words: `0.3 megapixels`."""
+    return f"{pixels / 1e6:.1f} megapixels"

@@ -1,0 +1,452 @@
+"""The wire: the only contract between editors, daemon and workers.
+
+A message is a list of frames. The first is a JSON object
+
+    {"protocol": 1, "type": "submit", "body": {...}, "frames": [{...}, ...]}
+
+and one raw frame of pixels follows for each entry of `frames`, in that order. An entry says the
+pixels' name, shape, dtype, channel order and the canvas position of their top left corner. Pixels
+are straight (never premultiplied), rows from the top, little-endian, without padding.
+
+Bodies are the dataclasses below. Both sides build them with `encode`; the daemon decodes with a
+validating library on top of `open_envelope`, the client, which trusts its daemon, with `decode`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Union
+
+from .errors import BadInputError
+from .geometry import Box
+from .request import Recipe, Request
+from .rules import MAX_PIXELS, describe_size
+
+PROTOCOL = 1
+
+MAX_HEADER = 2**20
+"""Bytes of the largest header that is read."""
+
+ITEM_SIZES = {"u1": 1, "u2": 2, "f2": 2, "f4": 4}
+"""Bytes a channel of each dtype: unsigned 0..max, or float 0..1 (beyond for HDR)."""
+
+CHANNELS = {"RGBA": 4, "BGRA": 4, "Y": 1}
+"""Channel orders: what an editor holds in memory is what travels. Y is a selection."""
+
+Bytes = Union[bytes, bytearray, memoryview]
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A client's first word; the daemon answers `Welcome` within milliseconds."""
+
+    type: ClassVar[str] = "hello"
+    client: str = ""
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Run this request on the frames `layer` and `selection`, either of which may be left out."""
+
+    type: ClassVar[str] = "submit"
+    job: str
+    request: Request
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop that job within a step; it ends in `Failed` with the code `cancelled`."""
+
+    type: ClassVar[str] = "cancel"
+    job: str
+
+
+@dataclass(frozen=True)
+class AskStatus:
+    """Ask for a `Status`."""
+
+    type: ClassVar[str] = "ask_status"
+
+
+@dataclass(frozen=True)
+class AskStop:
+    """Ask the daemon to end, with all jobs."""
+
+    type: ClassVar[str] = "ask_stop"
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The daemon's answer to `Hello`."""
+
+    type: ClassVar[str] = "welcome"
+    version: str
+    pid: int
+    default_model: str = ""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job is in the queue; `position` jobs are before it."""
+
+    type: ClassVar[str] = "accepted"
+    job: str
+    position: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    `phase` is a sentence's beginning for the artist ("Loading the model"). While it denoises,
+    `step` of `steps` are done for `image` (1, 2, ...) of `images`.
+    """
+
+    type: ClassVar[str] = "progress"
+    job: str
+    phase: str
+    step: int = 0
+    steps: int = 0
+    image: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One finished image, as the frame `picture`.
+
+    `kind` is `layer` or `patch`: what came out, which is `layer` where no patch could do it.
+    `timings` are seconds by phase.
+    """
+
+    type: ClassVar[str] = "picture"
+    job: str
+    index: int
+    kind: str
+    recipe: Recipe
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """The job has ended, all its pictures are on their way."""
+
+    type: ClassVar[str] = "done"
+    job: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job ended without (more) pictures, or a message was refused (`job` is then empty).
+
+    `code` is one of `errors`, `message` fit to be shown.
+    """
+
+    type: ClassVar[str] = "failed"
+    job: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job as `Status` lists it; `state` is `queued` or `running`."""
+
+    job: str
+    state: str
+    prompt: str
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """One worker as `Status` lists it; `state` is `starting`, `idle` or `busy`."""
+
+    pid: int
+    state: str
+    device: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the daemon is doing."""
+
+    type: ClassVar[str] = "status"
+    version: str
+    pid: int
+    endpoints: tuple[str, ...]
+    uptime: float
+    default_model: str
+    workers: tuple[WorkerStatus, ...]
+    jobs: tuple[JobStatus, ...]
+
+
+@dataclass(frozen=True)
+class WorkerReady:
+    """A worker's first word to the daemon: it has torch and waits for a job."""
+
+    type: ClassVar[str] = "worker_ready"
+    pid: int
+    device: str
+
+
+@dataclass(frozen=True)
+class WorkerModel:
+    """A worker holds this model warm."""
+
+    type: ClassVar[str] = "worker_model"
+    model: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """The daemon's order to a worker: a `Submit`, and whether it may open models anywhere."""
+
+    type: ClassVar[str] = "run"
+    job: str
+    request: Request
+    allow_paths: bool
+
+
+Message = Union[
+    Hello, Submit, Cancel, AskStatus, AskStop,
+    Welcome, Accepted, Progress, Picture, Done, Failed, Status,
+    WorkerReady, WorkerModel, Run,
+]  # fmt: skip
+
+TYPES: dict[str, Any] = {
+    message.type: message
+    for message in (
+        Hello, Submit, Cancel, AskStatus, AskStop,
+        Welcome, Accepted, Progress, Picture, Done, Failed, Status,
+        WorkerReady, WorkerModel, Run,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Pixels on the wire.
+
+    Parameters
+    ----------
+    name : str
+        `layer`, `selection` or `picture`.
+    box : Box
+        Where they lie on the canvas.
+    dtype : str
+        A key of `ITEM_SIZES`.
+    channels : str
+        A key of `CHANNELS`.
+    data : bytes-like
+        height x width x channels, rows from the top, without padding.
+    """
+
+    name: str
+    box: Box
+    dtype: str
+    channels: str
+    data: Bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse pixels that are not what they say.
+
+        Raises
+        ------
+        BadInputError
+            Unknown dtype or channel order, an empty or gigantic box, too few or too many bytes.
+        """
+        if self.dtype not in ITEM_SIZES:
+            raise BadInputError(
+                f"{self.name}: dtype {self.dtype!r} is unknown; send {_or(ITEM_SIZES)}"
+            )
+        if self.channels not in CHANNELS:
+            raise BadInputError(
+                f"{self.name}: channel order {self.channels!r} is unknown; send {_or(CHANNELS)}"
+            )
+        check_size(self.name, self.box)
+        size = self.box.extent.pixels * CHANNELS[self.channels] * ITEM_SIZES[self.dtype]
+        found = memoryview(self.data).nbytes
+        if found != size:
+            raise BadInputError(
+                f"{self.name}: {found} bytes came where {self.box.extent} pixels of {self.channels}"
+                f" {self.dtype} are {size}; send the rows without padding"
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Give the entry in the header."""
+        return {
+            "name": self.name,
+            "shape": [self.box.height, self.box.width, CHANNELS[self.channels]],
+            "dtype": self.dtype,
+            "channels": self.channels,
+            "offset": [self.box.x, self.box.y],
+        }
+
+
+def check_size(name: str, box: Box) -> None:
+    """Refuse pixels that are none, or more than can be worked with.
+
+    Raises
+    ------
+    BadInputError
+        Says the size and the limit.
+    """
+    if box.empty:
+        raise BadInputError(f"{name}: {box.extent} pixels are empty; send at least one")
+    if box.extent.pixels > MAX_PIXELS:
+        raise BadInputError(
+            f"{name}: {box.extent} pixels are {describe_size(box.extent.pixels)}; crop or scale it"
+            f" to {describe_size(MAX_PIXELS)} or fewer"
+        )
+
+
+def _or(names: dict[str, int]) -> str:
+    return " or ".join(names)
+
+
+def encode(message: Message, frames: tuple[Frame, ...] = ()) -> list[Bytes]:
+    """Give a message as the frames that travel."""
+    header = {
+        "protocol": PROTOCOL,
+        "type": message.type,
+        "body": asdict(message),
+        "frames": [frame.describe() for frame in frames],
+    }
+    return [json.dumps(header).encode("utf-8"), *(frame.data for frame in frames)]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A message whose header was read and whose frames fit, the body still plain JSON."""
+
+    type: str
+    body: dict[str, Any]
+    frames: tuple[Frame, ...]
+
+
+def open_envelope(parts: list[Bytes]) -> Envelope:
+    """Read a header and match the frames to it.
+
+    Raises
+    ------
+    BadInputError
+        Says what does not fit: no JSON, another protocol, an unknown type or field, a frame too
+        many or too few, bytes that do not fill the declared shape.
+    """
+    header = _read_header(parts)
+    protocol = header.get("protocol")
+    if protocol != PROTOCOL:
+        raise BadInputError(
+            f"this message speaks protocol {protocol!r}, this program speaks {PROTOCOL};"
+            " update the older of the daemon and the plug-in"
+        )
+    _refuse_unknown("message", header, ("protocol", "type", "body", "frames"))
+    kind, body, entries = header.get("type"), header.get("body", {}), header.get("frames", [])
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise BadInputError(f"message type {kind!r} is unknown; protocol {PROTOCOL} has no such")
+    if not isinstance(body, dict) or not isinstance(entries, list):
+        raise BadInputError(f"{kind}: body must be an object and frames a list")
+    if len(entries) != len(parts) - 1:
+        raise BadInputError(
+            f"{kind}: {len(entries)} frames are declared and {len(parts) - 1} came; send as many"
+        )
+    frames = tuple(_read_frame(entry, data) for entry, data in zip(entries, parts[1:]))
+    return Envelope(kind, body, frames)
+
+
+def _read_header(parts: list[Bytes]) -> dict[str, Any]:
+    if not parts:
+        raise BadInputError("an empty message came; send a JSON header first")
+    raw = bytes(parts[0][: MAX_HEADER + 1])
+    if len(raw) > MAX_HEADER:
+        raise BadInputError(
+            f"the header is over {MAX_HEADER} bytes; pixels belong in their own frames"
+        )
+    try:
+        header = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"the header {raw[:40]!r} is no JSON ({error})") from None
+    if not isinstance(header, dict):
+        raise BadInputError(f"the header {raw[:40]!r} is no JSON object; send one")
+    return header
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _read_frame(entry: Any, data: Bytes) -> Frame:
+    names = ("name", "shape", "dtype", "channels", "offset")
+    if not isinstance(entry, dict):
+        raise BadInputError(f"frame entry {entry!r} must be an object of {', '.join(names)}")
+    _refuse_unknown("frame", entry, names)
+    name, dtype, channels = (entry.get(key) for key in ("name", "dtype", "channels"))
+    shape, offset = entry.get("shape"), entry.get("offset", [0, 0])
+    if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(channels, str)):
+        raise BadInputError(f"frame {name!r}: name, dtype and channels must be text")
+    height, width, depth = _whole_numbers(f"frame {name!r}: shape", shape, 3)
+    x, y = _whole_numbers(f"frame {name!r}: offset", offset, 2)
+    if depth != CHANNELS.get(channels, depth):
+        raise BadInputError(
+            f"frame {name!r}: {depth} channels do not fit {channels}; send {CHANNELS[channels]}"
+        )
+    return Frame(name, Box(x, y, width, height), dtype, channels, data)
+
+
+def _whole_numbers(what: str, value: Any, count: int) -> list[int]:
+    if isinstance(value, list) and len(value) == count:
+        numbers = [n for n in value if type(n) is int and abs(n) < 2**31]
+        if len(numbers) == count:
+            return numbers
+    raise BadInputError(
+        f"{what} {value!r} must be {count} whole numbers:"
+        f" {'height, width, channels' if count == 3 else 'x, y'}"
+    )
+
+
+def _refuse_unknown(what: str, found: dict[str, Any], known: tuple[str, ...]) -> None:
+    for name in found:
+        if name not in known:
+            raise BadInputError(f"{what}: field {name!r} is unknown; it has {', '.join(known)}")
+
+
+def refuse_unknown_fields(envelope: Envelope) -> None:
+    """See that a body has no field that its type does not know.
+
+    Raises
+    ------
+    BadInputError
+        Names the field.
+    """
+    known = tuple(f.name for f in fields(TYPES[envelope.type]))
+    _refuse_unknown(envelope.type, envelope.body, known)
+    request = envelope.body.get("request")
+    if isinstance(request, dict):
+        _refuse_unknown("request", request, tuple(f.name for f in fields(Request)))
+
+
+def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
+    """Read a message from one's own daemon; fields that a newer one added are passed over.
+
+    Raises
+    ------
+    BadInputError
+        Where it is no message of this protocol.
+    """
+    envelope = open_envelope(parts)
+    cls = TYPES[envelope.type]
+    known = {f.name: envelope.body[f.name] for f in fields(cls) if f.name in envelope.body}
+    try:
+        if cls is Picture:
+            known["recipe"] = Recipe.from_dict(known["recipe"])
+        if cls is Run:
+            known["request"] = Request(**known["request"])
+        if cls is Status:
+            known["endpoints"] = tuple(known["endpoints"])
+            known["workers"] = tuple(WorkerStatus(**worker) for worker in known["workers"])
+            known["jobs"] = tuple(JobStatus(**job) for job in known["jobs"])
+        return cls(**known), envelope.frames
+    except (TypeError, ValueError, KeyError) as error:
+        raise BadInputError(f"{envelope.type}: {error}") from None
