@@ -1,0 +1,27 @@
+"""The engine: a request and a layer raster in, result rasters and recipes out.
+
+Usable as a library, without the daemon. Names are imported when first used: torch and diffusers
+take seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .model import Model
+    from .run import Engine, Picture, Progress
+
+__all__ = ["Engine", "Model", "Picture", "Progress"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Model":
+        from .model import Model  # noqa: PLC0415
+
+        return Model
+    if name in __all__:
+        from . import run  # noqa: PLC0415
+
+        return getattr(run, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,143 @@
+"""From what the model painted to the result layer (the design's promises 1 and 10).
+
+Words: a is the source's alpha, sel the selection, c the change, w = min(1, 4c) how much of the
+painted colour shows, A the whole layer's alpha, p the patch's; all 0..1. w reaches 1 at a quarter
+of full change, so that a soft brush's edge blends and everything inside it is the model's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from underpaint_client.geometry import Box
+
+from .source import FULL, Floats, Pixels, Source, box_of, fraction, quantize, resize
+
+NO_PATCH = (
+    "no patch over this layer gives the same picture (a see-through layer changes only by"
+    " replacing it), so the whole layer was returned"
+)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A result raster.
+
+    Parameters
+    ----------
+    pixels : source's depth, (H, W, 4)
+        RGBA, straight alpha.
+    box : Box
+        Where it lies on the canvas.
+    kind : str
+        `layer` or `patch`.
+    notes : tuple of str
+        Why it is not the kind that was asked for.
+    """
+
+    pixels: Pixels
+    box: Box
+    kind: str
+    notes: tuple[str, ...] = ()
+
+
+def unchanged(source: Source, kind: str) -> Composed:
+    """Give the result of a run that changes nothing: the same bytes, or an empty patch."""
+    if kind == "patch":
+        return Composed(np.zeros_like(source.pixels), source.box, kind)
+    return Composed(source.pixels, source.box, "layer")
+
+
+def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
+    """Put what the model painted into the layer, or make a patch of it.
+
+    Parameters
+    ----------
+    source : Source
+        The layer, its mode settled.
+    area : Box
+        The part of the canvas that was painted.
+    painted : float32, (h, w, 3)
+        RGB, 0..1, at any size; it is scaled to the area.
+    kind : str
+        `layer` or `patch`. A patch that cannot be made becomes a layer, with a note.
+    """
+    blend = _Blend.of(source, area, np.clip(resize(painted, area.extent), 0, 1))
+    if kind == "patch":
+        patch = blend.patch()
+        if patch is not None:
+            shown = box_of(patch[..., 3] > 0)
+            if shown.empty:
+                return unchanged(source, kind)
+            cut = patch[shown.y : shown.bottom, shown.x : shown.right]
+            return Composed(cut, shown.moved(area.x, area.y), kind)
+    local = area.moved(-source.box.x, -source.box.y)
+    pixels = source.pixels.copy()
+    pixels[local.y : local.bottom, local.x : local.right] = blend.whole()
+    return Composed(pixels, source.box, "layer", (NO_PATCH,) if kind == "patch" else ())
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """The maps of one area, float32, 0..1: alphas and weights (h, w), colours (h, w, 3)."""
+
+    pixels: Pixels
+    change: Floats
+    alpha: Floats  # a
+    result_alpha: Floats  # A
+    weight: Floats  # w
+    colour: Floats
+    painted: Floats
+
+    @classmethod
+    def of(cls, source: Source, area: Box, painted: Floats) -> _Blend:
+        pixels = source.pixels_in(area)
+        change = source.change_in(area)
+        alpha = fraction(pixels[..., 3])
+        grown = alpha
+        if source.mode != "img2img":
+            grown = alpha + source.selection_in(area) * (1 - alpha)
+        return cls(
+            pixels=pixels,
+            change=change,
+            alpha=alpha,
+            result_alpha=grown,
+            weight=np.minimum(1, 4 * change),
+            colour=fraction(pixels[..., :3]),
+            painted=painted,
+        )
+
+    def whole(self) -> Pixels:
+        """Give the area of the whole layer; where c is 0, the source's own bytes."""
+        colour = self.colour + self.weight[..., np.newaxis] * (self.painted - self.colour)
+        result = np.empty_like(self.pixels)
+        result[..., :3] = quantize(colour, self.pixels.dtype)
+        result[..., 3] = quantize(self.result_alpha, self.pixels.dtype)
+        kept = (self.change == 0)[..., np.newaxis]
+        return np.where(kept, self.pixels, result)
+
+    def patch(self) -> Pixels | None:
+        """Give what, laid over the source, makes the whole layer; None where nothing does.
+
+        Laid over means out = p + a (1 - p) and out x colour = p x patch + (1 - p) a x source.
+        Solved for the patch: p = (A - a) / (1 - a), or w where a is 1, and its colour is
+        source + (w A / p) (painted - source).
+        """
+        seen_through = self.alpha < 1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gained = (self.result_alpha - self.alpha) / (1 - self.alpha)
+            alpha = np.where(seen_through, gained, self.weight)
+            reach = np.where(alpha > 0, self.weight * self.result_alpha / alpha, 0)
+        if ((alpha <= 0) & (self.weight > 0)).any():
+            return None
+        colour = self.colour + reach[..., np.newaxis] * (self.painted - self.colour)
+        half_level = 0.5 / max(FULL[self.pixels.dtype], 255.0)
+        shown = colour[alpha > 0]
+        if ((shown < -half_level) | (shown > 1 + half_level)).any():
+            return None
+        result = np.empty_like(self.pixels)
+        result[..., :3] = quantize(np.clip(colour, 0, 1), self.pixels.dtype)
+        result[..., 3] = quantize(alpha, self.pixels.dtype)
+        return np.where((result[..., 3] > 0)[..., np.newaxis], result, np.zeros_like(result))

@@ -1,0 +1,219 @@
+"""The denoise loop: diffusers' own Img2Img pipelines with small taps.
+
+Differential Diffusion (Levin and Fried 2023): each latent cell joins the run at the step where its
+own strength begins. Until then it is held at the original, re-noised to the level of the next
+step; a cell that never joins ends as the original itself.
+
+The taps are two methods of a pipeline subclass (which steps run, and from what latents) and the
+official end-of-step callback. No pipeline is patched, so nothing needs restoring after a cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
+from numpy.typing import NDArray
+
+from underpaint_client.errors import CancelledError
+from underpaint_client.rules import StepPlan, round_half_up
+
+from .samplers import Sampler
+from .source import Floats
+
+Steps = NDArray[np.intp]
+
+OnStep = Callable[[int, int], None]
+"""Told how many steps of how many are done."""
+
+
+def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:
+    """Draw a picture's noise, on the CPU and from its seed alone (promise 7).
+
+    Parameters
+    ----------
+    seed : int
+        0 .. 2**32 - 1.
+    shape : tuple of int
+        channels, latent height, latent width.
+
+    Returns
+    -------
+    noise : float32, (1, *shape)
+        Normal, mean 0, variance 1; the same on any device, in any batch.
+    generator : torch.Generator
+        Where a sampler that adds noise as it goes draws on.
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn((1, *shape), generator=generator), generator
+
+
+def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
+    """Say how many of the last steps each cell takes part in.
+
+    A cell of change c runs as many as strength x c would over the whole picture; the most changed
+    cells run them all.
+
+    Parameters
+    ----------
+    change : float32, (h, w)
+        c of each latent cell, 0..1.
+    plan : StepPlan
+        For the most changed cell.
+    most_change : float
+        Its change, above 0.
+
+    Returns
+    -------
+    int, (h, w)
+        0 .. plan.run.
+    """
+    exact = plan.schedule * plan.strength
+    if round_half_up(exact) != plan.run:  # the schedule was stretched as far as it goes
+        exact = plan.run
+    share = change.astype(np.float64) / most_change
+    nearest = np.floor(exact * share + 0.5 + 1e-6).astype(np.intp)
+    return np.where(share >= 1, plan.run, np.minimum(nearest, plan.run))
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What the taps need to know of a run.
+
+    Parameters
+    ----------
+    sampler : Sampler
+        A fresh one.
+    plan : StepPlan
+        Which part of the schedule runs.
+    clean : tensor (1, C, h, w)
+        The original's latents, x0.
+    noise : tensor (B, C, h, w)
+        Each picture's noise.
+    steps : int, (h, w)
+        From `cell_steps`.
+    pure : bool, (h, w)
+        Cells that ignore the original: they start from pure noise.
+    on_step : callable
+        Told of progress.
+    cancelled : callable
+        Asked after every call of the model; where it says True, the run ends.
+    """
+
+    sampler: Sampler
+    plan: StepPlan
+    clean: torch.Tensor
+    noise: torch.Tensor
+    steps: Steps
+    pure: NDArray[np.bool_]
+    on_step: OnStep
+    cancelled: Callable[[], bool]
+
+
+class _Taps:
+    """The two methods of an Img2Img pipeline that make it follow a `Guide`."""
+
+    guide: Guide
+    timesteps: torch.Tensor
+
+    def get_timesteps(self, *_args: object, **_kwargs: object) -> tuple[torch.Tensor, int]:
+        """Take exactly the steps of the plan, whatever the family's own rounding."""
+        guide = self.guide
+        executed = guide.sampler.execute(guide.plan.run)
+        if hasattr(guide.sampler.scheduler, "set_begin_index"):
+            guide.sampler.scheduler.set_begin_index(executed.begin)
+        self.timesteps = executed.timesteps
+        return executed.timesteps, guide.plan.run
+
+    def prepare_latents(self, *_args: object, **_kwargs: object) -> torch.Tensor:
+        """Start from the original under its noise, or from noise alone."""
+        guide = self.guide
+        start: torch.Tensor = guide.sampler.noised(guide.clean, guide.noise, self.timesteps[0])
+        if guide.pure.any():
+            alone = guide.noise * guide.sampler.scheduler.init_noise_sigma
+            start = torch.where(torch.from_numpy(guide.pure).to(start.device), alone, start)
+        return start.to(guide.noise.dtype)
+
+
+class StableDiffusion(_Taps, StableDiffusionImg2ImgPipeline):  # type: ignore[misc]
+    """Stable Diffusion 1.x and 2.x, tapped."""
+
+
+class StableDiffusionXL(_Taps, StableDiffusionXLImg2ImgPipeline):  # type: ignore[misc]
+    """Stable Diffusion XL, tapped."""
+
+
+def denoise(
+    pipeline: Any,
+    guide: Guide,
+    prompt: dict[str, torch.Tensor],
+    guidance_scale: float,
+    generators: list[torch.Generator],
+) -> torch.Tensor:
+    """Run the model.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusion or StableDiffusionXL
+        Its scheduler is replaced by the guide's.
+    guide : Guide
+        What to run on.
+    prompt : dict of str to tensor
+        The encoded prompt, by the pipeline's own argument names.
+    guidance_scale : float
+        1 or less switches guidance off.
+    generators : list of torch.Generator
+        One a picture, for samplers that add noise as they go.
+
+    Returns
+    -------
+    tensor (B, C, h, w)
+        Clean latents.
+
+    Raises
+    ------
+    CancelledError
+        As `guide.cancelled` asked.
+    """
+    sampler = guide.sampler
+    sampler.scheduler.set_timesteps(guide.plan.schedule, device=guide.noise.device)
+    calls = len(sampler.execute(guide.plan.run).timesteps)
+    first_calls = sampler.first_calls(guide.steps, calls)
+    if first_calls.any():
+        sampler.keep_cells_apart()
+    joins = torch.from_numpy(first_calls).to(guide.noise.device)
+
+    def on_call_end(
+        tapped: Any, index: int, _timestep: torch.Tensor, state: dict[str, Any]
+    ) -> dict[str, Any]:
+        if guide.cancelled():
+            raise CancelledError("cancelled")
+        held = joins > index
+        if held.any():
+            original = guide.clean
+            if index + 1 < calls:
+                original = sampler.noised(original, guide.noise, tapped.timesteps[index + 1])
+            latents = state["latents"]
+            state["latents"] = torch.where(held, original.to(latents.dtype), latents)
+        guide.on_step(-(-(index + 1) * guide.plan.run // calls), guide.plan.run)
+        return state
+
+    pipeline.scheduler = sampler.scheduler
+    pipeline.guide = guide
+    latents: torch.Tensor = pipeline(
+        image=guide.clean,  # taken for latents, and replaced by what `prepare_latents` gives
+        strength=1.0,
+        num_inference_steps=guide.plan.schedule,
+        guidance_scale=guidance_scale,
+        generator=generators,
+        output_type="latent",
+        return_dict=False,
+        callback_on_step_end=on_call_end,
+        callback_on_step_end_tensor_inputs=["latents"],
+        **prompt,
+    )[0]
+    return latents

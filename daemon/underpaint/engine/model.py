@@ -1,0 +1,258 @@
+"""An open model: what encodes pictures and prompts, denoises, and decodes."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+
+from underpaint.models import ModelInfo, hash_model
+from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
+
+from .denoise import StableDiffusion, StableDiffusionXL
+from .source import Floats
+
+_PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
+
+_PROMPT_OUTPUTS = (
+    "prompt_embeds",
+    "negative_prompt_embeds",
+    "pooled_prompt_embeds",
+    "negative_pooled_prompt_embeds",
+)
+"""What `encode_prompt` returns, in order; Stable Diffusion's ends after the second."""
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """Say where to compute: `cuda`, `mps` or `cpu`; `auto` takes the first there is.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Where the device asked for is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        return next(device for device, available in there.items() if available)
+    if not there.get(wanted.partition(":")[0], False):
+        raise ModelUnavailableError(
+            f"device {wanted!r} is not there; available: {', '.join(d for d in there if there[d])}"
+        )
+    return wanted
+
+
+@dataclass
+class _Memory:
+    """Remembers the last few results of something slow."""
+
+    size: int
+    kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        if key not in self.kept:
+            self.kept[key] = make()
+            while len(self.kept) > self.size:
+                self.kept.popitem(last=False)
+        self.kept.move_to_end(key)
+        return self.kept[key]
+
+
+class Model:
+    """A model, loaded and warm.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        From `describe_model`.
+    device : str
+        From `choose_device`. A GPU computes in half precision, a CPU in float32, which is faster
+        there.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Where diffusers cannot open it.
+    """
+
+    def __init__(self, info: ModelInfo, device: str) -> None:
+        self.info = info
+        self.device = torch.device(device)
+        self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
+        self.hash = hash_model(info)
+        self.pipeline = self._open()
+        self.scheduler_config = dict(self.pipeline.scheduler.config)
+        self._prompts = _Memory(8)
+        self._pictures = _Memory(4)
+
+    def _open(self) -> Any:
+        parts = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
+        if self.info.family == "sdxl":
+            parts = {"feature_extractor": None, "image_encoder": None}
+        diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            pipeline = _PIPELINES[self.info.family].from_pretrained(
+                self.info.path,
+                dtype=self.dtype,
+                variant=self.info.variant,
+                use_safetensors=True,
+                local_files_only=True,
+                **parts,
+            )
+        except Exception as error:
+            raise ModelUnavailableError(
+                f"model {self.info.path} cannot be opened: {_first_line(error)}; fetch it again"
+            ) from error
+        pipeline.set_progress_bar_config(disable=True)
+        pipeline.to(self.device)
+        return pipeline
+
+    def close(self) -> None:
+        """Give the memory back."""
+        del self.pipeline
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    # ---- prompts ---------------------------------------------------------------------------
+
+    def encode_prompt(self, prompt: str, negative: str, *, guided: bool) -> dict[str, torch.Tensor]:
+        """Encode a prompt, or remember it.
+
+        Parameters
+        ----------
+        prompt, negative : str
+            In any script.
+        guided : bool
+            Whether the negative prompt is needed.
+
+        Returns
+        -------
+        dict of str to tensor (1, ...)
+            By the pipeline's own argument names.
+        """
+
+        def encode() -> dict[str, torch.Tensor]:
+            outputs = self.pipeline.encode_prompt(
+                prompt=prompt,
+                device=self.device,
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=guided,
+                negative_prompt=negative or None,
+            )
+            named = zip(_PROMPT_OUTPUTS, outputs, strict=False)
+            return {name: tensor for name, tensor in named if tensor is not None}
+
+        found: dict[str, torch.Tensor] = self._prompts.get((prompt, negative, guided), encode)
+        return found
+
+    def prompt_notes(self, prompt: str) -> tuple[str, ...]:
+        """Say what of a prompt the model will not read."""
+        tokenizer = self.pipeline.tokenizer
+        limit = tokenizer.model_max_length
+        tokens = tokenizer(prompt, truncation=False, verbose=False)["input_ids"]
+        if len(tokens) <= limit:
+            return ()
+        return (
+            f"the prompt has {len(tokens) - 2} tokens and the model reads the first {limit - 2};"
+            " the rest was left out",
+        )
+
+    # ---- pictures --------------------------------------------------------------------------
+
+    @property
+    def channels(self) -> int:
+        """How many channels a latent has."""
+        return int(self.pipeline.vae.config.latent_channels)
+
+    def encode(self, image: Floats) -> torch.Tensor:
+        """Encode a picture, or remember it.
+
+        Deterministic: the distribution's mode is taken, not a sample, so that the same picture
+        has the same latents in every run.
+
+        Parameters
+        ----------
+        image : float32, (H, W, 3)
+            RGB, 0..1, sides that are multiples of 16.
+
+        Returns
+        -------
+        tensor (1, C, H / cell, W / cell)
+            Scaled as the UNet expects them.
+        """
+        key = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        found: torch.Tensor = self._pictures.get((image.shape, key), lambda: self._encode(image))
+        return found
+
+    def _encode(self, image: Floats) -> torch.Tensor:
+        vae = self.pipeline.vae
+        upcast = vae.config.force_upcast and vae.dtype == torch.float16
+        if upcast:
+            vae.to(torch.float32)  # SDXL's overflows in half precision
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None] * 2 - 1
+        latents = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist.mode()
+        if upcast:
+            vae.to(torch.float16)
+        mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
+        if mean is not None and deviation is not None:
+            latents = (latents - mean.to(latents)) / deviation.to(latents)
+        encoded: torch.Tensor = (latents * vae.config.scaling_factor).to(self.dtype)
+        return encoded
+
+    def decode(self, latents: torch.Tensor) -> list[Floats]:
+        """Decode latents one by one, which costs least memory and keeps batches alike.
+
+        Returns
+        -------
+        list of float32, (H, W, 3)
+            RGB, 0..1.
+
+        Raises
+        ------
+        GenerationFailedError
+            Where the model's picture is no picture.
+        """
+        return [self._decode(latents[index : index + 1]) for index in range(len(latents))]
+
+    def _decode(self, latents: torch.Tensor) -> Floats:
+        vae = self.pipeline.vae
+        upcast = vae.config.force_upcast and vae.dtype == torch.float16
+        if upcast:
+            vae.to(torch.float32)
+        scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+        mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
+        if mean is not None and deviation is not None:
+            scaled = scaled * deviation.to(scaled) + mean.to(scaled)
+        decoded = vae.decode(scaled, return_dict=False)[0][0]
+        if upcast:
+            vae.to(torch.float16)
+        if not torch.isfinite(decoded).all():
+            raise GenerationFailedError(
+                f"model {self.info.name!r} painted a picture that is not a number (NaN): its"
+                " weights are broken or overflow in half precision; try another model or sampler,"
+                " or a lower guidance scale"
+            )
+        picture: Floats = decoded.permute(1, 2, 0).float().cpu().numpy() / 2 + 0.5
+        return picture.clip(0, 1)
+
+    def _statistics(self, name: str) -> torch.Tensor | None:
+        values = getattr(self.pipeline.vae.config, name, None)
+        return None if values is None else torch.tensor(values).view(1, -1, 1, 1)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,200 @@
+"""What a run will do, decided before anything is computed: area, size and steps.
+
+Pure functions on sizes and numbers; the pixels have been looked at before (`source`), the model
+is known by three numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from underpaint_client.geometry import Box, Extent
+from underpaint_client.request import Request
+from underpaint_client.rules import StepPlan, describe_size, plan_steps
+
+GRID = 64
+"""Pixels on the canvas that the work area is snapped to, so that erasing a little more at a locked
+seed keeps the noise, and so the picture, where they were."""
+
+MULTIPLE = 16
+"""Pixels that every side the model works at is a multiple of."""
+
+BUDGET = 4
+"""How many times its native number of pixels a model is asked to paint at once, at most."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a request runs.
+
+    Parameters
+    ----------
+    strength : float
+        0..1, what a pixel of change 1 gets.
+    most_change : float
+        0..1, the largest change of any pixel.
+    steps : StepPlan
+        For strength x most_change: where nothing changes more, no step is wasted on more.
+    area : Box
+        The part of the canvas, inside the layer, that goes through the model.
+    content : Extent
+        What its size becomes for the model, in pixels.
+    work_size : Extent
+        `content`, filled up to multiples of 16 by repeating its right and lower edge.
+    notes : tuple of str
+        What the artist should know of it.
+    """
+
+    strength: float
+    most_change: float
+    steps: StepPlan
+    area: Box
+    content: Extent
+    work_size: Extent
+    notes: tuple[str, ...]
+
+
+def make_plan(
+    request: Request,
+    mode: str,
+    layer: Box,
+    change: Box,
+    most_change: float,
+    native: int,
+    train_steps: int,
+    *,
+    from_nothing: bool = False,
+) -> Plan:
+    """Decide how a request runs.
+
+    Parameters
+    ----------
+    request : Request
+        A checked one.
+    mode : str
+        The settled mode, not `auto`. `txt2img` ignores the original: its strength is 1.
+    layer, change : Box
+        On the canvas: the layer, and the smallest box around all that may change.
+    most_change : float
+        Above 0, to 1.
+    native : int
+        The side the model was trained at, in pixels.
+    train_steps : int
+        Timesteps the model was trained on.
+    from_nothing : bool
+        There is no layer: width and height are the picture's size, not the model's box.
+    """
+    strength = 1.0 if mode == "txt2img" else request.strength
+    box = None
+    if request.width is not None and request.height is not None and not from_nothing:
+        box = Extent(request.width, request.height)
+    area = choose_area(change, layer, box or Extent(native, native))
+    content, notes = choose_size(area.extent, native, box)
+    return Plan(
+        strength=strength,
+        most_change=most_change,
+        steps=plan_steps(request.steps, strength * most_change, request.compensate, train_steps),
+        area=area,
+        content=content,
+        work_size=Extent(_up(content.width, MULTIPLE), _up(content.height, MULTIPLE)),
+        notes=notes,
+    )
+
+
+def choose_area(change: Box, layer: Box, least: Extent) -> Box:
+    """Choose the part of the layer that the model sees.
+
+    The change's box on the 64 pixel grid, with a quarter of its longer side around it (64 pixels
+    at least), and no smaller than `least` where the layer has that much.
+
+    Parameters
+    ----------
+    change : Box
+        What may change, not empty, inside `layer`.
+    layer : Box
+        The whole layer.
+    least : Extent
+        The model's native size or the box asked for.
+    """
+    left, top = _down(change.x, GRID), _down(change.y, GRID)
+    right, bottom = _up(change.right, GRID), _up(change.bottom, GRID)
+    margin = max(GRID, _up(max(right - left, bottom - top) // 4, GRID))
+    x, width = _grow(left - margin, right + margin, layer.x, layer.right, least.width)
+    y, height = _grow(top - margin, bottom + margin, layer.y, layer.bottom, least.height)
+    return Box(x, y, width, height)
+
+
+def _grow(start: int, stop: int, first: int, last: int, least: int) -> tuple[int, int]:
+    """Cut a span to first..last, grow it to `least` there, and give its start and length."""
+    start, stop = max(start, first), min(stop, last)
+    length = max(stop - start, min(least, last - first))
+    start = _down(start - (length - (stop - start)) // 2, GRID)
+    start = max(first, min(start, last - length))
+    return max(start, stop - length), length
+
+
+def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, tuple[str, ...]]:
+    """Choose the size at which the model paints an area: scaled uniformly, never distorted.
+
+    Without a box: scaled up where the shorter side is below the model's native size, since models
+    fail there; else as it is, up to `BUDGET` times the native number of pixels.
+
+    Parameters
+    ----------
+    area : Extent
+        The work area on the canvas.
+    native : int
+        The side the model was trained at.
+    box : Extent or None
+        The size asked for: the area is scaled to fit into it.
+
+    Returns
+    -------
+    content : Extent
+        The area's size for the model.
+    notes : tuple of str
+        Says where detail is lost.
+    """
+    if box is not None:
+        inner = Extent(max(MULTIPLE, _down(box.width, MULTIPLE)),
+                       max(MULTIPLE, _down(box.height, MULTIPLE)))  # fmt: skip
+        scale = min(inner.width / area.width, inner.height / area.height)
+    else:
+        scale = max(1.0, native / area.shorter)
+        budget = BUDGET * native * native
+        scale = min(scale, math.sqrt(budget / area.pixels))
+    content = Extent(max(1, round(area.width * scale)), max(1, round(area.height * scale)))
+    if scale >= 1:
+        return content, ()
+    return content, (
+        f"painted at {content} and scaled up to {area}: {describe_size(area.pixels)} are more than"
+        f" {'the box asked for' if box else 'the model is asked to paint at once'}",
+    )
+
+
+def batch_size(images: int, work_size: Extent, native: int, *, parallel: bool) -> int:
+    """Say how many images go through the model at once.
+
+    Parameters
+    ----------
+    images : int
+        How many are wanted.
+    work_size : Extent
+        The size of each, for the model.
+    native : int
+        The model's native side.
+    parallel : bool
+        Whether the device gains from it; a CPU does not, and one by one they arrive sooner.
+    """
+    if not parallel:
+        return 1
+    return max(1, min(images, BUDGET * native * native // work_size.pixels))
+
+
+def _down(value: int, grid: int) -> int:
+    return value // grid * grid
+
+
+def _up(value: int, grid: int) -> int:
+    return -(-value // grid) * grid

@@ -1,0 +1,122 @@
+"""From the layer raster to the picture that the model is given.
+
+Nothing is made up where colour is left: the colour under alpha 0 reaches the model as it lies
+there. Only where there is none, or where the original is to be ignored, something else stands in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from underpaint_client.geometry import Extent
+
+from .plan import Plan
+from .source import Floats, Mask, Source, fraction, quantize, resize
+
+NOISE_SEED = 20220822
+"""The noise that `fill=noise` lays under a hole is the same for every seed, so that images of one
+batch start from the same picture and differ by their diffusion noise alone."""
+
+INPAINT_RADIUS = 3
+"""Pixels that OpenCV's inpainting looks around each pixel it fills."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the model is given.
+
+    Parameters
+    ----------
+    image : float32, (work height, work width, 3)
+        RGB, 0..1.
+    notes : tuple of str
+        What had to be filled in.
+    """
+
+    image: Floats
+    notes: tuple[str, ...]
+
+
+def prepare(source: Source, plan: Plan, fill: str) -> Prepared:
+    """Make the model's picture of the work area.
+
+    Parameters
+    ----------
+    source : Source
+        The layer, its mode settled.
+    plan : Plan
+        Tells the area and its size for the model.
+    fill : str
+        One of `request.FILLS`. `auto` fills pixels whose alpha and RGB are all 0 from their
+        neighbours, `underpaint` nothing, `neighbours` and `noise` all pixels of alpha 0. Pixels of
+        strength x change 1 are filled from their neighbours in any case: the model starts them
+        from pure noise, and their old colour must not reach it through the pixels around them.
+    """
+    pixels = source.pixels_in(plan.area)
+    ignored = plan.strength * source.change_in(plan.area) >= 1
+    hidden = pixels[..., 3] == 0
+    weight, notes = _weigh(source, plan, fill, hidden, ignored)
+    if weight.all():
+        colour = fraction(_shrink(pixels[..., :3], plan.content))
+    else:
+        colour = fraction(pixels[..., :3]) * (weight > 0)[..., np.newaxis]
+        if fill == "noise":
+            noise = np.random.default_rng(NOISE_SEED).random(colour.shape, np.float32)
+            colour = np.where((hidden & ~ignored)[..., np.newaxis], noise, colour)
+        colour, weight = _shrink(colour, plan.content), _shrink(weight, plan.content)
+        if fill != "underpaint":
+            colour /= np.maximum(weight, np.float32(1e-3))[..., np.newaxis]
+        colour = fill_holes(colour, weight < 1e-2)
+    colour = np.clip(resize(colour, plan.content), 0, 1)
+    return Prepared(_pad(colour, plan.work_size), notes)
+
+
+def _weigh(
+    source: Source, plan: Plan, fill: str, hidden: Mask, ignored: Mask
+) -> tuple[Floats, tuple[str, ...]]:
+    """Say how much of each pixel's own colour counts, 0..1."""
+    notes: tuple[str, ...] = ()
+    if fill in ("underpaint", "noise"):
+        weight = np.ones(hidden.shape, np.float32)
+    else:
+        weight = source.known_in(plan.area)
+        lost = int(((weight == 0) & ~ignored).sum())
+        if lost:
+            notes = (f"{lost} pixels had no colour left and were filled from their neighbours",)
+    if fill == "neighbours":
+        weight = np.where(hidden, np.float32(0), weight)
+    return np.where(ignored, np.float32(0), weight), notes
+
+
+def fill_holes(colour: Floats, holes: Mask) -> Floats:
+    """Fill pixels from their neighbours (Telea 2004, by OpenCV); grey where there are none.
+
+    Parameters
+    ----------
+    colour : float32, (H, W, 3)
+        RGB, 0..1; what lies in the holes does not matter.
+    holes : bool, (H, W)
+    """
+    if not holes.any():
+        return colour
+    if holes.all():
+        return np.full_like(colour, 0.5)
+    known = np.ascontiguousarray(quantize(colour, np.dtype(np.uint8)))
+    filled = cv2.inpaint(known, holes.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA)
+    return np.where(holes[..., np.newaxis], fraction(filled), colour)
+
+
+def _shrink(values: Floats, content: Extent) -> Floats:
+    """Scale to the model's size if that is smaller; larger comes after filling, which is slow."""
+    height, width = values.shape[:2]
+    return resize(values, content) if content.pixels < width * height else values
+
+
+def _pad(colour: Floats, extent: Extent) -> Floats:
+    height, width = colour.shape[:2]
+    return np.pad(
+        colour, ((0, extent.height - height), (0, extent.width - width), (0, 0)), mode="edge"
+    )

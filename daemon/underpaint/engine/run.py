@@ -1,0 +1,408 @@
+"""One request, the whole way: plan, prepare, denoise, composite.
+
+Knows no socket: usable as a library.
+
+>>> from underpaint.engine import Engine
+>>> from underpaint_client import Request
+>>> engine = Engine()
+>>> pictures = list(engine.generate(Request(prompt="a lake"), layer))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from underpaint.models import describe_model, find_model
+from underpaint_client.errors import BadInputError, CancelledError
+from underpaint_client.geometry import Box, Extent
+from underpaint_client.request import Recipe, Request
+from underpaint_client.rules import SEEDS, check_request, choose_sampler, image_seed
+
+from .composite import Composed, compose, unchanged
+from .denoise import Guide, cell_steps, denoise, draw_noise
+from .model import Model, choose_device
+from .plan import Plan, batch_size, make_plan
+from .prepare import prepare
+from .samplers import Sampler
+from .source import Pixels, Source, max_cells
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Parameters
+    ----------
+    phase : str
+        `Loading the model`, `Encoding`, `Denoising` or `Decoding`.
+    step, steps : int
+        While denoising: steps done, of how many.
+    image, images : int
+        Which image (1, 2, ...; the first of those that run together), of how many.
+    """
+
+    phase: str
+    step: int = 0
+    steps: int = 0
+    image: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished image.
+
+    Parameters
+    ----------
+    pixels : the layer's depth, (H, W, 4)
+        RGBA, straight alpha.
+    box : Box
+        Where it lies on the canvas.
+    kind : str
+        `layer` or `patch`.
+    recipe : Recipe
+        How to make it again.
+    timings : dict of str to float
+        Seconds by phase, as shared by the images that ran together.
+    """
+
+    pixels: Pixels = field(repr=False)
+    box: Box
+    kind: str
+    recipe: Recipe
+    timings: dict[str, float]
+
+
+class _Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def _quiet(_progress: Progress) -> None:
+    """Nobody listens."""
+
+
+def _never() -> bool:
+    return False
+
+
+class Engine:
+    """Runs requests, one after the other, and keeps the last model warm.
+
+    Parameters
+    ----------
+    device : str
+        `auto`, `cuda`, `cuda:1`, `mps` or `cpu`.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self._model: Model | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model that is warm; empty where none is."""
+        return self._model.info.name if self._model else ""
+
+    def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
+        """Open a model, or give the one that is open.
+
+        Parameters
+        ----------
+        name : str
+            As `Request.model`.
+        allow_paths : bool
+            Whether paths outside the model folders may be opened.
+
+        Raises
+        ------
+        ModelUnavailableError
+            Where there is no such model or it cannot be opened.
+        """
+        info = describe_model(find_model(name, allow_paths=allow_paths))
+        if self._model is None or self._model.info != info:
+            if self._model is not None:
+                self._model.close()
+                self._model = None
+            self._model = Model(info, self.device)
+        return self._model
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        request: Request,
+        layer: Pixels | None = None,
+        selection: Pixels | None = None,
+        *,
+        x: int = 0,
+        y: int = 0,
+        progress: Callable[[Progress], None] = _quiet,
+        cancelled: Callable[[], bool] = _never,
+        allow_paths: bool = True,
+    ) -> Iterator[Picture]:
+        """Run a request.
+
+        Parameters
+        ----------
+        request : Request
+            What to make.
+        layer : uint8, uint16, float16 or float32, (H, W, 4), optional
+            RGBA, straight alpha, sRGB-encoded; without it a picture is made from nothing.
+        selection : same depths, (H, W), optional
+            How much of each pixel is selected; None for all of it.
+        x, y : int
+            Where the layer lies on the canvas.
+        progress : callable
+            Told how far it is.
+        cancelled : callable
+            Asked after every step; where it says True, the run ends.
+        allow_paths : bool
+            As in `load`.
+
+        Yields
+        ------
+        Picture
+            One by one, as they are finished.
+
+        Raises
+        ------
+        BadInputError, ModelUnavailableError, GenerationFailedError, CancelledError
+            Before the first picture, or between two.
+        """
+        check_request(request)
+        if layer is None and selection is not None:
+            raise BadInputError("a selection came without a layer; send the layer it belongs to")
+        run = _Run(self, request, progress, cancelled, allow_paths)
+        yield from run.pictures(layer, selection, x, y)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One request on its way through the engine."""
+
+    engine: Engine
+    request: Request
+    progress: Callable[[Progress], None]
+    cancelled: Callable[[], bool]
+    allow_paths: bool
+    clock: _Clock = field(default_factory=_Clock)
+
+    def model(self) -> Model:
+        with self.clock.phase("load"):
+            self.progress(Progress("Loading the model"))
+            return self.engine.load(self.request.model, allow_paths=self.allow_paths)
+
+    def pictures(
+        self, layer: Pixels | None, selection: Pixels | None, x: int, y: int
+    ) -> Iterator[Picture]:
+        request = self.request
+        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+        with self.clock.phase("prepare"):
+            source = self._source(layer, selection, x, y)
+            change = source.change_box()
+        keeps = layer is not None and (request.strength == 0 or change.empty)
+        if keeps:
+            yield from self._keep(source, seed)
+            return
+        most_change = float(source.change_in(change).max())
+        model = self.model()
+        plan = make_plan(
+            request,
+            source.mode,
+            source.box,
+            change,
+            most_change,
+            model.info.native,
+            model.info.train_steps,
+            from_nothing=layer is None,
+        )
+        yield from self._paint(model, source, plan, seed)
+
+    def _source(self, layer: Pixels | None, selection: Pixels | None, x: int, y: int) -> Source:
+        request = self.request
+        if layer is not None:
+            source = Source.of(layer, selection, x, y).with_mode(request.mode)
+            return source.fitted(self._box()) if request.fit else source
+        return Source.blank(self._box()).with_mode("txt2img")
+
+    def _box(self) -> Extent:
+        if self.request.width is not None and self.request.height is not None:
+            return Extent(self.request.width, self.request.height)
+        native = self.model().info.native
+        return Extent(native, native)
+
+    def _keep(self, source: Source, seed: int) -> Iterator[Picture]:
+        """Give the layer back as it is, without the model (promise 1)."""
+        request = self.request
+        if request.strength == 0:
+            notes = ("strength 0 keeps the picture as it is; the model was not run",)
+        elif source.mode == "inpaint":
+            notes = ("nothing is erased inside the selection, so nothing may change",)
+        else:
+            notes = ("nothing is selected, so nothing may change",)
+        for index in range(request.images):
+            composed = unchanged(source, request.result)
+            recipe = self._recipe(source, composed, None, None, image_seed(seed, index), notes)
+            yield self._picture(composed, recipe)
+
+    def _paint(self, model: Model, source: Source, plan: Plan, seed: int) -> Iterator[Picture]:
+        request = self.request
+        with self.clock.phase("prepare"):
+            prepared = prepare(source, plan, request.fill)
+            cells = Extent(
+                plan.work_size.width // model.info.cell, plan.work_size.height // model.info.cell
+            )
+            change = max_cells(source.change_in(plan.area), plan.content, model.info.cell, cells)
+            pure = plan.strength * change >= 1
+        with self.clock.phase("encode"):
+            self.progress(Progress("Encoding"))
+            self._check_cancelled()
+            guided = request.guidance_scale > 1
+            prompt = model.encode_prompt(request.prompt, request.negative_prompt, guided=guided)
+            shape = (model.channels, cells.height, cells.width)
+            clean = (
+                torch.zeros((1, *shape), dtype=model.dtype, device=model.device)
+                if pure.all()
+                else model.encode(prepared.image)
+            )
+        notes = (*plan.notes, *prepared.notes, *model.prompt_notes(request.prompt))
+        seeds = [image_seed(seed, index) for index in range(request.images)]
+        size = batch_size(
+            len(seeds), plan.work_size, model.info.native, parallel=model.device.type != "cpu"
+        )
+        for start in range(0, len(seeds), size):
+            batch = seeds[start : start + size]
+            guide = Guide(
+                sampler=Sampler.make(choose_sampler(request.sampler), model.scheduler_config),
+                plan=plan.steps,
+                clean=clean,
+                noise=torch.empty(0),
+                steps=cell_steps(change, plan.steps, plan.most_change),
+                pure=pure,
+                on_step=functools.partial(self._on_step, start + 1),
+                cancelled=self.cancelled,
+            )
+            for latents, batch_seed in zip(
+                self._denoise(model, guide, prompt, shape, batch), batch, strict=True
+            ):
+                yield self._finish(model, source, plan, latents, batch_seed, notes)
+
+    def _denoise(
+        self,
+        model: Model,
+        guide: Guide,
+        prompt: dict[str, torch.Tensor],
+        shape: tuple[int, ...],
+        seeds: list[int],
+    ) -> torch.Tensor:
+        with self.clock.phase("denoise"):
+            drawn = [draw_noise(seed, shape) for seed in seeds]
+            noise = torch.cat([one for one, _ in drawn]).to(model.device, model.dtype)
+            guide.on_step(0, guide.plan.run)
+            return denoise(
+                model.pipeline,
+                replace(guide, noise=noise),
+                {name: tensor.repeat_interleave(len(seeds), 0) for name, tensor in prompt.items()},
+                self.request.guidance_scale,
+                [generator for _, generator in drawn],
+            )
+
+    def _finish(
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        latents: torch.Tensor,
+        seed: int,
+        notes: tuple[str, ...],
+    ) -> Picture:
+        with self.clock.phase("decode"):
+            self.progress(Progress("Decoding"))
+            self._check_cancelled()
+            painted = model.decode(latents[np.newaxis])[0]
+        with self.clock.phase("composite"):
+            painted = painted[: plan.content.height, : plan.content.width]
+            composed = compose(source, plan.area, painted, self.request.result)
+        recipe = self._recipe(source, composed, model, plan, seed, (*notes, *composed.notes))
+        return self._picture(composed, recipe)
+
+    def _on_step(self, image: int, step: int, steps: int) -> None:
+        self.progress(Progress("Denoising", step, steps, image, self.request.images))
+
+    def _check_cancelled(self) -> None:
+        if self.cancelled():
+            raise CancelledError("cancelled")
+
+    def _picture(self, composed: Composed, recipe: Recipe) -> Picture:
+        return Picture(
+            composed.pixels, composed.box, composed.kind, recipe, dict(self.clock.seconds)
+        )
+
+    def _recipe(
+        self,
+        source: Source,
+        composed: Composed,
+        model: Model | None,
+        plan: Plan | None,
+        seed: int,
+        notes: tuple[str, ...],
+    ) -> Recipe:
+        request = self.request
+        area = plan.area if plan else Box(0, 0, 0, 0)
+        work_size = plan.work_size if plan else Extent(0, 0)
+        return Recipe(
+            mode=source.mode,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            strength=plan.strength if plan else request.strength,
+            strength_run=plan.steps.strength_run if plan else 0.0,
+            steps=request.steps,
+            steps_run=plan.steps.run if plan else 0,
+            schedule=plan.steps.schedule if plan else 0,
+            compensate=request.compensate,
+            guidance_scale=request.guidance_scale,
+            seed=seed,
+            sampler=choose_sampler(request.sampler),
+            model=model.info.name if model else request.model,
+            model_hash=model.hash if model else "",
+            width=source.box.width,
+            height=source.box.height,
+            box=(request.width, request.height) if request.width and request.height else None,
+            fit=request.fit,
+            work_area=(area.x, area.y, area.width, area.height),
+            work_size=(work_size.width, work_size.height),
+            fill=request.fill,
+            result=composed.kind,
+            notes=notes,
+            versions=_versions(model),
+        )
+
+
+def _versions(model: Model | None) -> dict[str, str]:
+    versions: dict[str, Any] = {
+        name: version(name) for name in ("underpaint", "torch", "diffusers")
+    }
+    if model is not None:
+        versions["device"] = model.device.type
+        versions["precision"] = str(model.dtype).removeprefix("torch.")
+    return versions

@@ -1,0 +1,171 @@
+"""Samplers: diffusers' schedulers, run over an exact part of their schedule.
+
+Each sampler here is a diffusers scheduler class of which two things are made sure:
+
+- It steps in float32 whatever the model's precision, so that the noise which some samplers add as
+  they go is the same on every device and for every precision.
+- It can start in the middle of its schedule. Stock LMS then weighs derivatives it does not have
+  yet, and stock PNDM repeats the wrong timestep; both are put right below.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from underpaint_client.rules import SAMPLERS
+
+_FORCED: dict[str, dict[str, Any]] = {
+    # Latents are not pictures: clipping predictions to -1..1, a default for pixels, ruins them.
+    "DDIMScheduler": {"clip_sample": False},
+    "DDPMScheduler": {"clip_sample": False},
+    "LCMScheduler": {"clip_sample": False},
+    "TCDScheduler": {"clip_sample": False},
+    # Without its Runge-Kutta warm-up PNDM is the PLMS of Stable Diffusion's first release.
+    "PNDMScheduler": {"skip_prk_steps": True},
+}
+
+
+@dataclass(frozen=True)
+class Executed:
+    """The calls of the model that a run makes.
+
+    Parameters
+    ----------
+    timesteps : float or int64, (calls,)
+        What the model is called with, in order.
+    begin : int
+        Where they begin in the scheduler's own schedule.
+    """
+
+    timesteps: torch.Tensor
+    begin: int
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A scheduler set to a schedule, for one run.
+
+    Parameters
+    ----------
+    name : str
+        A name of `rules.SAMPLERS`.
+    scheduler : diffusers scheduler
+        A fresh one: schedulers have state, and no two runs may share it.
+    """
+
+    name: str
+    scheduler: Any
+
+    @classmethod
+    def make(cls, name: str, config: dict[str, Any]) -> Sampler:
+        """Make a sampler for a model.
+
+        Parameters
+        ----------
+        name : str
+            A name of `rules.SAMPLERS`.
+        config : dict
+            The model's own scheduler config, which tells how its noise levels are spaced.
+        """
+        class_name = SAMPLERS[name]
+        changes = dict(_FORCED.get(class_name, {}))
+        if hasattr(getattr(diffusers, class_name), "_convert_to_karras"):
+            changes["use_karras_sigmas"] = name.endswith("_karras")
+        if class_name == "DPMSolverMultistepScheduler":
+            changes["algorithm_type"] = "sde-dpmsolver++" if "_sde" in name else "dpmsolver++"
+        return cls(name, _tapped(class_name).from_config(config, **changes))
+
+    def execute(self, run: int) -> Executed:
+        """Take the last `run` steps of the schedule that the scheduler was set to."""
+        timesteps = self.scheduler.timesteps
+        if self._plms:
+            steps = torch.cat([timesteps[:1], timesteps[2:]])[-run:]  # the second is there twice
+            if run > 1:
+                steps = torch.cat([steps[:1], steps[1:2], steps[1:]])
+            return Executed(steps, 0)
+        begin = max(0, len(timesteps) - self.calls(run))
+        return Executed(timesteps[begin:], begin)
+
+    def calls(self, run: int) -> int:
+        """Say how often the model is called for `run` steps."""
+        if self.scheduler.order == 2:
+            return 2 * run - 1  # Heun and DPM2 look twice, but for the last step
+        return run + 1 if self._plms and run > 1 else run
+
+    def first_calls(self, steps: NDArray[np.intp], calls: int) -> NDArray[np.intp]:
+        """Say from which call on a latent cell takes part.
+
+        Parameters
+        ----------
+        steps : int
+            How many of the last steps each cell takes part in; 0 for none.
+        calls : int
+            The calls of the whole run.
+
+        Returns
+        -------
+        int, like steps
+            0 for the first call; `calls` for cells that never take part.
+        """
+        wanted = np.where(steps > 0, 2 * steps - 1, 0) if self.scheduler.order == 2 else steps
+        if self._plms:  # its extra call belongs to the first step
+            wanted = np.where(steps >= calls - 1, calls, steps)
+        return np.maximum(calls - wanted, 0)
+
+    def keep_cells_apart(self) -> None:
+        """Prepare for cells that join late.
+
+        UniPC corrects a sample after the fact from the one before it, and would so undo that a
+        cell was held back; without its corrector it is UniP.
+        """
+        if self.name == "unipc":
+            self.scheduler.disable_corrector = list(range(len(self.scheduler.timesteps)))
+
+    def noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> Any:
+        """Give `clean` latents at the noise level of the call that comes next."""
+        return self.scheduler.add_noise(clean, noise, timestep.reshape(1))
+
+    @property
+    def _plms(self) -> bool:
+        return SAMPLERS[self.name] == "PNDMScheduler"
+
+
+@functools.cache
+def _tapped(class_name: str) -> Any:
+    """Give a subclass of a diffusers scheduler with the two things made sure."""
+    base = getattr(diffusers, class_name)
+
+    @functools.wraps(base.step)  # pipelines look at its signature for `generator` and `eta`
+    def step(
+        self: Any,
+        model_output: torch.Tensor,
+        timestep: torch.Tensor,
+        sample: torch.Tensor,
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, ...]:
+        if class_name == "LMSDiscreteScheduler":
+            kwargs["order"] = min(len(self.derivatives) + 1, 4)
+        kwargs["return_dict"] = False
+        result = base.step(self, model_output.float(), timestep, sample.float(), *args, **kwargs)
+        return (result[0].to(sample.dtype), *result[1:])
+
+    def add_noise(
+        self: Any, original: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+    ) -> Any:
+        if self.step_index is None or self.state_in_first_order:
+            return base.add_noise(self, original, noise, timesteps)
+        # Between DPM2's two looks the sample lies at a level of its own.
+        return original + noise * self.sigmas_interpol[self.step_index].to(original)
+
+    members: dict[str, Any] = {"step": step}
+    if class_name.startswith("KDPM2"):
+        members["add_noise"] = add_noise
+    return type(class_name, (base,), members)

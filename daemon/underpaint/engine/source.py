@@ -1,0 +1,289 @@
+"""The layer raster as it came, and what it says about each pixel's change.
+
+Words: a is a pixel's alpha, sel how much it is selected, c how much it may change, all 0..1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from underpaint_client.errors import BadInputError
+from underpaint_client.geometry import Box, Extent
+from underpaint_client.rules import choose_mode
+
+Pixels = NDArray[Any]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+FULL: dict[np.dtype[Any], float] = {
+    np.dtype(np.uint8): 255.0,
+    np.dtype(np.uint16): 65535.0,
+    np.dtype(np.float16): 1.0,
+    np.dtype(np.float32): 1.0,
+}
+"""The value that means 1 in each depth."""
+
+
+def fraction(values: Pixels) -> Floats:
+    """Give values of any depth as float32, 1 being full; HDR and NaN are brought into 0..1."""
+    result: Floats = values.astype(np.float32)
+    if values.dtype.kind == "f":
+        np.clip(np.nan_to_num(result, copy=False, nan=0.0), 0.0, 1.0, out=result)
+    else:
+        result /= np.float32(FULL[values.dtype])
+    return result
+
+
+def quantize(values: Floats, dtype: np.dtype[Any]) -> Pixels:
+    """Give 0..1 at a depth: rounded, never floored, so that nothing darkens over many runs."""
+    full = np.float32(FULL[dtype])
+    if dtype.kind != "f":
+        values = np.clip(np.rint(values * full), 0, full)
+    result: Pixels = values.astype(dtype)
+    return result
+
+
+def max_resize(values: Floats, extent: Extent) -> Floats:
+    """Resample a change map so that no stroke gets weaker, however thin it is.
+
+    A pixel of the result is the maximum over all source pixels it touches (max-pooling, as the
+    design's promise 3 asks before any downscaling).
+
+    Parameters
+    ----------
+    values : float32, (H, W)
+    extent : Extent
+        The size wanted.
+    """
+    height, width = values.shape
+    if (width, height) == (extent.width, extent.height):
+        return values
+    return max_cells(values, extent, cell=1, cells=extent)
+
+
+def max_cells(values: Floats, content: Extent, cell: int, cells: Extent) -> Floats:
+    """Pool a change map into the cells of a latent grid.
+
+    Parameters
+    ----------
+    values : float32, (H, W)
+        The change of each pixel of the work area.
+    content : Extent
+        What the work area's size becomes for the model.
+    cell : int
+        A cell's side, in pixels of the model.
+    cells : Extent
+        How many cells there are. Those that lie beyond the content repeat its edge.
+
+    Returns
+    -------
+    float32, (cells.height, cells.width)
+        The maximum over all pixels that a cell touches.
+    """
+    height, width = values.shape
+    rows = _touched(cells.height, cell, height, content.height)
+    columns = _touched(cells.width, cell, width, content.width)
+    padded = np.pad(values, ((0, 1), (0, 1)))  # reduceat takes no index one past the end
+    by_row = np.maximum.reduceat(padded, rows, axis=0)[::2]
+    return np.maximum.reduceat(by_row, columns, axis=1)[:, ::2]
+
+
+def _touched(count: int, cell: int, source: int, content: int) -> NDArray[np.intp]:
+    """Give first, one past last, first, ... of the source pixels that each cell touches."""
+    index = np.arange(count, dtype=np.int64)
+    first = np.minimum(index * cell * source // content, source - 1)
+    stop = np.clip(-(-(index + 1) * cell * source // content), first + 1, source)
+    return np.stack([first, stop], axis=1).ravel().astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A layer on its way through the engine.
+
+    Parameters
+    ----------
+    pixels : uint8, uint16, float16 or float32, (H, W, 4)
+        RGBA, straight alpha, colour kept where alpha is 0.
+    box : Box
+        Where it lies on the canvas.
+    selection : same depths, (H, W), optional
+        How much of each pixel is selected; None for all of it.
+    mode : str
+        `img2img`, `inpaint` or `txt2img`; `auto` until `with_mode`.
+    known : float32, (H, W), optional
+        0..1, how much of a pixel's colour is left, where `fitted` has mixed pixels.
+    change : float32, (H, W), optional
+        c, where `fitted` has pooled it.
+    """
+
+    pixels: Pixels
+    box: Box
+    selection: Pixels | None = None
+    mode: str = "auto"
+    known: Floats | None = field(default=None, repr=False)
+    change: Floats | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, pixels: Pixels, selection: Pixels | None = None, x: int = 0, y: int = 0) -> Source:
+        """Take a layer, its selection and its place on the canvas.
+
+        Raises
+        ------
+        BadInputError
+            For shapes and depths that are not as described above.
+        """
+        if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype not in FULL or not pixels.size:
+            raise BadInputError(
+                f"layer of shape {pixels.shape} and depth {pixels.dtype} cannot be used; send"
+                " (height, width, 4) of uint8, uint16, float16 or float32"
+            )
+        height, width = pixels.shape[:2]
+        if selection is not None and selection.shape != (height, width):
+            found = " x ".join(str(side) for side in reversed(selection.shape))
+            raise BadInputError(
+                f"the selection has {found} pixels and the layer {width} x {height};"
+                " make them the same size"
+            )
+        if selection is not None and selection.dtype not in FULL:
+            raise BadInputError(
+                f"a selection of depth {selection.dtype} cannot be used; send uint8, uint16,"
+                " float16 or float32"
+            )
+        return cls(pixels, Box(x, y, width, height), selection)
+
+    @classmethod
+    def blank(cls, extent: Extent) -> Source:
+        """Give an empty 8-bit layer of that size."""
+        return cls.of(np.zeros((extent.height, extent.width, 4), np.uint8))
+
+    def with_mode(self, mode: str) -> Source:
+        """Settle the mode: `auto` is decided by the pixels, as `rules.choose_mode` says."""
+        if mode == "auto":
+            mode = choose_mode(
+                mode, empty=not self.pixels.any(), transparent=not box_of(self._erased()).empty
+            )
+        return replace(self, mode=mode)
+
+    def _opaque(self, alpha: Pixels) -> Mask:
+        return np.asarray(alpha >= FULL[self.pixels.dtype])
+
+    def _erased(self) -> Mask:
+        """Tell the pixels that are selected and not opaque."""
+        erased = ~self._opaque(self.pixels[..., 3])
+        if self.selection is not None:
+            erased &= self.selection > 0
+        return erased
+
+    def change_box(self) -> Box:
+        """Give the smallest box, on the canvas, that holds every pixel of change above 0."""
+        if self.change is not None:
+            found = box_of(self.change > 0)
+        elif self.mode == "inpaint":
+            found = box_of(self._erased())
+        elif self.selection is None:
+            return self.box
+        else:
+            found = box_of(self.selection > 0)
+        return found.moved(self.box.x, self.box.y)
+
+    def _part(self, values: Pixels, box: Box) -> Pixels:
+        local = box.moved(-self.box.x, -self.box.y)
+        return values[local.y : local.bottom, local.x : local.right]
+
+    def pixels_in(self, box: Box) -> Pixels:
+        """Give the pixels in a box on the canvas, as a view."""
+        return self._part(self.pixels, box)
+
+    def selection_in(self, box: Box) -> Floats:
+        """Give sel in a box on the canvas: float32, (height, width), 0..1."""
+        if self.selection is None:
+            return np.ones((box.height, box.width), np.float32)
+        return fraction(self._part(self.selection, box))
+
+    def change_in(self, box: Box) -> Floats:
+        """Give c in a box on the canvas: sel (1 - a) when inpainting, else sel."""
+        if self.change is not None:
+            return self._part(self.change, box)
+        selection = self.selection_in(box)
+        if self.mode == "inpaint":
+            selection *= 1 - fraction(self.pixels_in(box)[..., 3])
+        return selection
+
+    def known_in(self, box: Box) -> Floats:
+        """Give how much of each pixel's colour is left: 0 where alpha and RGB are all 0, else 1.
+
+        An editor's Clear leaves such pixels; its eraser keeps the colour.
+        """
+        if self.known is not None:
+            return self._part(self.known, box)
+        return _has_colour(self.pixels_in(box)).astype(np.float32)
+
+    def fitted(self, limit: Extent) -> Source:
+        """Scale everything, uniformly, to the largest size that fits into `limit`.
+
+        Channels are resampled straight, each by itself, so that hidden colour stays what it was.
+        The change map is pooled before it is scaled.
+        """
+        scale = min(limit.width / self.box.width, limit.height / self.box.height)
+        extent = Extent(
+            max(1, round(self.box.width * scale)), max(1, round(self.box.height * scale))
+        )
+        if extent == self.box.extent:
+            return self
+        selection = self.selection
+        if selection is not None:
+            selection = max_resize(self.selection_in(self.box), extent)
+        return Source(
+            pixels=resize(self.pixels, extent),
+            box=Box.at(self.box.x, self.box.y, extent),
+            selection=selection,
+            mode=self.mode,
+            known=resize(self.known_in(self.box), extent),
+            change=max_resize(self.change_in(self.box), extent),
+        )
+
+
+def _has_colour(pixels: Pixels) -> Mask:
+    """Tell the pixels of which any channel is not 0; integers as one wide number, which is fast."""
+    if pixels.dtype.kind == "u" and pixels.strides[-1] == pixels.itemsize:
+        return np.asarray(pixels.view(f"u{4 * pixels.itemsize}")[..., 0] != 0)
+    return np.asarray(np.any(pixels != 0, axis=-1))
+
+
+def box_of(mask: Mask) -> Box:
+    """Give the smallest box that holds all that is true; an empty one where nothing is."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return Box(0, 0, 0, 0)
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    return Box(
+        int(columns[0]),
+        int(rows[0]),
+        int(columns[-1] - columns[0]) + 1,
+        int(rows[-1] - rows[0]) + 1,
+    )
+
+
+def resize(values: Pixels, extent: Extent) -> Pixels:
+    """Resample pixels, every channel by itself, keeping the depth.
+
+    Area averaging towards smaller (no aliasing), cubic towards larger.
+    """
+    height, width = values.shape[:2]
+    if (width, height) == (extent.width, extent.height):
+        return values
+    shrinks = extent.pixels < width * height
+    wide = values.astype(np.float32) if values.dtype == np.float16 else values
+    scaled = cv2.resize(
+        np.ascontiguousarray(wide),
+        (extent.width, extent.height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
+    )
+    if values.dtype.kind == "f":
+        scaled = np.clip(scaled, values.min(), values.max())  # cubic overshoots
+    return scaled.astype(values.dtype, copy=False)

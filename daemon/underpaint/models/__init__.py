@@ -1,0 +1,17 @@
+"""Models: find them, and look at them without opening them. Nothing here imports torch.
+
+`underpaint.engine.model` opens them.
+"""
+
+from .describe import ModelInfo, describe_model, hash_model
+from .find import default_model, find_model, list_models, model_folders
+
+__all__ = [
+    "ModelInfo",
+    "default_model",
+    "describe_model",
+    "find_model",
+    "hash_model",
+    "list_models",
+    "model_folders",
+]

@@ -1,0 +1,182 @@
+"""What a model folder holds, read without opening the weights: no torch here.
+
+All that can be wrong with a folder is found here, before minutes are spent on loading it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.home import home
+
+FAMILIES = {
+    "StableDiffusion": "sd",
+    "StableDiffusionXL": "sdxl",
+}
+"""Pipeline classes, less their purpose (`Img2ImgPipeline`), and the family of each."""
+
+_PURPOSES = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
+_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
+_PICKLES = ("*.bin", "*.ckpt", "*.pt", "*.pth")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model as its folder describes it.
+
+    Parameters
+    ----------
+    name : str
+        The folder's name.
+    path : Path
+        The folder.
+    family : str
+        `sd` or `sdxl`.
+    native : int
+        The side it was trained at, in pixels.
+    cell : int
+        Pixels a side of a latent cell.
+    train_steps : int
+        Timesteps it was trained on.
+    variant : str or None
+        `fp16` where the folder holds only such weights.
+    """
+
+    name: str
+    path: Path
+    family: str
+    native: int
+    cell: int
+    train_steps: int
+    variant: str | None
+
+
+def describe_model(path: Path) -> ModelInfo:
+    """Look at a model folder.
+
+    Raises
+    ------
+    ModelUnavailableError
+        The folder is no model, of an unsupported kind, incomplete, or holds pickles for weights.
+    """
+    index = _read_json(path / "model_index.json", path)
+    class_name = str(index.get("_class_name"))
+    family = FAMILIES.get(_without_purpose(class_name))
+    if family is None:
+        raise ModelUnavailableError(
+            f"model {path} is a {class_name}, which is not supported yet;"
+            f" supported are {' and '.join(FAMILIES)} models"
+        )
+    parts = [p for p in _PARTS if isinstance(index.get(p), list) and index[p][0] is not None]
+    if "unet" not in parts or "vae" not in parts:
+        raise ModelUnavailableError(f"model {path} has no unet or no vae; it is incomplete")
+    files = {part: _weight_files(path / part) for part in parts}
+    for weights in files.values():
+        for file in weights:
+            _check_weights(file)
+    unet = _read_json(path / "unet" / "config.json", path)
+    vae = _read_json(path / "vae" / "config.json", path)
+    scheduler = _read_json(path / "scheduler" / "scheduler_config.json", path)
+    if unet.get("in_channels", 4) != 4:
+        raise ModelUnavailableError(
+            f"model {path} is an inpainting checkpoint with {unet['in_channels']} input channels,"
+            " which is not supported yet; take the plain model of its family: Underpaint inpaints"
+            " with any"
+        )
+    cell = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
+    variants = {".fp16." in file.name for weights in files.values() for file in weights}
+    return ModelInfo(
+        name=path.resolve().name,
+        path=path,
+        family=family,
+        native=int(unet.get("sample_size") or 64) * cell,
+        cell=cell,
+        train_steps=int(scheduler.get("num_train_timesteps", 1000)),
+        variant="fp16" if variants == {True} else None,
+    )
+
+
+def hash_model(info: ModelInfo) -> str:
+    """Give the SHA-256 over all of a model's files, so that a recipe can tell it from others.
+
+    Weights are gigabytes: what was hashed once is remembered, by size and time of change, in
+    Underpaint's home.
+    """
+    files = sorted(file for file in info.path.rglob("*") if file.is_file())
+    stats = [(str(f.relative_to(info.path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    key = hashlib.sha256(json.dumps([str(info.path.resolve()), stats]).encode()).hexdigest()
+    memory = home() / "model-hashes.json"
+    try:
+        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        total = hashlib.sha256()
+        for file, (relative, _, _) in zip(files, stats, strict=True):
+            with file.open("rb") as stream:
+                total.update(relative.encode() + hashlib.file_digest(stream, "sha256").digest())
+        known[key] = total.hexdigest()
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    return known[key]
+
+
+def _without_purpose(class_name: str) -> str:
+    for purpose in _PURPOSES:
+        if class_name.endswith(purpose):
+            return class_name.removesuffix(purpose)
+    return class_name
+
+
+def _read_json(file: Path, model: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelUnavailableError(
+            f"{model} is no model: there is no {file.relative_to(model)} in it;"
+            " name a folder in the diffusers format"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelUnavailableError(
+            f"model {model} cannot be read: {file.relative_to(model)}: {error}; fetch it again"
+        ) from None
+    if not isinstance(found, dict):
+        raise ModelUnavailableError(
+            f"model {model} cannot be read: {file.relative_to(model)} is no JSON object"
+        )
+    return found
+
+
+def _weight_files(part: Path) -> list[Path]:
+    tensors = sorted(part.glob("*.safetensors"))
+    plain = [file for file in tensors if ".fp16." not in file.name]
+    if tensors:
+        return plain or tensors
+    pickles = [file.name for pattern in _PICKLES for file in part.glob(pattern)]
+    if pickles:
+        raise ModelUnavailableError(
+            f"model {part.parent} keeps its {part.name} in {pickles[0]}, a pickle, which can run"
+            " any program when opened; convert it to safetensors"
+        )
+    raise ModelUnavailableError(
+        f"model {part.parent} is incomplete: there are no weights (*.safetensors) in {part.name};"
+        " fetch it again"
+    )
+
+
+def _check_weights(file: Path) -> None:
+    """See that a file is whole: its header tells how long it must be."""
+    try:
+        with safe_open(file, framework="np"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ModelUnavailableError(
+            f"weights {file} are damaged or cut short ({error}); fetch them again"
+        ) from None

@@ -1,0 +1,77 @@
+"""Where models lie, and which one a name means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.home import home
+
+FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
+DEFAULT_VARIABLE = "UNDERPAINT_MODEL"
+
+
+def model_folders() -> list[Path]:
+    """Give the folders that hold models: `models` in Underpaint's home, then `$UNDERPAINT_MODELS`.
+
+    The variable is a list of folders, separated as in `$PATH`.
+    """
+    more = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    return [home() / "models", *(Path(folder).expanduser() for folder in more if folder)]
+
+
+def list_models() -> dict[str, Path]:
+    """Give the models there are, by name; of two with one name, the one found first."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for index in sorted(folder.glob("*/model_index.json")):
+            found.setdefault(index.parent.name, index.parent)
+    return found
+
+
+def default_model() -> str:
+    """Give the name of the model that is taken when none is asked for; empty where there is none.
+
+    `$UNDERPAINT_MODEL`, else the first in alphabetical order.
+    """
+    chosen = os.environ.get(DEFAULT_VARIABLE)
+    return chosen or min(list_models(), default="")
+
+
+def find_model(name: str, *, allow_paths: bool = True) -> Path:
+    """Find the folder of a model.
+
+    Parameters
+    ----------
+    name : str
+        A name from `list_models`, the path of a folder, or empty for the default model.
+    allow_paths : bool
+        Whether paths outside `model_folders` may be opened: not for requests from elsewhere.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Says where was looked and which models there are.
+    """
+    models = list_models()
+    wanted = name or default_model()
+    if not wanted:
+        raise ModelUnavailableError(
+            f"there is no model yet; put a diffusers folder into {model_folders()[0]}"
+            " or name the path of one with --model"
+        )
+    if wanted in models:
+        return models[wanted]
+    path = Path(wanted).expanduser()
+    known = f"models found: {', '.join(sorted(models)) or 'none'}, in {model_folders()[0]}"
+    if path.is_absolute() or len(path.parts) > 1:
+        inside = any(path.resolve().is_relative_to(f.resolve()) for f in model_folders())
+        if not (allow_paths or inside):
+            raise ModelUnavailableError(
+                f"model {name!r} is a path outside the model folders, which only requests from"
+                f" this machine may open; {known}"
+            )
+        if path.exists():
+            return path
+    raise ModelUnavailableError(f"model {wanted!r} is unknown; {known}, or name a folder's path")
