@@ -1,0 +1,106 @@
+"""`underpaint serve`, `status` and `stop`: the daemon's life."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from underpaint_client import connect
+from underpaint_client.errors import DaemonUnavailableError
+
+from .options import Parser
+
+
+def run_serve(words: Sequence[str]) -> int:
+    """Run a daemon here, or start one in the background."""
+    parser = Parser("serve", "Run the daemon that paints for the command line and the editors.")
+    parser.add_argument("--background", action="store_true", help="detach, once it answers")
+    parser.add_argument(
+        "--bind",
+        action="append",
+        default=[],
+        metavar="tcp://ADDRESS:PORT",
+        help="listen there too, for sandboxed editors and other machines; always encrypted, and"
+        " only clients in keys/authorized_clients are let in",
+    )
+    parser.add_argument("--no-ipc", action="store_true", help="listen on TCP alone")
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        help="auto, cpu, cuda, cuda:1, mps; once for each worker (default: one, auto)",
+    )
+    options = parser.read(words)
+    devices = options.device or ["auto"]
+    if options.background:
+        return _serve_in_background(options.bind, options.no_ipc, devices)
+    from underpaint.server.daemon import serve  # noqa: PLC0415 - only this command needs it
+
+    serve(options.bind, ipc=not options.no_ipc, devices=devices)
+    return 0
+
+
+def _serve_in_background(bind: list[str], no_ipc: bool, devices: list[str]) -> int:
+    from underpaint.server.places import daemon_runs  # noqa: PLC0415
+    from underpaint.server.start import start_background  # noqa: PLC0415
+
+    if daemon_runs():
+        with connect() as connection:
+            welcome = connection.hello()
+        raise DaemonUnavailableError(
+            f"a daemon is already running (process id {welcome.pid},"
+            f" {connection.info.endpoint}); use it, or end it with `underpaint stop`"
+        )
+    options = [f"--bind={endpoint}" for endpoint in bind]
+    options += ["--no-ipc"] if no_ipc else []
+    options += [f"--device={device}" for device in devices]
+    with start_background(options) as connection:
+        endpoint, pid = connection.info.endpoint, connection.info.pid
+    print(f"the daemon listens on {endpoint} (process id {pid})", file=sys.stderr)
+    return 0
+
+
+def run_status(words: Sequence[str]) -> int:
+    """Show what the daemon is doing."""
+    parser = Parser("status", "Show the daemon, its workers and its queue.")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.read(words)
+    with connect() as connection:
+        status = connection.status()
+    if options.json:
+        print(json.dumps(asdict(status)))
+        return 0
+    print(f"daemon    {status.version}, process id {status.pid}, up {status.uptime:.0f} s")
+    for endpoint in status.endpoints:
+        print(f"listens   {endpoint}")
+    print(f"default   {status.default_model or 'no model yet'}")
+    for worker in status.workers:
+        model = worker.model or "no model loaded"
+        print(f"worker    {worker.state} on {worker.device}, process id {worker.pid}, {model}")
+    print(f"queue     {len(status.jobs)} jobs")
+    for job in status.jobs:
+        print(f"          {job.state:8}{job.job[:8]}  {job.prompt[:60]}")
+    return 0
+
+
+def run_stop(words: Sequence[str]) -> int:
+    """End the daemon, and wait until it has ended."""
+    Parser("stop", "End the daemon, with all its jobs.").read(words)
+    from underpaint.server.places import daemon_runs  # noqa: PLC0415
+
+    if not daemon_runs():
+        print("no daemon runs", file=sys.stderr)
+        return 0
+    with connect() as connection:
+        pid = connection.hello().pid
+        connection.stop()
+    deadline = time.monotonic() + 15
+    while daemon_runs():
+        if time.monotonic() > deadline:
+            raise DaemonUnavailableError(f"the daemon does not end; kill process {pid}")
+        time.sleep(0.02)
+    print(f"the daemon (process id {pid}) has ended", file=sys.stderr)
+    return 0

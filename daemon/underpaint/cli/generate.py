@@ -1,0 +1,268 @@
+"""`underpaint generate`: one request, from the command line and back to files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from underpaint.engine.source import Source
+from underpaint.server.rasters import to_frame, to_pixels
+from underpaint.server.start import find_or_start
+from underpaint_client import wire
+from underpaint_client.errors import BadInputError, from_code
+from underpaint_client.request import FILLS, MODES, RESULTS, Request
+from underpaint_client.rules import SAMPLERS, check_request, describe_plan, plan_steps
+
+from .options import Parser
+from .outputs import choose_outputs, make_stem
+from .pictures import Drawing, read_picture, read_selection, write_picture
+from .terminal import Display, make_display
+
+if TYPE_CHECKING:
+    from underpaint_client import Connection
+
+_EXAMPLES = """
+examples:
+  underpaint generate "tree on a hill with a river, nature photograph" -I sketch.png -f 0.85
+  underpaint generate a lake at dusk -W 512 -H 512 -n 4 -o lakes/
+"""
+
+
+def make_parser() -> Parser:
+    """Give the parser of `underpaint generate`."""
+    default = Request()
+    parser = Parser(
+        "generate",
+        "Paint: from a prompt alone, over a whole picture, or into its erased parts.",
+    )
+    parser.epilog = _EXAMPLES
+    add = parser.add_argument
+    add("prompt", nargs="*", help="what to paint; quotes are not needed")
+    add("-I", "--init-img", type=Path, metavar="FILE", help="the picture to start from")
+    add(
+        "-f",
+        "--strength",
+        type=float,
+        default=default.strength,
+        help="0 keeps the picture, 1 ignores it; .35 minor, .55 moderate, .75 significant change"
+        " (default: %(default)s)",
+    )
+    add(
+        "-C",
+        "--guidance-scale",
+        "--cfg-scale",
+        type=float,
+        default=default.guidance_scale,
+        help="how closely to follow the prompt (default: %(default)s)",
+    )
+    add(
+        "-s",
+        "--steps",
+        type=int,
+        default=default.steps,
+        help="of which steps x strength are run (default: %(default)s)",
+    )
+    add("--compensate", action="store_true", help="run that many steps whatever the strength")
+    add("-S", "--seed", type=int, help="of the first image; the next ones count up (default: any)")
+    add("-n", "--images", type=int, default=default.images, help="how many (default: %(default)s)")
+    add(
+        "-W",
+        "--width",
+        type=int,
+        help="with -H the box the model works in; without -I the"
+        " picture's size (default: the model's native size)",
+    )
+    add("-H", "--height", type=int, help="see -W")
+    add("--fit", action="store_true", help="scale the picture into that box first")
+    add(
+        "-A",
+        "--sampler",
+        default=default.sampler,
+        help=f"{', '.join(SAMPLERS)}, or a diffusers scheduler's name (default: %(default)s)",
+    )
+    add("--negative", default="", metavar="PROMPT", help="what to stay away from")
+    add("--selection", type=Path, metavar="FILE", help="what may change: white; greys in part")
+    add("--mode", choices=MODES, default=default.mode, help="(default: by the picture)")
+    add(
+        "--fill",
+        choices=FILLS,
+        default=default.fill,
+        help="what lies under a hole: its own colour where there is any, else the neighbours'"
+        " (auto)",
+    )
+    add(
+        "--patch",
+        action="store_true",
+        help="write only what was painted, as a layer to put over the picture",
+    )
+    add("-m", "--model", default="", help="a name that `underpaint models` lists, or a folder")
+    add("-o", "--output", type=Path, metavar="PATH", help="a PNG file, or a folder to count up in")
+    add("--force", action="store_true", help="replace files that exist")
+    add("--json", action="store_true", help="print an object per picture: output, recipe, timings")
+    return parser  # fmt: skip
+
+
+def make_request(options: argparse.Namespace) -> Request:
+    """Give the request that the options ask for, checked.
+
+    Raises
+    ------
+    BadInputError
+        Names the value that is out of range.
+    """
+    model = options.model
+    if model and Path(model).is_dir():
+        model = str(Path(model).absolute())  # the daemon runs in another folder
+    request = Request(
+        prompt=" ".join(options.prompt),
+        negative_prompt=options.negative,
+        mode=options.mode,
+        strength=options.strength,
+        steps=options.steps,
+        compensate=options.compensate,
+        guidance_scale=options.guidance_scale,
+        seed=options.seed,
+        images=options.images,
+        sampler=options.sampler,
+        model=model,
+        fill=options.fill,
+        result=RESULTS[options.patch],
+        width=options.width,
+        height=options.height,
+        fit=options.fit,
+    )
+    check_request(request)
+    return request
+
+
+def run(words: Sequence[str]) -> int:
+    """Generate, and write what comes."""
+    options = make_parser().read(words)
+    request = make_request(options)
+    drawing, selection = _read_inputs(options, request)
+    stem = make_stem(request.prompt, options.init_img)
+    outputs = choose_outputs(options.output, request.images, stem, force=options.force)
+    display = make_display()
+    if drawing is not None:
+        display.say(_describe(request, drawing, selection))
+    connection, started = find_or_start()
+    with connection:
+        if started:
+            display.say(f"started the daemon (process id {connection.info.pid})")
+        _Session(connection, request, drawing, outputs, display, as_json=options.json).run(
+            selection
+        )
+    return 0
+
+
+def _read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing | None, Any]:
+    if options.init_img is None:
+        wants_picture = options.selection or request.fit or request.mode in ("img2img", "inpaint")
+        if wants_picture:
+            raise BadInputError(
+                "--selection, --fit and the modes img2img and inpaint need a picture; name it"
+                " with -I"
+            )
+        return None, None
+    drawing = read_picture(options.init_img)
+    if options.selection is None:
+        return drawing, None
+    selection = read_selection(options.selection)
+    Source.of(drawing.pixels, selection)  # says what does not fit
+    return drawing, selection
+
+
+def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
+    source = Source.of(drawing.pixels, selection).with_mode(request.mode)
+    change = source.change_box()
+    if change.empty or request.strength == 0:
+        return describe_plan(source.mode, 0, plan_steps(request.steps, 0))
+    changes = source.change_in(change)
+    selected = float(source.selection_in(source.box).sum())
+    strength = 1.0 if source.mode == "txt2img" else request.strength * float(changes.max())
+    plan = plan_steps(request.steps, strength, request.compensate)
+    whole = selected if source.mode == "inpaint" else drawing.box.extent.pixels
+    return describe_plan(source.mode, float(changes.sum()) / whole, plan)
+
+
+@dataclass
+class _Session:
+    """One job, from its submission to its last file."""
+
+    connection: Connection
+    request: Request
+    drawing: Drawing | None
+    outputs: list[Path]
+    display: Display
+    as_json: bool
+
+    def run(self, selection: Any) -> None:
+        frames: dict[str, wire.Frame] = {}
+        if self.drawing is not None:
+            box = self.drawing.box
+            frames["layer"] = to_frame("layer", self.drawing.pixels, box)
+            if selection is not None:
+                frames["selection"] = to_frame("selection", selection[..., np.newaxis], box, "Y")
+        started = time.monotonic()
+        job = self.connection.submit(self.request, **frames)
+        try:
+            with self.display:
+                self._follow(job, started)
+        except KeyboardInterrupt:
+            self._cancel(job)
+            raise
+
+    def _follow(self, job: str, started: float) -> None:
+        for message, frames in self.connection.events(job):
+            if isinstance(message, wire.Progress):
+                self.display.progress(message)
+            elif isinstance(message, wire.Picture):
+                self._write(message, frames[0], time.monotonic() - started)
+            elif isinstance(message, wire.Failed):
+                raise from_code(message.code, message.message)
+
+    def _cancel(self, job: str) -> None:
+        self.display.say("cancelling; the daemon goes on")
+        self.connection.cancel(job)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            received = self.connection.receive(deadline - time.monotonic())
+            if received and isinstance(received[0], wire.Failed | wire.Done):
+                return
+
+    def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
+        path, recipe = self.outputs[picture.index], picture.recipe
+        pixels = to_pixels(frame)
+        if picture.kind == "patch":
+            pixels = _on_canvas(pixels, frame, recipe.width, recipe.height)
+        see_through = bool((pixels[..., 3] < np.iinfo(pixels.dtype).max).any())
+        keeps_alpha = self.drawing is not None and self.drawing.has_alpha
+        write_picture(path, pixels, recipe, self.drawing, alpha=see_through or keeps_alpha)
+        for note in recipe.notes:
+            self.display.say(f"note: {note}")
+        if self.request.seed is None:
+            self.display.say(f"seed {recipe.seed}")
+        timings = {name: round(value, 4) for name, value in picture.timings.items()}
+        result = {
+            "output": str(path),
+            "recipe": recipe.to_dict(),
+            "timings": {**timings, "total": round(seconds, 4)},
+        }
+        print(json.dumps(result, ensure_ascii=False) if self.as_json else path)
+        sys.stdout.flush()
+
+
+def _on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:
+    """Lay a patch where it belongs on an empty canvas, so that it can be put over its picture."""
+    canvas = np.zeros((height, width, 4), patch.dtype)
+    box = frame.box
+    canvas[box.y : box.bottom, box.x : box.right] = patch
+    return canvas

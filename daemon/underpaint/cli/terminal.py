@@ -1,0 +1,115 @@
+"""What a person sees while a job runs: a bar on a terminal, quiet lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from underpaint_client import wire
+
+
+class Display:
+    """Quiet lines on standard error: one for each new phase."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the display."""
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def progress(self, progress: wire.Progress) -> None:
+        """Show how far the job is."""
+        phase = _name(progress)
+        if phase != self._phase:
+            self._phase = phase
+            self.say(phase)
+
+
+class _Speed(ProgressColumn):
+    """Steps a second, or seconds a step where it is slow."""
+
+    def render(self, task: Task) -> Text:
+        if not task.speed:
+            return Text("")
+        if task.speed >= 1:
+            return Text(f"{task.speed:.1f} steps/s")
+        return Text(f"{1 / task.speed:.1f} s/step")
+
+
+class Bar(Display):
+    """A bar with step, speed and time left."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("Waiting", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(self, progress: wire.Progress) -> None:
+        """Move the bar."""
+        phase = _name(progress)
+        if phase != self._phase:
+            self._phase = phase
+            self._bar.reset(self._task, description=phase, total=progress.steps or None)
+        self._bar.update(self._task, completed=progress.step, total=progress.steps or None)
+
+
+def _name(progress: wire.Progress) -> str:
+    if progress.images > 1:
+        return f"{progress.phase} {progress.image} of {progress.images}"
+    return progress.phase
+
+
+def make_display() -> Display:
+    """Give the display that fits where standard error goes."""
+    console = Console(stderr=True)
+    return Bar(console) if console.is_terminal else Display()

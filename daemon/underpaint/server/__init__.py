@@ -1,0 +1,1 @@
+"""The daemon: sockets, queue and workers. The server's process never imports torch."""

@@ -1,0 +1,372 @@
+"""The server process: routes messages between clients and workers, and answers in milliseconds.
+
+It never touches pixels: frames pass through uncopied. What it knows of the world is in `jobs` and
+`workers`; this module only moves messages.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import zmq
+
+import underpaint
+from underpaint.models import default_model
+from underpaint_client import wire
+from underpaint_client.errors import (
+    BadInputError,
+    CancelledError,
+    DaemonUnavailableError,
+    GenerationFailedError,
+    UnderpaintError,
+)
+from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
+
+from . import keys
+from .incoming import read_message
+from .jobs import Client, Job, Jobs
+from .places import log_file, socket_folder, take_lock
+from .workers import MAX_FAILED_STARTS, Worker
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from underpaint_client.wire import Bytes, Envelope, Message
+
+log = logging.getLogger(__name__)
+
+TICK = 250
+"""Milliseconds between two looks at whether the workers still live."""
+
+FAIR_SHARE = 64
+"""Messages taken from one socket before the others have their turn."""
+
+MAX_FRAME = 2**32
+"""Bytes of the largest frame that is read: `rules.MAX_PIXELS` of RGBA float32."""
+
+IPC = os.name == "posix"
+
+
+class Daemon:
+    """One daemon, from its start to its end.
+
+    Parameters
+    ----------
+    bind : sequence of str
+        TCP endpoints to listen on besides ipc, `tcp://ADDRESS:PORT`; the port may be `*`.
+    ipc : bool
+        Listen on ipc, where there is ipc. Without it and without `bind`: TCP on the loopback.
+    devices : sequence of str
+        A worker is started for each.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Another daemon runs in this home, or an endpoint cannot be bound.
+    """
+
+    def __init__(
+        self,
+        bind: Sequence[str] = (),
+        *,
+        ipc: bool = True,
+        devices: Sequence[str] = ("auto",),
+    ) -> None:
+        self._lock = take_lock()
+        self._started = time.monotonic()
+        self._stopping = False
+        self._context = zmq.Context()
+        self._poller = zmq.Poller()
+        self._jobs = Jobs()
+        self._entrances: list[zmq.Socket[bytes]] = []
+        self.endpoints: list[str] = []
+        use_ipc = ipc and IPC
+        wanted = list(bind) if bind or use_ipc else ["tcp://127.0.0.1:*"]
+        self._guard = keys.guard(self._context) if wanted or not IPC else None
+        try:
+            if use_ipc:
+                self._enter(f"ipc://{socket_folder() / 'clients.sock'}")
+            for endpoint in wanted:
+                self._enter(endpoint)
+            # Workers are this machine's own; where there is no ipc they come in by a locked
+            # loopback port, with the client's keys.
+            inside = f"ipc://{socket_folder() / 'workers.sock'}" if IPC else "tcp://127.0.0.1:*"
+            self._backend, backend_endpoint = self._bind(inside)
+        except zmq.ZMQError as error:
+            raise DaemonUnavailableError(
+                f"cannot listen on {', '.join(wanted) or 'ipc'}: {error};"
+                " choose another address with --bind"
+            ) from None
+        self._workers = [
+            Worker(number, device, backend_endpoint) for number, device in enumerate(devices)
+        ]
+
+    # ---- sockets ---------------------------------------------------------------------------
+
+    def _bind(self, endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+        transport, _, path = endpoint.partition("://")
+        if transport not in ("ipc", "tcp"):
+            raise DaemonUnavailableError(f"{endpoint!r} cannot be bound; give tcp://ADDRESS:PORT")
+        socket = self._context.socket(zmq.ROUTER)
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
+        socket.setsockopt(zmq.LINGER, 1000)
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        if transport == "tcp":
+            keys.lock_socket(socket)
+            socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
+            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+        socket.bind(endpoint)
+        if transport == "ipc":
+            os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
+        self._poller.register(socket, zmq.POLLIN)
+        bound = socket.getsockopt(zmq.LAST_ENDPOINT)
+        return socket, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
+
+    def _enter(self, endpoint: str) -> None:
+        socket, bound = self._bind(endpoint)
+        self._entrances.append(socket)
+        self.endpoints.append(bound)
+
+    def _write_connection_files(self) -> None:
+        """Leave word where the daemon is; for TCP with the keys to it, to copy elsewhere."""
+        for number, endpoint in enumerate(self.endpoints):
+            info = ConnectionInfo(endpoint, os.getpid())
+            if endpoint.startswith("tcp"):
+                client, server = keys.own_keys("client"), keys.own_keys("server")
+                keys.allow(client.public, "this machine")
+                info = ConnectionInfo(
+                    endpoint, os.getpid(), server.public, client.public, client.secret
+                )
+            if number == 0:
+                write_connection_file(info)
+            else:
+                write_connection_file(info, connection_file().with_name("connection-tcp.json"))
+
+    # ---- the loop --------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until told to stop, by a message or a signal."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        try:
+            for worker in self._workers:
+                worker.start()
+            self._write_connection_files()
+            log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._close()
+
+    def _turn(self) -> None:
+        for socket, _ in self._poller.poll(TICK):
+            for _ in range(FAIR_SHARE):
+                try:
+                    parts = socket.recv_multipart(zmq.DONTWAIT, copy=False)
+                except zmq.Again:
+                    break
+                address, *rest = (part.buffer for part in parts)
+                if socket is self._backend:
+                    self._from_worker(bytes(address), rest)
+                else:
+                    self._from_client(Client(self._entrances.index(socket), bytes(address)), rest)
+        self._watch_workers()
+        self._assign()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        log.info("told to stop by %s", signal.Signals(number).name)
+        self._stopping = True
+
+    def _close(self) -> None:
+        for job in self._jobs:
+            self._fail(job, DaemonUnavailableError("the daemon was stopped before the job ended"))
+        for worker in self._workers:
+            worker.kill()
+        connection_file().unlink(missing_ok=True)
+        connection_file().with_name("connection-tcp.json").unlink(missing_ok=True)
+        if self._guard:
+            self._guard.stop()
+        self._context.destroy(linger=1000)
+        self._lock.release()
+        log.info("stopped")
+
+    # ---- clients ---------------------------------------------------------------------------
+
+    def _send(self, client: Client, parts: list[Bytes]) -> None:
+        try:
+            self._entrances[client.entrance].send_multipart([client.identity, *parts], copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self._forget(client)
+
+    def _tell(self, client: Client, message: Message) -> None:
+        self._send(client, wire.encode(message))
+
+    def _forget(self, client: Client) -> None:
+        """End the jobs of a client that has gone."""
+        for job in self._jobs.of(client):
+            log.info("job %s: its client has gone; cancelled", job.name)
+            if job.worker is None:
+                self._jobs.remove(job.name)
+            else:
+                self._stop_running(job)
+
+    def _from_client(self, client: Client, parts: list[Bytes]) -> None:
+        job = ""
+        try:
+            envelope = wire.open_envelope(parts)
+            job = _job_of(envelope)
+            self._answer(client, read_message(envelope), envelope)
+        except UnderpaintError as error:
+            log.info("refused a message: %s", error)
+            self._tell(client, wire.Failed(job, error.code, str(error)))
+
+    def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
+        if isinstance(message, wire.Hello):
+            self._tell(client, wire.Welcome(underpaint.__version__, os.getpid(), default_model()))
+        elif isinstance(message, wire.Submit):
+            position = self._jobs.add(Job(client, message, envelope.frames))
+            self._tell(client, wire.Accepted(message.job, position))
+            if any(worker.state == "starting" for worker in self._workers):
+                self._tell(client, wire.Progress(message.job, "Starting the worker"))
+        elif isinstance(message, wire.Cancel):
+            self._cancel(client, message.job)
+        elif isinstance(message, wire.AskStatus):
+            self._tell(client, self._status())
+        elif isinstance(message, wire.AskStop):
+            log.info("told to stop by a client")
+            self._stopping = True
+        else:
+            raise BadInputError(f"{message.type}: a client does not send this")
+
+    def _status(self) -> wire.Status:
+        return wire.Status(
+            version=underpaint.__version__,
+            pid=os.getpid(),
+            endpoints=tuple(self.endpoints),
+            uptime=round(time.monotonic() - self._started, 3),
+            default_model=default_model(),
+            workers=tuple(worker.status() for worker in self._workers),
+            jobs=self._jobs.status(),
+        )
+
+    def _cancel(self, client: Client, name: str) -> None:
+        job = self._jobs.get(name)
+        if job is None or job.client != client:
+            return  # it has ended meanwhile, or is somebody else's
+        if job.worker is None:
+            self._fail(job, CancelledError("cancelled before it began"))
+        else:
+            self._stop_running(job)
+
+    def _fail(self, job: Job, error: UnderpaintError) -> None:
+        self._jobs.remove(job.name)
+        self._tell(job.client, wire.Failed(job.name, error.code, str(error)))
+
+    # ---- workers ---------------------------------------------------------------------------
+
+    def _stop_running(self, job: Job) -> None:
+        if job.worker is not None and not job.cancelled:
+            job.cancelled = True
+            self._order(self._workers[job.worker], wire.encode(wire.Cancel(job.name)))
+
+    def _order(self, worker: Worker, parts: list[Bytes]) -> None:
+        try:
+            self._backend.send_multipart([worker.identity, *parts], copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            log.warning("worker %d cannot be reached", worker.number)  # `_watch_workers` sees why
+
+    def _from_worker(self, identity: bytes, parts: list[Bytes]) -> None:
+        worker = next((w for w in self._workers if w.identity == identity), None)
+        if worker is None:
+            return  # the last words of one that was replaced
+        message, _ = wire.decode(parts)
+        if isinstance(message, wire.WorkerReady):
+            worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
+            log.info("worker %d is ready on %s", worker.number, message.device)
+        elif isinstance(message, wire.WorkerModel):
+            worker.model = message.model
+        elif isinstance(message, wire.Progress | wire.Picture | wire.Done | wire.Failed):
+            self._pass_on(worker, message, parts)
+
+    def _pass_on(
+        self,
+        worker: Worker,
+        message: wire.Progress | wire.Picture | wire.Done | wire.Failed,
+        parts: list[Bytes],
+    ) -> None:
+        job = self._jobs.get(message.job)
+        if isinstance(message, wire.Done | wire.Failed):
+            worker.state = "idle"
+            self._jobs.remove(message.job)
+        if job is not None:
+            self._send(job.client, parts)
+
+    def _watch_workers(self) -> None:
+        for worker in self._workers:
+            end = worker.end_of_process()
+            if end is None:
+                continue
+            log.error("worker %d %s", worker.number, end)
+            job = self._jobs.on(worker.number)
+            if job is not None:
+                self._fail(
+                    job,
+                    GenerationFailedError(
+                        f"the worker {end} while it ran this job; another is being started,"
+                        f" so try again. If it happens again, look into {log_file()}"
+                    ),
+                )
+            if worker.state == "starting":
+                worker.failed_starts += 1
+            if worker.failed_starts < MAX_FAILED_STARTS:
+                worker.start()
+            else:
+                worker.state, worker.process = "broken", None
+                log.error("worker %d does not start; it is left alone", worker.number)
+
+    def _assign(self) -> None:
+        if all(worker.state == "broken" for worker in self._workers):
+            for job in self._jobs:
+                self._fail(
+                    job,
+                    DaemonUnavailableError(
+                        f"the worker does not start; look into {log_file()}, then"
+                        " `underpaint stop` and start again"
+                    ),
+                )
+        for worker in self._workers:
+            waiting = self._jobs.waiting() if worker.state == "idle" else None
+            if waiting is not None:
+                worker.state, waiting.worker = "busy", worker.number
+                local = self.endpoints[waiting.client.entrance].startswith("ipc")
+                order = wire.Run(waiting.name, waiting.submit.request, allow_paths=local)
+                self._order(worker, wire.encode(order, waiting.frames))
+
+
+def _job_of(envelope: Envelope) -> str:
+    job = envelope.body.get("job")
+    return job if isinstance(job, str) else ""
+
+
+def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
+    """Run a daemon in this process until it is told to stop.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        As `Daemon` does.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    home().mkdir(parents=True, exist_ok=True)
+    Daemon(bind, ipc=ipc, devices=devices).run()

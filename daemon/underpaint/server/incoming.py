@@ -1,0 +1,63 @@
+"""What comes from outside, checked before anything is done with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from underpaint_client import wire
+from underpaint_client.errors import BadInputError
+from underpaint_client.rules import check_request
+
+if TYPE_CHECKING:
+    from underpaint_client.wire import Envelope, Frame, Message
+
+MAX_JOB_NAME = 64
+
+
+def read_message(envelope: Envelope) -> Message:
+    """Turn a message's body into its dataclass.
+
+    Raises
+    ------
+    BadInputError
+        Names the field that is unknown, missing, of the wrong type or out of range.
+    """
+    wire.refuse_unknown_fields(envelope)
+    try:
+        message: Message = msgspec.convert(envelope.body, wire.TYPES[envelope.type])
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadInputError(f"{envelope.type}: {error}") from None
+    if isinstance(message, wire.Submit):
+        _check_submit(message, envelope.frames)
+    elif envelope.frames:
+        raise BadInputError(f"{envelope.type}: it carries no pixels, and {envelope.frames[0]} came")
+    return message
+
+
+def _check_submit(message: wire.Submit, frames: tuple[Frame, ...]) -> None:
+    if not 0 < len(message.job) <= MAX_JOB_NAME or not message.job.isascii():
+        raise BadInputError(
+            f"submit: job {message.job[:80]!r} must be 1 to {MAX_JOB_NAME} ASCII characters"
+        )
+    check_request(message.request)
+    by_name = {frame.name: frame for frame in frames}
+    if len(by_name) != len(frames) or by_name.keys() - {"layer", "selection"}:
+        names = ", ".join(frame.name for frame in frames)
+        raise BadInputError(f"submit: frames {names} came; send at most one layer and a selection")
+    layer, selection = by_name.get("layer"), by_name.get("selection")
+    if layer is not None and layer.channels == "Y":
+        raise BadInputError("layer: channels Y have no colour; send RGBA or BGRA")
+    if selection is None:
+        return
+    if selection.channels != "Y":
+        raise BadInputError(f"selection: channels {selection.channels} are a picture; send Y")
+    if layer is None:
+        raise BadInputError("a selection came without a layer; send the layer it belongs to")
+    if selection.box != layer.box:
+        raise BadInputError(
+            f"the selection has {selection.box.extent} pixels at ({selection.box.x},"
+            f" {selection.box.y}) and the layer {layer.box.extent} at ({layer.box.x},"
+            f" {layer.box.y}); make them the same"
+        )

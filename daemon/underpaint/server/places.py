@@ -1,0 +1,92 @@
+"""The files and folders of a daemon, and their modes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import filelock
+
+from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.home import connection_file, home, read_connection_file
+
+LONGEST_SOCKET_PATH = 107
+"""Bytes of the longest path that a Unix socket can have."""
+
+_LONGEST_NAME = "clients.sock"
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that is its owner's alone, or see that it is.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where it is a link, somebody else's, or open to others and cannot be closed.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name != "posix":
+        return path
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise DaemonUnavailableError(
+            f"{path} is a link or belongs to another user; remove it or set UNDERPAINT_HOME"
+        )
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        path.chmod(0o700)
+    return path
+
+
+def socket_folder() -> Path:
+    """Give the folder of the daemon's sockets: in the home, or a short one where that is long."""
+    inside = home() / "run"
+    if len(os.fsencode(inside / _LONGEST_NAME)) <= LONGEST_SOCKET_PATH:
+        return private_folder(inside)
+    digest = hashlib.sha256(os.fsencode(home())).hexdigest()[:12]
+    return private_folder(Path(tempfile.gettempdir()) / f"underpaint-{os.getuid()}-{digest}")
+
+
+def log_file() -> Path:
+    """Give the path of the log that a daemon in the background writes."""
+    return home() / "logs" / "daemon.log"
+
+
+def take_lock() -> filelock.FileLock:
+    """Become the one daemon of this home, and clear what a dead one left.
+
+    The operating system lets go of the lock when its holder ends, however it ends.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Names the daemon that is running.
+    """
+    home().mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        info = read_connection_file()
+        who = f"process id {info.pid}, {info.endpoint}" if info else "still starting"
+        raise DaemonUnavailableError(
+            f"a daemon is already running for {home()} ({who}); use it, or end it with"
+            " `underpaint stop`"
+        ) from None
+    connection_file().unlink(missing_ok=True)
+    return lock
+
+
+def daemon_runs() -> bool:
+    """Tell whether a daemon of this home holds its lock."""
+    if not (home() / "daemon.lock").exists():
+        return False
+    lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False

@@ -1,0 +1,86 @@
+"""Start a daemon in the background, and find or start one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from underpaint_client import Connection, connect
+from underpaint_client.errors import DaemonUnavailableError
+
+from .places import daemon_runs, log_file
+
+PATIENCE = 30.0
+"""Seconds that a daemon may take to answer after its start."""
+
+
+def start_background(options: Sequence[str] = ()) -> Connection:
+    """Start a daemon that outlives this process, and connect to it.
+
+    Parameters
+    ----------
+    options : sequence of str
+        More options of `underpaint serve`.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where it ends or does not answer; with the last lines of its log.
+    """
+    log_file().parent.mkdir(parents=True, exist_ok=True)
+    with log_file().open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "underpaint", "serve", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        connection = _try()
+        if connection is not None:
+            return connection
+        if process.poll() is not None and not daemon_runs():
+            break
+        time.sleep(0.05)
+    process.kill()
+    lines = log_file().read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+    raise DaemonUnavailableError(
+        f"the daemon did not start; its log {log_file()} ends with: " + " | ".join(lines)
+    )
+
+
+def find_or_start() -> tuple[Connection, bool]:
+    """Connect to the running daemon, or to one started for the purpose.
+
+    Returns
+    -------
+    connection : Connection
+        Greeted and answered.
+    started : bool
+        Whether it was started now.
+    """
+    if daemon_runs():
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and daemon_runs():  # it may be starting this moment
+            connection = _try()
+            if connection is not None:
+                return connection, False
+            time.sleep(0.05)
+    return start_background(), True
+
+
+def _try() -> Connection | None:
+    try:
+        connection = connect()
+    except DaemonUnavailableError:
+        return None
+    try:
+        connection.hello(timeout=2)
+    except DaemonUnavailableError:
+        connection.close()
+        return None
+    return connection

@@ -1,0 +1,183 @@
+"""A worker process: one engine, one warm model, beside an I/O thread that always answers.
+
+The main thread owns the socket to the daemon. The engine runs in a thread of its own and speaks
+to the main thread through an inproc pair, since a ZeroMQ socket belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import zmq
+
+from underpaint_client import wire
+from underpaint_client.errors import UnderpaintError
+
+from .rasters import to_frame, to_pixels, to_selection
+
+if TYPE_CHECKING:
+    from underpaint.engine import Engine
+    from underpaint_client.wire import Frame, Message
+
+log = logging.getLogger(__name__)
+
+Order = tuple[wire.Run, tuple["Frame", ...]]
+
+PARENT_CHECK = 1000
+"""Milliseconds between two looks at whether the daemon still lives."""
+
+
+@dataclass
+class _Painter:
+    """The engine's thread.
+
+    Parameters
+    ----------
+    device : str
+        Where to compute.
+    voice : PAIR socket
+        What it says goes to the daemon.
+    """
+
+    device: str
+    voice: zmq.Socket[bytes]
+    orders: queue.SimpleQueue[Order] = field(default_factory=queue.SimpleQueue)
+    cancelled: set[str] = field(default_factory=set)
+
+    def say(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
+        self.voice.send_multipart(wire.encode(message, frames), copy=False)
+
+    def work(self) -> None:
+        """Import torch, then take order after order."""
+        from underpaint.engine import Engine  # noqa: PLC0415 - seconds, and here they hurt nobody
+
+        engine = Engine(self.device)
+        self.say(wire.WorkerReady(os.getpid(), engine.device))
+        while True:
+            order, frames = self.orders.get()
+            self._carry_out(engine, order, frames)
+            self.cancelled.discard(order.job)
+
+    def _carry_out(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
+        try:
+            self._paint(engine, order, frames)
+        except UnderpaintError as error:
+            self.say(wire.Failed(order.job, error.code, str(error)))
+        except Exception as error:
+            log.exception("job %s failed", order.job)
+            self.say(wire.Failed(order.job, "failed", _explain(error)))
+        else:
+            self.say(wire.Done(order.job))
+
+    def _paint(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
+        by_name = {frame.name: frame for frame in frames}
+        layer, selection = by_name.get("layer"), by_name.get("selection")
+        model = engine.model_name
+        pictures = engine.generate(
+            order.request,
+            None if layer is None else to_pixels(layer),
+            None if selection is None else to_selection(selection),
+            x=layer.box.x if layer else 0,
+            y=layer.box.y if layer else 0,
+            progress=lambda p: self.say(
+                wire.Progress(order.job, p.phase, p.step, p.steps, p.image, p.images)
+            ),
+            cancelled=lambda: order.job in self.cancelled,
+            allow_paths=order.allow_paths,
+        )
+        for index, picture in enumerate(pictures):
+            if engine.model_name != model:
+                model = engine.model_name
+                self.say(wire.WorkerModel(model))
+            channels = layer.channels if layer else "RGBA"
+            self.say(
+                wire.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
+                (to_frame("picture", picture.pixels, picture.box, channels),),
+            )
+
+
+def _explain(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    if "out of memory" in text.lower() or isinstance(error, MemoryError):
+        return (
+            f"there is not enough memory for this picture ({text}); make fewer images at once,"
+            " set a smaller --width and --height, or choose a smaller model"
+        )
+    return f"the engine failed ({text}); the daemon's log has the details"
+
+
+def run(endpoint: str, number: int, device: str, parent: int) -> None:
+    """Work until the daemon says `Quit` or has gone.
+
+    Parameters
+    ----------
+    endpoint : str
+        Where the daemon listens for workers.
+    number : int
+        Which worker this is.
+    device : str
+        As `Engine`.
+    parent : int
+        The daemon's process id.
+    """
+    context = zmq.Context()
+    daemon = context.socket(zmq.DEALER)
+    daemon.setsockopt(zmq.ROUTING_ID, f"worker-{number}-{os.getpid()}".encode("ascii"))
+    daemon.setsockopt(zmq.SNDHWM, 0)
+    if endpoint.startswith("tcp"):
+        _unlock(daemon)
+    daemon.connect(endpoint)
+    ear = context.socket(zmq.PAIR)
+    ear.bind("inproc://painter")
+    voice = context.socket(zmq.PAIR)
+    voice.connect("inproc://painter")
+    painter = _Painter(device, voice)
+    thread = threading.Thread(target=painter.work, name="painter", daemon=True)
+    thread.start()
+    poller = zmq.Poller()
+    poller.register(daemon, zmq.POLLIN)
+    poller.register(ear, zmq.POLLIN)
+    while os.getppid() == parent and thread.is_alive():
+        for socket, _ in poller.poll(PARENT_CHECK):
+            parts = socket.recv_multipart(copy=False)
+            if socket is ear:
+                daemon.send_multipart(parts, copy=False)
+                continue
+            message, frames = wire.decode([part.buffer for part in parts])
+            if isinstance(message, wire.Run):
+                painter.orders.put((message, frames))
+            elif isinstance(message, wire.Cancel):
+                painter.cancelled.add(message.job)
+    # The painter may be in the middle of a step: nothing of it is worth waiting for.
+    os._exit(0 if thread.is_alive() else 1)
+
+
+def _unlock(socket: zmq.Socket[bytes]) -> None:
+    from .keys import own_keys  # noqa: PLC0415 - only where there is no ipc
+
+    server, client = own_keys("server"), own_keys("client")
+    socket.setsockopt(zmq.CURVE_SERVERKEY, server.public.encode("ascii"))
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, client.public.encode("ascii"))
+    socket.setsockopt(zmq.CURVE_SECRETKEY, client.secret.encode("ascii"))
+
+
+def main() -> None:
+    """Read the daemon's command line and work."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--endpoint", required=True)
+    parser.add_argument("--number", type=int, required=True)
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    run(options.endpoint, options.number, options.device, options.parent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Worker processes: started, watched and ended by the daemon. Each holds one model warm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+
+from underpaint_client.wire import WorkerStatus
+
+MAX_FAILED_STARTS = 3
+"""A worker that ends this often before it was ready is not started again by itself."""
+
+
+def _no_process() -> subprocess.Popen[bytes] | None:
+    return None
+
+
+@dataclass
+class Worker:
+    """One worker's process, over all its restarts.
+
+    Parameters
+    ----------
+    number : int
+        0, 1, ...: which worker it is.
+    device : str
+        Where it computes, as asked for, and as it is once it is ready.
+    endpoint : str
+        Where the daemon listens for its workers.
+    """
+
+    number: int
+    device: str
+    endpoint: str
+    state: str = "starting"
+    model: str = ""
+    failed_starts: int = 0
+    process: subprocess.Popen[bytes] | None = field(default_factory=_no_process)
+
+    @property
+    def identity(self) -> bytes:
+        """Its address on the daemon's socket; a new one after each restart."""
+        return f"worker-{self.number}-{self.pid}".encode("ascii")
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 where it does not run."""
+        return self.process.pid if self.process else 0
+
+    def start(self) -> None:
+        """Start the process."""
+        self.state, self.model = "starting", ""
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "underpaint.server.worker",
+                "--endpoint", self.endpoint,
+                "--number", str(self.number),
+                "--device", self.device,
+                "--parent", str(os.getpid()),
+            ],
+            stdin=subprocess.DEVNULL,
+            # Quiet the libraries before they are imported: the log is for what artists need.
+            env={**os.environ, "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"},
+            # Ctrl-C in the daemon's terminal is the daemon's to handle.
+            start_new_session=True,
+        )  # fmt: skip
+
+    def end_of_process(self) -> str | None:
+        """Say in words how the process ended; None while it runs."""
+        code = self.process.poll() if self.process else None
+        if code is None:
+            return None
+        if code >= 0:
+            return f"ended with exit code {code}"
+        return f"was killed by {signal.Signals(-code).name}"
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def status(self) -> WorkerStatus:
+        """Describe it."""
+        return WorkerStatus(self.pid, self.state, self.device, self.model)
