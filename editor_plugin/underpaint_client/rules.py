@@ -106,8 +106,6 @@ def check_request(request: Request) -> None:
     for field in fields(Request):
         _check_field(field.name, getattr(request, field.name))
     choose_sampler(request.sampler)
-    if request.fit and request.width is None and request.height is None:
-        return
     if (request.width is None) != (request.height is None):
         given, other = ("width", "height") if request.height is None else ("height", "width")
         raise BadInputError(

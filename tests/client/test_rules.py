@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+
+import pytest
+
+from underpaint_client import rules
+from underpaint_client.errors import BadInputError
+from underpaint_client.request import Request
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "schedule", "run"),
+    [
+        (10, 0.7, 10, 7),
+        (10, 0.4, 10, 4),
+        (30, 0.75, 30, 23),
+        (20, 0.75, 20, 15),
+        (20, 0.425, 20, 9),  # 8.5 rounds up, though the float product lies below
+        (20, 1.0, 20, 20),
+        (1, 1.0, 1, 1),
+        (1, 0.5, 1, 1),
+        (1, 0.49, 2, 1),  # too few: a schedule whose one step has that strength
+        (20, 0.025, 20, 1),
+        (20, 0.02, 50, 1),
+        (20, 0.01, 100, 1),
+        (50, 0.003, 333, 1),
+        (20, 0.0001, 1000, 1),  # no longer than the model was trained on
+        (1000, 1.0, 1000, 1000),
+    ],
+)
+def test_steps_run(steps: int, strength: float, schedule: int, run: int) -> None:
+    assert rules.plan_steps(steps, strength) == rules.StepPlan(schedule, run, strength)
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "schedule"),
+    [
+        (20, 0.4, 50),
+        (20, 0.7, 29),
+        (20, 1.0, 20),
+        (29, 0.29, 100),
+        (20, 0.05, 400),
+        (20, 0.01, 1000),
+    ],
+)
+def test_compensate_runs_all_steps(steps: int, strength: float, schedule: int) -> None:
+    plan = rules.plan_steps(steps, strength, compensate=True)
+    assert (plan.schedule, plan.run) == (schedule, steps)
+
+
+def test_compensate_says_the_strength_really_run() -> None:
+    assert rules.plan_steps(20, 0.4, compensate=True).strength_run == 0.4
+    assert rules.plan_steps(20, 0.01, compensate=True).strength_run == 0.02
+
+
+def test_steps_have_no_float_surprises() -> None:
+    for steps in range(1, 151):
+        for hundredth in range(1, 101):
+            exact = Fraction(steps * hundredth, 100) + Fraction(1, 2)
+            wanted = math.floor(exact)
+            plan = rules.plan_steps(steps, hundredth / 100)
+            if wanted >= 1:
+                assert (plan.schedule, plan.run) == (steps, wanted)
+            else:
+                assert plan.run == 1
+                assert plan.schedule == math.floor(Fraction(100, hundredth) + Fraction(1, 2))
+
+
+def test_strength_zero_runs_nothing() -> None:
+    assert rules.plan_steps(20, 0.0).run == 0
+    assert rules.plan_steps(20, 0.0, compensate=True).run == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "empty", "transparent", "chosen"),
+    [
+        ("auto", True, True, "txt2img"),
+        ("auto", False, True, "inpaint"),
+        ("auto", False, False, "img2img"),
+        ("img2img", True, True, "img2img"),
+        ("inpaint", False, False, "inpaint"),
+        ("txt2img", False, False, "txt2img"),
+    ],
+)
+def test_mode(mode: str, empty: bool, transparent: bool, chosen: str) -> None:
+    assert rules.choose_mode(mode, empty=empty, transparent=transparent) == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("k_lms", "k_lms"),
+        ("lms", "k_lms"),
+        ("K_LMS", "k_lms"),
+        ("LMSDiscreteScheduler", "k_lms"),
+        ("EulerAncestralDiscreteScheduler", "k_euler_a"),
+        ("euler_a", "k_euler_a"),
+        ("k_dpmpp_2m", "dpmpp_2m"),
+        ("DPMSolverMultistepScheduler", "dpmpp_2m"),
+        ("pndm", "plms"),
+        ("ddim", "ddim"),
+    ],
+)
+def test_sampler_names(name: str, chosen: str) -> None:
+    assert rules.choose_sampler(name) == chosen
+
+
+def test_unknown_sampler_names_itself_and_the_others() -> None:
+    with pytest.raises(BadInputError, match=r"'k_magic' is unknown.*k_lms"):
+        rules.choose_sampler("k_magic")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("strength", -0.1),
+        ("strength", 1.01),
+        ("strength", math.nan),
+        ("strength", math.inf),
+        ("steps", 0),
+        ("steps", 1001),
+        ("guidance_scale", -1.0),
+        ("guidance_scale", math.nan),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("images", 0),
+        ("images", 65),
+        ("width", 7),
+        ("height", 100_000),
+        ("mode", "outpaint"),
+        ("fill", "magic"),
+        ("result", "both"),
+        ("sampler", "k_magic"),
+        ("prompt", "x" * 20_001),
+    ],
+)
+def test_bad_values_are_named(field: str, value: object) -> None:
+    request = dataclasses.replace(Request(width=64, height=64), **{field: value})  # type: ignore[arg-type]
+    with pytest.raises(BadInputError, match=field):
+        rules.check_request(request)
+
+
+def test_width_needs_height() -> None:
+    with pytest.raises(BadInputError, match="width 64 was given without a height"):
+        rules.check_request(Request(width=64))
+    rules.check_request(Request(width=64, height=64))
+
+
+def test_seeds_count_up_and_wrap() -> None:
+    assert [rules.image_seed(2**32 - 2, j) for j in range(3)] == [2**32 - 2, 2**32 - 1, 0]
+
+
+def test_plan_is_described_as_the_engine_runs_it() -> None:
+    plan = rules.plan_steps(20, 0.75)
+    told = rules.describe_plan("inpaint", 0.62, plan)
+    assert told == "Fills the erased 62 % of the selection, runs 15 of 20 steps"
+    assert "runs 15 of 20" in rules.describe_plan("img2img", 1.0, plan)
+    assert rules.describe_plan("img2img", 0.0, rules.plan_steps(20, 0)).startswith("Keeps")
+
+
+@pytest.mark.parametrize(
+    ("strength", "word"),
+    [(0, "none"), (0.35, "minor"), (0.55, "moderate"), (0.75, "significant"), (1, "complete")],
+)
+def test_strength_words(strength: float, word: str) -> None:
+    assert rules.strength_word(strength) == word

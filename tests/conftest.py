@@ -1,0 +1,55 @@
+"""Homes that never meet, models built on the spot, and a real daemon."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+
+
+@pytest.fixture(scope="session")
+def session_home() -> Iterator[Path]:
+    """A home for everything that tests may share; its path is short, as sockets need it."""
+    folder = Path(tempfile.mkdtemp(prefix="up-"))
+    os.environ["UNDERPAINT_HOME"] = str(folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home for one test alone."""
+    folder = Path(tempfile.mkdtemp(prefix="up-"))
+    monkeypatch.setenv("UNDERPAINT_HOME", str(folder))
+    yield folder
+    subprocess.run([sys.executable, "-m", "underpaint", "stop"], check=False, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def models(session_home: Path) -> Path:
+    """The folder of two tiny models, `sd` and `sdxl`, native 64 pixels."""
+    from tiny_models import build_model
+
+    folder = session_home / "models"
+    build_model(folder / "sd", "sd")
+    build_model(folder / "sdxl", "sdxl")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def daemon(session_home: Path, models: Path) -> Iterator[Path]:
+    """A running daemon, with its worker ready; gives its home."""
+    run = [sys.executable, "-m", "underpaint"]
+    subprocess.run([*run, "serve", "--background"], check=True, capture_output=True)
+    yield session_home
+    subprocess.run([*run, "stop"], check=True, capture_output=True)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from underpaint.engine.composite import compose, unchanged
+from underpaint.engine.source import FULL, Source, fraction
+from underpaint_client.geometry import Box
+
+rng = np.random.default_rng(1)
+
+
+def over(patch: Any, source: Any) -> Any:
+    """Lay straight-alpha pixels over others, by Porter and Duff, in floats 0..1."""
+    top, bottom = fraction(patch).astype(np.float64), fraction(source).astype(np.float64)
+    p, a = top[..., 3:], bottom[..., 3:]
+    alpha = p + a * (1 - p)
+    colour = p * top[..., :3] + (1 - p) * a * bottom[..., :3]
+    return np.concatenate([colour, alpha], axis=-1)  # premultiplied: what an eye can see
+
+
+def seen(pixels: Any) -> Any:
+    values = fraction(pixels).astype(np.float64)
+    return np.concatenate([values[..., :3] * values[..., 3:], values[..., 3:]], axis=-1)
+
+
+def random_layer(alpha: Any, dtype: Any = np.uint8) -> Any:
+    full = int(FULL[np.dtype(dtype)])
+    pixels = rng.integers(0, full + 1, (*alpha.shape, 4)).astype(dtype)
+    pixels[..., 3] = alpha
+    return pixels
+
+
+levels = st.sampled_from([0, 1, 64, 128, 254, 255])
+maps = hnp.arrays(np.uint8, (9, 7), elements=levels)
+
+
+@given(maps, maps, st.sampled_from(["inpaint", "img2img", "txt2img"]))
+def test_kept_pixels_are_the_sources_bytes(alpha: Any, selection: Any, mode: str) -> None:
+    pixels = random_layer(alpha)
+    source = Source.of(pixels, selection).with_mode(mode)
+    painted = rng.random((18, 14, 3), np.float32)
+    result = compose(source, Box(0, 0, 7, 9), painted, "layer").pixels
+    kept = selection == 0
+    if mode == "inpaint":
+        kept |= alpha == 255
+    np.testing.assert_array_equal(result[kept], pixels[kept])
+
+
+@given(maps, maps, st.sampled_from(["inpaint", "img2img", "txt2img"]))
+def test_patch_over_source_is_the_whole_layer(alpha: Any, selection: Any, mode: str) -> None:
+    pixels = random_layer(alpha)
+    source = Source.of(pixels, selection).with_mode(mode)
+    painted = rng.random((9, 7, 3), np.float32)
+    whole = compose(source, source.box, painted, "layer").pixels
+    patch = compose(source, source.box, painted, "patch")
+    if patch.kind == "layer":
+        np.testing.assert_array_equal(patch.pixels, whole)
+        assert patch.notes
+        return
+    canvas = np.zeros_like(pixels)
+    box = patch.box
+    canvas[box.y : box.bottom, box.x : box.right] = patch.pixels
+    np.testing.assert_allclose(over(canvas, pixels), seen(whole), atol=1.6 / 255)
+    assert not canvas[canvas[..., 3] == 0].any()
+
+
+@given(maps)
+def test_an_erased_layer_always_has_a_patch(alpha: Any) -> None:
+    source = Source.of(random_layer(alpha)).with_mode("inpaint")
+    assert compose(source, source.box, rng.random((9, 7, 3), np.float32), "patch").kind == "patch"
+
+
+def test_a_patch_is_cut_to_what_it_shows() -> None:
+    alpha = np.full((100, 80), 255, np.uint8)
+    alpha[20:30, 40:45] = 0
+    source = Source.of(random_layer(alpha), None, 1000, 2000).with_mode("inpaint")
+    patch = compose(source, Box(1000, 2000, 64, 64), np.zeros((64, 64, 3), np.float32), "patch")
+    assert patch.box == Box(1040, 2020, 5, 10)
+    assert (patch.pixels == (0, 0, 0, 255)).all()
+
+
+def test_a_see_through_layer_has_no_img2img_patch() -> None:
+    source = Source.of(random_layer(np.full((8, 8), 128, np.uint8))).with_mode("img2img")
+    result = compose(source, source.box, np.zeros((8, 8, 3), np.float32), "patch")
+    assert result.kind == "layer"
+    assert "no patch" in result.notes[0]
+    assert (result.pixels[..., 3] == 128).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+def test_alpha_and_colour_at_every_depth(dtype: Any) -> None:
+    full = FULL[np.dtype(dtype)]
+    pixels = np.zeros((1, 4, 4), dtype)
+    pixels[..., :3] = full
+    pixels[0, :, 3] = np.array([0, 0.9, 0.5, 1]) * full
+    source = Source.of(pixels).with_mode("inpaint")
+    result = compose(source, source.box, np.zeros((1, 4, 3), np.float32), "layer").pixels
+    assert result.dtype == dtype
+    np.testing.assert_allclose(fraction(result)[0, :, 3], 1)
+    # w = min(1, 4c): full at a quarter of change, four tenths at a tenth.
+    np.testing.assert_allclose(fraction(result)[0, :, 0], [0, 0.6, 0, 1], atol=0.02)
+
+
+def test_rounded_not_floored() -> None:
+    pixels = np.full((1, 1, 4), 255, np.uint8)
+    source = Source.of(pixels).with_mode("img2img")
+    painted = np.full((1, 1, 3), 100.6 / 255, np.float32)
+    assert compose(source, source.box, painted, "layer").pixels[0, 0, 0] == 101
+
+
+def test_ten_identity_round_trips_do_not_drift() -> None:
+    pixels = random_layer(np.full((32, 32), 255, np.uint8))
+    current = pixels
+    for _ in range(10):
+        source = Source.of(current).with_mode("img2img")
+        current = compose(source, source.box, fraction(current[..., :3]), "layer").pixels
+    np.testing.assert_array_equal(current, pixels)
+
+
+def test_unchanged_is_the_same_bytes_or_nothing() -> None:
+    source = Source.of(random_layer(np.zeros((4, 4), np.uint8))).with_mode("inpaint")
+    assert unchanged(source, "layer").pixels is source.pixels
+    assert not unchanged(source, "patch").pixels.any()
