@@ -10,6 +10,7 @@ its selection, and turned back when it is written, so that no pixel and no tag c
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -88,15 +89,15 @@ def read_picture(path: Path) -> Drawing:
     content = _read_bytes(path)
     with _open(content, path) as image:
         check_size(str(path), Box.at(0, 0, Extent(*image.size)))
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        if orientation not in _UPRIGHT:
-            orientation = 1
         has_alpha = image.has_transparency_data
         try:
+            orientation = image.getexif().get(_ORIENTATION, 1)
             pixels = _decode_deep(content) if _is_deep(content) else _decode_plain(image)
+            chunks = tuple(_chunks_of(content, image))
         except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
             raise BadInputError(f"picture {path} is damaged ({error}); save it again") from None
-        chunks = tuple(_chunks_of(content, image))
+    if orientation not in _UPRIGHT:
+        orientation = 1
     return Drawing(_turn_upright(pixels, orientation), has_alpha, chunks, orientation)
 
 
@@ -166,7 +167,8 @@ def write_picture(
         draft.write_bytes(content)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise BadInputError(f"{path} cannot be written: {error.strerror}") from None
 
 
@@ -267,8 +269,10 @@ def _chunks_of(content: bytes, image: Image.Image) -> Iterator[bytes]:
             described["exif"] = exif
         Image.new("RGBA", (1, 1)).save(stream, "PNG", **described)
         content = stream.getvalue()
+    # What comes back is RGB; a profile of greys or inks would only mislead.
+    is_rgb = image.mode in ("RGB", "RGBA", "P", "PA")
     for kind, chunk in _chunks(content):
-        if kind in _KEPT_CHUNKS:
+        if kind in _KEPT_CHUNKS and (is_rgb or kind != b"iCCP"):
             yield chunk
 
 

@@ -115,9 +115,21 @@ class Model:
             raise ModelUnavailableError(
                 f"model {self.info.path} cannot be opened: {_first_line(error)}; fetch it again"
             ) from error
+        self._check_complete(pipeline)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.to(self.device)
         return pipeline
+
+    def _check_complete(self, pipeline: Any) -> None:
+        """See that every weight was found; diffusers leaves those that were not without values."""
+        for part, module in pipeline.components.items():
+            if isinstance(module, torch.nn.Module):
+                for name, weight in module.named_parameters():
+                    if weight.is_meta:
+                        raise ModelUnavailableError(
+                            f"model {self.info.path} cannot be opened: its {part} lacks {name};"
+                            " fetch it again"
+                        )
 
     def close(self) -> None:
         """Give the memory back."""

@@ -1,0 +1,263 @@
+"""The command line as a person uses it: real processes, real files, a real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from underpaint.cli.pictures import read_recipe
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    process = subprocess.run(
+        [sys.executable, "-m", "underpaint", *words],
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert process.returncode == code, process.stderr
+    assert "Traceback" not in process.stderr
+    return process
+
+
+@pytest.fixture
+def sketch(tmp_path: Path) -> Any:
+    """A folder with a sketch that has a soft-edged hole; gives the sketch's pixels."""
+    pixels = np.random.default_rng(0).integers(1, 256, (72, 90, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    pixels[20:40, 30:60, 3] = np.linspace(0, 255, 30).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "sketch.png")
+    return pixels
+
+
+def pixels_of(path: Path) -> Any:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def test_the_seeds_example(daemon: Path, tmp_path: Path, sketch: Any) -> None:
+    process = run(
+        "generate", "tree on a hill with a river, nature photograph", "-I", "sketch.png",
+        "-f", "0.85", cwd=tmp_path,
+    )  # fmt: skip
+    assert process.stdout == "sketch-0001.png\n"
+    assert "Fills the erased" in process.stderr
+    assert "runs 17 of 20 steps" in process.stderr
+    result = pixels_of(tmp_path / "sketch-0001.png")
+    kept = sketch[..., 3] == 255
+    np.testing.assert_array_equal(result[kept], sketch[kept])
+    assert (result[..., 3] == 255).all()
+    recipe = read_recipe(tmp_path / "sketch-0001.png")
+    assert recipe.prompt == "tree on a hill with a river, nature photograph"
+    assert f"seed {recipe.seed}" in process.stderr
+
+
+def test_words_need_no_quotes_and_underscores_are_dashes(
+    daemon: Path, tmp_path: Path, sketch: Any
+) -> None:
+    process = run(
+        "generate", "tree", "on", "a", "hill", "--init_img", "sketch.png", "with a", "river",
+        "--guidance_scale=6", "--json", "-s10", "-S42", "-n2", "-A", "k_lms", "-f.4",
+        "--compensate", "--negative", "雨", cwd=tmp_path,
+    )  # fmt: skip
+    found = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [Path(one["output"]).name for one in found] == ["sketch-0001.png", "sketch-0002.png"]
+    first = found[0]["recipe"]
+    wanted = {
+        "mode": "inpaint", "prompt": "tree on a hill with a river", "negative_prompt": "雨",
+        "strength": 0.4, "steps": 10, "steps_run": 10, "schedule": 25, "compensate": True,
+        "guidance_scale": 6, "seed": 42, "sampler": "k_lms", "model": "sd", "width": 90,
+        "height": 72, "fill": "auto", "notes": [], "work_area": [0, 0, 90, 72],
+        "work_size": [96, 80],
+    }  # fmt: skip
+    assert {name: first[name] for name in wanted} == wanted
+    assert found[1]["recipe"]["seed"] == 43
+    assert found[0]["timings"]["denoise"] > 0
+    assert read_recipe(tmp_path / "sketch-0002.png").to_dict() == found[1]["recipe"]
+
+
+def test_the_same_seed_gives_the_same_picture(daemon: Path, tmp_path: Path, sketch: Any) -> None:
+    for name in ("a.png", "b.png"):
+        run("generate", "x", "-I", "sketch.png", "-S", "5", "-s", "4", "-o", name, cwd=tmp_path)
+    np.testing.assert_array_equal(pixels_of(tmp_path / "a.png"), pixels_of(tmp_path / "b.png"))
+
+
+def test_sixteen_bits_and_a_patch(daemon: Path, tmp_path: Path) -> None:
+    import cv2
+
+    pixels = np.random.default_rng(0).integers(1, 65536, (40, 50, 4)).astype(np.uint16)
+    pixels[..., 3] = 65535
+    pixels[10:20, 10:20, 3] = 0
+    cv2.imwrite(str(tmp_path / "deep.png"), pixels)
+    for extra, name in ((["--patch"], "patch.png"), ([], "whole.png")):
+        run("generate", "x", "-I", "deep.png", "-S1", "-s4", "-o", name, *extra, cwd=tmp_path)
+    patch, whole = (
+        cv2.imread(str(tmp_path / name), cv2.IMREAD_UNCHANGED)
+        for name in ("patch.png", "whole.png")
+    )
+    assert patch is not None
+    assert whole is not None
+    assert patch.dtype == whole.dtype == np.uint16
+    hole = pixels[..., 3] == 0
+    np.testing.assert_array_equal(whole[~hole], pixels[~hole])
+    np.testing.assert_array_equal(whole[hole], patch[hole])
+    assert not patch[~hole].any()
+
+
+def test_an_opaque_picture_stays_without_alpha(daemon: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40), (9, 99, 200)).save(tmp_path / "photo.jpg")
+    Image.new("L", (40, 40), 0).save(tmp_path / "mask.png")
+    run("generate", "x", "-I", "photo.jpg", "-s2", "-o", "out.png", cwd=tmp_path)
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.mode == "RGB"
+    process = run(
+        "generate", "x", "-I", "photo.jpg", "--selection", "mask.png", "-o", "o2.png", cwd=tmp_path
+    )
+    assert "nothing is selected" in process.stderr
+
+
+def test_from_nothing_and_fit(daemon: Path, tmp_path: Path, sketch: Any) -> None:
+    run("generate", "a", "lake", "-W", "80", "-H", "48", "-s2", cwd=tmp_path)
+    assert pixels_of(tmp_path / "a-lake-0001.png").shape == (48, 80, 3)
+    run(
+        "generate",
+        "x",
+        "-I",
+        "sketch.png",
+        "--fit",
+        "-W64",
+        "-H64",
+        "-s2",
+        "-o",
+        "f.png",
+        cwd=tmp_path,
+    )
+    assert pixels_of(tmp_path / "f.png").shape[:2] == (51, 64)
+    run("generate", "x", "-I", "sketch.png", "-W64", "-H64", "-s2", "-o", "w.png", cwd=tmp_path)
+    assert pixels_of(tmp_path / "w.png").shape[:2] == (72, 90)
+    assert read_recipe(tmp_path / "w.png").work_size == (64, 64)
+
+
+def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any) -> None:
+    run("generate", "x", "-I", "sketch.png", "-f0", "-o", "out.png", cwd=tmp_path)
+    np.testing.assert_array_equal(pixels_of(tmp_path / "out.png"), sketch)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["-I", "missing.png"], 2, "missing.png cannot be read"),
+        (["-I", "text.png"], 2, "text.png is no picture"),
+        (["-I", "empty.png"], 2, "it is empty"),
+        (["-f", "1.5"], 2, "strength 1.5 is out of range"),
+        (["-f", "lots"], 2, "invalid float value: 'lots'"),
+        (["-f", "nan"], 2, "strength nan"),
+        (["-s", "0"], 2, "steps 0 is out of range"),
+        (["-s", "ten"], 2, "invalid int value: 'ten'"),
+        (["-n", "0"], 2, "images 0"),
+        (["-S", "-4"], 2, "seed -4"),
+        (["-A", "k_magic"], 2, "'k_magic' is unknown"),
+        (["--fill", "magic"], 2, "invalid choice: 'magic'"),
+        (["--stregth", "1"], 2, "--stregth"),
+        (["-W", "64"], 2, "without a height"),
+        (["--fit"], 2, "need a picture"),
+        (["--selection", "sketch.png"], 2, "need a picture"),
+        (["-I", "sketch.png", "--selection", "small.png"], 2, "3 x 4 pixels and the layer 90 x 72"),
+        (["-I", "sketch.png", "-o", "sketch.png"], 2, "sketch.png exists"),
+        (["-o", "text.png/out.png"], 2, "cannot be written"),
+        (["-o", "out.webp"], 2, "no PNG"),
+        (["-m", "unheard-of"], 3, "'unheard-of' is unknown; models found: sd, sdxl"),
+        (["-m", "."], 3, "is no model"),
+    ],
+)
+def test_bad_input(
+    daemon: Path, tmp_path: Path, sketch: Any, words: list[str], code: int, told: str
+) -> None:
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "empty.png").touch()
+    Image.new("L", (3, 4)).save(tmp_path / "small.png")
+    process = run("generate", "x", *words, cwd=tmp_path, code=code)
+    assert told in process.stderr
+    assert process.stdout == ""
+
+
+def test_other_words(tmp_path: Path) -> None:
+    assert "generate" in run("--help", cwd=tmp_path).stdout
+    assert run("--version", cwd=tmp_path).stdout.startswith("underpaint 0.")
+    assert "--init-img" in run("generate", "--help", cwd=tmp_path).stdout
+    assert "'paint' is no command" in run("paint", cwd=tmp_path, code=2).stderr
+    run(cwd=tmp_path, code=2)
+
+
+def test_status_and_models(daemon: Path, tmp_path: Path) -> None:
+    status = json.loads(run("status", "--json", cwd=tmp_path).stdout)
+    assert status["workers"][0]["device"] == "cpu"
+    assert "queue     0 jobs" in run("status", cwd=tmp_path).stdout
+    assert "sd: sd, 64 pixels" in run("models", cwd=tmp_path).stdout
+    names = [
+        json.loads(line)["name"]
+        for line in run("models", "--json", cwd=tmp_path).stdout.splitlines()
+    ]
+    assert names == ["sd", "sdxl"]
+
+
+def test_generate_starts_the_daemon_and_says_what_is_missing(home: Path, tmp_path: Path) -> None:
+    run("status", cwd=tmp_path, code=3)
+    process = run("generate", "a lake", cwd=tmp_path, code=3)
+    assert "started the daemon" in process.stderr
+    assert "there is no model yet" in process.stderr
+    run("status", cwd=tmp_path)
+    assert "stopped" not in (home / "logs" / "daemon.log").read_text()
+
+
+def test_ctrl_c_cancels_the_job_and_not_the_daemon(daemon: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "underpaint", "generate", "a lake", "-s", "1000"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr
+    for line in process.stderr:
+        if "Denoising" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "cancelled" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not list(tmp_path.iterdir())
+    assert json.loads(run("status", "--json", cwd=tmp_path).stdout)["jobs"] == []
+
+
+def test_a_terminal_shows_a_bar(daemon: Path, tmp_path: Path) -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "underpaint", "generate", "a lake", "-s", "200", "-f", "1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(follower)
+    shown, deadline = b"", time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            shown += os.read(leader, 4096)
+        except OSError:
+            break
+    os.close(leader)
+    process.communicate()
+    text = shown.decode()
+    assert process.returncode == 0
+    assert "Denoising" in text
+    assert "/200" in text
+    assert "steps/s" in text

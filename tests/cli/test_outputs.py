@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from underpaint.cli.outputs import choose_outputs, make_stem
+from underpaint_client.errors import BadInputError
+
+
+def test_names(tmp_path: Path) -> None:
+    def chosen(wanted: Path, images: int = 1, *, force: bool = False) -> list[str]:
+        paths = choose_outputs(wanted, images, "lake", force=force)
+        return [str(path.relative_to(tmp_path)) for path in paths]
+
+    assert chosen(tmp_path / "a.png") == ["a.png"]
+    assert chosen(tmp_path / "a.PNG") == ["a.PNG"]
+    assert chosen(tmp_path / "a.png", 3) == ["a-1.png", "a-2.png", "a-3.png"]
+    assert chosen(tmp_path / "new" / "folder", 2) == [
+        "new/folder/lake-0001.png",
+        "new/folder/lake-0002.png",
+    ]
+    (tmp_path / "lake-0007.png").touch()
+    (tmp_path / "lake-x.png").touch()
+    assert chosen(tmp_path, 2) == ["lake-0008.png", "lake-0009.png"]
+    (tmp_path / "a-2.png").touch()
+    with pytest.raises(BadInputError, match=r"a-2.png exists.*--force"):
+        chosen(tmp_path / "a.png", 3)
+    assert chosen(tmp_path / "a.png", 3, force=True)[1] == "a-2.png"
+    dotted = tmp_path / "v1.2"
+    dotted.mkdir()
+    assert chosen(dotted) == ["v1.2/lake-0001.png"]
+
+
+def test_only_png(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"a.jpg is no PNG.*a.png"):
+        choose_outputs(tmp_path / "a.jpg", 1, "x", force=False)
+
+
+def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for wanted in (
+        tmp_path / "file" / "a.png",
+        tmp_path / "file" / "folder",
+        Path("/proc/x/a.png"),
+    ):
+        with pytest.raises(BadInputError, match="cannot be written"):
+            choose_outputs(wanted, 1, "x", force=False)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "picture", "stem"),
+    [
+        ("Tree on a hill with a river, nature photograph", None, "tree-on-a-hill-with-a"),
+        ("a lake", Path("sketches/hill.v2.png"), "hill.v2"),
+        ("湖 と 山", None, "湖-と-山"),
+        ("../../etc", None, "etc"),
+        ("", None, "underpaint"),
+    ],
+)
+def test_stem(prompt: str, picture: Path | None, stem: str) -> None:
+    assert make_stem(prompt, picture) == stem

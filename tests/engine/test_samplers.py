@@ -1,0 +1,215 @@
+"""Every sampler, over every part of its schedule, on a model that looks at each cell alone.
+
+On such a model the promise "a pixel of change c comes out as it would at strength c x S over the
+whole picture" can be checked cell by cell, which no real network allows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from underpaint.engine.denoise import Guide, cell_steps, denoise, draw_noise
+from underpaint.engine.samplers import Sampler
+from underpaint_client.errors import CancelledError
+from underpaint_client.rules import SAMPLERS, StepPlan, plan_steps
+
+CONFIG: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "steps_offset": 1,
+}
+
+NOISY = {"ddpm", "dpmpp_2m_sde", "dpmpp_2m_sde_karras", "k_dpm_2_a", "k_euler_a", "lcm", "tcd"}
+"""Samplers that add noise as they go: a cell that joins late meets other draws."""
+
+HISTORIC = {"deis", "dpmpp_2m", "dpmpp_2m_karras", "k_lms", "k_lms_karras", "plms", "unipc"}
+"""Samplers that look back on earlier steps: a cell that joins late has some already."""
+
+SHAPE = (4, 6, 8)
+CLEAN = torch.linspace(-1, 1, 4 * 6 * 8).reshape(1, *SHAPE)
+
+
+class PointwiseUNet(torch.nn.Module):
+    """Predicts each cell's noise from that cell alone, so smoothly that solvers can follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[float] = []
+        self.config = type("Config", (), {"time_cond_proj_dim": None, "in_channels": 4})()
+
+    def forward(self, sample: Any, timestep: Any, **_: Any) -> tuple[Any]:
+        self.calls.append(float(timestep))
+        return (torch.tanh(sample * 0.8 + float(timestep) / 2000),)
+
+
+class Pointwise:
+    """The stock Stable Diffusion loop on the pointwise model."""
+
+    def __new__(cls) -> Any:
+        from underpaint.engine.denoise import StableDiffusion
+
+        class Loop(StableDiffusion):
+            def __init__(self) -> None:
+                self.unet = PointwiseUNet()
+                self.vae = type("VAE", (), {"config": type("C", (), {"scaling_factor": 1.0})()})()
+                self.image_processor = diffusers.image_processor.VaeImageProcessor(
+                    vae_scale_factor=8, vae_latent_channels=4
+                )
+
+            _execution_device = torch.device("cpu")
+
+            def register_modules(self, **_: Any) -> None: ...
+
+            def progress_bar(self, total: int) -> Any:
+                from contextlib import nullcontext
+
+                return nullcontext(type("Bar", (), {"update": lambda self: None})())
+
+            def encode_prompt(self, *_: Any, prompt_embeds: Any, **__: Any) -> Any:
+                return prompt_embeds, None
+
+            def maybe_free_model_hooks(self) -> None: ...
+
+            def run_safety_checker(self, image: Any, *_: Any) -> Any:
+                return image, None
+
+        return Loop()
+
+
+def run(
+    name: str,
+    plan: StepPlan,
+    steps: Any = None,
+    seeds: tuple[int, ...] = (1,),
+    *,
+    clean: torch.Tensor = CLEAN,
+    pure: bool = False,
+    cancel_after: int = 10_000,
+) -> tuple[torch.Tensor, list[float], list[tuple[int, int]]]:
+    loop = Pointwise()
+    drawn = [draw_noise(seed, SHAPE) for seed in seeds]
+    told: list[tuple[int, int]] = []
+    guide = Guide(
+        sampler=Sampler.make(name, CONFIG),
+        plan=plan,
+        clean=clean,
+        noise=torch.cat([noise for noise, _ in drawn]),
+        steps=np.full(SHAPE[1:], plan.run) if steps is None else steps,
+        pure=np.full(SHAPE[1:], pure),
+        on_step=lambda step, of: told.append((step, of)),
+        cancelled=lambda: len(told) >= cancel_after,
+    )
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        latents = denoise(
+            loop,
+            guide,
+            {"prompt_embeds": torch.zeros(len(seeds), 2, 2)},
+            1.0,
+            [generator for _, generator in drawn],
+        )
+    return latents, loop.unet.calls, told
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("steps", "strength"), [(20, 1.0), (20, 0.75), (10, 0.3), (7, 0.1)])
+def test_exactly_the_planned_steps_run(name: str, steps: int, strength: float) -> None:
+    plan = plan_steps(steps, strength)
+    latents, calls, told = run(name, plan)
+    assert torch.isfinite(latents).all()
+    k = plan.run
+    expected = {"k_heun": 2 * k - 1, "k_dpm_2": 2 * k - 1, "k_dpm_2_a": 2 * k - 1,
+                "plms": k + (k > 1)}.get(name, k)  # fmt: skip
+    assert len(calls) == expected
+    assert told[-1] == (k, k)
+    assert sorted(calls, reverse=True) == pytest.approx(calls)
+    # The first step's place on the 0..1000 scale is the strength, for evenly spaced schedules.
+    if "karras" not in name and name not in ("lcm", "tcd", "deis", "unipc"):
+        assert calls[0] == pytest.approx(1000 * k / plan.schedule, abs=1000 / plan.schedule + 2)
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - NOISY - HISTORIC))
+def test_a_cell_comes_out_as_it_would_alone(name: str) -> None:
+    plan = plan_steps(20, 1.0)
+    change = np.linspace(0, 1, 48).reshape(6, 8).astype(np.float32)
+    steps = cell_steps(change, plan, 1.0)
+    mixed, _, _ = run(name, plan, steps)
+    for k in sorted(set(steps.ravel())):
+        here = torch.from_numpy(steps == k)
+        if k == 0:
+            torch.testing.assert_close(mixed[0][:, here], CLEAN[0][:, here], rtol=0, atol=0)
+            continue
+        alone, _, _ = run(name, StepPlan(20, int(k), k / 20))
+        torch.testing.assert_close(mixed[0][:, here], alone[0][:, here], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(HISTORIC))
+def test_a_cell_comes_out_nearly_as_it_would_alone(name: str) -> None:
+    plan = plan_steps(20, 1.0)
+    steps = np.tile(np.arange(0, 24, 3).clip(max=20), (6, 1))
+    mixed, _, _ = run(name, plan, steps)
+    moved = 0.0
+    for k in sorted(set(steps.ravel())):
+        here = torch.from_numpy(steps == k)
+        alone = run(name, StepPlan(20, int(k), k / 20))[0] if k else CLEAN
+        difference = (mixed[0][:, here] - alone[0][:, here]).abs().mean()
+        moved = max(moved, float((alone[0][:, here] - CLEAN[0][:, here]).abs().mean()))
+        assert difference < 0.1 * max(moved, 0.1), (k, difference, moved)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_picture_does_not_depend_on_its_batch(name: str) -> None:
+    plan = plan_steps(10, 0.8)
+    alone = [run(name, plan, seeds=(seed,))[0] for seed in (5, 6)]
+    together, _, _ = run(name, plan, seeds=(5, 6))
+    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(alone[0], alone[1])
+
+
+def test_pure_cells_ignore_the_original() -> None:
+    plan = plan_steps(20, 1.0)
+    first, _, _ = run("k_euler", plan, pure=True)
+    second, _, _ = run("k_euler", plan, pure=True, clean=torch.full_like(CLEAN, 3.0))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def test_a_cancel_ends_it_after_the_step() -> None:
+    with pytest.raises(CancelledError):
+        run("k_euler", plan_steps(20, 1.0), cancel_after=3)
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.5, 0.8])
+def test_lms_from_the_middle_follows_the_fine_solution(strength: float) -> None:
+    """Stock LMS weighs four derivatives when it has one, and overshoots."""
+    fine, _, _ = run("k_euler", plan_steps(500, strength))
+    ours, _, _ = run("k_lms", plan_steps(20, strength))
+    euler, _, _ = run("k_euler", plan_steps(20, strength))
+    error = (ours - fine).abs().mean()
+    assert error < (euler - fine).abs().mean()
+
+
+@pytest.mark.parametrize(
+    ("strength", "most", "compensate", "change", "steps"),
+    [
+        (1.0, 1.0, False, [0, 0.02, 0.03, 0.5, 127 / 255, 1], [0, 0, 1, 10, 10, 20]),
+        (0.75, 1.0, False, [0, 0.5, 1], [0, 8, 15]),  # 7.5 rounds up
+        (0.75, 0.5, False, [0, 0.25, 0.5], [0, 4, 8]),
+        (0.4, 1.0, True, [0, 0.5, 1], [0, 10, 20]),
+        (0.01, 1.0, True, [0, 0.5, 1], [0, 10, 20]),  # the schedule could not be stretched enough
+        (0.01, 1.0, False, [0, 0.2, 0.5, 1], [0, 0, 1, 1]),
+    ],
+)
+def test_cell_steps(
+    strength: float, most: float, compensate: bool, change: list[float], steps: list[int]
+) -> None:
+    plan = plan_steps(20, strength * most, compensate)
+    found = cell_steps(np.array([change], np.float32), plan, most)
+    assert found.tolist() == [steps]

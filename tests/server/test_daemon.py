@@ -1,0 +1,282 @@
+"""A real daemon with a real worker, from its start through kills to its end."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from underpaint.server.places import daemon_runs
+from underpaint.server.rasters import to_frame, to_pixels
+from underpaint_client import Connection, connect, wire
+from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.geometry import Box
+from underpaint_client.home import connection_file
+from underpaint_client.request import Request
+
+RUN = [sys.executable, "-m", "underpaint"]
+LONG = Request(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, height=64)
+QUICK = Request(prompt="a lake", model="sd", steps=2, strength=1.0, width=64, height=64, seed=1)
+
+
+def finish(connection: Connection, job: str) -> tuple[list[Any], wire.Message]:
+    pictures = []
+    last: wire.Message = wire.Done("")
+    for message, frames in connection.events(job):
+        last = message
+        if isinstance(message, wire.Picture):
+            pictures.append((message, frames[0]))
+    return pictures, last
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def wait_for_step(connection: Connection, job: str) -> None:
+    for message, _ in connection.events(job):
+        if isinstance(message, wire.Progress) and message.step:
+            return
+
+
+def layer(seed: int = 0) -> Any:
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    pixels[10:20, 10:20, 3] = 0
+    return pixels
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_hello(daemon: Path) -> None:
+    with connect() as connection:
+        welcome = connection.hello()
+        assert welcome.pid == connection.info.pid
+        assert welcome.default_model == "sd"
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_the_server_has_no_torch(daemon: Path) -> None:
+    with connect() as connection:
+        finish(connection, connection.submit(QUICK))
+        status = connection.status()
+    assert "libtorch" not in Path(f"/proc/{status.pid}/maps").read_text()
+    assert "libtorch" in Path(f"/proc/{status.workers[0].pid}/maps").read_text()
+
+
+def test_files_are_private(daemon: Path) -> None:
+    assert connection_file().stat().st_mode & 0o777 == 0o600
+    assert (daemon / "run").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("channels", ["RGBA", "BGRA"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_layer_comes_back_as_it_went(daemon: Path, channels: str, dtype: Any) -> None:
+    pixels = layer()
+    if dtype is not np.uint8:
+        pixels = (pixels / 255 * (65535 if dtype is np.uint16 else 1)).astype(dtype)
+    box = Box(-5, 7, 50, 40)
+    frame = to_frame("layer", pixels, box, channels)
+    with connect() as connection:
+        job = connection.submit(Request(model="sd", steps=2, seed=1), frame)
+        pictures, last = finish(connection, job)
+        assert last == wire.Done(job)
+        (message, found), *rest = pictures
+        assert not rest
+        assert (found.box, found.channels, found.dtype) == (box, channels, frame.dtype)
+        result = to_pixels(found)
+        kept = pixels[..., 3] > 0
+        np.testing.assert_array_equal(result[kept], pixels[kept])
+        assert message.recipe.mode == "inpaint"
+        assert message.recipe.work_area[:2] == (-5, 7)
+        # Strength 0: every byte, the colour under alpha 0 with it.
+        pictures, _ = finish(connection, connection.submit(Request(strength=0.0), frame))
+        assert bytes(pictures[0][1].data) == bytes(frame.data)
+
+
+def test_a_patch_says_where_it_lies(daemon: Path) -> None:
+    with connect() as connection:
+        frame = to_frame("layer", layer(), Box(100, 200, 50, 40))
+        request = Request(model="sd", steps=2, result="patch")
+        ((message, found),), _ = finish(connection, connection.submit(request, frame))
+    assert message.kind == "patch"
+    assert found.box == Box(110, 210, 10, 10)
+
+
+def test_from_a_foreign_event_loop(daemon: Path) -> None:
+    with connect() as connection, selectors.DefaultSelector() as selector:
+        selector.register(connection.fd, selectors.EVENT_READ)
+        job = connection.submit(QUICK)
+        received: list[wire.Message] = []
+        while not any(isinstance(message, wire.Done) for message in received):
+            received += [message for message, _ in connection.drain()]
+            if not any(isinstance(message, wire.Done) for message in received):
+                assert selector.select(timeout=30), "the descriptor never woke up"
+        assert [m.type for m in received if isinstance(m, wire.Accepted | wire.Picture)] == [
+            "accepted",
+            "picture",
+        ]
+        assert all(getattr(message, "job", job) == job for message in received)
+
+
+def test_cancel_touches_that_job_alone(daemon: Path) -> None:
+    with connect() as ann, connect() as bob:
+        running, waiting, other = ann.submit(LONG), ann.submit(LONG), bob.submit(QUICK)
+        wait_for_step(ann, running)
+        bob.cancel(running)  # not his
+        ann.cancel(waiting)
+        _, last = finish(ann, waiting)
+        assert isinstance(last, wire.Failed)
+        assert last.code == "cancelled"
+        assert [job.state for job in ann.status().jobs] == ["running", "queued"]
+        ann.cancel(running)
+        _, last = finish(ann, running)
+        assert isinstance(last, wire.Failed)
+        assert last.code == "cancelled"
+        assert finish(bob, other)[1] == wire.Done(other)
+
+
+def test_a_client_that_goes_frees_the_worker(daemon: Path) -> None:
+    gone = connect()
+    job = gone.submit(LONG)
+    gone.submit(LONG)
+    wait_for_step(gone, job)
+    gone.close()
+    with connect() as connection:
+        until(lambda: not connection.status().jobs)
+        assert finish(connection, connection.submit(QUICK))[0]
+
+
+def test_a_killed_worker_fails_its_job_alone(daemon: Path) -> None:
+    with connect() as connection:
+        job, following = connection.submit(LONG), connection.submit(QUICK)
+        wait_for_step(connection, job)
+        os.kill(connection.status().workers[0].pid, signal.SIGKILL)
+        _, last = finish(connection, job)
+        assert isinstance(last, wire.Failed)
+        assert "killed by SIGKILL" in last.message
+        assert "try again" in last.message
+        assert finish(connection, following)[1] == wire.Done(following)
+
+
+def test_same_request_same_bytes(daemon: Path) -> None:
+    with connect() as connection:
+        frame = to_frame("layer", layer(), Box(0, 0, 50, 40))
+        request = Request(model="sd", steps=4, seed=9)
+        found = [
+            bytes(finish(connection, connection.submit(request, frame))[0][0][1].data)
+            for _ in range(2)
+        ]
+    assert found[0] == found[1]
+
+
+def test_status_lists_workers_and_jobs(daemon: Path) -> None:
+    with connect() as connection:
+        job = connection.submit(LONG)
+        wait_for_step(connection, job)
+        status = connection.status()
+        assert [j.state for j in status.jobs] == ["running"]
+        assert status.workers[0].state == "busy"
+        assert status.workers[0].device == "cpu"
+        connection.cancel(job)
+        finish(connection, job)
+
+
+# ---- starting and ending, each in a home of its own ----------------------------------------
+
+
+def serve(*options: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [*RUN, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    until(connection_file().exists)
+    return process
+
+
+def test_no_daemon_is_said(home: Path) -> None:
+    with pytest.raises(DaemonUnavailableError, match="no Underpaint daemon runs.*underpaint serve"):
+        connect()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(home: Path, number: signal.Signals) -> None:
+    process = serve()
+    with connect() as connection:
+        worker = connection.status().workers[0].pid
+        job = connection.submit(LONG)
+        process.send_signal(number)
+        _, last = finish(connection, job)
+        assert isinstance(last, wire.Failed)
+        assert "the daemon was stopped" in last.message
+    out, _ = process.communicate(timeout=15)
+    assert process.returncode == 0, out
+    assert "Traceback" not in out
+    assert not connection_file().exists()
+    assert not alive(worker)
+
+
+def test_what_a_killed_daemon_left_is_cleared(home: Path) -> None:
+    process = serve()
+    with connect() as connection:
+        worker = connection.status().workers[0].pid
+    process.kill()
+    process.communicate()
+    assert connection_file().exists()
+    with connect() as connection, pytest.raises(DaemonUnavailableError, match="did not answer"):
+        connection.hello(timeout=0.3)
+    until(lambda: not alive(worker))  # it notices that it is alone
+    again = serve()
+    with connect() as connection:
+        assert connection.hello().pid == again.pid
+    again.terminate()
+    again.communicate()
+
+
+def test_a_second_daemon_names_the_first(home: Path) -> None:
+    process = serve()
+    for more in ([], ["--background"]):
+        second = subprocess.run(
+            [*RUN, "serve", *more], capture_output=True, text=True, check=False, timeout=30
+        )
+        assert second.returncode == 3
+        assert f"process id {process.pid}" in second.stderr
+    with connect() as connection:
+        connection.hello()
+    stopped = subprocess.run([*RUN, "stop"], capture_output=True, text=True, check=False)
+    assert stopped.returncode == 0
+    assert not daemon_runs()
+    process.communicate()
+    assert (
+        "no daemon runs"
+        in subprocess.run([*RUN, "stop"], capture_output=True, text=True, check=False).stderr
+    )
+
+
+def test_a_worker_that_cannot_start_is_said(home: Path) -> None:
+    process = serve("--device", "tpu")
+    with connect() as connection:
+        _, last = finish(connection, connection.submit(QUICK))
+    assert isinstance(last, wire.Failed)
+    assert last.code == "daemon"
+    assert "does not start" in last.message
+    process.terminate()
+    out, _ = process.communicate()
+    assert "device 'tpu' is not there" in out
