@@ -33,7 +33,10 @@ def find_pythons() -> dict[str, str]:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for minor in range(9, 15):
         version = f"3.{minor}"
-        candidates = [shutil.which(f"python{version}"), *pyenv.glob(f"{version}.*/bin/python")]
+        candidates = [
+            shutil.which(f"python{version}"),
+            *map(str, pyenv.glob(f"{version}.*/bin/python")),
+        ]
         for candidate in filter(None, candidates):
             asked = subprocess.run(
                 [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],

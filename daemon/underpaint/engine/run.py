@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
@@ -219,9 +218,9 @@ class _Run:
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
         with self.clock.phase("prepare"):
             source = self._source(layer, selection, x, y)
-            change = source.change_box()
-        keeps = layer is not None and (request.strength == 0 or change.empty)
-        if keeps:
+            keeps = layer is not None and request.strength == 0
+            change = Box(0, 0, 0, 0) if keeps else source.change_box()
+        if layer is not None and change.empty:
             yield from self._keep(source, seed)
             return
         most_change = float(source.change_in(change).max())
@@ -398,10 +397,11 @@ class _Run:
         )
 
 
+_version = functools.cache(version)  # it reads files, every time
+
+
 def _versions(model: Model | None) -> dict[str, str]:
-    versions: dict[str, Any] = {
-        name: version(name) for name in ("underpaint", "torch", "diffusers")
-    }
+    versions = {name: _version(name) for name in ("underpaint", "torch", "diffusers")}
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")

@@ -165,16 +165,14 @@ class Source:
         """Settle the mode: `auto` is decided by the pixels, as `rules.choose_mode` says."""
         if mode == "auto":
             mode = choose_mode(
-                mode, empty=not self.pixels.any(), transparent=not box_of(self._erased()).empty
+                mode, empty=not self.pixels.any(), transparent=bool(self._erased().any())
             )
         return replace(self, mode=mode)
 
-    def _opaque(self, alpha: Pixels) -> Mask:
-        return np.asarray(alpha >= FULL[self.pixels.dtype])
-
     def _erased(self) -> Mask:
         """Tell the pixels that are selected and not opaque."""
-        erased = ~self._opaque(self.pixels[..., 3])
+        full = self.pixels.dtype.type(FULL[self.pixels.dtype])
+        erased = np.asarray(self.pixels[..., 3] < full)
         if self.selection is not None:
             erased &= self.selection > 0
         return erased
