@@ -139,8 +139,10 @@ def test_from_a_foreign_event_loop(daemon: Path) -> None:
 
 def test_cancel_touches_that_job_alone(daemon: Path) -> None:
     with connect() as ann, connect() as bob:
-        running, waiting, other = ann.submit(LONG), ann.submit(LONG), bob.submit(QUICK)
+        running, waiting = ann.submit(LONG), ann.submit(LONG)
         wait_for_step(ann, running)
+        other = bob.submit(QUICK)
+        until(lambda: len(ann.status().jobs) == 3)
         bob.cancel(running)  # not his
         ann.cancel(waiting)
         _, last = finish(ann, waiting)
@@ -222,6 +224,7 @@ def test_a_signal_ends_it_cleanly(home: Path, number: signal.Signals) -> None:
     with connect() as connection:
         worker = connection.status().workers[0].pid
         job = connection.submit(LONG)
+        assert isinstance(next(connection.events(job))[0], wire.Accepted)
         process.send_signal(number)
         _, last = finish(connection, job)
         assert isinstance(last, wire.Failed)

@@ -31,6 +31,7 @@ from . import keys
 from .incoming import read_message
 from .jobs import Client, Job, Jobs
 from .places import log_file, socket_folder, take_lock
+from .shelf import clear_shelves
 from .workers import MAX_FAILED_STARTS, Worker
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Daemon:
         devices: Sequence[str] = ("auto",),
     ) -> None:
         self._lock = take_lock()
+        clear_shelves()
         self._started = time.monotonic()
         self._stopping = False
         self._context = zmq.Context()
@@ -179,6 +181,9 @@ class Daemon:
                     self._from_client(Client(self._entrances.index(socket), bytes(address)), rest)
         self._watch_workers()
         self._assign()
+        for worker in self._workers:
+            if worker.shelf and worker.shelf.has_news() and worker.state != "starting":
+                self._order(worker, [])
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("told to stop by %s", signal.Signals(number).name)
@@ -189,6 +194,7 @@ class Daemon:
             self._fail(job, DaemonUnavailableError("the daemon was stopped before the job ended"))
         for worker in self._workers:
             worker.kill()
+        clear_shelves()
         connection_file().unlink(missing_ok=True)
         connection_file().with_name("connection-tcp.json").unlink(missing_ok=True)
         if self._guard:
@@ -280,7 +286,8 @@ class Daemon:
 
     def _order(self, worker: Worker, parts: list[Bytes]) -> None:
         try:
-            self._backend.send_multipart([worker.identity, *parts], copy=False)
+            packed = worker.shelf.pack(parts) if worker.shelf else parts
+            self._backend.send_multipart([worker.identity, *packed], copy=False)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
@@ -290,6 +297,10 @@ class Daemon:
         worker = next((w for w in self._workers if w.identity == identity), None)
         if worker is None:
             return  # the last words of one that was replaced
+        if worker.shelf:
+            parts = worker.shelf.unpack(parts, identity.decode("ascii"))
+        if not parts:
+            return  # only news of its shelf
         message, _ = wire.decode(parts)
         if isinstance(message, wire.WorkerReady):
             worker.state, worker.device, worker.failed_starts = "idle", message.device, 0

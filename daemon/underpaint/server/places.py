@@ -45,8 +45,13 @@ def socket_folder() -> Path:
     inside = home() / "run"
     if len(os.fsencode(inside / _LONGEST_NAME)) <= LONGEST_SOCKET_PATH:
         return private_folder(inside)
-    digest = hashlib.sha256(os.fsencode(home())).hexdigest()[:12]
-    return private_folder(Path(tempfile.gettempdir()) / f"underpaint-{os.getuid()}-{digest}")
+    short = f"underpaint-{os.getuid()}-{home_digest()}"
+    return private_folder(Path(tempfile.gettempdir()) / short)
+
+
+def home_digest() -> str:
+    """Give a short name for this home, for what must lie outside it."""
+    return hashlib.sha256(os.fsencode(home())).hexdigest()[:12]
 
 
 def log_file() -> Path:

@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 import queue
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from underpaint_client import wire
 from underpaint_client.errors import UnderpaintError
 
 from .rasters import to_frame, to_pixels, to_selection
+from .shelf import Shelf
+from .workers import worker_name
 
 if TYPE_CHECKING:
     from underpaint.engine import Engine
@@ -60,9 +63,8 @@ class _Painter:
         engine = Engine(self.device)
         self.say(wire.WorkerReady(os.getpid(), engine.device))
         while True:
-            order, frames = self.orders.get()
-            self._carry_out(engine, order, frames)
-            self.cancelled.discard(order.job)
+            self._carry_out(engine, *self.orders.get())
+            self.voice.send(b"")  # the layer has been let go of: the shelf has news
 
     def _carry_out(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
         try:
@@ -74,6 +76,7 @@ class _Painter:
             self.say(wire.Failed(order.job, "failed", _explain(error)))
         else:
             self.say(wire.Done(order.job))
+        self.cancelled.discard(order.job)
 
     def _paint(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
         by_name = {frame.name: frame for frame in frames}
@@ -126,9 +129,12 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
     parent : int
         The daemon's process id.
     """
+    sys.setswitchinterval(0.0005)  # the I/O thread waits no longer than that for the engine's
     context = zmq.Context()
     daemon = context.socket(zmq.DEALER)
-    daemon.setsockopt(zmq.ROUTING_ID, f"worker-{number}-{os.getpid()}".encode("ascii"))
+    name = worker_name(number, os.getpid())
+    shelf = Shelf(name)
+    daemon.setsockopt(zmq.ROUTING_ID, name.encode("ascii"))
     daemon.setsockopt(zmq.SNDHWM, 0)
     if endpoint.startswith("tcp"):
         _unlock(daemon)
@@ -145,15 +151,22 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
     poller.register(ear, zmq.POLLIN)
     while os.getppid() == parent and thread.is_alive():
         for socket, _ in poller.poll(PARENT_CHECK):
-            parts = socket.recv_multipart(copy=False)
+            parts = [part.buffer for part in socket.recv_multipart(copy=False)]
             if socket is ear:
-                daemon.send_multipart(parts, copy=False)
+                if len(parts[0]):
+                    daemon.send_multipart(shelf.pack(parts), copy=False)
                 continue
-            message, frames = wire.decode([part.buffer for part in parts])
+            parts = shelf.unpack(parts, f"daemon-{number}")
+            if not parts:
+                continue  # only news of its shelf
+            message, frames = wire.decode(parts)
             if isinstance(message, wire.Run):
                 painter.orders.put((message, frames))
             elif isinstance(message, wire.Cancel):
                 painter.cancelled.add(message.job)
+            del message, frames, parts  # or the last layer would be held until the next
+        if shelf.has_news():
+            daemon.send_multipart(shelf.pack([]), copy=False)
     # The painter may be in the middle of a step: nothing of it is worth waiting for.
     os._exit(0 if thread.is_alive() else 1)
 

@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 
 from underpaint_client.wire import WorkerStatus
 
+from .shelf import Shelf
+
 MAX_FAILED_STARTS = 3
 """A worker that ends this often before it was ready is not started again by itself."""
+
+
+def worker_name(number: int, pid: int) -> str:
+    """Give the name that a worker's process goes by: its address, and its shelf's name."""
+    return f"worker-{number}-{pid}"
 
 
 def _no_process() -> subprocess.Popen[bytes] | None:
@@ -39,11 +46,12 @@ class Worker:
     model: str = ""
     failed_starts: int = 0
     process: subprocess.Popen[bytes] | None = field(default_factory=_no_process)
+    shelf: Shelf | None = None
 
     @property
     def identity(self) -> bytes:
         """Its address on the daemon's socket; a new one after each restart."""
-        return f"worker-{self.number}-{self.pid}".encode("ascii")
+        return worker_name(self.number, self.pid).encode("ascii")
 
     @property
     def pid(self) -> int:
@@ -53,6 +61,8 @@ class Worker:
     def start(self) -> None:
         """Start the process."""
         self.state, self.model = "starting", ""
+        self.close_shelf()
+        self.shelf = Shelf(f"daemon-{self.number}")
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "underpaint.server.worker",
@@ -77,11 +87,18 @@ class Worker:
             return f"ended with exit code {code}"
         return f"was killed by {signal.Signals(-code).name}"
 
+    def close_shelf(self) -> None:
+        """Remove the memory that was shared with the process."""
+        if self.shelf is not None:
+            self.shelf.close()
+            Shelf(self.identity.decode("ascii")).close()
+
     def kill(self) -> None:
         """End the process at once."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.close_shelf()
 
     def status(self) -> WorkerStatus:
         """Describe it."""

@@ -1,0 +1,171 @@
+"""Pixels between the daemon and a worker: laid on a shelf of shared memory, not sent by socket.
+
+A layer goes from client to daemon to worker and back. On one machine the two inner ways need no
+socket: the sender copies large frames into a block of shared memory that it keeps warm, and sends
+their names. The receiver looks at the block itself; when nobody looks at it any more, the sender is
+told and uses it again. Under the wire's messages lies a manifest, a last frame that only `Shelf`
+knows::
+
+    {"laid": [[part, block, bytes], ...], "seen": [block, ...]}
+
+Where there is no shared memory, or none left, frames travel by socket as ever.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import shutil
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from underpaint_client.wire import Bytes
+
+from .places import home_digest, private_folder
+
+SMALLEST = 2**16
+"""Bytes below which a socket is as fast."""
+
+KEEP = 2**28
+"""Bytes of free blocks that are kept warm: the pages of a new one cost ten times a copy."""
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+
+
+def shelf_folder() -> Path | None:
+    """Give the folder of this home's shared memory, its owner's alone; None where there is none."""
+    if not _MEMORY.is_dir() or not hasattr(mmap, "MAP_POPULATE"):
+        return None
+    return private_folder(_MEMORY / f"underpaint-{os.getuid()}-{home_digest()}")
+
+
+def clear_shelves() -> None:
+    """Remove what dead processes of this home left; for the one that holds its lock."""
+    folder = shelf_folder()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A file in shared memory, mapped by the process that fills it."""
+
+    path: Path
+    memory: mmap.mmap
+
+    @classmethod
+    def make(cls, path: Path, size: int) -> _Block:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)  # or a full memory would end the process later
+            return cls(path, mmap.mmap(descriptor, size))
+        except OSError:
+            path.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+
+    def drop(self) -> None:
+        self.memory.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Shelf:
+    """One side's end of the way to the other: lays its own frames, looks at the other's.
+
+    Parameters
+    ----------
+    name : str
+        Of the side that lays; no two live ones of a home share it.
+    """
+
+    def __init__(self, name: str) -> None:
+        folder = shelf_folder()
+        self._folder = private_folder(folder / name) if folder else None
+        self._made = 0
+        self._lent: dict[str, _Block] = {}
+        self._free: list[_Block] = []
+        self._seen: deque[str] = deque()  # filled by finalizers, in whatever thread
+
+    def has_news(self) -> bool:
+        """Tell whether the other side should be told of blocks that nobody looks at any more."""
+        return bool(self._seen)
+
+    def pack(self, parts: list[Bytes]) -> list[Bytes]:
+        """Give what travels: parts, large ones laid on the shelf, and the manifest.
+
+        With no parts it only carries the news.
+        """
+        laid: list[tuple[int, str, int]] = []
+        packed = list(parts)
+        for number, part in enumerate(parts):
+            size = memoryview(part).nbytes
+            block = self._take(size) if size >= SMALLEST else None
+            if block is not None:
+                block.memory[:size] = memoryview(part).cast("B")
+                laid.append((number, block.path.name, size))
+                packed[number] = b""
+        seen = [self._seen.popleft() for _ in range(len(self._seen))]
+        return [*packed, json.dumps({"laid": laid, "seen": seen}).encode()]
+
+    def unpack(self, packed: list[Bytes], folder: str) -> list[Bytes]:
+        """Give the parts that `pack` was given on the other side, without a copy.
+
+        Parameters
+        ----------
+        packed : list of bytes-like
+            What came.
+        folder : str
+            The name of the other side's shelf.
+        """
+        *parts, last = packed
+        manifest = json.loads(bytes(last))
+        for name in manifest["seen"]:
+            self._give_back(self._lent.pop(name))
+        for number, name, size in manifest["laid"]:
+            parts[number] = self._look(folder, name, size)
+        return parts
+
+    def close(self) -> None:
+        """Remove all blocks; what the other side looks at stays valid until it is done."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _take(self, size: int) -> _Block | None:
+        """Take the smallest free block that is large enough, or make one."""
+        fitting = [block for block in self._free if len(block.memory) >= size]
+        if fitting:
+            block = min(fitting, key=lambda found: len(found.memory))
+            self._free.remove(block)
+        elif self._folder is None:
+            return None
+        else:
+            self._made += 1
+            try:
+                block = _Block.make(self._folder / str(self._made), size)
+            except OSError:
+                return None  # no memory left: by socket, then
+        self._lent[block.path.name] = block
+        return block
+
+    def _give_back(self, block: _Block) -> None:
+        self._free.append(block)
+        while sum(len(kept.memory) for kept in self._free) > KEEP:
+            self._free.pop(0).drop()
+
+    def _look(self, folder: str, name: str, size: int) -> memoryview:
+        shelves = shelf_folder()
+        if shelves is None:
+            raise OSError("frames were laid on a shelf that this process cannot see")
+        descriptor = os.open(shelves / folder / name, os.O_RDONLY)
+        try:
+            memory = mmap.mmap(
+                descriptor, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ
+            )
+        finally:
+            os.close(descriptor)
+        weakref.finalize(memory, self._seen.append, name)
+        return memoryview(memory)

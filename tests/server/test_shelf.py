@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from underpaint.server import shelf as shelves
+from underpaint.server.shelf import SMALLEST, Shelf, clear_shelves, shelf_folder
+
+pytestmark = pytest.mark.skipif(shelf_folder() is None, reason="there is no shared memory here")
+
+HEADER = b'{"a header": 1}'
+
+
+def large(fill: int, size: int = SMALLEST) -> bytes:
+    return bytes([fill]) * size
+
+
+@pytest.fixture
+def ends(home: Path) -> tuple[Shelf, Shelf]:
+    return Shelf("left"), Shelf("right")
+
+
+def test_large_parts_are_laid_and_small_ones_sent(ends: tuple[Shelf, Shelf]) -> None:
+    left, right = ends
+    packed = left.pack([HEADER, large(1), b"small", large(2)])
+    assert [len(part) for part in packed[:-1]] == [len(HEADER), 0, 5, 0]
+    parts = right.unpack(packed, "left")
+    assert [bytes(part) for part in parts] == [HEADER, large(1), b"small", large(2)]
+    clear_shelves()
+
+
+def test_a_block_is_used_again_when_nobody_looks(ends: tuple[Shelf, Shelf]) -> None:
+    left, right = ends
+    for turn in range(5):
+        parts = right.unpack(left.pack([HEADER, large(turn)]), "left")
+        assert bytes(parts[1]) == large(turn)
+        assert not right.has_news()
+        del parts
+        gc.collect()
+        assert right.has_news()
+        assert left.unpack(right.pack([]), "right") == []
+        assert not right.has_news()
+    folder = shelf_folder()
+    assert folder
+    assert len(list((folder / "left").iterdir())) == 1
+    clear_shelves()
+
+
+def test_a_block_is_not_touched_while_somebody_looks(ends: tuple[Shelf, Shelf]) -> None:
+    left, right = ends
+    first = right.unpack(left.pack([HEADER, large(1)]), "left")
+    second = right.unpack(left.pack([HEADER, large(2)]), "left")
+    assert bytes(first[1]) == large(1)
+    assert bytes(second[1]) == large(2)
+    left.close()
+    assert bytes(first[1]) == large(1)
+    clear_shelves()
+
+
+def test_full_memory_falls_back_to_the_socket(
+    ends: tuple[Shelf, Shelf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    left, right = ends
+    monkeypatch.setattr("os.posix_fallocate", full)
+    packed = left.pack([HEADER, large(1)])
+    assert len(packed[1]) == SMALLEST
+    assert bytes(right.unpack(packed, "left")[1]) == large(1)
+    clear_shelves()
+
+
+def test_no_more_is_kept_than_is_warm(
+    ends: tuple[Shelf, Shelf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "KEEP", 3 * SMALLEST)
+    left, right = ends
+    looked = [right.unpack(left.pack([HEADER, large(n)]), "left") for n in range(6)]
+    folder = shelf_folder()
+    assert folder
+    assert len(list((folder / "left").iterdir())) == 6
+    looked.clear()
+    gc.collect()
+    left.unpack(right.pack([]), "right")
+    assert len(list((folder / "left").iterdir())) == 3
+    clear_shelves()
+
+
+def test_folders_are_private_and_cleared(home: Path) -> None:
+    folder = shelf_folder()
+    assert folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    Shelf("dead").pack([HEADER, large(1)])
+    clear_shelves()
+    assert not folder.exists()
