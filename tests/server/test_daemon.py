@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,6 +272,15 @@ def test_a_second_daemon_names_the_first(home: Path) -> None:
         "no daemon runs"
         in subprocess.run([*RUN, "stop"], capture_output=True, text=True, check=False).stderr
     )
+
+
+def test_an_idle_worker_warms_the_default_model(home: Path, models: Path) -> None:
+    shutil.copytree(models / "sd", home / "models" / "mine")
+    process = serve()
+    with connect() as connection:
+        until(lambda: connection.status().workers[0].model == "mine")
+    process.terminate()
+    process.communicate()
 
 
 def test_a_worker_that_cannot_start_is_said(home: Path) -> None:

@@ -79,3 +79,9 @@ def test_keys_are_kept_and_private(home: Path) -> None:
     assert len(pair.public) == len(pair.secret) == 40
     assert mode(home / "keys" / "server.json") == 0o600
     assert mode(home / "keys") == 0o700
+
+
+def test_a_home_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERPAINT_HOME", "/proc/nowhere")
+    with pytest.raises(DaemonUnavailableError, match="/proc/nowhere cannot be written"):
+        take_lock()

@@ -91,9 +91,10 @@ class Guide:
     plan : StepPlan
         Which part of the schedule runs.
     clean : tensor (1, C, h, w)
-        The original's latents, x0.
-    noise : tensor (B, C, h, w)
-        Each picture's noise.
+        The original's latents, x0, in the model's precision.
+    noise : float32 tensor (B, C, h, w)
+        Each picture's noise, on the model's device; rounded to the model's precision only after
+        it was scaled.
     steps : int, (h, w)
         From `cell_steps`.
     pure : bool, (h, w)
@@ -132,11 +133,12 @@ class _Taps:
     def prepare_latents(self, *_args: object, **_kwargs: object) -> torch.Tensor:
         """Start from the original under its noise, or from noise alone."""
         guide = self.guide
-        start: torch.Tensor = guide.sampler.noised(guide.clean, guide.noise, self.timesteps[0])
+        clean = guide.clean.float()
+        start: torch.Tensor = guide.sampler.noised(clean, guide.noise, self.timesteps[0])
         if guide.pure.any():
             alone = guide.noise * guide.sampler.scheduler.init_noise_sigma
             start = torch.where(torch.from_numpy(guide.pure).to(start.device), alone, start)
-        return start.to(guide.noise.dtype)
+        return start.to(guide.clean.dtype)
 
 
 class StableDiffusion(_Taps, StableDiffusionImg2ImgPipeline):  # type: ignore[misc]
@@ -196,7 +198,8 @@ def denoise(
         if held.any():
             original = guide.clean
             if index + 1 < calls:
-                original = sampler.noised(original, guide.noise, tapped.timesteps[index + 1])
+                following = tapped.timesteps[index + 1]
+                original = sampler.noised(original.float(), guide.noise, following)
             latents = state["latents"]
             state["latents"] = torch.where(held, original.to(latents.dtype), latents)
         guide.on_step(-(-(index + 1) * guide.plan.run // calls), guide.plan.run)

@@ -93,8 +93,7 @@ class Model:
         self.hash = hash_model(info)
         self.pipeline = self._open()
         self.scheduler_config = dict(self.pipeline.scheduler.config)
-        self._prompts = _Memory(8)
-        self._pictures = _Memory(4)
+        self.forget()
 
     def _open(self) -> Any:
         parts = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
@@ -130,6 +129,11 @@ class Model:
                             f"model {self.info.path} cannot be opened: its {part} lacks {name};"
                             " fetch it again"
                         )
+
+    def forget(self) -> None:
+        """Forget the prompts and pictures that were encoded."""
+        self._prompts = _Memory(8)
+        self._pictures = _Memory(4)
 
     def close(self) -> None:
         """Give the memory back."""

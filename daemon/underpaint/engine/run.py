@@ -146,7 +146,7 @@ class Engine:
             self._model = Model(info, self.device)
         return self._model
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def generate(
         self,
         request: Request,
@@ -316,7 +316,7 @@ class _Run:
     ) -> torch.Tensor:
         with self.clock.phase("denoise"):
             drawn = [draw_noise(seed, shape) for seed in seeds]
-            noise = torch.cat([one for one, _ in drawn]).to(model.device, model.dtype)
+            noise = torch.cat([one for one, _ in drawn]).to(model.device)
             guide.on_step(0, guide.plan.run)
             return denoise(
                 model.pipeline,

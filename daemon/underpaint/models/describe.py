@@ -5,6 +5,7 @@ All that can be wrong with a folder is found here, before minutes are spent on l
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -123,8 +124,9 @@ def hash_model(info: ModelInfo) -> str:
             with file.open("rb") as stream:
                 total.update(relative.encode() + hashlib.file_digest(stream, "sha256").digest())
         known[key] = total.hexdigest()
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        with contextlib.suppress(OSError):  # then it is hashed again next time
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            memory.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return known[key]
 
 

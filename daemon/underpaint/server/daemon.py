@@ -25,7 +25,7 @@ from underpaint_client.errors import (
     GenerationFailedError,
     UnderpaintError,
 )
-from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
+from underpaint_client.home import ConnectionInfo, connection_file, write_connection_file
 
 from . import keys
 from .incoming import read_message
@@ -379,5 +379,4 @@ def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
         As `Daemon` does.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    home().mkdir(parents=True, exist_ok=True)
     Daemon(bind, ipc=ipc, devices=devices).run()

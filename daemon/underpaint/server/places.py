@@ -54,6 +54,25 @@ def home_digest() -> str:
     return hashlib.sha256(os.fsencode(home())).hexdigest()[:12]
 
 
+def make_home() -> None:
+    """Make Underpaint's home and its folder of logs.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where they cannot be written.
+    """
+    try:
+        log_file().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home()):
+            pass
+    except OSError as error:
+        raise DaemonUnavailableError(
+            f"{home()} cannot be written ({error.strerror}); set UNDERPAINT_HOME to a folder that"
+            " can"
+        ) from None
+
+
 def log_file() -> Path:
     """Give the path of the log that a daemon in the background writes."""
     return home() / "logs" / "daemon.log"
@@ -69,7 +88,7 @@ def take_lock() -> filelock.FileLock:
     DaemonUnavailableError
         Names the daemon that is running.
     """
-    home().mkdir(parents=True, exist_ok=True)
+    make_home()
     lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
     try:
         lock.acquire(timeout=0)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from underpaint_client import Connection, connect
 from underpaint_client.errors import DaemonUnavailableError
 
-from .places import daemon_runs, log_file
+from .places import daemon_runs, log_file, make_home
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""
@@ -29,7 +29,7 @@ def start_background(options: Sequence[str] = ()) -> Connection:
     DaemonUnavailableError
         Where it ends or does not answer; with the last lines of its log.
     """
-    log_file().parent.mkdir(parents=True, exist_ok=True)
+    make_home()
     with log_file().open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "underpaint", "serve", *options],

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from underpaint.models import default_model
 from underpaint_client import wire
 from underpaint_client.errors import UnderpaintError
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Order = tuple[wire.Run, tuple["Frame", ...]]
+
+BEFORE_WARMING = 0.3
+"""Seconds a new worker waits for a job, which may want another model, before it opens the default
+one."""
 
 PARENT_CHECK = 1000
 """Milliseconds between two looks at whether the daemon still lives."""
@@ -62,9 +67,21 @@ class _Painter:
 
         engine = Engine(self.device)
         self.say(wire.WorkerReady(os.getpid(), engine.device))
+        try:
+            self._carry_out(engine, *self.orders.get(timeout=BEFORE_WARMING))
+        except queue.Empty:
+            self._warm(engine)
         while True:
             self._carry_out(engine, *self.orders.get())
             self.voice.send(b"")  # the layer has been let go of: the shelf has news
+
+    def _warm(self, engine: Engine) -> None:
+        """Open the default model while there is nothing else to do."""
+        if default_model():
+            try:
+                self.say(wire.WorkerModel(engine.load().info.name))
+            except UnderpaintError as error:
+                log.warning("the default model was not loaded: %s", error)
 
     def _carry_out(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
         try:
