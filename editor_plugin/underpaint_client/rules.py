@@ -245,7 +245,7 @@ def describe_plan(mode: str, changed: float, plan: StepPlan) -> str:
     """
     if not plan.run:
         return "Keeps the picture as it is: nothing may change"
-    share = f"{round_half_up(100 * changed)} %"
+    share = f"{round_half_up(100 * changed)} %" if changed >= 0.01 else "less than 1 %"
     what = {
         "inpaint": f"Fills the erased {share} of the selection",
         "img2img": f"Repaints {share} of the layer",

@@ -158,6 +158,7 @@ def test_plan_is_described_as_the_engine_runs_it() -> None:
     told = rules.describe_plan("inpaint", 0.62, plan)
     assert told == "Fills the erased 62 % of the selection, runs 15 of 20 steps"
     assert "runs 15 of 20" in rules.describe_plan("img2img", 1.0, plan)
+    assert "erased less than 1 % of" in rules.describe_plan("inpaint", 0.0004, plan)
     assert rules.describe_plan("img2img", 0.0, rules.plan_steps(20, 0)).startswith("Keeps")
 
 
