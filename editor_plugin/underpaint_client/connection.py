@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import wire
 from .errors import DaemonUnavailableError, from_code
-from .home import ConnectionInfo, connection_file, read_connection_file
+from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,14 +49,15 @@ def connect(info: ConnectionInfo | None = None) -> Connection:
     Parameters
     ----------
     info : ConnectionInfo, optional
-        Where it is; without it, the connection file tells.
+        Where it is; without it, the connection file tells: `remote.json` where there is one, else
+        the one that this machine's daemon left.
 
     Raises
     ------
     DaemonUnavailableError
         Where no daemon has left a connection file.
     """
-    info = info or read_connection_file()
+    info = info or read_connection_file(remote_file()) or read_connection_file()
     if info is None:
         raise DaemonUnavailableError(
             f"no Underpaint daemon runs (there is no {connection_file()}); {START_HINT}"
@@ -87,11 +88,17 @@ class Connection:
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.SNDHWM, 0)
         self._socket.setsockopt(zmq.RCVHWM, 0)
-        if info.server_public:
-            self._socket.curve_serverkey = info.server_public.encode("ascii")
-            self._socket.curve_publickey = info.client_public.encode("ascii")
-            self._socket.curve_secretkey = info.client_secret.encode("ascii")
-        self._socket.connect(info.endpoint)
+        try:
+            if info.server_public:
+                self._socket.curve_serverkey = info.server_public.encode("ascii")
+                self._socket.curve_publickey = info.client_public.encode("ascii")
+                self._socket.curve_secretkey = info.client_secret.encode("ascii")
+            self._socket.connect(info.endpoint)
+        except (zmq.ZMQError, ValueError) as error:
+            self.close()
+            raise DaemonUnavailableError(
+                f"{info.endpoint!r} cannot be connected to ({error}); {START_HINT}"
+            ) from None
         self._inbox: deque[Received] = deque()
         self._last_heard = time.monotonic()
         self.info = info
@@ -253,7 +260,8 @@ class Connection:
                 message, _ = received
                 if isinstance(message, wire.Failed) and not message.job:
                     raise from_code(message.code, message.message)
-                if isinstance(message, wire.Welcome):
+                if isinstance(message, wire.Status):
+                    self._check_listed(job, message)
                     continue
                 if getattr(message, "job", None) != job:
                     set_aside.append(received)
@@ -271,4 +279,12 @@ class Connection:
                 f"the Underpaint daemon (process id {self.info.pid}) has not answered for"
                 f" {silent:.0f} seconds; look at its log, then {START_HINT}"
             )
-        self.send(wire.Hello())
+        self.send(wire.AskStatus())
+
+    def _check_listed(self, job: str, status: wire.Status) -> None:
+        """See that the daemon still knows a job that was sent to it before the question."""
+        if all(listed.job != job for listed in status.jobs):
+            raise DaemonUnavailableError(
+                f"the Underpaint daemon (process id {status.pid}) no longer knows this job: it was"
+                " restarted, or the connection to it was lost; send the job again"
+            )

@@ -16,7 +16,7 @@ HOME_VARIABLE = "UNDERPAINT_HOME"
 
 
 def home() -> Path:
-    """Give the folder of Underpaint's connection file, settings, models and logs.
+    """Give the folder of Underpaint's connection file, keys, models and logs.
 
     Returns
     -------
@@ -62,8 +62,16 @@ def connection_file() -> Path:
     return home() / "connection.json"
 
 
-def read_connection_file() -> ConnectionInfo | None:
-    """Read the connection file.
+def remote_file() -> Path:
+    """Give the path of a connection file copied from another machine; where it exists, it counts.
+
+    A daemon of this machine neither writes nor removes it.
+    """
+    return home() / "remote.json"
+
+
+def read_connection_file(file: Path | None = None) -> ConnectionInfo | None:
+    """Read the connection file, or another.
 
     Returns
     -------
@@ -72,10 +80,16 @@ def read_connection_file() -> ConnectionInfo | None:
         daemon can be reached through it.
     """
     try:
-        found = json.loads(connection_file().read_text(encoding="utf-8"))
-        return ConnectionInfo(**found)
+        found = json.loads((file or connection_file()).read_text(encoding="utf-8"))
+        info = ConnectionInfo(**found)
     except (OSError, ValueError, TypeError):
         return None
+    keys = (info.server_public, info.client_public, info.client_secret)
+    if not isinstance(info.pid, int) or not all(isinstance(k, str) for k in keys):
+        return None
+    if not isinstance(info.endpoint, str) or not info.endpoint.startswith(("ipc://", "tcp://")):
+        return None
+    return info if {len(key) for key in keys} in ({0}, {40}) else None
 
 
 def write_connection_file(info: ConnectionInfo, target: Path | None = None) -> None:

@@ -80,6 +80,17 @@ def choose_sampler(name: str) -> str:
     raise BadInputError(f"sampler {name!r} is unknown; choose one of {', '.join(SAMPLERS)}")
 
 
+_SHORT_SCHEDULES = {"lcm": 50, "tcd": 50}
+
+
+def longest_schedule(sampler: str, train_steps: int = TRAIN_STEPS) -> int:
+    """Give the most steps that a sampler's schedule can have.
+
+    Latent consistency samplers take theirs from the 50 steps they were distilled on.
+    """
+    return min(train_steps, _SHORT_SCHEDULES.get(sampler, train_steps))
+
+
 _RANGES: dict[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),
     "steps": (1, TRAIN_STEPS),
@@ -105,7 +116,12 @@ def check_request(request: Request) -> None:
     """
     for field in fields(Request):
         _check_field(field.name, getattr(request, field.name))
-    choose_sampler(request.sampler)
+    sampler = choose_sampler(request.sampler)
+    if request.steps > longest_schedule(sampler):
+        raise BadInputError(
+            f"steps {request.steps} are too many for the sampler {sampler}; it takes up to"
+            f" {longest_schedule(sampler)}"
+        )
     if (request.width is None) != (request.height is None):
         given, other = ("width", "height") if request.height is None else ("height", "width")
         raise BadInputError(
@@ -126,6 +142,16 @@ def _check_field(name: str, value: Any) -> None:
         raise BadInputError(
             f"{name} has {len(value)} characters; shorten it to {MAX_PROMPT} or fewer"
         )
+    if isinstance(value, str) and not _is_text(value):
+        raise BadInputError(f"{name} {value[:40]!r} holds bytes that are no UTF-8 text")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, as undecodable arguments become
+        return False
+    return True
 
 
 def image_seed(seed: int, index: int) -> int:
@@ -195,13 +221,21 @@ def plan_steps(
     """
     if strength <= 0:
         return StepPlan(0, 0, 0.0)
+    steps = min(steps, train_steps)
     if compensate:
-        schedule = min(max(steps, round_half_up(steps / strength)), train_steps)
-        return StepPlan(schedule, min(steps, schedule), strength)
+        schedule = max(steps, _stretched(steps, strength, train_steps))
+        return StepPlan(schedule, steps, strength)
     run = round_half_up(steps * strength)
     if run >= 1:
         return StepPlan(steps, run, strength)
-    return StepPlan(min(round_half_up(1 / strength), train_steps), 1, strength)
+    return StepPlan(_stretched(1, strength, train_steps), 1, strength)
+
+
+def _stretched(steps: int, strength: float, longest: int) -> int:
+    """Give the length of the schedule of which `steps` are the share `strength`."""
+    if strength * longest <= steps:  # true for strengths so small that dividing would overflow
+        return longest
+    return round_half_up(steps / strength)
 
 
 def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
@@ -221,14 +255,6 @@ def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
     if empty:
         return "txt2img"
     return "inpaint" if transparent else "img2img"
-
-
-def strength_word(strength: float) -> str:
-    """Name a strength (0..1) as InvokeAI's manual did: .35 minor, .55 moderate, .75 significant."""
-    for limit, word in ((0.0, "none"), (0.45, "minor"), (0.65, "moderate"), (0.99, "significant")):
-        if strength <= limit:
-            return word
-    return "complete"
 
 
 def describe_plan(mode: str, changed: float, plan: StepPlan) -> str:

@@ -160,7 +160,7 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """One worker as `Status` lists it; `state` is `starting`, `idle` or `busy`."""
+    """One worker as `Status` lists it; `state` is `starting`, `idle`, `busy` or `broken`."""
 
     pid: int
     state: str
@@ -337,7 +337,7 @@ def open_envelope(parts: list[Bytes]) -> Envelope:
     """
     header = _read_header(parts)
     protocol = header.get("protocol")
-    if protocol != PROTOCOL:
+    if type(protocol) is not int or protocol != PROTOCOL:
         raise BadInputError(
             f"this message speaks protocol {protocol!r}, this program speaks {PROTOCOL};"
             " update the older of the daemon and the plug-in"

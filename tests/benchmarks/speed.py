@@ -84,7 +84,7 @@ def end_to_end(connection: Connection, engine: Engine, rounds: int) -> None:
 
     @torch.inference_mode()
     def bare() -> None:
-        scheduler = Sampler.make("k_euler", model.scheduler_config).scheduler
+        scheduler = Sampler.make("k_euler", model.scheduler_config, 20).scheduler
         scheduler.set_timesteps(20)
         latents = torch.randn(1, 4, NATIVE // 8, NATIVE // 8) * scheduler.init_noise_sigma
         for t in scheduler.timesteps:

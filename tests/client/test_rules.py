@@ -29,6 +29,9 @@ from underpaint_client.request import Request
         (50, 0.003, 333, 1),
         (20, 0.0001, 1000, 1),  # no longer than the model was trained on
         (1000, 1.0, 1000, 1000),
+        (2000, 1.0, 1000, 1000),
+        (20, 1e-310, 1000, 1),
+        (20, 5e-324, 1000, 1),
     ],
 )
 def test_steps_run(steps: int, strength: float, schedule: int, run: int) -> None:
@@ -44,6 +47,7 @@ def test_steps_run(steps: int, strength: float, schedule: int, run: int) -> None
         (29, 0.29, 100),
         (20, 0.05, 400),
         (20, 0.01, 1000),
+        (20, 1e-310, 1000),
     ],
 )
 def test_compensate_runs_all_steps(steps: int, strength: float, schedule: int) -> None:
@@ -135,6 +139,8 @@ def test_unknown_sampler_names_itself_and_the_others() -> None:
         ("result", "both"),
         ("sampler", "k_magic"),
         ("prompt", "x" * 20_001),
+        ("prompt", "\udcff"),
+        ("model", "\ud800"),
     ],
 )
 def test_bad_values_are_named(field: str, value: object) -> None:
@@ -163,8 +169,13 @@ def test_plan_is_described_as_the_engine_runs_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strength", "word"),
-    [(0, "none"), (0.35, "minor"), (0.55, "moderate"), (0.75, "significant"), (1, "complete")],
+    ("sampler", "train_steps", "longest"),
+    [("k_lms", 1000, 1000), ("lcm", 1000, 50), ("tcd", 1000, 50), ("ddim", 100, 100)],
 )
-def test_strength_words(strength: float, word: str) -> None:
-    assert rules.strength_word(strength) == word
+def test_longest_schedule(sampler: str, train_steps: int, longest: int) -> None:
+    assert rules.longest_schedule(sampler, train_steps) == longest
+
+
+def test_too_many_steps_for_a_sampler_are_named() -> None:
+    with pytest.raises(BadInputError, match="steps 60 are too many for the sampler lcm.*50"):
+        rules.check_request(Request(steps=60, sampler="LCMScheduler"))

@@ -107,6 +107,26 @@ def test_alpha_and_colour_at_every_depth(dtype: Any) -> None:
     np.testing.assert_allclose(fraction(result)[0, :, 0], [0, 0.6, 0, 1], atol=0.02)
 
 
+def test_brighter_than_white_is_blended_not_cut() -> None:
+    pixels = np.full((1, 2, 4), 5.0, np.float32)
+    pixels[..., 3] = 1
+    selection = np.array([[0.01, 0.0]], np.float32)
+    source = Source.of(pixels, selection).with_mode("img2img")
+    result = compose(source, source.box, np.ones((1, 2, 3), np.float32), "layer").pixels
+    np.testing.assert_allclose(result[0, 0, :3], 5 - 0.04 * 4, rtol=1e-5)
+    np.testing.assert_array_equal(result[0, 1], pixels[0, 1])
+
+
+def test_an_alpha_that_is_no_number_counts_as_erased() -> None:
+    pixels = np.full((1, 2, 4), 0.5, np.float32)
+    pixels[..., 3] = [[1, np.nan]]
+    source = Source.of(pixels).with_mode("auto")
+    assert source.mode == "inpaint"
+    assert source.change_box() == Box(1, 0, 1, 1)
+    result = compose(source, source.box, np.ones((1, 2, 3), np.float32), "layer").pixels
+    np.testing.assert_array_equal(result[0, 1], 1)
+
+
 def test_rounded_not_floored() -> None:
     pixels = np.full((1, 1, 4), 255, np.uint8)
     source = Source.of(pixels).with_mode("img2img")

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint.engine.plan import BUDGET, batch_size, choose_area, choose_size, make_plan
+from underpaint.engine.plan import (
+    BUDGET,
+    batch_size,
+    choose_area,
+    choose_size,
+    fill_up,
+    make_plan,
+)
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Request
 
@@ -75,6 +82,7 @@ def test_erasing_a_little_more_keeps_the_area() -> None:
         (Extent(1024, 768), Extent(512, 512), Extent(512, 384)),
         (Extent(100, 100), Extent(512, 384), Extent(384, 384)),
         (Extent(100, 100), Extent(500, 500), Extent(496, 496)),  # multiples of 16
+        (Extent(100, 100), Extent(16384, 16384), Extent(2048, 2048)),  # no more than is bearable
     ],
 )
 def test_size(area: Extent, box: Extent | None, content: Extent) -> None:
@@ -129,3 +137,35 @@ def test_txt2img_ignores_strength() -> None:
 )
 def test_batches(images: int, side: int, parallel: bool, size: int) -> None:
     assert batch_size(images, Extent(side, side), 512, parallel=parallel) == size
+
+
+@pytest.mark.parametrize(
+    ("area", "layer", "content", "filled"),
+    [
+        # Room on the right, room on the left, no room; at scale 1.
+        (Box(0, 0, 500, 512), Box(0, 0, 4000, 512), (500, 512), (Box(0, 0, 512, 512), (512, 512))),
+        (Box(500, 0, 500, 512), Box(0, 0, 1000, 512), (500, 512), (Box(488, 0, 512, 512), (512, 512))),
+        (Box(0, 0, 500, 512), Box(0, 0, 500, 512), (500, 512), (Box(0, 0, 500, 512), (500, 512))),
+        # At half scale 4 more of the model's pixels are 8 of the layer's.
+        (Box(0, 0, 1016, 64), Box(0, 0, 4000, 64), (508, 32), (Box(0, 0, 1024, 64), (512, 32))),
+    ],
+)  # fmt: skip
+def test_context_grows_to_multiples(
+    area: Box, layer: Box, content: tuple[int, int], filled: tuple[Box, tuple[int, int]]
+) -> None:
+    assert fill_up(area, layer, Extent(*content)) == (filled[0], Extent(*filled[1]))
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 500), st.integers(0, 500))
+def test_filled_up_keeps_inside_and_undistorted(
+    width: int, height: int, right: int, left: int
+) -> None:
+    layer = Box(-left, 0, left + width + right, height)
+    area = Box(0, 0, width, height)
+    content, _ = choose_size(area.extent, 512, None)
+    grown, size = fill_up(area, layer, content)
+    assert layer.contains(grown)
+    assert grown.contains(area)
+    assert abs(size.width / grown.width - content.width / width) * grown.width <= 0.51 + (
+        content.width / width
+    )

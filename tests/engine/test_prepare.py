@@ -90,3 +90,12 @@ def test_edges_are_repeated_up_to_a_multiple_of_sixteen() -> None:
     result, _ = prepared(hole((250, 0, 10), 100))
     assert Extent(*result.image.shape[1::-1]) == Extent(112, 112)
     np.testing.assert_array_equal(result.image[:, 100:], result.image[:, 99:100].repeat(12, 1))
+
+
+@pytest.mark.parametrize("fill", ["auto", "underpaint", "neighbours", "noise"])
+@pytest.mark.parametrize("side", [16, 64, 300])
+def test_a_white_layer_stays_white(fill: str, side: int) -> None:
+    pixels = np.full((side, side, 4), 255, np.uint8)
+    pixels[side // 4 : side // 2, side // 4 : side // 2, 3] = 0
+    result, _ = prepared(pixels, fill, strength=1.0)
+    assert result.image.min() > 0.99

@@ -206,7 +206,7 @@ def test_img2img_is_the_stock_pipelines_to_the_bit(
     extra = {"safety_checker": None} if family == "sd" else {}
     pipeline = stock.from_pretrained(find_model(family), local_files_only=True, **extra)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = Sampler.make("k_euler", model.scheduler_config).scheduler
+    pipeline.scheduler = Sampler.make("k_euler", model.scheduler_config, 8).scheduler
     # The stock pipeline draws its noise from the generator, in the shape and place we do.
     generator = torch.Generator("cpu").manual_seed(3)
     with torch.inference_mode():

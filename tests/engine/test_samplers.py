@@ -17,7 +17,7 @@ import torch
 from underpaint.engine.denoise import Guide, cell_steps, denoise, draw_noise
 from underpaint.engine.samplers import Sampler
 from underpaint_client.errors import CancelledError
-from underpaint_client.rules import SAMPLERS, StepPlan, plan_steps
+from underpaint_client.rules import SAMPLERS, StepPlan, longest_schedule, plan_steps
 
 CONFIG: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -98,7 +98,7 @@ def run(
     drawn = [draw_noise(seed, SHAPE) for seed in seeds]
     told: list[tuple[int, int]] = []
     guide = Guide(
-        sampler=Sampler.make(name, CONFIG),
+        sampler=Sampler.make(name, CONFIG, plan.schedule),
         plan=plan,
         clean=clean,
         noise=torch.cat([noise for noise, _ in drawn]),
@@ -117,6 +117,14 @@ def run(
             [generator for _, generator in drawn],
         )
     return latents, loop.unet.calls, told
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_longest_schedules(name: str) -> None:
+    longest = longest_schedule(name)
+    for plan in (StepPlan(longest, 3, 3 / longest), StepPlan(longest - 1, 3, 3 / longest)):
+        latents, _, _ = run(name, plan)
+        assert torch.isfinite(latents).all()
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from underpaint.engine.composite import compose
 from underpaint.engine.source import FULL, Source, fraction, max_cells, max_resize, quantize
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
@@ -126,6 +127,14 @@ def test_fit_keeps_channels_apart() -> None:
     assert (fitted.pixels[..., 0] == 200).all()
     np.testing.assert_array_equal(fitted.pixels[:, 0, 3], [255] * 8 + [0] * 8)
     assert fitted.change_box() == Box(0, 8, 8, 8)
+
+
+def test_fit_upwards_leaves_no_ring() -> None:
+    pixels = layer(np.ones((64, 64)))
+    pixels[20:40, 20:40, 3] = 0
+    fitted = Source.of(pixels).with_mode("auto").fitted(Extent(200, 200))
+    whole = compose(fitted, fitted.box, np.zeros((200, 200, 3), np.float32), "layer").pixels
+    assert (whole[..., 3] == 255).all()
 
 
 def test_fit_keeps_a_thin_stroke() -> None:

@@ -284,7 +284,7 @@ def test_an_idle_worker_warms_the_default_model(home: Path, models: Path) -> Non
 
 
 def test_a_worker_that_cannot_start_is_said(home: Path) -> None:
-    process = serve("--device", "tpu")
+    process = serve("--device", "cuda:99")
     with connect() as connection:
         _, last = finish(connection, connection.submit(QUICK))
     assert isinstance(last, wire.Failed)
@@ -292,4 +292,4 @@ def test_a_worker_that_cannot_start_is_said(home: Path) -> None:
     assert "does not start" in last.message
     process.terminate()
     out, _ = process.communicate()
-    assert "device 'tpu' is not there" in out
+    assert "device 'cuda:99' is not there" in out

@@ -52,11 +52,17 @@ def test_a_long_home_gets_a_short_socket(home: Path, monkeypatch: pytest.MonkeyP
 
 def test_connection_file(home: Path) -> None:
     assert read_connection_file() is None
-    info = ConnectionInfo("tcp://127.0.0.1:1", 2, "a", "b", "c")
+    info = ConnectionInfo("tcp://127.0.0.1:1", 2, "a" * 40, "b" * 40, "c" * 40)
     write_connection_file(info)
     assert read_connection_file() == info
     assert mode(connection_file()) == 0o600
-    for damaged in ("", "[]", '{"endpoint": "x", "pid": 1, "mood": 2}', "\0"):
+    for damaged in (
+        "", "[]", "\0",
+        '{"endpoint": "ipc://x", "pid": 1, "mood": 2}',
+        '{"endpoint": "foo", "pid": 1}',
+        '{"endpoint": 5, "pid": 1}',
+        '{"endpoint": "tcp://x:1", "pid": 1, "server_public": "short"}',
+    ):  # fmt: skip
         connection_file().write_text(damaged)
         assert read_connection_file() is None
 

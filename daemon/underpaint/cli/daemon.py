@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from underpaint_client import connect
-from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.errors import BadInputError, DaemonUnavailableError
 
 from .options import Parser
 
@@ -35,6 +36,11 @@ def run_serve(words: Sequence[str]) -> int:
     )
     options = parser.read(words)
     devices = options.device or ["auto"]
+    for device in devices:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            raise BadInputError(
+                f"device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps"
+            )
     if options.background:
         return _serve_in_background(options.bind, options.no_ipc, devices)
     from underpaint.server.daemon import serve  # noqa: PLC0415 - only this command needs it
@@ -45,14 +51,14 @@ def run_serve(words: Sequence[str]) -> int:
 
 def _serve_in_background(bind: list[str], no_ipc: bool, devices: list[str]) -> int:
     from underpaint.server.places import daemon_runs  # noqa: PLC0415
-    from underpaint.server.start import start_background  # noqa: PLC0415
+    from underpaint.server.start import connect_running, start_background  # noqa: PLC0415
 
     if daemon_runs():
-        with connect() as connection:
-            welcome = connection.hello()
+        with connect_running() as connection:
+            info = connection.info
         raise DaemonUnavailableError(
-            f"a daemon is already running (process id {welcome.pid},"
-            f" {connection.info.endpoint}); use it, or end it with `underpaint stop`"
+            f"a daemon is already running (process id {info.pid}, {info.endpoint}); use it, or end"
+            " it with `underpaint stop`"
         )
     options = [f"--bind={endpoint}" for endpoint in bind]
     options += ["--no-ipc"] if no_ipc else []
@@ -90,12 +96,13 @@ def run_stop(words: Sequence[str]) -> int:
     """End the daemon, and wait until it has ended."""
     Parser("stop", "End the daemon, with all its jobs.").read(words)
     from underpaint.server.places import daemon_runs  # noqa: PLC0415
+    from underpaint.server.start import connect_running  # noqa: PLC0415
 
     if not daemon_runs():
         print("no daemon runs", file=sys.stderr)
         return 0
-    with connect() as connection:
-        pid = connection.hello().pid
+    with connect_running() as connection:
+        pid = connection.info.pid
         connection.stop()
     deadline = time.monotonic() + 15
     while daemon_runs():

@@ -19,7 +19,14 @@ from underpaint.server.start import find_or_start
 from underpaint_client import wire
 from underpaint_client.errors import BadInputError, from_code
 from underpaint_client.request import FILLS, MODES, RESULTS, Request
-from underpaint_client.rules import SAMPLERS, check_request, describe_plan, plan_steps
+from underpaint_client.rules import (
+    SAMPLERS,
+    check_request,
+    choose_sampler,
+    describe_plan,
+    longest_schedule,
+    plan_steps,
+)
 
 from .options import Parser
 from .outputs import choose_outputs, make_stem
@@ -188,7 +195,8 @@ def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
     changes = source.change_in(change)
     selected = float(source.selection_in(source.box).sum())
     strength = 1.0 if source.mode == "txt2img" else request.strength * float(changes.max())
-    plan = plan_steps(request.steps, strength, request.compensate)
+    longest = longest_schedule(choose_sampler(request.sampler))
+    plan = plan_steps(request.steps, strength, request.compensate, longest)
     whole = selected if source.mode == "inpaint" else drawing.box.extent.pixels
     return describe_plan(source.mode, float(changes.sum()) / whole, plan)
 

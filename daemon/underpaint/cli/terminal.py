@@ -74,6 +74,8 @@ class Bar(Display):
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            redirect_stdout=False,  # results are for whoever reads them, not for the bar
+            redirect_stderr=False,
         )
         self._task = self._bar.add_task("Waiting", total=None)
 

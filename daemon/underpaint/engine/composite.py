@@ -13,7 +13,7 @@ import numpy as np
 
 from underpaint_client.geometry import Box
 
-from .source import FULL, Floats, Pixels, Source, box_of, fraction, quantize, resize
+from .source import FULL, Floats, Pixels, Source, box_of, fraction, quantize, resize, unclipped
 
 NO_PATCH = (
     "no patch over this layer gives the same picture (a see-through layer changes only by"
@@ -105,7 +105,7 @@ class _Blend:
             alpha=alpha,
             result_alpha=grown,
             weight=np.minimum(1, 4 * change),
-            colour=fraction(pixels[..., :3]),
+            colour=unclipped(pixels[..., :3]),
             painted=painted,
         )
 

@@ -207,16 +207,19 @@ def denoise(
 
     pipeline.scheduler = sampler.scheduler
     pipeline.guide = guide
-    latents: torch.Tensor = pipeline(
-        image=guide.clean,  # taken for latents, and replaced by what `prepare_latents` gives
-        strength=1.0,
-        num_inference_steps=guide.plan.schedule,
-        guidance_scale=guidance_scale,
-        generator=generators,
-        output_type="latent",
-        return_dict=False,
-        callback_on_step_end=on_call_end,
-        callback_on_step_end_tensor_inputs=["latents"],
-        **prompt,
-    )[0]
+    try:
+        latents: torch.Tensor = pipeline(
+            image=guide.clean,  # taken for latents, and replaced by what `prepare_latents` gives
+            strength=1.0,
+            num_inference_steps=guide.plan.schedule,
+            guidance_scale=guidance_scale,
+            generator=generators,
+            output_type="latent",
+            return_dict=False,
+            callback_on_step_end=on_call_end,
+            callback_on_step_end_tensor_inputs=["latents"],
+            **prompt,
+        )[0]
+    finally:
+        del pipeline.guide  # and with it the tensors of this run
     return latents

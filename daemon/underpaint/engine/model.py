@@ -46,7 +46,9 @@ def choose_device(wanted: str = "auto") -> str:
     }
     if wanted == "auto":
         return next(device for device, available in there.items() if available)
-    if not there.get(wanted.partition(":")[0], False):
+    kind, _, index = wanted.partition(":")
+    too_high = kind == "cuda" and there["cuda"] and int(index or 0) >= torch.cuda.device_count()
+    if not there.get(kind, False) or too_high:
         raise ModelUnavailableError(
             f"device {wanted!r} is not there; available: {', '.join(d for d in there if there[d])}"
         )
@@ -115,8 +117,10 @@ class Model:
                 f"model {self.info.path} cannot be opened: {_first_line(error)}; fetch it again"
             ) from error
         self._check_complete(pipeline)
-        pipeline.set_progress_bar_config(disable=True)
         pipeline.to(self.device)
+        if self.info.family == "sdxl" and pipeline.vae.config.force_upcast:
+            pipeline.vae.to(torch.float32)  # it overflows in half precision
+        pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
     def _check_complete(self, pipeline: Any) -> None:
@@ -215,13 +219,8 @@ class Model:
 
     def _encode(self, image: Floats) -> torch.Tensor:
         vae = self.pipeline.vae
-        upcast = vae.config.force_upcast and vae.dtype == torch.float16
-        if upcast:
-            vae.to(torch.float32)  # SDXL's overflows in half precision
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None] * 2 - 1
         latents = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist.mode()
-        if upcast:
-            vae.to(torch.float16)
         mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
         if mean is not None and deviation is not None:
             latents = (latents - mean.to(latents)) / deviation.to(latents)
@@ -245,16 +244,11 @@ class Model:
 
     def _decode(self, latents: torch.Tensor) -> Floats:
         vae = self.pipeline.vae
-        upcast = vae.config.force_upcast and vae.dtype == torch.float16
-        if upcast:
-            vae.to(torch.float32)
         scaled = latents.to(vae.dtype) / vae.config.scaling_factor
         mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
         if mean is not None and deviation is not None:
             scaled = scaled * deviation.to(scaled) + mean.to(scaled)
         decoded = vae.decode(scaled, return_dict=False)[0][0]
-        if upcast:
-            vae.to(torch.float16)
         if not torch.isfinite(decoded).all():
             raise GenerationFailedError(
                 f"model {self.info.name!r} painted a picture that is not a number (NaN): its"

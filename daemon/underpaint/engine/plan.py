@@ -24,6 +24,10 @@ BUDGET = 4
 """How many times its native number of pixels a model is asked to paint at once, at most."""
 
 
+BOX_BUDGET = 16
+"""The same where the artist asked for a size: more would take all memory and cannot be stopped."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a request runs.
@@ -91,6 +95,7 @@ def make_plan(
         box = Extent(request.width, request.height)
     area = choose_area(change, layer, box or Extent(native, native))
     content, notes = choose_size(area.extent, native, box)
+    area, content = fill_up(area, layer, content)
     return Plan(
         strength=strength,
         most_change=most_change,
@@ -160,10 +165,11 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
         inner = Extent(max(MULTIPLE, _down(box.width, MULTIPLE)),
                        max(MULTIPLE, _down(box.height, MULTIPLE)))  # fmt: skip
         scale = min(inner.width / area.width, inner.height / area.height)
+        budget = BOX_BUDGET * native * native
     else:
         scale = max(1.0, native / area.shorter)
         budget = BUDGET * native * native
-        scale = min(scale, math.sqrt(budget / area.pixels))
+    scale = min(scale, math.sqrt(budget / area.pixels))
     content = Extent(max(1, round(area.width * scale)), max(1, round(area.height * scale)))
     if scale >= 1:
         return content, ()
@@ -171,6 +177,39 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
         f"painted at {content} and scaled up to {area}: {describe_size(area.pixels)} are more than"
         f" {'the box asked for' if box else 'the model is asked to paint at once'}",
     )
+
+
+def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:
+    """Grow an area, where its layer has more, until the model's size is a multiple of 16.
+
+    Parameters
+    ----------
+    area, layer : Box
+        The work area inside its layer.
+    content : Extent
+        The area's size for the model.
+
+    Returns
+    -------
+    area : Box
+        Grown to the right and below, else to the left and above.
+    content : Extent
+        Its size for the model, at the same scale.
+    """
+    x, width, content_width = _fill_side(area.x, area.width, layer.x, layer.right, content.width)
+    y, height, content_height = _fill_side(
+        area.y, area.height, layer.y, layer.bottom, content.height
+    )
+    return Box(x, y, width, height), Extent(content_width, content_height)
+
+
+def _fill_side(
+    start: int, length: int, first: int, last: int, content: int
+) -> tuple[int, int, int]:
+    wanted = _up(content, MULTIPLE)
+    grown = max(length, min(round(length * wanted / content), last - first))
+    start = max(first, min(start, last - grown))
+    return start, grown, min(wanted, max(content, round(grown * content / length)))
 
 
 def batch_size(images: int, work_size: Extent, native: int, *, parallel: bool) -> int:

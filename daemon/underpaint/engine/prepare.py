@@ -67,8 +67,7 @@ def prepare(source: Source, plan: Plan, fill: str) -> Prepared:
             noise = np.random.default_rng(NOISE_SEED).random(colour.shape, np.float32)
             colour = np.where((hidden & ~ignored)[..., np.newaxis], noise, colour)
         colour, weight = _shrink(colour, plan.content), _shrink(weight, plan.content)
-        if fill != "underpaint":
-            colour /= np.maximum(weight, np.float32(1e-3))[..., np.newaxis]
+        colour /= np.maximum(weight, np.float32(1e-3))[..., np.newaxis]
         colour = fill_holes(colour, weight < 1e-2)
     colour = np.clip(resize(colour, plan.content), 0, 1)
     return Prepared(_pad(colour, plan.work_size), notes)

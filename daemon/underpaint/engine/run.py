@@ -25,7 +25,13 @@ from underpaint.models import describe_model, find_model
 from underpaint_client.errors import BadInputError, CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Recipe, Request
-from underpaint_client.rules import SEEDS, check_request, choose_sampler, image_seed
+from underpaint_client.rules import (
+    SEEDS,
+    check_request,
+    choose_sampler,
+    image_seed,
+    longest_schedule,
+)
 
 from .composite import Composed, compose, unchanged
 from .denoise import Guide, cell_steps, denoise, draw_noise
@@ -232,7 +238,7 @@ class _Run:
             change,
             most_change,
             model.info.native,
-            model.info.train_steps,
+            longest_schedule(choose_sampler(request.sampler), model.info.train_steps),
             from_nothing=layer is None,
         )
         yield from self._paint(model, source, plan, seed)
@@ -292,7 +298,9 @@ class _Run:
         for start in range(0, len(seeds), size):
             batch = seeds[start : start + size]
             guide = Guide(
-                sampler=Sampler.make(choose_sampler(request.sampler), model.scheduler_config),
+                sampler=Sampler.make(
+                    choose_sampler(request.sampler), model.scheduler_config, plan.steps.schedule
+                ),
                 plan=plan.steps,
                 clean=clean,
                 noise=torch.empty(0),

@@ -32,6 +32,11 @@ _FORCED: dict[str, dict[str, Any]] = {
 }
 
 
+_CROWDED = {"DEISMultistepScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"}
+"""They space their steps over one more than there are, so that the longest schedule has two steps
+at one noise level, and divides by their distance. Spaced from the end it has not."""
+
+
 @dataclass(frozen=True)
 class Executed:
     """The calls of the model that a run makes.
@@ -64,7 +69,7 @@ class Sampler:
     scheduler: Any
 
     @classmethod
-    def make(cls, name: str, config: dict[str, Any]) -> Sampler:
+    def make(cls, name: str, config: dict[str, Any], schedule: int) -> Sampler:
         """Make a sampler for a model.
 
         Parameters
@@ -73,6 +78,8 @@ class Sampler:
             A name of `rules.SAMPLERS`.
         config : dict
             The model's own scheduler config, which tells how its noise levels are spaced.
+        schedule : int
+            How long its schedule will be.
         """
         class_name = SAMPLERS[name]
         changes = dict(_FORCED.get(class_name, {}))
@@ -80,6 +87,8 @@ class Sampler:
             changes["use_karras_sigmas"] = name.endswith("_karras")
         if class_name == "DPMSolverMultistepScheduler":
             changes["algorithm_type"] = "sde-dpmsolver++" if "_sde" in name else "dpmsolver++"
+        if class_name in _CROWDED and schedule >= config.get("num_train_timesteps", 1000):
+            changes["timestep_spacing"] = "trailing"
         return cls(name, _tapped(class_name).from_config(config, **changes))
 
     def execute(self, run: int) -> Executed:

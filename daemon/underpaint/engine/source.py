@@ -31,11 +31,16 @@ FULL: dict[np.dtype[Any], float] = {
 
 def fraction(values: Pixels) -> Floats:
     """Give values of any depth as float32, 1 being full; HDR and NaN are brought into 0..1."""
+    result = unclipped(values)
+    return np.clip(result, 0.0, 1.0, out=result)
+
+
+def unclipped(values: Pixels) -> Floats:
+    """Give values of any depth as float32, 1 being full; HDR stays, NaN becomes 0."""
     result: Floats = values.astype(np.float32)
     if values.dtype.kind == "f":
-        np.clip(np.nan_to_num(result, copy=False, nan=0.0), 0.0, 1.0, out=result)
-    else:
-        result /= np.float32(FULL[values.dtype])
+        return np.nan_to_num(result, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    result /= np.float32(FULL[values.dtype])
     return result
 
 
@@ -172,7 +177,7 @@ class Source:
     def _erased(self) -> Mask:
         """Tell the pixels that are selected and not opaque."""
         full = self.pixels.dtype.type(FULL[self.pixels.dtype])
-        erased = np.asarray(self.pixels[..., 3] < full)
+        erased = np.asarray(~(self.pixels[..., 3] >= full))  # NaN counts as erased
         if self.selection is not None:
             erased &= self.selection > 0
         return erased
@@ -233,16 +238,18 @@ class Source:
         )
         if extent == self.box.extent:
             return self
-        selection = self.selection
-        if selection is not None:
-            selection = max_resize(self.selection_in(self.box), extent)
+        selection = max_resize(self.selection_in(self.box), extent)
+        change = max_resize(self.change_in(self.box), extent)
+        pixels = resize(self.pixels, extent)
+        if self.mode == "inpaint":  # what scaling made see-through must be filled too
+            change = np.maximum(change, selection * (1 - fraction(pixels[..., 3])))
         return Source(
-            pixels=resize(self.pixels, extent),
+            pixels=pixels,
             box=Box.at(self.box.x, self.box.y, extent),
             selection=selection,
             mode=self.mode,
             known=resize(self.known_in(self.box), extent),
-            change=max_resize(self.change_in(self.box), extent),
+            change=change,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,11 @@ def describe_model(path: Path) -> ModelInfo:
             f" supported are {' and '.join(FAMILIES)} models"
         )
     parts = [p for p in _PARTS if isinstance(index.get(p), list) and index[p][0] is not None]
-    if "unet" not in parts or "vae" not in parts:
-        raise ModelUnavailableError(f"model {path} has no unet or no vae; it is incomplete")
+    missing = [part for part in ("unet", "vae", "text_encoder") if part not in parts]
+    if missing:
+        raise ModelUnavailableError(
+            f"model {path} has no {missing[0]}; a whole model is needed (a refiner is not one)"
+        )
     files = {part: _weight_files(path / part) for part in parts}
     for weights in files.values():
         for file in weights:
@@ -91,32 +95,38 @@ def describe_model(path: Path) -> ModelInfo:
             " which is not supported yet; take the plain model of its family: Underpaint inpaints"
             " with any"
         )
-    cell = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
+    blocks = vae.get("block_out_channels", [0] * 4)
+    if not isinstance(blocks, list) or not blocks:
+        raise ModelUnavailableError(f"model {path}: block_out_channels {blocks!r} is no list")
+    cell = 2 ** (len(blocks) - 1)
     variants = {".fp16." in file.name for weights in files.values() for file in weights}
     return ModelInfo(
         name=path.resolve().name,
         path=path,
         family=family,
-        native=int(unet.get("sample_size") or 64) * cell,
+        native=_number(path, unet, "sample_size", 64) * cell,
         cell=cell,
-        train_steps=int(scheduler.get("num_train_timesteps", 1000)),
+        train_steps=_number(path, scheduler, "num_train_timesteps", 1000),
         variant="fp16" if variants == {True} else None,
     )
 
 
 def hash_model(info: ModelInfo) -> str:
-    """Give the SHA-256 over all of a model's files, so that a recipe can tell it from others.
+    """Give the SHA-256 over the files a model is opened from, so that recipes can tell models apart.
 
     Weights are gigabytes: what was hashed once is remembered, by size and time of change, in
     Underpaint's home.
     """
-    files = sorted(file for file in info.path.rglob("*") if file.is_file())
+    weights = [
+        f for part in _PARTS if (info.path / part).is_dir() for f in _weight_files(info.path / part)
+    ]
+    files = sorted([*weights, *info.path.rglob("*.json"), *info.path.rglob("*.txt")])
     stats = [(str(f.relative_to(info.path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     key = hashlib.sha256(json.dumps([str(info.path.resolve()), stats]).encode()).hexdigest()
     memory = home() / "model-hashes.json"
     try:
-        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         known = {}
     if key not in known:
         total = hashlib.sha256()
@@ -126,8 +136,17 @@ def hash_model(info: ModelInfo) -> str:
         known[key] = total.hexdigest()
         with contextlib.suppress(OSError):  # then it is hashed again next time
             memory.parent.mkdir(parents=True, exist_ok=True)
-            memory.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            draft = memory.with_name(f"{memory.name}.{os.getpid()}")
+            draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            draft.replace(memory)
     return known[key]
+
+
+def _number(model: Path, config: dict[str, Any], name: str, default: int) -> int:
+    value = config.get(name, default)
+    if type(value) is not int or value < 1:
+        raise ModelUnavailableError(f"model {model}: {name} {value!r} is no whole number above 0")
+    return value
 
 
 def _without_purpose(class_name: str) -> str:

@@ -9,6 +9,7 @@ from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
 
 FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
+RANDOM = "random-weights"
 DEFAULT_VARIABLE = "UNDERPAINT_MODEL"
 
 
@@ -33,10 +34,11 @@ def list_models() -> dict[str, Path]:
 def default_model() -> str:
     """Give the name of the model that is taken when none is asked for; empty where there is none.
 
-    `$UNDERPAINT_MODEL`, else the first in alphabetical order.
+    `$UNDERPAINT_MODEL`, else the first in alphabetical order; the one with random weights that
+    `install/try` builds only where there is no other.
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
-    return chosen or min(list_models(), default="")
+    return chosen or min(list_models(), key=lambda name: (name == RANDOM, name), default="")
 
 
 def find_model(name: str, *, allow_paths: bool = True) -> Path:

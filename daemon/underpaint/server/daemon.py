@@ -1,14 +1,16 @@
 """The server process: routes messages between clients and workers, and answers in milliseconds.
 
-It never touches pixels: frames pass through uncopied. What it knows of the world is in `jobs` and
-`workers`; this module only moves messages.
+It never looks at pixels. What it knows of the world is in `jobs` and `workers`; this module only
+moves messages.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,7 +30,7 @@ from underpaint_client.errors import (
 from underpaint_client.home import ConnectionInfo, connection_file, write_connection_file
 
 from . import keys
-from .incoming import read_message
+from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job, Jobs
 from .places import log_file, socket_folder, take_lock
 from .shelf import clear_shelves
@@ -41,8 +43,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CANCEL_PATIENCE = 30.0
+"""Seconds after which a worker that does not stop is ended: loading or a driver may hang."""
+
 TICK = 250
 """Milliseconds between two looks at whether the workers still live."""
+
+MAX_UNREAD = 10_000
+"""Messages that a client may leave unread before it counts as gone."""
+
+MAX_TOLD = 1000
+"""Characters of a refused message that are told back and logged."""
 
 FAIR_SHARE = 64
 """Messages taken from one socket before the others have their turn."""
@@ -51,6 +62,9 @@ MAX_FRAME = 2**32
 """Bytes of the largest frame that is read: `rules.MAX_PIXELS` of RGBA float32."""
 
 IPC = os.name == "posix"
+
+LOCAL = "ipc://" if IPC else ("ipc://", "tcp://127.0.0.1:")
+"""How endpoints begin whose clients may open models anywhere on this machine."""
 
 
 class Daemon:
@@ -78,6 +92,11 @@ class Daemon:
         ipc: bool = True,
         devices: Sequence[str] = ("auto",),
     ) -> None:
+        for endpoint in bind:
+            if not endpoint.startswith("tcp://"):
+                raise DaemonUnavailableError(
+                    f"{endpoint!r} cannot be bound; give tcp://ADDRESS:PORT"
+                )
         self._lock = take_lock()
         clear_shelves()
         self._started = time.monotonic()
@@ -112,28 +131,26 @@ class Daemon:
 
     def _bind(self, endpoint: str) -> tuple[zmq.Socket[bytes], str]:
         transport, _, path = endpoint.partition("://")
-        if transport not in ("ipc", "tcp"):
-            raise DaemonUnavailableError(f"{endpoint!r} cannot be bound; give tcp://ADDRESS:PORT")
-        socket = self._context.socket(zmq.ROUTER)
-        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
-        socket.setsockopt(zmq.LINGER, 1000)
-        socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        entrance = self._context.socket(zmq.ROUTER)
+        entrance.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
+        entrance.setsockopt(zmq.LINGER, 1000)
+        entrance.setsockopt(zmq.SNDHWM, MAX_UNREAD)
+        entrance.setsockopt(zmq.RCVHWM, 0)
+        entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
         if transport == "tcp":
-            keys.lock_socket(socket)
-            socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
-            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
-        socket.bind(endpoint)
+            keys.lock_socket(entrance)
+            entrance.setsockopt(zmq.HEARTBEAT_IVL, 5000)
+            entrance.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+        entrance.bind(endpoint)
         if transport == "ipc":
             os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
-        self._poller.register(socket, zmq.POLLIN)
-        bound = socket.getsockopt(zmq.LAST_ENDPOINT)
-        return socket, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
+        self._poller.register(entrance, zmq.POLLIN)
+        bound = entrance.getsockopt(zmq.LAST_ENDPOINT)
+        return entrance, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
 
     def _enter(self, endpoint: str) -> None:
-        socket, bound = self._bind(endpoint)
-        self._entrances.append(socket)
+        entrance, bound = self._bind(endpoint)
+        self._entrances.append(entrance)
         self.endpoints.append(bound)
 
     def _write_connection_files(self) -> None:
@@ -144,7 +161,7 @@ class Daemon:
                 client, server = keys.own_keys("client"), keys.own_keys("server")
                 keys.allow(client.public, "this machine")
                 info = ConnectionInfo(
-                    endpoint, os.getpid(), server.public, client.public, client.secret
+                    _reachable(endpoint), os.getpid(), server.public, client.public, client.secret
                 )
             if number == 0:
                 write_connection_file(info)
@@ -168,17 +185,18 @@ class Daemon:
             self._close()
 
     def _turn(self) -> None:
-        for socket, _ in self._poller.poll(TICK):
+        for entrance, _ in self._poller.poll(TICK):
             for _ in range(FAIR_SHARE):
                 try:
-                    parts = socket.recv_multipart(zmq.DONTWAIT, copy=False)
+                    parts = entrance.recv_multipart(zmq.DONTWAIT, copy=False)
                 except zmq.Again:
                     break
                 address, *rest = (part.buffer for part in parts)
-                if socket is self._backend:
+                if entrance is self._backend:
                     self._from_worker(bytes(address), rest)
                 else:
-                    self._from_client(Client(self._entrances.index(socket), bytes(address)), rest)
+                    client = Client(self._entrances.index(entrance), bytes(address))
+                    self._from_client(client, rest)
         self._watch_workers()
         self._assign()
         for worker in self._workers:
@@ -207,11 +225,13 @@ class Daemon:
 
     def _send(self, client: Client, parts: list[Bytes]) -> None:
         try:
-            self._entrances[client.entrance].send_multipart([client.identity, *parts], copy=False)
+            self._entrances[client.entrance].send_multipart(
+                [client.identity, *parts], zmq.DONTWAIT, copy=False
+            )
         except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
+            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
-            self._forget(client)
+            self._forget(client)  # gone, or it has stopped to read
 
     def _tell(self, client: Client, message: Message) -> None:
         self._send(client, wire.encode(message))
@@ -228,12 +248,17 @@ class Daemon:
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
         try:
+            job = _job_of(parts)
             envelope = wire.open_envelope(parts)
-            job = _job_of(envelope)
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
-            log.info("refused a message: %s", error)
-            self._tell(client, wire.Failed(job, error.code, str(error)))
+            told = str(error)[:MAX_TOLD]
+            log.info("refused a message: %s", told)
+            self._tell(client, wire.Failed(job, error.code, told))
+        except Exception as error:  # whatever one message does, the others must be served
+            log.exception("a message failed")
+            told = f"the daemon failed ({type(error).__name__}: {error}); its log has the details"
+            self._tell(client, wire.Failed(job, GenerationFailedError.code, told))
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, wire.Hello):
@@ -280,8 +305,8 @@ class Daemon:
     # ---- workers ---------------------------------------------------------------------------
 
     def _stop_running(self, job: Job) -> None:
-        if job.worker is not None and not job.cancelled:
-            job.cancelled = True
+        if job.worker is not None and job.cancelled is None:
+            job.cancelled = time.monotonic()
             self._order(self._workers[job.worker], wire.encode(wire.Cancel(job.name)))
 
     def _order(self, worker: Worker, parts: list[Bytes]) -> None:
@@ -297,13 +322,19 @@ class Daemon:
         worker = next((w for w in self._workers if w.identity == identity), None)
         if worker is None:
             return  # the last words of one that was replaced
-        if worker.shelf:
-            parts = worker.shelf.unpack(parts, identity.decode("ascii"))
-        if not parts:
-            return  # only news of its shelf
+        try:
+            if worker.shelf:
+                parts = worker.shelf.unpack(parts, identity.decode("ascii"))
+            if parts:
+                self._hear(worker, parts)
+        except Exception:
+            log.exception("worker %d cannot be understood; it is replaced", worker.number)
+            worker.kill()  # `_watch_workers` tells its client and starts another
+
+    def _hear(self, worker: Worker, parts: list[Bytes]) -> None:
         message, _ = wire.decode(parts)
         if isinstance(message, wire.WorkerReady):
-            worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
+            worker.state, worker.device = "idle", message.device
             log.info("worker %d is ready on %s", worker.number, message.device)
         elif isinstance(message, wire.WorkerModel):
             worker.model = message.model
@@ -318,33 +349,39 @@ class Daemon:
     ) -> None:
         job = self._jobs.get(message.job)
         if isinstance(message, wire.Done | wire.Failed):
-            worker.state = "idle"
+            worker.state, worker.failed_starts = "idle", 0
             self._jobs.remove(message.job)
         if job is not None:
             self._send(job.client, parts)
 
     def _watch_workers(self) -> None:
         for worker in self._workers:
-            end = worker.end_of_process()
-            if end is None:
-                continue
-            log.error("worker %d %s", worker.number, end)
             job = self._jobs.on(worker.number)
-            if job is not None:
-                self._fail(
-                    job,
-                    GenerationFailedError(
-                        f"the worker {end} while it ran this job; another is being started,"
-                        f" so try again. If it happens again, look into {log_file()}"
-                    ),
-                )
-            if worker.state == "starting":
-                worker.failed_starts += 1
-            if worker.failed_starts < MAX_FAILED_STARTS:
-                worker.start()
-            else:
-                worker.state, worker.process = "broken", None
-                log.error("worker %d does not start; it is left alone", worker.number)
+            if job and job.cancelled and time.monotonic() - job.cancelled > CANCEL_PATIENCE:
+                log.warning("worker %d does not stop; it is replaced", worker.number)
+                worker.kill()
+            end = worker.end_of_process()
+            if end is not None:
+                self._replace(worker, end, job)
+
+    def _replace(self, worker: Worker, end: str, job: Job | None) -> None:
+        log.error("worker %d %s", worker.number, end)
+        if job is not None and job.cancelled is not None:
+            self._fail(job, CancelledError("cancelled"))
+        elif job is not None:
+            self._fail(
+                job,
+                GenerationFailedError(
+                    f"the worker {end} while it ran this job; another is being started, so try"
+                    f" again. If it happens again, look into {log_file()}"
+                ),
+            )
+        worker.failed_starts += 1
+        if worker.failed_starts <= MAX_FAILED_STARTS:
+            worker.start()
+        else:
+            worker.give_up()
+            log.error("worker %d does not stay alive; it is left alone", worker.number)
 
     def _assign(self) -> None:
         if all(worker.state == "broken" for worker in self._workers):
@@ -352,7 +389,7 @@ class Daemon:
                 self._fail(
                     job,
                     DaemonUnavailableError(
-                        f"the worker does not start; look into {log_file()}, then"
+                        f"the worker does not start or stay alive; look into {log_file()}, then"
                         " `underpaint stop` and start again"
                     ),
                 )
@@ -360,14 +397,24 @@ class Daemon:
             waiting = self._jobs.waiting() if worker.state == "idle" else None
             if waiting is not None:
                 worker.state, waiting.worker = "busy", worker.number
-                local = self.endpoints[waiting.client.entrance].startswith("ipc")
+                local = self.endpoints[waiting.client.entrance].startswith(LOCAL)
                 order = wire.Run(waiting.name, waiting.submit.request, allow_paths=local)
                 self._order(worker, wire.encode(order, waiting.frames))
 
 
-def _job_of(envelope: Envelope) -> str:
-    job = envelope.body.get("job")
-    return job if isinstance(job, str) else ""
+def _reachable(endpoint: str) -> str:
+    """Give an endpoint that others can use, where it was bound on every address there is."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    return f"tcp://{socket.getfqdn()}:{port}" if host in ("0.0.0.0", "[::]") else endpoint  # noqa: S104
+
+
+def _job_of(parts: list[Bytes]) -> str:
+    """Find the job that a message is about, though nothing else of it may make sense."""
+    try:
+        job = json.loads(bytes(parts[0][: wire.MAX_HEADER]))["body"]["job"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return job if isinstance(job, str) and len(job) <= MAX_JOB_NAME else ""
 
 
 def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:

@@ -37,9 +37,10 @@ def read_message(envelope: Envelope) -> Message:
 
 
 def _check_submit(message: wire.Submit, frames: tuple[Frame, ...]) -> None:
-    if not 0 < len(message.job) <= MAX_JOB_NAME or not message.job.isascii():
+    name = message.job
+    if not (0 < len(name) <= MAX_JOB_NAME and name.isascii() and name.isprintable()):
         raise BadInputError(
-            f"submit: job {message.job[:80]!r} must be 1 to {MAX_JOB_NAME} ASCII characters"
+            f"submit: job {name[:80]!r} must be 1 to {MAX_JOB_NAME} printable ASCII characters"
         )
     check_request(message.request)
     by_name = {frame.name: frame for frame in frames}

@@ -37,15 +37,15 @@ class Job:
         Its pixels.
     worker : int or None
         The number of the worker that runs it; None while it waits.
-    cancelled : bool
-        Its worker has been told to stop.
+    cancelled : float or None
+        When its worker was told to stop, by the monotonic clock.
     """
 
     client: Client
     submit: Submit
     frames: tuple[Frame, ...] = field(repr=False)
     worker: int | None = None
-    cancelled: bool = False
+    cancelled: float | None = None
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import home
 
 from .places import private_folder
@@ -40,6 +41,10 @@ def own_keys(name: str) -> KeyPair:
         return KeyPair(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         public, secret = (key.decode("ascii") for key in zmq.curve_keypair())
+    except (TypeError, ValueError, OSError) as error:
+        raise DaemonUnavailableError(
+            f"the key file {file} cannot be read ({error}); remove it, and a new pair is made"
+        ) from None
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         json.dump({"public": public, "secret": secret}, stream)
@@ -54,13 +59,14 @@ def allow_list() -> Path:
 def allow(public: str, comment: str) -> None:
     """Let a client in, from now on."""
     if not _allowed(public):
-        with allow_list().open("a", encoding="utf-8") as stream:
+        descriptor = os.open(allow_list(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
             stream.write(f"{public} {comment}\n")
 
 
 def _allowed(public: str) -> bool:
     try:
-        lines = allow_list().read_text(encoding="utf-8").splitlines()
+        lines = allow_list().read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
     return any(line.split()[0] == public for line in lines if line.strip())

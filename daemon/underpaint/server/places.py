@@ -16,6 +16,9 @@ from underpaint_client.home import connection_file, home, read_connection_file
 LONGEST_SOCKET_PATH = 107
 """Bytes of the longest path that a Unix socket can have."""
 
+MAX_LOG = 4 * 2**20
+"""Bytes after which a new log is begun when a daemon starts."""
+
 _LONGEST_NAME = "clients.sock"
 
 
@@ -45,8 +48,8 @@ def socket_folder() -> Path:
     inside = home() / "run"
     if len(os.fsencode(inside / _LONGEST_NAME)) <= LONGEST_SOCKET_PATH:
         return private_folder(inside)
-    short = f"underpaint-{os.getuid()}-{home_digest()}"
-    return private_folder(Path(tempfile.gettempdir()) / short)
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return private_folder(runtime / f"underpaint-{os.getuid()}-{home_digest()}")
 
 
 def home_digest() -> str:
@@ -78,6 +81,12 @@ def log_file() -> Path:
     return home() / "logs" / "daemon.log"
 
 
+def turn_log() -> None:
+    """Put a log that has grown aside; the one before it goes."""
+    if log_file().exists() and log_file().stat().st_size > MAX_LOG:
+        log_file().replace(log_file().with_suffix(".log.1"))
+
+
 def take_lock() -> filelock.FileLock:
     """Become the one daemon of this home, and clear what a dead one left.
 
@@ -91,7 +100,7 @@ def take_lock() -> filelock.FileLock:
     make_home()
     lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # longer than `daemon_runs` holds it
     except filelock.Timeout:
         info = read_connection_file()
         who = f"process id {info.pid}, {info.endpoint}" if info else "still starting"

@@ -22,12 +22,16 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.wire import Bytes
 
 from .places import home_digest, private_folder
 
 SMALLEST = 2**16
 """Bytes below which a socket is as fast."""
+
+LARGEST = 2**26
+"""Bytes above which copying would keep the daemon from answering; the socket has its own thread."""
 
 KEEP = 2**28
 """Bytes of free blocks that are kept warm: the pages of a new one cost ten times a copy."""
@@ -39,7 +43,10 @@ def shelf_folder() -> Path | None:
     """Give the folder of this home's shared memory, its owner's alone; None where there is none."""
     if not _MEMORY.is_dir() or not hasattr(mmap, "MAP_POPULATE"):
         return None
-    return private_folder(_MEMORY / f"underpaint-{os.getuid()}-{home_digest()}")
+    try:
+        return private_folder(_MEMORY / f"underpaint-{os.getuid()}-{home_digest()}")
+    except (OSError, DaemonUnavailableError):
+        return None  # somebody else took the name
 
 
 def clear_shelves() -> None:
@@ -103,7 +110,7 @@ class Shelf:
         packed = list(parts)
         for number, part in enumerate(parts):
             size = memoryview(part).nbytes
-            block = self._take(size) if size >= SMALLEST else None
+            block = self._take(size) if SMALLEST <= size <= LARGEST else None
             if block is not None:
                 block.memory[:size] = memoryview(part).cast("B")
                 laid.append((number, block.path.name, size))
@@ -136,6 +143,8 @@ class Shelf:
 
     def _take(self, size: int) -> _Block | None:
         """Take the smallest free block that is large enough, or make one."""
+        # A system may clear its shared memory when its user logs out.
+        self._free = [block for block in self._free if block.path.exists()]
         fitting = [block for block in self._free if len(block.memory) >= size]
         if fitting:
             block = min(fitting, key=lambda found: len(found.memory))

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from underpaint_client import Connection, connect
 from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.home import home, remote_file
 
-from .places import daemon_runs, log_file, make_home
+from .places import daemon_runs, log_file, make_home, turn_log
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""
@@ -30,9 +31,10 @@ def start_background(options: Sequence[str] = ()) -> Connection:
         Where it ends or does not answer; with the last lines of its log.
     """
     make_home()
+    turn_log()
     with log_file().open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "underpaint", "serve", *options],
+            [sys.executable, "-P", "-m", "underpaint", "serve", *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -63,14 +65,33 @@ def find_or_start() -> tuple[Connection, bool]:
     started : bool
         Whether it was started now.
     """
+    if remote_file().exists():
+        connection = connect()
+        connection.hello()
+        return connection, False
     if daemon_runs():
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and daemon_runs():  # it may be starting this moment
-            connection = _try()
-            if connection is not None:
-                return connection, False
-            time.sleep(0.05)
+        return connect_running(), False
     return start_background(), True
+
+
+def connect_running() -> Connection:
+    """Connect to the daemon that holds this home's lock; it may be starting this moment.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where it does not answer.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and daemon_runs():
+        connection = _try()
+        if connection is not None:
+            return connection
+        time.sleep(0.05)
+    raise DaemonUnavailableError(
+        f"a daemon of {home()} is running but does not answer; look into {log_file()}, or end its"
+        " process"
+    )
 
 
 def _try() -> Connection | None:
@@ -79,8 +100,9 @@ def _try() -> Connection | None:
     except DaemonUnavailableError:
         return None
     try:
-        connection.hello(timeout=2)
+        if connection.hello(timeout=2).pid == connection.info.pid:
+            return connection
     except DaemonUnavailableError:
-        connection.close()
-        return None
-    return connection
+        pass
+    connection.close()  # the file is a dead daemon's
+    return None

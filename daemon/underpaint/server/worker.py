@@ -26,7 +26,7 @@ from .shelf import Shelf
 from .workers import worker_name
 
 if TYPE_CHECKING:
-    from underpaint.engine import Engine
+    from underpaint.engine import Engine, Progress
     from underpaint_client.wire import Frame, Message
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,9 @@ class _Painter:
     device: str
     voice: zmq.Socket[bytes]
     orders: queue.SimpleQueue[Order] = field(default_factory=queue.SimpleQueue)
+    known: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    told_model: str = ""
 
     def say(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         self.voice.send_multipart(wire.encode(message, frames), copy=False)
@@ -79,9 +81,15 @@ class _Painter:
         """Open the default model while there is nothing else to do."""
         if default_model():
             try:
-                self.say(wire.WorkerModel(engine.load().info.name))
-            except UnderpaintError as error:
-                log.warning("the default model was not loaded: %s", error)
+                engine.load()
+            except Exception:  # a job that wants it will be told
+                log.exception("the default model was not loaded")
+            self._tell_model(engine)
+
+    def _tell_model(self, engine: Engine) -> None:
+        if engine.model_name != self.told_model:
+            self.told_model = engine.model_name
+            self.say(wire.WorkerModel(engine.model_name))
 
     def _carry_out(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
         try:
@@ -93,28 +101,38 @@ class _Painter:
             self.say(wire.Failed(order.job, "failed", _explain(error)))
         else:
             self.say(wire.Done(order.job))
+        self._tell_model(engine)
+        self.known.discard(order.job)
         self.cancelled.discard(order.job)
 
     def _paint(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
         by_name = {frame.name: frame for frame in frames}
         layer, selection = by_name.get("layer"), by_name.get("selection")
-        model = engine.model_name
+
+        def on_progress(progress: Progress) -> None:
+            self._tell_model(engine)
+            self.say(
+                wire.Progress(
+                    order.job,
+                    progress.phase,
+                    progress.step,
+                    progress.steps,
+                    progress.image,
+                    progress.images,
+                )
+            )
+
         pictures = engine.generate(
             order.request,
             None if layer is None else to_pixels(layer),
             None if selection is None else to_selection(selection),
             x=layer.box.x if layer else 0,
             y=layer.box.y if layer else 0,
-            progress=lambda p: self.say(
-                wire.Progress(order.job, p.phase, p.step, p.steps, p.image, p.images)
-            ),
+            progress=on_progress,
             cancelled=lambda: order.job in self.cancelled,
             allow_paths=order.allow_paths,
         )
         for index, picture in enumerate(pictures):
-            if engine.model_name != model:
-                model = engine.model_name
-                self.say(wire.WorkerModel(model))
             channels = layer.channels if layer else "RGBA"
             self.say(
                 wire.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
@@ -133,7 +151,7 @@ def _explain(error: Exception) -> str:
 
 
 def run(endpoint: str, number: int, device: str, parent: int) -> None:
-    """Work until the daemon says `Quit` or has gone.
+    """Work until the daemon has gone.
 
     Parameters
     ----------
@@ -178,8 +196,9 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
                 continue  # only news of its shelf
             message, frames = wire.decode(parts)
             if isinstance(message, wire.Run):
+                painter.known.add(message.job)
                 painter.orders.put((message, frames))
-            elif isinstance(message, wire.Cancel):
+            elif isinstance(message, wire.Cancel) and message.job in painter.known:
                 painter.cancelled.add(message.job)
             del message, frames, parts  # or the last layer would be held until the next
         if shelf.has_news():

@@ -13,7 +13,7 @@ from underpaint_client.wire import WorkerStatus
 from .shelf import Shelf
 
 MAX_FAILED_STARTS = 3
-"""A worker that ends this often before it was ready is not started again by itself."""
+"""A worker that ends more often than this without having ended a job is not started again."""
 
 
 def worker_name(number: int, pid: int) -> str:
@@ -65,7 +65,7 @@ class Worker:
         self.shelf = Shelf(f"daemon-{self.number}")
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "underpaint.server.worker",
+                sys.executable, "-P", "-m", "underpaint.server.worker",
                 "--endpoint", self.endpoint,
                 "--number", str(self.number),
                 "--device", self.device,
@@ -92,6 +92,11 @@ class Worker:
         if self.shelf is not None:
             self.shelf.close()
             Shelf(self.identity.decode("ascii")).close()
+
+    def give_up(self) -> None:
+        """Leave the worker dead."""
+        self.kill()
+        self.state, self.process = "broken", None
 
     def kill(self) -> None:
         """End the process at once."""
