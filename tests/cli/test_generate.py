@@ -244,7 +244,7 @@ def test_a_terminal_shows_a_bar(daemon: Path, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "underpaint", "generate", "a lake", "-s", "200", "-f", "1"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=follower,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=follower, text=True,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
     )  # fmt: skip
     os.close(follower)
@@ -255,9 +255,52 @@ def test_a_terminal_shows_a_bar(daemon: Path, tmp_path: Path) -> None:
         except OSError:
             break
     os.close(leader)
-    process.communicate()
+    out, _ = process.communicate()
+    assert out == "a-lake-0001.png\n"  # results are not the bar's
     text = shown.decode()
     assert process.returncode == 0
     assert "Denoising" in text
     assert "/200" in text
     assert "steps/s" in text
+
+
+def test_two_runs_at_once_lose_nothing(daemon: Path, tmp_path: Path) -> None:
+    words = ["generate", "a lake", "-s", "2", "-o", "out.png"]
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "underpaint", *words],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    printed = {one.communicate()[0].strip() for one in runs}
+    files = {file.name for file in tmp_path.iterdir()}
+    # Who began after another had ended is told that the file exists; nobody's picture is lost.
+    assert printed - {""} == files
+    assert sum(one.returncode == 0 for one in runs) == len(files)
+
+
+@pytest.mark.parametrize("to", ["/dev/full", "&-"])
+def test_results_that_cannot_be_printed(daemon: Path, tmp_path: Path, to: str) -> None:
+    command = f"{sys.executable} -m underpaint generate x -s 1 -o out.png >{to}"
+    process = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in process.stderr
+    assert (tmp_path / "out.png").exists()
+    assert process.returncode == (4 if to == "/dev/full" else 0)
+
+
+def test_a_prompt_may_begin_with_a_dash(daemon: Path, tmp_path: Path) -> None:
+    process = run(
+        "generate", "-s", "1", "--json", "--", "-Impressionist", "lake_side", cwd=tmp_path
+    )
+    assert json.loads(process.stdout)["recipe"]["prompt"] == "-Impressionist lake_side"
+
+
+def test_a_folder_does_not_hide_a_model(daemon: Path, tmp_path: Path) -> None:
+    (tmp_path / "sd").mkdir()
+    run("generate", "x", "-s", "1", "-m", "sd", cwd=tmp_path)

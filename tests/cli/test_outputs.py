@@ -10,7 +10,7 @@ from underpaint_client.errors import BadInputError
 
 def test_names(tmp_path: Path) -> None:
     def chosen(wanted: Path, images: int = 1, *, force: bool = False) -> list[str]:
-        paths = choose_outputs(wanted, images, "lake", force=force)
+        paths = choose_outputs(str(wanted), images, "lake", force=force)
         return [str(path.relative_to(tmp_path)) for path in paths]
 
     assert chosen(tmp_path / "a.png") == ["a.png"]
@@ -27,6 +27,9 @@ def test_names(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"a-2.png exists.*--force"):
         chosen(tmp_path / "a.png", 3)
     assert chosen(tmp_path / "a.png", 3, force=True)[1] == "a-2.png"
+    assert choose_outputs(f"{tmp_path}/new.v2/", 1, "x", force=False)[0].parent.name == "new.v2"
+    with pytest.raises(BadInputError, match="too long"):
+        chosen(tmp_path / ("y" * 252 + ".png"))
     dotted = tmp_path / "v1.2"
     dotted.mkdir()
     assert chosen(dotted) == ["v1.2/lake-0001.png"]
@@ -34,7 +37,7 @@ def test_names(tmp_path: Path) -> None:
 
 def test_only_png(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"a.jpg is no PNG.*a.png"):
-        choose_outputs(tmp_path / "a.jpg", 1, "x", force=False)
+        choose_outputs(str(tmp_path / "a.jpg"), 1, "x", force=False)
 
 
 def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
@@ -45,7 +48,7 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
         Path("/proc/x/a.png"),
     ):
         with pytest.raises(BadInputError, match="cannot be written"):
-            choose_outputs(wanted, 1, "x", force=False)
+            choose_outputs(str(wanted), 1, "x", force=False)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,7 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
         ("湖 と 山", None, "湖-と-山"),
         ("../../etc", None, "etc"),
         ("", None, "underpaint"),
+        ("𠀀" * 90, None, "𠀀" * 58),
     ],
 )
 def test_stem(prompt: str, picture: Path | None, stem: str) -> None:

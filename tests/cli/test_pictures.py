@@ -157,7 +157,7 @@ def gigapixel(content: bytes) -> bytes:
         (lambda _: b"", "it is empty"),
         (lambda _: b"GIF89a nonsense", "is no picture"),
         (lambda _: b"{}", "is no picture"),
-        (cut, "is damaged"),
+        (cut, "cannot be read"),
         (gigapixel, "1600.0 megapixels"),
     ],
 )
@@ -192,3 +192,89 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     folder.write_text("in the way")
     with pytest.raises(BadInputError, match="cannot be written"):
         write_picture(folder / "out.png", random_pixels(), make_recipe())
+
+
+def test_a_file_is_not_replaced_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    first, second = random_pixels(), random_pixels()
+    write_picture(path, first, make_recipe())
+    with pytest.raises(FileExistsError):
+        write_picture(path, second, make_recipe())
+    np.testing.assert_array_equal(read_picture(path).pixels, first)
+    write_picture(path, second, make_recipe(), replace=True)
+    np.testing.assert_array_equal(read_picture(path).pixels, second)
+    assert [found.name for found in tmp_path.iterdir()] == ["out.png"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    source, target = tmp_path / "in.tif", tmp_path / "out.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(random_pixels())
+    image.save(source, exif=exif)
+    image.save(tmp_path / "same.png", exif=exif)
+    upright = np.array(ImageOps.exif_transpose(Image.open(tmp_path / "same.png")))
+    drawing = read_picture(source)
+    np.testing.assert_array_equal(drawing.pixels, upright)
+    write_picture(target, drawing.pixels, make_recipe(), drawing)
+    with Image.open(target) as found:
+        np.testing.assert_array_equal(np.array(ImageOps.exif_transpose(found)), upright)
+
+
+def png(width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: Any) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data))
+    return content
+
+
+@pytest.mark.parametrize(
+    ("depth", "row", "clear", "greys"),
+    [
+        (2, bytes([0b00011011]), 1, [0, 85, 170, 255]),
+        (4, bytes([0x05, 0xAF]), 5, [0, 85, 170, 255]),
+        (8, bytes([0, 85, 170, 255]), 85, [0, 85, 170, 255]),
+        (16, struct.pack(">4H", 0, 85, 170, 65535), 85, [0, 85, 170, 65535]),
+    ],
+)
+def test_a_transparent_grey(
+    tmp_path: Path, depth: int, row: bytes, clear: int, greys: list[int]
+) -> None:
+    path = tmp_path / "in.png"
+    path.write_bytes(png(4, 1, depth, 0, b"\0" + row, (b"tRNS", struct.pack(">H", clear))))
+    drawing = read_picture(path)
+    full = 65535 if depth == 16 else 255
+    assert drawing.has_alpha
+    assert drawing.pixels[0, :, 0].tolist() == greys
+    assert drawing.pixels[0, :, 3].tolist() == [full, 0, full, full]
+
+
+def test_exif_behind_the_pixels_is_kept(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(random_pixels()).save(source, exif=exif)
+    content = source.read_bytes()
+    place = content.index(b"eXIf") - 4
+    (length,) = struct.unpack_from(">I", content, place)
+    chunk = content[place : place + 12 + length]
+    source.write_bytes(content.replace(chunk, b"")[:-12] + chunk + content[-12:])
+    drawing = read_picture(source)
+    assert drawing.box.width == 6
+    write_picture(target, drawing.pixels, make_recipe(), drawing)
+    with Image.open(target) as found:
+        assert found.getexif()[0x0112] == 6
+        assert found.size == (9, 6)
+
+
+def test_deep_greys_of_other_files(tmp_path: Path) -> None:
+    path = tmp_path / "in.tif"
+    grey = np.array([[0, 5000, 65535]], np.uint16)
+    Image.fromarray(grey).save(path)
+    np.testing.assert_array_equal(read_selection(path), grey)
+    Image.fromarray(grey.astype(np.float32)).save(path)
+    with pytest.raises(BadInputError, match="floating point"):
+        read_picture(path)

@@ -144,7 +144,8 @@ def test_batches(images: int, side: int, parallel: bool, size: int) -> None:
     [
         # Room on the right, room on the left, no room; at scale 1.
         (Box(0, 0, 500, 512), Box(0, 0, 4000, 512), (500, 512), (Box(0, 0, 512, 512), (512, 512))),
-        (Box(500, 0, 500, 512), Box(0, 0, 1000, 512), (500, 512), (Box(488, 0, 512, 512), (512, 512))),
+        (Box(500, 0, 500, 512), Box(0, 0, 1000, 512), (500, 512),
+         (Box(488, 0, 512, 512), (512, 512))),
         (Box(0, 0, 500, 512), Box(0, 0, 500, 512), (500, 512), (Box(0, 0, 500, 512), (500, 512))),
         # At half scale 4 more of the model's pixels are 8 of the layer's.
         (Box(0, 0, 1016, 64), Box(0, 0, 4000, 64), (508, 32), (Box(0, 0, 1024, 64), (512, 32))),

@@ -6,10 +6,13 @@ Results go to standard output, messages to standard error. Exit codes: 0 done, 2
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import underpaint
 from underpaint_client.errors import (
     BadInputError,
     CancelledError,
@@ -19,8 +22,6 @@ from underpaint_client.errors import (
     UnderpaintError,
 )
 
-from . import daemon, generate, models
-
 EXIT_CODES: dict[type[UnderpaintError], int] = {
     BadInputError: 2,
     DaemonUnavailableError: 3,
@@ -29,22 +30,46 @@ EXIT_CODES: dict[type[UnderpaintError], int] = {
     CancelledError: 130,
 }
 
-COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
-    "generate": (generate.run, "paint: from a prompt, over a picture, or into its erased parts"),
-    "serve": (daemon.run_serve, "run the daemon"),
-    "status": (daemon.run_status, "show the daemon, its workers and its queue"),
-    "stop": (daemon.run_stop, "end the daemon"),
-    "models": (models.run, "list the models that are there"),
+COMMANDS = {
+    "generate": "paint: from a prompt, over a picture, or into its erased parts",
+    "serve": "run the daemon",
+    "status": "show the daemon, its workers and its queue",
+    "stop": "end the daemon",
+    "models": "list the models that are there",
 }
+
+_MODULES = {"serve": "daemon", "status": "daemon", "stop": "daemon"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
+    _prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except UnderpaintError as error:
+        code, message = EXIT_CODES[type(error)], str(error)
+    except KeyboardInterrupt:
+        code, message = EXIT_CODES[CancelledError], "cancelled"
+    except OSError as error:  # what commands print to has gone, or is full
+        code, message = EXIT_CODES[GenerationFailedError], f"the results cannot be printed: {error}"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails again when it ends
+    with contextlib.suppress(OSError):
+        print(f"underpaint: {message}", file=sys.stderr)
+    return code
+
+
+def _run(words: list[str]) -> int:
     if words and words[0] in COMMANDS:
-        return _run(COMMANDS[words[0]][0], words[1:])
+        # Imported when needed: Ctrl-C during an import is a cancel like any other.
+        module = importlib.import_module(f".{_MODULES.get(words[0], words[0])}", __name__)
+        code: int = getattr(module, f"run_{words[0]}")(words[1:])
+        sys.stdout.flush()
+        return code
     if words == ["--version"]:
-        print(f"underpaint {underpaint.__version__}")
+        from underpaint import __version__  # noqa: PLC0415
+
+        print(f"underpaint {__version__}")
         return 0
     if words in (["-h"], ["--help"]):
         print(_overview())
@@ -53,19 +78,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_CODES[BadInputError]
 
 
-def _run(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
-    try:
-        return command(words)
-    except UnderpaintError as error:
-        code, message = EXIT_CODES[type(error)], str(error)
-    except KeyboardInterrupt:
-        code, message = EXIT_CODES[CancelledError], "cancelled"
-    print(f"underpaint: {message}", file=sys.stderr)
-    return code
+def _prepare_streams() -> None:
+    """Make what is printed UTF-8 whatever the locale, and let closed streams swallow it."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def _overview() -> str:
-    lines = [f"  {name:10}{what}" for name, (_, what) in COMMANDS.items()]
+    lines = [f"  {name:10}{what}" for name, what in COMMANDS.items()]
     return "\n".join(
         ["usage: underpaint COMMAND ...", "", *lines, "", "`underpaint COMMAND --help` has more."]
     )

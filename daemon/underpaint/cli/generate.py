@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from underpaint.engine.source import Source
+from underpaint.models import list_models
 from underpaint.server.rasters import to_frame, to_pixels
 from underpaint.server.start import find_or_start
 from underpaint_client import wire
@@ -29,7 +30,7 @@ from underpaint_client.rules import (
 )
 
 from .options import Parser
-from .outputs import choose_outputs, make_stem
+from .outputs import choose_outputs, make_stem, next_output
 from .pictures import Drawing, read_picture, read_selection, write_picture
 from .terminal import Display, make_display
 
@@ -111,7 +112,7 @@ def make_parser() -> Parser:
         help="write only what was painted, as a layer to put over the picture",
     )
     add("-m", "--model", default="", help="a name that `underpaint models` lists, or a folder")
-    add("-o", "--output", type=Path, metavar="PATH", help="a PNG file, or a folder to count up in")
+    add("-o", "--output", metavar="PATH", help="a PNG file, or a folder to count up in")
     add("--force", action="store_true", help="replace files that exist")
     add("--json", action="store_true", help="print an object per picture: output, recipe, timings")
     return parser  # fmt: skip
@@ -126,7 +127,7 @@ def make_request(options: argparse.Namespace) -> Request:
         Names the value that is out of range.
     """
     model = options.model
-    if model and Path(model).is_dir():
+    if model not in list_models() and Path(model or "-").is_dir():
         model = str(Path(model).absolute())  # the daemon runs in another folder
     request = Request(
         prompt=" ".join(options.prompt),
@@ -150,7 +151,7 @@ def make_request(options: argparse.Namespace) -> Request:
     return request
 
 
-def run(words: Sequence[str]) -> int:
+def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
     options = make_parser().read(words)
     request = make_request(options)
@@ -164,9 +165,16 @@ def run(words: Sequence[str]) -> int:
     with connection:
         if started:
             display.say(f"started the daemon (process id {connection.info.pid})")
-        _Session(connection, request, drawing, outputs, display, as_json=options.json).run(
-            selection
-        )
+        _Session(
+            connection,
+            request,
+            drawing,
+            outputs,
+            display,
+            stem=stem,
+            force=options.force,
+            as_json=options.json,
+        ).run(selection)
     return 0
 
 
@@ -210,6 +218,8 @@ class _Session:
     drawing: Drawing | None
     outputs: list[Path]
     display: Display
+    stem: str
+    force: bool
     as_json: bool
 
     def run(self, selection: Any) -> None:
@@ -253,7 +263,12 @@ class _Session:
             pixels = _on_canvas(pixels, frame, recipe.width, recipe.height)
         see_through = bool((pixels[..., 3] < np.iinfo(pixels.dtype).max).any())
         keeps_alpha = self.drawing is not None and self.drawing.has_alpha
-        write_picture(path, pixels, recipe, self.drawing, alpha=see_through or keeps_alpha)
+        alpha = see_through or keeps_alpha
+        try:
+            write_picture(path, pixels, recipe, self.drawing, alpha=alpha, replace=self.force)
+        except FileExistsError:  # another run was faster
+            path = next_output(path, self.stem)
+            write_picture(path, pixels, recipe, self.drawing, alpha=alpha)
         for note in recipe.notes:
             self.display.say(f"note: {note}")
         if self.request.seed is None:

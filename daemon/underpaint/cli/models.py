@@ -12,7 +12,7 @@ from underpaint_client.errors import ModelUnavailableError
 from .options import Parser
 
 
-def run(words: Sequence[str]) -> int:
+def run_models(words: Sequence[str]) -> int:
     """List the models."""
     parser = Parser("models", "List the models that are there.")
     parser.add_argument("--json", action="store_true", help="one JSON object per model")

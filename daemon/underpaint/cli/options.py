@@ -25,8 +25,15 @@ class Parser(argparse.ArgumentParser):
         raise BadInputError(f"{message}; `{self.prog} --help` lists the options")
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse, with words of a prompt allowed between the options."""
-        return self.parse_intermixed_args([_with_dashes(word) for word in words])
+        """Parse, with words of a prompt allowed between the options, and any words after `--`."""
+        end = words.index("--") if "--" in words else len(words)
+        options = self.parse_intermixed_args([_with_dashes(word) for word in words[:end]])
+        rest = words[end + 1 :]
+        if rest:
+            if not hasattr(options, "prompt"):
+                self.error(f"unrecognized arguments: {' '.join(rest)}")
+            options.prompt = [*options.prompt, *rest]
+        return options
 
 
 def _with_dashes(word: str) -> str:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from pathlib import Path
 
 from underpaint_client.errors import BadInputError
 
+LONGEST_NAME = 255
+"""Bytes of a file's name that file systems take."""
+
 SUFFIX = ".png"
 
 
-def choose_outputs(wanted: Path | None, images: int, stem: str, *, force: bool) -> list[Path]:
+def choose_outputs(wanted: str | None, images: int, stem: str, *, force: bool) -> list[Path]:
     """Choose the files that a run will write.
 
     Parameters
     ----------
-    wanted : Path or None
-        A file (`name.png`) or a folder; None for the current folder.
+    wanted : str or None
+        A file (`name.png`) or a folder (`name` or `name/`); None for the current folder.
     images : int
         How many files; with more than one, a file's name counts up: name-1.png, name-2.png.
     stem : str
@@ -30,8 +34,10 @@ def choose_outputs(wanted: Path | None, images: int, stem: str, *, force: bool) 
     BadInputError
         A file exists, is no PNG by name, or its folder cannot be written.
     """
-    target = wanted or Path()
-    if target.suffix and not target.is_dir():
+    target = Path(wanted or ".")
+    if len(os.fsencode(target.name)) > LONGEST_NAME - 3:  # "-64" may be added
+        raise BadInputError(f"output name {target.name[:40]}... is too long; shorten it")
+    if target.suffix and not target.is_dir() and not (wanted or "").endswith(("/", os.sep)):
         if target.suffix.lower() != SUFFIX:
             raise BadInputError(
                 f"output {target} is no PNG by its name; call it {target.stem}{SUFFIX}"
@@ -45,18 +51,28 @@ def choose_outputs(wanted: Path | None, images: int, stem: str, *, force: bool) 
             raise BadInputError(f"output {taken[0]} exists; give another name or --force")
         return paths
     _check_folder(target)
+    return [_free_name(target, stem, ahead=n) for n in range(images)]
+
+
+def next_output(taken: Path, stem: str) -> Path:
+    """Choose another name for a result whose own was taken in the meantime."""
+    return _free_name(taken.parent, stem)
+
+
+def _free_name(target: Path, stem: str, ahead: int = 0) -> Path:
     pattern = re.compile(re.escape(stem) + r"-(\d{4,})" + re.escape(SUFFIX))
     matches = (pattern.fullmatch(path.name) for path in target.iterdir())
     last = max((int(match[1]) for match in matches if match), default=0)
-    return [target / f"{stem}-{last + 1 + n:04d}{SUFFIX}" for n in range(images)]
+    return target / f"{stem}-{last + 1 + ahead:04d}{SUFFIX}"
 
 
 def make_stem(prompt: str, picture: Path | None) -> str:
     """Name results after their picture, or else after the first words of the prompt."""
-    if picture is not None:
-        return picture.stem
     words = re.findall(r"\w+", prompt.lower())[:6]
-    return "-".join(words)[:60] or "underpaint"
+    stem = picture.stem if picture is not None else "-".join(words)[:60] or "underpaint"
+    while len(os.fsencode(stem)) > LONGEST_NAME - 20:
+        stem = stem[:-1]
+    return stem
 
 
 def _check_folder(folder: Path) -> None:

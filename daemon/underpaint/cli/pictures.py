@@ -15,7 +15,6 @@ import io
 import json
 import os
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
@@ -89,16 +88,19 @@ def read_picture(path: Path) -> Drawing:
     content = _read_bytes(path)
     with _open(content, path) as image:
         check_size(str(path), Box.at(0, 0, Extent(*image.size)))
-        has_alpha = image.has_transparency_data
         try:
+            image.load()  # also reads what lies behind the pixels, and turns TIFFs upright
             orientation = image.getexif().get(_ORIENTATION, 1)
-            pixels = _decode_deep(content) if _is_deep(content) else _decode_plain(image)
+            bits = content[24] if content.startswith(_SIGNATURE) else 8
+            pixels = _decode_deep(content, image) if bits == 16 else _decode(image, bits)
             chunks = tuple(_chunks_of(content, image))
-        except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
-            raise BadInputError(f"picture {path} is damaged ({error}); save it again") from None
-    if orientation not in _UPRIGHT:
-        orientation = 1
-    return Drawing(_turn_upright(pixels, orientation), has_alpha, chunks, orientation)
+            has_alpha = image.has_transparency_data
+        except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
+            raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
+    pixels = _turn_upright(pixels, orientation if orientation in _UPRIGHT else 1)
+    # Turned back only where the tag that says so is kept; else the picture is written upright.
+    tagged = orientation in _UPRIGHT and any(chunk[4:8] == b"eXIf" for chunk in chunks)
+    return Drawing(pixels, has_alpha, chunks, orientation if tagged else 1)
 
 
 def read_selection(path: Path) -> Pixels:
@@ -135,13 +137,14 @@ def write_picture(
     like: Drawing | None = None,
     *,
     alpha: bool = True,
+    replace: bool = False,
 ) -> None:
     """Write a picture as PNG, whole or not at all.
 
     Parameters
     ----------
     path : Path
-        The file; what is there is replaced.
+        The file.
     pixels : uint8 or uint16, (H, W, 4)
         RGBA, upright.
     recipe : Recipe
@@ -150,26 +153,52 @@ def write_picture(
         The picture it was made from: its colour space, resolution and orientation are kept.
     alpha : bool
         Write the alpha channel.
+    replace : bool
+        Replace a file that is there.
 
     Raises
     ------
+    FileExistsError
+        A file is there, and was perhaps written a moment ago by another run.
     BadInputError
         The folder cannot be written to, or the disk is full.
     """
     orientation = like.orientation if like else 1
     stored = _turn_back(pixels if alpha else pixels[..., :3], orientation)
     order = [2, 1, 0, 3] if alpha else [2, 1, 0]
-    _, encoded = cv2.imencode(".png", np.ascontiguousarray(stored[..., order]))
+    written, encoded = cv2.imencode(".png", np.ascontiguousarray(stored[..., order]))
+    if not written:
+        raise BadInputError(
+            f"{path} cannot be encoded as PNG: {stored.shape[1]} pixels are too wide"
+        )
     chunks = [*(like.chunks if like else ()), _recipe_chunk(recipe)]
     content = _insert_chunks(encoded.tobytes(), chunks)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".underpaint-{os.getpid()}")
     try:
         draft.write_bytes(content)
-        draft.replace(path)
+        if replace:
+            draft.replace(path)
+        else:
+            _publish(draft, path)
+    except FileExistsError:
+        raise
     except OSError as error:
+        raise BadInputError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise BadInputError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give a file its name, unless another has it."""
+    try:
+        os.link(draft, path)  # the one way to do so in a single step
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(path) from None
+        draft.replace(path)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -204,27 +233,45 @@ def _read_bytes(path: Path) -> bytes:
 def _open(content: bytes, path: Path) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - as above
         reason = "it is empty" if not content else type(error).__name__
         raise BadInputError(
             f"{path} is no picture that can be read ({reason}); save it as PNG"
         ) from None
 
 
-def _is_deep(content: bytes) -> bool:
-    return content.startswith(_SIGNATURE) and len(content) > 24 and content[24] == 16
-
-
-def _decode_plain(image: Image.Image) -> Pixels:
+def _decode(image: Image.Image, bits: int) -> Pixels:
+    """Decode what Pillow reads exactly: up to 8 bits a channel, and greys of 16."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floating point numbers: 8 and 16 bits are read")
+    if image.mode.startswith("I"):
+        grey = np.asarray(image)
+        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
+            raise ValueError("its greys are deeper than 16 bits")
+        return _grey(grey.astype(np.uint16))
+    clear = image.info.get("transparency")
+    if image.mode == "L" and isinstance(clear, int):
+        # Pillow scales greys of 1, 2 and 4 bits to 8, but not the one that means transparent.
+        scale = {1: 255, 2: 85, 4: 17}.get(bits, 1)
+        return _grey(np.asarray(image), clear * scale)
     return np.array(image if image.mode == "RGBA" else image.convert("RGBA"))
 
 
-def _decode_deep(content: bytes) -> Pixels:
+def _grey(grey: Pixels, clear: int | None = None) -> Pixels:
+    """Give RGBA of greys (H, W); those of the value `clear` are transparent."""
+    full = np.iinfo(grey.dtype).max
+    alpha = np.where(grey == clear, 0, full) if clear is not None else np.full(grey.shape, full)
+    return np.dstack([grey, grey, grey, alpha.astype(grey.dtype)])
+
+
+def _decode_deep(content: bytes, image: Image.Image) -> Pixels:
+    """Decode a PNG of 16 bits a channel."""
     found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.uint16:
         raise ValueError("its 16-bit pixels cannot be decoded")
     if found.ndim == 2:
-        found = found[..., np.newaxis]
+        clear = image.info.get("transparency")
+        return _grey(found, clear if isinstance(clear, int) else None)
     channels = found.shape[2]
     pixels = np.full((*found.shape[:2], 4), 65535, np.uint16)
     pixels[..., :3] = found[..., 2::-1] if channels >= 3 else found[..., :1]
@@ -248,12 +295,12 @@ def _turn_back(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give kind and whole bytes of each chunk of a PNG, up to its pixels."""
+    """Give kind and whole bytes of each chunk of a PNG."""
     position = len(_SIGNATURE)
     while position + 12 <= len(content):
         (length,) = struct.unpack_from(">I", content, position)
         kind = content[position + 4 : position + 8]
-        if kind in (b"IDAT", b"IEND"):
+        if kind == b"IEND":
             return
         yield kind, content[position : position + 12 + length]
         position += 12 + length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from types import TracebackType
 from typing import Self
@@ -40,7 +41,8 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        print(text, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # a message that nobody can read stops nothing
+            print(text, file=sys.stderr, flush=True)
 
     def progress(self, progress: wire.Progress) -> None:
         """Show how far the job is."""

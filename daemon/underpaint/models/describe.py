@@ -112,14 +112,13 @@ def describe_model(path: Path) -> ModelInfo:
 
 
 def hash_model(info: ModelInfo) -> str:
-    """Give the SHA-256 over the files a model is opened from, so that recipes can tell models apart.
+    """Give the SHA-256 over the files a model is opened from: recipes tell models apart by it.
 
     Weights are gigabytes: what was hashed once is remembered, by size and time of change, in
     Underpaint's home.
     """
-    weights = [
-        f for part in _PARTS if (info.path / part).is_dir() for f in _weight_files(info.path / part)
-    ]
+    parts = [info.path / part for part in _PARTS if (info.path / part).is_dir()]
+    weights = [file for part in parts for file in _weight_files(part)]
     files = sorted([*weights, *info.path.rglob("*.json"), *info.path.rglob("*.txt")])
     stats = [(str(f.relative_to(info.path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     key = hashlib.sha256(json.dumps([str(info.path.resolve()), stats]).encode()).hexdigest()
