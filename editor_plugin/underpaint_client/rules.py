@@ -46,7 +46,11 @@ SAMPLERS: dict[str, str] = {
     "tcd": "TCDScheduler",
     "unipc": "UniPCMultistepScheduler",
 }
-"""Sampler names, after InvokeAI's, and the diffusers scheduler behind each."""
+"""Sampler names, after InvokeAI's, and the diffusers scheduler behind each.
+
+Left out are schedulers that cannot begin anywhere in their schedule, as half-erased pixels ask
+(DPMSolverSinglestep steps in pairs), add no noise of their own (IPNDM) or need more packages (SDE).
+"""
 
 
 def choose_sampler(name: str) -> str:

@@ -92,7 +92,7 @@ def end_to_end(connection: Connection, engine: Engine, rounds: int) -> None:
             without, guided = model.pipeline.unet(both, t, text, return_dict=False)[0].chunk(2)
             noise = without + 7.5 * (guided - without)
             latents = scheduler.step(noise, t, latents, return_dict=False)[0]
-        model.decode(latents)
+        model.decode(latents[0])
 
     compare(
         "end to end / raw denoise loop and decode",

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from underpaint.engine import Engine, Picture
+from underpaint.engine.denoise import denoise as denoise_really
 from underpaint.engine.denoise import draw_noise
 from underpaint.engine.samplers import Sampler
 from underpaint.engine.source import fraction
@@ -84,6 +85,8 @@ def test_kept_pixels_are_kept_bit_for_bit(
     rng = np.random.default_rng(seed)
     full = 1 if depth is np.float32 else np.iinfo(depth).max
     layer = (rng.random((height, width, 4)) * full).astype(depth)
+    if depth is np.float32:
+        layer[..., :3] *= 7  # brighter than white
     kinds = rng.choice(3, (height, width), p=[0.4, 0.3, 0.3])
     layer[..., 3] = np.choose(kinds, [full, 0, layer[..., 3]])
     layer[rng.random((height, width)) < 0.1] = 0
@@ -303,6 +306,26 @@ def test_images_that_run_together_differ_by_a_level_at_most(
     for first, second in zip(one_by_one, together, strict=True):
         assert first.recipe.seed == second.recipe.seed
         assert np.abs(first.pixels.astype(int) - second.pixels).max() <= 1
+
+
+def test_too_little_memory_makes_smaller_batches(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def denoise(pipeline: Any, guide: Any, *rest: Any) -> Any:
+        sizes.append(len(guide.noise))
+        if len(guide.noise) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return denoise_really(pipeline, guide, *rest)
+
+    expected = make_all(engine, texture(64, 64), images=5)
+    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 4)
+    monkeypatch.setattr("underpaint.engine.run.denoise", denoise)
+    found = make_all(engine, texture(64, 64), images=5)
+    assert sizes == [4, 2, 1, 1, 1, 1, 1]
+    for first, second in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(first.pixels, second.pixels)
 
 
 def test_noise_comes_from_the_seed_alone() -> None:

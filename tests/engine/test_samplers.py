@@ -30,7 +30,15 @@ CONFIG: dict[str, Any] = {
 NOISY = {"ddpm", "dpmpp_2m_sde", "dpmpp_2m_sde_karras", "k_dpm_2_a", "k_euler_a", "lcm", "tcd"}
 """Samplers that add noise as they go: a cell that joins late meets other draws."""
 
-HISTORIC = {"deis", "dpmpp_2m", "dpmpp_2m_karras", "k_lms", "k_lms_karras", "plms", "unipc"}
+HISTORIC = {
+    "deis",
+    "dpmpp_2m",
+    "dpmpp_2m_karras",
+    "k_lms",
+    "k_lms_karras",
+    "plms",
+    "unipc",
+}
 """Samplers that look back on earlier steps: a cell that joins late has some already."""
 
 SHAPE = (4, 6, 8)

@@ -18,6 +18,7 @@ import pytest
 
 from underpaint.server.places import daemon_runs
 from underpaint.server.rasters import to_frame, to_pixels
+from underpaint.server.shelf import shelf_folder
 from underpaint_client import Connection, connect, wire
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.geometry import Box
@@ -191,6 +192,26 @@ def test_same_request_same_bytes(daemon: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_shared_memory_may_be_cleared_under_it(daemon: Path) -> None:
+    folder = shelf_folder()
+    if folder is None:
+        pytest.skip("there is no shared memory here")
+    pixels = np.full((300, 300, 4), 9, np.uint8)
+    frame = to_frame("layer", pixels, Box(0, 0, 300, 300))
+    with connect() as connection:
+        for _ in range(3):
+            _, last = finish(connection, connection.submit(Request(strength=0.0), frame))
+            assert isinstance(last, wire.Done)
+            for file in folder.glob("*/*"):
+                file.unlink()
+        shutil.rmtree(folder)
+        ended = [
+            type(finish(connection, connection.submit(Request(strength=0.0), frame))[1])
+            for _ in range(3)
+        ]
+        assert ended[-1] is wire.Done
+
+
 def test_status_lists_workers_and_jobs(daemon: Path) -> None:
     with connect() as connection:
         job = connection.submit(LONG)
@@ -252,6 +273,42 @@ def test_what_a_killed_daemon_left_is_cleared(home: Path) -> None:
         assert connection.hello().pid == again.pid
     again.terminate()
     again.communicate()
+
+
+def test_a_client_learns_that_its_daemon_was_replaced(
+    home: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("underpaint_client.connection.HEARTBEAT", 0.5)
+    shutil.copytree(models / "sd", home / "models" / "sd")
+    first = serve()
+    with connect() as connection:
+        job = connection.submit(LONG)
+        wait_for_step(connection, job)
+        first.kill()
+        first.communicate()
+        connection_file().unlink()
+        second = serve()
+        with pytest.raises(DaemonUnavailableError, match="no longer knows this job"):
+            finish(connection, job)
+    second.terminate()
+    second.communicate()
+
+
+def test_remote_daemons_are_used_and_never_started(home: Path) -> None:
+    process = serve()
+    away = home / "away"
+    away.mkdir()
+    shutil.copy(connection_file(), away / "remote.json")
+    found = subprocess.run(
+        [*RUN, "generate", "x", "-o", str(home / "x.png")],
+        env={**os.environ, "UNDERPAINT_HOME": str(away)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "there is no model yet" in found.stderr
+    assert "started the daemon" not in found.stderr
+    assert (away / "remote.json").exists()
+    process.terminate()
+    process.communicate()
 
 
 def test_a_second_daemon_names_the_first(home: Path) -> None:

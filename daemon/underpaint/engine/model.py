@@ -227,12 +227,17 @@ class Model:
         encoded: torch.Tensor = (latents * vae.config.scaling_factor).to(self.dtype)
         return encoded
 
-    def decode(self, latents: torch.Tensor) -> list[Floats]:
-        """Decode latents one by one, which costs least memory and keeps batches alike.
+    def decode(self, latents: torch.Tensor) -> Floats:
+        """Decode one picture's latents: one by one costs least memory and keeps batches alike.
+
+        Parameters
+        ----------
+        latents : tensor (C, h, w)
+            Clean.
 
         Returns
         -------
-        list of float32, (H, W, 3)
+        float32, (H, W, 3)
             RGB, 0..1.
 
         Raises
@@ -240,11 +245,8 @@ class Model:
         GenerationFailedError
             Where the model's picture is no picture.
         """
-        return [self._decode(latents[index : index + 1]) for index in range(len(latents))]
-
-    def _decode(self, latents: torch.Tensor) -> Floats:
         vae = self.pipeline.vae
-        scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+        scaled = latents[None].to(vae.dtype) / vae.config.scaling_factor
         mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
         if mean is not None and deviation is not None:
             scaled = scaled * deviation.to(scaled) + mean.to(scaled)

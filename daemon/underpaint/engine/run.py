@@ -15,10 +15,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from underpaint.models import describe_model, find_model
@@ -34,12 +32,13 @@ from underpaint_client.rules import (
 )
 
 from .composite import Composed, compose, unchanged
-from .denoise import Guide, cell_steps, denoise, draw_noise
+from .denoise import Guide, Steps, cell_steps, denoise, draw_noise
 from .model import Model, choose_device
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare
+from .recipe import make_recipe
 from .samplers import Sampler
-from .source import Pixels, Source, max_cells
+from .source import Mask, Pixels, Source, max_cells
 
 
 @dataclass(frozen=True)
@@ -202,6 +201,20 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class _Work:
+    """What all images of one run share: tensors and maps as in `Guide`."""
+
+    model: Model
+    source: Source
+    plan: Plan
+    prompt: dict[str, torch.Tensor]
+    clean: torch.Tensor
+    steps: Steps
+    pure: Mask
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class _Run:
     """One request on its way through the engine."""
 
@@ -241,7 +254,8 @@ class _Run:
             longest_schedule(choose_sampler(request.sampler), model.info.train_steps),
             from_nothing=layer is None,
         )
-        yield from self._paint(model, source, plan, seed)
+        seeds = [image_seed(seed, index) for index in range(request.images)]
+        yield from self._paint(self._prepare(model, source, plan), seeds)
 
     def _source(self, layer: Pixels | None, selection: Pixels | None, x: int, y: int) -> Source:
         request = self.request
@@ -267,90 +281,97 @@ class _Run:
             notes = ("nothing is selected, so nothing may change",)
         for index in range(request.images):
             composed = unchanged(source, request.result)
-            recipe = self._recipe(source, composed, None, None, image_seed(seed, index), notes)
+            recipe = make_recipe(request, source, composed, image_seed(seed, index), notes)
             yield self._picture(composed, recipe)
 
-    def _paint(self, model: Model, source: Source, plan: Plan, seed: int) -> Iterator[Picture]:
-        request = self.request
+    def _prepare(self, model: Model, source: Source, plan: Plan) -> _Work:
+        request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
             prepared = prepare(source, plan, request.fill)
-            cells = Extent(
-                plan.work_size.width // model.info.cell, plan.work_size.height // model.info.cell
-            )
-            change = max_cells(source.change_in(plan.area), plan.content, model.info.cell, cells)
+            cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
+            change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
         with self.clock.phase("encode"):
             self.progress(Progress("Encoding"))
             self._check_cancelled()
-            guided = request.guidance_scale > 1
-            prompt = model.encode_prompt(request.prompt, request.negative_prompt, guided=guided)
-            shape = (model.channels, cells.height, cells.width)
+            prompt = model.encode_prompt(
+                request.prompt, request.negative_prompt, guided=request.guidance_scale > 1
+            )
+            shape = (1, model.channels, cells.height, cells.width)
             clean = (
-                torch.zeros((1, *shape), dtype=model.dtype, device=model.device)
+                torch.zeros(shape, dtype=model.dtype, device=model.device)
                 if pure.all()
                 else model.encode(prepared.image)
             )
-        notes = (*plan.notes, *prepared.notes, *model.prompt_notes(request.prompt))
-        seeds = [image_seed(seed, index) for index in range(request.images)]
-        size = batch_size(
-            len(seeds), plan.work_size, model.info.native, parallel=model.device.type != "cpu"
+        return _Work(
+            model=model,
+            source=source,
+            plan=plan,
+            prompt=prompt,
+            clean=clean,
+            steps=cell_steps(change, plan.steps, plan.most_change),
+            pure=pure,
+            notes=(*plan.notes, *prepared.notes, *model.prompt_notes(request.prompt)),
         )
-        for start in range(0, len(seeds), size):
-            batch = seeds[start : start + size]
+
+    def _paint(self, work: _Work, seeds: list[int]) -> Iterator[Picture]:
+        size = batch_size(
+            len(seeds),
+            work.plan.work_size,
+            work.model.info.native,
+            parallel=work.model.device.type != "cpu",
+        )
+        done = 0
+        while done < len(seeds):
+            batch = seeds[done : done + size]
+            try:
+                latents = self._denoise(work, batch, done + 1)
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                torch.cuda.empty_cache()
+                size = len(batch) // 2  # fewer at once are the same pictures
+                continue
+            for one, seed in zip(latents, batch, strict=True):
+                yield self._finish(work, one, seed)
+            done += len(batch)
+
+    def _denoise(self, work: _Work, seeds: list[int], image: int) -> torch.Tensor:
+        with self.clock.phase("denoise"):
+            model, steps = work.model, work.plan.steps
+            drawn = [draw_noise(seed, tuple(work.clean.shape[1:])) for seed in seeds]
             guide = Guide(
                 sampler=Sampler.make(
-                    choose_sampler(request.sampler), model.scheduler_config, plan.steps.schedule
+                    choose_sampler(self.request.sampler), model.scheduler_config, steps.schedule
                 ),
-                plan=plan.steps,
-                clean=clean,
-                noise=torch.empty(0),
-                steps=cell_steps(change, plan.steps, plan.most_change),
-                pure=pure,
-                on_step=functools.partial(self._on_step, start + 1),
+                plan=steps,
+                clean=work.clean,
+                noise=torch.cat([noise for noise, _ in drawn]).to(model.device),
+                steps=work.steps,
+                pure=work.pure,
+                on_step=functools.partial(self._on_step, image),
                 cancelled=self.cancelled,
             )
-            for latents, batch_seed in zip(
-                self._denoise(model, guide, prompt, shape, batch), batch, strict=True
-            ):
-                yield self._finish(model, source, plan, latents, batch_seed, notes)
-
-    def _denoise(
-        self,
-        model: Model,
-        guide: Guide,
-        prompt: dict[str, torch.Tensor],
-        shape: tuple[int, ...],
-        seeds: list[int],
-    ) -> torch.Tensor:
-        with self.clock.phase("denoise"):
-            drawn = [draw_noise(seed, shape) for seed in seeds]
-            noise = torch.cat([one for one, _ in drawn]).to(model.device)
-            guide.on_step(0, guide.plan.run)
+            guide.on_step(0, steps.run)
             return denoise(
                 model.pipeline,
-                replace(guide, noise=noise),
-                {name: tensor.repeat_interleave(len(seeds), 0) for name, tensor in prompt.items()},
+                guide,
+                {name: one.repeat_interleave(len(seeds), 0) for name, one in work.prompt.items()},
                 self.request.guidance_scale,
                 [generator for _, generator in drawn],
             )
 
-    def _finish(
-        self,
-        model: Model,
-        source: Source,
-        plan: Plan,
-        latents: torch.Tensor,
-        seed: int,
-        notes: tuple[str, ...],
-    ) -> Picture:
+    def _finish(self, work: _Work, latents: torch.Tensor, seed: int) -> Picture:
+        plan = work.plan
         with self.clock.phase("decode"):
             self.progress(Progress("Decoding"))
             self._check_cancelled()
-            painted = model.decode(latents[np.newaxis])[0]
+            painted = work.model.decode(latents)
         with self.clock.phase("composite"):
             painted = painted[: plan.content.height, : plan.content.width]
-            composed = compose(source, plan.area, painted, self.request.result)
-        recipe = self._recipe(source, composed, model, plan, seed, (*notes, *composed.notes))
+            composed = compose(work.source, plan.area, painted, self.request.result)
+        notes = (*work.notes, *composed.notes)
+        recipe = make_recipe(self.request, work.source, composed, seed, notes, work.model, plan)
         return self._picture(composed, recipe)
 
     def _on_step(self, image: int, step: int, steps: int) -> None:
@@ -364,53 +385,3 @@ class _Run:
         return Picture(
             composed.pixels, composed.box, composed.kind, recipe, dict(self.clock.seconds)
         )
-
-    def _recipe(
-        self,
-        source: Source,
-        composed: Composed,
-        model: Model | None,
-        plan: Plan | None,
-        seed: int,
-        notes: tuple[str, ...],
-    ) -> Recipe:
-        request = self.request
-        area = plan.area if plan else Box(0, 0, 0, 0)
-        work_size = plan.work_size if plan else Extent(0, 0)
-        return Recipe(
-            mode=source.mode,
-            prompt=request.prompt,
-            negative_prompt=request.negative_prompt,
-            strength=plan.strength if plan else request.strength,
-            strength_run=plan.steps.strength_run if plan else 0.0,
-            steps=request.steps,
-            steps_run=plan.steps.run if plan else 0,
-            schedule=plan.steps.schedule if plan else 0,
-            compensate=request.compensate,
-            guidance_scale=request.guidance_scale,
-            seed=seed,
-            sampler=choose_sampler(request.sampler),
-            model=model.info.name if model else request.model,
-            model_hash=model.hash if model else "",
-            width=source.box.width,
-            height=source.box.height,
-            box=(request.width, request.height) if request.width and request.height else None,
-            fit=request.fit,
-            work_area=(area.x, area.y, area.width, area.height),
-            work_size=(work_size.width, work_size.height),
-            fill=request.fill,
-            result=composed.kind,
-            notes=notes,
-            versions=_versions(model),
-        )
-
-
-_version = functools.cache(version)  # it reads files, every time
-
-
-def _versions(model: Model | None) -> dict[str, str]:
-    versions = {name: _version(name) for name in ("underpaint", "torch", "diffusers")}
-    if model is not None:
-        versions["device"] = model.device.type
-        versions["precision"] = str(model.dtype).removeprefix("torch.")
-    return versions

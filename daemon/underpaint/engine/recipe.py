@@ -1,0 +1,80 @@
+"""The recipe: what was really run, to run it again."""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import version
+
+from underpaint_client.geometry import Box, Extent
+from underpaint_client.request import Recipe, Request
+from underpaint_client.rules import choose_sampler
+
+from .composite import Composed
+from .model import Model
+from .plan import Plan
+from .source import Source
+
+
+def make_recipe(
+    request: Request,
+    source: Source,
+    composed: Composed,
+    seed: int,
+    notes: tuple[str, ...],
+    model: Model | None = None,
+    plan: Plan | None = None,
+) -> Recipe:
+    """Write down how a picture was made.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    source, composed : Source, Composed
+        What went in, its mode settled, and what came out.
+    seed : int
+        The picture's own.
+    notes : tuple of str
+        What the artist should know.
+    model, plan : Model and Plan, optional
+        Left out where the model was not needed.
+    """
+    area = plan.area if plan else Box(0, 0, 0, 0)
+    work_size = plan.work_size if plan else Extent(0, 0)
+    return Recipe(
+        mode=source.mode,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        strength=plan.strength if plan else request.strength,
+        strength_run=plan.steps.strength_run if plan else 0.0,
+        steps=request.steps,
+        steps_run=plan.steps.run if plan else 0,
+        schedule=plan.steps.schedule if plan else 0,
+        compensate=request.compensate,
+        guidance_scale=request.guidance_scale,
+        seed=seed,
+        sampler=choose_sampler(request.sampler),
+        model=model.info.name if model else request.model,
+        model_hash=model.hash if model else "",
+        width=source.box.width,
+        height=source.box.height,
+        box=(request.width, request.height) if request.width and request.height else None,
+        fit=request.fit,
+        work_area=(area.x, area.y, area.width, area.height),
+        work_size=(work_size.width, work_size.height),
+        fill=request.fill,
+        result=composed.kind,
+        notes=notes,
+        versions=_versions(model),
+    )
+
+
+_version = functools.cache(version)  # it reads files, every time
+
+
+def _versions(model: Model | None) -> dict[str, str]:
+    versions = {name: _version(name) for name in ("underpaint", "torch", "diffusers")}
+    if model is not None:
+        versions["device"] = model.device.type
+        versions["precision"] = str(model.dtype).removeprefix("torch.")
+    return versions
