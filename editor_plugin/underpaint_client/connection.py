@@ -27,7 +27,6 @@ from .home import ConnectionInfo, connection_file, read_connection_file, remote_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from .request import Request
     from .wire import Frame, Message
@@ -106,12 +105,7 @@ class Connection:
     def __enter__(self) -> Connection:  # noqa: PYI034 - Python 3.9 has no Self
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
     def close(self) -> None:
