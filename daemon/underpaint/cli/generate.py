@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +220,7 @@ class _Session:
     stem: str
     force: bool
     as_json: bool
+    noted: set[str] = field(default_factory=set)
 
     def run(self, selection: Any) -> None:
         frames: dict[str, wire.Frame] = {}
@@ -270,7 +270,9 @@ class _Session:
             path = next_output(path, self.stem)
             write_picture(path, pixels, recipe, self.drawing, alpha=alpha)
         for note in recipe.notes:
-            self.display.say(f"note: {note}")
+            if note not in self.noted:  # the images of a batch mostly share theirs
+                self.display.say(f"note: {note}")
+        self.noted.update(recipe.notes)
         if self.request.seed is None:
             self.display.say(f"seed {recipe.seed}")
         timings = {name: round(value, 4) for name, value in picture.timings.items()}
@@ -279,8 +281,7 @@ class _Session:
             "recipe": recipe.to_dict(),
             "timings": {**timings, "total": round(seconds, 4)},
         }
-        print(json.dumps(result, ensure_ascii=False) if self.as_json else path)
-        sys.stdout.flush()
+        self.display.result(json.dumps(result, ensure_ascii=False) if self.as_json else str(path))
 
 
 def _on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:

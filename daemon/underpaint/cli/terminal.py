@@ -38,6 +38,10 @@ class Display:
         with contextlib.suppress(OSError):  # a message that nobody can read stops nothing
             print(text, file=sys.stderr, flush=True)
 
+    def result(self, text: str) -> None:
+        """Print a result, on standard output."""
+        print(text, flush=True)
+
     def progress(self, progress: wire.Progress) -> None:
         """Show how far the job is."""
         phase = _name(progress)
@@ -86,6 +90,12 @@ class Bar(Display):
     def say(self, text: str) -> None:
         """Print a line above the bar."""
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def result(self, text: str) -> None:
+        """Print a result, and not into the bar where both are on the screen."""
+        self._bar.stop()
+        super().result(text)
+        self._bar.start()
 
     def progress(self, progress: wire.Progress) -> None:
         """Move the bar."""
