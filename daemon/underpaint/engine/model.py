@@ -118,8 +118,9 @@ class Model:
             ) from error
         self._check_complete(pipeline)
         pipeline.to(self.device)
-        if self.info.family == "sdxl" and pipeline.vae.config.force_upcast:
-            pipeline.vae.to(torch.float32)  # it overflows in half precision
+        vae = pipeline.vae
+        if self.info.family == "sdxl" and vae.config.force_upcast and vae.dtype != torch.float32:
+            vae.to(torch.float32)  # it overflows in half precision
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
