@@ -1,0 +1,1 @@
+"""What it takes to teach Underpaint's starter model."""

@@ -1,0 +1,11 @@
+"""A painter of landscapes: scenes drawn at random, painted, and described in words.
+
+Usable for teaching a text-conditional model what places, times of day, weathers, seasons and
+painters' media look like.
+"""
+
+from .caption import describe
+from .picture import paint
+from .scene import Scene, sample_scene
+
+__all__ = ["Scene", "describe", "paint", "sample_scene"]
