@@ -102,17 +102,8 @@ def test_every_kind_of_png(tmp_path: Path, mode: str) -> None:
 
 def test_sixteen_bit_grey_with_alpha(tmp_path: Path) -> None:
     grey = rng.integers(0, 65536, (6, 9, 2)).astype(">u2")
-    rows = b"".join(b"\0" + row.tobytes() for row in grey)
-    content = b"\x89PNG\r\n\x1a\n"
-    for kind, data in (
-        (b"IHDR", struct.pack(">IIBBBBB", 9, 6, 16, 4, 0, 0, 0)),
-        (b"IDAT", zlib.compress(rows)),
-        (b"IEND", b""),
-    ):
-        content += struct.pack(">I", len(data)) + kind + data
-        content += struct.pack(">I", zlib.crc32(kind + data))
     path = tmp_path / "in.png"
-    path.write_bytes(content)
+    path.write_bytes(png(9, 6, 16, 4, b"".join(b"\0" + row.tobytes() for row in grey)))
     pixels = read_picture(path).pixels
     np.testing.assert_array_equal(pixels[..., 1], grey[..., 0])
     np.testing.assert_array_equal(pixels[..., 3], grey[..., 1])
