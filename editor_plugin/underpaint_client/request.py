@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from .geometry import Extent
+
 MODES = ("auto", "img2img", "inpaint", "txt2img")
 FILLS = ("auto", "underpaint", "neighbours", "noise")
 RESULTS = ("layer", "patch")
@@ -67,6 +69,13 @@ class Request:
     width: int | None = None
     height: int | None = None
     fit: bool = False
+
+    @property
+    def box(self) -> Extent | None:
+        """The box that width and height ask for; None where they are not given."""
+        if self.width is None or self.height is None:
+            return None
+        return Extent(self.width, self.height)
 
 
 @dataclass(frozen=True)

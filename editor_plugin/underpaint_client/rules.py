@@ -235,6 +235,35 @@ def plan_steps(
     return StepPlan(_stretched(1, strength, train_steps), 1, strength)
 
 
+def mode_strength(request: Request, mode: str) -> float:
+    """Give the strength (0..1) that a pixel of change 1 gets: `txt2img` ignores the original."""
+    return 1.0 if mode == "txt2img" else request.strength
+
+
+def plan_request(
+    request: Request, mode: str, most_change: float, train_steps: int = TRAIN_STEPS
+) -> StepPlan:
+    """Decide how many steps of which schedule a request runs.
+
+    Parameters
+    ----------
+    request : Request
+        A checked one.
+    mode : str
+        The settled mode, not `auto`.
+    most_change : float
+        0..1, the largest change of any pixel: no step is wasted on more.
+    train_steps : int
+        Timesteps the model was trained on.
+    """
+    return plan_steps(
+        request.steps,
+        mode_strength(request, mode) * most_change,
+        request.compensate,
+        longest_schedule(choose_sampler(request.sampler), train_steps),
+    )
+
+
 def _stretched(steps: int, strength: float, longest: int) -> int:
     """Give the length of the schedule of which `steps` are the share `strength`."""
     if strength * longest <= steps:  # true for strengths so small that dividing would overflow

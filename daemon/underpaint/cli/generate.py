@@ -22,9 +22,8 @@ from underpaint_client.request import FILLS, MODES, RESULTS, Request
 from underpaint_client.rules import (
     SAMPLERS,
     check_request,
-    choose_sampler,
     describe_plan,
-    longest_schedule,
+    plan_request,
     plan_steps,
 )
 
@@ -114,7 +113,7 @@ def make_parser() -> Parser:
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder to count up in")
     add("--force", action="store_true", help="replace files that exist")
     add("--json", action="store_true", help="print an object per picture: output, recipe, timings")
-    return parser  # fmt: skip
+    return parser
 
 
 def make_request(options: argparse.Namespace) -> Request:
@@ -201,9 +200,7 @@ def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
         return describe_plan(source.mode, 0, plan_steps(request.steps, 0))
     changes = source.change_in(change)
     selected = float(source.selection_in(source.box).sum())
-    strength = 1.0 if source.mode == "txt2img" else request.strength * float(changes.max())
-    longest = longest_schedule(choose_sampler(request.sampler))
-    plan = plan_steps(request.steps, strength, request.compensate, longest)
+    plan = plan_request(request, source.mode, float(changes.max()))
     whole = selected if source.mode == "inpaint" else drawing.box.extent.pixels
     return describe_plan(source.mode, float(changes.sum()) / whole, plan)
 
@@ -228,7 +225,7 @@ class _Session:
             box = self.drawing.box
             frames["layer"] = to_frame("layer", self.drawing.pixels, box)
             if selection is not None:
-                frames["selection"] = to_frame("selection", selection[..., np.newaxis], box, "Y")
+                frames["selection"] = to_frame("selection", selection, box, "Y")
         started = time.monotonic()
         job = self.connection.submit(self.request, **frames)
         try:

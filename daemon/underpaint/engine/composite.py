@@ -64,7 +64,7 @@ def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
     kind : str
         `layer` or `patch`. A patch that cannot be made becomes a layer, with a note.
     """
-    blend = _Blend.of(source, area, np.clip(resize(painted, area.extent), 0, 1))
+    blend = _Blend.of(source, area, resize(painted, area.extent))
     if kind == "patch":
         patch = blend.patch()
         if patch is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Request
-from underpaint_client.rules import StepPlan, describe_size, plan_steps
+from underpaint_client.rules import StepPlan, describe_size, mode_strength, plan_request
 
 GRID = 64
 """Pixels on the canvas that the work area is snapped to, so that erasing a little more at a locked
@@ -22,7 +22,6 @@ MULTIPLE = 16
 
 BUDGET = 4
 """How many times its native number of pixels a model is asked to paint at once, at most."""
-
 
 BOX_BUDGET = 16
 """The same where the artist asked for a size: more would take all memory and cannot be stopped."""
@@ -89,17 +88,14 @@ def make_plan(
     from_nothing : bool
         There is no layer: width and height are the picture's size, not the model's box.
     """
-    strength = 1.0 if mode == "txt2img" else request.strength
-    box = None
-    if request.width is not None and request.height is not None and not from_nothing:
-        box = Extent(request.width, request.height)
+    box = None if from_nothing else request.box
     area = choose_area(change, layer, box or Extent(native, native))
     content, notes = choose_size(area.extent, native, box)
     area, content = fill_up(area, layer, content)
     return Plan(
-        strength=strength,
+        strength=mode_strength(request, mode),
         most_change=most_change,
-        steps=plan_steps(request.steps, strength * most_change, request.compensate, train_steps),
+        steps=plan_request(request, mode, most_change, train_steps),
         area=area,
         content=content,
         work_size=Extent(_up(content.width, MULTIPLE), _up(content.height, MULTIPLE)),

@@ -58,7 +58,7 @@ def make_recipe(
         model_hash=model.hash if model else "",
         width=source.box.width,
         height=source.box.height,
-        box=(request.width, request.height) if request.width and request.height else None,
+        box=(request.box.width, request.box.height) if request.box else None,
         fit=request.fit,
         work_area=(area.x, area.y, area.width, area.height),
         work_size=(work_size.width, work_size.height),

@@ -28,7 +28,6 @@ from underpaint_client.rules import (
     check_request,
     choose_sampler,
     image_seed,
-    longest_schedule,
 )
 
 from .composite import Composed, compose, unchanged
@@ -251,7 +250,7 @@ class _Run:
             change,
             most_change,
             model.info.native,
-            longest_schedule(choose_sampler(request.sampler), model.info.train_steps),
+            model.info.train_steps,
             from_nothing=layer is None,
         )
         seeds = [image_seed(seed, index) for index in range(request.images)]
@@ -265,8 +264,8 @@ class _Run:
         return Source.blank(self._box()).with_mode("txt2img")
 
     def _box(self) -> Extent:
-        if self.request.width is not None and self.request.height is not None:
-            return Extent(self.request.width, self.request.height)
+        if self.request.box:
+            return self.request.box
         native = self.model().info.native
         return Extent(native, native)
 

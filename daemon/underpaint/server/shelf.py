@@ -56,6 +56,13 @@ def clear_shelves() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_shelf(name: str) -> None:
+    """Remove one side's blocks; what the other side looks at stays valid until it is done."""
+    folder = shelf_folder()
+    if folder is not None:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class _Block:
     """A file in shared memory, mapped by the process that fills it."""
@@ -137,9 +144,9 @@ class Shelf:
         return parts
 
     def close(self) -> None:
-        """Remove all blocks; what the other side looks at stays valid until it is done."""
+        """Remove all blocks, as `remove_shelf` does."""
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove_shelf(self._folder.name)
 
     def _take(self, size: int) -> _Block | None:
         """Take the smallest free block that is large enough, or make one."""

@@ -12,7 +12,7 @@ import os
 import queue
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import zmq
@@ -111,16 +111,7 @@ class _Painter:
 
         def on_progress(progress: Progress) -> None:
             self._tell_model(engine)
-            self.say(
-                wire.Progress(
-                    order.job,
-                    progress.phase,
-                    progress.step,
-                    progress.steps,
-                    progress.image,
-                    progress.images,
-                )
-            )
+            self.say(wire.Progress(order.job, **asdict(progress)))
 
         pictures = engine.generate(
             order.request,

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from underpaint_client.wire import WorkerStatus
 
-from .shelf import Shelf
+from .shelf import Shelf, remove_shelf
 
 MAX_FAILED_STARTS = 3
 """A worker that ends more often than this without having ended a job is not started again."""
@@ -19,10 +19,6 @@ MAX_FAILED_STARTS = 3
 def worker_name(number: int, pid: int) -> str:
     """Give the name that a worker's process goes by: its address, and its shelf's name."""
     return f"worker-{number}-{pid}"
-
-
-def _no_process() -> subprocess.Popen[bytes] | None:
-    return None
 
 
 @dataclass
@@ -45,7 +41,7 @@ class Worker:
     state: str = "starting"
     model: str = ""
     failed_starts: int = 0
-    process: subprocess.Popen[bytes] | None = field(default_factory=_no_process)
+    process: subprocess.Popen[bytes] | None = None
     shelf: Shelf | None = None
 
     @property
@@ -91,7 +87,7 @@ class Worker:
         """Remove the memory that was shared with the process."""
         if self.shelf is not None:
             self.shelf.close()
-            Shelf(self.identity.decode("ascii")).close()
+            remove_shelf(worker_name(self.number, self.pid))
 
     def give_up(self) -> None:
         """Leave the worker dead."""
