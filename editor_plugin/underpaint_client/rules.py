@@ -25,6 +25,12 @@ MAX_PROMPT = 20_000
 SEEDS = 2**32
 """How many seeds there are: torch's CPU generator tells no more apart."""
 
+STARTER_MODEL = "starter"
+"""The name of the small model that the package brings along."""
+
+STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
+"""What is said where it is used; the way to do so is the caller's to add."""
+
 SAMPLERS: dict[str, str] = {
     "ddim": "DDIMScheduler",
     "ddpm": "DDPMScheduler",

@@ -209,7 +209,7 @@ def test_status_and_models(daemon: Path, tmp_path: Path) -> None:
         json.loads(line)["name"]
         for line in run("models", "--json", cwd=tmp_path).stdout.splitlines()
     ]
-    assert names == ["sd", "sdxl"]
+    assert names == ["sd", "sdxl", "starter"]
 
 
 def test_generate_starts_the_daemon_and_says_what_is_missing(home: Path, tmp_path: Path) -> None:

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "daemon"))  # training is not shipped
 
 from training.painter import Scene, describe, paint, sample_scene
 from training.painter.scene import Cover, Season, Time, Weather

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from underpaint.engine.source import Source
-from underpaint.models import list_models
+from underpaint.models import list_models, model_folders
 from underpaint.server.rasters import to_frame, to_pixels
 from underpaint.server.start import find_or_start
 from underpaint_client import wire
@@ -21,6 +21,8 @@ from underpaint_client.errors import BadInputError, from_code
 from underpaint_client.request import FILLS, MODES, RESULTS, Request
 from underpaint_client.rules import (
     SAMPLERS,
+    STARTER_MESSAGE,
+    STARTER_MODEL,
     check_request,
     describe_plan,
     plan_request,
@@ -163,6 +165,11 @@ def run_generate(words: Sequence[str]) -> int:
     with connection:
         if started:
             display.say(f"started the daemon (process id {connection.info.pid})")
+        if (request.model or connection.hello().default_model) == STARTER_MODEL:
+            display.say(
+                f"{STARTER_MESSAGE}: put a Stable Diffusion folder into {model_folders()[0]}, or"
+                " name one with -m"
+            )
         _Session(
             connection,
             request,

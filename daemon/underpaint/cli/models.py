@@ -31,5 +31,9 @@ def run_models(words: Sequence[str]) -> int:
             mark = "  (default)" if name == default else ""
             print(f"{name}: {info.family}, {info.native} pixels, {path}{mark}")
     if not list_models():
-        print(f"no models yet; put diffusers folders into {model_folders()[0]}", file=sys.stderr)
+        print(
+            "no models yet, and this installation came without the starter model; put diffusers"
+            f" folders into {model_folders()[0]}",
+            file=sys.stderr,
+        )
     return 0

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
+from underpaint_client.rules import STARTER_MODEL
 
 FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
-RANDOM = "random-weights"
 DEFAULT_VARIABLE = "UNDERPAINT_MODEL"
+STARTER_FOLDER = Path(__file__).parents[1] / STARTER_MODEL
+"""The model inside the package; a slim wheel comes without."""
 
 
 def model_folders() -> list[Path]:
@@ -23,22 +25,27 @@ def model_folders() -> list[Path]:
 
 
 def list_models() -> dict[str, Path]:
-    """Give the models there are, by name; of two with one name, the one found first."""
+    """Give the models there are, by name; of two with one name, the one found first.
+
+    The starter model comes last, where this installation has it.
+    """
     found: dict[str, Path] = {}
     for folder in model_folders():
         for index in sorted(folder.glob("*/model_index.json")):
             found.setdefault(index.parent.name, index.parent)
+    if (STARTER_FOLDER / "model_index.json").is_file():
+        found.setdefault(STARTER_MODEL, STARTER_FOLDER)
     return found
 
 
 def default_model() -> str:
     """Give the name of the model that is taken when none is asked for; empty where there is none.
 
-    `$UNDERPAINT_MODEL`, else the first in alphabetical order; the one with random weights that
-    `install/try` builds only where there is no other.
+    `$UNDERPAINT_MODEL`, else the first that the artist has put into the model folders, in
+    alphabetical order, else the starter model.
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
-    return chosen or min(list_models(), key=lambda name: (name == RANDOM, name), default="")
+    return chosen or min(list_models(), key=lambda name: (name == STARTER_MODEL, name), default="")
 
 
 def find_model(name: str, *, allow_paths: bool = True) -> Path:
@@ -60,13 +67,14 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     wanted = name or default_model()
     if not wanted:
         raise ModelUnavailableError(
-            f"there is no model yet; put a diffusers folder into {model_folders()[0]}"
-            " or name the path of one with --model"
+            "there is no model yet, and this installation came without the starter model"
+            f" ({STARTER_FOLDER} is missing); put a diffusers folder into {model_folders()[0]},"
+            " name the path of one with --model, or install the full package"
         )
     if wanted in models:
         return models[wanted]
     path = Path(wanted).expanduser()
-    known = f"models found: {', '.join(sorted(models)) or 'none'}, in {model_folders()[0]}"
+    known = f"models found: {', '.join(sorted(models)) or 'none'}; yours go to {model_folders()[0]}"
     if path.is_absolute() or len(path.parts) > 1:
         inside = any(path.resolve().is_relative_to(f.resolve()) for f in model_folders())
         if not (allow_paths or inside):

@@ -1,0 +1,109 @@
+"""Make the starter model: paint pictures, train the parts on them, write the model folder.
+
+Run from `daemon/`; stopped and run again, it goes on where it was::
+
+    python -m training training/configs/cpu.toml --minutes 120 --out RUN
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+
+from .config import Config
+from .data import list_shards, painters
+from .export import export
+from .text import build_tokenizer, train_text
+from .unet import train_unet
+from .vae import train_vae
+
+_PACKAGES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "scipy")
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m training", description="Make a starter model.")
+    parser.add_argument("config", type=Path, help="a file of training/configs")
+    parser.add_argument("--minutes", type=float, required=True, help="the time to train, in all")
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--painters", type=int, default=os.cpu_count(), help="processes that paint")
+    options = parser.parse_args()
+    train(
+        Config.read(options.config),
+        options.out,
+        torch.device(options.device),
+        60 * options.minutes,
+        options.painters,
+    )
+
+
+def train(
+    config: Config, folder: Path, device: torch.device, seconds: float, processes: int
+) -> Path:
+    """Train all parts within a time budget, and give the model's folder.
+
+    Painting the first shard and encoding pictures comes on top of the budget.
+
+    Parameters
+    ----------
+    folder : Path
+        For pictures, checkpoints, the log `losses.jsonl` and the finished `model`.
+    processes : int
+        That paint meanwhile.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    _write_versions(folder, device)
+    stages = config.text, config.vae, config.unet
+    total = sum(stage.share for stage in stages)
+    text_time, vae_time, unet_time = (seconds * stage.share / total for stage in stages)
+    with painters(
+        folder / "data",
+        seed=config.seed,
+        shards=config.pictures.shards,
+        count=config.pictures.count,
+        size=config.native,
+        processes=processes,
+    ):
+        tokenizer = build_tokenizer(config)
+        text_encoder = train_text(config, folder, tokenizer, device, text_time)
+        while not list_shards(folder / "data"):
+            time.sleep(0.1)
+        vae = _trained_vae(config, folder, device, vae_time)
+        unet = train_unet(config, folder, vae, tokenizer, text_encoder, device, unet_time)
+    model = folder / "model"
+    export(model, vae=vae, unet=unet, tokenizer=tokenizer, text_encoder=text_encoder)
+    return model
+
+
+def _trained_vae(config: Config, folder: Path, device: torch.device, seconds: float) -> Any:
+    """Train the autoencoder, or open it: latents on disk are good for one alone."""
+    done = folder / "vae"
+    if not (done / "config.json").exists():
+        train_vae(config, folder, device, seconds).save_pretrained(done)
+    return AutoencoderKL.from_pretrained(done).to(device).eval()
+
+
+def _write_versions(folder: Path, device: torch.device) -> None:
+    versions = {name: version(name) for name in _PACKAGES}
+    versions["python"] = platform.python_version()
+    versions["device"] = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    )
+    (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Pictures to learn from, painted on the spot by as many processes as there are cores.
+
+A shard is two files, `pictures-00012.npy` (uint8, (n, size, size, 3)) and `captions-00012.json`
+(a list of captions for each), and follows from the seed and its number alone. The captions are
+written last: a shard that has them is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .painter import describe, paint, sample_scene
+
+CAPTIONS = 6
+"""Captions a picture has: one is drawn each time that it is seen."""
+
+_CROPPED = 0.2  # of the pictures are pieces of larger ones, as a painter's work area is
+_LARGEST = 1.75  # times the size, of those
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Painted pictures with what is to be seen in them.
+
+    Parameters
+    ----------
+    pictures : uint8, (n, size, size, 3)
+        sRGB; mapped from disk.
+    captions : tuple of tuple of str
+        For each picture.
+    """
+
+    pictures: NDArray[np.uint8]
+    captions: tuple[tuple[str, ...], ...]
+
+
+def list_shards(folder: Path) -> list[int]:
+    """Give the numbers of the shards that are there, whole."""
+    return sorted(int(file.stem.partition("-")[2]) for file in folder.glob("captions-*.json"))
+
+
+def open_shard(folder: Path, number: int) -> Shard:
+    """Open a shard."""
+    pictures, captions = _files(folder, number)
+    told = json.loads(captions.read_text(encoding="utf-8"))
+    return Shard(np.load(pictures, mmap_mode="r"), tuple(map(tuple, told)))
+
+
+def paint_shard(folder: Path, number: int, seed: int, count: int, size: int) -> None:
+    """Paint a shard, unless it is there."""
+    pictures, captions = _files(folder, number)
+    if captions.exists():
+        return
+    rng = np.random.default_rng([seed, number])
+    painted = np.empty((count, size, size, 3), np.uint8)
+    told = []
+    for index in range(count):
+        painted[index], words = paint_one(rng, size)
+        told.append(words)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (pictures, captions):
+        draft = file.with_suffix(".draft")
+        if file is pictures:
+            with draft.open("wb") as stream:
+                np.save(stream, painted)
+        else:
+            draft.write_text(json.dumps(told), encoding="utf-8")
+        draft.replace(file)
+
+
+def paint_one(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], list[str]]:
+    """Paint one picture, whole or a piece of a larger one, and describe it."""
+    scene = sample_scene(rng)
+    cropped = rng.random() < _CROPPED
+    whole = round(size * rng.uniform(1, _LARGEST)) if cropped else size
+    top, left = rng.integers(0, whole - size + 1, 2)
+    picture = paint(scene, whole)[top : top + size, left : left + size]
+    return picture, [describe(scene, rng) for _ in range(CAPTIONS)]
+
+
+@contextmanager
+def painters(
+    folder: Path, *, seed: int, shards: int, count: int, size: int, processes: int
+) -> Iterator[None]:
+    """Have shards painted in the background, in order, until all are there or the block ends."""
+    context = multiprocessing.get_context("spawn")
+    tasks = context.SimpleQueue()
+    for number in range(shards):
+        tasks.put(number)
+    for _ in range(processes):
+        tasks.put(None)
+    workers = [
+        context.Process(target=_paint_shards, args=(tasks, folder, seed, count, size), daemon=True)
+        for _ in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+
+
+def _paint_shards(
+    tasks: multiprocessing.SimpleQueue[int | None], folder: Path, seed: int, count: int, size: int
+) -> None:
+    cv2.setNumThreads(1)
+    os.nice(5)  # what trains goes first
+    while (number := tasks.get()) is not None:
+        paint_shard(folder, number, seed, count, size)
+
+
+def _files(folder: Path, number: int) -> tuple[Path, Path]:
+    return folder / f"pictures-{number:05}.npy", folder / f"captions-{number:05}.json"

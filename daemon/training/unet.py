@@ -1,0 +1,160 @@
+"""The denoiser: taught on latents and captions to tell noise from picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import nn
+
+from .config import Config
+from .data import list_shards, open_shard
+from .loop import Loop, autocast
+from .text import tokenize
+from .vae import encode
+
+NOISE_LEVELS = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "prediction_type": "v_prediction",
+    "timestep_spacing": "trailing",
+    "clip_sample": False,
+}
+"""Stable Diffusion's noise, so that a strength means here what it means there. Velocity is
+predicted (Salimans and Ho 2022), which weighs all noise levels alike, and schedules begin at the
+last timestep, where training has shown noise alone: so dark pictures are dark from the start
+(Lin et al. 2023)."""
+
+
+_REFRESH = 1000  # steps after which newly painted pictures are looked for
+
+
+def build_unet(config: Config) -> Any:
+    """Build the denoiser with random weights."""
+    stage = config.unet
+    looks = list(stage.attention)
+    return UNet2DConditionModel(
+        sample_size=config.native // 2 ** (len(config.vae.channels) - 1),
+        in_channels=config.vae.latent_channels,
+        out_channels=config.vae.latent_channels,
+        block_out_channels=stage.channels,
+        layers_per_block=stage.layers,
+        down_block_types=tuple("CrossAttnDownBlock2D" if a else "DownBlock2D" for a in looks),
+        up_block_types=tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(looks)),
+        cross_attention_dim=config.text.hidden,
+        # By its name the number of heads' channels; diffusers reads it as the number of heads.
+        attention_head_dim=tuple(channels // stage.head for channels in stage.channels),
+        norm_num_groups=stage.groups,
+    )
+
+
+class Latents:
+    """The pictures that are painted by now, encoded, with their captions.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the training run; latents are kept there in half precision.
+    vae : AutoencoderKL
+        Encodes them.
+    shrink : int
+        How many times smaller the pictures are made first.
+    """
+
+    def __init__(self, folder: Path, vae: Any, shrink: int) -> None:
+        self._pictures = folder / "data"
+        self._store = folder / f"latents-{shrink}"
+        self._vae = vae
+        self._shrink = shrink
+        self._latents: dict[int, NDArray[np.float16]] = {}
+        self._captions: dict[int, tuple[tuple[str, ...], ...]] = {}
+        self._store.mkdir(exist_ok=True)
+
+    def refresh(self) -> int:
+        """Encode what was painted since; give the number of pictures there are."""
+        for number in list_shards(self._pictures):
+            if number not in self._latents:
+                shard = open_shard(self._pictures, number)
+                self._latents[number] = self._encoded(number, shard.pictures)
+                self._captions[number] = shard.captions
+        return sum(map(len, self._captions.values()))
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, list[str]]:
+        """Give latents, float32 (count, C, h, w), and one caption for each."""
+        shards = rng.choice(list(self._latents), count)
+        indices = [rng.integers(len(self._latents[shard])) for shard in shards]
+        chosen = list(zip(shards, indices, strict=True))
+        latents = np.stack([self._latents[shard][index] for shard, index in chosen])
+        told = [self._captions[shard][index] for shard, index in chosen]
+        captions = [some[rng.integers(len(some))] for some in told]
+        return torch.from_numpy(latents).float(), captions
+
+    def _encoded(self, number: int, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
+        file = self._store / f"{number:05}.npy"
+        if not file.exists():
+            if self._shrink > 1:
+                size = (pictures.shape[2] // self._shrink, pictures.shape[1] // self._shrink)
+                area = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures]
+                pictures = np.stack(area).astype(np.uint8)
+            draft = file.with_suffix(".draft")
+            with draft.open("wb") as stream:
+                np.save(stream, encode(self._vae, pictures).half().numpy())
+            draft.replace(file)
+        found: NDArray[np.float16] = np.load(file)
+        return found
+
+
+def train_unet(
+    config: Config,
+    folder: Path,
+    vae: Any,
+    tokenizer: Any,
+    text_encoder: Any,
+    device: torch.device,
+    seconds: float,
+) -> Any:
+    """Train a denoiser, and the text encoder on with it."""
+    stage = config.unet
+    torch.manual_seed(config.seed)
+    rng = np.random.default_rng([config.seed, 4])
+    unet = build_unet(config).to(device, memory_format=torch.channels_last)
+    forward = torch.compile(unet) if config.compiled else unet
+    levels = DDIMScheduler(**NOISE_LEVELS)
+    last = levels.config.num_train_timesteps - 1
+    small, whole = Latents(folder, vae, 2), Latents(folder, vae, 1)
+    for data in (small, whole):  # not on the clock
+        data.refresh()
+    steps = 0
+
+    def losses(progress: float) -> dict[str, torch.Tensor]:
+        nonlocal steps
+        data = small if progress < stage.small else whole
+        steps += 1
+        if steps % _REFRESH == 0:
+            data.refresh()
+        latents, captions = data.draw(rng, stage.batch)
+        clean = latents.to(device).float()
+        told = ["" if rng.random() < stage.caption_dropout else words for words in captions]
+        noise = torch.randn_like(clean)
+        timesteps = torch.randint(0, last + 1, (stage.batch,), device=device)
+        blank = torch.rand(stage.batch, device=device) < stage.blank
+        timesteps = torch.where(blank, last, timesteps)
+        noisy = levels.add_noise(clean, noise, timesteps)
+        noisy = torch.where(blank[:, None, None, None], noise, noisy)
+        target = levels.get_velocity(clean, noise, timesteps)
+        with autocast(device, half=config.half):
+            states = text_encoder(tokenize(tokenizer, told, device)).last_hidden_state
+            noisy = noisy.contiguous(memory_format=torch.channels_last)
+            velocity = forward(noisy, timesteps, encoder_hidden_states=states).sample
+        return {"error": (velocity.float() - target).square().mean()}
+
+    modules = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+    Loop("unet", folder, modules, stage, seconds, rng).run(losses)
+    return unet

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training import config as config_module
+from training.__main__ import train
+from training.config import Config
+from training.data import list_shards, open_shard, paint_shard
+from training.loop import Loop
+from underpaint.engine import Engine
+from underpaint.models import describe_model
+from underpaint_client import Request
+
+CONFIGS = Path(config_module.__file__).parent / "configs"
+TOY = Config.read(CONFIGS / "toy.toml")
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
+def test_configs_are_whole_and_fit_together(file: Path) -> None:
+    config = Config.read(file)
+    assert config.native % (2 ** (len(config.vae.channels) - 1)) == 0
+    assert len(config.unet.attention) == len(config.unet.channels)
+    assert all(channels % config.unet.head == 0 for channels in config.unet.channels)
+
+
+def test_a_config_says_which_field_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    text = (CONFIGS / "toy.toml").read_text(encoding="utf-8")
+    file.write_text(text.replace("crop = 32", 'crop = "wide"'), encoding="utf-8")
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.vae\.crop"):
+        Config.read(file)
+
+
+def test_shards_follow_from_seed_and_number(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        paint_shard(tmp_path / folder, 3, 9, 4, 64)
+    first, second = (open_shard(tmp_path / folder, 3) for folder in ("one", "two"))
+    np.testing.assert_array_equal(first.pictures, second.pictures)
+    assert first.captions == second.captions
+    assert list_shards(tmp_path / "one") == [3]
+    paint_shard(tmp_path / "one", 4, 9, 4, 64)
+    assert (open_shard(tmp_path / "one", 4).pictures != first.pictures).any()
+
+
+def test_the_whole_way(tmp_path: Path, home: Path) -> None:
+    folder = train(TOY, tmp_path, torch.device("cpu"), 6, processes=1)
+    info = describe_model(folder)
+    assert (info.family, info.native, info.cell) == ("sd", 64, 8)
+    (picture,) = Engine("cpu").generate(Request(prompt="a lake", model=str(folder), steps=2))
+    assert picture.pixels.shape == (64, 64, 4)
+    assert np.ptp(picture.pixels[..., :3].astype(int)) > 0
+    log = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in log] == ["text", "vae", "unet"]
+    assert json.loads((tmp_path / "versions.json").read_text())["torch"] == torch.__version__
+    # Run again, it sees that nothing is left to do, and gives the same weights.
+    weights = (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+    train(TOY, tmp_path, torch.device("cpu"), 6, processes=1)
+    assert (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes() == weights
+    assert len((tmp_path / "losses.jsonl").read_text().splitlines()) == 3
+
+
+def fit_a_line(folder: Path, seconds: float, stop: int | None = None) -> tuple[Loop, Any]:
+    """Learn y = 3 x; break off after some steps if told to."""
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    line = nn.Linear(1, 1, bias=False)
+    modules = nn.ModuleDict({"line": line})
+    stage = replace(TOY.text, learning_rate=0.05)
+    loop = Loop("line", folder, modules, stage, seconds, rng)
+
+    def losses(progress: float) -> dict[str, torch.Tensor]:
+        assert 0 <= progress < 1
+        if loop.step == stop:
+            raise KeyboardInterrupt
+        x = torch.from_numpy(rng.standard_normal((8, 1)).astype(np.float32))
+        return {"error": (line(x) - 3 * x).square().mean()}
+
+    with contextlib.suppress(KeyboardInterrupt):
+        loop.run(losses)
+    return loop, line.weight.item()
+
+
+def test_the_loop_learns_and_leaves_averaged_weights(tmp_path: Path) -> None:
+    loop, weight = fit_a_line(tmp_path, 0.7)
+    assert weight == pytest.approx(3, abs=0.1)
+    assert weight == loop.averaged["line.weight"].item()
+    assert loop.progress == 1
+
+
+def test_a_loop_that_was_stopped_goes_on_as_if_it_had_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.loop._SAVE_EVERY", 0.0)
+    ages = 1e9  # so that the learning rate stays what it is
+    _, straight = fit_a_line(tmp_path / "straight", ages, stop=60)
+    first, halfway = fit_a_line(tmp_path / "broken", ages, stop=40)
+    second, weight = fit_a_line(tmp_path / "broken", ages, stop=60)
+    assert (first.step, second.step) == (40, 60)
+    assert second.spent > first.spent
+    assert weight == straight != halfway
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    line = nn.Linear(1, 1)
+    modules = nn.ModuleDict({"line": line})
+    loop = Loop("line", tmp_path, modules, TOY.text, 1, np.random.default_rng(0))
+    with pytest.raises(FloatingPointError, match="line: loss nan in step 0"):
+        loop.run(lambda _: {"error": line(torch.tensor([[float("nan")]])).sum()})
