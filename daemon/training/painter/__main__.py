@@ -1,6 +1,6 @@
 """Write a contact sheet of painted scenes, and print their captions.
 
-Run from `daemon/`: ``python -m training.sheet OUT.png [--count 48] [--size 128] [--seed 0]``.
+Run from `daemon/`: ``python -m training.painter OUT.png [--count 48] [--size 128] [--seed 0]``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from .painter import describe, paint, sample_scene
+from . import describe, paint, sample_scene
 
 _GAP = 2  # pixels between pictures
 
