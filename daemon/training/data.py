@@ -118,7 +118,8 @@ def _paint_shards(
 ) -> None:
     cv2.setNumThreads(1)
     os.nice(5)  # what trains goes first
-    while (number := tasks.get()) is not None:
+    parent = multiprocessing.parent_process()
+    while (number := tasks.get()) is not None and parent is not None and parent.is_alive():
         paint_shard(folder, number, seed, count, size)
 
 

@@ -129,6 +129,7 @@ class Connection:
         request: Request,
         layer: Frame | None = None,
         selection: Frame | None = None,
+        mask: Frame | None = None,
     ) -> str:
         """Send a job off.
 
@@ -140,6 +141,8 @@ class Connection:
             The layer raster, named `layer`; without it a picture is made from nothing.
         selection : Frame, optional
             Named `selection`, one channel, on the layer's box; without it everything is selected.
+        mask : Frame, optional
+            Named `mask`, one channel, on the layer's box: how much of the layer's alpha is left.
 
         Returns
         -------
@@ -147,7 +150,7 @@ class Connection:
             The job's id, to follow with `events` and to `cancel` by.
         """
         job = uuid.uuid4().hex
-        frames = tuple(frame for frame in (layer, selection) if frame is not None)
+        frames = tuple(frame for frame in (layer, selection, mask) if frame is not None)
         self.send(wire.Submit(job, request), frames)
         return job
 

@@ -101,7 +101,7 @@ def longest_schedule(sampler: str, train_steps: int = TRAIN_STEPS) -> int:
     return min(train_steps, _SHORT_SCHEDULES.get(sampler, train_steps))
 
 
-_RANGES: dict[str, tuple[float, float]] = {
+RANGES: dict[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),
     "steps": (1, TRAIN_STEPS),
     "guidance_scale": (0.0, 50.0),
@@ -110,6 +110,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "width": (8, 16384),
     "height": (8, 16384),
 }
+"""The least and the most that a number of a `Request` can be."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {"mode": MODES, "fill": FILLS, "result": RESULTS}
 
@@ -140,8 +141,8 @@ def check_request(request: Request) -> None:
 
 
 def _check_field(name: str, value: Any) -> None:
-    if name in _RANGES and value is not None:
-        low, high = _RANGES[name]
+    if name in RANGES and value is not None:
+        low, high = RANGES[name]
         if not low <= value <= high:  # false for NaN too
             raise BadInputError(f"{name} {value} is out of range; it goes from {low} to {high}")
     if name in _CHOICES and value not in _CHOICES[name]:
@@ -296,7 +297,7 @@ def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
     return "inpaint" if transparent else "img2img"
 
 
-def describe_plan(mode: str, changed: float, plan: StepPlan) -> str:
+def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selection") -> str:
     """Say in one sentence what a run will do, for the line above the Generate button.
 
     Parameters
@@ -307,16 +308,23 @@ def describe_plan(mode: str, changed: float, plan: StepPlan) -> str:
         0..1, the share of the selection that may change.
     plan : StepPlan
         What `plan_steps` decided.
+    of : str
+        What may be filled: `selection`, or `layer` where nothing is selected.
     """
     if not plan.run:
         return "Keeps the picture as it is: nothing may change"
     share = f"{round_half_up(100 * changed)} %" if changed >= 0.01 else "less than 1 %"
     what = {
-        "inpaint": f"Fills the erased {share} of the selection",
+        "inpaint": f"Fills the erased {share} of the {of}",
         "img2img": f"Repaints {share} of the layer",
         "txt2img": "Paints a new picture",
     }[mode]
     return f"{what}, runs {plan.run} of {plan.schedule} steps"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Say a time to wait in words: `5 s`, `3 min`."""
+    return f"{max(1, math.ceil(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def describe_size(pixels: int) -> str:

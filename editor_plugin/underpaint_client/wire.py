@@ -47,7 +47,11 @@ class Hello:
 
 @dataclass(frozen=True)
 class Submit:
-    """Run this request on the frames `layer` and `selection`, either of which may be left out."""
+    """Run this request on the frames that come with it, all of which may be left out.
+
+    `layer` has the pixels. `selection` and `mask` are Y on the layer's box: how much is selected,
+    and how much of the layer's alpha is left, as editors' layer masks say.
+    """
 
     type: ClassVar[str] = "submit"
     job: str
@@ -67,6 +71,13 @@ class AskStatus:
     """Ask for a `Status`."""
 
     type: ClassVar[str] = "ask_status"
+
+
+@dataclass(frozen=True)
+class AskModels:
+    """Ask for `Models`."""
+
+    type: ClassVar[str] = "ask_models"
 
 
 @dataclass(frozen=True)
@@ -183,6 +194,29 @@ class Status:
 
 
 @dataclass(frozen=True)
+class ModelEntry:
+    """One model as `Models` lists it.
+
+    `native` is the side it was trained at, in pixels; `problem` says why it cannot be used, and is
+    empty where it can.
+    """
+
+    name: str
+    family: str
+    native: int
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Models:
+    """What there is to paint with, by name; `default` is what is taken when none is asked for."""
+
+    type: ClassVar[str] = "models"
+    models: tuple[ModelEntry, ...]
+    default: str
+
+
+@dataclass(frozen=True)
 class WorkerReady:
     """A worker's first word to the daemon: it has torch and waits for a job."""
 
@@ -210,16 +244,16 @@ class Run:
 
 
 Message = Union[
-    Hello, Submit, Cancel, AskStatus, AskStop,
-    Welcome, Accepted, Progress, Picture, Done, Failed, Status,
+    Hello, Submit, Cancel, AskStatus, AskModels, AskStop,
+    Welcome, Accepted, Progress, Picture, Done, Failed, Status, Models,
     WorkerReady, WorkerModel, Run,
 ]  # fmt: skip
 
 TYPES: dict[str, Any] = {
     message.type: message
     for message in (
-        Hello, Submit, Cancel, AskStatus, AskStop,
-        Welcome, Accepted, Progress, Picture, Done, Failed, Status,
+        Hello, Submit, Cancel, AskStatus, AskModels, AskStop,
+        Welcome, Accepted, Progress, Picture, Done, Failed, Status, Models,
         WorkerReady, WorkerModel, Run,
     )
 }  # fmt: skip
@@ -232,7 +266,7 @@ class Frame:
     Parameters
     ----------
     name : str
-        `layer`, `selection` or `picture`.
+        `layer`, `selection`, `mask` or `picture`.
     box : Box
         Where they lie on the canvas.
     dtype : str
@@ -447,6 +481,8 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
             known["endpoints"] = tuple(known["endpoints"])
             known["workers"] = tuple(WorkerStatus(**worker) for worker in known["workers"])
             known["jobs"] = tuple(JobStatus(**job) for job in known["jobs"])
+        if cls is Models:
+            known["models"] = tuple(ModelEntry(**model) for model in known["models"])
         return cls(**known), envelope.frames
     except (TypeError, ValueError, KeyError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None

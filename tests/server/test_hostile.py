@@ -88,6 +88,8 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
         ([submit(None, [entry("photo")]), bytes(16)], "at most one layer"),
         ([submit(None, [LAYER, LAYER]), bytes(16), bytes(16)], "at most one layer"),
         ([submit(None, [SELECTION]), bytes(4)], "without a layer"),
+        ([submit(None, [LAYER, entry("mask", (2, 1, 1), channels="Y")]), bytes(16), bytes(2)],
+         "the mask has 1 x 2 pixels"),
         ([submit(None, [LAYER, entry("selection", (2, 1, 1), channels="Y")]),
           bytes(16), bytes(2)], "selection has 1 x 2.*layer 2 x 2"),
         ([submit(None, [LAYER, entry("selection", (2, 2, 1), channels="Y", offset=[1, 0])]),

@@ -36,9 +36,11 @@ COMMANDS = {
     "status": "show the daemon, its workers and its queue",
     "stop": "end the daemon",
     "models": "list the models that are there",
+    "install": "put the plug-in into Krita",
+    "uninstall": "take it out again",
 }
 
-_MODULES = {"serve": "daemon", "status": "daemon", "stop": "daemon"}
+_MODULES = {"serve": "daemon", "status": "daemon", "stop": "daemon", "uninstall": "install"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +90,7 @@ def _prepare_streams() -> None:
 
 
 def _overview() -> str:
-    lines = [f"  {name:10}{what}" for name, what in COMMANDS.items()]
+    lines = [f"  {name:11}{what}" for name, what in COMMANDS.items()]
     return "\n".join(
         ["usage: underpaint COMMAND ...", "", *lines, "", "`underpaint COMMAND --help` has more."]
     )

@@ -6,8 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from underpaint.models import default_model, describe_model, list_models, model_folders
-from underpaint_client.errors import ModelUnavailableError
+from underpaint.models import default_model, list_entries, list_models, model_folders
 
 from .options import Parser
 
@@ -18,19 +17,18 @@ def run_models(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object per model")
     options = parser.read(words)
     default = default_model()
-    for name, path in sorted(list_models().items()):
-        try:
-            info = describe_model(path)
-        except ModelUnavailableError as error:
-            print(f"underpaint: {error}", file=sys.stderr)
-            continue
-        if options.json:
-            found = {"name": name, "family": info.family, "native": info.native, "path": str(path)}
+    paths = list_models()
+    for entry in list_entries():
+        name, path = entry.name, str(paths[entry.name])
+        if entry.problem:
+            print(f"underpaint: {entry.problem}", file=sys.stderr)
+        elif options.json:
+            found = {"name": name, "family": entry.family, "native": entry.native, "path": path}
             print(json.dumps({**found, "default": name == default}))
         else:
             mark = "  (default)" if name == default else ""
-            print(f"{name}: {info.family}, {info.native} pixels, {path}{mark}")
-    if not list_models():
+            print(f"{name}: {entry.family}, {entry.native} pixels, {path}{mark}")
+    if not paths:
         print(
             "no models yet, and this installation came without the starter model; put diffusers"
             f" folders into {model_folders()[0]}",

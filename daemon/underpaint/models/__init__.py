@@ -4,6 +4,7 @@
 """
 
 from .describe import ModelInfo, describe_model, hash_model
+from .entries import list_entries
 from .find import default_model, find_model, list_models, model_folders
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "describe_model",
     "find_model",
     "hash_model",
+    "list_entries",
     "list_models",
     "model_folders",
 ]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 import underpaint
-from underpaint.models import default_model
+from underpaint.models import default_model, list_entries
 from underpaint_client import wire
 from underpaint_client.errors import (
     BadInputError,
@@ -272,6 +272,8 @@ class Daemon:
             self._cancel(client, message.job)
         elif isinstance(message, wire.AskStatus):
             self._tell(client, self._status())
+        elif isinstance(message, wire.AskModels):
+            self._tell(client, wire.Models(list_entries(), default_model()))
         elif isinstance(message, wire.AskStop):
             log.info("told to stop by a client")
             self._stopping = True

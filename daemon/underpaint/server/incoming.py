@@ -37,28 +37,29 @@ def read_message(envelope: Envelope) -> Message:
 
 
 def _check_submit(message: wire.Submit, frames: tuple[Frame, ...]) -> None:
-    name = message.job
-    if not (0 < len(name) <= MAX_JOB_NAME and name.isascii() and name.isprintable()):
+    job = message.job
+    if not (0 < len(job) <= MAX_JOB_NAME and job.isascii() and job.isprintable()):
         raise BadInputError(
-            f"submit: job {name[:80]!r} must be 1 to {MAX_JOB_NAME} printable ASCII characters"
+            f"submit: job {job[:80]!r} must be 1 to {MAX_JOB_NAME} printable ASCII characters"
         )
     check_request(message.request)
     by_name = {frame.name: frame for frame in frames}
-    if len(by_name) != len(frames) or by_name.keys() - {"layer", "selection"}:
+    if len(by_name) != len(frames) or by_name.keys() - {"layer", "selection", "mask"}:
         names = ", ".join(frame.name for frame in frames)
-        raise BadInputError(f"submit: frames {names} came; send at most one layer and a selection")
-    layer, selection = by_name.get("layer"), by_name.get("selection")
+        raise BadInputError(
+            f"submit: frames {names} came; send at most one layer, a selection and a mask"
+        )
+    layer = by_name.pop("layer", None)
     if layer is not None and layer.channels == "Y":
         raise BadInputError("layer: channels Y have no colour; send RGBA or BGRA")
-    if selection is None:
-        return
-    if selection.channels != "Y":
-        raise BadInputError(f"selection: channels {selection.channels} are a picture; send Y")
-    if layer is None:
-        raise BadInputError("a selection came without a layer; send the layer it belongs to")
-    if selection.box != layer.box:
-        raise BadInputError(
-            f"the selection has {selection.box.extent} pixels at ({selection.box.x},"
-            f" {selection.box.y}) and the layer {layer.box.extent} at ({layer.box.x},"
-            f" {layer.box.y}); make them the same"
-        )
+    for name, frame in by_name.items():
+        if frame.channels != "Y":
+            raise BadInputError(f"{name}: channels {frame.channels} are a picture; send Y")
+        if layer is None:
+            raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
+        if frame.box != layer.box:
+            raise BadInputError(
+                f"the {name} has {frame.box.extent} pixels at ({frame.box.x}, {frame.box.y}) and"
+                f" the layer {layer.box.extent} at ({layer.box.x}, {layer.box.y}); make them the"
+                " same"
+            )

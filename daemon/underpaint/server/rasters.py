@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from underpaint.engine.source import fraction, quantize
 from underpaint_client.geometry import Box
 from underpaint_client.wire import CHANNELS, Frame
 
@@ -18,6 +19,14 @@ def to_pixels(frame: Frame) -> NDArray[Any]:
     """Give a layer's frame as RGBA, (H, W, 4), without a copy where it is RGBA already."""
     values = _values(frame)
     return np.ascontiguousarray(values[..., _SWAPPED]) if frame.channels == "BGRA" else values
+
+
+def masked(pixels: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    """Give a layer, RGBA, of which a mask, (H, W), has erased a part; its colour is kept."""
+    result = pixels.copy()
+    left = fraction(pixels[..., 3]) * fraction(mask)
+    result[..., 3] = quantize(left, pixels.dtype)
+    return result
 
 
 def to_selection(frame: Frame) -> NDArray[Any]:

@@ -21,7 +21,7 @@ from underpaint.models import default_model
 from underpaint_client import wire
 from underpaint_client.errors import UnderpaintError
 
-from .rasters import to_frame, to_pixels, to_selection
+from .rasters import masked, to_frame, to_pixels, to_selection
 from .shelf import Shelf
 from .workers import worker_name
 
@@ -108,6 +108,9 @@ class _Painter:
     def _paint(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
         by_name = {frame.name: frame for frame in frames}
         layer, selection = by_name.get("layer"), by_name.get("selection")
+        pixels = None if layer is None else to_pixels(layer)
+        if pixels is not None and "mask" in by_name:
+            pixels = masked(pixels, to_selection(by_name["mask"]))
 
         def on_progress(progress: Progress) -> None:
             self._tell_model(engine)
@@ -115,7 +118,7 @@ class _Painter:
 
         pictures = engine.generate(
             order.request,
-            None if layer is None else to_pixels(layer),
+            pixels,
             None if selection is None else to_selection(selection),
             x=layer.box.x if layer else 0,
             y=layer.box.y if layer else 0,

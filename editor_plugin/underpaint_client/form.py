@@ -1,0 +1,274 @@
+"""The form that every editor shows: its fields in order, their words, ranges and defaults.
+
+An editor turns each `Field` into a control of its own toolkit, called by the field's name, and
+knows nothing else about it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Union
+
+from .request import Request
+from .rules import RANGES, SAMPLERS, SEEDS
+
+
+@dataclass(frozen=True)
+class Text:
+    """Several lines of text.
+
+    Parameters
+    ----------
+    name : str
+        Of the field in `Form`, and of the control.
+    label : str
+        Beside or in it.
+    tip : str
+        What it does, in a sentence or two.
+    lines : int
+        How many are shown.
+    """
+
+    name: str
+    label: str
+    tip: str
+    lines: int
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number.
+
+    Parameters
+    ----------
+    minimum, maximum, step : float
+        What it can be, and what an arrow key adds.
+    decimals : int
+        0 for a whole number.
+    slider : bool
+        Whether it is dragged.
+    """
+
+    name: str
+    label: str
+    tip: str
+    minimum: float
+    maximum: float
+    step: float = 1
+    decimals: int = 0
+    slider: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several: the values, and what each is called."""
+
+    name: str
+    label: str
+    tip: str
+    options: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Yes or no."""
+
+    name: str
+    label: str
+    tip: str
+
+
+Field = Union[Text, Number, Choice, Switch]
+
+
+def _number(name: str, label: str, tip: str, **more: Any) -> Number:
+    low, high = RANGES[name]
+    return Number(name, label, tip, low, high, **more)
+
+
+FIELDS: tuple[Field, ...] = (
+    Text(
+        "prompt",
+        "What to paint",
+        "Say what you want to see, in your own words: things, light, weather, medium."
+        " Ctrl+Enter generates.",
+        3,
+    ),
+    Text(
+        "negative_prompt",
+        "What to stay away from",
+        "What the picture should not show or look like. Mostly left empty.",
+        1,
+    ),
+    _number(
+        "strength",
+        "Strength",
+        "How much may change: 0 keeps the picture, 1 ignores it. .35 is a minor, .55 a moderate,"
+        " .75 a significant change. What you erased halfway changes half as much.",
+        step=0.05,
+        decimals=2,
+        slider=True,
+    ),
+    Choice(
+        "mode",
+        "Mode",
+        "Automatic looks at the layer: fills what is erased inside the selection; repaints the"
+        " layer where nothing is; paints anew where it is empty.",
+        {
+            "auto": "Automatic",
+            "inpaint": "Fill what is erased",
+            "img2img": "Repaint the layer",
+            "txt2img": "Paint anew",
+        },
+    ),
+    _number(
+        "steps",
+        "Steps",
+        "How finely it is worked out. Steps x strength of them run: 20 at 0.75 run 15.",
+    ),
+    Switch(
+        "compensate",
+        "Run all steps",
+        "Runs all steps whatever the strength: slower, finer at low strengths.",
+    ),
+    _number(
+        "guidance_scale",
+        "Guidance",
+        "How closely to follow the words. Low is free and soft, high is literal and hard; 7.5 suits"
+        " most models.",
+        step=0.5,
+        decimals=1,
+    ),
+    _number(
+        "seed",
+        "Seed",
+        "The same seed and settings give the same picture. Unlocked, each run draws a new one.",
+    ),
+    _number("images", "Images", "How many to make; the seed counts up."),
+    Choice(
+        "sampler",
+        "Sampler",
+        "How noise becomes picture. dpmpp_2m is quick and steady; k_lms and ddim are the classics;"
+        " those ending in _a wander.",
+        {name: name for name in SAMPLERS},
+    ),
+    Choice(
+        "model",
+        "Model",
+        "What paints. The starter model knows landscapes only; put Stable Diffusion folders into"
+        " Underpaint's models folder for everything else.",
+        {"": "Default"},
+    ),
+    Choice(
+        "fill",
+        "Underneath",
+        "What the model sees in a hole. Automatic: the colour that lies under it, and where none is"
+        " left (Clear, Cut) the colours around.",
+        {
+            "auto": "Automatic",
+            "underpaint": "The colour underneath",
+            "neighbours": "The colours around",
+            "noise": "Noise",
+        },
+    ),
+    Choice(
+        "result",
+        "Result",
+        "Only what was painted, as a small layer to lie over yours, or the whole layer anew.",
+        {"patch": "Only what was painted", "layer": "The whole layer"},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the controls hold. Fields that `Request` has too mean the same.
+
+    Parameters
+    ----------
+    seed : int
+        Used where `seed_locked`; else it is the last one drawn.
+    seed_locked : bool
+        Whether the next run takes it again.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    strength: float = Request.strength
+    mode: str = Request.mode
+    steps: int = Request.steps
+    compensate: bool = Request.compensate
+    guidance_scale: float = Request.guidance_scale
+    seed: int = 0
+    seed_locked: bool = False
+    images: int = 1
+    sampler: str = Request.sampler
+    model: str = Request.model
+    fill: str = Request.fill
+    result: str = "patch"
+
+    def request(self, drawn: int) -> Request:
+        """Give what is asked for.
+
+        Parameters
+        ----------
+        drawn : int
+            The seed to take where it is not locked, from `draw_seed`.
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seed_locked"}
+        return Request(**{**values, "seed": self.seed if self.seed_locked else drawn})
+
+    def to_text(self) -> str:
+        """Give the form as text, to be kept with a document."""
+        return json.dumps({"version": 1, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_text(cls, text: str, default: Form | None = None) -> Form:
+        """Read what `to_text` wrote.
+
+        What cannot be used, or was not there yet in an older version, is as in `default`.
+        """
+        form = default or cls()
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return form
+        if not isinstance(found, dict):
+            return form
+        usable = {name: value for name, value in found.items() if _usable(name, value)}
+        return replace(form, **usable)
+
+
+def _usable(name: str, value: Any) -> bool:
+    """Say whether a value that was read can stand in the form's field of that name."""
+    default = getattr(Form(), name, None)
+    if default is None:
+        return False
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(default):
+        return False
+    if name in RANGES:
+        low, high = RANGES[name]
+        return bool(low <= value <= high)
+    options = next((f.options for f in FIELDS if isinstance(f, Choice) and f.name == name), None)
+    return options is None or name == "model" or value in options
+
+
+def describe_strength(strength: float) -> str:
+    """Say a strength (0..1) in a word or two, as the sliders' labels do."""
+    if strength <= 0:
+        return "keeps the picture"
+    if strength < 0.45:
+        return "minor change"
+    if strength < 0.65:
+        return "moderate change"
+    return "significant change" if strength < 1 else "ignores the original"
+
+
+def draw_seed() -> int:
+    """Draw a seed."""
+    import secrets  # noqa: PLC0415 - slow to import, and seldom needed
+
+    return secrets.randbelow(SEEDS)

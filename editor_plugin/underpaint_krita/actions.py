@@ -1,0 +1,33 @@
+"""The actions that Krita lists in its menus and shortcut settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from krita import Extension
+
+from .docker import DOCKER
+from .qt import QtWidgets
+
+_ACTIONS = {
+    "underpaint_generate": ("Underpaint: Generate", "generate"),
+    "underpaint_cancel": ("Underpaint: Cancel", "cancel"),
+}
+
+
+class Actions(Extension):
+    """Generate and Cancel, also where the docker is hidden."""
+
+    def setup(self) -> None:
+        """Do nothing: Krita asks for it before there is a window."""
+
+    def createActions(self, window: Any) -> None:  # noqa: N802 - Krita calls it
+        """Give a window its actions."""
+        for name, (title, button) in _ACTIONS.items():
+            action = window.createAction(name, title, "tools/scripts")
+            action.triggered.connect(lambda _=False, b=button, w=window: _press(w, b))
+
+
+def _press(window: Any, button: str) -> None:
+    docker = window.qwindow().findChild(QtWidgets.QDockWidget, DOCKER)
+    docker.press(button)

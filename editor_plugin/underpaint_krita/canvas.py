@@ -1,0 +1,247 @@
+"""Krita's canvas: read a layer and the selection, insert results.
+
+What Krita's API forces is here, and nothing else. Facts about it that are not in its manual:
+
+- `Document.pixelData` loses the colour under alpha 0, `Node.pixelData` and
+  `Node.projectionPixelData` keep it; `Node.bounds` passes over such pixels.
+- Only `addChildNode` can be undone. A group that is filled first and attached last is one undo
+  step, pixels and all.
+- `addChildNode` makes the new layer active some time later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from krita import Krita
+
+from underpaint_client.errors import BadInputError
+from underpaint_client.geometry import Box, Extent
+from underpaint_client.layers import needed_box, overlap
+from underpaint_client.survey import take_alpha
+from underpaint_client.wire import Frame
+
+from .qt import QtCore
+
+_SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
+_LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
+_DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
+_LOOKED_AT = 1_000_000  # pixels that are read to say what a run would do
+_LOOKS = 20  # times that the active layer is looked at after an insertion,
+_LOOK_EVERY = 50  # milliseconds apart
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job's pixels came from, and its results go.
+
+    Parameters
+    ----------
+    document : Document
+        Krita's.
+    layer : Node
+        Krita's; it outlives its deletion, which could be undone.
+    canvas : Box
+        The document's size when it was read.
+    """
+
+    document: Any
+    layer: Any
+    canvas: Box
+
+    @classmethod
+    def of_active(cls) -> Place:
+        """Give the place of the active layer.
+
+        Raises
+        ------
+        BadInputError
+            Where there is no document or no layer that has pixels.
+        """
+        document = Krita.instance().activeDocument()
+        if document is None:
+            raise BadInputError("no document is open; open or make one first")
+        node = document.activeNode()
+        while node is not None and node.type().endswith("mask"):
+            node = node.parentNode()
+        if node is None or node.type() not in _LAYERS:
+            raise BadInputError("no layer is active; choose one in the Layers docker")
+        canvas = Box(0, 0, document.width(), document.height())
+        return cls(document, node, canvas)
+
+    @property
+    def open(self) -> bool:
+        """Whether the document still is."""
+        return self.document in Krita.instance().documents()
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the layer is no longer in its document."""
+        return self.layer.parentNode() is None
+
+
+def read_layer(place: Place, native: int) -> dict[str, Frame]:
+    """Read what a run needs: the layer, and where there are any, selection and transparency mask.
+
+    Other colour spaces are converted to 8-bit sRGB for the trip.
+
+    Parameters
+    ----------
+    place : Place
+        Of an open document.
+    native : int
+        The model's native side; 0 where it is not known.
+    """
+    document, node = place.document, place.layer
+    selection = document.selection()
+    box = place.canvas
+    if selection is not None:
+        selected = Box(selection.x(), selection.y(), selection.width(), selection.height())
+        selected = overlap(selected, box)
+        if selected.empty:
+            raise BadInputError("the selection lies outside the canvas; select a part of it")
+        box = needed_box(selected, box, native)
+    edges = (box.x, box.y, box.width, box.height)
+    mask = _only_mask(node)
+    pixels = node.pixelData(*edges).data() if mask else _stored(node, edges)
+    frames = {"layer": _converted(document, node, pixels, box)}
+    if selection is not None:
+        amounts = selection.pixelData(*edges).data()
+        frames["selection"] = Frame("selection", box, "u1", "Y", amounts)
+    if mask is not None:
+        frames["mask"] = Frame("mask", box, "u1", "Y", mask.pixelData(*edges).data())
+    return frames
+
+
+def _only_mask(node: Any) -> Any | None:
+    """Give a paint layer's transparency mask, where that is all that changes it.
+
+    Krita's own picture of such a layer has lost the colour that the mask hides.
+    """
+    masks = [child for child in node.childNodes() if child.visible()]
+    alone = len(masks) == 1 and masks[0].type() == "transparencymask"
+    return masks[0] if alone and node.type() == "paintlayer" else None
+
+
+def _converted(document: Any, node: Any, pixels: bytes, box: Box) -> Frame:
+    """Give a layer's pixels as 8-bit sRGB."""
+    if (node.colorModel(), node.colorDepth(), node.colorProfile()) == _SRGB:
+        return Frame("layer", box, "u1", "BGRA", pixels)
+    edges = (box.x, box.y, box.width, box.height)
+    # Converting the layer's own copy of itself would lose its masks; this one is never attached.
+    copy = document.createNode("underpaint", "paintlayer")
+    copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
+    copy.setPixelData(QtCore.QByteArray(pixels), *edges)
+    copy.setColorSpace(*_SRGB)
+    return Frame("layer", box, "u1", "BGRA", copy.pixelData(*edges).data())
+
+
+def _stored(node: Any, edges: tuple[int, int, int, int]) -> bytes:
+    """Read a layer's pixels, with its masks applied, in its own colour space."""
+    masked = any(child.type().endswith("mask") for child in node.childNodes())
+    plain = node.type() == "paintlayer" and not masked
+    pixels = node.pixelData(*edges) if plain else node.projectionPixelData(*edges)
+    return bytes(pixels.data())
+
+
+def insert(place: Place, title: str, results: Sequence[tuple[str, Frame]]) -> None:
+    """Insert pictures as a group above their layer: one undo step.
+
+    The last picture lies on top and is the only visible one. Active layer and selection stay.
+
+    Parameters
+    ----------
+    place : Place
+        Of an open document. Where the layer was deleted, the group goes on top of all.
+    title : str
+        The group's name.
+    results : sequence of (str, Frame)
+        Names of the layers, and pixels in BGRA, 8 bits.
+    """
+    document = place.document
+    active = document.activeNode()
+    group = document.createGroupLayer(title)
+    for index, (name, frame) in enumerate(results):
+        layer = document.createNode(name, "paintlayer")
+        layer.setColorSpace(*_SRGB)
+        box = frame.box
+        layer.setPixelData(
+            QtCore.QByteArray(bytes(frame.data)), box.x, box.y, box.width, box.height
+        )
+        layer.setVisible(index == len(results) - 1)
+        group.addChildNode(layer, None)
+    if place.deleted:
+        document.rootNode().addChildNode(group, None)
+    else:
+        place.layer.parentNode().addChildNode(group, place.layer)
+    document.refreshProjection()
+    if active is not None:
+        _keep_active(document, active, _id(group))
+
+
+def _keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> None:
+    """Give the active layer back, as soon as Krita has made the group active."""
+    now = document.activeNode()
+    if now is not None and _id(now) != _id(active):
+        inside = _id(now) == group or _id(now.parentNode()) == group
+        if inside:
+            document.setActiveNode(active)
+        return  # else the artist has chosen another meanwhile
+    if looks:
+        QtCore.QTimer.singleShot(
+            _LOOK_EVERY, lambda: _keep_active(document, active, group, looks - 1)
+        )
+
+
+def open_as_document(extent: Extent, title: str, results: Sequence[tuple[str, Frame]]) -> None:
+    """Open pictures as a new document, where their own was closed."""
+    krita = Krita.instance()
+    document = krita.createDocument(extent.width, extent.height, title, *_SRGB, 300.0)
+    krita.activeWindow().addView(document)
+    layer = document.topLevelNodes()[0]
+    insert(Place(document, layer, Box.at(0, 0, extent)), title, results)
+
+
+def _id(node: Any) -> str:
+    return str(node.uniqueId().toString())
+
+
+def sample_layer(place: Place) -> tuple[bytes, bytes | None, bool]:
+    """Read enough of a layer and the selection to say what a run would do.
+
+    Large ones are not read whole: rows at even distances stand for the rest.
+
+    Parameters
+    ----------
+    place : Place
+        Of an open document.
+
+    Returns
+    -------
+    alpha : bytes
+        One byte a pixel.
+    selection : bytes or None
+        As many pixels.
+    empty : bool
+        Every byte that was read is 0.
+    """
+    node, selection, box = place.layer, place.document.selection(), place.canvas
+    if selection is not None:
+        selected = Box(selection.x(), selection.y(), selection.width(), selection.height())
+        box = overlap(selected, box)
+    if box.empty:
+        return b"", None if selection is None else b"", False
+    dtype = _DTYPES[node.colorDepth()]
+    most = _LOOKED_AT if dtype.startswith("u") else _LOOKED_AT // 5
+    pitch = -(-box.extent.pixels // most)
+    height = box.height if pitch == 1 else 1
+    alpha, amounts, empty = [], [], True
+    for y in range(box.y, box.bottom, pitch if pitch > 1 else box.height):
+        pixels = _stored(node, (box.x, y, box.width, height))
+        empty = empty and pixels.count(0) == len(pixels)
+        alpha.append(take_alpha(pixels, len(node.channels()), dtype))
+        if selection is not None:
+            amounts.append(bytes(selection.pixelData(box.x, y, box.width, height).data()))
+    return b"".join(alpha), None if selection is None else b"".join(amounts), empty

@@ -1,0 +1,449 @@
+"""The docker: the form, the line that says what will happen, and the jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from krita import DockWidget, Krita
+
+from underpaint_client.desk import (
+    CHECK,
+    Advanced,
+    Desk,
+    Ended,
+    Greeted,
+    Lost,
+    ModelsListed,
+    Notice,
+    Painted,
+)
+from underpaint_client.errors import CancelledError, DaemonUnavailableError, UnderpaintError
+from underpaint_client.form import FIELDS, Form, describe_strength, draw_seed
+from underpaint_client.launch import start_command
+from underpaint_client.layers import describe_end, name_group, name_layer
+from underpaint_client.rules import STARTER_MESSAGE, STARTER_MODEL, check_request
+from underpaint_client.survey import describe_run, survey
+from underpaint_client.wire import Frame
+
+from . import canvas
+from .controls import Control, slide
+from .qt import QtCore, QtWidgets
+
+DOCKER = "underpaint"
+_KEY = "underpaint/form"
+_WAIT_FOR_DAEMON = 60  # seconds
+
+
+@dataclass
+class Batch:
+    """What has come of a job, and where it goes."""
+
+    place: canvas.Place
+    results: list[tuple[str, Frame]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    title: str = ""
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Since it was sent."""
+        return time.monotonic() - self.began
+
+    def add(self, painted: Painted) -> None:
+        """Keep a picture."""
+        recipe = painted.picture.recipe
+        self.results.append((name_layer(recipe), painted.frame))
+        self.notes += [note for note in recipe.notes if note not in self.notes]
+
+
+class UnderpaintDocker(DockWidget):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName(DOCKER)
+        self.setWindowTitle("Underpaint")
+        self.desk = Desk("Krita")
+        self._filling = False
+        self._document = ""
+        self._default_model = ""
+        self._natives: dict[str, int] = {}
+        self._homeless: list[Batch] = []
+        self._notifier: Any = None
+        self._heart = QtCore.QTimer(self)
+        self._heart.setInterval(int(1000 * CHECK))
+        self._heart.timeout.connect(lambda: self._heed(self.desk.check()))
+        self._build()
+        self._fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
+        QtCore.QTimer.singleShot(0, self._greet)
+
+    # ---- how it looks ----------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.controls = {field.name: Control(field, self._changed) for field in FIELDS}
+        body = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(body)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(6)
+        for name in ("prompt", "negative_prompt"):
+            self.controls[name].widget.entered.connect(lambda: self.press("generate"))
+            column.addWidget(self.controls[name].widget)
+        column.addLayout(self._strength())
+        self.plan = self._label("plan", "What the next run will do")
+        column.addWidget(self.plan)
+        column.addLayout(self._buttons())
+        self.progress = QtWidgets.QProgressBar()
+        self.progress.setObjectName("progress")
+        self.progress.setAccessibleName("Progress")
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(8)
+        column.addWidget(self.progress)
+        self.status = self._label("status", "What happened last")
+        column.addWidget(self.status)
+        self.remedy = QtWidgets.QPushButton()
+        self.remedy.setObjectName("remedy")
+        self.remedy.clicked.connect(self._remedy)
+        column.addWidget(self.remedy)
+        column.addLayout(self._rows())
+        column.addStretch(1)
+        scroll = QtWidgets.QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(body)
+        self.setWidget(scroll)
+        self._offer("")
+        self._show_jobs()
+
+    def _strength(self) -> Any:
+        strength = self.controls["strength"]
+        strength.widget.setFixedWidth(64)
+        self.words = QtWidgets.QLabel()
+        self.words.setObjectName("strength_words")
+        grid = QtWidgets.QGridLayout()
+        grid.setVerticalSpacing(2)
+        title = QtWidgets.QLabel("&Strength")
+        title.setBuddy(strength.widget)
+        grid.addWidget(title, 0, 0)
+        self.words.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(self.words, 0, 1, 1, 2)
+        grid.addWidget(slide(strength), 1, 0, 1, 2)
+        grid.addWidget(strength.widget, 1, 2)
+        grid.setColumnStretch(1, 1)
+        return grid
+
+    def _rows(self) -> Any:
+        form = QtWidgets.QFormLayout()
+        form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setHorizontalSpacing(8)
+        form.setVerticalSpacing(4)
+        for name in ("mode", "steps", "guidance_scale", "seed", "images", "sampler", "model",
+                     "fill", "result"):  # fmt: skip
+            control = self.controls[name]
+            if name == "seed":
+                form.addRow(control.field.label, self._seed())
+                continue
+            form.addRow(control.field.label, control.widget)
+            if name == "steps":
+                form.addRow("", self.controls["compensate"].widget)
+        return form
+
+    def _seed(self) -> Any:
+        self.dice = self._tool("seed_dice", "New", "Draw a new seed")
+        self.dice.clicked.connect(lambda: self._set("seed", draw_seed()))
+        self.lock = self._tool("seed_locked", "Lock", "Take this seed again and again")
+        self.lock.setCheckable(True)
+        self.lock.toggled.connect(lambda _on: self._changed())
+        row = QtWidgets.QHBoxLayout()
+        row.setSpacing(4)
+        row.addWidget(self.controls["seed"].widget, 1)
+        row.addWidget(self.dice)
+        row.addWidget(self.lock)
+        return row
+
+    def _tool(self, name: str, text: str, tip: str) -> Any:
+        button = QtWidgets.QToolButton()
+        button.setObjectName(name)
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setAccessibleName(tip)
+        return button
+
+    def _buttons(self) -> Any:
+        self.generate = QtWidgets.QPushButton("Generate")
+        self.generate.setObjectName("generate")
+        self.generate.setToolTip("Paint, as the line above says (Ctrl+Enter in the text)")
+        self.generate.setAccessibleName("Generate")
+        self.generate.clicked.connect(lambda: self.press("generate"))
+        self.cancel = QtWidgets.QPushButton("Cancel")
+        self.cancel.setObjectName("cancel")
+        self.cancel.setToolTip("Stop what this docker asked for; what has come stays")
+        self.cancel.setAccessibleName("Cancel")
+        self.cancel.clicked.connect(lambda: self.press("cancel"))
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(self.generate, 2)
+        row.addWidget(self.cancel, 1)
+        return row
+
+    def _label(self, name: str, accessible: str) -> Any:
+        label = QtWidgets.QLabel()
+        label.setObjectName(name)
+        label.setAccessibleName(accessible)
+        label.setWordWrap(True)
+        label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+        label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        return label
+
+    # ---- the form --------------------------------------------------------------------------
+
+    @property
+    def form(self) -> Form:
+        """What the controls hold."""
+        values = {name: control.value for name, control in self.controls.items()}
+        return Form(seed_locked=self.lock.isChecked(), **values)
+
+    def _fill(self, form: Form) -> None:
+        self._filling = True
+        for name, value in asdict(form).items():
+            if name in self.controls:
+                self.controls[name].value = value
+        self.lock.setChecked(form.seed_locked)
+        self._filling = False
+        self._show_plan()
+
+    def _set(self, name: str, value: Any) -> None:
+        self.controls[name].value = value
+
+    def _changed(self) -> None:
+        if self._filling:
+            return
+        Krita.instance().writeSetting(DOCKER, "form", self.form.to_text())
+        self._show_plan()
+
+    def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802 - Krita calls it
+        """Look at the document that came to the front, once it is whole."""
+        QtCore.QTimer.singleShot(0, self._to_front)
+
+    def _to_front(self) -> None:
+        document = Krita.instance().activeDocument()
+        if document is None:
+            return
+        root = document.rootNode().uniqueId().toString()
+        if root != self._document:
+            self._document = root
+            text = bytes(document.annotation(_KEY)).decode("utf-8", "replace")
+            if text:
+                self._fill(Form.from_text(text, self.form))
+        self._show_plan()
+
+    def enterEvent(self, event: Any) -> None:  # noqa: N802 - Qt calls it
+        """Look at the canvas again: Krita does not say when something was painted."""
+        super().enterEvent(event)
+        self._show_plan()
+
+    def _show_plan(self) -> None:
+        form = self.form
+        self.words.setText(describe_strength(form.strength))
+        try:
+            alpha, selection, empty = canvas.sample_layer(canvas.Place.of_active())
+            found = survey(alpha, selection, empty=empty)
+            self.plan.setText(describe_run(form.request(0), found))
+        except UnderpaintError as error:
+            self.plan.setText(_sentence(error))
+
+    # ---- the daemon ------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        try:
+            self.desk.open()
+        except DaemonUnavailableError:
+            self._away()
+        else:
+            self._listen()
+
+    def _away(self, why: str = "The Underpaint daemon is not running.") -> None:
+        self._stop_listening()
+        self._say(why)
+        self._offer("Start the daemon" if start_command() else "")
+
+    def _listen(self) -> None:
+        fd = self.desk.fd
+        if fd is not None and self._notifier is None:
+            self._notifier = QtCore.QSocketNotifier(fd, QtCore.QSocketNotifier.Type.Read, self)
+            self._notifier.activated.connect(lambda *_: self._heed(self.desk.hear()))
+        # The descriptor tells of changes only: what came meanwhile is taken now.
+        QtCore.QTimer.singleShot(0, lambda: self._heed(self.desk.hear()))
+
+    def _stop_listening(self) -> None:
+        if self._notifier is not None:
+            self._notifier.setEnabled(False)
+            self._notifier.deleteLater()
+            self._notifier = None
+
+    def _start_daemon(self) -> None:
+        program, *arguments = start_command()
+        started = QtCore.QProcess.startDetached(program, arguments)
+        if not (started[0] if isinstance(started, tuple) else started):
+            self._say(f"The daemon cannot be started: {program} does not run. Install it again.")
+            return
+        self._offer("")
+        self._say("Starting the daemon...")
+        self._look_for_daemon(time.monotonic() + _WAIT_FOR_DAEMON)
+
+    def _look_for_daemon(self, deadline: float) -> None:
+        try:
+            self.desk.open()
+        except DaemonUnavailableError as error:
+            if time.monotonic() > deadline:
+                self._away(_sentence(error))
+            else:
+                QtCore.QTimer.singleShot(200, lambda: self._look_for_daemon(deadline))
+        else:
+            self._listen()
+
+    def _heed(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            if isinstance(notice, Greeted):
+                self._offer("")
+                self._default_model = notice.default_model
+                self._say(self._ready())
+            elif isinstance(notice, ModelsListed):
+                self._list_models(notice)
+            elif isinstance(notice, Advanced):
+                self._advance(notice)
+            elif isinstance(notice, Painted):
+                notice.job.about.add(notice)
+            elif isinstance(notice, Ended):
+                self._end(notice)
+            elif isinstance(notice, Lost):
+                self._away(_sentence(notice.error))
+
+    def _ready(self) -> str:
+        model = self.controls["model"].value or self._default_model
+        if model == STARTER_MODEL:
+            return f"{STARTER_MESSAGE} in the Model list."
+        return "Ready." if model else "There is no model yet: put one into the models folder."
+
+    def _list_models(self, notice: ModelsListed) -> None:
+        box = self.controls["model"].widget
+        chosen = self.controls["model"].value
+        self._filling = True
+        box.clear()
+        box.addItem(f"Default ({self._default_model})" if self._default_model else "Default", "")
+        for entry in notice.models:
+            self._natives[entry.name] = entry.native
+            box.addItem(entry.name, entry.name)
+            index = box.count() - 1
+            tip = entry.problem or f"{entry.family}, {entry.native} pixels"
+            box.setItemData(index, tip, QtCore.Qt.ItemDataRole.ToolTipRole)
+            box.model().item(index).setEnabled(not entry.problem)
+        self.controls["model"].value = chosen
+        self._filling = False
+
+    # ---- jobs ------------------------------------------------------------------------------
+
+    def press(self, button: str) -> None:
+        """Do what `generate` or `cancel` does, from a shortcut too."""
+        if button == "cancel":
+            for job in list(self.desk.jobs.values()):
+                self.desk.cancel(job)
+            self._listen()
+            return
+        try:
+            self._generate()
+        except DaemonUnavailableError as error:
+            self._away(_sentence(error))
+        except UnderpaintError as error:
+            self._say(_sentence(error))
+
+    def _generate(self) -> None:
+        form = self.form
+        request = form.request(draw_seed())
+        check_request(request)
+        place = canvas.Place.of_active()
+        if request.seed is not None and not form.seed_locked:
+            self._set("seed", request.seed)
+        # Not at each change: it makes the document a changed one.
+        place.document.setAnnotation(_KEY, "Underpaint's settings", form.to_text().encode())
+        self.desk.open()
+        native = self._natives.get(form.model or self._default_model, 0)
+        self.desk.submit(request, canvas.read_layer(place, native), Batch(place))
+        self._say("Sent.")
+        self._show_jobs()
+        self._listen()
+
+    def _advance(self, notice: Advanced) -> None:
+        self._say(notice.text)
+        self.progress.setRange(0, 0 if notice.fraction is None else 1000)
+        self.progress.setValue(round(1000 * (notice.fraction or 0)))
+
+    def _end(self, ended: Ended) -> None:
+        batch: Batch = ended.job.about
+        self._show_jobs()
+        told = describe_end(
+            ended.job.request.images, len(batch.results), batch.seconds, batch.notes
+        )
+        if isinstance(ended.error, CancelledError):
+            told = f"Cancelled. {told}" if batch.results else "Cancelled."
+        elif ended.error is not None:
+            told = _sentence(ended.error)
+        self._say(told)
+        if batch.results:
+            request = ended.job.request
+            batch.title = name_group(request.prompt, request.seed or 0, len(batch.results))
+            self._insert(batch)
+
+    def _insert(self, batch: Batch) -> None:
+        """Insert what came, or keep it where its document was closed."""
+        place = batch.place
+        if place.open:
+            if place.deleted:
+                self._add("Its layer was deleted meanwhile; the result lies on top.")
+            size = (place.document.width(), place.document.height())
+            if size != (place.canvas.width, place.canvas.height):
+                self._add("The document's size was changed meanwhile; look where the result lies.")
+            canvas.insert(place, batch.title, batch.results)
+            return
+        self._homeless.append(batch)
+        self._say("The document was closed; its result is kept here.")
+        self._offer("Open as a new document")
+
+    def _show_jobs(self) -> None:
+        running = bool(self.desk.jobs)
+        self.cancel.setEnabled(running)
+        if running and not self._heart.isActive():
+            self._heart.start()
+        elif not running:
+            self._heart.stop()
+            self.progress.setRange(0, 1000)
+            self.progress.setValue(0)
+
+    # ---- words -----------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        self.status.setText(text)
+
+    def _add(self, text: str) -> None:
+        self.status.setText(f"{self.status.text()} {text}")
+
+    def _offer(self, remedy: str) -> None:
+        self.remedy.setText(remedy)
+        self.remedy.setAccessibleName(remedy)
+        self.remedy.setVisible(bool(remedy))
+
+    def _remedy(self) -> None:
+        if self._homeless:
+            for batch in self._homeless:
+                canvas.open_as_document(batch.place.canvas.extent, batch.title, batch.results)
+            self._homeless.clear()
+            self._offer("")
+        else:
+            self._start_daemon()
+
+
+def _sentence(error: UnderpaintError) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

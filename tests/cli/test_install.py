@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from underpaint.cli.install import KritaFolders, install_krita, set_enabled, uninstall_krita
+from underpaint_client.errors import DaemonUnavailableError
+
+LINE = "enable_underpaint_krita"
+
+
+@pytest.mark.parametrize(
+    ("before", "enabled", "after"),
+    [
+        (None, True, f"[python]\n{LINE}=true\n"),
+        ("", True, f"[python]\n{LINE}=true\n"),
+        ("[a]\nB=1\n", True, f"[a]\nB=1\n\n[python]\n{LINE}=true\n"),
+        ("[python]\nX=1\n[b]\n", True, f"[python]\n{LINE}=true\nX=1\n[b]\n"),
+        (f"[python]\n{LINE}=false\nX=1\n", True, f"[python]\n{LINE}=true\nX=1\n"),
+        (f"[python]\n{LINE}=true\nX=1\n", None, "[python]\nX=1\n"),
+        ("Ä=ö\n[python]\n", None, "Ä=ö\n[python]\n"),
+    ],
+)
+def test_kritarc(tmp_path: Path, before: str | None, enabled: bool | None, after: str) -> None:
+    file = tmp_path / "config" / "kritarc"
+    if before is not None:
+        file.parent.mkdir()
+        file.write_text(before, encoding="utf-8")
+    set_enabled(file, enabled=enabled)
+    assert file.read_text(encoding="utf-8") == after
+    assert [path.name for path in file.parent.iterdir()] == ["kritarc"]
+
+
+def test_without_pyzmq_nothing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    folders = KritaFolders(tmp_path / "krita", tmp_path / "kritarc")
+    with pytest.raises(DaemonUnavailableError, match="pyzmq, which the plug-in needs"):
+        install_krita(folders)
+    assert list(folders.plugins.iterdir()) == []
+    assert not folders.settings.exists()
+
+
+def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(folder: Path) -> None:
+        (folder / "pyzmq-cp311" / "zmq").mkdir(parents=True)
+
+    monkeypatch.setattr("underpaint.cli.install.fetch_pyzmq", fetch)
+    folders = KritaFolders(tmp_path / "krita", tmp_path / "kritarc")
+    stale = folders.plugins / "underpaint_krita" / "stale.py"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    for _ in range(2):
+        install_krita(folders)
+    assert not stale.exists()
+    assert (folders.plugins / "underpaint_krita" / "docker.py").exists()
+    assert (folders.plugins / "underpaint_krita" / "vendor" / "pyzmq-cp311").exists()
+    assert (folders.plugins / "underpaint_client" / "daemon.json").exists()
+    assert (folders.plugins / "underpaint_krita.desktop").exists()
+    assert f"{LINE}=true" in folders.settings.read_text()
+    other = folders.plugins / "other_plugin"
+    other.mkdir()
+    assert uninstall_krita(folders)
+    assert [path.name for path in folders.plugins.iterdir()] == ["other_plugin"]
+    assert LINE not in folders.settings.read_text()
+    assert not uninstall_krita(folders)

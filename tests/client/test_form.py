@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+
+import pytest
+
+from underpaint_client.errors import BadInputError
+from underpaint_client.form import FIELDS, Choice, Form, Number, describe_strength, draw_seed
+from underpaint_client.launch import start_command, write_start_command
+from underpaint_client.request import Request
+from underpaint_client.rules import check_request
+
+
+def test_every_field_of_the_form_has_one_control() -> None:
+    names = [field.name for field in FIELDS]
+    assert sorted([*names, "seed_locked"]) == sorted(field.name for field in fields(Form))
+    assert all(field.label and len(field.tip) > 20 for field in FIELDS)
+
+
+def test_the_form_asks_for_what_it_shows() -> None:
+    form = Form(prompt="a lake", strength=0.4, seed=3)
+    assert form.request(9).seed == 9
+    assert replace(form, seed_locked=True).request(9).seed == 3
+    request = form.request(9)
+    assert (request.prompt, request.strength, request.result) == ("a lake", 0.4, "patch")
+    check_request(request)
+
+
+def test_what_controls_can_show_is_allowed_and_nothing_else() -> None:
+    for field in FIELDS:
+        if isinstance(field, Number):
+            whole = type(getattr(Form(), field.name)) is int
+            for value in (field.minimum, field.maximum):
+                check_request(Request(**{field.name: int(value) if whole else value}))
+            with pytest.raises(BadInputError):
+                check_request(Request(**{field.name: field.maximum + 1}))
+        if isinstance(field, Choice) and field.name != "model":
+            for option in field.options:
+                check_request(Request(**{field.name: option}))
+
+
+def test_forms_travel_as_text() -> None:
+    form = Form(prompt="ein Schloß\nim Nebel", seed=2**32 - 1, seed_locked=True, mode="inpaint")
+    assert Form.from_text(form.to_text()) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", {}),
+        ("[]", {}),
+        ("null", {}),
+        ('{"prompt": 3, "steps": "many", "strength": 7, "mode": "sideways", "new": 1}', {}),
+        ('{"steps": true}', {}),
+        ('{"steps": 7, "strength": 1}', {"steps": 7, "strength": 1}),
+        ('{"model": "not here just now"}', {"model": "not here just now"}),
+        ('{"seed": -1, "images": 65, "prompt": "kept"}', {"prompt": "kept"}),
+    ],
+)
+def test_what_cannot_be_used_is_as_it_was(text: str, changed: dict[str, object]) -> None:
+    default = Form(prompt="before", steps=11)
+    assert asdict(Form.from_text(text, default)) == {**asdict(default), **changed}
+
+
+@pytest.mark.parametrize(
+    ("strength", "words"),
+    [
+        (0, "keeps the picture"),
+        (0.35, "minor change"),
+        (0.55, "moderate change"),
+        (0.75, "significant change"),
+        (1, "ignores the original"),
+    ],
+)
+def test_strength_in_words(strength: float, words: str) -> None:
+    assert describe_strength(strength) == words
+
+
+def test_seeds_are_drawn_from_all_there_are() -> None:
+    seeds = [draw_seed() for _ in range(200)]
+    assert len(set(seeds)) == 200
+    assert max(seeds) > 2**31 > min(seeds) >= 0
+
+
+def test_the_start_command(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    write_start_command(folder, ["python", "-m", "underpaint"])
+    monkeypatch.setattr("underpaint_client.launch.COMMAND_FILE", folder / "daemon.json")
+    assert start_command() == ["python", "-m", "underpaint"]
+    (folder / "daemon.json").write_text('{"no": "list"}')
+    monkeypatch.setenv("PATH", str(folder))
+    assert start_command() == []

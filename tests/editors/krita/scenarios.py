@@ -1,0 +1,613 @@
+"""What is tried in a real Krita. Each function is one scenario; see `underpaint_agent`.
+
+What a scenario finds out goes into `said`; the tests outside compare it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from krita import Krita, Selection
+from PyQt5 import QtCore, QtWidgets
+
+Said = dict[str, Any]
+Run = Generator[Any, None, Any]
+Hole = tuple[int, int, int, int]
+
+SRGB = "sRGB-elle-V2-srgbtrc.icc"
+HOLE = (80, 80, 96, 96)  # left, top, width, height
+
+
+def docker() -> Any:
+    return next(d for d in Krita.instance().dockers() if d.objectName() == "underpaint")
+
+
+def control(name: str) -> Any:
+    return docker().findChild(QtWidgets.QWidget, name)
+
+
+def status() -> str:
+    return str(control("status").text())
+
+
+def new_document(
+    width: int = 256,
+    height: int = 256,
+    model: str = "RGBA",
+    depth: str = "U8",
+    profile: str = SRGB,
+) -> Any:
+    krita = Krita.instance()
+    document = krita.createDocument(width, height, "test", model, depth, profile, 300.0)
+    krita.activeWindow().addView(document)
+    return document
+
+
+def painting(width: int = 256, height: int = 256, hole: Hole = HOLE) -> bytes:
+    """BGRA: a gradient of colours, erased in a box with the colour kept."""
+    data = bytearray()
+    left, top, wide, high = hole
+    for y in range(height):
+        for x in range(width):
+            erased = left <= x < left + wide and top <= y < top + high
+            data += bytes((x * 255 // width, y * 255 // height, 90, 0 if erased else 255))
+    return bytes(data)
+
+
+def paint(node: Any, data: bytes, width: int = 256, height: int = 256) -> None:
+    node.setPixelData(QtCore.QByteArray(data), 0, 0, width, height)
+
+
+def pixels(node: Any, width: int = 256, height: int = 256) -> bytes:
+    return bytes(node.pixelData(0, 0, width, height).data())
+
+
+def shown(document: Any, width: int = 256, height: int = 256) -> bytes:
+    document.refreshProjection()
+    document.waitForDone()
+    return bytes(document.pixelData(0, 0, width, height).data())
+
+
+def opened(data: bytes | None = None, **kind: Any) -> Run:
+    """A document with a painting, on the canvas and settled."""
+    document = new_document(**kind)
+    yield 0.6
+    layer = document.createNode("Painting", "paintlayer")
+    document.rootNode().addChildNode(layer, None)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Painting"
+    paint(layer, painting() if data is None else data)
+    document.refreshProjection()
+    fill(strength=0.6, seed=7, seed_locked=True, steps=4, images=1, mode="auto", result="patch",
+         model="", fill="auto", prompt="a lake")  # fmt: skip
+    yield 0.3
+    return document, layer
+
+
+def fill(**values: Any) -> None:
+    for name, value in values.items():
+        if name == "seed_locked":
+            docker().lock.setChecked(value)
+        else:
+            docker().controls[name].value = value
+
+
+def generated() -> Run:
+    """Press the button and wait until all is in place."""
+    control("status").setText("")
+    control("generate").click()
+    yield lambda: status().startswith(("Done", "The ", "No ", "Its ", "Cancelled", "Model"))
+    yield 0.6
+
+
+def result(layer: Any) -> tuple[Any, list[Any]]:
+    """The group above the layer, and its layers from the lowest."""
+    siblings = layer.parentNode().childNodes()
+    index = next(i for i, n in enumerate(siblings) if n.uniqueId() == layer.uniqueId())
+    group = siblings[index + 1]
+    return group, group.childNodes()
+
+
+def outside(data: bytes, hole: Hole = HOLE, width: int = 256) -> bytes:
+    """The bytes outside of a box."""
+    left, top, wide, high = hole
+    rows = [data[4 * width * y : 4 * width * (y + 1)] for y in range(len(data) // (4 * width))]
+    kept = bytearray()
+    for y, row in enumerate(rows):
+        kept += row[: 4 * left] + row[4 * (left + wide) :] if top <= y < top + high else row
+    return bytes(kept)
+
+
+# ---- looks ---------------------------------------------------------------------------------
+
+
+def looks(said: Said) -> Run:
+    yield from opened()
+    fill(prompt="tree on a hill with a river, nature photograph")
+    yield 0.5
+    said["plan"] = control("plan").text()
+    said["status"] = status()
+    names = [
+        *("prompt", "negative_prompt", "strength", "mode", "steps", "compensate", "seed"),
+        *("guidance_scale", "images", "sampler", "model", "fill", "result", "plan"),
+        *("generate", "cancel", "progress", "status"),
+    ]
+    said["missing"] = [name for name in names if control(name) is None]
+    said["mute"] = [
+        name for name in names
+        if control(name) is not None and not control(name).accessibleName()
+    ]  # fmt: skip
+    body = docker().widget().widget()
+    docker().setFixedWidth(250)
+    yield 0.5
+    said["too_wide"] = body.minimumSizeHint().width()
+    said["cut_off"] = [
+        w.objectName() or w.text()
+        for w in body.findChildren(QtWidgets.QWidget)
+        if w.isVisible() and w.parent() is body and w.geometry().right() > body.width()
+    ]
+    docker().setMinimumWidth(0)
+    docker().setMaximumWidth(16777215)
+    said["actions"] = [
+        name for name in ("underpaint_generate", "underpaint_cancel")
+        if Krita.instance().action(name) is not None
+    ]  # fmt: skip
+
+
+# ---- the way it goes -----------------------------------------------------------------------
+
+
+def canvas_point(x: int, y: int) -> tuple[int, int]:
+    """The screen position of a pixel, at 100 % and the canvas centred."""
+    window = Krita.instance().activeWindow().qwindow()
+    area = next(
+        w for w in window.findChildren(QtWidgets.QWidget)
+        if w.metaObject().className() in ("KisOpenGLCanvas2", "KisQPainterCanvas")
+        and w.isVisible()
+    )  # fmt: skip
+    middle = area.mapToGlobal(area.rect().center())
+    return middle.x() + x - 128, middle.y() + y - 128
+
+
+def xdo(*words: Any) -> Run:
+    process = subprocess.Popen(["xdotool", *map(str, words)])
+    yield lambda: process.poll() is not None
+
+
+def eraser(said: Said) -> Run:
+    document, layer = yield from opened(painting(hole=(0, 0, 0, 0)))
+    before = pixels(layer)
+    view = Krita.instance().activeWindow().activeView()
+    view.canvas().setZoomLevel(1.0)
+    view.setBrushSize(40)
+    yield 0.5
+    Krita.instance().action("KritaShape/KisToolBrush").trigger()
+    Krita.instance().action("erase_action").trigger()
+    yield 0.5
+    yield from xdo("mousemove", *canvas_point(90, 128), "mousedown", 1)
+    yield 0.2
+    for x in range(95, 170, 5):
+        yield from xdo("mousemove", *canvas_point(x, 128))
+    yield from xdo("mouseup", 1)
+    yield 1.0
+    Krita.instance().action("erase_action").trigger()
+    erased = pixels(layer)
+    said["erased"] = erased[3::4].count(0)
+    said["colour_kept"] = (
+        sum(a == b for a, b in zip(before, erased, strict=True)) >= len(before) * 3 // 4
+    )
+    docker()._show_plan()
+    said["plan"] = control("plan").text()
+    button = control("generate")
+    centre = button.mapToGlobal(button.rect().center())
+    control("status").setText("")
+    yield from xdo("mousemove", centre.x(), centre.y(), "click", 1)
+    yield lambda: status().startswith("Done")
+    yield 0.6
+    said["status"] = status()
+    group, (patch,) = result(layer)
+    said["group"], said["name"] = group.name(), patch.name()
+    said["source_untouched"] = pixels(layer) == erased
+    said["active"] = document.activeNode().name()
+    over = shown(document)
+    whole = [i for i in range(0, len(erased), 4) if erased[i + 3] == 255]
+    said["kept"] = all(over[i : i + 3] == erased[i : i + 3] for i in whole)
+    gone = [i for i in range(0, len(erased), 4) if erased[i + 3] == 0]
+    said["filled"] = sum(over[i + 3] == 255 for i in gone) / len(gone)
+    said["changed"] = sum(over[i : i + 3] != before[i : i + 3] for i in gone) / len(gone)
+    Krita.instance().action("edit_undo").trigger()
+    document.waitForDone()
+    yield 0.5
+    said["after_undo"] = [node.name() for node in document.topLevelNodes()]
+    said["undone"] = pixels(layer) == erased
+
+
+def hidden_colour(said: Said) -> Run:
+    _document, layer = yield from opened()
+    fill(strength=0.0, result="layer")
+    yield from generated()
+    said["status"] = status()
+    _, (copy,) = result(layer)
+    said["same"] = pixels(copy) == painting()
+
+
+def batch(said: Said) -> Run:
+    document, layer = yield from opened()
+    fill(images=3, seed=41)
+    yield from generated()
+    group, layers = result(layer)
+    said["group"] = group.name()
+    said["layers"] = [node.name() for node in layers]
+    said["visible"] = [node.visible() for node in layers]
+    said["distinct"] = len({pixels(node) for node in layers})
+    Krita.instance().action("edit_undo").trigger()
+    yield 0.5
+    said["after_undo"] = [node.name() for node in document.topLevelNodes()]
+
+
+def soft_selection(said: Said) -> Run:
+    document, layer = yield from opened(painting(hole=(0, 0, 0, 0)))
+    chosen = Selection()
+    chosen.select(64, 64, 128, 128, 255)
+    chosen.feather(10)
+    document.setSelection(chosen)
+    before = bytes(document.selection().pixelData(0, 0, 256, 256).data())
+    yield 0.3
+    docker()._show_plan()
+    said["plan"] = control("plan").text()
+    yield from generated()
+    said["status"] = status()
+    _, (_patch,) = result(layer)
+    found, source = shown(document), pixels(layer)
+    outer = [i for i in range(256 * 256) if before[i] == 0]
+    inner = [i for i in range(256 * 256) if before[i] == 255]
+    said["kept"] = all(found[4 * i : 4 * i + 4] == source[4 * i : 4 * i + 4] for i in outer)
+    said["changed"] = sum(found[4 * i] != source[4 * i] for i in inner) / len(inner)
+    after = bytes(document.selection().pixelData(0, 0, 256, 256).data())
+    said["selection_kept"] = before == after
+    said["active"] = document.activeNode().name()
+
+
+def cleared(said: Said) -> Run:
+    document, layer = yield from opened(painting(hole=(0, 0, 0, 0)))
+    chosen = Selection()
+    chosen.select(80, 80, 96, 96, 255)
+    document.setSelection(chosen)
+    yield 0.3
+    Krita.instance().action("clear").trigger()
+    yield 0.5
+    document.setSelection(None)
+    yield 0.3
+    source = pixels(layer)
+    said["lost"] = source.count(bytes(4 * 96)) > 0
+    yield from generated()
+    said["status"] = status()
+    said["kept"] = outside(shown(document)) == outside(source)
+
+
+def transparency_mask(said: Said) -> Run:
+    document, layer = yield from opened(painting(hole=(0, 0, 0, 0)))
+    Krita.instance().action("add_new_transparency_mask").trigger()
+    yield lambda: bool(layer.childNodes())
+    mask = layer.childNodes()[0]
+    amounts = bytearray(b"\xff" * (256 * 256))
+    for y in range(80, 176):
+        amounts[256 * y + 80 : 256 * y + 176] = bytes(96)
+    mask.setPixelData(QtCore.QByteArray(bytes(amounts)), 0, 0, 256, 256)
+    document.refreshProjection()
+    document.waitForDone()
+    yield 0.5
+    docker()._show_plan()
+    said["active"] = document.activeNode().type()
+    said["plan"] = control("plan").text()
+    fill(strength=0.0, result="layer")
+    yield from generated()
+    _, (copy,) = result(layer)
+    said["same"] = pixels(copy) == painting()
+
+
+def group_layer(said: Said) -> Run:
+    document, _layer = yield from opened()
+    group = document.createGroupLayer("Group")
+    inner = document.createNode("Inner", "paintlayer")
+    paint(inner, painting())
+    group.addChildNode(inner, None)
+    document.rootNode().addChildNode(group, None)
+    yield 0.5
+    document.setActiveNode(group)
+    document.refreshProjection()
+    document.waitForDone()
+    yield 0.5
+    docker()._show_plan()
+    said["plan"] = control("plan").text()
+    yield from generated()
+    said["status"] = status()
+    said["name"] = result(group)[0].name()
+
+
+def vector_layer(said: Said) -> Run:
+    document, _ = yield from opened()
+    vector = document.createVectorLayer("Vector")
+    document.rootNode().addChildNode(vector, None)
+    yield 0.5
+    vector.addShapesFromSvg(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="61pt" height="61pt">'
+        '<rect x="0" y="0" width="30" height="61" fill="#3060a0"/></svg>'
+    )
+    document.setActiveNode(vector)
+    document.refreshProjection()
+    document.waitForDone()
+    yield 0.5
+    docker()._show_plan()
+    said["plan"] = control("plan").text()
+    yield from generated()
+    said["status"] = status()
+    said["name"] = result(vector)[0].name()
+
+
+def empty_layer(said: Said) -> Run:
+    _document, layer = yield from opened(bytes(4 * 256 * 256))
+    docker()._show_plan()
+    said["plan"] = control("plan").text()
+    yield from generated()
+    said["status"] = status()
+    _, (painted,) = result(layer)
+    said["opaque"] = pixels(painted)[3::4].count(255)
+
+
+def _other_space(said: Said, model: str, depth: str, profile: str) -> Run:
+    document = new_document(256, 256, model, depth, profile)
+    yield 0.6
+    layer = document.createNode("Painting", "paintlayer")
+    document.rootNode().addChildNode(layer, None)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Painting"
+    scratch = document.createNode("scratch", "paintlayer")
+    scratch.setColorSpace("RGBA", "U8", SRGB)
+    paint(scratch, painting())
+    scratch.setColorSpace(model, depth, profile)
+    layer.setPixelData(scratch.pixelData(0, 0, 256, 256), 0, 0, 256, 256)
+    document.refreshProjection()
+    document.waitForDone()
+    scratch.setColorSpace("RGBA", "U8", SRGB)
+    wanted = pixels(scratch)
+    fill(strength=0.0, seed=7, seed_locked=True, steps=4, images=1, mode="auto", result="layer",
+         model="", fill="auto", prompt="a lake")  # fmt: skip
+    yield from generated()
+    said["status"] = status()
+    _, (copy,) = result(layer)
+    said["space"] = [copy.colorModel(), copy.colorDepth()]
+    said["same"] = pixels(copy) == wanted
+    said["hidden"] = wanted[4 * (256 * 128 + 128) : 4 * (256 * 128 + 128) + 3] != bytes(3)
+    docker()._show_plan()
+    fill(strength=0.6, result="patch")
+    said["plan"] = control("plan").text()
+    yield from generated()
+    said["status_again"] = status()
+
+
+def sixteen_bit(said: Said) -> Run:
+    yield from _other_space(said, "RGBA", "U16", SRGB)
+
+
+def floating(said: Said) -> Run:
+    yield from _other_space(said, "RGBA", "F32", "sRGB-elle-V2-g10.icc")
+
+
+def grey(said: Said) -> Run:
+    yield from _other_space(said, "GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc")
+
+
+def cmyk(said: Said) -> Run:
+    yield from _other_space(said, "CMYKA", "U8", "Chemical proof")
+
+
+# ---- what gets in the way ------------------------------------------------------------------
+
+
+def cancelled(said: Said) -> Run:
+    document, _layer = yield from opened()
+    fill(steps=1000, strength=1.0)
+    control("status").setText("")
+    control("generate").click()
+    yield lambda: status().startswith("Step")
+    said["progress"] = control("progress").maximum()
+    said["while"] = status()
+    yield 0.3
+    pressed = time.monotonic()
+    control("cancel").click()
+    yield lambda: status().startswith("Cancelled")
+    said["seconds"] = time.monotonic() - pressed
+    said["status"] = status()
+    said["layers"] = [node.name() for node in document.topLevelNodes()]
+    said["enabled"] = control("cancel").isEnabled()
+
+
+def two_documents(said: Said) -> Run:
+    first, _one = yield from opened()
+    fill(images=2)
+    control("generate").click()
+    second, _other = yield from opened(painting(hole=(10, 10, 40, 40)))
+    yield from generated()
+    yield lambda: len(first.topLevelNodes()) == 3 and len(second.topLevelNodes()) == 3
+    said["first"] = [node.name() for node in first.topLevelNodes()]
+    said["second"] = [node.name() for node in second.topLevelNodes()]
+
+
+def deleted_layer(said: Said) -> Run:
+    document, layer = yield from opened()
+    fill(steps=60)
+    control("status").setText("")
+    control("generate").click()
+    yield lambda: status().startswith("Step")
+    layer.remove()
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["status"] = status()
+    said["layers"] = [node.name() for node in document.topLevelNodes()]
+
+
+def closed_document(said: Said) -> Run:
+    document, _layer = yield from opened()
+    fill(steps=60)
+    control("status").setText("")
+    control("generate").click()
+    yield lambda: status().startswith("Step")
+    document.setModified(False)
+    document.close()
+    yield lambda: status().startswith("The document was closed")
+    said["status"] = status()
+    said["remedy"] = control("remedy").text()
+    control("remedy").click()
+    yield 1.0
+    again = Krita.instance().activeDocument()
+    said["layers"] = [node.name() for node in again.topLevelNodes()]
+    said["hidden"] = control("remedy").isHidden()
+
+
+def save_and_reopen(said: Said) -> Run:
+    document, _layer = yield from opened()
+    fill(prompt="a château in the mist", strength=0.35)
+    yield from generated()
+    path = str(Path(os.environ["UNDERPAINT_AGENT"], "saved.kra"))
+    document.setBatchmode(True)
+    said["saved"] = document.saveAs(path)
+    document.close()
+    fill(prompt="something else", strength=0.9)
+    yield 0.3
+    again = Krita.instance().openDocument(path)
+    Krita.instance().activeWindow().addView(again)
+    yield 0.8
+    said["prompt"] = control("prompt").toPlainText()
+    said["strength"] = control("strength").value()
+    found = next(node for node in again.topLevelNodes() if node.name() == "Painting")
+    said["same"] = pixels(found) == painting()
+    said["layers"] = [node.name() for node in again.topLevelNodes()]
+
+
+def wrong_input(said: Said) -> Run:
+    yield from opened()
+    fill(model="no-such-model")
+    yield from generated()
+    said["model"] = status()
+    for document in Krita.instance().documents():
+        document.setModified(False)
+        document.close()
+    yield 0.5
+    control("generate").click()
+    yield 0.2
+    said["no_document"] = status()
+
+
+def large(said: Said) -> Run:
+    size = 4096
+    document = new_document(size, size)
+    yield 1.0
+    layer = document.createNode("Painting", "paintlayer")
+    document.rootNode().addChildNode(layer, None)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Painting"
+    row = painting(256, 1, (0, 0, 0, 0)) * 16
+    data = bytearray(row * size)
+    for y in range(1800, 2100):
+        for x in range(1800, 2100):
+            data[4 * (size * y + x) + 3] = 0
+    began = time.perf_counter()
+    layer.setPixelData(QtCore.QByteArray(bytes(data)), 0, 0, size, size)
+    said["write_ms"] = 1000 * (time.perf_counter() - began)
+    document.refreshProjection()
+    document.waitForDone()
+    yield 2.0
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        layer.pixelData(0, 0, size, size).data()
+        times.append(1000 * (time.perf_counter() - began))
+    said["read_ms"] = sorted(times)[1]
+    fill(strength=0.6, seed=7, seed_locked=True, steps=4, images=1, mode="auto", result="patch",
+         model="", fill="auto", prompt="a lake")  # fmt: skip
+    yield 1.0
+    began = time.perf_counter()
+    docker()._show_plan()
+    said["plan_ms"] = 1000 * (time.perf_counter() - began)
+    said["plan"] = control("plan").text()
+    gaps, last = [], [time.perf_counter()]
+    beat = QtCore.QTimer()
+
+    def pulse() -> None:
+        now = time.perf_counter()
+        gaps.append(now - last[0])
+        last[0] = now
+
+    beat.timeout.connect(pulse)
+    beat.start(1)
+    yield 0.5
+    said["idle_gap_ms"] = 1000 * max(gaps)
+    gaps.clear()
+    yield from generated()
+    yield 1.0
+    beat.stop()
+    said["gaps_ms"] = [round(1000 * gap) for gap in sorted(gaps)[-5:]]
+    said["status"] = status()
+
+
+def no_daemon(said: Said) -> Run:
+    yield from opened()
+    control("generate").click()
+    yield 0.3
+    said["status"] = status()
+    said["remedy"] = control("remedy").text()
+    control("remedy").click()
+    yield lambda: control("remedy").isHidden() and not status().startswith("Starting")
+    said["after"] = status()
+    yield from generated()
+    said["done"] = status()
+
+
+def _running(steps: int = 1000) -> Run:
+    found = yield from opened()
+    fill(steps=steps, strength=1.0)
+    control("status").setText("")
+    control("generate").click()
+    yield lambda: status().startswith("Step")
+    return found
+
+
+def _processes() -> tuple[int, int]:
+    text = subprocess.run(
+        [os.environ["UNDERPAINT_PYTHON"], "-m", "underpaint", "status", "--json"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    found = json.loads(text)
+    return found["pid"], found["workers"][0]["pid"]
+
+
+def worker_killed(said: Said) -> Run:
+    document, _ = yield from _running()
+    os.kill(_processes()[1], 9)
+    control("status").setText("")
+    yield lambda: status().startswith("The worker")
+    said["status"] = status()
+    said["layers"] = [node.name() for node in document.topLevelNodes()]
+    fill(steps=4, strength=0.6)
+    yield from generated()
+    said["done"] = status()
+
+
+def daemon_killed(said: Said) -> Run:
+    document, _ = yield from _running()
+    daemon, worker = _processes()
+    for process in (daemon, worker):
+        os.kill(process, 9)
+    yield lambda: status().startswith("The Underpaint daemon")
+    said["status"] = status()
+    said["remedy"] = control("remedy").text()
+    said["layers"] = [node.name() for node in document.topLevelNodes()]
+    control("remedy").click()
+    yield lambda: control("remedy").isHidden() and not status().startswith("Starting")
+    fill(steps=4, strength=0.6)
+    yield from generated()
+    said["done"] = status()
