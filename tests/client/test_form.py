@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -31,12 +32,12 @@ def test_what_controls_can_show_is_allowed_and_nothing_else() -> None:
         if isinstance(field, Number):
             whole = type(getattr(Form(), field.name)) is int
             for value in (field.minimum, field.maximum):
-                check_request(Request(**{field.name: int(value) if whole else value}))
+                check_request(replace(Request(), **{field.name: int(value) if whole else value}))
             with pytest.raises(BadInputError):
-                check_request(Request(**{field.name: field.maximum + 1}))
+                check_request(replace(Request(), **{field.name: field.maximum + 1}))
         if isinstance(field, Choice) and field.name != "model":
             for option in field.options:
-                check_request(Request(**{field.name: option}))
+                check_request(replace(Request(), **{field.name: option}))
 
 
 def test_forms_travel_as_text() -> None:
@@ -82,13 +83,10 @@ def test_seeds_are_drawn_from_all_there_are() -> None:
     assert max(seeds) > 2**31 > min(seeds) >= 0
 
 
-def test_the_start_command(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathlib import Path
-
-    folder = Path(str(tmp_path))
-    write_start_command(folder, ["python", "-m", "underpaint"])
-    monkeypatch.setattr("underpaint_client.launch.COMMAND_FILE", folder / "daemon.json")
+def test_the_start_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_start_command(tmp_path, ["python", "-m", "underpaint"])
+    monkeypatch.setattr("underpaint_client.launch.COMMAND_FILE", tmp_path / "daemon.json")
     assert start_command() == ["python", "-m", "underpaint"]
-    (folder / "daemon.json").write_text('{"no": "list"}')
-    monkeypatch.setenv("PATH", str(folder))
+    (tmp_path / "daemon.json").write_text('{"no": "list"}')
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert start_command() == []
