@@ -74,7 +74,8 @@ def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -
     """Say how a run ended well."""
     many = "1 image" if came == 1 else f"{came} images"
     missing = f" of {wanted}" if came < wanted else ""
-    return ". ".join([f"Done: {many}{missing} in {seconds:.1f} s", *map(_sentence, notes)])
+    told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(_sentence, notes)]
+    return f"{'. '.join(told)}."
 
 
 def _sentence(note: str) -> str:

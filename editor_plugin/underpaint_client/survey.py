@@ -48,7 +48,9 @@ class Survey:
     whole: bool
 
 
-def survey(alpha: bytes, selection: bytes | None = None, *, empty: bool = False) -> Survey:
+def survey(
+    alpha: bytes, selection: bytes | None = None, *, empty: bool = False, part: float = 1.0
+) -> Survey:
     """Look at a layer.
 
     Parameters
@@ -59,6 +61,8 @@ def survey(alpha: bytes, selection: bytes | None = None, *, empty: bool = False)
         As many pixels, one byte each; None where everything is selected.
     empty : bool
         Every byte of the layer is 0.
+    part : float
+        0..1, the part of the layer that these pixels stand for; the rest is not selected.
     """
     erased, selected = _shares(alpha, selection)
     if selection is None:
@@ -69,7 +73,7 @@ def survey(alpha: bytes, selection: bytes | None = None, *, empty: bool = False)
         empty=empty,
         transparent=most_erased > 0,
         erased=erased,
-        selected=selected,
+        selected=selected * part,
         most_erased=most_erased,
         most_selected=most_selected,
         whole=selection is None,

@@ -20,7 +20,7 @@ from krita import Krita
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.layers import needed_box, overlap
-from underpaint_client.survey import take_alpha
+from underpaint_client.survey import Survey, survey, take_alpha
 from underpaint_client.wire import Frame
 
 from .qt import QtCore
@@ -208,8 +208,8 @@ def _id(node: Any) -> str:
     return str(node.uniqueId().toString())
 
 
-def sample_layer(place: Place) -> tuple[bytes, bytes | None, bool]:
-    """Read enough of a layer and the selection to say what a run would do.
+def look(place: Place) -> Survey:
+    """Look at a layer and the selection, to say what a run would do.
 
     Large ones are not read whole: rows at even distances stand for the rest.
 
@@ -217,31 +217,47 @@ def sample_layer(place: Place) -> tuple[bytes, bytes | None, bool]:
     ----------
     place : Place
         Of an open document.
-
-    Returns
-    -------
-    alpha : bytes
-        One byte a pixel.
-    selection : bytes or None
-        As many pixels.
-    empty : bool
-        Every byte that was read is 0.
     """
     node, selection, box = place.layer, place.document.selection(), place.canvas
     if selection is not None:
         selected = Box(selection.x(), selection.y(), selection.width(), selection.height())
         box = overlap(selected, box)
     if box.empty:
-        return b"", None if selection is None else b"", False
+        return survey(b"", b"")
     dtype = _DTYPES[node.colorDepth()]
     most = _LOOKED_AT if dtype.startswith("u") else _LOOKED_AT // 5
     pitch = -(-box.extent.pixels // most)
     height = box.height if pitch == 1 else 1
-    alpha, amounts, empty = [], [], True
+    alpha, amounts, empty = [], [], selection is None
     for y in range(box.y, box.bottom, pitch if pitch > 1 else box.height):
         pixels = _stored(node, (box.x, y, box.width, height))
         empty = empty and pixels.count(0) == len(pixels)
         alpha.append(take_alpha(pixels, len(node.channels()), dtype))
         if selection is not None:
             amounts.append(bytes(selection.pixelData(box.x, y, box.width, height).data()))
-    return b"".join(alpha), None if selection is None else b"".join(amounts), empty
+    return survey(
+        b"".join(alpha),
+        None if selection is None else b"".join(amounts),
+        empty=empty,
+        part=box.extent.pixels / place.canvas.extent.pixels,
+    )
+
+
+def remarks(place: Place) -> list[str]:
+    """Give what the artist should know about where a result comes to lie."""
+    layer = place.layer
+    found = []
+    if place.deleted:
+        found.append("its layer was deleted meanwhile, so the result lies on top of all")
+    elif not layer.visible():
+        found.append("its layer is hidden, the result is shown above it")
+    elif not layer.parentNode().visible():
+        found.append("the group it lies in is hidden, and the result in it")
+    if not place.deleted and layer.animated():
+        found.append("its layer is animated: this is the current frame, and stays in all")
+    if (place.document.width(), place.document.height()) != (
+        place.canvas.width,
+        place.canvas.height,
+    ):
+        found.append("the document's size was changed meanwhile; see where the result lies")
+    return found

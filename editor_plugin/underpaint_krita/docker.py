@@ -25,7 +25,7 @@ from underpaint_client.form import FIELDS, Form, describe_strength, draw_seed
 from underpaint_client.launch import start_command
 from underpaint_client.layers import describe_end, name_group, name_layer
 from underpaint_client.rules import STARTER_MESSAGE, STARTER_MODEL, check_request
-from underpaint_client.survey import describe_run, survey
+from underpaint_client.survey import describe_run
 from underpaint_client.wire import Frame
 
 from . import canvas
@@ -248,8 +248,7 @@ class UnderpaintDocker(DockWidget):
         form = self.form
         self.words.setText(describe_strength(form.strength))
         try:
-            alpha, selection, empty = canvas.sample_layer(canvas.Place.of_active())
-            found = survey(alpha, selection, empty=empty)
+            found = canvas.look(canvas.Place.of_active())
             self.plan.setText(describe_run(form.request(0), found))
         except UnderpaintError as error:
             self.plan.setText(_sentence(error))
@@ -383,9 +382,9 @@ class UnderpaintDocker(DockWidget):
     def _end(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
         self._show_jobs()
-        told = describe_end(
-            ended.job.request.images, len(batch.results), batch.seconds, batch.notes
-        )
+        notes = [*batch.notes, *(canvas.remarks(batch.place) if batch.place.open else ())]
+        came, wanted = len(batch.results), ended.job.request.images
+        told = describe_end(wanted, came, batch.seconds, notes)
         if isinstance(ended.error, CancelledError):
             told = f"Cancelled. {told}" if batch.results else "Cancelled."
         elif ended.error is not None:
@@ -398,14 +397,8 @@ class UnderpaintDocker(DockWidget):
 
     def _insert(self, batch: Batch) -> None:
         """Insert what came, or keep it where its document was closed."""
-        place = batch.place
-        if place.open:
-            if place.deleted:
-                self._add("Its layer was deleted meanwhile; the result lies on top.")
-            size = (place.document.width(), place.document.height())
-            if size != (place.canvas.width, place.canvas.height):
-                self._add("The document's size was changed meanwhile; look where the result lies.")
-            canvas.insert(place, batch.title, batch.results)
+        if batch.place.open:
+            canvas.insert(batch.place, batch.title, batch.results)
             return
         self._homeless.append(batch)
         self._say("The document was closed; its result is kept here.")
@@ -425,9 +418,6 @@ class UnderpaintDocker(DockWidget):
 
     def _say(self, text: str) -> None:
         self.status.setText(text)
-
-    def _add(self, text: str) -> None:
-        self.status.setText(f"{self.status.text()} {text}")
 
     def _offer(self, remedy: str) -> None:
         self.remedy.setText(remedy)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,10 @@ from underpaint_client.form import FIELDS, Choice, Form, Number, describe_streng
 from underpaint_client.launch import start_command, write_start_command
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
+
+
+def asked(**values: Any) -> Request:
+    return Request(**values)
 
 
 def test_every_field_of_the_form_has_one_control() -> None:
@@ -32,12 +37,12 @@ def test_what_controls_can_show_is_allowed_and_nothing_else() -> None:
         if isinstance(field, Number):
             whole = type(getattr(Form(), field.name)) is int
             for value in (field.minimum, field.maximum):
-                check_request(replace(Request(), **{field.name: int(value) if whole else value}))
+                check_request(asked(**{field.name: int(value) if whole else value}))
             with pytest.raises(BadInputError):
-                check_request(replace(Request(), **{field.name: field.maximum + 1}))
+                check_request(asked(**{field.name: field.maximum + 1}))
         if isinstance(field, Choice) and field.name != "model":
             for option in field.options:
-                check_request(replace(Request(), **{field.name: option}))
+                check_request(asked(**{field.name: option}))
 
 
 def test_forms_travel_as_text() -> None:

@@ -110,5 +110,5 @@ def test_names_and_ends() -> None:
     long = name_group("word " * 50, 1, 1)
     assert len(long) < 55
     assert "…" in long
-    assert describe_end(1, 1, 3.21, []) == "Done: 1 image in 3.2 s"
-    assert describe_end(3, 2, 1, ["a note"]) == "Done: 2 images of 3 in 1.0 s. A note"
+    assert describe_end(1, 1, 3.21, []) == "Done: 1 image in 3.2 s."
+    assert describe_end(3, 2, 1, ["a note"]) == "Done: 2 images of 3 in 1.0 s. A note."
