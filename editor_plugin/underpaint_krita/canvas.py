@@ -176,7 +176,6 @@ def insert(place: Place, title: str, results: Sequence[tuple[str, Frame]]) -> No
         document.rootNode().addChildNode(group, None)
     else:
         place.layer.parentNode().addChildNode(group, place.layer)
-    document.refreshProjection()
     if active is not None:
         _keep_active(document, active, _id(group))
 

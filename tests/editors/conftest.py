@@ -37,6 +37,7 @@ ORDINARY = (
     "cmyk",
     "cancelled",
     "two_documents",
+    "hidden_and_locked",
     "deleted_layer",
     "closed_document",
     "save_and_reopen",

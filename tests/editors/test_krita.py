@@ -118,6 +118,14 @@ def test_each_document_gets_its_own(found: Found) -> None:
     assert said["second"] == ["Background", "Painting", "a lake (seed 7)"]
 
 
+def test_what_is_odd_about_a_layer_is_said(found: Found) -> None:
+    said = found("hidden_and_locked")
+    assert "Its layer is hidden, the result is shown above it." in said["status"]
+    assert "The document's size was changed meanwhile" in said["status"]
+    assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
+    assert said["same"]
+
+
 def test_a_deleted_layer_and_a_closed_document_lose_nothing(found: Found) -> None:
     said = found("deleted_layer")
     assert "deleted meanwhile" in said["status"]

@@ -438,6 +438,22 @@ def two_documents(said: Said) -> Run:
     said["second"] = [node.name() for node in second.topLevelNodes()]
 
 
+def hidden_and_locked(said: Said) -> Run:
+    document, layer = yield from opened()
+    layer.setLocked(True)
+    layer.setVisible(False)
+    fill(steps=60)
+    control("status").setText("")
+    control("generate").click()
+    yield lambda: status().startswith("Step")
+    document.resizeImage(0, 0, 300, 200)
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["status"] = status()
+    said["layers"] = [node.name() for node in document.topLevelNodes()]
+    said["same"] = pixels(layer) == painting()
+
+
 def deleted_layer(said: Said) -> Run:
     document, layer = yield from opened()
     fill(steps=60)
