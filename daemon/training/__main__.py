@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -38,8 +39,11 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--painters", type=int, default=os.cpu_count(), help="processes that paint")
     options = parser.parse_args()
+    config = Config.read(options.config)
+    options.out.mkdir(parents=True, exist_ok=True)
+    shutil.copy(options.config, options.out / "config.toml")
     train(
-        Config.read(options.config),
+        config,
         options.out,
         torch.device(options.device),
         60 * options.minutes,
@@ -100,7 +104,9 @@ def _write_versions(folder: Path, device: torch.device) -> None:
     versions = {name: version(name) for name in _PACKAGES}
     versions["python"] = platform.python_version()
     versions["device"] = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{os.cpu_count()} cores of a CPU ({platform.machine()})"
     )
     (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
 

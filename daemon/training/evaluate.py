@@ -25,6 +25,7 @@ from scipy.ndimage import gaussian_filter
 from underpaint.engine import Engine
 from underpaint_client import Request
 
+from .card import format_row
 from .painter import describe, paint, sample_scene
 
 HELD_OUT = 2_000_000_000  # seeds from here on are never trained on
@@ -220,7 +221,7 @@ class Judge:
             )
 
     def _quick(self, prompt: str, seed: int) -> Picture:
-        return self.paint(prompt, seed=seed, steps=10, guidance_scale=5)
+        return self.paint(prompt, seed=seed, steps=8, guidance_scale=5)
 
     def strengths(self, count: int) -> Iterator[Score]:
         """See that more strength is more change."""
@@ -331,14 +332,8 @@ def main() -> None:
     ):
         for score in source:
             found.append(score)
-            print(_row(score), flush=True)
+            print(format_row(asdict(score)), flush=True)
     options.out.write_text(json.dumps([asdict(s) for s in found], indent=1), encoding="utf-8")
-
-
-def _row(score: Score) -> str:
-    """Give a row of the card's table."""
-    met = "" if not score.aim else ("yes" if score.met else "**no**")
-    return f"| {score.name} | {score.value:.3g} | {score.aim} | {met} |"
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ NOISE_LEVELS = {
     "num_train_timesteps": 1000,
     "prediction_type": "v_prediction",
     "timestep_spacing": "trailing",
+    "steps_offset": 1,  # without a meaning here, but diffusers wants it
     "clip_sample": False,
 }
 """Stable Diffusion's noise, so that a strength means here what it means there. Velocity is
@@ -66,13 +67,16 @@ class Latents:
         Encodes them.
     shrink : int
         How many times smaller the pictures are made first.
+    half : bool
+        Whether to multiply in bfloat16.
     """
 
-    def __init__(self, folder: Path, vae: Any, shrink: int) -> None:
+    def __init__(self, folder: Path, vae: Any, shrink: int, *, half: bool) -> None:
         self._pictures = folder / "data"
         self._store = folder / f"latents-{shrink}"
         self._vae = vae
         self._shrink = shrink
+        self._half = half
         self._latents: dict[int, NDArray[np.float16]] = {}
         self._captions: dict[int, tuple[tuple[str, ...], ...]] = {}
         self._store.mkdir(exist_ok=True)
@@ -105,7 +109,7 @@ class Latents:
                 pictures = np.stack(area).astype(np.uint8)
             draft = file.with_suffix(".draft")
             with draft.open("wb") as stream:
-                np.save(stream, encode(self._vae, pictures).half().numpy())
+                np.save(stream, encode(self._vae, pictures, half=self._half).half().numpy())
             draft.replace(file)
         found: NDArray[np.float16] = np.load(file)
         return found
@@ -128,7 +132,7 @@ def train_unet(
     forward = torch.compile(unet) if config.compiled else unet
     levels = DDIMScheduler(**NOISE_LEVELS)
     last = levels.config.num_train_timesteps - 1
-    small, whole = Latents(folder, vae, 2), Latents(folder, vae, 1)
+    small, whole = (Latents(folder, vae, shrink, half=config.half) for shrink in (2, 1))
     for data in (small, whole):  # not on the clock
         data.refresh()
     steps = 0

@@ -154,12 +154,14 @@ class _Crops:
 
 
 @torch.no_grad()
-def encode(vae: Any, pictures: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
+def encode(vae: Any, pictures: np.ndarray[Any, np.dtype[np.uint8]], *, half: bool) -> torch.Tensor:
     """Encode pictures.
 
     Parameters
     ----------
     pictures : uint8, (n, H, W, 3)
+    half : bool
+        Whether to multiply in bfloat16.
 
     Returns
     -------
@@ -171,7 +173,8 @@ def encode(vae: Any, pictures: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Ten
         piece = torch.from_numpy(np.array(pictures[start : start + _ENCODED]))
         pixels = piece.to(vae.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         pixels = pixels.to(memory_format=torch.channels_last)
-        parts.append(vae.encode(pixels).latent_dist.mode().float().cpu())
+        with autocast(vae.device, half=half):
+            parts.append(vae.encode(pixels).latent_dist.mode().float().cpu())
     return torch.cat(parts)
 
 
