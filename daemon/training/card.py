@@ -154,8 +154,8 @@ The weights, like the rest of the repository, are under the Apache-2.0 licence.
    ({unet} min).
 
 AdamW with warm-up and a cosine, averaged weights; the numbers are in
-`daemon/training/runs/{config}/config.toml`. Seed {seed}. Compute: {total} minutes in all on {device}.
-Versions: {versions}.
+`daemon/training/runs/{config}/config.toml`. Seed {seed}. Compute: {total} minutes in all on
+{device}. Versions: {versions}.
 
 ![Losses](sheets/losses.png)
 

@@ -214,9 +214,9 @@ def test_status_and_models(daemon: Path, tmp_path: Path) -> None:
 
 def test_generate_starts_the_daemon_and_says_what_is_missing(home: Path, tmp_path: Path) -> None:
     run("status", cwd=tmp_path, code=3)
-    process = run("generate", "a lake", cwd=tmp_path, code=3)
+    process = run("generate", "a lake", "-m", "nowhere", cwd=tmp_path, code=3)
     assert "started the daemon" in process.stderr
-    assert "there is no model yet" in process.stderr
+    assert "model 'nowhere' is unknown; models found: starter" in process.stderr
     run("status", cwd=tmp_path)
     assert "stopped" not in (home / "logs" / "daemon.log").read_text()
 

@@ -300,11 +300,11 @@ def test_remote_daemons_are_used_and_never_started(home: Path) -> None:
     away.mkdir()
     shutil.copy(connection_file(), away / "remote.json")
     found = subprocess.run(
-        [*RUN, "generate", "x", "-o", str(home / "x.png")],
+        [*RUN, "generate", "x", "-m", "nowhere", "-o", str(home / "x.png")],
         env={**os.environ, "UNDERPAINT_HOME": str(away)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "there is no model yet" in found.stderr
+    assert "model 'nowhere' is unknown" in found.stderr
     assert "started the daemon" not in found.stderr
     assert (away / "remote.json").exists()
     process.terminate()
