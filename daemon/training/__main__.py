@@ -80,10 +80,12 @@ def train(
         count=config.pictures.count,
         size=config.native,
         processes=processes,
-    ):
+    ) as paint:
         tokenizer = build_tokenizer(config)
         text_encoder = train_text(config, folder, tokenizer, device, text_time)
         while not list_shards(folder / "data"):
+            if not paint():
+                raise RuntimeError(f"nothing was painted into {folder / 'data'}; see above why")
             time.sleep(0.1)
         vae = _trained_vae(config, folder, device, vae_time)
         unet = train_unet(config, folder, vae, tokenizer, text_encoder, device, unet_time)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +91,14 @@ def paint_one(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], l
 @contextmanager
 def painters(
     folder: Path, *, seed: int, shards: int, count: int, size: int, processes: int
-) -> Iterator[None]:
-    """Have shards painted in the background, in order, until all are there or the block ends."""
+) -> Iterator[Callable[[], bool]]:
+    """Have shards painted in the background, in order, until all are there or the block ends.
+
+    Yields
+    ------
+    callable
+        Says whether some still paint.
+    """
     context = multiprocessing.get_context("spawn")
     tasks = context.SimpleQueue()
     for number in range(shards):
@@ -106,7 +112,7 @@ def painters(
     for worker in workers:
         worker.start()
     try:
-        yield
+        yield lambda: any(worker.is_alive() for worker in workers)
     finally:
         for worker in workers:
             worker.terminate()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -323,7 +322,6 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="a folder of real ones")
     parser.add_argument("--effort", type=float, default=1.0, help="below 1: fewer samples")
     options = parser.parse_args()
-    os.environ["UNDERPAINT_MODEL"] = ""
     judge = Judge(options.model)
     found = []
     for source in (

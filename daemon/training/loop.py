@@ -136,6 +136,7 @@ class Loop:
             "step": self.step,
             "spent": self.spent,
             "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
             "rng": json.dumps(self.rng.bit_generator.state),
         }
         draft = self.folder / f"{self.name}.draft"
@@ -153,6 +154,7 @@ class Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.spent = state["step"], state["spent"]
         torch.set_rng_state(state["torch"].cpu())
+        torch.cuda.set_rng_state_all([one.cpu() for one in state.get("cuda", [])])
         self.rng.bit_generator.state = json.loads(state["rng"])
 
     def _use_averaged(self) -> None:

@@ -73,7 +73,9 @@ def train_vae(config: Config, folder: Path, device: torch.device, seconds: float
             found["divergence"] = stage.kl_weight * divergence
         return found
 
-    Loop("vae", folder, nn.ModuleDict({"vae": vae}), stage, seconds, rng).run(losses)
+    # The guide has nothing to learn; it is kept with the checkpoint, as it follows from a sample.
+    modules = nn.ModuleDict({"vae": vae, "guide": guide})
+    Loop("vae", folder, modules, stage, seconds, rng).run(losses)
     _normalise(vae, crops, device)
     return vae
 

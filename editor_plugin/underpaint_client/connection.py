@@ -15,6 +15,7 @@ take what `drain()` gives. zmq is imported when a connection is made, not before
 from __future__ import annotations
 
 import os
+import sys
 import time
 import uuid
 from collections import deque
@@ -62,11 +63,24 @@ def connect(info: ConnectionInfo | None = None) -> Connection:
             f"no Underpaint daemon runs (there is no {connection_file()}); {START_HINT}"
         )
     transport, _, path = info.endpoint.partition("://")
-    if transport == "ipc" and not Path(path).exists():
+    if transport == "ipc" and not (Path(path).exists() and process_lives(info.pid)):
         raise DaemonUnavailableError(
             f"the Underpaint daemon with process id {info.pid} is gone; {START_HINT}"
         )
     return Connection(info)
+
+
+def process_lives(pid: int) -> bool:
+    """Say whether a process of this machine lives; on Windows nobody can ask without harm."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 class Connection:
@@ -79,8 +93,14 @@ class Connection:
     """
 
     def __init__(self, info: ConnectionInfo) -> None:
-        import zmq  # noqa: PLC0415 - the plug-ins must import without it to say that it is missing
-
+        try:
+            import zmq  # noqa: PLC0415 - the plug-ins must import without it
+        except ImportError as error:
+            version = ".".join(map(str, sys.version_info[:2]))
+            raise DaemonUnavailableError(
+                f"pyzmq for Python {version} is missing ({error}); install it for the Python that"
+                " runs this, in an editor by `underpaint install` with that editor's name"
+            ) from None
         self._zmq = zmq
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)

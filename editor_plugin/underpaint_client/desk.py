@@ -5,7 +5,7 @@ through what `hear` gives. While jobs run it calls `check` every `CHECK` seconds
 
     desk = Desk("Krita")
     desk.open()
-    job = desk.submit(request, layer, selection, about=where_the_results_go)
+    job = desk.submit(request, frames, about=where_the_results_go)
     for notice in desk.hear():
         ...
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 from . import wire
-from .connection import PATIENCE, Connection, connect
+from .connection import PATIENCE, Connection, connect, process_lives
 from .errors import (
     DaemonUnavailableError,
     GenerationFailedError,
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 CHECK = 2.0
 """Seconds between two looks whether the daemon is still there, while jobs run."""
+
+_SLOWEST = 500_000  # bytes a second of the slowest line that is waited for
 
 
 @dataclass
@@ -112,13 +114,20 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The daemon has gone, or speaks another language; all jobs have ended before."""
+class Refused:
+    """The daemon could not answer a message that was about no job."""
 
     error: UnderpaintError
 
 
-Notice = Union[Greeted, ModelsListed, Advanced, Painted, Ended, Lost]
+@dataclass(frozen=True)
+class Lost:
+    """The daemon has gone; all jobs have ended before."""
+
+    error: UnderpaintError
+
+
+Notice = Union[Greeted, ModelsListed, Advanced, Painted, Ended, Refused, Lost]
 
 
 @dataclass
@@ -150,7 +159,7 @@ def describe_progress(progress: wire.Progress, pace: Pace, now: float) -> tuple[
     if not progress.steps:
         return None, f"{progress.phase}..."
     total = progress.steps * max(progress.images, 1)
-    done = progress.steps * max(progress.image - 1, 0) + progress.step
+    done = progress.steps * max(progress.image - 1, 0) + progress.step * progress.together
     left = pace.seconds_left(done, total, now)
     parts = [f"Step {progress.step} of {progress.steps}"]
     if progress.images > 1:
@@ -174,6 +183,8 @@ class Desk:
         self.jobs: dict[str, Job] = {}
         self._connection: Connection | None = None
         self._heard = 0.0
+        self._patience = PATIENCE
+        self._asked_about: frozenset[str] = frozenset()
 
     @property
     def fd(self) -> int | None:
@@ -183,16 +194,20 @@ class Desk:
     # ---- asking ----------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Connect, if not connected, and greet; `Greeted` and `ModelsListed` follow.
+        """Connect, if not connected to a daemon that lives, and greet.
+
+        `Greeted` and `ModelsListed` follow.
 
         Raises
         ------
         DaemonUnavailableError
-            Where no daemon runs.
+            Where no daemon runs, or pyzmq is missing.
         """
-        if self._connection is None:
-            self._connection = connect()
-            self._heard = time.monotonic()
+        if self._connection is not None and (self.jobs or not self._gone()):
+            return
+        self.close()
+        self._connection = connect()
+        self._heard, self._patience = time.monotonic(), PATIENCE
         self._connection.send(wire.Hello(client=f"{self.editor} pid {os.getpid()}"))
         self._connection.send(wire.AskModels())
 
@@ -218,13 +233,14 @@ class Desk:
         DaemonUnavailableError
             Where no daemon runs.
         """
-        if self._connection is None:
-            self.open()
+        self.open()
         assert self._connection is not None  # noqa: S101 - `open` raises where it is not made
         job = Job(self._connection.submit(request, **frames), request, about, pace=Pace())
         if not self.jobs:
             self._heard = time.monotonic()
         self.jobs[job.name] = job
+        # What it sends goes before what it hears: a slow line needs time for pixels.
+        self._patience += sum(memoryview(f.data).nbytes for f in frames.values()) / _SLOWEST
         return job
 
     def cancel(self, job: Job) -> None:
@@ -255,23 +271,34 @@ class Desk:
             yield from self._understand(*received)
 
     def check(self) -> Iterator[Notice]:
-        """Look whether the daemon is still there, and ask it to say so."""
+        """Look whether the daemon is still there, and ask it to say so.
+
+        What it has said is heard first, so that an editor that was busy itself loses nothing.
+        """
+        yield from self.hear()
         if self._connection is None:
             return
-        info = self._connection.info
-        if info.endpoint.startswith("ipc:") and not _lives(info.pid):
+        if self._gone():
             yield from self._lose(
                 DaemonUnavailableError("the Underpaint daemon has ended; start it again")
             )
-        elif time.monotonic() - self._heard > PATIENCE:
+        elif time.monotonic() - self._heard > self._patience:
             yield from self._lose(
                 DaemonUnavailableError(
-                    f"the Underpaint daemon has said nothing for {PATIENCE:.0f} seconds; look at"
-                    " its log, or start it again"
+                    f"the Underpaint daemon has said nothing for {self._patience:.0f} seconds; look"
+                    " at its log, or start it again"
                 )
             )
         else:
+            self._asked_about = frozenset(self.jobs)
             self._connection.send(wire.AskStatus())
+
+    def _gone(self) -> bool:
+        """Say whether the daemon that this is connected to runs no more, as far as can be seen."""
+        if self._connection is None:
+            return True
+        info = self._connection.info
+        return info.endpoint.startswith("ipc:") and not process_lives(info.pid)
 
     def _understand(self, message: wire.Message, frames: tuple[Frame, ...]) -> Iterator[Notice]:
         if isinstance(message, wire.Welcome):
@@ -281,7 +308,7 @@ class Desk:
         elif isinstance(message, wire.Status):
             yield from self._forgotten({listed.job for listed in message.jobs})
         elif isinstance(message, wire.Failed) and not message.job:
-            yield from self._lose(from_code(message.code, message.message))
+            yield Refused(from_code(message.code, message.message))
         else:
             job = self.jobs.get(getattr(message, "job", ""))
             if job is not None:
@@ -308,7 +335,9 @@ class Desk:
 
     def _forgotten(self, known: set[str]) -> Iterator[Notice]:
         """End the jobs that the daemon does not know: it was restarted in the meantime."""
-        for job in [job for job in self.jobs.values() if job.name not in known]:
+        for job in list(self.jobs.values()):
+            if job.name in known or job.name not in self._asked_about:
+                continue  # of those sent since the question it could not speak
             yield self._end(
                 job,
                 GenerationFailedError(
@@ -324,16 +353,3 @@ class Desk:
         for job in list(self.jobs.values()):
             yield self._end(job, error)
         yield Lost(error)
-
-
-def _lives(pid: int) -> bool:
-    """Say whether a process of this machine lives."""
-    if os.name == "nt":
-        return True  # there kill would end it; silence tells
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -188,7 +188,7 @@ class Form:
     Parameters
     ----------
     seed : int
-        Used where `seed_locked`; else it is the last one drawn.
+        Taken where `seed_locked`; else the last one that was drawn.
     seed_locked : bool
         Whether the next run takes it again.
     """
@@ -232,7 +232,7 @@ class Form:
         form = default or cls()
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return form
         if not isinstance(found, dict):
             return form
@@ -245,9 +245,8 @@ def _usable(name: str, value: Any) -> bool:
     default = getattr(Form(), name, None)
     if default is None:
         return False
-    if isinstance(default, float) and type(value) is int:
-        value = float(value)
-    if type(value) is not type(default):
+    whole = isinstance(default, float) and type(value) is int
+    if type(value) is not type(default) and not whole:
         return False
     if name in RANGES:
         low, high = RANGES[name]

@@ -2,19 +2,20 @@
 
 The editors' Pythons have no numpy, and this runs on their UI thread: all here that goes over every
 pixel is a call that Python carries out in C (`count`, `translate`, whole numbers of a million
-digits). Only shares are estimated, from a sample.
+digits). Shares are estimated from a sample of the pixels given.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .rules import choose_mode, describe_plan, plan_request
 
 if TYPE_CHECKING:
     from .request import Request
+    from .wire import Frame
 
 _SAMPLE = 20_000  # pixels that shares are estimated from
 
@@ -113,6 +114,35 @@ def describe_run(request: Request, found: Survey) -> str:
 def settle_mode(request: Request, found: Survey) -> str:
     """Say what a request's mode will be."""
     return choose_mode(request.mode, empty=found.empty, transparent=found.transparent)
+
+
+def settle(request: Request, frames: dict[str, Frame], *, nothing: bool) -> Request:
+    """Settle `auto` on exactly the pixels that are sent, of which not one is passed over.
+
+    Parameters
+    ----------
+    request : Request
+        As the artist asked.
+    frames : dict of str to Frame
+        `layer`, 8 bits, and maybe `selection` and `mask`.
+    nothing : bool
+        Whether there is nothing in the layer outside of the pixels sent.
+    """
+    layer = bytes(frames["layer"].data)
+    empty = nothing and layer.count(0) == len(layer)
+    selection = bytes(frames["selection"].data) if "selection" in frames else None
+    alphas = [layer[3::4]]
+    if "mask" in frames:
+        alphas.append(bytes(frames["mask"].data))
+    transparent = any(_some_erased(alpha, selection) for alpha in alphas)
+    mode = choose_mode(request.mode, empty=empty, transparent=transparent)
+    return replace(request, mode=mode)
+
+
+def _some_erased(alpha: bytes, selection: bytes | None) -> bool:
+    if selection is None:
+        return alpha.count(255) < len(alpha)
+    return _meet(alpha.translate(_IS_NOT_WHOLE), selection.translate(_IS_TOUCHED))
 
 
 def _lowest(values: bytes) -> int:

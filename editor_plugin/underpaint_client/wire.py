@@ -111,7 +111,8 @@ class Progress:
     """How far a job is.
 
     `phase` is a sentence's beginning for the artist ("Loading the model"). While it denoises,
-    `step` of `steps` are done for `image` (1, 2, ...) of `images`.
+    `step` of `steps` are done for `image` (1, 2, ...) of `images`, and for the ones after it where
+    several run `together`.
     """
 
     type: ClassVar[str] = "progress"
@@ -121,6 +122,7 @@ class Progress:
     steps: int = 0
     image: int = 0
     images: int = 0
+    together: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 # pyzmq, for as many Pythons as there are wheels; Krita brings one of them.
 for _folder in sorted((Path(__file__).parent / "vendor").glob("*")):
     _minor = _folder.name.rpartition("-")[2]
-    if _minor in {f"cp3{min(sys.version_info.minor, 12)}", "any"}:
+    if _minor == f"cp3{min(sys.version_info.minor, 12)}":
         sys.path.append(str(_folder))
 
 try:

@@ -66,8 +66,12 @@ class Place:
         node = document.activeNode()
         while node is not None and node.type().endswith("mask"):
             node = node.parentNode()
-        if node is None or node.type() not in _LAYERS:
+        if node is None or node.parentNode() is None:
             raise BadInputError("no layer is active; choose one in the Layers docker")
+        if node.type() not in _LAYERS:
+            raise BadInputError(
+                f"{node.name()!r} is a {node.type()}, which has no picture; choose a layer"
+            )
         canvas = Box(0, 0, document.width(), document.height())
         return cls(document, node, canvas)
 
@@ -78,11 +82,14 @@ class Place:
 
     @property
     def deleted(self) -> bool:
-        """Whether the layer is no longer in its document."""
-        return self.layer.parentNode() is None
+        """Whether the layer, or a group it lies in, is no longer in its document."""
+        top = self.layer
+        while top.parentNode() is not None:
+            top = top.parentNode()
+        return _id(top) != _id(self.document.rootNode())
 
 
-def read_layer(place: Place, native: int) -> dict[str, Frame]:
+def read_layer(place: Place, native: int, *, whole: bool) -> dict[str, Frame]:
     """Read what a run needs: the layer, and where there are any, selection and transparency mask.
 
     Other colour spaces are converted to 8-bit sRGB for the trip.
@@ -93,16 +100,17 @@ def read_layer(place: Place, native: int) -> dict[str, Frame]:
         Of an open document.
     native : int
         The model's native side; 0 where it is not known.
+    whole : bool
+        Whether to read all of the layer; else only what is selected, with context.
     """
     document, node = place.document, place.layer
     selection = document.selection()
     box = place.canvas
     if selection is not None:
-        selected = Box(selection.x(), selection.y(), selection.width(), selection.height())
-        selected = overlap(selected, box)
+        selected = _selected(selection, box)
         if selected.empty:
-            raise BadInputError("the selection lies outside the canvas; select a part of it")
-        box = needed_box(selected, box, native)
+            raise BadInputError("nothing on the canvas is selected; select a part of it, or all")
+        box = box if whole else needed_box(selected, box, native)
     edges = (box.x, box.y, box.width, box.height)
     mask = _only_mask(node)
     pixels = node.pixelData(*edges).data() if mask else _stored(node, edges)
@@ -113,6 +121,16 @@ def read_layer(place: Place, native: int) -> dict[str, Frame]:
     if mask is not None:
         frames["mask"] = Frame("mask", box, "u1", "Y", mask.pixelData(*edges).data())
     return frames
+
+
+def has_nothing(place: Place) -> bool:
+    """Say whether the whole layer is transparent."""
+    return bool(place.layer.bounds().isEmpty())
+
+
+def _selected(selection: Any, canvas: Box) -> Box:
+    box = Box(selection.x(), selection.y(), selection.width(), selection.height())
+    return overlap(box, canvas)
 
 
 def _only_mask(node: Any) -> Any | None:
@@ -219,15 +237,14 @@ def look(place: Place) -> Survey:
     """
     node, selection, box = place.layer, place.document.selection(), place.canvas
     if selection is not None:
-        selected = Box(selection.x(), selection.y(), selection.width(), selection.height())
-        box = overlap(selected, box)
+        box = _selected(selection, box)
     if box.empty:
         return survey(b"", b"")
     dtype = _DTYPES[node.colorDepth()]
     most = _LOOKED_AT if dtype.startswith("u") else _LOOKED_AT // 5
     pitch = -(-box.extent.pixels // most)
     height = box.height if pitch == 1 else 1
-    alpha, amounts, empty = [], [], selection is None
+    alpha, amounts, empty = [], [], has_nothing(place)
     for y in range(box.y, box.bottom, pitch if pitch > 1 else box.height):
         pixels = _stored(node, (box.x, y, box.width, height))
         empty = empty and pixels.count(0) == len(pixels)

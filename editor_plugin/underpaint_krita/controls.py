@@ -52,7 +52,8 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
         """Look for Ctrl+Enter."""
         enter = event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
         if enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
-            self.entered.emit()
+            if not event.isAutoRepeat():
+                self.entered.emit()
         else:
             super().keyPressEvent(event)
 

@@ -19,13 +19,14 @@ from underpaint_client.desk import (
     ModelsListed,
     Notice,
     Painted,
+    Refused,
 )
 from underpaint_client.errors import CancelledError, DaemonUnavailableError, UnderpaintError
 from underpaint_client.form import FIELDS, Form, describe_strength, draw_seed
-from underpaint_client.launch import start_command
+from underpaint_client.launch import start_command, start_daemon
 from underpaint_client.layers import describe_end, name_group, name_layer
 from underpaint_client.rules import STARTER_MESSAGE, STARTER_MODEL, check_request
-from underpaint_client.survey import describe_run
+from underpaint_client.survey import Survey, describe_run, settle
 from underpaint_client.wire import Frame
 
 from . import canvas
@@ -34,7 +35,7 @@ from .qt import QtCore, QtWidgets
 
 DOCKER = "underpaint"
 _KEY = "underpaint/form"
-_WAIT_FOR_DAEMON = 60  # seconds
+_LOOK_AGAIN = 100  # milliseconds
 
 
 @dataclass
@@ -69,13 +70,16 @@ class UnderpaintDocker(DockWidget):
         self.desk = Desk("Krita")
         self._filling = False
         self._document = ""
+        self._forms: dict[str, Form] = {}
+        self._survey: Survey | None = None
+        self._starting: Any = None
         self._default_model = ""
         self._natives: dict[str, int] = {}
         self._homeless: list[Batch] = []
         self._notifier: Any = None
         self._heart = QtCore.QTimer(self)
         self._heart.setInterval(int(1000 * CHECK))
-        self._heart.timeout.connect(lambda: self._heed(self.desk.check()))
+        self._heart.timeout.connect(self._beat)
         self._build()
         self._fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
         QtCore.QTimer.singleShot(0, self._greet)
@@ -115,7 +119,7 @@ class UnderpaintDocker(DockWidget):
         scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
         self.setWidget(scroll)
-        self._offer("")
+        self._offer()
         self._show_jobs()
 
     def _strength(self) -> Any:
@@ -153,7 +157,7 @@ class UnderpaintDocker(DockWidget):
 
     def _seed(self) -> Any:
         self.dice = self._tool("seed_dice", "New", "Draw a new seed")
-        self.dice.clicked.connect(lambda: self._set("seed", draw_seed()))
+        self.dice.clicked.connect(self._throw_dice)
         self.lock = self._tool("seed_locked", "Lock", "Take this seed again and again")
         self.lock.setCheckable(True)
         self.lock.toggled.connect(lambda _on: self._changed())
@@ -212,16 +216,16 @@ class UnderpaintDocker(DockWidget):
                 self.controls[name].value = value
         self.lock.setChecked(form.seed_locked)
         self._filling = False
-        self._show_plan()
+        self._describe_run()
 
-    def _set(self, name: str, value: Any) -> None:
-        self.controls[name].value = value
+    def _throw_dice(self) -> None:
+        self.controls["seed"].value = draw_seed()
 
     def _changed(self) -> None:
         if self._filling:
             return
         Krita.instance().writeSetting(DOCKER, "form", self.form.to_text())
-        self._show_plan()
+        self._describe_run()
 
     def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802 - Krita calls it
         """Look at the document that came to the front, once it is whole."""
@@ -233,25 +237,35 @@ class UnderpaintDocker(DockWidget):
             return
         root = document.rootNode().uniqueId().toString()
         if root != self._document:
+            self._forms[self._document] = self.form
             self._document = root
-            text = bytes(document.annotation(_KEY)).decode("utf-8", "replace")
-            if text:
-                self._fill(Form.from_text(text, self.form))
-        self._show_plan()
+            if root not in self._forms:
+                text = bytes(document.annotation(_KEY)).decode("utf-8", "replace")
+                self._forms[root] = Form.from_text(text, self.form)
+            self._fill(self._forms[root])
+        self._look()
 
     def enterEvent(self, event: Any) -> None:  # noqa: N802 - Qt calls it
         """Look at the canvas again: Krita does not say when something was painted."""
         super().enterEvent(event)
-        self._show_plan()
+        self._look()
 
-    def _show_plan(self) -> None:
+    def _look(self) -> None:
+        try:
+            self._survey = canvas.look(canvas.Place.of_active())
+        except UnderpaintError as error:
+            self._survey = None
+            self.plan.setText(_sentence(error))
+        self._describe_run()
+
+    def _describe_run(self) -> None:
         form = self.form
         self.words.setText(describe_strength(form.strength))
-        try:
-            found = canvas.look(canvas.Place.of_active())
-            self.plan.setText(describe_run(form.request(0), found))
-        except UnderpaintError as error:
-            self.plan.setText(_sentence(error))
+        if self._survey is not None:
+            try:
+                self.plan.setText(describe_run(form.request(0), self._survey))
+            except UnderpaintError as error:
+                self.plan.setText(_sentence(error))
 
     # ---- the daemon ------------------------------------------------------------------------
 
@@ -266,7 +280,7 @@ class UnderpaintDocker(DockWidget):
     def _away(self, why: str = "The Underpaint daemon is not running.") -> None:
         self._stop_listening()
         self._say(why)
-        self._offer("Start the daemon" if start_command() else "")
+        self._offer()
 
     def _listen(self) -> None:
         fd = self.desk.fd
@@ -282,33 +296,42 @@ class UnderpaintDocker(DockWidget):
             self._notifier.deleteLater()
             self._notifier = None
 
-    def _start_daemon(self) -> None:
-        program, *arguments = start_command()
-        started = QtCore.QProcess.startDetached(program, arguments)
-        if not (started[0] if isinstance(started, tuple) else started):
-            self._say(f"The daemon cannot be started: {program} does not run. Install it again.")
-            return
-        self._offer("")
-        self._say("Starting the daemon...")
-        self._look_for_daemon(time.monotonic() + _WAIT_FOR_DAEMON)
+    def _beat(self) -> None:
+        self._heed(self.desk.check())
+        if self.desk.fd is not None:
+            self._listen()
 
-    def _look_for_daemon(self, deadline: float) -> None:
+    def _start_daemon(self) -> None:
+        try:
+            self._starting = start_daemon()
+        except DaemonUnavailableError as error:
+            self._say(_sentence(error))
+            return
+        self._say("Starting the daemon...")
+        self._offer()
+        self._look_for_daemon()
+
+    def _look_for_daemon(self) -> None:
+        """Connect as soon as what starts the daemon has ended, which is when it runs."""
+        if self._starting.poll() is None:
+            QtCore.QTimer.singleShot(_LOOK_AGAIN, self._look_for_daemon)
+            return
+        said = self._starting.stderr.read().decode("utf-8", "replace").strip()
+        self._starting = None
         try:
             self.desk.open()
         except DaemonUnavailableError as error:
-            if time.monotonic() > deadline:
-                self._away(_sentence(error))
-            else:
-                QtCore.QTimer.singleShot(200, lambda: self._look_for_daemon(deadline))
+            self._away(f"The daemon does not start: {said or error}")
         else:
             self._listen()
 
     def _heed(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
             if isinstance(notice, Greeted):
-                self._offer("")
                 self._default_model = notice.default_model
-                self._say(self._ready())
+                self._offer()
+                if not self.desk.jobs:
+                    self._say(self._ready())
             elif isinstance(notice, ModelsListed):
                 self._list_models(notice)
             elif isinstance(notice, Advanced):
@@ -317,6 +340,8 @@ class UnderpaintDocker(DockWidget):
                 notice.job.about.add(notice)
             elif isinstance(notice, Ended):
                 self._end(notice)
+            elif isinstance(notice, Refused):
+                self._say(_sentence(notice.error))
             elif isinstance(notice, Lost):
                 self._away(_sentence(notice.error))
 
@@ -363,16 +388,19 @@ class UnderpaintDocker(DockWidget):
         request = form.request(draw_seed())
         check_request(request)
         place = canvas.Place.of_active()
-        if request.seed is not None and not form.seed_locked:
-            self._set("seed", request.seed)
-        # Not at each change: it makes the document a changed one.
-        place.document.setAnnotation(_KEY, "Underpaint's settings", form.to_text().encode())
         self.desk.open()
         native = self._natives.get(form.model or self._default_model, 0)
-        self.desk.submit(request, canvas.read_layer(place, native), Batch(place))
+        frames = canvas.read_layer(place, native, whole=form.result == "layer")
+        request = settle(request, frames, nothing=canvas.has_nothing(place))
+        self.desk.submit(request, frames, Batch(place))
+        self._listen()
         self._say("Sent.")
         self._show_jobs()
-        self._listen()
+        if request.seed is not None:
+            self.controls["seed"].value = request.seed
+        # Not at each change of the form: it makes the document a changed one.
+        place.document.setAnnotation(_KEY, "Underpaint's settings", self.form.to_text().encode())
+        self._look()
 
     def _advance(self, notice: Advanced) -> None:
         self._say(notice.text)
@@ -402,7 +430,7 @@ class UnderpaintDocker(DockWidget):
             return
         self._homeless.append(batch)
         self._say("The document was closed; its result is kept here.")
-        self._offer("Open as a new document")
+        self._offer()
 
     def _show_jobs(self) -> None:
         running = bool(self.desk.jobs)
@@ -419,19 +447,26 @@ class UnderpaintDocker(DockWidget):
     def _say(self, text: str) -> None:
         self.status.setText(text)
 
-    def _offer(self, remedy: str) -> None:
+    def _offer(self) -> None:
+        """Show a button for what can be done about the state things are in."""
+        remedy = ""
+        if self._homeless:
+            remedy = "Open as a new document"
+        elif self.desk.fd is None and self._starting is None and start_command():
+            remedy = "Start the daemon"
         self.remedy.setText(remedy)
         self.remedy.setAccessibleName(remedy)
         self.remedy.setVisible(bool(remedy))
 
     def _remedy(self) -> None:
-        if self._homeless:
-            for batch in self._homeless:
-                canvas.open_as_document(batch.place.canvas.extent, batch.title, batch.results)
-            self._homeless.clear()
-            self._offer("")
-        else:
+        if not self._homeless:
             self._start_daemon()
+            return
+        while self._homeless:
+            batch = self._homeless[0]
+            canvas.open_as_document(batch.place.canvas.extent, batch.title, batch.results)
+            del self._homeless[0]  # not before it is safe
+        self._offer()
 
 
 def _sentence(error: UnderpaintError) -> str:

@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from underpaint.cli.install import KritaFolders, install_krita, set_enabled, uninstall_krita
-from underpaint_client.errors import DaemonUnavailableError
+from underpaint.cli.install import (
+    KritaFolders,
+    install_krita,
+    run_install,
+    set_enabled,
+    uninstall_krita,
+)
+from underpaint_client.errors import BadInputError, DaemonUnavailableError
 
 LINE = "enable_underpaint_krita"
 
@@ -13,6 +19,7 @@ LINE = "enable_underpaint_krita"
 @pytest.mark.parametrize(
     ("before", "enabled", "after"),
     [
+        ("[a]\r\nB=1\u2028\r\n", True, f"[a]\r\nB=1\u2028\r\n\n[python]\n{LINE}=true\n"),
         (None, True, f"[python]\n{LINE}=true\n"),
         ("", True, f"[python]\n{LINE}=true\n"),
         ("[a]\nB=1\n", True, f"[a]\nB=1\n\n[python]\n{LINE}=true\n"),
@@ -26,9 +33,9 @@ def test_kritarc(tmp_path: Path, before: str | None, enabled: bool | None, after
     file = tmp_path / "config" / "kritarc"
     if before is not None:
         file.parent.mkdir()
-        file.write_text(before, encoding="utf-8")
+        file.write_bytes(before.encode())
     set_enabled(file, enabled=enabled)
-    assert file.read_text(encoding="utf-8") == after
+    assert file.read_bytes().decode() == after
     assert [path.name for path in file.parent.iterdir()] == ["kritarc"]
 
 
@@ -67,3 +74,13 @@ def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [path.name for path in folders.plugins.iterdir()] == ["other_plugin"]
     assert LINE not in folders.settings.read_text()
     assert not uninstall_krita(folders)
+
+
+def test_a_folder_that_cannot_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "krita").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(BadInputError, match="the plug-in cannot be written"):
+        run_install(["krita"])

@@ -129,10 +129,10 @@ def test_a_dead_daemon_ends_jobs(home: Path) -> None:
     desk.open()
     hear(desk, lambda n: isinstance(n, Greeted))
     job = desk.submit(Request(), {"layer": LAYER})
-    assert list(desk.check()) == []
+    assert not kinds(list(desk.check())) & {Ended, Lost}
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    first, second = desk.check()
+    *_, first, second = desk.check()
     assert isinstance(first, Ended)
     assert first.job is job
     assert isinstance(second, Lost)
@@ -157,3 +157,27 @@ def test_a_dead_daemon_ends_jobs(home: Path) -> None:
 def test_progress_in_words(progress: Any, now: float, fraction: float | None, text: str) -> None:
     pace = Pace((0, 0.0)) if now else Pace()
     assert describe_progress(progress, pace, now) == (fraction, text)
+
+
+def test_a_question_from_before_a_job_does_not_end_it(daemon: Path) -> None:
+    desk = Desk("test")
+    desk.open()
+    hear(desk, lambda n: isinstance(n, ModelsListed))
+    assert list(desk.check()) == []  # asks, and the answer will not know the job
+    job = desk.submit(Request(strength=0.0), {"layer": LAYER})
+    (*_, last) = hear(desk, ended)
+    assert last == Ended(job, None)
+    desk.close()
+
+
+def test_a_stale_connection_file_is_no_daemon(home: Path) -> None:
+    run = [sys.executable, "-m", "underpaint", "serve"]
+    process = subprocess.Popen(run, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while read_connection_file() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert read_connection_file() is not None
+    with pytest.raises(DaemonUnavailableError, match="is gone"):
+        Desk("test").open()

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from underpaint_client.geometry import Box
 from underpaint_client.layers import describe_end, name_group, needed_box, overlap
 from underpaint_client.request import Request
-from underpaint_client.survey import Survey, describe_run, settle_mode, survey, take_alpha
+from underpaint_client.survey import (
+    Survey,
+    describe_run,
+    settle,
+    settle_mode,
+    survey,
+    take_alpha,
+)
+from underpaint_client.wire import Frame
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1, max_size=300))
@@ -112,3 +120,30 @@ def test_names_and_ends() -> None:
     assert "…" in long
     assert describe_end(1, 1, 3.21, []) == "Done: 1 image in 3.2 s."
     assert describe_end(3, 2, 1, ["a note"]) == "Done: 2 images of 3 in 1.0 s. A note."
+
+
+@pytest.mark.parametrize(
+    ("alpha", "selection", "mask", "nothing", "mode"),
+    [
+        ([255] * 4, None, None, False, "img2img"),
+        ([255, 254, 255, 255], None, None, False, "inpaint"),
+        ([255, 0, 255, 255], [255, 0, 0, 0], None, False, "img2img"),
+        ([255, 0, 255, 255], [0, 1, 0, 0], None, False, "inpaint"),
+        ([255] * 4, None, [255, 255, 0, 255], False, "inpaint"),
+        ([255] * 4, [255, 255, 0, 255], [255, 255, 0, 255], False, "img2img"),
+        ([0] * 4, None, None, True, "txt2img"),
+        ([0] * 4, None, None, False, "inpaint"),
+    ],
+)
+def test_the_mode_is_settled_on_every_pixel(
+    alpha: list[int], selection: list[int] | None, mask: list[int] | None, nothing: bool, mode: str
+) -> None:
+    box = Box(0, 0, 2, 2)
+    colour = 0 if not any(alpha) else 9
+    pixels = b"".join(bytes([colour, colour, colour, a]) for a in alpha)
+    frames = {"layer": Frame("layer", box, "u1", "BGRA", pixels)}
+    for name, values in (("selection", selection), ("mask", mask)):
+        if values is not None:
+            frames[name] = Frame(name, box, "u1", "Y", bytes(values))
+    assert settle(Request(), frames, nothing=nothing).mode == mode
+    assert settle(Request(mode="img2img"), frames, nothing=nothing).mode == "img2img"

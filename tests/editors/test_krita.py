@@ -73,6 +73,25 @@ def test_a_soft_selection(found: Found) -> None:
     assert said["active"] == "Painting"
 
 
+def test_the_whole_layer_is_whole_with_a_selection_too(found: Found) -> None:
+    said = found("whole_layer")
+    assert said["kept"]
+    assert said["changed"]
+
+
+def test_a_selection_in_an_empty_layer(found: Found) -> None:
+    said = found("empty_selected")
+    assert said["plan"] == "Paints a new picture, runs 4 of 4 steps"
+    assert said["status"].startswith("Done")
+    assert said["name"] == "a lake (seed 7)"
+
+
+def test_documents_keep_their_settings_apart(found: Found) -> None:
+    said = found("documents_keep_their_forms")
+    assert said["prompt"] == "one and a half"
+    assert said["seeds"][0] == said["seeds"][1] != 7
+
+
 def test_clear_loses_the_colour_and_the_status_says_so(found: Found) -> None:
     said = found("cleared")
     assert said["lost"]
@@ -108,6 +127,7 @@ def test_cancel(found: Found) -> None:
     assert said["progress"] == 1000
     assert said["while"].startswith("Step ")
     assert said["status"] == "Cancelled."
+    assert said["seconds"] < 5
     assert said["layers"] == ["Background", "Painting"]
     assert not said["enabled"]
 
@@ -130,6 +150,9 @@ def test_a_deleted_layer_and_a_closed_document_lose_nothing(found: Found) -> Non
     said = found("deleted_layer")
     assert "deleted meanwhile" in said["status"]
     assert said["layers"] == ["Background", "a lake (seed 7)"]
+    said = found("deleted_group")
+    assert "deleted meanwhile" in said["status"]
+    assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
     said = found("closed_document")
     assert said["status"] == "The document was closed; its result is kept here."
     assert said["remedy"] == "Open as a new document"
@@ -153,7 +176,7 @@ def test_what_is_wrong_is_said(found: Found) -> None:
 
 def test_a_large_layer(found: Found) -> None:
     said = found("large")
-    assert said["plan"].startswith("Fills the erased less than 1 %") or "1 %" in said["plan"]
+    assert said["plan"] == "Fills the erased less than 1 % of the layer, runs 2 of 4 steps"
     assert said["status"].startswith("Done")
     print({name: value for name, value in said.items() if name.endswith("_ms")})
 

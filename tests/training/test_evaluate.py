@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,15 +52,15 @@ def test_the_card_is_written_from_what_was_recorded(tmp_path: Path) -> None:
     ]
     (tmp_path / "losses.jsonl").write_text("\n".join(lines))
     (tmp_path / "versions.json").write_text('{"torch": "9.9", "device": "an abacus"}')
-    scores = [
+    scores: list[dict[str, Any]] = [
         {"name": "beauty", "value": 0.51234, "aim": "more", "met": False},
         {"name": "speed", "value": 3, "aim": "", "met": True},
     ]
     (tmp_path / "scores.json").write_text(json.dumps(scores))
     curves = read_curves(tmp_path / "losses.jsonl")
     assert [curve.stage for curve in curves] == ["text", "vae", "unet"]
-    assert curves[1].minutes == (1, 2)
-    assert curves[1].errors == (1 / 2, 1 / 5)  # of step 2, the one after it was resumed
+    assert list(curves[1].minutes) == [1, 2]
+    assert list(curves[1].errors) == [1 / 2, 1 / 5]  # of step 2, the one after it was resumed
     assert draw_curves(curves).size == (3 * 360, 200)
     card = write_card(tmp_path, tmp_path)
     assert "| beauty | 0.512 | more | **no** |" in card

@@ -25,7 +25,7 @@ WHEELS = ("3.10", "3.11", "3.12")
 """Pythons that Kritas bring (3.10: the AppImages and Windows), and a wheel for each; that for 3.12
 serves all later ones."""
 
-_ENABLED = f"enable_{PLUGIN}"
+_ENABLED = f"enable_{PLUGIN}".encode()
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.desktop", "*.action", "py.typed")
 
 
@@ -69,7 +69,12 @@ def run_install(words: Sequence[str]) -> int:
     """Put the plug-in into an editor."""
     _read("install", "Put the plug-in into an editor, and enable it.", words)
     folders = KritaFolders.find()
-    install_krita(folders)
+    try:
+        install_krita(folders)
+    except OSError as error:
+        raise BadInputError(
+            f"the plug-in cannot be written ({error}); make its folder writable, and install again"
+        ) from None
     print(folders.plugins / PLUGIN)
     print(_advice("the docker is under Settings > Dockers > Underpaint"), file=sys.stderr)
     return 0
@@ -117,7 +122,8 @@ def install_krita(folders: KritaFolders) -> None:
         fetch_pyzmq(plugin / "vendor")
         for folder in (plugin, client):
             target = folders.plugins / folder.name
-            shutil.rmtree(target, ignore_errors=True)
+            if target.exists():
+                target.replace(Path(draft, f"old-{folder.name}"))
             folder.replace(target)
     shutil.copy(source / f"{PLUGIN}.desktop", folders.plugins)
     actions = folders.resources / "actions"
@@ -148,7 +154,7 @@ def fetch_pyzmq(folder: Path) -> None:
     """
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
            "--no-deps", "--no-compile", "--only-binary=:all:"]  # fmt: skip
-    trouble = ""
+    troubles: dict[str, str] = {}
     for version in WHEELS:
         target = folder / f"pyzmq-cp{version.replace('.', '')}"
         process = subprocess.run(
@@ -159,29 +165,41 @@ def fetch_pyzmq(folder: Path) -> None:
         )
         if process.returncode:
             shutil.rmtree(target, ignore_errors=True)
-            trouble = process.stderr.strip().splitlines()[-1] if process.stderr.strip() else "?"
+            troubles[version] = (process.stderr.strip().splitlines() or ["pip failed"])[-1]
         shutil.rmtree(target / "zmq" / "tests", ignore_errors=True)
-    if trouble and not any(folder.glob("*")):
+    if len(troubles) == len(WHEELS):
         raise DaemonUnavailableError(
-            f"pyzmq, which the plug-in needs inside Krita, cannot be fetched ({trouble}); connect"
-            " to the network or set pip's index, then install again"
+            "pyzmq, which the plug-in needs inside Krita, cannot be fetched"
+            f" ({troubles[WHEELS[0]]}); connect to the network or set pip's index, then install"
+            " again"
+        )
+    for version, trouble in troubles.items():
+        print(
+            f"pyzmq for Python {version} could not be had ({trouble}); a Krita that brings this"
+            " Python cannot use the plug-in",
+            file=sys.stderr,
         )
 
 
 def set_enabled(settings: Path, *, enabled: bool | None) -> None:
     """Say in `kritarc` whether the plug-in is enabled; None takes the word out again.
 
-    The rest of the file stays as it is, to the byte.
+    The other lines stay as they are, to the byte.
     """
-    text = settings.read_text(encoding="utf-8") if settings.exists() else ""
-    lines = [line for line in text.splitlines() if line.partition("=")[0].strip() != _ENABLED]
+    settings = settings.resolve()  # it may be a link into somebody's dotfiles
+    content = settings.read_bytes() if settings.exists() else b""
+    lines = [line for line in content.split(b"\n") if not line.startswith(_ENABLED + b"=")]
+    if lines[-1:] == [b""]:
+        del lines[-1]
     if enabled is not None:
-        if "[python]" not in lines:
-            lines += ["", "[python]"] if lines else ["[python]"]
-        lines.insert(lines.index("[python]") + 1, f"{_ENABLED}={str(enabled).lower()}")
+        section = next((n for n, line in enumerate(lines) if line.strip() == b"[python]"), None)
+        if section is None:
+            lines += [b"", b"[python]"] if lines else [b"[python]"]
+            section = len(lines) - 1
+        lines.insert(section + 1, _ENABLED + (b"=true" if enabled else b"=false"))
     settings.parent.mkdir(parents=True, exist_ok=True)
     draft = settings.with_name(f"{settings.name}.underpaint")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draft.write_bytes(b"".join(line + b"\n" for line in lines))
     draft.replace(settings)
 
 

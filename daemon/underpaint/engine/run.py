@@ -52,6 +52,8 @@ class Progress:
         While denoising: steps done, of how many.
     image, images : int
         Which image (1, 2, ...; the first of those that run together), of how many.
+    together : int
+        How many images run at once.
     """
 
     phase: str
@@ -59,6 +61,7 @@ class Progress:
     steps: int = 0
     image: int = 0
     images: int = 0
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -348,7 +351,7 @@ class _Run:
                 noise=torch.cat([noise for noise, _ in drawn]).to(model.device),
                 steps=work.steps,
                 pure=work.pure,
-                on_step=functools.partial(self._on_step, image),
+                on_step=functools.partial(self._on_step, image, len(seeds)),
                 cancelled=self.cancelled,
             )
             guide.on_step(0, steps.run)
@@ -373,8 +376,9 @@ class _Run:
         recipe = make_recipe(self.request, work.source, composed, seed, notes, work.model, plan)
         return self._picture(composed, recipe)
 
-    def _on_step(self, image: int, step: int, steps: int) -> None:
-        self.progress(Progress("Denoising", step, steps, image, self.request.images))
+    def _on_step(self, image: int, together: int, step: int, steps: int) -> None:
+        images = self.request.images
+        self.progress(Progress("Denoising", step, steps, image, images, together))
 
     def _check_cancelled(self) -> None:
         if self.cancelled():

@@ -76,7 +76,7 @@ def describe_model(path: Path) -> ModelInfo:
             f"model {path} is a {class_name}, which is not supported yet;"
             f" supported are {' and '.join(FAMILIES)} models"
         )
-    parts = [p for p in _PARTS if isinstance(index.get(p), list) and index[p][0] is not None]
+    parts = [p for p in _PARTS if isinstance(index.get(p), list) and any(index[p])]
     missing = [part for part in ("unet", "vae", "text_encoder") if part not in parts]
     if missing:
         raise ModelUnavailableError(
