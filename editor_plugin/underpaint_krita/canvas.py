@@ -25,6 +25,7 @@ from underpaint_client.wire import Frame
 
 from .qt import QtCore
 
+_KEY = "underpaint/form"
 _SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
 _DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
@@ -75,6 +76,10 @@ class Place:
         canvas = Box(0, 0, document.width(), document.height())
         return cls(document, node, canvas)
 
+    def remember(self, text: str) -> None:
+        """Keep the form with the document, which makes it a changed one."""
+        self.document.setAnnotation(_KEY, "Underpaint's settings", text.encode("utf-8"))
+
     @property
     def open(self) -> bool:
         """Whether the document still is."""
@@ -87,6 +92,11 @@ class Place:
         while top.parentNode() is not None:
             top = top.parentNode()
         return _id(top) != _id(self.document.rootNode())
+
+
+def recall(document: Any) -> str:
+    """Give the form that was kept with a document; empty where none was."""
+    return bytes(document.annotation(_KEY)).decode("utf-8", "replace")
 
 
 def read_layer(place: Place, native: int, *, whole: bool) -> dict[str, Frame]:

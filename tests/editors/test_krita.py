@@ -185,13 +185,14 @@ def test_the_daemon_is_started_from_the_docker(krita: Any) -> None:
     krita.underpaint("stop")
     said = krita.run("no_daemon")["no_daemon"]
     assert not said["error"], said["error"]
-    assert "no Underpaint daemon runs" in said["status"] or "not running" in said["status"]
+    assert said["status"].startswith("No Underpaint daemon runs")
     assert said["remedy"] == "Start the daemon"
     assert said["after"].startswith("Ready")
     assert said["done"].startswith("Done")
 
 
 def test_what_is_killed_is_told_and_can_be_gone_on_from(krita: Any) -> None:
+    krita.underpaint("stop")
     krita.underpaint("serve", "--background")
     results = krita.run("worker_killed", "daemon_killed")
     for said in results.values():

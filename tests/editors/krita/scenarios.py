@@ -86,6 +86,7 @@ def opened(data: bytes | None = None, **kind: Any) -> Run:
     fill(strength=0.6, seed=7, seed_locked=True, steps=4, images=1, mode="auto", result="patch",
          model="", fill="auto", prompt="a lake")  # fmt: skip
     yield 0.3
+    docker()._look()  # as when the mouse enters it
     return document, layer
 
 
@@ -331,9 +332,8 @@ def documents_keep_their_forms(said: Said) -> Run:
     fill(prompt="one and a half")
     yield from opened()
     fill(prompt="two")
-    window = Krita.instance().activeWindow()
-    view = next(v for v in window.views() if v.document() == first)
-    window.showView(view)
+    window = Krita.instance().activeWindow().qwindow()
+    window.findChild(QtWidgets.QMdiArea).activatePreviousSubWindow()
     yield lambda: control("prompt").toPlainText() != "two"
     said["prompt"] = control("prompt").toPlainText()
     text = bytes(first.annotation("underpaint/form")).decode()
@@ -658,10 +658,10 @@ def _timed(*names: str) -> dict[str, float]:
     took: dict[str, float] = {}
 
     def wrap(name: str, function: Any) -> Any:
-        def timed(*args: Any) -> Any:
+        def timed(*args: Any, **more: Any) -> Any:
             began = time.perf_counter()
             try:
-                return function(*args)
+                return function(*args, **more)
             finally:
                 took[name] = 1000 * (time.perf_counter() - began)
 
