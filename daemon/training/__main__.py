@@ -1,8 +1,13 @@
-"""Make the starter model: paint pictures, train the parts on them, write the model folder.
+r"""Make the starter model: paint pictures, train the parts on them, write the model folder.
 
 Run from `daemon/`; stopped and run again, it goes on where it was::
 
     python -m training training/configs/cpu.toml --minutes 120 --out RUN
+
+From a model that is there already it goes on with the denoiser alone::
+
+    python -m training training/configs/cpu.toml --minutes 120 --out RUN \
+        --start-from underpaint/starter
 """
 
 from __future__ import annotations
@@ -18,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from .config import Config
+from .config import Config, TextStage, UnetStage, VaeStage
 from .data import list_shards, painters
 from .export import export
 from .text import build_tokenizer, train_text
-from .unet import train_unet
+from .unet import Parts, build_unet, train_unet
 from .vae import train_vae
 
 _PACKAGES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "scipy")
@@ -38,6 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the run's folder")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--painters", type=int, default=os.cpu_count(), help="processes that paint")
+    parser.add_argument("--start-from", type=Path, help="a model folder to go on from")
     options = parser.parse_args()
     config = Config.read(options.config)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -48,11 +55,17 @@ def main() -> None:
         torch.device(options.device),
         60 * options.minutes,
         options.painters,
+        options.start_from,
     )
 
 
 def train(
-    config: Config, folder: Path, device: torch.device, seconds: float, processes: int
+    config: Config,
+    folder: Path,
+    device: torch.device,
+    seconds: float,
+    processes: int,
+    start: Path | None = None,
 ) -> Path:
     """Train all parts within a time budget, and give the model's folder.
 
@@ -64,15 +77,17 @@ def train(
         For pictures, checkpoints, the log `losses.jsonl` and the finished `model`.
     processes : int
         That paint meanwhile.
+    start : Path, optional
+        A model made by the same config: all the time goes to its denoiser and text encoder then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     _write_versions(folder, device)
-    stages = config.text, config.vae, config.unet
+    stages = (config.unet,) if start else (config.text, config.vae, config.unet)
     total = sum(stage.share for stage in stages)
-    text_time, vae_time, unet_time = (seconds * stage.share / total for stage in stages)
+    times = {type(stage): seconds * stage.share / total for stage in stages}
     with painters(
         folder / "data",
         seed=config.seed,
@@ -81,16 +96,23 @@ def train(
         size=config.native,
         processes=processes,
     ) as paint:
-        tokenizer = build_tokenizer(config)
-        text_encoder = train_text(config, folder, tokenizer, device, text_time)
+        if start:
+            tokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer")
+            text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder").to(device)
+            shutil.copytree(start / "vae", folder / "vae", dirs_exist_ok=True)
+        else:
+            tokenizer = build_tokenizer(config)
+            text_encoder = train_text(config, folder, tokenizer, device, times[TextStage])
         while not list_shards(folder / "data"):
             if not paint():
                 raise RuntimeError(f"nothing was painted into {folder / 'data'}; see above why")
             time.sleep(0.1)
-        vae = _trained_vae(config, folder, device, vae_time)
-        unet = train_unet(config, folder, vae, tokenizer, text_encoder, device, unet_time)
+        vae = _trained_vae(config, folder, device, times.get(VaeStage, 0))
+        unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else build_unet(config)
+        parts = Parts(vae, unet, tokenizer, text_encoder)
+        train_unet(config, folder, parts, device, times[UnetStage])
     model = folder / "model"
-    export(model, vae=vae, unet=unet, tokenizer=tokenizer, text_encoder=text_encoder)
+    export(model, parts)
     return model
 
 

@@ -163,7 +163,9 @@ To make it again, or to go on, from `daemon/`:
 
 ```sh
 python -m training training/configs/{config}.toml --minutes {total} --out RUN
-python -m training training/configs/gpu.toml --minutes 25 --out RUN     # on a data-centre GPU
+python -m training training/configs/{config}.toml --minutes 180 --out RUN \\
+    --start-from underpaint/starter                                   # to go on with the denoiser
+python -m training training/configs/gpu.toml --minutes 25 --out RUN   # on a data-centre GPU
 ```
 
 ## Scores

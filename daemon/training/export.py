@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
-from typing import Any
 
+import diffusers
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-from .unet import NOISE_LEVELS
+from .unet import NOISE_LEVELS, Parts
 
 
-def export(folder: Path, *, vae: Any, unet: Any, tokenizer: Any, text_encoder: Any) -> None:
+def export(folder: Path, parts: Parts) -> None:
     """Write a model folder, in half precision."""
+    diffusers.utils.logging.set_verbosity_error()
     vae, unet, text_encoder = (
         copy.deepcopy(part).to("cpu", torch.float16, memory_format=torch.contiguous_format)
-        for part in (vae, unet, text_encoder)
+        for part in (parts.vae, parts.unet, parts.text_encoder)
     )
     StableDiffusionPipeline(
         vae=vae,
         unet=unet,
-        tokenizer=tokenizer,
+        tokenizer=parts.tokenizer,
         text_encoder=text_encoder,
         scheduler=DDIMScheduler(**NOISE_LEVELS),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder)
+    for config in folder.glob("*/config.json"):  # where parts lay before is nobody's business
+        told = json.loads(config.read_text(encoding="utf-8"))
+        told.pop("_name_or_path", None)
+        config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

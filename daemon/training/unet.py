@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,20 +116,25 @@ class Latents:
         return found
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a model is made of."""
+
+    vae: Any
+    unet: Any
+    tokenizer: Any
+    text_encoder: Any
+
+
 def train_unet(
-    config: Config,
-    folder: Path,
-    vae: Any,
-    tokenizer: Any,
-    text_encoder: Any,
-    device: torch.device,
-    seconds: float,
-) -> Any:
-    """Train a denoiser, and the text encoder on with it."""
-    stage = config.unet
+    config: Config, folder: Path, parts: Parts, device: torch.device, seconds: float
+) -> None:
+    """Train the denoiser, and the text encoder on with it."""
+    stage, vae = config.unet, parts.vae
+    tokenizer, text_encoder = parts.tokenizer, parts.text_encoder
     torch.manual_seed(config.seed)
     rng = np.random.default_rng([config.seed, 4])
-    unet = build_unet(config).to(device, memory_format=torch.channels_last)
+    unet = parts.unet.to(device, memory_format=torch.channels_last)
     forward = torch.compile(unet) if config.compiled else unet
     levels = DDIMScheduler(**NOISE_LEVELS)
     last = levels.config.num_train_timesteps - 1
@@ -161,4 +167,3 @@ def train_unet(
 
     modules = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
     Loop("unet", folder, modules, stage, seconds, rng).run(losses)
-    return unet

@@ -67,6 +67,14 @@ def test_the_whole_way(tmp_path: Path, home: Path) -> None:
     train(TOY, tmp_path, torch.device("cpu"), 6, processes=1)
     assert (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes() == weights
     assert len((tmp_path / "losses.jsonl").read_text().splitlines()) == 3
+    # Another run goes on from what is there: the autoencoder stays, the denoiser does not.
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "data").symlink_to(tmp_path / "data")
+    other = train(TOY, tmp_path / "more", torch.device("cpu"), 2, 1, start=folder)
+    file = "diffusion_pytorch_model.safetensors"
+    assert (other / "vae" / file).read_bytes() == (folder / "vae" / file).read_bytes()
+    assert (other / "unet" / file).read_bytes() != weights
+    assert not any(str(tmp_path) in f.read_text() for f in other.glob("*/*.json"))
 
 
 def fit_a_line(folder: Path, seconds: float, stop: int | None = None) -> tuple[Loop, Any]:

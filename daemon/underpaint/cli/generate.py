@@ -209,7 +209,8 @@ def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
     selected = float(source.selection_in(source.box).sum())
     plan = plan_request(request, source.mode, float(changes.max()))
     whole = selected if source.mode == "inpaint" else drawing.box.extent.pixels
-    return describe_plan(source.mode, float(changes.sum()) / whole, plan)
+    of = "layer" if selection is None else "selection"
+    return describe_plan(source.mode, float(changes.sum()) / whole, plan, of=of)
 
 
 @dataclass

@@ -729,3 +729,29 @@ def daemon_killed(said: Said) -> Run:
     fill(steps=200, strength=1.0)  # longer than the beat at which the daemon is looked for
     yield from generated()
     said["done"] = status()
+
+
+def portrait(said: Said) -> Run:
+    """Take the README's picture: a sketch, partly erased, filled by the starter model.
+
+    With `UNDERPAINT_THEME`, in that theme of Krita's.
+    """
+    window = Krita.instance().activeWindow().qwindow()
+    theme = os.environ.get("UNDERPAINT_THEME")
+    for action in window.findChildren(QtWidgets.QAction):
+        if theme and action.text() == theme:
+            action.trigger()
+    layers = next(d for d in Krita.instance().dockers() if d.objectName() == "KisLayerBox")
+    window.resizeDocks([layers, docker()], [220, 700], QtCore.Qt.Vertical)
+    window.resizeDocks([layers, docker()], [300, 300], QtCore.Qt.Horizontal)
+    document = Krita.instance().openDocument(os.environ["UNDERPAINT_SKETCH"])
+    Krita.instance().activeWindow().addView(document)
+    yield 1.0
+    Krita.instance().activeWindow().activeView().canvas().setZoomLevel(2.0)
+    fill(prompt="tree on a hill with a river, nature photograph", strength=0.85, steps=20,
+         guidance_scale=7.5, mode="auto", images=1, result="patch", model="", fill="auto",
+         negative_prompt="", seed=42, seed_locked=True, sampler="dpmpp_2m")  # fmt: skip
+    docker()._look()
+    yield from generated()
+    yield 1.5
+    said["status"] = status()
