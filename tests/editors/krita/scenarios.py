@@ -748,9 +748,9 @@ def portrait(said: Said) -> Run:
     Krita.instance().activeWindow().addView(document)
     yield 1.0
     Krita.instance().activeWindow().activeView().canvas().setZoomLevel(2.0)
-    fill(prompt="tree on a hill with a river, nature photograph", strength=0.85, steps=20,
-         guidance_scale=7.5, mode="auto", images=1, result="patch", model="", fill="auto",
-         negative_prompt="", seed=42, seed_locked=True, sampler="dpmpp_2m")  # fmt: skip
+    fill(prompt="tree on a hill with a river, nature photograph", strength=0.6, steps=20,
+         guidance_scale=4.0, mode="auto", images=1, result="patch", model="", fill="auto",
+         negative_prompt="", seed=1, seed_locked=True, sampler="dpmpp_2m")  # fmt: skip
     docker()._look()
     yield from generated()
     yield 1.5
