@@ -126,8 +126,8 @@ something without a download. It knows landscapes and nothing else: no people, n
 letters, no interiors. For everything else choose a Stable Diffusion model.
 
 An ordinary diffusers folder (CLIP text encoder and tokenizer, UNet, VAE, scheduler), {size:.0f} MB
-in half precision, native size {native} x {native} pixels, latents of {latents} x {latents} x
-{channels}.
+in half precision, native size {native} x {native} pixels, latents of {latents} x {latents} in
+{channels} channels.
 
 ![Prompts down, strengths across](sheets/prompts-by-strength.jpg)
 ![Holes](sheets/holes.jpg)
@@ -188,6 +188,9 @@ python -m training.sheets underpaint/starter underpaint/starter/sheets
 - It was trained on {device} for {total} minutes, which is very little: shapes are soft, trees and
   houses are hinted at rather than drawn, and fine texture is lost in the autoencoder. The same
   commands on a GPU make a better one.
+- At strength 1 a filled hole can be told from what is around it, and plain fills from the
+  neighbours come closer to the truth. It is at its best between .5 and .75, where the colour
+  underneath guides it, at a guidance of 3 to 5.
 - It reads up to 75 words or pieces of words. Words that captions do not use mean next to nothing
   to it.
 - Far above its native size (more than about 1.5 times) it repeats itself.
