@@ -98,7 +98,9 @@ def train(
     ) as paint:
         if start:
             tokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer")
-            text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder").to(device)
+            text_encoder = CLIPTextModel.from_pretrained(
+                start / "text_encoder", dtype=torch.float32
+            ).to(device)
             shutil.copytree(start / "vae", folder / "vae", dirs_exist_ok=True)
         else:
             tokenizer = build_tokenizer(config)

@@ -22,7 +22,7 @@ from underpaint.server.shelf import shelf_folder
 from underpaint_client import Connection, connect, wire
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.geometry import Box
-from underpaint_client.home import connection_file
+from underpaint_client.home import connection_file, read_connection_file
 from underpaint_client.request import Request
 
 RUN = [sys.executable, "-m", "underpaint"]
@@ -265,10 +265,11 @@ def test_what_a_killed_daemon_left_is_cleared(home: Path) -> None:
     process.kill()
     process.communicate()
     assert connection_file().exists()
-    with connect() as connection, pytest.raises(DaemonUnavailableError, match="did not answer"):
-        connection.hello(timeout=0.3)
+    with pytest.raises(DaemonUnavailableError, match=f"process id {process.pid} is gone"):
+        connect()
     until(lambda: not alive(worker))  # it notices that it is alone
     again = serve()
+    until(lambda: (info := read_connection_file()) is not None and info.pid == again.pid)
     with connect() as connection:
         assert connection.hello().pid == again.pid
     again.terminate()

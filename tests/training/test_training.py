@@ -61,7 +61,8 @@ def test_the_whole_way(tmp_path: Path, home: Path) -> None:
     assert np.ptp(picture.pixels[..., :3].astype(int)) > 0
     log = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in log] == ["text", "vae", "unet"]
-    assert json.loads((tmp_path / "versions.json").read_text())["torch"] == torch.__version__
+    versions = json.loads((tmp_path / "versions.json").read_text())
+    assert torch.__version__.startswith(versions["torch"])
     # Run again, it sees that nothing is left to do, and gives the same weights.
     weights = (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
     train(TOY, tmp_path, torch.device("cpu"), 6, processes=1)
