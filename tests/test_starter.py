@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from daemons import RUN
 from underpaint.engine import Engine
 from underpaint.models import default_model, describe_model, find, find_model
 from underpaint_client import ModelUnavailableError, Request
 from underpaint_client.rules import STARTER_MESSAGE
 
 ROOT = Path(__file__).parents[1]
-RUN = [sys.executable, "-m", "underpaint"]
 
 
 @pytest.fixture(scope="module")

@@ -68,14 +68,18 @@ def paint_shard(folder: Path, number: int, seed: int, count: int, size: int) -> 
         painted[index], words = paint_one(rng, size)
         told.append(words)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (pictures, captions):
-        draft = file.with_suffix(".draft")
-        if file is pictures:
-            with draft.open("wb") as stream:
-                np.save(stream, painted)
-        else:
-            draft.write_text(json.dumps(told), encoding="utf-8")
-        draft.replace(file)
+    with whole_file(pictures) as draft, draft.open("wb") as stream:
+        np.save(stream, painted)
+    with whole_file(captions) as draft:
+        draft.write_text(json.dumps(told), encoding="utf-8")
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """Give a draft to write, which becomes the file when all of it is there."""
+    draft = file.with_suffix(".draft")
+    yield draft
+    draft.replace(file)
 
 
 def paint_one(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], list[str]]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -163,8 +164,6 @@ class Judge:
 
     def _round_trip(self, picture: Picture) -> float:
         model = self.engine.load(self.model)
-        import torch  # noqa: PLC0415
-
         with torch.no_grad():
             latents = model.encode(picture.astype(np.float32) / np.float32(255))
             decoded = model.decode(latents[0])

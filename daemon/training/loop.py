@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from .config import Stage
+from .data import whole_file
 
 _WARM_UP = 0.02  # of the time
 _CLIP = 1.0  # norm of the gradient
@@ -139,9 +140,8 @@ class Loop:
             "cuda": torch.cuda.get_rng_state_all(),
             "rng": json.dumps(self.rng.bit_generator.state),
         }
-        draft = self.folder / f"{self.name}.draft"
-        torch.save(state, draft)
-        draft.replace(self.folder / f"{self.name}.pt")
+        with whole_file(self.folder / f"{self.name}.pt") as draft:
+            torch.save(state, draft)
 
     def _resume(self) -> None:
         file = self.folder / f"{self.name}.pt"

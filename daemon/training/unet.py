@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .config import Config
-from .data import list_shards, open_shard
+from .data import list_shards, open_shard, whole_file
 from .loop import Loop, autocast
 from .text import tokenize
 from .vae import encode
@@ -108,10 +108,8 @@ class Latents:
                 size = (pictures.shape[2] // self._shrink, pictures.shape[1] // self._shrink)
                 area = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures]
                 pictures = np.stack(area).astype(np.uint8)
-            draft = file.with_suffix(".draft")
-            with draft.open("wb") as stream:
+            with whole_file(file) as draft, draft.open("wb") as stream:
                 np.save(stream, encode(self._vae, pictures, half=self._half).half().numpy())
-            draft.replace(file)
         found: NDArray[np.float16] = np.load(file)
         return found
 
@@ -141,13 +139,12 @@ def train_unet(
     small, whole = (Latents(folder, vae, shrink, half=config.half) for shrink in (2, 1))
     for data in (small, whole):  # not on the clock
         data.refresh()
-    steps = 0
+    modules = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+    loop = Loop("unet", folder, modules, stage, seconds, rng)
 
     def losses(progress: float) -> dict[str, torch.Tensor]:
-        nonlocal steps
         data = small if progress < stage.small else whole
-        steps += 1
-        if steps % _REFRESH == 0:
+        if loop.step % _REFRESH == 0:
             data.refresh()
         latents, captions = data.draw(rng, stage.batch)
         clean = latents.to(device).float()
@@ -165,5 +162,4 @@ def train_unet(
             velocity = forward(noisy, timesteps, encoder_hidden_states=states).sample
         return {"error": (velocity.float() - target).square().mean()}
 
-    modules = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
-    Loop("unet", folder, modules, stage, seconds, rng).run(losses)
+    loop.run(losses)

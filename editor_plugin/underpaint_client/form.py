@@ -46,8 +46,6 @@ class Number:
         What it can be, and what an arrow key adds.
     decimals : int
         0 for a whole number.
-    slider : bool
-        Whether it is dragged.
     """
 
     name: str
@@ -57,7 +55,6 @@ class Number:
     maximum: float
     step: float = 1
     decimals: int = 0
-    slider: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,6 @@ FIELDS: tuple[Field, ...] = (
         " .75 a significant change. What you erased halfway changes half as much.",
         step=0.05,
         decimals=2,
-        slider=True,
     ),
     Choice(
         "mode",

@@ -128,10 +128,12 @@ def settle(request: Request, frames: dict[str, Frame], *, nothing: bool) -> Requ
     nothing : bool
         Whether there is nothing in the layer outside of the pixels sent.
     """
+    if request.mode != "auto":
+        return request
     layer = bytes(frames["layer"].data)
     empty = nothing and layer.count(0) == len(layer)
     selection = bytes(frames["selection"].data) if "selection" in frames else None
-    alphas = [layer[3::4]]
+    alphas = [take_alpha(layer, 4, "u1")]
     if "mask" in frames:
         alphas.append(bytes(frames["mask"].data))
     transparent = any(_some_erased(alpha, selection) for alpha in alphas)
@@ -181,8 +183,7 @@ def _most_erased(alpha: bytes, selection: bytes) -> float:
     """Give the largest product of erasure and selection, 0..1."""
     if _meet(alpha.translate(_IS_ERASED), selection.translate(_IS_SELECTED)):
         return 1.0
-    touched = _meet(alpha.translate(_IS_NOT_WHOLE), selection.translate(_IS_TOUCHED))
-    if not touched:
+    if not _some_erased(alpha, selection):
         return 0.0
     stride = max(1, len(alpha) // (50 * _SAMPLE))
     pairs = set(zip(alpha[::stride], selection[::stride]))

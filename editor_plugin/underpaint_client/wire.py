@@ -211,11 +211,10 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Models:
-    """What there is to paint with, by name; `default` is what is taken when none is asked for."""
+    """What there is to paint with, by name."""
 
     type: ClassVar[str] = "models"
     models: tuple[ModelEntry, ...]
-    default: str
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daemons import serve
 from underpaint_client import Box, DaemonUnavailableError, Frame, Request
 from underpaint_client.desk import (
     Advanced,
@@ -120,18 +117,14 @@ def test_no_daemon(home: Path) -> None:
 
 
 def test_a_dead_daemon_ends_jobs(home: Path) -> None:
-    run = [sys.executable, "-m", "underpaint", "serve"]
-    process = subprocess.Popen(run, stderr=subprocess.DEVNULL)
+    process = serve()
     desk = Desk("test")
-    deadline = time.monotonic() + 20
-    while read_connection_file() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
     desk.open()
     hear(desk, lambda n: isinstance(n, Greeted))
     job = desk.submit(Request(), {"layer": LAYER})
     assert not kinds(list(desk.check())) & {Ended, Lost}
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.communicate()
     *_, first, second = desk.check()
     assert isinstance(first, Ended)
     assert first.job is job
@@ -171,13 +164,9 @@ def test_a_question_from_before_a_job_does_not_end_it(daemon: Path) -> None:
 
 
 def test_a_stale_connection_file_is_no_daemon(home: Path) -> None:
-    run = [sys.executable, "-m", "underpaint", "serve"]
-    process = subprocess.Popen(run, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while read_connection_file() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process = serve()
+    process.kill()
+    process.communicate()
     assert read_connection_file() is not None
     with pytest.raises(DaemonUnavailableError, match="is gone"):
         Desk("test").open()

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from daemons import RUN
+
 HERE = Path(__file__).parent
 NEEDED = ("krita", "xvfb-run", "xdotool")
 SCREEN = "-screen 0 1600x1000x24"
-RUN = [sys.executable, "-m", "underpaint"]
 
 ORDINARY = (
     "looks",

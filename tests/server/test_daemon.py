@@ -7,25 +7,22 @@ import selectors
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from daemons import RUN, serve, until
 from underpaint.server.places import daemon_runs
 from underpaint.server.rasters import to_frame, to_pixels
 from underpaint.server.shelf import shelf_folder
 from underpaint_client import Connection, connect, wire
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.geometry import Box
-from underpaint_client.home import connection_file, read_connection_file
+from underpaint_client.home import connection_file
 from underpaint_client.request import Request
 
-RUN = [sys.executable, "-m", "underpaint"]
 LONG = Request(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, height=64)
 QUICK = Request(prompt="a lake", model="sd", steps=2, strength=1.0, width=64, height=64, seed=1)
 
@@ -38,13 +35,6 @@ def finish(connection: Connection, job: str) -> tuple[list[Any], wire.Message]:
         if isinstance(message, wire.Picture):
             pictures.append((message, frames[0]))
     return pictures, last
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def wait_for_step(connection: Connection, job: str) -> None:
@@ -227,14 +217,6 @@ def test_status_lists_workers_and_jobs(daemon: Path) -> None:
 # ---- starting and ending, each in a home of its own ----------------------------------------
 
 
-def serve(*options: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [*RUN, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    until(connection_file().exists)
-    return process
-
-
 def test_no_daemon_is_said(home: Path) -> None:
     with pytest.raises(DaemonUnavailableError, match="no Underpaint daemon runs.*underpaint serve"):
         connect()
@@ -269,7 +251,6 @@ def test_what_a_killed_daemon_left_is_cleared(home: Path) -> None:
         connect()
     until(lambda: not alive(worker))  # it notices that it is alone
     again = serve()
-    until(lambda: (info := read_connection_file()) is not None and info.pid == again.pid)
     with connect() as connection:
         assert connection.hello().pid == again.pid
     again.terminate()

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import zmq
 
+from daemons import RUN
 from underpaint.server import keys
 from underpaint.server.rasters import to_frame
 from underpaint_client import Connection, connect, wire
@@ -21,8 +21,6 @@ from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.request import Request
-
-RUN = [sys.executable, "-m", "underpaint"]
 
 
 @pytest.fixture(scope="module")

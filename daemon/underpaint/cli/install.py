@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
 import psutil
 
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
@@ -47,17 +47,10 @@ class KritaFolders:
     @classmethod
     def find(cls) -> KritaFolders:
         """Give the folders of Krita as the distribution or the AppImage have it."""
-        home = Path.home()
-        data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        config = platformdirs.user_config_path()
         if sys.platform == "darwin":
-            support = home / "Library" / "Application Support"
-            return cls(support / "krita", home / "Library" / "Preferences" / "kritarc")
-        if sys.platform == "win32":
-            roaming = Path(os.environ.get("APPDATA") or home / "AppData" / "Roaming")
-            local = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-            return cls(roaming / "krita", local / "kritarc")
-        return cls(data / "krita", config / "kritarc")
+            config = Path.home() / "Library" / "Preferences"
+        return cls(platformdirs.user_data_path(roaming=True) / "krita", config / "kritarc")
 
     @property
     def plugins(self) -> Path:

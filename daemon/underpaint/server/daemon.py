@@ -273,7 +273,7 @@ class Daemon:
         elif isinstance(message, wire.AskStatus):
             self._tell(client, self._status())
         elif isinstance(message, wire.AskModels):
-            self._tell(client, wire.Models(list_entries(), default_model()))
+            self._tell(client, wire.Models(list_entries()))
         elif isinstance(message, wire.AskStop):
             log.info("told to stop by a client")
             self._stopping = True

@@ -22,6 +22,18 @@ Hole = tuple[int, int, int, int]
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 HOLE = (80, 80, 96, 96)  # left, top, width, height
+USUAL = {
+    "prompt": "a lake",
+    "strength": 0.6,
+    "steps": 4,
+    "seed": 7,
+    "seed_locked": True,
+    "images": 1,
+    "mode": "auto",
+    "result": "patch",
+    "model": "",
+    "fill": "auto",
+}
 
 
 def docker() -> Any:
@@ -78,16 +90,27 @@ def opened(data: bytes | None = None, **kind: Any) -> Run:
     """A document with a painting, on the canvas and settled."""
     document = new_document(**kind)
     yield 0.6
+    layer = yield from with_layer(document)
+    paint(layer, painting() if data is None else data)
+    document.refreshProjection()
+    fill(**USUAL)
+    yield 0.3
+    plan()
+    return document, layer
+
+
+def with_layer(document: Any) -> Run:
+    """Add the layer that the painting goes to, and wait until it is active."""
     layer = document.createNode("Painting", "paintlayer")
     document.rootNode().addChildNode(layer, None)
     yield lambda: document.activeNode() and document.activeNode().name() == "Painting"
-    paint(layer, painting() if data is None else data)
-    document.refreshProjection()
-    fill(strength=0.6, seed=7, seed_locked=True, steps=4, images=1, mode="auto", result="patch",
-         model="", fill="auto", prompt="a lake")  # fmt: skip
-    yield 0.3
-    docker()._look()  # as when the mouse enters it
-    return document, layer
+    return layer
+
+
+def plan() -> str:
+    """What the docker says that it will do, when the mouse enters it."""
+    docker()._look()
+    return str(control("plan").text())
 
 
 def fill(**values: Any) -> None:
@@ -104,6 +127,14 @@ def generated() -> Run:
     control("generate").click()
     yield lambda: status().startswith(("Done", "The ", "No ", "Its ", "Cancelled", "Model"))
     yield 0.6
+
+
+def underway(**values: Any) -> Run:
+    """Press the button and wait for the first step."""
+    fill(**values)
+    control("status").setText("")
+    control("generate").click()
+    yield lambda: status().startswith("Step")
 
 
 def result(layer: Any) -> tuple[Any, list[Any]]:
@@ -204,8 +235,7 @@ def eraser(said: Said) -> Run:
         for i in range(0, len(erased), 4)
         if erased[i + 3] == 0
     )
-    docker()._look()
-    said["plan"] = control("plan").text()
+    said["plan"] = plan()
     button = control("generate")
     centre = button.mapToGlobal(button.rect().center())
     control("status").setText("")
@@ -261,8 +291,7 @@ def soft_selection(said: Said) -> Run:
     document.setSelection(chosen)
     before = bytes(document.selection().pixelData(0, 0, 256, 256).data())
     yield 0.3
-    docker()._look()
-    said["plan"] = control("plan").text()
+    said["plan"] = plan()
     yield from generated()
     said["status"] = status()
     _, (_patch,) = result(layer)
@@ -297,8 +326,7 @@ def empty_selected(said: Said) -> Run:
     chosen.select(100, 100, 30, 30, 255)
     document.setSelection(chosen)
     yield 0.3
-    docker()._look()
-    said["plan"] = control("plan").text()
+    said["plan"] = plan()
     yield from generated()
     said["status"] = status()
     said["name"] = result(layer)[0].name()
@@ -313,10 +341,7 @@ def deleted_group(said: Said) -> Run:
     yield 0.5
     document.setActiveNode(inner)
     yield 0.5
-    fill(steps=60)
-    control("status").setText("")
-    control("generate").click()
-    yield lambda: status().startswith("Step")
+    yield from underway(steps=60)
     group.remove()
     yield lambda: status().startswith("Done")
     yield 0.5
@@ -369,9 +394,8 @@ def transparency_mask(said: Said) -> Run:
     document.refreshProjection()
     document.waitForDone()
     yield 0.5
-    docker()._look()
     said["active"] = document.activeNode().type()
-    said["plan"] = control("plan").text()
+    said["plan"] = plan()
     fill(strength=0.0, result="layer")
     yield from generated()
     _, (copy,) = result(layer)
@@ -390,8 +414,7 @@ def group_layer(said: Said) -> Run:
     document.refreshProjection()
     document.waitForDone()
     yield 0.5
-    docker()._look()
-    said["plan"] = control("plan").text()
+    said["plan"] = plan()
     yield from generated()
     said["status"] = status()
     said["name"] = result(group)[0].name()
@@ -410,8 +433,7 @@ def vector_layer(said: Said) -> Run:
     document.refreshProjection()
     document.waitForDone()
     yield 0.5
-    docker()._look()
-    said["plan"] = control("plan").text()
+    said["plan"] = plan()
     yield from generated()
     said["status"] = status()
     said["name"] = result(vector)[0].name()
@@ -419,8 +441,7 @@ def vector_layer(said: Said) -> Run:
 
 def empty_layer(said: Said) -> Run:
     _document, layer = yield from opened(bytes(4 * 256 * 256))
-    docker()._look()
-    said["plan"] = control("plan").text()
+    said["plan"] = plan()
     yield from generated()
     said["status"] = status()
     _, (painted,) = result(layer)
@@ -430,9 +451,7 @@ def empty_layer(said: Said) -> Run:
 def _other_space(said: Said, model: str, depth: str, profile: str) -> Run:
     document = new_document(256, 256, model, depth, profile)
     yield 0.6
-    layer = document.createNode("Painting", "paintlayer")
-    document.rootNode().addChildNode(layer, None)
-    yield lambda: document.activeNode() and document.activeNode().name() == "Painting"
+    layer = yield from with_layer(document)
     scratch = document.createNode("scratch", "paintlayer")
     scratch.setColorSpace("RGBA", "U8", SRGB)
     paint(scratch, painting())
@@ -442,8 +461,7 @@ def _other_space(said: Said, model: str, depth: str, profile: str) -> Run:
     document.waitForDone()
     scratch.setColorSpace("RGBA", "U8", SRGB)
     wanted = pixels(scratch)
-    fill(strength=0.0, seed=7, seed_locked=True, steps=4, images=1, mode="auto", result="layer",
-         model="", fill="auto", prompt="a lake")  # fmt: skip
+    fill(**{**USUAL, "strength": 0.0, "result": "layer"})
     yield from generated()
     said["status"] = status()
     _, (copy,) = result(layer)
@@ -478,10 +496,7 @@ def cmyk(said: Said) -> Run:
 
 def cancelled(said: Said) -> Run:
     document, _layer = yield from opened()
-    fill(steps=1000, strength=1.0)
-    control("status").setText("")
-    control("generate").click()
-    yield lambda: status().startswith("Step")
+    yield from underway(steps=1000, strength=1.0)
     said["progress"] = control("progress").maximum()
     said["while"] = status()
     yield 0.3
@@ -509,10 +524,7 @@ def hidden_and_locked(said: Said) -> Run:
     document, layer = yield from opened()
     layer.setLocked(True)
     layer.setVisible(False)
-    fill(steps=60)
-    control("status").setText("")
-    control("generate").click()
-    yield lambda: status().startswith("Step")
+    yield from underway(steps=60)
     document.resizeImage(0, 0, 300, 200)
     yield lambda: status().startswith("Done")
     yield 0.5
@@ -523,10 +535,7 @@ def hidden_and_locked(said: Said) -> Run:
 
 def deleted_layer(said: Said) -> Run:
     document, layer = yield from opened()
-    fill(steps=60)
-    control("status").setText("")
-    control("generate").click()
-    yield lambda: status().startswith("Step")
+    yield from underway(steps=60)
     layer.remove()
     yield lambda: status().startswith("Done")
     yield 0.5
@@ -536,10 +545,7 @@ def deleted_layer(said: Said) -> Run:
 
 def closed_document(said: Said) -> Run:
     document, _layer = yield from opened()
-    fill(steps=60)
-    control("status").setText("")
-    control("generate").click()
-    yield lambda: status().startswith("Step")
+    yield from underway(steps=60)
     document.setModified(False)
     document.close()
     yield lambda: status().startswith("The document was closed")
@@ -590,9 +596,7 @@ def large(said: Said) -> Run:
     size = 4096
     document = new_document(size, size)
     yield 1.0
-    layer = document.createNode("Painting", "paintlayer")
-    document.rootNode().addChildNode(layer, None)
-    yield lambda: document.activeNode() and document.activeNode().name() == "Painting"
+    layer = yield from with_layer(document)
     row = painting(256, 1, (0, 0, 0, 0)) * 16
     data = bytearray(row * size)
     for y in range(1800, 2100):
@@ -610,8 +614,7 @@ def large(said: Said) -> Run:
         layer.pixelData(0, 0, size, size).data()
         times.append(1000 * (time.perf_counter() - began))
     said["read_ms"] = sorted(times)[1]
-    fill(strength=0.6, seed=7, seed_locked=True, steps=4, images=1, mode="auto", result="patch",
-         model="", fill="auto", prompt="a lake")  # fmt: skip
+    fill(**USUAL)
     yield 1.0
     began = time.perf_counter()
     docker()._look()
@@ -687,10 +690,7 @@ def no_daemon(said: Said) -> Run:
 
 def _running(steps: int = 1000) -> Run:
     found = yield from opened()
-    fill(steps=steps, strength=1.0)
-    control("status").setText("")
-    control("generate").click()
-    yield lambda: status().startswith("Step")
+    yield from underway(steps=steps, strength=1.0)
     return found
 
 
