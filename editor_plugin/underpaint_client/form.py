@@ -177,6 +177,40 @@ FIELDS: tuple[Field, ...] = (
 )
 
 
+ROWS = (
+    "mode", "steps", "compensate", "guidance_scale", "seed", "images", "sampler", "model", "fill",
+    "result",
+)  # fmt: skip
+"""The fields that stand below the buttons, in order; the others have places of their own."""
+
+
+@dataclass(frozen=True)
+class Button:
+    """Something to press."""
+
+    name: str
+    label: str
+    tip: str
+
+
+BUTTONS = {
+    button.name: button
+    for button in (
+        Button("generate", "Generate", "Paint, as the line above says (Ctrl+Enter in the text)"),
+        Button("cancel", "Cancel", "Stop what was asked for; what has come stays"),
+        Button("seed_dice", "New", "Draw a new seed"),
+        Button("seed_locked", "Lock", "Take this seed again and again"),
+    )
+}
+
+SPOKEN = {
+    "plan": "What the next run will do",
+    "status": "What happened last",
+    "progress": "Progress",
+}
+"""What screen readers call what is no control."""
+
+
 @dataclass(frozen=True)
 class Form:
     """What the controls hold. Fields that `Request` has too mean the same.
@@ -216,8 +250,8 @@ class Form:
         return Request(**{**values, "seed": self.seed if self.seed_locked else drawn})
 
     def to_text(self) -> str:
-        """Give the form as text, to be kept with a document."""
-        return json.dumps({"version": 1, **asdict(self)}, ensure_ascii=False)
+        """Give the form as text in ASCII, to be kept with a document."""
+        return json.dumps({"version": 1, **asdict(self)})
 
     @classmethod
     def from_text(cls, text: str, default: Form | None = None) -> Form:

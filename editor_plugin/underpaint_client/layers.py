@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .errors import BadInputError
 from .geometry import Box
 from .rules import image_seed
 
@@ -39,6 +40,42 @@ def needed_box(selected: Box, canvas: Box, native: int = 0) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
+def box_to_read(
+    canvas: Box, selected: Box | None, native: int, *, whole: bool, layer: Box | None = None
+) -> Box:
+    """Give the part of a layer to send.
+
+    Parameters
+    ----------
+    canvas : Box
+        Around all there is.
+    selected : Box or None
+        Around all that is selected; None where nothing is, which means everything.
+    native : int
+        The model's native side in pixels; 0 where it is not known.
+    whole : bool
+        Whether the whole layer is asked for, not only what is painted.
+    layer : Box, optional
+        Around the layer, where layers have an end; without a selection it is all that is sent.
+
+    Raises
+    ------
+    BadInputError
+        Where nothing lies on the canvas.
+    """
+    here = canvas if layer is None else overlap(layer, canvas)
+    if selected is None:
+        if here.empty:
+            raise BadInputError(
+                "the layer lies outside of the canvas; move it back, or select where to paint"
+            )
+        return here
+    if selected.empty:
+        raise BadInputError("nothing on the canvas is selected; select a part of it, or all")
+    needed = needed_box(selected, canvas, native)
+    return around(here, needed) if whole else needed
+
+
 def _span(start: int, stop: int, first: int, last: int, margin: int, least: int) -> tuple[int, int]:
     """Give start and stop of one side, with room for `least` where the canvas ends early."""
     margin, least = margin + 2 * _GRID, least + 2 * _GRID
@@ -52,6 +89,14 @@ def overlap(one: Box, other: Box) -> Box:
     x, y = max(one.x, other.x), max(one.y, other.y)
     right, bottom = min(one.right, other.right), min(one.bottom, other.bottom)
     return Box(x, y, max(0, right - x), max(0, bottom - y))
+
+
+def around(one: Box, other: Box) -> Box:
+    """Give the smallest box around both; an empty one does not count."""
+    if one.empty or other.empty:
+        return other if one.empty else one
+    x, y = min(one.x, other.x), min(one.y, other.y)
+    return Box(x, y, max(one.right, other.right) - x, max(one.bottom, other.bottom) - y)
 
 
 def name_group(prompt: str, seed: int, images: int) -> str:
@@ -76,6 +121,32 @@ def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -
     missing = f" of {wanted}" if came < wanted else ""
     told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(_sentence, notes)]
     return f"{'. '.join(told)}."
+
+
+def remark_on_place(
+    *, deleted: bool, hidden: bool, inside_hidden: bool, resized: bool
+) -> list[str]:
+    """Give what the artist should know about where a result comes to lie.
+
+    Parameters
+    ----------
+    deleted, hidden : bool
+        What has become of the layer that was sent.
+    inside_hidden : bool
+        Whether the group that it lies in is hidden.
+    resized : bool
+        Whether the document has another size than before.
+    """
+    found = []
+    if deleted:
+        found.append("its layer was deleted meanwhile, so the result lies on top of all")
+    elif hidden:
+        found.append("its layer is hidden, the result is shown above it")
+    elif inside_hidden:
+        found.append("the group it lies in is hidden, and the result in it")
+    if resized:
+        found.append("the document's size was changed meanwhile; see where the result lies")
+    return found
 
 
 def _sentence(note: str) -> str:

@@ -11,12 +11,17 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .geometry import Box
+from .pixels import choose
 from .rules import choose_mode, describe_plan, plan_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .request import Request
     from .wire import Frame
 
+_READ = 1_000_000  # pixels that are read to say what a run would do
 _SAMPLE = 20_000  # pixels that shares are estimated from
 
 
@@ -81,6 +86,54 @@ def survey(
     )
 
 
+def survey_rows(
+    box: Box,
+    canvas: Box,
+    read_alpha: Callable[[Box], tuple[bytes, bool]],
+    read_selection: Callable[[Box], bytes] | None,
+    *,
+    has_nothing: Callable[[], bool],
+    slow: bool,
+) -> Survey:
+    """Look at a layer in an editor.
+
+    Large ones are not read whole: rows at even distances stand for the rest.
+
+    Parameters
+    ----------
+    box : Box
+        What is selected.
+    canvas : Box
+        Around all there is.
+    read_alpha : callable
+        Gives the alpha of some rows, one byte a pixel, and whether all their bytes are 0.
+    read_selection : callable or None
+        Gives the selection of some rows; None where everything is selected.
+    has_nothing : callable
+        Says whether there is nothing in the whole layer; asked where there is nothing in the box.
+    slow : bool
+        Whether reading takes long, so that less is read.
+    """
+    if box.empty:
+        return survey(b"", b"")
+    pitch = -(-box.extent.pixels // (_READ // 5 if slow else _READ))
+    step, height = (box.height, box.height) if pitch == 1 else (pitch, 1)
+    alphas, amounts, empty = [], [], True
+    for y in range(box.y, box.bottom, step):
+        rows = Box(box.x, y, box.width, height)
+        alpha, nothing = read_alpha(rows)
+        alphas.append(alpha)
+        empty = empty and nothing
+        if read_selection is not None:
+            amounts.append(read_selection(rows))
+    return survey(
+        b"".join(alphas),
+        None if read_selection is None else b"".join(amounts),
+        empty=empty and has_nothing(),
+        part=box.extent.pixels / canvas.extent.pixels,
+    )
+
+
 def take_alpha(pixels: bytes, channels: int, dtype: str) -> bytes:
     """Take the alpha out of pixels, as 0..255.
 
@@ -95,8 +148,12 @@ def take_alpha(pixels: bytes, channels: int, dtype: str) -> bytes:
     """
     if dtype == "u1":
         return pixels[channels - 1 :: channels]
-    if dtype == "u2":  # the high byte
-        return pixels[2 * channels - 1 :: 2 * channels]
+    if dtype == "u2":  # the high byte, but 255 for nothing less than all
+        high, low = (
+            pixels[2 * channels - 1 :: 2 * channels],
+            pixels[2 * channels - 2 :: 2 * channels],
+        )
+        return choose(low.translate(_IS_ALL), high, high.translate(_NEARLY_ALL))
     size = {"f2": 2, "f4": 4}[dtype]
     values = struct.unpack(f"<{len(pixels) // size}{'e' if size == 2 else 'f'}", pixels)
     return bytes(min(255, max(0, round(255 * value))) for value in values[channels - 1 :: channels])
@@ -116,7 +173,7 @@ def settle_mode(request: Request, found: Survey) -> str:
     return choose_mode(request.mode, empty=found.empty, transparent=found.transparent)
 
 
-def settle(request: Request, frames: dict[str, Frame], *, nothing: bool) -> Request:
+def settle(request: Request, frames: dict[str, Frame], has_nothing: Callable[[], bool]) -> Request:
     """Settle `auto` on exactly the pixels that are sent, of which not one is passed over.
 
     Parameters
@@ -124,16 +181,16 @@ def settle(request: Request, frames: dict[str, Frame], *, nothing: bool) -> Requ
     request : Request
         As the artist asked.
     frames : dict of str to Frame
-        `layer`, 8 bits, and maybe `selection` and `mask`.
-    nothing : bool
-        Whether there is nothing in the layer outside of the pixels sent.
+        `layer`, 8 or 16 bits, and maybe `selection` and `mask`.
+    has_nothing : callable
+        Says whether there is nothing in the whole layer; asked where nothing is in the pixels sent.
     """
     if request.mode != "auto":
         return request
     layer = bytes(frames["layer"].data)
-    empty = nothing and layer.count(0) == len(layer)
+    empty = layer.count(0) == len(layer) and has_nothing()
     selection = bytes(frames["selection"].data) if "selection" in frames else None
-    alphas = [take_alpha(layer, 4, "u1")]
+    alphas = [take_alpha(layer, 4, frames["layer"].dtype)]
     if "mask" in frames:
         alphas.append(bytes(frames["mask"].data))
     transparent = any(_some_erased(alpha, selection) for alpha in alphas)
@@ -173,6 +230,8 @@ def _shares(alpha: bytes, selection: bytes | None) -> tuple[float, float]:
     return 1 - kept / (255 * total), total / (255 * len(weights))
 
 
+_IS_ALL = bytes(255) + b"\xff"
+_NEARLY_ALL = bytes([*range(255), 254])
 _IS_ERASED = bytes([1]) + bytes(255)
 _IS_NOT_WHOLE = bytes([1]) * 255 + bytes(1)
 _IS_SELECTED = bytes(255) + bytes([1])

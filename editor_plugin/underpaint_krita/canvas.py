@@ -19,8 +19,9 @@ from krita import Krita
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.layers import needed_box, overlap
-from underpaint_client.survey import Survey, survey, take_alpha
+from underpaint_client.layers import box_to_read, overlap, remark_on_place
+from underpaint_client.office import Result
+from underpaint_client.survey import Survey, survey_rows, take_alpha
 from underpaint_client.wire import Frame
 
 from .qt import QtCore
@@ -29,7 +30,6 @@ _KEY = "underpaint/form"
 _SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
 _DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
-_LOOKED_AT = 1_000_000  # pixels that are read to say what a run would do
 _LOOKS = 20  # times that the active layer is looked at after an insertion,
 _LOOK_EVERY = 50  # milliseconds apart
 
@@ -93,49 +93,123 @@ class Place:
             top = top.parentNode()
         return _id(top) != _id(self.document.rootNode())
 
+    def look(self) -> Survey:
+        """Look at a layer and the selection, to say what a run would do.
+
+        Large ones are not read whole: rows at even distances stand for the rest.
+        """
+        node, selection, box = self.layer, self.document.selection(), self.canvas
+        if selection is not None:
+            box = _selected(selection, box)
+        dtype = _DTYPES[node.colorDepth()]
+
+        def read_alpha(rows: Box) -> tuple[bytes, bool]:
+            pixels = _stored(node, (rows.x, rows.y, rows.width, rows.height))
+            nothing = pixels.count(0) == len(pixels)
+            return take_alpha(pixels, len(node.channels()), dtype), nothing
+
+        def read_amounts(rows: Box) -> bytes:
+            return bytes(selection.pixelData(rows.x, rows.y, rows.width, rows.height).data())
+
+        return survey_rows(
+            box,
+            self.canvas,
+            read_alpha,
+            None if selection is None else read_amounts,
+            has_nothing=self.has_nothing,
+            slow=dtype.startswith("f"),
+        )
+
+    def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
+        """Read what a run needs: the layer, and where there are any, selection and mask.
+
+        Other colour spaces are converted to 8-bit sRGB for the trip.
+
+        Parameters
+        ----------
+        native : int
+            The model's native side; 0 where it is not known.
+        whole : bool
+            Whether to read all of the layer; else only what is selected, with context.
+        """
+        document, node = self.document, self.layer
+        selection = document.selection()
+        selected = None if selection is None else _selected(selection, self.canvas)
+        box = box_to_read(self.canvas, selected, native, whole=whole)
+        edges = (box.x, box.y, box.width, box.height)
+        mask = _only_mask(node)
+        pixels = node.pixelData(*edges).data() if mask else _stored(node, edges)
+        frames = {"layer": _converted(document, node, pixels, box)}
+        if selection is not None:
+            amounts = selection.pixelData(*edges).data()
+            frames["selection"] = Frame("selection", box, "u1", "Y", amounts)
+        if mask is not None:
+            frames["mask"] = Frame("mask", box, "u1", "Y", mask.pixelData(*edges).data())
+        return frames
+
+    def has_nothing(self) -> bool:
+        """Say whether the whole layer is transparent."""
+        return bool(self.layer.bounds().isEmpty())
+
+    def remarks(self) -> list[str]:
+        """Give what the artist should know about where a result comes to lie."""
+        layer, document = self.layer, self.document
+        there = not self.deleted
+        found = remark_on_place(
+            deleted=not there,
+            hidden=there and not layer.visible(),
+            inside_hidden=there and not layer.parentNode().visible(),
+            resized=Extent(document.width(), document.height()) != self.canvas.extent,
+        )
+        if there and layer.animated():
+            found.append("its layer is animated: this is the current frame, and stays in all")
+        return found
+
+    def insert(self, title: str, results: Sequence[Result]) -> Any:
+        """Insert pictures as a group above their layer: one undo step.
+
+        The last picture lies on top and is the only visible one. Active layer and selection stay.
+        Where the layer was deleted, the group goes on top of all.
+
+        Parameters
+        ----------
+        title : str
+            The group's name.
+        results : sequence of Result
+            Pixels in BGRA, 8 bits.
+        """
+        document = self.document
+        active = document.activeNode()
+        group = document.createGroupLayer(title)
+        for index, result in enumerate(results):
+            layer = document.createNode(result.name, "paintlayer")
+            layer.setColorSpace(*_SRGB)
+            frame, box = result.frame, result.frame.box
+            layer.setPixelData(
+                QtCore.QByteArray(bytes(frame.data)), box.x, box.y, box.width, box.height
+            )
+            layer.setVisible(index == len(results) - 1)
+            group.addChildNode(layer, None)
+        if self.deleted:
+            document.rootNode().addChildNode(group, None)
+        else:
+            self.layer.parentNode().addChildNode(group, self.layer)
+        if active is not None:
+            _keep_active(document, active, _id(group))
+        return group
+
+    def open_as_document(self, title: str, results: Sequence[Result]) -> None:
+        """Open pictures as a new document, where their own was closed."""
+        krita, extent = Krita.instance(), self.canvas.extent
+        document = krita.createDocument(extent.width, extent.height, title, *_SRGB, 300.0)
+        krita.activeWindow().addView(document)
+        layer = document.topLevelNodes()[0]
+        Place(document, layer, Box.at(0, 0, extent)).insert(title, results)
+
 
 def recall(document: Any) -> str:
     """Give the form that was kept with a document; empty where none was."""
     return bytes(document.annotation(_KEY)).decode("utf-8", "replace")
-
-
-def read_layer(place: Place, native: int, *, whole: bool) -> dict[str, Frame]:
-    """Read what a run needs: the layer, and where there are any, selection and transparency mask.
-
-    Other colour spaces are converted to 8-bit sRGB for the trip.
-
-    Parameters
-    ----------
-    place : Place
-        Of an open document.
-    native : int
-        The model's native side; 0 where it is not known.
-    whole : bool
-        Whether to read all of the layer; else only what is selected, with context.
-    """
-    document, node = place.document, place.layer
-    selection = document.selection()
-    box = place.canvas
-    if selection is not None:
-        selected = _selected(selection, box)
-        if selected.empty:
-            raise BadInputError("nothing on the canvas is selected; select a part of it, or all")
-        box = box if whole else needed_box(selected, box, native)
-    edges = (box.x, box.y, box.width, box.height)
-    mask = _only_mask(node)
-    pixels = node.pixelData(*edges).data() if mask else _stored(node, edges)
-    frames = {"layer": _converted(document, node, pixels, box)}
-    if selection is not None:
-        amounts = selection.pixelData(*edges).data()
-        frames["selection"] = Frame("selection", box, "u1", "Y", amounts)
-    if mask is not None:
-        frames["mask"] = Frame("mask", box, "u1", "Y", mask.pixelData(*edges).data())
-    return frames
-
-
-def has_nothing(place: Place) -> bool:
-    """Say whether the whole layer is transparent."""
-    return bool(place.layer.bounds().isEmpty())
 
 
 def _selected(selection: Any, canvas: Box) -> Box:
@@ -174,40 +248,6 @@ def _stored(node: Any, edges: tuple[int, int, int, int]) -> bytes:
     return bytes(pixels.data())
 
 
-def insert(place: Place, title: str, results: Sequence[tuple[str, Frame]]) -> None:
-    """Insert pictures as a group above their layer: one undo step.
-
-    The last picture lies on top and is the only visible one. Active layer and selection stay.
-
-    Parameters
-    ----------
-    place : Place
-        Of an open document. Where the layer was deleted, the group goes on top of all.
-    title : str
-        The group's name.
-    results : sequence of (str, Frame)
-        Names of the layers, and pixels in BGRA, 8 bits.
-    """
-    document = place.document
-    active = document.activeNode()
-    group = document.createGroupLayer(title)
-    for index, (name, frame) in enumerate(results):
-        layer = document.createNode(name, "paintlayer")
-        layer.setColorSpace(*_SRGB)
-        box = frame.box
-        layer.setPixelData(
-            QtCore.QByteArray(bytes(frame.data)), box.x, box.y, box.width, box.height
-        )
-        layer.setVisible(index == len(results) - 1)
-        group.addChildNode(layer, None)
-    if place.deleted:
-        document.rootNode().addChildNode(group, None)
-    else:
-        place.layer.parentNode().addChildNode(group, place.layer)
-    if active is not None:
-        _keep_active(document, active, _id(group))
-
-
 def _keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> None:
     """Give the active layer back, as soon as Krita has made the group active."""
     now = document.activeNode()
@@ -222,68 +262,5 @@ def _keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) ->
         )
 
 
-def open_as_document(extent: Extent, title: str, results: Sequence[tuple[str, Frame]]) -> None:
-    """Open pictures as a new document, where their own was closed."""
-    krita = Krita.instance()
-    document = krita.createDocument(extent.width, extent.height, title, *_SRGB, 300.0)
-    krita.activeWindow().addView(document)
-    layer = document.topLevelNodes()[0]
-    insert(Place(document, layer, Box.at(0, 0, extent)), title, results)
-
-
 def _id(node: Any) -> str:
     return str(node.uniqueId().toString())
-
-
-def look(place: Place) -> Survey:
-    """Look at a layer and the selection, to say what a run would do.
-
-    Large ones are not read whole: rows at even distances stand for the rest.
-
-    Parameters
-    ----------
-    place : Place
-        Of an open document.
-    """
-    node, selection, box = place.layer, place.document.selection(), place.canvas
-    if selection is not None:
-        box = _selected(selection, box)
-    if box.empty:
-        return survey(b"", b"")
-    dtype = _DTYPES[node.colorDepth()]
-    most = _LOOKED_AT if dtype.startswith("u") else _LOOKED_AT // 5
-    pitch = -(-box.extent.pixels // most)
-    height = box.height if pitch == 1 else 1
-    alpha, amounts, empty = [], [], has_nothing(place)
-    for y in range(box.y, box.bottom, pitch if pitch > 1 else box.height):
-        pixels = _stored(node, (box.x, y, box.width, height))
-        empty = empty and pixels.count(0) == len(pixels)
-        alpha.append(take_alpha(pixels, len(node.channels()), dtype))
-        if selection is not None:
-            amounts.append(bytes(selection.pixelData(box.x, y, box.width, height).data()))
-    return survey(
-        b"".join(alpha),
-        None if selection is None else b"".join(amounts),
-        empty=empty,
-        part=box.extent.pixels / place.canvas.extent.pixels,
-    )
-
-
-def remarks(place: Place) -> list[str]:
-    """Give what the artist should know about where a result comes to lie."""
-    layer = place.layer
-    found = []
-    if place.deleted:
-        found.append("its layer was deleted meanwhile, so the result lies on top of all")
-    elif not layer.visible():
-        found.append("its layer is hidden, the result is shown above it")
-    elif not layer.parentNode().visible():
-        found.append("the group it lies in is hidden, and the result in it")
-    if not place.deleted and layer.animated():
-        found.append("its layer is animated: this is the current frame, and stays in all")
-    if (place.document.width(), place.document.height()) != (
-        place.canvas.width,
-        place.canvas.height,
-    ):
-        found.append("the document's size was changed meanwhile; see where the result lies")
-    return found

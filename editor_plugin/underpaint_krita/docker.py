@@ -8,12 +8,22 @@ from typing import Any
 from krita import DockWidget, Krita
 
 from underpaint_client.errors import UnderpaintError, to_sentence
-from underpaint_client.form import FIELDS, Form, describe_strength, draw_seed
+from underpaint_client.form import (
+    BUTTONS,
+    FIELDS,
+    ROWS,
+    SPOKEN,
+    Form,
+    Switch,
+    describe_strength,
+    draw_seed,
+)
+from underpaint_client.office import ModelChoice
 from underpaint_client.survey import Survey, describe_run
 
 from . import canvas
 from .controls import Control, slide
-from .office import office
+from .office import office, signals
 from .qt import QtCore, QtWidgets
 
 DOCKER = "underpaint"
@@ -30,13 +40,13 @@ class UnderpaintDocker(DockWidget):
         self._document = ""
         self._forms: dict[str, Form] = {}
         self._survey: Survey | None = None
-        self._listed: list[tuple[str, str, str]] = []
+        self._listed: list[ModelChoice] = []
         self.office = office()
         self._build()
         self._fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
-        self.office.said.connect(self.status.setText)
-        self.office.moved.connect(self._show_progress)
-        self.office.changed.connect(self._show_office)
+        signals().said.connect(self.status.setText)
+        signals().moved.connect(self._show_progress)
+        signals().changed.connect(self._show_office)
         self.status.setText(self.office.last_said)
         self._show_office()
 
@@ -52,16 +62,16 @@ class UnderpaintDocker(DockWidget):
             self.controls[name].widget.entered.connect(lambda: self.press("generate"))
             column.addWidget(self.controls[name].widget)
         column.addLayout(self._strength())
-        self.plan = self._label("plan", "What the next run will do")
+        self.plan = self._label("plan")
         column.addWidget(self.plan)
         column.addLayout(self._buttons())
         self.progress = QtWidgets.QProgressBar()
         self.progress.setObjectName("progress")
-        self.progress.setAccessibleName("Progress")
+        self.progress.setAccessibleName(SPOKEN["progress"])
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(8)
         column.addWidget(self.progress)
-        self.status = self._label("status", "What happened last")
+        self.status = self._label("status")
         column.addWidget(self.status)
         self.remedy = QtWidgets.QPushButton()
         self.remedy.setObjectName("remedy")
@@ -98,21 +108,16 @@ class UnderpaintDocker(DockWidget):
         form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setHorizontalSpacing(8)
         form.setVerticalSpacing(4)
-        for name in ("mode", "steps", "guidance_scale", "seed", "images", "sampler", "model",
-                     "fill", "result"):  # fmt: skip
+        for name in ROWS:
             control = self.controls[name]
-            if name == "seed":
-                form.addRow(control.field.label, self._seed())
-                continue
-            form.addRow(control.field.label, control.widget)
-            if name == "steps":
-                form.addRow("", self.controls["compensate"].widget)
+            label = "" if isinstance(control.field, Switch) else control.field.label
+            form.addRow(label, self._seed() if name == "seed" else control.widget)
         return form
 
     def _seed(self) -> Any:
-        self.dice = self._tool("seed_dice", "New", "Draw a new seed")
+        self.dice = _button("seed_dice", QtWidgets.QToolButton())
         self.dice.clicked.connect(self._throw_dice)
-        self.lock = self._tool("seed_locked", "Lock", "Take this seed again and again")
+        self.lock = _button("seed_locked", QtWidgets.QToolButton())
         self.lock.setCheckable(True)
         self.lock.toggled.connect(lambda _on: self._changed())
         row = QtWidgets.QHBoxLayout()
@@ -122,34 +127,20 @@ class UnderpaintDocker(DockWidget):
         row.addWidget(self.lock)
         return row
 
-    def _tool(self, name: str, text: str, tip: str) -> Any:
-        button = QtWidgets.QToolButton()
-        button.setObjectName(name)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setAccessibleName(tip)
-        return button
-
     def _buttons(self) -> Any:
-        self.generate = QtWidgets.QPushButton("Generate")
-        self.generate.setObjectName("generate")
-        self.generate.setToolTip("Paint, as the line above says (Ctrl+Enter in the text)")
-        self.generate.setAccessibleName("Generate")
+        self.generate = _button("generate", QtWidgets.QPushButton())
         self.generate.clicked.connect(lambda: self.press("generate"))
-        self.cancel = QtWidgets.QPushButton("Cancel")
-        self.cancel.setObjectName("cancel")
-        self.cancel.setToolTip("Stop what this docker asked for; what has come stays")
-        self.cancel.setAccessibleName("Cancel")
+        self.cancel = _button("cancel", QtWidgets.QPushButton())
         self.cancel.clicked.connect(lambda: self.press("cancel"))
         row = QtWidgets.QHBoxLayout()
         row.addWidget(self.generate, 2)
         row.addWidget(self.cancel, 1)
         return row
 
-    def _label(self, name: str, accessible: str) -> Any:
+    def _label(self, name: str) -> Any:
         label = QtWidgets.QLabel()
         label.setObjectName(name)
-        label.setAccessibleName(accessible)
+        label.setAccessibleName(SPOKEN[name])
         label.setWordWrap(True)
         label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
         label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
@@ -205,7 +196,7 @@ class UnderpaintDocker(DockWidget):
 
     def _look(self) -> None:
         try:
-            self._survey = canvas.look(canvas.Place.of_active())
+            self._survey = canvas.Place.of_active().look()
         except UnderpaintError as error:
             self._survey = None
             self.plan.setText(to_sentence(error))
@@ -227,7 +218,7 @@ class UnderpaintDocker(DockWidget):
         if button == "cancel":
             self.office.cancel()
             return
-        sent = self.office.generate(self.form)
+        sent = self.office.generate(self.form, canvas.Place.of_active)
         if sent is not None:
             self.controls["seed"].value = sent.seed
         self._look()
@@ -247,20 +238,23 @@ class UnderpaintDocker(DockWidget):
         self._list_models()
 
     def _list_models(self) -> None:
-        default = self.office.default_model
-        wanted = [
-            ("", f"Default ({default})" if default else "Default", ""),
-            *((m.name, m.name, m.problem or f"{m.native} pixels") for m in self.office.models),
-        ]
-        control = self.controls["model"]
+        wanted, control = self.office.model_choices, self.controls["model"]
         if wanted == self._listed:
             return
         self._listed, chosen, self._filling = wanted, control.value, True
         control.widget.clear()
-        for index, (name, label, tip) in enumerate(wanted):
-            control.widget.addItem(label, name)
-            control.widget.setItemData(index, tip, QtCore.Qt.ItemDataRole.ToolTipRole)
-        for index, entry in enumerate(self.office.models, start=1):
-            control.widget.model().item(index).setEnabled(not entry.problem)
+        for index, choice in enumerate(wanted):
+            control.widget.addItem(choice.label, choice.value)
+            control.widget.setItemData(index, choice.tip, QtCore.Qt.ItemDataRole.ToolTipRole)
+            control.widget.model().item(index).setEnabled(choice.usable)
         control.value = chosen
         self._filling = False
+
+
+def _button(name: str, widget: Any) -> Any:
+    button = BUTTONS[name]
+    widget.setObjectName(name)
+    widget.setText(button.label)
+    widget.setToolTip(button.tip)
+    widget.setAccessibleName(button.tip if name.startswith("seed") else button.label)
+    return widget

@@ -4,13 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from underpaint.cli.install import (
-    KritaFolders,
-    install_krita,
-    run_install,
-    set_enabled,
-    uninstall_krita,
-)
+from underpaint.cli.gimp import find_gimps, install_gimp, uninstall_gimp
+from underpaint.cli.install import run_install
+from underpaint.cli.krita import KritaFolders, install_krita, set_enabled, uninstall_krita
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 
 LINE = "enable_underpaint_krita"
@@ -55,7 +51,7 @@ def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def fetch(folder: Path) -> None:
         (folder / "pyzmq-cp311" / "zmq").mkdir(parents=True)
 
-    monkeypatch.setattr("underpaint.cli.install.fetch_pyzmq", fetch)
+    monkeypatch.setattr("underpaint.cli.krita.fetch_pyzmq", fetch)
     folders = KritaFolders(tmp_path / "krita", tmp_path / "kritarc")
     stale = folders.plugins / "underpaint_krita" / "stale.py"
     stale.parent.mkdir(parents=True)
@@ -84,3 +80,33 @@ def test_a_folder_that_cannot_be_written_is_said(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     with pytest.raises(BadInputError, match="the plug-in cannot be written"):
         run_install(["krita"])
+
+
+def test_install_and_uninstall_in_every_gimp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(folder: Path) -> None:
+        (folder / "pyzmq-cp312" / "zmq").mkdir(parents=True)
+
+    monkeypatch.setattr("underpaint.cli.gimp.fetch_pyzmq", fetch)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert find_gimps() == [tmp_path / "GIMP" / "3.0"]
+    for version in ("2.10", "3.0", "3.2"):
+        (tmp_path / "GIMP" / version).mkdir(parents=True)
+    gimps = find_gimps()
+    assert gimps == [tmp_path / "GIMP" / "3.0", tmp_path / "GIMP" / "3.2"]
+    stale = gimps[1] / "plug-ins" / "underpaint_gimp" / "stale.py"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    for _ in range(2):
+        plugins = install_gimp(gimps)
+    assert not stale.exists()
+    for plugin in plugins:
+        assert (plugin / "underpaint_gimp.py").stat().st_mode & 0o111 == 0o111
+        assert (plugin / "lib" / "underpaint_gimp" / "plugin.py").exists()
+        assert (plugin / "lib" / "underpaint_client" / "daemon.json").exists()
+        assert (plugin / "lib" / "vendor" / "pyzmq-cp312").exists()
+        assert [path.name for path in plugin.parent.iterdir()] == ["underpaint_gimp"]
+    assert uninstall_gimp(gimps)
+    assert not uninstall_gimp(gimps)

@@ -145,5 +145,5 @@ def test_the_mode_is_settled_on_every_pixel(
     for name, values in (("selection", selection), ("mask", mask)):
         if values is not None:
             frames[name] = Frame(name, box, "u1", "Y", bytes(values))
-    assert settle(Request(), frames, nothing=nothing).mode == mode
-    assert settle(Request(mode="img2img"), frames, nothing=nothing).mode == "img2img"
+    assert settle(Request(), frames, lambda: nothing).mode == mode
+    assert settle(Request(mode="img2img"), frames, lambda: nothing).mode == "img2img"

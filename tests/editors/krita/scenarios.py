@@ -620,7 +620,7 @@ def large(said: Said) -> Run:
     docker()._look()
     said["plan_ms"] = 1000 * (time.perf_counter() - began)
     said["plan"] = control("plan").text()
-    took = _timed("read_layer", "insert")
+    took = _timed("read", "insert")
     gaps: list[float] = []
     last = [time.perf_counter()]
     beat = QtCore.QTimer()
@@ -671,7 +671,7 @@ def _timed(*names: str) -> dict[str, float]:
         return timed
 
     for name in names:
-        setattr(canvas, name, wrap(name, getattr(canvas, name)))
+        setattr(canvas.Place, name, wrap(name, getattr(canvas.Place, name)))
     return took
 
 

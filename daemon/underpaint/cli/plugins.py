@@ -1,0 +1,92 @@
+"""What both editors' plug-ins are made of, and how they are put where an editor looks."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from underpaint_client.errors import BadInputError, DaemonUnavailableError
+from underpaint_client.launch import write_start_command
+
+CLIENT = "underpaint_client"
+WHEELS = ("3.10", "3.11", "3.12")
+"""Pythons that editors bring (3.10: Krita's AppImages and Windows), and a wheel for each; that for
+3.12 serves all later ones."""
+
+_LEFT_OUT = shutil.ignore_patterns(
+    "__pycache__", "*.pyc", "*.desktop", "*.action", "py.typed", "start.py"
+)
+
+
+@contextmanager
+def draft_in(folder: Path) -> Iterator[Path]:
+    """Give a folder to make something in, on the same disk; what is left there goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".underpaint-") as draft:
+        yield Path(draft)
+
+
+def copy_packages(plugin: str, target: Path) -> None:
+    """Copy a plug-in and the client that it needs, which learns how to start the daemon."""
+    for name in (plugin, CLIENT):
+        shutil.copytree(package_folder(name), target / name, ignore=_LEFT_OUT)
+    command = [sys.executable, "-m", "underpaint", "serve", "--background"]
+    write_start_command(target / CLIENT, command)
+
+
+def put(new: Path, target: Path) -> None:
+    """Put a finished folder in the place of an older one."""
+    if target.exists():
+        target.replace(new.with_name(f"old-{new.name}"))
+    new.replace(target)
+
+
+def fetch_pyzmq(folder: Path) -> None:
+    """Put pyzmq for every Python that an editor may bring into `folder`, one folder each.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where not one could be had.
+    """
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+           "--no-deps", "--no-compile", "--only-binary=:all:"]  # fmt: skip
+    troubles: dict[str, str] = {}
+    for version in WHEELS:
+        target = folder / f"pyzmq-cp{version.replace('.', '')}"
+        process = subprocess.run(
+            [*pip, "--python-version", version, "--target", str(target), "pyzmq"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if process.returncode:
+            shutil.rmtree(target, ignore_errors=True)
+            troubles[version] = (process.stderr.strip().splitlines() or ["pip failed"])[-1]
+        shutil.rmtree(target / "zmq" / "tests", ignore_errors=True)
+    if len(troubles) == len(WHEELS):
+        raise DaemonUnavailableError(
+            "pyzmq, which the plug-in needs inside the editor, cannot be fetched"
+            f" ({troubles[WHEELS[0]]}); connect to the network or set pip's index, then install"
+            " again"
+        )
+    for version, trouble in troubles.items():
+        print(
+            f"pyzmq for Python {version} could not be had ({trouble}); an editor that brings this"
+            " Python cannot use the plug-in",
+            file=sys.stderr,
+        )
+
+
+def package_folder(name: str) -> Path:
+    """Give where a package of ours is installed."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise BadInputError(f"this installation came without {name}; install the full package")
+    return Path(spec.origin).parent

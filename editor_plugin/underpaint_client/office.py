@@ -1,0 +1,398 @@
+"""The office: what an editor has asked of the daemon, and what comes of it.
+
+There is one in each editor, whatever windows come and go. It needs three things of the editor:
+an event loop, places to read layers from and insert results into, and somebody to tell.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from .desk import (
+    CHECK,
+    Advanced,
+    Desk,
+    Ended,
+    Greeted,
+    Lost,
+    ModelsListed,
+    Notice,
+    Painted,
+    Refused,
+)
+from .errors import CancelledError, DaemonUnavailableError, UnderpaintError, to_sentence
+from .form import Form, draw_seed
+from .launch import start_command, start_daemon
+from .layers import describe_end, name_group, name_layer
+from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request
+from .survey import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Protocol
+
+    from .request import Recipe, Request
+    from .wire import Frame, ModelEntry
+
+    class Loop(Protocol):
+        """An editor's event loop."""
+
+        def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+            """Call whenever the descriptor can be read; give what ends that."""
+
+        def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+            """Call once, not before the present call is over."""
+
+    class Place(Protocol):
+        """Where a job's pixels come from, and its results go."""
+
+        @property
+        def open(self) -> bool:
+            """Whether the document still is."""
+
+        def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
+            """Read what a run needs: `layer`, and where there are any, `selection` and `mask`.
+
+            Parameters
+            ----------
+            native : int
+                The model's native side in pixels; 0 where it is not known.
+            whole : bool
+                Whether to read all of the layer; else only what is selected, with context.
+            """
+
+        def has_nothing(self) -> bool:
+            """Say whether there is nothing in the whole layer."""
+
+        def remarks(self) -> Sequence[str]:
+            """Give what the artist should know about where a result comes to lie."""
+
+        def insert(self, title: str, results: Sequence[Result]) -> object:
+            """Insert results as one group and one undo step, the last on top and visible."""
+
+        def open_as_document(self, title: str, results: Sequence[Result]) -> None:
+            """Open results as a document of their own."""
+
+        def remember(self, text: str) -> None:
+            """Keep the form with the document."""
+
+    class Listener(Protocol):
+        """Who shows what the office says."""
+
+        def said(self, text: str) -> None:
+            """Take what the artist should know now: one sentence or a few."""
+
+        def moved(self, fraction: float | None) -> None:
+            """Take how far the job that runs is, 0..1; None where nobody can know."""
+
+        def changed(self) -> None:
+            """Look again: jobs, models or `remedy` are others than before."""
+
+
+_LOOK_AGAIN = 100  # milliseconds
+_START = "Start the daemon"
+_OPEN = "Open as a new document"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture that came, and its layer's name."""
+
+    name: str
+    frame: Frame
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model to choose: its value in the form, what it is called, more, and whether it works."""
+
+    value: str
+    label: str
+    tip: str = ""
+    usable: bool = True
+
+
+@dataclass
+class Batch:
+    """What has come of a job, and where it goes.
+
+    Parameters
+    ----------
+    place : Place
+        Of the layer that was read.
+    results : list of Result
+        In the order of their seeds.
+    notes : list of str
+        What the recipes say of the runs, each once.
+    title : str
+        The group's name.
+    ended : bool
+        Whether nothing more will come.
+    error : UnderpaintError or None
+        Why not all has come.
+    group : any
+        The editor's own group of layers, once inserted.
+    """
+
+    place: Place
+    results: list[Result] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    title: str = ""
+    ended: bool = False
+    error: UnderpaintError | None = None
+    group: Any = None
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, painted: Painted) -> None:
+        """Keep a picture."""
+        recipe = painted.picture.recipe
+        self.results.append(Result(name_layer(recipe), painted.frame, recipe))
+        self.notes += [note for note in recipe.notes if note not in self.notes]
+
+
+class Office:
+    """See the module.
+
+    Parameters
+    ----------
+    editor : str
+        Its name, for the daemon's log.
+    loop : Loop
+        The editor's.
+    listener : Listener
+        Is told of everything.
+    """
+
+    def __init__(self, editor: str, loop: Loop, listener: Listener) -> None:
+        self.desk = Desk(editor)
+        self.models: tuple[ModelEntry, ...] = ()
+        self.default_model = ""
+        self.last_said = ""
+        self._loop = loop
+        self._listener = listener
+        self._homeless: list[Batch] = []
+        self._starting: Any = None
+        self._unwatch: Callable[[], None] | None = None
+        self._watched = -1
+        self._beating = False
+        loop.later(0, self._greet)
+
+    @property
+    def running(self) -> bool:
+        """Whether there are jobs."""
+        return bool(self.desk.jobs)
+
+    @property
+    def model_choices(self) -> list[ModelChoice]:
+        """What to offer for the form's model."""
+        default = f"Default ({self.default_model})" if self.default_model else "Default"
+        return [
+            ModelChoice("", default),
+            *(
+                ModelChoice(m.name, m.name, m.problem or f"{m.native} pixels", not m.problem)
+                for m in self.models
+            ),
+        ]
+
+    @property
+    def remedy(self) -> str:
+        """What a button could do about the state things are in; empty where they are well."""
+        if self._homeless:
+            return _OPEN
+        away = self.desk.fd is None and self._starting is None
+        return _START if away and start_command() else ""
+
+    # ---- what the artist does --------------------------------------------------------------
+
+    def generate(self, form: Form, find_place: Callable[[], Place]) -> Form | None:
+        """Send off what the form asks for.
+
+        Parameters
+        ----------
+        form : Form
+        find_place : callable
+            Gives the active layer's place, or raises an `UnderpaintError`.
+
+        Returns
+        -------
+        Form or None
+            The form with the seed that was drawn; None where it could not be sent, which was said.
+        """
+        try:
+            request = form.request(draw_seed())
+            place = find_place()
+            self.send(request, place)
+        except DaemonUnavailableError as error:
+            self._away(to_sentence(error))
+        except UnderpaintError as error:
+            self._say(to_sentence(error))
+        else:
+            sent = replace(form, seed=request.seed or 0)
+            place.remember(sent.to_text())
+            return sent
+        return None
+
+    def send(self, request: Request, place: Place) -> Batch:
+        """Send a request off, with the pixels of a place.
+
+        Raises
+        ------
+        UnderpaintError
+            Where it cannot be sent.
+        """
+        check_request(request)
+        self.desk.open()
+        model = request.model or self.default_model
+        native = next((entry.native for entry in self.models if entry.name == model), 0)
+        frames = place.read(native, whole=request.result == "layer")
+        request = settle(request, frames, place.has_nothing)
+        batch = Batch(place)
+        self.desk.submit(request, frames, batch)
+        self._listen()
+        self._beat_later()
+        self._say("Sent.")
+        self._listener.changed()
+        return batch
+
+    def cancel(self) -> None:
+        """Ask for all jobs to stop; what has come of them stays."""
+        for job in list(self.desk.jobs.values()):
+            self.desk.cancel(job)
+        self._listen()
+
+    def put_right(self) -> None:
+        """Do what `remedy` says."""
+        if self.remedy == _START:
+            self._start_daemon()
+        while self._homeless:
+            batch = self._homeless[0]
+            batch.place.open_as_document(batch.title, batch.results)
+            del self._homeless[0]  # not before it is safe
+        self._listener.changed()
+
+    # ---- the daemon ------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        try:
+            self.desk.open()
+        except DaemonUnavailableError:
+            self._away("The Underpaint daemon is not running.")
+        else:
+            self._listen()
+
+    def _away(self, why: str) -> None:
+        if self.desk.fd is None and self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+        self._say(why)
+        self._listener.changed()
+
+    def _listen(self) -> None:
+        fd = self.desk.fd
+        if fd is None:
+            return
+        if self._unwatch is None or self._watched != fd:
+            if self._unwatch is not None:
+                self._unwatch()
+            self._watched = fd
+            self._unwatch = self._loop.watch(fd, self._hear)
+        # The descriptor tells of changes only: what came meanwhile is taken now.
+        self._loop.later(0, self._hear)
+
+    def _hear(self) -> None:
+        self._heed(self.desk.hear())
+
+    def _beat_later(self) -> None:
+        if not self._beating:
+            self._beating = True
+            self._loop.later(int(1000 * CHECK), self._beat)
+
+    def _beat(self) -> None:
+        self._beating = False
+        if self.running:
+            self._heed(self.desk.check())
+            self._listen()
+            self._beat_later()
+
+    def _start_daemon(self) -> None:
+        try:
+            self._starting = start_daemon()
+        except DaemonUnavailableError as error:
+            self._say(to_sentence(error))
+            return
+        self._say("Starting the daemon...")
+        self._look_for_daemon()
+
+    def _look_for_daemon(self) -> None:
+        """Connect as soon as what starts the daemon has ended, which is when it runs."""
+        if self._starting.poll() is None:
+            self._loop.later(_LOOK_AGAIN, self._look_for_daemon)
+            return
+        told = self._starting.communicate()[1].decode("utf-8", "replace").strip()
+        self._starting = None
+        try:
+            self.desk.open()
+        except DaemonUnavailableError as error:
+            self._away(f"The daemon does not start: {told or error}")
+        else:
+            self._listen()
+            self._listener.changed()
+
+    def _heed(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            if isinstance(notice, Greeted):
+                self.default_model = notice.default_model
+                if not self.running:
+                    self._say(self._ready())
+            elif isinstance(notice, ModelsListed):
+                self.models = notice.models
+            elif isinstance(notice, Advanced):
+                self._say(notice.text)
+                self._listener.moved(notice.fraction)
+                continue  # nothing that has to be looked at again
+            elif isinstance(notice, Painted):
+                notice.job.about.add(notice)
+            elif isinstance(notice, Ended):
+                self._end(notice)
+            elif isinstance(notice, Refused):
+                self._say(to_sentence(notice.error))
+            elif isinstance(notice, Lost):
+                self._away(to_sentence(notice.error))
+            self._listener.changed()
+
+    def _ready(self) -> str:
+        if self.default_model == STARTER_MODEL:
+            return f"{STARTER_MESSAGE}: put a Stable Diffusion folder into Underpaint's models."
+        return "Ready." if self.default_model else "There is no model yet."
+
+    # ---- what comes of it ------------------------------------------------------------------
+
+    def _end(self, ended: Ended) -> None:
+        batch: Batch = ended.job.about
+        came, request = len(batch.results), ended.job.request
+        notes = [*batch.notes, *(batch.place.remarks() if batch.place.open else ())]
+        told = describe_end(request.images, came, time.monotonic() - batch.began, notes)
+        if isinstance(ended.error, CancelledError):
+            told = f"Cancelled. {told}" if came else "Cancelled."
+        elif ended.error is not None:
+            told = to_sentence(ended.error)
+        self._say(told)
+        if came:
+            batch.title = name_group(request.prompt, request.seed or 0, came)
+            self._insert(batch)
+        batch.ended, batch.error = True, ended.error
+
+    def _insert(self, batch: Batch) -> None:
+        """Insert what came, or keep it where its document was closed."""
+        if batch.place.open:
+            batch.group = batch.place.insert(batch.title, batch.results)
+        else:
+            self._homeless.append(batch)
+            self._say("The document was closed; its result is kept here.")
+
+    def _say(self, text: str) -> None:
+        self.last_said = text
+        self._listener.said(text)

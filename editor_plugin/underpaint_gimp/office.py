@@ -1,0 +1,69 @@
+"""The office of this GIMP, on GLib's event loop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from gi.repository import GLib
+
+from underpaint_client.office import Office
+
+
+class _Loop:
+    def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+        def awake(*_: object) -> bool:
+            call()
+            return bool(GLib.SOURCE_CONTINUE)
+
+        source = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN, awake)
+        return lambda: GLib.source_remove(source)
+
+    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+        def once(*_: object) -> bool:
+            call()
+            return bool(GLib.SOURCE_REMOVE)
+
+        GLib.timeout_add(milliseconds, once)
+
+
+class Listeners:
+    """Passes on what the office says to the window, once there is one."""
+
+    def __init__(self) -> None:
+        self.window: Any = None
+
+    def said(self, text: str) -> None:
+        """Pass it on."""
+        if self.window is not None:
+            self.window.said(text)
+
+    def moved(self, fraction: float | None) -> None:
+        """Pass it on."""
+        if self.window is not None:
+            self.window.moved(fraction)
+
+    def changed(self) -> None:
+        """Pass it on."""
+        if self.window is not None:
+            self.window.changed()
+
+
+@functools.cache
+def listeners() -> Listeners:
+    """Give what the office tells."""
+    return Listeners()
+
+
+@functools.cache
+def office() -> Office:
+    """Give the one office of this GIMP."""
+    return Office("GIMP", _Loop(), listeners())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until something is so."""
+    context = GLib.MainContext.default()
+    while not condition():
+        context.iteration(True)

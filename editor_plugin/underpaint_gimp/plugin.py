@@ -1,0 +1,191 @@
+"""What GIMP sees: menu entries, and procedures for scripts.
+
+One process lives as long as GIMP does. It holds the connection to the daemon and the window, and
+its procedures come and go with it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gi
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp, GLib, GObject  # noqa: E402 - after their versions
+
+from underpaint_client.errors import UnderpaintError, to_sentence  # noqa: E402
+from underpaint_client.form import (  # noqa: E402
+    FIELDS,
+    Choice,
+    Field,
+    Form,
+    Number,
+    Switch,
+    draw_seed,
+)
+
+from .canvas import Place  # noqa: E402
+from .office import office, wait_until  # noqa: E402
+
+if TYPE_CHECKING:
+    from .window import Window
+
+SERVICE = "underpaint-service"
+GENERATE = "underpaint-generate"
+MENU = "<Image>/Filters/Underpaint"
+_ENTRIES = {
+    GENERATE: ("_Generate...", "Choose what to paint, then paint on the selected layer"),
+    "underpaint-again": ("_Again", "Paint on the selected layer with the settings as they are"),
+    "underpaint-cancel": ("_Cancel", "Stop what was asked for; what has come stays"),
+    "underpaint-window": ("Open Dock _Window", "Show Underpaint's window beside the image"),
+}
+_READ_WRITE = GObject.ParamFlags.READWRITE
+_SUCCESS = Gimp.PDBStatusType.SUCCESS
+
+
+@functools.cache
+def window() -> Window:
+    """Give the one window; the first call connects to the screen."""
+    from .window import Window  # noqa: PLC0415 - GIMP may run without a screen
+
+    return Window()
+
+
+class Underpaint(Gimp.PlugIn):
+    """See the module."""
+
+    def do_query_procedures(self) -> list[str]:
+        """Name what is always there: the process that brings all else."""
+        return [SERVICE]
+
+    def do_set_i18n(self, _name: str) -> bool:
+        """Say that there are no translations."""
+        return False
+
+    def do_create_procedure(self, name: str) -> Any:
+        """Describe the process that GIMP starts with itself."""
+        procedure = Gimp.Procedure.new(self, name, Gimp.PDBProcType.PERSISTENT, self._serve, None)
+        procedure.set_documentation("Holds Underpaint's connection to its daemon", None, name)
+        return procedure
+
+    def _serve(self, procedure: Any, _config: Any, _data: Any) -> Any:
+        for name in _ENTRIES:
+            self.add_temp_procedure(self._entry(name))
+        procedure.persistent_ready()
+        self.persistent_enable()
+        office()
+        GLib.MainLoop().run()
+        return procedure.new_return_values(_SUCCESS, None)
+
+    def _entry(self, name: str) -> Any:
+        label, told = _ENTRIES[name]
+        run = self._generate if name == GENERATE else self._press
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.TEMPORARY, run, None)
+        procedure.set_menu_label(label)
+        procedure.add_menu_path(MENU)
+        procedure.set_documentation(told, _HELP, name)
+        procedure.set_image_types("*" if name in (GENERATE, "underpaint-again") else "")
+        procedure.set_sensitivity_mask(
+            Gimp.ProcedureSensitivityMask.DRAWABLE
+            if name in (GENERATE, "underpaint-again")
+            else Gimp.ProcedureSensitivityMask.ALWAYS
+        )
+        if name == GENERATE:
+            for field in FIELDS:
+                _add_argument(procedure, field)
+            procedure.add_boolean_argument(
+                "seed-locked", "Lock", "Whether to take this seed; else a new one is drawn",
+                False, _READ_WRITE,
+            )  # fmt: skip
+            procedure.add_group_layer_return_value(
+                "group",
+                "Group",
+                "The group with the new layers, the last on top",
+                True,
+                _READ_WRITE,
+            )
+        return procedure
+
+    # ---- what is chosen --------------------------------------------------------------------
+
+    def _press(
+        self, procedure: Any, _mode: Any, image: Any, _layers: Any, _config: Any, _data: Any
+    ) -> Any:
+        name = procedure.get_name()
+        if name == "underpaint-cancel":
+            office().cancel()
+        elif name == "underpaint-window":
+            window().show(image, to_front=False)
+        else:
+            window().show(image, to_front=False)
+            window().generate_now()
+        return procedure.new_return_values(_SUCCESS, None)
+
+    def _generate(
+        self, procedure: Any, mode: Any, image: Any, layers: Any, config: Any, _data: Any
+    ) -> Any:
+        if mode == Gimp.RunMode.INTERACTIVE:
+            window().show(image, to_front=True)
+        elif mode == Gimp.RunMode.WITH_LAST_VALS:
+            window().show(image, to_front=False)
+            window().generate_now()
+        else:
+            return _run(procedure, image, layers, config)
+        return procedure.new_return_values(_SUCCESS, None)
+
+
+_HELP = (
+    "What was erased is painted anew, from the colour that lies underneath; where nothing was, the"
+    " whole layer is. What comes is a group of layers above the one that was sent. A script is"
+    " kept waiting until all has come."
+)
+
+
+def _run(procedure: Any, image: Any, layers: Any, config: Any) -> Any:
+    """Paint for a script, which waits."""
+    try:
+        batch = office().send(form_of(config).request(draw_seed()), Place.of(image, layers))
+        wait_until(lambda: batch.ended)
+        if batch.error is not None:
+            raise batch.error
+    except UnderpaintError as error:
+        told = GLib.Error(to_sentence(error))
+        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, told)
+    values = procedure.new_return_values(_SUCCESS, None)
+    values.remove(1)
+    values.insert(1, GObject.Value(Gimp.GroupLayer, batch.group))
+    return values
+
+
+def form_of(config: Any) -> Form:
+    """Give the form that a script's arguments make."""
+    names = [*(field.name for field in FIELDS), "seed_locked"]
+    found = {name: config.get_property(name.replace("_", "-")) for name in names}
+    for field in FIELDS:
+        if isinstance(field, Number):
+            kind = float if field.decimals else int
+            found[field.name] = kind(round(found[field.name], field.decimals))
+    return Form(**found)
+
+
+def _add_argument(procedure: Any, field: Field) -> None:
+    """Describe one of the form's fields to scripts."""
+    name, default = field.name.replace("_", "-"), getattr(Form(), field.name)
+    add: Callable[..., None]
+    if isinstance(field, Number):
+        whole = not field.decimals and field.maximum < 2**31
+        add = procedure.add_int_argument if whole else procedure.add_double_argument
+        low, high = field.minimum, field.maximum
+        limits = (int(low), int(high)) if whole else (low, high)
+        add(name, field.label, field.tip, *limits, default, _READ_WRITE)
+    elif isinstance(field, Switch):
+        procedure.add_boolean_argument(name, field.label, field.tip, default, _READ_WRITE)
+    elif isinstance(field, Choice) and field.name != "model":
+        options = Gimp.Choice.new()
+        for index, (value, label) in enumerate(field.options.items()):
+            options.add(value, index, label, "")
+        procedure.add_choice_argument(name, field.label, field.tip, options, default, _READ_WRITE)
+    else:
+        procedure.add_string_argument(name, field.label, field.tip, default, _READ_WRITE)

@@ -1,0 +1,322 @@
+"""The window: the form, the line that says what will happen, and what the office says.
+
+It stays open beside the image while the artist paints.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_version("Gdk", "3.0")
+gi.require_version("Gtk", "3.0")
+gi.require_version("GimpUi", "3.0")
+from gi.repository import Gdk, Gimp, GimpUi, Gtk, Pango  # noqa: E402 - after their versions
+
+from underpaint_client.errors import UnderpaintError, to_sentence  # noqa: E402
+from underpaint_client.form import (  # noqa: E402
+    BUTTONS,
+    FIELDS,
+    ROWS,
+    SPOKEN,
+    Form,
+    Switch,
+    describe_strength,
+    draw_seed,
+)
+from underpaint_client.office import ModelChoice  # noqa: E402
+from underpaint_client.survey import Survey, describe_run  # noqa: E402
+
+from . import front  # noqa: E402
+from .canvas import Place, recall  # noqa: E402
+from .controls import Control, fill_choice, on_enter, slide  # noqa: E402
+from .office import listeners, office  # noqa: E402
+
+_WIDTH, _HEIGHT = 300, 720  # pixels
+
+
+def form_file() -> Path:
+    """Give the file that keeps the form from one start to the next."""
+    return Path(Gimp.directory(), "underpaint.json")
+
+
+def last_form() -> Form:
+    """Give the form as it was left."""
+    try:
+        return Form.from_text(form_file().read_text(encoding="utf-8"))
+    except OSError:
+        return Form()
+
+
+class Window:
+    """See the module."""
+
+    def __init__(self) -> None:
+        GimpUi.init("underpaint")
+        self.office = office()
+        self._filling = True
+        self._survey: Survey | None = None
+        self._listed: list[ModelChoice] = []
+        self._image: Any = None
+        self._forms: dict[int, Form] = {}
+        self._build()
+        self._fill(last_form())
+        listeners().window = self
+        self.said(self.office.last_said)
+        self.changed()
+
+    # ---- how it looks ----------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.controls = {field.name: Control(field, self._edited) for field in FIELDS}
+        column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
+        self.images = Gtk.ComboBoxText(no_show_all=True)
+        self.images.set_name("image")
+        self.images.set_tooltip_text("Which of the open images is painted on")
+        self.images.get_accessible().set_name("Image")
+        self.images.connect("changed", self._image_chosen)
+        column.add(self.images)
+        for name in ("prompt", "negative_prompt"):
+            on_enter(self.controls[name], self.generate_now)
+            column.add(self.controls[name].shown)
+        column.add(self._strength())
+        self.plan = _label("plan")
+        column.add(self.plan)
+        column.add(self._buttons())
+        self.progress = Gtk.ProgressBar()
+        self.progress.set_name("progress")
+        self.progress.get_accessible().set_name(SPOKEN["progress"])
+        column.add(self.progress)
+        self.status = _label("status")
+        column.add(self.status)
+        self.remedy = Gtk.Button(no_show_all=True)
+        self.remedy.set_name("remedy")
+        self.remedy.connect("clicked", lambda _: self.office.put_right())
+        column.add(self.remedy)
+        column.add(self._rows())
+        scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
+        scroll.add(column)
+        self.window = Gtk.Window(title="Underpaint", type_hint=Gdk.WindowTypeHint.UTILITY)
+        self.window.set_role("underpaint")
+        self.window.set_default_size(_WIDTH, _HEIGHT)
+        self.window.add(scroll)
+        self.window.connect("delete-event", lambda *_: self.window.hide_on_delete())
+        self.window.connect("enter-notify-event", self._entered)
+        self.window.connect("focus-in-event", self._entered)
+
+    def _strength(self) -> Any:
+        strength = self.controls["strength"]
+        self.words = Gtk.Label(halign=Gtk.Align.END, hexpand=True)
+        self.words.set_name("strength_words")
+        title = Gtk.Label.new_with_mnemonic("_Strength")
+        title.set_mnemonic_widget(strength.widget)
+        title.set_halign(Gtk.Align.START)
+        grid = Gtk.Grid(column_spacing=8)
+        grid.attach(title, 0, 0, 1, 1)
+        grid.attach(self.words, 1, 0, 2, 1)
+        grid.attach(slide(strength), 0, 1, 2, 1)
+        grid.attach(strength.widget, 2, 1, 1, 1)
+        return grid
+
+    def _rows(self) -> Any:
+        grid = Gtk.Grid(column_spacing=8, row_spacing=4)
+        for row, name in enumerate(ROWS):
+            control = self.controls[name]
+            if not isinstance(control.field, Switch):
+                label = Gtk.Label(label=control.field.label, halign=Gtk.Align.START)
+                grid.attach(label, 0, row, 1, 1)
+            shown = self._seed() if name == "seed" else control.shown
+            shown.set_hexpand(True)
+            grid.attach(shown, 1, row, 1, 1)
+        return grid
+
+    def _seed(self) -> Any:
+        dice = _button("seed_dice", Gtk.Button())
+        dice.connect("clicked", lambda _: self._throw_dice())
+        self.lock = _button("seed_locked", Gtk.ToggleButton())
+        self.lock.connect("toggled", lambda _: self._edited())
+        row = Gtk.Box(spacing=4)
+        row.pack_start(self.controls["seed"].shown, True, True, 0)
+        row.add(dice)
+        row.add(self.lock)
+        return row
+
+    def _buttons(self) -> Any:
+        self.generate = _button("generate", Gtk.Button())
+        self.generate.get_style_context().add_class("suggested-action")
+        self.generate.connect("clicked", lambda _: self.generate_now())
+        self.cancel = _button("cancel", Gtk.Button())
+        self.cancel.connect("clicked", lambda _: self.office.cancel())
+        row = Gtk.Box(spacing=6)
+        row.pack_start(self.generate, True, True, 0)
+        row.add(self.cancel)
+        return row
+
+    # ---- the form --------------------------------------------------------------------------
+
+    @property
+    def form(self) -> Form:
+        """What the controls hold."""
+        values = {name: control.value for name, control in self.controls.items()}
+        return Form(seed_locked=self.lock.get_active(), **values)
+
+    def _fill(self, form: Form) -> None:
+        self._filling = True
+        for name, value in asdict(form).items():
+            if name in self.controls:
+                self.controls[name].value = value
+        self.lock.set_active(form.seed_locked)
+        self._filling = False
+        self._describe_run()
+
+    def _throw_dice(self) -> None:
+        self.controls["seed"].value = draw_seed()
+
+    def _edited(self) -> None:
+        if not self._filling:
+            self._describe_run()
+            _keep(self.form)
+
+    # ---- the image -------------------------------------------------------------------------
+
+    def show(self, image: Any = None, *, to_front: bool) -> None:
+        """Show the window, for an image where one is given.
+
+        Parameters
+        ----------
+        to_front : bool
+            Whether the artist means to write into it now.
+        """
+        GimpUi.window_set_transient(self.window)
+        self.window.set_focus_on_map(to_front)
+        self.window.show_all()
+        if to_front:
+            front.bring(self.window)
+            self.controls["prompt"].widget.grab_focus()
+        self.look(image)
+
+    def look(self, image: Any = None) -> None:
+        """Look at the image in front, or another, and its layer: nobody says when they change."""
+        images = Gimp.get_images()
+        image = image or front.image_in_front(images)
+        if image is None and images:
+            known = self._image is not None and self._image.is_valid()
+            image = self._image if known else images[0]
+        self._take(image)
+        self._list_images(images)
+        self._survey = None
+        try:
+            place = Place.of(image)
+            self._survey = place.look()
+            name = f"Underpaint: {place.layer.get_name()} in {image.get_name()}"
+        except UnderpaintError as error:
+            self.plan.set_text(to_sentence(error))
+            name = "Underpaint"
+        self.window.set_title(name)
+        self._describe_run()
+
+    def _take(self, image: Any) -> None:
+        """Change to an image, and to the form that it had."""
+        before = self._image
+        if image is None or (before is not None and before.get_id() == image.get_id()):
+            self._image = image or before
+            return
+        if before is not None:
+            self._forms[before.get_id()] = self.form
+        self._image = image
+        known = self._forms.get(image.get_id())
+        self._fill(known or Form.from_text(recall(image), self.form))
+
+    def _list_images(self, images: list[Any]) -> None:
+        self._filling = True
+        self.images.remove_all()
+        for image in images:
+            self.images.append(str(image.get_id()), image.get_name())
+        if self._image is not None:
+            self.images.set_active_id(str(self._image.get_id()))
+        self.images.set_visible(len(images) > 1 and not front.known())
+        self._filling = False
+
+    def _image_chosen(self, box: Any) -> None:
+        chosen = box.get_active_id()
+        if not self._filling and chosen:
+            self.look(Gimp.Image.get_by_id(int(chosen)))
+
+    def _entered(self, *_: object) -> bool:
+        self.look()
+        return False
+
+    def _describe_run(self) -> None:
+        form = self.form
+        self.words.set_text(describe_strength(form.strength))
+        if self._survey is not None:
+            try:
+                self.plan.set_text(describe_run(form.request(0), self._survey))
+            except UnderpaintError as error:
+                self.plan.set_text(to_sentence(error))
+
+    # ---- the office ------------------------------------------------------------------------
+
+    def generate_now(self) -> None:
+        """Do what the button does."""
+        self.look()
+        sent = self.office.generate(self.form, lambda: Place.of(self._image))
+        if sent is not None:
+            self.controls["seed"].value = sent.seed
+
+    def said(self, text: str) -> None:
+        """Show what the office says."""
+        self.status.set_text(text)
+
+    def moved(self, fraction: float | None) -> None:
+        """Show how far it is."""
+        if fraction is None:
+            self.progress.pulse()
+        else:
+            self.progress.set_fraction(fraction)
+
+    def changed(self) -> None:
+        """Look at the office again."""
+        self.cancel.set_sensitive(self.office.running)
+        if not self.office.running:
+            self.moved(0)
+        remedy = self.office.remedy
+        self.remedy.set_label(remedy)
+        self.remedy.set_visible(bool(remedy))
+        wanted = self.office.model_choices
+        if wanted != self._listed:
+            self._listed, self._filling = wanted, True
+            fill_choice(
+                self.controls["model"],
+                [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in wanted],
+            )
+            self._filling = False
+
+
+def _keep(form: Form) -> None:
+    file = form_file()
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.write_text(form.to_text(), encoding="utf-8")
+    draft.replace(file)
+
+
+def _label(name: str) -> Any:
+    label = Gtk.Label(halign=Gtk.Align.START, xalign=0, wrap=True, selectable=True)
+    label.set_line_wrap_mode(Pango.WrapMode.WORD_CHAR)
+    label.set_can_focus(False)
+    label.set_name(name)
+    label.get_accessible().set_description(SPOKEN[name])
+    return label
+
+
+def _button(name: str, widget: Any) -> Any:
+    button = BUTTONS[name]
+    widget.set_name(name)
+    widget.set_label(button.label)
+    widget.set_tooltip_text(button.tip)
+    widget.get_accessible().set_description(button.tip)
+    return widget

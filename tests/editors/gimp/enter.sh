@@ -1,0 +1,11 @@
+#!/bin/sh
+# Runs a command in a folder that holds another Debian; the mounts are gone when it ends.
+#     enter.sh FOLDER COMMAND [ARGUMENT...]
+exec unshare --mount sh -ec '
+    folder=$1
+    shift
+    for place in /proc /dev /dev/shm /tmp; do
+        mount --bind "$place" "$folder$place"
+    done
+    exec chroot "$folder" "$@"
+' enter "$@"

@@ -1,0 +1,459 @@
+"""What is tried in a real GIMP with its windows. Each function is one scenario; see `driver`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import gi
+
+gi.require_version("Gimp", "3.0")
+gi.require_version("Gtk", "3.0")
+gi.require_version("Gdk", "3.0")
+from gi.repository import Gdk, Gimp, Gtk  # noqa: E402
+from headless import HOLE, SIZE, box_of, colour, get, native, opened, outside, painting  # noqa: E402
+
+Said = dict[str, Any]
+Run = Generator[Any, None, Any]
+USUAL = {
+    "prompt": "a lake", "negative_prompt": "", "strength": 0.6, "steps": 4, "seed": 7,
+    "seed_locked": True, "images": 1, "mode": "auto", "result": "patch", "model": "",
+    "fill": "auto", "compensate": False, "sampler": "dpmpp_2m", "guidance_scale": 7.5,
+}  # fmt: skip
+MARK = (3, 250, 7)  # a colour that nothing else has
+
+
+def window() -> Any:
+    from underpaint_gimp.plugin import window
+
+    return window()
+
+
+def status() -> str:
+    return str(window().status.get_text())
+
+
+def fill(**values: Any) -> None:
+    for name, value in values.items():
+        if name == "seed_locked":
+            window().lock.set_active(value)
+        else:
+            window().controls[name].value = value
+
+
+def xdo(*words: str) -> str:
+    return subprocess.run(
+        ["xdotool", *words], capture_output=True, text=True, check=True, timeout=20
+    ).stdout
+
+
+def clear() -> None:
+    for image in Gimp.get_images():
+        for display in _displays.pop(image.get_id(), []):
+            display.delete()
+        if image.is_valid():
+            image.delete()
+
+
+_displays: dict[int, list[Any]] = {}
+
+
+def shown(image: Any) -> Any:
+    """Give an image a window of GIMP's, as the artist has it."""
+    display = Gimp.Display.new(image)
+    _displays.setdefault(image.get_id(), []).append(display)
+    Gimp.displays_flush()
+    return display
+
+
+def painted(data: bytes | None = None) -> Run:
+    """A picture in a window, with a mark in its corner that can be found on the screen."""
+    image, layer = opened(data)
+    layer.get_buffer().set(_rectangle(0, 0, 8, 8), "R'G'B'A u8", bytes((*MARK, 255)) * 64)
+    layer.update(0, 0, 8, 8)
+    shown(image)
+    window().show(image, to_front=False)
+    fill(**USUAL)
+    yield 1.0
+    window().look(image)
+    return image, layer
+
+
+def _rectangle(*box: int) -> Any:
+    from gi.repository import Gegl
+
+    return Gegl.Rectangle.new(*box)
+
+
+def corner() -> tuple[int, int]:
+    """Where on the screen the picture's upper left corner is."""
+    root = Gdk.get_default_root_window()
+    pixels = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
+    data, row = pixels.get_pixels(), pixels.get_rowstride()
+    each = pixels.get_n_channels()
+    for y in range(pixels.get_height()):
+        line = data[y * row : y * row + each * pixels.get_width()]
+        at = line.find(bytes(MARK))
+        if at >= 0 and at % each == 0:
+            return at // each, y
+    raise AssertionError("the picture is not to be seen")
+
+
+def to_gimp() -> Run:
+    """Bring GIMP's window to the front, as a click into it does."""
+    found = xdo("search", "--onlyvisible", "--class", "gimp").split()
+    for one in found:
+        if "GIMP" in xdo("getwindowname", one):
+            xdo("windowactivate", "--sync", one)
+    yield 0.3
+
+
+def press(button: Any) -> None:
+    """Click into the middle of a widget with the real mouse."""
+    _, x, y = button.get_window().get_origin()
+    place = button.get_allocation()
+    left, top = (x, y) if button.get_has_window() else (x + place.x, y + place.y)
+    xdo("mousemove", str(left + place.width // 2), str(top + place.height // 2), "click", "1")
+
+
+def generated() -> Run:
+    """Press the button with the mouse, and wait until all is in place."""
+    window().status.set_text("")
+    press(window().generate)
+    yield lambda: status().startswith(("Done", "The ", "No ", "Its ", "Cancelled", "Model"))
+    yield 0.3
+
+
+def underway(**values: Any) -> Run:
+    fill(**values)
+    window().status.set_text("")
+    press(window().generate)
+    yield lambda: status().startswith("Step")
+
+
+def names(image: Any) -> list[str]:
+    return [layer.get_name() for layer in image.get_layers()]
+
+
+def looks(said: Said) -> Run:
+    image, _ = yield from painted()
+    fill(prompt="tree on a hill with a river, nature photograph")
+    yield 0.5
+    window().look(image)
+    said["plan"] = window().plan.get_text()
+    said["status"] = status()
+    said["title"] = window().window.get_title()
+    said["width"] = window().window.get_size()[0]
+    window().window.resize(250, 640)
+    yield 0.5
+    said["narrow"] = window().window.get_size()[0]
+    window().window.resize(300, 640)
+    yield 0.5
+    said["where"] = corner()
+
+
+# ---- the way it goes -----------------------------------------------------------------------
+
+
+def stroke(tool: str, *points: tuple[int, int]) -> Run:
+    """Draw on the canvas with a tool of GIMP's, by mouse."""
+    yield from to_gimp()
+    left, top = corner()
+    x, y = points[0]
+    xdo("mousemove", str(left + x), str(top + y))
+    yield 0.2
+    xdo("key", tool)
+    yield 0.3
+    xdo("mousedown", "1")
+    for x, y in points[1:]:
+        xdo("mousemove", str(left + x), str(top + y))
+        yield 0.05
+    xdo("mouseup", "1")
+    yield 0.5
+
+
+def undo() -> Run:
+    yield from to_gimp()
+    left, top = corner()
+    xdo("mousemove", str(left + 128), str(top + 128))
+    yield 0.2
+    xdo("key", "ctrl+z")
+    yield 0.8
+
+
+def eraser(said: Said) -> Run:
+    image, layer = yield from painted(painting(hole=(0, 0, 0, 0)))
+    before = get(layer, native(layer))
+    yield from stroke("shift+e", (60, 128), *((x, 128) for x in range(70, 190, 10)))
+    erased = get(layer, native(layer))
+    said["erased"] = erased[3::4].count(0)
+    said["half"] = len(erased[3::4]) - erased[3::4].count(0) - erased[3::4].count(255)
+    said["colour_kept"] = all(
+        before[i : i + 3] == erased[i : i + 3] for i in range(0, len(before), 4)
+    )
+    xdo("mousemove", "1300", "300")  # into the window, which makes it look
+    window().window.present()
+    yield lambda: window().plan.get_text().startswith("Fills")
+    said["plan"] = window().plan.get_text()
+    yield from generated()
+    said["status"] = status()
+    group = image.get_layers()[0]
+    (patch,) = group.get_children()
+    said["group"], said["patch"] = group.get_name(), box_of(patch)
+    said["source_untouched"] = get(layer, native(layer)) == erased
+    said["selected"] = [item.get_name() for item in image.get_selected_layers()]
+    left, top, wide, high = box_of(patch)
+    alpha = get(patch, "R'G'B'A u8")[3::4]
+    hole = erased[3::4]
+    said["covers"] = all(
+        (alpha[y * wide + x] == 255) == (hole[(top + y) * SIZE + left + x] < 255)
+        for y in range(high) for x in range(wide)
+    )  # fmt: skip
+    yield from undo()
+    said["after_undo"] = names(image)
+    said["erasure_stays"] = get(layer, native(layer)) == erased
+    yield from undo()
+    said["undone"] = get(layer, native(layer)) == before
+
+
+def meanwhile(said: Said) -> Run:
+    """What the artist paints while a job runs is theirs, and stays when its result is undone."""
+    image, layer = yield from painted()
+    before = get(layer, native(layer))
+    yield from underway(steps=400, strength=1.0)
+    yield from stroke("p", (30, 30), (60, 40), (120, 40), (200, 60))
+    stroked = get(layer, native(layer))
+    said["stroked"] = stroked != before
+    said["running"] = window().office.running
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["layers"] = names(image)
+    yield from undo()
+    said["after_undo"] = names(image)
+    said["stroke_stays"] = get(layer, native(layer)) == stroked
+    yield from undo()
+    said["undone"] = get(layer, native(layer)) == before
+
+
+def again(said: Said) -> Run:
+    """The menu's entry, by a shortcut of the artist's, with the window closed."""
+    image, _ = yield from painted()
+    window().window.hide()
+    yield from to_gimp()
+    window().status.set_text("")
+    xdo("key", "ctrl+alt+9")
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["layers"] = names(image)
+    said["window"] = window().window.get_visible()
+    xdo("key", "ctrl+alt+8")  # Generate...
+    yield lambda: window().controls["prompt"].widget.has_focus()
+    xdo("key", "ctrl+a")
+    xdo("type", "two hills")
+    window().status.set_text("")
+    xdo("key", "ctrl+Return")
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["after_enter"] = names(image)
+
+
+def cancelled(said: Said) -> Run:
+    image, _ = yield from painted()
+    yield from underway(steps=1000, strength=1.0)
+    said["while"] = status()
+    said["progress"] = window().progress.get_fraction()
+    yield 0.3
+    began = time.monotonic()
+    press(window().cancel)
+    yield lambda: status() == "Cancelled."
+    said["seconds"] = time.monotonic() - began
+    said["layers"] = names(image)
+    said["enabled"] = window().cancel.get_sensitive()
+
+
+def two_images(said: Said) -> Run:
+    first, _ = yield from painted()
+    second, _ = yield from painted()
+    fill(prompt="the second", seed=2)
+    window().look()
+    said["front"] = window()._image.get_id() == second.get_id()
+    yield from underway(steps=60)
+    yield from to_gimp()
+    xdo("key", "alt+1")
+
+    def followed() -> bool:
+        window().look()
+        return bool(window()._image.get_id() == first.get_id())
+
+    yield followed
+    said["prompt"] = window().form.prompt
+    fill(prompt="the first", seed=1, steps=4)
+    window().generate_now()
+    yield lambda: not window().office.running
+    yield 0.5
+    said["first"], said["second"] = names(first), names(second)
+    window().look(second)
+    said["kept"] = window().form.prompt
+
+
+def closed_image(said: Said) -> Run:
+    image, _ = yield from painted()
+    yield from underway(steps=60)
+    clear()
+    yield lambda: status().startswith("The document was closed")
+    said["status"] = status()
+    said["remedy"] = window().remedy.get_label()
+    said["open"] = image.is_valid()
+    yield 0.3
+    press(window().remedy)
+    yield lambda: len(Gimp.get_images()) == 1
+    yield 0.5
+    (opened_anew,) = Gimp.get_images()
+    said["layers"] = names(opened_anew)
+    said["hidden"] = not window().remedy.get_visible()
+
+
+def deleted_and_resized(said: Said) -> Run:
+    image, layer = yield from painted()
+    yield from underway(steps=60)
+    image.remove_layer(layer)
+    image.resize(300, 200, 0, 0)
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["status"] = status()
+    said["layers"] = names(image)
+
+
+def save_and_reopen(said: Said) -> Run:
+    from gi.repository import Gio
+
+    image, _ = yield from painted()
+    fill(prompt="a château in the mist", strength=0.35)
+    yield from generated()
+    file = Gio.File.new_for_path(os.path.join(os.environ["UNDERPAINT_AGENT"], "saved.xcf"))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
+    clear()
+    fill(prompt="another", strength=0.9)
+    yield 0.5
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    shown(image)
+    yield 0.5
+    window().look(image)
+    said["prompt"], said["strength"] = window().form.prompt, window().form.strength
+    said["layers"] = names(image)
+
+
+def wrong_input(said: Said) -> Run:
+    clear()
+    window().show(to_front=False)
+    yield 0.3
+    window().generate_now()
+    said["no_image"] = status()
+    yield from painted()
+    fill(model="no-such-model")
+    yield from generated()
+    said["model"] = status()
+    fill(model="")
+
+
+def large(said: Said) -> Run:
+    """How long GIMP itself is kept from painting by an insertion into a large image."""
+    from headless import with_layer
+
+    size = 4096
+    image = Gimp.Image.new(size, size, Gimp.ImageBaseType.RGB)
+    data = bytearray(painting(SIZE, 1, (0, 0, 0, 0)) * (size // SIZE) * size)
+    for y in range(1800, 2100):
+        for x in range(1800, 2100):
+            data[4 * (size * y + x) + 3] = 0
+    layer = with_layer(image, bytes(data), (0, 0, size, size))
+    shown(image)
+    window().show(image, to_front=False)
+    fill(**USUAL)
+    yield 1.0
+    from underpaint_gimp import canvas
+
+    took: dict[str, float] = {}
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **more: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*args, **more)
+            finally:
+                took[name] = 1000 * (time.perf_counter() - began)
+
+        return call
+
+    methods = ("look", "read", "insert")
+    whole = {name: getattr(canvas.Place, name) for name in methods}
+    for name, function in whole.items():
+        setattr(canvas.Place, name, timed(name, function))
+    began = time.perf_counter()
+    get(layer, "R'G'B'A u8")
+    said["bare_read_ms"] = 1000 * (time.perf_counter() - began)
+    yield from generated()
+    for name, function in whole.items():
+        setattr(canvas.Place, name, function)
+    said["status"] = status()
+    said.update({f"{name}_ms": ms for name, ms in took.items()})
+
+
+# ---- the daemon comes and goes -------------------------------------------------------------
+
+
+def no_daemon(said: Said) -> Run:
+    yield from painted()
+    window().generate_now()
+    yield 0.3
+    said["status"] = status()
+    said["remedy"] = window().remedy.get_label()
+    press(window().remedy)
+    yield lambda: not window().remedy.get_visible() and not status().startswith("Starting")
+    said["after"] = status()
+    yield from generated()
+    said["done"] = status()
+
+
+def daemon_killed(said: Said) -> Run:
+    image, _ = yield from painted()
+    yield from underway(steps=1000, strength=1.0)
+    home = os.environ["UNDERPAINT_HOME"]
+    with open(os.path.join(home, "connection.json"), encoding="utf-8") as file:
+        os.kill(json.load(file)["pid"], 9)
+    yield lambda: status().startswith("The Underpaint daemon")
+    said["status"] = status()
+    said["remedy"] = window().remedy.get_label()
+    said["layers"] = names(image)
+
+
+def quits(said: Said) -> Run:
+    """Leave a job running; GIMP is quit while it does."""
+    yield from painted()
+    yield from underway(steps=1000, strength=1.0)
+    said["status"] = status()
+
+
+def hangs(said: Said) -> Run:
+    """Leave a job running, and tell the tests whom to kill."""
+    yield from painted()
+    yield from underway(steps=1000, strength=1.0)
+    said["plugin"] = os.getpid()
+    path = os.path.join(os.environ["UNDERPAINT_AGENT"], "running.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(said, file)
+    yield lambda: False
+
+
+def shared(said: Said) -> Run:
+    """Three batches, while the other editor asks for its own."""
+    image, _ = yield from painted()
+    fill(prompt="from GIMP", images=2)
+    for _ in range(3):
+        yield from generated()
+    said["groups"] = names(image)
+    said["layers"] = [len(group.get_children()) for group in image.get_layers()[:-1]]
