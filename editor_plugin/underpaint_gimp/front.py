@@ -63,7 +63,7 @@ class _TextProperty(ctypes.Structure):
     """Xlib's XTextProperty."""
 
     _fields_ = (
-        ("value", ctypes.c_char_p),
+        ("value", ctypes.c_void_p),
         ("encoding", ctypes.c_ulong),
         ("format", ctypes.c_int),
         ("count", ctypes.c_ulong),
@@ -80,7 +80,11 @@ def _title(window: Any) -> str:
     # A window that is gone meanwhile is an error, which GDK passes over: it is not its connection.
     if not library.XGetTextProperty(display, window.get_xid(), ctypes.byref(found), atom):
         return ""
-    return (found.value or b"").decode("utf-8", "replace")
+    if not found.value:
+        return ""
+    title = ctypes.string_at(found.value).decode("utf-8", "replace")
+    library.XFree(ctypes.c_void_p(found.value))
+    return title
 
 
 @functools.cache

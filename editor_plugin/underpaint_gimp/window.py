@@ -15,7 +15,7 @@ import gi
 gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
-from gi.repository import Gdk, Gimp, GimpUi, Gtk, Pango  # noqa: E402 - after their versions
+from gi.repository import Gdk, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
 
 from underpaint_client.errors import UnderpaintError, to_sentence  # noqa: E402
 from underpaint_client.form import (  # noqa: E402
@@ -37,6 +37,7 @@ from .controls import Control, fill_choice, on_enter, slide  # noqa: E402
 from .office import listeners, office  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
+_SETTLED = 500  # milliseconds in which window managers give a new window the focus, or not
 
 
 def form_file() -> Path:
@@ -192,12 +193,19 @@ class Window:
             Whether the artist means to write into it now.
         """
         GimpUi.window_set_transient(self.window)
-        self.window.set_focus_on_map(to_front)
+        if not to_front and not self.window.get_visible():
+            # Or the next stroke's keys would go to a window that came up beside the image.
+            self.window.set_accept_focus(False)
+            GLib.timeout_add(_SETTLED, self._accept_focus)
         self.window.show_all()
         if to_front:
             front.bring(self.window)
             self.controls["prompt"].widget.grab_focus()
         self.look(image)
+
+    def _accept_focus(self) -> bool:
+        self.window.set_accept_focus(True)
+        return bool(GLib.SOURCE_REMOVE)
 
     def look(self, image: Any = None) -> None:
         """Look at the image in front, or another, and its layer: nobody says when they change."""

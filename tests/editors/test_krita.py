@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-Found = Callable[[str], dict[str, Any]]
+from real_editors import Found, Krita
 
 
-@pytest.fixture
-def found(ordinary: Found) -> Found:
-    def without_error(name: str) -> dict[str, Any]:
-        said = ordinary(name)
-        assert not said["error"], said["error"]
-        return said
-
-    return without_error
-
-
-def test_the_docker_has_all_controls_and_fits(found: Found) -> None:
-    said = found("looks")
+def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
+    said = in_krita("looks")
     assert said["missing"] == []
     assert said["mute"] == []
     assert said["too_wide"] <= 250
@@ -30,8 +17,8 @@ def test_the_docker_has_all_controls_and_fits(found: Found) -> None:
     assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
 
 
-def test_erase_press_generate_and_the_hole_is_filled(found: Found) -> None:
-    said = found("eraser")
+def test_erase_press_generate_and_the_hole_is_filled(in_krita: Found) -> None:
+    said = in_krita("eraser")
     assert said["erased"] > 1000
     assert said["colour_kept"]
     assert said["plan"].startswith("Fills the erased 6 % of the layer")
@@ -46,18 +33,18 @@ def test_erase_press_generate_and_the_hole_is_filled(found: Found) -> None:
 
 
 @pytest.mark.parametrize("name", ["hidden_colour", "transparency_mask"])
-def test_the_colour_under_a_hole_arrives_at_the_daemon(found: Found, name: str) -> None:
-    assert found(name)["same"]
+def test_the_colour_under_a_hole_arrives_at_the_daemon(in_krita: Found, name: str) -> None:
+    assert in_krita(name)["same"]
 
 
-def test_a_transparency_mask_counts_as_erasure(found: Found) -> None:
-    said = found("transparency_mask")
+def test_a_transparency_mask_counts_as_erasure(in_krita: Found) -> None:
+    said = in_krita("transparency_mask")
     assert said["active"] == "transparencymask"
     assert said["plan"].startswith("Fills the erased 14 % of the layer")
 
 
-def test_a_batch_is_one_group_and_one_undo_step(found: Found) -> None:
-    said = found("batch")
+def test_a_batch_is_one_group_and_one_undo_step(in_krita: Found) -> None:
+    said = in_krita("batch")
     assert said["group"] == "a lake (seeds 41 to 43)"
     assert said["layers"] == ["seed 41", "seed 42", "seed 43"]
     assert said["visible"] == [False, False, True]
@@ -65,56 +52,56 @@ def test_a_batch_is_one_group_and_one_undo_step(found: Found) -> None:
     assert said["after_undo"] == ["Background", "Painting"]
 
 
-def test_a_soft_selection(found: Found) -> None:
-    said = found("soft_selection")
+def test_a_soft_selection(in_krita: Found) -> None:
+    said = in_krita("soft_selection")
     assert said["kept"]
     assert said["changed"] > 0.9
     assert said["selection_kept"]
     assert said["active"] == "Painting"
 
 
-def test_the_whole_layer_is_whole_with_a_selection_too(found: Found) -> None:
-    said = found("whole_layer")
+def test_the_whole_layer_is_whole_with_a_selection_too(in_krita: Found) -> None:
+    said = in_krita("whole_layer")
     assert said["kept"]
     assert said["changed"]
 
 
-def test_a_selection_in_an_empty_layer(found: Found) -> None:
-    said = found("empty_selected")
+def test_a_selection_in_an_empty_layer(in_krita: Found) -> None:
+    said = in_krita("empty_selected")
     assert said["plan"] == "Paints a new picture, runs 4 of 4 steps"
     assert said["status"].startswith("Done")
     assert said["name"] == "a lake (seed 7)"
 
 
-def test_documents_keep_their_settings_apart(found: Found) -> None:
-    said = found("documents_keep_their_forms")
+def test_documents_keep_their_settings_apart(in_krita: Found) -> None:
+    said = in_krita("documents_keep_their_forms")
     assert said["prompt"] == "one and a half"
     assert said["seeds"][0] == said["seeds"][1] != 7
 
 
-def test_clear_loses_the_colour_and_the_status_says_so(found: Found) -> None:
-    said = found("cleared")
+def test_clear_loses_the_colour_and_the_status_says_so(in_krita: Found) -> None:
+    said = in_krita("cleared")
     assert said["lost"]
     assert "9216 pixels had no colour left and were filled from their neighbours" in said["status"]
     assert said["kept"]
 
 
 @pytest.mark.parametrize("name", ["group_layer", "vector_layer"])
-def test_layers_without_pixels_of_their_own(found: Found, name: str) -> None:
-    said = found(name)
+def test_layers_without_pixels_of_their_own(in_krita: Found, name: str) -> None:
+    said = in_krita(name)
     assert said["status"].startswith("Done")
     assert said["name"] == "a lake (seed 7)"
 
 
-def test_an_empty_layer_is_painted_anew(found: Found) -> None:
-    said = found("empty_layer")
+def test_an_empty_layer_is_painted_anew(in_krita: Found) -> None:
+    said = in_krita("empty_layer")
     assert said["plan"] == "Paints a new picture, runs 4 of 4 steps"
     assert said["opaque"] == 256 * 256
 
 
 @pytest.mark.parametrize("name", ["sixteen_bit", "floating", "grey", "cmyk"])
-def test_other_colour_spaces(found: Found, name: str) -> None:
-    said = found(name)
+def test_other_colour_spaces(in_krita: Found, name: str) -> None:
+    said = in_krita(name)
     assert said["space"] == ["RGBA", "U8"]
     assert said["same"]
     assert said["hidden"]
@@ -122,8 +109,8 @@ def test_other_colour_spaces(found: Found, name: str) -> None:
     assert said["status_again"].startswith("Done")
 
 
-def test_cancel(found: Found) -> None:
-    said = found("cancelled")
+def test_cancel(in_krita: Found) -> None:
+    said = in_krita("cancelled")
     assert said["progress"] == 1000
     assert said["while"].startswith("Step ")
     assert said["status"] == "Cancelled."
@@ -132,56 +119,56 @@ def test_cancel(found: Found) -> None:
     assert not said["enabled"]
 
 
-def test_each_document_gets_its_own(found: Found) -> None:
-    said = found("two_documents")
+def test_each_document_gets_its_own(in_krita: Found) -> None:
+    said = in_krita("two_documents")
     assert said["first"] == ["Background", "Painting", "a lake (seeds 7 to 8)"]
     assert said["second"] == ["Background", "Painting", "a lake (seed 7)"]
 
 
-def test_what_is_odd_about_a_layer_is_said(found: Found) -> None:
-    said = found("hidden_and_locked")
+def test_what_is_odd_about_a_layer_is_said(in_krita: Found) -> None:
+    said = in_krita("hidden_and_locked")
     assert "Its layer is hidden, the result is shown above it." in said["status"]
     assert "The document's size was changed meanwhile" in said["status"]
     assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
     assert said["same"]
 
 
-def test_a_deleted_layer_and_a_closed_document_lose_nothing(found: Found) -> None:
-    said = found("deleted_layer")
+def test_a_deleted_layer_and_a_closed_document_lose_nothing(in_krita: Found) -> None:
+    said = in_krita("deleted_layer")
     assert "deleted meanwhile" in said["status"]
     assert said["layers"] == ["Background", "a lake (seed 7)"]
-    said = found("deleted_group")
+    said = in_krita("deleted_group")
     assert "deleted meanwhile" in said["status"]
     assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
-    said = found("closed_document")
+    said = in_krita("closed_document")
     assert said["status"] == "The document was closed; its result is kept here."
     assert said["remedy"] == "Open as a new document"
     assert said["layers"][-1] == "a lake (seed 7)"
     assert said["hidden"]
 
 
-def test_a_document_remembers_its_settings(found: Found) -> None:
-    said = found("save_and_reopen")
+def test_a_document_remembers_its_settings(in_krita: Found) -> None:
+    said = in_krita("save_and_reopen")
     assert said["saved"]
     assert (said["prompt"], said["strength"]) == ("a château in the mist", 0.35)
     assert said["same"]
     assert said["layers"] == ["Background", "Painting", "a château in the mist (seed 7)"]
 
 
-def test_what_is_wrong_is_said(found: Found) -> None:
-    said = found("wrong_input")
+def test_what_is_wrong_is_said(in_krita: Found) -> None:
+    said = in_krita("wrong_input")
     assert "'no-such-model' is unknown" in said["model"]
     assert said["no_document"] == "No document is open; open or make one first."
 
 
-def test_a_large_layer(found: Found) -> None:
-    said = found("large")
+def test_a_large_layer(in_krita: Found) -> None:
+    said = in_krita("large")
     assert said["plan"] == "Fills the erased less than 1 % of the layer, runs 2 of 4 steps"
     assert said["status"].startswith("Done")
     print({name: value for name, value in said.items() if name.endswith("_ms")})
 
 
-def test_the_daemon_is_started_from_the_docker(krita: Any) -> None:
+def test_the_daemon_is_started_from_the_docker(krita: Krita) -> None:
     krita.underpaint("stop")
     said = krita.run("no_daemon")["no_daemon"]
     assert not said["error"], said["error"]
@@ -191,9 +178,8 @@ def test_the_daemon_is_started_from_the_docker(krita: Any) -> None:
     assert said["done"].startswith("Done")
 
 
-def test_what_is_killed_is_told_and_can_be_gone_on_from(krita: Any) -> None:
-    krita.underpaint("stop")
-    krita.underpaint("serve", "--background")
+def test_what_is_killed_is_told_and_can_be_gone_on_from(krita: Krita) -> None:
+    krita.serve()
     results = krita.run("worker_killed", "daemon_killed")
     for said in results.values():
         assert not said["error"], said["error"]

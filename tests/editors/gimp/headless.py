@@ -292,7 +292,7 @@ def masked(said: Said) -> None:
 
 def offset(said: Said) -> None:
     """A small layer off the corner, partly off the canvas, and one wholly outside."""
-    image, base = opened(painting(hole=(0, 0, 0, 0)))
+    image, _ = opened(painting(hole=(0, 0, 0, 0)))
     small = with_layer(image, painting(128, 128, (70, 70, 20, 20)), (-40, -30, 128, 128))
     group = generate(image, small)
     (result,) = group.get_children()
@@ -312,7 +312,7 @@ def offset(said: Said) -> None:
 
 
 def kinds_of_layers(said: Said) -> None:
-    image, layer = opened()
+    image, _ = opened()
     group = Gimp.GroupLayer.new(image, "G")
     image.insert_layer(group, None, 0)
     with_layer(image, painting(), parent=group)

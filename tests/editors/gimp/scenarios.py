@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import gi
@@ -14,8 +15,8 @@ import gi
 gi.require_version("Gimp", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
-from gi.repository import Gdk, Gimp, Gtk  # noqa: E402
-from headless import HOLE, SIZE, box_of, colour, get, native, opened, outside, painting  # noqa: E402
+from gi.repository import Gdk, Gimp  # noqa: E402
+from headless import SIZE, box_of, get, native, opened, painting  # noqa: E402
 
 Said = dict[str, Any]
 Run = Generator[Any, None, Any]
@@ -24,6 +25,7 @@ USUAL = {
     "seed_locked": True, "images": 1, "mode": "auto", "result": "patch", "model": "",
     "fill": "auto", "compensate": False, "sampler": "dpmpp_2m", "guidance_scale": 7.5,
 }  # fmt: skip
+FOUND = Path(os.environ["UNDERPAINT_AGENT"])
 MARK = (3, 250, 7)  # a colour that nothing else has
 
 
@@ -52,22 +54,17 @@ def xdo(*words: str) -> str:
 
 
 def clear() -> None:
+    for number in range(1, 1000):
+        if Gimp.Display.id_is_valid(number):
+            Gimp.Display.get_by_id(number).delete()
     for image in Gimp.get_images():
-        for display in _displays.pop(image.get_id(), []):
-            display.delete()
-        if image.is_valid():
-            image.delete()
+        image.delete()
 
 
-_displays: dict[int, list[Any]] = {}
-
-
-def shown(image: Any) -> Any:
+def shown(image: Any) -> None:
     """Give an image a window of GIMP's, as the artist has it."""
-    display = Gimp.Display.new(image)
-    _displays.setdefault(image.get_id(), []).append(display)
+    Gimp.Display.new(image)
     Gimp.displays_flush()
-    return display
 
 
 def painted(data: bytes | None = None) -> Run:
@@ -148,11 +145,6 @@ def looks(said: Said) -> Run:
     said["status"] = status()
     said["title"] = window().window.get_title()
     said["width"] = window().window.get_size()[0]
-    window().window.resize(250, 640)
-    yield 0.5
-    said["narrow"] = window().window.get_size()[0]
-    window().window.resize(300, 640)
-    yield 0.5
     said["where"] = corner()
 
 
@@ -250,8 +242,10 @@ def again(said: Said) -> Run:
     yield 0.3
     said["layers"] = names(image)
     said["window"] = window().window.get_visible()
+    said["focus_stays"] = not window().window.is_active()
+    yield from to_gimp()
     xdo("key", "ctrl+alt+8")  # Generate...
-    yield lambda: window().controls["prompt"].widget.has_focus()
+    yield window().controls["prompt"].widget.has_focus
     xdo("key", "ctrl+a")
     xdo("type", "two hills")
     window().status.set_text("")
@@ -334,7 +328,7 @@ def save_and_reopen(said: Said) -> Run:
     image, _ = yield from painted()
     fill(prompt="a château in the mist", strength=0.35)
     yield from generated()
-    file = Gio.File.new_for_path(os.path.join(os.environ["UNDERPAINT_AGENT"], "saved.xcf"))
+    file = Gio.File.new_for_path(str(FOUND / "saved.xcf"))
     Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
     clear()
     fill(prompt="another", strength=0.9)
@@ -422,9 +416,8 @@ def no_daemon(said: Said) -> Run:
 def daemon_killed(said: Said) -> Run:
     image, _ = yield from painted()
     yield from underway(steps=1000, strength=1.0)
-    home = os.environ["UNDERPAINT_HOME"]
-    with open(os.path.join(home, "connection.json"), encoding="utf-8") as file:
-        os.kill(json.load(file)["pid"], 9)
+    connection = Path(os.environ["UNDERPAINT_HOME"], "connection.json")
+    os.kill(json.loads(connection.read_text(encoding="utf-8"))["pid"], 9)
     yield lambda: status().startswith("The Underpaint daemon")
     said["status"] = status()
     said["remedy"] = window().remedy.get_label()
@@ -443,9 +436,7 @@ def hangs(said: Said) -> Run:
     yield from painted()
     yield from underway(steps=1000, strength=1.0)
     said["plugin"] = os.getpid()
-    path = os.path.join(os.environ["UNDERPAINT_AGENT"], "running.json")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(said, file)
+    (FOUND / "running.json").write_text(json.dumps(said), encoding="utf-8")
     yield lambda: False
 
 

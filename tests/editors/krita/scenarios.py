@@ -755,3 +755,14 @@ def portrait(said: Said) -> Run:
     yield from generated()
     yield 1.5
     said["status"] = status()
+
+
+def shared(said: Said) -> Run:
+    """Three batches, while the other editor asks for its own."""
+    document, _ = yield from opened()
+    fill(prompt="from Krita", images=2)
+    for _ in range(3):
+        yield from generated()
+    groups = [node for node in document.topLevelNodes() if node.type() == "grouplayer"]
+    said["groups"] = [node.name() for node in document.topLevelNodes()]
+    said["layers"] = [len(group.childNodes()) for group in groups]

@@ -1,0 +1,300 @@
+"""The plug-in in the real GIMP: real eraser, real button, real daemon; and as scripts call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from daemons import until
+from real_editors import Found, Gimp
+from underpaint_client.launch import write_start_command
+
+PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
+HOLE = [80, 80, 96, 96]
+EXACT = (
+    "8 bits",
+    "8 bits, perceptual",
+    "8 bits, linear",
+    "16 bits",
+    "16 bits, linear",
+    "32 bits",
+    "half",
+    "float",
+    "float, linear",
+    "double",
+    "grey",
+    "grey, 16 bits",
+    "AdobeRGB",
+    "AdobeRGB, float",
+    "indexed",
+)
+
+
+# ---- as scripts call it --------------------------------------------------------------------
+
+
+def test_a_hole_is_filled_in_place(scripted: Found) -> None:
+    said = scripted("patch")
+    assert (said["group"], said["name"], said["box"]) == ("a lake (seed 7)", "seed 7", HOLE)
+    assert said["layers"] == ["a lake (seed 7)", "Painting"]
+    assert said["selected"] == ["Painting"]
+    assert said["source_untouched"]
+    assert said["opaque"] == 1
+    assert said["changed"] > 0.9
+
+
+def test_a_batch_is_one_group(scripted: Found) -> None:
+    said = scripted("batch")
+    assert said["group"] == "a lake (seeds 41 to 43)"
+    assert said["names"] == ["seed 43", "seed 42", "seed 41"]
+    assert said["visible"] == [True, False, False]
+    assert said["distinct"] == 3
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_kept_pixels_are_the_same_to_the_bit(scripted: Found, kind: str) -> None:
+    said = scripted("exact")[kind]
+    assert said["kept"]
+    assert said["same"]  # strength 0, the colour in the hole too
+    assert said["opaque"] == 1
+    assert said["changed"] > 0.9
+    assert 1.2 < said["brightness"] < 2.1  # alike in all, or an encoding was mistaken
+
+
+def test_a_soft_patch_looks_as_the_whole_layer_does(scripted: Found) -> None:
+    said = scripted("looks_right")
+    assert said["pixels"] > 50_000
+    assert said["off"] <= 1
+
+
+def test_an_image_that_cannot_hold_it_gets_what_it_can(scripted: Found) -> None:
+    assert scripted("poorer") == {"error": "", "grey": 1, "indexed": 1}
+
+
+@pytest.mark.parametrize("way", ["clear", "cut"])
+def test_emptied_pixels_keep_their_colour(scripted: Found, way: str) -> None:
+    said = scripted("emptied")[way]
+    assert said["erased"] == 96 * 96
+    assert said["colour"] > 100
+    assert said["box"] == HOLE
+
+
+def test_a_layer_mask_counts_as_erasure(scripted: Found) -> None:
+    said = scripted("masked")
+    assert said["box"] == said["through_mask"] == HOLE
+    assert said["hidden"] == 96 * 96
+    assert said["colour_kept"]
+    assert said["not_applied"] == [0, 0, 256, 256]
+
+
+def test_layers_off_the_corner(scripted: Found) -> None:
+    said = scripted("offset")
+    assert said["patch"] == [30, 40, 20, 20]
+    assert said["above"]
+    assert said["whole"] == [-40, -30, 128, 128]
+    assert said["kept"]
+    assert said["far"].startswith("The layer lies outside of the canvas")
+    assert said["outpainted"] == [[100, 100, 64, 64]]
+
+
+def test_layers_of_all_kinds(scripted: Found) -> None:
+    said = scripted("kinds_of_layers")
+    assert said["group"] == HOLE
+    assert said["text"]
+    assert said["without_alpha"] == [[0, 0, 256, 256], True]
+    assert said["empty"] == 256 * 256
+
+
+def test_a_lock_is_respected_and_kills_nothing(scripted: Found) -> None:
+    said = scripted("locked")
+    assert said["layer"] == "inner"
+    assert said["group"]
+    assert said["order"][1:] == ["G", "Painting"]
+    assert said["alive"]
+
+
+def test_what_is_wrong_is_told_to_scripts(scripted: Found) -> None:
+    said = scripted("refused")
+    assert said["model"].startswith("Model 'no-such-model' is unknown")
+    assert said["two"].startswith("2 layers are selected")
+    assert said["floating"].startswith("There is a floating selection")
+    assert said["channel"].startswith("'c' is no layer")
+
+
+def test_script_fu_by_named_arguments(scripted: Found) -> None:
+    assert scripted("scripted")["layers"] == ["a lake (seed 7)", "Painting"]
+
+
+def test_a_large_image_by_script(scripted: Found) -> None:
+    said = scripted("timed")
+    assert said["box"] == [1800, 1800, 300, 300]
+
+
+# ---- on the screen -------------------------------------------------------------------------
+
+
+def test_the_window(in_gimp: Found) -> None:
+    said = in_gimp("looks")
+    assert said["plan"] == PLAN
+    assert said["title"] == "Underpaint: Painting in [Untitled]"
+    assert said["width"] < 450
+
+
+def test_erase_press_generate_and_the_hole_is_filled(in_gimp: Found) -> None:
+    said = in_gimp("eraser")
+    assert said["erased"] > 500
+    assert said["half"] > 500
+    assert said["colour_kept"]
+    assert said["plan"].startswith("Fills the erased")
+    assert said["status"].startswith("Done: 1 image")
+    assert said["group"] == "a lake (seed 7)"
+    assert said["covers"]  # what was erased, and nothing else
+    assert said["source_untouched"]
+    assert said["selected"] == ["Painting"]
+    assert said["after_undo"] == ["Painting"]
+    assert said["erasure_stays"]
+    assert said["undone"]
+
+
+def test_what_is_painted_meanwhile_stays(in_gimp: Found) -> None:
+    said = in_gimp("meanwhile")
+    assert said["stroked"]
+    assert said["running"]
+    assert said["layers"] == ["a lake (seed 7)", "Painting"]
+    assert said["after_undo"] == ["Painting"]
+    assert said["stroke_stays"]
+    assert said["undone"]
+
+
+def test_from_the_menu_and_the_keyboard(in_gimp: Found) -> None:
+    said = in_gimp("again")
+    assert said["layers"] == ["a lake (seed 7)", "Painting"]
+    assert said["window"]
+    assert said["focus_stays"]
+    assert "two hills (seed 7)" in said["after_enter"]
+
+
+def test_cancel(in_gimp: Found) -> None:
+    said = in_gimp("cancelled")
+    assert said["while"].startswith("Step ")
+    assert said["seconds"] < 5
+    assert said["layers"] == ["Painting"]
+    assert not said["enabled"]
+
+
+def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found) -> None:
+    said = in_gimp("two_images")
+    assert said["front"]
+    assert said["prompt"] == "a lake"
+    assert said["first"] == ["the first (seed 1)", "Painting"]
+    assert said["second"] == ["the second (seed 2)", "Painting"]
+    assert said["kept"] == "the second"
+
+
+def test_a_deleted_layer_and_a_closed_image_lose_nothing(in_gimp: Found) -> None:
+    said = in_gimp("deleted_and_resized")
+    assert "deleted meanwhile" in said["status"]
+    assert "size was changed meanwhile" in said["status"]
+    assert said["layers"] == ["a lake (seed 7)"]
+    said = in_gimp("closed_image")
+    assert said["status"] == "The document was closed; its result is kept here."
+    assert said["remedy"] == "Open as a new document"
+    assert not said["open"]
+    assert said["layers"][0].startswith("a lake (seed 7)")
+    assert said["hidden"]
+
+
+def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
+    said = in_gimp("save_and_reopen")
+    assert (said["prompt"], said["strength"]) == ("a château in the mist", 0.35)
+    assert said["layers"] == ["a château in the mist (seed 7)", "Painting"]
+
+
+def test_what_is_wrong_is_said(in_gimp: Found) -> None:
+    said = in_gimp("wrong_input")
+    assert said["no_image"] == "No image is open; open or make one first."
+    assert "'no-such-model' is unknown" in said["model"]
+
+
+def test_a_large_layer(in_gimp: Found) -> None:
+    said = in_gimp("large")
+    assert said["status"].startswith("Done")
+    print({name: value for name, value in said.items() if name.endswith("_ms")})
+
+
+# ---- what comes and goes -------------------------------------------------------------------
+
+
+def test_the_daemon_is_started_from_the_window(gimp: Gimp) -> None:
+    gimp.underpaint("stop")
+    with ThreadPoolExecutor() as pool:
+        if gimp.system:  # out of that folder nothing of ours can be started
+            pool.submit(start_when_asked, gimp)
+        said = gimp.run("no_daemon")["no_daemon"]
+    assert not said["error"], said["error"]
+    assert said["status"].startswith("No Underpaint daemon runs")
+    assert said["remedy"] == "Start the daemon"
+    assert said["after"].startswith("Ready")
+    assert said["done"].startswith("Done")
+
+
+def start_when_asked(gimp: Gimp) -> None:
+    """Stand in for the command that starts the daemon."""
+    asked, done = gimp.folder / "asked", gimp.folder / "done"
+    command = ["sh", "-c", f"touch {asked}; while [ ! -e {done} ]; do sleep 0.1; done"]
+    write_start_command(gimp.plugin / "lib" / "underpaint_client", command)
+    until(asked.exists, seconds=60)
+    gimp.underpaint("serve", "--background")
+    done.touch()
+
+
+def test_a_killed_daemon_is_told(gimp: Gimp) -> None:
+    gimp.serve()
+    said = gimp.run("daemon_killed")["daemon_killed"]
+    assert not said["error"], said["error"]
+    assert said["status"].startswith("The Underpaint daemon has ended")
+    assert said["remedy"] == "Start the daemon"
+    assert said["layers"] == ["Painting"]
+
+
+def jobs(gimp: Gimp) -> list[Any]:
+    found: list[Any] = json.loads(gimp.underpaint("status", "--json"))["jobs"]
+    return found
+
+
+def test_gimp_quits_while_a_job_runs(gimp: Gimp) -> None:
+    gimp.serve()
+    said = gimp.run("quits")["quits"]
+    assert not said["error"], said["error"]
+    assert said["status"].startswith("Step")
+    until(lambda: not jobs(gimp))
+    pids = subprocess.run(
+        ["pgrep", "-f", str(gimp.plugin)], capture_output=True, text=True, check=False
+    ).stdout
+    assert pids == ""
+
+
+def test_gimp_outlives_the_plug_in(gimp: Gimp) -> None:
+    gimp.serve()
+    running = gimp.found / "running.json"
+    running.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        gimp.on_screen,
+        env={**gimp.environment, "UNDERPAINT_RUN": "hangs"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        until(running.exists)
+        until(lambda: bool(jobs(gimp)))
+        os.kill(json.loads(running.read_text())["plugin"], signal.SIGKILL)
+        until(lambda: not jobs(gimp))
+        assert process.poll() is None
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,228 @@
+"""Real editors in folders of their own, with the plug-in installed as an artist would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemons import RUN
+from tiny_models import build_model
+
+HERE = Path(__file__).parent / "editors"
+SCREEN = ("xvfb-run", "-a", "-s", "-screen 0 1600x1000x24")
+
+Said = dict[str, Any]
+Found = Callable[[str], Said]
+
+
+@dataclass
+class Editor:
+    """An editor's folder, and a home of Underpaint's with one tiny model in it.
+
+    Parameters
+    ----------
+    name : str
+        Of the folder with its scenarios, and of `underpaint install`'s argument.
+    home : Path, optional
+        Of Underpaint's, where another editor has one already.
+    """
+
+    name: str
+    home: Path | None = None
+    folder: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ue-"))  # short, for the socket's path
+        for folder in ("data", "config", "cache", "run", "found"):
+            (self.folder / folder).mkdir(mode=0o700)
+        if self.home is None:
+            self.home = self.folder / "up"
+            build_model(self.home / "models" / "sd")
+
+    @property
+    def found(self) -> Path:
+        """Where scenarios leave what they found, and pictures of the screen."""
+        return self.folder / "found"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "HOME": str(self.folder),
+            "XDG_DATA_HOME": str(self.folder / "data"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "LC_ALL": "C.UTF-8",
+            "UNDERPAINT_HOME": str(self.home),
+            "UNDERPAINT_AGENT": str(self.found),
+            "UNDERPAINT_SCENARIOS": str(HERE / self.name),
+            "UNDERPAINT_PYTHON": sys.executable,
+        }
+
+    def underpaint(self, *words: str) -> str:
+        return subprocess.run(
+            [*RUN, *words], env=self.environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    def serve(self) -> None:
+        """Have a fresh daemon."""
+        self.underpaint("stop")
+        self.underpaint("serve", "--background")
+
+    def carry_out(
+        self, command: list[str], scenarios: tuple[str, ...], file: str = "results.json"
+    ) -> dict[str, Said]:
+        """Run scenarios; what each found out, and `error`, empty where all is well."""
+        (self.found / file).unlink(missing_ok=True)
+        process = subprocess.run(
+            command,
+            env={**self.environment, "UNDERPAINT_RUN": ",".join(scenarios)},
+            capture_output=True, text=True, errors="replace", check=False,
+            timeout=60 + 60 * len(scenarios),
+        )  # fmt: skip
+        try:
+            results: dict[str, Said] = json.loads((self.found / file).read_text("utf-8"))
+        except OSError:
+            results = {}
+        died = f"{self.name} ended with {process.returncode}: {process.stderr[-2000:]}"
+        return {name: results.get(name, {"error": died}) for name in scenarios}
+
+    def close(self) -> None:
+        self.underpaint("stop")
+        kept = os.environ.get("UNDERPAINT_SCREENSHOTS")
+        if kept:
+            shutil.copytree(self.found, Path(kept, self.name), dirs_exist_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Krita(Editor):
+    """A Krita that has not been started yet."""
+
+    def __init__(self) -> None:
+        super().__init__("krita")
+        self.underpaint("install", "krita")
+        plugins = self.folder / "data" / "krita" / "pykrita"
+        shutil.copytree(HERE / "krita" / "underpaint_agent", plugins / "underpaint_agent")
+        shutil.copy(HERE / "krita" / "underpaint_agent.desktop", plugins)
+        settings = self.folder / "config" / "kritarc"
+        text = settings.read_text(encoding="utf-8")
+        settings.write_text(text.replace("[python]", "[python]\nenable_underpaint_agent=true"))
+
+    def run(self, *scenarios: str) -> dict[str, Said]:
+        """Run scenarios in one Krita."""
+        return self.carry_out([*SCREEN, "krita", "--nosplash"], scenarios)
+
+
+class Gimp(Editor):
+    """A GIMP with few plug-ins beside ours, so that it starts in two seconds.
+
+    Parameters
+    ----------
+    system : tuple of str
+        Before each command: what enters the folder that GIMP is in; nothing where it is installed.
+    root : Path
+        That folder.
+    """
+
+    def __init__(self, system: tuple[str, ...], root: Path, home: Path | None = None) -> None:
+        super().__init__("gimp", home)
+        self.system = system
+        self.settings = self.folder / "config" / "GIMP" / "3.0"
+        self.plugin = self.settings / "plug-ins" / "underpaint_gimp"
+        self.settings.mkdir(parents=True)
+        others = self.folder / "needed"
+        others.mkdir()
+        (folder,) = root.glob("usr/lib/*/gimp/3.0/plug-ins")
+        for name in ("python-eval", "script-fu"):
+            (others / name).symlink_to(Path("/", folder.relative_to(root), name))
+        told = subprocess.run(
+            [*system, "gimp-console-3.0", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+        (version,) = re.findall(r"\d+\.\d+\.\d+", told)[:1]
+        (self.settings / "gimprc").write_text(
+            f'(config-version "{version}")\n(show-welcome-dialog no)\n(check-updates no)\n'
+            f'(plug-in-path "{others}:{self.settings / "plug-ins"}")\n'
+        )
+        (self.settings / "shortcutsrc").write_text(
+            '(file-version 1)\n(action "underpaint-again" "<Primary><Alt>9")\n'
+            '(action "underpaint-generate" "<Primary><Alt>8")\n'
+        )
+        self.underpaint("install", "gimp")
+        shutil.copy(self.plugin / "underpaint_gimp.py", self.plugin / "start.py")
+        shutil.copytree(HERE, self.folder / "tests")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **super().environment,
+            "UNDERPAINT_SCENARIOS": str(self.folder / "tests" / "gimp"),
+            "NO_AT_BRIDGE": "1",
+        }
+
+    def run_headless(self, *scenarios: str) -> dict[str, Said]:
+        """Run scenarios as a script does, with the plug-in as it was installed."""
+        shutil.copy(self.plugin / "start.py", self.plugin / "underpaint_gimp.py")
+        script = self.folder / "tests" / "gimp" / "headless.py"
+        command = [
+            *self.system, "gimp-console-3.0", "-i",
+            "--batch-interpreter=python-fu-eval", "-b", f"exec(open('{script}').read())", "--quit",
+        ]  # fmt: skip
+        return self.carry_out(command, scenarios, "headless.json")
+
+    @property
+    def on_screen(self) -> list[str]:
+        """What starts GIMP with its windows, and the scenarios' driver in the plug-in."""
+        shutil.copy(HERE / "gimp" / "agent.py", self.plugin / "underpaint_gimp.py")
+        (self.plugin / "underpaint_gimp.py").chmod(0o755)
+        begin = "openbox >/dev/null 2>&1 & exec gimp-3.0 --no-splash"
+        return [*SCREEN, *self.system, "sh", "-c", begin]
+
+    def run(self, *scenarios: str) -> dict[str, Said]:
+        """Run scenarios in one GIMP."""
+        return self.carry_out(self.on_screen, scenarios)
+
+
+def skip_without(*programs: str) -> None:
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"not installed here: {', '.join(missing)} (install/editors.sh does, as root)")
+
+
+def find_gimp() -> tuple[tuple[str, ...], Path]:
+    """Where GIMP 3 is: installed, or in the folder that install/editors.sh makes."""
+    if shutil.which("gimp-3.0") and shutil.which("openbox") and shutil.which("xdotool"):
+        return (), Path("/")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = cache / "underpaint" / "gimp"
+    if not (root / "complete").exists():
+        pytest.skip(
+            f"not installed here: gimp-3.0, nor in {root} (install/editors.sh does, as root)"
+        )
+    enter = (str(HERE / "gimp" / "enter.sh"), str(root))
+    tried = subprocess.run([*enter, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"{root} cannot be entered here: {tried.stderr.strip()}")
+    return enter, root
+
+
+def without_errors(results: dict[str, Said]) -> Found:
+    """Give results by name, each only where its scenario ran through."""
+
+    def look_up(name: str) -> Said:
+        said = results[name]
+        assert not said["error"], said["error"]
+        return said
+
+    return look_up
