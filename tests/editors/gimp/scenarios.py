@@ -448,3 +448,24 @@ def shared(said: Said) -> Run:
         yield from generated()
     said["groups"] = names(image)
     said["layers"] = [len(group.get_children()) for group in image.get_layers()[:-1]]
+
+
+def portrait(said: Said) -> Run:
+    """Take the README's picture: a sketch, partly erased, filled by the starter model."""
+    from gi.repository import Gio
+
+    xdo("search", "--onlyvisible", "--class", "gimp", "windowsize", "1080", "760")
+    file = Gio.File.new_for_path(os.environ["UNDERPAINT_SKETCH"])
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    shown(image)
+    window().show(image, to_front=False)
+    fill(**{**USUAL, "prompt": "tree on a hill with a river, nature photograph", "steps": 20,
+            "guidance_scale": 4.0, "seed": 1})  # fmt: skip
+    yield 1.0
+    window().window.move(1090, 0)
+    yield from to_gimp()
+    xdo("key", "shift+ctrl+j")  # the whole picture
+    yield 1.0
+    yield from generated()
+    yield 1.5
+    said["status"] = status()
