@@ -14,7 +14,7 @@ from .errors import (
     UnderpaintError,
 )
 from .geometry import Box, Extent
-from .request import Recipe, Request
+from .request import Recipe, Request, Variation
 from .wire import Frame
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "Recipe",
     "Request",
     "UnderpaintError",
+    "Variation",
     "connect",
 ]

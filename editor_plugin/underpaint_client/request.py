@@ -6,7 +6,7 @@ Its fields are the vocabulary of the command line, of both editors and of the wi
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from .geometry import Extent
@@ -14,6 +14,25 @@ from .geometry import Extent
 MODES = ("auto", "img2img", "inpaint", "txt2img")
 FILLS = ("auto", "underpaint", "neighbours", "noise")
 RESULTS = ("layer", "patch")
+
+RECIPE_FORMAT = 2
+"""What `Recipe.to_dict` writes; 1 knew no variations and no chains, and can be read."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A step from the noise so far towards that of another seed.
+
+    Parameters
+    ----------
+    seed : int
+        0 .. 2**32 - 1.
+    weight : float
+        0..1: 0 stays, 1 is the other seed's noise alone.
+    """
+
+    seed: int
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +70,16 @@ class Request:
         the size of the picture.
     fit : bool
         Scale the whole layer into that box first; the result then has the scaled size.
+    variation_amount : float
+        0..1. How far each image's noise lies between that of `seed` (0) and one of its own (1).
+        Above 0 the images share `seed`.
+    variation_seed : int or None
+        0..2**32 - 1, the own seed of the first image; None draws one. Image j uses
+        variation_seed + j.
+    variations : tuple of Variation
+        Applied to the noise of `seed`, in turn, before the above.
+    chain : bool
+        Each image is the next one's input.
     """
 
     prompt: str = ""
@@ -69,6 +98,10 @@ class Request:
     width: int | None = None
     height: int | None = None
     fit: bool = False
+    variation_amount: float = 0.0
+    variation_seed: int | None = None
+    variations: tuple[Variation, ...] = ()
+    chain: bool = False
 
     @property
     def box(self) -> Extent | None:
@@ -100,6 +133,14 @@ class Recipe:
         x, y, width, height on the canvas of what went through the model; zeros for none.
     work_size : tuple of int
         width, height in pixels of what the model saw; zeros for none.
+    variations : tuple of Variation
+        All that were applied to the noise of `seed`, in turn; where there is a
+        `variation_amount`, the last one is the image's own.
+    chained : int
+        How many images the input had become before this one, each from the one before.
+    source_hash : str
+        BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
+        empty where no model ran.
     box : tuple of int or None
         width, height of the box asked for.
     notes : tuple of str
@@ -132,13 +173,18 @@ class Recipe:
     result: str
     notes: tuple[str, ...]
     versions: dict[str, str]
+    variation_amount: float = 0.0
+    variations: tuple[Variation, ...] = ()
+    chained: int = 0
+    source_hash: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the recipe as JSON can hold it: lists for tuples."""
-        return {
+        values = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
         }
+        return {"format": RECIPE_FORMAT, **values}
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Recipe:
@@ -147,13 +193,62 @@ class Recipe:
         Raises
         ------
         ValueError
-            Where a field is missing; the message names it.
+            Where a field is missing or is not of its kind; the message names it.
         """
-        missing = [field.name for field in fields(cls) if field.name not in found]
+        written = found.get("format", 1)
+        if type(written) is not int or written > RECIPE_FORMAT:
+            raise ValueError(f"a recipe of format {written!r} is newer than this Underpaint")
+        known = {field.name: field for field in fields(cls)}
+        missing = [n for n, f in known.items() if f.default is MISSING and n not in found]
         if missing:
             raise ValueError(f"a recipe without {', '.join(missing)} cannot be read")
-        values = {field.name: found[field.name] for field in fields(cls)}
+        values = {name: found[name] for name in known if name in found}
+        if "variations" in values:
+            values["variations"] = tuple(_read_variation(one) for one in values["variations"])
         for name, value in values.items():
-            if isinstance(value, list):
-                values[name] = tuple(value)
+            values[name] = tuple(value) if isinstance(value, list) else value
+            _check_kind(name, str(known[name].type), values[name])
         return cls(**values)
+
+    def to_request(self) -> Request:
+        """Give the request that makes this picture again, from the same input."""
+        names = {field.name for field in fields(Request)} & {f.name for f in fields(self)}
+        width, height = self.box or (None, None)
+        values = {name: getattr(self, name) for name in names}
+        again = Request(**{**values, "width": width, "height": height})
+        again = replace(again, images=self.chained + 1, chain=self.chained > 0)
+        if not self.variation_amount:
+            return replace(again, seed=(self.seed - self.chained) % 2**32)
+        own = self.variations[-1]
+        return replace(
+            again,
+            variations=self.variations[:-1],
+            variation_seed=(own.seed - self.chained) % 2**32,
+        )
+
+
+def _read_variation(found: Any) -> Variation:
+    if not isinstance(found, dict) or set(found) != {"seed", "weight"}:
+        raise ValueError(f"variation {found!r} has no seed and weight")
+    seed, weight = found["seed"], found["weight"]
+    if type(seed) is not int or not isinstance(weight, (int, float)) or isinstance(weight, bool):
+        raise ValueError(f"variation {found!r} has a seed or a weight that is no number")
+    return Variation(seed, float(weight))
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "float": (float, int),
+    "dict[str, str]": (dict,),
+}
+
+
+def _check_kind(name: str, kind: str, value: Any) -> None:
+    """See that a value that was read is of the kind that its field says."""
+    allowed = _KINDS.get(kind, (tuple, type(None)))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):
+        raise ValueError(f"the recipe's {name} {value!r} is no {kind}")
+    if isinstance(value, dict) and not all(isinstance(v, str) for v in value.values()):
+        raise ValueError(f"the recipe's {name} {value!r} is no {kind}")

@@ -7,11 +7,13 @@ the engine runs by. Nothing here needs more than the standard library.
 from __future__ import annotations
 
 import math
+import random
+import re
 from dataclasses import dataclass, fields
 from typing import Any
 
 from .errors import BadInputError
-from .request import FILLS, MODES, RESULTS, Request
+from .request import FILLS, MODES, RESULTS, Request, Variation
 
 TRAIN_STEPS = 1000
 """Timesteps that Stable Diffusion models are trained on: the longest schedule there is."""
@@ -21,6 +23,9 @@ MAX_PIXELS = 2**28
 
 MAX_PROMPT = 20_000
 """Characters of the longest prompt that is taken."""
+
+MAX_VARIATIONS = 16
+"""Variations of the longest list that is taken."""
 
 SEEDS = 2**32
 """How many seeds there are: torch's CPU generator tells no more apart."""
@@ -109,6 +114,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "images": (1, 64),
     "width": (8, 16384),
     "height": (8, 16384),
+    "variation_amount": (0.0, 1.0),
+    "variation_seed": (0, SEEDS - 1),
 }
 """The least and the most that a number of a `Request` can be."""
 
@@ -127,6 +134,7 @@ def check_request(request: Request) -> None:
     """
     for field in fields(Request):
         _check_field(field.name, getattr(request, field.name))
+    _check_variations(request.variations)
     sampler = choose_sampler(request.sampler)
     if request.steps > longest_schedule(sampler):
         raise BadInputError(
@@ -138,6 +146,84 @@ def check_request(request: Request) -> None:
         raise BadInputError(
             f"{given} {getattr(request, given)} was given without a {other}; give both or neither"
         )
+
+
+def _check_variations(variations: tuple[Variation, ...]) -> None:
+    if len(variations) > MAX_VARIATIONS:
+        raise BadInputError(
+            f"{len(variations)} variations are too many; give {MAX_VARIATIONS} or fewer"
+        )
+    for one in variations:
+        if not 0 <= one.seed < SEEDS:
+            raise BadInputError(
+                f"variation seed {one.seed} is out of range; it goes from 0 to {SEEDS - 1}"
+            )
+        if not 0 <= one.weight <= 1:  # false for NaN too
+            raise BadInputError(
+                f"variation weight {one.weight} is out of range; it goes from 0 to 1"
+            )
+
+
+def read_variations(text: str) -> tuple[Variation, ...]:
+    """Read a list of variations as it is typed: `seed:weight,seed:weight`.
+
+    Raises
+    ------
+    BadInputError
+        Names the part that is none.
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        seed, colon, weight = part.partition(":")
+        try:
+            found.append(Variation(int(seed), float(weight)))
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise BadInputError(f"variation {part!r} is none; write seed:weight, as 42:0.2")
+    _check_variations(tuple(found))
+    return tuple(found)
+
+
+_WILDCARD = re.compile(r"(?<!\\)\{([^{}]*)\}")
+
+
+def expand_prompt(prompt: str, seed: int) -> str:
+    r"""Choose among the alternatives in a prompt: `a lake at {day|night|{red|pale} sunset}`.
+
+    Parameters
+    ----------
+    prompt : str
+        Braces hold alternatives, and may lie in each other, eight deep; `\{` is a brace.
+    seed : int
+        The same seed chooses the same, on every machine.
+    """
+    dice = random.Random(seed)  # noqa: S311 - nothing here is secret
+
+    def choose(found: re.Match[str]) -> str:
+        options = found[1].split("|")
+        return options[int(dice.random() * len(options))]
+
+    for _ in range(8):
+        prompt = _WILDCARD.sub(choose, prompt)
+    return prompt.replace("\\{", "{").replace("\\}", "}")
+
+
+def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...]]:
+    """Give what the noise of an image is made of: its base seed, and the variations in turn.
+
+    Parameters
+    ----------
+    request : Request
+        With its seeds drawn.
+    index : int
+        0, 1, ...
+    """
+    seed = request.seed or 0
+    if not request.variation_amount:
+        return image_seed(seed, index), request.variations
+    own = image_seed(request.variation_seed or 0, index)
+    return seed, (*request.variations, Variation(own, request.variation_amount))
 
 
 def _check_field(name: str, value: Any) -> None:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Union
 
 from .errors import BadInputError
 from .geometry import Box
-from .request import Recipe, Request
+from .request import Recipe, Request, Variation
 from .rules import MAX_PIXELS, describe_size
 
 PROTOCOL = 1
@@ -346,10 +346,17 @@ def encode(message: Message, frames: tuple[Frame, ...] = ()) -> list[Bytes]:
     header = {
         "protocol": PROTOCOL,
         "type": message.type,
-        "body": asdict(message),
+        "body": _body(message),
         "frames": [frame.describe() for frame in frames],
     }
     return [json.dumps(header).encode("utf-8"), *(frame.data for frame in frames)]
+
+
+def _body(message: Message) -> dict[str, Any]:
+    body = asdict(message)
+    if isinstance(message, Picture):
+        body["recipe"] = message.recipe.to_dict()
+    return body
 
 
 @dataclass(frozen=True)
@@ -460,6 +467,16 @@ def refuse_unknown_fields(envelope: Envelope) -> None:
     request = envelope.body.get("request")
     if isinstance(request, dict):
         _refuse_unknown("request", request, tuple(f.name for f in fields(Request)))
+        variations = request.get("variations", ())
+        for one in variations if isinstance(variations, list) else ():
+            if isinstance(one, dict):
+                _refuse_unknown("variation", one, tuple(f.name for f in fields(Variation)))
+
+
+def read_request(found: dict[str, Any]) -> Request:
+    """Read a request as it travels."""
+    variations = tuple(Variation(**one) for one in found.get("variations", ()))
+    return Request(**{**found, "variations": variations})
 
 
 def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
@@ -477,7 +494,7 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
         if cls is Picture:
             known["recipe"] = Recipe.from_dict(known["recipe"])
         if cls is Run:
-            known["request"] = Request(**known["request"])
+            known["request"] = read_request(known["request"])
         if cls is Status:
             known["endpoints"] = tuple(known["endpoints"])
             known["workers"] = tuple(WorkerStatus(**worker) for worker in known["workers"])

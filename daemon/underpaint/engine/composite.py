@@ -79,6 +79,11 @@ def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
     return Composed(pixels, source.box, "layer", (NO_PATCH,) if kind == "patch" else ())
 
 
+def whole_layer(source: Source, area: Box, painted: Floats) -> Pixels:
+    """Give the whole layer with what was painted in it, as `compose` does."""
+    return compose(source, area, painted, "layer").pixels
+
+
 @dataclass(frozen=True)
 class _Blend:
     """The maps of one area, float32, 0..1: alphas and weights (h, w), colours (h, w, 3)."""

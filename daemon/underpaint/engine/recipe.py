@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Recipe, Request
-from underpaint_client.rules import choose_sampler
+from underpaint_client.rules import choose_sampler, image_noise
 
 from .composite import Composed
 from .model import Model
@@ -15,14 +16,35 @@ from .plan import Plan
 from .source import Source
 
 
+@dataclass(frozen=True)
+class Made:
+    """One image of a request.
+
+    Parameters
+    ----------
+    index : int
+        0, 1, ...
+    prompt : str
+        Its own, alternatives chosen.
+    model, plan : Model and Plan, optional
+        Left out where the model was not needed.
+    source_hash : str
+        As `Recipe`.
+    """
+
+    index: int
+    prompt: str
+    model: Model | None = None
+    plan: Plan | None = None
+    source_hash: str = ""
+
+
 def make_recipe(
     request: Request,
     source: Source,
     composed: Composed,
-    seed: int,
+    made: Made,
     notes: tuple[str, ...],
-    model: Model | None = None,
-    plan: Plan | None = None,
 ) -> Recipe:
     """Write down how a picture was made.
 
@@ -32,18 +54,18 @@ def make_recipe(
         What was asked for.
     source, composed : Source, Composed
         What went in, its mode settled, and what came out.
-    seed : int
-        The picture's own.
+    made : Made
+        Which image it is, and by what.
     notes : tuple of str
         What the artist should know.
-    model, plan : Model and Plan, optional
-        Left out where the model was not needed.
     """
+    model, plan = made.model, made.plan
+    seed, variations = image_noise(request, made.index)
     area = plan.area if plan else Box(0, 0, 0, 0)
     work_size = plan.work_size if plan else Extent(0, 0)
     return Recipe(
         mode=source.mode,
-        prompt=request.prompt,
+        prompt=made.prompt,
         negative_prompt=request.negative_prompt,
         strength=plan.strength if plan else request.strength,
         strength_run=plan.steps.strength_run if plan else 0.0,
@@ -66,6 +88,10 @@ def make_recipe(
         result=composed.kind,
         notes=notes,
         versions=_versions(model),
+        variation_amount=request.variation_amount,
+        variations=variations,
+        chained=made.index if request.chain else 0,
+        source_hash=made.source_hash,
     )
 
 

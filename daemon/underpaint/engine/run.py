@@ -11,12 +11,14 @@ Knows no socket: usable as a library.
 from __future__ import annotations
 
 import functools
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
 from underpaint.models import describe_model, find_model
@@ -27,17 +29,18 @@ from underpaint_client.rules import (
     SEEDS,
     check_request,
     choose_sampler,
-    image_seed,
+    expand_prompt,
+    image_noise,
 )
 
-from .composite import Composed, compose, unchanged
-from .denoise import Guide, Steps, cell_steps, denoise, draw_noise
+from .composite import Composed, compose, unchanged, whole_layer
+from .denoise import Guide, Steps, cell_steps, denoise, vary
 from .model import Model, choose_device
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare
-from .recipe import make_recipe
+from .recipe import Made, make_recipe
 from .samplers import Sampler
-from .source import Mask, Pixels, Source, max_cells
+from .source import Floats, Mask, Pixels, Source, max_cells
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,22 @@ class _Clock:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def draw_seeds(request: Request) -> Request:
+    """Draw the seeds that a request leaves open."""
+
+    def drawn(seed: int | None) -> int:
+        return secrets.randbelow(SEEDS) if seed is None else seed
+
+    return replace(request, seed=drawn(request.seed), variation_seed=drawn(request.variation_seed))
+
+
+def _hash(image: Floats, change: Floats) -> str:
+    """Give BLAKE2b over what the model sees of a picture and over what may change."""
+    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+    found.update(np.ascontiguousarray(change).data)
+    return found.hexdigest()
 
 
 def _quiet(_progress: Progress) -> None:
@@ -196,6 +215,7 @@ class Engine:
             Before the first picture, or between two.
         """
         check_request(request)
+        request = draw_seeds(request)
         if layer is None and selection is not None:
             raise BadInputError("a selection came without a layer; send the layer it belongs to")
         run = _Run(self, request, progress, cancelled, allow_paths)
@@ -209,7 +229,7 @@ class _Work:
     model: Model
     source: Source
     plan: Plan
-    prompt: dict[str, torch.Tensor]
+    source_hash: str
     clean: torch.Tensor
     steps: Steps
     pure: Mask
@@ -236,28 +256,31 @@ class _Run:
         self, layer: Pixels | None, selection: Pixels | None, x: int, y: int
     ) -> Iterator[Picture]:
         request = self.request
-        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
         with self.clock.phase("prepare"):
             source = self._source(layer, selection, x, y)
             keeps = layer is not None and request.strength == 0
             change = Box(0, 0, 0, 0) if keeps else source.change_box()
         if layer is not None and change.empty:
-            yield from self._keep(source, seed)
+            yield from self._keep(source)
             return
-        most_change = float(source.change_in(change).max())
         model = self.model()
-        plan = make_plan(
-            request,
+        plan = self._plan(model, source, change, from_nothing=layer is None)
+        if request.chain:
+            yield from self._chain(model, source, plan)
+        else:
+            yield from self._paint(self._prepare(model, source, plan))
+
+    def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
+        return make_plan(
+            self.request,
             source.mode,
             source.box,
             change,
-            most_change,
+            float(source.change_in(change).max()),
             model.info.native,
             model.info.train_steps,
-            from_nothing=layer is None,
+            from_nothing=from_nothing,
         )
-        seeds = [image_seed(seed, index) for index in range(request.images)]
-        yield from self._paint(self._prepare(model, source, plan), seeds)
 
     def _source(self, layer: Pixels | None, selection: Pixels | None, x: int, y: int) -> Source:
         request = self.request
@@ -272,7 +295,7 @@ class _Run:
         native = self.model().info.native
         return Extent(native, native)
 
-    def _keep(self, source: Source, seed: int) -> Iterator[Picture]:
+    def _keep(self, source: Source) -> Iterator[Picture]:
         """Give the layer back as it is, without the model (promise 1)."""
         request = self.request
         if request.strength == 0:
@@ -283,8 +306,8 @@ class _Run:
             notes = ("nothing is selected, so nothing may change",)
         for index in range(request.images):
             composed = unchanged(source, request.result)
-            recipe = make_recipe(request, source, composed, image_seed(seed, index), notes)
-            yield self._picture(composed, recipe)
+            made = Made(index, self._prompt(index))
+            yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
     def _prepare(self, model: Model, source: Source, plan: Plan) -> _Work:
         request, cell = self.request, model.info.cell
@@ -296,9 +319,6 @@ class _Run:
         with self.clock.phase("encode"):
             self.progress(Progress("Encoding"))
             self._check_cancelled()
-            prompt = model.encode_prompt(
-                request.prompt, request.negative_prompt, guided=request.guidance_scale > 1
-            )
             shape = (1, model.channels, cells.height, cells.width)
             clean = (
                 torch.zeros(shape, dtype=model.dtype, device=model.device)
@@ -309,39 +329,56 @@ class _Run:
             model=model,
             source=source,
             plan=plan,
-            prompt=prompt,
+            source_hash=_hash(prepared.image, change),
             clean=clean,
             steps=cell_steps(change, plan.steps, plan.most_change),
             pure=pure,
-            notes=(*plan.notes, *prepared.notes, *model.prompt_notes(request.prompt)),
+            notes=(*plan.notes, *prepared.notes),
         )
 
-    def _paint(self, work: _Work, seeds: list[int]) -> Iterator[Picture]:
+    def _paint(self, work: _Work) -> Iterator[Picture]:
+        images = range(self.request.images)
         size = batch_size(
-            len(seeds),
+            len(images),
             work.plan.work_size,
             work.model.info.native,
             parallel=work.model.device.type != "cpu",
         )
         done = 0
-        while done < len(seeds):
-            batch = seeds[done : done + size]
+        while done < len(images):
+            batch = images[done : done + size]
             try:
-                latents = self._denoise(work, batch, done + 1)
+                latents = self._denoise(work, batch)
             except torch.OutOfMemoryError:
                 if len(batch) == 1:
                     raise
                 torch.cuda.empty_cache()
                 size = len(batch) // 2  # fewer at once are the same pictures
                 continue
-            for one, seed in zip(latents, batch, strict=True):
-                yield self._finish(work, one, seed)
+            for one, index in zip(latents, batch, strict=True):
+                yield self._finish(work, self._decode(work, one), index)
             done += len(batch)
 
-    def _denoise(self, work: _Work, seeds: list[int], image: int) -> torch.Tensor:
+    def _chain(self, model: Model, source: Source, plan: Plan) -> Iterator[Picture]:
+        """Paint over the last image again and again; what is kept comes from the layer itself."""
+        given, first = source, ""
+        for index in range(self.request.images):
+            work = replace(self._prepare(model, given, plan), source=source)
+            first = first or work.source_hash
+            (latents,) = self._denoise(work, range(index, index + 1))
+            painted = self._decode(work, latents)
+            yield self._finish(replace(work, source_hash=first), painted, index)
+            given = given.repainted(whole_layer(given, plan.area, painted), plan.area)
+            if given.mode == "txt2img":  # from nothing at first, then from what came
+                given = given.with_mode("img2img")
+                plan = self._plan(model, given, given.change_box(), from_nothing=False)
+
+    def _denoise(self, work: _Work, images: range) -> torch.Tensor:
+        model, steps = work.model, work.plan.steps
+        prompt = self._encode_prompts(model, images)
         with self.clock.phase("denoise"):
-            model, steps = work.model, work.plan.steps
-            drawn = [draw_noise(seed, tuple(work.clean.shape[1:])) for seed in seeds]
+            shape = tuple(work.clean.shape[1:])
+            drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
                 sampler=Sampler.make(
                     choose_sampler(self.request.sampler), model.scheduler_config, steps.schedule
@@ -351,29 +388,47 @@ class _Run:
                 noise=torch.cat([noise for noise, _ in drawn]).to(model.device),
                 steps=work.steps,
                 pure=work.pure,
-                on_step=functools.partial(self._on_step, image, len(seeds)),
+                on_step=functools.partial(self._on_step, images.start + 1, len(images)),
                 cancelled=self.cancelled,
             )
             guide.on_step(0, steps.run)
             return denoise(
                 model.pipeline,
                 guide,
-                {name: one.repeat_interleave(len(seeds), 0) for name, one in work.prompt.items()},
+                prompt,
                 self.request.guidance_scale,
                 [generator for _, generator in drawn],
             )
 
-    def _finish(self, work: _Work, latents: torch.Tensor, seed: int) -> Picture:
-        plan = work.plan
+    def _prompt(self, index: int) -> str:
+        seed, _ = image_noise(self.request, index)
+        return expand_prompt(self.request.prompt, seed)
+
+    def _encode_prompts(self, model: Model, images: range) -> dict[str, torch.Tensor]:
+        """Encode what each image is to show, each prompt once."""
+        request = self.request
+        with self.clock.phase("encode"):
+            found = [
+                model.encode_prompt(
+                    self._prompt(index), request.negative_prompt, guided=request.guidance_scale > 1
+                )
+                for index in images
+            ]
+            return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+    def _decode(self, work: _Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
             self.progress(Progress("Decoding"))
             self._check_cancelled()
-            painted = work.model.decode(latents)
+            content = work.plan.content
+            return work.model.decode(latents)[: content.height, : content.width]
+
+    def _finish(self, work: _Work, painted: Floats, index: int) -> Picture:
         with self.clock.phase("composite"):
-            painted = painted[: plan.content.height, : plan.content.width]
-            composed = compose(work.source, plan.area, painted, self.request.result)
-        notes = (*work.notes, *composed.notes)
-        recipe = make_recipe(self.request, work.source, composed, seed, notes, work.model, plan)
+            composed = compose(work.source, work.plan.area, painted, self.request.result)
+        made = Made(index, self._prompt(index), work.model, work.plan, work.source_hash)
+        notes = (*work.notes, *work.model.prompt_notes(made.prompt), *composed.notes)
+        recipe = make_recipe(self.request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 
     def _on_step(self, image: int, together: int, step: int, steps: int) -> None:

@@ -226,6 +226,25 @@ class Source:
             return self._part(self.known, box)
         return _has_colour(self.pixels_in(box)).astype(np.float32)
 
+    def repainted(self, pixels: Pixels, area: Box) -> Source:
+        """Give the layer with what came of it as its colour, to be painted over again.
+
+        What is erased stays so, that it may change as much as before.
+
+        Parameters
+        ----------
+        pixels : same depth and shape
+            The result.
+        area : Box
+            The part of the canvas that was painted.
+        """
+        known = self.known_in(self.box).copy()
+        self._part(known, area)[self.change_in(area) > 0] = 1
+        if self.mode == "inpaint":
+            pixels = pixels.copy()
+            pixels[..., 3] = self.pixels[..., 3]
+        return replace(self, pixels=pixels, known=known)
+
     def fitted(self, limit: Extent) -> Source:
         """Scale everything, uniformly, to the largest size that fits into `limit`.
 

@@ -1,0 +1,169 @@
+"""Promise 8, chains, wildcards, and recipes that make their picture again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from runs import make, make_all, texture, with_hole
+from underpaint.engine import Engine
+from underpaint.engine.denoise import draw_noise, slerp, vary
+from underpaint_client import Recipe, Variation
+
+LAYER = texture(96, 128)
+
+
+def distance(one: Any, other: Any) -> float:
+    return float(np.abs(one.pixels.astype(float) - other.pixels.astype(float)).mean())
+
+
+def test_slerp_keeps_noise_normal_and_meets_both_ends() -> None:
+    one, _ = draw_noise(1, (4, 64, 64))
+    other, _ = draw_noise(2, (4, 64, 64))
+    assert torch.equal(slerp(one, other, 0), one)
+    assert torch.equal(slerp(one, other, 1), other)
+    half = slerp(one, other, 0.5)
+    assert abs(float(half.std()) - 1) < 0.02  # a mean would have 0.71
+    assert torch.allclose(slerp(one, other, 0.3), slerp(other, one, 0.7), atol=1e-6)
+    assert torch.equal(slerp(one, one, 0.5), one)
+
+
+def test_variations_are_applied_in_turn() -> None:
+    shape = (4, 8, 8)
+    noise, _ = vary(1, (Variation(2, 0.5), Variation(3, 0.25)), shape)
+    first = slerp(draw_noise(1, shape)[0], draw_noise(2, shape)[0], 0.5)
+    assert torch.equal(noise, slerp(first, draw_noise(3, shape)[0], 0.25))
+
+
+@pytest.mark.parametrize("erased", [False, True], ids=["img2img", "inpaint"])
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "k_euler_a", "k_lms"])
+def test_the_ends_of_a_variation_are_the_two_seeds(
+    engine: Engine, sampler: str, erased: bool
+) -> None:
+    layer = with_hole(LAYER) if erased else LAYER
+    base = make(engine, layer, sampler=sampler)
+    own = make(engine, layer, sampler=sampler, seed=99)
+    there = [
+        make(engine, layer, sampler=sampler, variation_amount=amount, variation_seed=99)
+        for amount in (1e-9, 0.3, 1.0)
+    ]
+    assert distance(there[0], base) < 0.02
+    assert np.array_equal(there[2].pixels, own.pixels)
+    assert 0 < distance(there[1], base) < distance(own, base)
+    assert there[1].recipe.seed == 7
+    assert there[1].recipe.variations == (Variation(99, 0.3),)
+
+
+def test_a_batch_of_variations_counts_its_own_seeds_up(engine: Engine) -> None:
+    pictures = make_all(engine, LAYER, images=3, variation_amount=0.2, variation_seed=2**32 - 1)
+    assert [p.recipe.seed for p in pictures] == [7, 7, 7]
+    assert [p.recipe.variations[0].seed for p in pictures] == [2**32 - 1, 0, 1]
+    again = make(engine, LAYER, variations=(Variation(0, 0.2),))
+    assert np.array_equal(again.pixels, pictures[1].pixels)
+
+
+def test_a_chain_goes_on_from_what_came(engine: Engine) -> None:
+    links = make_all(engine, LAYER, images=3, chain=True, strength=0.4)
+    second = make(engine, links[0].pixels, seed=8, strength=0.4)
+    assert np.abs(links[1].pixels.astype(int) - second.pixels).max() <= 1
+    plain = make_all(engine, LAYER, images=3, strength=0.4)
+    assert np.array_equal(links[0].pixels, plain[0].pixels)
+    assert not np.array_equal(links[1].pixels, plain[1].pixels)
+    assert [p.recipe.chained for p in links] == [0, 1, 2]
+
+
+def test_a_chain_into_a_hole_keeps_the_rest(engine: Engine) -> None:
+    layer = with_hole(LAYER)
+    links = make_all(engine, layer, images=3, chain=True, strength=0.5)
+    kept = layer[..., 3] == 255
+    for link in links:
+        assert np.array_equal(link.pixels[kept], layer[kept])
+        assert (link.pixels[..., 3] == 255).all()
+    assert not np.array_equal(links[1].pixels, links[2].pixels)
+
+
+def test_a_chain_from_nothing_goes_on_by_img2img(engine: Engine) -> None:
+    links = make_all(engine, images=2, chain=True, strength=0.3, width=64, height=64)
+    fresh = make_all(engine, images=2, width=64, height=64)
+    assert np.array_equal(links[0].pixels, fresh[0].pixels)
+    second = make(engine, links[0].pixels, seed=8, strength=0.3, width=64, height=64)
+    assert np.abs(links[1].pixels.astype(int) - second.pixels).max() <= 1
+
+
+def test_alternatives_are_chosen_by_seed(engine: Engine) -> None:
+    pictures = make_all(engine, LAYER, images=6, prompt="a lake at {day|night|{red|pale} sunset}")
+    prompts = {p.recipe.prompt for p in pictures}
+    assert len(prompts) > 1
+    assert not any("{" in prompt for prompt in prompts)
+    for picture in pictures[:2]:
+        recipe = picture.recipe
+        again = make(engine, LAYER, prompt=recipe.prompt, seed=recipe.seed)
+        assert np.array_equal(again.pixels, picture.pixels)
+
+
+def random_request(rng: random.Random) -> dict[str, Any]:
+    varied = rng.random() < 0.5
+    return {
+        "prompt": rng.choice(["a lake", "hills {at dawn|in fog}", ""]),
+        "negative_prompt": rng.choice(["", "text"]),
+        "strength": rng.choice([0.2, 0.45, 0.75, 1.0]),
+        "steps": rng.randint(2, 9),
+        "compensate": rng.random() < 0.3,
+        "guidance_scale": rng.choice([1.0, 4.0, 7.5]),
+        "seed": rng.randrange(2**32),
+        "sampler": rng.choice(["dpmpp_2m", "k_euler_a", "k_lms", "ddim", "unipc", "k_heun"]),
+        "images": rng.randint(1, 3),
+        "fill": rng.choice(["auto", "underpaint", "neighbours", "noise"]),
+        "result": rng.choice(["layer", "patch"]),
+        "variation_amount": rng.choice([0.1, 0.6, 1.0]) if varied else 0.0,
+        "variation_seed": rng.randrange(2**32),
+        "variations": tuple(
+            Variation(rng.randrange(2**32), round(rng.random(), 2))
+            for _ in range(rng.randint(0, 2))
+        ),
+        "chain": rng.random() < 0.3,
+    }
+
+
+@pytest.mark.parametrize("number", range(50))
+def test_a_recipe_makes_its_picture_again(engine: Engine, number: int) -> None:
+    rng = random.Random(number)
+    layer = with_hole(LAYER, rng.choice([0, 90])) if rng.random() < 0.6 else LAYER
+    pictures = make_all(engine, layer, **random_request(rng))
+    picture = rng.choice(pictures)
+    recipe = Recipe.from_dict(json.loads(json.dumps(picture.recipe.to_dict())))
+    assert recipe == picture.recipe
+    again = list(engine.generate(dataclasses.replace(recipe.to_request(), model="sd"), layer))[-1]
+    assert again.recipe == dataclasses.replace(recipe, model=again.recipe.model)
+    assert np.array_equal(again.pixels, picture.pixels)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ({"seed": "7"}, "seed '7' is no int"),
+        ({"strength": True}, "strength True is no float"),
+        ({"variations": [{"seed": 1}]}, "has no seed and weight"),
+        ({"variations": [[1, 2]]}, "has no seed and weight"),
+        ({"versions": {"torch": 2}}, "is no dict"),
+        ({"format": 99}, "newer"),
+        ({"format": "x"}, "newer"),
+    ],
+)
+def test_a_broken_recipe_is_refused(engine: Engine, broken: dict[str, Any], told: str) -> None:
+    found = {**make(engine, LAYER, strength=0.0).recipe.to_dict(), **broken}
+    with pytest.raises(ValueError, match=told):
+        Recipe.from_dict(found)
+
+
+def test_a_recipe_of_the_first_format_is_read(engine: Engine) -> None:
+    found = make(engine, LAYER, strength=0.0).recipe.to_dict()
+    for name in ("format", "variation_amount", "variations", "chained", "source_hash"):
+        del found[name]
+    assert Recipe.from_dict(found).variations == ()
