@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import BadInputError
 from .geometry import Box
-from .rules import image_seed
+from .rules import describe_noise, image_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def name_group(prompt: str, seed: int, images: int) -> str:
 
 def name_layer(recipe: Recipe) -> str:
     """Name a result's layer."""
-    return f"seed {recipe.seed}"
+    return describe_noise(recipe)
 
 
 def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:

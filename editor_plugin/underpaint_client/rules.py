@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .errors import BadInputError
-from .request import FILLS, MODES, RESULTS, Request, Variation
+from .request import FILLS, MODES, RESULTS, Recipe, Request, Variation
 
 TRAIN_STEPS = 1000
 """Timesteps that Stable Diffusion models are trained on: the longest schedule there is."""
@@ -183,6 +183,12 @@ def read_variations(text: str) -> tuple[Variation, ...]:
             raise BadInputError(f"variation {part!r} is none; write seed:weight, as 42:0.2")
     _check_variations(tuple(found))
     return tuple(found)
+
+
+def describe_noise(recipe: Recipe) -> str:
+    """Say what a picture's noise was made of, as `-S` and `-V` take it."""
+    steps = ",".join(f"{one.seed}:{one.weight:g}" for one in recipe.variations)
+    return f"seed {recipe.seed} with {steps}" if steps else f"seed {recipe.seed}"
 
 
 _WILDCARD = re.compile(r"(?<!\\)\{([^{}]*)\}")

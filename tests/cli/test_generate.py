@@ -304,3 +304,40 @@ def test_a_prompt_may_begin_with_a_dash(daemon: Path, tmp_path: Path) -> None:
 def test_a_folder_does_not_hide_a_model(daemon: Path, tmp_path: Path) -> None:
     (tmp_path / "sd").mkdir()
     run("generate", "x", "-s", "1", "-m", "sd", cwd=tmp_path)
+
+
+def test_variations(daemon: Path, tmp_path: Path, sketch: Any) -> None:
+    usual = ("-I", "sketch.png", "-s", "4", "-S", "7")
+    process = run("generate", "a lake", *usual, "-n", "3", "-v", "0.2", "--json", cwd=tmp_path)
+    recipes = [json.loads(line)["recipe"] for line in process.stdout.splitlines()]
+    assert [recipe["seed"] for recipe in recipes] == [7, 7, 7]
+    (second,) = recipes[1]["variations"]
+    words = f"{second['seed']}:0.2"
+    assert f"seed 7 with {words}" in process.stderr
+    run("generate", "a lake", *usual, "-V", words, "-o", "again.png", cwd=tmp_path)
+    np.testing.assert_array_equal(
+        pixels_of(tmp_path / "again.png"), pixels_of(tmp_path / "sketch-0002.png")
+    )
+    process = run("generate", *usual, "-V", "7-0.2", cwd=tmp_path, code=2)
+    assert "variation '7-0.2' is none; write seed:weight" in process.stderr
+    process = run("generate", *usual, "-V", "7:1.2", cwd=tmp_path, code=2)
+    assert "variation weight 1.2 is out of range" in process.stderr
+
+
+def test_replay(daemon: Path, tmp_path: Path, sketch: Any) -> None:
+    run(
+        "generate", "a {red|blue} lake", "-I", "sketch.png", "-s", "4", "-n", "3", "-v", "0.3",
+        "--chain", "--patch", "-f", "0.6", cwd=tmp_path,
+    )  # fmt: skip
+    process = run("replay", "sketch-0003.png", "-I", "sketch.png", cwd=tmp_path)
+    assert "the picture is the same, to the bit" in process.stderr
+    assert process.stdout == "sketch-0003-again-0001.png\n"
+    sketch[40:50] = 9
+    Image.fromarray(sketch).save(tmp_path / "other.png")
+    process = run("replay", "sketch-0003.png", "-I", "other.png", cwd=tmp_path)
+    assert "the picture differs in" in process.stderr
+    assert "it was made from another input" in process.stderr
+    process = run("replay", "sketch-0003.png", cwd=tmp_path, code=2)
+    assert "was painted over another picture; name that one with -I" in process.stderr
+    process = run("replay", "sketch.png", cwd=tmp_path, code=2)
+    assert "holds no recipe" in process.stderr

@@ -1,4 +1,4 @@
-"""The command line: `underpaint serve | generate | models | status | stop`.
+"""The command line: `underpaint generate | replay | serve | models | status | stop | install`.
 
 Results go to standard output, messages to standard error. Exit codes: 0 done, 2 bad input,
 3 daemon or model unavailable, 4 generation failed, 130 cancelled.
@@ -32,11 +32,12 @@ EXIT_CODES: dict[type[UnderpaintError], int] = {
 
 COMMANDS = {
     "generate": "paint: from a prompt, over a picture, or into its erased parts",
+    "replay": "make a picture again from the recipe in it",
     "serve": "run the daemon",
     "status": "show the daemon, its workers and its queue",
     "stop": "end the daemon",
     "models": "list the models that are there",
-    "install": "put the plug-in into Krita",
+    "install": "put the plug-in into Krita or GIMP",
     "uninstall": "take it out again",
 }
 

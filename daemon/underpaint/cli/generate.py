@@ -24,9 +24,11 @@ from underpaint_client.rules import (
     STARTER_MESSAGE,
     STARTER_MODEL,
     check_request,
+    describe_noise,
     describe_plan,
     plan_request,
     plan_steps,
+    read_variations,
 )
 
 from .options import Parser
@@ -81,6 +83,23 @@ def make_parser() -> Parser:
     add("--compensate", action="store_true", help="run that many steps whatever the strength")
     add("-S", "--seed", type=int, help="of the first image; the next ones count up (default: any)")
     add("-n", "--images", type=int, default=default.images, help="how many (default: %(default)s)")
+    add(
+        "-v",
+        "--variation-amount",
+        type=float,
+        default=default.variation_amount,
+        help="how far each image may go from that of --seed: 0 nowhere, 1 all the way"
+        " (default: %(default)s)",
+    )
+    add("--variation-seed", type=int, help="of the first such image; counts up (default: any)")
+    add(
+        "-V",
+        "--with-variations",
+        default="",
+        metavar="SEED:WEIGHT,...",
+        help="steps from the image of --seed to go on from, as messages and recipes tell them",
+    )
+    add("--chain", action="store_true", help="each image is the next one's input")
     add(
         "-W",
         "--width",
@@ -146,6 +165,10 @@ def make_request(options: argparse.Namespace) -> Request:
         width=options.width,
         height=options.height,
         fit=options.fit,
+        variation_amount=options.variation_amount,
+        variation_seed=options.variation_seed,
+        variations=read_variations(options.with_variations),
+        chain=options.chain,
     )
     check_request(request)
     return request
@@ -155,7 +178,7 @@ def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
     options = make_parser().read(words)
     request = make_request(options)
-    drawing, selection = _read_inputs(options, request)
+    drawing, selection = read_inputs(options, request)
     stem = make_stem(request.prompt, options.init_img)
     outputs = choose_outputs(options.output, request.images, stem, force=options.force)
     display = make_display()
@@ -170,7 +193,7 @@ def run_generate(words: Sequence[str]) -> int:
                 f"{STARTER_MESSAGE}: put a Stable Diffusion folder into {model_folders()[0]}, or"
                 " name one with -m"
             )
-        _Session(
+        Session(
             connection,
             request,
             drawing,
@@ -183,7 +206,14 @@ def run_generate(words: Sequence[str]) -> int:
     return 0
 
 
-def _read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing | None, Any]:
+def read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing | None, Any]:
+    """Read picture and selection, as far as they are named.
+
+    Raises
+    ------
+    BadInputError
+        Where one is needed and not named, cannot be read, or does not fit.
+    """
     if options.init_img is None:
         wants_picture = options.selection or request.fit or request.mode in ("img2img", "inpaint")
         if wants_picture:
@@ -214,7 +244,7 @@ def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
 
 
 @dataclass
-class _Session:
+class Session:
     """One job, from its submission to its last file."""
 
     connection: Connection
@@ -226,8 +256,10 @@ class _Session:
     force: bool
     as_json: bool
     noted: set[str] = field(default_factory=set)
+    written: list[Path] = field(default_factory=list)
 
     def run(self, selection: Any) -> None:
+        """Send the job and see to what comes."""
         frames: dict[str, wire.Frame] = {}
         if self.drawing is not None:
             box = self.drawing.box
@@ -262,7 +294,10 @@ class _Session:
                 return
 
     def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
-        path, recipe = self.outputs[picture.index], picture.recipe
+        first = self.request.images - len(self.outputs)  # of a chain, the last alone may be wanted
+        if picture.index < first:
+            return
+        path, recipe = self.outputs[picture.index - first], picture.recipe
         pixels = to_pixels(frame)
         if picture.kind == "patch":
             pixels = _on_canvas(pixels, frame, recipe.width, recipe.height)
@@ -274,12 +309,14 @@ class _Session:
         except FileExistsError:  # another run was faster
             path = next_output(path, self.stem)
             write_picture(path, pixels, recipe, self.drawing, alpha=alpha)
+        self.written.append(path)
         for note in recipe.notes:
             if note not in self.noted:  # the images of a batch mostly share theirs
                 self.display.say(f"note: {note}")
         self.noted.update(recipe.notes)
-        if self.request.seed is None:
-            self.display.say(f"seed {recipe.seed}")
+        drawn = self.request.variation_amount and self.request.variation_seed is None
+        if self.request.seed is None or drawn:
+            self.display.say(describe_noise(recipe))
         timings = {name: round(value, 4) for name, value in picture.timings.items()}
         result = {
             "output": str(path),

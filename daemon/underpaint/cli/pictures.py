@@ -27,12 +27,15 @@ from PIL import Image, PngImagePlugin
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.parameters import describe_parameters
 from underpaint_client.request import Recipe
 from underpaint_client.wire import check_size
 
 Pixels = NDArray[Any]
 
 RECIPE_KEY = "underpaint"
+PARAMETERS_KEY = "parameters"
+"""Where Stable Diffusion WebUI, and what came after it, keep theirs."""
 """The keyword of the text chunk that holds the recipe."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -171,7 +174,7 @@ def write_picture(
         raise BadInputError(
             f"{path} cannot be encoded as PNG: {stored.shape[1]} pixels are too wide"
         )
-    chunks = [*(like.chunks if like else ()), _recipe_chunk(recipe)]
+    chunks = [*(like.chunks if like else ()), *_recipe_chunks(recipe)]
     content = _insert_chunks(encoded.tobytes(), chunks)
     draft = path.with_name(f".underpaint-{os.getpid()}")
     try:
@@ -323,12 +326,14 @@ def _chunks_of(content: bytes, image: Image.Image) -> Iterator[bytes]:
             yield chunk
 
 
-def _recipe_chunk(recipe: Recipe) -> bytes:
+def _recipe_chunks(recipe: Recipe) -> list[bytes]:
+    """Give our recipe, and what other tools read."""
     text = PngImagePlugin.PngInfo()
     text.add_itxt(RECIPE_KEY, json.dumps(recipe.to_dict(), ensure_ascii=False))
+    text.add_itxt(PARAMETERS_KEY, describe_parameters(recipe))
     stream = io.BytesIO()
     Image.new("1", (1, 1)).save(stream, "PNG", pnginfo=text)
-    return next(chunk for kind, chunk in _chunks(stream.getvalue()) if kind == b"iTXt")
+    return [chunk for kind, chunk in _chunks(stream.getvalue()) if kind == b"iTXt"]
 
 
 def _insert_chunks(content: bytes, chunks: list[bytes]) -> bytes:

@@ -1,0 +1,119 @@
+"""`underpaint replay`: make a picture again from the recipe in it, and say what differs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from underpaint.models import describe_model, find_model, hash_model, list_models
+from underpaint.server.start import find_or_start
+from underpaint_client.errors import BadInputError, UnderpaintError
+from underpaint_client.request import Recipe, Request
+from underpaint_client.rules import check_request
+
+from .generate import Session, read_inputs
+from .options import Parser
+from .outputs import choose_outputs
+from .pictures import read_picture, read_recipe
+from .terminal import make_display
+
+_LOOKED_AT = ("underpaint", "torch", "diffusers", "device", "precision")
+
+
+def make_parser() -> Parser:
+    """Give the parser of `underpaint replay`."""
+    parser = Parser("replay", "Make a picture again from the recipe in it.")
+    add = parser.add_argument
+    add("picture", type=Path, help="a picture that Underpaint wrote")
+    add("-I", "--init-img", type=Path, metavar="FILE", help="the picture that it was made from")
+    add("--selection", type=Path, metavar="FILE", help="the selection that it was made with")
+    add("-m", "--model", help="another model than the recipe's")
+    add("-o", "--output", metavar="PATH", help="a PNG file, or a folder to count up in")
+    add("--force", action="store_true", help="replace files that exist")
+    add("--json", action="store_true", help="print an object: output, recipe, timings")
+    return parser
+
+
+def run_replay(words: Sequence[str]) -> int:
+    """Make it again, and compare."""
+    options = make_parser().read(words)
+    recipe = read_recipe(options.picture)
+    request = _request(recipe, options)
+    drawing, selection = read_inputs(options, request)
+    stem = f"{options.picture.stem}-again"
+    outputs = choose_outputs(options.output, 1, stem, force=options.force)
+    display = make_display()
+    for difference in _differences(recipe, request):
+        display.say(f"note: {difference}")
+    connection, started = find_or_start()
+    with connection:
+        if started:
+            display.say(f"started the daemon (process id {connection.info.pid})")
+        session = Session(
+            connection,
+            request,
+            drawing,
+            outputs,
+            display,
+            stem=stem,
+            force=options.force,
+            as_json=options.json,
+        )
+        session.run(selection)
+    display.say(_compare(options.picture, session.written[-1], recipe))
+    return 0
+
+
+def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
+    request = recipe.to_request()
+    if options.model is not None:
+        request = replace(request, model=options.model)
+    if request.mode in ("img2img", "inpaint") and options.init_img is None:
+        raise BadInputError(
+            f"{options.picture} was painted over another picture; name that one with -I"
+        )
+    try:
+        check_request(request)
+    except BadInputError as error:
+        raise BadInputError(f"the recipe in {options.picture} cannot be run: {error}") from None
+    return request
+
+
+def _differences(recipe: Recipe, request: Request) -> list[str]:
+    """Say what is not as it was, and may make another picture."""
+    from underpaint.engine.recipe import own_versions  # noqa: PLC0415 - imports torch
+
+    found = []
+    now = own_versions()
+    for name in _LOOKED_AT:
+        was = recipe.versions.get(name, "")
+        if was and name in now and was != now[name]:
+            found.append(f"{name} was {was} and is {now[name]}")
+    try:
+        model = hash_model(describe_model(find_model(request.model)))
+    except UnderpaintError:
+        if request.model not in list_models():
+            return found  # the daemon will say so
+        raise
+    if recipe.model_hash and model != recipe.model_hash:
+        found.append(f"the model {request.model!r} has other weights than then")
+    return found
+
+
+def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
+    """Say how far the new picture is from the old one."""
+    was, now = read_picture(picture).pixels, read_picture(again).pixels
+    if was.shape != now.shape or was.dtype != now.dtype:
+        return "the picture differs: it has another size or depth; it was made from another input"
+    distance = np.abs(was.astype(np.int64) - now.astype(np.int64))
+    if not distance.any():
+        return "the picture is the same, to the bit"
+    share = 100 * float((distance.max(axis=-1) > 0).mean())
+    told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
+    if recipe.source_hash and read_recipe(again).source_hash != recipe.source_hash:
+        told += "; it was made from another input"
+    return told

@@ -1,0 +1,69 @@
+"""The recipe as Stable Diffusion WebUI writes it, so that other tools can read our pictures.
+
+Three parts: the prompt, a line "Negative prompt: ...", and a line of "Name: value" pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .request import Recipe
+
+_SAMPLERS = {
+    "ddim": "DDIM",
+    "ddpm": "DDPM",
+    "deis": "DEIS",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_karras": "DPM++ 2M Karras",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_2m_sde_karras": "DPM++ 2M SDE Karras",
+    "k_dpm_2": "DPM2",
+    "k_dpm_2_a": "DPM2 a",
+    "k_euler": "Euler",
+    "k_euler_a": "Euler a",
+    "k_euler_karras": "Euler Karras",
+    "k_heun": "Heun",
+    "k_lms": "LMS",
+    "k_lms_karras": "LMS Karras",
+    "lcm": "LCM",
+    "plms": "PLMS",
+    "tcd": "TCD",
+    "unipc": "UniPC",
+}
+"""Our samplers' names there."""
+
+
+def describe_parameters(recipe: Recipe) -> str:
+    """Give a recipe in those words; what they have none for is left out."""
+    width, height = recipe.work_size if any(recipe.work_size) else (recipe.width, recipe.height)
+    pairs = {
+        "Steps": recipe.steps,
+        "Sampler": _SAMPLERS.get(recipe.sampler, recipe.sampler),
+        "CFG scale": f"{recipe.guidance_scale:g}",
+        "Seed": recipe.seed,
+        "Size": f"{width}x{height}",
+    }
+    if recipe.model_hash:
+        pairs["Model hash"] = recipe.model_hash[:10]
+    if recipe.model:
+        pairs["Model"] = _quoted(recipe.model)
+    if recipe.mode != "txt2img":
+        pairs["Denoising strength"] = f"{recipe.strength:g}"
+    if len(recipe.variations) == 1:
+        pairs["Variation seed"] = recipe.variations[0].seed
+        pairs["Variation seed strength"] = f"{recipe.variations[0].weight:g}"
+    pairs["Version"] = f"underpaint {recipe.versions.get('underpaint', '')}".strip()
+    lines = [recipe.prompt]
+    if recipe.negative_prompt:
+        lines.append(f"Negative prompt: {recipe.negative_prompt}")
+    lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items()))
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Put text that would end a pair early between quotation marks, as there."""
+    if not set(text) & set(',:\n"'):
+        return text
+    return json.dumps(text, ensure_ascii=False)
