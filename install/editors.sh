@@ -56,13 +56,12 @@ install_gimp() {
             else
                 make_gimp_folder
             fi &&
-            touch "$gimp_folder/complete" &&
-            if [ -n "$kept" ] && [ ! -e "$kept" ]; then
-                mkdir -p "$UNDERPAINT_CACHE" &&
-                    tar -cf - -C "$gimp_folder" . | gzip -1 >"$kept.draft" &&
-                    mv "$kept.draft" "$kept"
-            fi
-    } >"$log" 2>&1
+            touch "$gimp_folder/complete"
+    } >"$log" 2>&1 || return 1
+    if [ -n "$kept" ] && [ ! -e "$kept" ]; then
+        mkdir -p "$UNDERPAINT_CACHE" && tar -cf - -C "$gimp_folder" . | gzip -1 >"$kept.draft" &&
+            mv "$kept.draft" "$kept" || echo "$kept could not be written" >&2
+    fi
 }
 
 make_gimp_folder() {

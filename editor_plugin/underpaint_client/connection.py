@@ -150,6 +150,8 @@ class Connection:
         layer: Frame | None = None,
         selection: Frame | None = None,
         mask: Frame | None = None,
+        *,
+        previews: str = "",
     ) -> str:
         """Send a job off.
 
@@ -163,6 +165,8 @@ class Connection:
             Named `selection`, one channel, on the layer's box; without it everything is selected.
         mask : Frame, optional
             Named `mask`, one channel, on the layer's box: how much of the layer's alpha is left.
+        previews : str
+            `quick` or `full` ones, as `wire.Submit` says, or none.
 
         Returns
         -------
@@ -171,12 +175,16 @@ class Connection:
         """
         job = uuid.uuid4().hex
         frames = tuple(frame for frame in (layer, selection, mask) if frame is not None)
-        self.send(wire.Submit(job, request), frames)
+        self.send(wire.Submit(job, request, previews), frames)
         return job
 
     def cancel(self, job: str) -> None:
         """Ask for that job to stop; its `Failed` with the code `cancelled` follows."""
         self.send(wire.Cancel(job))
+
+    def prefer(self, job: str) -> None:
+        """Ask for that job to be the next of this client's."""
+        self.send(wire.Prefer(job))
 
     # ---- receiving -------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from .errors import (
     UnderpaintError,
     from_code,
 )
+from .geometry import Box
 from .rules import describe_seconds
 
 if TYPE_CHECKING:
@@ -97,6 +98,15 @@ class Advanced:
 
 
 @dataclass(frozen=True)
+class Previewed:
+    """What an image looks like so far: RGBA, u1, to be scaled to `area` on the canvas."""
+
+    job: Job
+    area: Box
+    frame: Frame
+
+
+@dataclass(frozen=True)
 class Painted:
     """A picture has come."""
 
@@ -127,7 +137,7 @@ class Lost:
     error: UnderpaintError
 
 
-Notice = Union[Greeted, ModelsListed, Advanced, Painted, Ended, Refused, Lost]
+Notice = Union[Greeted, ModelsListed, Advanced, Previewed, Painted, Ended, Refused, Lost]
 
 
 @dataclass
@@ -216,6 +226,8 @@ class Desk:
         request: Request,
         frames: dict[str, Frame],
         about: Any = None,
+        *,
+        previews: bool = False,
     ) -> Job:
         """Send a job off; `Advanced`, `Painted` and in the end `Ended` follow.
 
@@ -227,6 +239,8 @@ class Desk:
             As `Connection.submit` takes them: `layer`, `selection`, `mask`.
         about : any
             The editor's own note of where the results go.
+        previews : bool
+            Whether `Previewed` is to come a few times a second.
 
         Raises
         ------
@@ -235,7 +249,14 @@ class Desk:
         """
         self.open()
         assert self._connection is not None  # noqa: S101 - `open` raises where it is not made
-        job = Job(self._connection.submit(request, **frames), request, about, pace=Pace())
+        name = self._connection.submit(
+            request,
+            frames.get("layer"),
+            frames.get("selection"),
+            frames.get("mask"),
+            previews="quick" if previews else "",
+        )
+        job = Job(name, request, about, pace=Pace())
         if not self.jobs:
             self._heard = time.monotonic()
         self.jobs[job.name] = job
@@ -247,6 +268,11 @@ class Desk:
         """Ask for a job to stop; `Ended` with a `CancelledError` follows."""
         if self._connection is not None and job.name in self.jobs:
             self._connection.cancel(job.name)
+
+    def prefer(self, job: Job) -> None:
+        """Ask for a job to be the next of this editor's."""
+        if self._connection is not None and job.name in self.jobs:
+            self._connection.prefer(job.name)
 
     def close(self) -> None:
         """Let go of the daemon; jobs that run are cancelled by it."""
@@ -321,6 +347,8 @@ class Desk:
             yield Advanced(job, None, f"Waiting: {message.position} before it")
         elif isinstance(message, wire.Progress):
             yield Advanced(job, *describe_progress(message, job.pace, time.monotonic()))
+        elif isinstance(message, wire.Preview):
+            yield Previewed(job, Box(*message.area), frames[0])
         elif isinstance(message, wire.Picture):
             job.pictures += 1
             yield Painted(job, message, frames[0])

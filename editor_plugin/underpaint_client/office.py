@@ -22,7 +22,13 @@ from .desk import (
     Painted,
     Refused,
 )
-from .errors import CancelledError, DaemonUnavailableError, UnderpaintError, to_sentence
+from .errors import (
+    CancelledError,
+    DaemonUnavailableError,
+    GenerationFailedError,
+    UnderpaintError,
+    to_sentence,
+)
 from .form import Form, draw_seed
 from .launch import start_command, start_daemon
 from .layers import describe_end, name_group, name_layer
@@ -225,8 +231,6 @@ class Office:
             request = form.request(draw_seed())
             place = find_place()
             self.send(request, place)
-        except DaemonUnavailableError as error:
-            self._away(to_sentence(error))
         except UnderpaintError as error:
             self._say(to_sentence(error))
         else:
@@ -244,7 +248,11 @@ class Office:
             Where it cannot be sent.
         """
         check_request(request)
-        self.desk.open()
+        try:
+            self.desk.open()
+        except DaemonUnavailableError as error:
+            self._away(to_sentence(error))
+            raise
         model = request.model or self.default_model
         native = next((entry.native for entry in self.models if entry.name == model), 0)
         frames = place.read(native, whole=request.result == "layer")
@@ -278,8 +286,8 @@ class Office:
     def _greet(self) -> None:
         try:
             self.desk.open()
-        except DaemonUnavailableError:
-            self._away("The Underpaint daemon is not running.")
+        except DaemonUnavailableError as error:
+            self._away(to_sentence(error))
         else:
             self._listen()
 
@@ -379,19 +387,25 @@ class Office:
             told = f"Cancelled. {told}" if came else "Cancelled."
         elif ended.error is not None:
             told = to_sentence(ended.error)
-        self._say(told)
+        batch.error = ended.error
         if came:
             batch.title = name_group(request.prompt, request.seed or 0, came)
-            self._insert(batch)
-        batch.ended, batch.error = True, ended.error
+            told = self._insert(batch) or told
+        batch.ended = True
+        self._say(told)
 
-    def _insert(self, batch: Batch) -> None:
-        """Insert what came, or keep it where its document was closed."""
-        if batch.place.open:
-            batch.group = batch.place.insert(batch.title, batch.results)
-        else:
+    def _insert(self, batch: Batch) -> str:
+        """Insert what came, or keep it where that cannot be; say why, or nothing."""
+        if not batch.place.open:
             self._homeless.append(batch)
-            self._say("The document was closed; its result is kept here.")
+            return "The document was closed; its result is kept here."
+        try:
+            batch.group = batch.place.insert(batch.title, batch.results)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
+            self._homeless.append(batch)
+            batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
+            return f"{to_sentence(batch.error)} It is kept here."
+        return ""
 
     def _say(self, text: str) -> None:
         self.last_said = text

@@ -104,7 +104,7 @@ def survey_rows(
     box : Box
         What is selected.
     canvas : Box
-        Around all there is.
+        Around all there is of the layer.
     read_alpha : callable
         Gives the alpha of some rows, one byte a pixel, and whether all their bytes are 0.
     read_selection : callable or None
@@ -130,7 +130,7 @@ def survey_rows(
         b"".join(alphas),
         None if read_selection is None else b"".join(amounts),
         empty=empty and has_nothing(),
-        part=box.extent.pixels / canvas.extent.pixels,
+        part=min(1.0, box.extent.pixels / max(1, canvas.extent.pixels)),
     )
 
 

@@ -31,6 +31,8 @@ MAX_HEADER = 2**20
 ITEM_SIZES = {"u1": 1, "u2": 2, "f2": 2, "f4": 4}
 """Bytes a channel of each dtype: unsigned 0..max, or float 0..1 (beyond for HDR)."""
 
+PREVIEWS = ("", "quick", "full")
+
 CHANNELS = {"RGBA": 4, "BGRA": 4, "Y": 1}
 """Channel orders: what an editor holds in memory is what travels. Y is a selection."""
 
@@ -50,12 +52,14 @@ class Submit:
     """Run this request on the frames that come with it, all of which may be left out.
 
     `layer` has the pixels. `selection` and `mask` are Y on the layer's box: how much is selected,
-    and how much of the layer's alpha is left, as editors' layer masks say.
+    and how much of the layer's alpha is left, as editors' layer masks say. `previews` asks for a
+    `Preview` a few times a second (`quick`), or for one of each step, decoded (`full`).
     """
 
     type: ClassVar[str] = "submit"
     job: str
     request: Request
+    previews: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,14 @@ class Cancel:
     """Stop that job within a step; it ends in `Failed` with the code `cancelled`."""
 
     type: ClassVar[str] = "cancel"
+    job: str
+
+
+@dataclass(frozen=True)
+class Prefer:
+    """Run that job before the others of this client that wait."""
+
+    type: ClassVar[str] = "prefer"
     job: str
 
 
@@ -99,7 +111,7 @@ class Welcome:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The job is in the queue; `position` jobs are before it."""
+    """The job is in the queue; `position` jobs are before it. Said again when that changes."""
 
     type: ClassVar[str] = "accepted"
     job: str
@@ -123,6 +135,21 @@ class Progress:
     image: int = 0
     images: int = 0
     together: int = 1
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an image looks like so far, as the frame `preview`: RGBA, u1, of any size.
+
+    `area` is the part of the canvas that it shows: x, y, width, height.
+    """
+
+    type: ClassVar[str] = "preview"
+    job: str
+    image: int
+    step: int
+    steps: int
+    area: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -242,19 +269,20 @@ class Run:
     job: str
     request: Request
     allow_paths: bool
+    previews: str = ""
 
 
 Message = Union[
-    Hello, Submit, Cancel, AskStatus, AskModels, AskStop,
-    Welcome, Accepted, Progress, Picture, Done, Failed, Status, Models,
+    Hello, Submit, Cancel, Prefer, AskStatus, AskModels, AskStop,
+    Welcome, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
     WorkerReady, WorkerModel, Run,
 ]  # fmt: skip
 
 TYPES: dict[str, Any] = {
     message.type: message
     for message in (
-        Hello, Submit, Cancel, AskStatus, AskModels, AskStop,
-        Welcome, Accepted, Progress, Picture, Done, Failed, Status, Models,
+        Hello, Submit, Cancel, Prefer, AskStatus, AskModels, AskStop,
+        Welcome, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
         WorkerReady, WorkerModel, Run,
     )
 }  # fmt: skip
@@ -495,6 +523,8 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
             known["recipe"] = Recipe.from_dict(known["recipe"])
         if cls is Run:
             known["request"] = read_request(known["request"])
+        if cls is Preview:
+            known["area"] = tuple(known["area"])
         if cls is Status:
             known["endpoints"] = tuple(known["endpoints"])
             known["workers"] = tuple(WorkerStatus(**worker) for worker in known["workers"])

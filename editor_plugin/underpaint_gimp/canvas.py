@@ -11,7 +11,7 @@ What GIMP's API forces is here, and nothing else. Facts about it that are not in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ gi.require_version("Gegl", "0.4")
 gi.require_version("Babl", "0.1")
 from gi.repository import Babl, Gegl, Gimp  # noqa: E402 - after their versions
 
-from underpaint_client.errors import BadInputError  # noqa: E402
+from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.layers import (  # noqa: E402
     around,
@@ -37,6 +37,7 @@ from underpaint_client.wire import Frame  # noqa: E402
 
 _KEY = "underpaint-form"
 _FORMATS = {"u1": "R'G'B'A u8", "u2": "R'G'B'A u16"}
+_BAND = 256  # rows that are read at once
 _AMOUNTS = "Y u8"  # selections and masks are linear, whatever the picture is
 _TYPES = {
     Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
@@ -56,6 +57,35 @@ _EIGHT_BITS = {
 }
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """What a layer was when it was read, so that a result fits that and nothing later.
+
+    Parameters
+    ----------
+    frame : Frame
+        The pixels that were sent.
+    words : str
+        Their format, colour space and all: the image's may be another when they come back.
+    bounds : Box
+        Around what the whole layer's result must hold.
+    own : str
+        The layer's own format, with alpha.
+    everything : bytes
+        The bounds in that format; empty where only a patch was asked for.
+    precision : Gimp.Precision
+    profile : Gimp.ColorProfile or None
+    """
+
+    frame: Frame
+    words: str
+    bounds: Box
+    own: str
+    everything: bytes
+    precision: Any
+    profile: Any
+
+
 @dataclass
 class Place:
     """Where a job's pixels came from, and its results go.
@@ -66,14 +96,12 @@ class Place:
         They outlive what they stand for, and say so.
     canvas : Box
         The image's size when it was read.
-    sent : Frame or None
-        The pixels that were read last.
     """
 
     image: Any
     layer: Any
     canvas: Box
-    sent: Frame | None = field(default=None, repr=False)
+    _sent: _Sent | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, image: Any, layers: Sequence[Any] | None = None) -> Place:
@@ -99,6 +127,8 @@ class Place:
             layer = Gimp.Layer.from_mask(layer)
         if not isinstance(layer, Gimp.Layer):
             raise BadInputError(f"{layer.get_name()!r} is no layer; select one")
+        if layer.get_image().get_id() != image.get_id():
+            raise BadInputError(f"{layer.get_name()!r} is in another image; name that image")
         return cls(image, layer, Box(0, 0, image.get_width(), image.get_height()))
 
     @property
@@ -113,34 +143,41 @@ class Place:
 
     @property
     def bounds(self) -> Box:
-        """Around the layer, on the canvas and off it."""
+        """Around the layer, on the canvas and off it; an empty group is as large as the canvas."""
+        if self.layer.is_group() and not self.layer.get_children():
+            return self.canvas
         _, x, y = self.layer.get_offsets()
         return Box(x, y, self.layer.get_width(), self.layer.get_height())
 
     # ---- reading ---------------------------------------------------------------------------
 
     def look(self) -> Survey:
-        """Look at the layer and the selection, to say what a run would do."""
+        """Look at the layer and the selection, to say what a run would do.
+
+        Raises
+        ------
+        BadInputError
+            Where there is nothing to paint on.
+        """
         selected = _selected(self.image)
-        box = overlap(self.bounds, self.canvas) if selected is None else selected
-        mask = _mask(self.layer)
+        seen = box_to_read(self.canvas, selected, 0, whole=False, layer=self.bounds)
+        layer = _Reader(self.layer.get_buffer(), self._words("u1"), self.bounds)
+        mask = _mask_reader(self.layer, self.bounds)
+        chosen = _Reader(self.image.get_selection().get_buffer(), _AMOUNTS, self.canvas)
 
         def read_alpha(rows: Box) -> tuple[bytes, bool]:
-            pixels = self._pixels(rows, "u1")
+            pixels = layer.read(rows)
             alpha = take_alpha(pixels, 4, "u1")
             if mask is not None:
-                hidden = self._amounts(mask, rows)
+                hidden = mask.read(rows)
                 alpha = bytes(map(min, alpha, hidden)) if hidden.strip(b"\xff") else alpha
             return alpha, pixels.count(0) == len(pixels)
 
-        def read_amounts(rows: Box) -> bytes:
-            return _get(self.image.get_selection().get_buffer(), rows, _AMOUNTS)
-
         return survey_rows(
-            box,
-            self.canvas,
+            seen if selected is None else selected,
+            overlap(self.bounds, self.canvas),
             read_alpha,
-            None if selected is None else read_amounts,
+            None if selected is None else chosen.read,
             has_nothing=self.has_nothing,
             slow=False,
         )
@@ -157,35 +194,41 @@ class Place:
         whole : bool
             Whether to read all of the layer; else only what is selected, with context.
         """
-        selected = _selected(self.image)
-        box = box_to_read(self.canvas, selected, native, whole=whole, layer=self.bounds)
-        dtype = "u1" if self.image.get_precision() in _EIGHT_BITS else "u2"
-        self.sent = Frame("layer", box, dtype, "RGBA", self._pixels(box, dtype))
-        frames = {"layer": self.sent}
+        image, bounds = self.image, self.bounds
+        selected = _selected(image)
+        box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
+        dtype = "u1" if image.get_precision() in _EIGHT_BITS else "u2"
+        words, buffer = self._words(dtype), self.layer.get_buffer()
+        frame = Frame("layer", box, dtype, "RGBA", _Reader(buffer, words, bounds).read(box))
+        frames = {"layer": frame}
         if selected is not None:
-            amounts = _get(self.image.get_selection().get_buffer(), box, _AMOUNTS)
-            frames["selection"] = Frame("selection", box, "u1", "Y", amounts)
-        mask = _mask(self.layer)
+            chosen = _Reader(image.get_selection().get_buffer(), _AMOUNTS, self.canvas)
+            frames["selection"] = Frame("selection", box, "u1", "Y", chosen.read(box))
+        mask = _mask_reader(self.layer, bounds)
         if mask is not None:
-            frames["mask"] = Frame("mask", box, "u1", "Y", self._amounts(mask, box))
+            frames["mask"] = Frame("mask", box, "u1", "Y", mask.read(box))
+        own = str(Babl.get_name(_blank(image, "", Box(0, 0, 1, 1)).get_format()))
+        held = around(box, bounds)
+        everything = _Reader(buffer, own, bounds).read(held) if whole else b""
+        self._sent = _Sent(
+            frame, words, held, own, everything, image.get_precision(), image.get_color_profile()
+        )
         return frames
 
     def has_nothing(self) -> bool:
         """Say whether there is nothing in the whole layer."""
-        pixels = self._pixels(overlap(self.bounds, self.canvas), "u1")
-        return pixels.count(0) == len(pixels)
+        seen = overlap(self.bounds, self.canvas)
+        layer = _Reader(self.layer.get_buffer(), self._words("u1"), self.bounds)
+        for y in range(seen.y, seen.bottom, _BAND):
+            band = layer.read(Box(seen.x, y, seen.width, min(_BAND, seen.bottom - y)))
+            if band.count(0) < len(band):
+                return False
+        return True
 
-    def _pixels(self, box: Box, dtype: str) -> bytes:
-        words = _words(dtype, self.layer.get_format())
-        return _get(self.layer.get_buffer(), self._inside(box), words)
-
-    def _amounts(self, mask: Any, box: Box) -> bytes:
-        return _get(mask.get_buffer(), self._inside(box), _AMOUNTS)
-
-    def _inside(self, box: Box) -> Box:
-        """Give a box on the canvas as one in the layer's own buffer."""
-        bounds = self.bounds
-        return Box(box.x - bounds.x, box.y - bounds.y, box.width, box.height)
+    def _words(self, dtype: str) -> str:
+        """Give the name of the format that pixels travel in, in the layer's own colour space."""
+        own = self.layer.get_format()
+        return str(Babl.get_name(Babl.format_with_space(_FORMATS[dtype], own)))
 
     # ---- writing ---------------------------------------------------------------------------
 
@@ -210,36 +253,47 @@ class Place:
         The last lies on top and is the only visible one. What is selected stays so. Where the
         layer was deleted, the group goes on top of all; where a group around it is locked, above
         that one.
+
+        Raises
+        ------
+        GenerationFailedError
+            Where GIMP refuses.
         """
         image = self.image
-        selected = image.get_selected_layers()
         group = Gimp.GroupLayer.new(image, title)
         group.set_mode(Gimp.LayerMode.PASS_THROUGH)
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
+        restore = _selection_keeper(image)
         image.undo_group_start()
         try:
-            image.insert_layer(group, parent, position)
+            done = image.insert_layer(group, parent, position)
             for layer in layers:
                 layer.set_visible(layer is layers[-1])
-                image.insert_layer(layer, group, 0)
-            image.set_selected_layers(selected)
+                done = done and image.insert_layer(layer, group, 0)
+            restore(group)
         finally:
             image.undo_group_end()
+        if not done:
+            raise GenerationFailedError("GIMP did not take the new layers")
         Gimp.displays_flush()
         return group
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
-        """Open results as a new image, where their own was closed."""
-        extent = self.canvas.extent
-        image = Gimp.Image.new(extent.width, extent.height, Gimp.ImageBaseType.RGB)
-        layer = Gimp.Layer.new(
-            image, title, extent.width, extent.height,
-            Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL,
-        )  # fmt: skip
-        image.insert_layer(layer, None, 0)
-        Place(image, layer, self.canvas).insert(title, results)
-        image.remove_layer(layer)
+        """Open results as a new image, of their own image's kind, where that was closed."""
+        extent, sent = self.canvas.extent, self._sent
+        assert sent is not None  # noqa: S101 - there are no results without
+        image = Gimp.Image.new_with_precision(
+            extent.width, extent.height, Gimp.ImageBaseType.RGB, sent.precision
+        )
+        image.undo_disable()
+        if sent.profile is not None and sent.profile.is_rgb():
+            image.set_color_profile(sent.profile)
+        place = Place(image, _blank(image, title, self.canvas), self.canvas, sent)
+        image.insert_layer(place.layer, None, 0)
+        place.insert(title, results)
+        image.remove_layer(place.layer)
+        image.undo_enable()
         Gimp.Display.new(image)
         Gimp.displays_flush()
 
@@ -260,33 +314,30 @@ class Place:
 
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the image."""
-        frame, image = result.frame, self.image
-        whole = self.sent is not None and self.sent.box == frame.box and not self.deleted
-        whole = whole and result.recipe.result == "layer" and _mask(self.layer) is None
-        box = around(frame.box, self.bounds) if whole else frame.box
-        layer = Gimp.Layer.new(
-            image, result.name, box.width, box.height,
-            _TYPES[image.get_base_type()], 100, Gimp.LayerMode.NORMAL,
-        )  # fmt: skip
-        layer.set_offsets(box.x, box.y)
+        frame, sent = result.frame, self._sent
+        assert sent is not None  # noqa: S101 - there are no results without
+        painted = bytes(frame.data)
+        whole = bool(sent.everything) and sent.frame.box == frame.box
+        box = sent.bounds if whole else frame.box
+        layer = _blank(self.image, result.name, box)
         # As the daemon, and most editors, mix colours: a soft edge comes out as it was computed.
         layer.set_blend_space(Gimp.LayerColorSpace.RGB_NON_LINEAR)
-        own, buffer = Babl.get_name(layer.get_format()), layer.get_buffer()
-        inner = Box(frame.box.x - box.x, frame.box.y - box.y, frame.box.width, frame.box.height)
-        if whole:  # what the canvas does not show stays too
-            everything = _get(self.layer.get_buffer(), self._inside(box), own)
-            _set(buffer, Box(0, 0, box.width, box.height), own, everything)
-        before = _get(buffer, inner, own)
-        painted = bytes(frame.data)
-        _set(buffer, inner, _words(frame.dtype, layer.get_format()), painted)
-        if whole and self.sent is not None:
+        buffer, everywhere = layer.get_buffer(), Box(0, 0, box.width, box.height)
+        inner = frame.box.moved(-box.x, -box.y)
+        if whole:
             # Sending as 16 bits or in another encoding cost precision: what was not painted gets
-            # its own back, to the bit.
-            pixel = frame.box.extent.pixels
-            after = keep_unchanged(
-                bytes(self.sent.data), painted, before, _get(buffer, inner, own), pixel
-            )
-            _set(buffer, inner, own, after)
+            # its own back, to the bit; and what the canvas does not show stays.
+            held = Gegl.Buffer.new(sent.own, 0, 0, box.width, box.height)
+            _set(held, everywhere, sent.own, sent.everything)
+            before = _get(held, inner, sent.own)
+            _set(held, inner, sent.words, painted)
+            pixels = frame.box.extent.pixels
+            after = _get(held, inner, sent.own)
+            after = keep_unchanged(bytes(sent.frame.data), painted, before, after, pixels)
+            _set(held, inner, sent.own, after)
+            _set(buffer, everywhere, sent.own, _get(held, everywhere, sent.own))
+        else:
+            _set(buffer, inner, sent.words, painted)
         buffer.flush()
         layer.update(0, 0, box.width, box.height)
         return layer
@@ -304,10 +355,52 @@ def _selected(image: Any) -> Box | None:
     return Box(left, top, right - left, bottom - top) if some else None
 
 
-def _mask(layer: Any) -> Any | None:
-    """Give a layer's mask, where it is applied."""
+@dataclass(frozen=True)
+class _Reader:
+    """Reads a buffer by boxes on the canvas: `bounds` is where the buffer lies there."""
+
+    buffer: Any
+    words: str
+    bounds: Box
+
+    def read(self, box: Box) -> bytes:
+        return _get(self.buffer, box.moved(-self.bounds.x, -self.bounds.y), self.words)
+
+
+def _mask_reader(layer: Any, bounds: Box) -> _Reader | None:
+    """Give what reads a layer's mask, where one is applied."""
     mask = layer.get_mask()
-    return mask if mask is not None and layer.get_apply_mask() else None
+    if mask is None or not layer.get_apply_mask():
+        return None
+    return _Reader(mask.get_buffer(), _AMOUNTS, bounds)
+
+
+def _blank(image: Any, name: str, box: Box) -> Any:
+    """Make an empty layer with alpha for an image, not yet in it."""
+    layer = Gimp.Layer.new(
+        image, name, box.width, box.height,
+        _TYPES[image.get_base_type()], 100, Gimp.LayerMode.NORMAL,
+    )  # fmt: skip
+    layer.set_offsets(box.x, box.y)
+    return layer
+
+
+def _selection_keeper(image: Any) -> Callable[[Any], None]:
+    """Remember what is selected; give what selects it again, or else what it is told to."""
+    layers, channels, paths = (
+        image.get_selected_layers(),
+        image.get_selected_channels(),
+        image.get_selected_paths(),
+    )
+
+    def restore(otherwise: Any) -> None:
+        image.set_selected_layers(layers or [otherwise])
+        if channels:
+            image.set_selected_channels(channels)
+        if paths:
+            image.set_selected_paths(paths)
+
+    return restore
 
 
 def _parents(layer: Any) -> Iterable[Any]:
@@ -316,11 +409,6 @@ def _parents(layer: Any) -> Iterable[Any]:
     while parent is not None:
         yield parent
         parent = parent.get_parent()
-
-
-def _words(dtype: str, own: Any) -> str:
-    """Give the name of the format that pixels travel in, in a layer's own colour space."""
-    return str(Babl.get_name(Babl.format_with_space(_FORMATS[dtype], own)))
 
 
 def _get(buffer: Any, box: Box, words: str) -> bytes:

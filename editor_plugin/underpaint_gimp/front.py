@@ -21,6 +21,7 @@ gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk  # noqa: E402 - after its version
 
 _ID = re.compile(r"-(\d+)\.\d+ \(")
+_OURS = "Underpaint"  # how our own window's title begins
 
 
 def image_in_title(title: str) -> int | None:
@@ -29,19 +30,14 @@ def image_in_title(title: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def known() -> bool:
-    """Say whether windows can be seen."""
-    screen = Gdk.Screen.get_default()
-    return screen is not None and bool(screen.get_window_stack())
-
-
 def image_in_front(images: Sequence[Any]) -> Any | None:
     """Give the image, of these, whose window is the topmost; None where nobody can know."""
     screen = Gdk.Screen.get_default()
     stack = screen.get_window_stack() if screen is not None else None
     by_id = {image.get_id(): image for image in images}
     for window in reversed(stack or []):
-        found = image_in_title(_title(window))
+        title = _title(window)
+        found = None if title.startswith(_OURS) else image_in_title(title)
         if found in by_id:
             return by_id[found]
     return None
@@ -76,6 +72,8 @@ def _title(window: Any) -> str:
     if xlib is None or not hasattr(window, "get_xid"):
         return ""
     library, display, atom = xlib
+    if "gimp" not in _program(library, display, window.get_xid()).lower():
+        return ""
     found = _TextProperty()
     # A window that is gone meanwhile is an error, which GDK passes over: it is not its connection.
     if not library.XGetTextProperty(display, window.get_xid(), ctypes.byref(found), atom):
@@ -85,6 +83,23 @@ def _title(window: Any) -> str:
     title = ctypes.string_at(found.value).decode("utf-8", "replace")
     library.XFree(ctypes.c_void_p(found.value))
     return title
+
+
+class _ClassHint(ctypes.Structure):
+    """Xlib's XClassHint."""
+
+    _fields_ = (("name", ctypes.c_void_p), ("program", ctypes.c_void_p))
+
+
+def _program(library: Any, display: Any, xid: int) -> str:
+    """Give the class of the program that a window belongs to."""
+    found = _ClassHint()
+    if not library.XGetClassHint(display, ctypes.c_ulong(xid), ctypes.byref(found)):
+        return ""
+    program = ctypes.string_at(found.program).decode("utf-8", "replace") if found.program else ""
+    for text in (found.name, found.program):
+        library.XFree(ctypes.c_void_p(text))
+    return program
 
 
 @functools.cache

@@ -10,6 +10,8 @@ from gi.repository import GLib
 
 from underpaint_client.office import Office
 
+_GLANCE = 20  # milliseconds that GIMP is listened to at once
+
 
 class _Loop:
     def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
@@ -62,8 +64,10 @@ def office() -> Office:
     return Office("GIMP", _Loop(), listeners())
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Let the event loop run until something is so."""
+def wait_until(condition: Callable[[], bool], plugin: Any) -> None:
+    """Let the event loop run until something is so, and GIMP call what its menu has."""
     context = GLib.MainContext.default()
     while not condition():
-        context.iteration(True)
+        while context.iteration(False):
+            pass
+        plugin.persistent_process(_GLANCE)

@@ -34,21 +34,34 @@ if TYPE_CHECKING:
 
 SERVICE = "underpaint-service"
 GENERATE = "underpaint-generate"
+AGAIN = "underpaint-again"
+CANCEL = "underpaint-cancel"
+WINDOW = "underpaint-window"
 MENU = "<Image>/Filters/Underpaint"
 _ENTRIES = {
     GENERATE: ("_Generate...", "Choose what to paint, then paint on the selected layer"),
-    "underpaint-again": ("_Again", "Paint on the selected layer with the settings as they are"),
-    "underpaint-cancel": ("_Cancel", "Stop what was asked for; what has come stays"),
-    "underpaint-window": ("Open Dock _Window", "Show Underpaint's window beside the image"),
+    AGAIN: ("_Again", "Paint on the selected layer with the settings as they are"),
+    CANCEL: ("_Cancel", "Stop what was asked for; what has come stays"),
+    WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
 }
 _READ_WRITE = GObject.ParamFlags.READWRITE
 _SUCCESS = Gimp.PDBStatusType.SUCCESS
 
 
+def has_screen() -> bool:
+    """Say whether there is one to show windows on."""
+    gi.require_version("Gdk", "3.0")
+    gi.require_version("Gtk", "3.0")
+    from gi.repository import Gdk, Gtk  # noqa: PLC0415 - GIMP may run without a screen
+
+    found, _ = Gtk.init_check([])
+    return bool(found) and Gdk.Display.get_default() is not None
+
+
 @functools.cache
 def window() -> Window:
     """Give the one window; the first call connects to the screen."""
-    from .window import Window  # noqa: PLC0415 - GIMP may run without a screen
+    from .window import Window  # noqa: PLC0415 - as above
 
     return Window()
 
@@ -86,10 +99,10 @@ class Underpaint(Gimp.PlugIn):
         procedure.set_menu_label(label)
         procedure.add_menu_path(MENU)
         procedure.set_documentation(told, _HELP, name)
-        procedure.set_image_types("*" if name in (GENERATE, "underpaint-again") else "")
+        procedure.set_image_types("*" if name in (GENERATE, AGAIN) else "")
         procedure.set_sensitivity_mask(
             Gimp.ProcedureSensitivityMask.DRAWABLE
-            if name in (GENERATE, "underpaint-again")
+            if name in (GENERATE, AGAIN)
             else Gimp.ProcedureSensitivityMask.ALWAYS
         )
         if name == GENERATE:
@@ -111,29 +124,40 @@ class Underpaint(Gimp.PlugIn):
     # ---- what is chosen --------------------------------------------------------------------
 
     def _press(
-        self, procedure: Any, _mode: Any, image: Any, _layers: Any, _config: Any, _data: Any
+        self, procedure: Any, _mode: Any, image: Any, layers: Any, _config: Any, _data: Any
     ) -> Any:
         name = procedure.get_name()
-        if name == "underpaint-cancel":
+        if name == CANCEL:
             office().cancel()
-        elif name == "underpaint-window":
-            window().show(image, to_front=False)
-        else:
-            window().show(image, to_front=False)
-            window().generate_now()
-        return procedure.new_return_values(_SUCCESS, None)
+            return _answer(procedure)
+        return _on_screen(procedure, image, None if name == WINDOW else layers)
 
     def _generate(
         self, procedure: Any, mode: Any, image: Any, layers: Any, config: Any, _data: Any
     ) -> Any:
-        if mode == Gimp.RunMode.INTERACTIVE:
-            window().show(image, to_front=True)
-        elif mode == Gimp.RunMode.WITH_LAST_VALS:
-            window().show(image, to_front=False)
-            window().generate_now()
-        else:
-            return _run(procedure, image, layers, config)
-        return procedure.new_return_values(_SUCCESS, None)
+        if mode == Gimp.RunMode.NONINTERACTIVE:
+            return _run(self, procedure, image, layers, config)
+        again = mode == Gimp.RunMode.WITH_LAST_VALS
+        return _on_screen(procedure, image, layers if again else None, to_front=not again)
+
+
+def _answer(procedure: Any, error: str = "") -> Any:
+    if error:
+        failed = Gimp.PDBStatusType.EXECUTION_ERROR
+        return procedure.new_return_values(failed, GLib.Error(error))
+    return procedure.new_return_values(_SUCCESS, None)
+
+
+def _on_screen(
+    procedure: Any, image: Any, layers: list[Any] | None, *, to_front: bool = False
+) -> Any:
+    """Show the window, and where there are layers, paint with the settings as they are."""
+    if not has_screen():
+        return _answer(procedure, "There is no screen to show Underpaint's window on.")
+    window().show(image, to_front=to_front)
+    if layers is not None:
+        window().generate_now(image, layers)
+    return _answer(procedure)
 
 
 _HELP = (
@@ -143,17 +167,18 @@ _HELP = (
 )
 
 
-def _run(procedure: Any, image: Any, layers: Any, config: Any) -> Any:
+def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> Any:
     """Paint for a script, which waits."""
     try:
         batch = office().send(form_of(config).request(draw_seed()), Place.of(image, layers))
-        wait_until(lambda: batch.ended)
-        if batch.error is not None:
-            raise batch.error
+        wait_until(lambda: batch.ended, plugin)
     except UnderpaintError as error:
-        told = GLib.Error(to_sentence(error))
-        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, told)
-    values = procedure.new_return_values(_SUCCESS, None)
+        return _answer(procedure, to_sentence(error))
+    except Exception as error:  # noqa: BLE001 - a script must hear of it, whatever it is
+        return _answer(procedure, f"Underpaint failed ({type(error).__name__}: {error}).")
+    if batch.error is not None:
+        return _answer(procedure, to_sentence(batch.error))
+    values = _answer(procedure)
     values.remove(1)
     values.insert(1, GObject.Value(Gimp.GroupLayer, batch.group))
     return values
@@ -165,8 +190,9 @@ def form_of(config: Any) -> Form:
     found = {name: config.get_property(name.replace("_", "-")) for name in names}
     for field in FIELDS:
         if isinstance(field, Number):
-            kind = float if field.decimals else int
-            found[field.name] = kind(round(found[field.name], field.decimals))
+            found[field.name] = found[field.name] if field.decimals else int(found[field.name])
+        elif not isinstance(field, Switch):
+            found[field.name] = found[field.name] or ""  # a script may say NULL
     return Form(**found)
 
 

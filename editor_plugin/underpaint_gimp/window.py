@@ -246,7 +246,7 @@ class Window:
             self.images.append(str(image.get_id()), image.get_name())
         if self._image is not None:
             self.images.set_active_id(str(self._image.get_id()))
-        self.images.set_visible(len(images) > 1 and not front.known())
+        self.images.set_visible(len(images) > 1 and front.image_in_front(images) is None)
         self._filling = False
 
     def _image_chosen(self, box: Any) -> None:
@@ -269,12 +269,13 @@ class Window:
 
     # ---- the office ------------------------------------------------------------------------
 
-    def generate_now(self) -> None:
-        """Do what the button does."""
-        self.look()
-        sent = self.office.generate(self.form, lambda: Place.of(self._image))
+    def generate_now(self, image: Any = None, layers: list[Any] | None = None) -> None:
+        """Do what the button does, on the layer in front or on another."""
+        self.look(image)
+        sent = self.office.generate(self.form, lambda: Place.of(self._image, layers))
         if sent is not None:
             self.controls["seed"].value = sent.seed
+            self.look(image)
 
     def said(self, text: str) -> None:
         """Show what the office says."""

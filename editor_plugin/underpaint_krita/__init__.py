@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-# pyzmq, for as many Pythons as there are wheels; Krita brings one of them.
-for _folder in sorted((Path(__file__).parent / "vendor").glob("*")):
-    _minor = _folder.name.rpartition("-")[2]
-    if _minor == f"cp3{min(sys.version_info.minor, 12)}":
-        sys.path.append(str(_folder))
+from underpaint_client.vendor import use_vendored
+
+use_vendored(Path(__file__).parent / "vendor")
 
 try:
     from krita import DockWidgetFactory, DockWidgetFactoryBase, Krita

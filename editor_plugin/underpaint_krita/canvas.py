@@ -11,7 +11,7 @@ What Krita's API forces is here, and nothing else. Facts about it that are not i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,7 @@ class Place:
     @property
     def deleted(self) -> bool:
         """Whether the layer, or a group it lies in, is no longer in its document."""
-        top = self.layer
-        while top.parentNode() is not None:
-            top = top.parentNode()
+        *_, top = self.layer, *_groups(self.layer)
         return _id(top) != _id(self.document.rootNode())
 
     def look(self) -> Survey:
@@ -158,7 +156,7 @@ class Place:
         found = remark_on_place(
             deleted=not there,
             hidden=there and not layer.visible(),
-            inside_hidden=there and not layer.parentNode().visible(),
+            inside_hidden=there and not all(group.visible() for group in _groups(layer)),
             resized=Extent(document.width(), document.height()) != self.canvas.extent,
         )
         if there and layer.animated():
@@ -205,6 +203,14 @@ class Place:
         krita.activeWindow().addView(document)
         layer = document.topLevelNodes()[0]
         Place(document, layer, Box.at(0, 0, extent)).insert(title, results)
+
+
+def _groups(node: Any) -> Iterator[Any]:
+    """Give the groups around a node, and the document's root."""
+    parent = node.parentNode()
+    while parent is not None:
+        yield parent
+        parent = parent.parentNode()
 
 
 def recall(document: Any) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from underpaint.server.jobs import MAX_JOBS, Client, Job, Jobs
@@ -54,3 +56,53 @@ def test_pixels_of_waiting_jobs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     jobs.add(job("a", frames=(frame,)))
     with pytest.raises(BadInputError, match="let some finish"):
         jobs.add(job("b", frames=(frame,)))
+
+
+def order(jobs: Jobs) -> list[str]:
+    return sorted(jobs.positions(), key=lambda name: jobs.positions()[name])
+
+
+def test_clients_take_turns() -> None:
+    jobs = Jobs()
+    for name in ("a1", "a2", "a3", "a4"):
+        jobs.add(job(name, ANN))
+    first = jobs.waiting()
+    assert first is not None
+    jobs.start(first, 0)
+    assert jobs.add(job("b1", BOB)) == 1
+    assert jobs.add(job("b2", BOB)) == 3
+    assert order(jobs) == ["b1", "a2", "b2", "a3", "a4"]
+    jobs.remove("a1")
+    second = jobs.waiting()
+    assert second is not None
+    assert second.name == "b1"
+    assert jobs.positions()["a4"] == 4
+
+
+def test_a_preferred_job_is_the_next_of_its_client() -> None:
+    jobs = Jobs()
+    for name in ("a1", "a2", "a3"):
+        jobs.add(job(name, ANN))
+        jobs.add(job(name.replace("a", "b"), BOB))
+    last = jobs.get("a3")
+    assert last is not None
+    jobs.prefer(last)
+    assert order(jobs) == ["a3", "b1", "a1", "b2", "a2", "b3"] or order(jobs)[1] == "a3"
+    assert [name for name in order(jobs) if name[0] == "a"] == ["a3", "a1", "a2"]
+
+
+def test_200_jobs_of_4_clients_wait_alike() -> None:
+    jobs, clients = Jobs(), [Client(0, name) for name in (b"a", b"b", b"c", b"d")]
+    for client in clients:  # one after the other, as if each had sent all of its own at once
+        for number in range(50):
+            jobs.add(job(f"{client.identity.decode()}{number}", client))
+    ended: list[Job] = []
+    while (now := jobs.waiting()) is not None:
+        jobs.start(now, 0)
+        ended.append(now)
+        jobs.remove(now.name)
+    assert len({one.name for one in ended}) == 200
+    for client in clients:
+        turns = [turn for turn, one in enumerate(ended) if one.client == client]
+        assert abs(sum(turns) / 50 - 99.5) <= 2
+        assert max(b - a for a, b in itertools.pairwise(turns)) <= 4

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from underpaint.engine.source import Source
 from underpaint.models import list_models, model_folders
@@ -131,6 +132,12 @@ def make_parser() -> Parser:
         help="write only what was painted, as a layer to put over the picture",
     )
     add("-m", "--model", default="", help="a name that `underpaint models` lists, or a folder")
+    add(
+        "--save-intermediates",
+        type=Path,
+        metavar="DIR",
+        help="write a picture of every step into this folder, which takes time",
+    )
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder to count up in")
     add("--force", action="store_true", help="replace files that exist")
     add("--json", action="store_true", help="print an object per picture: output, recipe, timings")
@@ -202,6 +209,7 @@ def run_generate(words: Sequence[str]) -> int:
             stem=stem,
             force=options.force,
             as_json=options.json,
+            steps_folder=options.save_intermediates,
         ).run(selection)
     return 0
 
@@ -255,6 +263,7 @@ class Session:
     stem: str
     force: bool
     as_json: bool
+    steps_folder: Path | None = None
     noted: set[str] = field(default_factory=set)
     written: list[Path] = field(default_factory=list)
 
@@ -267,7 +276,8 @@ class Session:
             if selection is not None:
                 frames["selection"] = to_frame("selection", selection, box, "Y")
         started = time.monotonic()
-        job = self.connection.submit(self.request, **frames)
+        previews = "full" if self.steps_folder else ""
+        job = self.connection.submit(self.request, **frames, previews=previews)
         try:
             with self.display:
                 self._follow(job, started)
@@ -279,6 +289,8 @@ class Session:
         for message, frames in self.connection.events(job):
             if isinstance(message, wire.Progress):
                 self.display.progress(message)
+            elif isinstance(message, wire.Preview):
+                self._save_step(message, frames[0])
             elif isinstance(message, wire.Picture):
                 self._write(message, frames[0], time.monotonic() - started)
             elif isinstance(message, wire.Failed):
@@ -292,6 +304,24 @@ class Session:
             received = self.connection.receive(deadline - time.monotonic())
             if received and isinstance(received[0], wire.Failed | wire.Done):
                 return
+
+    def _save_step(self, preview: wire.Preview, frame: wire.Frame) -> None:
+        """Write what a step came to, opaque: the part of the canvas that the model works on."""
+        name = f"{self.stem}-{preview.image:02d}-step-{preview.step:03d}.png"
+        _, _, width, height = preview.area
+        shown = Image.fromarray(np.ascontiguousarray(to_pixels(frame)[..., :3]))
+        shown.resize((width, height), Image.Resampling.LANCZOS).save(self._folder() / name)
+
+    def _folder(self) -> Path:
+        folder = self.steps_folder or Path()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInputError(
+                f"folder {folder} cannot be written: {error.strerror}; name another with"
+                " --save-intermediates"
+            ) from None
+        return folder
 
     def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
         first = self.request.images - len(self.outputs)  # of a chain, the last alone may be wanted

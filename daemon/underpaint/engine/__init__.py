@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .model import Model
-    from .run import Engine, Picture, Progress
+    from .run import Engine, Picture, Preview, Progress, Viewer
 
-__all__ = ["Engine", "Model", "Picture", "Progress"]
+__all__ = ["Engine", "Model", "Picture", "Preview", "Progress", "Viewer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -148,6 +148,8 @@ class Guide:
         Told of progress.
     cancelled : callable
         Asked after every call of the model; where it says True, the run ends.
+    on_clean : callable, optional
+        Given, after every call, what the sampler takes for the finished latents (B, C, h, w).
     """
 
     sampler: Sampler
@@ -158,6 +160,7 @@ class Guide:
     pure: NDArray[np.bool_]
     on_step: OnStep
     cancelled: Callable[[], bool]
+    on_clean: Callable[[torch.Tensor], None] | None = None
 
 
 class _Taps:
@@ -247,6 +250,8 @@ def denoise(
                 original = sampler.noised(original.float(), guide.noise, following)
             latents = state["latents"]
             state["latents"] = torch.where(held, original.to(latents.dtype), latents)
+        if guide.on_clean is not None:
+            guide.on_clean(sampler.scheduler.clean_guess)
         guide.on_step(-(-(index + 1) * guide.plan.run // calls), guide.plan.run)
         return state
 

@@ -16,9 +16,10 @@ import transformers
 
 from underpaint.models import ModelInfo, hash_model
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
+from underpaint_client.geometry import Extent
 
 from .denoise import StableDiffusion, StableDiffusionXL
-from .source import Floats
+from .source import Floats, resize
 
 _PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
 
@@ -95,6 +96,7 @@ class Model:
         self.hash = hash_model(info)
         self.pipeline = self._open()
         self.scheduler_config = dict(self.pipeline.scheduler.config)
+        self._sketch: torch.Tensor | None = None
         self.forget()
 
     def _open(self) -> Any:
@@ -260,6 +262,40 @@ class Model:
             )
         picture: Floats = decoded.permute(1, 2, 0).float().cpu().numpy() / 2 + 0.5
         return picture.clip(0, 1)
+
+    def sketch(self, latents: torch.Tensor) -> Floats:
+        """Give the colours of latents roughly, a pixel a cell, in no time.
+
+        Parameters
+        ----------
+        latents : tensor (C, h, w)
+            Clean, or nearly.
+
+        Returns
+        -------
+        float32, (h, w, 3)
+            RGB, 0..1.
+        """
+        if self._sketch is None:
+            self._sketch = self._fit_sketch()
+        found = torch.einsum("chw,cd->hwd", latents.float(), self._sketch[:-1]) + self._sketch[-1]
+        colours: Floats = found.nan_to_num().clamp(0, 1).cpu().numpy()
+        return colours
+
+    def _fit_sketch(self) -> torch.Tensor:
+        """Find the linear map from latents to colours: (C + 1, 3), the last row what is added.
+
+        By least squares over soft fields of colour, which this very autoencoder encodes.
+        """
+        cell, fields, cells = self.info.cell, 8, 32
+        spots = np.random.default_rng(0).random((fields, fields, 3), np.float32)
+        colours = resize(spots, Extent(cells, cells))
+        latents = self._encode(resize(colours, Extent(cells * cell, cells * cell)))[0].float()
+        known = torch.cat([latents.flatten(1).T, torch.ones(cells**2, 1).to(latents)], dim=1)
+        wanted = torch.from_numpy(colours.reshape(-1, 3)).to(known)
+        ridge = 1e-3 * len(known) * torch.eye(known.shape[1]).to(known)
+        found: torch.Tensor = torch.linalg.solve(known.T @ known + ridge, known.T @ wanted)
+        return found
 
     def _statistics(self, name: str) -> torch.Tensor | None:
         values = getattr(self.pipeline.vae.config, name, None)

@@ -40,7 +40,7 @@ from .plan import Plan, batch_size, make_plan
 from .prepare import prepare
 from .recipe import Made, make_recipe
 from .samplers import Sampler
-from .source import Floats, Mask, Pixels, Source, max_cells
+from .source import Floats, Mask, Pixels, Source, max_cells, quantize
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,46 @@ class Progress:
     image: int = 0
     images: int = 0
     together: int = 1
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an image looks like so far.
+
+    Parameters
+    ----------
+    image, step, steps : int
+        Which image, after which step of how many.
+    pixels : uint8, (h, w, 4)
+        RGBA, straight alpha, of any size: transparent where nothing changes.
+    area : Box
+        The part of the canvas that they show.
+    """
+
+    image: int
+    step: int
+    steps: int
+    pixels: Pixels = field(repr=False)
+    area: Box
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who watches.
+
+    Parameters
+    ----------
+    show : callable
+        Given each `Preview`.
+    full : bool
+        Decode them as the result will be, which takes time; else by a linear map, a pixel a cell.
+    every : float
+        Least seconds between two.
+    """
+
+    show: Callable[[Preview], None]
+    full: bool = False
+    every: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -184,6 +224,7 @@ class Engine:
         progress: Callable[[Progress], None] = _quiet,
         cancelled: Callable[[], bool] = _never,
         allow_paths: bool = True,
+        viewer: Viewer | None = None,
     ) -> Iterator[Picture]:
         """Run a request.
 
@@ -203,6 +244,8 @@ class Engine:
             Asked after every step; where it says True, the run ends.
         allow_paths : bool
             As in `load`.
+        viewer : Viewer, optional
+            Is shown the pictures while they become.
 
         Yields
         ------
@@ -218,7 +261,7 @@ class Engine:
         request = draw_seeds(request)
         if layer is None and selection is not None:
             raise BadInputError("a selection came without a layer; send the layer it belongs to")
-        run = _Run(self, request, progress, cancelled, allow_paths)
+        run = _Run(self, request, progress, cancelled, allow_paths, viewer)
         yield from run.pictures(layer, selection, x, y)
 
 
@@ -233,6 +276,7 @@ class _Work:
     clean: torch.Tensor
     steps: Steps
     pure: Mask
+    shown: Pixels  # uint8, a cell each: how much of it a preview shows
     notes: tuple[str, ...]
 
 
@@ -245,6 +289,7 @@ class _Run:
     progress: Callable[[Progress], None]
     cancelled: Callable[[], bool]
     allow_paths: bool
+    viewer: Viewer | None = None
     clock: _Clock = field(default_factory=_Clock)
 
     def model(self) -> Model:
@@ -333,6 +378,7 @@ class _Run:
             clean=clean,
             steps=cell_steps(change, plan.steps, plan.most_change),
             pure=pure,
+            shown=quantize(np.minimum(1, 4 * change), np.dtype(np.uint8)),
             notes=(*plan.notes, *prepared.notes),
         )
 
@@ -390,6 +436,7 @@ class _Run:
                 pure=work.pure,
                 on_step=functools.partial(self._on_step, images.start + 1, len(images)),
                 cancelled=self.cancelled,
+                on_clean=self._preview_maker(work, images.start + 1),
             )
             guide.on_step(0, steps.run)
             return denoise(
@@ -399,6 +446,36 @@ class _Run:
                 self.request.guidance_scale,
                 [generator for _, generator in drawn],
             )
+
+    def _preview_maker(self, work: _Work, image: int) -> Callable[[torch.Tensor], None] | None:
+        """Give what is called with the latents of every step, and shows some of them."""
+        viewer, plan = self.viewer, work.plan
+        if viewer is None:
+            return None
+        cell = work.model.info.cell
+        height, width = -(-plan.content.height // cell), -(-plan.content.width // cell)
+        calls, due = 0, time.monotonic() + viewer.every
+
+        def look(clean: torch.Tensor) -> None:
+            nonlocal calls, due
+            calls += 1
+            if time.monotonic() < due:
+                return
+            with self.clock.phase("preview"):
+                if viewer.full:
+                    painted = work.model.decode(clean[0])
+                    colour = painted[: plan.content.height, : plan.content.width]
+                    shown = np.repeat(np.repeat(work.shown, cell, 0), cell, 1)
+                else:
+                    colour = work.model.sketch(clean[0])[:height, :width]
+                    shown = work.shown
+                shown = shown[: colour.shape[0], : colour.shape[1]]
+                pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
+                step = min(calls, plan.steps.run)
+                viewer.show(Preview(image, step, plan.steps.run, pixels, plan.area))
+            due = time.monotonic() + viewer.every
+
+        return look
 
     def _prompt(self, index: int) -> str:
         seed, _ = image_noise(self.request, index)

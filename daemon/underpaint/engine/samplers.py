@@ -1,9 +1,10 @@
 """Samplers: diffusers' schedulers, run over an exact part of their schedule.
 
-Each sampler here is a diffusers scheduler class of which two things are made sure:
+Each sampler here is a diffusers scheduler class of which three things are made sure:
 
 - It steps in float32 whatever the model's precision, so that the noise which some samplers add as
   they go is the same on every device and for every precision.
+- It tells what it takes for the finished latents so far (`clean_guess`), for previews.
 - It can start in the middle of its schedule. Stock LMS then weighs derivatives it does not have
   yet, and stock PNDM repeats the wrong timestep; both are put right below.
 """
@@ -146,9 +147,36 @@ class Sampler:
         return SAMPLERS[self.name] == "PNDMScheduler"
 
 
+def _clean_guess(
+    scheduler: Any,
+    result: tuple[torch.Tensor, ...],
+    output: torch.Tensor,
+    timestep: torch.Tensor,
+    noisy: torch.Tensor,
+) -> torch.Tensor:
+    """Give what the scheduler predicted for x0 in the step that it has just made.
+
+    Most return it; multistep ones remember it; for the others it follows from what the model's
+    output means (Ho et al. 2020; Salimans and Ho 2022 for velocity).
+    """
+    if len(result) > 1 and isinstance(result[1], torch.Tensor):
+        return result[1]
+    config = scheduler.config
+    predicts = config.get("predict_x0") or "++" in config.get("algorithm_type", "")
+    if predicts and scheduler.model_outputs[-1] is not None:
+        remembered: torch.Tensor = scheduler.model_outputs[-1]
+        return remembered
+    left: torch.Tensor = scheduler.alphas_cumprod[timestep.long().cpu()].to(noisy)
+    if config.prediction_type == "v_prediction":
+        return left.sqrt() * noisy - (1 - left).sqrt() * output
+    if config.prediction_type == "sample":
+        return output
+    return (noisy - (1 - left).sqrt() * output) / left.sqrt()
+
+
 @functools.cache
 def _tapped(class_name: str) -> Any:
-    """Give a subclass of a diffusers scheduler with the two things made sure."""
+    """Give a subclass of a diffusers scheduler with the three things made sure."""
     base = getattr(diffusers, class_name)
 
     @functools.wraps(base.step)  # pipelines look at its signature for `generator` and `eta`
@@ -163,7 +191,9 @@ def _tapped(class_name: str) -> Any:
         if class_name == "LMSDiscreteScheduler":
             kwargs["order"] = min(len(self.derivatives) + 1, 4)
         kwargs["return_dict"] = False
-        result = base.step(self, model_output.float(), timestep, sample.float(), *args, **kwargs)
+        noisy = sample.float()
+        result = base.step(self, model_output.float(), timestep, noisy, *args, **kwargs)
+        self.clean_guess = _clean_guess(self, result, model_output.float(), timestep, noisy)
         return (result[0].to(sample.dtype), *result[1:])
 
     def add_noise(

@@ -199,6 +199,7 @@ class Daemon:
                     self._from_client(client, rest)
         self._watch_workers()
         self._assign()
+        self._tell_positions()
         for worker in self._workers:
             if worker.shelf and worker.shelf.has_news() and worker.state != "starting":
                 self._order(worker, [])
@@ -270,6 +271,10 @@ class Daemon:
                 self._tell(client, wire.Progress(message.job, "Starting the worker"))
         elif isinstance(message, wire.Cancel):
             self._cancel(client, message.job)
+        elif isinstance(message, wire.Prefer):
+            job = self._jobs.get(message.job)
+            if job is not None and job.client == client and job.worker is None:
+                self._jobs.prefer(job)
         elif isinstance(message, wire.AskStatus):
             self._tell(client, self._status())
         elif isinstance(message, wire.AskModels):
@@ -279,6 +284,14 @@ class Daemon:
             self._stopping = True
         else:
             raise BadInputError(f"{message.type}: a client does not send this")
+
+    def _tell_positions(self) -> None:
+        """Tell clients where their jobs are in the queue, as far as they do not know it."""
+        for name, position in self._jobs.positions().items():
+            job = self._jobs.get(name)
+            if job is not None and job.told != position:
+                job.told = position
+                self._tell(job.client, wire.Accepted(name, position))
 
     def _status(self) -> wire.Status:
         return wire.Status(
@@ -340,13 +353,15 @@ class Daemon:
             log.info("worker %d is ready on %s", worker.number, message.device)
         elif isinstance(message, wire.WorkerModel):
             worker.model = message.model
-        elif isinstance(message, wire.Progress | wire.Picture | wire.Done | wire.Failed):
+        elif isinstance(
+            message, wire.Progress | wire.Preview | wire.Picture | wire.Done | wire.Failed
+        ):
             self._pass_on(worker, message, parts)
 
     def _pass_on(
         self,
         worker: Worker,
-        message: wire.Progress | wire.Picture | wire.Done | wire.Failed,
+        message: wire.Progress | wire.Preview | wire.Picture | wire.Done | wire.Failed,
         parts: list[Bytes],
     ) -> None:
         job = self._jobs.get(message.job)
@@ -398,9 +413,15 @@ class Daemon:
         for worker in self._workers:
             waiting = self._jobs.waiting() if worker.state == "idle" else None
             if waiting is not None:
-                worker.state, waiting.worker = "busy", worker.number
+                worker.state = "busy"
+                self._jobs.start(waiting, worker.number)
                 local = self.endpoints[waiting.client.entrance].startswith(LOCAL)
-                order = wire.Run(waiting.name, waiting.submit.request, allow_paths=local)
+                order = wire.Run(
+                    waiting.name,
+                    waiting.submit.request,
+                    allow_paths=local,
+                    previews=waiting.submit.previews,
+                )
                 self._order(worker, wire.encode(order, waiting.frames))
 
 

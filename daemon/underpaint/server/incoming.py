@@ -42,6 +42,11 @@ def _check_submit(message: wire.Submit, frames: tuple[Frame, ...]) -> None:
         raise BadInputError(
             f"submit: job {job[:80]!r} must be 1 to {MAX_JOB_NAME} printable ASCII characters"
         )
+    if message.previews not in wire.PREVIEWS:
+        raise BadInputError(
+            f"submit: previews {message.previews!r} are unknown; ask for 'quick' or 'full' ones,"
+            " or for none"
+        )
     check_request(message.request)
     by_name = {frame.name: frame for frame in frames}
     if len(by_name) != len(frames) or by_name.keys() - {"layer", "selection", "mask"}:

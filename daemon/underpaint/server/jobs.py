@@ -39,6 +39,8 @@ class Job:
         The number of the worker that runs it; None while it waits.
     cancelled : float or None
         When its worker was told to stop, by the monotonic clock.
+    told : int or None
+        The position that its client knows of.
     """
 
     client: Client
@@ -46,6 +48,7 @@ class Job:
     frames: tuple[Frame, ...] = field(repr=False)
     worker: int | None = None
     cancelled: float | None = None
+    told: int | None = None
 
     @property
     def name(self) -> str:
@@ -59,10 +62,16 @@ class Job:
 
 
 class Jobs:
-    """All jobs that are queued or running, oldest first."""
+    """All jobs that are queued or running, oldest first.
+
+    Clients take turns: however many jobs one of them sends, another's next waits for one of those
+    at most (for as many as there are workers).
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
+        self._turn = 0
+        self._served: dict[Client, int] = {}  # the turn at which each was served last
 
     def __iter__(self) -> Iterator[Job]:
         return iter(tuple(self._jobs.values()))
@@ -76,7 +85,7 @@ class Jobs:
         Returns
         -------
         int
-            How many jobs wait or run before it.
+            How many jobs run or wait before it.
 
         Raises
         ------
@@ -91,9 +100,9 @@ class Jobs:
             raise BadInputError(
                 f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; let some finish"
             )
-        position = len(self._jobs)
         self._jobs[job.name] = job
-        return position
+        job.told = self.positions()[job.name]
+        return job.told
 
     def get(self, name: str) -> Job | None:
         """Give a job by its id."""
@@ -101,11 +110,47 @@ class Jobs:
 
     def remove(self, name: str) -> Job | None:
         """Forget a job that has ended."""
-        return self._jobs.pop(name, None)
+        job = self._jobs.pop(name, None)
+        if job is not None and not self.of(job.client):
+            self._served.pop(job.client, None)
+        return job
 
     def waiting(self) -> Job | None:
         """Give the job whose turn it is."""
-        return next((job for job in self if job.worker is None), None)
+        return next(iter(self._order()), None)
+
+    def start(self, job: Job, worker: int) -> None:
+        """Note that a worker has a job, and that its client has had its turn."""
+        self._turn += 1
+        self._served[job.client] = self._turn
+        job.worker = worker
+
+    def prefer(self, job: Job) -> None:
+        """Put a job before the others of its client that wait."""
+        others = [one for one in self.of(job.client) if one is not job and one.worker is None]
+        for one in others:  # a dict keeps the order in which its keys came
+            del self._jobs[one.name]
+            self._jobs[one.name] = one
+
+    def positions(self) -> dict[str, int]:
+        """Give how many jobs run or wait before each that waits."""
+        running = sum(job.worker is not None for job in self._jobs.values())
+        return {job.name: running + index for index, job in enumerate(self._order())}
+
+    def _order(self) -> Iterator[Job]:
+        """Give the jobs that wait in the order in which they will run."""
+        queues: dict[Client, list[Job]] = {}
+        for job in self._jobs.values():
+            if job.worker is None:
+                queues.setdefault(job.client, []).append(job)
+        served, turn = dict(self._served), self._turn
+        while queues:  # of those served equally long ago, the oldest job's client
+            client = min(queues, key=lambda one: served.get(one, 0))
+            yield queues[client].pop(0)
+            turn += 1
+            served[client] = turn
+            if not queues[client]:
+                del queues[client]
 
     def of(self, client: Client) -> list[Job]:
         """Give a client's jobs."""

@@ -20,13 +20,16 @@ import zmq
 from underpaint.models import default_model
 from underpaint_client import wire
 from underpaint_client.errors import UnderpaintError
+from underpaint_client.geometry import Box
 
 from .rasters import masked, to_frame, to_pixels, to_selection
 from .shelf import Shelf
 from .workers import worker_name
 
 if TYPE_CHECKING:
-    from underpaint.engine import Engine, Progress
+    from collections.abc import Callable
+
+    from underpaint.engine import Engine, Preview, Progress, Viewer
     from underpaint_client.wire import Frame, Message
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,9 @@ Order = tuple[wire.Run, tuple["Frame", ...]]
 BEFORE_WARMING = 0.3
 """Seconds a new worker waits for a job, which may want another model, before it opens the default
 one."""
+
+BETWEEN_PREVIEWS = 0.3
+"""Least seconds between two quick previews."""
 
 PARENT_CHECK = 1000
 """Milliseconds between two looks at whether the daemon still lives."""
@@ -116,6 +122,19 @@ class _Painter:
             self._tell_model(engine)
             self.say(wire.Progress(order.job, **asdict(progress)))
 
+        def on_preview(preview: Preview) -> None:
+            height, width = preview.pixels.shape[:2]
+            frame = to_frame("preview", preview.pixels, Box(0, 0, width, height), "RGBA")
+            area = preview.area
+            message = wire.Preview(
+                order.job,
+                preview.image,
+                preview.step,
+                preview.steps,
+                (area.x, area.y, area.width, area.height),
+            )
+            self.say(message, (frame,))
+
         pictures = engine.generate(
             order.request,
             pixels,
@@ -125,6 +144,7 @@ class _Painter:
             progress=on_progress,
             cancelled=lambda: order.job in self.cancelled,
             allow_paths=order.allow_paths,
+            viewer=_viewer(order.previews, on_preview),
         )
         for index, picture in enumerate(pictures):
             channels = layer.channels if layer else "RGBA"
@@ -132,6 +152,15 @@ class _Painter:
                 wire.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
                 (to_frame("picture", picture.pixels, picture.box, channels),),
             )
+
+
+def _viewer(previews: str, show: Callable[[Preview], None]) -> Viewer | None:
+    from underpaint.engine import Viewer  # noqa: PLC0415 - as above
+
+    if not previews:
+        return None
+    full = previews == "full"
+    return Viewer(show, full=full, every=0 if full else BETWEEN_PREVIEWS)
 
 
 def _explain(error: Exception) -> str:

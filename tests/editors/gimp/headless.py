@@ -172,7 +172,7 @@ def batch(said: Said) -> None:
 def exact(said: Said) -> None:
     """Kept pixels of a whole layer, and hidden ones at strength 0, in every kind of image."""
     p = Gimp.Precision
-    adobe, prophoto = Gimp.ColorProfile.new_rgb_adobe(), None
+    adobe = Gimp.ColorProfile.new_rgb_adobe()
     kinds: dict[str, Any] = {
         "8 bits": (RGB, p.U8_NON_LINEAR, None),
         "8 bits, perceptual": (RGB, p.U8_PERCEPTUAL, None),
@@ -188,7 +188,7 @@ def exact(said: Said) -> None:
         "grey, 16 bits": (GRAY, p.U16_LINEAR, None),
         "AdobeRGB": (RGB, p.U8_NON_LINEAR, adobe),
         "AdobeRGB, float": (RGB, p.FLOAT_LINEAR, adobe),
-        "indexed": (INDEXED, p.U8_NON_LINEAR, prophoto),
+        "indexed": (INDEXED, p.U8_NON_LINEAR, None),
     }
     for kind, (base, precision, profile) in kinds.items():
         image, layer = opened(None, base, precision, profile=profile)
@@ -243,10 +243,21 @@ def looks_right(said: Said) -> None:
 def poorer(said: Said) -> None:
     for name, base in (("grey", GRAY), ("indexed", INDEXED)):
         image, layer = opened(None, base)
-        group = generate(image, layer)
-        said[name] = str(group.get_children()[0].get_image().get_base_type()).count(
-            "GRAY" if base == GRAY else "INDEXED"
-        )
+        (result,) = generate(image, layer).get_children()
+        data = get(result, "R'G'B'A u8")
+        said[name] = sorted({tuple(data[i : i + 3]) for i in range(0, len(data), 4)})
+
+
+def exact_with_mask(said: Said) -> None:
+    """A float layer, partly hidden by its mask: what the mask shows whole comes back to the bit."""
+    image, layer = opened(painting(hole=(0, 0, 0, 0)), RGB, Gimp.Precision.FLOAT_LINEAR)
+    mask = layer.create_mask(Gimp.AddMaskType.WHITE)
+    layer.add_mask(mask)
+    mask.get_buffer().set(rectangle(*HOLE), "Y u8", bytes(96 * 96))
+    (result,) = generate(image, layer, result="layer").get_children()
+    own = native(layer)
+    said["kept"] = outside(get(layer, own), 16) == outside(get(result, own), 16)
+    said["opaque"] = get(result, "R'G'B'A u8", HOLE)[3::4].count(255)
 
 
 # ---- layers of all kinds -------------------------------------------------------------------
@@ -359,6 +370,43 @@ def refused(said: Said) -> None:
     Gimp.floating_sel_anchor(image.get_floating_sel())
     image.insert_channel(channel, None, 0)
     said["channel"] = generate(image, [channel])
+
+
+def selected_channel(said: Said) -> None:
+    """An artist who paints on a channel goes on doing so."""
+    image, layer = opened()
+    channel = Gimp.Channel.new(image, "mine", SIZE, SIZE, 50, colour(0, 0, 0))
+    image.insert_channel(channel, None, 0)
+    image.set_selected_channels([channel])
+    group = generate(image, layer)
+    said["group"] = group.get_name()
+    said["channels"] = [item.get_name() for item in image.get_selected_channels()]
+    said["layers"] = [item.get_name() for item in image.get_selected_layers()]
+
+
+def odd_calls(said: Said) -> None:
+    image, layer = opened()
+    other, _ = opened()
+    said["foreign"] = generate(other, layer)
+    group = Gimp.GroupLayer.new(image, "empty")
+    image.insert_layer(group, None, 0)
+    (result,) = generate(image, group).get_children()
+    said["empty_group"] = box_of(result)
+    (fine,) = generate(image, layer, strength=0.333).get_children()
+    said["fine"] = fine.get_name()
+    procedure = Gimp.get_pdb().lookup_procedure("underpaint-again")
+    config = procedure.create_config()
+    config.set_property("image", image)
+    config.set_core_object_array("drawables", [layer])
+    procedure.run(config)
+    said["no_screen"] = Gimp.get_pdb().get_last_error()
+    said["alive"] = isinstance(generate(image, layer), Gimp.GroupLayer)
+
+
+def no_daemon(said: Said) -> None:
+    image, layer = opened()
+    said["told"] = generate(image, layer)
+    said["again"] = generate(image, layer)
 
 
 def scripted(said: Said) -> None:

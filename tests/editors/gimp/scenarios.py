@@ -16,7 +16,7 @@ gi.require_version("Gimp", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gimp  # noqa: E402
-from headless import SIZE, box_of, get, native, opened, painting  # noqa: E402
+from headless import SIZE, box_of, get, native, opened, outside, painting  # noqa: E402
 
 Said = dict[str, Any]
 Run = Generator[Any, None, Any]
@@ -274,7 +274,10 @@ def two_images(said: Said) -> Run:
     second, _ = yield from painted()
     fill(prompt="the second", seed=2)
     window().look()
-    said["front"] = window()._image.get_id() == second.get_id()
+    from underpaint_gimp import front
+
+    in_front = front.image_in_front(Gimp.get_images())
+    said["front"] = in_front is not None and in_front.get_id() == second.get_id()
     yield from underway(steps=60)
     yield from to_gimp()
     xdo("key", "alt+1")
@@ -320,6 +323,48 @@ def deleted_and_resized(said: Said) -> Run:
     yield 0.3
     said["status"] = status()
     said["layers"] = names(image)
+
+
+def changed_meanwhile(said: Said) -> Run:
+    """A whole layer's result is what the layer was, though it was moved and converted since."""
+    image, layer = yield from painted()
+    before = get(layer, native(layer))
+    yield from underway(steps=60, result="layer")
+    layer.set_offsets(40, 0)
+    image.convert_color_profile(
+        Gimp.ColorProfile.new_rgb_adobe(), Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC, True
+    )
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    (result,) = image.get_layers()[0].get_children()
+    said["box"] = box_of(result)
+    said["converted"] = get(layer, native(layer)) != before
+    after = outside(get(result, native(result)), 4)
+    was = outside(get(layer, native(layer)), 4)  # which GIMP has converted
+    said["off"] = max(abs(a - b) for a, b in zip(after, was, strict=True))
+
+
+def closed_deep_image(said: Said) -> Run:
+    """What comes for a closed image of 16 bits in AdobeRGB opens as such."""
+    adobe = Gimp.ColorProfile.new_rgb_adobe()
+    image, layer = opened(None, precision=Gimp.Precision.U16_NON_LINEAR, profile=adobe)
+    shown(image)
+    window().show(image, to_front=False)
+    fill(**USUAL)
+    yield 1.0
+    wanted = get(layer, native(layer))
+    yield from underway(steps=60, result="layer", strength=0.0)
+    clear()
+    yield lambda: bool(window().remedy.get_label())
+    yield 0.3
+    press(window().remedy)
+    yield lambda: len(Gimp.get_images()) == 1
+    yield 0.5
+    (anew,) = Gimp.get_images()
+    said["precision"] = anew.get_precision() == Gimp.Precision.U16_NON_LINEAR
+    said["adobe"] = anew.get_color_profile().is_equal(adobe)
+    (result,) = anew.get_layers()[0].get_children()
+    said["same"] = get(result, native(result)) == wanted
 
 
 def save_and_reopen(said: Said) -> Run:
