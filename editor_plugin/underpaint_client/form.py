@@ -174,6 +174,16 @@ FIELDS: tuple[Field, ...] = (
         "Only what was painted, as a small layer to lie over yours, or the whole layer anew.",
         {"patch": "Only what was painted", "layer": "The whole layer"},
     ),
+    Number(
+        "vary_amount",
+        "Variation",
+        "How far Vary goes from the result that is selected: 0.1 changes details, 0.5 a lot, 1 is"
+        " another picture.",
+        0.0,
+        1.0,
+        0.05,
+        2,
+    ),
 )
 
 
@@ -198,10 +208,17 @@ BUTTONS = {
     for button in (
         Button("generate", "Generate", "Paint, as the line above says (Ctrl+Enter in the text)"),
         Button("cancel", "Cancel", "Stop what was asked for; what has come stays"),
+        Button("vary", "Vary", "Make variations of the result that is selected, beside it"),
+        Button("settings", "Settings", "Take over the settings that made this result"),
+        Button("previous", "\u25c0", "Show the result before"),
+        Button("next", "\u25b6", "Show the next result"),
         Button("seed_dice", "New", "Draw a new seed"),
         Button("seed_locked", "Lock", "Take this seed again and again"),
     )
 }
+
+RESULT_BUTTONS = ("vary", "settings", "previous", "next")
+"""Those that are shown while a result is selected, beside the amount of variation."""
 
 SPOKEN = {
     "plan": "What the next run will do",
@@ -221,6 +238,8 @@ class Form:
         Taken where `seed_locked`; else the last one that was drawn.
     seed_locked : bool
         Whether the next run takes it again.
+    vary_amount : float
+        0..1. How far variations of a result may go from it.
     """
 
     prompt: str = ""
@@ -237,6 +256,7 @@ class Form:
     model: str = Request.model
     fill: str = Request.fill
     result: str = "patch"
+    vary_amount: float = 0.2
 
     def request(self, drawn: int) -> Request:
         """Give what is asked for.
@@ -246,7 +266,8 @@ class Form:
         drawn : int
             The seed to take where it is not locked, from `draw_seed`.
         """
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seed_locked"}
+        known = {field.name for field in fields(Request)}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
         return Request(**{**values, "seed": self.seed if self.seed_locked else drawn})
 
     def to_text(self) -> str:
@@ -278,6 +299,8 @@ def _usable(name: str, value: Any) -> bool:
     whole = isinstance(default, float) and type(value) is int
     if type(value) is not type(default) and not whole:
         return False
+    if name == "vary_amount":
+        return bool(0 <= value <= 1)
     if name in RANGES:
         low, high = RANGES[name]
         return bool(low <= value <= high)

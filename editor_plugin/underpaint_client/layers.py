@@ -115,6 +115,36 @@ def name_layer(recipe: Recipe) -> str:
     return describe_noise(recipe)
 
 
+def newest_place(above: Sequence[bool]) -> int:
+    """Say over how many of the layers above a source a new batch goes.
+
+    Parameters
+    ----------
+    above : sequence of bool
+        Whether each is an earlier batch, from the one right above the source on.
+
+    Examples
+    --------
+    >>> newest_place([True, True, False, True])
+    2
+    """
+    return next((n for n, batch in enumerate(above) if not batch), len(above))
+
+
+def step_to(shown: Sequence[bool], step: int) -> int:
+    """Say which of a group's results is shown next.
+
+    Parameters
+    ----------
+    shown : sequence of bool
+        Whether each is visible.
+    step : int
+        1 or -1; from the last one on with the first, and back.
+    """
+    now = next((n for n, visible in enumerate(shown) if visible), -1 if step > 0 else 0)
+    return (now + step) % len(shown)
+
+
 def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:
     """Say how a run ended well."""
     many = "1 image" if came == 1 else f"{came} images"

@@ -34,6 +34,7 @@ from .launch import start_command, start_daemon
 from .layers import describe_end, name_group, name_layer
 from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request
 from .survey import settle
+from .tag import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,8 +76,15 @@ if TYPE_CHECKING:
         def remarks(self) -> Sequence[str]:
             """Give what the artist should know about where a result comes to lie."""
 
-        def insert(self, title: str, results: Sequence[Result]) -> object:
-            """Insert results as one group and one undo step, the last on top and visible."""
+        @property
+        def name(self) -> str:
+            """The layer's lasting name in its document."""
+
+        def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
+            """Insert results as one group and one undo step, the last on top and visible.
+
+            With `into`, an earlier result of this place, they go into its group, above it.
+            """
 
         def open_as_document(self, title: str, results: Sequence[Result]) -> None:
             """Open results as a document of their own."""
@@ -110,6 +118,10 @@ class Result:
     frame: Frame
     recipe: Recipe
 
+    def tag(self, place: Place) -> Tag:
+        """Give what its layer is to carry."""
+        return Tag(self.recipe, place.name)
+
 
 @dataclass(frozen=True)
 class ModelChoice:
@@ -129,6 +141,8 @@ class Batch:
     ----------
     place : Place
         Of the layer that was read.
+    into : any
+        The layer beside which the results go; None for a group of their own.
     results : list of Result
         In the order of their seeds.
     notes : list of str
@@ -144,6 +158,7 @@ class Batch:
     """
 
     place: Place
+    into: Any = None
     results: list[Result] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     title: str = ""
@@ -239,7 +254,35 @@ class Office:
             return sent
         return None
 
-    def send(self, request: Request, place: Place) -> Batch:
+    def vary(
+        self, tag: Tag, layer: Any, form: Form, find_source: Callable[[], Place]
+    ) -> Batch | None:
+        """Send off for variations of a result.
+
+        Parameters
+        ----------
+        tag : Tag
+            What the result's layer carries.
+        layer : any
+            That layer: the variations come to lie beside it.
+        form : Form
+            Says how far from it, and how many.
+        find_source : callable
+            Gives the place of the layer that it was made from.
+
+        Returns
+        -------
+        Batch or None
+            None where it could not be sent, which was said.
+        """
+        try:
+            request = tag.variations(form.vary_amount, form.images, draw_seed())
+            return self.send(request, find_source(), into=layer)
+        except UnderpaintError as error:
+            self._say(to_sentence(error))
+            return None
+
+    def send(self, request: Request, place: Place, *, into: Any = None) -> Batch:
         """Send a request off, with the pixels of a place.
 
         Raises
@@ -257,7 +300,7 @@ class Office:
         native = next((entry.native for entry in self.models if entry.name == model), 0)
         frames = place.read(native, whole=request.result == "layer")
         request = settle(request, frames, place.has_nothing)
-        batch = Batch(place)
+        batch = Batch(place, into)
         self.desk.submit(request, frames, batch)
         self._listen()
         self._beat_later()
@@ -400,7 +443,7 @@ class Office:
             self._homeless.append(batch)
             return "The document was closed; its result is kept here."
         try:
-            batch.group = batch.place.insert(batch.title, batch.results)
+            batch.group = batch.place.insert(batch.title, batch.results, batch.into)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
             self._homeless.append(batch)
             batch.error = GenerationFailedError(f"the result could not be inserted ({error})")

@@ -27,15 +27,19 @@ from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.layers import (  # noqa: E402
     around,
     box_to_read,
+    newest_place,
     overlap,
     remark_on_place,
+    step_to,
 )
 from underpaint_client.office import Result  # noqa: E402
 from underpaint_client.pixels import keep_unchanged  # noqa: E402
 from underpaint_client.survey import Survey, survey_rows, take_alpha  # noqa: E402
+from underpaint_client.tag import Tag  # noqa: E402
 from underpaint_client.wire import Frame  # noqa: E402
 
 _KEY = "underpaint-form"
+_TAG = "underpaint-recipe"
 _FORMATS = {"u1": "R'G'B'A u8", "u2": "R'G'B'A u16"}
 _BAND = 256  # rows that are read at once
 _AMOUNTS = "Y u8"  # selections and masks are linear, whatever the picture is
@@ -247,12 +251,17 @@ class Place:
         poorer = _POORER.get(image.get_base_type())
         return [*found, poorer] if poorer else found
 
-    def insert(self, title: str, results: Sequence[Result]) -> Any:
+    @property
+    def name(self) -> str:
+        """The layer's lasting name, which GIMP saves with the image."""
+        return str(self.layer.get_tattoo()) if self.layer.is_valid() else ""
+
+    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
         """Insert results as a group above their layer: one undo step.
 
         The last lies on top and is the only visible one. What is selected stays so. Where the
         layer was deleted, the group goes on top of all; where a group around it is locked, above
-        that one.
+        that one. With `into`, an earlier result, they come to lie above that.
 
         Raises
         ------
@@ -260,17 +269,22 @@ class Place:
             Where GIMP refuses.
         """
         image = self.image
-        group = Gimp.GroupLayer.new(image, title)
-        group.set_mode(Gimp.LayerMode.PASS_THROUGH)
+        beside = into is not None and into.is_valid() and into.get_parent() is not None
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
         restore = _selection_keeper(image)
         image.undo_group_start()
         try:
-            done = image.insert_layer(group, parent, position)
+            if beside:
+                group, done, at = into.get_parent(), True, image.get_item_position(into)
+                into.set_visible(False)
+            else:
+                group, at = Gimp.GroupLayer.new(image, title), 0
+                group.set_mode(Gimp.LayerMode.PASS_THROUGH)
+                done = image.insert_layer(group, parent, position)
             for layer in layers:
                 layer.set_visible(layer is layers[-1])
-                done = done and image.insert_layer(layer, group, 0)
+                done = done and image.insert_layer(layer, group, at)
             restore(group)
         finally:
             image.undo_group_end()
@@ -299,8 +313,7 @@ class Place:
 
     def remember(self, text: str) -> None:
         """Keep the form with the image."""
-        data = list(text.encode("ascii"))
-        self.image.attach_parasite(Gimp.Parasite.new(_KEY, Gimp.PARASITE_PERSISTENT, data))
+        self.image.attach_parasite(_parasite(_KEY, text))
 
     def _spot(self) -> tuple[Any, int]:
         """Give the group's parent and its place in it."""
@@ -310,7 +323,11 @@ class Place:
         for parent in _parents(self.layer):
             if parent.get_lock_content():
                 below = parent
-        return below.get_parent(), self.image.get_item_position(below)
+        parent = below.get_parent()
+        siblings = self.image.get_layers() if parent is None else parent.get_children()
+        at = self.image.get_item_position(below)
+        above = [_is_batch(one) for one in reversed(siblings[:at])]
+        return parent, at - newest_place(above)
 
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the image."""
@@ -340,13 +357,79 @@ class Place:
             _set(buffer, inner, sent.words, painted)
         buffer.flush()
         layer.update(0, 0, box.width, box.height)
+        layer.attach_parasite(_parasite(_TAG, result.tag(self).to_text()))
         return layer
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A result that the artist has selected, and what it carries."""
+
+    image: Any
+    layer: Any
+    tag: Tag
+
+    @classmethod
+    def of(cls, image: Any) -> Selected | None:
+        """Give the selected layer as a result; for a batch's group the one that is shown."""
+        layers = image.get_selected_layers() if image is not None and image.is_valid() else []
+        if len(layers) != 1:
+            return None
+        children = layers[0].get_children() if layers[0].is_group() else []
+        for candidate in (layers[0], *(child for child in children if child.get_visible())):
+            tag = _tag_of(candidate)
+            if tag is not None:
+                return cls(image, candidate, tag)
+        return None
+
+    def find_source(self) -> Place:
+        """Give the place of the layer that it was made from.
+
+        Raises
+        ------
+        BadInputError
+            Where that is no longer there.
+        """
+        found = self.image.get_layer_by_tattoo(int(self.tag.source or 0))
+        if found is None:
+            raise BadInputError(
+                "the layer that this was made from is gone; undo its deletion, or generate anew"
+            )
+        return Place.of(self.image, [found])
+
+    def show_other(self, step: int) -> None:
+        """Show the next result of the group, or the one before, and select it: one undo step."""
+        parent = self.layer.get_parent()
+        siblings = self.image.get_layers() if parent is None else parent.get_children()
+        results = [layer for layer in reversed(siblings) if _tag_of(layer)]  # from the lowest
+        wanted = step_to([layer.get_visible() for layer in results], step)
+        self.image.undo_group_start()
+        for index, layer in enumerate(results):
+            layer.set_visible(index == wanted)
+        self.image.set_selected_layers([results[wanted]])
+        self.image.undo_group_end()
+        Gimp.displays_flush()
+
+
+def _tag_of(layer: Any) -> Tag | None:
+    return Tag.from_text(_text_of(layer.get_parasite(_TAG)))
+
+
+def _is_batch(layer: Any) -> bool:
+    return layer.is_group() and any(_tag_of(child) for child in layer.get_children())
 
 
 def recall(image: Any) -> str:
     """Give the form that was kept with an image; empty where none was."""
-    parasite = image.get_parasite(_KEY)
+    return _text_of(image.get_parasite(_KEY))
+
+
+def _text_of(parasite: Any) -> str:
     return "" if parasite is None else bytes(parasite.get_data()).decode("ascii", "replace")
+
+
+def _parasite(name: str, text: str) -> Any:
+    return Gimp.Parasite.new(name, Gimp.PARASITE_PERSISTENT, list(text.encode("ascii")))
 
 
 def _selected(image: Any) -> Box | None:

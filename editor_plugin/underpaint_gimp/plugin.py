@@ -44,6 +44,9 @@ _ENTRIES = {
     CANCEL: ("_Cancel", "Stop what was asked for; what has come stays"),
     WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
 }
+_ARGUMENTS = tuple(field for field in FIELDS if field.name != "vary_amount")
+"""The fields that scripts give; the rest is for the window alone."""
+
 _READ_WRITE = GObject.ParamFlags.READWRITE
 _SUCCESS = Gimp.PDBStatusType.SUCCESS
 
@@ -106,7 +109,7 @@ class Underpaint(Gimp.PlugIn):
             else Gimp.ProcedureSensitivityMask.ALWAYS
         )
         if name == GENERATE:
-            for field in FIELDS:
+            for field in _ARGUMENTS:
                 _add_argument(procedure, field)
             procedure.add_boolean_argument(
                 "seed-locked", "Lock", "Whether to take this seed; else a new one is drawn",
@@ -186,9 +189,9 @@ def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> A
 
 def form_of(config: Any) -> Form:
     """Give the form that a script's arguments make."""
-    names = [*(field.name for field in FIELDS), "seed_locked"]
+    names = [*(field.name for field in _ARGUMENTS), "seed_locked"]
     found = {name: config.get_property(name.replace("_", "-")) for name in names}
-    for field in FIELDS:
+    for field in _ARGUMENTS:
         if isinstance(field, Number):
             found[field.name] = found[field.name] if field.decimals else int(found[field.name])
         elif not isinstance(field, Switch):

@@ -21,6 +21,7 @@ from underpaint_client.errors import UnderpaintError, to_sentence  # noqa: E402
 from underpaint_client.form import (  # noqa: E402
     BUTTONS,
     FIELDS,
+    RESULT_BUTTONS,
     ROWS,
     SPOKEN,
     Form,
@@ -32,7 +33,7 @@ from underpaint_client.office import ModelChoice  # noqa: E402
 from underpaint_client.survey import Survey, describe_run  # noqa: E402
 
 from . import front  # noqa: E402
-from .canvas import Place, recall  # noqa: E402
+from .canvas import Place, Selected, recall  # noqa: E402
 from .controls import Control, fill_choice, on_enter, slide  # noqa: E402
 from .office import listeners, office  # noqa: E402
 
@@ -88,6 +89,7 @@ class Window:
         self.plan = _label("plan")
         column.add(self.plan)
         column.add(self._buttons())
+        column.add(self._result_row())
         self.progress = Gtk.ProgressBar()
         self.progress.set_name("progress")
         self.progress.get_accessible().set_name(SPOKEN["progress"])
@@ -157,6 +159,22 @@ class Window:
         row.add(self.cancel)
         return row
 
+    def _result_row(self) -> Any:
+        """Give what can be done with a result, shown while one is selected."""
+        self.result_row = Gtk.Box(spacing=4)
+        self.result_buttons = {}
+        for name in RESULT_BUTTONS:
+            button = _button(name, Gtk.Button())
+            button.connect("clicked", lambda _, n=name: self.use_result(n))
+            self.result_buttons[name] = button
+            self.result_row.pack_start(button, name == "vary", True, 0)
+            if name == "vary":
+                self.result_row.add(self.controls["vary_amount"].shown)
+        self.result_row.show_all()
+        self.result_row.set_no_show_all(True)
+        self.result_row.hide()
+        return self.result_row
+
     # ---- the form --------------------------------------------------------------------------
 
     @property
@@ -217,6 +235,7 @@ class Window:
         self._take(image)
         self._list_images(images)
         self._survey = None
+        self.result_row.set_visible(Selected.of(self._image) is not None)
         try:
             place = Place.of(image)
             self._survey = place.look()
@@ -276,6 +295,19 @@ class Window:
         if sent is not None:
             self.controls["seed"].value = sent.seed
             self.look(image)
+
+    def use_result(self, name: str) -> None:
+        """Do what one of the buttons for the selected result does."""
+        selected = Selected.of(self._image)
+        if selected is None:
+            return
+        if name == "vary":
+            self.office.vary(selected.tag, selected.layer, self.form, selected.find_source)
+        elif name == "settings":
+            self._fill(selected.tag.to_form(self.form))
+        else:
+            selected.show_other(1 if name == "next" else -1)
+        self.look(self._image)
 
     def said(self, text: str) -> None:
         """Show what the office says."""

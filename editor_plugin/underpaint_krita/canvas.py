@@ -19,14 +19,22 @@ from krita import Krita
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.layers import box_to_read, overlap, remark_on_place
+from underpaint_client.layers import (
+    box_to_read,
+    newest_place,
+    overlap,
+    remark_on_place,
+    step_to,
+)
 from underpaint_client.office import Result
 from underpaint_client.survey import Survey, survey_rows, take_alpha
+from underpaint_client.tag import Tag
 from underpaint_client.wire import Frame
 
 from .qt import QtCore
 
 _KEY = "underpaint/form"
+_TAG = "underpaint/recipe/"  # and the layer's unique id
 _SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
 _DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
@@ -88,8 +96,7 @@ class Place:
     @property
     def deleted(self) -> bool:
         """Whether the layer, or a group it lies in, is no longer in its document."""
-        *_, top = self.layer, *_groups(self.layer)
-        return _id(top) != _id(self.document.rootNode())
+        return _root_of(self.layer) != _id(self.document.rootNode())
 
     def look(self) -> Survey:
         """Look at a layer and the selection, to say what a run would do.
@@ -163,7 +170,12 @@ class Place:
             found.append("its layer is animated: this is the current frame, and stays in all")
         return found
 
-    def insert(self, title: str, results: Sequence[Result]) -> Any:
+    @property
+    def name(self) -> str:
+        """The layer's lasting name: saved with the document, unlike what the artist calls it."""
+        return _id(self.layer)
+
+    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
         """Insert pictures as a group above their layer: one undo step.
 
         The last picture lies on top and is the only visible one. Active layer and selection stay.
@@ -175,10 +187,14 @@ class Place:
             The group's name.
         results : sequence of Result
             Pixels in BGRA, 8 bits.
+        into : Node, optional
+            An earlier result; the new ones come to lie above it, where it is still in its group.
         """
         document = self.document
         active = document.activeNode()
-        group = document.createGroupLayer(title)
+        beside = into is not None and _root_of(into) == _id(document.rootNode())
+        group = into.parentNode() if beside else document.createGroupLayer(title)
+        below = into if beside else None
         for index, result in enumerate(results):
             layer = document.createNode(result.name, "paintlayer")
             layer.setColorSpace(*_SRGB)
@@ -187,14 +203,27 @@ class Place:
                 QtCore.QByteArray(bytes(frame.data)), box.x, box.y, box.width, box.height
             )
             layer.setVisible(index == len(results) - 1)
-            group.addChildNode(layer, None)
-        if self.deleted:
+            group.addChildNode(layer, below)
+            below = layer
+            self.document.setAnnotation(
+                _TAG + _id(layer), "Underpaint's recipe", result.tag(self).to_text().encode("ascii")
+            )
+        if beside:
+            into.setVisible(False)
+        elif self.deleted:
             document.rootNode().addChildNode(group, None)
         else:
-            self.layer.parentNode().addChildNode(group, self.layer)
+            self.layer.parentNode().addChildNode(group, self._uppermost_batch())
         if active is not None:
             _keep_active(document, active, _id(group))
         return group
+
+    def _uppermost_batch(self) -> Any:
+        """Give the layer, or the highest of the batches that lie on it."""
+        siblings = self.layer.parentNode().childNodes()  # from the lowest
+        here = [_id(node) for node in siblings].index(_id(self.layer))
+        above = siblings[here + 1 :]
+        return siblings[here + newest_place([_is_batch(self.document, one) for one in above])]
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open pictures as a new document, where their own was closed."""
@@ -211,6 +240,78 @@ def _groups(node: Any) -> Iterator[Any]:
     while parent is not None:
         yield parent
         parent = parent.parentNode()
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A result that the artist has selected, and what it carries."""
+
+    document: Any
+    layer: Any
+    tag: Tag
+
+    @classmethod
+    def of_active(cls) -> Selected | None:
+        """Give the active layer as a result; for a batch's group the one that is shown."""
+        document = Krita.instance().activeDocument()
+        node = None if document is None else document.activeNode()
+        if node is None:
+            return None
+        inside = [child for child in reversed(node.childNodes()) if child.visible()]
+        for candidate in (node, *inside):
+            tag = _tag_of(document, candidate)
+            if tag is not None:
+                return cls(document, candidate, tag)
+        return None
+
+    def find_source(self) -> Place:
+        """Give the place of the layer that it was made from.
+
+        Raises
+        ------
+        BadInputError
+            Where that is no longer there.
+        """
+        for node in _all_nodes(self.document.rootNode()):
+            if _id(node) == self.tag.source:
+                canvas = Box(0, 0, self.document.width(), self.document.height())
+                return Place(self.document, node, canvas)
+        raise BadInputError(
+            "the layer that this was made from is gone; undo its deletion, or generate anew"
+        )
+
+    def show_other(self, step: int) -> None:
+        """Show the next result of the group, or the one before, and make it the active layer."""
+        results = [
+            node for node in self.layer.parentNode().childNodes() if _tag_of(self.document, node)
+        ]
+        wanted = step_to([node.visible() for node in results], step)
+        for index, node in enumerate(results):
+            node.setVisible(index == wanted)
+        self.document.setActiveNode(results[wanted])
+        self.document.refreshProjection()
+
+
+def _tag_of(document: Any, node: Any) -> Tag | None:
+    return Tag.from_text(bytes(document.annotation(_TAG + _id(node))).decode("utf-8", "replace"))
+
+
+def _is_batch(document: Any, node: Any) -> bool:
+    return node.type() == "grouplayer" and any(
+        _tag_of(document, child) for child in node.childNodes()
+    )
+
+
+def _all_nodes(node: Any) -> Iterator[Any]:
+    """Give a node and all that lie in it."""
+    yield node
+    for child in node.childNodes():
+        yield from _all_nodes(child)
+
+
+def _root_of(node: Any) -> str:
+    *_, top = node, *_groups(node)
+    return _id(top)
 
 
 def recall(document: Any) -> str:

@@ -11,6 +11,7 @@ from underpaint_client.errors import UnderpaintError, to_sentence
 from underpaint_client.form import (
     BUTTONS,
     FIELDS,
+    RESULT_BUTTONS,
     ROWS,
     SPOKEN,
     Form,
@@ -65,6 +66,7 @@ class UnderpaintDocker(DockWidget):
         self.plan = self._label("plan")
         column.addWidget(self.plan)
         column.addLayout(self._buttons())
+        column.addWidget(self._result_row())
         self.progress = QtWidgets.QProgressBar()
         self.progress.setObjectName("progress")
         self.progress.setAccessibleName(SPOKEN["progress"])
@@ -137,6 +139,21 @@ class UnderpaintDocker(DockWidget):
         row.addWidget(self.cancel, 1)
         return row
 
+    def _result_row(self) -> Any:
+        """Give what can be done with a result, shown while one is selected."""
+        self.result_row = QtWidgets.QWidget()
+        row = QtWidgets.QHBoxLayout(self.result_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        for name in RESULT_BUTTONS:
+            kind = QtWidgets.QPushButton if name == "vary" else QtWidgets.QToolButton
+            button = _button(name, kind())
+            button.clicked.connect(lambda _=False, n=name: self.use_result(n))
+            row.addWidget(button, 1 if name == "vary" else 0)
+            if name == "vary":
+                row.addWidget(self.controls["vary_amount"].widget)
+        return self.result_row
+
     def _label(self, name: str) -> Any:
         label = QtWidgets.QLabel()
         label.setObjectName(name)
@@ -195,12 +212,26 @@ class UnderpaintDocker(DockWidget):
         self._look()
 
     def _look(self) -> None:
+        self.result_row.setVisible(canvas.Selected.of_active() is not None)
         try:
             self._survey = canvas.Place.of_active().look()
         except UnderpaintError as error:
             self._survey = None
             self.plan.setText(to_sentence(error))
         self._describe_run()
+
+    def use_result(self, name: str) -> None:
+        """Do what one of the buttons for the selected result does."""
+        selected = canvas.Selected.of_active()
+        if selected is None:
+            return
+        if name == "vary":
+            self.office.vary(selected.tag, selected.layer, self.form, selected.find_source)
+        elif name == "settings":
+            self._fill(selected.tag.to_form(self.form))
+        else:
+            selected.show_other(1 if name == "next" else -1)
+        self._look()
 
     def _describe_run(self) -> None:
         form = self.form
@@ -256,5 +287,5 @@ def _button(name: str, widget: Any) -> Any:
     widget.setObjectName(name)
     widget.setText(button.label)
     widget.setToolTip(button.tip)
-    widget.setAccessibleName(button.tip if name.startswith("seed") else button.label)
+    widget.setAccessibleName(button.label if button.label.isalpha() else button.tip)
     return widget

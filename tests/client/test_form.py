@@ -34,7 +34,7 @@ def test_the_form_asks_for_what_it_shows() -> None:
 
 def test_what_controls_can_show_is_allowed_and_nothing_else() -> None:
     for field in FIELDS:
-        if isinstance(field, Number):
+        if isinstance(field, Number) and field.name in {one.name for one in fields(Request)}:
             whole = type(getattr(Form(), field.name)) is int
             for value in (field.minimum, field.maximum):
                 check_request(asked(**{field.name: int(value) if whole else value}))

@@ -202,7 +202,27 @@ def test_from_the_menu_and_the_keyboard(in_gimp: Found) -> None:
     assert said["layers"] == ["a lake (seed 7)", "Painting"]
     assert said["window"]
     assert said["focus_stays"]
-    assert "two hills (seed 7)" in said["after_enter"]
+    assert said["after_enter"] == ["two hills (seed 7)", "a lake (seed 7)", "Painting"]
+
+
+def test_variations_of_a_result(in_gimp: Found) -> None:
+    said = in_gimp("varied")
+    assert said["hidden_without"]
+    assert said["shown"]
+    assert said["status"].startswith("Done: 2 images")
+    assert said["names"][2] == "seed 7"
+    assert all(name.startswith("seed 7 with ") for name in said["names"][:2])
+    assert said["visible"] == [True, False, False]
+    assert said["distinct"] == 3
+    assert said["first_stays"]
+    assert said["groups"] == ["a pond (seed 7)", "Painting"]
+    assert said["after_next"] == [False, False, True]
+    assert said["active"] == ["seed 7"]
+    assert said["after_previous"] == [True, False, False]
+    assert said["settings"] == ["a pond", 7, True]
+    assert said["after_reopening"]
+    assert said["one_more"] == 1
+    assert not said["broken"]
 
 
 def test_cancel(in_gimp: Found) -> None:

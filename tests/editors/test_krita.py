@@ -147,6 +147,32 @@ def test_a_deleted_layer_and_a_closed_document_lose_nothing(in_krita: Found) -> 
     assert said["hidden"]
 
 
+def test_variations_of_a_result(in_krita: Found) -> None:
+    said = in_krita("varied")
+    assert said["hidden_without"]
+    assert said["shown"]
+    assert said["status"].startswith("Done: 2 images")
+    assert said["names"][0] == "seed 7"
+    assert all(name.startswith("seed 7 with ") for name in said["names"][1:])
+    assert all(name.endswith(":0.3") for name in said["names"][1:])
+    assert said["visible"] == [False, False, True]
+    assert said["distinct"] == 3
+    assert said["first_stays"]
+    assert said["groups"] == ["Background", "Painting", "a pond (seed 7)"]
+    assert said["after_next"] == [True, False, False]
+    assert said["active"] == "seed 7"
+    assert said["after_previous"] == [False, False, True]
+    assert said["settings"] == ["a pond", 7, True]
+    assert said["after_reopening"]
+    assert said["one_more"] == 1
+    assert not said["broken"]
+
+
+def test_the_newest_batch_lies_on_top(in_krita: Found) -> None:
+    names = [f"batch {number} (seed 7)" for number in range(3)]
+    assert in_krita("newest")["order"] == ["Background", "Painting", *names]
+
+
 def test_a_document_remembers_its_settings(in_krita: Found) -> None:
     said = in_krita("save_and_reopen")
     assert said["saved"]

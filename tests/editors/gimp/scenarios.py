@@ -485,6 +485,67 @@ def hangs(said: Said) -> Run:
     yield lambda: False
 
 
+def varied(said: Said) -> Run:
+    """Vary a result, look through what came, take its settings over; and again after reopening."""
+    from gi.repository import Gio
+
+    image, layer = yield from painted()
+    fill(prompt="a pond", vary_amount=0.3)
+    yield from generated()
+    window().look(image)
+    said["hidden_without"] = not window().result_row.get_visible()
+    group = image.get_layers()[0]
+    (first,) = group.get_children()
+    image.set_selected_layers([first])
+    window().look(image)
+    said["shown"] = window().result_row.get_visible()
+    fill(images=2, prompt="something else")
+    before = get(first, native(first))
+    yield 0.3
+    window().status.set_text("")
+    press(window().result_buttons["vary"])
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["status"] = status()
+    children = group.get_children()  # from the top
+    said["names"] = [child.get_name() for child in children]
+    said["visible"] = [child.get_visible() for child in children]
+    said["distinct"] = len({get(child, native(child)) for child in children})
+    said["first_stays"] = get(first, native(first)) == before
+    said["groups"] = names(image)
+    image.set_selected_layers([children[0]])
+    window().look(image)
+    window().use_result("next")
+    said["after_next"] = [child.get_visible() for child in children]
+    said["active"] = [one.get_name() for one in image.get_selected_layers()]
+    window().use_result("previous")
+    said["after_previous"] = [child.get_visible() for child in children]
+    window().use_result("settings")
+    said["settings"] = [window().form.prompt, window().form.seed, window().form.seed_locked]
+    file = Gio.File.new_for_path(str(FOUND / "varied.xcf"))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
+    clear()
+    yield 0.3
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    shown(image)
+    yield 0.5
+    group = image.get_layers()[0]
+    image.set_selected_layers([group])
+    window().look(image)
+    fill(images=1)
+    said["after_reopening"] = window().result_row.get_visible()
+    window().status.set_text("")
+    window().use_result("vary")
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["one_more"] = len(group.get_children()) - 3
+    layer = group.get_children()[0]
+    layer.attach_parasite(Gimp.Parasite.new("underpaint-recipe", 1, list(b"{broken")))
+    image.set_selected_layers([layer])
+    window().look(image)
+    said["broken"] = window().result_row.get_visible()
+
+
 def shared(said: Said) -> Run:
     """Three batches, while the other editor asks for its own."""
     image, _ = yield from painted()

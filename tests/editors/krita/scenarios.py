@@ -20,6 +20,7 @@ Said = dict[str, Any]
 Run = Generator[Any, None, Any]
 Hole = tuple[int, int, int, int]
 
+FOUND = Path(os.environ["UNDERPAINT_AGENT"])
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 HOLE = (80, 80, 96, 96)  # left, top, width, height
 USUAL = {
@@ -755,6 +756,84 @@ def portrait(said: Said) -> Run:
     yield from generated()
     yield 1.5
     said["status"] = status()
+
+
+def varied(said: Said) -> Run:
+    """Vary a result, look through what came, take its settings over; and again after reopening."""
+    document, layer = yield from opened()
+    fill(prompt="a pond", vary_amount=0.3)
+    yield from generated()
+    said["hidden_without"] = not control("vary").isVisible()
+    group, (first,) = result(layer)
+    document.setActiveNode(first)
+    yield 0.4
+    docker()._look()
+    said["shown"] = control("vary").isVisible()
+    fill(images=2, prompt="something else")
+    before = pixels(first)
+    control("status").setText("")
+    control("vary").click()
+    yield lambda: status().startswith("Done")
+    yield 0.6
+    said["status"] = status()
+    children = group.childNodes()
+    said["names"] = [node.name() for node in children]
+    said["visible"] = [node.visible() for node in children]
+    said["distinct"] = len({pixels(node) for node in children})
+    said["first_stays"] = pixels(first) == before
+    said["groups"] = [node.name() for node in document.topLevelNodes()]
+    document.setActiveNode(children[-1])
+    yield 0.4
+    control("next").click()
+    yield 0.4
+    said["after_next"] = [node.visible() for node in children]
+    said["active"] = document.activeNode().name()
+    control("previous").click()
+    yield 0.4
+    said["after_previous"] = [node.visible() for node in children]
+    docker()._look()
+    control("settings").click()
+    said["settings"] = [
+        control("prompt").toPlainText(),
+        docker().form.seed,
+        docker().lock.isChecked(),
+    ]
+    fill(images=1)
+    yield from generated()  # from the group's own layer: a batch on a batch
+    file = str(FOUND / "varied.kra")
+    document.saveAs(file)
+    document.waitForDone()
+    document.close()
+    yield 0.5
+    document = Krita.instance().openDocument(file)
+    Krita.instance().activeWindow().addView(document)
+    yield 1.0
+    group = next(node for node in document.topLevelNodes() if node.name().startswith("a pond"))
+    document.setActiveNode(group)
+    yield 0.5
+    docker()._look()
+    said["after_reopening"] = control("vary").isVisible()
+    fill(images=1)
+    count = len(group.childNodes())
+    control("status").setText("")
+    control("vary").click()
+    yield lambda: status().startswith("Done")
+    yield 0.6
+    said["one_more"] = len(group.childNodes()) - count
+    node = group.childNodes()[0]
+    document.setAnnotation("underpaint/recipe/" + node.uniqueId().toString(), "x", b"{broken")
+    document.setActiveNode(node)
+    yield 0.5
+    docker()._look()
+    said["broken"] = control("vary").isVisible()
+
+
+def newest(said: Said) -> Run:
+    document, _layer = yield from opened()
+    for number in range(3):
+        fill(prompt=f"batch {number}")
+        yield from generated()
+    said["order"] = [node.name() for node in document.topLevelNodes()]
 
 
 def shared(said: Said) -> Run:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from client.test_wire import make_recipe
+from underpaint_client import Variation
+from underpaint_client.form import Form
+from underpaint_client.layers import newest_place, step_to
+from underpaint_client.tag import Tag
+
+TAG = Tag(dataclasses.replace(make_recipe(), prompt="ein Teich \u00fc", seed=7), "source")
+
+
+def test_a_tag_is_read_as_it_was_written() -> None:
+    assert TAG.to_text().isascii()
+    assert Tag.from_text(TAG.to_text()) == TAG
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "7", '{"format": 1}', '{"format": 2, "source": "a", "recipe": {}}',
+     '{"format": 1, "source": 3, "recipe": {}}', '{"format": 1, "source": "a", "recipe": []}',
+     '{"format": 1, "source": "a", "recipe": {"mode": 3}}', "[" * 10_000],
+)  # fmt: skip
+def test_what_is_no_tag_is_none(text: str) -> None:
+    assert Tag.from_text(text) is None
+
+
+def test_variations_go_on_from_all_that_there_were() -> None:
+    recipe = dataclasses.replace(
+        TAG.recipe, variations=(Variation(5, 0.5), Variation(6, 0.2)), variation_amount=0.2
+    )
+    request = dataclasses.replace(TAG, recipe=recipe).variations(0.1, 3, 99)
+    assert request.seed == 7
+    assert request.variations == recipe.variations
+    assert (request.variation_amount, request.variation_seed, request.images) == (0.1, 99, 3)
+
+
+def test_settings_are_taken_over() -> None:
+    form = TAG.to_form(Form(prompt="other", images=4, vary_amount=0.7))
+    assert (form.prompt, form.seed, form.seed_locked) == ("ein Teich \u00fc", 7, True)
+    assert (form.images, form.vary_amount) == (4, 0.7)
+    assert form.steps == TAG.recipe.steps
+
+
+def test_a_foreign_value_in_a_recipe_is_left_out() -> None:
+    found = json.loads(TAG.to_text())
+    found["recipe"]["sampler"] = "from_the_future"
+    tag = Tag.from_text(json.dumps(found))
+    assert tag is not None
+    assert tag.to_form(Form(sampler="k_lms")).sampler == "k_lms"
+
+
+@pytest.mark.parametrize(
+    ("above", "place"),
+    [([], 0), ([False], 0), ([True], 1), ([True, True, False, True], 2), ([False, True], 0)],
+)
+def test_the_newest_batch_goes_on_top_of_the_others(above: list[bool], place: int) -> None:
+    assert newest_place(above) == place
+
+
+@pytest.mark.parametrize(
+    ("shown", "step", "wanted"),
+    [
+        ([True], 1, 0),
+        ([True, False, False], 1, 1),
+        ([False, False, True], 1, 0),
+        ([True, False, False], -1, 2),
+        ([False, False], 1, 0),
+        ([False, False], -1, 1),
+    ],
+)
+def test_stepping_through_results(shown: list[bool], step: int, wanted: int) -> None:
+    assert step_to(shown, step) == wanted
