@@ -174,6 +174,11 @@ FIELDS: tuple[Field, ...] = (
         "Only what was painted, as a small layer to lie over yours, or the whole layer anew.",
         {"patch": "Only what was painted", "layer": "The whole layer"},
     ),
+    Switch(
+        "previews",
+        "Show it while it paints",
+        "Shows below the button, a few times a second, what the picture looks like so far.",
+    ),
     Number(
         "vary_amount",
         "Variation",
@@ -189,7 +194,7 @@ FIELDS: tuple[Field, ...] = (
 
 ROWS = (
     "mode", "steps", "compensate", "guidance_scale", "seed", "images", "sampler", "model", "fill",
-    "result",
+    "result", "previews",
 )  # fmt: skip
 """The fields that stand below the buttons, in order; the others have places of their own."""
 
@@ -224,6 +229,7 @@ SPOKEN = {
     "plan": "What the next run will do",
     "status": "What happened last",
     "progress": "Progress",
+    "preview": "The picture so far",
 }
 """What screen readers call what is no control."""
 
@@ -240,6 +246,8 @@ class Form:
         Whether the next run takes it again.
     vary_amount : float
         0..1. How far variations of a result may go from it.
+    previews : bool
+        Whether to show the picture while it becomes.
     """
 
     prompt: str = ""
@@ -257,6 +265,7 @@ class Form:
     fill: str = Request.fill
     result: str = "patch"
     vary_amount: float = 0.2
+    previews: bool = True
 
     def request(self, drawn: int) -> Request:
         """Give what is asked for.

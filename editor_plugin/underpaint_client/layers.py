@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import BadInputError
-from .geometry import Box
+from .geometry import Box, Extent
 from .rules import describe_noise, image_seed
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .request import Recipe
 
 _LONGEST_NAME = 40  # characters of a prompt in a layer's name
+_WIDEST, _HIGHEST = 230, 160  # pixels of a preview
 _GRID = 64  # pixels that the engine snaps its work area to
 _UNKNOWN_NATIVE = 1024  # pixels; the largest native side of any family
 
@@ -143,6 +144,12 @@ def step_to(shown: Sequence[bool], step: int) -> int:
     """
     now = next((n for n, visible in enumerate(shown) if visible), -1 if step > 0 else 0)
     return (now + step) % len(shown)
+
+
+def preview_size(extent: Extent) -> Extent:
+    """Give the size in which a preview is shown: as large as fits beside the form."""
+    scale = min(_WIDEST / extent.width, _HIGHEST / extent.height)
+    return Extent(max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
 
 
 def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from .desk import (
     ModelsListed,
     Notice,
     Painted,
+    Previewed,
     Refused,
 )
 from .errors import (
@@ -100,6 +101,9 @@ if TYPE_CHECKING:
 
         def moved(self, fraction: float | None) -> None:
             """Take how far the job that runs is, 0..1; None where nobody can know."""
+
+        def previewed(self, frame: Frame | None) -> None:
+            """Take what the picture looks like so far: RGBA, u1; None where nothing runs."""
 
         def changed(self) -> None:
             """Look again: jobs, models or `remedy` are others than before."""
@@ -245,7 +249,7 @@ class Office:
         try:
             request = form.request(draw_seed())
             place = find_place()
-            self.send(request, place)
+            self.send(request, place, previews=form.previews)
         except UnderpaintError as error:
             self._say(to_sentence(error))
         else:
@@ -277,13 +281,25 @@ class Office:
         """
         try:
             request = tag.variations(form.vary_amount, form.images, draw_seed())
-            return self.send(request, find_source(), into=layer)
+            return self.send(request, find_source(), into=layer, previews=form.previews)
         except UnderpaintError as error:
             self._say(to_sentence(error))
             return None
 
-    def send(self, request: Request, place: Place, *, into: Any = None) -> Batch:
+    def send(
+        self, request: Request, place: Place, *, into: Any = None, previews: bool = False
+    ) -> Batch:
         """Send a request off, with the pixels of a place.
+
+        Parameters
+        ----------
+        request : Request
+        place : Place
+            Whose layer is read, and to which the results go.
+        into : any
+            As `Batch`.
+        previews : bool
+            Whether the listener is shown what comes of it meanwhile.
 
         Raises
         ------
@@ -301,7 +317,7 @@ class Office:
         frames = place.read(native, whole=request.result == "layer")
         request = settle(request, frames, place.has_nothing)
         batch = Batch(place, into)
-        self.desk.submit(request, frames, batch)
+        self.desk.submit(request, frames, batch, previews=previews)
         self._listen()
         self._beat_later()
         self._say("Sent.")
@@ -394,25 +410,31 @@ class Office:
 
     def _heed(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
-            if isinstance(notice, Greeted):
-                self.default_model = notice.default_model
-                if not self.running:
-                    self._say(self._ready())
-            elif isinstance(notice, ModelsListed):
-                self.models = notice.models
-            elif isinstance(notice, Advanced):
+            if isinstance(notice, Advanced):
                 self._say(notice.text)
                 self._listener.moved(notice.fraction)
-                continue  # nothing that has to be looked at again
-            elif isinstance(notice, Painted):
-                notice.job.about.add(notice)
-            elif isinstance(notice, Ended):
-                self._end(notice)
-            elif isinstance(notice, Refused):
-                self._say(to_sentence(notice.error))
-            elif isinstance(notice, Lost):
-                self._away(to_sentence(notice.error))
-            self._listener.changed()
+            elif isinstance(notice, Previewed):
+                self._listener.previewed(notice.frame)
+            else:
+                self._take(notice)
+                self._listener.changed()
+
+    def _take(self, notice: Notice) -> None:
+        """Take a notice after which things are others than before."""
+        if isinstance(notice, Greeted):
+            self.default_model = notice.default_model
+            if not self.running:
+                self._say(self._ready())
+        elif isinstance(notice, ModelsListed):
+            self.models = notice.models
+        elif isinstance(notice, Painted):
+            notice.job.about.add(notice)
+        elif isinstance(notice, Ended):
+            self._end(notice)
+        elif isinstance(notice, Refused):
+            self._say(to_sentence(notice.error))
+        elif isinstance(notice, Lost):
+            self._away(to_sentence(notice.error))
 
     def _ready(self) -> str:
         if self.default_model == STARTER_MODEL:
@@ -423,6 +445,8 @@ class Office:
 
     def _end(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
+        if not self.running:
+            self._listener.previewed(None)
         came, request = len(batch.results), ended.job.request
         notes = [*batch.notes, *(batch.place.remarks() if batch.place.open else ())]
         told = describe_end(request.images, came, time.monotonic() - batch.began, notes)

@@ -75,5 +75,7 @@ class Tag:
         """Give a form with the settings that made this picture, its seed locked."""
         recipe, text = self.recipe, form.to_text()
         known = {**json.loads(text), **recipe.to_dict(), "seed_locked": True}
-        known["images"], known["result"] = form.images, recipe.result
+        known["images"] = form.images
+        if form.mode == "auto":  # which would settle on the recipe's again
+            known["mode"] = form.mode
         return Form.from_text(json.dumps(known), form)

@@ -46,6 +46,11 @@ class Listeners:
         if self.window is not None:
             self.window.moved(fraction)
 
+    def previewed(self, frame: Any) -> None:
+        """Pass it on."""
+        if self.window is not None:
+            self.window.previewed(frame)
+
     def changed(self) -> None:
         """Pass it on."""
         if self.window is not None:

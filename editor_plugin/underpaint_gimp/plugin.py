@@ -25,6 +25,7 @@ from underpaint_client.form import (  # noqa: E402
     Switch,
     draw_seed,
 )
+from underpaint_client.request import Request  # noqa: E402
 
 from .canvas import Place  # noqa: E402
 from .office import office, wait_until  # noqa: E402
@@ -44,7 +45,7 @@ _ENTRIES = {
     CANCEL: ("_Cancel", "Stop what was asked for; what has come stays"),
     WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
 }
-_ARGUMENTS = tuple(field for field in FIELDS if field.name != "vary_amount")
+_ARGUMENTS = tuple(field for field in FIELDS if hasattr(Request, field.name))
 """The fields that scripts give; the rest is for the window alone."""
 
 _READ_WRITE = GObject.ParamFlags.READWRITE

@@ -15,7 +15,7 @@ import gi
 gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
-from gi.repository import Gdk, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
+from gi.repository import Gdk, GdkPixbuf, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
 
 from underpaint_client.errors import UnderpaintError, to_sentence  # noqa: E402
 from underpaint_client.form import (  # noqa: E402
@@ -29,6 +29,7 @@ from underpaint_client.form import (  # noqa: E402
     describe_strength,
     draw_seed,
 )
+from underpaint_client.layers import preview_size  # noqa: E402
 from underpaint_client.office import ModelChoice  # noqa: E402
 from underpaint_client.survey import Survey, describe_run  # noqa: E402
 
@@ -96,6 +97,10 @@ class Window:
         column.add(self.progress)
         self.status = _label("status")
         column.add(self.status)
+        self.preview = Gtk.Image(no_show_all=True, halign=Gtk.Align.START)
+        self.preview.set_name("preview")
+        self.preview.get_accessible().set_name(SPOKEN["preview"])
+        column.add(self.preview)
         self.remedy = Gtk.Button(no_show_all=True)
         self.remedy.set_name("remedy")
         self.remedy.connect("clicked", lambda _: self.office.put_right())
@@ -319,6 +324,19 @@ class Window:
             self.progress.pulse()
         else:
             self.progress.set_fraction(fraction)
+
+    def previewed(self, frame: Any) -> None:
+        """Show what the picture looks like so far, or nothing."""
+        self.preview.set_visible(frame is not None)
+        if frame is not None:
+            width, height = frame.box.width, frame.box.height
+            found = GdkPixbuf.Pixbuf.new_from_bytes(
+                GLib.Bytes.new(bytes(frame.data)),
+                GdkPixbuf.Colorspace.RGB, True, 8, width, height, 4 * width,
+            )  # fmt: skip
+            size = preview_size(frame.box.extent)
+            smooth = GdkPixbuf.InterpType.BILINEAR
+            self.preview.set_from_pixbuf(found.scale_simple(size.width, size.height, smooth))
 
     def changed(self) -> None:
         """Look at the office again."""

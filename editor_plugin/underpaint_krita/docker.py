@@ -19,13 +19,14 @@ from underpaint_client.form import (
     describe_strength,
     draw_seed,
 )
+from underpaint_client.layers import preview_size
 from underpaint_client.office import ModelChoice
 from underpaint_client.survey import Survey, describe_run
 
 from . import canvas
 from .controls import Control, slide
 from .office import office, signals
-from .qt import QtCore, QtWidgets
+from .qt import QtCore, QtGui, QtWidgets
 
 DOCKER = "underpaint"
 
@@ -47,6 +48,7 @@ class UnderpaintDocker(DockWidget):
         self._fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
         signals().said.connect(self.status.setText)
         signals().moved.connect(self._show_progress)
+        signals().previewed.connect(self._show_preview)
         signals().changed.connect(self._show_office)
         self.status.setText(self.office.last_said)
         self._show_office()
@@ -75,6 +77,9 @@ class UnderpaintDocker(DockWidget):
         column.addWidget(self.progress)
         self.status = self._label("status")
         column.addWidget(self.status)
+        self.preview = self._label("preview")
+        self.preview.hide()
+        column.addWidget(self.preview)
         self.remedy = QtWidgets.QPushButton()
         self.remedy.setObjectName("remedy")
         self.remedy.clicked.connect(self.office.put_right)
@@ -142,16 +147,16 @@ class UnderpaintDocker(DockWidget):
     def _result_row(self) -> Any:
         """Give what can be done with a result, shown while one is selected."""
         self.result_row = QtWidgets.QWidget()
-        row = QtWidgets.QHBoxLayout(self.result_row)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        for name in RESULT_BUTTONS:
-            kind = QtWidgets.QPushButton if name == "vary" else QtWidgets.QToolButton
-            button = _button(name, kind())
+        grid = QtWidgets.QGridLayout(self.result_row)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        for name, place in zip(RESULT_BUTTONS, ((0, 0), (1, 0), (1, 1), (1, 2))):
+            button = _button(name, QtWidgets.QPushButton())
+            button.setMinimumWidth(40)
             button.clicked.connect(lambda _=False, n=name: self.use_result(n))
-            row.addWidget(button, 1 if name == "vary" else 0)
-            if name == "vary":
-                row.addWidget(self.controls["vary_amount"].widget)
+            grid.addWidget(button, *place)
+        grid.addWidget(self.controls["vary_amount"].widget, 0, 1, 1, 2)
+        grid.setColumnStretch(0, 1)
         return self.result_row
 
     def _label(self, name: str) -> Any:
@@ -257,6 +262,18 @@ class UnderpaintDocker(DockWidget):
     def _show_progress(self, fraction: float | None) -> None:
         self.progress.setRange(0, 0 if fraction is None else 1000)
         self.progress.setValue(round(1000 * (fraction or 0)))
+
+    def _show_preview(self, frame: Any) -> None:
+        self.preview.setVisible(frame is not None)
+        if frame is not None:
+            width, height = frame.box.width, frame.box.height
+            rgba = QtGui.QImage.Format.Format_RGBA8888
+            image = QtGui.QImage(bytes(frame.data), width, height, 4 * width, rgba)
+            size = preview_size(frame.box.extent)
+            smooth = QtCore.Qt.TransformationMode.SmoothTransformation
+            keep = QtCore.Qt.AspectRatioMode.IgnoreAspectRatio
+            scaled = image.scaled(size.width, size.height, keep, smooth)
+            self.preview.setPixmap(QtGui.QPixmap.fromImage(scaled))
 
     def _show_office(self) -> None:
         running, remedy = self.office.running, self.office.remedy

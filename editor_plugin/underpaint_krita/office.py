@@ -16,6 +16,7 @@ class Signals(QtCore.QObject):
 
     said = QtCore.pyqtSignal(str)
     moved = QtCore.pyqtSignal(object)
+    previewed = QtCore.pyqtSignal(object)
     changed = QtCore.pyqtSignal()
 
 
@@ -41,6 +42,7 @@ class _Listener:
     def __init__(self, signals: Signals) -> None:
         self.said = signals.said.emit
         self.moved = signals.moved.emit
+        self.previewed = signals.previewed.emit
         self.changed = signals.changed.emit
 
 

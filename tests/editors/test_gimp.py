@@ -231,6 +231,10 @@ def test_cancel(in_gimp: Found) -> None:
     assert said["seconds"] < 5
     assert said["layers"] == ["Painting"]
     assert not said["enabled"]
+    width, height, colours = said["preview"]
+    assert width == height == 160
+    assert colours > 20
+    assert said["preview_gone"]
 
 
 def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found) -> None:

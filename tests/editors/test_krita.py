@@ -117,6 +117,8 @@ def test_cancel(in_krita: Found) -> None:
     assert said["seconds"] < 5
     assert said["layers"] == ["Background", "Painting"]
     assert not said["enabled"]
+    assert said["preview"] == [160, 160]
+    assert said["preview_gone"]
 
 
 def test_each_document_gets_its_own(in_krita: Found) -> None:

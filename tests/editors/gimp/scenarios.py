@@ -260,6 +260,9 @@ def cancelled(said: Said) -> Run:
     yield from underway(steps=1000, strength=1.0)
     said["while"] = status()
     said["progress"] = window().progress.get_fraction()
+    yield window().preview.get_visible
+    pixels = window().preview.get_pixbuf()
+    said["preview"] = [pixels.get_width(), pixels.get_height(), len(set(pixels.get_pixels()))]
     yield 0.3
     began = time.monotonic()
     press(window().cancel)
@@ -267,6 +270,7 @@ def cancelled(said: Said) -> Run:
     said["seconds"] = time.monotonic() - began
     said["layers"] = names(image)
     said["enabled"] = window().cancel.get_sensitive()
+    said["preview_gone"] = not window().preview.get_visible()
 
 
 def two_images(said: Said) -> Run:

@@ -176,6 +176,7 @@ def looks(said: Said) -> Run:
         if control(name) is not None and not control(name).accessibleName()
     ]  # fmt: skip
     body = docker().widget().widget()
+    docker().result_row.setVisible(True)
     docker().setFixedWidth(250)
     yield 0.5
     said["too_wide"] = body.minimumSizeHint().width()
@@ -500,6 +501,9 @@ def cancelled(said: Said) -> Run:
     yield from underway(steps=1000, strength=1.0)
     said["progress"] = control("progress").maximum()
     said["while"] = status()
+    yield lambda: control("preview").isVisible()
+    size = control("preview").pixmap().size()
+    said["preview"] = [size.width(), size.height()]
     yield 0.3
     pressed = time.monotonic()
     control("cancel").click()
@@ -508,6 +512,7 @@ def cancelled(said: Said) -> Run:
     said["status"] = status()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
     said["enabled"] = control("cancel").isEnabled()
+    said["preview_gone"] = not control("preview").isVisible()
 
 
 def two_documents(said: Said) -> Run:
