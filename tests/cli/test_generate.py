@@ -341,3 +341,20 @@ def test_replay(daemon: Path, tmp_path: Path, sketch: Any) -> None:
     assert "was painted over another picture; name that one with -I" in process.stderr
     process = run("replay", "sketch.png", cwd=tmp_path, code=2)
     assert "holds no recipe" in process.stderr
+
+
+def test_every_step_is_saved(daemon: Path, tmp_path: Path, sketch: Any) -> None:
+    run(
+        "generate", "a lake", "-I", "sketch.png", "-s", "6", "-f", "0.5", "-n", "2",
+        "--save-intermediates", "steps", cwd=tmp_path,
+    )  # fmt: skip
+    names = sorted(path.name for path in (tmp_path / "steps").iterdir())
+    assert names == [
+        f"sketch-{image:02d}-step-{step:03d}.png" for image in (1, 2) for step in (1, 2, 3)
+    ]
+    assert pixels_of(tmp_path / "steps" / names[0]).shape[2] == 3
+    process = run(
+        "generate", "a lake", "-I", "sketch.png", "--save-intermediates", "sketch.png",
+        cwd=tmp_path, code=2,
+    )  # fmt: skip
+    assert "name another with --save-intermediates" in process.stderr
