@@ -89,7 +89,8 @@ FIELDS: tuple[Field, ...] = (
         "prompt",
         "What to paint",
         "Say what you want to see, in your own words: things, light, weather, medium."
-        " Ctrl+Enter generates.",
+        " Ctrl+Enter generates; the arrow keys up and down bring back earlier prompts. Of"
+        " {day|night} one is chosen by the seed.",
         3,
     ),
     Text(

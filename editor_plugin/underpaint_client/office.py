@@ -31,6 +31,7 @@ from .errors import (
     to_sentence,
 )
 from .form import Form, draw_seed
+from .history import History
 from .launch import start_command, start_daemon
 from .layers import describe_end, name_group, name_layer
 from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request
@@ -196,6 +197,7 @@ class Office:
         self.models: tuple[ModelEntry, ...] = ()
         self.default_model = ""
         self.last_said = ""
+        self.history = History()
         self._loop = loop
         self._listener = listener
         self._homeless: list[Batch] = []
@@ -255,6 +257,7 @@ class Office:
         else:
             sent = replace(form, seed=request.seed or 0)
             place.remember(sent.to_text())
+            self.history.add(form.prompt)
             return sent
         return None
 

@@ -58,6 +58,25 @@ def on_enter(control: Control, call: Callable[[], None]) -> None:
     control.widget.connect("key-press-event", pressed)
 
 
+def on_arrow(control: Control, call: Callable[[int], None]) -> None:
+    """Call with -1 or 1 when an arrow key up or down can go no further in a text."""
+
+    def pressed(view: Any, event: Any) -> bool:
+        step = {Gdk.KEY_Up: -1, Gdk.KEY_Down: 1}.get(event.keyval)
+        if step is None or event.state & Gtk.accelerator_get_default_mod_mask():
+            return False
+        buffer = view.get_buffer()
+        place = buffer.get_iter_at_mark(buffer.get_insert())
+        line = view.get_iter_location(place).y
+        end = buffer.get_start_iter() if step < 0 else buffer.get_end_iter()
+        if line != view.get_iter_location(end).y:
+            return False
+        call(step)
+        return True
+
+    control.widget.connect("key-press-event", pressed)
+
+
 def slide(control: Control) -> Any:
     """Give a slider that moves together with a number's control."""
     scale = Gtk.Scale(adjustment=control.widget.get_adjustment(), draw_value=False, hexpand=True)

@@ -35,7 +35,7 @@ from underpaint_client.survey import Survey, describe_run  # noqa: E402
 
 from . import front  # noqa: E402
 from .canvas import Place, Selected, recall  # noqa: E402
-from .controls import Control, fill_choice, on_enter, slide  # noqa: E402
+from .controls import Control, fill_choice, on_arrow, on_enter, slide  # noqa: E402
 from .office import listeners, office  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
@@ -86,6 +86,7 @@ class Window:
         for name in ("prompt", "negative_prompt"):
             on_enter(self.controls[name], self.generate_now)
             column.add(self.controls[name].shown)
+        on_arrow(self.controls["prompt"], self._recall)
         column.add(self._strength())
         self.plan = _label("plan")
         column.add(self.plan)
@@ -196,6 +197,13 @@ class Window:
         self.lock.set_active(form.seed_locked)
         self._filling = False
         self._describe_run()
+
+    def _recall(self, step: int) -> None:
+        """Bring back the prompt before the one that is shown, or the next."""
+        history, prompt = self.office.history, self.controls["prompt"]
+        found = (history.older if step < 0 else history.newer)(prompt.value)
+        if found is not None:
+            prompt.value = found
 
     def _throw_dice(self) -> None:
         self.controls["seed"].value = draw_seed()

@@ -44,9 +44,13 @@ class Control:
 
 
 class PromptEdit(QtWidgets.QPlainTextEdit):
-    """Several lines of text, in which Ctrl+Enter generates and Tab goes on."""
+    """Several lines of text, in which Ctrl+Enter generates and Tab goes on.
+
+    An arrow key that can go no further asks for an earlier (-1) or later text (1).
+    """
 
     entered = QtCore.pyqtSignal()
+    stepped = QtCore.pyqtSignal(int)
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt calls it
         """Look for Ctrl+Enter."""
@@ -54,8 +58,13 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
         if enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
             if not event.isAutoRepeat():
                 self.entered.emit()
-        else:
-            super().keyPressEvent(event)
+            return
+        before = self.textCursor()
+        super().keyPressEvent(event)
+        step = {QtCore.Qt.Key.Key_Up: -1, QtCore.Qt.Key.Key_Down: 1}.get(event.key())
+        plain = event.modifiers() == QtCore.Qt.KeyboardModifier.NoModifier
+        if step and plain and self.textCursor() == before:
+            self.stepped.emit(step)
 
 
 class _NoWheel(QtCore.QObject):

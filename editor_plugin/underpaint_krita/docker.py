@@ -64,6 +64,7 @@ class UnderpaintDocker(DockWidget):
         for name in ("prompt", "negative_prompt"):
             self.controls[name].widget.entered.connect(lambda: self.press("generate"))
             column.addWidget(self.controls[name].widget)
+        self.controls["prompt"].widget.stepped.connect(self._recall)
         column.addLayout(self._strength())
         self.plan = self._label("plan")
         column.addWidget(self.plan)
@@ -184,6 +185,13 @@ class UnderpaintDocker(DockWidget):
         self.lock.setChecked(form.seed_locked)
         self._filling = False
         self._describe_run()
+
+    def _recall(self, step: int) -> None:
+        """Bring back the prompt before the one that is shown, or the next."""
+        history, prompt = self.office.history, self.controls["prompt"]
+        found = (history.older if step < 0 else history.newer)(prompt.value)
+        if found is not None:
+            prompt.value = found
 
     def _throw_dice(self) -> None:
         self.controls["seed"].value = draw_seed()

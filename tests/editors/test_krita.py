@@ -172,7 +172,9 @@ def test_variations_of_a_result(in_krita: Found) -> None:
 
 def test_the_newest_batch_lies_on_top(in_krita: Found) -> None:
     names = [f"batch {number} (seed 7)" for number in range(3)]
-    assert in_krita("newest")["order"] == ["Background", "Painting", *names]
+    said = in_krita("newest")
+    assert said["order"] == ["Background", "Painting", *names]
+    assert said["prompts"] == ["batch 1", "batch 0", "batch 1"]  # by the arrow keys
 
 
 def test_a_document_remembers_its_settings(in_krita: Found) -> None:

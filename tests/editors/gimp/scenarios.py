@@ -253,6 +253,11 @@ def again(said: Said) -> Run:
     yield lambda: status().startswith("Done")
     yield 0.3
     said["after_enter"] = names(image)
+    xdo("key", "Home")
+    xdo("key", "Up")
+    yield lambda: window().form.prompt == "a lake"
+    xdo("key", "Down")
+    yield lambda: window().form.prompt == "two hills"
 
 
 def cancelled(said: Said) -> Run:

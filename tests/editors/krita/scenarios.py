@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from krita import Krita, Selection
-from PyQt5 import QtCore, QtWidgets
+from PyQt5 import QtCore, QtTest, QtWidgets
 
 Said = dict[str, Any]
 Run = Generator[Any, None, Any]
@@ -838,6 +838,11 @@ def newest(said: Said) -> Run:
     for number in range(3):
         fill(prompt=f"batch {number}")
         yield from generated()
+    prompts = []
+    for key in (QtCore.Qt.Key_Up, QtCore.Qt.Key_Up, QtCore.Qt.Key_Down):
+        QtTest.QTest.keyClick(control("prompt"), key)
+        prompts.append(control("prompt").toPlainText())
+    said["prompts"] = prompts
     said["order"] = [node.name() for node in document.topLevelNodes()]
 
 
