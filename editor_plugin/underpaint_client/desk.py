@@ -56,6 +56,8 @@ class Job:
         Tells how long it will take.
     pictures : int
         How many have come.
+    position : int
+        How many jobs run or wait before it; 0 while it runs.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Job:
     about: Any
     pace: Pace
     pictures: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,13 @@ class Advanced:
     job: Job
     fraction: float | None
     text: str
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job's place in the queue is another; `Job.position` says which."""
+
+    job: Job
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,7 @@ class Lost:
     error: UnderpaintError
 
 
-Notice = Union[Greeted, ModelsListed, Advanced, Previewed, Painted, Ended, Refused, Lost]
+Notice = Union[Greeted, ModelsListed, Advanced, Queued, Previewed, Painted, Ended, Refused, Lost]
 
 
 @dataclass
@@ -343,9 +353,16 @@ class Desk:
     def _about(
         self, job: Job, message: wire.Message, frames: tuple[Frame, ...]
     ) -> Iterator[Notice]:
-        if isinstance(message, wire.Accepted) and message.position:
-            yield Advanced(job, None, f"Waiting: {message.position} before it")
+        if isinstance(message, wire.Accepted):
+            if message.position != job.position:
+                job.position = message.position
+                yield Queued(job)
+            if message.position and len(self.jobs) == 1:
+                yield Advanced(job, None, f"Waiting: {message.position} before it")
         elif isinstance(message, wire.Progress):
+            if job.position:
+                job.position = 0
+                yield Queued(job)
             yield Advanced(job, *describe_progress(message, job.pace, time.monotonic()))
         elif isinstance(message, wire.Preview):
             yield Previewed(job, Box(*message.area), frames[0])

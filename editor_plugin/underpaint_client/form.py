@@ -218,6 +218,8 @@ BUTTONS = {
         Button("settings", "Settings", "Take over the settings that made this result"),
         Button("previous", "\u25c0", "Show the result before"),
         Button("next", "\u25b6", "Show the next result"),
+        Button("drop", "\u2715", "Stop this job; what has come of it stays"),
+        Button("hurry", "\u2191", "Paint this one next"),
         Button("seed_dice", "New", "Draw a new seed"),
         Button("seed_locked", "Lock", "Take this seed again and again"),
     )

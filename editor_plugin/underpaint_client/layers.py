@@ -102,13 +102,22 @@ def around(one: Box, other: Box) -> Box:
 
 def name_group(prompt: str, seed: int, images: int) -> str:
     """Name the group of a batch after its prompt and seeds."""
-    words = " ".join(prompt.split()) or "Underpaint"
-    if len(words) > _LONGEST_NAME:
-        words = words[: _LONGEST_NAME - 1].rstrip() + "…"
+    words = _shortened(prompt) or "Underpaint"
     seeds = f"seed {seed}"
     if images > 1:
         seeds = f"seeds {seed} to {image_seed(seed, images - 1)}"
     return f"{words} ({seeds})"
+
+
+def _shortened(prompt: str) -> str:
+    words = " ".join(prompt.split())
+    return words if len(words) <= _LONGEST_NAME else words[: _LONGEST_NAME - 1].rstrip() + "…"
+
+
+def describe_job(prompt: str, position: int) -> str:
+    """Say what a job is and where it is, in a list of several."""
+    where = f"{position} before it" if position else "runs"
+    return f"{_shortened(prompt) or 'No words'}: {where}"
 
 
 def name_layer(recipe: Recipe) -> str:

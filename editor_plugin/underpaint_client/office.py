@@ -16,6 +16,7 @@ from .desk import (
     Desk,
     Ended,
     Greeted,
+    Job,
     Lost,
     ModelsListed,
     Notice,
@@ -33,7 +34,7 @@ from .errors import (
 from .form import Form, draw_seed
 from .history import History
 from .launch import start_command, start_daemon
-from .layers import describe_end, name_group, name_layer
+from .layers import describe_end, describe_job, name_group, name_layer
 from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request
 from .survey import settle
 from .tag import Tag
@@ -138,6 +139,15 @@ class ModelChoice:
     usable: bool = True
 
 
+@dataclass(frozen=True)
+class QueueEntry:
+    """One of several jobs, in words, and whether it waits."""
+
+    job: Job
+    text: str
+    waits: bool
+
+
 @dataclass
 class Batch:
     """What has come of a job, and where it goes.
@@ -211,6 +221,17 @@ class Office:
     def running(self) -> bool:
         """Whether there are jobs."""
         return bool(self.desk.jobs)
+
+    @property
+    def queue(self) -> list[QueueEntry]:
+        """The jobs of this editor, that which runs first; empty where there is but one."""
+        jobs = sorted(self.desk.jobs.values(), key=lambda job: job.position)
+        if len(jobs) < 2:
+            return []
+        return [
+            QueueEntry(job, describe_job(job.request.prompt, job.position), waits=job.position > 0)
+            for job in jobs
+        ]
 
     @property
     def model_choices(self) -> list[ModelChoice]:
@@ -327,10 +348,15 @@ class Office:
         self._listener.changed()
         return batch
 
-    def cancel(self) -> None:
-        """Ask for all jobs to stop; what has come of them stays."""
-        for job in list(self.desk.jobs.values()):
-            self.desk.cancel(job)
+    def cancel(self, job: Job | None = None) -> None:
+        """Ask for a job to stop, or for all; what has come of them stays."""
+        for one in list(self.desk.jobs.values()) if job is None else [job]:
+            self.desk.cancel(one)
+        self._listen()
+
+    def prefer(self, job: Job) -> None:
+        """Ask for a job to be the next."""
+        self.desk.prefer(job)
         self._listen()
 
     def put_right(self) -> None:

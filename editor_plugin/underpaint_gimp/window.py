@@ -6,7 +6,6 @@ It stays open beside the image while the artist paints.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 from gi.repository import Gdk, GdkPixbuf, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
 
-from underpaint_client.errors import UnderpaintError, to_sentence  # noqa: E402
 from underpaint_client.form import (  # noqa: E402
     BUTTONS,
     FIELDS,
@@ -26,12 +24,11 @@ from underpaint_client.form import (  # noqa: E402
     SPOKEN,
     Form,
     Switch,
-    describe_strength,
-    draw_seed,
 )
 from underpaint_client.layers import preview_size  # noqa: E402
 from underpaint_client.office import ModelChoice  # noqa: E402
-from underpaint_client.survey import Survey, describe_run  # noqa: E402
+from underpaint_client.panel import Panel  # noqa: E402
+from underpaint_client.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
 from .canvas import Place, Selected, recall  # noqa: E402
@@ -55,19 +52,18 @@ def last_form() -> Form:
         return Form()
 
 
-class Window:
+class Window(Panel):
     """See the module."""
 
     def __init__(self) -> None:
         GimpUi.init("underpaint")
         self.office = office()
-        self._filling = True
-        self._survey: Survey | None = None
+        self.filling = True
         self._listed: list[ModelChoice] = []
         self._image: Any = None
         self._forms: dict[int, Form] = {}
         self._build()
-        self._fill(last_form())
+        self.fill(last_form())
         listeners().window = self
         self.said(self.office.last_said)
         self.changed()
@@ -86,7 +82,7 @@ class Window:
         for name in ("prompt", "negative_prompt"):
             on_enter(self.controls[name], self.generate_now)
             column.add(self.controls[name].shown)
-        on_arrow(self.controls["prompt"], self._recall)
+        on_arrow(self.controls["prompt"], self.recall)
         column.add(self._strength())
         self.plan = _label("plan")
         column.add(self.plan)
@@ -98,6 +94,8 @@ class Window:
         column.add(self.progress)
         self.status = _label("status")
         column.add(self.status)
+        self.queue = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2)
+        column.add(self.queue)
         self.preview = Gtk.Image(no_show_all=True, halign=Gtk.Align.START)
         self.preview.set_name("preview")
         self.preview.get_accessible().set_name(SPOKEN["preview"])
@@ -145,7 +143,7 @@ class Window:
 
     def _seed(self) -> Any:
         dice = _button("seed_dice", Gtk.Button())
-        dice.connect("clicked", lambda _: self._throw_dice())
+        dice.connect("clicked", lambda _: self.throw_dice())
         self.lock = _button("seed_locked", Gtk.ToggleButton())
         self.lock.connect("toggled", lambda _: self._edited())
         row = Gtk.Box(spacing=4)
@@ -183,34 +181,25 @@ class Window:
 
     # ---- the form --------------------------------------------------------------------------
 
-    @property
-    def form(self) -> Form:
-        """What the controls hold."""
-        values = {name: control.value for name, control in self.controls.items()}
-        return Form(seed_locked=self.lock.get_active(), **values)
+    def is_locked(self) -> bool:
+        """Say whether the seed is to be taken again."""
+        return bool(self.lock.get_active())
 
-    def _fill(self, form: Form) -> None:
-        self._filling = True
-        for name, value in asdict(form).items():
-            if name in self.controls:
-                self.controls[name].value = value
-        self.lock.set_active(form.seed_locked)
-        self._filling = False
-        self._describe_run()
+    def set_locked(self, locked: bool) -> None:
+        """Show whether the seed is to be taken again."""
+        self.lock.set_active(locked)
 
-    def _recall(self, step: int) -> None:
-        """Bring back the prompt before the one that is shown, or the next."""
-        history, prompt = self.office.history, self.controls["prompt"]
-        found = (history.older if step < 0 else history.newer)(prompt.value)
-        if found is not None:
-            prompt.value = found
+    def show_plan(self, text: str) -> None:
+        """Show what the next run will do."""
+        self.plan.set_text(text)
 
-    def _throw_dice(self) -> None:
-        self.controls["seed"].value = draw_seed()
+    def show_words(self, text: str) -> None:
+        """Show the strength in words."""
+        self.words.set_text(text)
 
     def _edited(self) -> None:
-        if not self._filling:
-            self._describe_run()
+        if not self.filling:
+            self.describe_run()
             _keep(self.form)
 
     # ---- the image -------------------------------------------------------------------------
@@ -247,17 +236,17 @@ class Window:
             image = self._image if known else images[0]
         self._take(image)
         self._list_images(images)
-        self._survey = None
         self.result_row.set_visible(Selected.of(self._image) is not None)
-        try:
-            place = Place.of(image)
-            self._survey = place.look()
-            name = f"Underpaint: {place.layer.get_name()} in {image.get_name()}"
-        except UnderpaintError as error:
-            self.plan.set_text(to_sentence(error))
-            name = "Underpaint"
+        name = "Underpaint"
+
+        def look() -> Survey:
+            nonlocal name
+            place = Place.of(self._image)
+            name = f"Underpaint: {place.layer.get_name()} in {place.image.get_name()}"
+            return place.look()
+
+        self.survey_place(look)
         self.window.set_title(name)
-        self._describe_run()
 
     def _take(self, image: Any) -> None:
         """Change to an image, and to the form that it had."""
@@ -269,35 +258,26 @@ class Window:
             self._forms[before.get_id()] = self.form
         self._image = image
         known = self._forms.get(image.get_id())
-        self._fill(known or Form.from_text(recall(image), self.form))
+        self.fill(known or Form.from_text(recall(image), self.form))
 
     def _list_images(self, images: list[Any]) -> None:
-        self._filling = True
+        self.filling = True
         self.images.remove_all()
         for image in images:
             self.images.append(str(image.get_id()), image.get_name())
         if self._image is not None:
             self.images.set_active_id(str(self._image.get_id()))
         self.images.set_visible(len(images) > 1 and front.image_in_front(images) is None)
-        self._filling = False
+        self.filling = False
 
     def _image_chosen(self, box: Any) -> None:
         chosen = box.get_active_id()
-        if not self._filling and chosen:
+        if not self.filling and chosen:
             self.look(Gimp.Image.get_by_id(int(chosen)))
 
     def _entered(self, *_: object) -> bool:
         self.look()
         return False
-
-    def _describe_run(self) -> None:
-        form = self.form
-        self.words.set_text(describe_strength(form.strength))
-        if self._survey is not None:
-            try:
-                self.plan.set_text(describe_run(form.request(0), self._survey))
-            except UnderpaintError as error:
-                self.plan.set_text(to_sentence(error))
 
     # ---- the office ------------------------------------------------------------------------
 
@@ -312,15 +292,9 @@ class Window:
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
         selected = Selected.of(self._image)
-        if selected is None:
-            return
-        if name == "vary":
-            self.office.vary(selected.tag, selected.layer, self.form, selected.find_source)
-        elif name == "settings":
-            self._fill(selected.tag.to_form(self.form))
-        else:
-            selected.show_other(1 if name == "next" else -1)
-        self.look(self._image)
+        if selected is not None:
+            self.use_selected(name, selected)
+            self.look(self._image)
 
     def said(self, text: str) -> None:
         """Show what the office says."""
@@ -354,14 +328,31 @@ class Window:
         remedy = self.office.remedy
         self.remedy.set_label(remedy)
         self.remedy.set_visible(bool(remedy))
+        self._list_jobs()
         wanted = self.office.model_choices
         if wanted != self._listed:
-            self._listed, self._filling = wanted, True
+            self._listed, self.filling = wanted, True
             fill_choice(
                 self.controls["model"],
                 [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in wanted],
             )
-            self._filling = False
+            self.filling = False
+
+    def _list_jobs(self) -> None:
+        """Show this editor's jobs where there are several."""
+        for old in self.queue.get_children():
+            old.destroy()
+        for entry in self.office.queue:
+            line = Gtk.Box(spacing=4)
+            label = Gtk.Label(label=entry.text, xalign=0, ellipsize=Pango.EllipsizeMode.END)
+            line.pack_start(label, True, True, 0)
+            for name, act in (("hurry", self.office.prefer), ("drop", self.office.cancel)):
+                button = _button(name, Gtk.Button())
+                button.connect("clicked", lambda _, a=act, j=entry.job: a(j))
+                button.set_sensitive(name == "drop" or entry.waits)
+                line.add(button)
+            line.show_all()
+            self.queue.add(line)
 
 
 def _keep(form: Form) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from krita import DockWidget, Krita
 
-from underpaint_client.errors import UnderpaintError, to_sentence
 from underpaint_client.form import (
     BUTTONS,
     FIELDS,
@@ -16,12 +14,10 @@ from underpaint_client.form import (
     SPOKEN,
     Form,
     Switch,
-    describe_strength,
-    draw_seed,
 )
 from underpaint_client.layers import preview_size
 from underpaint_client.office import ModelChoice
-from underpaint_client.survey import Survey, describe_run
+from underpaint_client.panel import Panel
 
 from . import canvas
 from .controls import Control, slide
@@ -31,21 +27,19 @@ from .qt import QtCore, QtGui, QtWidgets
 DOCKER = "underpaint"
 
 
-class UnderpaintDocker(DockWidget):
+class UnderpaintDocker(Panel, DockWidget):
     """See the module."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName(DOCKER)
         self.setWindowTitle("Underpaint")
-        self._filling = False
         self._document = ""
         self._forms: dict[str, Form] = {}
-        self._survey: Survey | None = None
         self._listed: list[ModelChoice] = []
         self.office = office()
         self._build()
-        self._fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
+        self.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
         signals().said.connect(self.status.setText)
         signals().moved.connect(self._show_progress)
         signals().previewed.connect(self._show_preview)
@@ -64,7 +58,7 @@ class UnderpaintDocker(DockWidget):
         for name in ("prompt", "negative_prompt"):
             self.controls[name].widget.entered.connect(lambda: self.press("generate"))
             column.addWidget(self.controls[name].widget)
-        self.controls["prompt"].widget.stepped.connect(self._recall)
+        self.controls["prompt"].widget.stepped.connect(self.recall)
         column.addLayout(self._strength())
         self.plan = self._label("plan")
         column.addWidget(self.plan)
@@ -78,6 +72,9 @@ class UnderpaintDocker(DockWidget):
         column.addWidget(self.progress)
         self.status = self._label("status")
         column.addWidget(self.status)
+        self.queue = QtWidgets.QVBoxLayout()
+        self.queue.setSpacing(2)
+        column.addLayout(self.queue)
         self.preview = self._label("preview")
         self.preview.hide()
         column.addWidget(self.preview)
@@ -124,7 +121,7 @@ class UnderpaintDocker(DockWidget):
 
     def _seed(self) -> Any:
         self.dice = _button("seed_dice", QtWidgets.QToolButton())
-        self.dice.clicked.connect(self._throw_dice)
+        self.dice.clicked.connect(self.throw_dice)
         self.lock = _button("seed_locked", QtWidgets.QToolButton())
         self.lock.setCheckable(True)
         self.lock.toggled.connect(lambda _on: self._changed())
@@ -171,36 +168,27 @@ class UnderpaintDocker(DockWidget):
 
     # ---- the form --------------------------------------------------------------------------
 
-    @property
-    def form(self) -> Form:
-        """What the controls hold."""
-        values = {name: control.value for name, control in self.controls.items()}
-        return Form(seed_locked=self.lock.isChecked(), **values)
+    def is_locked(self) -> bool:
+        """Say whether the seed is to be taken again."""
+        return bool(self.lock.isChecked())
 
-    def _fill(self, form: Form) -> None:
-        self._filling = True
-        for name, value in asdict(form).items():
-            if name in self.controls:
-                self.controls[name].value = value
-        self.lock.setChecked(form.seed_locked)
-        self._filling = False
-        self._describe_run()
+    def set_locked(self, locked: bool) -> None:
+        """Show whether the seed is to be taken again."""
+        self.lock.setChecked(locked)
 
-    def _recall(self, step: int) -> None:
-        """Bring back the prompt before the one that is shown, or the next."""
-        history, prompt = self.office.history, self.controls["prompt"]
-        found = (history.older if step < 0 else history.newer)(prompt.value)
-        if found is not None:
-            prompt.value = found
+    def show_plan(self, text: str) -> None:
+        """Show what the next run will do."""
+        self.plan.setText(text)
 
-    def _throw_dice(self) -> None:
-        self.controls["seed"].value = draw_seed()
+    def show_words(self, text: str) -> None:
+        """Show the strength in words."""
+        self.words.setText(text)
 
     def _changed(self) -> None:
-        if self._filling:
+        if self.filling:
             return
         Krita.instance().writeSetting(DOCKER, "form", self.form.to_text())
-        self._describe_run()
+        self.describe_run()
 
     def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802 - Krita calls it
         """Look at the document that came to the front, once it is whole."""
@@ -216,7 +204,7 @@ class UnderpaintDocker(DockWidget):
             self._document = root
             if root not in self._forms:
                 self._forms[root] = Form.from_text(canvas.recall(document), self.form)
-            self._fill(self._forms[root])
+            self.fill(self._forms[root])
         self._look()
 
     def enterEvent(self, event: Any) -> None:  # noqa: N802 - Qt calls it
@@ -226,34 +214,14 @@ class UnderpaintDocker(DockWidget):
 
     def _look(self) -> None:
         self.result_row.setVisible(canvas.Selected.of_active() is not None)
-        try:
-            self._survey = canvas.Place.of_active().look()
-        except UnderpaintError as error:
-            self._survey = None
-            self.plan.setText(to_sentence(error))
-        self._describe_run()
+        self.survey_place(lambda: canvas.Place.of_active().look())
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
         selected = canvas.Selected.of_active()
-        if selected is None:
-            return
-        if name == "vary":
-            self.office.vary(selected.tag, selected.layer, self.form, selected.find_source)
-        elif name == "settings":
-            self._fill(selected.tag.to_form(self.form))
-        else:
-            selected.show_other(1 if name == "next" else -1)
-        self._look()
-
-    def _describe_run(self) -> None:
-        form = self.form
-        self.words.setText(describe_strength(form.strength))
-        if self._survey is not None:
-            try:
-                self.plan.setText(describe_run(form.request(0), self._survey))
-            except UnderpaintError as error:
-                self.plan.setText(to_sentence(error))
+        if selected is not None:
+            self.use_selected(name, selected)
+            self._look()
 
     # ---- the office ------------------------------------------------------------------------
 
@@ -291,20 +259,45 @@ class UnderpaintDocker(DockWidget):
         self.remedy.setText(remedy)
         self.remedy.setAccessibleName(remedy)
         self.remedy.setVisible(bool(remedy))
+        self._list_jobs()
         self._list_models()
+
+    def _list_jobs(self) -> None:
+        """Show this editor's jobs where there are several."""
+        entries = self.office.queue
+        while self.queue.count():
+            old = self.queue.takeAt(0).widget()
+            old.hide()
+            old.deleteLater()
+        for entry in entries:
+            line = QtWidgets.QWidget()
+            line.setObjectName("job")
+            row = QtWidgets.QHBoxLayout(line)
+            row.setContentsMargins(0, 0, 0, 0)
+            label = QtWidgets.QLabel(entry.text)
+            label.setSizePolicy(
+                QtWidgets.QSizePolicy.Policy.Ignored, label.sizePolicy().verticalPolicy()
+            )
+            row.addWidget(label, 1)
+            for name, act in (("hurry", self.office.prefer), ("drop", self.office.cancel)):
+                button = _button(name, QtWidgets.QToolButton())
+                button.clicked.connect(lambda _=False, a=act, j=entry.job: a(j))
+                button.setEnabled(name == "drop" or entry.waits)
+                row.addWidget(button)
+            self.queue.addWidget(line)
 
     def _list_models(self) -> None:
         wanted, control = self.office.model_choices, self.controls["model"]
         if wanted == self._listed:
             return
-        self._listed, chosen, self._filling = wanted, control.value, True
+        self._listed, chosen, self.filling = wanted, control.value, True
         control.widget.clear()
         for index, choice in enumerate(wanted):
             control.widget.addItem(choice.label, choice.value)
             control.widget.setItemData(index, choice.tip, QtCore.Qt.ItemDataRole.ToolTipRole)
             control.widget.model().item(index).setEnabled(choice.usable)
         control.value = chosen
-        self._filling = False
+        self.filling = False
 
 
 def _button(name: str, widget: Any) -> Any:

@@ -237,6 +237,17 @@ def test_cancel(in_gimp: Found) -> None:
     assert said["preview_gone"]
 
 
+QUEUE = ["one: runs", "two: 1 before it", "three: 2 before it", "four: 3 before it"]
+
+
+def test_several_jobs_are_listed_hurried_and_dropped(in_gimp: Found) -> None:
+    said = in_gimp("queued")
+    assert said["lines"] == QUEUE
+    assert said["can_hurry"] == [False, True, True, True]
+    assert said["layers"] == ["three (seed 7)", "four (seed 7)", "Painting"]
+    assert said["left"] == 0
+
+
 def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found) -> None:
     said = in_gimp("two_images")
     assert said["front"]

@@ -121,6 +121,14 @@ def test_cancel(in_krita: Found) -> None:
     assert said["preview_gone"]
 
 
+def test_several_jobs_are_listed_hurried_and_dropped(in_krita: Found) -> None:
+    said = in_krita("queued")
+    waiting = ["two: 1 before it", "three: 2 before it", "four: 3 before it"]
+    assert said["lines"] == ["one: runs", *waiting]
+    assert said["layers"] == ["Background", "Painting", "four (seed 7)", "three (seed 7)"]
+    assert said["left"] == 0
+
+
 def test_each_document_gets_its_own(in_krita: Found) -> None:
     said = in_krita("two_documents")
     assert said["first"] == ["Background", "Painting", "a lake (seeds 7 to 8)"]

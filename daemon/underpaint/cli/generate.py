@@ -191,10 +191,7 @@ def run_generate(words: Sequence[str]) -> int:
     display = make_display()
     if drawing is not None:
         display.say(_describe(request, drawing, selection))
-    connection, started = find_or_start()
-    with connection:
-        if started:
-            display.say(f"started the daemon (process id {connection.info.pid})")
+    with open_connection(display) as connection:
         if (request.model or connection.hello().default_model) == STARTER_MODEL:
             display.say(
                 f"{STARTER_MESSAGE}: put a Stable Diffusion folder into {model_folders()[0]}, or"
@@ -212,6 +209,14 @@ def run_generate(words: Sequence[str]) -> int:
             steps_folder=options.save_intermediates,
         ).run(selection)
     return 0
+
+
+def open_connection(display: Display) -> Connection:
+    """Connect to the daemon, starting one where none runs, and say so."""
+    connection, started = find_or_start()
+    if started:
+        display.say(f"started the daemon (process id {connection.info.pid})")
+    return connection
 
 
 def read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing | None, Any]:

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from underpaint.models import describe_model, find_model, hash_model, list_models
-from underpaint.server.start import find_or_start
 from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.request import Recipe, Request
 from underpaint_client.rules import check_request
 
-from .generate import Session, read_inputs
+from .generate import Session, open_connection, read_inputs
 from .options import Parser
 from .outputs import choose_outputs
 from .pictures import read_picture, read_recipe
@@ -49,10 +48,7 @@ def run_replay(words: Sequence[str]) -> int:
     display = make_display()
     for difference in _differences(recipe, request):
         display.say(f"note: {difference}")
-    connection, started = find_or_start()
-    with connection:
-        if started:
-            display.say(f"started the daemon (process id {connection.info.pid})")
+    with open_connection(display) as connection:
         session = Session(
             connection,
             request,

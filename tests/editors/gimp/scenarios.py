@@ -278,6 +278,34 @@ def cancelled(said: Said) -> Run:
     said["preview_gone"] = not window().preview.get_visible()
 
 
+def queued(said: Said) -> Run:
+    """Several jobs at once: hurry one, drop one, by the buttons of the list."""
+    image, _ = yield from painted()
+    yield from underway(steps=1000, strength=1.0, prompt="one")
+    for name in ("two", "three", "four"):
+        fill(prompt=name, steps=4)
+        window().generate_now()
+    yield lambda: len(window().queue.get_children()) == 4
+    yield 0.3
+
+    def lines() -> list[list[Any]]:
+        return [line.get_children() for line in window().queue.get_children()]
+
+    said["lines"] = [line[0].get_text() for line in lines()]
+    said["can_hurry"] = [line[1].get_sensitive() for line in lines()]
+    press(lines()[3][1])  # four is the next
+    yield lambda: lines()[1][0].get_text() == "four: 1 before it"
+    yield 0.2
+    press(lines()[2][2])  # two is dropped
+    yield lambda: len(lines()) == 3
+    yield 0.2
+    press(lines()[0][2])  # and the one that runs
+    yield lambda: not window().office.running
+    yield 0.5
+    said["layers"] = names(image)
+    said["left"] = len(lines())
+
+
 def two_images(said: Said) -> Run:
     first, _ = yield from painted()
     second, _ = yield from painted()

@@ -833,6 +833,39 @@ def varied(said: Said) -> Run:
     said["broken"] = control("vary").isVisible()
 
 
+def queued(said: Said) -> Run:
+    """Several jobs at once: hurry one, drop one, by the buttons of the list."""
+    document, _layer = yield from opened()
+    fill(prompt="one")
+    yield from underway(steps=1000, strength=1.0)
+    for name in ("two", "three", "four"):
+        fill(prompt=name, steps=4)
+        control("generate").click()
+
+    def lines() -> list[Any]:
+        box = docker().queue
+        return [box.itemAt(index).widget() for index in range(box.count())]
+
+    def text(line: Any) -> str:
+        return str(line.findChild(QtWidgets.QLabel).text())
+
+    def push(line: Any, name: str) -> None:
+        line.findChild(QtWidgets.QToolButton, name).click()
+
+    yield lambda: len(lines()) == 4
+    yield 0.3
+    said["lines"] = [text(line) for line in lines()]
+    push(lines()[3], "hurry")
+    yield lambda: text(lines()[1]) == "four: 1 before it"
+    push(lines()[2], "drop")
+    yield lambda: len(lines()) == 3
+    push(lines()[0], "drop")
+    yield lambda: not docker().office.running
+    yield 0.6
+    said["layers"] = [node.name() for node in document.topLevelNodes()]
+    said["left"] = len(lines())
+
+
 def newest(said: Said) -> Run:
     document, _layer = yield from opened()
     for number in range(3):

@@ -1,0 +1,125 @@
+"""What a docker and a window decide alike, whatever their toolkit.
+
+A panel holds the form's controls, each with a `value`, and shows what the office says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .errors import UnderpaintError, to_sentence
+from .form import Form, describe_strength, draw_seed
+from .survey import describe_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .office import Office
+    from .survey import Survey
+
+
+class Panel:
+    """See the module. To be inherited from beside a toolkit's own class.
+
+    Parameters
+    ----------
+    office : Office
+        The editor's.
+    controls : dict of str to control
+        By the names of the form's fields.
+    filling : bool
+        Whether values are being set by the panel itself, not by the artist.
+    survey : Survey or None
+        What was seen of the layer last; None where nothing can be painted on.
+    """
+
+    office: Office
+    controls: dict[str, Any]
+    filling = False
+    survey: Survey | None = None
+
+    # ---- what a toolkit gives --------------------------------------------------------------
+
+    def is_locked(self) -> bool:
+        """Say whether the seed is to be taken again."""
+        raise NotImplementedError
+
+    def set_locked(self, locked: bool) -> None:
+        """Show whether the seed is to be taken again."""
+        raise NotImplementedError
+
+    def show_plan(self, text: str) -> None:
+        """Show what the next run will do."""
+        raise NotImplementedError
+
+    def show_words(self, text: str) -> None:
+        """Show the strength in words."""
+        raise NotImplementedError
+
+    # ---- the form --------------------------------------------------------------------------
+
+    @property
+    def form(self) -> Form:
+        """What the controls hold."""
+        values = {name: control.value for name, control in self.controls.items()}
+        return Form(seed_locked=self.is_locked(), **values)
+
+    def fill(self, form: Form) -> None:
+        """Let the controls hold a form."""
+        self.filling = True
+        for name, value in asdict(form).items():
+            if name in self.controls:
+                self.controls[name].value = value
+        self.set_locked(form.seed_locked)
+        self.filling = False
+        self.describe_run()
+
+    def throw_dice(self) -> None:
+        """Draw a new seed."""
+        self.controls["seed"].value = draw_seed()
+
+    def recall(self, step: int) -> None:
+        """Bring back the prompt before the one that is shown (-1), or the next (1)."""
+        history, prompt = self.office.history, self.controls["prompt"]
+        found = (history.older if step < 0 else history.newer)(prompt.value)
+        if found is not None:
+            prompt.value = found
+
+    def describe_run(self) -> None:
+        """Say what the next run will do."""
+        form = self.form
+        self.show_words(describe_strength(form.strength))
+        if self.survey is not None:
+            try:
+                self.show_plan(describe_run(form.request(0), self.survey))
+            except UnderpaintError as error:
+                self.show_plan(to_sentence(error))
+
+    def survey_place(self, look: Callable[[], Survey]) -> None:
+        """Look at what would be painted on, and say so; or why nothing can be."""
+        self.survey = None
+        try:
+            self.survey = look()
+        except UnderpaintError as error:
+            self.show_plan(to_sentence(error))
+        self.describe_run()
+
+    # ---- a result that is selected ---------------------------------------------------------
+
+    def use_selected(self, name: str, selected: Any) -> None:
+        """Do what one of the buttons for a selected result does.
+
+        Parameters
+        ----------
+        name : str
+            One of `form.RESULT_BUTTONS`.
+        selected : Selected
+            The editor's.
+        """
+        if name == "vary":
+            self.office.vary(selected.tag, selected.layer, self.form, selected.find_source)
+        elif name == "settings":
+            self.fill(selected.tag.to_form(self.form))
+        else:
+            selected.show_other(1 if name == "next" else -1)
