@@ -18,6 +18,7 @@ import os
 import platform
 import shutil
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,16 @@ def train(
     processes : int
         That paint meanwhile.
     start : Path, optional
-        A model made by the same config: all the time goes to its denoiser and text encoder then.
+        A model made by the same config: all the time goes to its denoiser and text encoder then,
+        at full size from the start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     _write_versions(folder, device)
+    if start:
+        config = replace(config, unet=replace(config.unet, small=0.0))
     stages = (config.unet,) if start else (config.text, config.vae, config.unet)
     total = sum(stage.share for stage in stages)
     times = {type(stage): seconds * stage.share / total for stage in stages}
@@ -112,7 +116,8 @@ def train(
         vae = _trained_vae(config, folder, device, times.get(VaeStage, 0))
         unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else build_unet(config)
         parts = Parts(vae, unet, tokenizer, text_encoder)
-        train_unet(config, folder, parts, device, times[UnetStage])
+        name = "more" if start else "unet"
+        train_unet(config, folder, parts, device, times[UnetStage], name)
     model = folder / "model"
     export(model, parts)
     return model

@@ -104,12 +104,18 @@ def write_card(run: Path, model: Path) -> str:
         config=run.name,
         text=steps["text"],
         vae=steps["vae"],
-        unet=steps["unet"],
+        unet=_minutes(steps),
         total=sum(steps.values()),
         device=versions.pop("device"),
         versions=", ".join(f"{name} {number}" for name, number in versions.items()),
         table="\n".join(format_row(score) for score in scores),
     )
+
+
+def _minutes(steps: dict[str, int]) -> str:
+    """Say how long the denoiser was taught, in one go or in two."""
+    more = f", and gone on for {steps['more']} min" if "more" in steps else ""
+    return f"{steps['unet']} min{more}"
 
 
 def format_row(score: dict[str, Any]) -> str:
@@ -151,7 +157,7 @@ The weights, like the rest of the repository, are under the Apache-2.0 licence.
 3. The denoiser learns to predict velocity under Stable Diffusion's noise schedule, first on
    pictures of half the size, then of the whole, the text encoder along with it; captions are left
    out now and then for classifier-free guidance, and now and then the input is noise alone
-   ({unet} min).
+   ({unet}).
 
 AdamW with warm-up and a cosine, averaged weights; the numbers are in
 `daemon/training/runs/{config}/config.toml`. Seed {seed}. Compute: {total} minutes in all on

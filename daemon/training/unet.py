@@ -125,9 +125,14 @@ class Parts:
 
 
 def train_unet(
-    config: Config, folder: Path, parts: Parts, device: torch.device, seconds: float
+    config: Config,
+    folder: Path,
+    parts: Parts,
+    device: torch.device,
+    seconds: float,
+    name: str = "unet",
 ) -> None:
-    """Train the denoiser, and the text encoder on with it."""
+    """Train the denoiser, and the text encoder on with it; `name` is the stage's in the log."""
     stage, vae = config.unet, parts.vae
     tokenizer, text_encoder = parts.tokenizer, parts.text_encoder
     torch.manual_seed(config.seed)
@@ -140,7 +145,7 @@ def train_unet(
     for data in (small, whole):  # not on the clock
         data.refresh()
     modules = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
-    loop = Loop("unet", folder, modules, stage, seconds, rng)
+    loop = Loop(name, folder, modules, stage, seconds, rng)
 
     def losses(progress: float) -> dict[str, torch.Tensor]:
         data = small if progress < stage.small else whole
