@@ -51,5 +51,12 @@ def begin() -> None:
     Driver(scenarios, later, shoot, scenarios.clear, quit_gimp).next()
 
 
-later(int(os.environ.get("UNDERPAINT_WARM_UP", "4000")), begin)  # once GIMP's main loop runs
+def wait_for_gimp() -> None:
+    """Begin once GIMP's window is there; the plug-in is started before it."""
+    screen = Gdk.Screen.get_default()
+    seen = screen is not None and screen.get_window_stack()
+    later(2000 if seen else 200, begin if seen else wait_for_gimp)
+
+
+later(200, wait_for_gimp)
 runpy.run_path(str(Path(__file__).with_name("start.py")), run_name="__main__")
