@@ -185,7 +185,7 @@ FIELDS: tuple[Field, ...] = (
         "Variation",
         "How far Vary goes from the result that is selected: 0.1 changes details, 0.5 a lot, 1 is"
         " another picture.",
-        0.0,
+        0.05,
         1.0,
         0.05,
         2,
@@ -248,7 +248,7 @@ class Form:
     seed_locked : bool
         Whether the next run takes it again.
     vary_amount : float
-        0..1. How far variations of a result may go from it.
+        .05..1. How far variations of a result may go from it.
     previews : bool
         Whether to show the picture while it becomes.
     """
@@ -312,7 +312,7 @@ def _usable(name: str, value: Any) -> bool:
     if type(value) is not type(default) and not whole:
         return False
     if name == "vary_amount":
-        return bool(0 <= value <= 1)
+        return bool(0.05 <= value <= 1)
     if name in RANGES:
         low, high = RANGES[name]
         return bool(low <= value <= high)

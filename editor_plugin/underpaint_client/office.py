@@ -158,6 +158,8 @@ class Batch:
         Of the layer that was read.
     into : any
         The layer beside which the results go; None for a group of their own.
+    expected : str
+        The `source_hash` that a variation should have.
     results : list of Result
         In the order of their seeds.
     notes : list of str
@@ -174,6 +176,7 @@ class Batch:
 
     place: Place
     into: Any = None
+    expected: str = ""
     results: list[Result] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     title: str = ""
@@ -186,7 +189,10 @@ class Batch:
         """Keep a picture."""
         recipe = painted.picture.recipe
         self.results.append(Result(name_layer(recipe), painted.frame, recipe))
-        self.notes += [note for note in recipe.notes if note not in self.notes]
+        notes = list(recipe.notes)
+        if self.expected and recipe.source_hash != self.expected:
+            notes.append("the layer or the selection is another than the result was made from")
+        self.notes += [note for note in notes if note not in self.notes]
 
 
 class Office:
@@ -305,10 +311,12 @@ class Office:
         """
         try:
             request = tag.variations(form.vary_amount, form.images, draw_seed())
-            return self.send(request, find_source(), into=layer, previews=form.previews)
+            batch = self.send(request, find_source(), into=layer, previews=form.previews)
         except UnderpaintError as error:
             self._say(to_sentence(error))
             return None
+        batch.expected = tag.recipe.source_hash
+        return batch
 
     def send(
         self, request: Request, place: Place, *, into: Any = None, previews: bool = False
@@ -485,7 +493,9 @@ class Office:
             told = to_sentence(ended.error)
         batch.error = ended.error
         if came:
-            batch.title = name_group(request.prompt, request.seed or 0, came)
+            batch.title = name_group(
+                request.prompt, request.seed or 0, 1 if request.variation_amount else came
+            )
             told = self._insert(batch) or told
         batch.ended = True
         self._say(told)

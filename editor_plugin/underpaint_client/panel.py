@@ -57,6 +57,10 @@ class Panel:
         """Show the strength in words."""
         raise NotImplementedError
 
+    def keep(self) -> None:
+        """Keep the form from one start of the editor to the next."""
+        raise NotImplementedError
+
     # ---- the form --------------------------------------------------------------------------
 
     @property
@@ -121,5 +125,6 @@ class Panel:
             self.office.vary(selected.tag, selected.layer, self.form, selected.find_source)
         elif name == "settings":
             self.fill(selected.tag.to_form(self.form))
+            self.keep()
         else:
             selected.show_other(1 if name == "next" else -1)

@@ -6,6 +6,8 @@ Its fields are the vocabulary of the command line, of both editors and of the wi
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
@@ -138,6 +140,9 @@ class Recipe:
         `variation_amount`, the last one is the image's own.
     chained : int
         How many images the input had become before this one, each from the one before.
+    template : str
+        The prompt as it was asked for, before one of its alternatives was chosen; in a chain each
+        image chooses its own.
     source_hash : str
         BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
         empty where no model ran.
@@ -177,6 +182,7 @@ class Recipe:
     variations: tuple[Variation, ...] = ()
     chained: int = 0
     source_hash: str = ""
+    template: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the recipe as JSON can hold it: lists for tuples."""
@@ -208,14 +214,40 @@ class Recipe:
         for name, value in values.items():
             values[name] = tuple(value) if isinstance(value, list) else value
             _check_kind(name, str(known[name].type), values[name])
-        return cls(**values)
+        recipe = cls(**values)
+        recipe.check()
+        return recipe
+
+    def check(self) -> None:
+        """See that what was read can be worked with.
+
+        Raises
+        ------
+        ValueError
+            Names what cannot.
+        """
+        for name in ("work_area", "work_size", "box"):
+            sides = getattr(self, name)
+            wanted = 4 if name == "work_area" else 2
+            if sides is not None and not _are_whole(sides, wanted):
+                raise ValueError(f"the recipe's {name} {sides!r} is not {wanted} whole numbers")
+        if not all(isinstance(note, str) for note in self.notes):
+            raise ValueError(f"the recipe's notes {self.notes!r} are no sentences")
+        for name in ("strength", "strength_run", "guidance_scale", "variation_amount"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"the recipe's {name} is no number")
+        if self.variation_amount and not self.variations:
+            raise ValueError("the recipe has a variation_amount, and no variations")
+        if not 0 <= self.chained < 2**16:
+            raise ValueError(f"the recipe's chained {self.chained} is out of range")
 
     def to_request(self) -> Request:
         """Give the request that makes this picture again, from the same input."""
         names = {field.name for field in fields(Request)} & {f.name for f in fields(self)}
         width, height = self.box or (None, None)
         values = {name: getattr(self, name) for name in names}
-        again = Request(**{**values, "width": width, "height": height})
+        prompt = self.template if self.chained and self.template else escape_braces(self.prompt)
+        again = Request(**{**values, "prompt": prompt, "width": width, "height": height})
         again = replace(again, images=self.chained + 1, chain=self.chained > 0)
         if not self.variation_amount:
             return replace(again, seed=(self.seed - self.chained) % 2**32)
@@ -233,7 +265,19 @@ def _read_variation(found: Any) -> Variation:
     seed, weight = found["seed"], found["weight"]
     if type(seed) is not int or not isinstance(weight, (int, float)) or isinstance(weight, bool):
         raise ValueError(f"variation {found!r} has a seed or a weight that is no number")
-    return Variation(seed, float(weight))
+    try:
+        return Variation(seed, float(weight))
+    except OverflowError:
+        raise ValueError("a variation has a weight that is no number") from None
+
+
+def _are_whole(found: Any, count: int) -> bool:
+    return isinstance(found, tuple) and len(found) == count and all(type(n) is int for n in found)
+
+
+def escape_braces(prompt: str) -> str:
+    r"""Give a prompt whose braces are braces: `\{` for `{`, as `rules.expand_prompt` reads it."""
+    return re.sub(r"([{}])", r"\\\1", prompt)
 
 
 _KINDS: dict[str, tuple[type, ...]] = {

@@ -191,7 +191,8 @@ def describe_noise(recipe: Recipe) -> str:
     return f"seed {recipe.seed} with {steps}" if steps else f"seed {recipe.seed}"
 
 
-_WILDCARD = re.compile(r"(?<!\\)\{([^{}]*)\}")
+_WILDCARD = re.compile(r"(?<!\\)\{((?:\\.|[^{}\\])*)\}")
+_BAR = re.compile(r"(?<!\\)\|")
 
 
 def expand_prompt(prompt: str, seed: int) -> str:
@@ -207,12 +208,12 @@ def expand_prompt(prompt: str, seed: int) -> str:
     dice = random.Random(seed)  # noqa: S311 - nothing here is secret
 
     def choose(found: re.Match[str]) -> str:
-        options = found[1].split("|")
+        options = _BAR.split(found[1])
         return options[int(dice.random() * len(options))]
 
     for _ in range(8):
         prompt = _WILDCARD.sub(choose, prompt)
-    return prompt.replace("\\{", "{").replace("\\}", "}")
+    return re.sub(r"\\([{}|])", r"\1", prompt)
 
 
 def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .form import Form
-from .request import Recipe
+from .request import Recipe, escape_braces
 
 if TYPE_CHECKING:
     from .request import Request
@@ -46,7 +46,7 @@ class Tag:
             if found["format"] != _FORMAT or not isinstance(found["source"], str):
                 return None
             return cls(Recipe.from_dict(found["recipe"]), found["source"])
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
             return None
 
     def variations(self, amount: float, images: int, seed: int) -> Request:
@@ -65,6 +65,7 @@ class Tag:
             self.recipe.to_request(),
             images=images,
             chain=False,
+            prompt=escape_braces(self.recipe.prompt),
             seed=self.recipe.seed,
             variations=self.recipe.variations,
             variation_amount=amount,
@@ -75,7 +76,7 @@ class Tag:
         """Give a form with the settings that made this picture, its seed locked."""
         recipe, text = self.recipe, form.to_text()
         known = {**json.loads(text), **recipe.to_dict(), "seed_locked": True}
-        known["images"] = form.images
+        known["images"], known["prompt"] = form.images, escape_braces(recipe.prompt)
         if form.mode == "auto":  # which would settle on the recipe's again
             known["mode"] = form.mode
         return Form.from_text(json.dumps(known), form)

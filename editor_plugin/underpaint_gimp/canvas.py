@@ -277,7 +277,6 @@ class Place:
         try:
             if beside:
                 group, done, at = into.get_parent(), True, image.get_item_position(into)
-                into.set_visible(False)
             else:
                 group, at = Gimp.GroupLayer.new(image, title), 0
                 group.set_mode(Gimp.LayerMode.PASS_THROUGH)
@@ -285,6 +284,8 @@ class Place:
             for layer in layers:
                 layer.set_visible(layer is layers[-1])
                 done = done and image.insert_layer(layer, group, at)
+            if beside and done:
+                into.set_visible(False)
             restore(group)
         finally:
             image.undo_group_end()
@@ -390,7 +391,9 @@ class Selected:
         BadInputError
             Where that is no longer there.
         """
-        found = self.image.get_layer_by_tattoo(int(self.tag.source or 0))
+        known = self.tag.source.isascii() and self.tag.source.isdigit()
+        number = int(self.tag.source[:10]) if known else 0
+        found = self.image.get_layer_by_tattoo(number) if 0 < number < 2**32 else None
         if found is None:
             raise BadInputError(
                 "the layer that this was made from is gone; undo its deletion, or generate anew"

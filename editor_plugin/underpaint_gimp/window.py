@@ -26,7 +26,7 @@ from underpaint_client.form import (  # noqa: E402
     Switch,
 )
 from underpaint_client.layers import preview_size  # noqa: E402
-from underpaint_client.office import ModelChoice  # noqa: E402
+from underpaint_client.office import ModelChoice, QueueEntry  # noqa: E402
 from underpaint_client.panel import Panel  # noqa: E402
 from underpaint_client.survey import Survey  # noqa: E402
 
@@ -60,6 +60,7 @@ class Window(Panel):
         self.office = office()
         self.filling = True
         self._listed: list[ModelChoice] = []
+        self._jobs_listed: list[QueueEntry] = []
         self._image: Any = None
         self._forms: dict[int, Form] = {}
         self._build()
@@ -200,7 +201,11 @@ class Window(Panel):
     def _edited(self) -> None:
         if not self.filling:
             self.describe_run()
-            _keep(self.form)
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep the form in GIMP's folder."""
+        _keep(self.form)
 
     # ---- the image -------------------------------------------------------------------------
 
@@ -340,9 +345,13 @@ class Window(Panel):
 
     def _list_jobs(self) -> None:
         """Show this editor's jobs where there are several."""
+        entries = self.office.queue
+        if entries == self._jobs_listed:
+            return
+        self._jobs_listed = entries
         for old in self.queue.get_children():
             old.destroy()
-        for entry in self.office.queue:
+        for entry in entries:
             line = Gtk.Box(spacing=4)
             label = Gtk.Label(label=entry.text, xalign=0, ellipsize=Pango.EllipsizeMode.END)
             line.pack_start(label, True, True, 0)

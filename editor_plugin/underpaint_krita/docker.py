@@ -16,7 +16,7 @@ from underpaint_client.form import (
     Switch,
 )
 from underpaint_client.layers import preview_size
-from underpaint_client.office import ModelChoice
+from underpaint_client.office import ModelChoice, QueueEntry
 from underpaint_client.panel import Panel
 
 from . import canvas
@@ -37,6 +37,7 @@ class UnderpaintDocker(Panel, DockWidget):
         self._document = ""
         self._forms: dict[str, Form] = {}
         self._listed: list[ModelChoice] = []
+        self._jobs_listed: list[QueueEntry] = []
         self.office = office()
         self._build()
         self.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
@@ -185,10 +186,13 @@ class UnderpaintDocker(Panel, DockWidget):
         self.words.setText(text)
 
     def _changed(self) -> None:
-        if self.filling:
-            return
+        if not self.filling:
+            self.keep()
+            self.describe_run()
+
+    def keep(self) -> None:
+        """Keep the form among Krita's settings."""
         Krita.instance().writeSetting(DOCKER, "form", self.form.to_text())
-        self.describe_run()
 
     def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802 - Krita calls it
         """Look at the document that came to the front, once it is whole."""
@@ -265,6 +269,9 @@ class UnderpaintDocker(Panel, DockWidget):
     def _list_jobs(self) -> None:
         """Show this editor's jobs where there are several."""
         entries = self.office.queue
+        if entries == self._jobs_listed:
+            return
+        self._jobs_listed = entries
         while self.queue.count():
             old = self.queue.takeAt(0).widget()
             old.hide()
@@ -275,6 +282,7 @@ class UnderpaintDocker(Panel, DockWidget):
             row = QtWidgets.QHBoxLayout(line)
             row.setContentsMargins(0, 0, 0, 0)
             label = QtWidgets.QLabel(entry.text)
+            label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
             label.setSizePolicy(
                 QtWidgets.QSizePolicy.Policy.Ignored, label.sizePolicy().verticalPolicy()
             )

@@ -29,6 +29,8 @@ def test_every_step_is_seen_with_every_sampler(engine: Engine, sampler: str) -> 
     seen, picture = watch(engine, sampler=sampler)
     steps = picture.recipe.steps_run
     assert len(seen) >= steps
+    assert [one.step for one in seen] == sorted(one.step for one in seen)
+    assert {one.step for one in seen} == set(range(1, steps + 1))
     assert [one.step for one in seen][-1] == steps
     assert {one.steps for one in seen} == {steps}
     for one in seen:

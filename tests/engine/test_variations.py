@@ -107,10 +107,23 @@ def test_alternatives_are_chosen_by_seed(engine: Engine) -> None:
         assert np.array_equal(again.pixels, picture.pixels)
 
 
+def test_a_chain_from_nothing_at_strength_0_repeats_what_came(engine: Engine) -> None:
+    links = make_all(engine, images=3, chain=True, strength=0.0, width=64, height=64)
+    assert len(links) == 3
+    assert all(np.array_equal(link.pixels, links[0].pixels) for link in links)
+
+
+def test_braces_that_are_braces(engine: Engine) -> None:
+    picture = make(engine, LAYER, prompt=r"a \{x|y\} z")
+    assert picture.recipe.prompt == "a {x|y} z"
+    again = make(engine, LAYER, prompt=picture.recipe.to_request().prompt)
+    assert again.recipe.prompt == "a {x|y} z"
+
+
 def random_request(rng: random.Random) -> dict[str, Any]:
     varied = rng.random() < 0.5
     return {
-        "prompt": rng.choice(["a lake", "hills {at dawn|in fog}", ""]),
+        "prompt": rng.choice(["a lake", "{red|blue|black} hills {at dawn|in fog}", ""]),
         "negative_prompt": rng.choice(["", "text"]),
         "strength": rng.choice([0.2, 0.45, 0.75, 1.0]),
         "steps": rng.randint(2, 9),
@@ -153,6 +166,12 @@ def test_a_recipe_makes_its_picture_again(engine: Engine, number: int) -> None:
         ({"variations": [[1, 2]]}, "has no seed and weight"),
         ({"versions": {"torch": 2}}, "is no dict"),
         ({"format": 99}, "newer"),
+        ({"variation_amount": 0.2, "variations": []}, "no variations"),
+        ({"variation_amount": float("nan")}, "no number"),
+        ({"variations": [{"seed": 1, "weight": 10**400}]}, "no number"),
+        ({"box": [1, 2, 3]}, "not 2 whole numbers"),
+        ({"box": ["a", "b"]}, "not 2 whole numbers"),
+        ({"chained": 10**9}, "out of range"),
         ({"format": "x"}, "newer"),
     ],
 )

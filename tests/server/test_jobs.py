@@ -91,6 +91,23 @@ def test_a_preferred_job_is_the_next_of_its_client() -> None:
     assert [name for name in order(jobs) if name[0] == "a"] == ["a3", "a1", "a2"]
 
 
+def test_who_sends_one_job_after_the_other_does_not_go_before_all() -> None:
+    jobs, carl = Jobs(), Client(0, b"carl")
+    for number in range(5):
+        jobs.add(job(f"a{number}", ANN))
+    served = []
+    for number in range(12):
+        for name, client in ((f"b{number}", BOB), (f"c{number}", carl)):
+            if not jobs.of(client):
+                jobs.add(job(name, client))
+        now = jobs.waiting()
+        assert now is not None
+        jobs.start(now, 0)
+        served.append(now.name[0])
+        jobs.remove(now.name)
+    assert served.count("a") >= 4
+
+
 def test_200_jobs_of_4_clients_wait_alike() -> None:
     jobs, clients = Jobs(), [Client(0, name) for name in (b"a", b"b", b"c", b"d")]
     for client in clients:  # one after the other, as if each had sent all of its own at once

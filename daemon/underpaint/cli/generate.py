@@ -315,18 +315,15 @@ class Session:
         name = f"{self.stem}-{preview.image:02d}-step-{preview.step:03d}.png"
         _, _, width, height = preview.area
         shown = Image.fromarray(np.ascontiguousarray(to_pixels(frame)[..., :3]))
-        shown.resize((width, height), Image.Resampling.LANCZOS).save(self._folder() / name)
-
-    def _folder(self) -> Path:
         folder = self.steps_folder or Path()
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            shown.resize((width, height), Image.Resampling.LANCZOS).save(folder / name)
         except OSError as error:
             raise BadInputError(
                 f"folder {folder} cannot be written: {error.strerror}; name another with"
                 " --save-intermediates"
             ) from None
-        return folder
 
     def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
         first = self.request.images - len(self.outputs)  # of a chain, the last alone may be wanted

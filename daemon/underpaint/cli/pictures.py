@@ -34,9 +34,10 @@ from underpaint_client.wire import check_size
 Pixels = NDArray[Any]
 
 RECIPE_KEY = "underpaint"
+"""The keyword of the text chunk that holds the recipe."""
+
 PARAMETERS_KEY = "parameters"
 """Where Stable Diffusion WebUI, and what came after it, keep theirs."""
-"""The keyword of the text chunk that holds the recipe."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112

@@ -81,14 +81,7 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
 
 def _differences(recipe: Recipe, request: Request) -> list[str]:
     """Say what is not as it was, and may make another picture."""
-    from underpaint.engine.recipe import own_versions  # noqa: PLC0415 - imports torch
-
-    found = []
-    now = own_versions()
-    for name in _LOOKED_AT:
-        was = recipe.versions.get(name, "")
-        if was and name in now and was != now[name]:
-            found.append(f"{name} was {was} and is {now[name]}")
+    found: list[str] = []
     try:
         model = hash_model(describe_model(find_model(request.model)))
     except UnderpaintError:
@@ -108,8 +101,13 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     distance = np.abs(was.astype(np.int64) - now.astype(np.int64))
     if not distance.any():
         return "the picture is the same, to the bit"
+    made = read_recipe(again)
     share = 100 * float((distance.max(axis=-1) > 0).mean())
     told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
-    if recipe.source_hash and read_recipe(again).source_hash != recipe.source_hash:
+    if recipe.source_hash and made.source_hash != recipe.source_hash:
         told += "; it was made from another input"
+    for name in _LOOKED_AT:
+        before, after = recipe.versions.get(name, ""), made.versions.get(name, "")
+        if before != after:
+            told += f"; {name} was {before or 'none'} and is {after or 'none'}"
     return told

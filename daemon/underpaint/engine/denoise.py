@@ -31,6 +31,9 @@ Steps = NDArray[np.intp]
 OnStep = Callable[[int, int], None]
 """Told how many steps of how many are done."""
 
+OnClean = Callable[[torch.Tensor, int], None]
+"""Given what the sampler takes for the finished latents, and how many steps are done."""
+
 
 def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:
     """Draw a picture's noise, on the CPU and from its seed alone (promise 7).
@@ -149,7 +152,8 @@ class Guide:
     cancelled : callable
         Asked after every call of the model; where it says True, the run ends.
     on_clean : callable, optional
-        Given, after every call, what the sampler takes for the finished latents (B, C, h, w).
+        Given, after every call, what the sampler takes for the finished latents (B, C, h, w), and
+        the number of steps done.
     """
 
     sampler: Sampler
@@ -160,7 +164,7 @@ class Guide:
     pure: NDArray[np.bool_]
     on_step: OnStep
     cancelled: Callable[[], bool]
-    on_clean: Callable[[torch.Tensor], None] | None = None
+    on_clean: OnClean | None = None
 
 
 class _Taps:
@@ -250,9 +254,10 @@ def denoise(
                 original = sampler.noised(original.float(), guide.noise, following)
             latents = state["latents"]
             state["latents"] = torch.where(held, original.to(latents.dtype), latents)
+        step = -(-(index + 1) * guide.plan.run // calls)
         if guide.on_clean is not None:
-            guide.on_clean(sampler.scheduler.clean_guess)
-        guide.on_step(-(-(index + 1) * guide.plan.run // calls), guide.plan.run)
+            guide.on_clean(sampler.scheduler.clean_guess, step)
+        guide.on_step(step, guide.plan.run)
         return state
 
     pipeline.scheduler = sampler.scheduler

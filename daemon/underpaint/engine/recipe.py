@@ -92,6 +92,7 @@ def make_recipe(
         variations=variations,
         chained=made.index if request.chain else 0,
         source_hash=made.source_hash,
+        template=request.prompt if made.index and request.chain else "",
     )
 
 

@@ -34,7 +34,7 @@ from underpaint_client.rules import (
 )
 
 from .composite import Composed, compose, unchanged, whole_layer
-from .denoise import Guide, Steps, cell_steps, denoise, vary
+from .denoise import Guide, OnClean, Steps, cell_steps, denoise, vary
 from .model import Model, choose_device
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare
@@ -408,13 +408,15 @@ class _Run:
     def _chain(self, model: Model, source: Source, plan: Plan) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
         given, first = source, ""
+        last: tuple[_Work, Floats] | None = None
         for index in range(self.request.images):
-            work = replace(self._prepare(model, given, plan), source=source)
-            first = first or work.source_hash
-            (latents,) = self._denoise(work, range(index, index + 1))
-            painted = self._decode(work, latents)
-            yield self._finish(replace(work, source_hash=first), painted, index)
-            given = given.repainted(whole_layer(given, plan.area, painted), plan.area)
+            if last is None or plan.steps.run:  # at strength 0 there is no more to come
+                work = replace(self._prepare(model, given, plan), source=source)
+                first = first or work.source_hash
+                (latents,) = self._denoise(work, range(index, index + 1))
+                last = replace(work, source_hash=first), self._decode(work, latents)
+            yield self._finish(*last, index)
+            given = given.repainted(whole_layer(given, plan.area, last[1]), plan.area)
             if given.mode == "txt2img":  # from nothing at first, then from what came
                 given = given.with_mode("img2img")
                 plan = self._plan(model, given, given.change_box(), from_nothing=False)
@@ -447,32 +449,32 @@ class _Run:
                 [generator for _, generator in drawn],
             )
 
-    def _preview_maker(self, work: _Work, image: int) -> Callable[[torch.Tensor], None] | None:
+    def _preview_maker(self, work: _Work, image: int) -> OnClean | None:
         """Give what is called with the latents of every step, and shows some of them."""
         viewer, plan = self.viewer, work.plan
         if viewer is None:
             return None
         cell = work.model.info.cell
         height, width = -(-plan.content.height // cell), -(-plan.content.width // cell)
-        calls, due = 0, time.monotonic() + viewer.every
+        due = time.monotonic() + viewer.every
 
-        def look(clean: torch.Tensor) -> None:
-            nonlocal calls, due
-            calls += 1
+        def look(clean: torch.Tensor, step: int) -> None:
+            nonlocal due
             if time.monotonic() < due:
                 return
             with self.clock.phase("preview"):
-                if viewer.full:
-                    painted = work.model.decode(clean[0])
-                    colour = painted[: plan.content.height, : plan.content.width]
-                    shown = np.repeat(np.repeat(work.shown, cell, 0), cell, 1)
-                else:
-                    colour = work.model.sketch(clean[0])[:height, :width]
-                    shown = work.shown
-                shown = shown[: colour.shape[0], : colour.shape[1]]
-                pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
-                step = min(calls, plan.steps.run)
-                viewer.show(Preview(image, step, plan.steps.run, pixels, plan.area))
+                for number, one in enumerate(clean if viewer.full else clean[:1]):
+                    if viewer.full:
+                        painted = work.model.decode(one)
+                        colour = painted[: plan.content.height, : plan.content.width]
+                        shown = np.repeat(np.repeat(work.shown, cell, 0), cell, 1)
+                    else:
+                        colour = work.model.sketch(one)[:height, :width]
+                        shown = work.shown
+                    shown = shown[: colour.shape[0], : colour.shape[1]]
+                    pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
+                    steps = plan.steps.run
+                    viewer.show(Preview(image + number, step, steps, pixels, plan.area))
             due = time.monotonic() + viewer.every
 
         return look

@@ -71,7 +71,7 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._turn = 0
-        self._served: dict[Client, int] = {}  # the turn at which each was served last
+        self._served: dict[Client, float] = {}  # the turn at which each was served last
 
     def __iter__(self) -> Iterator[Job]:
         return iter(tuple(self._jobs.values()))
@@ -100,6 +100,9 @@ class Jobs:
             raise BadInputError(
                 f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; let some finish"
             )
+        # Who comes, or comes back, goes after all that wait since before, and before who had the
+        # last turn: else those who send one job after the other would always be first.
+        self._served.setdefault(job.client, self._turn - 0.5)
         self._jobs[job.name] = job
         job.told = self.positions()[job.name]
         return job.told
@@ -145,7 +148,7 @@ class Jobs:
                 queues.setdefault(job.client, []).append(job)
         served, turn = dict(self._served), self._turn
         while queues:  # of those served equally long ago, the oldest job's client
-            client = min(queues, key=lambda one: served.get(one, 0))
+            client = min(queues, key=lambda one: served[one])
             yield queues[client].pop(0)
             turn += 1
             served[client] = turn
