@@ -106,6 +106,7 @@ def write_card(run: Path, model: Path) -> str:
         vae=steps["vae"],
         unet=_minutes(steps),
         total=sum(steps.values()),
+        first=sum(steps.values()) - steps.get("more", 0),
         device=versions.pop("device"),
         versions=", ".join(f"{name} {number}" for name, number in versions.items()),
         table="\n".join(format_row(score) for score in scores),
@@ -168,7 +169,7 @@ AdamW with warm-up and a cosine, averaged weights; the numbers are in
 To make it again, or to go on, from `daemon/`:
 
 ```sh
-python -m training training/configs/{config}.toml --minutes {total} --out RUN
+python -m training training/configs/{config}.toml --minutes {first} --out RUN
 python -m training training/configs/{config}.toml --minutes 180 --out RUN \\
     --start-from underpaint/starter                                   # to go on with the denoiser
 python -m training training/configs/gpu.toml --minutes 25 --out RUN   # on a data-centre GPU
@@ -192,11 +193,11 @@ python -m training.sheets underpaint/starter underpaint/starter/sheets
 ## Limits
 
 - It was trained on {device} for {total} minutes, which is very little: shapes are soft, trees and
-  houses are hinted at rather than drawn, and fine texture is lost in the autoencoder. The same
-  commands on a GPU make a better one.
+  houses are hinted at rather than drawn, and fine texture is lost in the autoencoder.
 - At strength 1 a filled hole can be told from what is around it, and plain fills from the
   neighbours come closer to the truth. It is at its best between .5 and .75, where the colour
-  underneath guides it, at a guidance of 3 to 5.
+  underneath guides it, at a guidance of 3 to 5. A sampler that adds noise as it goes (`k_euler_a`)
+  fits a hole better to its surroundings.
 - It reads up to 75 words or pieces of words. Words that captions do not use mean next to nothing
   to it.
 - Far above its native size (more than about 1.5 times) it repeats itself.
