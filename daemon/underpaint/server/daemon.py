@@ -266,9 +266,10 @@ class Daemon:
             self._tell(client, wire.Welcome(underpaint.__version__, os.getpid(), default_model()))
         elif isinstance(message, wire.Submit):
             position = self._jobs.add(Job(client, message, envelope.frames))
-            if any(worker.state == "starting" for worker in self._workers):
-                self._tell(client, wire.Progress(message.job, "Starting the worker"))
             self._tell(client, wire.Accepted(message.job, position))
+            starting = any(worker.state == "starting" for worker in self._workers)
+            if starting and not position:  # the others wait for jobs, not for the worker
+                self._tell(client, wire.Progress(message.job, "Starting the worker"))
         elif isinstance(message, wire.Cancel):
             self._cancel(client, message.job)
         elif isinstance(message, wire.Prefer):
