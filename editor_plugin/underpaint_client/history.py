@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from pathlib import Path
 
-from .home import home
+from .home import home, write_private
 
 MOST = 100
 """Prompts that are kept."""
@@ -79,12 +79,6 @@ class History:
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
     def _write(self, prompts: list[str]) -> None:
-        file = self._file or history_file()
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(prompts, stream)
-            draft.replace(file)
-        except OSError:  # a full or read-only disk is no reason not to paint
-            draft.unlink(missing_ok=True)
+        # A full or read-only disk is no reason not to paint.
+        with contextlib.suppress(OSError):
+            write_private(self._file or history_file(), json.dumps(prompts))

@@ -94,9 +94,17 @@ def read_connection_file(file: Path | None = None) -> ConnectionInfo | None:
 
 def write_connection_file(info: ConnectionInfo, target: Path | None = None) -> None:
     """Write the connection file, or another, whole or not at all, readable by its owner alone."""
-    target = target or connection_file()
+    write_private(target or connection_file(), json.dumps(asdict(info), indent=1))
+
+
+def write_private(target: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by its owner alone."""
     draft = target.with_name(f"{target.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(info), file, indent=1)
-    draft.replace(target)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        draft.replace(target)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .request import Recipe
 
+SOURCE_GONE = "the layer that this was made from is gone; undo its deletion, or generate anew"
+
 _LONGEST_NAME = 40  # characters of a prompt in a layer's name
 _WIDEST, _HIGHEST = 230, 160  # pixels of a preview
 _GRID = 64  # pixels that the engine snaps its work area to

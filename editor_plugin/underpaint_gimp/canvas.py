@@ -25,6 +25,7 @@ from gi.repository import Babl, Gegl, Gimp  # noqa: E402 - after their versions
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.layers import (  # noqa: E402
+    SOURCE_GONE,
     around,
     box_to_read,
     newest_place,
@@ -395,9 +396,7 @@ class Selected:
         number = int(self.tag.source[:10]) if known else 0
         found = self.image.get_layer_by_tattoo(number) if 0 < number < 2**32 else None
         if found is None:
-            raise BadInputError(
-                "the layer that this was made from is gone; undo its deletion, or generate anew"
-            )
+            raise BadInputError(SOURCE_GONE)
         return Place.of(self.image, [found])
 
     def show_other(self, step: int) -> None:

@@ -235,12 +235,13 @@ class Window(Panel):
     def look(self, image: Any = None) -> None:
         """Look at the image in front, or another, and its layer: nobody says when they change."""
         images = Gimp.get_images()
-        image = image or front.image_in_front(images)
+        in_front = front.image_in_front(images)
+        image = image or in_front
         if image is None and images:
             known = self._image is not None and self._image.is_valid()
             image = self._image if known else images[0]
         self._take(image)
-        self._list_images(images)
+        self._list_images(images, choose=len(images) > 1 and in_front is None)
         self.result_row.set_visible(Selected.of(self._image) is not None)
         name = "Underpaint"
 
@@ -265,14 +266,14 @@ class Window(Panel):
         known = self._forms.get(image.get_id())
         self.fill(known or Form.from_text(recall(image), self.form))
 
-    def _list_images(self, images: list[Any]) -> None:
+    def _list_images(self, images: list[Any], *, choose: bool) -> None:
         self.filling = True
         self.images.remove_all()
         for image in images:
             self.images.append(str(image.get_id()), image.get_name())
         if self._image is not None:
             self.images.set_active_id(str(self._image.get_id()))
-        self.images.set_visible(len(images) > 1 and front.image_in_front(images) is None)
+        self.images.set_visible(choose)
         self.filling = False
 
     def _image_chosen(self, box: Any) -> None:

@@ -20,6 +20,7 @@ from krita import Krita
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.layers import (
+    SOURCE_GONE,
     box_to_read,
     newest_place,
     overlap,
@@ -276,9 +277,7 @@ class Selected:
             if _id(node) == self.tag.source:
                 canvas = Box(0, 0, self.document.width(), self.document.height())
                 return Place(self.document, node, canvas)
-        raise BadInputError(
-            "the layer that this was made from is gone; undo its deletion, or generate anew"
-        )
+        raise BadInputError(SOURCE_GONE)
 
     def show_other(self, step: int) -> None:
         """Show the next result of the group, or the one before, and make it the active layer."""

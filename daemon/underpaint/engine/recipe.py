@@ -99,13 +99,8 @@ def make_recipe(
 _version = functools.cache(version)  # it reads files, every time
 
 
-def own_versions() -> dict[str, str]:
-    """Give the versions of what paints."""
-    return {name: _version(name) for name in ("underpaint", "torch", "diffusers")}
-
-
 def _versions(model: Model | None) -> dict[str, str]:
-    versions = own_versions()
+    versions = {name: _version(name) for name in ("underpaint", "torch", "diffusers")}
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")
