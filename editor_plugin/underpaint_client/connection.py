@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import wire
-from .errors import DaemonUnavailableError, from_code
+from .errors import DaemonStoppedError, DaemonUnavailableError, from_code
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     Received = tuple[Message, tuple[Frame, ...]]
 
-HEARTBEAT = 5.0
+HEARTBEAT = 2.0
 """Seconds of silence after which a waiting client asks whether the daemon is still there."""
 
-PATIENCE = 15.0
+PATIENCE = 10.0
 """Seconds of silence after which the daemon counts as gone."""
 
 START_HINT = "start it with `underpaint serve --background`"
@@ -114,7 +114,7 @@ class Connection:
                 self._socket.curve_secretkey = info.client_secret.encode("ascii")
             self._socket.connect(info.endpoint)
         except (zmq.ZMQError, ValueError) as error:
-            self.close()
+            self.close(0)
             raise DaemonUnavailableError(
                 f"{info.endpoint!r} cannot be connected to ({error}); {START_HINT}"
             ) from None
@@ -128,9 +128,15 @@ class Connection:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Close the socket; what was not yet sent is dropped."""
-        self._socket.close(linger=0)
+    def close(self, patience: float = 0.5) -> None:
+        """Close the socket.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds that what was not yet sent may still take.
+        """
+        self._socket.close(linger=int(1000 * patience))
         self._context.term()
 
     @property
@@ -152,6 +158,7 @@ class Connection:
         mask: Frame | None = None,
         *,
         previews: str = "",
+        note: str = "",
     ) -> str:
         """Send a job off.
 
@@ -167,6 +174,8 @@ class Connection:
             Named `mask`, one channel, on the layer's box: how much of the layer's alpha is left.
         previews : str
             `quick` or `full` ones, as `wire.Submit` says, or none.
+        note : str
+            Where the results go, to find that again when they were not fetched.
 
         Returns
         -------
@@ -175,8 +184,16 @@ class Connection:
         """
         job = uuid.uuid4().hex
         frames = tuple(frame for frame in (layer, selection, mask) if frame is not None)
-        self.send(wire.Submit(job, request, previews), frames)
+        self.send(wire.Submit(job, request, previews, note), frames)
         return job
+
+    def follow(self, *jobs: str) -> None:
+        """Ask for what becomes of jobs, and has become of them: after a reconnection."""
+        self.send(wire.Follow(jobs))
+
+    def take(self, job: str) -> None:
+        """Say that an ended job's results are in safety; the daemon forgets them."""
+        self.send(wire.Taken(job))
 
     def cancel(self, job: str) -> None:
         """Ask for that job to stop; its `Failed` with the code `cancelled` follows."""
@@ -258,58 +275,88 @@ class Connection:
         status: wire.Status = self._ask(wire.AskStatus(), wire.Status, timeout)
         return status
 
+    def waiting(self, timeout: float = 5.0) -> tuple[wire.WaitingJob, ...]:
+        """Ask for the jobs whose results wait for a client; raises as `hello` does."""
+        waiting: wire.Waiting = self._ask(wire.AskWaiting(), wire.Waiting, timeout)
+        return waiting.jobs
+
     def stop(self) -> None:
-        """Ask the daemon to end; it does so without another word."""
+        """Ask the daemon to end; it does so without another word to this client."""
         self.send(wire.AskStop())
         self._socket.close(linger=2000)
 
     def events(self, job: str) -> Iterator[Received]:
         """Give the messages of a job as they come, up to its `Done` or `Failed`.
 
-        Messages of other jobs wait in the meantime.
+        Each picture is given once. When all have been, the daemon is told to forget them: so see
+        to each before asking for the next. Messages of other jobs wait in the meantime.
 
         Raises
         ------
+        DaemonStoppedError
+            Where the daemon was told to end.
         DaemonUnavailableError
-            Where the daemon falls silent.
+            Where it ends otherwise, or falls silent. In either case the job goes on when it is
+            back, and can be followed then.
         BadInputError
             Where the daemon refused the submission as a message.
         """
         set_aside: list[Received] = []
+        pictures: set[int] = set()
         try:
             while True:
                 received = self.receive(HEARTBEAT)
                 if received is None:
-                    self._check_alive()
+                    self._check_alive(job)
                     continue
                 message, _ = received
-                if isinstance(message, wire.Failed) and not message.job:
-                    raise from_code(message.code, message.message)
-                if isinstance(message, wire.Status):
-                    self._check_listed(job, message)
-                    continue
+                _raise_what_ends_all(message)
+                if isinstance(message, wire.Followed):
+                    continue  # it lives
                 if getattr(message, "job", None) != job:
                     set_aside.append(received)
                     continue
+                if isinstance(message, wire.Picture):
+                    if message.index in pictures:
+                        continue
+                    pictures.add(message.index)
+                ended = isinstance(message, (wire.Done, wire.Failed))
+                if ended:
+                    self.take(job)
                 yield received
-                if isinstance(message, (wire.Done, wire.Failed)):
+                if ended:
                     return
         finally:
             self._inbox.extend(set_aside)
 
-    def _check_alive(self) -> None:
+    def _check_alive(self, job: str) -> None:
+        self.see_process()
         silent = time.monotonic() - self._last_heard
         if silent > PATIENCE:
             raise DaemonUnavailableError(
                 f"the Underpaint daemon (process id {self.info.pid}) has not answered for"
                 f" {silent:.0f} seconds; look at its log, then {START_HINT}"
             )
-        self.send(wire.AskStatus())
+        self.follow(job)  # should it be another by now, it learns whose the job is
 
-    def _check_listed(self, job: str, status: wire.Status) -> None:
-        """See that the daemon still knows a job that was sent to it before the question."""
-        if all(listed.job != job for listed in status.jobs):
+    def see_process(self) -> None:
+        """See that the daemon's process is there, as far as that can be seen from here.
+
+        Raises
+        ------
+        DaemonUnavailableError
+            Where it is gone.
+        """
+        if self.info.endpoint.startswith("ipc:") and not process_lives(self.info.pid):
             raise DaemonUnavailableError(
-                f"the Underpaint daemon (process id {status.pid}) no longer knows this job: it was"
-                " restarted, or the connection to it was lost; send the job again"
+                f"the Underpaint daemon with process id {self.info.pid} is gone; {START_HINT}"
             )
+
+
+def _raise_what_ends_all(message: Message) -> None:
+    if isinstance(message, wire.Failed) and not message.job:
+        raise from_code(message.code, message.message)
+    if isinstance(message, wire.Leaving):
+        raise DaemonStoppedError(
+            f"the Underpaint daemon was stopped; the job goes on when it starts again; {START_HINT}"
+        )

@@ -3,6 +3,9 @@
 The editor watches `Desk.fd`; whenever it wakes, and after each call here that sends, it goes
 through what `hear` gives. While jobs run it calls `check` every `CHECK` seconds. Nothing waits.
 
+A daemon that ends or falls silent ends no job: `check` looks for it, and once it is back the jobs
+go on where they were, each picture coming once.
+
     desk = Desk("Krita")
     desk.open()
     job = desk.submit(request, frames, about=where_the_results_go)
@@ -14,14 +17,15 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 from . import wire
-from .connection import PATIENCE, Connection, connect, process_lives
+from .connection import PATIENCE, Connection, connect
 from .errors import (
+    CancelledError,
     DaemonUnavailableError,
-    GenerationFailedError,
     UnderpaintError,
     from_code,
 )
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 
 CHECK = 2.0
 """Seconds between two looks whether the daemon is still there, while jobs run."""
+
+AWAY = 120.0
+"""Seconds after which an editor no longer waits for a daemon; its jobs are offered later."""
 
 _SLOWEST = 500_000  # bytes a second of the slowest line that is waited for
 
@@ -54,8 +61,12 @@ class Job:
         The editor's own note of where the results go.
     pace : Pace
         Tells how long it will take.
-    pictures : int
-        How many have come.
+    unsent : tuple or None
+        The message and its frames, until the daemon has the job in safety.
+    pictures : set of int
+        The indexes of those that have come.
+    remark : str
+        What the daemon says of how it keeps the job; mostly empty.
     position : int
         How many jobs run or wait before it; 0 while it runs.
     """
@@ -64,15 +75,28 @@ class Job:
     request: Request
     about: Any
     pace: Pace
-    pictures: int = 0
+    unsent: tuple[wire.Submit, tuple[Frame, ...]] | None = field(default=None, repr=False)
+    pictures: set[int] = field(default_factory=set)
+    remark: str = ""
     position: int = 0
 
 
 @dataclass(frozen=True)
 class Greeted:
-    """The daemon has answered; `default_model` is empty where it has no model."""
+    """The daemon has answered; `default_model` is empty where it has no model.
+
+    `remark` is a sentence for the artist, and mostly empty.
+    """
 
     default_model: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class ResultsWait:
+    """Jobs of this user that nobody follows: an editor ended before their results came."""
+
+    jobs: tuple[wire.WaitingJob, ...]
 
 
 @dataclass(frozen=True)
@@ -142,12 +166,15 @@ class Refused:
 
 @dataclass(frozen=True)
 class Lost:
-    """The daemon has gone; all jobs have ended before."""
+    """The daemon has gone; jobs wait for it to come back. `meant` where it was told to end."""
 
     error: UnderpaintError
+    meant: bool = False
 
 
-Notice = Union[Greeted, ModelsListed, Advanced, Queued, Previewed, Painted, Ended, Refused, Lost]
+Notice = Union[
+    Greeted, ModelsListed, ResultsWait, Advanced, Queued, Previewed, Painted, Ended, Refused, Lost,
+]  # fmt: skip
 
 
 @dataclass
@@ -204,7 +231,9 @@ class Desk:
         self._connection: Connection | None = None
         self._heard = 0.0
         self._patience = PATIENCE
-        self._asked_about: frozenset[str] = frozenset()
+        self._away_since: float | None = None
+        self._untold: list[wire.Message] = []
+        self._ended: list[Ended] = []  # here, without a word from the daemon
 
     @property
     def fd(self) -> int | None:
@@ -214,22 +243,31 @@ class Desk:
     # ---- asking ----------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Connect, if not connected to a daemon that lives, and greet.
+        """Connect, if not connected to a daemon that lives, greet, and go on with the jobs.
 
-        `Greeted` and `ModelsListed` follow.
+        `Greeted`, `ModelsListed` and `ResultsWait` follow.
 
         Raises
         ------
         DaemonUnavailableError
             Where no daemon runs, or pyzmq is missing.
         """
-        if self._connection is not None and (self.jobs or not self._gone()):
+        if self._connection is not None and not self._gone():
             return
-        self.close()
-        self._connection = connect()
-        self._heard, self._patience = time.monotonic(), PATIENCE
-        self._connection.send(wire.Hello(client=f"{self.editor} pid {os.getpid()}"))
-        self._connection.send(wire.AskModels())
+        self._hang_up()
+        self._connection = connection = connect()
+        self._heard, self._patience, self._away_since = time.monotonic(), PATIENCE, None
+        connection.send(wire.Hello(client=f"{self.editor} pid {os.getpid()}"))
+        connection.send(wire.AskModels())
+        for message in self._untold:
+            connection.send(message)
+        self._untold.clear()
+        known = [job.name for job in self.jobs.values() if job.unsent is None]
+        if known:
+            connection.follow(*known)
+        for job in self.jobs.values():
+            self._send(job)
+        connection.send(wire.AskWaiting())  # after: what is followed does not wait
 
     def submit(
         self,
@@ -238,6 +276,7 @@ class Desk:
         about: Any = None,
         *,
         previews: bool = False,
+        note: str = "",
     ) -> Job:
         """Send a job off; `Advanced`, `Painted` and in the end `Ended` follow.
 
@@ -251,6 +290,8 @@ class Desk:
             The editor's own note of where the results go.
         previews : bool
             Whether `Previewed` is to come a few times a second.
+        note : str
+            The same as `about` for another start of this editor.
 
         Raises
         ------
@@ -258,26 +299,49 @@ class Desk:
             Where no daemon runs.
         """
         self.open()
-        assert self._connection is not None  # noqa: S101 - `open` raises where it is not made
-        name = self._connection.submit(
-            request,
-            frames.get("layer"),
-            frames.get("selection"),
-            frames.get("mask"),
-            previews="quick" if previews else "",
-        )
-        job = Job(name, request, about, pace=Pace())
+        submit = wire.Submit(uuid.uuid4().hex, request, "quick" if previews else "", note)
+        job = Job(submit.job, request, about, Pace(), unsent=(submit, tuple(frames.values())))
         if not self.jobs:
             self._heard = time.monotonic()
         self.jobs[job.name] = job
-        # What it sends goes before what it hears: a slow line needs time for pixels.
-        self._patience += sum(memoryview(f.data).nbytes for f in frames.values()) / _SLOWEST
+        self._send(job)
         return job
 
+    def fetch(self, waiting: wire.WaitingJob, about: Any = None) -> Job:
+        """Follow a job that waits; its pictures come as if it were this editor's."""
+        job = Job(waiting.job, waiting.request, about, Pace())
+        self.jobs[job.name] = job
+        if self._connection is not None:
+            self._connection.follow(job.name)
+        return job
+
+    def _send(self, job: Job) -> None:
+        if job.unsent is None or self._connection is None:
+            return
+        submit, frames = job.unsent
+        self._connection.send(submit, frames)
+        # What it sends goes before what it hears: a slow line needs time for pixels.
+        self._patience += sum(memoryview(frame.data).nbytes for frame in frames) / _SLOWEST
+
     def cancel(self, job: Job) -> None:
-        """Ask for a job to stop; `Ended` with a `CancelledError` follows."""
-        if self._connection is not None and job.name in self.jobs:
+        """Ask for a job to stop; `Ended` with a `CancelledError` follows.
+
+        A daemon that is away will be told when it is back.
+        """
+        if job.name not in self.jobs:
+            return
+        if self._connection is not None:
             self._connection.cancel(job.name)
+            return
+        self._untold += [wire.Follow((job.name,)), wire.Cancel(job.name)]
+        self._ended.append(self._end(job, CancelledError("cancelled")))
+
+    def take(self, job: Job) -> None:
+        """Say that what came of a job is in safety; the daemon forgets it."""
+        if self._connection is not None:
+            self._connection.take(job.name)
+        else:
+            self._untold.append(wire.Taken(job.name))
 
     def prefer(self, job: Job) -> None:
         """Ask for a job to be the next of this editor's."""
@@ -285,21 +349,28 @@ class Desk:
             self._connection.prefer(job.name)
 
     def close(self) -> None:
-        """Let go of the daemon; jobs that run are cancelled by it."""
+        """Let go of the daemon; its jobs go on, and what comes of them is offered later."""
         self.jobs.clear()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            self._connection.close(0 if self._gone() else 0.2)
             self._connection = None
 
     # ---- hearing ---------------------------------------------------------------------------
 
     def hear(self) -> Iterator[Notice]:
         """Give what the daemon has said since, without waiting."""
+        while self._ended:
+            yield self._ended.pop(0)
         while self._connection is not None:
             try:
                 received = self._connection.receive(0)
             except UnderpaintError as error:  # it speaks another protocol
-                yield from self._lose(error)
+                self._hang_up()
+                yield from self.give_up(error)
+                yield Lost(error, meant=True)
                 return
             if received is None:
                 return
@@ -307,42 +378,63 @@ class Desk:
             yield from self._understand(*received)
 
     def check(self) -> Iterator[Notice]:
-        """Look whether the daemon is still there, and ask it to say so.
+        """Look whether the daemon is still there, and ask it to say so; or look for it.
 
         What it has said is heard first, so that an editor that was busy itself loses nothing.
         """
         yield from self.hear()
         if self._connection is None:
-            return
-        if self._gone():
-            yield from self._lose(
-                DaemonUnavailableError("the Underpaint daemon has ended; start it again")
-            )
+            yield from self._look()
+        elif self._gone():
+            self._hang_up()
+            yield Lost(DaemonUnavailableError("the Underpaint daemon has ended unexpectedly"))
         elif time.monotonic() - self._heard > self._patience:
-            yield from self._lose(
+            self._hang_up()
+            yield Lost(
                 DaemonUnavailableError(
-                    f"the Underpaint daemon has said nothing for {self._patience:.0f} seconds; look"
-                    " at its log, or start it again"
+                    f"the Underpaint daemon has said nothing for {self._patience:.0f} seconds; it"
+                    " is waited for, or look at its log"
                 )
             )
         else:
-            self._asked_about = frozenset(self.jobs)
-            self._connection.send(wire.AskStatus())
+            names = (name for name, job in self.jobs.items() if job.unsent is None)
+            self._connection.follow(*names)  # should the line have been cut, they are sent here
+
+    def _look(self) -> Iterator[Notice]:
+        """Look for a daemon that was away, for as long as anybody would wait."""
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        try:
+            self.open()
+        except DaemonUnavailableError as error:
+            if now - self._away_since > AWAY:
+                yield from self.give_up(error)
+
+    def give_up(self, error: UnderpaintError) -> Iterator[Ended]:
+        """End all jobs here. What the daemon has of them waits there."""
+        for job in list(self.jobs.values()):
+            yield self._end(job, error)
 
     def _gone(self) -> bool:
         """Say whether the daemon that this is connected to runs no more, as far as can be seen."""
-        if self._connection is None:
+        try:
+            if self._connection is not None:
+                self._connection.see_process()
+        except DaemonUnavailableError:
             return True
-        info = self._connection.info
-        return info.endpoint.startswith("ipc:") and not process_lives(info.pid)
+        return self._connection is None
 
     def _understand(self, message: wire.Message, frames: tuple[Frame, ...]) -> Iterator[Notice]:
         if isinstance(message, wire.Welcome):
-            yield Greeted(message.default_model)
+            yield Greeted(message.default_model, message.remark)
         elif isinstance(message, wire.Models):
             yield ModelsListed(message.models)
-        elif isinstance(message, wire.Status):
-            yield from self._forgotten({listed.job for listed in message.jobs})
+        elif isinstance(message, wire.Waiting):
+            yield ResultsWait(tuple(one for one in message.jobs if one.job not in self.jobs))
+        elif isinstance(message, wire.Leaving):
+            self._hang_up()
+            told = "the Underpaint daemon was stopped; jobs go on when it starts again"
+            yield Lost(DaemonUnavailableError(told), meant=True)
         elif isinstance(message, wire.Failed) and not message.job:
             yield Refused(from_code(message.code, message.message))
         else:
@@ -354,47 +446,30 @@ class Desk:
         self, job: Job, message: wire.Message, frames: tuple[Frame, ...]
     ) -> Iterator[Notice]:
         if isinstance(message, wire.Accepted):
-            if message.position != job.position:
-                job.position = message.position
-                yield Queued(job)
+            job.unsent, job.remark = None, message.remark or job.remark
+            yield from self._move(job, message.position)
             if message.position and len(self.jobs) == 1:
                 yield Advanced(job, None, f"Waiting: {message.position} before it")
         elif isinstance(message, wire.Progress):
-            if job.position:
-                job.position = 0
-                yield Queued(job)
+            yield from self._move(job, 0)
             yield Advanced(job, *describe_progress(message, job.pace, time.monotonic()))
         elif isinstance(message, wire.Preview):
             yield Previewed(job, Box(*message.area), frames[0])
         elif isinstance(message, wire.Picture):
-            job.pictures += 1
+            if message.index in job.pictures:
+                return  # it came before the daemon died
+            job.pictures.add(message.index)
             yield Painted(job, message, frames[0])
         elif isinstance(message, wire.Done):
             yield self._end(job, None)
         elif isinstance(message, wire.Failed):
             yield self._end(job, from_code(message.code, message.message))
 
+    def _move(self, job: Job, position: int) -> Iterator[Notice]:
+        if position != job.position:
+            job.position = position
+            yield Queued(job)
+
     def _end(self, job: Job, error: UnderpaintError | None) -> Ended:
         del self.jobs[job.name]
         return Ended(job, error)
-
-    def _forgotten(self, known: set[str]) -> Iterator[Notice]:
-        """End the jobs that the daemon does not know: it was restarted in the meantime."""
-        for job in list(self.jobs.values()):
-            if job.name in known or job.name not in self._asked_about:
-                continue  # of those sent since the question it could not speak
-            yield self._end(
-                job,
-                GenerationFailedError(
-                    "the Underpaint daemon was restarted and no longer knows this job; generate"
-                    " again"
-                ),
-            )
-
-    def _lose(self, error: UnderpaintError) -> Iterator[Notice]:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        for job in list(self.jobs.values()):
-            yield self._end(job, error)
-        yield Lost(error)

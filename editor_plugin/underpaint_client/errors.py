@@ -30,6 +30,10 @@ class DaemonUnavailableError(UnderpaintError):
     code = "daemon"
 
 
+class DaemonStoppedError(DaemonUnavailableError):
+    """The daemon ended as it was told to; its jobs go on when it starts again."""
+
+
 class GenerationFailedError(UnderpaintError):
     """The job was accepted, and the engine could not finish it."""
 

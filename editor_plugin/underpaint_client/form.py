@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Union
 
 from .request import Request
-from .rules import RANGES, SAMPLERS, SEEDS
+from .rules import RANGES, SAMPLERS
 
 
 @dataclass(frozen=True)
@@ -329,10 +329,3 @@ def describe_strength(strength: float) -> str:
     if strength < 0.65:
         return "moderate change"
     return "significant change" if strength < 1 else "ignores the original"
-
-
-def draw_seed() -> int:
-    """Draw a seed."""
-    import secrets  # noqa: PLC0415 - slow to import, and seldom needed
-
-    return secrets.randbelow(SEEDS)

@@ -31,11 +31,11 @@ from .errors import (
     UnderpaintError,
     to_sentence,
 )
-from .form import Form, draw_seed
+from .form import Form
 from .history import History
 from .launch import start_command, start_daemon
 from .layers import describe_end, describe_job, name_group, name_layer
-from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request
+from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request, draw_seed
 from .survey import settle
 from .tag import Tag
 

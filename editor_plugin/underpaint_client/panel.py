@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .errors import UnderpaintError, to_sentence
-from .form import Form, describe_strength, draw_seed
+from .form import Form, describe_strength
+from .rules import draw_seed
 from .survey import describe_run
 
 if TYPE_CHECKING:

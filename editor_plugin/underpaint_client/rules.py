@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .errors import BadInputError
@@ -256,6 +256,20 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:  # half a surrogate pair, as undecodable arguments become
         return False
     return True
+
+
+def draw_seed() -> int:
+    """Draw a seed."""
+    return random.SystemRandom().randrange(SEEDS)
+
+
+def draw_seeds(request: Request) -> Request:
+    """Draw the seeds that a request leaves open."""
+
+    def drawn(seed: int | None) -> int:
+        return draw_seed() if seed is None else seed
+
+    return replace(request, seed=drawn(request.seed), variation_seed=drawn(request.variation_seed))
 
 
 def image_seed(seed: int, index: int) -> int:

@@ -53,13 +53,41 @@ class Submit:
 
     `layer` has the pixels. `selection` and `mask` are Y on the layer's box: how much is selected,
     and how much of the layer's alpha is left, as editors' layer masks say. `previews` asks for a
-    `Preview` a few times a second (`quick`), or for one of each step, decoded (`full`).
+    `Preview` a few times a second (`quick`), or for one of each step, decoded (`full`). `note` is
+    the client's own text of where the results go, to find it again when it comes back.
+
+    A job is its id: sent twice, it is one job. It goes on whatever becomes of its client, and its
+    results wait until a client says that they are `Taken`.
     """
 
     type: ClassVar[str] = "submit"
     job: str
     request: Request
     previews: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Send here what becomes of those jobs, and has become of them; `Followed` comes at once."""
+
+    type: ClassVar[str] = "follow"
+    jobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The results of that job are in safety; forget it."""
+
+    type: ClassVar[str] = "taken"
+    job: str
+
+
+@dataclass(frozen=True)
+class AskWaiting:
+    """Ask for `Waiting`."""
+
+    type: ClassVar[str] = "ask_waiting"
 
 
 @dataclass(frozen=True)
@@ -94,7 +122,7 @@ class AskModels:
 
 @dataclass(frozen=True)
 class AskStop:
-    """Ask the daemon to end, with all jobs."""
+    """Ask the daemon to end; its jobs go on when it starts again."""
 
     type: ClassVar[str] = "ask_stop"
 
@@ -107,15 +135,52 @@ class Welcome:
     version: str
     pid: int
     default_model: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The daemon's answer to `Follow`; what there is of the jobs comes as if it were new."""
+
+    type: ClassVar[str] = "followed"
+
+
+@dataclass(frozen=True)
+class WaitingJob:
+    """One job as `Waiting` lists it: its request and note, and whether it has ended."""
+
+    job: str
+    request: Request
+    note: str
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The jobs of this client's owner that no client follows, oldest first."""
+
+    type: ClassVar[str] = "waiting"
+    jobs: tuple[WaitingJob, ...]
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """The daemon ends as it was told to; the jobs go on when it starts again."""
+
+    type: ClassVar[str] = "leaving"
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The job is in the queue; `position` jobs are before it. Said again when that changes."""
+    """The job is in the queue; `position` jobs are before it. Said again when that changes.
+
+    `remark` is a sentence for the artist, and mostly empty.
+    """
 
     type: ClassVar[str] = "accepted"
     job: str
     position: int
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +219,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Picture:
-    """One finished image, as the frame `picture`.
+    """One finished image, as the frame `picture`. It may come again: `index` tells.
 
     `kind` is `layer` or `patch`: what came out, which is `layer` where no patch could do it.
     `timings` are seconds by phase.
@@ -273,17 +338,17 @@ class Run:
 
 
 Message = Union[
-    Hello, Submit, Cancel, Prefer, AskStatus, AskModels, AskStop,
-    Welcome, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
-    WorkerReady, WorkerModel, Run,
+    Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
+    Welcome, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
+    Status, Models, WorkerReady, WorkerModel, Run,
 ]  # fmt: skip
 
 TYPES: dict[str, Any] = {
     message.type: message
     for message in (
-        Hello, Submit, Cancel, Prefer, AskStatus, AskModels, AskStop,
-        Welcome, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
-        WorkerReady, WorkerModel, Run,
+        Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
+        Welcome, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
+        Status, Models, WorkerReady, WorkerModel, Run,
     )
 }  # fmt: skip
 
@@ -529,6 +594,13 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
             known["endpoints"] = tuple(known["endpoints"])
             known["workers"] = tuple(WorkerStatus(**worker) for worker in known["workers"])
             known["jobs"] = tuple(JobStatus(**job) for job in known["jobs"])
+        if cls is Follow:
+            known["jobs"] = tuple(known.get("jobs", ()))
+        if cls is Waiting:
+            known["jobs"] = tuple(
+                WaitingJob(**{**job, "request": read_request(job["request"])})
+                for job in known["jobs"]
+            )
         if cls is Models:
             known["models"] = tuple(ModelEntry(**model) for model in known["models"])
         return cls(**known), envelope.frames

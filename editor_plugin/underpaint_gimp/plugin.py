@@ -23,9 +23,9 @@ from underpaint_client.form import (  # noqa: E402
     Form,
     Number,
     Switch,
-    draw_seed,
 )
 from underpaint_client.request import Request  # noqa: E402
+from underpaint_client.rules import draw_seed  # noqa: E402
 
 from .canvas import Place  # noqa: E402
 from .office import office, wait_until  # noqa: E402

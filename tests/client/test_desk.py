@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemons import serve
-from underpaint_client import Box, DaemonUnavailableError, Frame, Request
+from daemons import serve, until
+from underpaint_client import Box, DaemonUnavailableError, Frame, Request, connect
 from underpaint_client.desk import (
     Advanced,
     Desk,
@@ -19,11 +20,12 @@ from underpaint_client.desk import (
     Notice,
     Pace,
     Painted,
+    ResultsWait,
     describe_progress,
 )
 from underpaint_client.errors import CancelledError
 from underpaint_client.home import read_connection_file
-from underpaint_client.wire import Progress
+from underpaint_client.wire import Progress, WaitingJob
 
 LAYER = Frame("layer", Box(3, 4, 64, 64), "u1", "BGRA", bytes(range(256)) * 64)
 
@@ -66,13 +68,13 @@ def test_a_job_from_greeting_to_end(daemon: Path) -> None:
     ]
     job = desk.submit(Request(prompt="x", steps=4, images=2, seed=1), {"layer": LAYER}, "here")
     heard = hear(desk, ended)
-    assert kinds(heard) == {Advanced, Painted, Ended}
+    assert kinds(heard) - {ResultsWait} == {Advanced, Painted, Ended}
     painted = [notice for notice in heard if isinstance(notice, Painted)]
     assert [notice.picture.recipe.seed for notice in painted] == [1, 2]
     assert painted[0].frame.box == LAYER.box
     assert painted[0].frame.channels == "BGRA"
     assert job.about == "here"
-    assert job.pictures == 2
+    assert job.pictures == {0, 1}
     assert heard[-1] == Ended(job, None)
     assert desk.jobs == {}
     desk.close()
@@ -116,22 +118,92 @@ def test_no_daemon(home: Path) -> None:
     assert list(desk.check()) == []
 
 
-def test_a_dead_daemon_ends_jobs(home: Path) -> None:
+def test_jobs_outlive_their_daemon(home: Path, models: Path) -> None:
+    shutil.copytree(models / "sd", home / "models" / "sd")
     process = serve()
     desk = Desk("test")
-    desk.open()
-    hear(desk, lambda n: isinstance(n, Greeted))
-    job = desk.submit(Request(), {"layer": LAYER})
+    long = Request(prompt="x", steps=200, images=2, seed=1)
+    job = desk.submit(long, {"layer": LAYER}, "here")
+    hear(desk, lambda n: isinstance(n, Painted))
     assert not kinds(list(desk.check())) & {Ended, Lost}
     process.kill()
     process.communicate()
-    *_, first, second = desk.check()
-    assert isinstance(first, Ended)
-    assert first.job is job
-    assert isinstance(second, Lost)
-    assert "has ended; start it again" in str(second.error)
+    *_, lost = desk.check()
+    assert isinstance(lost, Lost)
+    assert not lost.meant
+    assert "has ended unexpectedly" in str(lost.error)
     assert desk.fd is None
+    assert list(desk.check()) == []
+    assert desk.jobs == {job.name: job}
+
+    process = serve()
+    assert list(desk.check()) == []
+    heard = hear(desk, ended)
+    painted = [notice for notice in heard if isinstance(notice, Painted)]
+    assert [notice.picture.index for notice in painted] == [1]  # the first had come before
+    assert heard[-1] == Ended(job, None)
+    desk.take(job)
+
+    again = desk.submit(long, {"layer": LAYER})
+    hear(desk, lambda n: isinstance(n, Advanced) and n.fraction is not None)
+    process.terminate()
+    process.communicate()
+    (*_, lost) = hear(desk, lambda n: isinstance(n, Lost))
+    assert isinstance(lost, Lost)
+    assert lost.meant
+    desk.cancel(again)
+    (last,) = desk.hear()
+    assert isinstance(last, Ended)
+    assert isinstance(last.error, CancelledError)
+    process = serve()
+    desk.open()
+    with connect() as connection:
+        until(lambda: not connection.status().jobs)
+        assert connection.waiting() == ()
+    desk.close()
+    process.terminate()
+    process.communicate()
+
+
+def test_a_daemon_that_stays_away_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = serve()
+    desk = Desk("test")
+    job = desk.submit(Request(), {"layer": LAYER})
+    process.kill()
+    process.communicate()
+    monkeypatch.setattr("underpaint_client.desk.AWAY", 0.1)
+    heard = list(desk.check())
+    while not any(map(ended, heard)):
+        time.sleep(0.05)
+        heard += desk.check()
+    assert heard[-1].job is job  # type: ignore[union-attr]
     assert desk.jobs == {}
+
+
+def test_results_that_wait_are_offered_to_the_next(daemon: Path) -> None:
+    gone = Desk("test")
+    job = gone.submit(Request(prompt="x", steps=4, seed=1), {"layer": LAYER}, note="where")
+    hear(gone, lambda n: isinstance(n, Painted))
+    gone.close()
+    desk = Desk("test")
+    until(lambda: job.name in [one.job for one in offered(desk)])
+    waiting = next(one for one in offered(desk) if one.job == job.name)
+    assert waiting.note == "where"
+    assert waiting.request.prompt == "x"
+    fetched = desk.fetch(waiting, "here")
+    heard = hear(desk, ended)
+    assert kinds(heard) == {Painted, Ended}
+    desk.take(fetched)
+    assert job.name not in [one.job for one in offered(desk)]
+    desk.close()
+
+
+def offered(desk: Desk) -> tuple[WaitingJob, ...]:
+    desk.close()
+    desk.open()
+    (*_, last) = hear(desk, lambda n: isinstance(n, ResultsWait))
+    assert isinstance(last, ResultsWait)
+    return last.jobs
 
 
 @pytest.mark.parametrize(
@@ -156,7 +228,7 @@ def test_a_question_from_before_a_job_does_not_end_it(daemon: Path) -> None:
     desk = Desk("test")
     desk.open()
     hear(desk, lambda n: isinstance(n, ModelsListed))
-    assert list(desk.check()) == []  # asks, and the answer will not know the job
+    assert not kinds(list(desk.check())) & {Ended, Lost}
     job = desk.submit(Request(strength=0.0), {"layer": LAYER})
     (*_, last) = hear(desk, ended)
     assert last == Ended(job, None)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.form import FIELDS, Choice, Form, Number, describe_strength, draw_seed
+from underpaint_client.form import FIELDS, Choice, Form, Number, describe_strength
 from underpaint_client.launch import start_command, write_start_command
 from underpaint_client.request import Request
-from underpaint_client.rules import check_request
+from underpaint_client.rules import check_request, draw_seed
 
 
 def asked(**values: Any) -> Request:

@@ -19,7 +19,9 @@ def job(name: str, client: Client = ANN, frames: tuple[Frame, ...] = ()) -> Job:
 
 def test_first_come_first_served() -> None:
     jobs = Jobs()
-    assert [jobs.add(job(name)) for name in "abc"] == [0, 1, 2]
+    for name in "abc":
+        jobs.add(job(name))
+    assert jobs.positions() == {"a": 0, "b": 1, "c": 2}
     first = jobs.waiting()
     assert first is not None
     assert first.name == "a"
@@ -69,8 +71,9 @@ def test_clients_take_turns() -> None:
     first = jobs.waiting()
     assert first is not None
     jobs.start(first, 0)
-    assert jobs.add(job("b1", BOB)) == 1
-    assert jobs.add(job("b2", BOB)) == 3
+    jobs.add(job("b1", BOB))
+    jobs.add(job("b2", BOB))
+    assert jobs.positions() == {"b1": 1, "a2": 2, "b2": 3, "a3": 4, "a4": 5}
     assert order(jobs) == ["b1", "a2", "b2", "a3", "a4"]
     jobs.remove("a1")
     second = jobs.waiting()

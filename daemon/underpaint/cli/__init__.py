@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except UnderpaintError as error:
-        code, message = EXIT_CODES[type(error)], str(error)
+        code = next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+        message = str(error)
     except KeyboardInterrupt:
         code, message = EXIT_CODES[CancelledError], "cancelled"
     except OSError as error:  # what commands print to has gone, or is full

@@ -18,7 +18,13 @@ from underpaint.models import list_models, model_folders
 from underpaint.server.rasters import to_frame, to_pixels
 from underpaint.server.start import find_or_start
 from underpaint_client import wire
-from underpaint_client.errors import BadInputError, from_code
+from underpaint_client.address import Address
+from underpaint_client.errors import (
+    BadInputError,
+    DaemonStoppedError,
+    DaemonUnavailableError,
+    from_code,
+)
 from underpaint_client.request import FILLS, MODES, RESULTS, Request
 from underpaint_client.rules import (
     SAMPLERS,
@@ -271,6 +277,7 @@ class Session:
     steps_folder: Path | None = None
     noted: set[str] = field(default_factory=set)
     written: list[Path] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
 
     def run(self, selection: Any) -> None:
         """Send the job and see to what comes."""
@@ -282,7 +289,13 @@ class Session:
                 frames["selection"] = to_frame("selection", selection, box, "Y")
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""
-        job = self.connection.submit(self.request, **frames, previews=previews)
+        job = self.connection.submit(
+            self.request,
+            frames.get("layer"),
+            frames.get("selection"),
+            previews=previews,
+            note=Address("the command line", str(self.outputs[0])).to_text(),
+        )
         try:
             with self.display:
                 self._follow(job, started)
@@ -291,6 +304,21 @@ class Session:
             raise
 
     def _follow(self, job: str, started: float) -> None:
+        """See to what comes, though the daemon should die of it."""
+        while True:
+            try:
+                self._see_to(job, started)
+            except DaemonStoppedError:
+                raise
+            except DaemonUnavailableError as error:
+                self.display.say(f"{error}; going on")
+                self.connection.close(0)
+                self.connection, _ = find_or_start()
+                self.connection.follow(job)
+            else:
+                return
+
+    def _see_to(self, job: str, started: float) -> None:
         for message, frames in self.connection.events(job):
             if isinstance(message, wire.Progress):
                 self.display.progress(message)
@@ -327,8 +355,9 @@ class Session:
 
     def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
         first = self.request.images - len(self.outputs)  # of a chain, the last alone may be wanted
-        if picture.index < first:
+        if picture.index < first or picture.index in self.seen:
             return
+        self.seen.add(picture.index)
         path, recipe = self.outputs[picture.index - first], picture.recipe
         pixels = to_pixels(frame)
         if picture.kind == "patch":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,9 +25,9 @@ from underpaint_client.errors import BadInputError, CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Recipe, Request
 from underpaint_client.rules import (
-    SEEDS,
     check_request,
     choose_sampler,
+    draw_seeds,
     expand_prompt,
     image_noise,
 )
@@ -145,15 +144,6 @@ class _Clock:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
-def draw_seeds(request: Request) -> Request:
-    """Draw the seeds that a request leaves open."""
-
-    def drawn(seed: int | None) -> int:
-        return secrets.randbelow(SEEDS) if seed is None else seed
-
-    return replace(request, seed=drawn(request.seed), variation_seed=drawn(request.variation_seed))
 
 
 def _hash(image: Floats, change: Floats) -> str:

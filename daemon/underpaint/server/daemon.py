@@ -27,13 +27,16 @@ from underpaint_client.errors import (
     GenerationFailedError,
     UnderpaintError,
 )
-from underpaint_client.home import ConnectionInfo, connection_file, write_connection_file
+from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
 
 from . import keys
+from .config import read_config
 from .incoming import MAX_JOB_NAME, read_message
-from .jobs import Client, Job, Jobs
+from .jobs import Client, Job
+from .ledger import Ledger
 from .places import log_file, socket_folder, take_lock
 from .shelf import clear_shelves
+from .store import open_store
 from .workers import MAX_FAILED_STARTS, Worker
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ CANCEL_PATIENCE = 30.0
 
 TICK = 250
 """Milliseconds between two looks at whether the workers still live."""
+
+PRUNE = 600.0
+"""Seconds between two looks for results that have waited too long."""
 
 MAX_UNREAD = 10_000
 """Messages that a client may leave unread before it counts as gone."""
@@ -97,13 +103,18 @@ class Daemon:
                 raise DaemonUnavailableError(
                     f"{endpoint!r} cannot be bound; give tcp://ADDRESS:PORT"
                 )
+        retention = read_config()
         self._lock = take_lock()
         clear_shelves()
         self._started = time.monotonic()
         self._stopping = False
         self._context = zmq.Context()
         self._poller = zmq.Poller()
-        self._jobs = Jobs()
+        store, self._remark = open_store(home() / "jobs")
+        self._ledger = Ledger(store, retention, self._send)
+        self._jobs = self._ledger.jobs
+        self._poller.register(self._ledger.fd, zmq.POLLIN)
+        self._pruned = time.monotonic()
         self._entrances: list[zmq.Socket[bytes]] = []
         self.endpoints: list[str] = []
         use_ipc = ipc and IPC
@@ -186,6 +197,9 @@ class Daemon:
 
     def _turn(self) -> None:
         for entrance, _ in self._poller.poll(TICK):
+            if isinstance(entrance, int):
+                self._ledger.answer()
+                continue
             for _ in range(FAIR_SHARE):
                 try:
                     parts = entrance.recv_multipart(zmq.DONTWAIT, copy=False)
@@ -198,8 +212,12 @@ class Daemon:
                     client = Client(self._entrances.index(entrance), bytes(address))
                     self._from_client(client, rest)
         self._watch_workers()
+        self._tell_positions()  # to be accepted is the first that a client hears
         self._assign()
         self._tell_positions()
+        if time.monotonic() - self._pruned > PRUNE:
+            self._pruned = time.monotonic()
+            self._ledger.prune()
         for worker in self._workers:
             if worker.shelf and worker.shelf.has_news() and worker.state != "starting":
                 self._order(worker, [])
@@ -209,10 +227,9 @@ class Daemon:
         self._stopping = True
 
     def _close(self) -> None:
-        for job in self._jobs:
-            self._fail(job, DaemonUnavailableError("the daemon was stopped before the job ended"))
         for worker in self._workers:
             worker.kill()
+        self._ledger.close()
         clear_shelves()
         connection_file().unlink(missing_ok=True)
         connection_file().with_name("connection-tcp.json").unlink(missing_ok=True)
@@ -224,7 +241,10 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _send(self, client: Client, parts: list[Bytes]) -> None:
+    def _send(self, client: Client, parts: list[Bytes]) -> bool:
+        """Send a message, and say whether there is somebody to send it to."""
+        if client.entrance < 0:
+            return False
         try:
             self._entrances[client.entrance].send_multipart(
                 [client.identity, *parts], zmq.DONTWAIT, copy=False
@@ -232,19 +252,12 @@ class Daemon:
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
-            self._forget(client)  # gone, or it has stopped to read
+            self._ledger.lose(client)  # gone, or it has stopped to read
+            return False
+        return True
 
     def _tell(self, client: Client, message: Message) -> None:
         self._send(client, wire.encode(message))
-
-    def _forget(self, client: Client) -> None:
-        """End the jobs of a client that has gone."""
-        for job in self._jobs.of(client):
-            log.info("job %s: its client has gone; cancelled", job.name)
-            if job.worker is None:
-                self._jobs.remove(job.name)
-            else:
-                self._stop_running(job)
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
@@ -263,19 +276,8 @@ class Daemon:
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, wire.Hello):
-            self._tell(client, wire.Welcome(underpaint.__version__, os.getpid(), default_model()))
-        elif isinstance(message, wire.Submit):
-            position = self._jobs.add(Job(client, message, envelope.frames))
-            self._tell(client, wire.Accepted(message.job, position))
-            starting = any(worker.state == "starting" for worker in self._workers)
-            if starting and not position:  # the others wait for jobs, not for the worker
-                self._tell(client, wire.Progress(message.job, "Starting the worker"))
-        elif isinstance(message, wire.Cancel):
-            self._cancel(client, message.job)
-        elif isinstance(message, wire.Prefer):
-            job = self._jobs.get(message.job)
-            if job is not None and job.client == client and job.worker is None:
-                self._jobs.prefer(job)
+            version, pid = underpaint.__version__, os.getpid()
+            self._tell(client, wire.Welcome(version, pid, default_model(), self._remark))
         elif isinstance(message, wire.AskStatus):
             self._tell(client, self._status())
         elif isinstance(message, wire.AskModels):
@@ -284,15 +286,39 @@ class Daemon:
             log.info("told to stop by a client")
             self._stopping = True
         else:
+            self._answer_on_jobs(client, message, envelope)
+
+    def _answer_on_jobs(self, client: Client, message: Message, envelope: Envelope) -> None:
+        if isinstance(message, wire.Submit):
+            local = self.endpoints[client.entrance].startswith(LOCAL)
+            self._ledger.accept(client, message, envelope.frames, trusted=local)
+        elif isinstance(message, wire.Follow):
+            self._tell(client, wire.Followed())
+            self._ledger.follow(client, message.jobs)
+        elif isinstance(message, wire.Taken):
+            self._ledger.take(client, message.job)
+        elif isinstance(message, wire.AskWaiting):
+            self._ledger.tell_waiting(client)
+        elif isinstance(message, wire.Cancel):
+            self._cancel(client, message.job)
+        elif isinstance(message, wire.Prefer):
+            job = self._jobs.get(message.job)
+            if job is not None and job.client == client and job.worker is None:
+                self._jobs.prefer(job)
+        else:
             raise BadInputError(f"{message.type}: a client does not send this")
 
     def _tell_positions(self) -> None:
         """Tell clients where their jobs are in the queue, as far as they do not know it."""
         for name, position in self._jobs.positions().items():
             job = self._jobs.get(name)
-            if job is not None and job.told != position:
-                job.told = position
-                self._tell(job.client, wire.Accepted(name, position))
+            if job is None or job.told == position:
+                continue
+            first, job.told = job.told is None, position
+            self._tell(job.client, wire.Accepted(name, position, job.remark))
+            starting = any(worker.state == "starting" for worker in self._workers)
+            if first and starting and not position:  # the others wait for jobs, not for the worker
+                self._tell(job.client, wire.Progress(name, "Starting the worker"))
 
     def _status(self) -> wire.Status:
         return wire.Status(
@@ -310,13 +336,9 @@ class Daemon:
         if job is None or job.client != client:
             return  # it has ended meanwhile, or is somebody else's
         if job.worker is None:
-            self._fail(job, CancelledError("cancelled before it began"))
+            self._ledger.fail(job, CancelledError("cancelled before it began"))
         else:
             self._stop_running(job)
-
-    def _fail(self, job: Job, error: UnderpaintError) -> None:
-        self._jobs.remove(job.name)
-        self._tell(job.client, wire.Failed(job.name, error.code, str(error)))
 
     # ---- workers ---------------------------------------------------------------------------
 
@@ -350,7 +372,7 @@ class Daemon:
     def _hear(self, worker: Worker, parts: list[Bytes]) -> None:
         message, _ = wire.decode(parts)
         if isinstance(message, wire.WorkerReady):
-            worker.state, worker.device = "idle", message.device
+            worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
             log.info("worker %d is ready on %s", worker.number, message.device)
         elif isinstance(message, wire.WorkerModel):
             worker.model = message.model
@@ -367,9 +389,14 @@ class Daemon:
     ) -> None:
         job = self._jobs.get(message.job)
         if isinstance(message, wire.Done | wire.Failed):
-            worker.state, worker.failed_starts = "idle", 0
-            self._jobs.remove(message.job)
-        if job is not None:
+            worker.state = "idle"
+        if job is None:
+            return
+        if isinstance(message, wire.Picture):
+            self._ledger.keep(job, message, parts)
+        elif isinstance(message, wire.Done | wire.Failed):
+            self._ledger.end(job, message)
+        else:
             self._send(job.client, parts)
 
     def _watch_workers(self) -> None:
@@ -384,17 +411,10 @@ class Daemon:
 
     def _replace(self, worker: Worker, end: str, job: Job | None) -> None:
         log.error("worker %d %s", worker.number, end)
-        if job is not None and job.cancelled is not None:
-            self._fail(job, CancelledError("cancelled"))
-        elif job is not None:
-            self._fail(
-                job,
-                GenerationFailedError(
-                    f"the worker {end} while it ran this job; another is being started, so try"
-                    f" again. If it happens again, look into {log_file()}"
-                ),
-            )
-        worker.failed_starts += 1
+        if job is not None:
+            self._ledger.survive(job, end)
+        else:
+            worker.failed_starts += 1
         if worker.failed_starts <= MAX_FAILED_STARTS:
             worker.start()
         else:
@@ -404,7 +424,7 @@ class Daemon:
     def _assign(self) -> None:
         if all(worker.state == "broken" for worker in self._workers):
             for job in self._jobs:
-                self._fail(
+                self._ledger.fail(
                     job,
                     DaemonUnavailableError(
                         f"the worker does not start or stay alive; look into {log_file()}, then"
@@ -415,12 +435,11 @@ class Daemon:
             waiting = self._jobs.waiting() if worker.state == "idle" else None
             if waiting is not None:
                 worker.state = "busy"
-                self._jobs.start(waiting, worker.number)
-                local = self.endpoints[waiting.client.entrance].startswith(LOCAL)
+                self._ledger.start(waiting, worker.number)
                 order = wire.Run(
                     waiting.name,
                     waiting.submit.request,
-                    allow_paths=local,
+                    allow_paths=waiting.trusted,
                     previews=waiting.submit.previews,
                 )
                 self._order(worker, wire.encode(order, waiting.frames))

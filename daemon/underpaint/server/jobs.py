@@ -17,10 +17,26 @@ MAX_BYTES = 8 * 2**30
 
 @dataclass(frozen=True)
 class Client:
-    """Who sent a job: the socket it came in by, and its address there."""
+    """Who sent a job.
+
+    Parameters
+    ----------
+    entrance : int
+        The number of the socket it came in by; -1 for nobody.
+    identity : bytes
+        Its address there.
+    owner : str
+        Whose jobs it may have: empty for this machine's user, else the client's public key.
+    """
 
     entrance: int
     identity: bytes
+    owner: str = ""
+
+    @classmethod
+    def nobody(cls, owner: str) -> Client:
+        """Stand in for a client that has gone."""
+        return cls(-1, b"", owner)
 
 
 @dataclass
@@ -35,6 +51,18 @@ class Job:
         The message it came as.
     frames : tuple of Frame
         Its pixels.
+    trusted : bool
+        Whether its client may open models anywhere on this machine.
+    digest : bytes
+        Of the message that it came as, to know that again.
+    ready : bool
+        Whether it is in safety, and may run.
+    remark : str
+        What its client should know of that.
+    deaths : int
+        How many processes have ended while they ran it.
+    pictures : set of int
+        The indexes of those that have come.
     worker : int or None
         The number of the worker that runs it; None while it waits.
     cancelled : float or None
@@ -46,6 +74,12 @@ class Job:
     client: Client
     submit: Submit
     frames: tuple[Frame, ...] = field(repr=False)
+    trusted: bool = False
+    digest: bytes = b""
+    ready: bool = True
+    remark: str = ""
+    deaths: int = 0
+    pictures: set[int] = field(default_factory=set)
     worker: int | None = None
     cancelled: float | None = None
     told: int | None = None
@@ -54,6 +88,11 @@ class Job:
     def name(self) -> str:
         """The job's id."""
         return self.submit.job
+
+    @property
+    def owner(self) -> str:
+        """Who may have its results."""
+        return self.client.owner
 
     @property
     def size(self) -> int:
@@ -79,13 +118,8 @@ class Jobs:
     def __contains__(self, name: str) -> bool:
         return name in self._jobs
 
-    def add(self, job: Job) -> int:
+    def add(self, job: Job) -> None:
         """Put a job at the end.
-
-        Returns
-        -------
-        int
-            How many jobs run or wait before it.
 
         Raises
         ------
@@ -100,12 +134,27 @@ class Jobs:
             raise BadInputError(
                 f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; let some finish"
             )
+        self.take_back(job)
+
+    def take_back(self, job: Job) -> None:
+        """Put a job at the end that was taken in before, whatever the room."""
         # Who comes, or comes back, goes after all that wait since before, and before who had the
         # last turn: else those who send one job after the other would always be first.
         self._served.setdefault(job.client, self._turn - 0.5)
         self._jobs[job.name] = job
-        job.told = self.positions()[job.name]
-        return job.told
+
+    def hand_over(self, job: Job, client: Client) -> None:
+        """Make a job another client's."""
+        former, job.client = job.client, client
+        if job.name in self._jobs:
+            self._served.setdefault(client, self._served.get(former, self._turn - 0.5))
+        if not self.of(former):
+            self._served.pop(former, None)
+
+    def put_back(self, job: Job) -> None:
+        """Let a job that ran wait again, before the others of its client."""
+        job.worker = None
+        self.prefer(job)
 
     def get(self, name: str) -> Job | None:
         """Give a job by its id."""
@@ -144,7 +193,7 @@ class Jobs:
         """Give the jobs that wait in the order in which they will run."""
         queues: dict[Client, list[Job]] = {}
         for job in self._jobs.values():
-            if job.worker is None:
+            if job.worker is None and job.ready:
                 queues.setdefault(job.client, []).append(job)
         served, turn = dict(self._served), self._turn
         while queues:  # of those served equally long ago, the oldest job's client

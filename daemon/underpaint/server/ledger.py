@@ -1,0 +1,363 @@
+"""The ledger: what becomes of jobs, in memory and on disk. First it is written, then it is told.
+
+A job that was accepted ends in pictures or in an error, though its client, its worker or the daemon
+dies meanwhile: it waits in the store until its client says that it has what came of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from underpaint_client import wire
+from underpaint_client.errors import (
+    BadInputError,
+    CancelledError,
+    GenerationFailedError,
+    UnderpaintError,
+)
+from underpaint_client.rules import draw_seeds
+
+from .clerk import Clerk
+from .incoming import read_message
+from .jobs import Client, Job, Jobs
+from .places import log_file
+from .store import ENDED, QUEUED, RUNNING, Kept, Retention, Store
+
+if TYPE_CHECKING:
+    from underpaint_client.wire import Bytes, Frame
+
+    Tell = Callable[[Client, list[Bytes]], bool]
+
+log = logging.getLogger(__name__)
+
+MAX_DEATHS = 2
+"""A job that so many processes have ended with is not tried again."""
+
+NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
+
+
+class _Results(NamedTuple):
+    """What the store has of a job that a client asks for."""
+
+    kept: Kept | None
+    pictures: list[list[Bytes]]
+
+
+class Ledger:
+    """See the module.
+
+    Parameters
+    ----------
+    store : Store
+        Its own from now on.
+    retention : Retention
+        How long results wait.
+    tell : callable
+        Sends a message to a client; False where that has gone.
+    """
+
+    def __init__(self, store: Store, retention: Retention, tell: Tell) -> None:
+        self.jobs = Jobs()
+        self._retention = retention
+        self._tell = tell
+        self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
+        self._restore(store)
+        self._clerk = Clerk(store)
+        self.answer = self._clerk.answer
+        self.fd = self._clerk.fd
+
+    def close(self) -> None:
+        """Leave all jobs for the next start."""
+        for job in self.jobs:
+            self._tell(job.client, wire.encode(wire.Leaving()))
+            if job.worker is not None:
+                self._mark(job, QUEUED)
+        self._clerk.close()
+
+    # ---- the beginning ---------------------------------------------------------------------
+
+    def _restore(self, store: Store) -> None:
+        """Take up what an earlier daemon left: what waited waits, what ran is tried again."""
+        store.prune(self._retention, time.time())
+        for kept in store.unfinished():
+            deaths = kept.deaths + (kept.state == RUNNING)
+            try:
+                if deaths >= MAX_DEATHS:
+                    raise GenerationFailedError(_given_up("the daemon ended"))
+                job = _job_of(kept, store.submission(kept.name), deaths)
+            except (UnderpaintError, OSError, ValueError) as error:
+                failed = wire.Failed(kept.name, GenerationFailedError.code, str(error))
+                store.end(kept.name, wire.encode(failed)[0])
+            else:
+                store.mark(kept.name, QUEUED, deaths)
+                self.jobs.take_back(job)
+        if waiting := len(list(self.jobs)):
+            log.info("%d jobs go on from before", waiting)
+
+    # ---- clients ---------------------------------------------------------------------------
+
+    def accept(
+        self, client: Client, submit: wire.Submit, frames: tuple[Frame, ...], *, trusted: bool
+    ) -> None:
+        """Take a job in; one that is here already is followed instead.
+
+        Parameters
+        ----------
+        client : Client
+        submit, frames
+            The message.
+        trusted : bool
+            Whether the client may open models anywhere on this machine.
+
+        Raises
+        ------
+        BadInputError
+            There is no room, or another job of that id.
+        """
+        digest = hashlib.sha256(wire.encode(submit, frames)[0]).digest()
+        known = self.jobs.get(submit.job)
+        if known is not None:
+            if known.digest != digest or known.owner != client.owner:
+                raise _another(submit.job)
+            self._hand_over(known, client)
+            return
+        # Drawn now, so that another try paints the same.
+        submit = replace(submit, request=draw_seeds(submit.request))
+        job = Job(client, submit, frames, trusted=trusted, digest=digest, ready=False)
+        self.jobs.add(job)
+
+        def then(found: Kept | None, error: Exception | None) -> None:
+            if self.jobs.get(job.name) is not job:
+                return  # cancelled meanwhile
+            if found is not None:
+                self.jobs.remove(job.name)
+                if found.digest == digest and found.owner == client.owner:
+                    self.follow(client, (job.name,))
+                else:
+                    self._refuse(client, job.name, _another(job.name))
+                return
+            if error is not None:
+                job.remark = (
+                    f"it could not be written to the disk ({_why(error)}), so it is lost if the"
+                    " daemon ends before it is done"
+                )
+            job.ready = True
+
+        parts = wire.encode(submit, frames)
+        self._clerk.do(
+            lambda store: store.add(
+                job.name, parts, owner=client.owner, trusted=trusted, digest=digest
+            ),
+            then,
+        )
+
+    def follow(self, client: Client, names: tuple[str, ...]) -> None:
+        """Send what becomes of jobs, and has become of them, to this client from now on."""
+        for name in names:
+            job = self.jobs.get(name)
+            if job is not None and job.owner == client.owner:
+                self._hand_over(job, client)
+            elif self._delivered.get(name) != client:
+                self._fetch(name, functools.partial(self._send_ended, client, name))
+
+    def _hand_over(self, job: Job, client: Client) -> None:
+        if job.client == client:
+            return
+        self.jobs.hand_over(job, client)
+
+        def then(found: _Results) -> None:
+            for parts in found.pictures:
+                self._tell(job.client, parts)
+
+        # Before them: a job's first word is that it is accepted.
+        self._tell(client, wire.encode(wire.Accepted(job.name, 0)))
+        job.told = 0
+        self._fetch(job.name, then)
+
+    def _fetch(self, name: str, then: Callable[[_Results], None]) -> None:
+        self._clerk.do(
+            lambda store: _Results(store.find(name), store.pictures(name)),
+            lambda found, _: then(found or _Results(None, [])),
+        )
+
+    def _send_ended(self, client: Client, name: str, found: _Results) -> None:
+        kept = found.kept
+        if kept is None or kept.owner != client.owner:
+            self._refuse(client, name, GenerationFailedError(NO_LONGER_KNOWN))
+        elif kept.ending is None:
+            taken = "the results of this job have been fetched already; generate again"
+            self._refuse(client, name, GenerationFailedError(taken))
+        else:
+            ending: list[Bytes] = [kept.ending]
+            if all(self._tell(client, parts) for parts in [*found.pictures, ending]):
+                self._delivered[name] = client
+
+    def _refuse(self, client: Client, name: str, error: UnderpaintError) -> None:
+        self._tell(client, wire.encode(wire.Failed(name, error.code, str(error))))
+
+    def take(self, client: Client, name: str) -> None:
+        """Let go of an ended job, whose results are in safety."""
+
+        def work(store: Store) -> None:
+            kept = store.find(name)
+            if kept is not None and kept.state == ENDED and kept.owner == client.owner:
+                store.take(name)
+
+        self._delivered.pop(name, None)
+        self._clerk.do(work)
+
+    def tell_waiting(self, client: Client) -> None:
+        """Tell a client of the jobs of its owner that no client follows."""
+
+        def then(ended: list[Kept] | None, _: Exception | None) -> None:
+            alone = [
+                kept for kept in ended or () if not self._is_there(self._delivered.get(kept.name))
+            ]
+            jobs = [
+                wire.WaitingJob(job.name, job.submit.request, job.submit.note, ended=False)
+                for job in self.jobs
+                if job.owner == client.owner and not self._is_there(job.client)
+            ]
+            listed = [_waiting(kept) for kept in alone]
+            self._tell(client, wire.encode(wire.Waiting((*listed, *jobs))))
+
+        self._clerk.do(lambda store: store.ended(client.owner), then)
+
+    def _is_there(self, client: Client | None) -> bool:
+        return client is not None and self._tell(client, wire.encode(wire.Followed()))
+
+    def lose(self, client: Client) -> None:
+        """Let the jobs of a client that has gone go on without it."""
+        for job in self.jobs.of(client):
+            log.info("job %s: its client has gone; what comes of it waits", job.name)
+            self.jobs.hand_over(job, Client.nobody(client.owner))
+
+    # ---- workers ---------------------------------------------------------------------------
+
+    def start(self, job: Job, worker: int) -> None:
+        """Note that a worker has a job."""
+        self.jobs.start(job, worker)
+        self._mark(job, RUNNING)
+
+    def keep(self, job: Job, picture: wire.Picture, parts: list[Bytes]) -> None:
+        """Keep one of a job's pictures, and send it; what an earlier try has made is passed over.
+
+        Parameters
+        ----------
+        job : Job
+        picture : Picture
+        parts : list of bytes-like
+            The same as it travels.
+        """
+        if picture.index in job.pictures:
+            return
+        job.pictures.add(picture.index)
+        self._clerk.do(
+            lambda store: store.add_picture(job.name, picture.index, parts),
+            lambda _, __: self._send(job, parts),
+        )
+
+    def end(self, job: Job, ending: wire.Done | wire.Failed) -> None:
+        """Note how a job ended, and say it."""
+        self.jobs.remove(job.name)
+        parts = wire.encode(ending)
+        cancelled = isinstance(ending, wire.Failed) and ending.code == CancelledError.code
+        if cancelled and not job.pictures:
+            self._clerk.do(lambda store: store.take(job.name), lambda *_: self._send(job, parts))
+            return  # there is nothing to come back for
+
+        def then(_: None, __: Exception | None) -> None:
+            if self._send(job, parts):
+                self._delivered[job.name] = job.client
+
+        self._clerk.do(lambda store: store.end(job.name, parts[0]), then)
+
+    def fail(self, job: Job, error: UnderpaintError) -> None:
+        """End a job with an error."""
+        self.end(job, wire.Failed(job.name, error.code, str(error)))
+
+    def survive(self, job: Job, end: str) -> None:
+        """Try a job again whose worker died, unless that has happened before.
+
+        Parameters
+        ----------
+        job : Job
+        end : str
+            How it died, to go on after "the worker".
+        """
+        job.deaths += 1
+        if job.cancelled is not None:
+            self.fail(job, CancelledError("cancelled"))
+        elif job.deaths >= MAX_DEATHS:
+            self.fail(job, GenerationFailedError(_given_up(f"the worker {end}")))
+        else:
+            log.info("job %s is tried again", job.name)
+            self.jobs.put_back(job)
+            self._mark(job, QUEUED)
+            again = wire.Progress(job.name, f"The worker {end}. Starting again")
+            self._send(job, wire.encode(again))
+
+    def _mark(self, job: Job, state: str) -> None:
+        deaths = job.deaths
+        self._clerk.do(lambda store: store.mark(job.name, state, deaths))
+
+    def _send(self, job: Job, parts: list[Bytes]) -> bool:
+        return self._tell(job.client, parts)
+
+    # ---- from time to time -----------------------------------------------------------------
+
+    def prune(self) -> None:
+        """Remove results that have waited too long."""
+
+        def then(gone: list[str] | None, _: Exception | None) -> None:
+            for name in gone or ():
+                self._delivered.pop(name, None)
+                log.info("job %s: its results have waited too long, and were removed", name)
+
+        self._clerk.do(lambda store: store.prune(self._retention, time.time()), then)
+
+
+def _job_of(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
+    """Give a job as it was before the daemon ended.
+
+    Raises
+    ------
+    UnderpaintError
+        What was kept is of another version.
+    """
+    envelope = wire.open_envelope(parts)
+    submit = read_message(envelope)
+    if not isinstance(submit, wire.Submit):
+        raise GenerationFailedError(NO_LONGER_KNOWN)
+    nobody = Client.nobody(kept.owner)
+    return Job(
+        nobody, submit, envelope.frames, trusted=kept.trusted, digest=kept.digest, deaths=deaths
+    )
+
+
+def _waiting(kept: Kept) -> wire.WaitingJob:
+    body = json.loads(kept.header)["body"]
+    request = wire.read_request(body["request"])
+    return wire.WaitingJob(kept.name, request, body["note"], ended=True)
+
+
+def _another(name: str) -> BadInputError:
+    return BadInputError(f"job {name!r} is already here and another; give each job its own id")
+
+
+def _given_up(how: str) -> str:
+    return (
+        f"{how} while it ran this job, and so it was the time before; it is not tried again. Make"
+        f" the picture smaller or choose another model; {log_file()} says more"
+    )
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

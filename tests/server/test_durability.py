@@ -1,0 +1,292 @@
+"""A job that was accepted ends in pictures or in an error, whatever dies."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from daemons import RUN, serve, until
+from underpaint.server.rasters import to_frame, to_pixels
+from underpaint_client import Connection, connect, wire
+from underpaint_client.address import Address
+from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.geometry import Box
+from underpaint_client.home import connection_file
+from underpaint_client.request import Request
+
+SIZE = {"width": 64, "height": 64}
+LONG = Request(prompt="a lake", model="sd", steps=300, strength=1.0, seed=3, **SIZE)  # type: ignore[arg-type]
+QUICK = Request(prompt="a lake", model="sd", steps=2, strength=1.0, seed=1, **SIZE)  # type: ignore[arg-type]
+NOTE = Address("Krita", "a.kra", "{layer}", 64, 64).to_text()
+
+
+@pytest.fixture
+def alone(home: Path, models: Path) -> Iterator[Path]:
+    """A home with a model, for daemons that die; none is left at the end."""
+    shutil.copytree(models / "sd", home / "models" / "sd")
+    yield home
+    subprocess.run([*RUN, "stop"], check=False, capture_output=True)
+
+
+def follow(connection: Connection, job: str) -> tuple[list[Any], wire.Message]:
+    pictures: list[Any] = []
+    last: wire.Message = wire.Leaving()
+    for message, frames in connection.events(job):
+        last = message
+        if isinstance(message, wire.Picture):
+            pictures.append(to_pixels(frames[0]))
+    return pictures, last
+
+
+def wait_for(connection: Connection, job: str, kind: type, step: int = 0) -> None:
+    for message, _ in connection.events(job):
+        if isinstance(message, kind) and getattr(message, "step", 0) >= step:
+            return
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+    connection_file().unlink()  # or the next would be looked for where this one was
+
+
+def worker_of(connection: Connection) -> int:
+    until(lambda: connection.status().workers[0].pid > 0)
+    return connection.status().workers[0].pid
+
+
+def test_a_job_outlives_its_client(daemon: Path) -> None:
+    gone = connect()
+    job = gone.submit(replace(QUICK, images=2, steps=60), note=NOTE)
+    wait_for(gone, job, wire.Progress, 3)
+    gone.close()
+    with connect() as connection:
+        until(lambda: [one.job for one in connection.waiting() if one.ended] == [job])
+        (waiting,) = connection.waiting()
+        assert waiting.note == NOTE
+        assert waiting.request.images == 2
+        connection.follow(job)
+        pictures, last = follow(connection, job)
+        assert len(pictures) == 2
+        assert last == wire.Done(job)
+        until(lambda: connection.waiting() == ())
+        connection.follow(job)
+        _, last = follow(connection, job)
+        assert isinstance(last, wire.Failed)
+        assert "fetched already" in last.message
+
+
+def test_what_a_living_client_has_does_not_wait(daemon: Path) -> None:
+    with connect() as slow, connect() as other:
+        job = slow.submit(QUICK)
+        for message, _ in slow.events(job):
+            if isinstance(message, wire.Picture):
+                break
+        until(lambda: not other.status().jobs)
+        assert other.waiting() == ()
+        slow.take(job)
+
+
+def test_a_job_is_its_id(daemon: Path) -> None:
+    with connect() as connection:
+        submit = wire.Submit("the same", replace(QUICK, steps=40, seed=None), note=NOTE)
+        connection.send(submit)
+        connection.send(submit)
+        connection.send(wire.Submit("the same", replace(QUICK, prompt="another")))
+        told = []
+        for message, _ in connection.events("the same"):
+            told.append(message)
+            if isinstance(message, wire.Failed):
+                break
+        refusal = told[-1]
+        assert isinstance(refusal, wire.Failed)
+        assert "is already here and another" in refusal.message
+        with connect() as again:
+            again.send(submit)
+            pictures, last = follow(again, "the same")
+        assert len(pictures) == 1
+        assert last == wire.Done("the same")
+        connection.send(submit)
+        _, last = follow(connection, "the same")
+        assert isinstance(last, wire.Failed)
+        assert "fetched already" in last.message
+
+
+def test_a_job_survives_its_worker_once(daemon: Path) -> None:
+    with connect() as connection:
+        expected, _ = follow(connection, connection.submit(LONG))
+        job, following = connection.submit(LONG), connection.submit(QUICK)
+        wait_for(connection, job, wire.Progress, 2)
+        os.kill(worker_of(connection), signal.SIGKILL)
+        told = []
+        pictures = []
+        for message, frames in connection.events(job):
+            told.append(getattr(message, "phase", ""))
+            if isinstance(message, wire.Picture):
+                pictures.append(to_pixels(frames[0]))
+        assert isinstance(message, wire.Done)
+        assert "The worker was killed by SIGKILL. Starting again" in told
+        assert np.array_equal(pictures[0], expected[0])
+        assert follow(connection, following)[1] == wire.Done(following)
+
+
+def test_a_job_that_kills_its_workers_takes_no_other_along(daemon: Path) -> None:
+    with connect() as connection:
+        jobs = [connection.submit(LONG) for _ in range(2)]
+        following = connection.submit(QUICK)
+        for job in jobs:
+            for _ in range(2):
+                wait_for(connection, job, wire.Progress, 2)
+                os.kill(worker_of(connection), signal.SIGKILL)
+                until(lambda: connection.status().workers[0].state != "busy")
+            _, last = follow(connection, job)
+            assert isinstance(last, wire.Failed)
+            assert last.code == "failed"
+            assert "killed by SIGKILL while it ran this job, and so it was the time" in last.message
+        assert follow(connection, following)[1] == wire.Done(following)
+
+
+def test_jobs_go_on_after_the_daemon_was_killed(alone: Path) -> None:
+    first = serve()
+    layer = np.random.default_rng(5).integers(0, 256, (64, 64, 4), dtype=np.uint8)
+    frame = to_frame("layer", layer, Box(0, 0, 64, 64))
+    with connect() as connection:
+        ended = connection.submit(QUICK, note=NOTE)
+        wait_for(connection, ended, wire.Picture)
+        running = connection.submit(replace(LONG, images=2, seed=None), frame)
+        waiting = connection.submit(QUICK, frame)
+        wait_for(connection, waiting, wire.Accepted)
+        wait_for(connection, running, wire.Picture)
+        kill(first)
+    second = serve()
+    with connect() as connection:
+        listed = {one.job: one.ended for one in connection.waiting()}
+        assert listed == {ended: True, running: False, waiting: False}
+        connection.follow(ended, running, waiting)
+        for job, images in ((ended, 1), (running, 2), (waiting, 1)):
+            pictures, last = follow(connection, job)
+            assert last == wire.Done(job)
+            assert len(pictures) == images
+        assert connection.waiting() == ()  # which is written before it is said
+        kill(second)
+    third = serve()
+    with connect() as connection:
+        assert connection.waiting() == ()
+    third.terminate()
+    third.communicate()
+
+
+def test_a_stopped_daemon_leaves_its_jobs_to_the_next(alone: Path) -> None:
+    for _ in range(2):  # which is no reason to give them up
+        process = serve()
+        with connect() as connection:
+            if not connection.waiting():
+                job = connection.submit(LONG)
+            connection.follow(job)
+            wait_for(connection, job, wire.Progress, 1)
+            process.terminate()
+            with pytest.raises(DaemonUnavailableError, match="was stopped"):
+                follow(connection, job)
+        process.communicate()
+    process = serve()
+    with connect() as connection:
+        connection.follow(job)
+        assert follow(connection, job)[1] == wire.Done(job)
+    process.terminate()
+    process.communicate()
+
+
+def test_a_job_that_daemons_die_of_is_given_up(alone: Path) -> None:
+    process = serve()
+    with connect() as connection:
+        job = connection.submit(LONG)
+        wait_for(connection, job, wire.Progress, 1)
+        kill(process)
+    process = serve()
+    with connect() as connection:
+        connection.follow(job)
+        wait_for(connection, job, wire.Progress, 1)
+        kill(process)
+    process = serve()
+    with connect() as connection:
+        connection.follow(job)
+        _, last = follow(connection, job)
+        assert isinstance(last, wire.Failed)
+        assert "the daemon ended while it ran this job, and so it was the time" in last.message
+    process.terminate()
+    process.communicate()
+
+
+def test_the_command_line_goes_on_with_another_daemon(alone: Path) -> None:
+    process = serve()
+    painting = subprocess.Popen(
+        [*RUN, "generate", "a", "lake", "-m", "sd", "-s", "400", "-S", "4", "-n", "2",
+         "-o", str(alone / "out/")],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with connect() as connection:
+        until(lambda: [job.state for job in connection.status().jobs] == ["running"])
+        until(lambda: len(list(alone.glob("out/*.png"))) == 1)
+    kill(process)
+    out, told = painting.communicate(timeout=100)
+    assert painting.returncode == 0, told
+    assert "is gone" in told
+    assert len(out.split()) == 2
+    assert len(list(alone.glob("out/*.png"))) == 2
+    subprocess.run([*RUN, "stop"], check=True, capture_output=True)
+
+
+def test_a_full_disk_stops_nobody(alone: Path) -> None:
+    process = serve()
+    layer = np.full((400, 400, 4), 255, np.uint8)
+    frame = to_frame("layer", layer, Box(0, 0, 400, 400))
+    with connect() as connection:
+        worker_of(connection)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300_000, 300_000))
+        job = connection.submit(replace(QUICK, width=None, height=None, strength=0.0), frame)
+        told = [message for message, _ in connection.events(job)]
+        accepted = next(message for message in told if isinstance(message, wire.Accepted))
+        assert "could not be written to the disk (File too large)" in accepted.remark
+        assert isinstance(told[-1], wire.Done)
+        assert any(isinstance(message, wire.Picture) for message in told)
+    process.terminate()
+    out, _ = process.communicate()
+    assert "Traceback" not in out
+
+
+def test_a_damaged_store_is_said(alone: Path) -> None:
+    process = serve()
+    kill(process)
+    for file in (alone / "jobs").glob("jobs.sqlite*"):
+        file.write_bytes(b"no database at all, but something else" * 1000)
+    process = serve()
+    with connect() as connection:
+        assert "could not be read" in connection.hello().remark
+        assert follow(connection, connection.submit(QUICK))[0]
+    process.terminate()
+    process.communicate()
+
+
+def test_a_store_that_breaks_meanwhile_stops_nobody(alone: Path) -> None:
+    process = serve()
+    with connect() as connection:
+        records = sqlite3.connect(alone / "jobs" / "jobs.sqlite")
+        records.execute("DROP TABLE pictures")
+        records.execute("DROP TABLE jobs")
+        records.close()
+        pictures, last = follow(connection, connection.submit(QUICK))
+        assert len(pictures) == 1
+        assert isinstance(last, wire.Done)
+    process.terminate()
+    process.communicate()
