@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .errors import BadInputError
@@ -169,6 +170,22 @@ def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -
     missing = f" of {wanted}" if came < wanted else ""
     told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(_sentence, notes)]
     return f"{'. '.join(told)}."
+
+
+def describe_waiting(documents: Sequence[str]) -> str:
+    """Say whose results wait from an earlier start of the editor.
+
+    Parameters
+    ----------
+    documents : sequence of str
+        The path of each result's document; empty where it had none.
+    """
+    names = sorted({re.split(r"[/\\]", path)[-1] for path in documents if path})
+    what = "A result waits" if len(documents) == 1 else f"{len(documents)} results wait"
+    told = f"{what} from before"
+    if not names:
+        return f"{told}."
+    return f"{told}, for {', '.join(names)}. Open it first to have them in their place."
 
 
 def remark_on_place(

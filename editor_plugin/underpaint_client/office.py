@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .address import Address
 from .desk import (
     CHECK,
     Advanced,
@@ -23,6 +24,7 @@ from .desk import (
     Painted,
     Previewed,
     Refused,
+    ResultsWait,
 )
 from .errors import (
     CancelledError,
@@ -34,7 +36,7 @@ from .errors import (
 from .form import Form
 from .history import History
 from .launch import start_command, start_daemon
-from .layers import describe_end, describe_job, name_group, name_layer
+from .layers import describe_end, describe_job, describe_waiting, name_group, name_layer
 from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request, draw_seed
 from .survey import settle
 from .tag import Tag
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from .request import Recipe, Request
-    from .wire import Frame, ModelEntry
+    from .wire import Frame, ModelEntry, WaitingJob
 
     class Loop(Protocol):
         """An editor's event loop."""
@@ -83,6 +85,13 @@ if TYPE_CHECKING:
         def name(self) -> str:
             """The layer's lasting name in its document."""
 
+        @property
+        def address(self) -> Address:
+            """Where this is, for another start of the editor."""
+
+        def has(self, job: str) -> frozenset[int]:
+            """Say which pictures of a job lie in the document already."""
+
         def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
             """Insert results as one group and one undo step, the last on top and visible.
 
@@ -114,6 +123,7 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 100  # milliseconds
 _START = "Start the daemon"
 _OPEN = "Open as a new document"
+_FETCH = "Fetch what waits"
 
 
 @dataclass(frozen=True)
@@ -123,10 +133,12 @@ class Result:
     name: str
     frame: Frame
     recipe: Recipe
+    job: str = ""
+    index: int = 0
 
     def tag(self, place: Place) -> Tag:
         """Give what its layer is to carry."""
-        return Tag(self.recipe, place.name)
+        return Tag(self.recipe, place.name, self.job, self.index)
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,8 @@ class Batch:
         The layer beside which the results go; None for a group of their own.
     expected : str
         The `source_hash` that a variation should have.
+    fetched : bool
+        Whether it was asked for by an editor that has ended.
     results : list of Result
         In the order of their seeds.
     notes : list of str
@@ -172,23 +186,28 @@ class Batch:
         Why not all has come.
     group : any
         The editor's own group of layers, once inserted.
+    job : Job or None
+        What it came of, once ended.
     """
 
     place: Place
     into: Any = None
     expected: str = ""
+    fetched: bool = False
     results: list[Result] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     title: str = ""
     ended: bool = False
     error: UnderpaintError | None = None
     group: Any = None
+    job: Job | None = None
     began: float = field(default_factory=time.monotonic)
 
     def add(self, painted: Painted) -> None:
         """Keep a picture."""
         recipe = painted.picture.recipe
-        self.results.append(Result(name_layer(recipe), painted.frame, recipe))
+        name, index = name_layer(recipe), painted.picture.index
+        self.results.append(Result(name, painted.frame, recipe, painted.job.name, index))
         notes = list(recipe.notes)
         if self.expected and recipe.source_hash != self.expected:
             notes.append("the layer or the selection is another than the result was made from")
@@ -206,9 +225,13 @@ class Office:
         The editor's.
     listener : Listener
         Is told of everything.
+    find_place : callable
+        Gives the place of an address; one that is not open where there is no such.
     """
 
-    def __init__(self, editor: str, loop: Loop, listener: Listener) -> None:
+    def __init__(
+        self, editor: str, loop: Loop, listener: Listener, find_place: Callable[[Address], Place]
+    ) -> None:
         self.desk = Desk(editor)
         self.models: tuple[ModelEntry, ...] = ()
         self.default_model = ""
@@ -216,7 +239,9 @@ class Office:
         self.history = History()
         self._loop = loop
         self._listener = listener
+        self._find_place = find_place
         self._homeless: list[Batch] = []
+        self._waiting: list[WaitingJob] = []
         self._starting: Any = None
         self._unwatch: Callable[[], None] | None = None
         self._watched = -1
@@ -256,6 +281,8 @@ class Office:
         """What a button could do about the state things are in; empty where they are well."""
         if self._homeless:
             return _OPEN
+        if self._waiting and self.desk.fd is not None:
+            return _FETCH
         away = self.desk.fd is None and self._starting is None
         return _START if away and start_command() else ""
 
@@ -349,7 +376,7 @@ class Office:
         frames = place.read(native, whole=request.result == "layer")
         request = settle(request, frames, place.has_nothing)
         batch = Batch(place, into)
-        self.desk.submit(request, frames, batch, previews=previews)
+        self.desk.submit(request, frames, batch, previews=previews, note=place.address.to_text())
         self._listen()
         self._beat_later()
         self._say("Sent.")
@@ -360,6 +387,7 @@ class Office:
         """Ask for a job to stop, or for all; what has come of them stays."""
         for one in list(self.desk.jobs.values()) if job is None else [job]:
             self.desk.cancel(one)
+        self._hear()
         self._listen()
 
     def prefer(self, job: Job) -> None:
@@ -373,9 +401,20 @@ class Office:
             self._start_daemon()
         while self._homeless:
             batch = self._homeless[0]
-            batch.place.open_as_document(batch.title, batch.results)
+            self._open_as_document(batch)
             del self._homeless[0]  # not before it is safe
+        if self.remedy == _FETCH:
+            self._fetch()
         self._listener.changed()
+
+    def _fetch(self) -> None:
+        """Ask for what an earlier start of this editor did not live to see."""
+        for waiting in self._waiting:
+            place = self._find_place(Address.from_text(waiting.note))
+            self.desk.fetch(waiting, Batch(place, fetched=True))
+        self._waiting.clear()
+        self._listen()
+        self._beat_later()
 
     # ---- the daemon ------------------------------------------------------------------------
 
@@ -458,20 +497,43 @@ class Office:
 
     def _take(self, notice: Notice) -> None:
         """Take a notice after which things are others than before."""
-        if isinstance(notice, Greeted):
-            self.default_model = notice.default_model
-            if not self.running:
-                self._say(self._ready())
-        elif isinstance(notice, ModelsListed):
-            self.models = notice.models
-        elif isinstance(notice, Painted):
+        if isinstance(notice, Painted):
             notice.job.about.add(notice)
         elif isinstance(notice, Ended):
             self._end(notice)
         elif isinstance(notice, Refused):
             self._say(to_sentence(notice.error))
+        else:
+            self._take_news(notice)
+
+    def _take_news(self, notice: Notice) -> None:
+        """Take a notice of the daemon itself."""
+        if isinstance(notice, Greeted):
+            self.default_model = notice.default_model
+            if notice.remark:
+                self._say(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
+            elif not self.running:
+                self._say(self._ready())
+        elif isinstance(notice, ResultsWait):
+            self._offer(notice.jobs)
+        elif isinstance(notice, ModelsListed):
+            self.models = notice.models
         elif isinstance(notice, Lost):
             self._away(to_sentence(notice.error))
+            if self.running and not notice.meant and start_command():
+                self._start_daemon()
+
+    def _offer(self, jobs: Iterable[WaitingJob]) -> None:
+        """Offer what waits for this editor, not for another one, nor lies here already."""
+        here = {batch.job.name for batch in self._homeless if batch.job is not None}
+        addresses = {job.job: Address.from_text(job.note) for job in jobs}
+        self._waiting = [
+            job
+            for job in jobs
+            if addresses[job.job].editor == self.desk.editor and job.job not in here
+        ]
+        if self._waiting and not self.running:
+            self._say(describe_waiting([addresses[job.job].document for job in self._waiting]))
 
     def _ready(self) -> str:
         if self.default_model == STARTER_MODEL:
@@ -482,10 +544,13 @@ class Office:
 
     def _end(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
+        batch.job = ended.job
         if not self.running:
             self._listener.previewed(None)
         came, request = len(batch.results), ended.job.request
         notes = [*batch.notes, *(batch.place.remarks() if batch.place.open else ())]
+        if ended.job.remark and ended.error is not None:
+            notes.append(ended.job.remark)
         told = describe_end(request.images, came, time.monotonic() - batch.began, notes)
         if isinstance(ended.error, CancelledError):
             told = f"Cancelled. {told}" if came else "Cancelled."
@@ -497,21 +562,44 @@ class Office:
                 request.prompt, request.seed or 0, 1 if request.variation_amount else came
             )
             told = self._insert(batch) or told
+        elif not isinstance(ended.error, DaemonUnavailableError):  # which may still have it
+            self.desk.take(ended.job)
         batch.ended = True
         self._say(told)
 
     def _insert(self, batch: Batch) -> str:
         """Insert what came, or keep it where that cannot be; say why, or nothing."""
-        if not batch.place.open:
+        if not batch.place.open and not batch.fetched:
             self._homeless.append(batch)
             return "The document was closed; its result is kept here."
         try:
-            batch.group = batch.place.insert(batch.title, batch.results, batch.into)
+            self._put(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
             self._homeless.append(batch)
             batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
             return f"{to_sentence(batch.error)} It is kept here."
         return ""
+
+    def _put(self, batch: Batch) -> None:
+        """Put results into their document, or one of their own; then the daemon may forget them."""
+        if not batch.place.open:
+            self._open_as_document(batch)
+            return
+        if batch.fetched and batch.job is not None:
+            there = batch.place.has(batch.job.name)  # the editor died right after
+            batch.results = [one for one in batch.results if one.index not in there]
+        if batch.results:
+            batch.group = batch.place.insert(batch.title, batch.results, batch.into)
+        self._let_go(batch)
+
+    def _open_as_document(self, batch: Batch) -> None:
+        batch.place.open_as_document(batch.title, batch.results)
+        self._let_go(batch)
+
+    def _let_go(self, batch: Batch) -> None:
+        """Tell the daemon that it may forget a job, unless more of it is to come."""
+        if batch.job is not None and not isinstance(batch.error, DaemonUnavailableError):
+            self.desk.take(batch.job)
 
     def _say(self, text: str) -> None:
         self.last_said = text

@@ -28,14 +28,26 @@ class Tag:
         Of this layer's picture.
     source : str
         The editor's own lasting name of the layer that was sent.
+    job : str
+        What it came of, to know it again; empty in files of older versions.
+    index : int
+        Which picture of that it is.
     """
 
     recipe: Recipe
     source: str
+    job: str = ""
+    index: int = 0
 
     def to_text(self) -> str:
         """Give the tag as text in ASCII."""
-        found = {"format": _FORMAT, "source": self.source, "recipe": self.recipe.to_dict()}
+        found = {
+            "format": _FORMAT,
+            "source": self.source,
+            "recipe": self.recipe.to_dict(),
+            "job": self.job,
+            "index": self.index,
+        }
         return json.dumps(found)
 
     @classmethod
@@ -45,7 +57,8 @@ class Tag:
             found = json.loads(text)
             if found["format"] != _FORMAT or not isinstance(found["source"], str):
                 return None
-            return cls(Recipe.from_dict(found["recipe"]), found["source"])
+            job, index = str(found.get("job", "")), int(found.get("index", 0))
+            return cls(Recipe.from_dict(found["recipe"]), found["source"], job, index)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
             return None
 

@@ -11,7 +11,7 @@ What GIMP's API forces is here, and nothing else. Facts about it that are not in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ gi.require_version("Gegl", "0.4")
 gi.require_version("Babl", "0.1")
 from gi.repository import Babl, Gegl, Gimp  # noqa: E402 - after their versions
 
+from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.layers import (  # noqa: E402
@@ -42,6 +43,7 @@ from underpaint_client.wire import Frame  # noqa: E402
 _KEY = "underpaint-form"
 _TAG = "underpaint-recipe"
 _FORMATS = {"u1": "R'G'B'A u8", "u2": "R'G'B'A u16"}
+_PRECISIONS = {"u1": Gimp.Precision.U8_NON_LINEAR, "u2": Gimp.Precision.U16_NON_LINEAR}
 _BAND = 256  # rows that are read at once
 _AMOUNTS = "Y u8"  # selections and masks are linear, whatever the picture is
 _TYPES = {
@@ -136,10 +138,34 @@ class Place:
             raise BadInputError(f"{layer.get_name()!r} is in another image; name that image")
         return cls(image, layer, Box(0, 0, image.get_width(), image.get_height()))
 
+    @classmethod
+    def find(cls, address: Address) -> Place:
+        """Give the place of an address; one that is not open where there is no such image."""
+        for image in Gimp.get_images():
+            if not address.document or _path_of(image) != address.document:
+                continue
+            layer = _by_tattoo(image, address.layer)
+            canvas = Box(0, 0, image.get_width(), image.get_height())
+            layers = image.get_layers()
+            if layer is not None or layers:
+                return cls(image, layer or layers[0], canvas)
+        return cls(None, None, Box(0, 0, address.width, address.height))
+
+    @property
+    def address(self) -> Address:
+        """Where this is, for another start of GIMP."""
+        canvas = self.canvas
+        return Address("GIMP", _path_of(self.image), self.name, canvas.width, canvas.height)
+
+    def has(self, job: str) -> frozenset[int]:
+        """Say which pictures of a job lie in the image already."""
+        tags = (_tag_of(layer) for layer in _all_layers(self.image.get_layers()))
+        return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
+
     @property
     def open(self) -> bool:
         """Whether the image still is."""
-        return bool(self.image.is_valid())
+        return self.image is not None and bool(self.image.is_valid())
 
     @property
     def deleted(self) -> bool:
@@ -298,12 +324,12 @@ class Place:
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open results as a new image, of their own image's kind, where that was closed."""
         extent, sent = self.canvas.extent, self._sent
-        assert sent is not None  # noqa: S101 - there are no results without
+        precision = _PRECISIONS[results[0].frame.dtype] if sent is None else sent.precision
         image = Gimp.Image.new_with_precision(
-            extent.width, extent.height, Gimp.ImageBaseType.RGB, sent.precision
+            extent.width, extent.height, Gimp.ImageBaseType.RGB, precision
         )
         image.undo_disable()
-        if sent.profile is not None and sent.profile.is_rgb():
+        if sent is not None and sent.profile is not None and sent.profile.is_rgb():
             image.set_color_profile(sent.profile)
         place = Place(image, _blank(image, title, self.canvas), self.canvas, sent)
         image.insert_layer(place.layer, None, 0)
@@ -333,17 +359,16 @@ class Place:
 
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the image."""
-        frame, sent = result.frame, self._sent
-        assert sent is not None  # noqa: S101 - there are no results without
+        frame, sent = result.frame, self._sent  # which an earlier start of GIMP took along
         painted = bytes(frame.data)
-        whole = bool(sent.everything) and sent.frame.box == frame.box
-        box = sent.bounds if whole else frame.box
+        whole = sent is not None and bool(sent.everything) and sent.frame.box == frame.box
+        box = sent.bounds if sent is not None and whole else frame.box
         layer = _blank(self.image, result.name, box)
         # As the daemon, and most editors, mix colours: a soft edge comes out as it was computed.
         layer.set_blend_space(Gimp.LayerColorSpace.RGB_NON_LINEAR)
         buffer, everywhere = layer.get_buffer(), Box(0, 0, box.width, box.height)
         inner = frame.box.moved(-box.x, -box.y)
-        if whole:
+        if sent is not None and whole:
             # Sending as 16 bits or in another encoding cost precision: what was not painted gets
             # its own back, to the bit; and what the canvas does not show stays.
             held = Gegl.Buffer.new(sent.own, 0, 0, box.width, box.height)
@@ -356,7 +381,8 @@ class Place:
             _set(held, inner, sent.own, after)
             _set(buffer, everywhere, sent.own, _get(held, everywhere, sent.own))
         else:
-            _set(buffer, inner, sent.words, painted)
+            words = self._words(frame.dtype) if sent is None else sent.words
+            _set(buffer, inner, words, painted)
         buffer.flush()
         layer.update(0, 0, box.width, box.height)
         layer.attach_parasite(_parasite(_TAG, result.tag(self).to_text()))
@@ -392,9 +418,7 @@ class Selected:
         BadInputError
             Where that is no longer there.
         """
-        known = self.tag.source.isascii() and self.tag.source.isdigit()
-        number = int(self.tag.source[:10]) if known else 0
-        found = self.image.get_layer_by_tattoo(number) if 0 < number < 2**32 else None
+        found = _by_tattoo(self.image, self.tag.source)
         if found is None:
             raise BadInputError(SOURCE_GONE)
         return Place.of(self.image, [found])
@@ -411,6 +435,26 @@ class Selected:
         self.image.set_selected_layers([results[wanted]])
         self.image.undo_group_end()
         Gimp.displays_flush()
+
+
+def _by_tattoo(image: Any, name: str) -> Any | None:
+    """Give the layer of a lasting name."""
+    number = int(name[:10]) if name.isascii() and name.isdigit() else 0
+    return image.get_layer_by_tattoo(number) if 0 < number < 2**32 else None
+
+
+def _path_of(image: Any) -> str:
+    """Give the file that an image was saved to; empty where it never was."""
+    file = image.get_file()
+    return "" if file is None else str(file.get_path() or file.get_uri())
+
+
+def _all_layers(layers: Iterable[Any]) -> Iterator[Any]:
+    """Give layers and all that lie in them."""
+    for layer in layers:
+        yield layer
+        if layer.is_group():
+            yield from _all_layers(layer.get_children())
 
 
 def _tag_of(layer: Any) -> Tag | None:

@@ -10,6 +10,8 @@ from gi.repository import GLib
 
 from underpaint_client.office import Office
 
+from .canvas import Place
+
 _GLANCE = 20  # milliseconds that GIMP is listened to at once
 
 
@@ -66,7 +68,7 @@ def listeners() -> Listeners:
 @functools.cache
 def office() -> Office:
     """Give the one office of this GIMP."""
-    return Office("GIMP", _Loop(), listeners())
+    return Office("GIMP", _Loop(), listeners(), Place.find)
 
 
 def wait_until(condition: Callable[[], bool], plugin: Any) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from krita import Krita
 
+from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.layers import (
@@ -89,10 +90,33 @@ class Place:
         """Keep the form with the document, which makes it a changed one."""
         self.document.setAnnotation(_KEY, "Underpaint's settings", text.encode("utf-8"))
 
+    @classmethod
+    def find(cls, address: Address) -> Place:
+        """Give the place of an address; one that is not open where there is no such layer."""
+        for document in Krita.instance().documents():
+            canvas = Box(0, 0, document.width(), document.height())
+            for node in _all_nodes(document.rootNode()):
+                if _id(node) == address.layer:
+                    return cls(document, node, canvas)
+            if address.document and document.fileName() == address.document:
+                return cls(document, document.topLevelNodes()[-1], canvas)
+        return cls(None, None, Box(0, 0, address.width, address.height))
+
+    @property
+    def address(self) -> Address:
+        """Where this is, for another start of Krita."""
+        canvas = self.canvas
+        return Address("Krita", self.document.fileName(), self.name, canvas.width, canvas.height)
+
+    def has(self, job: str) -> frozenset[int]:
+        """Say which pictures of a job lie in the document already."""
+        tags = (_tag_of(self.document, node) for node in _all_nodes(self.document.rootNode()))
+        return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
+
     @property
     def open(self) -> bool:
         """Whether the document still is."""
-        return self.document in Krita.instance().documents()
+        return self.document is not None and self.document in Krita.instance().documents()
 
     @property
     def deleted(self) -> bool:

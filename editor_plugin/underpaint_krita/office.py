@@ -8,6 +8,7 @@ from typing import Any
 
 from underpaint_client.office import Office
 
+from .canvas import Place
 from .qt import QtCore
 
 
@@ -55,4 +56,4 @@ def signals() -> Signals:
 @functools.cache
 def office() -> Office:
     """Give the one office of this Krita."""
-    return Office("Krita", _Loop(signals()), _Listener(signals()))
+    return Office("Krita", _Loop(signals()), _Listener(signals()), Place.find)

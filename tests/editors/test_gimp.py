@@ -333,13 +333,24 @@ def start_when_asked(gimp: Gimp) -> None:
     done.touch()
 
 
-def test_a_killed_daemon_is_told(gimp: Gimp) -> None:
+def test_a_killed_daemon_comes_back_and_the_job_with_it(gimp: Gimp) -> None:
     gimp.serve()
     said = gimp.run("daemon_killed")["daemon_killed"]
     assert not said["error"], said["error"]
-    assert said["status"].startswith("The Underpaint daemon has ended")
-    assert said["remedy"] == "Start the daemon"
     assert said["layers"] == ["Painting"]
+    assert said["after"] == ["a lake (seed 7)", "Painting"]
+    assert not said["remedy"]
+
+
+def test_the_next_gimp_fetches_what_a_dead_one_asked_for(gimp: Gimp) -> None:
+    gimp.serve()
+    assert "gimp ended with" in gimp.run("left_behind")["left_behind"]["error"]
+    said = gimp.run("fetched")["fetched"]
+    assert not said["error"], said["error"]
+    assert said["names"] == ["a lake (seeds 7 to 8)", "Painting"]
+    assert said["results"] == ["Seed 8", "Seed 7"]
+    assert said["after"] == [2, 2]  # once each, though they were fetched twice
+    assert said["nothing_more"]
 
 
 def jobs(gimp: Gimp) -> list[Any]:
@@ -347,7 +358,7 @@ def jobs(gimp: Gimp) -> list[Any]:
     return found
 
 
-def test_gimp_quits_while_a_job_runs(gimp: Gimp) -> None:
+def test_gimp_quits_while_a_job_goes_on(gimp: Gimp) -> None:
     gimp.serve()
     said = gimp.run("quits")["quits"]
     assert not said["error"], said["error"]

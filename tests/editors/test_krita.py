@@ -216,13 +216,24 @@ def test_the_daemon_is_started_from_the_docker(krita: Krita) -> None:
     assert said["done"].startswith("Done")
 
 
-def test_what_is_killed_is_told_and_can_be_gone_on_from(krita: Krita) -> None:
+def test_what_is_killed_comes_back_and_the_job_with_it(krita: Krita) -> None:
     krita.serve()
     results = krita.run("worker_killed", "daemon_killed")
     for said in results.values():
         assert not said["error"], said["error"]
         assert said["layers"] == ["Background", "Painting"]
-        assert said["done"].startswith("Done")
-    assert "was killed" in results["worker_killed"]["status"]
-    assert results["daemon_killed"]["status"].startswith("The Underpaint daemon has ended")
-    assert results["daemon_killed"]["remedy"] == "Start the daemon"
+        assert said["after"] == ["Background", "Painting", "a lake (seed 7)"]
+    assert "was killed by SIGKILL. Starting again" in results["worker_killed"]["status"]
+    assert results["daemon_killed"]["remedy"]
+
+
+def test_the_next_krita_fetches_what_a_dead_one_asked_for(krita: Krita) -> None:
+    krita.serve()
+    assert "krita ended with" in krita.run("left_behind")["left_behind"]["error"]
+    said = krita.run("fetched")["fetched"]
+    assert not said["error"], said["error"]
+    assert said["status"].startswith("A result waits from before, for left.kra. Open it first")
+    assert said["names"] == ["Background", "Painting", "a lake (seeds 7 to 8)"]
+    assert said["results"] == ["Seed 7", "Seed 8"]
+    assert said["after"] == [0, 0, 2]  # once each, though they were fetched twice
+    assert said["nothing_more"]

@@ -497,26 +497,76 @@ def no_daemon(said: Said) -> Run:
 
 def daemon_killed(said: Said) -> Run:
     image, _ = yield from painted()
-    yield from underway(steps=1000, strength=1.0)
+    yield from underway(steps=200, strength=1.0)
     connection = Path(os.environ["UNDERPAINT_HOME"], "connection.json")
     os.kill(json.loads(connection.read_text(encoding="utf-8"))["pid"], 9)
-    yield lambda: status().startswith("The Underpaint daemon")
-    said["status"] = status()
-    said["remedy"] = window().remedy.get_label()
+    yield lambda: status().startswith("Starting the daemon")
     said["layers"] = names(image)
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["after"] = names(image)
+    said["remedy"] = window().remedy.get_visible()
+
+
+def left_behind(said: Said) -> Run:
+    """GIMP dies while it waits."""
+    from gi.repository import Gio
+
+    image, _ = yield from painted()
+    file = Gio.File.new_for_path(str(FOUND / "left.xcf"))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
+    yield from underway(steps=100, strength=1.0, images=2)
+    os.kill(os.getppid(), 9)
+    os.kill(os.getpid(), 9)
+
+
+def fetched(said: Said) -> Run:
+    """The next start offers what came meanwhile, and its place is found again."""
+    from gi.repository import Gio
+
+    from underpaint_gimp.office import office
+
+    file = Gio.File.new_for_path(str(FOUND / "left.xcf"))
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    shown(image)
+    window().show(image, to_front=False)
+    yield lambda: window().remedy.get_label() == "Fetch what waits"
+    yield 0.5
+    take = office().desk.take  # as if this one died before it could say that it has them
+    office().desk.take = lambda job: None  # type: ignore[method-assign]
+    press(window().remedy)
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["names"] = names(image)
+    said["results"] = [layer.get_name() for layer in image.get_layers()[0].get_children()]
+    office().desk.take = take  # type: ignore[method-assign]
+    office().desk.close()
+    office().desk.open()
+    office()._listen()
+    yield window().remedy.get_visible
+    yield 0.5
+    press(window().remedy)
+    yield lambda: not window().office.running and not window().remedy.get_visible()
+    yield 0.5
+    said["after"] = [len(names(image)), len(image.get_layers()[0].get_children())]
+    office().desk.close()
+    office().desk.open()
+    office()._listen()
+    yield 1.0
+    said["nothing_more"] = not window().remedy.get_visible()
 
 
 def quits(said: Said) -> Run:
     """Leave a job running; GIMP is quit while it does."""
     yield from painted()
-    yield from underway(steps=1000, strength=1.0)
+    yield from underway(steps=100, strength=1.0)
     said["status"] = status()
 
 
 def hangs(said: Said) -> Run:
     """Leave a job running, and tell the tests whom to kill."""
     yield from painted()
-    yield from underway(steps=1000, strength=1.0)
+    yield from underway(steps=100, strength=1.0)
     said["plugin"] = os.getpid()
     (FOUND / "running.json").write_text(json.dumps(said), encoding="utf-8")
     yield lambda: False

@@ -710,31 +710,72 @@ def _processes() -> tuple[int, int]:
 
 
 def worker_killed(said: Said) -> Run:
-    document, _ = yield from _running()
+    document, _ = yield from _running(200)
     os.kill(_processes()[1], 9)
     control("status").setText("")
     yield lambda: status().startswith("The worker")
     said["status"] = status()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
-    fill(steps=4, strength=0.6)
-    yield from generated()
-    said["done"] = status()
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["after"] = [node.name() for node in document.topLevelNodes()]
 
 
 def daemon_killed(said: Said) -> Run:
-    document, _ = yield from _running()
+    """It comes back by itself, and the job with it."""
+    document, _ = yield from _running(200)
     daemon, worker = _processes()
     for process in (daemon, worker):
         os.kill(process, 9)
-    yield lambda: status().startswith("The Underpaint daemon")
-    said["status"] = status()
-    said["remedy"] = control("remedy").text()
+    yield lambda: status().startswith("Starting the daemon")
     said["layers"] = [node.name() for node in document.topLevelNodes()]
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["after"] = [node.name() for node in document.topLevelNodes()]
+    said["remedy"] = control("remedy").isHidden()
+
+
+def left_behind(said: Said) -> Run:
+    """Krita dies while it waits."""
+    document, _ = yield from opened()
+    document.setBatchmode(True)
+    document.saveAs(str(FOUND / "left.kra"))
+    yield from underway(steps=100, strength=1.0, images=2)
+    os.kill(os.getpid(), 9)
+
+
+def fetched(said: Said) -> Run:
+    """The next start offers what came meanwhile, and its place is found again."""
+    from underpaint_krita.office import office
+
+    yield lambda: control("remedy").text() == "Fetch what waits"
+    said["status"] = status()
+    document = Krita.instance().openDocument(str(FOUND / "left.kra"))
+    Krita.instance().activeWindow().addView(document)
+    yield 0.8
+    take = office().desk.take  # as if this one died before it could say that it has them
+    office().desk.take = lambda job: None  # type: ignore[method-assign]
     control("remedy").click()
-    yield lambda: control("remedy").isHidden() and not status().startswith("Starting")
-    fill(steps=200, strength=1.0)  # longer than the beat at which the daemon is looked for
-    yield from generated()
-    said["done"] = status()
+    said["gone"] = control("remedy").isHidden()
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["names"] = [node.name() for node in document.topLevelNodes()]
+    group = document.topLevelNodes()[-1]
+    said["results"] = [node.name() for node in group.childNodes()]
+    office().desk.take = take  # type: ignore[method-assign]
+    office().desk.close()
+    office().desk.open()
+    office()._listen()
+    yield lambda: control("remedy").text() == "Fetch what waits"
+    control("remedy").click()
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["after"] = [len(node.childNodes()) for node in document.topLevelNodes()]
+    office().desk.close()
+    office().desk.open()
+    office()._listen()
+    yield 1.0
+    said["nothing_more"] = control("remedy").isHidden()
 
 
 def portrait(said: Said) -> Run:
