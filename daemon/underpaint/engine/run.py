@@ -313,8 +313,7 @@ class Engine:
         else:
             return
         free_memory(torch.device(self.device))
-        height, width = layer.shape[:2] if layer is not None else (0, 0)
-        raise GenerationFailedError(canvas_too_large(Extent(width, height)))
+        raise GenerationFailedError(canvas_too_large(run.size(layer)))
 
 
 @dataclass(frozen=True)
@@ -348,6 +347,10 @@ class _Run:
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
             return self.engine.load(self.request.model, allow_paths=self.allow_paths)
+
+    def size(self, layer: Pixels | None) -> Extent:
+        """Give the size of the picture that is worked on."""
+        return self._box() if layer is None else Extent(layer.shape[1], layer.shape[0])
 
     def pictures(
         self, layer: Pixels | None, selection: Pixels | None, x: int, y: int
