@@ -223,10 +223,7 @@ def test_nothing_of_a_failed_attempt_lives_on() -> None:
             return "done"
         large = torch.zeros(4)
         held.append(weakref.ref(large))
-        try:
-            raise torch.OutOfMemoryError(CUDA_SHORT)
-        except torch.OutOfMemoryError as error:
-            raise RuntimeError("CUDA error: out of memory") from error
+        raise torch.OutOfMemoryError(CUDA_SHORT)
 
     def save() -> None:
         assert sys.exception() is None
@@ -462,10 +459,10 @@ def test_the_end_of_the_way_names_what_may_fit(engine: Engine, part: str) -> Non
 def test_what_did_fit_is_named(engine: Engine) -> None:
     make(engine, width=128, height=112)
     with (
-        short_of_memory(engine.load("sd").pipeline.unet, lambda z: z.shape[-1] <= 16),
+        short_of_memory(engine.load("sd").pipeline.unet, lambda z: z[0, 0].numel() <= 16 * 14),
         pytest.raises(GenerationFailedError, match=r"128 x 112 .*\(did fit before\)"),
     ):
-        make(engine, width=160, height=160)
+        make(engine, width=128, height=128)
 
 
 def test_a_prompt_or_a_model_that_does_not_fit(
@@ -564,7 +561,11 @@ print(after.recipe.notes, (after.pixels == before.pixels).all())
 def test_a_process_that_is_really_short_of_memory(tmp_path: Path, session_home: Path) -> None:
     model = build_model(tmp_path / "large", native=512)
     ran = subprocess.run(
-        [sys.executable, "-c", STARVED, str(model)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", STARVED, str(model)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     tiled, failed, after = ran.stdout.splitlines()
