@@ -443,6 +443,29 @@ def test_a_model_that_cannot_come_back_stays_offloaded(
     assert hasattr(model.pipeline.unet, "_hf_hook")
 
 
+def test_a_move_that_fails_half_way_is_put_right(
+    engine: Engine, gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = make(engine, SMALL)
+    model = engine.load("sd")
+    moved: list[bool] = []
+
+    def offload(**_: Any) -> None:
+        moved.append(True)
+        raise MemoryError
+
+    monkeypatch.setattr(model.pipeline, "enable_model_cpu_offload", offload, raising=False)
+    with short_of_memory(model.pipeline.unet, lambda _: bool(moved)):
+        with pytest.raises(GenerationFailedError, match="to hold a picture of 64 x 64 pixels"):
+            make(engine, SMALL)
+        places: list[Any] = []
+        monkeypatch.setattr(model.pipeline, "to", places.append, raising=False)
+        found = make(engine, SMALL)
+    assert places == [model.device]
+    assert not memory_notes(found)
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+
+
 @pytest.mark.parametrize("part", ["unet", "decoder"])
 def test_the_end_of_the_way_names_what_may_fit(engine: Engine, part: str) -> None:
     pipeline = engine.load("sd").pipeline

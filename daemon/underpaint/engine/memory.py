@@ -295,6 +295,7 @@ def until_it_fits(attempt: Callable[[], Result], save: Callable[[], None]) -> Re
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            log.warning("memory is short: %s", str(error).strip().partition("\n")[0])
+            told = str(error).strip().partition("\n")[0]
+            log.warning("memory is short: %s", told or type(error).__name__)
         # Only here, after the error and its traceback have gone, and with them what they held.
         save()

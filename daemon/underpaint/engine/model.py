@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import diffusers
@@ -184,19 +184,23 @@ class Model:
         )
 
     def save(self, saving: Saving) -> None:
-        """Save this much memory from now on, no more and no less."""
+        """Save this much memory from now on, no more and no less.
+
+        A move to or from the device that fails half way is put right by the opposite one.
+        """
         unet = self.pipeline.unet
-        if saving.sliced and not self.saving.sliced:
+        was, self.saving = self.saving, saving
+        if saving.sliced and not was.sliced:
             unet.set_attention_slice("max")
-        elif self.saving.sliced and not saving.sliced:
+        elif was.sliced and not saving.sliced:
             unet.set_attn_processor(dict(self._attention))
-        if saving.offloaded and not self.saving.offloaded:
+        if saving.offloaded and not was.offloaded:
             self.pipeline.enable_model_cpu_offload(device=self.device)
-        elif self.saving.offloaded and not saving.offloaded:
+        elif was.offloaded and not saving.offloaded:
             self.pipeline.remove_all_hooks()
-            self.saving = replace(self.saving, offloaded=False)  # true though the next may fail
             self.pipeline.to(self.device)
-        self.saving = saving
+        elif saving.offloaded:
+            self.pipeline.maybe_free_model_hooks()  # a cancelled run leaves parts on the device
 
     def free(self) -> None:
         """Free what a failed attempt has left on the device."""

@@ -402,8 +402,8 @@ class _Run:
                     else too_large(model.info.name, size, model.info.native, known.painted)
                 )
             log.warning("%s at %s did not fit; next try with %s", stage, size, saving)
-            known.savings[size.pixels] = saving
             model.save(saving)
+            known.savings[size.pixels] = saving
 
         return until_it_fits(attempt, save)
 
@@ -485,7 +485,7 @@ class _Run:
     def _planned(self, work: _Work) -> int:
         """Say how many images would run at once, were there memory."""
         return batch_size(
-            self.request.images,
+            1 if self.request.chain else self.request.images,
             work.plan.work_size,
             work.model.info.native,
             parallel=work.model.device.type != "cpu",
