@@ -234,6 +234,6 @@ def test_the_next_krita_fetches_what_a_dead_one_asked_for(krita: Krita) -> None:
     assert not said["error"], said["error"]
     assert said["status"].startswith("A result waits from before, for left.kra. Open it first")
     assert said["names"] == ["Background", "Painting", "a lake (seeds 7 to 8)"]
-    assert said["results"] == ["Seed 7", "Seed 8"]
+    assert said["results"] == ["seed 7", "seed 8"]
     assert said["after"] == [0, 0, 2]  # once each, though they were fetched twice
     assert said["nothing_more"]

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from runs import BASE, make, make_all, texture, with_hole
 from underpaint.engine import Engine
-from underpaint.engine.denoise import denoise as denoise_really
 from underpaint.engine.denoise import draw_noise
 from underpaint.engine.samplers import Sampler
 from underpaint.engine.source import fraction
@@ -277,26 +276,6 @@ def test_images_that_run_together_differ_by_a_level_at_most(
     for first, second in zip(one_by_one, together, strict=True):
         assert first.recipe.seed == second.recipe.seed
         assert np.abs(first.pixels.astype(int) - second.pixels).max() <= 1
-
-
-def test_too_little_memory_makes_smaller_batches(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes: list[int] = []
-
-    def denoise(pipeline: Any, guide: Any, *rest: Any) -> Any:
-        sizes.append(len(guide.noise))
-        if len(guide.noise) > 1:
-            raise torch.OutOfMemoryError("out of memory")
-        return denoise_really(pipeline, guide, *rest)
-
-    expected = make_all(engine, texture(64, 64), images=5)
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 4)
-    monkeypatch.setattr("underpaint.engine.run.denoise", denoise)
-    found = make_all(engine, texture(64, 64), images=5)
-    assert sizes == [4, 2, 1, 1, 1, 1, 1]
-    for first, second in zip(expected, found, strict=True):
-        np.testing.assert_array_equal(first.pixels, second.pixels)
 
 
 def test_noise_comes_from_the_seed_alone() -> None:

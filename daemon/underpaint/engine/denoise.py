@@ -213,7 +213,7 @@ def denoise(
     Parameters
     ----------
     pipeline : StableDiffusion or StableDiffusionXL
-        Its scheduler is replaced by the guide's.
+        Its scheduler is replaced by the guide's for the time of the run.
     guide : Guide
         What to run on.
     prompt : dict of str to tensor
@@ -260,6 +260,7 @@ def denoise(
         guide.on_step(step, guide.plan.run)
         return state
 
+    own = pipeline.scheduler
     pipeline.scheduler = sampler.scheduler
     pipeline.guide = guide
     try:
@@ -276,5 +277,6 @@ def denoise(
             **prompt,
         )[0]
     finally:
-        del pipeline.guide  # and with it the tensors of this run
+        del pipeline.guide  # and with both the tensors of this run
+        pipeline.scheduler = own
     return latents

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,13 @@ from underpaint_client.errors import GenerationFailedError, ModelUnavailableErro
 from underpaint_client.geometry import Extent
 
 from .denoise import StableDiffusion, StableDiffusionXL
+from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
 from .source import Floats, resize
 
 _PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
+
+OFFLOADING = ("cuda", "mps")
+"""Kinds of device that have a memory, or a limit, of their own."""
 
 _PROMPT_OUTPUTS = (
     "prompt_embeds",
@@ -56,6 +61,15 @@ def choose_device(wanted: str = "auto") -> str:
     return wanted
 
 
+def free_memory(device: torch.device) -> None:
+    """Give back what torch and Python keep for later."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 @dataclass
 class _Memory:
     """Remembers the last few results of something slow."""
@@ -82,6 +96,8 @@ class Model:
     device : str
         From `choose_device`. A GPU computes in half precision, a CPU in float32, which is faster
         there.
+    offloaded : bool
+        Whether its parts stay in the computer's memory until their turn (`Saving`).
 
     Raises
     ------
@@ -89,15 +105,21 @@ class Model:
         Where diffusers cannot open it.
     """
 
-    def __init__(self, info: ModelInfo, device: str) -> None:
+    def __init__(self, info: ModelInfo, device: str, *, offloaded: bool = False) -> None:
         self.info = info
+        self.saving = Saving()
         self.device = torch.device(device)
         self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
         self.hash = hash_model(info)
         self.pipeline = self._open()
         self.scheduler_config = dict(self.pipeline.scheduler.config)
         self._sketch: torch.Tensor | None = None
+        self._attention = dict(self.pipeline.unet.attn_processors)
         self.forget()
+        if offloaded:
+            self.save(Saving(offloaded=True))
+        else:
+            self.pipeline.to(self.device)
 
     def _open(self) -> Any:
         parts = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
@@ -115,11 +137,12 @@ class Model:
                 **parts,
             )
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             raise ModelUnavailableError(
                 f"model {self.info.path} cannot be opened: {_first_line(error)}; fetch it again"
             ) from error
         self._check_complete(pipeline)
-        pipeline.to(self.device)
         vae = pipeline.vae
         if self.info.family == "sdxl" and vae.config.force_upcast and vae.dtype != torch.float32:
             vae.to(torch.float32)  # it overflows in half precision
@@ -145,9 +168,58 @@ class Model:
     def close(self) -> None:
         """Give the memory back."""
         del self.pipeline
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.device)
+
+    # ---- memory ----------------------------------------------------------------------------
+
+    @property
+    def abilities(self) -> Abilities:
+        """What can be saved where memory is short."""
+        tiled = hasattr(self.pipeline.vae, "tile_sample_min_size")
+        kind = self.device.type
+        return Abilities(
+            tiles=choose_tiles(self.info.native, self.info.cell) if tiled else (),
+            slices=kind == "mps" and hasattr(self.pipeline.unet, "set_attention_slice"),
+            offloads=kind in OFFLOADING,
+        )
+
+    def save(self, saving: Saving) -> None:
+        """Save this much memory from now on, no more and no less.
+
+        A move to or from the device that fails half way is put right by the opposite one.
+        """
+        unet = self.pipeline.unet
+        was, self.saving = self.saving, saving
+        if saving.sliced and not was.sliced:
+            unet.set_attention_slice("max")
+        elif was.sliced and not saving.sliced:
+            unet.set_attn_processor(dict(self._attention))
+        if saving.offloaded and not was.offloaded:
+            self.pipeline.enable_model_cpu_offload(device=self.device)
+        elif was.offloaded and not saving.offloaded:
+            self.pipeline.remove_all_hooks()
+            self.pipeline.to(self.device)
+        elif saving.offloaded:
+            self.pipeline.maybe_free_model_hooks()  # a cancelled run leaves parts on the device
+
+    def free(self) -> None:
+        """Free what a failed attempt has left on the device."""
+        self.pipeline.maybe_free_model_hooks()  # offloaded parts go back to wait
+        free_memory(self.device)
+
+    @contextmanager
+    def _autoencoder(self, tile: int) -> Iterator[Any]:
+        """Lend the autoencoder, set to work in tiles of so many pixels or, at 0, without."""
+        vae = self.pipeline.vae
+        vae.use_tiling = tile > 0
+        if tile:
+            vae.tile_sample_min_size = tile
+            vae.tile_latent_min_size = tile // self.info.cell
+        try:
+            yield vae
+        finally:
+            if self.saving.offloaded:
+                vae.to("cpu")  # its hook moves away what came before it, not itself
 
     # ---- prompts ---------------------------------------------------------------------------
 
@@ -217,13 +289,15 @@ class Model:
             Scaled as the UNet expects them.
         """
         key = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
-        found: torch.Tensor = self._pictures.get((image.shape, key), lambda: self._encode(image))
+        found: torch.Tensor = self._pictures.get(
+            (image.shape, key, self.saving.encode_tile), lambda: self._encode(image)
+        )
         return found
 
     def _encode(self, image: Floats) -> torch.Tensor:
-        vae = self.pipeline.vae
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None] * 2 - 1
-        latents = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist.mode()
+        with self._autoencoder(self.saving.encode_tile) as vae:
+            latents = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist.mode()
         mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
         if mean is not None and deviation is not None:
             latents = (latents - mean.to(latents)) / deviation.to(latents)
@@ -253,7 +327,8 @@ class Model:
         mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
         if mean is not None and deviation is not None:
             scaled = scaled * deviation.to(scaled) + mean.to(scaled)
-        decoded = vae.decode(scaled, return_dict=False)[0][0]
+        with self._autoencoder(self.saving.decode_tile):
+            decoded = vae.decode(scaled, return_dict=False)[0][0]
         if not torch.isfinite(decoded).all():
             raise GenerationFailedError(
                 f"model {self.info.name!r} painted a picture that is not a number (NaN): its"

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from underpaint.models import describe_model, find_model
-from underpaint_client.errors import BadInputError, CancelledError
+from underpaint.models import ModelInfo, describe_model, find_model
+from underpaint_client.errors import BadInputError, CancelledError, GenerationFailedError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Recipe, Request
 from underpaint_client.rules import (
@@ -34,12 +36,30 @@ from underpaint_client.rules import (
 
 from .composite import Composed, compose, unchanged, whole_layer
 from .denoise import Guide, OnClean, Steps, cell_steps, denoise, vary
-from .model import Model, choose_device
+from .memory import (
+    Abilities,
+    Experience,
+    Saving,
+    Stage,
+    canvas_too_large,
+    first_saving,
+    is_out_of_memory,
+    model_too_large,
+    next_saving,
+    saving_notes,
+    too_large,
+    until_it_fits,
+)
+from .model import OFFLOADING, Model, choose_device, free_memory
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare
 from .recipe import Made, make_recipe
 from .samplers import Sampler
 from .source import Floats, Mask, Pixels, Source, max_cells, quantize
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -173,6 +193,7 @@ class Engine:
     def __init__(self, device: str = "auto") -> None:
         self.device = choose_device(device)
         self._model: Model | None = None
+        self._experience: dict[ModelInfo, Experience] = {}
 
     @property
     def model_name(self) -> str:
@@ -193,14 +214,35 @@ class Engine:
         ------
         ModelUnavailableError
             Where there is no such model or it cannot be opened.
+        GenerationFailedError
+            Where the memory does not hold it.
         """
         info = describe_model(find_model(name, allow_paths=allow_paths))
         if self._model is None or self._model.info != info:
             if self._model is not None:
                 self._model.close()
                 self._model = None
-            self._model = Model(info, self.device)
+            self._model = self._open(info)
         return self._model
+
+    def _open(self, info: ModelInfo) -> Model:
+        savings, device = self.experience(info).savings, torch.device(self.device)
+        able = Abilities(offloads=device.type in OFFLOADING)
+
+        def save() -> None:
+            free_memory(device)
+            saving = next_saving("load", first_saving(savings, 0), able)
+            if saving is None:
+                raise GenerationFailedError(model_too_large(info.name))
+            savings[0] = saving
+
+        return until_it_fits(
+            lambda: Model(info, self.device, offloaded=first_saving(savings, 0).offloaded), save
+        )
+
+    def experience(self, info: ModelInfo) -> Experience:
+        """Give what was learned of a model's need for memory."""
+        return self._experience.setdefault(info, Experience())
 
     @torch.no_grad()
     def generate(
@@ -252,7 +294,16 @@ class Engine:
         if layer is None and selection is not None:
             raise BadInputError("a selection came without a layer; send the layer it belongs to")
         run = _Run(self, request, progress, cancelled, allow_paths, viewer)
-        yield from run.pictures(layer, selection, x, y)
+        try:
+            yield from run.pictures(layer, selection, x, y)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            log.exception("memory is short beside the model")
+        else:
+            return
+        free_memory(torch.device(self.device))
+        raise GenerationFailedError(canvas_too_large(run.size(layer)))
 
 
 @dataclass(frozen=True)
@@ -287,6 +338,10 @@ class _Run:
             self.progress(Progress("Loading the model"))
             return self.engine.load(self.request.model, allow_paths=self.allow_paths)
 
+    def size(self, layer: Pixels | None) -> Extent:
+        """Give the size of the picture that is worked on."""
+        return self._box() if layer is None else Extent(layer.shape[1], layer.shape[0])
+
     def pictures(
         self, layer: Pixels | None, selection: Pixels | None, x: int, y: int
     ) -> Iterator[Picture]:
@@ -300,10 +355,47 @@ class _Run:
             return
         model = self.model()
         plan = self._plan(model, source, change, from_nothing=layer is None)
+        self._fitting(model, "load", plan, lambda: model.save(self._saving(model, plan)))
         if request.chain:
             yield from self._chain(model, source, plan)
         else:
             yield from self._paint(self._prepare(model, source, plan))
+
+    def _saving(self, model: Model, plan: Plan) -> Saving:
+        """Say what to save at this size."""
+        savings = self.engine.experience(model.info).savings
+        return first_saving(savings, plan.work_size.pixels)
+
+    def _fitting(
+        self,
+        model: Model,
+        stage: Stage,
+        plan: Plan,
+        attempt: Callable[[], Result],
+        together: Callable[[], int] = lambda: 1,
+    ) -> Result:
+        """Do a part of a run, and where memory is short, once more with a saving."""
+        known, size = self.engine.experience(model.info), plan.work_size
+
+        def save() -> None:
+            model.free()
+            was = self._saving(model, plan)
+            saving = next_saving(
+                stage, was, model.abilities, together=together(), longer=size.longer
+            )
+            if saving is None:
+                known.savings.pop(size.pixels, None)  # they did not help: the next job begins anew
+                whole = stage in ("load", "prompt")
+                raise GenerationFailedError(
+                    model_too_large(model.info.name)
+                    if whole
+                    else too_large(model.info.name, size, model.info.native, known.painted)
+                )
+            log.warning("%s at %s did not fit; next try with %s", stage, size, saving)
+            model.save(saving)
+            known.savings[size.pixels] = saving
+
+        return until_it_fits(attempt, save)
 
     def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
         return make_plan(
@@ -358,7 +450,7 @@ class _Run:
             clean = (
                 torch.zeros(shape, dtype=model.dtype, device=model.device)
                 if pure.all()
-                else model.encode(prepared.image)
+                else self._fitting(model, "encode", plan, lambda: model.encode(prepared.image))
             )
         return _Work(
             model=model,
@@ -373,27 +465,36 @@ class _Run:
         )
 
     def _paint(self, work: _Work) -> Iterator[Picture]:
-        images = range(self.request.images)
-        size = batch_size(
-            len(images),
+        rest = range(self.request.images)
+        while rest:
+            latents = self._denoise_first(work, rest)
+            for one, index in zip(latents, rest, strict=False):
+                yield self._finish(work, self._decode(work, one), index)
+            rest = rest[len(latents) :]
+
+    def _planned(self, work: _Work) -> int:
+        """Say how many images would run at once, were there memory."""
+        return batch_size(
+            1 if self.request.chain else self.request.images,
             work.plan.work_size,
             work.model.info.native,
             parallel=work.model.device.type != "cpu",
         )
-        done = 0
-        while done < len(images):
-            batch = images[done : done + size]
-            try:
-                latents = self._denoise(work, batch)
-            except torch.OutOfMemoryError:
-                if len(batch) == 1:
-                    raise
-                torch.cuda.empty_cache()
-                size = len(batch) // 2  # fewer at once are the same pictures
-                continue
-            for one, index in zip(latents, batch, strict=True):
-                yield self._finish(work, self._decode(work, one), index)
-            done += len(batch)
+
+    def _denoise_first(self, work: _Work, rest: range) -> torch.Tensor:
+        """Paint the first of these images, as many as run at once."""
+
+        def batch() -> range:
+            planned = self._planned(work)
+            return rest[: min(planned, work.model.saving.together or planned)]
+
+        return self._fitting(
+            work.model,
+            "denoise",
+            work.plan,
+            lambda: self._denoise(work, batch()),
+            lambda: len(batch()),
+        )
 
     def _chain(self, model: Model, source: Source, plan: Plan) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
@@ -403,7 +504,7 @@ class _Run:
             if last is None or plan.steps.run:  # at strength 0 there is no more to come
                 work = replace(self._prepare(model, given, plan), source=source)
                 first = first or work.source_hash
-                (latents,) = self._denoise(work, range(index, index + 1))
+                (latents,) = self._denoise_first(work, range(index, index + 1))
                 last = replace(work, source_hash=first), self._decode(work, latents)
             yield self._finish(*last, index)
             given = given.repainted(whole_layer(given, plan.area, last[1]), plan.area)
@@ -413,7 +514,7 @@ class _Run:
 
     def _denoise(self, work: _Work, images: range) -> torch.Tensor:
         model, steps = work.model, work.plan.steps
-        prompt = self._encode_prompts(model, images)
+        prompt = self._encode_prompts(work, images)
         with self.clock.phase("denoise"):
             shape = tuple(work.clean.shape[1:])
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
@@ -455,7 +556,7 @@ class _Run:
             with self.clock.phase("preview"):
                 for number, one in enumerate(clean if viewer.full else clean[:1]):
                     if viewer.full:
-                        painted = work.model.decode(one)
+                        painted = self._fitted_decode(work, one)
                         colour = painted[: plan.content.height, : plan.content.width]
                         shown = np.repeat(np.repeat(work.shown, cell, 0), cell, 1)
                     else:
@@ -473,14 +574,18 @@ class _Run:
         seed, _ = image_noise(self.request, index)
         return expand_prompt(self.request.prompt, seed)
 
-    def _encode_prompts(self, model: Model, images: range) -> dict[str, torch.Tensor]:
+    def _encode_prompts(self, work: _Work, images: range) -> dict[str, torch.Tensor]:
         """Encode what each image is to show, each prompt once."""
-        request = self.request
+        request, model = self.request, work.model
+
+        def encode(index: int) -> dict[str, torch.Tensor]:
+            return model.encode_prompt(
+                self._prompt(index), request.negative_prompt, guided=request.guidance_scale > 1
+            )
+
         with self.clock.phase("encode"):
             found = [
-                model.encode_prompt(
-                    self._prompt(index), request.negative_prompt, guided=request.guidance_scale > 1
-                )
+                self._fitting(model, "prompt", work.plan, functools.partial(encode, index))
                 for index in images
             ]
             return {name: torch.cat([one[name] for one in found]) for name in found[0]}
@@ -490,13 +595,24 @@ class _Run:
             self.progress(Progress("Decoding"))
             self._check_cancelled()
             content = work.plan.content
-            return work.model.decode(latents)[: content.height, : content.width]
+            return self._fitted_decode(work, latents)[: content.height, : content.width]
+
+    def _fitted_decode(self, work: _Work, latents: torch.Tensor) -> Floats:
+        return self._fitting(work.model, "decode", work.plan, lambda: work.model.decode(latents))
 
     def _finish(self, work: _Work, painted: Floats, index: int) -> Picture:
         with self.clock.phase("composite"):
             composed = compose(work.source, work.plan.area, painted, self.request.result)
         made = Made(index, self._prompt(index), work.model, work.plan, work.source_hash)
-        notes = (*work.notes, *work.model.prompt_notes(made.prompt), *composed.notes)
+        saved = saving_notes(
+            work.model.saving,
+            work.plan.work_size,
+            planned=self._planned(work),
+            encoded=not work.pure.all(),
+        )
+        notes = (*work.notes, *work.model.prompt_notes(made.prompt), *composed.notes, *saved)
+        known = self.engine.experience(work.model.info)
+        known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
         recipe = make_recipe(self.request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 

@@ -43,6 +43,9 @@ one."""
 BETWEEN_PREVIEWS = 0.3
 """Least seconds between two quick previews."""
 
+DEVICE_LOST = 70
+"""Exit code of a worker whose GPU context is broken (EX_SOFTWARE of BSD's sysexits)."""
+
 PARENT_CHECK = 1000
 """Milliseconds between two looks at whether the daemon still lives."""
 
@@ -88,8 +91,9 @@ class _Painter:
         if default_model():
             try:
                 engine.load()
-            except Exception:  # a job that wants it will be told
+            except Exception as error:  # a job that wants it will be told
                 log.exception("the default model was not loaded")
+                _end_where_lost(error)
             self._tell_model(engine)
 
     def _tell_model(self, engine: Engine) -> None:
@@ -104,6 +108,7 @@ class _Painter:
             self.say(wire.Failed(order.job, error.code, str(error)))
         except Exception as error:
             log.exception("job %s failed", order.job)
+            _end_where_lost(error)
             self.say(wire.Failed(order.job, "failed", _explain(error)))
         else:
             self.say(wire.Done(order.job))
@@ -163,13 +168,25 @@ def _viewer(previews: str, show: Callable[[Preview], None]) -> Viewer | None:
     return Viewer(show, full=full, every=0 if full else BETWEEN_PREVIEWS)
 
 
+def _end_where_lost(error: Exception) -> None:
+    """End this process where the GPU failed in a way that only a new one recovers from.
+
+    Nothing is told of the job: the daemon sees the exit code, and runs it again on a fresh worker.
+    """
+    from underpaint.engine.memory import is_device_lost  # noqa: PLC0415 - as above
+
+    if is_device_lost(error):
+        log.error("the GPU cannot be used by this process any more; it ends")
+        os._exit(DEVICE_LOST)
+
+
 def _explain(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    if "out of memory" in text.lower() or isinstance(error, MemoryError):
+    if isinstance(error, MemoryError):  # the engine has its own words for its own
         return (
-            f"there is not enough memory for this picture ({text}); make fewer images at once,"
-            " set a smaller --width and --height, or choose a smaller model"
+            "there is not enough memory to hold this picture; crop it, send a smaller layer, or"
+            " close other programs that hold memory"
         )
+    text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return f"the engine failed ({text}); the daemon's log has the details"
 
 

@@ -515,6 +515,7 @@ def left_behind(said: Said) -> Run:
     image, _ = yield from painted()
     file = Gio.File.new_for_path(str(FOUND / "left.xcf"))
     Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
+    image.set_file(file)  # as the menu's Save does
     yield from underway(steps=100, strength=1.0, images=2)
     os.kill(os.getppid(), 9)
     os.kill(os.getpid(), 9)
