@@ -83,6 +83,20 @@ def process_lives(pid: int) -> bool:
     return True
 
 
+def _name(info: ConnectionInfo) -> str:
+    where = f"process id {info.pid}, {info.endpoint}" if info.pid else info.endpoint
+    return f"the Underpaint daemon ({where})"
+
+
+def _remedy(info: ConnectionInfo) -> str:
+    if info.pid:
+        return START_HINT
+    return (
+        "see there that it runs and that it lets this machine in:"
+        f" `underpaint keys allow {info.client_public}`"
+    )
+
+
 class Connection:
     """A DEALER socket that speaks `wire`. Not for use by two threads at once.
 
@@ -228,8 +242,8 @@ class Connection:
             received = self._receive(deadline - time.monotonic())
             if received is None:
                 raise DaemonUnavailableError(
-                    f"the Underpaint daemon (process id {self.info.pid}, {self.info.endpoint})"
-                    f" did not answer within {timeout:g} seconds; {START_HINT}"
+                    f"{_name(self.info)} did not answer within {timeout:g} seconds;"
+                    f" {_remedy(self.info)}"
                 )
             message, _ = received
             if isinstance(message, answer):
@@ -301,8 +315,8 @@ class Connection:
         silent = time.monotonic() - self._last_heard
         if silent > PATIENCE:
             raise DaemonUnavailableError(
-                f"the Underpaint daemon (process id {self.info.pid}) has not answered for"
-                f" {silent:.0f} seconds; look at its log, then {START_HINT}"
+                f"{_name(self.info)} has not answered for {silent:.0f} seconds; look at its log,"
+                f" then {_remedy(self.info)}"
             )
         self.send(wire.AskStatus())
 

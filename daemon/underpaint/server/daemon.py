@@ -10,9 +10,9 @@ import json
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import zmq
@@ -63,9 +63,6 @@ MAX_FRAME = 2**32
 
 IPC = os.name == "posix"
 
-LOCAL = "ipc://" if IPC else ("ipc://", "tcp://127.0.0.1:")
-"""How endpoints begin whose clients may open models anywhere on this machine."""
-
 
 class Daemon:
     """One daemon, from its start to its end.
@@ -109,6 +106,8 @@ class Daemon:
         use_ipc = ipc and IPC
         wanted = list(bind) if bind or use_ipc else ["tcp://127.0.0.1:*"]
         self._guard = keys.guard(self._context) if wanted or not IPC else None
+        self._allowed = keys.AllowList()
+        self._own = "" if use_ipc else keys.own_keys("client").public
         try:
             if use_ipc:
                 self._enter(f"ipc://{socket_folder() / 'clients.sock'}")
@@ -153,20 +152,17 @@ class Daemon:
         self._entrances.append(entrance)
         self.endpoints.append(bound)
 
-    def _write_connection_files(self) -> None:
-        """Leave word where the daemon is; for TCP with the keys to it, to copy elsewhere."""
-        for number, endpoint in enumerate(self.endpoints):
-            info = ConnectionInfo(endpoint, os.getpid())
-            if endpoint.startswith("tcp"):
-                client, server = keys.own_keys("client"), keys.own_keys("server")
-                keys.allow(client.public, "this machine")
-                info = ConnectionInfo(
-                    _reachable(endpoint), os.getpid(), server.public, client.public, client.secret
-                )
-            if number == 0:
-                write_connection_file(info)
-            else:
-                write_connection_file(info, connection_file().with_name("connection-tcp.json"))
+    def _write_connection_file(self) -> None:
+        """Leave word for this machine's clients where the daemon is."""
+        info = ConnectionInfo(self.endpoints[0], os.getpid())
+        if self._own:
+            client, server = keys.own_keys("client"), keys.own_keys("server")
+            keys.allow(client.public, "this machine")
+            endpoint = keys.reachable(info.endpoint)
+            info = ConnectionInfo(
+                endpoint, os.getpid(), server.public, client.public, client.secret
+            )
+        write_connection_file(info)
 
     # ---- the loop --------------------------------------------------------------------------
 
@@ -177,7 +173,7 @@ class Daemon:
         try:
             for worker in self._workers:
                 worker.start()
-            self._write_connection_files()
+            self._write_connection_file()
             log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
             while not self._stopping:
                 self._turn()
@@ -191,12 +187,11 @@ class Daemon:
                     parts = entrance.recv_multipart(zmq.DONTWAIT, copy=False)
                 except zmq.Again:
                     break
-                address, *rest = (part.buffer for part in parts)
+                rest = [part.buffer for part in parts[1:]]
                 if entrance is self._backend:
-                    self._from_worker(bytes(address), rest)
+                    self._from_worker(parts[0].bytes, rest)
                 else:
-                    client = Client(self._entrances.index(entrance), bytes(address))
-                    self._from_client(client, rest)
+                    self._from_client(self._client(entrance, parts[0]), rest)
         self._watch_workers()
         self._assign()
         self._tell_positions()
@@ -215,7 +210,6 @@ class Daemon:
             worker.kill()
         clear_shelves()
         connection_file().unlink(missing_ok=True)
-        connection_file().with_name("connection-tcp.json").unlink(missing_ok=True)
         if self._guard:
             self._guard.stop()
         self._context.destroy(linger=1000)
@@ -224,7 +218,39 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
+    def _client(self, entrance: zmq.Socket[bytes], address: zmq.Frame) -> Client:
+        number = self._entrances.index(entrance)
+        tcp = self.endpoints[number].startswith("tcp")
+        return Client(number, address.bytes, str(address.get("User-Id")) if tcp else "")
+
+    def _is_local(self, client: Client) -> bool:
+        """Tell whether that is this user on this machine, who may do everything here."""
+        return client.owner == self._own
+
+    def _check_allowed(self, client: Client) -> None:
+        """See that a client may come in, still.
+
+        Raises
+        ------
+        DaemonUnavailableError
+            Where its key was revoked since it connected.
+        BadInputError
+            Where it chose its own address, by which it would get what is another's.
+        """
+        if client.owner and client.owner not in self._allowed:
+            raise DaemonUnavailableError(
+                "this machine is let in no more: its key was revoked where the daemon runs"
+            )
+        if client.owner and not client.identity.startswith(b"\0"):
+            raise BadInputError("a client from elsewhere must leave its routing id to the daemon")
+
     def _send(self, client: Client, parts: list[Bytes]) -> None:
+        if client.owner and client.owner not in self._allowed:
+            self._forget(client)
+            return
+        self._put(client, parts)
+
+    def _put(self, client: Client, parts: list[Bytes]) -> None:
         try:
             self._entrances[client.entrance].send_multipart(
                 [client.identity, *parts], zmq.DONTWAIT, copy=False
@@ -248,6 +274,12 @@ class Daemon:
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
+        try:
+            self._check_allowed(client)
+        except UnderpaintError as error:
+            self._forget(client)
+            self._put(client, wire.encode(wire.Failed("", error.code, str(error))))
+            return
         try:
             job = _job_of(parts)
             envelope = wire.open_envelope(parts)
@@ -277,14 +309,19 @@ class Daemon:
             if job is not None and job.client == client and job.worker is None:
                 self._jobs.prefer(job)
         elif isinstance(message, wire.AskStatus):
-            self._tell(client, self._status())
+            self._tell(client, self._status(client))
         elif isinstance(message, wire.AskModels):
             self._tell(client, wire.Models(list_entries()))
         elif isinstance(message, wire.AskStop):
-            log.info("told to stop by a client")
-            self._stopping = True
+            self._stop(client)
         else:
             raise BadInputError(f"{message.type}: a client does not send this")
+
+    def _stop(self, client: Client) -> None:
+        if not self._is_local(client):
+            raise BadInputError("only its own machine ends the daemon; `underpaint stop` there")
+        log.info("told to stop by a client")
+        self._stopping = True
 
     def _tell_positions(self) -> None:
         """Tell clients where their jobs are in the queue, as far as they do not know it."""
@@ -294,7 +331,10 @@ class Daemon:
                 job.told = position
                 self._tell(job.client, wire.Accepted(name, position))
 
-    def _status(self) -> wire.Status:
+    def _status(self, client: Client) -> wire.Status:
+        """Tell what there is; of another's jobs only that they are."""
+        shown = {job.name for job in self._jobs if job.client.owner == client.owner}
+        everything = self._is_local(client)
         return wire.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
@@ -302,7 +342,10 @@ class Daemon:
             uptime=round(time.monotonic() - self._started, 3),
             default_model=default_model(),
             workers=tuple(worker.status() for worker in self._workers),
-            jobs=self._jobs.status(),
+            jobs=tuple(
+                job if everything or job.job in shown else replace(job, job="", prompt="")
+                for job in self._jobs.status()
+            ),
         )
 
     def _cancel(self, client: Client, name: str) -> None:
@@ -416,20 +459,13 @@ class Daemon:
             if waiting is not None:
                 worker.state = "busy"
                 self._jobs.start(waiting, worker.number)
-                local = self.endpoints[waiting.client.entrance].startswith(LOCAL)
                 order = wire.Run(
                     waiting.name,
                     waiting.submit.request,
-                    allow_paths=local,
+                    allow_paths=self._is_local(waiting.client),
                     previews=waiting.submit.previews,
                 )
                 self._order(worker, wire.encode(order, waiting.frames))
-
-
-def _reachable(endpoint: str) -> str:
-    """Give an endpoint that others can use, where it was bound on every address there is."""
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    return f"tcp://{socket.getfqdn()}:{port}" if host in ("0.0.0.0", "[::]") else endpoint  # noqa: S104
 
 
 def _job_of(parts: list[Bytes]) -> str:
@@ -450,4 +486,7 @@ def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
         As `Daemon` does.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    Daemon(bind, ipc=ipc, devices=devices).run()
+    daemon = Daemon(bind, ipc=ipc, devices=devices)
+    if bind:
+        log.info(keys.invitation(daemon.endpoints))
+    daemon.run()

@@ -17,10 +17,15 @@ MAX_BYTES = 8 * 2**30
 
 @dataclass(frozen=True)
 class Client:
-    """Who sent a job: the socket it came in by, and its address there."""
+    """Who sent a job: the socket it came in by, its address there, and whose it is.
+
+    `owner` is the client's public key where it came in by TCP, and empty on ipc, which is this
+    user's own.
+    """
 
     entrance: int
     identity: bytes
+    owner: str = ""
 
 
 @dataclass
