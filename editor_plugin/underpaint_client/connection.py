@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from . import wire
 from .errors import DaemonUnavailableError, from_code
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
+from .parcels import Parcels, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +134,7 @@ class Connection:
                 f"{info.endpoint!r} cannot be connected to ({error}); {START_HINT}"
             ) from None
         self._inbox: deque[Received] = deque()
+        self._parcels: Parcels | None = None  # until the daemon has said that it takes them
         self._last_heard = time.monotonic()
         self.info = info
 
@@ -156,6 +158,8 @@ class Connection:
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
+        if self._parcels is not None:
+            message, frames = self._parcels.outgoing(message, frames)
         self._socket.send_multipart(wire.encode(message, frames), copy=False)
 
     def submit(
@@ -228,11 +232,25 @@ class Connection:
             yield received
 
     def _receive(self, timeout: float | None) -> Received | None:
-        if not self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
-            return None
-        self._last_heard = time.monotonic()
-        parts = self._socket.recv_multipart(copy=False)
-        return wire.decode([part.buffer for part in parts])
+        while self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
+            self._last_heard = time.monotonic()
+            parts = self._socket.recv_multipart(copy=False)
+            message, frames = wire.decode([part.buffer for part in parts])
+            if isinstance(message, wire.Welcome) and message.packed and self.info.is_far:
+                self._parcels = self._parcels or Parcels()
+            if self._parcels is not None:
+                self._parcels.heard(message)
+                frames = tuple(unpack(frame) for frame in frames)
+            if not isinstance(message, wire.Want):
+                return message, frames
+            self._send_again(message)
+        return None
+
+    def _send_again(self, want: wire.Want) -> None:
+        """Send a job with all its pixels, of which the daemon was thought to hold some."""
+        job = self._parcels.again(want) if self._parcels is not None else None
+        if job is not None:
+            self._socket.send_multipart(wire.encode(*job), copy=False)
 
     def _ask(self, question: Message, answer: Any, timeout: float) -> Any:
         """Send a question and wait for its answer; what else comes meanwhile is kept."""

@@ -56,6 +56,12 @@ class ConnectionInfo:
     client_public: str = ""
     client_secret: str = field(default="", repr=False)
 
+    @property
+    def is_far(self) -> bool:
+        """Whether there may be a slow line between, though it begin here as a tunnel does."""
+        near = ("ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:")
+        return not (self.pid and self.endpoint.startswith(near))
+
 
 def connection_file() -> Path:
     """Give the path of the connection file (as Jupyter has one), whether or not it exists."""

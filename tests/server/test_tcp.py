@@ -6,6 +6,7 @@ import dataclasses
 import os
 import stat
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from underpaint_client import Connection, connect, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file, remote_file
+from underpaint_client.parcels import with_digest
 from underpaint_client.request import Request
 
 LONG = Request(prompt="a secret lake", steps=1000, strength=1.0, width=64, height=64)
@@ -64,6 +66,67 @@ def test_a_listed_client_is_served(guest: ConnectionInfo) -> None:
         job = connection.submit(Request(strength=0.0), frame)
         (picture,) = (f for m, f in connection.events(job) if isinstance(m, wire.Picture))
         assert bytes(picture[0].data) == bytes(frame.data)
+
+
+def test_a_layer_travels_once_and_comes_back_as_it_went(
+    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.zeros((300, 200, 4), np.uint8)
+    pixels[..., 0] = np.arange(200)
+    frame = to_frame("layer", pixels, Box(0, 0, 200, 300))
+
+    def paint(connection: Connection) -> bytes:
+        job = connection.submit(Request(strength=0.0), frame)
+        (found,) = (f for m, f in connection.events(job) if isinstance(m, wire.Picture))
+        return bytes(found[0].data)
+
+    with Connection(guest) as connection:
+        connection.hello()
+        assert paint(connection) == bytes(frame.data)
+        sent: list[int] = []
+        send = connection._socket.send_multipart
+
+        def watch(parts: list[wire.Bytes], **more: bool) -> None:
+            sent.extend(memoryview(part).nbytes for part in parts)
+            send(parts, **more)
+
+        monkeypatch.setattr(connection._socket, "send_multipart", watch)
+        assert paint(connection) == bytes(frame.data)
+        assert sum(sent) < 2000
+        # Another connection knows nothing; this one is wrong about what the daemon holds.
+        stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
+        assert connection._parcels
+        connection._parcels._held[with_digest(stranger_frame).digest] = None
+        job = connection.submit(Request(strength=0.0), stranger_frame)
+        found = [f for m, f in connection.events(job) if isinstance(m, wire.Picture)]
+        assert bytes(found[0][0].data) == bytes(stranger_frame.data)
+
+
+def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:
+    frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
+    with Connection(guest) as connection:
+        connection.hello()
+        assert connection._parcels
+        connection._parcels._held[with_digest(frame).digest] = None
+        job = connection.submit(LONG, frame)
+        connection.cancel(job)
+        (last,) = (m for m, _ in connection.events(job))
+        assert isinstance(last, wire.Failed)
+        assert last.code == "cancelled"
+        assert connection.status().jobs == ()
+
+
+def test_damaged_parcels_fail_that_job_alone(guest: ConnectionInfo) -> None:
+    frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
+    bomb = dataclasses.replace(frame, encoding="packed", data=zlib.compress(bytes(2**20), 9))
+    with Connection(guest) as connection:
+        job = connection.submit(Request(strength=0.0), bomb)
+        *_, (last, _) = connection.events(job)
+        assert isinstance(last, wire.Failed)
+        assert last.code == "bad_input"
+        job = connection.submit(Request(strength=0.0), frame)
+        *_, (last, _) = connection.events(job)
+        assert last == wire.Done(job)
 
 
 def test_a_stranger_gets_no_answer(server: ConnectionInfo, guest: ConnectionInfo) -> None:

@@ -30,6 +30,7 @@ from underpaint_client.errors import (
 from underpaint_client.home import ConnectionInfo, connection_file, write_connection_file
 
 from . import keys
+from .held import Held
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job, Jobs
 from .places import log_file, socket_folder, take_lock
@@ -39,7 +40,7 @@ from .workers import MAX_FAILED_STARTS, Worker
 if TYPE_CHECKING:
     from types import FrameType
 
-    from underpaint_client.wire import Bytes, Envelope, Message
+    from underpaint_client.wire import Bytes, Envelope, Frame, Message
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class Daemon:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._jobs = Jobs()
+        self._held = Held()
         self._entrances: list[zmq.Socket[bytes]] = []
         self.endpoints: list[str] = []
         use_ipc = ipc and IPC
@@ -265,6 +267,7 @@ class Daemon:
 
     def _forget(self, client: Client) -> None:
         """End the jobs of a client that has gone."""
+        self._held.forget(client)
         for job in self._jobs.of(client):
             log.info("job %s: its client has gone; cancelled", job.name)
             if job.worker is None:
@@ -295,13 +298,10 @@ class Daemon:
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, wire.Hello):
-            self._tell(client, wire.Welcome(underpaint.__version__, os.getpid(), default_model()))
+            model, far = default_model(), bool(client.owner)
+            self._tell(client, wire.Welcome(underpaint.__version__, os.getpid(), model, far))
         elif isinstance(message, wire.Submit):
-            position = self._jobs.add(Job(client, message, envelope.frames))
-            self._tell(client, wire.Accepted(message.job, position))
-            starting = any(worker.state == "starting" for worker in self._workers)
-            if starting and not position:  # the others wait for jobs, not for the worker
-                self._tell(client, wire.Progress(message.job, "Starting the worker"))
+            self._submit(client, message, envelope.frames)
         elif isinstance(message, wire.Cancel):
             self._cancel(client, message.job)
         elif isinstance(message, wire.Prefer):
@@ -316,6 +316,17 @@ class Daemon:
             self._stop(client)
         else:
             raise BadInputError(f"{message.type}: a client does not send this")
+
+    def _submit(self, client: Client, submit: wire.Submit, frames: tuple[Frame, ...]) -> None:
+        complete = self._held.complete(client, submit.job, frames)
+        if complete is None:
+            self._tell(client, wire.Want(submit.job))
+            return
+        position = self._jobs.add(Job(client, submit, complete))
+        self._tell(client, wire.Accepted(submit.job, position))
+        starting = any(worker.state == "starting" for worker in self._workers)
+        if starting and not position:  # the others wait for jobs, not for the worker
+            self._tell(client, wire.Progress(submit.job, "Starting the worker"))
 
     def _stop(self, client: Client) -> None:
         if not self._is_local(client):
@@ -335,6 +346,7 @@ class Daemon:
         """Tell what there is; of another's jobs only that they are."""
         shown = {job.name for job in self._jobs if job.client.owner == client.owner}
         everything = self._is_local(client)
+        awaited = tuple(wire.JobStatus(job, "queued", "") for job in self._held.awaits(client))
         return wire.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
@@ -342,13 +354,18 @@ class Daemon:
             uptime=round(time.monotonic() - self._started, 3),
             default_model=default_model(),
             workers=tuple(worker.status() for worker in self._workers),
-            jobs=tuple(
+            jobs=awaited
+            + tuple(
                 job if everything or job.job in shown else replace(job, job="", prompt="")
                 for job in self._jobs.status()
             ),
         )
 
     def _cancel(self, client: Client, name: str) -> None:
+        if self._held.give_up(client, name):
+            told = CancelledError("cancelled before it began")
+            self._tell(client, wire.Failed(name, told.code, str(told)))
+            return
         job = self._jobs.get(name)
         if job is None or job.client != client:
             return  # it has ended meanwhile, or is somebody else's
@@ -464,6 +481,7 @@ class Daemon:
                     waiting.submit.request,
                     allow_paths=self._is_local(waiting.client),
                     previews=waiting.submit.previews,
+                    packed=waiting.submit.packed,
                 )
                 self._order(worker, wire.encode(order, waiting.frames))
 

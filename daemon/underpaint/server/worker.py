@@ -21,6 +21,7 @@ from underpaint.models import default_model
 from underpaint_client import wire
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.geometry import Box
+from underpaint_client.parcels import pack, unpack
 
 from .rasters import masked, to_frame, to_pixels, to_selection
 from .shelf import Shelf
@@ -112,11 +113,14 @@ class _Painter:
         self.cancelled.discard(order.job)
 
     def _paint(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
-        by_name = {frame.name: frame for frame in frames}
+        by_name = {frame.name: unpack(frame) for frame in frames}
         layer, selection = by_name.get("layer"), by_name.get("selection")
         pixels = None if layer is None else to_pixels(layer)
         if pixels is not None and "mask" in by_name:
             pixels = masked(pixels, to_selection(by_name["mask"]))
+
+        def show(message: Message, frame: Frame) -> None:
+            self.say(message, (pack(frame) if order.packed else frame,))
 
         def on_progress(progress: Progress) -> None:
             self._tell_model(engine)
@@ -133,7 +137,7 @@ class _Painter:
                 preview.steps,
                 (area.x, area.y, area.width, area.height),
             )
-            self.say(message, (frame,))
+            show(message, frame)
 
         pictures = engine.generate(
             order.request,
@@ -148,9 +152,9 @@ class _Painter:
         )
         for index, picture in enumerate(pictures):
             channels = layer.channels if layer else "RGBA"
-            self.say(
+            show(
                 wire.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
-                (to_frame("picture", picture.pixels, picture.box, channels),),
+                to_frame("picture", picture.pixels, picture.box, channels),
             )
 
 
