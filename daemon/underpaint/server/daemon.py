@@ -33,7 +33,7 @@ from . import keys
 from .held import Held
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job, Jobs
-from .places import log_file, socket_folder, take_lock
+from .places import allow_many_files, log_file, socket_folder, take_lock
 from .shelf import clear_shelves
 from .workers import MAX_FAILED_STARTS, Worker
 
@@ -53,11 +53,23 @@ TICK = 250
 MAX_UNREAD = 10_000
 """Messages that a client may leave unread before it counts as gone."""
 
+MAX_UNHEARD = 100
+"""Messages taken from a client's line before it is answered; more must wait where they are."""
+
+HANDSHAKE = 5000
+"""Milliseconds in which who connects must have shown its key."""
+
+MAX_FILES = 2**16
+"""Open files that are asked for: each connection is one, a stranger's too until it is refused."""
+
 MAX_TOLD = 1000
 """Characters of a refused message that are told back and logged."""
 
-FAIR_SHARE = 64
-"""Messages taken from one socket before the others have their turn."""
+FAIR_SHARE = 0.005
+"""Seconds for which one socket's messages are taken before the others have their turn."""
+
+TELLING = 0.001
+"""Seconds for each job that waits between two times that positions are told."""
 
 MAX_FRAME = 2**32
 """Bytes of the largest frame that is read: `rules.MAX_PIXELS` of RGBA float32."""
@@ -96,6 +108,7 @@ class Daemon:
                     f"{endpoint!r} cannot be bound; give tcp://ADDRESS:PORT"
                 )
         self._lock = take_lock()
+        allow_many_files(MAX_FILES)
         clear_shelves()
         self._started = time.monotonic()
         self._stopping = False
@@ -103,6 +116,8 @@ class Daemon:
         self._poller = zmq.Poller()
         self._jobs = Jobs()
         self._held = Held()
+        self._told_positions: dict[str, int] = {}
+        self._told_until = 0.0
         self._entrances: list[zmq.Socket[bytes]] = []
         self.endpoints: list[str] = []
         use_ipc = ipc and IPC
@@ -136,7 +151,8 @@ class Daemon:
         entrance.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
         entrance.setsockopt(zmq.LINGER, 1000)
         entrance.setsockopt(zmq.SNDHWM, MAX_UNREAD)
-        entrance.setsockopt(zmq.RCVHWM, 0)
+        entrance.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
+        entrance.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
         entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
         if transport == "tcp":
             keys.lock_socket(entrance)
@@ -184,7 +200,8 @@ class Daemon:
 
     def _turn(self) -> None:
         for entrance, _ in self._poller.poll(TICK):
-            for _ in range(FAIR_SHARE):
+            end = time.monotonic() + FAIR_SHARE
+            while time.monotonic() < end:
                 try:
                     parts = entrance.recv_multipart(zmq.DONTWAIT, copy=False)
                 except zmq.Again:
@@ -289,7 +306,7 @@ class Daemon:
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
             told = str(error)[:MAX_TOLD]
-            log.info("refused a message: %s", told)
+            log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
             self._tell(client, wire.Failed(job, error.code, told))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
@@ -336,7 +353,12 @@ class Daemon:
 
     def _tell_positions(self) -> None:
         """Tell clients where their jobs are in the queue, as far as they do not know it."""
-        for name, position in self._jobs.positions().items():
+        positions = self._jobs.positions()
+        now = time.monotonic()
+        if positions is self._told_positions or now < self._told_until:
+            return
+        self._told_positions, self._told_until = positions, now + TELLING * len(positions)
+        for name, position in positions.items():
             job = self._jobs.get(name)
             if job is not None and job.told != position:
                 job.told = position

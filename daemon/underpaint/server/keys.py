@@ -211,11 +211,11 @@ class AllowList:
     def __contains__(self, public: str) -> bool:
         try:
             found = self._file.stat()
-        except FileNotFoundError:
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp != self._read[0]:
+                self._read = (stamp, frozenset(one.public for one in list_allowed()))
+        except OSError:  # nobody is let in by a list that cannot be read
             return False
-        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if stamp != self._read[0]:
-            self._read = (stamp, frozenset(one.public for one in list_allowed()))
         return public in self._read[1]
 
     def callback(self, _domain: str, key: bytes) -> bool:

@@ -112,6 +112,18 @@ def take_lock() -> filelock.FileLock:
     return lock
 
 
+def allow_many_files(count: int) -> None:
+    """Raise the number of files that this process may have open, as far as the system lets it."""
+    if os.name != "posix":
+        return
+    import resource  # noqa: PLC0415 - POSIX's
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def daemon_runs() -> bool:
     """Tell whether a daemon of this home holds its lock."""
     if not (home() / "daemon.lock").exists():
