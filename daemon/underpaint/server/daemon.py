@@ -29,7 +29,7 @@ from underpaint_client.errors import (
 )
 from underpaint_client.home import ConnectionInfo, connection_file, write_connection_file
 
-from . import keys
+from . import keys, logs
 from .held import Held
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job, Jobs
@@ -116,6 +116,7 @@ class Daemon:
         self._poller = zmq.Poller()
         self._jobs = Jobs()
         self._held = Held()
+        self._log = logs.LogTurner()
         self._told_positions: dict[str, int] = {}
         self._told_until = 0.0
         self._entrances: list[zmq.Socket[bytes]] = []
@@ -212,6 +213,7 @@ class Daemon:
                 else:
                     self._from_client(self._client(entrance, parts[0]), rest)
         self._watch_workers()
+        self._log.look()
         self._assign()
         self._tell_positions()
         for worker in self._workers:
@@ -525,7 +527,7 @@ def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
     DaemonUnavailableError
         As `Daemon` does.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logs.set_up()
     daemon = Daemon(bind, ipc=ipc, devices=devices)
     if bind:
         log.info(keys.invitation(daemon.endpoints))

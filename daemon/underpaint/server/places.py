@@ -16,9 +16,6 @@ from underpaint_client.home import connection_file, home, read_connection_file
 LONGEST_SOCKET_PATH = 107
 """Bytes of the longest path that a Unix socket can have."""
 
-MAX_LOG = 4 * 2**20
-"""Bytes after which a new log is begun when a daemon starts."""
-
 _LONGEST_NAME = "clients.sock"
 
 
@@ -66,7 +63,8 @@ def make_home() -> None:
         Where they cannot be written.
     """
     try:
-        log_file().parent.mkdir(parents=True, exist_ok=True)
+        home().mkdir(parents=True, exist_ok=True)
+        private_folder(log_file().parent)
         with tempfile.TemporaryFile(dir=home()):
             pass
     except OSError as error:
@@ -79,12 +77,6 @@ def make_home() -> None:
 def log_file() -> Path:
     """Give the path of the log that a daemon in the background writes."""
     return home() / "logs" / "daemon.log"
-
-
-def turn_log() -> None:
-    """Put a log that has grown aside; the one before it goes."""
-    if log_file().exists() and log_file().stat().st_size > MAX_LOG:
-        log_file().replace(log_file().with_suffix(".log.1"))
 
 
 def take_lock() -> filelock.FileLock:

@@ -11,7 +11,8 @@ from underpaint_client import Connection, connect
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import home, read_connection_file, remote_file
 
-from .places import daemon_runs, log_file, make_home, turn_log
+from .logs import turn_log
+from .places import daemon_runs, log_file, make_home
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""

@@ -23,6 +23,7 @@ from underpaint_client.errors import UnderpaintError
 from underpaint_client.geometry import Box
 from underpaint_client.parcels import pack, unpack
 
+from . import logs
 from .rasters import masked, to_frame, to_pixels, to_selection
 from .shelf import Shelf
 from .workers import worker_name
@@ -89,8 +90,8 @@ class _Painter:
         if default_model():
             try:
                 engine.load()
-            except Exception:  # a job that wants it will be told
-                log.exception("the default model was not loaded")
+            except Exception as error:  # noqa: BLE001 - a job that wants it will be told
+                log.warning("the default model was not loaded: %s", error)
             self._tell_model(engine)
 
     def _tell_model(self, engine: Engine) -> None:
@@ -251,7 +252,7 @@ def main() -> None:
     parser.add_argument("--device", required=True)
     parser.add_argument("--parent", type=int, required=True)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    logs.set_up("worker ")
     run(options.endpoint, options.number, options.device, options.parent)
 
 
