@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from . import wire
 from .errors import DaemonStoppedError, DaemonUnavailableError, from_code
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
+from .parcels import Parcels, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,20 @@ def process_lives(pid: int) -> bool:
     return True
 
 
+def _name(info: ConnectionInfo) -> str:
+    where = f"process id {info.pid}, {info.endpoint}" if info.pid else info.endpoint
+    return f"the Underpaint daemon ({where})"
+
+
+def _remedy(info: ConnectionInfo) -> str:
+    if info.pid:
+        return START_HINT
+    return (
+        "see there that it runs and that it lets this machine in:"
+        f" `underpaint keys allow {info.client_public}`"
+    )
+
+
 class Connection:
     """A DEALER socket that speaks `wire`. Not for use by two threads at once.
 
@@ -119,6 +134,7 @@ class Connection:
                 f"{info.endpoint!r} cannot be connected to ({error}); {START_HINT}"
             ) from None
         self._inbox: deque[Received] = deque()
+        self._parcels: Parcels | None = None  # until the daemon has said that it takes them
         self._last_heard = time.monotonic()
         self.info = info
 
@@ -148,6 +164,8 @@ class Connection:
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
+        if self._parcels is not None:
+            message, frames = self._parcels.outgoing(message, frames)
         self._socket.send_multipart(wire.encode(message, frames), copy=False)
 
     def submit(
@@ -231,11 +249,25 @@ class Connection:
             yield received
 
     def _receive(self, timeout: float | None) -> Received | None:
-        if not self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
-            return None
-        self._last_heard = time.monotonic()
-        parts = self._socket.recv_multipart(copy=False)
-        return wire.decode([part.buffer for part in parts])
+        while self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
+            self._last_heard = time.monotonic()
+            parts = self._socket.recv_multipart(copy=False)
+            message, frames = wire.decode([part.buffer for part in parts])
+            if isinstance(message, wire.Welcome) and message.packed and self.info.is_far:
+                self._parcels = self._parcels or Parcels()
+            if self._parcels is not None:
+                self._parcels.heard(message)
+                frames = tuple(unpack(frame) for frame in frames)
+            if not isinstance(message, wire.Want):
+                return message, frames
+            self._send_again(message)
+        return None
+
+    def _send_again(self, want: wire.Want) -> None:
+        """Send a job with all its pixels, of which the daemon was thought to hold some."""
+        job = self._parcels.again(want) if self._parcels is not None else None
+        if job is not None:
+            self._socket.send_multipart(wire.encode(*job), copy=False)
 
     def _ask(self, question: Message, answer: Any, timeout: float) -> Any:
         """Send a question and wait for its answer; what else comes meanwhile is kept."""
@@ -245,8 +277,8 @@ class Connection:
             received = self._receive(deadline - time.monotonic())
             if received is None:
                 raise DaemonUnavailableError(
-                    f"the Underpaint daemon (process id {self.info.pid}, {self.info.endpoint})"
-                    f" did not answer within {timeout:g} seconds; {START_HINT}"
+                    f"{_name(self.info)} did not answer within {timeout:g} seconds;"
+                    f" {_remedy(self.info)}"
                 )
             message, _ = received
             if isinstance(message, answer):
@@ -334,8 +366,8 @@ class Connection:
         silent = time.monotonic() - self._last_heard
         if silent > PATIENCE:
             raise DaemonUnavailableError(
-                f"the Underpaint daemon (process id {self.info.pid}) has not answered for"
-                f" {silent:.0f} seconds; look at its log, then {START_HINT}"
+                f"{_name(self.info)} has not answered for {silent:.0f} seconds; look at its log,"
+                f" then {_remedy(self.info)}"
             )
         self.follow(job)  # should it be another by now, it learns whose the job is
 

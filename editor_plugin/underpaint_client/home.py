@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 HOME_VARIABLE = "UNDERPAINT_HOME"
@@ -44,7 +44,7 @@ class ConnectionInfo:
     endpoint : str
         A ZeroMQ endpoint, `ipc://...` or `tcp://...`.
     pid : int
-        The daemon's process id, to name it in messages.
+        The daemon's process id, to name it in messages; 0 where it is another machine's.
     server_public, client_public, client_secret : str
         CURVE keys in Z85, 40 characters each; empty where the transport is ipc, which is guarded
         by the mode of its folder instead.
@@ -54,7 +54,13 @@ class ConnectionInfo:
     pid: int
     server_public: str = ""
     client_public: str = ""
-    client_secret: str = ""
+    client_secret: str = field(default="", repr=False)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether there may be a slow line between, though it begin here as a tunnel does."""
+        near = ("ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:")
+        return not (self.pid and self.endpoint.startswith(near))
 
 
 def connection_file() -> Path:
@@ -63,9 +69,9 @@ def connection_file() -> Path:
 
 
 def remote_file() -> Path:
-    """Give the path of a connection file copied from another machine; where it exists, it counts.
+    """Give the path of the connection file to another machine's daemon; where it is, it counts.
 
-    A daemon of this machine neither writes nor removes it.
+    `underpaint connect` writes it; a daemon of this machine neither writes nor removes it.
     """
     return home() / "remote.json"
 

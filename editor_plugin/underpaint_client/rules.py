@@ -24,6 +24,9 @@ MAX_PIXELS = 2**28
 MAX_PROMPT = 20_000
 """Characters of the longest prompt that is taken."""
 
+MAX_NAME = 1024
+"""Characters of the longest name or path of a model that is taken."""
+
 MAX_VARIATIONS = 16
 """Variations of the longest list that is taken."""
 
@@ -246,6 +249,8 @@ def _check_field(name: str, value: Any) -> None:
         raise BadInputError(
             f"{name} has {len(value)} characters; shorten it to {MAX_PROMPT} or fewer"
         )
+    if name == "model" and (len(value) > MAX_NAME or "\0" in value):
+        raise BadInputError(f"model {value[:40]!r}... is no name; give one that there is")
     if isinstance(value, str) and not _is_text(value):
         raise BadInputError(f"{name} {value[:40]!r} holds bytes that are no UTF-8 text")
 

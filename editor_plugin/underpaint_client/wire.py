@@ -6,7 +6,9 @@ A message is a list of frames. The first is a JSON object
 
 and one raw frame of pixels follows for each entry of `frames`, in that order. An entry says the
 pixels' name, shape, dtype, channel order and the canvas position of their top left corner. Pixels
-are straight (never premultiplied), rows from the top, little-endian, without padding.
+are straight (never premultiplied), rows from the top, little-endian, without padding. Between
+machines an entry may also name an encoding: `packed` pixels are as `parcels` packs them, and `held`
+ones are left out, since the daemon has them by their digest.
 
 Bodies are the dataclasses below. Both sides build them with `encode`; the daemon decodes with a
 validating library on top of `open_envelope`, the client, which trusts its daemon, with `decode`.
@@ -15,6 +17,7 @@ validating library on top of `open_envelope`, the client, which trusts its daemo
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Union
 
@@ -36,6 +39,12 @@ PREVIEWS = ("", "quick", "full")
 CHANNELS = {"RGBA": 4, "BGRA": 4, "Y": 1}
 """Channel orders: what an editor holds in memory is what travels. Y is a selection."""
 
+ENCODINGS = ("", "packed", "held")
+"""How pixels travel: as they are, packed by `parcels`, or by their digest alone."""
+
+MAX_FRAMES = 8
+"""Frames of the largest message that is read."""
+
 Bytes = Union[bytes, bytearray, memoryview]
 
 
@@ -54,7 +63,8 @@ class Submit:
     `layer` has the pixels. `selection` and `mask` are Y on the layer's box: how much is selected,
     and how much of the layer's alpha is left, as editors' layer masks say. `previews` asks for a
     `Preview` a few times a second (`quick`), or for one of each step, decoded (`full`). `note` is
-    the client's own text of where the results go, to find it again when it comes back.
+    the client's own text of where the results go, to find it again when it comes back. `packed`
+    says that pictures may come packed.
 
     A job is its id: sent twice, it is one job. It goes on whatever becomes of its client, and its
     results wait until a client says that they are `Taken`.
@@ -65,6 +75,7 @@ class Submit:
     request: Request
     previews: str = ""
     note: str = ""
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,13 +140,22 @@ class AskStop:
 
 @dataclass(frozen=True)
 class Welcome:
-    """The daemon's answer to `Hello`."""
+    """The daemon's answer to `Hello`; `packed` says that it takes packed and held frames."""
 
     type: ClassVar[str] = "welcome"
     version: str
     pid: int
     default_model: str = ""
     remark: str = ""
+    packed: bool = False
+
+
+@dataclass(frozen=True)
+class Want:
+    """The daemon does not hold all frames of that job: submit it again, with its pixels."""
+
+    type: ClassVar[str] = "want"
+    job: str
 
 
 @dataclass(frozen=True)
@@ -335,11 +355,12 @@ class Run:
     request: Request
     allow_paths: bool
     previews: str = ""
+    packed: bool = False
 
 
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
-    Welcome, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
+    Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
     Status, Models, WorkerReady, WorkerModel, Run,
 ]  # fmt: skip
 
@@ -347,8 +368,8 @@ TYPES: dict[str, Any] = {
     message.type: message
     for message in (
         Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
-        Welcome, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
-        Status, Models, WorkerReady, WorkerModel, Run,
+        Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
+        Failed, Status, Models, WorkerReady, WorkerModel, Run,
     )
 }  # fmt: skip
 
@@ -368,7 +389,11 @@ class Frame:
     channels : str
         A key of `CHANNELS`.
     data : bytes-like
-        height x width x channels, rows from the top, without padding.
+        height x width x channels, rows from the top, without padding; or what `encoding` says.
+    encoding : str
+        One of `ENCODINGS`.
+    digest : str
+        SHA-256 of the pixels, hexadecimal; may be empty where they are not `held`.
     """
 
     name: str
@@ -376,6 +401,8 @@ class Frame:
     dtype: str
     channels: str
     data: Bytes = field(repr=False)
+    encoding: str = ""
+    digest: str = ""
 
     def __post_init__(self) -> None:
         """Refuse pixels that are not what they say.
@@ -383,7 +410,8 @@ class Frame:
         Raises
         ------
         BadInputError
-            Unknown dtype or channel order, an empty or gigantic box, too few or too many bytes.
+            Unknown dtype, channel order or encoding, an empty or gigantic box, too few or too many
+            bytes.
         """
         if self.dtype not in ITEM_SIZES:
             raise BadInputError(
@@ -394,23 +422,58 @@ class Frame:
                 f"{self.name}: channel order {self.channels!r} is unknown; send {_or(CHANNELS)}"
             )
         check_size(self.name, self.box)
-        size = self.box.extent.pixels * CHANNELS[self.channels] * ITEM_SIZES[self.dtype]
-        found = memoryview(self.data).nbytes
-        if found != size:
+        if self.encoding not in ENCODINGS:
+            raise BadInputError(
+                f"{self.name}: encoding {self.encoding[:40]!r} is unknown; send 'packed' or 'held'"
+            )
+        if self.digest and not re.fullmatch(r"[0-9a-f]{64}", self.digest):
+            raise BadInputError(f"{self.name}: digest {self.digest[:80]!r} is no SHA-256")
+        self._check_bytes(memoryview(self.data).nbytes)
+
+    def _check_bytes(self, found: int) -> None:
+        if self.encoding == "packed":
+            if not 0 < found < self.size:
+                raise BadInputError(
+                    f"{self.name}: {found} bytes came packed for {self.size}; send fewer, or raw"
+                )
+        elif self.encoding == "held":
+            if found or not self.digest:
+                raise BadInputError(f"{self.name}: held pixels are a digest, and no bytes")
+        elif found != self.size:
             raise BadInputError(
                 f"{self.name}: {found} bytes came where {self.box.extent} pixels of {self.channels}"
-                f" {self.dtype} are {size}; send the rows without padding"
+                f" {self.dtype} are {self.size}; send the rows without padding"
             )
+
+    @property
+    def pixel(self) -> int:
+        """Bytes of one pixel."""
+        return CHANNELS[self.channels] * ITEM_SIZES[self.dtype]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its pixels, as they are."""
+        return self.box.extent.pixels * self.pixel
+
+    def is_like(self, other: Frame) -> bool:
+        """Tell whether another's pixels are laid out as these are."""
+        return (self.box.extent, self.dtype, self.channels) == (
+            other.box.extent,
+            other.dtype,
+            other.channels,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Give the entry in the header."""
-        return {
+        entry = {
             "name": self.name,
             "shape": [self.box.height, self.box.width, CHANNELS[self.channels]],
             "dtype": self.dtype,
             "channels": self.channels,
             "offset": [self.box.x, self.box.y],
         }
+        extra = {"encoding": self.encoding, "digest": self.digest}
+        return {**entry, **{name: value for name, value in extra.items() if value}}
 
 
 def check_size(name: str, box: Box) -> None:
@@ -483,6 +546,10 @@ def open_envelope(parts: list[Bytes]) -> Envelope:
         raise BadInputError(f"message type {kind!r} is unknown; protocol {PROTOCOL} has no such")
     if not isinstance(body, dict) or not isinstance(entries, list):
         raise BadInputError(f"{kind}: body must be an object and frames a list")
+    if len(entries) > MAX_FRAMES:
+        raise BadInputError(
+            f"{kind}: {len(entries)} frames are too many; send {MAX_FRAMES} at most"
+        )
     if len(entries) != len(parts) - 1:
         raise BadInputError(
             f"{kind}: {len(entries)} frames are declared and {len(parts) - 1} came; send as many"
@@ -513,21 +580,24 @@ def _no_constant(name: str) -> float:
 
 
 def _read_frame(entry: Any, data: Bytes) -> Frame:
-    names = ("name", "shape", "dtype", "channels", "offset")
+    names = ("name", "shape", "dtype", "channels", "offset", "encoding", "digest")
     if not isinstance(entry, dict):
         raise BadInputError(f"frame entry {entry!r} must be an object of {', '.join(names)}")
     _refuse_unknown("frame", entry, names)
     name, dtype, channels = (entry.get(key) for key in ("name", "dtype", "channels"))
+    encoding, digest = entry.get("encoding", ""), entry.get("digest", "")
     shape, offset = entry.get("shape"), entry.get("offset", [0, 0])
     if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(channels, str)):
         raise BadInputError(f"frame {name!r}: name, dtype and channels must be text")
+    if not (isinstance(encoding, str) and isinstance(digest, str)):
+        raise BadInputError(f"frame {name!r}: encoding and digest must be text")
     height, width, depth = _whole_numbers(f"frame {name!r}: shape", shape, 3)
     x, y = _whole_numbers(f"frame {name!r}: offset", offset, 2)
     if depth != CHANNELS.get(channels, depth):
         raise BadInputError(
             f"frame {name!r}: {depth} channels do not fit {channels}; send {CHANNELS[channels]}"
         )
-    return Frame(name, Box(x, y, width, height), dtype, channels, data)
+    return Frame(name, Box(x, y, width, height), dtype, channels, data, encoding, digest)
 
 
 def _whole_numbers(what: str, value: Any, count: int) -> list[int]:

@@ -1,11 +1,12 @@
-"""TCP is never plain, and lets in listed clients only."""
+"""TCP is never plain, and lets in listed clients only, for as long as they are listed."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
+import stat
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,74 +14,215 @@ import numpy as np
 import pytest
 import zmq
 
-from daemons import RUN
+from daemons import RUN, until
+from underpaint.cli.connect import make_info
 from underpaint.server import keys
 from underpaint.server.rasters import to_frame
 from underpaint_client import Connection, connect, wire
-from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.geometry import Box
-from underpaint_client.home import ConnectionInfo
+from underpaint_client.home import ConnectionInfo, read_connection_file, remote_file
+from underpaint_client.parcels import with_digest
 from underpaint_client.request import Request
+
+LONG = Request(prompt="a secret lake", steps=1000, strength=1.0, width=64, height=64)
 
 
 @pytest.fixture(scope="module")
-def tcp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectionInfo]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectionInfo]:
+    """Where a daemon listens for others; no client is let in yet."""
     folder = tmp_path_factory.mktemp("tcp-home")
     before = os.environ.get("UNDERPAINT_HOME")
     os.environ["UNDERPAINT_HOME"] = str(folder)
-    subprocess.run(
+    process = subprocess.run(
         [*RUN, "serve", "--background", "--bind", "tcp://127.0.0.1:*"],
-        check=True, capture_output=True,
+        check=True, capture_output=True, text=True,
     )  # fmt: skip
-    yield ConnectionInfo(**json.loads((folder / "connection-tcp.json").read_text()))
+    _, _, endpoint, public = process.stderr.strip().splitlines()[-1].split()
+    yield ConnectionInfo(endpoint, 0, public)
     subprocess.run([*RUN, "stop"], check=True, capture_output=True)
     if before:
         os.environ["UNDERPAINT_HOME"] = before
 
 
-def test_a_listed_client_is_served(tcp: ConnectionInfo) -> None:
-    assert tcp.endpoint.startswith("tcp://127.0.0.1:")
-    with Connection(tcp) as connection:
-        assert connection.hello().pid == tcp.pid
+@pytest.fixture
+def guest(server: ConnectionInfo) -> ConnectionInfo:
+    """A client from elsewhere that is let in."""
+    info = stranger(server)
+    keys.allow(info.client_public, f"guest {info.client_public[:12]}")
+    return info
+
+
+def stranger(server: ConnectionInfo) -> ConnectionInfo:
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    return dataclasses.replace(server, client_public=public, client_secret=secret)
+
+
+def test_a_listed_client_is_served(guest: ConnectionInfo) -> None:
+    assert guest.endpoint.startswith("tcp://127.0.0.1:")
+    with Connection(guest) as connection:
+        assert connection.hello().version
         frame = to_frame("layer", np.ones((3, 4, 4), np.uint8), Box(0, 0, 4, 3))
         job = connection.submit(Request(strength=0.0), frame)
         (picture,) = (f for m, f in connection.events(job) if isinstance(m, wire.Picture))
         assert bytes(picture[0].data) == bytes(frame.data)
 
 
-def stranger() -> tuple[str, str]:
-    public, secret = zmq.curve_keypair()
-    return public.decode(), secret.decode()
+def test_a_layer_travels_once_and_comes_back_as_it_went(
+    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.zeros((300, 200, 4), np.uint8)
+    pixels[..., 0] = np.arange(200)
+    frame = to_frame("layer", pixels, Box(0, 0, 200, 300))
+
+    def paint(connection: Connection) -> bytes:
+        job = connection.submit(Request(strength=0.0), frame)
+        (found,) = (f for m, f in connection.events(job) if isinstance(m, wire.Picture))
+        return bytes(found[0].data)
+
+    with Connection(guest) as connection:
+        connection.hello()
+        assert paint(connection) == bytes(frame.data)
+        sent: list[int] = []
+        send = connection._socket.send_multipart
+
+        def watch(parts: list[wire.Bytes], **more: bool) -> None:
+            sent.extend(memoryview(part).nbytes for part in parts)
+            send(parts, **more)
+
+        monkeypatch.setattr(connection._socket, "send_multipart", watch)
+        assert paint(connection) == bytes(frame.data)
+        assert sum(sent) < 2000
+        # Another connection knows nothing; this one is wrong about what the daemon holds.
+        stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
+        assert connection._parcels
+        connection._parcels._held[with_digest(stranger_frame).digest] = None
+        job = connection.submit(Request(strength=0.0), stranger_frame)
+        found = [f for m, f in connection.events(job) if isinstance(m, wire.Picture)]
+        assert bytes(found[0][0].data) == bytes(stranger_frame.data)
 
 
-def test_a_stranger_gets_no_answer(tcp: ConnectionInfo) -> None:
-    public, secret = stranger()
+def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:
+    frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
+    with Connection(guest) as connection:
+        connection.hello()
+        assert connection._parcels
+        connection._parcels._held[with_digest(frame).digest] = None
+        job = connection.submit(LONG, frame)
+        connection.cancel(job)
+        (last,) = (m for m, _ in connection.events(job))
+        assert isinstance(last, wire.Failed)
+        assert last.code == "cancelled"
+        assert connection.status().jobs == ()
+
+
+def test_damaged_parcels_fail_that_job_alone(guest: ConnectionInfo) -> None:
+    frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
+    bomb = dataclasses.replace(frame, encoding="packed", data=zlib.compress(bytes(2**20), 9))
+    with Connection(guest) as connection:
+        job = connection.submit(Request(strength=0.0), bomb)
+        *_, (last, _) = connection.events(job)
+        assert isinstance(last, wire.Failed)
+        assert last.code == "bad_input"
+        job = connection.submit(Request(strength=0.0), frame)
+        *_, (last, _) = connection.events(job)
+        assert last == wire.Done(job)
+
+
+def test_a_stranger_gets_no_answer(server: ConnectionInfo, guest: ConnectionInfo) -> None:
     for info in (
-        dataclasses.replace(tcp, client_public=public, client_secret=secret),
-        dataclasses.replace(tcp, server_public=""),  # plain
-        dataclasses.replace(tcp, server_public=public),  # not this server
+        stranger(server),
+        dataclasses.replace(guest, server_public=""),  # plain
+        dataclasses.replace(guest, server_public=stranger(server).client_public),
     ):
         with Connection(info) as connection, pytest.raises(DaemonUnavailableError):
             connection.hello(timeout=0.5)
-    with Connection(tcp) as connection:
+    with Connection(guest) as connection:
         connection.hello()
 
 
-def test_a_client_can_be_let_in_while_it_runs(tcp: ConnectionInfo) -> None:
-    public, secret = stranger()
-    keys.allow(public, "a friend")
-    info = dataclasses.replace(tcp, client_public=public, client_secret=secret)
-    with Connection(info) as connection:
+def test_who_is_not_let_in_is_told_what_to_do(server: ConnectionInfo) -> None:
+    info = stranger(server)
+    with Connection(info) as connection, pytest.raises(DaemonUnavailableError) as told:
+        connection.hello(timeout=0.2)
+    assert f"underpaint keys allow {info.client_public}" in str(told.value)
+
+
+def test_a_revoked_client_is_out_at_once(server: ConnectionInfo, guest: ConnectionInfo) -> None:
+    with Connection(guest) as connection, connect() as local:
+        running, waiting = connection.submit(LONG), connection.submit(LONG)
         connection.hello()
+        assert len(local.status().jobs) == 2
+        keys.revoke(guest.client_public[:12])
+        with pytest.raises(DaemonUnavailableError, match="was revoked"):
+            connection.hello()
+        until(lambda: not local.status().jobs)
+        told = [message for message, _ in connection.drain()]
+        ended = [m for m in told if isinstance(m, wire.Picture | wire.Done)]
+        assert not ended, (running, waiting)
+    with Connection(guest) as connection, pytest.raises(DaemonUnavailableError):
+        connection.hello(timeout=0.5)
+    with pytest.raises(BadInputError, match="no client is called"):
+        keys.revoke(guest.client_public)
 
 
-def test_paths_of_models_are_this_machines_own(tcp: ConnectionInfo, tmp_path: Path) -> None:
-    request = Request(model=str(tmp_path), width=64, height=64)
-    with Connection(tcp) as remote:
-        *_, (last, _) = remote.events(remote.submit(request))
-    assert isinstance(last, wire.Failed)
-    assert "outside the model folders" in last.message
+def test_guests_see_no_prompts_but_their_own(server: ConnectionInfo, guest: ConnectionInfo) -> None:
+    other = stranger(server)
+    keys.allow(other.client_public, "other")
+    with Connection(guest) as ann, Connection(other) as bob, connect() as local:
+        job = ann.submit(LONG)
+        ann.hello()
+        assert [one.prompt for one in ann.status().jobs] == ["a secret lake"]
+        (seen,) = bob.status().jobs
+        assert (seen.job, seen.prompt) == ("", "")
+        assert [one.job for one in local.status().jobs] == [job]
+        bob.cancel(job)
+        bob.hello()
+        assert len(local.status().jobs) == 1
+        ann.cancel(job)
+        *_, (last, _) = ann.events(job)
+        assert isinstance(last, wire.Failed)
+
+
+def test_guests_do_not_end_the_daemon(guest: ConnectionInfo) -> None:
+    with Connection(guest) as connection:
+        connection.send(wire.AskStop())
+        with pytest.raises(BadInputError, match="only its own machine"):
+            connection.hello()
     with connect() as local:
+        local.hello()
+
+
+def test_nobody_takes_the_place_of_another(guest: ConnectionInfo) -> None:
+    """Who names its own address could get what was meant for its last holder."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.routing_id = b"ann"
+        socket.curve_serverkey = guest.server_public.encode()
+        socket.curve_publickey = guest.client_public.encode()
+        socket.curve_secretkey = guest.client_secret.encode()
+        socket.connect(guest.endpoint)
+        socket.send_multipart([bytes(part) for part in wire.encode(wire.Hello())])
+        assert socket.poll(5000)
+        message, _ = wire.decode(list(socket.recv_multipart()))
+    assert isinstance(message, wire.Failed)
+    assert "routing id" in message.message
+
+
+def test_paths_of_models_are_this_machines_own(guest: ConnectionInfo, tmp_path: Path) -> None:
+    outside = Path(os.environ["UNDERPAINT_HOME"]) / "models" / "link"
+    outside.parent.mkdir(exist_ok=True)
+    outside.symlink_to(tmp_path)
+    paths = [str(tmp_path), str(outside), f"{outside.parent}/../..", "../x", "~", "x" * 5000, "a\0"]
+    with Connection(guest) as remote:
+        for path in paths:
+            request = Request(model=path, width=64, height=64)
+            *_, (last, _) = remote.events(remote.submit(request))
+            assert isinstance(last, wire.Failed)
+            assert last.code in ("model", "bad_input"), last.message
+            assert "is no model" not in last.message, path
+    with connect() as local:
+        request = Request(model=str(tmp_path), width=64, height=64)
         *_, (last, _) = local.events(local.submit(request))
     assert isinstance(last, wire.Failed)
     assert "is no model" in last.message
@@ -103,3 +245,59 @@ def test_an_address_that_cannot_be_bound_is_named(home: Path) -> None:
         assert process.returncode == 3
         assert address in process.stderr
         assert "Traceback" not in process.stderr
+
+
+# ---- the two machines' commands ------------------------------------------------------------
+
+
+def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RUN, *words], env={**os.environ, "UNDERPAINT_HOME": str(home)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_another_machine_connects(server: ConnectionInfo, tmp_path: Path) -> None:
+    here, there = Path(os.environ["UNDERPAINT_HOME"]), tmp_path / "there"
+    refused = run(there, "connect", server.endpoint, server.server_public)
+    assert refused.returncode == 3
+    (command,) = (ln for ln in refused.stderr.splitlines() if "keys allow" in ln)
+    assert run(here, *command.split()[1:]).returncode == 0
+    file = there / "remote.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert run(there, "connect", server.endpoint, server.server_public).returncode == 0
+    assert run(there, "connect").stdout.strip() == server.endpoint
+    assert server.endpoint in run(there, "status").stdout
+    public = run(there, "keys", "new").stdout.strip()
+    assert public in run(here, "keys", "list").stdout
+    # No secret was at both places.
+    info = read_connection_file(file)
+    assert info
+    assert info.client_public == public
+    found = b"".join(f.read_bytes() for f in here.rglob("*") if f.is_file() and "key" in str(f))
+    assert info.client_secret.encode() not in found
+    assert run(here, "keys", "revoke", public[:10]).returncode == 0
+    assert run(there, "status").returncode == 3
+    assert run(there, "connect", "--forget").returncode == 0
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "public", "told"),
+    [
+        ("tcp://gpu", "a" * 40, "is no address"),
+        ("tcp://gpu:0", "a" * 40, "is no address"),
+        ("tcp://gpu:99999", "a" * 40, "is no address"),
+        ("ipc://gpu", "a" * 40, "is no address"),
+        ("tcp://gpu;x:1", "a" * 40, "is no address"),
+        ("tcp://gpu:1", "", "no server's public key"),
+        ("tcp://gpu:1", "a" * 39, "no server's public key"),
+        ("tcp://gpu:1", "#" * 40, "no server's public key"),
+    ],
+)
+def test_what_is_no_address_or_key_is_named(
+    home: Path, endpoint: str, public: str, told: str
+) -> None:
+    with pytest.raises(BadInputError, match=told):
+        make_info(endpoint, public)
+    assert not remote_file().exists()

@@ -1,4 +1,4 @@
-"""The command line: `underpaint generate | replay | serve | models | status | stop | install`.
+"""The command line: `underpaint generate | replay | serve | status | stop | keys | connect | ...`.
 
 Results go to standard output, messages to standard error. Exit codes: 0 done, 2 bad input,
 3 daemon or model unavailable, 4 generation failed, 130 cancelled.
@@ -36,6 +36,9 @@ COMMANDS = {
     "serve": "run the daemon",
     "status": "show the daemon, its workers and its queue",
     "stop": "end the daemon",
+    "keys": "say who may use the daemon over the network",
+    "connect": "use the daemon of another machine",
+    "doctor": "look at everything that painting needs, and say what is missing",
     "models": "list the models that are there",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "take it out again",

@@ -25,7 +25,7 @@ def run_serve(words: Sequence[str]) -> int:
         default=[],
         metavar="tcp://ADDRESS:PORT",
         help="listen there too, for sandboxed editors and other machines; always encrypted, and"
-        " only clients in keys/authorized_clients are let in",
+        " only clients are let in that `underpaint keys list` shows",
     )
     parser.add_argument("--no-ipc", action="store_true", help="listen on TCP alone")
     parser.add_argument(
@@ -65,7 +65,12 @@ def _serve_in_background(bind: list[str], no_ipc: bool, devices: list[str]) -> i
     options += [f"--device={device}" for device in devices]
     with start_background(options) as connection:
         endpoint, pid = connection.info.endpoint, connection.info.pid
+        endpoints = connection.status().endpoints
     print(f"the daemon listens on {endpoint} (process id {pid})", file=sys.stderr)
+    if bind:
+        from underpaint.server.keys import invitation  # noqa: PLC0415
+
+        print(invitation(endpoints), file=sys.stderr)
     return 0
 
 

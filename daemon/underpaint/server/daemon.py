@@ -10,9 +10,9 @@ import json
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import zmq
@@ -29,12 +29,13 @@ from underpaint_client.errors import (
 )
 from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
 
-from . import keys
+from . import keys, logs
 from .config import read_config
+from .held import Held
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job
 from .ledger import Ledger
-from .places import log_file, socket_folder, take_lock
+from .places import allow_many_files, log_file, socket_folder, take_lock
 from .shelf import clear_shelves
 from .store import open_store
 from .workers import MAX_FAILED_STARTS, Worker
@@ -42,7 +43,7 @@ from .workers import MAX_FAILED_STARTS, Worker
 if TYPE_CHECKING:
     from types import FrameType
 
-    from underpaint_client.wire import Bytes, Envelope, Message
+    from underpaint_client.wire import Bytes, Envelope, Frame, Message
 
 log = logging.getLogger(__name__)
 
@@ -58,19 +59,28 @@ PRUNE = 600.0
 MAX_UNREAD = 10_000
 """Messages that a client may leave unread before it counts as gone."""
 
+MAX_UNHEARD = 100
+"""Messages taken from a client's line before it is answered; more must wait where they are."""
+
+HANDSHAKE = 5000
+"""Milliseconds in which who connects must have shown its key."""
+
+MAX_FILES = 2**16
+"""Open files that are asked for: each connection is one, a stranger's too until it is refused."""
+
 MAX_TOLD = 1000
 """Characters of a refused message that are told back and logged."""
 
-FAIR_SHARE = 64
-"""Messages taken from one socket before the others have their turn."""
+FAIR_SHARE = 0.005
+"""Seconds for which one socket's messages are taken before the others have their turn."""
+
+TELLING = 0.001
+"""Seconds for each job that waits between two times that positions are told."""
 
 MAX_FRAME = 2**32
 """Bytes of the largest frame that is read: `rules.MAX_PIXELS` of RGBA float32."""
 
 IPC = os.name == "posix"
-
-LOCAL = "ipc://" if IPC else ("ipc://", "tcp://127.0.0.1:")
-"""How endpoints begin whose clients may open models anywhere on this machine."""
 
 
 class Daemon:
@@ -105,21 +115,28 @@ class Daemon:
                 )
         retention = read_config()
         self._lock = take_lock()
+        allow_many_files(MAX_FILES)
         clear_shelves()
         self._started = time.monotonic()
         self._stopping = False
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         store, self._remark = open_store(home() / "jobs")
-        self._ledger = Ledger(store, retention, self._send)
+        self._ledger = Ledger(store, retention, self._send, self._greet)
         self._jobs = self._ledger.jobs
         self._poller.register(self._ledger.fd, zmq.POLLIN)
         self._pruned = time.monotonic()
+        self._held = Held()
+        self._log = logs.LogTurner()
+        self._told_positions: dict[str, int] = {}
+        self._told_until = 0.0
         self._entrances: list[zmq.Socket[bytes]] = []
         self.endpoints: list[str] = []
         use_ipc = ipc and IPC
         wanted = list(bind) if bind or use_ipc else ["tcp://127.0.0.1:*"]
         self._guard = keys.guard(self._context) if wanted or not IPC else None
+        self._allowed = keys.AllowList()
+        self._own = "" if use_ipc else keys.own_keys("client").public
         try:
             if use_ipc:
                 self._enter(f"ipc://{socket_folder() / 'clients.sock'}")
@@ -146,7 +163,8 @@ class Daemon:
         entrance.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
         entrance.setsockopt(zmq.LINGER, 1000)
         entrance.setsockopt(zmq.SNDHWM, MAX_UNREAD)
-        entrance.setsockopt(zmq.RCVHWM, 0)
+        entrance.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
+        entrance.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
         entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
         if transport == "tcp":
             keys.lock_socket(entrance)
@@ -164,20 +182,17 @@ class Daemon:
         self._entrances.append(entrance)
         self.endpoints.append(bound)
 
-    def _write_connection_files(self) -> None:
-        """Leave word where the daemon is; for TCP with the keys to it, to copy elsewhere."""
-        for number, endpoint in enumerate(self.endpoints):
-            info = ConnectionInfo(endpoint, os.getpid())
-            if endpoint.startswith("tcp"):
-                client, server = keys.own_keys("client"), keys.own_keys("server")
-                keys.allow(client.public, "this machine")
-                info = ConnectionInfo(
-                    _reachable(endpoint), os.getpid(), server.public, client.public, client.secret
-                )
-            if number == 0:
-                write_connection_file(info)
-            else:
-                write_connection_file(info, connection_file().with_name("connection-tcp.json"))
+    def _write_connection_file(self) -> None:
+        """Leave word for this machine's clients where the daemon is."""
+        info = ConnectionInfo(self.endpoints[0], os.getpid())
+        if self._own:
+            client, server = keys.own_keys("client"), keys.own_keys("server")
+            keys.allow(client.public, "this machine")
+            endpoint = keys.reachable(info.endpoint)
+            info = ConnectionInfo(
+                endpoint, os.getpid(), server.public, client.public, client.secret
+            )
+        write_connection_file(info)
 
     # ---- the loop --------------------------------------------------------------------------
 
@@ -188,7 +203,7 @@ class Daemon:
         try:
             for worker in self._workers:
                 worker.start()
-            self._write_connection_files()
+            self._write_connection_file()
             log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
             while not self._stopping:
                 self._turn()
@@ -200,19 +215,19 @@ class Daemon:
             if isinstance(entrance, int):
                 self._ledger.answer()
                 continue
-            for _ in range(FAIR_SHARE):
+            end = time.monotonic() + FAIR_SHARE
+            while time.monotonic() < end:
                 try:
                     parts = entrance.recv_multipart(zmq.DONTWAIT, copy=False)
                 except zmq.Again:
                     break
-                address, *rest = (part.buffer for part in parts)
+                rest = [part.buffer for part in parts[1:]]
                 if entrance is self._backend:
-                    self._from_worker(bytes(address), rest)
+                    self._from_worker(parts[0].bytes, rest)
                 else:
-                    client = Client(self._entrances.index(entrance), bytes(address))
-                    self._from_client(client, rest)
+                    self._from_client(self._client(entrance, parts[0]), rest)
         self._watch_workers()
-        self._tell_positions()  # to be accepted is the first that a client hears
+        self._log.look()
         self._assign()
         self._tell_positions()
         if time.monotonic() - self._pruned > PRUNE:
@@ -232,7 +247,6 @@ class Daemon:
         self._ledger.close()
         clear_shelves()
         connection_file().unlink(missing_ok=True)
-        connection_file().with_name("connection-tcp.json").unlink(missing_ok=True)
         if self._guard:
             self._guard.stop()
         self._context.destroy(linger=1000)
@@ -241,10 +255,40 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
+    def _client(self, entrance: zmq.Socket[bytes], address: zmq.Frame) -> Client:
+        number = self._entrances.index(entrance)
+        tcp = self.endpoints[number].startswith("tcp")
+        return Client(number, address.bytes, str(address.get("User-Id")) if tcp else "")
+
+    def _is_local(self, client: Client) -> bool:
+        """Tell whether that is this user on this machine, who may do everything here."""
+        return client.owner == self._own
+
+    def _check_allowed(self, client: Client) -> None:
+        """See that a client may come in, still.
+
+        Raises
+        ------
+        DaemonUnavailableError
+            Where its key was revoked since it connected.
+        BadInputError
+            Where it chose its own address, by which it would get what is another's.
+        """
+        if client.owner and client.owner not in self._allowed:
+            raise DaemonUnavailableError(
+                "this machine is let in no more: its key was revoked where the daemon runs"
+            )
+        if client.owner and not client.identity.startswith(b"\0"):
+            raise BadInputError("a client from elsewhere must leave its routing id to the daemon")
+
     def _send(self, client: Client, parts: list[Bytes]) -> bool:
         """Send a message, and say whether there is somebody to send it to."""
-        if client.entrance < 0:
+        if client.owner and client.owner not in self._allowed:
+            self._turn_out(client)
             return False
+        return client.entrance >= 0 and self._put(client, parts)
+
+    def _put(self, client: Client, parts: list[Bytes]) -> bool:
         try:
             self._entrances[client.entrance].send_multipart(
                 [client.identity, *parts], zmq.DONTWAIT, copy=False
@@ -252,22 +296,43 @@ class Daemon:
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
-            self._ledger.lose(client)  # gone, or it has stopped to read
+            self._forget(client)  # gone, or it has stopped to read
             return False
         return True
 
     def _tell(self, client: Client, message: Message) -> None:
         self._send(client, wire.encode(message))
 
+    def _forget(self, client: Client) -> None:
+        """Let the jobs of a client that has gone go on without it."""
+        self._held.forget(client)
+        self._ledger.lose(client)
+
+    def _turn_out(self, client: Client) -> None:
+        """End the jobs of a client that is let in no more."""
+        jobs = self._jobs.of(client)
+        self._forget(client)
+        for job in jobs:
+            if job.worker is None:
+                self._ledger.fail(job, CancelledError("its client is let in no more"))
+            else:
+                self._stop_running(job)
+
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
+        try:
+            self._check_allowed(client)
+        except UnderpaintError as error:
+            self._turn_out(client)
+            self._put(client, wire.encode(wire.Failed("", error.code, str(error))))
+            return
         try:
             job = _job_of(parts)
             envelope = wire.open_envelope(parts)
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
             told = str(error)[:MAX_TOLD]
-            log.info("refused a message: %s", told)
+            log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
             self._tell(client, wire.Failed(job, error.code, told))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
@@ -276,25 +341,24 @@ class Daemon:
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, wire.Hello):
-            version, pid = underpaint.__version__, os.getpid()
-            self._tell(client, wire.Welcome(version, pid, default_model(), self._remark))
+            version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
+            self._tell(client, wire.Welcome(version, pid, default_model(), self._remark, far))
         elif isinstance(message, wire.AskStatus):
-            self._tell(client, self._status())
+            self._tell(client, self._status(client))
         elif isinstance(message, wire.AskModels):
             self._tell(client, wire.Models(list_entries()))
         elif isinstance(message, wire.AskStop):
-            log.info("told to stop by a client")
-            self._stopping = True
+            self._stop(client)
         else:
             self._answer_on_jobs(client, message, envelope)
 
     def _answer_on_jobs(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, wire.Submit):
-            local = self.endpoints[client.entrance].startswith(LOCAL)
-            self._ledger.accept(client, message, envelope.frames, trusted=local)
+            self._submit(client, message, envelope.frames)
         elif isinstance(message, wire.Follow):
             self._tell(client, wire.Followed())
-            self._ledger.follow(client, message.jobs)
+            awaited = self._held.awaits(client)
+            self._ledger.follow(client, [job for job in message.jobs if job not in awaited])
         elif isinstance(message, wire.Taken):
             self._ledger.take(client, message.job)
         elif isinstance(message, wire.AskWaiting):
@@ -308,19 +372,44 @@ class Daemon:
         else:
             raise BadInputError(f"{message.type}: a client does not send this")
 
+    def _submit(self, client: Client, submit: wire.Submit, frames: tuple[Frame, ...]) -> None:
+        complete = self._held.complete(client, submit.job, frames)
+        if complete is None:
+            self._tell(client, wire.Want(submit.job))
+            return
+        self._ledger.accept(client, submit, complete, trusted=self._is_local(client))
+
+    def _greet(self, job: Job) -> None:
+        """Tell a client that its job is accepted: the first that it hears of it."""
+        job.told = self._jobs.positions()[job.name]
+        self._tell(job.client, wire.Accepted(job.name, job.told, job.remark))
+        starting = any(worker.state == "starting" for worker in self._workers)
+        if starting and not job.told:  # the others wait for jobs, not for the worker
+            self._tell(job.client, wire.Progress(job.name, "Starting the worker"))
+
+    def _stop(self, client: Client) -> None:
+        if not self._is_local(client):
+            raise BadInputError("only its own machine ends the daemon; `underpaint stop` there")
+        log.info("told to stop by a client")
+        self._stopping = True
+
     def _tell_positions(self) -> None:
         """Tell clients where their jobs are in the queue, as far as they do not know it."""
-        for name, position in self._jobs.positions().items():
+        positions = self._jobs.positions()
+        now = time.monotonic()
+        if positions is self._told_positions or now < self._told_until:
+            return
+        self._told_positions, self._told_until = positions, now + TELLING * len(positions)
+        for name, position in positions.items():
             job = self._jobs.get(name)
-            if job is None or job.told == position:
-                continue
-            first, job.told = job.told is None, position
-            self._tell(job.client, wire.Accepted(name, position, job.remark))
-            starting = any(worker.state == "starting" for worker in self._workers)
-            if first and starting and not position:  # the others wait for jobs, not for the worker
-                self._tell(job.client, wire.Progress(name, "Starting the worker"))
+            if job is not None and job.told != position:
+                job.told = position
+                self._tell(job.client, wire.Accepted(name, position))
 
-    def _status(self) -> wire.Status:
+    def _status(self, client: Client) -> wire.Status:
+        """Tell what there is; of another's jobs only that they are."""
+        shown = {job.name for job in self._jobs if job.client.owner == client.owner}
+        everything = self._is_local(client)
         return wire.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
@@ -328,10 +417,17 @@ class Daemon:
             uptime=round(time.monotonic() - self._started, 3),
             default_model=default_model(),
             workers=tuple(worker.status() for worker in self._workers),
-            jobs=self._jobs.status(),
+            jobs=tuple(
+                job if everything or job.job in shown else replace(job, job="", prompt="")
+                for job in self._jobs.status()
+            ),
         )
 
     def _cancel(self, client: Client, name: str) -> None:
+        if self._held.give_up(client, name):
+            told = CancelledError("cancelled before it began")
+            self._tell(client, wire.Failed(name, told.code, str(told)))
+            return
         job = self._jobs.get(name)
         if job is None or job.client != client:
             return  # it has ended meanwhile, or is somebody else's
@@ -441,14 +537,9 @@ class Daemon:
                     waiting.submit.request,
                     allow_paths=waiting.trusted,
                     previews=waiting.submit.previews,
+                    packed=waiting.submit.packed,
                 )
                 self._order(worker, wire.encode(order, waiting.frames))
-
-
-def _reachable(endpoint: str) -> str:
-    """Give an endpoint that others can use, where it was bound on every address there is."""
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    return f"tcp://{socket.getfqdn()}:{port}" if host in ("0.0.0.0", "[::]") else endpoint  # noqa: S104
 
 
 def _job_of(parts: list[Bytes]) -> str:
@@ -468,5 +559,8 @@ def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
     DaemonUnavailableError
         As `Daemon` does.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    Daemon(bind, ipc=ipc, devices=devices).run()
+    logs.set_up()
+    daemon = Daemon(bind, ipc=ipc, devices=devices)
+    if bind:
+        log.info(keys.invitation(daemon.endpoints))
+    daemon.run()

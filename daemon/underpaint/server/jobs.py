@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,24 +11,24 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.wire import Frame, JobStatus, Submit
 
 MAX_JOBS = 64
-"""Jobs that one client may have waiting."""
+"""Jobs that one client may have waiting; from elsewhere, one key over all its connections."""
+
+MAX_WAITING = 1024
+"""Jobs that may wait in all."""
 
 MAX_BYTES = 8 * 2**30
 """Bytes of pixels that may wait in all."""
 
+MAX_SHARE = MAX_BYTES // 2
+"""Bytes of pixels that one client's jobs may have of them."""
+
 
 @dataclass(frozen=True)
 class Client:
-    """Who sent a job.
+    """Who sent a job: the socket it came in by, its address there, and whose it is.
 
-    Parameters
-    ----------
-    entrance : int
-        The number of the socket it came in by; -1 for nobody.
-    identity : bytes
-        Its address there.
-    owner : str
-        Whose jobs it may have: empty for this machine's user, else the client's public key.
+    `entrance` is -1 for nobody. `owner` is the client's public key where it came in by TCP, and
+    empty on ipc, which is this user's own.
     """
 
     entrance: int
@@ -37,6 +39,10 @@ class Client:
     def nobody(cls, owner: str) -> Client:
         """Stand in for a client that has gone."""
         return cls(-1, b"", owner)
+
+    def is_same(self, other: Client) -> bool:
+        """Tell whether that is the same person: by key, or where there is none by connection."""
+        return self == other or bool(self.owner and self.owner == other.owner)
 
 
 @dataclass
@@ -110,6 +116,7 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._turn = 0
+        self._positions: dict[str, int] | None = None  # until the queue changes
         self._served: dict[Client, float] = {}  # the turn at which each was served last
 
     def __iter__(self) -> Iterator[Job]:
@@ -128,8 +135,16 @@ class Jobs:
         """
         if job.name in self._jobs:
             raise BadInputError(f"job {job.name!r} is already here; give each job its own id")
-        if len(self.of(job.client)) >= MAX_JOBS:
+        if len(self._jobs) >= MAX_WAITING:
+            raise BadInputError(f"{MAX_WAITING} jobs wait already; let some finish")
+        mine = [other for other in self if other.client.is_same(job.client)]
+        if len(mine) >= MAX_JOBS:
             raise BadInputError(f"{MAX_JOBS} jobs of this client wait already; let some finish")
+        if sum(other.size for other in mine) + job.size > MAX_SHARE and mine:
+            raise BadInputError(
+                f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; let some"
+                " finish"
+            )
         if sum(other.size for other in self) + job.size > MAX_BYTES and self._jobs:
             raise BadInputError(
                 f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; let some finish"
@@ -142,10 +157,17 @@ class Jobs:
         # last turn: else those who send one job after the other would always be first.
         self._served.setdefault(job.client, self._turn - 0.5)
         self._jobs[job.name] = job
+        self._positions = None
+
+    def make_ready(self, job: Job) -> None:
+        """Let a job run."""
+        job.ready = True
+        self._positions = None
 
     def hand_over(self, job: Job, client: Client) -> None:
         """Make a job another client's."""
         former, job.client = job.client, client
+        self._positions = None
         if job.name in self._jobs:
             self._served.setdefault(client, self._served.get(former, self._turn - 0.5))
         if not self.of(former):
@@ -163,6 +185,7 @@ class Jobs:
     def remove(self, name: str) -> Job | None:
         """Forget a job that has ended."""
         job = self._jobs.pop(name, None)
+        self._positions = None
         if job is not None and not self.of(job.client):
             self._served.pop(job.client, None)
         return job
@@ -173,36 +196,44 @@ class Jobs:
 
     def start(self, job: Job, worker: int) -> None:
         """Note that a worker has a job, and that its client has had its turn."""
+        self._positions = None
         self._turn += 1
         self._served[job.client] = self._turn
         job.worker = worker
 
     def prefer(self, job: Job) -> None:
         """Put a job before the others of its client that wait."""
+        self._positions = None
         others = [one for one in self.of(job.client) if one is not job and one.worker is None]
         for one in others:  # a dict keeps the order in which its keys came
             del self._jobs[one.name]
             self._jobs[one.name] = one
 
     def positions(self) -> dict[str, int]:
-        """Give how many jobs run or wait before each that waits."""
-        running = sum(job.worker is not None for job in self._jobs.values())
-        return {job.name: running + index for index, job in enumerate(self._order())}
+        """Give how many jobs run or wait before each that waits; the same until that changes."""
+        if self._positions is None:
+            running = sum(job.worker is not None for job in self._jobs.values())
+            self._positions = {job.name: running + n for n, job in enumerate(self._order())}
+        return self._positions
 
     def _order(self) -> Iterator[Job]:
         """Give the jobs that wait in the order in which they will run."""
-        queues: dict[Client, list[Job]] = {}
+        queues: dict[Client, deque[Job]] = {}
         for job in self._jobs.values():
             if job.worker is None and job.ready:
-                queues.setdefault(job.client, []).append(job)
-        served, turn = dict(self._served), self._turn
-        while queues:  # of those served equally long ago, the oldest job's client
-            client = min(queues, key=lambda one: served[one])
-            yield queues[client].pop(0)
+                queues.setdefault(job.client, deque()).append(job)
+        # Of those served equally long ago, the oldest job's client.
+        turns = [(self._served[one], age, queues[one]) for age, one in enumerate(queues)]
+        heapq.heapify(turns)
+        turn = self._turn
+        while turns:
+            _, age, jobs = turns[0]
+            yield jobs.popleft()
             turn += 1
-            served[client] = turn
-            if not queues[client]:
-                del queues[client]
+            if jobs:
+                heapq.heapreplace(turns, (turn, age, jobs))
+            else:
+                heapq.heappop(turns)
 
     def of(self, client: Client) -> list[Job]:
         """Give a client's jobs."""

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import logging
 import os
-from dataclasses import dataclass
+import shlex
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import filelock
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from underpaint_client.errors import DaemonUnavailableError
-from underpaint_client.home import home
+from underpaint_client.errors import BadInputError, DaemonUnavailableError
+from underpaint_client.home import home, write_private
 
 from .places import private_folder
 
 ZAP_DOMAIN = "underpaint"
+
+KEY_LENGTH = 40
+"""Characters of a CURVE key in Z85."""
+
+MAX_COMMENT = 200
+"""Characters of the longest comment beside a key."""
+
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +41,7 @@ class KeyPair:
     """A CURVE key pair, in Z85: 40 characters each."""
 
     public: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 def key_folder() -> Path:
@@ -36,19 +51,53 @@ def key_folder() -> Path:
 
 def own_keys(name: str) -> KeyPair:
     """Give the key pair of that name, made the first time it is asked for."""
-    file = key_folder() / f"{name}.json"
+    file = _key_file(name)
+    if not file.exists():
+        pair = _make_pair()
+        draft = file.with_name(f"{name}.{os.getpid()}.{threading.get_ident()}")
+        write_private(draft, json.dumps({"public": pair.public, "secret": pair.secret}))
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.link(draft, file)
+        draft.unlink()
     try:
         return KeyPair(**json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        public, secret = (key.decode("ascii") for key in zmq.curve_keypair())
     except (TypeError, ValueError, OSError) as error:
         raise DaemonUnavailableError(
             f"the key file {file} cannot be read ({error}); remove it, and a new pair is made"
         ) from None
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump({"public": public, "secret": secret}, stream)
-    return KeyPair(public, secret)
+
+
+def _make_pair() -> KeyPair:
+    """Make a pair whose public key can be typed after a command as it is."""
+    while True:  # a thousand times or two, a tenth of a second
+        public, secret = (key.decode("ascii") for key in zmq.curve_keypair())
+        if shlex.quote(public) == public and public[0].isalnum():
+            return KeyPair(public, secret)
+
+
+def _key_file(name: str) -> Path:
+    return key_folder() / f"{name}.json"
+
+
+def _public(name: str) -> str:
+    """Give the public key of that name; empty where no pair was made yet."""
+    return own_keys(name).public if _key_file(name).exists() else ""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """One line of the allow-list: a client that is let in over TCP.
+
+    Parameters
+    ----------
+    public : str
+        Its public key, in Z85: 40 characters.
+    comment : str
+        Who that is, for people; may be empty.
+    """
+
+    public: str
+    comment: str = ""
 
 
 def allow_list() -> Path:
@@ -56,29 +105,124 @@ def allow_list() -> Path:
     return key_folder() / "authorized_clients"
 
 
-def allow(public: str, comment: str) -> None:
-    """Let a client in, from now on."""
-    if not _allowed(public):
-        descriptor = os.open(allow_list(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
-            stream.write(f"{public} {comment}\n")
-
-
-def _allowed(public: str) -> bool:
+def list_allowed() -> list[Allowed]:
+    """Give the clients that are let in, as they were added; what is no key is passed over."""
     try:
         lines = allow_list().read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+    except FileNotFoundError:
+        return []
+    words = (line.split(maxsplit=1) for line in lines)
+    return [Allowed(*w[:1], *(c.strip() for c in w[1:])) for w in words if w and is_key(w[0])]
+
+
+def is_key(text: str) -> bool:
+    """Tell whether that is a public key: 40 characters of Z85, for 32 bytes."""
+    if len(text) != KEY_LENGTH or set(text) - set(_Z85):
         return False
-    return any(line.split()[0] == public for line in lines if line.strip())
+    digits = [_Z85.index(character) for character in text]
+    groups = [digits[start : start + 5] for start in range(0, KEY_LENGTH, 5)]
+    return all(functools.reduce(lambda n, d: n * 85 + d, group) < 2**32 for group in groups)
 
 
-class _AllowList:
-    """What pyzmq's authenticator asks; the list is read anew each time, so edits count at once."""
+def allow(public: str, comment: str = "") -> bool:
+    """Let a client in, from now on.
+
+    Returns
+    -------
+    bool
+        False where it was let in already; the comment then stays as it was.
+
+    Raises
+    ------
+    BadInputError
+        Where that is no public key, or the comment no line of text.
+    """
+    if not is_key(public):
+        raise BadInputError(
+            f"{public!r} is no public key, which has {KEY_LENGTH} characters; `underpaint keys new`"
+            " on the other machine prints its own (quote it: it may hold characters that a shell"
+            " reads)"
+        )
+    if public in (own_keys("server").public, own_keys("server").secret):
+        raise BadInputError("that is this server's key; give the other machine's")
+    if not comment.isprintable() or len(comment) > MAX_COMMENT:
+        raise BadInputError(f"comment {comment[:40]!r} must be one line of {MAX_COMMENT} or fewer")
+    with _changing():
+        known = list_allowed()
+        if any(one.public == public for one in known):
+            return False
+        _write([*known, Allowed(public, " ".join(comment.split()))])
+    return True
+
+
+def revoke(which: str) -> Allowed:
+    """Let a client in no more, from now on; a running daemon turns it away at its next word.
+
+    Parameters
+    ----------
+    which : str
+        Its public key, the beginning of it, or its comment.
+
+    Raises
+    ------
+    BadInputError
+        Where that is nobody, or more than one.
+    """
+    with _changing():
+        known = list_allowed()
+        found = find_allowed(known, which)
+        _write([one for one in known if one != found])
+        if found.public == _public("client"):  # or the next daemon would let it in again
+            _key_file("client").unlink()
+    return found
+
+
+def find_allowed(known: Sequence[Allowed], which: str) -> Allowed:
+    """Find the one client that is meant; raises as `revoke` does."""
+    exact = [one for one in known if one.public == which]
+    called = [one for one in known if one.comment == which]
+    begun = [one for one in known if one.public.startswith(which)]
+    for found in (exact, called, begun) if which else ():
+        if len(found) == 1:
+            return found[0]
+        if found:
+            who = ", ".join(f"{one.public[:8]}... {one.comment}".rstrip() for one in found)
+            raise BadInputError(f"{which!r} is more than one client: {who}; give more of the key")
+    raise BadInputError(f"no client is called {which!r}; `underpaint keys list` shows them")
+
+
+def _write(allowed: Sequence[Allowed]) -> None:
+    lines = (f"{one.public} {one.comment}".rstrip() + "\n" for one in allowed)
+    write_private(allow_list(), "".join(lines))
+
+
+def _changing() -> filelock.FileLock:
+    """Keep others from changing the list meanwhile."""
+    return filelock.FileLock(key_folder() / "authorized_clients.lock", mode=0o600)
+
+
+class AllowList:
+    """The list as a running daemon asks it, of every message: read anew when it has changed."""
+
+    def __init__(self) -> None:
+        self._read: tuple[tuple[int, ...] | None, frozenset[str]] = (None, frozenset())
+        self._file = allow_list()
+
+    def __contains__(self, public: str) -> bool:
+        try:
+            found = self._file.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp != self._read[0]:
+                self._read = (stamp, frozenset(one.public for one in list_allowed()))
+        except OSError:  # nobody is let in by a list that cannot be read
+            return False
+        return public in self._read[1]
 
     def callback(self, _domain: str, key: bytes) -> bool:
-        allowed = _allowed(key.decode("ascii"))
+        """Answer pyzmq's authenticator, in its thread."""
+        allowed = key.decode("ascii") in self
         if not allowed:
-            log.warning("a client with the unknown key %s was turned away", key.decode("ascii"))
+            log.warning("a client with the unknown key %s... was turned away", key[:8].decode())
         return allowed
 
 
@@ -86,7 +230,7 @@ def guard(context: zmq.Context[zmq.Socket[bytes]]) -> ThreadAuthenticator:
     """Start the authenticator that lets in whom the allow-list names."""
     authenticator = ThreadAuthenticator(context)
     authenticator.start()
-    authenticator.configure_curve_callback(ZAP_DOMAIN, credentials_provider=_AllowList())
+    authenticator.configure_curve_callback(ZAP_DOMAIN, credentials_provider=AllowList())
     return authenticator
 
 
@@ -98,3 +242,20 @@ def lock_socket(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode("ascii"))
     socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN.encode("ascii"))
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+
+
+def reachable(endpoint: str) -> str:
+    """Give an endpoint that others can use, where it was bound on every address there is."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    return f"tcp://{socket.getfqdn()}:{port}" if host in ("0.0.0.0", "[::]") else endpoint  # noqa: S104
+
+
+def invitation(endpoints: Sequence[str]) -> str:
+    """Say what to run on other machines, so that they use the daemon at these endpoints."""
+    public = shlex.quote(own_keys("server").public)
+    lines = [
+        f"  underpaint connect {reachable(endpoint)} {public}"
+        for endpoint in endpoints
+        if endpoint.startswith("tcp")
+    ]
+    return "\n".join(["to paint from another machine, run there:", *lines])

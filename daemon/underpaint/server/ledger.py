@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,12 +61,17 @@ class Ledger:
         How long results wait.
     tell : callable
         Sends a message to a client; False where that has gone.
+    greet : callable
+        Tells a job's client that it is accepted.
     """
 
-    def __init__(self, store: Store, retention: Retention, tell: Tell) -> None:
+    def __init__(
+        self, store: Store, retention: Retention, tell: Tell, greet: Callable[[Job], None]
+    ) -> None:
         self.jobs = Jobs()
         self._retention = retention
         self._tell = tell
+        self._greet = greet
         self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
         self._restore(store)
         self._clerk = Clerk(store)
@@ -148,7 +153,8 @@ class Ledger:
                     f"it could not be written to the disk ({_why(error)}), so it is lost if the"
                     " daemon ends before it is done"
                 )
-            job.ready = True
+            self.jobs.make_ready(job)
+            self._greet(job)
 
         parts = wire.encode(submit, frames)
         self._clerk.do(
@@ -158,7 +164,7 @@ class Ledger:
             then,
         )
 
-    def follow(self, client: Client, names: tuple[str, ...]) -> None:
+    def follow(self, client: Client, names: Iterable[str]) -> None:
         """Send what becomes of jobs, and has become of them, to this client from now on."""
         for name in names:
             job = self.jobs.get(name)

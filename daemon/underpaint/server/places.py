@@ -16,9 +16,6 @@ from underpaint_client.home import connection_file, home, read_connection_file
 LONGEST_SOCKET_PATH = 107
 """Bytes of the longest path that a Unix socket can have."""
 
-MAX_LOG = 4 * 2**20
-"""Bytes after which a new log is begun when a daemon starts."""
-
 _LONGEST_NAME = "clients.sock"
 
 
@@ -66,7 +63,8 @@ def make_home() -> None:
         Where they cannot be written.
     """
     try:
-        log_file().parent.mkdir(parents=True, exist_ok=True)
+        home().mkdir(parents=True, exist_ok=True)
+        private_folder(log_file().parent)
         with tempfile.TemporaryFile(dir=home()):
             pass
     except OSError as error:
@@ -79,12 +77,6 @@ def make_home() -> None:
 def log_file() -> Path:
     """Give the path of the log that a daemon in the background writes."""
     return home() / "logs" / "daemon.log"
-
-
-def turn_log() -> None:
-    """Put a log that has grown aside; the one before it goes."""
-    if log_file().exists() and log_file().stat().st_size > MAX_LOG:
-        log_file().replace(log_file().with_suffix(".log.1"))
 
 
 def take_lock() -> filelock.FileLock:
@@ -110,6 +102,18 @@ def take_lock() -> filelock.FileLock:
         ) from None
     connection_file().unlink(missing_ok=True)
     return lock
+
+
+def allow_many_files(count: int) -> None:
+    """Raise the number of files that this process may have open, as far as the system lets it."""
+    if os.name != "posix":
+        return
+    import resource  # noqa: PLC0415 - POSIX's
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def daemon_runs() -> bool:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from underpaint_client import Connection, connect
 from underpaint_client.errors import DaemonUnavailableError
-from underpaint_client.home import home, remote_file
+from underpaint_client.home import home, read_connection_file, remote_file
 
-from .places import daemon_runs, log_file, make_home, turn_log
+from .logs import turn_log
+from .places import daemon_runs, log_file, make_home
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""
@@ -95,8 +96,11 @@ def connect_running() -> Connection:
 
 
 def _try() -> Connection | None:
+    info = read_connection_file()  # this machine's own, though another's may be in use
+    if info is None:
+        return None
     try:
-        connection = connect()
+        connection = connect(info)
     except DaemonUnavailableError:
         return None
     try:

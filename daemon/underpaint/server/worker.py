@@ -21,7 +21,9 @@ from underpaint.models import default_model
 from underpaint_client import wire
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.geometry import Box
+from underpaint_client.parcels import pack, unpack
 
+from . import logs
 from .rasters import masked, to_frame, to_pixels, to_selection
 from .shelf import Shelf
 from .workers import worker_name
@@ -91,8 +93,8 @@ class _Painter:
         if default_model():
             try:
                 engine.load()
-            except Exception as error:  # a job that wants it will be told
-                log.exception("the default model was not loaded")
+            except Exception as error:  # noqa: BLE001 - a job that wants it will be told
+                log.warning("the default model was not loaded: %s", error)
                 _end_where_lost(error)
             self._tell_model(engine)
 
@@ -117,11 +119,14 @@ class _Painter:
         self.cancelled.discard(order.job)
 
     def _paint(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
-        by_name = {frame.name: frame for frame in frames}
+        by_name = {frame.name: unpack(frame) for frame in frames}
         layer, selection = by_name.get("layer"), by_name.get("selection")
         pixels = None if layer is None else to_pixels(layer)
         if pixels is not None and "mask" in by_name:
             pixels = masked(pixels, to_selection(by_name["mask"]))
+
+        def show(message: Message, frame: Frame) -> None:
+            self.say(message, (pack(frame) if order.packed else frame,))
 
         def on_progress(progress: Progress) -> None:
             self._tell_model(engine)
@@ -138,7 +143,7 @@ class _Painter:
                 preview.steps,
                 (area.x, area.y, area.width, area.height),
             )
-            self.say(message, (frame,))
+            show(message, frame)
 
         pictures = engine.generate(
             order.request,
@@ -153,9 +158,9 @@ class _Painter:
         )
         for index, picture in enumerate(pictures):
             channels = layer.channels if layer else "RGBA"
-            self.say(
+            show(
                 wire.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
-                (to_frame("picture", picture.pixels, picture.box, channels),),
+                to_frame("picture", picture.pixels, picture.box, channels),
             )
 
 
@@ -264,7 +269,7 @@ def main() -> None:
     parser.add_argument("--device", required=True)
     parser.add_argument("--parent", type=int, required=True)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    logs.set_up("worker ")
     run(options.endpoint, options.number, options.device, options.parent)
 
 

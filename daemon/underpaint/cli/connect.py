@@ -1,0 +1,111 @@
+"""`underpaint connect`: use the daemon of another machine, or this one's again."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from collections.abc import Sequence
+
+from underpaint.server import keys
+from underpaint.server.places import make_home
+from underpaint_client import Connection
+from underpaint_client.errors import BadInputError, DaemonUnavailableError
+from underpaint_client.home import (
+    ConnectionInfo,
+    read_connection_file,
+    remote_file,
+    write_connection_file,
+)
+
+from .keys import allow_command
+from .options import Parser
+
+PATIENCE = 5.0
+"""Seconds that another machine may take to answer."""
+
+
+def run_connect(words: Sequence[str]) -> int:
+    """Choose the daemon that this machine's command line and editors use."""
+    parser = Parser("connect", "Use the daemon of another machine; without words, say which.")
+    parser.add_argument("endpoint", nargs="?", metavar="tcp://HOST:PORT", help="where it listens")
+    parser.add_argument(
+        "public",
+        nargs="?",
+        metavar="SERVER_PUBLIC_KEY",
+        help="its public key, as `underpaint serve --bind` prints it there",
+    )
+    parser.add_argument("--forget", action="store_true", help="use this machine's own again")
+    options = parser.read(words)
+    if options.forget:
+        if options.endpoint:
+            raise BadInputError("--forget goes alone")
+        _forget()
+        return 0
+    if not options.endpoint:
+        info = read_connection_file(remote_file())
+        print(info.endpoint if info else "this machine's own daemon")
+        return 0
+    info = make_info(options.endpoint, options.public or "")
+    make_home()
+    write_connection_file(info, remote_file())
+    _try(info)
+    return 0
+
+
+def make_info(endpoint: str, public: str) -> ConnectionInfo:
+    """Give what this machine's clients must know; its own key pair is made where there is none.
+
+    Raises
+    ------
+    BadInputError
+        Names what is no address or no key.
+    """
+    host, port = _address(endpoint)
+    if not host or not 0 < port < 2**16:
+        raise BadInputError(
+            f"{endpoint!r} is no address; give tcp://HOST:PORT, as `underpaint serve --bind`"
+            " prints it where the daemon runs"
+        )
+    if not keys.is_key(public):
+        raise BadInputError(
+            f"{public!r} is no server's public key, which has {keys.KEY_LENGTH} characters;"
+            " `underpaint serve --bind` prints it where the daemon runs"
+        )
+    own = keys.own_keys("client")
+    return ConnectionInfo(endpoint, 0, public, own.public, own.secret)
+
+
+def _address(endpoint: str) -> tuple[str, int]:
+    """Give host and port; an empty host where that is none."""
+    found = re.fullmatch(r"tcp://(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})", endpoint)
+    return (found["host"].strip("[]"), int(found["port"])) if found else ("", 0)
+
+
+def _forget() -> None:
+    there = remote_file().exists()
+    remote_file().unlink(missing_ok=True)
+    told = "this machine's own daemon is used again" if there else "no other daemon was in use"
+    print(told, file=sys.stderr)
+
+
+def _try(info: ConnectionInfo) -> None:
+    """Say hello, and if there is no answer, what is missing."""
+    try:
+        with socket.create_connection(_address(info.endpoint), PATIENCE):
+            pass
+    except OSError as error:
+        raise DaemonUnavailableError(
+            f"nothing answers at {info.endpoint} ({error}); start the daemon there with"
+            " `underpaint serve --bind`, and see that no firewall is between. It is used from now"
+            " on; `underpaint connect --forget` takes that back"
+        ) from None
+    try:
+        with Connection(info) as connection:
+            welcome = connection.hello(timeout=PATIENCE)
+    except DaemonUnavailableError:
+        raise DaemonUnavailableError(
+            f"{info.endpoint} does not let this machine in (or has another key). Run where the"
+            f" daemon is:\n  {allow_command(info.client_public)}\nand then this command again"
+        ) from None
+    print(f"the daemon at {info.endpoint} ({welcome.version}) is used from now on", file=sys.stderr)

@@ -1,0 +1,258 @@
+"""`underpaint doctor`: look at everything that painting needs, and say what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import getpass
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import socket
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import underpaint
+from underpaint.models import default_model, list_entries
+from underpaint.server import keys
+from underpaint.server.places import daemon_runs, log_file, make_home
+from underpaint_client import connect
+from underpaint_client.errors import UnderpaintError
+from underpaint_client.home import home, remote_file
+
+from .gimp import PLUGIN as GIMP_PLUGIN
+from .gimp import find_gimps
+from .krita import PLUGIN as KRITA_PLUGIN
+from .krita import KritaFolders
+from .options import Parser
+from .plugins import CLIENT, package_folder
+
+LOG_LINES = 40
+"""Last lines of the log that a report shows."""
+
+LEAST_SPACE = 2**30
+"""Bytes of free disk below which it is said."""
+
+PACKAGES = ("torch", "diffusers", "transformers", "pyzmq", "numpy", "safetensors")
+
+_MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one thing.
+
+    Parameters
+    ----------
+    state : str
+        `good`; `note` where something is not there that need not be; `bad` where it must be.
+    what, text : str
+        The thing, and a sentence, with the way out where there is something to do.
+    """
+
+    state: str
+    what: str
+    text: str
+
+
+def run_doctor(words: Sequence[str]) -> int:
+    """Look, and say; the exit code is 3 where something is bad."""
+    parser = Parser("doctor", "Look at everything that painting needs, and say what is missing.")
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="with versions and the end of the log, to paste where you ask for help: no prompts,"
+        " no keys, your name left out",
+    )
+    options = parser.read(words)
+    found = [finding for check in _CHECKS for finding in _look(check)]
+    lines = [f"{_MARKS[one.state]} {one.what:9} {one.text}" for one in found]
+    if options.report:
+        lines = [*_versions(), "", *lines, "", *_end_of_log()]
+        lines = anonymous("\n".join(lines), _names()).splitlines()
+    print("\n".join(lines))
+    return 3 if any(one.state == "bad" for one in found) else 0
+
+
+def _look(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Give what a check finds, though it fail itself."""
+    try:
+        yield from check()
+    except UnderpaintError as error:
+        yield Finding("bad", check.__name__.strip("_"), str(error))
+    except Exception as error:  # noqa: BLE001 - a doctor looks at what is broken
+        yield Finding("bad", check.__name__.strip("_"), f"{type(error).__name__}: {error}")
+
+
+# ---- what is looked at ---------------------------------------------------------------------
+
+
+def _python() -> Iterator[Finding]:
+    version = platform.python_version()
+    yield Finding("good", "python", f"{version}, Underpaint {underpaint.__version__}")
+
+
+def _torch() -> Iterator[Finding]:
+    import torch  # noqa: PLC0415 - seconds
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        yield Finding("good", "device", f"{name}, {memory}, torch {torch.__version__}")
+    elif torch.backends.mps.is_available():
+        yield Finding("good", "device", f"Apple GPU, torch {torch.__version__}")
+    else:
+        text = f"no GPU that torch {torch.__version__} can use; the processor paints, slowly"
+        yield Finding("note", "device", text)
+
+
+def _home() -> Iterator[Finding]:
+    make_home()
+    yield Finding("good", "home", f"{home()} can be written")
+    free = shutil.disk_usage(home()).free
+    if free < LEAST_SPACE:
+        text = f"only {free / 2**20:.0f} MiB are free there; make room"
+        yield Finding("bad", "home", text)
+    if os.name != "posix":
+        return
+    for file in (*home().glob("*.json"), *(home() / "keys").glob("*.json")):
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & 0o077 and file.name != "model-hashes.json":
+            text = f"{file} can be read by others; chmod 600 it, and remove keys that were seen"
+            yield Finding("bad", "home", text)
+
+
+def _models() -> Iterator[Finding]:
+    entries = list_entries()
+    usable = [entry.name for entry in entries if not entry.problem]
+    for entry in entries:
+        if entry.problem:
+            yield Finding("note", "model", entry.problem)
+    if usable:
+        names = ", ".join(usable)
+        yield Finding("good", "models", f"{names}; {default_model()} where none is named")
+    else:
+        yield Finding("bad", "models", f"none; put a diffusers folder into {home() / 'models'}")
+
+
+def _daemon() -> Iterator[Finding]:
+    far = remote_file().exists()
+    if not far and not daemon_runs():
+        yield Finding("note", "daemon", "none runs; it is started when it is needed")
+        return
+    with connect() as connection:
+        connection.hello()
+        status = connection.status()
+        where = connection.info.endpoint
+    yield Finding("good", "daemon", f"{status.version} answers at {where}")
+    if status.version != underpaint.__version__:
+        yield Finding("bad", "daemon", "it is of another version; `underpaint stop`, and start it")
+    for worker in status.workers:
+        state = "bad" if worker.state == "broken" else "good"
+        text = f"{worker.state} on {worker.device}, {worker.model or 'no model loaded'}"
+        yield Finding(state, "worker", text)
+
+
+def _guests() -> Iterator[Finding]:
+    count = len(keys.list_allowed()) if (home() / "keys").exists() else 0
+    if count:
+        text = f"{count} let in over the network; `underpaint keys list` shows whom"
+        yield Finding("good", "guests", text)
+
+
+def _krita() -> Iterator[Finding]:
+    yield _plugin("krita", [KritaFolders.find().plugins / CLIENT], KRITA_PLUGIN)
+
+
+def _gimp() -> Iterator[Finding]:
+    for folder in find_gimps():
+        library = folder / "plug-ins" / GIMP_PLUGIN / "lib"
+        yield _plugin("gimp", [library / CLIENT, library / GIMP_PLUGIN], GIMP_PLUGIN)
+
+
+def _plugin(editor: str, copies: list[Path], plugin: str) -> Finding:
+    """Compare what an editor has with what is installed here."""
+    if not copies[0].exists():
+        text = f"the plug-in is not there; `underpaint install {editor}` puts it there"
+        return Finding("note", editor, text)
+    if editor == "krita":
+        copies = [*copies, copies[0].with_name(plugin)]
+    if all(_is_copy(package_folder(copy.name), copy) for copy in copies):
+        return Finding("good", editor, f"the plug-in is there, in {copies[0].parent}")
+    text = f"the plug-in is of another version; `underpaint install {editor}`, and restart it"
+    return Finding("bad", editor, text)
+
+
+def _is_copy(source: Path, copy: Path) -> bool:
+    files = [file.name for file in source.glob("*.py") if file.name != "start.py"]
+    same, _, _ = filecmp.cmpfiles(source, copy, files, shallow=False)
+    return len(same) == len(files)
+
+
+_CHECKS = (_python, _torch, _home, _models, _daemon, _guests, _krita, _gimp)
+
+
+# ---- the report ----------------------------------------------------------------------------
+
+
+def _versions() -> list[str]:
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            found.append(f"{name} missing")
+    python = f"Python {platform.python_version()}"
+    return [f"Underpaint {underpaint.__version__}, {python}, {system}", ", ".join(found)]
+
+
+def _end_of_log() -> list[str]:
+    try:
+        lines = log_file().read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ["there is no log"]
+    return [f"the last of {len(lines)} lines of the log:", *lines[-LOG_LINES:]]
+
+
+def _names() -> dict[str, str]:
+    """Give what tells who this is, and what is written in its place."""
+    found = {str(Path.home()): "~", str(Path.home()).replace("\\", "\\\\"): "~"}
+    for host in (socket.getfqdn(), socket.gethostname()):
+        found[host] = "HOST"
+    with contextlib.suppress(OSError, KeyError):  # a user without a name
+        found[getpass.getuser()] = "USER"
+    files = sorted((home() / "keys").glob("*.json"))
+    for file in files:
+        with contextlib.suppress(UnderpaintError):  # then nobody knows what it was
+            pair = keys.own_keys(file.stem)
+            found |= {pair.public: "KEY", pair.secret: "KEY"}
+    if files:
+        found |= {one.public: "KEY" for one in keys.list_allowed()}
+    return found
+
+
+def anonymous(text: str, names: dict[str, str]) -> str:
+    """Leave out of a text who wrote it, and where from.
+
+    Parameters
+    ----------
+    text : str
+        Any lines.
+    names : dict of str to str
+        What must not be in it, and what is written in its place.
+    """
+    for name in sorted(names, key=len, reverse=True):  # a folder before a user in its name
+        if len(name) > 1:
+            text = re.sub(
+                rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])",
+                lambda _, name=name: names[name],  # type: ignore[misc]
+                text,
+            )
+    text = re.sub(r"\b\d{1,3}(\.\d{1,3}){3}\b", "ADDRESS", text)
+    return re.sub(r"tcp://([^\s:\[]+|\[[^\]\s]*\])", "tcp://ADDRESS", text)

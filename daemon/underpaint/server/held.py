@@ -1,0 +1,95 @@
+"""Frames that clients from elsewhere have sent, held so that they need not be sent twice."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from underpaint_client.wire import Frame
+
+from .jobs import MAX_JOBS, Client
+
+HOLD_EACH = 2**28
+"""Bytes that are held for one owner."""
+
+HOLD_ALL = 2**30
+"""Bytes that are held in all."""
+
+
+class Held:
+    """The frames of each owner by their digest, those used longest ago forgotten first.
+
+    What an owner's digest stands for is what this owner sent under it: nobody gets another's.
+    """
+
+    def __init__(self) -> None:
+        self._frames: OrderedDict[tuple[str, str], Frame] = OrderedDict()
+        self._awaited: dict[str, Client] = {}
+
+    def complete(
+        self, client: Client, job: str, frames: tuple[Frame, ...]
+    ) -> tuple[Frame, ...] | None:
+        """Put what is held in the place of digests, and hold what came.
+
+        Returns
+        -------
+        tuple of Frame or None
+            None where one is not held: the job is then awaited again, with its pixels.
+        """
+        found = tuple(self._find(client.owner, frame) for frame in frames)
+        if any(frame.encoding == "held" for frame in found):
+            self._await(client, job)
+            return None
+        self._awaited.pop(job, None)
+        for frame in found:
+            if frame.digest and client.owner:
+                self._hold(client.owner, frame)
+        return found
+
+    def awaits(self, client: Client) -> list[str]:
+        """Give the jobs of a client that it is to send again."""
+        return [job for job, whose in self._awaited.items() if whose == client]
+
+    def give_up(self, client: Client, job: str) -> bool:
+        """Await a job no more; say whether it was awaited."""
+        if self._awaited.get(job) != client:
+            return False
+        del self._awaited[job]
+        return True
+
+    def forget(self, client: Client) -> None:
+        """Await nothing more of a client that has gone; what is held may be of use to its next."""
+        for job in self.awaits(client):
+            del self._awaited[job]
+
+    def _find(self, owner: str, frame: Frame) -> Frame:
+        known = self._frames.get((owner, frame.digest)) if frame.encoding == "held" else None
+        if known is None or not known.is_like(frame):
+            return frame
+        self._frames.move_to_end((owner, frame.digest))
+        return replace(known, name=frame.name, box=frame.box)
+
+    def _await(self, client: Client, job: str) -> None:
+        for oldest in self.awaits(client)[: 1 - MAX_JOBS]:
+            del self._awaited[oldest]
+        self._awaited[job] = client
+
+    def _hold(self, owner: str, frame: Frame) -> None:
+        if _bytes(frame) > HOLD_EACH:
+            return
+        self._frames[owner, frame.digest] = frame
+        self._frames.move_to_end((owner, frame.digest))
+        self._shrink(HOLD_EACH, owner)
+        self._shrink(HOLD_ALL)
+
+    def _shrink(self, limit: int, owner: str | None = None) -> None:
+        mine = [key for key in self._frames if owner in (None, key[0])]
+        total = sum(_bytes(self._frames[key]) for key in mine)
+        for key in mine:
+            if total <= limit:
+                return
+            total -= _bytes(self._frames.pop(key))
+
+
+def _bytes(frame: Frame) -> int:
+    return memoryview(frame.data).nbytes

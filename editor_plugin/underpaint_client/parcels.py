@@ -1,0 +1,160 @@
+"""Frames on a slow line: packed without loss, and sent once.
+
+Packed pixels are each row less the row above, byte by byte, sorted by their byte in the pixel (all
+first bytes, then all second ones) and deflated: what PNG's filter `up` does, with the standard
+library alone, since editors' Pythons have no numpy. Painted and photographed layers come out at
+half the size that deflate alone gives, in less time.
+
+A frame that the daemon holds already is sent by its digest alone. Where the daemon holds it no
+more, it says `Want`, and the job is sent again with its pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from . import wire
+from .errors import BadInputError
+
+if TYPE_CHECKING:
+    from .wire import Frame, Message
+
+SMALLEST = 2**12
+"""Bytes below which a frame travels as it is."""
+
+MAX_KNOWN = 256
+"""Frames of which a client remembers that the daemon holds them."""
+
+_SHORTEST_ROW = 2**10  # bytes; of a narrow picture, several rows count as one
+
+
+def pack(frame: Frame) -> Frame:
+    """Give a frame packed; as it is where that would not make it smaller."""
+    if frame.encoding or frame.size < SMALLEST:
+        return frame
+    lines = _less_above(bytes(frame.data), _row(frame))
+    pixel = frame.pixel
+    deflater = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    parts = [deflater.compress(lines[place::pixel]) for place in range(pixel)]
+    data = b"".join([*parts, deflater.flush()])
+    return replace(frame, encoding="packed", data=data) if len(data) < frame.size else frame
+
+
+def unpack(frame: Frame) -> Frame:
+    """Give a frame's pixels as they are; never makes more bytes than its header says there are.
+
+    Raises
+    ------
+    BadInputError
+        Where what is packed is damaged, or of another size than said.
+    """
+    if frame.encoding != "packed":
+        return frame
+    inflater = zlib.decompressobj()
+    try:
+        planes = inflater.decompress(frame.data, frame.size)
+        more = inflater.decompress(inflater.unconsumed_tail, 1)
+    except zlib.error as error:
+        raise BadInputError(f"{frame.name}: the packed pixels are damaged ({error})") from None
+    if len(planes) != frame.size or more or not inflater.eof or inflater.unused_data:
+        raise BadInputError(f"{frame.name}: the packed pixels are not the {frame.size} bytes said")
+    pixel = frame.pixel
+    count = frame.size // pixel
+    lines = bytearray(frame.size)
+    for place in range(pixel):
+        lines[place::pixel] = planes[place * count : (place + 1) * count]
+    return replace(frame, encoding="", data=_plus_above(bytes(lines), _row(frame)))
+
+
+def _row(frame: Frame) -> int:
+    """Give the bytes that are taken as a row."""
+    row = frame.box.width * frame.pixel
+    return row * -(-_SHORTEST_ROW // row)
+
+
+def _less_above(data: bytes, row: int) -> bytes:
+    """Take from each row the one above, each byte for itself, modulo 256.
+
+    A row is one large number: 128 is set in each byte of the minuend, so that none borrows from
+    the next, and what the highest bits should have been is put right after.
+    """
+    high, low = _masks(row)
+    above, rows = 0, []
+    for start in range(0, len(data), row):
+        this = int.from_bytes(data[start : start + row], "little")
+        less = ((this | high) - (above & low)) ^ ((this ^ above ^ high) & high)
+        rows.append(less.to_bytes(row, "little"))
+        above = this
+    return b"".join(rows)[: len(data)]
+
+
+def _plus_above(data: bytes, row: int) -> bytes:
+    """Undo `_less_above`."""
+    high, low = _masks(row)
+    above, rows = 0, []
+    for start in range(0, len(data), row):
+        less = int.from_bytes(data[start : start + row], "little")
+        above = ((above & low) + (less & low)) ^ ((above ^ less) & high)
+        rows.append(above.to_bytes(row, "little"))
+    return b"".join(rows)[: len(data)]
+
+
+def _masks(row: int) -> tuple[int, int]:
+    """Give the highest bit of each byte, and all the others."""
+    return int.from_bytes(b"\x80" * row, "little"), int.from_bytes(b"\x7f" * row, "little")
+
+
+def with_digest(frame: Frame) -> Frame:
+    """Give a frame with the SHA-256 of its pixels, where it is worth holding."""
+    if frame.size < SMALLEST:
+        return frame
+    return replace(frame, digest=hashlib.sha256(frame.data).hexdigest())
+
+
+class Parcels:
+    """What a client on a slow line knows: what the daemon holds, and which jobs it has not yet."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, None] = OrderedDict()
+        self._sent: dict[str, tuple[wire.Submit, tuple[Frame, ...]]] = {}
+
+    def outgoing(
+        self, message: Message, frames: tuple[Frame, ...]
+    ) -> tuple[Message, tuple[Frame, ...]]:
+        """Give what travels in the place of a message."""
+        if isinstance(message, wire.Cancel):
+            self._sent.pop(message.job, None)
+        if not isinstance(message, wire.Submit):
+            return message, frames
+        frames = tuple(with_digest(frame) for frame in frames)
+        message = replace(message, packed=True)
+        self._sent[message.job] = (message, frames)
+        return message, tuple(
+            replace(frame, encoding="held", data=b"") if frame.digest in self._held else pack(frame)
+            for frame in frames
+        )
+
+    def again(self, want: wire.Want) -> tuple[Message, tuple[Frame, ...]] | None:
+        """Give a job that the daemon has not all frames of; None where it was cancelled."""
+        if want.job not in self._sent:
+            return None
+        message, frames = self._sent[want.job]
+        for frame in frames:
+            self._held.pop(frame.digest, None)
+        return message, tuple(pack(frame) for frame in frames)
+
+    def heard(self, message: Message) -> None:
+        """Note which jobs have come, and with them their frames."""
+        if isinstance(message, (wire.Accepted, wire.Failed)):
+            _, frames = self._sent.pop(message.job, (None, ()))
+            if isinstance(message, wire.Accepted):
+                for frame in frames:
+                    if frame.digest:
+                        self._held[frame.digest] = None
+                        self._held.move_to_end(frame.digest)
+                while len(self._held) > MAX_KNOWN:
+                    self._held.popitem(last=False)
