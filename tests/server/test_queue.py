@@ -35,7 +35,7 @@ def test_200_jobs_of_4_clients_end_once_each_and_wait_alike(daemon: Path) -> Non
         clients = [stack.enter_context(connect()) for _ in range(4)]
         jobs = [[client.submit(NOTHING, layer()) for _ in range(50)] for client in clients]
         for client in clients:
-            client.status()  # all of theirs are in the queue
+            client.waiting()  # by now all of theirs are in the queue
         blocker.cancel(first)
         ended: dict[str, float] = {}
         pictures: list[str] = []
@@ -58,8 +58,9 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
         first = one.submit(LONG)
         wait_for_step(one, first)
         waiting = [one.submit(NOTHING, layer()) for _ in range(3)]
-        one.status()
+        one.waiting()  # by now all are in the queue
         theirs = other.submit(NOTHING, layer())
+        other.waiting()
         heard: dict[str, list[int]] = {job: [] for job in waiting}
         one.prefer(waiting[2])
         time.sleep(0.3)
