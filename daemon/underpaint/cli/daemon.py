@@ -99,7 +99,7 @@ def run_status(words: Sequence[str]) -> int:
 
 def run_stop(words: Sequence[str]) -> int:
     """End the daemon, and wait until it has ended."""
-    Parser("stop", "End the daemon, with all its jobs.").read(words)
+    Parser("stop", "End the daemon; its jobs go on when it starts again.").read(words)
     from underpaint.server.places import daemon_runs  # noqa: PLC0415
     from underpaint.server.start import connect_running  # noqa: PLC0415
 

@@ -361,7 +361,7 @@ class Session:
         path, recipe = self.outputs[picture.index - first], picture.recipe
         pixels = to_pixels(frame)
         if picture.kind == "patch":
-            pixels = _on_canvas(pixels, frame, recipe.width, recipe.height)
+            pixels = on_canvas(pixels, frame, recipe.width, recipe.height)
         see_through = bool((pixels[..., 3] < np.iinfo(pixels.dtype).max).any())
         keeps_alpha = self.drawing is not None and self.drawing.has_alpha
         alpha = see_through or keeps_alpha
@@ -387,7 +387,7 @@ class Session:
         self.display.result(json.dumps(result, ensure_ascii=False) if self.as_json else str(path))
 
 
-def _on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:
+def on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:
     """Lay a patch where it belongs on an empty canvas, so that it can be put over its picture."""
     canvas = np.zeros((height, width, 4), patch.dtype)
     box = frame.box

@@ -1,0 +1,110 @@
+"""`underpaint results`: what was painted for an editor or command line that has ended since."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underpaint.server.rasters import to_pixels
+from underpaint.server.start import find_or_start
+from underpaint_client import wire
+from underpaint_client.address import Address
+from underpaint_client.errors import BadInputError, from_code
+
+from .generate import on_canvas
+from .options import Parser
+from .outputs import choose_outputs, make_stem, next_output
+from .pictures import write_picture
+
+if TYPE_CHECKING:
+    from underpaint_client import Connection
+    from underpaint_client.wire import WaitingJob
+
+
+def make_parser() -> Parser:
+    """Give the parser of `underpaint results`."""
+    parser = Parser(
+        "results",
+        "List what waits for an editor or command line that ended before it came; save or drop it.",
+    )
+    add = parser.add_argument
+    add("job", nargs="*", help="the first characters of a listed job (default: all)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--save", type=Path, metavar="FOLDER", help="write them as PNG files there")
+    what.add_argument("--drop", action="store_true", help="forget them")
+    return parser
+
+
+def run_results(words: Sequence[str]) -> int:
+    """List what waits, save it or drop it."""
+    options = make_parser().read(words)
+    connection, _ = find_or_start()
+    with connection:
+        chosen = choose(connection.waiting(), options.job)
+        if not chosen:
+            print("nothing waits", file=sys.stderr)
+        for job in chosen:
+            _carry_out(connection, job, options)
+    return 0
+
+
+def choose(waiting: Sequence[WaitingJob], names: Sequence[str]) -> list[WaitingJob]:
+    """Give the jobs whose ids begin with one of the names; all where there are no names.
+
+    Raises
+    ------
+    BadInputError
+        Names what fits no job, or more than one.
+    """
+    if not names:
+        return list(waiting)
+    found = []
+    for name in names:
+        fitting = [job for job in waiting if job.job.startswith(name)]
+        if len(fitting) != 1:
+            many = f"{len(fitting)} jobs begin" if fitting else "no job that waits begins"
+            raise BadInputError(f"{many} with {name!r}; `underpaint results` lists them")
+        found += fitting
+    return found
+
+
+def describe(job: WaitingJob) -> str:
+    """Give a job's line in the list."""
+    address = Address.from_text(job.note)
+    place = ", ".join(part for part in (address.editor, address.document) if part)
+    state = "ended" if job.ended else "not done"
+    prompt = " ".join(job.request.prompt.split())[:60] or "no words"
+    return f"{job.job[:8]}  {state:8}  {prompt}  ({place or 'from somewhere'})"
+
+
+def _carry_out(connection: Connection, job: WaitingJob, options: argparse.Namespace) -> None:
+    if options.drop:
+        connection.follow(job.job)
+        connection.cancel(job.job)
+        for _ in connection.events(job.job):
+            pass
+    elif options.save:
+        _save(connection, job, options.save)
+    else:
+        print(describe(job))
+
+
+def _save(connection: Connection, job: WaitingJob, folder: Path) -> None:
+    """Write a job's pictures as they come; each is safe before the daemon forgets it."""
+    stem = make_stem(job.request.prompt, None)
+    (output,) = choose_outputs(f"{folder}/", 1, stem, force=False)
+    connection.follow(job.job)
+    for message, frames in connection.events(job.job):
+        if isinstance(message, wire.Picture):
+            output = next_output(output, stem)
+            pixels, recipe = to_pixels(frames[0]), message.recipe
+            if message.kind == "patch":
+                pixels = on_canvas(pixels, frames[0], recipe.width, recipe.height)
+            write_picture(output, pixels, recipe)
+            print(output)
+        elif isinstance(message, wire.Failed):
+            error = from_code(message.code, message.message)
+            print(f"underpaint: job {job.job[:8]}: {error}", file=sys.stderr)

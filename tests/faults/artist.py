@@ -1,0 +1,148 @@
+"""An artist who never stops: the editors' office on a loop of its own, with a document on paper.
+
+Run as `python -m faults.artist FOLDER` by `faults.kills`, which kills it. The document is a file: a
+line for each layer, a batch written at once as an editor's one undo step is.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import select
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from underpaint_client.address import Address
+from underpaint_client.desk import Ended
+from underpaint_client.form import Form
+from underpaint_client.geometry import Box
+from underpaint_client.office import Office, Result
+from underpaint_client.wire import Frame
+
+BOX = Box(0, 0, 64, 64)
+PIXELS = bytes(
+    itertools.islice(itertools.cycle((200, 120, 40, 255, 10, 90, 160, 255)), 64 * 64 * 4)
+)
+AT_ONCE = 3
+IMAGES = 2
+
+
+class Loop:
+    """An event loop of descriptors and timers."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, Callable[[], None]] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+
+    def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+        self._calls[fd] = call
+        return lambda: self._calls.pop(fd, None) and None
+
+    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+        when = time.monotonic() + milliseconds / 1000
+        heapq.heappush(self._timers, (when, next(self._count), call))
+
+    def turn(self) -> None:
+        ready, _, _ = select.select(list(self._calls), [], [], 0.02)
+        for fd in ready:
+            self._calls.get(fd, lambda: None)()
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+
+class Listener:
+    """Somebody who does not listen."""
+
+    def said(self, text: str) -> None: ...
+    def moved(self, fraction: float | None) -> None: ...
+    def previewed(self, frame: Frame | None) -> None: ...
+    def changed(self) -> None: ...
+
+
+class Paper:
+    """A document that survives its artist.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `layers`, `accepted` and `errors`, a line each.
+    """
+
+    open = True
+    name = "{layer}"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = Address("Paper", str(folder), self.name, 64, 64)
+
+    def note(self, file: str, *lines: object) -> None:
+        with (self.folder / file).open("a") as stream:
+            stream.write("".join(f"{line}\n" for line in lines))
+
+    def lines(self, file: str) -> list[str]:
+        path = self.folder / file
+        return path.read_text().splitlines() if path.exists() else []
+
+    def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
+        return {"layer": Frame("layer", BOX, "u1", "RGBA", PIXELS)}
+
+    def has_nothing(self) -> bool:
+        return False
+
+    def remarks(self) -> Sequence[str]:
+        return ()
+
+    def has(self, job: str) -> frozenset[int]:
+        found = (line.split() for line in self.lines("layers"))
+        return frozenset(int(index) for name, index in found if name == job)
+
+    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
+        self.note("layers", *(f"{one.job} {one.index}" for one in results))
+        return title
+
+    def open_as_document(self, title: str, results: Sequence[Result]) -> None:
+        raise AssertionError("the document is open")
+
+    def remember(self, text: str) -> None: ...
+
+
+class Witness(Office):
+    """An office that notes errors before it lets go of what they were about."""
+
+    paper: Paper
+
+    def _end(self, ended: Ended) -> None:
+        if ended.error is not None:
+            self.paper.note("errors", json.dumps([ended.job.name, str(ended.error)]))
+        super()._end(ended)
+
+
+def work(folder: Path) -> None:
+    """Generate until the file `enough` is there, then wait for all that is underway."""
+    paper, loop = Paper(folder), Loop()
+    office = Witness("Paper", loop, Listener(), lambda _: paper)
+    office.paper = paper
+    form = Form(prompt="a lake", model="sd", steps=30, strength=1.0, images=IMAGES, previews=False)
+    accepted: set[str] = set()
+    quiet = 0
+    while quiet < 100:
+        enough = (folder / "enough").exists()
+        if office.remedy:
+            office.put_right()
+        elif not enough and len(office.desk.jobs) < AT_ONCE and office.desk.fd is not None:
+            office.generate(form, lambda: paper)
+        loop.turn()
+        for job in office.desk.jobs.values():
+            if job.unsent is None and job.name not in accepted:
+                accepted.add(job.name)
+                paper.note("accepted", job.name)
+        quiet = quiet + 1 if enough and not office.running and not office.remedy else 0
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))
