@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
 from . import wire
@@ -151,10 +151,14 @@ class Painted:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job has ended; `error` is None where all its pictures have come."""
+    """A job has ended; `error` is None where all its pictures have come.
+
+    `given_up` where only this side has: the daemon may have more of it, and offers that later.
+    """
 
     job: Job
     error: UnderpaintError | None
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -413,7 +417,7 @@ class Desk:
     def give_up(self, error: UnderpaintError) -> Iterator[Ended]:
         """End all jobs here. What the daemon has of them waits there."""
         for job in list(self.jobs.values()):
-            yield self._end(job, error)
+            yield replace(self._end(job, error), given_up=True)
 
     def _gone(self) -> bool:
         """Say whether the daemon that this is connected to runs no more, as far as can be seen."""

@@ -188,6 +188,8 @@ class Batch:
         The editor's own group of layers, once inserted.
     job : Job or None
         What it came of, once ended.
+    given_up : bool
+        Whether the daemon may have more of it.
     """
 
     place: Place
@@ -201,6 +203,7 @@ class Batch:
     error: UnderpaintError | None = None
     group: Any = None
     job: Job | None = None
+    given_up: bool = False
     began: float = field(default_factory=time.monotonic)
 
     def add(self, painted: Painted) -> None:
@@ -544,7 +547,7 @@ class Office:
 
     def _end(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
-        batch.job = ended.job
+        batch.job, batch.given_up = ended.job, ended.given_up
         if not self.running:
             self._listener.previewed(None)
         came, request = len(batch.results), ended.job.request
@@ -562,7 +565,7 @@ class Office:
                 request.prompt, request.seed or 0, 1 if request.variation_amount else came
             )
             told = self._insert(batch) or told
-        elif not isinstance(ended.error, DaemonUnavailableError):  # which may still have it
+        elif not ended.given_up:
             self.desk.take(ended.job)
         batch.ended = True
         self._say(told)
@@ -598,7 +601,7 @@ class Office:
 
     def _let_go(self, batch: Batch) -> None:
         """Tell the daemon that it may forget a job, unless more of it is to come."""
-        if batch.job is not None and not isinstance(batch.error, DaemonUnavailableError):
+        if batch.job is not None and not batch.given_up:
             self.desk.take(batch.job)
 
     def _say(self, text: str) -> None:

@@ -113,7 +113,9 @@ class Siege:
                 status = connection.status()
         except UnderpaintError:
             return 0
-        return status.pid if whom == "daemon" else status.workers[0].pid
+        if whom == "daemon":
+            return status.pid
+        return 0 if status.workers[0].state == "starting" else status.workers[0].pid
 
     def finish(self) -> Tally:
         """Let all come to its end, and judge."""

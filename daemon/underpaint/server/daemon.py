@@ -518,6 +518,9 @@ class Daemon:
             log.error("worker %d does not stay alive; it is left alone", worker.number)
 
     def _assign(self) -> None:
+        for worker in self._workers:
+            if worker.may_start_again() and self._jobs.waiting() is not None:
+                worker.start()
         if all(worker.state == "broken" for worker in self._workers):
             for job in self._jobs:
                 self._ledger.fail(

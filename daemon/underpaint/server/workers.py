@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 from underpaint_client.wire import WorkerStatus
@@ -14,6 +15,10 @@ from .shelf import Shelf, remove_shelf
 
 MAX_FAILED_STARTS = 3
 """A worker that ends more often than this without having ended a job is not started again."""
+
+
+TRY_AGAIN = 20.0
+"""Seconds after which one that was given up is started again, when there is a job for it."""
 
 
 def worker_name(number: int, pid: int) -> str:
@@ -43,6 +48,7 @@ class Worker:
     failed_starts: int = 0
     process: subprocess.Popen[bytes] | None = None
     shelf: Shelf | None = None
+    given_up: float = 0.0
 
     @property
     def identity(self) -> bytes:
@@ -90,9 +96,13 @@ class Worker:
             remove_shelf(worker_name(self.number, self.pid))
 
     def give_up(self) -> None:
-        """Leave the worker dead."""
+        """Leave the worker dead, for a while."""
         self.kill()
-        self.state, self.process = "broken", None
+        self.state, self.process, self.given_up = "broken", None, time.monotonic()
+
+    def may_start_again(self) -> bool:
+        """Say whether another try is due: what kept it from starting may have gone."""
+        return self.state == "broken" and time.monotonic() - self.given_up > TRY_AGAIN
 
     def kill(self) -> None:
         """End the process at once."""
