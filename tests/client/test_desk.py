@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +26,7 @@ from underpaint_client.desk import (
     describe_progress,
 )
 from underpaint_client.errors import CancelledError
-from underpaint_client.home import read_connection_file
+from underpaint_client.home import ConnectionInfo, read_connection_file, write_connection_file
 from underpaint_client.wire import Progress, WaitingJob
 
 LAYER = Frame("layer", Box(3, 4, 64, 64), "u1", "BGRA", bytes(range(256)) * 64)
@@ -242,3 +244,53 @@ def test_a_stale_connection_file_is_no_daemon(home: Path) -> None:
     assert read_connection_file() is not None
     with pytest.raises(DaemonUnavailableError, match="is gone"):
         Desk("test").open()
+
+
+def test_a_daemon_that_slept_is_waited_for(
+    home: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("underpaint_client.desk.PATIENCE", 1.0)
+    shutil.copytree(models / "sd", home / "models" / "sd")
+    process = serve()
+    desk = Desk("test")
+    job = desk.submit(Request(prompt="x", steps=100, images=2, seed=1), {"layer": LAYER})
+    hear(desk, lambda n: isinstance(n, Advanced) and n.fraction is not None)
+    process.send_signal(signal.SIGSTOP)
+    heard: list[Notice] = []
+    while not any(isinstance(notice, Lost) for notice in heard):
+        time.sleep(0.1)
+        heard += desk.check()
+    assert "has said nothing for" in str(next(n.error for n in heard if isinstance(n, Lost)))
+    heard += desk.check()  # which sends a new greeting into the silence
+    process.send_signal(signal.SIGCONT)
+    while not any(map(ended, heard)):
+        time.sleep(0.1)
+        heard += desk.check()
+    assert sorted(n.picture.index for n in heard if isinstance(n, Painted)) == [0, 1]
+    assert heard[-1] == Ended(job, None)
+    desk.close()
+    process.terminate()
+    process.communicate()
+
+
+def test_a_daemon_of_another_version_is_named(home: Path) -> None:
+    import zmq
+
+    context = zmq.Context()
+    socket = context.socket(zmq.ROUTER)
+    socket.bind(f"ipc://{home}/other.sock")
+    write_connection_file(ConnectionInfo(f"ipc://{home}/other.sock", os.getpid()))
+    desk = Desk("test")
+    job = desk.submit(Request(), {"layer": LAYER})
+    address, *_ = socket.recv_multipart()
+    socket.send_multipart([address, b'{"protocol": 99, "type": "welcome", "body": {}}'])
+    first, last = hear(desk, lambda n: isinstance(n, Lost))
+    assert isinstance(first, Ended)
+    assert first.job is job
+    assert isinstance(last, Lost)
+    assert last.meant  # there is no use in starting another
+    assert "protocol 99" in str(last.error)
+    assert "update the older" in str(last.error)
+    desk.close()
+    socket.close(0)
+    context.term()

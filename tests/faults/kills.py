@@ -57,6 +57,7 @@ class Tally:
 
 def judge(kills: Counter[str], accepted: list[str], layers: list[str], errors: list[str]) -> Tally:
     """Compare what was accepted with what came of it: the lines of the artist's three files."""
+    accepted = list(dict.fromkeys(accepted))  # a new client notes anew what it fetches
     counted = Counter(layers)
     of_job = Counter(line.split()[0] for line in counted)
     reasons: dict[str, str] = dict(json.loads(line) for line in errors)

@@ -72,6 +72,7 @@ class Ledger:
         self._retention = retention
         self._tell = tell
         self._greet = greet
+        self._unpruned = 0  # bytes of pictures since the last look
         self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
         self._restore(store)
         self._clerk = Clerk(store)
@@ -265,6 +266,7 @@ class Ledger:
         if picture.index in job.pictures:
             return
         job.pictures.add(picture.index)
+        self._unpruned += sum(memoryview(part).nbytes for part in parts)
         self._clerk.do(
             lambda store: store.add_picture(job.name, picture.index, parts),
             lambda _, __: self._send(job, parts),
@@ -284,6 +286,8 @@ class Ledger:
                 self._delivered[job.name] = job.client
 
         self._clerk.do(lambda store: store.end(job.name, parts[0]), then)
+        if self._unpruned > self._retention.gigabytes * 2**30 / 4:
+            self.prune()
 
     def fail(self, job: Job, error: UnderpaintError) -> None:
         """End a job with an error."""
@@ -327,6 +331,7 @@ class Ledger:
                 self._delivered.pop(name, None)
                 log.info("job %s: its results have waited too long, and were removed", name)
 
+        self._unpruned = 0
         self._clerk.do(lambda store: store.prune(self._retention, time.time()), then)
 
 
