@@ -4,8 +4,8 @@ What Krita's API forces is here, and nothing else. Facts about it that are not i
 
 - `Document.pixelData` loses the colour under alpha 0, `Node.pixelData` and
   `Node.projectionPixelData` keep it; `Node.bounds` passes over such pixels.
-- Only `addChildNode` can be undone. A group that is filled first and attached last is one undo
-  step, pixels and all.
+- Only `addChildNode` can be undone, and each is a step, in a group that is nowhere yet too.
+  `setChildNodes` is none: a group that is filled by it and then attached is one, pixels and all.
 - `addChildNode` makes the new layer active some time later.
 - `Node.remove` cannot be undone. What Krita's own actions do can be, in one step for all layers
   that are selected; and to select several, there is an action that selects the locked ones.
@@ -186,6 +186,8 @@ class Place:
         """Insert pictures as a group above their layer: one undo step.
 
         The last picture lies on top and is the only visible one. Active layer and selection stay.
+        Beside an earlier result each is a step of its own: Krita has no other way to add to a group
+        that is there.
         Where the layer was deleted, the group goes on top of all.
 
         Parameters
@@ -199,29 +201,34 @@ class Place:
         """
         document = self.document
         active = document.activeNode()
-        beside = into is not None and _root_of(into) == _id(document.rootNode())
-        group = into.parentNode() if beside else document.createGroupLayer(title)
-        below = into if beside else None
-        for index, result in enumerate(results):
-            layer = document.createNode(result.name, "paintlayer")
-            layer.setColorSpace(*_SRGB)
-            box = result.area or result.frame.box
-            layer.setPixelData(
-                QtCore.QByteArray(_pixels_of(result)), box.x, box.y, box.width, box.height
-            )
-            layer.setVisible(index == len(results) - 1)
-            group.addChildNode(layer, below)
-            below = layer
-            _attach(document, layer, result.tag(self))
-        if beside:
+        layers = [self._layer(result) for result in results]
+        for layer in layers[:-1]:
+            layer.setVisible(False)
+        if into is not None and _root_of(into) == _id(document.rootNode()):
+            group = into.parentNode()
+            for below, layer in zip((into, *layers), layers):
+                group.addChildNode(layer, below)
             into.setVisible(False)
-        elif self.deleted:
-            document.rootNode().addChildNode(group, None)
         else:
-            self.layer.parentNode().addChildNode(group, self._uppermost_batch())
+            group = document.createGroupLayer(title)
+            group.setChildNodes(layers)
+            if self.deleted:
+                document.rootNode().addChildNode(group, None)
+            else:
+                self.layer.parentNode().addChildNode(group, self._uppermost_batch())
         if active is not None:
             _keep_active(document, active, _id(group))
         return group
+
+    def _layer(self, result: Result) -> Any:
+        """Make a layer of a result, not yet in the document."""
+        layer = self.document.createNode(result.name, "paintlayer")
+        layer.setColorSpace(*_SRGB)
+        box = result.area or result.frame.box
+        pixels = QtCore.QByteArray(_pixels_of(result))
+        layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
+        _attach(self.document, layer, result.tag(self))
+        return layer
 
     def _uppermost_batch(self) -> Any:
         """Give the layer, or the highest of the batches that lie on it."""

@@ -285,7 +285,7 @@ class UnderpaintDocker(Panel, DockWidget):
         self.page.setText(page)
         self.page.setVisible(bool(page))
         for name, usable in (enabled or {}).items():
-            self.result_buttons[name].setEnabled(usable)
+            _enable(self.result_buttons[name], usable)
 
     def show_card(self, place: int, card: Card | None, picture: Any) -> None:
         """Show one of the batch's results, or nothing."""
@@ -326,9 +326,10 @@ class UnderpaintDocker(Panel, DockWidget):
         running, remedy = self.office.running, self.office.remedy
         if self._show_again is None:  # else what is hidden for a moment would count
             self.show_selected(canvas.Selected.of_active())
-        self.cancel.setEnabled(running)
+        _enable(self.cancel, running)
         if not running:
             self._show_progress(0)
+        _enable(self.remedy, bool(remedy))
         self.remedy.setText(remedy)
         self.remedy.setAccessibleName(remedy)
         self.remedy.setVisible(bool(remedy))
@@ -375,6 +376,17 @@ class UnderpaintDocker(Panel, DockWidget):
             control.widget.model().item(index).setEnabled(choice.usable)
         control.value = chosen
         self.filling = False
+
+
+def _enable(button: Any, usable: bool) -> None:
+    """Let a button be pressed or not.
+
+    One that was pressed with the mouse lets go of the keyboard first. Qt would hand that on to a
+    number or a text, which would take the Ctrl+Z that is meant for the picture.
+    """
+    if not usable and button.hasFocus():
+        button.clearFocus()
+    button.setEnabled(usable)
 
 
 def _button(name: str, widget: Any) -> Any:

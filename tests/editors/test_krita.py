@@ -50,6 +50,7 @@ def test_a_batch_is_one_group_and_one_undo_step(in_krita: Found) -> None:
     assert said["visible"] == [False, False, True]
     assert said["distinct"] == 3
     assert said["after_undo"] == ["Background", "Painting"]
+    assert said["after_two"] == ["Background"]  # the painting's layer, and nothing between
 
 
 def test_a_soft_selection(in_krita: Found) -> None:

@@ -280,9 +280,9 @@ def batch(said: Said) -> Run:
     said["layers"] = [node.name() for node in layers]
     said["visible"] = [node.visible() for node in layers]
     said["distinct"] = len({pixels(node) for node in layers})
-    Krita.instance().action("edit_undo").trigger()
-    yield 0.5
-    said["after_undo"] = [node.name() for node in document.topLevelNodes()]
+    for when in ("after_undo", "after_two"):
+        yield from undo()
+        said[when] = [node.name() for node in document.topLevelNodes()]
 
 
 def soft_selection(said: Said) -> Run:
@@ -844,9 +844,9 @@ def click(widget: Any) -> Run:
 
 def undo() -> Run:
     """Undo with the real keyboard, the mouse over the canvas."""
-    window = int(Krita.instance().activeWindow().qwindow().winId())
-    yield from xdo("windowfocus", "--sync", window)
-    yield from xdo("mousemove", *canvas_point(120, 128))
+    window = Krita.instance().activeWindow().qwindow()
+    yield from xdo("windowfocus", "--sync", int(window.winId()))
+    yield window.isActiveWindow
     yield from xdo("mousemove", *canvas_point(128, 128))
     yield from xdo("key", "ctrl+z")
     yield 0.8
