@@ -290,7 +290,10 @@ class Place:
                 layer.set_visible(layer is layers[-1])
                 done = done and image.insert_layer(layer, group, at)
             if beside and done:
-                into.set_visible(False)
+                new = {layer.get_id() for layer in layers}
+                for one in group.get_children():
+                    if one.get_id() not in new and _tag_of(one) is not None:
+                        one.set_visible(False)
             restore(group)
         finally:
             image.undo_group_end()

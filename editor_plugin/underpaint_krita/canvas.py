@@ -206,9 +206,11 @@ class Place:
             layer.setVisible(False)
         if into is not None and _root_of(into) == _id(document.rootNode()):
             group = into.parentNode()
+            for earlier in group.childNodes():
+                if _tag_of(document, earlier) is not None:
+                    earlier.setVisible(False)
             for below, layer in zip((into, *layers), layers):
                 group.addChildNode(layer, below)
-            into.setVisible(False)
         else:
             group = document.createGroupLayer(title)
             group.setChildNodes(layers)

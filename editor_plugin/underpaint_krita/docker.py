@@ -28,7 +28,6 @@ from .qt import QtCore, QtGui, QtWidgets
 DOCKER = "underpaint"
 _ABREAST = 3  # thumbnails
 _ARROW, _NARROW = 32, 40  # pixels of the narrowest buttons; a docker of 250 must not cut off
-_CARDS = "QToolButton:checked { background: palette(highlight); color: palette(highlighted-text) }"
 
 
 class UnderpaintDocker(Panel, DockWidget):
@@ -188,8 +187,6 @@ class UnderpaintDocker(Panel, DockWidget):
             card.setObjectName(f"result_{place}")
             card.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
             card.setIconSize(QtCore.QSize(CARD, CARD))
-            card.setAutoRaise(True)
-            card.setStyleSheet(_CARDS)
             card.setCheckable(True)
             card.setSizePolicy(
                 QtWidgets.QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy()
@@ -298,6 +295,8 @@ class UnderpaintDocker(Panel, DockWidget):
             button.setToolTip(card.tip)
             button.setAccessibleName(card.tip)
             button.setChecked(card.shown)
+            button.setAutoRaise(not card.shown)
+            button.setFont(self.plan.font())
 
     # ---- the office ------------------------------------------------------------------------
 
