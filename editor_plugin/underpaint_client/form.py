@@ -213,7 +213,9 @@ BUTTONS = {
     button.name: button
     for button in (
         Button("generate", "Generate", "Paint, as the line above says (Ctrl+Enter in the text)"),
-        Button("cancel", "Cancel", "Stop what was asked for; what has come stays"),
+        Button(
+            "cancel", "Cancel", "Stop what was asked for; what has come stays, the sketch if asked"
+        ),
         Button("vary", "Vary", "Make variations of the result that is selected, beside it"),
         Button("settings", "Settings", "Take over the settings that made this result"),
         Button("previous", "\u25c0", "Show the result before"),

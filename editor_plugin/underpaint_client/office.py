@@ -399,9 +399,10 @@ class Office:
 
     def put_right(self) -> None:
         """Do what `remedy` says."""
-        if self.remedy == _START:
+        remedy = self.remedy
+        if remedy == _START:
             self._start_daemon()
-        if self.remedy == _KEEP:
+        if remedy == _KEEP:
             self._keep_sketch()
         while self._homeless:
             batch = self._homeless[0]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import gi
@@ -275,6 +276,7 @@ class Place:
         """
         image = self.image
         beside = into is not None and into.is_valid() and into.get_parent() is not None
+        earlier = _batch_of(into) if beside else []
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
         restore = _selection_keeper(image)
@@ -290,10 +292,8 @@ class Place:
                 layer.set_visible(layer is layers[-1])
                 done = done and image.insert_layer(layer, group, at)
             if beside and done:
-                new = {layer.get_id() for layer in layers}
-                for one in group.get_children():
-                    if one.get_id() not in new and _tag_of(one) is not None:
-                        one.set_visible(False)
+                for one in earlier:
+                    one.layer.set_visible(False)
             restore(group)
         finally:
             image.undo_group_end()
@@ -425,13 +425,10 @@ class Selected:
         """What the layer is called."""
         return str(self.layer.get_name())
 
-    @property
+    @cached_property
     def results(self) -> list[Member]:
         """The batch's results, from the lowest."""
-        parent = self.layer.get_parent()
-        siblings = self.image.get_layers() if parent is None else parent.get_children()
-        tagged = ((layer, _tag_of(layer)) for layer in reversed(siblings))
-        return [Member(one, tag, bool(one.get_visible())) for one, tag in tagged if tag is not None]
+        return _batch_of(self.layer)
 
     @property
     def index(self) -> int:
@@ -509,6 +506,14 @@ class Selected:
         finally:
             self.image.undo_thaw()
         Gimp.displays_flush()
+
+
+def _batch_of(layer: Any) -> list[Member]:
+    """Give the results in a result's group; outside of any group it is one by itself."""
+    parent = layer.get_parent()
+    inside = [layer] if parent is None else reversed(parent.get_children())
+    tagged = ((one, _tag_of(one)) for one in inside)
+    return [Member(one, tag, bool(one.get_visible())) for one, tag in tagged if tag is not None]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from krita import Krita
@@ -206,9 +207,8 @@ class Place:
             layer.setVisible(False)
         if into is not None and _root_of(into) == _id(document.rootNode()):
             group = into.parentNode()
-            for earlier in group.childNodes():
-                if _tag_of(document, earlier) is not None:
-                    earlier.setVisible(False)
+            for one in _batch_of(document, into):
+                one.layer.setVisible(False)
             for below, layer in zip((into, *layers), layers):
                 group.addChildNode(layer, below)
         else:
@@ -298,12 +298,10 @@ class Selected:
         """What the layer is called."""
         return str(self.layer.name())
 
-    @property
+    @cached_property
     def results(self) -> list[Member]:
         """The batch's results, from the lowest."""
-        siblings = self.layer.parentNode().childNodes()
-        tagged = ((node, _tag_of(self.document, node)) for node in siblings)
-        return [Member(node, tag, bool(node.visible())) for node, tag in tagged if tag is not None]
+        return _batch_of(self.document, self.layer)
 
     @property
     def index(self) -> int:
@@ -377,6 +375,14 @@ class Selected:
         for node, visible in wanted:
             node.setVisible(visible)
         self.document.refreshProjection()
+
+
+def _batch_of(document: Any, layer: Any) -> list[Member]:
+    """Give the results in a result's group; outside of any group it is one by itself."""
+    parent = layer.parentNode()
+    inside = [layer] if parent.parentNode() is None else parent.childNodes()
+    tagged = ((node, _tag_of(document, node)) for node in inside)
+    return [Member(node, tag, bool(node.visible())) for node, tag in tagged if tag is not None]
 
 
 def _remove(document: Any, nodes: Sequence[Any]) -> None:

@@ -297,6 +297,7 @@ class UnderpaintDocker(Panel, DockWidget):
             button.setChecked(card.shown)
             button.setAutoRaise(not card.shown)
             button.setFont(self.plan.font())
+            button.setPalette(_lit(self.palette()) if card.shown else self.palette())
 
     # ---- the office ------------------------------------------------------------------------
 
@@ -375,6 +376,14 @@ class UnderpaintDocker(Panel, DockWidget):
             control.widget.model().item(index).setEnabled(choice.usable)
         control.value = chosen
         self.filling = False
+
+
+def _lit(palette: Any) -> Any:
+    """Give the colours of a button that stands out; the theme may be another next time."""
+    lit, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole
+    lit.setColor(role.Button, palette.color(role.Highlight))
+    lit.setColor(role.ButtonText, palette.color(role.HighlightedText))
+    return lit
 
 
 def _enable(button: Any, usable: bool) -> None:
