@@ -476,10 +476,11 @@ class Selected:
             for one in self.results
             if one.layer.get_id() != self.layer.get_id() and not one.layer.get_lock_content()
         ]
-        with _one_step(self.image):
-            self._show(self.index)
-            for layer in others:
-                self.image.remove_layer(layer)
+        if others:
+            with _one_step(self.image):
+                self._show(self.index)
+                for layer in others:
+                    self.image.remove_layer(layer)
         return len(others)
 
     def hide_results(self) -> Callable[[], None]:

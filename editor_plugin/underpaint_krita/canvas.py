@@ -312,13 +312,18 @@ class Selected:
         """Give what one of them looks like: an image, as large as `CARD` at most.
 
         Krita's own is square whatever the layer is, and has the layer's surroundings around it.
+        These are cut off where only what was painted is in the layer; in a large one that is mostly
+        empty, `bounds` would take half a second.
         """
-        layer = self.results[index].layer
-        image, bounds = layer.thumbnail(2 * CARD, 2 * CARD), layer.bounds()
-        opaque = QtGui.QBitmap.fromImage(image.createAlphaMask())
-        image = image.copy(QtGui.QRegion(opaque).boundingRect())
-        size = fit_into(Extent(bounds.width(), bounds.height()), Extent(CARD, CARD))
-        return scaled(image, size)
+        layer, recipe = self.results[index].layer, self.results[index].tag.recipe
+        image = layer.thumbnail(2 * CARD, 2 * CARD)
+        if recipe is not None and recipe.result == "layer":
+            extent = Extent(recipe.width, recipe.height)
+        else:
+            opaque = QtGui.QBitmap.fromImage(image.createAlphaMask())
+            image = image.copy(QtGui.QRegion(opaque).boundingRect())
+            extent = Extent(layer.bounds().width(), layer.bounds().height())
+        return scaled(image, fit_into(extent, Extent(CARD, CARD)))
 
     def show(self, index: int) -> None:
         """Show one of them alone, and make it the active layer."""
