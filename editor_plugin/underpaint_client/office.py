@@ -219,7 +219,7 @@ class Batch:
             return None
         noise = describe_seeds(*image_noise(seen.job.request, seen.image - 1))
         name = name_sketch(noise, seen.step, seen.steps)
-        return Result(name, seen.frame, None, seen.area)
+        return Result(name, seen.frame, None, area=seen.area)
 
 
 class Office:
