@@ -133,11 +133,17 @@ class Queued:
 
 @dataclass(frozen=True)
 class Previewed:
-    """What an image looks like so far: RGBA, u1, to be scaled to `area` on the canvas."""
+    """What an image looks like so far: RGBA, u1, to be scaled to `area` on the canvas.
+
+    `image` counts from 1; `step` of `steps` were run.
+    """
 
     job: Job
     area: Box
     frame: Frame
+    image: int = 1
+    step: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -458,7 +464,8 @@ class Desk:
             yield from self._move(job, 0)
             yield Advanced(job, *describe_progress(message, job.pace, time.monotonic()))
         elif isinstance(message, wire.Preview):
-            yield Previewed(job, Box(*message.area), frames[0])
+            area = Box(*message.area)
+            yield Previewed(job, area, frames[0], message.image, message.step, message.steps)
         elif isinstance(message, wire.Picture):
             if message.index in job.pictures:
                 return  # it came before the daemon died

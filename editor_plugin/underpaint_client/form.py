@@ -213,11 +213,24 @@ BUTTONS = {
     button.name: button
     for button in (
         Button("generate", "Generate", "Paint, as the line above says (Ctrl+Enter in the text)"),
-        Button("cancel", "Cancel", "Stop what was asked for; what has come stays"),
+        Button(
+            "cancel", "Cancel", "Stop what was asked for; what has come stays, the sketch if asked"
+        ),
         Button("vary", "Vary", "Make variations of the result that is selected, beside it"),
         Button("settings", "Settings", "Take over the settings that made this result"),
         Button("previous", "\u25c0", "Show the result before"),
         Button("next", "\u25b6", "Show the next result"),
+        Button(
+            "compare",
+            "Compare",
+            "Hold to see the layer as it was, without any result made from it",
+        ),
+        Button(
+            "keep",
+            "Keep",
+            "Keep this result and remove the others of its group, but for locked ones; undo brings"
+            " them back",
+        ),
         Button("drop", "\u2715", "Stop this job; what has come of it stays"),
         Button("hurry", "\u2191", "Paint this one next"),
         Button("seed_dice", "New", "Draw a new seed"),
@@ -225,14 +238,15 @@ BUTTONS = {
     )
 }
 
-RESULT_BUTTONS = ("vary", "settings", "previous", "next")
-"""Those that are shown while a result is selected, beside the amount of variation."""
+RESULT_BUTTONS = ("previous", "next", "compare", "keep", "vary", "settings")
+"""Those that are shown while a result is selected; the amount of variation is beside `vary`."""
 
 SPOKEN = {
     "plan": "What the next run will do",
     "status": "What happened last",
     "progress": "Progress",
     "preview": "The picture so far",
+    "page": "Which results are shown",
 }
 """What screen readers call what is no control."""
 

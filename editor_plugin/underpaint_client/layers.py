@@ -160,7 +160,12 @@ def step_to(shown: Sequence[bool], step: int) -> int:
 
 def preview_size(extent: Extent) -> Extent:
     """Give the size in which a preview is shown: as large as fits beside the form."""
-    scale = min(_WIDEST / extent.width, _HIGHEST / extent.height)
+    return fit_into(extent, Extent(_WIDEST, _HIGHEST))
+
+
+def fit_into(extent: Extent, room: Extent) -> Extent:
+    """Give the size that something has when it is scaled to fit, its sides in proportion."""
+    scale = min(room.width / max(1, extent.width), room.height / max(1, extent.height))
     return Extent(max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
 
 

@@ -37,7 +37,15 @@ from .form import Form
 from .history import History
 from .launch import start_command, start_daemon
 from .layers import describe_end, describe_job, describe_waiting, name_group, name_layer
-from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request, draw_seed
+from .results import name_sketch
+from .rules import (
+    STARTER_MESSAGE,
+    STARTER_MODEL,
+    check_request,
+    describe_seeds,
+    draw_seed,
+    image_noise,
+)
 from .survey import settle
 from .tag import Tag
 
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Protocol
 
+    from .geometry import Box
     from .request import Recipe, Request
     from .wire import Frame, ModelEntry, WaitingJob
 
@@ -124,17 +133,29 @@ _LOOK_AGAIN = 100  # milliseconds
 _START = "Start the daemon"
 _OPEN = "Open as a new document"
 _FETCH = "Fetch what waits"
+_KEEP = "Keep the sketch"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A picture that came, and its layer's name."""
+    """A picture that came, and its layer's name.
+
+    Parameters
+    ----------
+    name : str
+    frame : Frame
+    recipe : Recipe or None
+        None for a sketch.
+    area : Box or None
+        Where the frame is to be scaled to; None where it fits as it is.
+    """
 
     name: str
     frame: Frame
-    recipe: Recipe
+    recipe: Recipe | None
     job: str = ""
     index: int = 0
+    area: Box | None = None
 
     def tag(self, place: Place) -> Tag:
         """Give what its layer is to carry."""
@@ -190,6 +211,8 @@ class Batch:
         What it came of, once ended.
     given_up : bool
         Whether the daemon may have more of it.
+    seen : Previewed or None
+        What the image that is being painted looked like last.
     """
 
     place: Place
@@ -204,17 +227,28 @@ class Batch:
     group: Any = None
     job: Job | None = None
     given_up: bool = False
+    seen: Previewed | None = None
     began: float = field(default_factory=time.monotonic)
 
     def add(self, painted: Painted) -> None:
         """Keep a picture."""
         recipe = painted.picture.recipe
+        self.seen = None
         name, index = name_layer(recipe), painted.picture.index
         self.results.append(Result(name, painted.frame, recipe, painted.job.name, index))
         notes = list(recipe.notes)
         if self.expected and recipe.source_hash != self.expected:
             notes.append("the layer or the selection is another than the result was made from")
         self.notes += [note for note in notes if note not in self.notes]
+
+    def sketch(self) -> Result | None:
+        """Give what the image that was being painted looked like last."""
+        seen = self.seen
+        if seen is None:
+            return None
+        noise = describe_seeds(*image_noise(seen.job.request, seen.image - 1))
+        name = name_sketch(noise, seen.step, seen.steps)
+        return Result(name, seen.frame, None, area=seen.area)
 
 
 class Office:
@@ -245,6 +279,7 @@ class Office:
         self._find_place = find_place
         self._homeless: list[Batch] = []
         self._waiting: list[WaitingJob] = []
+        self._stopped: Batch | None = None
         self._starting: Any = None
         self._unwatch: Callable[[], None] | None = None
         self._watched = -1
@@ -284,6 +319,8 @@ class Office:
         """What a button could do about the state things are in; empty where they are well."""
         if self._homeless:
             return _OPEN
+        if self._stopped is not None and self._stopped.place.open:
+            return _KEEP
         if self._waiting and self.desk.fd is not None:
             return _FETCH
         away = self.desk.fd is None and self._starting is None
@@ -345,7 +382,7 @@ class Office:
         except UnderpaintError as error:
             self._say(to_sentence(error))
             return None
-        batch.expected = tag.recipe.source_hash
+        batch.expected = tag.recipe.source_hash if tag.recipe else ""
         return batch
 
     def send(
@@ -378,7 +415,7 @@ class Office:
         native = next((entry.native for entry in self.models if entry.name == model), 0)
         frames = place.read(native, whole=request.result == "layer")
         request = settle(request, frames, place.has_nothing)
-        batch = Batch(place, into)
+        batch, self._stopped = Batch(place, into), None
         self.desk.submit(request, frames, batch, previews=previews, note=place.address.to_text())
         self._listen()
         self._beat_later()
@@ -400,8 +437,11 @@ class Office:
 
     def put_right(self) -> None:
         """Do what `remedy` says."""
-        if self.remedy == _START:
+        remedy = self.remedy
+        if remedy == _START:
             self._start_daemon()
+        if remedy == _KEEP:
+            self._keep_sketch()
         while self._homeless:
             batch = self._homeless[0]
             self._open_as_document(batch)
@@ -493,6 +533,7 @@ class Office:
                 self._say(notice.text)
                 self._listener.moved(notice.fraction)
             elif isinstance(notice, Previewed):
+                notice.job.about.seen = notice
                 self._listener.previewed(notice.frame)
             else:
                 self._take(notice)
@@ -567,6 +608,9 @@ class Office:
             told = self._insert(batch) or told
         elif not ended.given_up:
             self.desk.take(ended.job)
+        if isinstance(ended.error, CancelledError) and batch.seen is not None:
+            batch.title = batch.title or name_group(request.prompt, request.seed or 0, 1)
+            self._stopped = batch
         batch.ended = True
         self._say(told)
 
@@ -603,6 +647,24 @@ class Office:
         """Tell the daemon that it may forget a job, unless more of it is to come."""
         if batch.job is not None and not batch.given_up:
             self.desk.take(batch.job)
+
+    def _keep_sketch(self) -> None:
+        """Insert what a job that was cancelled had come to."""
+        batch, self._stopped = self._stopped, None
+        sketch = None if batch is None else batch.sketch()
+        if batch is None or sketch is None:
+            return
+        try:
+            batch.place.insert(batch.title, [sketch], batch.into)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
+            self._stopped = batch
+            self._say(f"The sketch could not be inserted ({error}).")
+        else:
+            self._say(f"Kept: {sketch.name}.")
+
+    def tell(self, text: str) -> None:
+        """Say something that the editor has done itself."""
+        self._say(text)
 
     def _say(self, text: str) -> None:
         self.last_said = text

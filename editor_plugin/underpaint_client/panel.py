@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UnderpaintError, to_sentence
 from .form import Form, describe_strength
+from .results import CARDS, describe_kept, describe_page, describe_settings, lay_out
 from .rules import draw_seed
 from .survey import describe_run
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .office import Office
+    from .results import Card
     from .survey import Survey
 
 
@@ -39,6 +41,7 @@ class Panel:
     controls: dict[str, Any]
     filling = False
     survey: Survey | None = None
+    _show_again: Callable[[], None] | None = None
 
     # ---- what a toolkit gives --------------------------------------------------------------
 
@@ -60,6 +63,14 @@ class Panel:
 
     def keep(self) -> None:
         """Keep the form from one start of the editor to the next."""
+        raise NotImplementedError
+
+    def show_card(self, place: int, card: Card | None, picture: Any) -> None:
+        """Show a result in one of `results.CARDS` places, with its thumbnail; None: nothing."""
+        raise NotImplementedError
+
+    def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
+        """Show the buttons for a result, and which results are shown; nothing for None."""
         raise NotImplementedError
 
     # ---- the form --------------------------------------------------------------------------
@@ -112,20 +123,73 @@ class Panel:
 
     # ---- a result that is selected ---------------------------------------------------------
 
+    def show_selected(self, selected: Any) -> None:
+        """Show what can be done with the result that is selected, and its batch.
+
+        Parameters
+        ----------
+        selected : Selected or None
+            The editor's.
+        """
+        if selected is None:
+            for place in range(CARDS):
+                self.show_card(place, None, None)
+            self.show_row(None, "")
+            return
+        results, at = selected.results, selected.index
+        cards = lay_out([one.tag for one in results], [one.shown for one in results], at)
+        alone = len(results) < 2
+        for place in range(CARDS):
+            card = cards[place] if place < len(cards) and not alone else None
+            picture = None if card is None else selected.thumbnail(card.index)
+            self.show_card(place, card, picture)
+        finished = selected.tag.recipe is not None
+        enabled = dict.fromkeys(("previous", "next", "keep"), not alone)
+        enabled.update(dict.fromkeys(("vary", "settings"), finished), compare=True)
+        self.show_row(enabled, describe_page(len(results), at))
+
     def use_selected(self, name: str, selected: Any) -> None:
         """Do what one of the buttons for a selected result does.
 
         Parameters
         ----------
         name : str
-            One of `form.RESULT_BUTTONS`.
+            One of `form.RESULT_BUTTONS`, but for `compare`.
         selected : Selected
             The editor's.
         """
+        try:
+            self._use(name, selected)
+        except UnderpaintError as error:
+            self.office.tell(to_sentence(error))
+
+    def _use(self, name: str, selected: Any) -> None:
+        tag = selected.tag
         if name == "vary":
-            self.office.vary(selected.tag, selected.layer, self.form, selected.find_source)
+            self.office.vary(tag, selected.layer, self.form, selected.find_source)
         elif name == "settings":
-            self.fill(selected.tag.to_form(self.form))
+            self.fill(tag.to_form(self.form))
             self.keep()
+            self.office.tell(describe_settings(tag.beyond_form()))
+        elif name == "keep":
+            self.office.tell(describe_kept(selected.name, selected.keep_only()))
         else:
             selected.show_other(1 if name == "next" else -1)
+
+    def compare(self, selected: Any) -> None:
+        """Show a picture without its results, until `end_comparison`.
+
+        Parameters
+        ----------
+        selected : Selected or None
+            The editor's.
+        """
+        self.end_comparison()
+        if selected is not None:
+            self._show_again = selected.hide_results()
+
+    def end_comparison(self) -> None:
+        """Show again what `compare` hid."""
+        again, self._show_again = self._show_again, None
+        if again is not None:
+            again()

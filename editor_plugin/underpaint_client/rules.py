@@ -190,8 +190,13 @@ def read_variations(text: str) -> tuple[Variation, ...]:
 
 def describe_noise(recipe: Recipe) -> str:
     """Say what a picture's noise was made of, as `-S` and `-V` take it."""
-    steps = ",".join(f"{one.seed}:{one.weight:g}" for one in recipe.variations)
-    return f"seed {recipe.seed} with {steps}" if steps else f"seed {recipe.seed}"
+    return describe_seeds(recipe.seed, recipe.variations)
+
+
+def describe_seeds(seed: int, variations: tuple[Variation, ...]) -> str:
+    """Say the same of a base seed and the variations in turn, as `image_noise` gives them."""
+    steps = ",".join(f"{one.seed}:{one.weight:g}" for one in variations)
+    return f"seed {seed} with {steps}" if steps else f"seed {seed}"
 
 
 _WILDCARD = re.compile(r"(?<!\\)\{((?:\\.|[^{}\\])*)\}")

@@ -9,8 +9,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .errors import BadInputError
 from .form import Form
 from .request import Recipe, escape_braces
+from .rules import MAX_VARIATIONS
 
 if TYPE_CHECKING:
     from .request import Request
@@ -24,8 +26,8 @@ class Tag:
 
     Parameters
     ----------
-    recipe : Recipe
-        Of this layer's picture.
+    recipe : Recipe or None
+        Of this layer's picture; None for a sketch, which was stopped before it was a picture.
     source : str
         The editor's own lasting name of the layer that was sent.
     job : str
@@ -34,7 +36,7 @@ class Tag:
         Which picture of that it is.
     """
 
-    recipe: Recipe
+    recipe: Recipe | None
     source: str
     job: str = ""
     index: int = 0
@@ -44,7 +46,7 @@ class Tag:
         found = {
             "format": _FORMAT,
             "source": self.source,
-            "recipe": self.recipe.to_dict(),
+            "recipe": None if self.recipe is None else self.recipe.to_dict(),
             "job": self.job,
             "index": self.index,
         }
@@ -57,8 +59,9 @@ class Tag:
             found = json.loads(text)
             if found["format"] != _FORMAT or not isinstance(found["source"], str):
                 return None
+            recipe = None if found["recipe"] is None else Recipe.from_dict(found["recipe"])
             job, index = str(found.get("job", "")), int(found.get("index", 0))
-            return cls(Recipe.from_dict(found["recipe"]), found["source"], job, index)
+            return cls(recipe, found["source"], job, index)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
             return None
 
@@ -73,23 +76,56 @@ class Tag:
             How many.
         seed : int
             The own seed of the first; the others count up.
+
+        Raises
+        ------
+        BadInputError
+            Where this is a sketch, or there were too many variations before it.
         """
+        recipe = self._finished()
+        if len(recipe.variations) > MAX_VARIATIONS:
+            raise BadInputError(
+                f"this result is {len(recipe.variations)} variations from where it began, and only"
+                f" {MAX_VARIATIONS} can be gone on from; vary an earlier one of its group, or press"
+                " Settings and generate anew"
+            )
         return replace(
-            self.recipe.to_request(),
+            recipe.to_request(),
             images=images,
             chain=False,
-            prompt=escape_braces(self.recipe.prompt),
-            seed=self.recipe.seed,
-            variations=self.recipe.variations,
+            prompt=escape_braces(recipe.prompt),
+            seed=recipe.seed,
+            variations=recipe.variations,
             variation_amount=amount,
             variation_seed=seed,
         )
 
     def to_form(self, form: Form) -> Form:
-        """Give a form with the settings that made this picture, its seed locked."""
-        recipe, text = self.recipe, form.to_text()
+        """Give a form with the settings that made this picture, its seed locked.
+
+        Raises
+        ------
+        BadInputError
+            Where this is a sketch.
+        """
+        recipe, text = self._finished(), form.to_text()
         known = {**json.loads(text), **recipe.to_dict(), "seed_locked": True}
         known["images"], known["prompt"] = form.images, escape_braces(recipe.prompt)
         if form.mode == "auto":  # which would settle on the recipe's again
             known["mode"] = form.mode
         return Form.from_text(json.dumps(known), form)
+
+    def beyond_form(self) -> list[str]:
+        """Name what made this picture and has no place in the form."""
+        recipe = self._finished()
+        there = {
+            "its variation (Vary goes on from it)": bool(recipe.variations),
+            "its place in a chain": recipe.chained > 0,
+            "the size it was worked out in": recipe.box is not None,
+        }
+        return [name for name, so in there.items() if so]
+
+    def _finished(self) -> Recipe:
+        if self.recipe is None:
+            raise BadInputError("a sketch has no recipe; select a finished result")
+        return self.recipe

@@ -7,12 +7,15 @@ What GIMP's API forces is here, and nothing else. Facts about it that are not in
 - Writing to a layer that is in an image goes past its undo; one that is not, can be filled freely.
 - Inserting a layer selects it, so that the artist's next stroke would go there.
 - An undo step that is kept open takes in what the artist paints meanwhile.
+- Hiding a layer is an undo step, unless the image's undo is frozen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import gi
@@ -20,7 +23,7 @@ import gi
 gi.require_version("Gimp", "3.0")
 gi.require_version("Gegl", "0.4")
 gi.require_version("Babl", "0.1")
-from gi.repository import Babl, Gegl, Gimp  # noqa: E402 - after their versions
+from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib  # noqa: E402 - after their versions
 
 from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
@@ -29,6 +32,7 @@ from underpaint_client.layers import (  # noqa: E402
     SOURCE_GONE,
     around,
     box_to_read,
+    fit_into,
     newest_place,
     overlap,
     remark_on_place,
@@ -36,6 +40,7 @@ from underpaint_client.layers import (  # noqa: E402
 )
 from underpaint_client.office import Result  # noqa: E402
 from underpaint_client.pixels import keep_unchanged  # noqa: E402
+from underpaint_client.results import CARD, Member  # noqa: E402
 from underpaint_client.survey import Survey, survey_rows, take_alpha  # noqa: E402
 from underpaint_client.tag import Tag  # noqa: E402
 from underpaint_client.wire import Frame  # noqa: E402
@@ -297,6 +302,7 @@ class Place:
         """
         image = self.image
         beside = into is not None and into.is_valid() and into.get_parent() is not None
+        earlier = _batch_of(into) if beside else []
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
         restore = _selection_keeper(image)
@@ -312,7 +318,8 @@ class Place:
                 layer.set_visible(layer is layers[-1])
                 done = done and image.insert_layer(layer, group, at)
             if beside and done:
-                into.set_visible(False)
+                for one in earlier:
+                    one.layer.set_visible(False)
             restore(group)
         finally:
             image.undo_group_end()
@@ -360,6 +367,8 @@ class Place:
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the image."""
         frame, sent = result.frame, self._sent  # which an earlier start of GIMP took along
+        if result.area is not None:
+            return self._sketch(result, result.area)
         painted = bytes(frame.data)
         whole = sent is not None and bool(sent.everything) and sent.frame.box == frame.box
         box = sent.bounds if sent is not None and whole else frame.box
@@ -383,8 +392,20 @@ class Place:
         else:
             words = self._words(frame.dtype) if sent is None else sent.words
             _set(buffer, inner, words, painted)
-        buffer.flush()
-        layer.update(0, 0, box.width, box.height)
+        return self._finished(layer, result)
+
+    def _sketch(self, result: Result, area: Box) -> Any:
+        """Make a layer of a sketch, scaled to its area."""
+        image = scaled(image_of(result.frame.data, result.frame.box.extent), area.extent)
+        layer = _blank(self.image, result.name, area)
+        words = str(Babl.get_name(Babl.format_with_space(_FORMATS["u1"], layer.get_format())))
+        _set(layer.get_buffer(), Box(0, 0, area.width, area.height), words, image.get_pixels())
+        return self._finished(layer, result)
+
+    def _finished(self, layer: Any, result: Result) -> Any:
+        """Give a layer that was filled what it is to carry."""
+        layer.get_buffer().flush()
+        layer.update(0, 0, layer.get_width(), layer.get_height())
         layer.attach_parasite(_parasite(_TAG, result.tag(self).to_text()))
         return layer
 
@@ -423,17 +444,92 @@ class Selected:
             raise BadInputError(SOURCE_GONE)
         return Place.of(self.image, [found])
 
+    @property
+    def name(self) -> str:
+        """What the layer is called."""
+        return str(self.layer.get_name())
+
+    @cached_property
+    def results(self) -> list[Member]:
+        """The batch's results, from the lowest."""
+        return _batch_of(self.layer)
+
+    @property
+    def index(self) -> int:
+        """Which of them this one is."""
+        return [one.layer.get_id() for one in self.results].index(self.layer.get_id())
+
+    def thumbnail(self, index: int) -> Any:
+        """Give what one of them looks like: an image, as large as `CARD` at most."""
+        layer = self.results[index].layer
+        size = fit_into(Extent(layer.get_width(), layer.get_height()), Extent(CARD, CARD))
+        return layer.get_thumbnail(size.width, size.height, Gimp.PixbufTransparency.KEEP_ALPHA)
+
+    def show(self, index: int) -> None:
+        """Show one of them alone, and select it: one undo step."""
+        with _one_step(self.image):
+            self._show(index)
+
+    def _show(self, index: int) -> None:
+        results = self.results
+        for at, one in enumerate(results):
+            one.layer.set_visible(at == index)
+        self.image.set_selected_layers([results[index].layer])
+
     def show_other(self, step: int) -> None:
         """Show the next result of the group, or the one before, and select it: one undo step."""
-        parent = self.layer.get_parent()
-        siblings = self.image.get_layers() if parent is None else parent.get_children()
-        results = [layer for layer in reversed(siblings) if _tag_of(layer)]  # from the lowest
-        wanted = step_to([layer.get_visible() for layer in results], step)
-        self.image.undo_group_start()
-        for index, layer in enumerate(results):
-            layer.set_visible(index == wanted)
-        self.image.set_selected_layers([results[wanted]])
-        self.image.undo_group_end()
+        self.show(step_to([one.shown for one in self.results], step))
+
+    def keep_only(self) -> int:
+        """Show this one, and remove the others but for locked ones: one undo step.
+
+        Returns
+        -------
+        int
+            How many were removed.
+
+        Raises
+        ------
+        BadInputError
+            Where a lock forbids it.
+        """
+        if any(parent.get_lock_content() for parent in _parents(self.layer)):
+            raise BadInputError("the results lie in a locked group; unlock it first")
+        others = [
+            one.layer
+            for one in self.results
+            if one.layer.get_id() != self.layer.get_id() and not one.layer.get_lock_content()
+        ]
+        if others:
+            with _one_step(self.image):
+                self._show(self.index)
+                for layer in others:
+                    self.image.remove_layer(layer)
+        return len(others)
+
+    def hide_results(self) -> Callable[[], None]:
+        """Show the layer as it was, without any result made from it; give what ends that."""
+        changed = []
+        for layer in _all_layers(self.image.get_layers()):
+            tag = _tag_of(layer)
+            result = tag is not None and tag.source == self.tag.source
+            source = str(layer.get_tattoo()) == self.tag.source
+            if (result and layer.get_visible()) or (source and not layer.get_visible()):
+                changed.append((layer, not result))
+        self._set_visible(changed)
+        return lambda: self._set_visible([(layer, not visible) for layer, visible in changed])
+
+    def _set_visible(self, wanted: Sequence[tuple[Any, bool]]) -> None:
+        """Show and hide layers, of which the undo history hears nothing."""
+        if not self.image.is_valid():
+            return
+        self.image.undo_freeze()
+        try:
+            for layer, visible in wanted:
+                if layer.is_valid():
+                    layer.set_visible(visible)
+        finally:
+            self.image.undo_thaw()
         Gimp.displays_flush()
 
 
@@ -449,12 +545,44 @@ def _path_of(image: Any) -> str:
     return "" if file is None else str(file.get_path() or file.get_uri())
 
 
+def _batch_of(layer: Any) -> list[Member]:
+    """Give the results in a result's group; outside of any group it is one by itself."""
+    parent = layer.get_parent()
+    inside = [layer] if parent is None else reversed(parent.get_children())
+    tagged = ((one, _tag_of(one)) for one in inside)
+    return [Member(one, tag, bool(one.get_visible())) for one, tag in tagged if tag is not None]
+
+
+@contextmanager
+def _one_step(image: Any) -> Iterator[None]:
+    """Make one undo step of what is done to an image, and show it."""
+    image.undo_group_start()
+    try:
+        yield
+    finally:
+        image.undo_group_end()
+    Gimp.displays_flush()
+
+
 def _all_layers(layers: Iterable[Any]) -> Iterator[Any]:
     """Give layers and all that lie in them."""
     for layer in layers:
         yield layer
         if layer.is_group():
             yield from _all_layers(layer.get_children())
+
+
+def image_of(rgba: Any, extent: Extent) -> Any:
+    """Give RGBA pixels of 8 bits as an image of GTK's."""
+    return GdkPixbuf.Pixbuf.new_from_bytes(
+        GLib.Bytes.new(bytes(rgba)),
+        GdkPixbuf.Colorspace.RGB, True, 8, extent.width, extent.height, 4 * extent.width,
+    )  # fmt: skip
+
+
+def scaled(image: Any, extent: Extent) -> Any:
+    """Scale an image of GTK's, smoothly."""
+    return image.scale_simple(extent.width, extent.height, GdkPixbuf.InterpType.BILINEAR)
 
 
 def _tag_of(layer: Any) -> Tag | None:

@@ -6,6 +6,7 @@ It stays open beside the image while the artist paints.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import gi
 gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
-from gi.repository import Gdk, GdkPixbuf, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
+from gi.repository import Gdk, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
 
 from underpaint_client.form import (  # noqa: E402
     BUTTONS,
@@ -28,14 +29,16 @@ from underpaint_client.form import (  # noqa: E402
 from underpaint_client.layers import preview_size  # noqa: E402
 from underpaint_client.office import ModelChoice, QueueEntry  # noqa: E402
 from underpaint_client.panel import Panel  # noqa: E402
+from underpaint_client.results import CARDS, Card  # noqa: E402
 from underpaint_client.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
-from .canvas import Place, Selected, recall  # noqa: E402
+from .canvas import Place, Selected, image_of, recall, scaled  # noqa: E402
 from .controls import Control, fill_choice, on_arrow, on_enter, slide  # noqa: E402
 from .office import listeners, office  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
+_ABREAST = 3  # thumbnails
 _SETTLED = 500  # milliseconds in which window managers give a new window the focus, or not
 
 
@@ -166,19 +169,40 @@ class Window(Panel):
 
     def _result_row(self) -> Any:
         """Give what can be done with a result, shown while one is selected."""
-        self.result_row = Gtk.Box(spacing=4)
-        self.result_buttons = {}
-        for name in RESULT_BUTTONS:
-            button = _button(name, Gtk.Button())
-            button.connect("clicked", lambda _, n=name: self.use_result(n))
-            self.result_buttons[name] = button
-            self.result_row.pack_start(button, name == "vary", True, 0)
-            if name == "vary":
-                self.result_row.add(self.controls["vary_amount"].shown)
+        self.result_row = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=4)
+        self.result_buttons = {name: _button(name, Gtk.Button()) for name in RESULT_BUTTONS}
+        buttons = self.result_buttons
+        for name, button in buttons.items():
+            if name != "compare":
+                button.connect("clicked", lambda _, n=name: self.use_result(n))
+        buttons["compare"].connect("pressed", lambda _: self.compare(Selected.of(self._image)))
+        buttons["compare"].connect("released", lambda _: self.end_comparison())
+        self.result_row.add(self._cards())
+        self.page = _label("page")
+        self.page.set_no_show_all(True)
+        self.result_row.add(self.page)
+        amount = self.controls["vary_amount"].shown
+        for line in (
+            [buttons[name] for name in ("previous", "next", "compare", "keep")],
+            [buttons["vary"], amount, buttons["settings"]],
+        ):
+            row = Gtk.Box(spacing=4)
+            for widget in line:
+                wide = widget not in (buttons["previous"], buttons["next"], amount)
+                row.pack_start(widget, wide, True, 0)
+            self.result_row.add(row)
         self.result_row.show_all()
         self.result_row.set_no_show_all(True)
         self.result_row.hide()
         return self.result_row
+
+    def _cards(self) -> Any:
+        """Give the places of the batch's thumbnails."""
+        grid = Gtk.Grid(column_homogeneous=True, column_spacing=2, row_spacing=2)
+        self.cards = [_Card(self._show_result) for _ in range(CARDS)]
+        for place, card in enumerate(self.cards):
+            grid.attach(card.button, place % _ABREAST, place // _ABREAST, 1, 1)
+        return grid
 
     # ---- the form --------------------------------------------------------------------------
 
@@ -242,7 +266,8 @@ class Window(Panel):
             image = self._image if known else images[0]
         self._take(image)
         self._list_images(images, choose=len(images) > 1 and in_front is None)
-        self.result_row.set_visible(Selected.of(self._image) is not None)
+        self.end_comparison()
+        self.show_selected(Selected.of(self._image))
         name = "Underpaint"
 
         def look() -> Survey:
@@ -300,7 +325,25 @@ class Window(Panel):
         selected = Selected.of(self._image)
         if selected is not None:
             self.use_selected(name, selected)
-            self.look(self._image)
+        self.look(self._image)
+
+    def _show_result(self, index: int) -> None:
+        selected = Selected.of(self._image)
+        if selected is not None and index < len(selected.results):
+            selected.show(index)
+        self.look(self._image)
+
+    def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
+        """Show the buttons for a result."""
+        self.result_row.set_visible(enabled is not None)
+        self.page.set_text(page)
+        self.page.set_visible(bool(page))
+        for name, usable in (enabled or {}).items():
+            self.result_buttons[name].set_sensitive(usable)
+
+    def show_card(self, place: int, card: Card | None, picture: Any) -> None:
+        """Show one of the batch's results, or nothing."""
+        self.cards[place].show(card, picture)
 
     def said(self, text: str) -> None:
         """Show what the office says."""
@@ -317,20 +360,17 @@ class Window(Panel):
         """Show what the picture looks like so far, or nothing."""
         self.preview.set_visible(frame is not None)
         if frame is not None:
-            width, height = frame.box.width, frame.box.height
-            found = GdkPixbuf.Pixbuf.new_from_bytes(
-                GLib.Bytes.new(bytes(frame.data)),
-                GdkPixbuf.Colorspace.RGB, True, 8, width, height, 4 * width,
-            )  # fmt: skip
-            size = preview_size(frame.box.extent)
-            smooth = GdkPixbuf.InterpType.BILINEAR
-            self.preview.set_from_pixbuf(found.scale_simple(size.width, size.height, smooth))
+            extent = frame.box.extent
+            image = scaled(image_of(frame.data, extent), preview_size(extent))
+            self.preview.set_from_pixbuf(image)
 
     def changed(self) -> None:
         """Look at the office again."""
         self.cancel.set_sensitive(self.office.running)
         if not self.office.running:
             self.moved(0)
+        if self._show_again is None:  # else what is hidden for a moment would count
+            self.show_selected(Selected.of(self._image))
         remedy = self.office.remedy
         self.remedy.set_label(remedy)
         self.remedy.set_visible(bool(remedy))
@@ -363,6 +403,35 @@ class Window(Panel):
                 line.add(button)
             line.show_all()
             self.queue.add(line)
+
+
+class _Card:
+    """The place of a thumbnail: a button with a picture, and two lines beneath it."""
+
+    def __init__(self, chosen: Callable[[int], None]) -> None:
+        self.index = 0
+        self.button = Gtk.Button(no_show_all=True)
+        self.button.connect("clicked", lambda _: chosen(self.index))
+        self._image, self._label = Gtk.Image(), Gtk.Label(justify=Gtk.Justification.CENTER)
+        self._label.set_ellipsize(Pango.EllipsizeMode.END)
+        column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2)
+        column.pack_start(self._image, True, True, 0)
+        column.add(self._label)
+        column.show_all()
+        self.button.add(column)
+
+    def show(self, card: Card | None, picture: Any) -> None:
+        """Show a result, or nothing."""
+        self.button.set_visible(card is not None)
+        if card is None:
+            return
+        self.index = card.index
+        self._image.set_from_pixbuf(picture)
+        text = GLib.markup_escape_text(f"{card.seed}\n{card.amount}")
+        self._label.set_markup(f"<b>{text}</b>" if card.shown else text)
+        self.button.set_relief(Gtk.ReliefStyle.NORMAL if card.shown else Gtk.ReliefStyle.NONE)
+        self.button.set_tooltip_text(card.tip)
+        self.button.get_accessible().set_name(card.tip)
 
 
 def _keep(form: Form) -> None:

@@ -4,15 +4,20 @@ What Krita's API forces is here, and nothing else. Facts about it that are not i
 
 - `Document.pixelData` loses the colour under alpha 0, `Node.pixelData` and
   `Node.projectionPixelData` keep it; `Node.bounds` passes over such pixels.
-- Only `addChildNode` can be undone. A group that is filled first and attached last is one undo
-  step, pixels and all.
+- Only `addChildNode` can be undone, and each is a step, in a group that is nowhere yet too.
+  `setChildNodes` is none: a group that is filled by it and then attached is one, pixels and all.
 - `addChildNode` makes the new layer active some time later.
+- `Node.remove` cannot be undone. What Krita's own actions do can be, in one step for all layers
+  that are selected; and to select several, there is an action that selects the locked ones.
+- `setVisible` and `setLocked` leave no undo step.
+- A copy of a layer has another unique id, and so none of the annotations that go by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from krita import Krita
@@ -23,17 +28,19 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_client.layers import (
     SOURCE_GONE,
     box_to_read,
+    fit_into,
     newest_place,
     overlap,
     remark_on_place,
     step_to,
 )
 from underpaint_client.office import Result
+from underpaint_client.results import CARD, Member, agreed, is_copy
 from underpaint_client.survey import Survey, survey_rows, take_alpha
 from underpaint_client.tag import Tag
 from underpaint_client.wire import Frame
 
-from .qt import QtCore
+from .qt import QtCore, QtGui
 
 _KEY = "underpaint/form"
 _TAG = "underpaint/recipe/"  # and the layer's unique id
@@ -204,6 +211,8 @@ class Place:
         """Insert pictures as a group above their layer: one undo step.
 
         The last picture lies on top and is the only visible one. Active layer and selection stay.
+        Beside an earlier result each is a step of its own: Krita has no other way to add to a group
+        that is there.
         Where the layer was deleted, the group goes on top of all.
 
         Parameters
@@ -217,31 +226,35 @@ class Place:
         """
         document = self.document
         active = document.activeNode()
-        beside = into is not None and _root_of(into) == _id(document.rootNode())
-        group = into.parentNode() if beside else document.createGroupLayer(title)
-        below = into if beside else None
-        for index, result in enumerate(results):
-            layer = document.createNode(result.name, "paintlayer")
-            layer.setColorSpace(*_SRGB)
-            frame, box = result.frame, result.frame.box
-            layer.setPixelData(
-                QtCore.QByteArray(bytes(frame.data)), box.x, box.y, box.width, box.height
-            )
-            layer.setVisible(index == len(results) - 1)
-            group.addChildNode(layer, below)
-            below = layer
-            self.document.setAnnotation(
-                _TAG + _id(layer), "Underpaint's recipe", result.tag(self).to_text().encode("ascii")
-            )
-        if beside:
-            into.setVisible(False)
-        elif self.deleted:
-            document.rootNode().addChildNode(group, None)
+        layers = [self._layer(result) for result in results]
+        for layer in layers[:-1]:
+            layer.setVisible(False)
+        if into is not None and _root_of(into) == _id(document.rootNode()):
+            group = into.parentNode()
+            for one in _batch_of(document, into):
+                one.layer.setVisible(False)
+            for below, layer in zip((into, *layers), layers):
+                group.addChildNode(layer, below)
         else:
-            self.layer.parentNode().addChildNode(group, self._uppermost_batch())
+            group = document.createGroupLayer(title)
+            group.setChildNodes(layers)
+            if self.deleted:
+                document.rootNode().addChildNode(group, None)
+            else:
+                self.layer.parentNode().addChildNode(group, self._uppermost_batch())
         if active is not None:
             _keep_active(document, active, _id(group))
         return group
+
+    def _layer(self, result: Result) -> Any:
+        """Make a layer of a result, not yet in the document."""
+        layer = self.document.createNode(result.name, "paintlayer")
+        layer.setColorSpace(*_SRGB)
+        box = result.area or result.frame.box
+        pixels = QtCore.QByteArray(_pixels_of(result))
+        layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
+        _attach(self.document, layer, result.tag(self))
+        return layer
 
     def _uppermost_batch(self) -> Any:
         """Give the layer, or the highest of the batches that lie on it."""
@@ -283,10 +296,11 @@ class Selected:
         if node is None:
             return None
         inside = [child for child in reversed(node.childNodes()) if child.visible()]
-        for candidate in (node, *inside):
-            tag = _tag_of(document, candidate)
-            if tag is not None:
-                return cls(document, candidate, tag)
+        for find in (_tag_of, _tag_of_copy):
+            for candidate in (node, *inside):
+                tag = find(document, candidate)
+                if tag is not None:
+                    return cls(document, candidate, tag)
         return None
 
     def find_source(self) -> Place:
@@ -303,20 +317,155 @@ class Selected:
                 return Place(self.document, node, canvas)
         raise BadInputError(SOURCE_GONE)
 
+    @property
+    def name(self) -> str:
+        """What the layer is called."""
+        return str(self.layer.name())
+
+    @cached_property
+    def results(self) -> list[Member]:
+        """The batch's results, from the lowest."""
+        return _batch_of(self.document, self.layer)
+
+    @property
+    def index(self) -> int:
+        """Which of them this one is."""
+        return [_id(one.layer) for one in self.results].index(_id(self.layer))
+
+    def thumbnail(self, index: int) -> Any:
+        """Give what one of them looks like: an image, as large as `CARD` at most.
+
+        Krita's own is square whatever the layer is, and has the layer's surroundings around it.
+        These are cut off where only what was painted is in the layer; in a large one that is mostly
+        empty, `bounds` would take half a second.
+        """
+        layer, recipe = self.results[index].layer, self.results[index].tag.recipe
+        image = layer.thumbnail(2 * CARD, 2 * CARD)
+        if recipe is not None and recipe.result == "layer":
+            extent = Extent(recipe.width, recipe.height)
+        else:
+            opaque = QtGui.QBitmap.fromImage(image.createAlphaMask())
+            image = image.copy(QtGui.QRegion(opaque).boundingRect())
+            extent = Extent(layer.bounds().width(), layer.bounds().height())
+        return scaled(image, fit_into(extent, Extent(CARD, CARD)))
+
+    def show(self, index: int) -> None:
+        """Show one of them alone, and make it the active layer."""
+        results = self.results
+        for at, one in enumerate(results):
+            one.layer.setVisible(at == index)
+        self.document.setActiveNode(results[index].layer)
+        self.document.refreshProjection()
+
     def show_other(self, step: int) -> None:
         """Show the next result of the group, or the one before, and make it the active layer."""
-        results = [
-            node for node in self.layer.parentNode().childNodes() if _tag_of(self.document, node)
+        self.show(step_to([one.shown for one in self.results], step))
+
+    def keep_only(self) -> int:
+        """Show this one, and remove the others but for locked ones: one undo step.
+
+        Returns
+        -------
+        int
+            How many were removed.
+
+        Raises
+        ------
+        BadInputError
+            Where Krita would not have it.
+        """
+        self.show(self.index)
+        others = [
+            one.layer
+            for one in self.results
+            if _id(one.layer) != _id(self.layer) and not one.layer.locked()
         ]
-        wanted = step_to([node.visible() for node in results], step)
-        for index, node in enumerate(results):
-            node.setVisible(index == wanted)
-        self.document.setActiveNode(results[wanted])
+        if not others:
+            return 0
+        if any(group.locked() for group in _groups(others[0])):
+            raise BadInputError("the results lie in a locked group; unlock it first")
+        _remove(self.document, others)
+        self.document.setActiveNode(self.layer)
+        return len(others)
+
+    def hide_results(self) -> Callable[[], None]:
+        """Show the layer as it was, without any result made from it; give what ends that."""
+        changed = []
+        for node in _all_nodes(self.document.rootNode()):
+            tag = _tag_of(self.document, node)
+            result = tag is not None and tag.source == self.tag.source
+            source = _id(node) == self.tag.source
+            if (result and node.visible()) or (source and not node.visible()):
+                changed.append((node, not result))
+        self._set_visible(changed)
+        return lambda: self._set_visible([(node, not visible) for node, visible in changed])
+
+    def _set_visible(self, wanted: Sequence[tuple[Any, bool]]) -> None:
+        for node, visible in wanted:
+            node.setVisible(visible)
         self.document.refreshProjection()
+
+
+def _batch_of(document: Any, layer: Any) -> list[Member]:
+    """Give the results in a result's group; outside of any group it is one by itself."""
+    parent = layer.parentNode()
+    inside = [layer] if parent.parentNode() is None else parent.childNodes()
+    tagged = ((node, _tag_of(document, node)) for node in inside)
+    return [Member(node, tag, bool(node.visible())) for node, tag in tagged if tag is not None]
+
+
+def _remove(document: Any, nodes: Sequence[Any]) -> None:
+    """Remove layers in one undo step, as Krita does with the layers that are selected.
+
+    To select them they are locked, alone of all, for a moment.
+
+    Raises
+    ------
+    BadInputError
+        Where Krita has not selected these and no others; nothing was removed.
+    """
+    wanted = {_id(node) for node in nodes}
+    locked = [(node, node.locked()) for node in _all_nodes(document.rootNode())]
+    for node, _ in locked:
+        node.setLocked(_id(node) in wanted)
+    Krita.instance().action("select_locked_layers").trigger()
+    for node, before in locked:
+        node.setLocked(before)
+    view = Krita.instance().activeWindow().activeView()
+    if {_id(node) for node in view.selectedNodes()} != wanted:
+        raise BadInputError("Krita did not let the other results be selected; remove them by hand")
+    Krita.instance().action("remove_layer").trigger()
 
 
 def _tag_of(document: Any, node: Any) -> Tag | None:
     return Tag.from_text(bytes(document.annotation(_TAG + _id(node))).decode("utf-8", "replace"))
+
+
+def _tag_of_copy(document: Any, node: Any) -> Tag | None:
+    """Give the tag of the result that a layer is a copy of, and let it carry that from now on.
+
+    Copies are known by what Krita calls them and by where they lie, as long as nothing was painted
+    beyond that.
+    """
+    if not any(key.startswith(_TAG) for key in document.annotationTypes()):
+        return None
+    name, group, bounds = node.name(), _id(node.parentNode()), node.bounds()
+    alike = [
+        (one, tag)
+        for one in _all_nodes(document.rootNode())
+        if is_copy(name, one.name()) and (tag := _tag_of(document, one)) is not None
+        if one.bounds() == bounds
+    ]
+    beside = [tag for one, tag in alike if _id(one.parentNode()) == group]
+    found = agreed(beside or [tag for _, tag in alike])
+    if found is not None:
+        _attach(document, node, found)
+    return found
+
+
+def _attach(document: Any, node: Any, tag: Tag) -> None:
+    text = tag.to_text().encode("ascii")
+    document.setAnnotation(_TAG + _id(node), "Underpaint's recipe", text)
 
 
 def _is_batch(document: Any, node: Any) -> bool:
@@ -340,6 +489,34 @@ def _root_of(node: Any) -> str:
 def recall(document: Any) -> str:
     """Give the form that was kept with a document; empty where none was."""
     return bytes(document.annotation(_KEY)).decode("utf-8", "replace")
+
+
+def _pixels_of(result: Result) -> bytes:
+    """Give a result's pixels as Krita has them, a sketch's in its full size."""
+    frame, area = result.frame, result.area
+    if area is None:
+        return bytes(frame.data)
+    image = image_of(frame.data, frame.box.extent)
+    image = scaled(image, area.extent).convertToFormat(QtGui.QImage.Format.Format_ARGB32)
+    # Blue first, and without padding: a line is whole pixels of 4 bytes.
+    return bytes(image.constBits().asstring(4 * area.extent.pixels))
+
+
+def image_of(rgba: Any, extent: Extent) -> Any:
+    """Give RGBA pixels of 8 bits as an image of Qt's."""
+    straight = QtGui.QImage.Format.Format_RGBA8888
+    image = QtGui.QImage(bytes(rgba), extent.width, extent.height, 4 * extent.width, straight)
+    return image.copy()  # its own: the bytes above are gone when this returns
+
+
+def scaled(image: Any, extent: Extent) -> Any:
+    """Scale an image of Qt's, smoothly."""
+    return image.scaled(
+        extent.width,
+        extent.height,
+        QtCore.Qt.AspectRatioMode.IgnoreAspectRatio,
+        QtCore.Qt.TransformationMode.SmoothTransformation,
+    )
 
 
 def _selected(selection: Any, canvas: Box) -> Box:

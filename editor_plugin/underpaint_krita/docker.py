@@ -18,6 +18,7 @@ from underpaint_client.form import (
 from underpaint_client.layers import preview_size
 from underpaint_client.office import ModelChoice, QueueEntry
 from underpaint_client.panel import Panel
+from underpaint_client.results import CARD, CARDS, Card
 
 from . import canvas
 from .controls import Control, slide
@@ -25,6 +26,8 @@ from .office import office, signals
 from .qt import QtCore, QtGui, QtWidgets
 
 DOCKER = "underpaint"
+_ABREAST = 3  # thumbnails
+_ARROW, _NARROW = 32, 40  # pixels of the narrowest buttons; a docker of 250 must not cut off
 
 
 class UnderpaintDocker(Panel, DockWidget):
@@ -146,17 +149,53 @@ class UnderpaintDocker(Panel, DockWidget):
     def _result_row(self) -> Any:
         """Give what can be done with a result, shown while one is selected."""
         self.result_row = QtWidgets.QWidget()
-        grid = QtWidgets.QGridLayout(self.result_row)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(4)
-        for name, place in zip(RESULT_BUTTONS, ((0, 0), (1, 0), (1, 1), (1, 2))):
-            button = _button(name, QtWidgets.QPushButton())
-            button.setMinimumWidth(40)
-            button.clicked.connect(lambda _=False, n=name: self.use_result(n))
-            grid.addWidget(button, *place)
-        grid.addWidget(self.controls["vary_amount"].widget, 0, 1, 1, 2)
-        grid.setColumnStretch(0, 1)
+        self.result_buttons = {
+            name: _button(name, QtWidgets.QPushButton()) for name in RESULT_BUTTONS
+        }
+        for name, button in self.result_buttons.items():
+            button.setMinimumWidth(_NARROW)
+            if name != "compare":
+                button.clicked.connect(lambda _=False, n=name: self.use_result(n))
+        self.result_buttons["compare"].pressed.connect(self._compare)
+        self.result_buttons["compare"].released.connect(self.end_comparison)
+        buttons = self.result_buttons
+        for name in ("previous", "next"):
+            buttons[name].setFixedWidth(_ARROW)
+        column = QtWidgets.QVBoxLayout(self.result_row)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(self._cards())
+        self.page = self._label("page")
+        column.addWidget(self.page)
+        for line in (
+            [buttons[name] for name in ("previous", "next", "compare", "keep")],
+            [buttons["vary"], self.controls["vary_amount"].widget, buttons["settings"]],
+        ):
+            row = QtWidgets.QHBoxLayout()
+            row.setSpacing(4)
+            for widget in line:
+                row.addWidget(widget, widget in (buttons["compare"], buttons["keep"]))
+            column.addLayout(row)
         return self.result_row
+
+    def _cards(self) -> Any:
+        """Give the places of the batch's thumbnails."""
+        grid = QtWidgets.QGridLayout()
+        grid.setSpacing(2)
+        self.cards = [QtWidgets.QToolButton() for _ in range(CARDS)]
+        for place, card in enumerate(self.cards):
+            card.setObjectName(f"result_{place}")
+            card.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+            card.setIconSize(QtCore.QSize(CARD, CARD))
+            card.setCheckable(True)
+            card.setSizePolicy(
+                QtWidgets.QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy()
+            )
+            card.clicked.connect(lambda _=False, c=card: self._show_result(c.property("index")))
+            grid.addWidget(card, place // _ABREAST, place % _ABREAST)
+        for column in range(_ABREAST):
+            grid.setColumnStretch(column, 1)
+        return grid
 
     def _label(self, name: str) -> Any:
         label = QtWidgets.QLabel()
@@ -217,7 +256,8 @@ class UnderpaintDocker(Panel, DockWidget):
         self._look()
 
     def _look(self) -> None:
-        self.result_row.setVisible(canvas.Selected.of_active() is not None)
+        self.end_comparison()
+        self.show_selected(canvas.Selected.of_active())
         self.survey_place(lambda: canvas.Place.of_active().look())
 
     def use_result(self, name: str) -> None:
@@ -225,7 +265,39 @@ class UnderpaintDocker(Panel, DockWidget):
         selected = canvas.Selected.of_active()
         if selected is not None:
             self.use_selected(name, selected)
-            self._look()
+        self._look()
+
+    def _show_result(self, index: int) -> None:
+        selected = canvas.Selected.of_active()
+        if selected is not None and index < len(selected.results):
+            selected.show(index)
+        self._look()
+
+    def _compare(self) -> None:
+        self.compare(canvas.Selected.of_active())
+
+    def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
+        """Show the buttons for a result."""
+        self.result_row.setVisible(enabled is not None)
+        self.page.setText(page)
+        self.page.setVisible(bool(page))
+        for name, usable in (enabled or {}).items():
+            _enable(self.result_buttons[name], usable)
+
+    def show_card(self, place: int, card: Card | None, picture: Any) -> None:
+        """Show one of the batch's results, or nothing."""
+        button = self.cards[place]
+        button.setVisible(card is not None)
+        if card is not None:
+            button.setProperty("index", card.index)
+            button.setIcon(QtGui.QIcon(QtGui.QPixmap.fromImage(picture)))
+            button.setText(f"{card.seed}\n{card.amount}")
+            button.setToolTip(card.tip)
+            button.setAccessibleName(card.tip)
+            button.setChecked(card.shown)
+            button.setAutoRaise(not card.shown)
+            button.setFont(self.plan.font())
+            button.setPalette(_lit(self.palette()) if card.shown else self.palette())
 
     # ---- the office ------------------------------------------------------------------------
 
@@ -246,20 +318,18 @@ class UnderpaintDocker(Panel, DockWidget):
     def _show_preview(self, frame: Any) -> None:
         self.preview.setVisible(frame is not None)
         if frame is not None:
-            width, height = frame.box.width, frame.box.height
-            rgba = QtGui.QImage.Format.Format_RGBA8888
-            image = QtGui.QImage(bytes(frame.data), width, height, 4 * width, rgba)
-            size = preview_size(frame.box.extent)
-            smooth = QtCore.Qt.TransformationMode.SmoothTransformation
-            keep = QtCore.Qt.AspectRatioMode.IgnoreAspectRatio
-            scaled = image.scaled(size.width, size.height, keep, smooth)
+            image = canvas.image_of(frame.data, frame.box.extent)
+            scaled = canvas.scaled(image, preview_size(frame.box.extent))
             self.preview.setPixmap(QtGui.QPixmap.fromImage(scaled))
 
     def _show_office(self) -> None:
         running, remedy = self.office.running, self.office.remedy
-        self.cancel.setEnabled(running)
+        if self._show_again is None:  # else what is hidden for a moment would count
+            self.show_selected(canvas.Selected.of_active())
+        _enable(self.cancel, running)
         if not running:
             self._show_progress(0)
+        _enable(self.remedy, bool(remedy))
         self.remedy.setText(remedy)
         self.remedy.setAccessibleName(remedy)
         self.remedy.setVisible(bool(remedy))
@@ -306,6 +376,25 @@ class UnderpaintDocker(Panel, DockWidget):
             control.widget.model().item(index).setEnabled(choice.usable)
         control.value = chosen
         self.filling = False
+
+
+def _lit(palette: Any) -> Any:
+    """Give the colours of a button that stands out; the theme may be another next time."""
+    lit, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole
+    lit.setColor(role.Button, palette.color(role.Highlight))
+    lit.setColor(role.ButtonText, palette.color(role.HighlightedText))
+    return lit
+
+
+def _enable(button: Any, usable: bool) -> None:
+    """Let a button be pressed or not.
+
+    One that was pressed with the mouse lets go of the keyboard first. Qt would hand that on to a
+    number or a text, which would take the Ctrl+Z that is meant for the picture.
+    """
+    if not usable and button.hasFocus():
+        button.clearFocus()
+    button.setEnabled(usable)
 
 
 def _button(name: str, widget: Any) -> Any:

@@ -225,6 +225,65 @@ def test_variations_of_a_result(in_gimp: Found) -> None:
     assert not said["broken"]
 
 
+def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_gimp: Found) -> None:
+    said = in_gimp("kept_one")
+    assert said["before"] == [["seed 7", False], ["seed 8", False], ["seed 9", True]]
+    assert said["status"] == "Kept seed 8. Undo brings the other 2 results back."
+    assert said["after"] == [["seed 8", True]]
+    assert said["selected"] == ["seed 8"]
+    assert said["recipe_stays"]
+    assert said["alone"] == [False, True]
+    assert said["after_undo"] == said["before"]
+    assert said["the_same"]
+    assert said["recipes_are_back"]
+    assert said["after_two"] == ["Painting"]
+
+
+def test_locked_results_are_not_removed(in_gimp: Found) -> None:
+    said = in_gimp("kept_with_locks")
+    assert said["after"] == [["seed 7", True], ["seed 8", False]]
+    assert said["status"] == "The results lie in a locked group; unlock it first."
+    assert said["in_locked_group"] == said["after"]
+
+
+def test_compare_shows_the_layer_as_it_was_and_leaves_no_trace(in_gimp: Found) -> None:
+    said = in_gimp("compared")
+    assert said["hidden"] == [False, False, False]
+    assert said["source_shown"]
+    assert said["after"]
+    assert said["source_hidden_again"]
+    assert said["source_is_back"]
+    assert said["after_undo"] == ["Painting"]
+
+
+def test_thumbnails_of_a_batch(in_gimp: Found) -> None:
+    said = in_gimp("carded")
+    assert said["captions"][:2] == [["7", ""], ["8", ""]]
+    assert [amount for _, amount in said["captions"][2:]] == ["varied 0.3"] * 3
+    assert said["sizes"] == [[60, 60]] * 5
+    assert said["different"] == 5
+    assert said["visible"] == [False, False, True, False, False]
+    assert said["selected_is_it"]
+    assert said["width"] < 450
+    assert said["page"] == ["1 to 6 of 8", 6]
+    assert said["page_of_last"] == ["7 to 8 of 8", 2]
+    assert said["settings"].startswith("Settings taken over, without its variation")
+
+
+def test_what_a_cancelled_job_had_come_to_is_kept_if_asked(in_gimp: Found) -> None:
+    said = in_gimp("sketched")
+    assert not said["offered_while"]
+    assert said["offer"] == "Keep the sketch"
+    assert said["status"].startswith("Kept: sketch of seed 7, step ")
+    assert not said["offer_after"]
+    assert said["group"] == "a lake (seed 7)"
+    assert said["opaque"] > 0.7  # all but the soft edge
+    assert said["colours"] > 20
+    assert [name for name, can in said["can"].items() if can] == ["compare"]
+    assert said["order"] == ["seed 7", said["name"]]
+    assert said["after_undo"] == ["Painting"]
+
+
 def test_cancel(in_gimp: Found) -> None:
     said = in_gimp("cancelled")
     assert said["while"].startswith("Step ")

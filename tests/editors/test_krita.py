@@ -50,6 +50,7 @@ def test_a_batch_is_one_group_and_one_undo_step(in_krita: Found) -> None:
     assert said["visible"] == [False, False, True]
     assert said["distinct"] == 3
     assert said["after_undo"] == ["Background", "Painting"]
+    assert said["after_two"] == ["Background"]  # the painting's layer, and nothing between
 
 
 def test_a_soft_selection(in_krita: Found) -> None:
@@ -176,6 +177,91 @@ def test_variations_of_a_result(in_krita: Found) -> None:
     assert said["after_reopening"]
     assert said["one_more"] == 1
     assert not said["broken"]
+
+
+def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_krita: Found) -> None:
+    said = in_krita("kept_one")
+    assert said["before"] == [
+        ["seed 7", False, False], ["seed 8", False, False], ["seed 9", True, False],
+    ]  # fmt: skip
+    assert said["recipes"]
+    assert said["status"] == "Kept seed 8. Undo brings the other 2 results back."
+    assert said["after"] == [["seed 8", True, False]]
+    assert said["active"] == "seed 8"
+    assert said["recipe_stays"]
+    assert said["others_locks"] == [True, False, False]
+    assert said["groups"] == ["Background", "Painting", "a pond (seeds 7 to 9)"]
+    assert said["alone"] == [False, True]
+    assert said["after_undo"] == [
+        ["seed 7", False, False], ["seed 8", True, False], ["seed 9", False, False],
+    ]  # fmt: skip
+    assert said["the_same"]
+    assert said["recipes_are_back"]
+    assert said["after_two"] == ["Background", "Painting"]
+
+
+def test_locked_results_are_not_removed(in_krita: Found) -> None:
+    said = in_krita("kept_with_locks")
+    assert said["after"] == [["seed 7", True, False], ["seed 8", False, True]]
+    assert said["status"] == "The results lie in a locked group; unlock it first."
+    assert said["in_locked_group"] == [["seed 7", True, False], ["seed 8", False, False]]
+
+
+def test_compare_shows_the_layer_as_it_was_and_leaves_no_trace(in_krita: Found) -> None:
+    said = in_krita("compared")
+    assert said["hidden"] == [False, False, False]
+    assert said["source_shown"]
+    assert said["differs"]
+    assert said["after"] == said["before"]
+    assert said["source_hidden_again"]
+    assert said["as_before"]
+    assert said["all_back"]
+    assert said["after_undo"] == ["Background", "Painting"]
+
+
+def test_thumbnails_of_a_batch(in_krita: Found) -> None:
+    said = in_krita("carded")
+    assert said["captions"][:2] == [["7", ""], ["8", ""]]
+    assert [amount for _, amount in said["captions"][2:]] == ["varied 0.3"] * 3
+    assert said["checked"] == [False, False, False, False, True]
+    assert said["different"] == 5
+    assert min(said["opaque"]) > 200
+    assert said["visible"] == [False, False, True, False, False]
+    assert said["active_is_it"]
+    assert said["checked_after"] == said["visible"]
+    assert said["too_wide"] <= 250
+    assert said["page"] == ["1 to 6 of 8", 6]
+    assert said["page_of_last"] == ["7 to 8 of 8", 2]
+
+
+def test_what_a_cancelled_job_had_come_to_is_kept_if_asked(in_krita: Found) -> None:
+    said = in_krita("sketched")
+    assert not said["offered_while"]
+    assert said["offer"] == "Keep the sketch"
+    assert said["status"].startswith("Kept: sketch of seed 7, step ")
+    assert not said["offer_after"]
+    assert said["group"] == "a lake (seed 7)"
+    assert said["name"].endswith(" of 1000")
+    left, top, width, height = said["covers"]
+    assert left <= 80 and top <= 80  # noqa: PT018 - one corner
+    assert left + width >= 176 and top + height >= 176  # noqa: PT018
+    assert said["opaque"] > 0.7  # all but the soft edge
+    assert said["colours"] > 20
+    assert [name for name, can in said["can"].items() if can] == ["compare"]
+    assert said["order"] == [0, 0, said["name"], "seed 7"]
+    assert said["offer_gone"]
+    assert said["after_undo"] == ["Background", "Painting"]
+
+
+def test_a_copy_of_a_result_has_its_recipe(in_krita: Found) -> None:
+    said = in_krita("duplicated")
+    assert said["name"] == "Copy of seed 7"
+    assert said["bare"]
+    assert said["same"]
+    assert said["can_vary"]
+    assert said["after_moving"]
+    assert not said["mine"]
+    assert said["settings"].startswith("Settings taken over, without its variation")
 
 
 def test_the_newest_batch_lies_on_top(in_krita: Found) -> None:

@@ -168,9 +168,9 @@ def stroke(tool: str, *points: tuple[int, int]) -> Run:
     yield 0.5
 
 
-def undo() -> Run:
+def undo(where: tuple[int, int] | None = None) -> Run:
     yield from to_gimp()
-    left, top = corner()
+    left, top = where or corner()
     xdo("mousemove", str(left + 128), str(top + 128))
     yield 0.2
     xdo("key", "ctrl+z")
@@ -632,6 +632,169 @@ def varied(said: Said) -> Run:
     image.set_selected_layers([layer])
     window().look(image)
     said["broken"] = window().result_row.get_visible()
+
+
+def chosen(images: int = 3, at: int = 0, **values: Any) -> Run:
+    """A batch of results, one of which is selected; its layers from the lowest."""
+    image, layer = yield from painted()
+    fill(images=images, prompt="a pond", **values)
+    yield from generated()
+    group = image.get_layers()[0]
+    layers = group.get_children()[::-1]
+    image.set_selected_layers([layers[at]])
+    window().look(image)
+    yield 0.4
+    return image, layer, group, layers
+
+
+def states(group: Any) -> list[list[Any]]:
+    """What a group holds, from the lowest."""
+    return [[one.get_name(), one.get_visible()] for one in reversed(group.get_children())]
+
+
+def recipe(layer: Any) -> bytes:
+    found = layer.get_parasite("underpaint-recipe")
+    return b"" if found is None else bytes(found.get_data())
+
+
+def button(name: str) -> Any:
+    return window().result_buttons[name]
+
+
+def kept_one(said: Said) -> Run:
+    """Keep one of three by its button, and have the others back by one real Ctrl+Z."""
+    image, _layer, group, layers = yield from chosen(at=1)
+    said["before"] = states(group)
+    recipes = [recipe(one) for one in layers]
+    ids = [one.get_tattoo() for one in layers]
+    press(button("keep"))
+    yield 0.6
+    said["status"] = status()
+    said["after"] = states(group)
+    said["selected"] = [one.get_name() for one in image.get_selected_layers()]
+    said["recipe_stays"] = recipe(group.get_children()[0]) == recipes[1]
+    said["alone"] = [button("keep").get_sensitive(), button("vary").get_sensitive()]
+    yield from undo()
+    said["after_undo"] = states(group)
+    back = group.get_children()[::-1]
+    said["the_same"] = [one.get_tattoo() for one in back] == ids
+    said["recipes_are_back"] = [recipe(one) for one in back] == recipes
+    yield from undo()
+    said["after_two"] = names(image)
+
+
+def kept_with_locks(said: Said) -> Run:
+    """A locked result stays; in a locked group nothing is removed."""
+    _image, _layer, group, layers = yield from chosen(at=0)
+    layers[1].set_lock_content(True)
+    press(button("keep"))
+    yield 0.5
+    said["after"] = states(group)
+    layers[1].set_lock_content(False)
+    group.set_lock_content(True)
+    press(button("keep"))
+    yield 0.5
+    said["status"] = status()
+    said["in_locked_group"] = states(group)
+
+
+def compared(said: Said) -> Run:
+    """Hold Compare with the mouse, let go, and undo: there was nothing to undo."""
+    image, layer, group, _layers = yield from chosen(at=2)
+    before, where = states(group), corner()
+    layer.set_visible(False)
+    window().look(image)
+    yield 0.3
+    place = button("compare").get_allocation()
+    _, x, y = button("compare").get_window().get_origin()
+    middle = (x + place.x + place.width // 2, y + place.y + place.height // 2)
+    xdo("mousemove", *map(str, middle), "mousedown", "1")
+    yield 0.6
+    said["hidden"] = [one.get_visible() for one in group.get_children()]
+    said["source_shown"] = layer.get_visible()
+    xdo("mouseup", "1")
+    yield 0.4
+    said["after"] = states(group) == before
+    said["source_hidden_again"] = not layer.get_visible()
+    yield from undo(where)  # of hiding the layer
+    said["source_is_back"] = layer.get_visible()
+    yield from undo()
+    said["after_undo"] = names(image)
+
+
+def cards() -> list[Any]:
+    return [card for card in window().cards if card.button.get_visible()]
+
+
+def captions() -> list[list[str]]:
+    return [card._label.get_text().split("\n") for card in cards()]
+
+
+def carded(said: Said) -> Run:
+    """The thumbnails: what is beneath them, and what a click does."""
+    image, _layer, group, _layers = yield from chosen(images=2, at=1, vary_amount=0.3)
+    fill(images=3)
+    window().status.set_text("")
+    press(button("vary"))
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["captions"] = captions()
+    pictures = [card._image.get_pixbuf() for card in cards()]
+    said["sizes"] = [[one.get_width(), one.get_height()] for one in pictures]
+    said["different"] = len({bytes(one.get_pixels()) for one in pictures})
+    press(cards()[2].button)
+    yield 0.5
+    said["visible"] = [visible for _, visible in states(group)]
+    (selected,) = image.get_selected_layers()
+    said["selected_is_it"] = selected.get_id() == group.get_children()[::-1][2].get_id()
+    said["width"] = window().window.get_size()[0]
+    window().status.set_text("")
+    press(button("vary"))
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    said["page"] = [window().page.get_text(), len(cards())]
+    image.set_selected_layers([group.get_children()[0]])
+    window().look(image)
+    said["page_of_last"] = [window().page.get_text(), len(cards())]
+    press(button("settings"))
+    yield 0.3
+    said["settings"] = status()
+
+
+def sketched(said: Said) -> Run:
+    """Cancel, and keep what the picture had become; undo takes it back."""
+    image, layer = yield from painted()
+    yield from underway(steps=1000, strength=1.0)
+    yield window().preview.get_visible
+    said["offered_while"] = window().remedy.get_visible()
+    yield 0.3
+    press(window().cancel)
+    yield lambda: status().startswith("Cancelled")
+    yield 0.3
+    said["offer"] = window().remedy.get_label()
+    press(window().remedy)
+    yield 0.6
+    said["status"] = status()
+    said["offer_after"] = window().remedy.get_visible()
+    group = image.get_layers()[0]
+    (sketch,) = group.get_children()
+    said["group"], said["name"] = group.get_name(), sketch.get_name()
+    said["covers"] = box_of(sketch)
+    left, top, _, _ = box_of(sketch)
+    data = get(sketch, "R'G'B'A u8", (80 - left, 80 - top, 96, 96))
+    said["opaque"] = sum(alpha > 200 for alpha in data[3::4]) / (96 * 96)
+    said["colours"] = len({data[i : i + 3] for i in range(0, len(data), 4)})
+    image.set_selected_layers([sketch])
+    window().look(image)
+    said["can"] = {name: one.get_sensitive() for name, one in window().result_buttons.items()}
+    image.set_selected_layers([layer])
+    fill(**USUAL)
+    yield 0.3
+    yield from generated()
+    said["order"] = [one.get_children()[0].get_name() for one in image.get_layers()[:-1]]
+    yield from undo()
+    yield from undo()
+    said["after_undo"] = names(image)
 
 
 def shared(said: Said) -> Run:

@@ -280,9 +280,9 @@ def batch(said: Said) -> Run:
     said["layers"] = [node.name() for node in layers]
     said["visible"] = [node.visible() for node in layers]
     said["distinct"] = len({pixels(node) for node in layers})
-    Krita.instance().action("edit_undo").trigger()
-    yield 0.5
-    said["after_undo"] = [node.name() for node in document.topLevelNodes()]
+    for when in ("after_undo", "after_two"):
+        yield from undo()
+        said[when] = [node.name() for node in document.topLevelNodes()]
 
 
 def soft_selection(said: Said) -> Run:
@@ -872,6 +872,231 @@ def varied(said: Said) -> Run:
     yield 0.5
     docker()._look()
     said["broken"] = control("vary").isVisible()
+
+
+def click(widget: Any) -> Run:
+    """Click with the real mouse, once all is where it stays."""
+    docker().widget().ensureWidgetVisible(widget)
+    yield 0.3
+    middle = widget.mapToGlobal(widget.rect().center())
+    yield from xdo("mousemove", middle.x(), middle.y(), "click", 1)
+    yield 0.4
+
+
+def undo() -> Run:
+    """Undo with the real keyboard, the mouse over the canvas."""
+    window = Krita.instance().activeWindow().qwindow()
+    yield from xdo("windowfocus", "--sync", int(window.winId()))
+    yield window.isActiveWindow
+    yield from xdo("mousemove", *canvas_point(128, 128))
+    yield from xdo("key", "ctrl+z")
+    yield 0.8
+
+
+def chosen(images: int = 3, at: int = 0, **values: Any) -> Run:
+    """A batch of results, one of which is the active layer, and what that is made of."""
+    document, layer = yield from opened()
+    fill(images=images, prompt="a pond", **values)
+    yield from generated()
+    group, layers = result(layer)
+    document.setActiveNode(layers[at])
+    yield 0.4
+    docker()._look()
+    yield 0.2
+    return document, group, layers
+
+
+def states(group: Any) -> list[list[Any]]:
+    return [[node.name(), node.visible(), node.locked()] for node in group.childNodes()]
+
+
+def recipe(document: Any, node: Any) -> bytes:
+    return bytes(document.annotation("underpaint/recipe/" + node.uniqueId().toString()).data())
+
+
+def kept_one(said: Said) -> Run:
+    """Keep one of three by its button, and have the others back by one real Ctrl+Z."""
+    document, group, layers = yield from chosen(at=1)
+    document.topLevelNodes()[0].setLocked(True)
+    said["before"] = states(group)
+    recipes = [recipe(document, node) for node in layers]
+    ids = [node.uniqueId() for node in layers]
+    said["recipes"] = len(set(recipes)) == 3 and all(recipes)
+    yield from click(control("keep"))
+    yield 1.0
+    said["status"] = status()
+    said["after"] = states(group)
+    said["active"] = document.activeNode().name()
+    said["recipe_stays"] = recipe(document, group.childNodes()[0]) == recipes[1]
+    said["others_locks"] = [node.locked() for node in document.topLevelNodes()]
+    said["groups"] = [node.name() for node in document.topLevelNodes()]
+    docker()._look()
+    said["alone"] = [control("keep").isEnabled(), control("vary").isEnabled()]
+    yield from undo()
+    said["after_undo"] = states(group)
+    back = group.childNodes()
+    said["the_same"] = [node.uniqueId() for node in back] == ids
+    said["recipes_are_back"] = [recipe(document, node) for node in back] == recipes
+    yield from undo()
+    said["after_two"] = [node.name() for node in document.topLevelNodes()]
+
+
+def kept_with_locks(said: Said) -> Run:
+    """A locked result stays; in a locked group nothing is removed."""
+    _document, group, layers = yield from chosen(at=0)
+    layers[1].setLocked(True)
+    yield from click(control("keep"))
+    said["after"] = states(group)
+    group.setLocked(True)
+    layers[1].setLocked(False)
+    yield from click(control("keep"))
+    said["status"] = status()
+    said["in_locked_group"] = states(group)
+
+
+def compared(said: Said) -> Run:
+    """Hold Compare with the mouse, let go, and undo: there was nothing to undo."""
+    document, group, _layers = yield from chosen(at=1)
+    source = document.nodeByName("Painting")
+    yield from click(control("next"))
+    said["before"] = states(group)
+    picture = shown(document)
+    source.setVisible(False)
+    without = shown(document)
+    button = control("compare")
+    middle = button.mapToGlobal(button.rect().center())
+    yield from xdo("mousemove", middle.x(), middle.y(), "mousedown", 1)
+    yield 0.4
+    said["hidden"] = [node.visible() for node in group.childNodes()]
+    said["source_shown"] = source.visible()
+    held = shown(document)
+    yield from xdo("mouseup", 1)
+    yield 0.4
+    said["differs"] = held != picture
+    said["after"] = states(group)
+    said["source_hidden_again"] = not source.visible()
+    said["as_before"] = shown(document) == without
+    source.setVisible(True)
+    said["all_back"] = shown(document) == picture
+    yield from undo()
+    said["after_undo"] = [node.name() for node in document.topLevelNodes()]
+
+
+def carded(said: Said) -> Run:
+    """The thumbnails: what is beneath them, what a click does, and how long they take."""
+    document, group, _layers = yield from chosen(images=2, at=1, vary_amount=0.3)
+    fill(images=3)
+    control("status").setText("")
+    yield from click(control("vary"))
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    docker()._look()
+    yield 0.3
+
+    def cards() -> list[Any]:
+        return [card for card in docker().cards if card.isVisible()]
+
+    said["captions"] = [card.text().split("\n") for card in cards()]
+    said["checked"] = [card.isChecked() for card in cards()]
+    said["different"] = len({card.icon().pixmap(60).toImage().bits().asstring(4 * 60 * 60)
+                             for card in cards()})  # fmt: skip
+    image = cards()[0].icon().pixmap(60).toImage()
+    said["opaque"] = [image.pixelColor(x, y).alpha() for x, y in ((1, 1), (30, 30), (58, 58))]
+    yield from click(cards()[2])
+    said["visible"] = [node.visible() for node in group.childNodes()]
+    said["active_is_it"] = document.activeNode().uniqueId() == group.childNodes()[2].uniqueId()
+    said["checked_after"] = [card.isChecked() for card in cards()]
+    docker().setFixedWidth(250)
+    yield 0.5
+    body = docker().widget().widget()
+    said["too_wide"] = body.minimumSizeHint().width()
+    docker().setMinimumWidth(0)
+    docker().setMaximumWidth(16777215)
+    fill(images=3)
+    control("status").setText("")
+    yield from click(control("vary"))
+    yield lambda: status().startswith("Done")
+    yield 0.5
+    docker()._look()
+    said["page"] = [control("page").text(), len(cards())]
+    document.setActiveNode(group.childNodes()[-1])
+    yield 0.4
+    docker()._look()
+    said["page_of_last"] = [control("page").text(), len(cards())]
+
+
+def sketched(said: Said) -> Run:
+    """Cancel, and keep what the picture had become; undo takes it back."""
+    document, layer = yield from opened()
+    yield from underway(steps=1000, strength=1.0)
+    yield lambda: control("preview").isVisible()
+    said["offered_while"] = control("remedy").isVisible()
+    yield from click(control("cancel"))
+    yield lambda: status().startswith("Cancelled")
+    yield 0.2
+    said["offer"] = control("remedy").text()
+    yield from click(control("remedy"))
+    yield 0.6
+    said["status"] = status()
+    said["offer_after"] = control("remedy").isVisible()
+    group, (sketch,) = result(layer)
+    said["group"], said["name"] = group.name(), sketch.name()
+    box = sketch.bounds()
+    said["covers"] = [box.x(), box.y(), box.width(), box.height()]
+    data = bytes(sketch.pixelData(80, 80, 96, 96).data())
+    said["opaque"] = sum(alpha > 200 for alpha in data[3::4]) / (96 * 96)
+    said["colours"] = len({data[i : i + 3] for i in range(0, len(data), 4)})
+    document.setActiveNode(sketch)
+    yield 0.4
+    docker()._look()
+    said["can"] = {name: button.isEnabled() for name, button in docker().result_buttons.items()}
+    document.setActiveNode(layer)
+    yield 0.4
+    fill(**USUAL)
+    yield from generated()
+    said["order"] = [len(node.childNodes()) and node.childNodes()[0].name()
+                     for node in document.topLevelNodes()]  # fmt: skip
+    said["offer_gone"] = not control("remedy").isVisible()
+    yield from undo()
+    yield from undo()
+    said["after_undo"] = [node.name() for node in document.topLevelNodes()]
+
+
+def duplicated(said: Said) -> Run:
+    """Copies of a result carry its recipe on; what only lies beside it does not."""
+    document, group, layers = yield from chosen(images=2, at=0)
+    Krita.instance().action("duplicatelayer").trigger()
+    yield 1.0
+    copy = document.activeNode()
+    said["name"] = copy.name()
+    said["bare"] = not recipe(document, copy)
+    docker()._look()
+    said["same"] = recipe(document, copy) == recipe(document, layers[0])
+    said["can_vary"] = control("vary").isVisible() and control("vary").isEnabled()
+    copy.move(5, 5)
+    docker()._look()
+    said["after_moving"] = control("vary").isVisible()
+    other = document.createNode("mine", "paintlayer")
+    group.addChildNode(other, None)
+    yield 0.6
+    document.setActiveNode(other)
+    yield 0.4
+    docker()._look()
+    said["mine"] = control("vary").isVisible()
+    fill(vary_amount=0.3)
+    document.setActiveNode(layers[1])
+    yield 0.4
+    docker()._look()
+    control("status").setText("")
+    yield from click(control("vary"))
+    yield lambda: status().startswith("Done")
+    yield 0.4
+    varied = next(node for node in group.childNodes() if " with " in node.name())
+    document.setActiveNode(varied)
+    yield 0.4
+    docker()._look()
+    yield from click(control("settings"))
+    said["settings"] = status()
 
 
 def queued(said: Said) -> Run:

@@ -1,0 +1,275 @@
+"""What an office offers, without an editor or a daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from client.test_wire import make_recipe
+from underpaint_client import Box, Frame, Request, wire
+from underpaint_client.address import Address
+from underpaint_client.desk import Ended, Job, Lost, Pace, Painted, Previewed, ResultsWait
+from underpaint_client.errors import (
+    CancelledError,
+    DaemonUnavailableError,
+    GenerationFailedError,
+    UnderpaintError,
+)
+from underpaint_client.office import Batch, Office, Result
+
+AREA = Box(64, 0, 256, 128)
+SMALL = Frame("preview", Box(0, 0, 2, 1), "u1", "RGBA", bytes(range(8)))
+OFFER = "Keep the sketch"
+
+
+class Quiet:
+    """An event loop in which nothing happens, and a listener who is not listening."""
+
+    def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+        pass
+
+    def said(self, text: str) -> None:
+        pass
+
+    def moved(self, fraction: float | None) -> None:
+        pass
+
+    def previewed(self, frame: Frame | None) -> None:
+        pass
+
+    def changed(self) -> None:
+        pass
+
+
+class Place:
+    """Takes what is inserted, or refuses."""
+
+    def __init__(self) -> None:
+        self.open, self.refuses, self.name = True, False, "source"
+        self.address = Address("test")
+        self.there: frozenset[int] = frozenset()
+        self.opened: list[Sequence[Result]] = []
+        self.inserted: list[tuple[str, Sequence[Result], Any]] = []
+
+    def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
+        raise AssertionError(native, whole)
+
+    def has_nothing(self) -> bool:
+        raise AssertionError
+
+    def remarks(self) -> Sequence[str]:
+        return ()
+
+    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
+        if self.refuses:
+            raise OSError("full")
+        self.inserted.append((title, results, into))
+        return title
+
+    def has(self, job: str) -> frozenset[int]:
+        return self.there
+
+    def open_as_document(self, title: str, results: Sequence[Result]) -> None:
+        self.opened.append(results)
+
+    def remember(self, text: str) -> None:
+        raise AssertionError
+
+
+def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple[Office, Place]:
+    """An office whose job ended with an error, after its second image was seen halfway."""
+    place = Place()
+    office = Office("test", Quiet(), Quiet(), lambda _: place)
+    batch = Batch(place, "beside")
+    job = Job("job", Request(prompt="a lake", seed=7, images=2, **asked), batch, Pace())
+    if seen:
+        office._heed([Previewed(job, AREA, SMALL, 2, 10, 20)])
+    office._heed([Ended(job, error)])
+    return office, place
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({}, "sketch of seed 8, step 10 of 20"),
+        (
+            {"variation_amount": 0.3, "variation_seed": 90},
+            "sketch of seed 7 with 91:0.3, step 10 of 20",
+        ),
+    ],
+)
+def test_the_sketch_is_inserted_when_asked(asked: dict[str, Any], name: str) -> None:
+    office, place = stopped(CancelledError("cancelled"), **asked)
+    assert office.remedy == OFFER
+    assert place.inserted == []
+    office.put_right()
+    ((title, (sketch,), into),) = place.inserted
+    assert (title, into) == ("a lake (seed 7)", "beside")
+    assert (sketch.name, sketch.frame, sketch.area) == (name, SMALL, AREA)
+    assert sketch.tag(place).recipe is None
+    assert office.remedy != OFFER
+    assert office.last_said == f"Kept: {name}."
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [(CancelledError("cancelled"), False), (GenerationFailedError("the worker was killed"), True)],
+)
+def test_nothing_is_offered_where_there_is_none(error: UnderpaintError, seen: bool) -> None:
+    office, _ = stopped(error, seen=seen)
+    assert office.remedy != OFFER
+
+
+def test_the_offer_goes_with_its_document() -> None:
+    office, place = stopped(CancelledError("cancelled"))
+    place.open = False
+    assert office.remedy != OFFER
+
+
+def test_a_sketch_that_cannot_be_inserted_is_not_lost() -> None:
+    office, place = stopped(CancelledError("cancelled"))
+    place.refuses = True
+    office.put_right()
+    assert office.last_said == "The sketch could not be inserted (full)."
+    place.refuses = False
+    assert office.remedy == OFFER
+    office.put_right()
+    assert len(place.inserted) == 1
+
+
+# ---- what an earlier start of the editor has asked for -------------------------------------
+
+
+def left(name: str, editor: str, document: str = "") -> wire.WaitingJob:
+    return wire.WaitingJob(name, Request(images=2), Address(editor, document).to_text(), ended=True)
+
+
+def opened(place: Place) -> tuple[Office, list[Any]]:
+    """An office that is connected to nobody, and what it tells the daemon."""
+    office = Office("Krita", Quiet(), Quiet(), lambda _: place)
+    told: list[Any] = []
+    office.desk._connection = Line(told)  # type: ignore[assignment]
+    return office, told
+
+
+class Line:
+    """A connection on which one only speaks."""
+
+    fd = 1
+
+    def __init__(self, told: list[Any]) -> None:
+        self.told = told
+
+    def follow(self, *jobs: str) -> None:
+        self.told.append(("follow", *jobs))
+
+    def take(self, job: str) -> None:
+        self.told.append(("take", job))
+
+    def see_process(self) -> None:
+        pass
+
+    def receive(self, timeout: float) -> None:
+        return None
+
+
+def arrive(office: Office, name: str, *indexes: int, error: UnderpaintError | None = None) -> None:
+    job = office.desk.jobs.pop(name)
+    for index in indexes:
+        picture = wire.Picture(name, index, "patch", replace(make_recipe(), seed=7 + index))
+        office._heed([Painted(job, picture, SMALL)])
+    office._heed([Ended(job, error)])
+
+
+def test_what_waits_is_offered_to_its_own_editor() -> None:
+    office, told = opened(Place())
+    office._heed([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
+    assert office.remedy != "Fetch what waits"
+    office._heed([ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))])
+    assert office.remedy == "Fetch what waits"
+    assert office.last_said == (
+        "2 results wait from before, for forest.kra. Open it first to have them in their place."
+    )
+    office.put_right()
+    assert told == [("follow", "c"), ("follow", "d")]
+    assert office.remedy != "Fetch what waits"
+
+
+@pytest.mark.parametrize(("there", "inserted"), [((), [[0, 1]]), ((0,), [[1]]), ((0, 1), [])])
+def test_what_lies_there_already_is_not_inserted_again(
+    there: tuple[int, ...], inserted: list[list[int]]
+) -> None:
+    place = Place()
+    place.there = frozenset(there)
+    office, told = opened(place)
+    office._heed([ResultsWait((left("c", "Krita"),))])
+    office.put_right()
+    arrive(office, "c", 0, 1)
+    assert [[one.index for one in results] for _, results, _ in place.inserted] == inserted
+    assert told[-1] == ("take", "c")
+
+
+def test_without_its_document_it_becomes_one() -> None:
+    place = Place()
+    place.open = False
+    office, told = opened(place)
+    office._heed([ResultsWait((left("c", "Krita"),))])
+    office.put_right()
+    arrive(office, "c", 0)
+    assert [[one.index for one in results] for results in place.opened] == [[0]]
+    assert told[-1] == ("take", "c")
+
+
+def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
+    place = Place()
+    place.refuses = True
+    office, told = opened(place)
+    office._heed([ResultsWait((left("c", "Krita"),))])
+    office.put_right()
+    arrive(office, "c", 0)
+    assert ("take", "c") not in told
+    assert office.remedy == "Open as a new document"
+    office._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
+    assert office.remedy == "Open as a new document"
+    office.put_right()
+    assert told[-1] == ("take", "c")
+    assert office.remedy != "Fetch what waits"
+
+
+@pytest.mark.parametrize("pictures", [(), (0,)])
+def test_what_was_given_up_here_stays_with_the_daemon(pictures: tuple[int, ...]) -> None:
+    place = Place()
+    office, told = opened(place)
+    office._heed([ResultsWait((left("c", "Krita"),))])
+    office.put_right()
+    job = office.desk.jobs.pop("c")
+    for index in pictures:
+        picture = wire.Picture("c", index, "patch", make_recipe())
+        office._heed([Painted(job, picture, SMALL)])
+    office._heed([Ended(job, DaemonUnavailableError("it stays away"), given_up=True)])
+    assert ("take", "c") not in told
+    assert len(place.inserted) == len(pictures)
+
+
+def test_a_daemon_that_died_is_started_when_jobs_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr("underpaint_client.office.start_command", lambda: ["underpaint"])
+    monkeypatch.setattr(Office, "_start_daemon", lambda self: started.append(True))
+    office, _ = opened(Place())
+    lost = Lost(DaemonUnavailableError("it has ended"))
+    office._heed([lost])
+    assert not started
+    office._heed([ResultsWait((left("c", "Krita"),))])
+    office.put_right()
+    office._heed([Lost(DaemonUnavailableError("it was stopped"), meant=True)])
+    assert not started
+    office._heed([lost])
+    assert started
