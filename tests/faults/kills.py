@@ -27,7 +27,7 @@ from underpaint_client.errors import UnderpaintError
 from .artist import IMAGES
 
 LONGEST_PAUSE = 4.0
-PATIENCE = 240.0
+PATIENCE = 90.0  # seconds in which nothing ends
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,13 @@ class Siege:
     def finish(self) -> Tally:
         """Let all come to its end, and judge."""
         (self.folder / "enough").touch()
-        deadline = time.monotonic() + PATIENCE
         self.revive()
+        seen, since = 0, time.monotonic()
         while self.artist is not None and self.artist.poll() is None:
-            if time.monotonic() > deadline:
+            ended = len(self._lines("layers")) + len(self._lines("errors"))
+            if ended > seen:
+                seen, since = ended, time.monotonic()
+            if time.monotonic() - since > PATIENCE:
                 self.artist.kill()
                 break
             time.sleep(0.2)
