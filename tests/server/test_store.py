@@ -92,6 +92,8 @@ def test_a_picture_that_comes_twice_is_kept_once(store: Store) -> None:
     store.add_picture("a", 0, [b"first", b"1"])
     store.add_picture("a", 0, [b"again", b"2"])
     assert [read(parts) for parts in store.pictures("a")] == [[b"first", b"1"]]
+    assert store.numbers("a") == {0}
+    assert files(store) == 2
 
 
 def test_what_cannot_be_written_leaves_nothing(

@@ -81,8 +81,9 @@ class Ledger:
 
     def close(self) -> None:
         """Leave all jobs for the next start."""
+        for client in {job.client for job in self.jobs}:
+            self._tell(client, wire.encode(wire.Leaving()))
         for job in self.jobs:
-            self._tell(job.client, wire.encode(wire.Leaving()))
             if job.worker is not None:
                 self._mark(job, QUEUED)
         self._clerk.close()
@@ -97,7 +98,8 @@ class Ledger:
             try:
                 if deaths >= MAX_DEATHS:
                     raise GenerationFailedError(_given_up("the daemon ended"))
-                job = _job_of(kept, store.submission(kept.name), deaths)
+                job = _revived(kept, store.submission(kept.name), deaths)
+                job.pictures |= store.numbers(kept.name)
             except (UnderpaintError, OSError, ValueError) as error:
                 failed = wire.Failed(kept.name, GenerationFailedError.code, str(error))
                 store.end(kept.name, wire.encode(failed)[0])
@@ -127,7 +129,7 @@ class Ledger:
         BadInputError
             There is no room, or another job of that id.
         """
-        digest = hashlib.sha256(wire.encode(submit, frames)[0]).digest()
+        digest = _digest(submit, frames)
         known = self.jobs.get(submit.job)
         if known is not None:
             if known.digest != digest or known.owner != client.owner:
@@ -335,7 +337,13 @@ class Ledger:
         self._clerk.do(lambda store: store.prune(self._retention, time.time()), then)
 
 
-def _job_of(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
+def _digest(submit: wire.Submit, frames: tuple[Frame, ...]) -> bytes:
+    """Give what tells a job from another of its id, however its pixels were packed."""
+    looks = [(frame.name, frame.box, frame.dtype, frame.channels) for frame in frames]
+    return hashlib.sha256(repr((replace(submit, packed=False), looks)).encode()).digest()
+
+
+def _revived(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
     """Give a job as it was before the daemon ended.
 
     Raises

@@ -246,18 +246,25 @@ class Store:
     # ---- results ---------------------------------------------------------------------------
 
     def add_picture(self, name: str, number: int, parts: list[Bytes]) -> None:
-        """Keep one of a job's pictures, as the message that it travels in.
+        """Keep one of a job's pictures, as the message that it travels in; the first that comes.
 
         Raises
         ------
         OSError, sqlite3.Error
             It could not be written.
         """
+        if number in self.numbers(name):
+            return
         with self._written(parts[1:]) as (file, sizes):
             self._ask(
-                "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)",
                 name, number, file, bytes(parts[0]), json.dumps(sizes), sum(sizes),
             )  # fmt: skip
+
+    def numbers(self, name: str) -> set[int]:
+        """Say which of a job's pictures are here."""
+        found = self._ask("SELECT number FROM pictures WHERE job = ?", name)
+        return {number for (number,) in found}
 
     def pictures(self, name: str) -> list[list[Bytes]]:
         """Give a job's pictures in their order."""
