@@ -602,5 +602,5 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
         if cls is Models:
             known["models"] = tuple(ModelEntry(**model) for model in known["models"])
         return cls(**known), envelope.frames
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None
