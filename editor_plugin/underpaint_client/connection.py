@@ -89,9 +89,10 @@ def _name(info: ConnectionInfo) -> str:
     return f"the Underpaint daemon ({where})"
 
 
-def _remedy(info: ConnectionInfo) -> str:
+def remedy(info: ConnectionInfo) -> str:
+    """Say what may help where a daemon does not answer."""
     if info.pid:
-        return START_HINT
+        return f"look at its log, or {START_HINT}"
     return (
         "see there that it runs and that it lets this machine in:"
         f" `underpaint keys allow {info.client_public}`"
@@ -261,7 +262,7 @@ class Connection:
             if received is None:
                 raise DaemonUnavailableError(
                     f"{_name(self.info)} did not answer within {timeout:g} seconds;"
-                    f" {_remedy(self.info)}"
+                    f" {remedy(self.info)}"
                 )
             message, _ = received
             if isinstance(message, answer):
@@ -333,8 +334,7 @@ class Connection:
         silent = time.monotonic() - self._last_heard
         if silent > PATIENCE:
             raise DaemonUnavailableError(
-                f"{_name(self.info)} has not answered for {silent:.0f} seconds; look at its log,"
-                f" then {_remedy(self.info)}"
+                f"{_name(self.info)} has not answered for {silent:.0f} seconds; {remedy(self.info)}"
             )
         self.send(wire.AskStatus())
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 from . import wire
-from .connection import PATIENCE, Connection, connect, process_lives
+from .connection import PATIENCE, Connection, connect, process_lives, remedy
 from .errors import (
     DaemonUnavailableError,
     GenerationFailedError,
@@ -321,8 +321,8 @@ class Desk:
         elif time.monotonic() - self._heard > self._patience:
             yield from self._lose(
                 DaemonUnavailableError(
-                    f"the Underpaint daemon has said nothing for {self._patience:.0f} seconds; look"
-                    " at its log, or start it again"
+                    f"the Underpaint daemon has said nothing for {self._patience:.0f} seconds;"
+                    f" {remedy(self._connection.info)}"
                 )
             )
         else:
@@ -344,7 +344,11 @@ class Desk:
         elif isinstance(message, wire.Status):
             yield from self._forgotten({listed.job for listed in message.jobs})
         elif isinstance(message, wire.Failed) and not message.job:
-            yield Refused(from_code(message.code, message.message))
+            error = from_code(message.code, message.message)
+            if isinstance(error, DaemonUnavailableError):  # this machine is let in no more
+                yield from self._lose(error)
+            else:
+                yield Refused(error)
         else:
             job = self.jobs.get(getattr(message, "job", ""))
             if job is not None:

@@ -160,6 +160,8 @@ class Batch:
         The layer beside which the results go; None for a group of their own.
     expected : str
         The `source_hash` that a variation should have.
+    expected_model : str
+        The `model_hash` that it should have.
     results : list of Result
         In the order of their seeds.
     notes : list of str
@@ -177,6 +179,7 @@ class Batch:
     place: Place
     into: Any = None
     expected: str = ""
+    expected_model: str = ""
     results: list[Result] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     title: str = ""
@@ -192,6 +195,8 @@ class Batch:
         notes = list(recipe.notes)
         if self.expected and recipe.source_hash != self.expected:
             notes.append("the layer or the selection is another than the result was made from")
+        if self.expected_model and recipe.model_hash != self.expected_model:
+            notes.append("the model has other weights than the result was made with")
         self.notes += [note for note in notes if note not in self.notes]
 
 
@@ -316,6 +321,7 @@ class Office:
             self._say(to_sentence(error))
             return None
         batch.expected = tag.recipe.source_hash
+        batch.expected_model = tag.recipe.model_hash
         return batch
 
     def send(

@@ -18,7 +18,7 @@ from daemons import RUN, until
 from underpaint.cli.connect import make_info
 from underpaint.server import keys
 from underpaint.server.rasters import to_frame
-from underpaint_client import Connection, connect, wire
+from underpaint_client import Connection, connect, desk, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file, remote_file
@@ -164,6 +164,29 @@ def test_a_revoked_client_is_out_at_once(server: ConnectionInfo, guest: Connecti
         connection.hello(timeout=0.5)
     with pytest.raises(BadInputError, match="no client is called"):
         keys.revoke(guest.client_public)
+
+
+def test_an_editor_whose_key_is_revoked_loses_its_jobs_with_a_reason(
+    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "connect", lambda: Connection(guest))
+    editor = desk.Desk("test")
+    job = editor.submit(LONG, {})
+    heard: list[desk.Notice] = []
+
+    def hear() -> list[desk.Notice]:
+        heard.extend(editor.hear())
+        return heard
+
+    until(lambda: bool(hear()))
+    keys.revoke(guest.client_public)
+    heard.extend(editor.check())  # it asks, and is told
+    until(lambda: isinstance(hear()[-1], desk.Lost))
+    ended, lost = heard[-2:]
+    assert isinstance(ended, desk.Ended)
+    assert ended.job is job
+    assert isinstance(lost, desk.Lost)
+    assert "was revoked" in str(lost.error)
 
 
 def test_guests_see_no_prompts_but_their_own(server: ConnectionInfo, guest: ConnectionInfo) -> None:

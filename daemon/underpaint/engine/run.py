@@ -506,7 +506,8 @@ class _Run:
         with self.clock.phase("composite"):
             composed = compose(work.source, work.plan.area, painted, self.request.result)
         made = Made(index, self._prompt(index), work.model, work.plan, work.source_hash)
-        notes = (*work.notes, *work.model.prompt_notes(made.prompt), *composed.notes)
+        of_model = (*work.model.notes, *work.model.prompt_notes(made.prompt))
+        notes = (*work.notes, *of_model, *composed.notes)
         recipe = make_recipe(self.request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 
