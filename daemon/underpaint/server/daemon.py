@@ -56,8 +56,8 @@ MAX_UNREAD = 10_000
 MAX_UNHEARD = 100
 """Messages taken from a client's line before it is answered; more must wait where they are."""
 
-HANDSHAKE = 5000
-"""Milliseconds in which who connects must have shown its key."""
+HANDSHAKE = 3000
+"""Milliseconds in which who connects must have shown its key; what it sent meanwhile is dropped."""
 
 MAX_FILES = 2**16
 """Open files that are asked for: each connection is one, a stranger's too until it is refused."""
@@ -154,7 +154,7 @@ class Daemon:
         entrance.setsockopt(zmq.SNDHWM, MAX_UNREAD)
         entrance.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
         entrance.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
-        entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME if transport == "ipc" else wire.MAX_PARCEL)
         if transport == "tcp":
             keys.lock_socket(entrance)
             entrance.setsockopt(zmq.HEARTBEAT_IVL, 5000)
@@ -209,7 +209,8 @@ class Daemon:
                     break
                 rest = [part.buffer for part in parts[1:]]
                 if entrance is self._backend:
-                    self._from_worker(parts[0].bytes, rest)
+                    if IPC or parts[0].get("User-Id") == self._own:
+                        self._from_worker(parts[0].bytes, rest)
                 else:
                     self._from_client(self._client(entrance, parts[0]), rest)
         self._watch_workers()
