@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import wire
+from .carrier import Carrier
 from .errors import DaemonUnavailableError, from_code
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
-from .parcels import Parcels, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +135,10 @@ class Connection:
                 f"{info.endpoint!r} cannot be connected to ({error}); {START_HINT}"
             ) from None
         self._inbox: deque[Received] = deque()
-        self._parcels: Parcels | None = None  # until the daemon has said that it takes them
+        self._carrier: Carrier | None = None
+        if info.is_far:
+            self._carrier = Carrier(zmq, self._context, self._socket)
+            self._socket = self._carrier.end
         self._last_heard = time.monotonic()
         self.info = info
 
@@ -147,6 +150,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket; what was not yet sent is dropped."""
+        if self._carrier is not None:
+            self._carrier.close()
+            return
         self._socket.close(linger=0)
         self._context.term()
 
@@ -159,8 +165,9 @@ class Connection:
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
-        if self._parcels is not None:
-            message, frames = self._parcels.outgoing(message, frames)
+        if self._carrier is not None:
+            self._carrier.send(message, frames)
+            return
         self._socket.send_multipart(wire.encode(message, frames), copy=False)
 
     def submit(
@@ -233,25 +240,13 @@ class Connection:
             yield received
 
     def _receive(self, timeout: float | None) -> Received | None:
-        while self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
-            self._last_heard = time.monotonic()
-            parts = self._socket.recv_multipart(copy=False)
-            message, frames = wire.decode([part.buffer for part in parts])
-            if isinstance(message, wire.Welcome) and message.packed and self.info.is_far:
-                self._parcels = self._parcels or Parcels()
-            if self._parcels is not None:
-                self._parcels.heard(message)
-                frames = tuple(unpack(frame) for frame in frames)
-            if not isinstance(message, wire.Want):
-                return message, frames
-            self._send_again(message)
-        return None
-
-    def _send_again(self, want: wire.Want) -> None:
-        """Send a job with all its pixels, of which the daemon was thought to hold some."""
-        job = self._parcels.again(want) if self._parcels is not None else None
-        if job is not None:
-            self._socket.send_multipart(wire.encode(*job), copy=False)
+        if not self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
+            return None
+        self._last_heard = time.monotonic()
+        if self._carrier is not None:
+            return self._carrier.receive()
+        parts = self._socket.recv_multipart(copy=False)
+        return wire.decode([part.buffer for part in parts])
 
     def _ask(self, question: Message, answer: Any, timeout: float) -> Any:
         """Send a question and wait for its answer; what else comes meanwhile is kept."""
