@@ -237,6 +237,7 @@ def test_guests_see_no_prompts_but_their_own(server: ConnectionInfo, guest: Conn
         assert [one.prompt for one in ann.status().jobs] == ["a secret lake"]
         (seen,) = bob.status().jobs
         assert (seen.job, seen.prompt) == ("", "")
+        assert bob.status().endpoints == (server.endpoint,)
         assert [one.job for one in local.status().jobs] == [job]
         bob.cancel(job)
         bob.hello()

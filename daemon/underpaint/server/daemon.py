@@ -375,7 +375,11 @@ class Daemon:
         return wire.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
-            endpoints=tuple(self.endpoints),
+            endpoints=tuple(
+                endpoint
+                for endpoint in self.endpoints
+                if everything or endpoint.startswith("tcp")  # the other names this user
+            ),
             uptime=round(time.monotonic() - self._started, 3),
             default_model=default_model(),
             workers=tuple(worker.status() for worker in self._workers),
