@@ -58,7 +58,13 @@ def connect(info: ConnectionInfo | None = None) -> Connection:
     DaemonUnavailableError
         Where no daemon has left a connection file.
     """
-    info = info or read_connection_file(remote_file()) or read_connection_file()
+    far = remote_file() if info is None and remote_file().exists() else None
+    info = info or read_connection_file(far)
+    if info is None and far is not None:
+        raise DaemonUnavailableError(
+            f"{far}, which says where the daemon is, cannot be read; `underpaint connect` writes it"
+            " anew, and with --forget this machine's own daemon is used"
+        )
     if info is None:
         raise DaemonUnavailableError(
             f"no Underpaint daemon runs (there is no {connection_file()}); {START_HINT}"

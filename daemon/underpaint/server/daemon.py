@@ -177,7 +177,7 @@ class Daemon:
         if self._own:
             client, server = keys.own_keys("client"), keys.own_keys("server")
             keys.allow(client.public, "this machine")
-            endpoint = keys.reachable(info.endpoint)
+            endpoint = keys.reachable(info.endpoint, "127.0.0.1")
             info = ConnectionInfo(
                 endpoint, os.getpid(), server.public, client.public, client.secret
             )
@@ -266,9 +266,14 @@ class Daemon:
         if client.owner and not client.identity.startswith(b"\0"):
             raise BadInputError("a client from elsewhere must leave its routing id to the daemon")
 
+    def _turn_away(self, client: Client) -> None:
+        """End all that is of a client who is not, or no more, let in."""
+        self._held.drop(client.owner)
+        self._forget(client)
+
     def _send(self, client: Client, parts: list[Bytes]) -> None:
         if client.owner and client.owner not in self._allowed:
-            self._forget(client)
+            self._turn_away(client)
             return
         self._put(client, parts)
 
@@ -300,7 +305,7 @@ class Daemon:
         try:
             self._check_allowed(client)
         except UnderpaintError as error:
-            self._forget(client)
+            self._turn_away(client)
             self._put(client, wire.encode(wire.Failed("", error.code, str(error))))
             return
         try:
