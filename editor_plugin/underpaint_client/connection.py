@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import wire
+from .carrier import Carrier
 from .errors import DaemonStoppedError, DaemonUnavailableError, from_code
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
-from .parcels import Parcels, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,13 @@ def connect(info: ConnectionInfo | None = None) -> Connection:
     DaemonUnavailableError
         Where no daemon has left a connection file.
     """
-    info = info or read_connection_file(remote_file()) or read_connection_file()
+    far = remote_file() if info is None and remote_file().exists() else None
+    info = info or read_connection_file(far)
+    if info is None and far is not None:
+        raise DaemonUnavailableError(
+            f"{far}, which says where the daemon is, cannot be read; `underpaint connect` writes it"
+            " anew, and with --forget this machine's own daemon is used"
+        )
     if info is None:
         raise DaemonUnavailableError(
             f"no Underpaint daemon runs (there is no {connection_file()}); {START_HINT}"
@@ -89,9 +95,10 @@ def _name(info: ConnectionInfo) -> str:
     return f"the Underpaint daemon ({where})"
 
 
-def _remedy(info: ConnectionInfo) -> str:
+def remedy(info: ConnectionInfo) -> str:
+    """Say what may help where a daemon does not answer."""
     if info.pid:
-        return START_HINT
+        return f"look at its log, or {START_HINT}"
     return (
         "see there that it runs and that it lets this machine in:"
         f" `underpaint keys allow {info.client_public}`"
@@ -117,6 +124,7 @@ class Connection:
                 " runs this, in an editor by `underpaint install` with that editor's name"
             ) from None
         self._zmq = zmq
+        self._carrier: Carrier | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -134,7 +142,9 @@ class Connection:
                 f"{info.endpoint!r} cannot be connected to ({error}); {START_HINT}"
             ) from None
         self._inbox: deque[Received] = deque()
-        self._parcels: Parcels | None = None  # until the daemon has said that it takes them
+        if info.is_far:
+            self._carrier = Carrier(zmq, self._context, self._socket)
+            self._socket = self._carrier.end
         self._last_heard = time.monotonic()
         self.info = info
 
@@ -152,6 +162,9 @@ class Connection:
         patience : float
             Seconds that what was not yet sent may still take.
         """
+        if self._carrier is not None:
+            self._carrier.close(patience)
+            return
         self._socket.close(linger=int(1000 * patience))
         self._context.term()
 
@@ -164,8 +177,9 @@ class Connection:
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
-        if self._parcels is not None:
-            message, frames = self._parcels.outgoing(message, frames)
+        if self._carrier is not None:
+            self._carrier.send(message, frames)
+            return
         self._socket.send_multipart(wire.encode(message, frames), copy=False)
 
     def submit(
@@ -249,25 +263,13 @@ class Connection:
             yield received
 
     def _receive(self, timeout: float | None) -> Received | None:
-        while self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
-            self._last_heard = time.monotonic()
-            parts = self._socket.recv_multipart(copy=False)
-            message, frames = wire.decode([part.buffer for part in parts])
-            if isinstance(message, wire.Welcome) and message.packed and self.info.is_far:
-                self._parcels = self._parcels or Parcels()
-            if self._parcels is not None:
-                self._parcels.heard(message)
-                frames = tuple(unpack(frame) for frame in frames)
-            if not isinstance(message, wire.Want):
-                return message, frames
-            self._send_again(message)
-        return None
-
-    def _send_again(self, want: wire.Want) -> None:
-        """Send a job with all its pixels, of which the daemon was thought to hold some."""
-        job = self._parcels.again(want) if self._parcels is not None else None
-        if job is not None:
-            self._socket.send_multipart(wire.encode(*job), copy=False)
+        if not self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
+            return None
+        self._last_heard = time.monotonic()
+        if self._carrier is not None:
+            return self._carrier.receive()
+        parts = self._socket.recv_multipart(copy=False)
+        return wire.decode([part.buffer for part in parts])
 
     def _ask(self, question: Message, answer: Any, timeout: float) -> Any:
         """Send a question and wait for its answer; what else comes meanwhile is kept."""
@@ -278,7 +280,7 @@ class Connection:
             if received is None:
                 raise DaemonUnavailableError(
                     f"{_name(self.info)} did not answer within {timeout:g} seconds;"
-                    f" {_remedy(self.info)}"
+                    f" {remedy(self.info)}"
                 )
             message, _ = received
             if isinstance(message, answer):
@@ -366,8 +368,7 @@ class Connection:
         silent = time.monotonic() - self._last_heard
         if silent > PATIENCE:
             raise DaemonUnavailableError(
-                f"{_name(self.info)} has not answered for {silent:.0f} seconds; look at its log,"
-                f" then {_remedy(self.info)}"
+                f"{_name(self.info)} has not answered for {silent:.0f} seconds; {remedy(self.info)}"
             )
         self.follow(job)  # should it be another by now, it learns whose the job is
 

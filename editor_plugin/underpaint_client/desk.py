@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
 from . import wire
-from .connection import PATIENCE, Connection, connect
+from .connection import PATIENCE, Connection, connect, remedy
 from .errors import (
     CancelledError,
     DaemonUnavailableError,
@@ -399,11 +399,12 @@ class Desk:
             self._hang_up()
             yield Lost(DaemonUnavailableError("the Underpaint daemon has ended unexpectedly"))
         elif time.monotonic() - self._heard > self._patience:
+            info = self._connection.info
             self._hang_up()
             yield Lost(
                 DaemonUnavailableError(
                     f"the Underpaint daemon has said nothing for {self._patience:.0f} seconds; it"
-                    " is waited for, or look at its log"
+                    f" is waited for; {remedy(info)}"
                 )
             )
         else:
@@ -446,7 +447,13 @@ class Desk:
             told = "the Underpaint daemon was stopped; jobs go on when it starts again"
             yield Lost(DaemonUnavailableError(told), meant=True)
         elif isinstance(message, wire.Failed) and not message.job:
-            yield Refused(from_code(message.code, message.message))
+            error = from_code(message.code, message.message)
+            if isinstance(error, DaemonUnavailableError):  # this machine is let in no more
+                self._hang_up()
+                yield from self.give_up(error)
+                yield Lost(error, meant=True)
+            else:
+                yield Refused(error)
         else:
             job = self.jobs.get(getattr(message, "job", ""))
             if job is not None:

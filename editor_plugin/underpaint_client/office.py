@@ -195,6 +195,8 @@ class Batch:
         The `source_hash` that a variation should have.
     fetched : bool
         Whether it was asked for by an editor that has ended.
+    expected_model : str
+        The `model_hash` that it should have.
     results : list of Result
         In the order of their seeds.
     notes : list of str
@@ -219,6 +221,7 @@ class Batch:
     into: Any = None
     expected: str = ""
     fetched: bool = False
+    expected_model: str = ""
     results: list[Result] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     title: str = ""
@@ -239,6 +242,8 @@ class Batch:
         notes = list(recipe.notes)
         if self.expected and recipe.source_hash != self.expected:
             notes.append("the layer or the selection is another than the result was made from")
+        if self.expected_model and recipe.model_hash != self.expected_model:
+            notes.append("the model has other weights than the result was made with")
         self.notes += [note for note in notes if note not in self.notes]
 
     def sketch(self) -> Result | None:
@@ -382,7 +387,8 @@ class Office:
         except UnderpaintError as error:
             self._say(to_sentence(error))
             return None
-        batch.expected = tag.recipe.source_hash if tag.recipe else ""
+        if tag.recipe is not None:
+            batch.expected, batch.expected_model = tag.recipe.source_hash, tag.recipe.model_hash
         return batch
 
     def send(

@@ -70,6 +70,22 @@ def unpack(frame: Frame) -> Frame:
     return replace(frame, encoding="", data=_plus_above(bytes(lines), _row(frame)))
 
 
+def check_parcel(frame: Frame) -> None:
+    """See that a frame is not too large for the line.
+
+    Raises
+    ------
+    BadInputError
+        Says what to do.
+    """
+    if memoryview(frame.data).nbytes > wire.MAX_PARCEL:
+        raise BadInputError(
+            f"{frame.name}: {frame.box.extent} pixels of {frame.dtype} are over"
+            f" {wire.MAX_PARCEL >> 20} MiB even packed, too much for another machine; crop the"
+            " layer, or use 8 bits a channel"
+        )
+
+
 def _row(frame: Frame) -> int:
     """Give the bytes that are taken as a row."""
     row = frame.box.width * frame.pixel
@@ -132,11 +148,14 @@ class Parcels:
             return message, frames
         frames = tuple(with_digest(frame) for frame in frames)
         message = replace(message, packed=True)
-        self._sent[message.job] = (message, frames)
-        return message, tuple(
+        parcels = tuple(
             replace(frame, encoding="held", data=b"") if frame.digest in self._held else pack(frame)
             for frame in frames
         )
+        for frame in parcels:
+            check_parcel(frame)
+        self._sent[message.job] = (message, frames)
+        return message, parcels
 
     def again(self, want: wire.Want) -> tuple[Message, tuple[Frame, ...]] | None:
         """Give a job that the daemon has not all frames of; None where it was cancelled."""

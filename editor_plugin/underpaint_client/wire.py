@@ -42,6 +42,9 @@ CHANNELS = {"RGBA": 4, "BGRA": 4, "Y": 1}
 ENCODINGS = ("", "packed", "held")
 """How pixels travel: as they are, packed by `parcels`, or by their digest alone."""
 
+MAX_PARCEL = 2**30
+"""Bytes of the largest frame between machines: 16384 x 16384 of RGBA, 8 bits each, unpacked."""
+
 MAX_FRAMES = 8
 """Frames of the largest message that is read."""
 
@@ -674,5 +677,5 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
         if cls is Models:
             known["models"] = tuple(ModelEntry(**model) for model in known["models"])
         return cls(**known), envelope.frames
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None

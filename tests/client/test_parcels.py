@@ -127,6 +127,14 @@ def test_a_frame_is_sent_once() -> None:
     assert parcels.outgoing(replace(submit, job="d"), (layer,))[1] == (sent,)
 
 
+def test_what_is_too_large_for_a_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    parcels = Parcels()
+    monkeypatch.setattr(wire, "MAX_PARCEL", 20)
+    with pytest.raises(BadInputError, match="crop the layer"):
+        parcels.outgoing(wire.Submit("a", Request()), (frame(64, 64),))
+    assert parcels.again(wire.Want("a")) is None
+
+
 def test_jobs_that_ended_or_were_cancelled_are_not_sent_again() -> None:
     parcels = Parcels()
     for job in "ab":

@@ -77,7 +77,11 @@ class Voice:
 
 
 def run(
-    count: int, seconds: float, jobs: int = 1, then: Callable[[], None] | None = None
+    count: int,
+    seconds: float,
+    jobs: int = 1,
+    then: Callable[[], None] | None = None,
+    enough: Callable[[list[Voice]], bool] = lambda _: False,
 ) -> list[Voice]:
     """Let clients talk.
 
@@ -91,6 +95,8 @@ def run(
         How many each has waiting at any time.
     then : callable, optional
         What happens halfway.
+    enough : callable
+        Says of the clients whether they may stop earlier.
     """
     info = read_connection_file()
     assert info
@@ -108,7 +114,7 @@ def run(
         by_socket = {voice.socket: voice for voice in voices}
         half = time.perf_counter() + seconds
         end = half + seconds if then is not None else half
-        while (now := time.perf_counter()) < end:
+        while (now := time.perf_counter()) < end and not enough(voices):
             if then is not None and now > half:
                 then()
                 then = None

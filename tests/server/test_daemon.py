@@ -20,7 +20,7 @@ from underpaint.server.shelf import shelf_folder
 from underpaint_client import Connection, connect, wire
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
 from underpaint_client.geometry import Box
-from underpaint_client.home import connection_file
+from underpaint_client.home import connection_file, remote_file
 from underpaint_client.request import Request
 
 LONG = Request(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, height=64)
@@ -248,6 +248,12 @@ def test_remote_daemons_are_used_and_never_started(home: Path) -> None:
     assert (away / "remote.json").exists()
     process.terminate()
     process.communicate()
+
+
+def test_a_broken_word_of_another_machine_is_said(home: Path) -> None:
+    remote_file().write_text("{")
+    with pytest.raises(DaemonUnavailableError, match="remote.json, which says where .* --forget"):
+        connect()
 
 
 def test_a_second_daemon_names_the_first(home: Path) -> None:

@@ -43,6 +43,15 @@ def test_a_digest_of_other_pixels_is_not_taken() -> None:
     assert store.complete(ANN, "2", (other,)) is None
 
 
+def test_nothing_is_held_of_who_is_let_in_no_more() -> None:
+    store, one = Held(), frame()
+    for client in (ANN, BOB):
+        store.complete(client, "1", (one,))
+    store.drop("ann")
+    assert store.complete(ANN, "2", (named(one),)) is None
+    assert store.complete(BOB, "2", (named(one),))
+
+
 def test_nothing_is_held_for_this_machine() -> None:
     store, one = Held(), frame()
     store.complete(HOME, "1", (one,))

@@ -137,3 +137,23 @@ def test_commands(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert keys.list_allowed() == []
     for wrong in (["allow"], ["revoke"], ["list", "x"], ["revoke", "a", "friend"], ["forget"]):
         assert main(["keys", *wrong]) == 2
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        ("tcp://0.0.0.0:7", "tcp://gpu:7"),
+        ("tcp://[::]:7", "tcp://gpu:7"),
+        ("tcp://192.168.1.2:7", "tcp://192.168.1.2:7"),
+    ],
+)
+def test_others_are_told_an_address_that_they_can_use(endpoint: str, shown: str) -> None:
+    assert keys.reachable(endpoint, "gpu") == shown
+
+
+def test_the_invitation_names_no_ipc(home: Path) -> None:
+    told = keys.invitation(["ipc:///home/ann/run/clients.sock", "tcp://192.168.1.2:7"])
+    (command,) = told.splitlines()[1:]
+    assert command.split() == [
+        "underpaint", "connect", "tcp://192.168.1.2:7", keys.own_keys("server").public
+    ]  # fmt: skip

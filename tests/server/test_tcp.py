@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import selectors
 import stat
 import subprocess
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from daemons import RUN, until
 from underpaint.cli.connect import make_info
 from underpaint.server import keys
 from underpaint.server.rasters import to_frame
-from underpaint_client import Connection, connect, wire
+from underpaint_client import Connection, connect, desk, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file, remote_file
@@ -84,30 +86,67 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
         connection.hello()
         assert paint(connection) == bytes(frame.data)
         sent: list[int] = []
-        send = connection._socket.send_multipart
+        assert connection._carrier
+        send = connection._carrier._dealer.send_multipart
 
         def watch(parts: list[wire.Bytes], **more: bool) -> None:
             sent.extend(memoryview(part).nbytes for part in parts)
             send(parts, **more)
 
-        monkeypatch.setattr(connection._socket, "send_multipart", watch)
+        monkeypatch.setattr(connection._carrier._dealer, "send_multipart", watch)
         assert paint(connection) == bytes(frame.data)
         assert sum(sent) < 2000
         # Another connection knows nothing; this one is wrong about what the daemon holds.
         stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
-        assert connection._parcels
-        connection._parcels._held[with_digest(stranger_frame).digest] = None
+        assert connection._carrier._parcels
+        connection._carrier._parcels._held[with_digest(stranger_frame).digest] = None
         job = connection.submit(Request(strength=0.0), stranger_frame)
         found = [f for m, f in connection.events(job) if isinstance(m, wire.Picture)]
         assert bytes(found[0][0].data) == bytes(stranger_frame.data)
+
+
+def test_what_is_too_large_for_the_line_fails_that_job_alone(
+    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "MAX_PARCEL", 10)
+    frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
+    with Connection(guest) as connection:
+        connection.hello()
+        job = connection.submit(LONG, frame)
+        ((last, _),) = connection.events(job)
+        assert isinstance(last, wire.Failed)
+        assert "too much for another machine" in last.message
+        connection.hello()
+
+
+def test_an_event_loop_is_woken(guest: ConnectionInfo) -> None:
+    with Connection(guest) as connection, selectors.DefaultSelector() as selector:
+        selector.register(connection.fd, selectors.EVENT_READ)
+        connection.send(wire.Hello())
+        job = connection.submit(Request(strength=0.0))
+        received: list[wire.Message] = []
+        while not any(isinstance(message, wire.Done | wire.Failed) for message in received):
+            received += [message for message, _ in connection.drain()]
+            if not any(isinstance(message, wire.Done | wire.Failed) for message in received):
+                assert selector.select(timeout=30), "the descriptor never woke up"
+        assert isinstance(received[0], wire.Welcome)
+        assert getattr(received[-1], "job", "") == job
+
+
+def test_connections_that_close_leave_no_thread(guest: ConnectionInfo) -> None:
+    for _ in range(5):
+        with Connection(guest) as connection:
+            connection.send(wire.Hello())
+    until(lambda: not any(thread.name == "carrier" for thread in threading.enumerate()))
 
 
 def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     with Connection(guest) as connection:
         connection.hello()
-        assert connection._parcels
-        connection._parcels._held[with_digest(frame).digest] = None
+        assert connection._carrier
+        assert connection._carrier._parcels
+        connection._carrier._parcels._held[with_digest(frame).digest] = None
         job = connection.submit(LONG, frame)
         connection.cancel(job)
         (last,) = (m for m, _ in connection.events(job))
@@ -166,6 +205,29 @@ def test_a_revoked_client_is_out_at_once(server: ConnectionInfo, guest: Connecti
         keys.revoke(guest.client_public)
 
 
+def test_an_editor_whose_key_is_revoked_loses_its_jobs_with_a_reason(
+    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "connect", lambda: Connection(guest))
+    editor = desk.Desk("test")
+    job = editor.submit(LONG, {})
+    heard: list[desk.Notice] = []
+
+    def hear() -> list[desk.Notice]:
+        heard.extend(editor.hear())
+        return heard
+
+    until(lambda: bool(hear()))
+    keys.revoke(guest.client_public)
+    heard.extend(editor.check())  # it asks, and is told
+    until(lambda: isinstance(hear()[-1], desk.Lost))
+    ended, lost = heard[-2:]
+    assert isinstance(ended, desk.Ended)
+    assert ended.job is job
+    assert isinstance(lost, desk.Lost)
+    assert "was revoked" in str(lost.error)
+
+
 def test_guests_see_no_prompts_but_their_own(server: ConnectionInfo, guest: ConnectionInfo) -> None:
     other = stranger(server)
     keys.allow(other.client_public, "other")
@@ -175,6 +237,7 @@ def test_guests_see_no_prompts_but_their_own(server: ConnectionInfo, guest: Conn
         assert [one.prompt for one in ann.status().jobs] == ["a secret lake"]
         (seen,) = bob.status().jobs
         assert (seen.job, seen.prompt) == ("", "")
+        assert bob.status().endpoints == (server.endpoint,)
         assert [one.job for one in local.status().jobs] == [job]
         bob.cancel(job)
         bob.hello()

@@ -6,7 +6,14 @@ import json
 import sys
 from collections.abc import Sequence
 
-from underpaint.models import default_model, list_entries, list_models, model_folders
+from underpaint.models import (
+    default_model,
+    describe_model,
+    hash_model,
+    list_entries,
+    list_models,
+    model_folders,
+)
 
 from .options import Parser
 
@@ -15,7 +22,14 @@ def run_models(words: Sequence[str]) -> int:
     """List the models."""
     parser = Parser("models", "List the models that are there.")
     parser.add_argument("--json", action="store_true", help="one JSON object per model")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read every file, and see that none changed unseen; prints each model's SHA-256",
+    )
     options = parser.read(words)
+    if options.verify:
+        return _verify()
     default = default_model()
     paths = list_models()
     for entry in list_entries():
@@ -35,3 +49,23 @@ def run_models(words: Sequence[str]) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _verify() -> int:
+    """Hash all models again, and compare with what their sizes and times promise."""
+    code = 0
+    for entry in list_entries():
+        if entry.problem:
+            continue
+        info = describe_model(list_models()[entry.name])
+        before = hash_model(info)
+        now = hash_model(info, again=True)
+        print(f"{now}  {entry.name}")
+        if before != now:
+            code = 3
+            print(
+                f"underpaint: model {entry.name} has other content than before, though its files'"
+                " sizes and times are the same: it is damaged or was tampered with; fetch it again",
+                file=sys.stderr,
+            )
+    return code

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import transformers
 
-from underpaint.models import ModelInfo, hash_model
+from underpaint.models import ModelInfo, hash_model, note_use
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 
@@ -112,6 +112,13 @@ class Model:
         self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
         self.hash = hash_model(info)
         self.pipeline = self._open()
+        before = note_use(info, self.hash)
+        self.notes: tuple[str, ...] = ()
+        if before not in ("", self.hash):
+            self.notes = (
+                f"the model {info.name} has other weights than when it was last used; pictures made"
+                " with those come out differently",
+            )
         self.scheduler_config = dict(self.pipeline.scheduler.config)
         self._sketch: torch.Tensor | None = None
         self._attention = dict(self.pipeline.unet.attn_processors)

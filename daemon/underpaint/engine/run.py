@@ -610,7 +610,8 @@ class _Run:
             planned=self._planned(work),
             encoded=not work.pure.all(),
         )
-        notes = (*work.notes, *work.model.prompt_notes(made.prompt), *composed.notes, *saved)
+        of_model = (*work.model.notes, *work.model.prompt_notes(made.prompt))
+        notes = (*work.notes, *of_model, *composed.notes, *saved)
         known = self.engine.experience(work.model.info)
         known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
         recipe = make_recipe(self.request, work.source, composed, made, notes)

@@ -3,7 +3,7 @@
 `underpaint.engine.model` opens them.
 """
 
-from .describe import ModelInfo, describe_model, hash_model
+from .describe import ModelInfo, describe_model, hash_model, note_use
 from .entries import list_entries
 from .find import default_model, find_model, list_models, model_folders
 
@@ -16,4 +16,5 @@ __all__ = [
     "list_entries",
     "list_models",
     "model_folders",
+    "note_use",
 ]

@@ -111,34 +111,75 @@ def describe_model(path: Path) -> ModelInfo:
     )
 
 
-def hash_model(info: ModelInfo) -> str:
+def hash_model(info: ModelInfo, *, again: bool = False) -> str:
     """Give the SHA-256 over the files a model is opened from: recipes tell models apart by it.
 
     Weights are gigabytes: what was hashed once is remembered, by size and time of change, in
     Underpaint's home.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        The model.
+    again : bool
+        Read the files though they seem to be as they were.
     """
     parts = [info.path / part for part in _PARTS if (info.path / part).is_dir()]
     weights = [file for part in parts for file in _weight_files(part)]
     files = sorted([*weights, *info.path.rglob("*.json"), *info.path.rglob("*.txt")])
     stats = [(str(f.relative_to(info.path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     key = hashlib.sha256(json.dumps([str(info.path.resolve()), stats]).encode()).hexdigest()
-    memory = home() / "model-hashes.json"
-    try:
-        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        known = {}
-    if key not in known:
+    known = _known_hashes()
+    if again or key not in known:
         total = hashlib.sha256()
         for file, (relative, _, _) in zip(files, stats, strict=True):
             with file.open("rb") as stream:
                 total.update(relative.encode() + hashlib.file_digest(stream, "sha256").digest())
         known[key] = total.hexdigest()
-        with contextlib.suppress(OSError):  # then it is hashed again next time
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            draft = memory.with_name(f"{memory.name}.{os.getpid()}")
-            draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
-            draft.replace(memory)
+        _remember_hashes(known)
     return known[key]
+
+
+def note_use(info: ModelInfo, found: str) -> str:
+    """Remember with which hash a model was used, and give the one that it was used with before.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        The model.
+    found : str
+        From `hash_model`.
+
+    Returns
+    -------
+    str
+        Empty where it was never used.
+    """
+    known, folder = _known_hashes(), f"used {info.path.resolve()}"
+    before = known.get(folder, "")
+    if before != found:
+        _remember_hashes({**known, folder: found})
+    return before
+
+
+def _known_hashes() -> dict[str, str]:
+    try:
+        return dict(json.loads(_hash_memory().read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _remember_hashes(known: dict[str, str]) -> None:
+    memory = _hash_memory()
+    with contextlib.suppress(OSError):  # then it is hashed again next time
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        draft = memory.with_name(f"{memory.name}.{os.getpid()}")
+        draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        draft.replace(memory)
+
+
+def _hash_memory() -> Path:
+    return home() / "model-hashes.json"
 
 
 def _number(model: Path, config: dict[str, Any], name: str, default: int) -> int:

@@ -62,8 +62,8 @@ MAX_UNREAD = 10_000
 MAX_UNHEARD = 100
 """Messages taken from a client's line before it is answered; more must wait where they are."""
 
-HANDSHAKE = 5000
-"""Milliseconds in which who connects must have shown its key."""
+HANDSHAKE = 3000
+"""Milliseconds in which who connects must have shown its key; what it sent meanwhile is dropped."""
 
 MAX_FILES = 2**16
 """Open files that are asked for: each connection is one, a stranger's too until it is refused."""
@@ -165,7 +165,7 @@ class Daemon:
         entrance.setsockopt(zmq.SNDHWM, MAX_UNREAD)
         entrance.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
         entrance.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
-        entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME if transport == "ipc" else wire.MAX_PARCEL)
         if transport == "tcp":
             keys.lock_socket(entrance)
             entrance.setsockopt(zmq.HEARTBEAT_IVL, 5000)
@@ -188,7 +188,7 @@ class Daemon:
         if self._own:
             client, server = keys.own_keys("client"), keys.own_keys("server")
             keys.allow(client.public, "this machine")
-            endpoint = keys.reachable(info.endpoint)
+            endpoint = keys.reachable(info.endpoint, "127.0.0.1")
             info = ConnectionInfo(
                 endpoint, os.getpid(), server.public, client.public, client.secret
             )
@@ -223,7 +223,8 @@ class Daemon:
                     break
                 rest = [part.buffer for part in parts[1:]]
                 if entrance is self._backend:
-                    self._from_worker(parts[0].bytes, rest)
+                    if IPC or parts[0].get("User-Id") == self._own:
+                        self._from_worker(parts[0].bytes, rest)
                 else:
                     self._from_client(self._client(entrance, parts[0]), rest)
         self._watch_workers()
@@ -284,7 +285,7 @@ class Daemon:
     def _send(self, client: Client, parts: list[Bytes]) -> bool:
         """Send a message, and say whether there is somebody to send it to."""
         if client.owner and client.owner not in self._allowed:
-            self._turn_out(client)
+            self._turn_away(client)
             return False
         return client.entrance >= 0 and self._put(client, parts)
 
@@ -308,8 +309,9 @@ class Daemon:
         self._held.forget(client)
         self._ledger.lose(client)
 
-    def _turn_out(self, client: Client) -> None:
-        """End the jobs of a client that is let in no more."""
+    def _turn_away(self, client: Client) -> None:
+        """End all that is of a client who is not, or no more, let in."""
+        self._held.drop(client.owner)
         jobs = self._jobs.of(client)
         self._forget(client)
         for job in jobs:
@@ -323,7 +325,7 @@ class Daemon:
         try:
             self._check_allowed(client)
         except UnderpaintError as error:
-            self._turn_out(client)
+            self._turn_away(client)
             self._put(client, wire.encode(wire.Failed("", error.code, str(error))))
             return
         try:
@@ -413,7 +415,11 @@ class Daemon:
         return wire.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
-            endpoints=tuple(self.endpoints),
+            endpoints=tuple(
+                endpoint
+                for endpoint in self.endpoints
+                if everything or endpoint.startswith("tcp")  # the other names this user
+            ),
             uptime=round(time.monotonic() - self._started, 3),
             default_model=default_model(),
             workers=tuple(worker.status() for worker in self._workers),

@@ -62,6 +62,11 @@ class Held:
         for job in self.awaits(client):
             del self._awaited[job]
 
+    def drop(self, owner: str) -> None:
+        """Hold nothing of an owner who is let in no more."""
+        for key in [key for key in self._frames if key[0] == owner]:
+            del self._frames[key]
+
     def _find(self, owner: str, frame: Frame) -> Frame:
         known = self._frames.get((owner, frame.digest)) if frame.encoding == "held" else None
         if known is None or not known.is_like(frame):

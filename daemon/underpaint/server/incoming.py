@@ -27,6 +27,8 @@ def read_message(envelope: Envelope) -> Message:
     wire.refuse_unknown_fields(envelope)
     try:
         message: Message = msgspec.convert(envelope.body, wire.TYPES[envelope.type])
+    except UnicodeError:  # half a surrogate pair
+        raise BadInputError(f"{envelope.type}: it holds text that is none; send UTF-8") from None
     except (msgspec.ValidationError, RecursionError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None
     if isinstance(message, wire.Submit):

@@ -244,17 +244,27 @@ def lock_socket(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
 
-def reachable(endpoint: str) -> str:
-    """Give an endpoint that others can use, where it was bound on every address there is."""
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    return f"tcp://{socket.getfqdn()}:{port}" if host in ("0.0.0.0", "[::]") else endpoint  # noqa: S104
+def reachable(endpoint: str, host: str) -> str:
+    """Give an endpoint that can be used: with that host where it is bound on all there are."""
+    bound, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    return f"tcp://{host}:{port}" if bound in ("0.0.0.0", "[::]") else endpoint  # noqa: S104
+
+
+def own_address() -> str:
+    """Give the address by which other machines most likely reach this one."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+            line.connect(("192.0.2.1", 9))  # nothing is sent: only the way there is looked up
+            return str(line.getsockname()[0])
+    except OSError:
+        return socket.getfqdn()
 
 
 def invitation(endpoints: Sequence[str]) -> str:
     """Say what to run on other machines, so that they use the daemon at these endpoints."""
     public = shlex.quote(own_keys("server").public)
     lines = [
-        f"  underpaint connect {reachable(endpoint)} {public}"
+        f"  underpaint connect {reachable(endpoint, own_address())} {public}"
         for endpoint in endpoints
         if endpoint.startswith("tcp")
     ]

@@ -1,0 +1,68 @@
+"""Models are told apart by what is in them, and changes are said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from underpaint.cli import main
+from underpaint.models import describe_model, hash_model, note_use
+
+
+@pytest.fixture
+def model(home: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model of a home's own."""
+    monkeypatch.setenv("UNDERPAINT_HOME", str(home))
+    folder = home / "models" / "sd"
+    shutil.copytree(models / "sd", folder)
+    return folder
+
+
+def change(file: Path, *, keep_time: bool) -> None:
+    """Turn over a bit in the middle of a file."""
+    found = file.stat()
+    data = bytearray(file.read_bytes())
+    data[-10] ^= 1
+    file.write_bytes(data)
+    times = (found.st_atime_ns, found.st_mtime_ns + (0 if keep_time else 1_000_000))
+    os.utime(file, ns=times)
+
+
+def test_the_use_of_a_model_is_remembered(model: Path) -> None:
+    info = describe_model(model)
+    first = hash_model(info)
+    assert note_use(info, first) == ""
+    assert note_use(info, first) == first
+    change(model / "unet" / "diffusion_pytorch_model.safetensors", keep_time=False)
+    second = hash_model(info)
+    assert second != first
+    assert note_use(info, second) == first
+    assert note_use(info, second) == second
+
+
+def test_weights_changed_unseen_are_found(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info = describe_model(model)
+    before = hash_model(info)
+    assert main(["models", "--verify"]) == 0
+    assert f"{before}  sd" in capsys.readouterr().out
+    change(model / "unet" / "diffusion_pytorch_model.safetensors", keep_time=True)
+    assert hash_model(info) == before  # by size and time there is nothing to see
+    assert main(["models", "--verify"]) == 3
+    told = capsys.readouterr()
+    assert "tampered with" in told.err
+    assert before not in told.out
+
+
+def test_a_picture_says_that_its_model_changed(model: Path) -> None:
+    from underpaint.engine import Engine
+    from underpaint_client.request import Request
+
+    request = Request(prompt="x", model="sd", steps=1, width=64, height=64, seed=1)
+    assert next(iter(Engine("cpu").generate(request))).recipe.notes == ()
+    change(model / "unet" / "diffusion_pytorch_model.safetensors", keep_time=False)
+    (picture,) = Engine("cpu").generate(request)
+    assert "other weights than when it was last used" in picture.recipe.notes[0]
+    assert next(iter(Engine("cpu").generate(request))).recipe.notes == ()
