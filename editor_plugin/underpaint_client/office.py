@@ -239,6 +239,7 @@ class Batch:
         self.seen = None
         name, index = name_layer(recipe), painted.picture.index
         self.results.append(Result(name, painted.frame, recipe, painted.job.name, index))
+        self.results.sort(key=lambda result: result.index)  # what was fetched may come later
         notes = list(recipe.notes)
         if self.expected and recipe.source_hash != self.expected:
             notes.append("the layer or the selection is another than the result was made from")

@@ -383,7 +383,7 @@ class Daemon:
 
     def _greet(self, job: Job) -> None:
         """Tell a client that its job is accepted: the first that it hears of it."""
-        job.told = self._jobs.positions()[job.name]
+        job.told = self._jobs.positions().get(job.name, 0)  # it may run by now
         self._tell(job.client, wire.Accepted(job.name, job.told, job.remark))
         starting = any(worker.state == "starting" for worker in self._workers)
         if starting and not job.told:  # the others wait for jobs, not for the worker
@@ -404,7 +404,7 @@ class Daemon:
         self._told_positions, self._told_until = positions, now + TELLING * len(positions)
         for name, position in positions.items():
             job = self._jobs.get(name)
-            if job is not None and job.told != position:
+            if job is not None and job.told not in (None, position):
                 job.told = position
                 self._tell(job.client, wire.Accepted(name, position))
 
@@ -498,7 +498,7 @@ class Daemon:
             self._ledger.keep(job, message, parts)
         elif isinstance(message, wire.Done | wire.Failed):
             self._ledger.end(job, message)
-        else:
+        elif job.told is not None:  # which comes first
             self._send(job.client, parts)
 
     def _watch_workers(self) -> None:

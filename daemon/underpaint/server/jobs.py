@@ -61,10 +61,8 @@ class Job:
         Whether its client may open models anywhere on this machine.
     digest : bytes
         Of the message that it came as, to know that again.
-    ready : bool
-        Whether it is in safety, and may run.
     remark : str
-        What its client should know of that.
+        What its client should know of how it is kept.
     deaths : int
         How many processes have ended while they ran it.
     pictures : set of int
@@ -74,7 +72,7 @@ class Job:
     cancelled : float or None
         When its worker was told to stop, by the monotonic clock.
     told : int or None
-        The position that its client knows of.
+        The position that its client knows of; None until it is accepted.
     """
 
     client: Client
@@ -82,7 +80,6 @@ class Job:
     frames: tuple[Frame, ...] = field(repr=False)
     trusted: bool = False
     digest: bytes = b""
-    ready: bool = True
     remark: str = ""
     deaths: int = 0
     pictures: set[int] = field(default_factory=set)
@@ -159,11 +156,6 @@ class Jobs:
         self._jobs[job.name] = job
         self._positions = None
 
-    def make_ready(self, job: Job) -> None:
-        """Let a job run."""
-        job.ready = True
-        self._positions = None
-
     def hand_over(self, job: Job, client: Client) -> None:
         """Make a job another client's."""
         former, job.client = job.client, client
@@ -220,7 +212,7 @@ class Jobs:
         """Give the jobs that wait in the order in which they will run."""
         queues: dict[Client, deque[Job]] = {}
         for job in self._jobs.values():
-            if job.worker is None and job.ready:
+            if job.worker is None:
                 queues.setdefault(job.client, deque()).append(job)
         # Of those served equally long ago, the oldest job's client.
         turns = [(self._served[one], age, queues[one]) for age, one in enumerate(queues)]

@@ -1,7 +1,9 @@
-"""The ledger: what becomes of jobs, in memory and on disk. First it is written, then it is told.
+"""The ledger: what becomes of jobs, in memory and on disk.
 
 A job that was accepted ends in pictures or in an error, though its client, its worker or the daemon
-dies meanwhile: it waits in the store until its client says that it has what came of it.
+dies meanwhile: it waits in the store until its client says that it has what came of it. That it is
+accepted, and that it has ended, is told after it was written; pictures are told at once, since a
+daemon that dies before they were written paints them again, the same.
 """
 
 from __future__ import annotations
@@ -138,14 +140,13 @@ class Ledger:
             return
         # Drawn now, so that another try paints the same.
         submit = replace(submit, request=draw_seeds(submit.request))
-        job = Job(client, submit, frames, trusted=trusted, digest=digest, ready=False)
+        job = Job(client, submit, frames, trusted=trusted, digest=digest)
         self.jobs.add(job)
 
         def then(found: Kept | None, error: Exception | None) -> None:
-            if self.jobs.get(job.name) is not job:
-                return  # cancelled meanwhile
             if found is not None:
-                self.jobs.remove(job.name)
+                if self.jobs.get(job.name) is job:
+                    self.jobs.remove(job.name)  # should it run already, nobody hears of it
                 if found.digest == digest and found.owner == client.owner:
                     self.follow(client, (job.name,))
                 else:
@@ -156,7 +157,6 @@ class Ledger:
                     f"it could not be written to the disk ({_why(error)}), so it is lost if the"
                     " daemon ends before it is done"
                 )
-            self.jobs.make_ready(job)
             self._greet(job)
 
         parts = wire.encode(submit, frames)
@@ -269,10 +269,11 @@ class Ledger:
             return
         job.pictures.add(picture.index)
         self._unpruned += sum(memoryview(part).nbytes for part in parts)
-        self._clerk.do(
-            lambda store: store.add_picture(job.name, picture.index, parts),
-            lambda _, __: self._send(job, parts),
-        )
+        if job.told is None:  # it is not accepted yet, and that comes first
+            self._clerk.do(lambda _: None, lambda *_: self._send(job, parts))
+        else:
+            self._send(job, parts)
+        self._clerk.do(lambda store: store.add_picture(job.name, picture.index, parts))
 
     def end(self, job: Job, ending: wire.Done | wire.Failed) -> None:
         """Note how a job ended, and say it."""
