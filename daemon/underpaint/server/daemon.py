@@ -231,6 +231,7 @@ class Daemon:
         self._log.look()
         self._assign()
         self._tell_positions()
+        self._ledger.write()
         if time.monotonic() - self._pruned > PRUNE:
             self._pruned = time.monotonic()
             self._ledger.prune()

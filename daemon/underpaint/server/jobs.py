@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from underpaint_client.errors import BadInputError
@@ -73,6 +73,8 @@ class Job:
         When its worker was told to stop, by the monotonic clock.
     told : int or None
         The position that its client knows of; None until it is accepted.
+    unsaid : list of callable
+        Say what came before that.
     """
 
     client: Client
@@ -86,6 +88,7 @@ class Job:
     worker: int | None = None
     cancelled: float | None = None
     told: int | None = None
+    unsaid: list[Callable[[], object]] = field(default_factory=list, repr=False)
 
     @property
     def name(self) -> str:

@@ -2,8 +2,9 @@
 
 A job that was accepted ends in pictures or in an error, though its client, its worker or the daemon
 dies meanwhile: it waits in the store until its client says that it has what came of it. That it is
-accepted, and that it has ended, is told after it was written; pictures are told at once, since a
-daemon that dies before they were written paints them again, the same.
+accepted is told after it was written. What comes of it is told at once, and written a moment later
+unless the client has it by then, which saves the disk nearly all of it: a daemon that dies in that
+moment paints it again, the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from underpaint_client import wire
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOMENT = 2.0
+"""Seconds that a living client has to say that it has what came."""
+
 MAX_DEATHS = 2
 """A job that so many processes have ended with is not tried again."""
 
@@ -50,6 +54,27 @@ class _Results(NamedTuple):
 
     kept: Kept | None
     pictures: list[list[Bytes]]
+
+
+@dataclass
+class _Unwritten:
+    """What came of a job and was told, but not yet written.
+
+    Parameters
+    ----------
+    job : Job
+    due : float
+        When it is written, by the monotonic clock.
+    works : list of callable
+        Write it.
+    ended : bool
+        Whether nothing more will come.
+    """
+
+    job: Job
+    due: float
+    works: list[Callable[[Store], None]] = field(default_factory=list)
+    ended: bool = False
 
 
 class Ledger:
@@ -74,6 +99,7 @@ class Ledger:
         self._retention = retention
         self._tell = tell
         self._greet = greet
+        self._unwritten: dict[str, _Unwritten] = {}
         self._unpruned = 0  # bytes of pictures since the last look
         self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
         self._restore(store)
@@ -88,6 +114,8 @@ class Ledger:
         for job in self.jobs:
             if job.worker is not None:
                 self._mark(job, QUEUED)
+        for name in list(self._unwritten):
+            self._write(name)
         self._clerk.close()
 
     # ---- the beginning ---------------------------------------------------------------------
@@ -158,6 +186,9 @@ class Ledger:
                     " daemon ends before it is done"
                 )
             self._greet(job)
+            for say in job.unsaid:
+                say()
+            job.unsaid.clear()
 
         parts = wire.encode(submit, frames)
         self._clerk.do(
@@ -170,6 +201,7 @@ class Ledger:
     def follow(self, client: Client, names: Iterable[str]) -> None:
         """Send what becomes of jobs, and has become of them, to this client from now on."""
         for name in names:
+            self._write(name)
             job = self.jobs.get(name)
             if job is not None and job.owner == client.owner:
                 self._hand_over(job, client)
@@ -220,7 +252,12 @@ class Ledger:
                 store.take(name)
 
         self._delivered.pop(name, None)
-        self._clerk.do(work)
+        unwritten = self._unwritten.get(name)
+        if unwritten is None:
+            self._clerk.do(work)
+        elif unwritten.ended and unwritten.job.owner == client.owner:
+            del self._unwritten[name]
+            self._clerk.do(lambda store: store.take(name))
 
     def tell_waiting(self, client: Client) -> None:
         """Tell a client of the jobs of its owner that no client follows."""
@@ -237,6 +274,8 @@ class Ledger:
             listed = [_waiting(kept) for kept in alone]
             self._tell(client, wire.encode(wire.Waiting((*listed, *jobs))))
 
+        for name in list(self._unwritten):
+            self._write(name)
         self._clerk.do(lambda store: store.ended(client.owner), then)
 
     def _is_there(self, client: Client | None) -> bool:
@@ -247,6 +286,9 @@ class Ledger:
         for job in self.jobs.of(client):
             log.info("job %s: its client has gone; what comes of it waits", job.name)
             self.jobs.hand_over(job, Client.nobody(client.owner))
+        for name, unwritten in list(self._unwritten.items()):
+            if unwritten.job.client in (client, Client.nobody(client.owner)):
+                self._write(name)
 
     # ---- workers ---------------------------------------------------------------------------
 
@@ -269,26 +311,28 @@ class Ledger:
             return
         job.pictures.add(picture.index)
         self._unpruned += sum(memoryview(part).nbytes for part in parts)
-        if job.told is None:  # it is not accepted yet, and that comes first
-            self._clerk.do(lambda _: None, lambda *_: self._send(job, parts))
-        else:
-            self._send(job, parts)
-        self._clerk.do(lambda store: store.add_picture(job.name, picture.index, parts))
+        self._write_later(job, lambda store: store.add_picture(job.name, picture.index, parts))
+        self._say(job, lambda: self._send(job, parts))
 
     def end(self, job: Job, ending: wire.Done | wire.Failed) -> None:
         """Note how a job ended, and say it."""
         self.jobs.remove(job.name)
         parts = wire.encode(ending)
         cancelled = isinstance(ending, wire.Failed) and ending.code == CancelledError.code
-        if cancelled and not job.pictures:
-            self._clerk.do(lambda store: store.take(job.name), lambda *_: self._send(job, parts))
-            return  # there is nothing to come back for
+        if cancelled and not job.pictures:  # there is nothing to come back for
+            self._clerk.do(lambda store: store.take(job.name))
+            self._say(job, lambda: self._send(job, parts))
+            return
 
-        def then(_: None, __: Exception | None) -> None:
+        def say() -> None:
             if self._send(job, parts):
                 self._delivered[job.name] = job.client
+            else:
+                self._write(job.name)
 
-        self._clerk.do(lambda store: store.end(job.name, parts[0]), then)
+        self._write_later(job, lambda store: store.end(job.name, parts[0]))
+        self._unwritten[job.name].ended = True
+        self._say(job, say)
         if self._unpruned > self._retention.gigabytes * 2**30 / 4:
             self.prune()
 
@@ -320,6 +364,30 @@ class Ledger:
     def _mark(self, job: Job, state: str) -> None:
         deaths = job.deaths
         self._clerk.do(lambda store: store.mark(job.name, state, deaths))
+
+    def _say(self, job: Job, say: Callable[[], object]) -> None:
+        """Say something about a job; that it is accepted comes first."""
+        if job.told is None:
+            job.unsaid.append(say)
+        else:
+            say()
+
+    def _write_later(self, job: Job, work: Callable[[Store], None]) -> None:
+        due = time.monotonic() + MOMENT
+        self._unwritten.setdefault(job.name, _Unwritten(job, due)).works.append(work)
+
+    def _write(self, name: str) -> None:
+        """Write what came of a job and is not written yet."""
+        unwritten = self._unwritten.pop(name, None)
+        for work in unwritten.works if unwritten is not None else ():
+            self._clerk.do(work)
+
+    def write(self) -> None:
+        """Write what its client has not fetched in a moment."""
+        now = time.monotonic()
+        for name, unwritten in list(self._unwritten.items()):
+            if now > unwritten.due:
+                self._write(name)
 
     def _send(self, job: Job, parts: list[Bytes]) -> bool:
         return self._tell(job.client, parts)
@@ -358,7 +426,13 @@ def _revived(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
         raise GenerationFailedError(NO_LONGER_KNOWN)
     nobody = Client.nobody(kept.owner)
     return Job(
-        nobody, submit, envelope.frames, trusted=kept.trusted, digest=kept.digest, deaths=deaths
+        nobody,
+        submit,
+        envelope.frames,
+        trusted=kept.trusted,
+        digest=kept.digest,
+        deaths=deaths,
+        told=0,
     )
 
 
