@@ -41,6 +41,9 @@ HEARTBEAT = 2.0
 PATIENCE = 10.0
 """Seconds of silence after which the daemon counts as gone."""
 
+SLOWEST = 500_000
+"""Bytes a second of the slowest line that is waited for."""
+
 START_HINT = "start it with `underpaint serve --background`"
 
 
@@ -146,6 +149,7 @@ class Connection:
             self._carrier = Carrier(zmq, self._context, self._socket)
             self._socket = self._carrier.end
         self._last_heard = time.monotonic()
+        self._patience = PATIENCE
         self.info = info
 
     def __enter__(self) -> Connection:  # noqa: PYI034 - Python 3.9 has no Self
@@ -162,6 +166,8 @@ class Connection:
         patience : float
             Seconds that what was not yet sent may still take.
         """
+        if self._socket.closed:
+            return
         if self._carrier is not None:
             self._carrier.close(patience)
             return
@@ -177,6 +183,7 @@ class Connection:
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
+        self._patience += sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
         if self._carrier is not None:
             self._carrier.send(message, frames)
             return
@@ -317,7 +324,7 @@ class Connection:
     def stop(self) -> None:
         """Ask the daemon to end; it does so without another word to this client."""
         self.send(wire.AskStop())
-        self._socket.close(linger=2000)
+        self.close(2)
 
     def events(self, job: str) -> Iterator[Received]:
         """Give the messages of a job as they come, up to its `Done` or `Failed`.
@@ -366,7 +373,7 @@ class Connection:
     def _check_alive(self, job: str) -> None:
         self.see_process()
         silent = time.monotonic() - self._last_heard
-        if silent > PATIENCE:
+        if silent > self._patience:
             raise DaemonUnavailableError(
                 f"{_name(self.info)} has not answered for {silent:.0f} seconds; {remedy(self.info)}"
             )

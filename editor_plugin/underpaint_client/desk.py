@@ -15,6 +15,7 @@ go on where they were, each picture coming once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
@@ -22,11 +23,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
 from . import wire
-from .connection import PATIENCE, Connection, connect, remedy
+from .connection import PATIENCE, SLOWEST, Connection, connect, remedy
 from .errors import (
     CancelledError,
     DaemonUnavailableError,
     UnderpaintError,
+    UnknownJobError,
     from_code,
 )
 from .geometry import Box
@@ -44,7 +46,7 @@ CHECK = 2.0
 AWAY = 120.0
 """Seconds after which an editor no longer waits for a daemon; its jobs are offered later."""
 
-_SLOWEST = 500_000  # bytes a second of the slowest line that is waited for
+_LONGEST_PATIENCE = 600.0  # seconds
 
 
 @dataclass
@@ -266,7 +268,7 @@ class Desk:
             return
         self._hang_up()
         self._connection = connection = connect()
-        self._heard, self._patience, self._away_since = time.monotonic(), PATIENCE, None
+        self._heard = time.monotonic()
         connection.send(wire.Hello(client=f"{self.editor} pid {os.getpid()}"))
         connection.send(wire.AskModels())
         for message in self._untold:
@@ -331,7 +333,7 @@ class Desk:
         submit, frames = job.unsent
         self._connection.send(submit, frames)
         # What it sends goes before what it hears: a slow line needs time for pixels.
-        self._patience += sum(memoryview(frame.data).nbytes for frame in frames) / _SLOWEST
+        self._patience += sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
 
     def cancel(self, job: Job) -> None:
         """Ask for a job to stop; `Ended` with a `CancelledError` follows.
@@ -341,6 +343,8 @@ class Desk:
         if job.name not in self.jobs:
             return
         if self._connection is not None:
+            if job.unsent is None:
+                self._connection.follow(job.name)  # or, should the line have been cut, not its own
             self._connection.cancel(job.name)
             return
         self._untold += [wire.Follow((job.name,)), wire.Cancel(job.name)]
@@ -365,7 +369,7 @@ class Desk:
 
     def _hang_up(self) -> None:
         if self._connection is not None:
-            self._connection.close(0 if self._gone() else 0.2)
+            self._connection.close(0 if self._gone() else 0.05)
             self._connection = None
 
     # ---- hearing ---------------------------------------------------------------------------
@@ -384,7 +388,7 @@ class Desk:
                 return
             if received is None:
                 return
-            self._heard = time.monotonic()
+            self._heard, self._away_since = time.monotonic(), None
             yield from self._understand(*received)
 
     def check(self) -> Iterator[Notice]:
@@ -393,33 +397,37 @@ class Desk:
         What it has said is heard first, so that an editor that was busy itself loses nothing.
         """
         yield from self.hear()
+        away = time.monotonic() - (self._away_since or time.monotonic())
+        if away > AWAY and self.jobs:
+            told = f"the Underpaint daemon has been away for {describe_seconds(away)}"
+            yield from self.give_up(
+                DaemonUnavailableError(f"{told}; what it has of this is offered when it is back")
+            )
         if self._connection is None:
-            yield from self._look()
+            self._look()
         elif self._gone():
             self._hang_up()
             yield Lost(DaemonUnavailableError("the Underpaint daemon has ended unexpectedly"))
-        elif time.monotonic() - self._heard > self._patience:
+        elif (silent := time.monotonic() - self._heard) > self._patience:
             info = self._connection.info
+            self._away_since = self._away_since or self._heard
+            # On a slow line something large may be on its way: it is given more time than before.
+            self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
             self._hang_up()
             yield Lost(
                 DaemonUnavailableError(
-                    f"the Underpaint daemon has said nothing for {self._patience:.0f} seconds; it"
-                    f" is waited for; {remedy(info)}"
+                    f"the Underpaint daemon has said nothing for {silent:.0f} seconds; it is waited"
+                    f" for; {remedy(info)}"
                 )
             )
         else:
-            names = (name for name, job in self.jobs.items() if job.unsent is None)
-            self._connection.follow(*names)  # should the line have been cut, they are sent here
+            self._connection.follow(*self.jobs)  # should the line have been cut, they come here
 
-    def _look(self) -> Iterator[Notice]:
-        """Look for a daemon that was away, for as long as anybody would wait."""
-        now = time.monotonic()
-        self._away_since = self._away_since or now
-        try:
+    def _look(self) -> None:
+        """Look for a daemon that was away."""
+        self._away_since = self._away_since or time.monotonic()
+        with contextlib.suppress(DaemonUnavailableError):
             self.open()
-        except DaemonUnavailableError as error:
-            if now - self._away_since > AWAY:
-                yield from self.give_up(error)
 
     def give_up(self, error: UnderpaintError) -> Iterator[Ended]:
         """End all jobs here. What the daemon has of them waits there."""
@@ -463,10 +471,7 @@ class Desk:
         self, job: Job, message: wire.Message, frames: tuple[Frame, ...]
     ) -> Iterator[Notice]:
         if isinstance(message, wire.Accepted):
-            job.unsent, job.remark = None, message.remark or job.remark
-            yield from self._move(job, message.position)
-            if message.position and len(self.jobs) == 1:
-                yield Advanced(job, None, f"Waiting: {message.position} before it")
+            yield from self._accepted(job, message)
         elif isinstance(message, wire.Progress):
             yield from self._move(job, 0)
             yield Advanced(job, *describe_progress(message, job.pace, time.monotonic()))
@@ -477,11 +482,21 @@ class Desk:
             if message.index in job.pictures:
                 return  # it came before the daemon died
             job.pictures.add(message.index)
+            self._patience = PATIENCE
             yield Painted(job, message, frames[0])
         elif isinstance(message, wire.Done):
             yield self._end(job, None)
         elif isinstance(message, wire.Failed):
-            yield self._end(job, from_code(message.code, message.message))
+            if message.code == UnknownJobError.code and job.unsent is not None:
+                self._send(job)  # it was lost on its way
+            else:
+                yield self._end(job, from_code(message.code, message.message))
+
+    def _accepted(self, job: Job, message: wire.Accepted) -> Iterator[Notice]:
+        job.unsent, job.remark = None, message.remark or job.remark
+        yield from self._move(job, message.position)
+        if message.position and len(self.jobs) == 1:
+            yield Advanced(job, None, f"Waiting: {message.position} before it")
 
     def _move(self, job: Job, position: int) -> Iterator[Notice]:
         if position != job.position:

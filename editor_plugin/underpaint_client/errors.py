@@ -40,6 +40,12 @@ class GenerationFailedError(UnderpaintError):
     code = "failed"
 
 
+class UnknownJobError(GenerationFailedError):
+    """The daemon does not know the job: it was never accepted, or has been forgotten since."""
+
+    code = "unknown"
+
+
 class CancelledError(UnderpaintError):
     """The job was cancelled, as asked."""
 
@@ -53,6 +59,7 @@ _BY_CODE: dict[str, type[UnderpaintError]] = {
         ModelUnavailableError,
         DaemonUnavailableError,
         GenerationFailedError,
+        UnknownJobError,
         CancelledError,
     )
 }

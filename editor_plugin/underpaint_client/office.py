@@ -449,20 +449,22 @@ class Office:
             self._start_daemon()
         if remedy == _KEEP:
             self._keep_sketch()
-        while self._homeless:
-            batch = self._homeless[0]
-            self._open_as_document(batch)
-            del self._homeless[0]  # not before it is safe
-        if self.remedy == _FETCH:
-            self._fetch()
+        try:
+            while self._homeless:
+                self._open_as_document(self._homeless[0])
+                del self._homeless[0]  # not before it is safe
+            if self.remedy == _FETCH:
+                self._fetch()
+        except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
+            self._say(f"That did not work ({error}). Nothing is lost: try again.")
         self._listener.changed()
 
     def _fetch(self) -> None:
         """Ask for what an earlier start of this editor did not live to see."""
-        for waiting in self._waiting:
+        while self._waiting:
+            waiting = self._waiting.pop(0)
             place = self._find_place(Address.from_text(waiting.note))
             self.desk.fetch(waiting, Batch(place, fetched=True))
-        self._waiting.clear()
         self._listen()
         self._beat_later()
 
@@ -506,11 +508,15 @@ class Office:
     def _beat(self) -> None:
         self._beating = False
         if self.running:
-            self._heed(self.desk.check())
-            self._listen()
-            self._beat_later()
+            try:
+                self._heed(self.desk.check())
+                self._listen()
+            finally:
+                self._beat_later()
 
     def _start_daemon(self) -> None:
+        if self._starting is not None:
+            return
         try:
             self._starting = start_daemon()
         except DaemonUnavailableError as error:
@@ -595,9 +601,21 @@ class Office:
 
     def _end(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
-        batch.job, batch.given_up = ended.job, ended.given_up
+        batch.job, batch.given_up, batch.error = ended.job, ended.given_up, ended.error
         if not self.running:
             self._listener.previewed(None)
+        try:
+            told = self._settle(ended, batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
+            told = f"The result could not be seen to ({error})."
+            batch.error = batch.error or GenerationFailedError(told)
+            if batch.results and batch not in self._homeless:
+                self._homeless.append(batch)
+        batch.ended = True
+        self._say(told)
+
+    def _settle(self, ended: Ended, batch: Batch) -> str:
+        """Put what came into its place, and say how the run ended."""
         came, request = len(batch.results), ended.job.request
         notes = [*batch.notes, *(batch.place.remarks() if batch.place.open else ())]
         if ended.job.remark and ended.error is not None:
@@ -607,7 +625,6 @@ class Office:
             told = f"Cancelled. {told}" if came else "Cancelled."
         elif ended.error is not None:
             told = to_sentence(ended.error)
-        batch.error = ended.error
         if came:
             batch.title = name_group(
                 request.prompt, request.seed or 0, 1 if request.variation_amount else came
@@ -618,8 +635,7 @@ class Office:
         if isinstance(ended.error, CancelledError) and batch.seen is not None:
             batch.title = batch.title or name_group(request.prompt, request.seed or 0, 1)
             self._stopped = batch
-        batch.ended = True
-        self._say(told)
+        return told
 
     def _insert(self, batch: Batch) -> str:
         """Insert what came, or keep it where that cannot be; say why, or nothing."""

@@ -24,7 +24,7 @@ from underpaint.server.store import (
     open_store,
     outdated,
 )
-from underpaint_client.errors import BadInputError
+from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.wire import Bytes
 
 DAY = 86400.0
@@ -115,6 +115,18 @@ def test_files_are_their_owners_alone(store: Store, tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o700
     (file,) = (tmp_path / "jobs" / "pixels").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_store_that_is_locked_is_no_damaged_one(tmp_path: Path) -> None:
+    folder = tmp_path / "jobs"
+    Store(folder).close()
+    other = sqlite3.connect(folder / "jobs.sqlite", isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DaemonUnavailableError, match="database is locked.*close what uses it"):
+        open_store(folder)
+    other.close()
+    assert folder.exists()
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database, but something else" * 100])
@@ -214,7 +226,7 @@ def kept(name: str, age: float = 0, size: int = 0, state: str = ENDED) -> Kept:
         ([kept("first", size=3), kept("second", size=3), kept("third", size=3)], ["first"]),
         ([kept("first", size=9), kept("second", size=9)], ["first", "second"]),
         ([kept("empty"), kept("large", size=9)], ["large"]),
-        ([kept("waits", size=9, state=QUEUED), kept("ended", size=1)], ["ended"]),
+        ([kept("waits", size=9, state=QUEUED), kept("ended", size=1)], []),
         ([kept("old", 8, size=9), kept("new", 1, size=7)], ["old"]),
         ([kept("of the future", -1000)], []),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -278,6 +279,7 @@ class Session:
     noted: set[str] = field(default_factory=set)
     written: list[Path] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
+    accepted: bool = False
 
     def run(self, selection: Any) -> None:
         """Send the job and see to what comes."""
@@ -289,37 +291,41 @@ class Session:
                 frames["selection"] = to_frame("selection", selection, box, "Y")
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""
-        job = self.connection.submit(
-            self.request,
-            frames.get("layer"),
-            frames.get("selection"),
-            previews=previews,
-            note=Address("the command line", str(self.outputs[0])).to_text(),
-        )
+        note = Address("the command line", str(self.outputs[0])).to_text()
+        submit = wire.Submit(uuid.uuid4().hex, self.request, previews, note)
+        self.connection.send(submit, tuple(frames.values()))
         try:
             with self.display:
-                self._follow(job, started)
+                failed = self._follow(submit, tuple(frames.values()), started)
         except KeyboardInterrupt:
-            self._cancel(job)
+            self._cancel(submit.job)
             raise
+        finally:
+            self.connection.close()
+        if failed is not None:
+            raise from_code(failed.code, failed.message)
 
-    def _follow(self, job: str, started: float) -> None:
-        """See to what comes, though the daemon should die of it."""
+    def _follow(
+        self, submit: wire.Submit, frames: tuple[wire.Frame, ...], started: float
+    ) -> wire.Failed | None:
+        """See to what comes, though the daemon should die of it; give how it failed."""
         while True:
             try:
-                self._see_to(job, started)
+                return self._see_to(submit.job, started)
             except DaemonStoppedError:
                 raise
             except DaemonUnavailableError as error:
                 self.display.say(f"{error}; going on")
                 self.connection.close(0)
                 self.connection, _ = find_or_start()
-                self.connection.follow(job)
-            else:
-                return
+                if self.accepted:
+                    self.connection.follow(submit.job)
+                else:
+                    self.connection.send(submit, frames)
 
-    def _see_to(self, job: str, started: float) -> None:
+    def _see_to(self, job: str, started: float) -> wire.Failed | None:
         for message, frames in self.connection.events(job):
+            self.accepted = True
             if isinstance(message, wire.Progress):
                 self.display.progress(message)
             elif isinstance(message, wire.Preview):
@@ -327,7 +333,8 @@ class Session:
             elif isinstance(message, wire.Picture):
                 self._write(message, frames[0], time.monotonic() - started)
             elif isinstance(message, wire.Failed):
-                raise from_code(message.code, message.message)
+                return message
+        return None
 
     def _cancel(self, job: str) -> None:
         self.display.say("cancelling; the daemon goes on")
@@ -336,6 +343,7 @@ class Session:
         while time.monotonic() < deadline:
             received = self.connection.receive(deadline - time.monotonic())
             if received and isinstance(received[0], wire.Failed | wire.Done):
+                self.connection.take(job)  # what came was written
                 return
 
     def _save_step(self, preview: wire.Preview, frame: wire.Frame) -> None:

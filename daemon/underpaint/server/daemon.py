@@ -80,6 +80,15 @@ TELLING = 0.001
 MAX_FRAME = 2**32
 """Bytes of the largest frame that is read: `rules.MAX_PIXELS` of RGBA float32."""
 
+# ZeroMQ's own heartbeat takes a line for dead on which one large frame takes long.
+_KEEP_ALIVE = {
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 10,  # seconds
+    zmq.TCP_KEEPALIVE_INTVL: 5,
+    zmq.TCP_KEEPALIVE_CNT: 2,
+    zmq.TCP_MAXRT: 15000,  # milliseconds
+}
+
 IPC = os.name == "posix"
 
 
@@ -168,8 +177,8 @@ class Daemon:
         entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME if transport == "ipc" else wire.MAX_PARCEL)
         if transport == "tcp":
             keys.lock_socket(entrance)
-            entrance.setsockopt(zmq.HEARTBEAT_IVL, 5000)
-            entrance.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+            for option, value in _KEEP_ALIVE.items():
+                entrance.setsockopt(option, value)
         entrance.bind(endpoint)
         if transport == "ipc":
             os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
@@ -519,15 +528,22 @@ class Daemon:
         else:
             worker.failed_starts += 1
         if worker.failed_starts <= MAX_FAILED_STARTS:
-            worker.start()
+            self._start(worker)
         else:
             worker.give_up()
             log.error("worker %d does not stay alive; it is left alone", worker.number)
 
+    def _start(self, worker: Worker) -> None:
+        try:
+            worker.start()
+        except (OSError, UnderpaintError) as error:  # no memory, no space: that may pass
+            log.error("worker %d cannot be started: %s", worker.number, error)  # noqa: TRY400
+            worker.give_up()
+
     def _assign(self) -> None:
         for worker in self._workers:
             if worker.may_start_again() and self._jobs.waiting() is not None:
-                worker.start()
+                self._start(worker)
         if all(worker.state == "broken" for worker in self._workers):
             for job in self._jobs:
                 self._ledger.fail(

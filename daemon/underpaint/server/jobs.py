@@ -61,6 +61,10 @@ class Job:
         Whether its client may open models anywhere on this machine.
     digest : bytes
         Of the message that it came as, to know that again.
+    stale : bool
+        Whether it has the id of a job that has ended.
+    taken : bool
+        Whether its client has no more use for it.
     remark : str
         What its client should know of how it is kept.
     deaths : int
@@ -82,6 +86,8 @@ class Job:
     frames: tuple[Frame, ...] = field(repr=False)
     trusted: bool = False
     digest: bytes = b""
+    stale: bool = False
+    taken: bool = False
     remark: str = ""
     deaths: int = 0
     pictures: set[int] = field(default_factory=set)

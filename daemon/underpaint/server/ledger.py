@@ -24,6 +24,7 @@ from underpaint_client.errors import (
     CancelledError,
     GenerationFailedError,
     UnderpaintError,
+    UnknownJobError,
 )
 from underpaint_client.rules import draw_seeds
 
@@ -112,7 +113,9 @@ class Ledger:
         for client in {job.client for job in self.jobs}:
             self._tell(client, wire.encode(wire.Leaving()))
         for job in self.jobs:
-            if job.worker is not None:
+            if job.cancelled is not None:
+                self.fail(job, CancelledError("cancelled"))
+            elif job.worker is not None:
                 self._mark(job, QUEUED)
         for name in list(self._unwritten):
             self._write(name)
@@ -175,10 +178,11 @@ class Ledger:
             if found is not None:
                 if self.jobs.get(job.name) is job:
                     self.jobs.remove(job.name)  # should it run already, nobody hears of it
+                self._unwritten.pop(job.name, None)
                 if found.digest == digest and found.owner == client.owner:
-                    self.follow(client, (job.name,))
+                    self.follow(job.client, (job.name,))
                 else:
-                    self._refuse(client, job.name, _another(job.name))
+                    self._refuse(job.client, job.name, _another(job.name))
                 return
             if error is not None:
                 job.remark = (
@@ -191,35 +195,38 @@ class Ledger:
             job.unsaid.clear()
 
         parts = wire.encode(submit, frames)
-        self._clerk.do(
-            lambda store: store.add(
-                job.name, parts, owner=client.owner, trusted=trusted, digest=digest
-            ),
-            then,
-        )
+
+        def add(store: Store) -> Kept | None:
+            found = store.add(job.name, parts, owner=client.owner, trusted=trusted, digest=digest)
+            job.stale = found is not None
+            return found
+
+        self._clerk.do(add, then)
 
     def follow(self, client: Client, names: Iterable[str]) -> None:
         """Send what becomes of jobs, and has become of them, to this client from now on."""
         for name in names:
-            self._write(name)
             job = self.jobs.get(name)
             if job is not None and job.owner == client.owner:
                 self._hand_over(job, client)
-            elif self._delivered.get(name) != client:
+                continue
+            self._write(name)
+            if self._delivered.get(name) != client:
                 self._fetch(name, functools.partial(self._send_ended, client, name))
 
     def _hand_over(self, job: Job, client: Client) -> None:
         if job.client == client:
             return
+        self._write(job.name)
         self.jobs.hand_over(job, client)
 
         def then(found: _Results) -> None:
             for parts in found.pictures:
                 self._tell(job.client, parts)
 
-        # Before them: a job's first word is that it is accepted.
-        self._tell(client, wire.encode(wire.Accepted(job.name, 0)))
-        job.told = 0
+        if job.told is not None:  # else it is not in safety yet
+            job.told = 0
+            self._tell(client, wire.encode(wire.Accepted(job.name, 0)))
         self._fetch(job.name, then)
 
     def _fetch(self, name: str, then: Callable[[_Results], None]) -> None:
@@ -231,13 +238,14 @@ class Ledger:
     def _send_ended(self, client: Client, name: str, found: _Results) -> None:
         kept = found.kept
         if kept is None or kept.owner != client.owner:
-            self._refuse(client, name, GenerationFailedError(NO_LONGER_KNOWN))
-        elif kept.ending is None:
+            self._refuse(client, name, UnknownJobError(NO_LONGER_KNOWN))
+        elif kept.ending is None:  # it was taken
             taken = "the results of this job have been fetched already; generate again"
             self._refuse(client, name, GenerationFailedError(taken))
         else:
             ending: list[Bytes] = [kept.ending]
-            if all(self._tell(client, parts) for parts in [*found.pictures, ending]):
+            told = all(self._tell(client, parts) for parts in [*found.pictures, ending])
+            if told and kept.state == ENDED:
                 self._delivered[name] = client
 
     def _refuse(self, client: Client, name: str, error: UnderpaintError) -> None:
@@ -252,6 +260,10 @@ class Ledger:
                 store.take(name)
 
         self._delivered.pop(name, None)
+        job = self.jobs.get(name)
+        if job is not None and job.owner == client.owner:
+            job.taken = True  # it is being cancelled, and nobody will come back for it
+            return
         unwritten = self._unwritten.get(name)
         if unwritten is None:
             self._clerk.do(work)
@@ -271,7 +283,7 @@ class Ledger:
                 for job in self.jobs
                 if job.owner == client.owner and not self._is_there(job.client)
             ]
-            listed = [_waiting(kept) for kept in alone]
+            listed = [found for kept in alone if (found := _waiting(kept)) is not None]
             self._tell(client, wire.encode(wire.Waiting((*listed, *jobs))))
 
         for name in list(self._unwritten):
@@ -283,11 +295,13 @@ class Ledger:
 
     def lose(self, client: Client) -> None:
         """Let the jobs of a client that has gone go on without it."""
+        if client.entrance < 0:
+            return
         for job in self.jobs.of(client):
             log.info("job %s: its client has gone; what comes of it waits", job.name)
             self.jobs.hand_over(job, Client.nobody(client.owner))
         for name, unwritten in list(self._unwritten.items()):
-            if unwritten.job.client in (client, Client.nobody(client.owner)):
+            if unwritten.job.client in {client, Client.nobody(client.owner)}:
                 self._write(name)
 
     # ---- workers ---------------------------------------------------------------------------
@@ -320,7 +334,7 @@ class Ledger:
         parts = wire.encode(ending)
         cancelled = isinstance(ending, wire.Failed) and ending.code == CancelledError.code
         if cancelled and not job.pictures:  # there is nothing to come back for
-            self._clerk.do(lambda store: store.take(job.name))
+            self._do(job, lambda store: store.take(job.name, parts[0]))
             self._say(job, lambda: self._send(job, parts))
             return
 
@@ -331,7 +345,11 @@ class Ledger:
                 self._write(job.name)
 
         self._write_later(job, lambda store: store.end(job.name, parts[0]))
-        self._unwritten[job.name].ended = True
+        if job.taken:
+            self._unwritten.pop(job.name)
+            self._do(job, lambda store: store.take(job.name))
+        else:
+            self._unwritten[job.name].ended = True
         self._say(job, say)
         if self._unpruned > self._retention.gigabytes * 2**30 / 4:
             self.prune()
@@ -363,7 +381,7 @@ class Ledger:
 
     def _mark(self, job: Job, state: str) -> None:
         deaths = job.deaths
-        self._clerk.do(lambda store: store.mark(job.name, state, deaths))
+        self._do(job, lambda store: store.mark(job.name, state, deaths))
 
     def _say(self, job: Job, say: Callable[[], object]) -> None:
         """Say something about a job; that it is accepted comes first."""
@@ -379,8 +397,26 @@ class Ledger:
     def _write(self, name: str) -> None:
         """Write what came of a job and is not written yet."""
         unwritten = self._unwritten.pop(name, None)
-        for work in unwritten.works if unwritten is not None else ():
-            self._clerk.do(work)
+        if unwritten is None:
+            return
+
+        def then(_: None, error: Exception | None) -> None:
+            if error is not None:  # better no picture than one that is missing without a word
+                told = f"a picture could not be written to the disk ({_why(error)}); make room, and"
+                lost = wire.Failed(name, GenerationFailedError.code, f"{told} generate again")
+                self._do(unwritten.job, lambda store: store.end(name, wire.encode(lost)[0]))
+
+        for work in unwritten.works:
+            self._do(unwritten.job, work, then)
+
+    def _do(
+        self,
+        job: Job,
+        work: Callable[[Store], None],
+        then: Callable[[None, Exception | None], object] | None = None,
+    ) -> None:
+        """Have something done with a job's record; another job's of the same id is left alone."""
+        self._clerk.do(lambda store: None if job.stale else work(store), then)
 
     def write(self) -> None:
         """Write what its client has not fetched in a moment."""
@@ -436,10 +472,15 @@ def _revived(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
     )
 
 
-def _waiting(kept: Kept) -> wire.WaitingJob:
-    body = json.loads(kept.header)["body"]
-    request = wire.read_request(body["request"])
-    return wire.WaitingJob(kept.name, request, body["note"], ended=True)
+def _waiting(kept: Kept) -> wire.WaitingJob | None:
+    """Describe a job that ended; None for one of another version, which nobody here can read."""
+    try:
+        body = json.loads(kept.header)["body"]
+        request = wire.read_request(body["request"])
+        return wire.WaitingJob(kept.name, request, body["note"], ended=True)
+    except (ValueError, TypeError, LookupError):
+        log.warning("job %s was kept by another version of Underpaint", kept.name)
+        return None
 
 
 def _another(name: str) -> BadInputError:

@@ -1,4 +1,4 @@
-"""The store: what was accepted lies on disk until its client has it. Touches no socket.
+"""The store: accepted jobs and what came of them, on disk. Touches no socket.
 
 Records are in SQLite, with a write-ahead log; pixels lie beside it in files that are written whole
 and renamed. Messages are kept as they travelled, so the store knows nothing of what they say.
@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.wire import Bytes
 
 from .places import private_folder
 
 _VERSION = 1
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY,
     name TEXT UNIQUE NOT NULL,
@@ -51,11 +52,13 @@ CREATE TABLE IF NOT EXISTS pictures (
     bytes INTEGER NOT NULL,
     PRIMARY KEY (job, number)
 );
-PRAGMA user_version = {_VERSION};
 """
 
 QUEUED, RUNNING, ENDED, TAKEN = "queued", "running", "ended", "taken"
 """A job's states: `TAKEN` is what is left of one whose client has its results."""
+
+
+_DAMAGED = (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,9 @@ def outdated(kept: Sequence[Kept], retention: Retention, now: float) -> list[str
         Seconds of the epoch.
     """
     oldest = now - retention.days * 86400
-    over = [job for job in kept if job.state in (ENDED, TAKEN)]
+    over = [job for job in kept if job.state in {ENDED, TAKEN}]
     going = [job.name for job in over if job.changed < oldest]
-    excess = sum(job.size for job in kept) - retention.gigabytes * 2**30
+    excess = sum(job.size for job in over) - retention.gigabytes * 2**30
     for job in over:
         if job.name in going:
             excess -= job.size
@@ -174,7 +177,9 @@ class Store:
             raise sqlite3.DatabaseError(found)
         self._ask("PRAGMA journal_mode = WAL")
         self._ask("PRAGMA synchronous = NORMAL")
-        self._records.executescript(_SCHEMA)
+        if version < _VERSION:
+            self._records.executescript(_SCHEMA)
+            self._ask(f"PRAGMA user_version = {_VERSION}")
         self._sweep()
 
     def close(self) -> None:
@@ -236,7 +241,7 @@ class Store:
         found = self._ask("SELECT header, file, sizes FROM jobs WHERE name = ?", name)
         return self._parts(*found[0])
 
-    def mark(self, name: str, state: str, deaths: int = 0) -> None:
+    def mark(self, name: str, state: str, deaths: int) -> None:
         """Note that a job waits (again) or runs."""
         self._ask(
             "UPDATE jobs SET state = ?, deaths = ?, changed = ? WHERE name = ?",
@@ -282,22 +287,32 @@ class Store:
         )  # fmt: skip
         self._remove(file for (file,) in found)
 
-    def take(self, name: str) -> None:
-        """Let go of a job whose client has its results; that it was there is remembered."""
+    def take(self, name: str, ending: Bytes | None = None) -> None:
+        """Let go of a job whose client has its results; that it was there is remembered.
+
+        Parameters
+        ----------
+        name : str
+            Its id.
+        ending : bytes-like, optional
+            What to say to who asks for it again.
+        """
         files = self._files_of(name)
-        self._ask("DELETE FROM pictures WHERE job = ?", name)
-        self._ask(
-            "UPDATE jobs SET state = ?, header = x'', ending = NULL, bytes = 0, changed = ?"
-            " WHERE name = ?",
-            TAKEN, time.time(), name,
-        )  # fmt: skip
+        with self._at_once():
+            self._ask(
+                "UPDATE jobs SET state = ?, header = x'', ending = ?, bytes = 0, changed = ?"
+                " WHERE name = ?",
+                TAKEN, None if ending is None else bytes(ending), time.time(), name,
+            )  # fmt: skip
+            self._ask("DELETE FROM pictures WHERE job = ?", name)
         self._remove(files)
 
     def forget(self, name: str) -> None:
         """Remove all that there is of a job."""
         files = self._files_of(name)
-        self._ask("DELETE FROM pictures WHERE job = ?", name)
-        self._ask("DELETE FROM jobs WHERE name = ?", name)
+        with self._at_once():
+            self._ask("DELETE FROM jobs WHERE name = ?", name)
+            self._ask("DELETE FROM pictures WHERE job = ?", name)
         self._remove(files)
 
     def prune(self, retention: Retention, now: float) -> list[str]:
@@ -308,6 +323,17 @@ class Store:
         return going
 
     # ---- records ---------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """Do all of it or nothing."""
+        self._ask("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._ask("ROLLBACK")
+            raise
+        self._ask("COMMIT")
 
     def _ask(self, statement: str, *values: Any) -> list[Any]:
         return self._records.execute(statement, values).fetchall()
@@ -385,10 +411,19 @@ def open_store(folder: Path) -> tuple[Store, str]:
     store : Store
     remark : str
         What the artist should know; empty where all is well.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        It cannot be opened, though nothing is wrong with it.
     """
     try:
         return Store(folder), ""
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) not in _DAMAGED:
+            raise DaemonUnavailableError(
+                f"{folder} cannot be opened ({error}); close what uses it, or make room on the disk"
+            ) from None
         number = 1
         while (aside := folder.with_name(f"{folder.name}-aside-{number}")).exists():
             number += 1

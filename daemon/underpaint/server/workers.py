@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -87,7 +88,8 @@ class Worker:
             return None
         if code >= 0:
             return f"ended with exit code {code}"
-        return f"was killed by {signal.Signals(-code).name}"
+        known = {number.value: number.name for number in signal.Signals}
+        return f"was killed by {known.get(-code, f'signal {-code}')}"
 
     def close_shelf(self) -> None:
         """Remove the memory that was shared with the process."""
@@ -108,7 +110,8 @@ class Worker:
         """End the process at once."""
         if self.process and self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold it
+                self.process.wait(timeout=1)
         self.close_shelf()
 
     def status(self) -> WorkerStatus:
