@@ -438,6 +438,7 @@ class _Run:
                 pure=work.pure,
                 on_step=functools.partial(self._on_step, images.start + 1, len(images)),
                 cancelled=self.cancelled,
+                kept=model.show_kept(work.clean, work.steps > 0),
                 on_clean=self._preview_maker(work, images.start + 1),
             )
             guide.on_step(0, steps.run)

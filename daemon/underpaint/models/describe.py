@@ -89,11 +89,10 @@ def describe_model(path: Path) -> ModelInfo:
     unet = _read_json(path / "unet" / "config.json", path)
     vae = _read_json(path / "vae" / "config.json", path)
     scheduler = _read_json(path / "scheduler" / "scheduler_config.json", path)
-    if unet.get("in_channels", 4) != 4:
+    if unet.get("in_channels", 4) not in (4, 9):
         raise ModelUnavailableError(
-            f"model {path} is an inpainting checkpoint with {unet['in_channels']} input channels,"
-            " which is not supported yet; take the plain model of its family: Underpaint inpaints"
-            " with any"
+            f"model {path} has {unet['in_channels']} input channels, which is not supported; take a"
+            " plain model of its family (4) or an inpainting one (9)"
         )
     blocks = vae.get("block_out_channels", [0] * 4)
     if not isinstance(blocks, list) or not blocks:
