@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .config import Config, TextStage, UnetStage, VaeStage
 from .data import list_shards, painters
 from .export import export
 from .text import build_tokenizer, train_text
-from .unet import Parts, build_unet, train_unet
+from .unet import Parts, build_unet, open_unet, train_unet
 from .vae import train_vae
 
 _PACKAGES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "scipy")
@@ -114,7 +114,7 @@ def train(
                 raise RuntimeError(f"nothing was painted into {folder / 'data'}; see above why")
             time.sleep(0.1)
         vae = _trained_vae(config, folder, device, times.get(VaeStage, 0))
-        unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else build_unet(config)
+        unet = open_unet(start / "unet") if start else build_unet(config)
         parts = Parts(vae, unet, tokenizer, text_encoder)
         name = "more" if start else "unet"
         train_unet(config, folder, parts, device, times[UnetStage], name)
