@@ -62,19 +62,20 @@ def build_unet(config: Config) -> Any:
     )
 
 
-def open_unet(folder: Path) -> Any:
-    """Open a denoiser to go on with; one that sees noisy latents alone is given eyes for more."""
-    unet = UNet2DConditionModel.from_pretrained(folder)
-    channels, seen = unet.config.out_channels, unet.config.in_channels
-    if seen == channels:
-        narrow = unet.conv_in
-        unet.register_to_config(in_channels=2 * channels + 1)
-        unet.conv_in = nn.Conv2d(2 * channels + 1, narrow.out_channels, 3, padding=1)
-        with torch.no_grad():
-            unet.conv_in.weight.zero_()
-            unet.conv_in.weight[:, :seen] = narrow.weight
-            unet.conv_in.bias.copy_(narrow.bias)
-    return unet
+def is_plain(unet: Any) -> bool:
+    """Tell a denoiser that sees noisy latents alone."""
+    return bool(unet.config.in_channels == unet.config.out_channels)
+
+
+def widen(unet: Any) -> None:
+    """Give a plain denoiser eyes for what is kept, of which it makes nothing yet."""
+    narrow, channels = unet.conv_in, unet.config.out_channels
+    unet.register_to_config(in_channels=2 * channels + 1)
+    unet.conv_in = nn.Conv2d(2 * channels + 1, narrow.out_channels, 3, padding=1)
+    with torch.no_grad():
+        unet.conv_in.weight.zero_()
+        unet.conv_in.weight[:, :channels] = narrow.weight
+        unet.conv_in.bias.copy_(narrow.bias)
 
 
 def draw_holes(
