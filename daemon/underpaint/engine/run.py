@@ -429,7 +429,9 @@ class _Run:
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
                 sampler=Sampler.make(
-                    choose_sampler(self.request.sampler), model.scheduler_config, steps.schedule
+                    choose_sampler(self.request.sampler, model.info.sampler),
+                    model.scheduler_config,
+                    steps.schedule,
                 ),
                 plan=steps,
                 clean=work.clean,

@@ -15,8 +15,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home
+from underpaint_client.rules import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
 FAMILIES = {
     "StableDiffusion": "sd",
@@ -49,6 +50,9 @@ class ModelInfo:
         Timesteps it was trained on.
     variant : str or None
         `fp16` where the folder holds only such weights.
+    sampler : str
+        A name of `rules.SAMPLERS`: what suits it, as a file `underpaint.json` in the folder may
+        say: `{"sampler": "k_euler_a"}`.
     """
 
     name: str
@@ -58,6 +62,7 @@ class ModelInfo:
     cell: int
     train_steps: int
     variant: str | None
+    sampler: str
 
 
 def describe_model(path: Path) -> ModelInfo:
@@ -107,6 +112,7 @@ def describe_model(path: Path) -> ModelInfo:
         cell=cell,
         train_steps=_number(path, scheduler, "num_train_timesteps", 1000),
         variant="fp16" if variants == {True} else None,
+        sampler=_recommended_sampler(path),
     )
 
 
@@ -138,6 +144,22 @@ def hash_model(info: ModelInfo) -> str:
             draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
             draft.replace(memory)
     return known[key]
+
+
+def _recommended_sampler(model: Path) -> str:
+    if not (model / "underpaint.json").exists():
+        return DEFAULT_SAMPLER
+    said = _read_json(model / "underpaint.json", model)
+    try:
+        sampler = choose_sampler(str(said.get("sampler", DEFAULT_SAMPLER)))
+    except BadInputError as error:
+        raise ModelUnavailableError(f"model {model}: underpaint.json: {error}") from None
+    if longest_schedule(sampler) < longest_schedule(DEFAULT_SAMPLER):
+        raise ModelUnavailableError(
+            f"model {model}: underpaint.json: {sampler} runs {longest_schedule(sampler)} steps at"
+            " most and must be chosen, not recommended; name another sampler there"
+        )
+    return sampler
 
 
 def _number(model: Path, config: dict[str, Any], name: str, default: int) -> int:
