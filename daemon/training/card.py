@@ -97,6 +97,7 @@ def write_card(run: Path, model: Path) -> str:
     return _TEMPLATE.format(
         layout=", laid out for inpainting" if sees_holes else "",
         holes=_HOLES if sees_holes else "",
+        blind="" if sees_holes else _BLIND,
         size=size,
         native=config.native,
         latents=config.native // 2 ** (len(config.vae.channels) - 1),
@@ -131,6 +132,12 @@ def format_row(score: dict[str, Any]) -> str:
 _HOLES = """. It
    learns to fill holes of all shapes and sizes, and is shown what is around them beside the noise,
    as Stable Diffusion's inpainting models are"""
+
+_BLIND = """\
+- It knows a hole's surroundings under noise alone. The configs in `daemon/training/configs` show
+  them clean to what is trained next, and so does going on from this model; 750 more steps of that
+  on this CPU were too few to help.
+"""
 
 _TEMPLATE = """\
 # The starter model
@@ -206,8 +213,8 @@ python -m training.sheets underpaint/starter underpaint/starter/sheets
   a picture there. It is at its best between .5 and .75, where the colour underneath guides it, at a
   guidance of 3 to 5. It recommends a sampler that adds noise as it goes (`k_euler_a`), which fits
   holes better to their surroundings than `dpmpp_2m`.
-- It reads up to 75 words or pieces of words. Words that captions do not use mean next to nothing
-  to it.
+{blind}- It reads up to 75 words or pieces of words. Words that captions do not use mean next to
+  nothing to it.
 - Far above its native size (more than about 1.5 times) it repeats itself.
 """
 
