@@ -50,7 +50,14 @@ def text_config(hidden: int, projection: int) -> Any:
     )
 
 
-def build_model(folder: Path, family: str = "sd", native: int = 64, seed: int = PARTS_SEED) -> Path:
+def build_model(
+    folder: Path,
+    family: str = "sd",
+    native: int = 64,
+    seed: int = PARTS_SEED,
+    *,
+    inpainting: bool = False,
+) -> Path:
     """Build a model folder and give its path.
 
     Parameters
@@ -63,6 +70,8 @@ def build_model(folder: Path, family: str = "sd", native: int = 64, seed: int = 
         Its native side in pixels, a multiple of 8.
     seed : int
         Of the weights.
+    inpainting : bool
+        Whether it is shown what is kept, beside the noisy latents.
     """
     import torch
     from diffusers import (
@@ -113,6 +122,7 @@ def build_model(folder: Path, family: str = "sd", native: int = 64, seed: int = 
         cross_attention_dim=2 * hidden if xl else hidden,
         attention_head_dim=8,
         norm_num_groups=8,
+        in_channels=9 if inpainting else 4,
         **extra,
     )
     tokenizer = byte_tokenizer(folder / "tokenizer")

@@ -31,7 +31,7 @@ from .config import Config, TextStage, UnetStage, VaeStage
 from .data import list_shards, painters
 from .export import export
 from .text import build_tokenizer, train_text
-from .unet import Parts, build_unet, train_unet
+from .unet import Parts, build_unet, is_plain, train_unet, widen
 from .vae import train_vae
 
 _PACKAGES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless", "scipy")
@@ -80,15 +80,14 @@ def train(
         That paint meanwhile.
     start : Path, optional
         A model made by the same config: all the time goes to its denoiser and text encoder then,
-        at full size from the start.
+        at full size from the start unless the denoiser has yet to learn what to make of a hole's
+        surroundings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     _write_versions(folder, device)
-    if start:
-        config = replace(config, unet=replace(config.unet, small=0.0))
     stages = (config.unet,) if start else (config.text, config.vae, config.unet)
     total = sum(stage.share for stage in stages)
     times = {type(stage): seconds * stage.share / total for stage in stages}
@@ -114,9 +113,16 @@ def train(
                 raise RuntimeError(f"nothing was painted into {folder / 'data'}; see above why")
             time.sleep(0.1)
         vae = _trained_vae(config, folder, device, times.get(VaeStage, 0))
-        unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else build_unet(config)
+        unet, name = build_unet(config), "unet"
+        if start:
+            unet = UNet2DConditionModel.from_pretrained(start / "unet")
+            if is_plain(unet):
+                widen(unet)
+                name = "holes"
+            else:
+                config = replace(config, unet=replace(config.unet, small=0.0))
+                name = "more"
         parts = Parts(vae, unet, tokenizer, text_encoder)
-        name = "more" if start else "unet"
         train_unet(config, folder, parts, device, times[UnetStage], name)
     model = folder / "model"
     export(model, parts)

@@ -93,7 +93,11 @@ def write_card(run: Path, model: Path) -> str:
     curves = {curve.stage: curve for curve in read_curves(run / "losses.jsonl")}
     steps = {stage: round(max(curve.minutes)) for stage, curve in curves.items()}
     size = sum(file.stat().st_size for file in model.rglob("*.safetensors")) / 1e6
+    sees_holes = config.unet.whole < 1
     return _TEMPLATE.format(
+        layout=", laid out for inpainting" if sees_holes else "",
+        holes=_HOLES if sees_holes else "",
+        blind="" if sees_holes else _BLIND,
         size=size,
         native=config.native,
         latents=config.native // 2 ** (len(config.vae.channels) - 1),
@@ -106,7 +110,7 @@ def write_card(run: Path, model: Path) -> str:
         vae=steps["vae"],
         unet=_minutes(steps),
         total=sum(steps.values()),
-        first=sum(steps.values()) - steps.get("more", 0),
+        first=sum(steps[stage] for stage in ("text", "vae", "unet")),
         device=versions.pop("device"),
         versions=", ".join(f"{name} {number}" for name, number in versions.items()),
         table="\n".join(format_row(score) for score in scores),
@@ -114,9 +118,9 @@ def write_card(run: Path, model: Path) -> str:
 
 
 def _minutes(steps: dict[str, int]) -> str:
-    """Say how long the denoiser was taught, in one go or in two."""
-    more = f", and gone on for {steps['more']} min" if "more" in steps else ""
-    return f"{steps['unet']} min{more}"
+    """Say how long the denoiser was taught, in one go or in several."""
+    told = {"unet": "{} min", "more": "gone on for {} min", "holes": "then for {} min with holes"}
+    return ", ".join(said.format(steps[stage]) for stage, said in told.items() if stage in steps)
 
 
 def format_row(score: dict[str, Any]) -> str:
@@ -124,6 +128,16 @@ def format_row(score: dict[str, Any]) -> str:
     met = "" if not score["aim"] else ("yes" if score["met"] else "**no**")
     return f"| {score['name']} | {score['value']:.3g} | {score['aim']} | {met} |"
 
+
+_HOLES = """. It
+   learns to fill holes of all shapes and sizes, and is shown what is around them beside the noise,
+   as Stable Diffusion's inpainting models are"""
+
+_BLIND = """\
+- It knows a hole's surroundings under noise alone. The configs in `daemon/training/configs` show
+  them clean to what is trained next, and so does going on from this model; 750 more steps of that
+  on this CPU were too few to help.
+"""
 
 _TEMPLATE = """\
 # The starter model
@@ -133,8 +147,8 @@ something without a download. It knows landscapes and nothing else: no people, n
 letters, no interiors. For everything else choose a Stable Diffusion model.
 
 An ordinary diffusers folder (CLIP text encoder and tokenizer, UNet, VAE, scheduler), {size:.0f} MB
-in half precision, native size {native} x {native} pixels, latents of {latents} x {latents} in
-{channels} channels.
+in half precision{layout}, native size {native} x {native} pixels, latents of
+{latents} x {latents} in {channels} channels.
 
 ![Prompts down, strengths across](sheets/prompts-by-strength.jpg)
 ![Holes](sheets/holes.jpg)
@@ -157,7 +171,7 @@ The weights, like the rest of the repository, are under the Apache-2.0 licence.
    decoder each for itself, then trained as a whole ({vae} min).
 3. The denoiser learns to predict velocity under Stable Diffusion's noise schedule, first on
    pictures of half the size, then of the whole, the text encoder along with it; captions are left
-   out now and then for classifier-free guidance, and now and then the input is noise alone
+   out now and then for classifier-free guidance, and now and then the input is noise alone{holes}
    ({unet}).
 
 AdamW with warm-up and a cosine, averaged weights; the numbers are in
@@ -194,12 +208,13 @@ python -m training.sheets underpaint/starter underpaint/starter/sheets
 
 - It was trained on {device} for {total} minutes, which is very little: shapes are soft, trees and
   houses are hinted at rather than drawn, and fine texture is lost in the autoencoder.
-- At strength 1 a filled hole can be told from what is around it, and plain fills from the
-  neighbours come closer to the truth. It is at its best between .5 and .75, where the colour
-  underneath guides it, at a guidance of 3 to 5. A sampler that adds noise as it goes (`k_euler_a`)
-  fits a hole better to its surroundings.
-- It reads up to 75 words or pieces of words. Words that captions do not use mean next to nothing
-  to it.
+- At strength 1 a filled hole can be told from what is around it, and smooth fills from the
+  neighbours come closer to the truth: texture that is right in kind but not in place counts against
+  a picture there. It is at its best between .5 and .75, where the colour underneath guides it, at a
+  guidance of 3 to 5. It recommends a sampler that adds noise as it goes (`k_euler_a`), which fits
+  holes better to their surroundings than `dpmpp_2m`.
+{blind}- It reads up to 75 words or pieces of words. Words that captions do not use mean next to
+  nothing to it.
 - Far above its native size (more than about 1.5 times) it repeats itself.
 """
 

@@ -98,6 +98,8 @@ class UnetStage(Stage):
     blank : float
         How often the input is noise alone, at the last timestep: as generation from nothing
         starts, which the noise schedule by itself never quite reaches.
+    whole : float
+        How often nothing is kept; else it learns to fill holes of all shapes and sizes.
     small : float
         Part of the time in which it learns from pictures of half the size: four times as many.
     """
@@ -109,6 +111,7 @@ class UnetStage(Stage):
     groups: int
     caption_dropout: float
     blank: float
+    whole: float
     small: float
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import diffusers
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline
 
 from .unet import NOISE_LEVELS, Parts
 
@@ -20,7 +20,7 @@ def export(folder: Path, parts: Parts) -> None:
         copy.deepcopy(part).to("cpu", torch.float16, memory_format=torch.contiguous_format)
         for part in (parts.vae, parts.unet, parts.text_encoder)
     )
-    StableDiffusionPipeline(
+    StableDiffusionInpaintPipeline(
         vae=vae,
         unet=unet,
         tokenizer=parts.tokenizer,

@@ -36,15 +36,20 @@ last timestep, where training has shown noise alone: so dark pictures are dark f
 
 
 _REFRESH = 1000  # steps after which newly painted pictures are looked for
+_HIDING = 0.05  # deviation of the noise on what is kept: its cells saw a little of their neighbours
 
 
 def build_unet(config: Config) -> Any:
-    """Build the denoiser with random weights."""
+    """Build the denoiser with random weights.
+
+    Laid out as Stable Diffusion's inpainting models: what is kept comes in beside the noisy
+    latents, clean, so that a hole can follow its surroundings from the first step on.
+    """
     stage = config.unet
     looks = list(stage.attention)
     return UNet2DConditionModel(
         sample_size=config.native // 2 ** (len(config.vae.channels) - 1),
-        in_channels=config.vae.latent_channels,
+        in_channels=2 * config.vae.latent_channels + 1,
         out_channels=config.vae.latent_channels,
         block_out_channels=stage.channels,
         layers_per_block=stage.layers,
@@ -55,6 +60,55 @@ def build_unet(config: Config) -> Any:
         attention_head_dim=tuple(channels // stage.head for channels in stage.channels),
         norm_num_groups=stage.groups,
     )
+
+
+def is_plain(unet: Any) -> bool:
+    """Tell a denoiser that sees noisy latents alone."""
+    return bool(unet.config.in_channels == unet.config.out_channels)
+
+
+def widen(unet: Any) -> None:
+    """Give a plain denoiser eyes for what is kept, of which it makes nothing yet."""
+    narrow, channels = unet.conv_in, unet.config.out_channels
+    unet.register_to_config(in_channels=2 * channels + 1)
+    unet.conv_in = nn.Conv2d(2 * channels + 1, narrow.out_channels, 3, padding=1)
+    with torch.no_grad():
+        unet.conv_in.weight.zero_()
+        unet.conv_in.weight[:, :channels] = narrow.weight
+        unet.conv_in.bias.copy_(narrow.bias)
+
+
+def draw_holes(
+    rng: np.random.Generator, count: int, size: tuple[int, int], whole: float
+) -> NDArray[np.bool_]:
+    """Draw what is erased from each picture: roundish, ragged or in pieces, small or large.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    count : int
+    size : tuple of int
+        Rows and columns, in latent cells.
+    whole : float
+        How often all is erased.
+
+    Returns
+    -------
+    bool, (count, 1, rows, columns)
+        True where erased: some cells at least.
+    """
+    y, x = np.meshgrid(*(np.linspace(0, 1, side) for side in size), indexing="ij")
+    holes = np.ones((count, 1, *size), bool)
+    for hole in holes:
+        if rng.random() < whole:
+            continue
+        grain = int(rng.integers(2, 9))
+        coarse = rng.standard_normal((grain, grain)).astype(np.float32)
+        height = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC).astype(np.float64)
+        centre_y, centre_x = rng.random(2)
+        height -= rng.exponential(6) * np.hypot(y - centre_y, x - centre_x)
+        hole[0] = height >= np.quantile(height, 1 - rng.uniform(0.03, 0.8))
+    return holes
 
 
 class Latents:
@@ -141,6 +195,8 @@ def train_unet(
     forward = torch.compile(unet) if config.compiled else unet
     levels = DDIMScheduler(**NOISE_LEVELS)
     last = levels.config.num_train_timesteps - 1
+    grey = encode(vae, np.full((1, config.native, config.native, 3), 127, np.uint8), half=False)
+    hidden = grey.mean((2, 3), keepdim=True).to(device)  # what an inpainting model sees in holes
     small, whole = (Latents(folder, vae, shrink, half=config.half) for shrink in (2, 1))
     for data in (small, whole):  # not on the clock
         data.refresh()
@@ -161,10 +217,15 @@ def train_unet(
         noisy = levels.add_noise(clean, noise, timesteps)
         noisy = torch.where(blank[:, None, None, None], noise, noisy)
         target = levels.get_velocity(clean, noise, timesteps)
+        holes = draw_holes(rng, stage.batch, (clean.shape[2], clean.shape[3]), stage.whole)
+        erased = torch.from_numpy(holes).to(device)
+        kept = clean + _HIDING * torch.randn_like(clean)
+        seen = torch.cat([noisy, erased.float(), torch.where(erased, hidden, kept)], dim=1)
         with autocast(device, half=config.half):
             states = text_encoder(tokenize(tokenizer, told, device)).last_hidden_state
-            noisy = noisy.contiguous(memory_format=torch.channels_last)
-            velocity = forward(noisy, timesteps, encoder_hidden_states=states).sample
-        return {"error": (velocity.float() - target).square().mean()}
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            velocity = forward(seen, timesteps, encoder_hidden_states=states).sample
+        off = (velocity.float() - target).square().mean(1, keepdim=True)
+        return {"error": (off * erased).sum() / erased.sum()}
 
     loop.run(losses)

@@ -146,9 +146,9 @@ FIELDS: tuple[Field, ...] = (
     Choice(
         "sampler",
         "Sampler",
-        "How noise becomes picture. dpmpp_2m is quick and steady; k_lms and ddim are the classics;"
-        " those ending in _a wander.",
-        {name: name for name in SAMPLERS},
+        "How noise becomes picture. Automatic: what suits the model. dpmpp_2m is quick and steady;"
+        " k_lms and ddim are the classics; those ending in _a wander, and blend holes in better.",
+        {"auto": "Automatic", **{name: name for name in SAMPLERS}},
     ),
     Choice(
         "model",

@@ -60,7 +60,8 @@ class Request:
     images : int
         1..64. How many to make.
     sampler : str
-        A name of `rules.SAMPLERS`, or a diffusers scheduler's class name.
+        A name of `rules.SAMPLERS`, or a diffusers scheduler's class name; `auto` takes what the
+        model recommends.
     model : str
         A model's name, or the path of its folder; empty for the default model.
     fill : str
@@ -93,7 +94,7 @@ class Request:
     guidance_scale: float = 7.5
     seed: int | None = None
     images: int = 1
-    sampler: str = "dpmpp_2m"
+    sampler: str = "auto"
     model: str = ""
     fill: str = "auto"
     result: str = "layer"

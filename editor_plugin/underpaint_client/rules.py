@@ -67,14 +67,20 @@ Left out are schedulers that cannot begin anywhere in their schedule, as half-er
 """
 
 
-def choose_sampler(name: str) -> str:
+DEFAULT_SAMPLER = "dpmpp_2m"
+"""What `auto` means for models that recommend none."""
+
+
+def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
     """Find the sampler that is meant.
 
     Parameters
     ----------
     name : str
         A name of `SAMPLERS`, with or without its `k_`, or a diffusers class name; upper and lower
-        case are the same.
+        case are the same. `auto` is the recommended one.
+    recommended : str
+        A name of `SAMPLERS`: the model's.
 
     Returns
     -------
@@ -87,6 +93,8 @@ def choose_sampler(name: str) -> str:
         Where no sampler is called that.
     """
     wanted = name.lower()
+    if wanted == "auto":
+        return recommended
     for sampler in SAMPLERS:
         if wanted in (sampler, sampler.replace("k_", "", 1), f"k_{sampler}"):
             return sampler
@@ -95,7 +103,7 @@ def choose_sampler(name: str) -> str:
         return sampler
     if wanted == "pndm":
         return "plms"
-    raise BadInputError(f"sampler {name!r} is unknown; choose one of {', '.join(SAMPLERS)}")
+    raise BadInputError(f"sampler {name!r} is unknown; choose one of auto, {', '.join(SAMPLERS)}")
 
 
 _SHORT_SCHEDULES = {"lcm": 50, "tcd": 50}

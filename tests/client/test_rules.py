@@ -103,6 +103,8 @@ def test_mode(mode: str, empty: bool, transparent: bool, chosen: str) -> None:
         ("EulerAncestralDiscreteScheduler", "k_euler_a"),
         ("euler_a", "k_euler_a"),
         ("k_dpmpp_2m", "dpmpp_2m"),
+        ("auto", "dpmpp_2m"),
+        ("Auto", "dpmpp_2m"),
         ("DPMSolverMultistepScheduler", "dpmpp_2m"),
         ("pndm", "plms"),
         ("ddim", "ddim"),

@@ -164,10 +164,10 @@ def pickled(folder: Path) -> None:
     weights.rename(weights.with_suffix(".bin"))
 
 
-def nine_channels(folder: Path) -> None:
+def eight_channels(folder: Path) -> None:
     file = folder / "unet" / "config.json"
     config = json.loads(file.read_text())
-    file.write_text(json.dumps({**config, "in_channels": 9}))
+    file.write_text(json.dumps({**config, "in_channels": 8}))
 
 
 def another_family(folder: Path) -> None:
@@ -200,7 +200,7 @@ def half_of_it(folder: Path) -> None:
         (pickled, "model", "a pickle.*convert it to safetensors"),
         (cut_short, "model", "damaged or cut short"),
         (half_of_it, "model", "cannot be opened"),
-        (nine_channels, "model", "9 input channels"),
+        (eight_channels, "model", "8 input channels"),
         (another_family, "model", "a FluxPipeline, which is not supported yet"),
         (not_a_number, "failed", "not a number"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from torch import nn
 
 from training import config as config_module
@@ -17,6 +19,7 @@ from training.__main__ import train
 from training.config import Config
 from training.data import list_shards, open_shard, paint_shard
 from training.loop import Loop
+from training.unet import build_unet, draw_holes, is_plain, widen
 from underpaint.engine import Engine
 from underpaint.models import describe_model
 from underpaint_client import Request
@@ -76,6 +79,33 @@ def test_the_whole_way(tmp_path: Path, home: Path) -> None:
     assert (other / "vae" / file).read_bytes() == (folder / "vae" / file).read_bytes()
     assert (other / "unet" / file).read_bytes() != weights
     assert not any(str(tmp_path) in f.read_text() for f in other.glob("*/*.json"))
+
+
+def test_holes_are_of_all_sizes() -> None:
+    holes = draw_holes(np.random.default_rng(0), 300, (32, 24), whole=0.3)
+    assert holes.shape == (300, 1, 32, 24)
+    shares = holes.mean((1, 2, 3))
+    assert 0.2 < (shares == 1).mean() < 0.4
+    part = shares[shares < 1]
+    assert 0 < part.min() < 0.1 < 0.7 < part.max()
+    assert not draw_holes(np.random.default_rng(0), 20, (8, 8), whole=0.0).all((1, 2, 3)).any()
+
+
+def test_a_denoiser_that_is_shown_more_does_the_same_at_first() -> None:
+    torch.manual_seed(0)
+    wide = build_unet(TOY)
+    narrow = UNet2DConditionModel.from_config({**wide.config, "in_channels": 4}).eval()
+    assert is_plain(narrow)
+    assert not is_plain(wide)
+    opened = copy.deepcopy(narrow)
+    widen(opened)
+    assert opened.config.in_channels == wide.config.in_channels == 9
+    latents, states = torch.randn(2, 4, 8, 8), torch.randn(2, 5, TOY.text.hidden)
+    shown = torch.cat([latents, torch.randn(2, 5, 8, 8)], dim=1)
+    with torch.no_grad():
+        before = narrow(latents, 500, encoder_hidden_states=states).sample
+        after = opened(shown, 500, encoder_hidden_states=states).sample
+    torch.testing.assert_close(after, before)
 
 
 def fit_a_line(folder: Path, seconds: float, stop: int | None = None) -> tuple[Loop, Any]:

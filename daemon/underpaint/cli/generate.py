@@ -121,7 +121,8 @@ def make_parser() -> Parser:
         "-A",
         "--sampler",
         default=default.sampler,
-        help=f"{', '.join(SAMPLERS)}, or a diffusers scheduler's name (default: %(default)s)",
+        help=f"{', '.join(SAMPLERS)}, or a diffusers scheduler's name (default: %(default)s, what"
+        " suits the model)",
     )
     add("--negative", default="", metavar="PROMPT", help="what to stay away from")
     add("--selection", type=Path, metavar="FILE", help="what may change: white; greys in part")

@@ -151,6 +151,8 @@ class Guide:
         Told of progress.
     cancelled : callable
         Asked after every call of the model; where it says True, the run ends.
+    kept : tensor (1, C + 1, h, w), optional
+        What an inpainting model is shown of the original, from `Model.show_kept`.
     on_clean : callable, optional
         Given, after every call, what the sampler takes for the finished latents (B, C, h, w), and
         the number of steps done.
@@ -164,6 +166,7 @@ class Guide:
     pure: NDArray[np.bool_]
     on_step: OnStep
     cancelled: Callable[[], bool]
+    kept: torch.Tensor | None = None
     on_clean: OnClean | None = None
 
 
@@ -239,6 +242,8 @@ def denoise(
     first_calls = sampler.first_calls(guide.steps, calls)
     if first_calls.any():
         sampler.keep_cells_apart()
+    if guide.kept is not None:
+        sampler.show_kept(guide.kept)
     joins = torch.from_numpy(first_calls).to(guide.noise.device)
 
     def on_call_end(

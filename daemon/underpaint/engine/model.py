@@ -21,7 +21,7 @@ from underpaint_client.geometry import Extent
 
 from .denoise import StableDiffusion, StableDiffusionXL
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
-from .source import Floats, resize
+from .source import Floats, Mask, resize
 
 _PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
 
@@ -122,6 +122,7 @@ class Model:
         self.scheduler_config = dict(self.pipeline.scheduler.config)
         self._sketch: torch.Tensor | None = None
         self._attention = dict(self.pipeline.unet.attn_processors)
+        self._grey: torch.Tensor | None = None
         self.forget()
         if offloaded:
             self.save(Saving(offloaded=True))
@@ -344,6 +345,33 @@ class Model:
             )
         picture: Floats = decoded.permute(1, 2, 0).float().cpu().numpy() / 2 + 0.5
         return picture.clip(0, 1)
+
+    def show_kept(self, latents: torch.Tensor, changes: Mask) -> torch.Tensor | None:
+        """Give what an inpainting model sees beside the noisy latents.
+
+        Stable Diffusion's were trained on one channel that is 1 where the picture may change, and
+        the latents of the picture with grey there.
+
+        Parameters
+        ----------
+        latents : tensor (1, C, h, w)
+            Of the original.
+        changes : bool, (h, w)
+            Cells that may change; the others are shown.
+
+        Returns
+        -------
+        tensor (1, C + 1, h, w) or None
+            None for a model that takes noisy latents alone.
+        """
+        if self.pipeline.unet.config.in_channels == self.channels:
+            return None
+        if self._grey is None:
+            side = self.info.native
+            grey = self._encode(np.full((side, side, 3), 0.5, np.float32))
+            self._grey = grey.mean((2, 3), keepdim=True)
+        hidden = torch.from_numpy(changes).to(latents.device)[None, None]
+        return torch.cat([hidden.to(latents), torch.where(hidden, self._grey, latents)], dim=1)
 
     def sketch(self, latents: torch.Tensor) -> Floats:
         """Give the colours of latents roughly, a pixel a cell, in no time.

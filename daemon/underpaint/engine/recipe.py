@@ -75,7 +75,11 @@ def make_recipe(
         compensate=request.compensate,
         guidance_scale=request.guidance_scale,
         seed=seed,
-        sampler=choose_sampler(request.sampler),
+        sampler=(
+            choose_sampler(request.sampler, model.info.sampler)
+            if model
+            else choose_sampler(request.sampler)
+        ),
         model=model.info.name if model else request.model,
         model_hash=model.hash if model else "",
         width=source.box.width,

@@ -520,7 +520,9 @@ class _Run:
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
                 sampler=Sampler.make(
-                    choose_sampler(self.request.sampler), model.scheduler_config, steps.schedule
+                    choose_sampler(self.request.sampler, model.info.sampler),
+                    model.scheduler_config,
+                    steps.schedule,
                 ),
                 plan=steps,
                 clean=work.clean,
@@ -529,6 +531,7 @@ class _Run:
                 pure=work.pure,
                 on_step=functools.partial(self._on_step, images.start + 1, len(images)),
                 cancelled=self.cancelled,
+                kept=model.show_kept(work.clean, work.steps > 0),
                 on_clean=self._preview_maker(work, images.start + 1),
             )
             guide.on_step(0, steps.run)

@@ -1,12 +1,13 @@
 """Samplers: diffusers' schedulers, run over an exact part of their schedule.
 
-Each sampler here is a diffusers scheduler class of which three things are made sure:
+Each sampler here is a diffusers scheduler class of which four things are made sure:
 
 - It steps in float32 whatever the model's precision, so that the noise which some samplers add as
   they go is the same on every device and for every precision.
 - It tells what it takes for the finished latents so far (`clean_guess`), for previews.
 - It can start in the middle of its schedule. Stock LMS then weighs derivatives it does not have
   yet, and stock PNDM repeats the wrong timestep; both are put right below.
+- It hands the model what is kept beside the noisy latents, where the model takes it (`show_kept`).
 """
 
 from __future__ import annotations
@@ -138,6 +139,16 @@ class Sampler:
         if self.name == "unipc":
             self.scheduler.disable_corrector = list(range(len(self.scheduler.timesteps)))
 
+    def show_kept(self, kept: torch.Tensor) -> None:
+        """Hand a model more than noisy latents, as Stable Diffusion's inpainting models take it.
+
+        Parameters
+        ----------
+        kept : tensor (1, channels, h, w)
+            Goes behind the noisy latents' own channels, in every call.
+        """
+        self.scheduler.kept = kept
+
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> Any:
         """Give `clean` latents at the noise level of the call that comes next."""
         return self.scheduler.add_noise(clean, noise, timestep.reshape(1))
@@ -176,7 +187,7 @@ def _clean_guess(
 
 @functools.cache
 def _tapped(class_name: str) -> Any:
-    """Give a subclass of a diffusers scheduler with the three things made sure."""
+    """Give a subclass of a diffusers scheduler with the four things made sure."""
     base = getattr(diffusers, class_name)
 
     @functools.wraps(base.step)  # pipelines look at its signature for `generator` and `eta`
@@ -204,7 +215,15 @@ def _tapped(class_name: str) -> Any:
         # Between DPM2's two looks the sample lies at a level of its own.
         return original + noise * self.sigmas_interpol[self.step_index].to(original)
 
-    members: dict[str, Any] = {"step": step}
+    def scale_model_input(
+        self: Any, sample: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        scaled: torch.Tensor = base.scale_model_input(self, sample, *args, **kwargs)
+        if self.kept is None:
+            return scaled
+        return torch.cat([scaled, self.kept.to(scaled).expand(len(scaled), -1, -1, -1)], dim=1)
+
+    members: dict[str, Any] = {"step": step, "scale_model_input": scale_model_input, "kept": None}
     if class_name.startswith("KDPM2"):
         members["add_noise"] = add_noise
     return type(class_name, (base,), members)

@@ -15,8 +15,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home
+from underpaint_client.rules import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
 FAMILIES = {
     "StableDiffusion": "sd",
@@ -49,6 +50,9 @@ class ModelInfo:
         Timesteps it was trained on.
     variant : str or None
         `fp16` where the folder holds only such weights.
+    sampler : str
+        A name of `rules.SAMPLERS`: what suits it, as a file `underpaint.json` in the folder may
+        say: `{"sampler": "k_euler_a"}`.
     """
 
     name: str
@@ -58,6 +62,7 @@ class ModelInfo:
     cell: int
     train_steps: int
     variant: str | None
+    sampler: str
 
 
 def describe_model(path: Path) -> ModelInfo:
@@ -89,11 +94,10 @@ def describe_model(path: Path) -> ModelInfo:
     unet = _read_json(path / "unet" / "config.json", path)
     vae = _read_json(path / "vae" / "config.json", path)
     scheduler = _read_json(path / "scheduler" / "scheduler_config.json", path)
-    if unet.get("in_channels", 4) != 4:
+    if unet.get("in_channels", 4) not in (4, 9):
         raise ModelUnavailableError(
-            f"model {path} is an inpainting checkpoint with {unet['in_channels']} input channels,"
-            " which is not supported yet; take the plain model of its family: Underpaint inpaints"
-            " with any"
+            f"model {path} has {unet['in_channels']} input channels, which is not supported; take a"
+            " plain model of its family (4) or an inpainting one (9)"
         )
     blocks = vae.get("block_out_channels", [0] * 4)
     if not isinstance(blocks, list) or not blocks:
@@ -108,6 +112,7 @@ def describe_model(path: Path) -> ModelInfo:
         cell=cell,
         train_steps=_number(path, scheduler, "num_train_timesteps", 1000),
         variant="fp16" if variants == {True} else None,
+        sampler=_recommended_sampler(path),
     )
 
 
@@ -180,6 +185,22 @@ def _remember_hashes(known: dict[str, str]) -> None:
 
 def _hash_memory() -> Path:
     return home() / "model-hashes.json"
+
+
+def _recommended_sampler(model: Path) -> str:
+    if not (model / "underpaint.json").exists():
+        return DEFAULT_SAMPLER
+    said = _read_json(model / "underpaint.json", model)
+    try:
+        sampler = choose_sampler(str(said.get("sampler", DEFAULT_SAMPLER)))
+    except BadInputError as error:
+        raise ModelUnavailableError(f"model {model}: underpaint.json: {error}") from None
+    if longest_schedule(sampler) < longest_schedule(DEFAULT_SAMPLER):
+        raise ModelUnavailableError(
+            f"model {model}: underpaint.json: {sampler} runs {longest_schedule(sampler)} steps at"
+            " most and must be chosen, not recommended; name another sampler there"
+        )
+    return sampler
 
 
 def _number(model: Path, config: dict[str, Any], name: str, default: int) -> int:
