@@ -279,7 +279,7 @@ class Desk:
             connection.follow(*known)
         for job in self.jobs.values():
             self._send(job)
-        connection.send(wire.AskWaiting())  # after: what is followed does not wait
+        self.ask_waiting()  # after: what is followed does not wait
 
     def submit(
         self,
@@ -318,6 +318,11 @@ class Desk:
         self.jobs[job.name] = job
         self._send(job)
         return job
+
+    def ask_waiting(self) -> None:
+        """Ask what waits; `ResultsWait` follows."""
+        if self._connection is not None:
+            self._connection.send(wire.AskWaiting())
 
     def fetch(self, waiting: wire.WaitingJob, about: Any = None) -> Job:
         """Follow a job that waits; its pictures come as if it were this editor's."""

@@ -130,6 +130,7 @@ if TYPE_CHECKING:
 
 
 _LOOK_AGAIN = 100  # milliseconds
+_ASK_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
 _START = "Start the daemon"
 _OPEN = "Open as a new document"
 _FETCH = "Fetch what waits"
@@ -478,6 +479,11 @@ class Office:
         else:
             self._listen()
 
+    def _ask_again(self) -> None:
+        """Ask once more what waits: whose editor died just before is not known at once."""
+        self.desk.ask_waiting()
+        self._listen()
+
     def _away(self, why: str) -> None:
         if self.desk.fd is None and self._unwatch is not None:
             self._unwatch()
@@ -567,6 +573,7 @@ class Office:
         """Take a notice of the daemon itself."""
         if isinstance(notice, Greeted):
             self.default_model = notice.default_model
+            self._loop.later(_ASK_AGAIN, self._ask_again)
             if notice.remark:
                 self._say(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
             elif not self.running:

@@ -130,7 +130,7 @@ def work(folder: Path) -> None:
     form = Form(prompt="a lake", model="sd", steps=30, strength=1.0, images=IMAGES, previews=False)
     accepted: set[str] = set()
     quiet = 0
-    while quiet < 100:
+    while quiet < 400:  # longer than it takes to be offered what another left
         enough = (folder / "enough").exists()
         if office.remedy:
             office.put_right()
