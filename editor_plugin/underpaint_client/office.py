@@ -7,10 +7,11 @@ an event loop, places to read layers from and insert results into, and somebody 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .address import Address
+from .batch import Batch
 from .desk import (
     CHECK,
     Advanced,
@@ -36,25 +37,17 @@ from .errors import (
 from .form import Form
 from .history import History
 from .launch import start_command, start_daemon
-from .layers import describe_end, describe_job, describe_waiting, name_group, name_layer
-from .results import name_sketch
-from .rules import (
-    STARTER_MESSAGE,
-    STARTER_MODEL,
-    check_request,
-    describe_seeds,
-    draw_seed,
-    image_noise,
-)
+from .layers import describe_end, describe_job, describe_waiting, name_group
+from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request, draw_seed
 from .survey import settle
-from .tag import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import Protocol
 
-    from .geometry import Box
-    from .request import Recipe, Request
+    from .batch import Place
+    from .request import Request
+    from .tag import Tag
     from .wire import Frame, ModelEntry, WaitingJob
 
     class Loop(Protocol):
@@ -65,53 +58,6 @@ if TYPE_CHECKING:
 
         def later(self, milliseconds: int, call: Callable[[], None]) -> None:
             """Call once, not before the present call is over."""
-
-    class Place(Protocol):
-        """Where a job's pixels come from, and its results go."""
-
-        @property
-        def open(self) -> bool:
-            """Whether the document still is."""
-
-        def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
-            """Read what a run needs: `layer`, and where there are any, `selection` and `mask`.
-
-            Parameters
-            ----------
-            native : int
-                The model's native side in pixels; 0 where it is not known.
-            whole : bool
-                Whether to read all of the layer; else only what is selected, with context.
-            """
-
-        def has_nothing(self) -> bool:
-            """Say whether there is nothing in the whole layer."""
-
-        def remarks(self) -> Sequence[str]:
-            """Give what the artist should know about where a result comes to lie."""
-
-        @property
-        def name(self) -> str:
-            """The layer's lasting name in its document."""
-
-        @property
-        def address(self) -> Address:
-            """Where this is, for another start of the editor."""
-
-        def has(self, job: str) -> frozenset[int]:
-            """Say which pictures of a job lie in the document already."""
-
-        def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
-            """Insert results as one group and one undo step, the last on top and visible.
-
-            With `into`, an earlier result of this place, they go into its group, above it.
-            """
-
-        def open_as_document(self, title: str, results: Sequence[Result]) -> None:
-            """Open results as a document of their own."""
-
-        def remember(self, text: str) -> None:
-            """Keep the form with the document."""
 
     class Listener(Protocol):
         """Who shows what the office says."""
@@ -138,32 +84,6 @@ _KEEP = "Keep the sketch"
 
 
 @dataclass(frozen=True)
-class Result:
-    """A picture that came, and its layer's name.
-
-    Parameters
-    ----------
-    name : str
-    frame : Frame
-    recipe : Recipe or None
-        None for a sketch.
-    area : Box or None
-        Where the frame is to be scaled to; None where it fits as it is.
-    """
-
-    name: str
-    frame: Frame
-    recipe: Recipe | None
-    job: str = ""
-    index: int = 0
-    area: Box | None = None
-
-    def tag(self, place: Place) -> Tag:
-        """Give what its layer is to carry."""
-        return Tag(self.recipe, place.name, self.job, self.index)
-
-
-@dataclass(frozen=True)
 class ModelChoice:
     """A model to choose: its value in the form, what it is called, more, and whether it works."""
 
@@ -180,82 +100,6 @@ class QueueEntry:
     job: Job
     text: str
     waits: bool
-
-
-@dataclass
-class Batch:
-    """What has come of a job, and where it goes.
-
-    Parameters
-    ----------
-    place : Place
-        Of the layer that was read.
-    into : any
-        The layer beside which the results go; None for a group of their own.
-    expected : str
-        The `source_hash` that a variation should have.
-    fetched : bool
-        Whether it was asked for by an editor that has ended.
-    expected_model : str
-        The `model_hash` that it should have.
-    results : list of Result
-        In the order of their seeds.
-    notes : list of str
-        What the recipes say of the runs, each once.
-    title : str
-        The group's name.
-    ended : bool
-        Whether nothing more will come.
-    error : UnderpaintError or None
-        Why not all has come.
-    group : any
-        The editor's own group of layers, once inserted.
-    job : Job or None
-        What it came of, once ended.
-    given_up : bool
-        Whether the daemon may have more of it.
-    seen : Previewed or None
-        What the image that is being painted looked like last.
-    """
-
-    place: Place
-    into: Any = None
-    expected: str = ""
-    fetched: bool = False
-    expected_model: str = ""
-    results: list[Result] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    title: str = ""
-    ended: bool = False
-    error: UnderpaintError | None = None
-    group: Any = None
-    job: Job | None = None
-    given_up: bool = False
-    seen: Previewed | None = None
-    began: float = field(default_factory=time.monotonic)
-
-    def add(self, painted: Painted) -> None:
-        """Keep a picture."""
-        recipe = painted.picture.recipe
-        self.seen = None
-        name, index = name_layer(recipe), painted.picture.index
-        self.results.append(Result(name, painted.frame, recipe, painted.job.name, index))
-        self.results.sort(key=lambda result: result.index)  # what was fetched may come later
-        notes = list(recipe.notes)
-        if self.expected and recipe.source_hash != self.expected:
-            notes.append("the layer or the selection is another than the result was made from")
-        if self.expected_model and recipe.model_hash != self.expected_model:
-            notes.append("the model has other weights than the result was made with")
-        self.notes += [note for note in notes if note not in self.notes]
-
-    def sketch(self) -> Result | None:
-        """Give what the image that was being painted looked like last."""
-        seen = self.seen
-        if seen is None:
-            return None
-        noise = describe_seeds(*image_noise(seen.job.request, seen.image - 1))
-        name = name_sketch(noise, seen.step, seen.steps)
-        return Result(name, seen.frame, None, area=seen.area)
 
 
 class Office:

@@ -26,6 +26,7 @@ gi.require_version("Babl", "0.1")
 from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib  # noqa: E402 - after their versions
 
 from underpaint_client.address import Address  # noqa: E402
+from underpaint_client.batch import Result  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.layers import (  # noqa: E402
@@ -38,7 +39,6 @@ from underpaint_client.layers import (  # noqa: E402
     remark_on_place,
     step_to,
 )
-from underpaint_client.office import Result  # noqa: E402
 from underpaint_client.pixels import keep_unchanged  # noqa: E402
 from underpaint_client.results import CARD, Member  # noqa: E402
 from underpaint_client.survey import Survey, survey_rows, take_alpha  # noqa: E402

@@ -23,6 +23,7 @@ from typing import Any
 from krita import Krita
 
 from underpaint_client.address import Address
+from underpaint_client.batch import Result
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.layers import (
@@ -34,7 +35,6 @@ from underpaint_client.layers import (
     remark_on_place,
     step_to,
 )
-from underpaint_client.office import Result
 from underpaint_client.results import CARD, Member, agreed, is_copy
 from underpaint_client.survey import Survey, survey_rows, take_alpha
 from underpaint_client.tag import Tag

@@ -11,6 +11,7 @@ import pytest
 from client.test_wire import make_recipe
 from underpaint_client import Box, Frame, Request, wire
 from underpaint_client.address import Address
+from underpaint_client.batch import Batch, Result
 from underpaint_client.desk import Ended, Job, Lost, Pace, Painted, Previewed, ResultsWait
 from underpaint_client.errors import (
     CancelledError,
@@ -18,7 +19,7 @@ from underpaint_client.errors import (
     GenerationFailedError,
     UnderpaintError,
 )
-from underpaint_client.office import Batch, Office, Result
+from underpaint_client.office import Office
 
 AREA = Box(64, 0, 256, 128)
 SMALL = Frame("preview", Box(0, 0, 2, 1), "u1", "RGBA", bytes(range(8)))

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.address import Address
+from underpaint_client.batch import Result
 from underpaint_client.desk import Ended
 from underpaint_client.form import Form
 from underpaint_client.geometry import Box
-from underpaint_client.office import Office, Result
+from underpaint_client.office import Office
 from underpaint_client.wire import Frame
 
 BOX = Box(0, 0, 64, 64)
