@@ -5,7 +5,8 @@ What Krita's API forces is here, and nothing else. Facts about it that are not i
 - `Document.pixelData` loses the colour under alpha 0, `Node.pixelData` and
   `Node.projectionPixelData` keep it; `Node.bounds` passes over such pixels.
 - Only `addChildNode` can be undone, and each is a step, in a group that is nowhere yet too.
-  `setChildNodes` is none: a group that is filled by it and then attached is one, pixels and all.
+  `setChildNodes` is none: a group that is filled by it and then attached is one, pixels and all;
+  but of several layers in it Krita draws none until it is told to.
 - `addChildNode` makes the new layer active some time later.
 - `Node.remove` cannot be undone. What Krita's own actions do can be, in one step for all layers
   that are selected; and to select several, there is an action that selects the locked ones.
@@ -242,6 +243,8 @@ class Place:
                 document.rootNode().addChildNode(group, None)
             else:
                 self.layer.parentNode().addChildNode(group, self._uppermost_batch())
+        if len(layers) > 1:  # see above
+            document.refreshProjection()
         if active is not None:
             _keep_active(document, active, _id(group))
         return group

@@ -49,6 +49,7 @@ def test_a_batch_is_one_group_and_one_undo_step(in_krita: Found) -> None:
     assert said["layers"] == ["seed 41", "seed 42", "seed 43"]
     assert said["visible"] == [False, False, True]
     assert said["distinct"] == 3
+    assert said["drawn"]
     assert said["after_undo"] == ["Background", "Painting"]
     assert said["after_two"] == ["Background"]  # the painting's layer, and nothing between
 

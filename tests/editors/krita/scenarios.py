@@ -280,6 +280,10 @@ def batch(said: Said) -> Run:
     said["layers"] = [node.name() for node in layers]
     said["visible"] = [node.visible() for node in layers]
     said["distinct"] = len({pixels(node) for node in layers})
+    document.waitForDone()  # without a refresh: as it is on the canvas
+    middle = (120, 120, 16, 16)
+    drawn = bytes(document.pixelData(*middle).data())
+    said["drawn"] = drawn == bytes(layers[-1].pixelData(*middle).data())
     for when in ("after_undo", "after_two"):
         yield from undo()
         said[when] = [node.name() for node in document.topLevelNodes()]
