@@ -344,7 +344,12 @@ class Session:
             except (DaemonStoppedError, BadInputError) as error:  # or a file cannot be written
                 if not self.accepted:
                     raise
-                raise type(error)(f"{error}; the daemon keeps the job, and {FETCH}") from None
+                kept = (
+                    ""
+                    if isinstance(error, DaemonStoppedError)
+                    else "the daemon keeps the job, and "
+                )
+                raise type(error)(f"{error}; {kept}{FETCH}") from None
             except DaemonUnavailableError:
                 self._find_again()
             if self.accepted:
