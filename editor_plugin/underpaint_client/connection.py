@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import wire
 from .carrier import Carrier
-from .errors import DaemonStoppedError, DaemonUnavailableError, from_code
+from .errors import DaemonStoppedError, DaemonUnavailableError, TurnedAwayError, from_code
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
 
 if TYPE_CHECKING:
@@ -336,9 +336,11 @@ class Connection:
         ------
         DaemonStoppedError
             Where the daemon was told to end.
+        TurnedAwayError
+            Where the daemon lets this machine in no more.
         DaemonUnavailableError
-            Where it ends otherwise, or falls silent. In either case the job goes on when it is
-            back, and can be followed then.
+            Where it ends otherwise, or falls silent. Then, and when it was told to end, the job
+            goes on when it is back, and can be followed.
         BadInputError
             Where the daemon refused the submission as a message.
         """
@@ -395,6 +397,8 @@ class Connection:
 
 def _raise_what_ends_all(message: Message) -> None:
     if isinstance(message, wire.Failed) and not message.job:
+        if message.code == DaemonUnavailableError.code:
+            raise TurnedAwayError(message.message)
         raise from_code(message.code, message.message)
     if isinstance(message, wire.Leaving):
         raise DaemonStoppedError(

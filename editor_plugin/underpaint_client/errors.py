@@ -34,6 +34,10 @@ class DaemonStoppedError(DaemonUnavailableError):
     """The daemon ended as it was told to; its jobs go on when it starts again."""
 
 
+class TurnedAwayError(DaemonUnavailableError):
+    """The daemon lets this machine in no more; its jobs there have ended."""
+
+
 class GenerationFailedError(UnderpaintError):
     """The job was accepted, and the engine could not finish it."""
 

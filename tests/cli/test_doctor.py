@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shutil
 import socket
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from underpaint.cli import doctor, main
 from underpaint.cli.krita import KritaFolders
 from underpaint.cli.plugins import copy_packages
 from underpaint.server import keys
+from underpaint.server.config import config_file
 from underpaint.server.places import log_file, make_home
 from underpaint_client import connect
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
@@ -74,6 +76,32 @@ def test_secrets_that_others_can_read_are_found(home: Path) -> None:
     (home / "keys" / "client.json").chmod(0o644)
     *_, (state, text) = found("home")
     assert (state, "can be read by others" in text) == ("bad", True)
+
+
+def test_what_is_broken_in_the_home_is_found(home: Path, models: Path) -> None:
+    assert found("config") == found("keys") == []
+    config_file().write_text("[results]\ndays = 3\n")
+    assert found("config") == [("good", "results wait 3 days, and 4 GB of them")]
+    config_file().write_text("[results]\ndays = 'seven'\n")
+    ((state, text),) = found("config")
+    assert (state, "is 'seven'" in text) == ("bad", True)
+    (keys.key_folder() / "client.json").write_text('{"public": "x", "secret": "y"}')
+    ((state, text),) = found("keys")
+    assert (state, "client.json cannot be read" in text) == ("bad", True)
+    (home / "jobs-aside-1").mkdir()
+    assert ("note", True) in [(state, "jobs-aside-1" in text) for state, text in found("home")]
+    shutil.copytree(models / "sd", home / "models" / "a")
+    assert [state for state, _ in found("models")] == ["good"]
+    (home / "models" / "a" / "vae" / "config.json").unlink()
+    assert found("models")[0][0] == "bad"
+
+
+def test_a_default_model_that_is_not_there_is_bad(
+    home: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(models / "sd", home / "models" / "sd")
+    monkeypatch.setenv("UNDERPAINT_MODEL", "nowhere")
+    assert ("bad", True) in [(s, "'nowhere' is unknown" in text) for s, text in found("models")]
 
 
 def test_a_broken_check_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from daemons import serve
+from underpaint.cli import generate, main, terminal
 from underpaint.cli.pictures import read_recipe
+from underpaint_client import connect, connection, wire
+from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -240,10 +246,135 @@ def test_ctrl_c_cancels_the_job_and_not_the_daemon(daemon: Path, tmp_path: Path)
     assert json.loads(run("status", "--json", cwd=tmp_path).stdout)["jobs"] == []
 
 
+HERE, AGAIN = ConnectionInfo("ipc://a", 1), ConnectionInfo("ipc://a", 2)
+FAR = ConnectionInfo("tcp://gpu:1", 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "started", "told"),
+    [
+        (HERE, AGAIN, True, "the daemon (process id 1) is gone; started another (2); the job"),
+        (HERE, AGAIN, False, "the daemon (process id 1) is gone; another runs (2); the job"),
+        (HERE, HERE, False, "the daemon at ipc://a answers again; the job"),
+        (FAR, FAR, False, "the daemon at tcp://gpu:1 answers again; the job"),
+    ],
+)
+def test_what_is_said_when_a_daemon_answers_again(
+    before: ConnectionInfo, now: ConnectionInfo, started: bool, told: str
+) -> None:
+    assert generate.describe_return(before, now, started=started) == f"{told} goes on"
+
+
+def at_first_progress(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have something happen when a job's first progress is shown."""
+    acts = [act]
+    monkeypatch.setattr(
+        terminal.Display, "progress", lambda _self, _progress: acts.pop()() if acts else None
+    )
+
+
+SMALL = ["generate", "a lake", "-W", "64", "-H", "64", "-s", "2", "-f", "1"]
+
+
+def test_another_machines_daemon_that_dies(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = serve("--no-ipc")
+    with connect() as here:
+        write_connection_file(dataclasses.replace(here.info, pid=0), remote_file())
+    monkeypatch.setattr(connection, "PATIENCE", 1)
+    monkeypatch.setattr(connection, "HEARTBEAT", 0.3)
+    at_first_progress(monkeypatch, process.kill)
+    assert main([*SMALL, "-o", str(tmp_path)]) == 3
+    process.communicate()
+    *_, told = capsys.readouterr().err.splitlines()
+    assert told == (
+        f"underpaint: {here.info.endpoint} does not answer any more; the job goes on there when it"
+        " runs again; `underpaint results --save FOLDER` then fetches it"
+    )
+    remote_file().unlink()
+
+
+def test_a_daemon_that_dies_is_replaced(
+    home: Path, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERPAINT_MODELS", str(models))
+    daemon = serve()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "underpaint", *SMALL, "-m", "sd"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr
+    process.stderr.readline()  # it is accepted
+    daemon.kill()
+    daemon.communicate()
+    out, told = process.communicate(timeout=90)
+    assert process.returncode == 0, told
+    assert f"the daemon (process id {daemon.pid}) is gone; started another (" in told
+    assert "start it with" not in told
+    assert (tmp_path / out.strip()).is_file()
+
+
+def test_a_folder_that_is_lost_loses_nothing(
+    daemon: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder = tmp_path / "out"
+    at_first_progress(monkeypatch, folder.rmdir)
+    assert main([*SMALL, "-m", "sd", "-o", str(folder / "a.png")]) == 2
+    assert "a.png cannot be written: No such file" in (told := capsys.readouterr().err)
+    assert "the daemon keeps the job, and `underpaint results --save FOLDER` then fetches" in told
+    assert main(["results", "--save", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "a-lake-0001.png").exists()
+
+
+def test_what_the_daemon_has_to_say_is_shown(
+    daemon: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def remark(message: Any) -> Any:
+        if isinstance(message, wire.Welcome | wire.Accepted):
+            return dataclasses.replace(message, remark=f"{message.type} was odd")
+        return message
+
+    receive = connection.Connection._receive
+
+    def received(self: connection.Connection, timeout: float | None) -> Any:
+        found = receive(self, timeout)
+        return found and (remark(found[0]), found[1])
+
+    monkeypatch.setattr(connection.Connection, "_receive", received)
+    assert main([*SMALL, "-m", "sd", "-o", str(tmp_path)]) == 0
+    notes = [ln for ln in capsys.readouterr().err.splitlines() if ln.startswith("note: ")]
+    assert notes == ["note: welcome was odd", "note: accepted was odd"]
+    assert main(["results"]) == 0
+    assert "note: welcome was odd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (PermissionError(13, "Permission denied", "/a/b"), 3, "/a/b cannot be used: Permission de"),
+        (OSError(28, "No space left on device"), 4, "the results cannot be printed"),
+    ],
+)
+def test_what_the_system_refuses_is_named(
+    error: OSError, code: int, told: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def fail(_words: object) -> None:
+        raise error
+
+    monkeypatch.setattr("underpaint.cli.daemon.run_status", fail)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    assert main(["status"]) == code
+    assert told in capsys.readouterr().err
+
+
 def test_a_terminal_shows_a_bar(daemon: Path, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "underpaint", "generate", "a lake", "-s", "200", "-f", "1"],
+        [sys.executable, "-m", "underpaint", "generate", "a lake", "-s", "60", "-f", "1"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=follower, text=True,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
     )  # fmt: skip
@@ -260,7 +391,7 @@ def test_a_terminal_shows_a_bar(daemon: Path, tmp_path: Path) -> None:
     text = shown.decode()
     assert process.returncode == 0
     assert "Denoising" in text
-    assert "/200" in text
+    assert "/60" in text
     assert "steps/s" in text
 
 

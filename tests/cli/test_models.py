@@ -54,6 +54,20 @@ def test_weights_changed_unseen_are_found(model: Path, capsys: pytest.CaptureFix
     told = capsys.readouterr()
     assert "tampered with" in told.err
     assert before not in told.out
+    now = hash_model(info)
+    assert now != before  # from now on recipes tell the truth
+    assert main(["models", "--verify"]) == 3
+    assert f"({before[:8]}, now {now[:8]})" in capsys.readouterr().err
+    change(model / "unet" / "diffusion_pytorch_model.safetensors", keep_time=True)
+    assert main(["models", "--verify"]) == 0
+
+
+def test_verifying_tells_of_models_that_cannot_be_used(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
+    assert main(["models", "--verify"]) == 3
+    assert "are damaged or cut short" in capsys.readouterr().err
 
 
 def test_a_picture_says_that_its_model_changed(model: Path) -> None:

@@ -23,8 +23,11 @@ JOBS = [
 def test_choosing() -> None:
     assert choose(JOBS, []) == JOBS
     assert choose(JOBS, ["abd", "abc"]) == [JOBS[1], JOBS[0]]
-    with pytest.raises(BadInputError, match="2 jobs begin with 'ab'"):
-        choose(JOBS, ["ab"])
+    assert choose(JOBS, ["all"]) == JOBS
+    assert choose(JOBS, ["abd", "abd2"]) == [JOBS[1]]
+    for ambiguous in ("ab", ""):
+        with pytest.raises(BadInputError, match=f"2 jobs begin with '{ambiguous}': abc1, abd2;"):
+            choose(JOBS, [ambiguous])
     with pytest.raises(BadInputError, match="no job that waits begins with 'x'"):
         choose(JOBS, ["x"])
 
@@ -54,7 +57,12 @@ def test_what_waits_can_be_saved_and_dropped(
     kept, dropped = leave(2, "a lake"), leave(1, "a hill")
     assert main(["results", kept, dropped]) == 0
     assert "ended     a lake" in capsys.readouterr().out
+    assert main(["results", "--drop"]) == 2
     assert main(["results", "--drop", dropped]) == 0
+    assert f"dropped {dropped[:8]}  ended     a hill" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["results", "--save", str(tmp_path / "file" / "in"), kept]) == 2
+    assert "choose another with --save" in capsys.readouterr().err
     assert main(["results", "--save", str(tmp_path / "out"), kept[:12]]) == 0
     names = ["a-lake-0001.png", "a-lake-0002.png"]
     assert capsys.readouterr().out.split() == [str(tmp_path / "out" / name) for name in names]

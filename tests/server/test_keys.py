@@ -26,11 +26,12 @@ def test_allow_list_and_revoke(home: Path) -> None:
     assert keys.list_allowed() == []
     assert keys.allow(ann, "ann's  tablet")
     assert keys.allow(bob)
-    assert not keys.allow(ann, "again")
-    assert keys.list_allowed() == [Allowed(ann, "ann's tablet"), Allowed(bob)]
+    assert not keys.allow(bob, "bob")
+    assert not keys.allow(bob)
+    assert keys.list_allowed() == [Allowed(ann, "ann's tablet"), Allowed(bob, "bob")]
     assert stat.S_IMODE(keys.allow_list().stat().st_mode) == 0o600
     assert keys.revoke("ann's tablet") == Allowed(ann, "ann's tablet")
-    assert keys.list_allowed() == [Allowed(bob)]
+    assert keys.list_allowed() == [Allowed(bob, "bob")]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,13 @@ def test_a_running_daemon_sees_changes_at_once(home: Path) -> None:
     assert public not in allowed
 
 
+def test_the_log_knows_no_key(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    public = make_key()
+    assert not keys.AllowList().callback(keys.ZAP_DOMAIN, public.encode())
+    assert keys.name_key(public.encode()) in caplog.text
+    assert public[:8] not in caplog.text
+
+
 def test_lines_that_are_no_keys_let_nobody_in(home: Path) -> None:
     public = make_key()
     keys.allow_list().write_bytes(b"# a note\n\n\xff\xfe\n  %s  by hand \n" % public.encode())
@@ -116,8 +124,9 @@ def test_processes_that_start_together_get_one_pair(home: Path) -> None:
     assert len(set(found)) == 1
 
 
-def test_a_damaged_key_file_is_named(home: Path) -> None:
-    (keys.key_folder() / "client.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]", '{"public": "a", "secret": "b"}'])
+def test_a_damaged_key_file_is_named(home: Path, text: str) -> None:
+    (keys.key_folder() / "client.json").write_text(text)
     with pytest.raises(DaemonUnavailableError, match="client.json cannot be read"):
         keys.own_keys("client")
 

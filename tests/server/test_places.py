@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from underpaint.cli import main
 from underpaint.server import keys
-from underpaint.server.places import LONGEST_SOCKET_PATH, private_folder, socket_folder, take_lock
+from underpaint.server.places import (
+    LONGEST_SOCKET_PATH,
+    daemon_runs,
+    private_folder,
+    socket_folder,
+    take_lock,
+)
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import (
     ConnectionInfo,
@@ -87,7 +94,21 @@ def test_keys_are_kept_and_private(home: Path) -> None:
     assert mode(home / "keys") == 0o700
 
 
-def test_a_home_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("UNDERPAINT_HOME", "/proc/nowhere")
     with pytest.raises(DaemonUnavailableError, match="/proc/nowhere cannot be written"):
         take_lock()
+    for words in (
+        ["keys", "list"], ["keys", "new"], ["connect", "tcp://gpu:1", "a" * 40], ["results"],
+    ):  # fmt: skip
+        assert main(words) == 3
+        assert "/proc/nowhere cannot be written" in capsys.readouterr().err
+    assert main(["connect", "--forget"]) == 0
+
+
+def test_a_lock_that_cannot_be_taken_is_said(home: Path) -> None:
+    (home / "daemon.lock").mkdir()
+    with pytest.raises(DaemonUnavailableError, match="cannot be written .*set UNDERPAINT_HOME"):
+        daemon_runs()

@@ -253,9 +253,15 @@ def test_configuration(home: Path) -> None:
     config_file().write_text("[results]\ndays = 0.5\n")
     assert read_config() == Retention(0.5, 4)
     for text, told in (
-        ("[results]\ndays = -1", "days"),
-        ("[results]\nweeks = 1", "weeks"),
+        ("[results]\ndays = -1", r"days under \[results\] is -1; give a number above 0"),
+        ("[results]\ndays = 'seven'", r"days under \[results\] is 'seven'; give a number"),
+        ("[results]\ndays = true", "days under .* is True; give a number"),
+        ("[results]\ngigabytes = nan", "gigabytes under .* is nan; give a number"),
+        ("[results]\nweeks = 1", r"weeks under \[results\] is unknown; there are days and gigab"),
+        ("[result]\ndays = 1", r"config.toml: result is unknown; there is \[results\]"),
+        ("results = 1", "results is unknown"),
         ("results = [", "config.toml"),
+        ("\\ud800", "config.toml"),
     ):
         config_file().write_text(text)
         with pytest.raises(BadInputError, match=told):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import selectors
 import stat
 import subprocess
@@ -17,13 +18,23 @@ import pytest
 import zmq
 
 from daemons import RUN, until
+from underpaint.cli import main
 from underpaint.cli.connect import make_info
+from underpaint.cli.daemon import check_bind
 from underpaint.server import keys
+from underpaint.server.config import config_file
+from underpaint.server.places import log_file, make_home
 from underpaint.server.rasters import to_frame
+from underpaint.server.start import start_background
 from underpaint_client import Connection, connect, desk, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.geometry import Box
-from underpaint_client.home import ConnectionInfo, read_connection_file, remote_file
+from underpaint_client.home import (
+    ConnectionInfo,
+    read_connection_file,
+    remote_file,
+    write_connection_file,
+)
 from underpaint_client.parcels import with_digest
 from underpaint_client.request import Request
 
@@ -228,6 +239,24 @@ def test_an_editor_whose_key_is_revoked_loses_its_jobs_with_a_reason(
     assert "was revoked" in str(lost.error)
 
 
+def test_a_command_line_whose_key_is_revoked_ends(guest: ConnectionInfo, tmp_path: Path) -> None:
+    write_connection_file(guest, tmp_path / "remote.json")
+    process = subprocess.Popen(
+        [*RUN, "generate", "a lake", "-s", "1000", "-W", "64", "-H", "64", "-o", str(tmp_path)],
+        env={**os.environ, "UNDERPAINT_HOME": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr
+    for line in process.stderr:
+        if re.match("Starting|Opening|Denoising", line):
+            break
+    keys.revoke(guest.client_public)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 3, told
+    assert "was revoked" in told
+    assert "goes on" not in told
+    assert "Traceback" not in told
+
+
 def test_guests_see_no_prompts_but_their_own(server: ConnectionInfo, guest: ConnectionInfo) -> None:
     other = stranger(server)
     keys.allow(other.client_public, "other")
@@ -300,14 +329,60 @@ def test_without_ipc_there_is_a_locked_loopback(home: Path) -> None:
 
 
 def test_an_address_that_cannot_be_bound_is_named(home: Path) -> None:
-    for address in ("tcp://256.0.0.1:1", "udp://127.0.0.1:1", "nonsense"):
-        process = subprocess.run(
-            [*RUN, "serve", "--bind", address], capture_output=True, text=True, check=False,
-            timeout=20,
-        )  # fmt: skip
-        assert process.returncode == 3
-        assert address in process.stderr
-        assert "Traceback" not in process.stderr
+    process = run(home, "serve", "--bind", "tcp://192.0.2.1:7860")  # of no machine
+    assert process.returncode == 3
+    assert "tcp://192.0.2.1:7860" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp://0.0.0.0:7860", "tcp://*:*", "tcp://[::]:1", "tcp://eth0:65535", "tcp://127.0.0.1:*",
+    ],
+)  # fmt: skip
+def test_addresses_to_listen_on(endpoint: str) -> None:
+    check_bind(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ("tcp://127.0.0.1:99999", "port 99999 must be 1 to 65535"),
+        ("tcp://127.0.0.1:0", "port 0 must be"),
+        ("tcp://256.0.0.1:1", "256"),
+        ("tcp://[:::]:1", "':::'"),
+        ("tcp://127.0.0.1", "give tcp://ADDRESS:PORT"),
+        ("udp://127.0.0.1:1", "give tcp://ADDRESS:PORT"),
+        ("tcp://127.0.0.1:-1", "give tcp://ADDRESS:PORT"),
+        ("nonsense", "give tcp://ADDRESS:PORT"),
+    ],
+)
+def test_what_is_no_address_to_listen_on_is_named(
+    home: Path, endpoint: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--background", "--bind", endpoint]) == 2
+    shown = capsys.readouterr().err
+    assert endpoint in shown
+    assert told in shown
+    assert not (home / "logs").exists()
+
+
+def test_a_broken_configuration_is_said_before_anything_starts(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config_file().write_text("[results]\ndays = 0\n")
+    assert main(["serve", "--background"]) == 2
+    assert "days under [results] is 0; give a number above 0" in capsys.readouterr().err
+    assert not (home / "logs").exists()
+
+
+def test_a_start_that_fails_tells_what_it_wrote_itself(home: Path) -> None:
+    make_home()
+    log_file().write_text("what was before\n")
+    with pytest.raises(DaemonUnavailableError, match="cannot listen on tcp://192.0.2.1:7") as found:
+        start_background(["--bind", "tcp://192.0.2.1:7"])
+    assert "what was before" not in str(found.value)
 
 
 # ---- the two machines' commands ------------------------------------------------------------
@@ -353,7 +428,7 @@ def test_another_machine_connects(server: ConnectionInfo, tmp_path: Path) -> Non
         ("tcp://gpu:99999", "a" * 40, "is no address"),
         ("ipc://gpu", "a" * 40, "is no address"),
         ("tcp://gpu;x:1", "a" * 40, "is no address"),
-        ("tcp://gpu:1", "", "no server's public key"),
+        ("tcp://gpu:1", "", "the server's public key is missing"),
         ("tcp://gpu:1", "a" * 39, "no server's public key"),
         ("tcp://gpu:1", "#" * 40, "no server's public key"),
     ],
@@ -364,3 +439,16 @@ def test_what_is_no_address_or_key_is_named(
     with pytest.raises(BadInputError, match=told):
         make_info(endpoint, public)
     assert not remote_file().exists()
+
+
+def test_another_machine_that_is_not_there_is_not_used(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["connect", "tcp://127.0.0.1:1", "a" * 40]) == 3
+    assert "this machine's own daemon is used" in capsys.readouterr().err
+    assert not remote_file().exists()
+    before = make_info("tcp://gpu:1", "a" * 40)
+    write_connection_file(before, remote_file())
+    assert main(["connect", "tcp://127.0.0.1:1", "a" * 40]) == 3
+    assert "Nothing has changed: tcp://gpu:1 is used" in capsys.readouterr().err
+    assert read_connection_file(remote_file()) == before

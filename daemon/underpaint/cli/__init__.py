@@ -59,9 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = str(error)
     except KeyboardInterrupt:
         code, message = EXIT_CODES[CancelledError], "cancelled"
-    except OSError as error:  # what commands print to has gone, or is full
-        code, message = EXIT_CODES[GenerationFailedError], f"the results cannot be printed: {error}"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails again when it ends
+    except OSError as error:
+        if error.filename is not None:
+            code = EXIT_CODES[DaemonUnavailableError]
+            message = f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
+        else:  # what commands print to has gone, or is full
+            code = EXIT_CODES[GenerationFailedError]
+            message = f"the results cannot be printed: {error}"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails again when it ends
     with contextlib.suppress(OSError):
         print(f"underpaint: {message}", file=sys.stderr)
     return code

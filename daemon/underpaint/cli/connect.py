@@ -46,10 +46,7 @@ def run_connect(words: Sequence[str]) -> int:
         info = read_connection_file(remote_file())
         print(info.endpoint if info else "this machine's own daemon")
         return 0
-    info = make_info(options.endpoint, options.public or "")
-    make_home()
-    write_connection_file(info, remote_file())
-    _try(info)
+    _use(make_info(options.endpoint, options.public or ""))
     return 0
 
 
@@ -60,6 +57,8 @@ def make_info(endpoint: str, public: str) -> ConnectionInfo:
     ------
     BadInputError
         Names what is no address or no key.
+    DaemonUnavailableError
+        Where Underpaint's home cannot be written.
     """
     host, port = _address(endpoint)
     if not host or not 0 < port < 2**16:
@@ -67,11 +66,17 @@ def make_info(endpoint: str, public: str) -> ConnectionInfo:
             f"{endpoint!r} is no address; give tcp://HOST:PORT, as `underpaint serve --bind`"
             " prints it where the daemon runs"
         )
+    if not public:
+        raise BadInputError(
+            "the server's public key is missing; `underpaint serve --bind` prints it where the"
+            " daemon runs"
+        )
     if not keys.is_key(public):
         raise BadInputError(
             f"{public!r} is no server's public key, which has {keys.KEY_LENGTH} characters;"
             " `underpaint serve --bind` prints it where the daemon runs"
         )
+    make_home()
     own = keys.own_keys("client")
     return ConnectionInfo(endpoint, 0, public, own.public, own.secret)
 
@@ -84,28 +89,34 @@ def _address(endpoint: str) -> tuple[str, int]:
 
 def _forget() -> None:
     there = remote_file().exists()
-    remote_file().unlink(missing_ok=True)
+    if there:
+        remote_file().unlink(missing_ok=True)
     told = "this machine's own daemon is used again" if there else "no other daemon was in use"
     print(told, file=sys.stderr)
 
 
-def _try(info: ConnectionInfo) -> None:
-    """Say hello, and if there is no answer, what is missing."""
+def _use(info: ConnectionInfo) -> None:
+    """Say hello, and use that daemon where there is one; say what is missing, and what is used."""
+    before = read_connection_file(remote_file())
+    used = before.endpoint if before else "this machine's own daemon"
     try:
         with socket.create_connection(_address(info.endpoint), PATIENCE):
             pass
     except OSError as error:
         raise DaemonUnavailableError(
             f"nothing answers at {info.endpoint} ({error}); start the daemon there with"
-            " `underpaint serve --bind`, and see that no firewall is between. It is used from now"
-            " on; `underpaint connect --forget` takes that back"
+            " `underpaint serve --bind`, and see that no firewall is between. Nothing has changed:"
+            f" {used} is used"
         ) from None
     try:
         with Connection(info) as connection:
             welcome = connection.hello(timeout=PATIENCE)
     except DaemonUnavailableError:
+        write_connection_file(info, remote_file())
         raise DaemonUnavailableError(
             f"{info.endpoint} does not let this machine in (or has another key). Run where the"
-            f" daemon is:\n  {allow_command(info.client_public)}\nand then this command again"
+            f" daemon is:\n  {allow_command(info.client_public)}\nand then this command again. It"
+            " is used from now on; `underpaint connect --forget` takes that back"
         ) from None
+    write_connection_file(info, remote_file())
     print(f"the daemon at {info.endpoint} ({welcome.version}) is used from now on", file=sys.stderr)

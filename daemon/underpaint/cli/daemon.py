@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import sys
@@ -34,19 +35,60 @@ def run_serve(words: Sequence[str]) -> int:
         default=[],
         help="auto, cpu, cuda, cuda:1, mps; once for each worker (default: one, auto)",
     )
+    parser.epilog = (
+        "All this holds for this daemon alone: give it again at the next start, as a daemon that an"
+        "\neditor or `underpaint generate` starts has none of it."
+    )
     options = parser.read(words)
+    for endpoint in options.bind:
+        check_bind(endpoint)
     devices = options.device or ["auto"]
     for device in devices:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
             raise BadInputError(
                 f"device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps"
             )
+    from underpaint.server.config import read_config  # noqa: PLC0415 - only this command needs it
+
+    read_config()  # said here, and not in a log
     if options.background:
         return _serve_in_background(options.bind, options.no_ipc, devices)
     from underpaint.server.daemon import serve  # noqa: PLC0415 - only this command needs it
 
     serve(options.bind, ipc=not options.no_ipc, devices=devices)
     return 0
+
+
+def check_bind(endpoint: str) -> None:
+    """See that an endpoint is one that can be listened on.
+
+    Parameters
+    ----------
+    endpoint : str
+        tcp://ADDRESS:PORT: an address of this machine, an interface's name, or `*`; 1 to 65535, or
+        `*` for a port that is free.
+
+    Raises
+    ------
+    BadInputError
+        Says what is wrong with it.
+    """
+    found = re.fullmatch(
+        r"tcp://(?P<host>\*|[\w.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\*|\d+)", endpoint, re.ASCII
+    )
+    if found is None:
+        raise BadInputError(
+            f"--bind {endpoint!r} is no address to listen on; give tcp://ADDRESS:PORT, such as"
+            " tcp://0.0.0.0:7860"
+        )
+    host, port = found["host"], found["port"]
+    if port != "*" and not 0 < int(port) < 2**16:
+        raise BadInputError(f"--bind {endpoint!r}: port {port} must be 1 to 65535, or * for any")
+    if host[0] == "[" or not host.strip("0123456789."):
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError as error:
+            raise BadInputError(f"--bind {endpoint!r}: {error}") from None
 
 
 def _serve_in_background(bind: list[str], no_ipc: bool, devices: list[str]) -> int:
@@ -91,7 +133,8 @@ def run_status(words: Sequence[str]) -> int:
     for worker in status.workers:
         model = worker.model or "no model loaded"
         print(f"worker    {worker.state} on {worker.device}, process id {worker.pid}, {model}")
-    print(f"queue     {len(status.jobs)} jobs")
+    count = len(status.jobs)
+    print(f"queue     {count} {'job' if count == 1 else 'jobs'}")
     for job in status.jobs:
         print(f"          {job.state:8}{job.job[:8]}  {job.prompt[:60]}")
     return 0

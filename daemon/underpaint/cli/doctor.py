@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import underpaint
-from underpaint.models import default_model, list_entries
+from underpaint.models import default_model, describe_model, find_model, list_entries
 from underpaint.server import keys
+from underpaint.server.config import config_file, read_config
 from underpaint.server.places import daemon_runs, log_file, make_home
 from underpaint_client import connect
 from underpaint_client.errors import UnderpaintError
@@ -118,6 +119,9 @@ def _home() -> Iterator[Finding]:
     if free < LEAST_SPACE:
         text = f"only {free / 2**20:.0f} MiB are free there; make room"
         yield Finding("bad", "home", text)
+    for aside in sorted(home().glob("jobs-aside-*")):
+        text = f"a damaged store of jobs was put aside in {aside}; remove it when nothing is missed"
+        yield Finding("note", "home", text)
     if os.name != "posix":
         return
     for file in (*home().glob("*.json"), *(home() / "keys").glob("*.json")):
@@ -127,15 +131,31 @@ def _home() -> Iterator[Finding]:
             yield Finding("bad", "home", text)
 
 
+def _config() -> Iterator[Finding]:
+    found = read_config()
+    if config_file().exists():
+        text = f"results wait {found.days:g} days, and {found.gigabytes:g} GB of them"
+        yield Finding("good", "config", text)
+
+
+def _keys() -> Iterator[Finding]:
+    for file in sorted((home() / "keys").glob("*.json")):
+        try:
+            keys.own_keys(file.stem)
+        except UnderpaintError as error:
+            yield Finding("bad", "keys", str(error))
+
+
 def _models() -> Iterator[Finding]:
-    entries = list_entries()
+    entries, default = list_entries(), default_model()
     usable = [entry.name for entry in entries if not entry.problem]
     for entry in entries:
         if entry.problem:
-            yield Finding("note", "model", entry.problem)
+            yield Finding("bad" if entry.name == default else "note", "model", entry.problem)
     if usable:
-        names = ", ".join(usable)
-        yield Finding("good", "models", f"{names}; {default_model()} where none is named")
+        yield Finding("good", "models", f"{', '.join(usable)}; {default} where none is named")
+        if default not in {entry.name for entry in entries}:
+            describe_model(find_model(default))  # says what is wrong with it
     else:
         yield Finding("bad", "models", f"none; put a diffusers folder into {home() / 'models'}")
 
@@ -194,7 +214,7 @@ def _is_copy(source: Path, copy: Path) -> bool:
     return len(same) == len(files)
 
 
-_CHECKS = (_python, _torch, _home, _models, _daemon, _guests, _krita, _gimp)
+_CHECKS = (_python, _torch, _home, _config, _keys, _models, _daemon, _guests, _krita, _gimp)
 
 
 # ---- the report ----------------------------------------------------------------------------

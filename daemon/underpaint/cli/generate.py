@@ -24,8 +24,10 @@ from underpaint_client.errors import (
     BadInputError,
     DaemonStoppedError,
     DaemonUnavailableError,
+    TurnedAwayError,
     from_code,
 )
+from underpaint_client.home import ConnectionInfo
 from underpaint_client.request import FILLS, MODES, RESULTS, Request
 from underpaint_client.rules import (
     SAMPLERS,
@@ -52,6 +54,10 @@ examples:
   underpaint generate "tree on a hill with a river, nature photograph" -I sketch.png -f 0.85
   underpaint generate a lake at dusk -W 512 -H 512 -n 4 -o lakes/
 """
+
+
+FETCH = "`underpaint results --save FOLDER` then fetches it"
+"""The way to what came when nobody was there for it."""
 
 
 def make_parser() -> Parser:
@@ -220,11 +226,32 @@ def run_generate(words: Sequence[str]) -> int:
 
 
 def open_connection(display: Display) -> Connection:
-    """Connect to the daemon, starting one where none runs, and say so."""
+    """Connect to the daemon, starting one where none runs; say so, and what it has to say."""
     connection, started = find_or_start()
     if started:
         display.say(f"started the daemon (process id {connection.info.pid})")
+    remark = connection.hello().remark
+    if remark:
+        display.say(f"note: {remark}")
     return connection
+
+
+def describe_return(before: ConnectionInfo, now: ConnectionInfo, *, started: bool) -> str:
+    """Say that a daemon answers, after one had fallen silent or gone."""
+    if before.pid == now.pid:
+        return f"the daemon at {now.endpoint} answers again; the job goes on"
+    came = "started another" if started else "another runs"
+    return f"the daemon (process id {before.pid}) is gone; {came} ({now.pid}); the job goes on"
+
+
+def describe_loss(endpoint: str, *, accepted: bool) -> str:
+    """Say what becomes of a job whose far daemon does not answer any more."""
+    then = (
+        f"the job goes on there when it runs again; {FETCH}"
+        if accepted
+        else "it did not say that it has the job; see there that it runs, and try again"
+    )
+    return f"{endpoint} does not answer any more; {then}"
 
 
 def read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing | None, Any]:
@@ -313,20 +340,42 @@ class Session:
         while True:
             try:
                 return self._see_to(submit.job, started)
-            except DaemonStoppedError:
+            except TurnedAwayError:
                 raise
-            except DaemonUnavailableError as error:
-                self.display.say(f"{error}; going on")
-                self.connection.close(0)
-                self.connection, _ = find_or_start()
-                if self.accepted:
-                    self.connection.follow(submit.job)
-                else:
-                    self.connection.send(submit, frames)
+            except (DaemonStoppedError, BadInputError) as error:  # or a file cannot be written
+                if not self.accepted:
+                    raise
+                kept = (
+                    ""
+                    if isinstance(error, DaemonStoppedError)
+                    else "the daemon keeps the job, and "
+                )
+                raise type(error)(f"{error}; {kept}{FETCH}") from None
+            except DaemonUnavailableError:
+                self._find_again()
+            if self.accepted:
+                self.connection.follow(submit.job)
+            else:
+                self.connection.send(submit, frames)
+
+    def _find_again(self) -> None:
+        """Connect once more; a daemon of this machine that has died is started."""
+        before = self.connection.info
+        self.connection.close(0)
+        try:
+            self.connection, started = find_or_start()
+        except DaemonUnavailableError:
+            if before.pid:
+                raise
+            told = describe_loss(before.endpoint, accepted=self.accepted)
+            raise DaemonUnavailableError(told) from None
+        self.display.say(describe_return(before, self.connection.info, started=started))
 
     def _see_to(self, job: str, started: float) -> wire.Failed | None:
         for message, frames in self.connection.events(job):
             self.accepted = True
+            if isinstance(message, wire.Accepted) and message.remark:
+                self._note(message.remark)
             if isinstance(message, wire.Progress):
                 self.display.progress(message)
             elif isinstance(message, wire.Preview):
@@ -362,6 +411,12 @@ class Session:
                 " --save-intermediates"
             ) from None
 
+    def _note(self, note: str) -> None:
+        """Tell it once: the images of a batch mostly share theirs."""
+        if note not in self.noted:
+            self.display.say(f"note: {note}")
+        self.noted.add(note)
+
     def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
         first = self.request.images - len(self.outputs)  # of a chain, the last alone may be wanted
         if picture.index < first or picture.index in self.seen:
@@ -381,9 +436,7 @@ class Session:
             write_picture(path, pixels, recipe, self.drawing, alpha=alpha)
         self.written.append(path)
         for note in recipe.notes:
-            if note not in self.noted:  # the images of a batch mostly share theirs
-                self.display.say(f"note: {note}")
-        self.noted.update(recipe.notes)
+            self._note(note)
         drawn = self.request.variation_amount and self.request.variation_seed is None
         if self.request.seed is None or drawn:
             self.display.say(describe_noise(recipe))

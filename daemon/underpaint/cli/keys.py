@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from underpaint.server import keys
+from underpaint.server.places import make_home
 from underpaint_client.errors import BadInputError
 
 from .options import Parser
@@ -38,12 +39,17 @@ def run_keys(words: Sequence[str]) -> int:
     options = make_parser().read(words)
     wants_which, wants_comment = options.action in ("allow", "revoke"), options.action == "allow"
     if wants_which and not options.which:
-        raise BadInputError(f"`underpaint keys {options.action}` needs a public key")
+        what = {"allow": "a public key", "revoke": "a key, the beginning of one, or a comment"}
+        raise BadInputError(
+            f"`underpaint keys {options.action}` needs {what[options.action]};"
+            " `underpaint keys list` shows who is let in"
+        )
     if options.which and not wants_which:
         raise BadInputError(f"`underpaint keys {options.action}` takes no {options.which!r}")
     comment = " ".join(options.comment)
     if comment and not wants_comment:
         raise BadInputError(f"{comment!r} is too much; quote what tells the client apart")
+    make_home()
     _DO[options.action](options.which or "", comment)
     return 0
 
@@ -75,6 +81,8 @@ def _list(_which: str, _comment: str) -> None:
 def _allow(which: str, comment: str) -> None:
     added = keys.allow(which, comment)
     told = "is let in" if added else "was let in already"
+    if comment and not added:
+        told += f"; it is called {comment!r} now"
     print(f"{which[:SHOWN]}... {told}", file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from underpaint.models import (
     default_model,
     describe_model,
+    first_hash,
     hash_model,
     list_entries,
     list_models,
@@ -56,16 +57,19 @@ def _verify() -> int:
     code = 0
     for entry in list_entries():
         if entry.problem:
+            code = 3
+            print(f"underpaint: {entry.problem}", file=sys.stderr)
             continue
         info = describe_model(list_models()[entry.name])
-        before = hash_model(info)
+        before = first_hash(info)
         now = hash_model(info, again=True)
         print(f"{now}  {entry.name}")
         if before != now:
             code = 3
             print(
-                f"underpaint: model {entry.name} has other content than before, though its files'"
-                " sizes and times are the same: it is damaged or was tampered with; fetch it again",
+                f"underpaint: model {entry.name} has other content than before ({before[:8]}, now"
+                f" {now[:8]}), though its files' sizes and times are the same: it is damaged or was"
+                " tampered with; fetch it again",
                 file=sys.stderr,
             )
     return code

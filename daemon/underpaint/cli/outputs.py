@@ -15,7 +15,9 @@ LONGEST_NAME = 255
 SUFFIX = ".png"
 
 
-def choose_outputs(wanted: str | None, images: int, stem: str, *, force: bool) -> list[Path]:
+def choose_outputs(
+    wanted: str | None, images: int, stem: str, *, force: bool, option: str = "-o"
+) -> list[Path]:
     """Choose the files that a run will write.
 
     Parameters
@@ -28,6 +30,8 @@ def choose_outputs(wanted: str | None, images: int, stem: str, *, force: bool) -
         What files in a folder are called: stem-0001.png, and on from the highest there is.
     force : bool
         Files that exist may be replaced.
+    option : str
+        Where another place can be named.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def choose_outputs(wanted: str | None, images: int, stem: str, *, force: bool) -
             raise BadInputError(
                 f"output {target} is no PNG by its name; call it {target.stem}{SUFFIX}"
             )
-        _check_folder(target.parent)
+        _check_folder(target.parent, option)
         paths = [target]
         if images > 1:
             paths = [target.with_name(f"{target.stem}-{n + 1}{SUFFIX}") for n in range(images)]
@@ -50,7 +54,7 @@ def choose_outputs(wanted: str | None, images: int, stem: str, *, force: bool) -
         if taken and not force:
             raise BadInputError(f"output {taken[0]} exists; give another name or --force")
         return paths
-    _check_folder(target)
+    _check_folder(target, option)
     return [_free_name(target, stem, ahead=n) for n in range(images)]
 
 
@@ -75,12 +79,13 @@ def make_stem(prompt: str, picture: Path | None) -> str:
     return stem
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, option: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise BadInputError(
-            f"output folder {folder} cannot be written: {error.strerror}; choose another with -o"
+            f"output folder {folder} cannot be written: {error.strerror}; choose another with"
+            f" {option}"
         ) from None

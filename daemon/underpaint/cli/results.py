@@ -9,40 +9,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underpaint.server.rasters import to_pixels
-from underpaint.server.start import find_or_start
 from underpaint_client import wire
 from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError, from_code
 
-from .generate import on_canvas
+from .generate import on_canvas, open_connection
 from .options import Parser
 from .outputs import choose_outputs, make_stem, next_output
 from .pictures import write_picture
+from .terminal import Display
 
 if TYPE_CHECKING:
     from underpaint_client import Connection
     from underpaint_client.wire import WaitingJob
 
 
+ALL = "all"
+
+
 def make_parser() -> Parser:
     """Give the parser of `underpaint results`."""
     parser = Parser(
         "results",
-        "List what waits for an editor or command line that ended before it came; save or drop it.",
+        "List what waits for an editor or command line that ended before it came; save or drop\n"
+        "it. What is not done yet is waited for when it is saved, cancelled when it is dropped.",
     )
     add = parser.add_argument
-    add("job", nargs="*", help="the first characters of a listed job (default: all)")
+    add(
+        "job",
+        nargs="*",
+        help="the first characters of a listed job, or the word all (default: all)",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--save", type=Path, metavar="FOLDER", help="write them as PNG files there")
-    what.add_argument("--drop", action="store_true", help="forget them")
+    what.add_argument("--drop", action="store_true", help="forget them; needs names, or all")
     return parser
 
 
 def run_results(words: Sequence[str]) -> int:
     """List what waits, save it or drop it."""
     options = make_parser().read(words)
-    connection, _ = find_or_start()
-    with connection:
+    if options.drop and not options.job:
+        raise BadInputError("--drop needs to know which; name jobs, or say `--drop all`")
+    with open_connection(Display()) as connection:
         chosen = choose(connection.waiting(), options.job)
         if not chosen:
             print("nothing waits", file=sys.stderr)
@@ -52,23 +61,29 @@ def run_results(words: Sequence[str]) -> int:
 
 
 def choose(waiting: Sequence[WaitingJob], names: Sequence[str]) -> list[WaitingJob]:
-    """Give the jobs whose ids begin with one of the names; all where there are no names.
+    """Give the jobs whose ids begin with one of the names, each once; all for `all` or no names.
 
     Raises
     ------
     BadInputError
         Names what fits no job, or more than one.
     """
-    if not names:
+    if not names or list(names) == [ALL]:
         return list(waiting)
-    found = []
+    found: dict[str, WaitingJob] = {}
     for name in names:
         fitting = [job for job in waiting if job.job.startswith(name)]
-        if len(fitting) != 1:
-            many = f"{len(fitting)} jobs begin" if fitting else "no job that waits begins"
-            raise BadInputError(f"{many} with {name!r}; `underpaint results` lists them")
-        found += fitting
-    return found
+        if not fitting:
+            raise BadInputError(
+                f"no job that waits begins with {name!r}; `underpaint results` lists them"
+            )
+        if len(fitting) > 1:
+            which = ", ".join(job.job[:8] for job in fitting)
+            raise BadInputError(
+                f"{len(fitting)} jobs begin with {name!r}: {which}; give more of it"
+            )
+        found[fitting[0].job] = fitting[0]
+    return list(found.values())
 
 
 def describe(job: WaitingJob) -> str:
@@ -86,6 +101,7 @@ def _carry_out(connection: Connection, job: WaitingJob, options: argparse.Namesp
         connection.cancel(job.job)
         for _ in connection.events(job.job):
             pass
+        print(f"dropped {describe(job)}", file=sys.stderr)
     elif options.save:
         _save(connection, job, options.save)
     else:
@@ -95,7 +111,10 @@ def _carry_out(connection: Connection, job: WaitingJob, options: argparse.Namesp
 def _save(connection: Connection, job: WaitingJob, folder: Path) -> None:
     """Write a job's pictures as they come; each is safe before the daemon forgets it."""
     stem = make_stem(job.request.prompt, None)
-    (output,) = choose_outputs(f"{folder}/", 1, stem, force=False)
+    (output,) = choose_outputs(f"{folder}/", 1, stem, force=False, option="--save")
+    if not job.ended:
+        told = "is not done; waiting for it (Ctrl-C leaves it there)"
+        print(f"underpaint: job {job.job[:8]} {told}", file=sys.stderr)
     connection.follow(job.job)
     for message, frames in connection.events(job.job):
         if isinstance(message, wire.Picture):

@@ -3,7 +3,7 @@
 `underpaint.engine.model` opens them.
 """
 
-from .describe import ModelInfo, describe_model, hash_model, note_use
+from .describe import ModelInfo, describe_model, first_hash, hash_model, note_use
 from .entries import list_entries
 from .find import default_model, find_model, list_models, model_folders
 
@@ -12,6 +12,7 @@ __all__ = [
     "default_model",
     "describe_model",
     "find_model",
+    "first_hash",
     "hash_model",
     "list_entries",
     "list_models",

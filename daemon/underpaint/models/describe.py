@@ -129,20 +129,37 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
     again : bool
         Read the files though they seem to be as they were.
     """
+    files, key = _files(info)
+    known = _known_hashes()
+    if again or key not in known:
+        total = hashlib.sha256()
+        for file in files:
+            relative = str(file.relative_to(info.path))
+            with file.open("rb") as stream:
+                total.update(relative.encode() + hashlib.file_digest(stream, "sha256").digest())
+        now = total.hexdigest()
+        if known.get(key, now) != now:
+            known.setdefault(f"first {key}", known[key])
+        known[key] = now
+        _remember_hashes(known)
+    return known[key]
+
+
+def first_hash(info: ModelInfo) -> str:
+    """Give the hash that a model had when its files, by size and time, were first read."""
+    _, key = _files(info)
+    known = _known_hashes()
+    return known.get(f"first {key}") or known.get(key) or hash_model(info)
+
+
+def _files(info: ModelInfo) -> tuple[list[Path], str]:
+    """Give the files that a model is opened from, and what their sizes and times come to."""
     parts = [info.path / part for part in _PARTS if (info.path / part).is_dir()]
     weights = [file for part in parts for file in _weight_files(part)]
     files = sorted([*weights, *info.path.rglob("*.json"), *info.path.rglob("*.txt")])
     stats = [(str(f.relative_to(info.path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     key = hashlib.sha256(json.dumps([str(info.path.resolve()), stats]).encode()).hexdigest()
-    known = _known_hashes()
-    if again or key not in known:
-        total = hashlib.sha256()
-        for file, (relative, _, _) in zip(files, stats, strict=True):
-            with file.open("rb") as stream:
-                total.update(relative.encode() + hashlib.file_digest(stream, "sha256").digest())
-        known[key] = total.hexdigest()
-        _remember_hashes(known)
-    return known[key]
+    return files, key
 
 
 def note_use(info: ModelInfo, found: str) -> str:

@@ -9,26 +9,17 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
-
-import msgspec
+from typing import Any
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.home import home
 
 from .store import Retention
 
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
-
-
-class _Results(msgspec.Struct, forbid_unknown_fields=True):
-    days: _Positive = Retention.days
-    gigabytes: _Positive = Retention.gigabytes
-
-
-class _Config(msgspec.Struct, forbid_unknown_fields=True):
-    results: _Results = msgspec.field(default_factory=_Results)
+_KEYS = ("days", "gigabytes")
 
 
 def config_file() -> Path:
@@ -42,12 +33,24 @@ def read_config() -> Retention:
     Raises
     ------
     BadInputError
-        Names the file, and what in it is unknown or out of range.
+        Names the file, what in it is unknown or out of range, and what there is.
     """
     try:
-        found = msgspec.toml.decode(config_file().read_bytes(), type=_Config)
+        return _to_retention(tomllib.loads(config_file().read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Retention()
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError) as error:
         raise BadInputError(f"{config_file()}: {error}; correct it, or remove it") from None
-    return Retention(found.results.days, found.results.gigabytes)
+
+
+def _to_retention(found: Mapping[str, Any]) -> Retention:
+    for name, value in found.items():
+        if name != "results" or not isinstance(value, dict):
+            raise ValueError(f"{name} is unknown; there is [results], with {' and '.join(_KEYS)}")
+    results = found.get("results", {})
+    for name, value in results.items():
+        if name not in _KEYS:
+            raise ValueError(f"{name} under [results] is unknown; there are {' and '.join(_KEYS)}")
+        if type(value) not in (int, float) or not value > 0:
+            raise ValueError(f"{name} under [results] is {value!r}; give a number above 0")
+    return Retention(**{name: float(value) for name, value in results.items()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -60,11 +61,18 @@ def own_keys(name: str) -> KeyPair:
             os.link(draft, file)
         draft.unlink()
     try:
-        return KeyPair(**json.loads(file.read_text(encoding="utf-8")))
+        return _read_pair(file.read_text(encoding="utf-8"))
     except (TypeError, ValueError, OSError) as error:
         raise DaemonUnavailableError(
             f"the key file {file} cannot be read ({error}); remove it, and a new pair is made"
         ) from None
+
+
+def _read_pair(text: str) -> KeyPair:
+    pair = KeyPair(**json.loads(text))
+    if not (is_key(pair.public) and is_key(pair.secret)):
+        raise ValueError("what is in it is no pair of keys")
+    return pair
 
 
 def _make_pair() -> KeyPair:
@@ -124,13 +132,18 @@ def is_key(text: str) -> bool:
     return all(functools.reduce(lambda n, d: n * 85 + d, group) < 2**32 for group in groups)
 
 
+def name_key(public: bytes) -> str:
+    """Give what tells keys apart in a log, and is none."""
+    return hashlib.sha256(public).hexdigest()[:12]
+
+
 def allow(public: str, comment: str = "") -> bool:
     """Let a client in, from now on.
 
     Returns
     -------
     bool
-        False where it was let in already; the comment then stays as it was.
+        False where it was let in already; another comment then takes the place of its own.
 
     Raises
     ------
@@ -149,10 +162,13 @@ def allow(public: str, comment: str = "") -> bool:
         raise BadInputError(f"comment {comment[:40]!r} must be one line of {MAX_COMMENT} or fewer")
     with _changing():
         known = list_allowed()
-        if any(one.public == public for one in known):
-            return False
-        _write([*known, Allowed(public, " ".join(comment.split()))])
-    return True
+        new = Allowed(public, " ".join(comment.split()))
+        is_new = all(one.public != public for one in known)
+        if is_new:
+            _write([*known, new])
+        elif new.comment:
+            _write([new if one.public == public else one for one in known])
+    return is_new
 
 
 def revoke(which: str) -> Allowed:
@@ -222,7 +238,7 @@ class AllowList:
         """Answer pyzmq's authenticator, in its thread."""
         allowed = key.decode("ascii") in self
         if not allowed:
-            log.warning("a client with the unknown key %s... was turned away", key[:8].decode())
+            log.warning("a client was turned away; SHA-256 of its key: %s...", name_key(key))
         return allowed
 
 

@@ -68,10 +68,13 @@ def make_home() -> None:
         with tempfile.TemporaryFile(dir=home()):
             pass
     except OSError as error:
-        raise DaemonUnavailableError(
-            f"{home()} cannot be written ({error.strerror}); set UNDERPAINT_HOME to a folder that"
-            " can"
-        ) from None
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> DaemonUnavailableError:
+    return DaemonUnavailableError(
+        f"{home()} cannot be written ({error.strerror}); set UNDERPAINT_HOME to a folder that can"
+    )
 
 
 def log_file() -> Path:
@@ -117,7 +120,13 @@ def allow_many_files(count: int) -> None:
 
 
 def daemon_runs() -> bool:
-    """Tell whether a daemon of this home holds its lock."""
+    """Tell whether a daemon of this home holds its lock.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where the home cannot be written, so that nobody can tell.
+    """
     if not (home() / "daemon.lock").exists():
         return False
     lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
@@ -125,5 +134,7 @@ def daemon_runs() -> bool:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         return True
+    except OSError as error:
+        raise _unwritable(error) from None
     lock.release()
     return False

@@ -29,11 +29,12 @@ def start_background(options: Sequence[str] = ()) -> Connection:
     Raises
     ------
     DaemonUnavailableError
-        Where it ends or does not answer; with the last lines of its log.
+        Where it ends or does not answer; with the last lines that it wrote into its log.
     """
     make_home()
     turn_log()
     with log_file().open("ab") as log:
+        begin = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "underpaint", "serve", *options],
             stdin=subprocess.DEVNULL,
@@ -50,9 +51,10 @@ def start_background(options: Sequence[str] = ()) -> Connection:
             break
         time.sleep(0.05)
     process.kill()
-    lines = log_file().read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+    lines = log_file().read_bytes()[begin:].decode("utf-8", errors="replace").splitlines()[-5:]
     raise DaemonUnavailableError(
-        f"the daemon did not start; its log {log_file()} ends with: " + " | ".join(lines)
+        f"the daemon did not start; its log {log_file()} ends with:"
+        f" {' | '.join(lines) or 'nothing'}"
     )
 
 
