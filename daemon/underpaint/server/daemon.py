@@ -587,6 +587,6 @@ def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
     """
     logs.set_up()
     daemon = Daemon(bind, ipc=ipc, devices=devices)
-    if bind:
-        log.info(keys.invitation(daemon.endpoints))
+    if bind and sys.stderr.isatty():  # the log holds no keys
+        print(keys.invitation(daemon.endpoints), file=sys.stderr)
     daemon.run()

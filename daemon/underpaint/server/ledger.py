@@ -140,7 +140,7 @@ class Ledger:
                 store.mark(kept.name, QUEUED, deaths)
                 self.jobs.take_back(job)
         if waiting := len(list(self.jobs)):
-            log.info("%d jobs go on from before", waiting)
+            log.info("jobs that go on from before: %d", waiting)
 
     # ---- clients ---------------------------------------------------------------------------
 
