@@ -169,6 +169,7 @@ class Ledger:
                 raise _another(submit.job)
             self._hand_over(known, client)
             return
+        self._write(submit.job)  # of one that has just ended
         # Drawn now, so that another try paints the same.
         submit = replace(submit, request=draw_seeds(submit.request))
         job = Job(client, submit, frames, trusted=trusted, digest=digest)

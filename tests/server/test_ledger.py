@@ -1,0 +1,231 @@
+"""What becomes of jobs, with a real store, and clients and workers that are only names."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from client.test_wire import make_recipe
+from underpaint.server import ledger as module
+from underpaint.server.jobs import Client, Job
+from underpaint.server.ledger import Ledger
+from underpaint.server.store import ENDED, Retention, Store
+from underpaint_client import Box, Frame, Request, wire
+from underpaint_client.wire import Bytes
+
+ANN, BOB, EVE = Client(0, b"ann"), Client(0, b"bob"), Client(1, b"eve", owner="another")
+PIXELS = Frame("picture", Box(0, 0, 2, 2), "u1", "RGBA", bytes(16))
+
+
+@dataclass
+class House:
+    """A ledger, and all that is said in it."""
+
+    folder: Path
+    gone: set[Client] = field(default_factory=set)
+    said: dict[Client, list[wire.Message]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(Store(self.folder), Retention(), self.tell, self.greet)
+
+    def tell(self, client: Client, parts: list[Bytes]) -> bool:
+        if client.entrance < 0 or client in self.gone:
+            return False
+        message, _ = wire.decode(parts)
+        if not isinstance(message, wire.Followed):
+            self.said.setdefault(client, []).append(message)
+        return True
+
+    def greet(self, job: Job) -> None:
+        job.told = 0
+        self.tell(job.client, wire.encode(wire.Accepted(job.name, 0, job.remark)))
+
+    def settle(self) -> None:
+        """Let the clerk do what it was asked for."""
+        done: list[int] = []
+        self.ledger._clerk.do(lambda _: None, lambda *_: done.append(1))
+        deadline = time.monotonic() + 10
+        while not done:
+            assert time.monotonic() < deadline
+            self.ledger.answer()
+
+    def submit(self, client: Client, name: str = "j", prompt: str = "a lake") -> None:
+        submit = wire.Submit(name, Request(prompt=prompt, images=2))
+        self.ledger.accept(client, submit, (), trusted=True)
+
+    def run(self, name: str = "j") -> Job:
+        job = self.ledger.jobs.get(name)
+        assert job is not None
+        self.ledger.start(job, 0)
+        return job
+
+    def paint(self, job: Job, *indexes: int) -> None:
+        for index in indexes:
+            picture = wire.Picture(job.name, index, "patch", make_recipe())
+            self.ledger.keep(job, picture, wire.encode(picture, (PIXELS,)))
+
+    def heard(self, client: Client) -> list[str]:
+        return [message.type for message in self.said.pop(client, [])]
+
+    @property
+    def files(self) -> int:
+        return len(list((self.folder / "pixels").iterdir()))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path / "jobs")
+    yield house
+    house.ledger.close()
+
+
+def ended(house: House, client: Client = ANN) -> Job:
+    house.submit(client)
+    house.settle()
+    job = house.run()
+    house.paint(job, 0, 1)
+    house.ledger.end(job, wire.Done("j"))
+    return job
+
+
+def test_what_is_taken_at_once_is_never_written(house: House) -> None:
+    ended(house)
+    assert house.heard(ANN) == ["accepted", "picture", "picture", "done"]
+    house.ledger.take(ANN, "j")
+    house.ledger.write()
+    house.settle()
+    assert house.files == 0
+    house.ledger.follow(ANN, ["j"])
+    house.settle()
+    (message,) = house.said[ANN]
+    assert isinstance(message, wire.Failed)
+    assert "fetched already" in message.message
+
+
+def test_what_is_not_taken_is_written_in_a_moment(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOMENT", -1.0)
+    ended(house)
+    house.ledger.write()
+    house.settle()
+    assert house.files == 2
+    house.gone.add(ANN)
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == ["picture", "picture", "done"]
+
+
+def test_a_picture_comes_before_acceptance_is_written_but_is_heard_after(house: House) -> None:
+    house.submit(ANN)
+    job = house.run()
+    house.paint(job, 0)
+    house.ledger.end(job, wire.Done("j"))
+    assert house.heard(ANN) == []
+    house.settle()
+    assert house.heard(ANN) == ["accepted", "picture", "done"]
+
+
+def test_an_ended_job_that_is_sent_again_is_not_run_again(house: House) -> None:
+    ended(house)
+    house.submit(BOB)  # the same message, by another connection
+    job = house.run()  # which a worker may begin before the store has answered
+    house.paint(job, 0)
+    house.settle()  # the store knows it
+    house.settle()  # and has given what came of it
+    assert house.heard(BOB) == ["picture", "picture", "done"]
+    assert house.ledger.jobs.get("j") is None
+    house.ledger.take(BOB, "j")
+    house.settle()
+    house.ledger.close()
+    house.ledger = Ledger(Store(house.folder), Retention(), house.tell, house.greet)
+    assert list(house.ledger.jobs) == []
+
+
+def test_a_stranger_with_the_same_id_spoils_nothing(house: House) -> None:
+    ended(house)
+    house.gone.add(ANN)
+    house.ledger.lose(ANN)
+    house.settle()
+    house.submit(EVE)
+    house.ledger.end(house.run(), wire.Failed("j", "cancelled", "cancelled"))
+    house.ledger.take(EVE, "j")
+    house.settle()
+    assert house.heard(EVE) == ["failed"]
+    house.ledger.follow(EVE, ["j"])
+    house.settle()
+    assert house.heard(EVE) == ["failed"]
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == ["picture", "picture", "done"]
+
+
+def test_who_takes_over_gets_what_was_told_to_the_former(house: House) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, 0)
+    house.gone.add(ANN)
+    house.submit(BOB)
+    house.paint(job, 1)
+    house.ledger.end(job, wire.Done("j"))
+    house.settle()
+    assert sorted(house.heard(BOB)) == ["accepted", "done", "picture", "picture"]
+
+
+def test_a_picture_that_cannot_be_kept_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("underpaint.server.store._write_all", full)
+    house.gone.add(ANN)
+    house.paint(job, 0)
+    house.ledger.end(job, wire.Done("j"))
+    house.ledger.lose(ANN)
+    house.settle()
+    house.settle()  # the ending is put right when the failure was heard of
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    (message,) = house.said[BOB]
+    assert isinstance(message, wire.Failed)
+    assert "No space left on device" in message.message
+
+
+def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
+    house.submit(ANN, "stopped")
+    house.submit(ANN, "goes on")
+    house.settle()
+    house.run("stopped").cancelled = 1.0
+    house.run("goes on")
+    house.ledger.close()
+    house.ledger = Ledger(Store(house.folder), Retention(), house.tell, house.greet)
+    assert [job.name for job in house.ledger.jobs] == ["goes on"]
+
+
+def test_what_waits_is_its_owners(house: House) -> None:
+    ended(house)
+    house.ledger.tell_waiting(BOB)
+    house.settle()
+    (message,) = house.said.pop(BOB)
+    assert message == wire.Waiting(())  # Ann is there, and has it
+    house.gone.add(ANN)
+    house.ledger.tell_waiting(EVE)
+    house.ledger.tell_waiting(BOB)
+    house.settle()
+    (nothing,), (something,) = house.said.pop(EVE), house.said.pop(BOB)
+    assert nothing == wire.Waiting(())
+    assert isinstance(something, wire.Waiting)
+    assert [(job.job, job.ended) for job in something.jobs] == [("j", True)]
+    kept = house.ledger._clerk._store.find("j")
+    assert kept is not None
+    assert kept.state == ENDED
