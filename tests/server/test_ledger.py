@@ -12,7 +12,7 @@ import pytest
 from client.test_wire import make_recipe
 from underpaint.server import ledger as module
 from underpaint.server.jobs import Client, Job
-from underpaint.server.ledger import Ledger
+from underpaint.server.ledger import Ledger, as_many_as_fit
 from underpaint.server.store import ENDED, Retention, Store
 from underpaint_client import Box, Frame, Request, wire
 from underpaint_client.wire import Bytes
@@ -229,3 +229,17 @@ def test_what_waits_is_its_owners(house: House) -> None:
     kept = house.ledger._clerk._store.find("j")
     assert kept is not None
     assert kept.state == ENDED
+
+
+@pytest.mark.parametrize("words", [1, 5000])
+def test_what_is_listed_fits_into_a_message(words: int) -> None:
+    jobs = [
+        wire.WaitingJob(str(number), Request(prompt="lake " * words), "", ended=True)
+        for number in range(3000)
+    ]
+    listed = as_many_as_fit(jobs)
+    assert listed == tuple(jobs[: len(listed)])
+    assert 10 < len(listed) < 3000
+    message, _ = wire.decode(wire.encode(wire.Waiting(listed)))
+    assert message == wire.Waiting(listed)
+    assert as_many_as_fit(jobs[:2]) == tuple(jobs[:2])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import logging
 import time
@@ -285,7 +286,7 @@ class Ledger:
                 if job.owner == client.owner and not self._is_there(job.client)
             ]
             listed = [found for kept in alone if (found := _waiting(kept)) is not None]
-            self._tell(client, wire.encode(wire.Waiting((*listed, *jobs))))
+            self._tell(client, wire.encode(wire.Waiting(as_many_as_fit([*listed, *jobs]))))
 
         for name in list(self._unwritten):
             self._write(name)
@@ -471,6 +472,12 @@ def _revived(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
         deaths=deaths,
         told=0,
     )
+
+
+def as_many_as_fit(jobs: list[wire.WaitingJob]) -> tuple[wire.WaitingJob, ...]:
+    """Give the first of the jobs: as many as a message's header may hold, with room to spare."""
+    sizes = itertools.accumulate(len(wire.encode(wire.Waiting((job,)))[0]) for job in jobs)
+    return tuple(job for job, size in zip(jobs, sizes, strict=True) if size < wire.MAX_HEADER // 2)
 
 
 def _waiting(kept: Kept) -> wire.WaitingJob | None:
