@@ -73,6 +73,8 @@ class Pointwise:
                 )
 
             _execution_device = torch.device("cpu")
+            scheduler: Any = None  # each run brings its own, and puts this one back
+            __setattr__ = object.__setattr__  # a pipeline would look for registered parts
 
             def register_modules(self, **_: Any) -> None: ...
 
