@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,11 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
+
+
+def no_carriers() -> bool:
+    """See that no connection over TCP was left open: its thread would live on."""
+    return all(thread.name != "carrier" for thread in threading.enumerate())
 
 
 def serve(*options: str) -> subprocess.Popen[str]:

@@ -93,6 +93,11 @@ def process_lives(pid: int) -> bool:
     return True
 
 
+def seconds_to_send(frames: tuple[Frame, ...]) -> float:
+    """Say how long the slowest line may take for pixels."""
+    return sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
+
+
 def _name(info: ConnectionInfo) -> str:
     where = f"process id {info.pid}, {info.endpoint}" if info.pid else info.endpoint
     return f"the Underpaint daemon ({where})"
@@ -150,6 +155,7 @@ class Connection:
             self._socket = self._carrier.end
         self._last_heard = time.monotonic()
         self._patience = PATIENCE
+        self._welcome: wire.Welcome | None = None
         self.info = info
 
     def __enter__(self) -> Connection:  # noqa: PYI034 - Python 3.9 has no Self
@@ -183,7 +189,7 @@ class Connection:
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
-        self._patience += sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
+        self._patience += seconds_to_send(frames)
         if self._carrier is not None:
             self._carrier.send(message, frames)
             return
@@ -309,7 +315,13 @@ class Connection:
         welcome: wire.Welcome = self._ask(
             wire.Hello(client=f"python pid {os.getpid()}"), wire.Welcome, timeout
         )
+        self._welcome = welcome
         return welcome
+
+    @property
+    def welcome(self) -> wire.Welcome:
+        """What the daemon answered to the last `hello`, which is said now if it was not yet."""
+        return self._welcome or self.hello()
 
     def status(self, timeout: float = 5.0) -> wire.Status:
         """Ask what the daemon is doing; raises as `hello` does."""

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
 from . import wire
-from .connection import PATIENCE, SLOWEST, Connection, connect, remedy
+from .connection import PATIENCE, Connection, connect, remedy, seconds_to_send
 from .errors import (
     CancelledError,
     DaemonUnavailableError,
@@ -338,7 +338,7 @@ class Desk:
         submit, frames = job.unsent
         self._connection.send(submit, frames)
         # What it sends goes before what it hears: a slow line needs time for pixels.
-        self._patience += sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
+        self._patience += seconds_to_send(frames)
 
     def cancel(self, job: Job) -> None:
         """Ask for a job to stop; `Ended` with a `CancelledError` follows.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UnderpaintError, to_sentence
 from .form import Form, describe_strength
+from .layers import step_to
 from .results import CARDS, describe_kept, describe_page, describe_settings, lay_out
 from .rules import draw_seed
 from .survey import describe_run
@@ -174,7 +175,8 @@ class Panel:
         elif name == "keep":
             self.office.tell(describe_kept(selected.name, selected.keep_only()))
         else:
-            selected.show_other(1 if name == "next" else -1)
+            shown = [one.shown for one in selected.results]
+            selected.show(step_to(shown, 1 if name == "next" else -1))
 
     def compare(self, selected: Any) -> None:
         """Show a picture without its results, until `end_comparison`.

@@ -37,7 +37,6 @@ from underpaint_client.layers import (  # noqa: E402
     newest_place,
     overlap,
     remark_on_place,
-    step_to,
 )
 from underpaint_client.pixels import keep_unchanged  # noqa: E402
 from underpaint_client.results import CARD, Member  # noqa: E402
@@ -475,10 +474,6 @@ class Selected:
         for at, one in enumerate(results):
             one.layer.set_visible(at == index)
         self.image.set_selected_layers([results[index].layer])
-
-    def show_other(self, step: int) -> None:
-        """Show the next result of the group, or the one before, and select it: one undo step."""
-        self.show(step_to([one.shown for one in self.results], step))
 
     def keep_only(self) -> int:
         """Show this one, and remove the others but for locked ones: one undo step.

@@ -34,7 +34,6 @@ from underpaint_client.layers import (
     newest_place,
     overlap,
     remark_on_place,
-    step_to,
 )
 from underpaint_client.results import CARD, Member, agreed, is_copy
 from underpaint_client.survey import Survey, survey_rows, take_alpha
@@ -359,10 +358,6 @@ class Selected:
             one.layer.setVisible(at == index)
         self.document.setActiveNode(results[index].layer)
         self.document.refreshProjection()
-
-    def show_other(self, step: int) -> None:
-        """Show the next result of the group, or the one before, and make it the active layer."""
-        self.show(step_to([one.shown for one in self.results], step))
 
     def keep_only(self) -> int:
         """Show this one, and remove the others but for locked ones: one undo step.

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daemons import serve
+from daemons import no_carriers, serve, until
 from underpaint.cli import generate, main, terminal
 from underpaint.cli.pictures import read_recipe
 from underpaint_client import connect, connection, wire
@@ -292,6 +292,7 @@ def test_another_machines_daemon_that_dies(
         f"underpaint: {here.info.endpoint} does not answer any more; the job goes on there when it"
         " runs again; `underpaint results --save FOLDER` then fetches it"
     )
+    until(no_carriers)
     remote_file().unlink()
 
 

@@ -180,12 +180,18 @@ class Line:
         return None
 
 
-def arrive(office: Office, name: str, *indexes: int, error: UnderpaintError | None = None) -> None:
+def arrive(
+    office: Office,
+    name: str,
+    *indexes: int,
+    error: UnderpaintError | None = None,
+    given_up: bool = False,
+) -> None:
     job = office.desk.jobs.pop(name)
     for index in indexes:
         picture = wire.Picture(name, index, "patch", replace(make_recipe(), seed=7 + index))
         office._heed([Painted(job, picture, SMALL)])
-    office._heed([Ended(job, error)])
+    office._heed([Ended(job, error, given_up=given_up)])
 
 
 def test_what_waits_is_offered_to_its_own_editor() -> None:
@@ -249,11 +255,7 @@ def test_what_was_given_up_here_stays_with_the_daemon(pictures: tuple[int, ...])
     office, told = opened(place)
     office._heed([ResultsWait((left("c", "Krita"),))])
     office.put_right()
-    job = office.desk.jobs.pop("c")
-    for index in pictures:
-        picture = wire.Picture("c", index, "patch", make_recipe())
-        office._heed([Painted(job, picture, SMALL)])
-    office._heed([Ended(job, DaemonUnavailableError("it stays away"), given_up=True)])
+    arrive(office, "c", *pictures, error=DaemonUnavailableError("it stays away"), given_up=True)
     assert ("take", "c") not in told
     assert len(place.inserted) == len(pictures)
 

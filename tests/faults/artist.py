@@ -65,6 +65,10 @@ class Listener:
     def changed(self) -> None: ...
 
 
+def read_lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
 class Paper:
     """A document that survives its artist.
 
@@ -85,10 +89,6 @@ class Paper:
         with (self.folder / file).open("a") as stream:
             stream.write("".join(f"{line}\n" for line in lines))
 
-    def lines(self, file: str) -> list[str]:
-        path = self.folder / file
-        return path.read_text().splitlines() if path.exists() else []
-
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         return {"layer": Frame("layer", BOX, "u1", "RGBA", PIXELS)}
 
@@ -99,7 +99,7 @@ class Paper:
         return ()
 
     def has(self, job: str) -> frozenset[int]:
-        found = (line.split() for line in self.lines("layers"))
+        found = (line.split() for line in read_lines(self.folder / "layers"))
         return frozenset(int(index) for name, index in found if name == job)
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:

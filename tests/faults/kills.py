@@ -24,7 +24,7 @@ from pathlib import Path
 from underpaint_client import connect
 from underpaint_client.errors import UnderpaintError
 
-from .artist import IMAGES
+from .artist import IMAGES, read_lines
 
 LONGEST_PAUSE = 4.0
 PATIENCE = 90.0  # seconds in which nothing ends
@@ -124,18 +124,17 @@ class Siege:
         self.revive()
         seen, since = 0, time.monotonic()
         while self.artist is not None and self.artist.poll() is None:
-            ended = len(self._lines("layers")) + len(self._lines("errors"))
+            ended = len(self._noted("layers")) + len(self._noted("errors"))
             if ended > seen:
                 seen, since = ended, time.monotonic()
             if time.monotonic() - since > PATIENCE:
                 self.artist.kill()
                 break
             time.sleep(0.2)
-        return judge(self.kills, *(self._lines(name) for name in ("accepted", "layers", "errors")))
+        return judge(self.kills, *(self._noted(name) for name in ("accepted", "layers", "errors")))
 
-    def _lines(self, name: str) -> list[str]:
-        path = self.folder / name
-        return path.read_text().splitlines() if path.exists() else []
+    def _noted(self, name: str) -> list[str]:
+        return read_lines(self.folder / name)
 
 
 def besiege(kills: int, seed: int, whom: tuple[str, ...] = ("worker", "daemon", "client")) -> Tally:

@@ -8,7 +8,6 @@ import re
 import selectors
 import stat
 import subprocess
-import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 import zmq
 
-from daemons import RUN, until
+from daemons import RUN, no_carriers, until
 from underpaint.cli import main
 from underpaint.cli.connect import make_info
 from underpaint.cli.daemon import check_bind
@@ -148,7 +147,7 @@ def test_connections_that_close_leave_no_thread(guest: ConnectionInfo) -> None:
     for _ in range(5):
         with Connection(guest) as connection:
             connection.send(wire.Hello())
-    until(lambda: not any(thread.name == "carrier" for thread in threading.enumerate()))
+    until(no_carriers)
 
 
 def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:

@@ -206,7 +206,7 @@ def run_generate(words: Sequence[str]) -> int:
     if drawing is not None:
         display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
-        if (request.model or connection.hello().default_model) == STARTER_MODEL:
+        if (request.model or connection.welcome.default_model) == STARTER_MODEL:
             display.say(
                 f"{STARTER_MESSAGE}: put a Stable Diffusion folder into {model_folders()[0]}, or"
                 " name one with -m"
@@ -230,9 +230,8 @@ def open_connection(display: Display) -> Connection:
     connection, started = find_or_start()
     if started:
         display.say(f"started the daemon (process id {connection.info.pid})")
-    remark = connection.hello().remark
-    if remark:
-        display.say(f"note: {remark}")
+    if connection.welcome.remark:
+        display.say(f"note: {connection.welcome.remark}")
     return connection
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Recipe, Request
-from underpaint_client.rules import choose_sampler, image_noise
+from underpaint_client.rules import DEFAULT_SAMPLER, choose_sampler, image_noise
 
 from .composite import Composed
 from .model import Model
@@ -75,11 +75,7 @@ def make_recipe(
         compensate=request.compensate,
         guidance_scale=request.guidance_scale,
         seed=seed,
-        sampler=(
-            choose_sampler(request.sampler, model.info.sampler)
-            if model
-            else choose_sampler(request.sampler)
-        ),
+        sampler=choose_sampler(request.sampler, model.info.sampler if model else DEFAULT_SAMPLER),
         model=model.info.name if model else request.model,
         model_hash=model.hash if model else "",
         width=source.box.width,

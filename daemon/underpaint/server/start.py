@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 
 from underpaint_client import Connection, connect
-from underpaint_client.errors import DaemonUnavailableError
-from underpaint_client.home import home, read_connection_file, remote_file
+from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
+from underpaint_client.home import ConnectionInfo, home, read_connection_file, remote_file
 
 from .logs import turn_log
 from .places import daemon_runs, log_file, make_home
@@ -69,9 +69,7 @@ def find_or_start() -> tuple[Connection, bool]:
         Whether it was started now.
     """
     if remote_file().exists():
-        connection = connect()
-        connection.hello()
-        return connection, False
+        return _greet(), False
     if daemon_runs():
         return connect_running(), False
     return start_background(), True
@@ -102,13 +100,20 @@ def _try() -> Connection | None:
     if info is None:
         return None
     try:
-        connection = connect(info)
+        connection = _greet(info, timeout=2)
     except DaemonUnavailableError:
         return None
-    try:
-        if connection.hello(timeout=2).pid == connection.info.pid:
-            return connection
-    except DaemonUnavailableError:
-        pass
+    if connection.welcome.pid == info.pid:
+        return connection
     connection.close()  # the file is a dead daemon's
     return None
+
+
+def _greet(info: ConnectionInfo | None = None, timeout: float = 5.0) -> Connection:
+    connection = connect(info)
+    try:
+        connection.hello(timeout)
+    except UnderpaintError:
+        connection.close(0)  # or its thread would wait for ever
+        raise
+    return connection
