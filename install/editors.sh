@@ -36,20 +36,20 @@ packages() {
 }
 
 install_krita() {
-    has_all krita xvfb-run xdotool && return
+    has_all krita Xvfb xdotool && return
     can_install || return 1
     echo "installing Krita and a screen for its tests" >&2
-    packages krita xvfb xauth xdotool python3-pyqt5 >"$log" 2>&1
+    packages krita xvfb xdotool python3-pyqt5 >"$log" 2>&1
 }
 
 install_gimp() {
-    has_all gimp-3.0 gimp-console-3.0 xvfb-run xdotool openbox && return
-    [ -e "$gimp_folder/complete" ] && has_all xvfb-run && return
+    has_all gimp-3.0 gimp-console-3.0 Xvfb xdotool openbox && return
+    [ -e "$gimp_folder/complete" ] && has_all Xvfb && return
     can_install || return 1
     kept=${UNDERPAINT_CACHE:+"$UNDERPAINT_CACHE/gimp.tar.gz"}
     echo "installing GIMP 3 in a folder of its own" >&2
     {
-        packages debootstrap xvfb xauth &&
+        packages debootstrap xvfb &&
             rm -rf "$gimp_folder" && mkdir -p "$gimp_folder" &&
             if [ -n "$kept" ] && [ -e "$kept" ]; then
                 tar -xzf "$kept" -C "$gimp_folder"

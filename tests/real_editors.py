@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,26 @@ from daemons import RUN
 from tiny_models import build_model
 
 HERE = Path(__file__).parent / "editors"
-SCREEN = ("xvfb-run", "-a", "-s", "-screen 0 1600x1000x24")
 
 Said = dict[str, Any]
 Found = Callable[[str], Said]
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """A screen of its own, whose number Xvfb finds itself: editors may start at the same moment."""
+    told, tells = os.pipe()
+    xvfb = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        pass_fds=(tells,), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(tells)
+    try:
+        with os.fdopen(told) as number:
+            yield f":{number.readline().strip()}"
+    finally:
+        xvfb.terminate()
+        xvfb.wait()
 
 
 @dataclass
@@ -82,13 +99,17 @@ class Editor:
         self.underpaint("serve", "--background")
 
     def carry_out(
-        self, command: list[str], scenarios: tuple[str, ...], file: str = "results.json"
+        self,
+        command: list[str],
+        scenarios: tuple[str, ...],
+        file: str = "results.json",
+        display: str = "",
     ) -> dict[str, Said]:
         """Run scenarios; what each found out, and `error`, empty where all is well."""
         (self.found / file).unlink(missing_ok=True)
         process = subprocess.run(
             command,
-            env={**self.environment, "UNDERPAINT_RUN": ",".join(scenarios)},
+            env={**self.environment, "DISPLAY": display, "UNDERPAINT_RUN": ",".join(scenarios)},
             capture_output=True, text=True, errors="replace", check=False,
             timeout=60 + 60 * len(scenarios),
         )  # fmt: skip
@@ -122,7 +143,8 @@ class Krita(Editor):
 
     def run(self, *scenarios: str) -> dict[str, Said]:
         """Run scenarios in one Krita."""
-        return self.carry_out([*SCREEN, "krita", "--nosplash"], scenarios)
+        with screen() as display:
+            return self.carry_out(["krita", "--nosplash"], scenarios, display=display)
 
 
 class Gimp(Editor):
@@ -187,11 +209,12 @@ class Gimp(Editor):
         shutil.copy(HERE / "gimp" / "agent.py", self.plugin / "underpaint_gimp.py")
         (self.plugin / "underpaint_gimp.py").chmod(0o755)
         begin = "openbox >/dev/null 2>&1 & exec gimp-3.0 --no-splash"
-        return [*SCREEN, *self.system, "sh", "-c", begin]
+        return [*self.system, "sh", "-c", begin]
 
     def run(self, *scenarios: str) -> dict[str, Said]:
         """Run scenarios in one GIMP."""
-        return self.carry_out(self.on_screen, scenarios)
+        with screen() as display:
+            return self.carry_out(self.on_screen, scenarios, display=display)
 
 
 def skip_without(*programs: str) -> None:

@@ -63,6 +63,20 @@ if TYPE_CHECKING:
             With `into`, an earlier result of this place, they go into its group, above it.
             """
 
+        def show_preview(self, frame: Frame, area: Box) -> None:
+            """Show on the canvas what a picture looks like so far; nothing of it may stay there.
+
+            Parameters
+            ----------
+            frame : Frame
+                RGBA, u1, of any size; transparent where nothing is painted.
+            area : Box
+                Where it belongs on the canvas.
+            """
+
+        def end_preview(self) -> None:
+            """Show none any more."""
+
         def open_as_document(self, title: str, results: Sequence[Result]) -> None:
             """Open results as a document of their own."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .errors import BadInputError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .request import Recipe
+    from .wire import Frame
 
 SOURCE_GONE = "the layer that this was made from is gone; undo its deletion, or generate anew"
 
@@ -161,6 +163,37 @@ def step_to(shown: Sequence[bool], step: int) -> int:
 def preview_size(extent: Extent) -> Extent:
     """Give the size in which a preview is shown: as large as fits beside the form."""
     return fit_into(extent, Extent(_WIDEST, _HIGHEST))
+
+
+def crop_preview(frame: Frame, area: Box) -> tuple[Frame, Box] | None:
+    """Leave away what a preview does not show.
+
+    Parameters
+    ----------
+    frame : Frame
+        RGBA, u1.
+    area : Box
+        Where all of it belongs on the canvas.
+
+    Returns
+    -------
+    Frame, Box
+        The part around all that is not transparent, and where that belongs; None where all is.
+    """
+    pixels, (width, height) = bytes(frame.data), (frame.box.width, frame.box.height)
+    alpha = pixels[3::4]
+    rows = [y for y in range(height) if any(alpha[y * width : (y + 1) * width])]
+    columns = [x for x in range(width) if any(alpha[x::width])]
+    if not rows:
+        return None
+    left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    wide, high = right - left, bottom - top
+    starts = (4 * (y * width + left) for y in range(top, bottom))
+    data = b"".join(pixels[start : start + 4 * wide] for start in starts)
+    x, y = area.x + left * area.width // width, area.y + top * area.height // height
+    far_x = area.x - (-right * area.width // width)  # rounded up
+    far_y = area.y - (-bottom * area.height // height)
+    return replace(frame, box=Box(0, 0, wide, high), data=data), Box(x, y, far_x - x, far_y - y)
 
 
 def fit_into(extent: Extent, room: Extent) -> Extent:

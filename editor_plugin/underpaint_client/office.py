@@ -7,6 +7,7 @@ an event loop, places to read layers from and insert results into, and somebody 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ from .errors import (
 from .form import Form
 from .history import History
 from .launch import start_command, start_daemon
-from .layers import describe_end, describe_job, describe_waiting, name_group
+from .layers import crop_preview, describe_end, describe_job, describe_waiting, name_group
 from .rules import STARTER_MESSAGE, STARTER_MODEL, check_request, draw_seed
 from .survey import settle
 
@@ -396,8 +397,7 @@ class Office:
                 self._say(notice.text)
                 self._listener.moved(notice.fraction)
             elif isinstance(notice, Previewed):
-                notice.job.about.seen = notice
-                self._listener.previewed(notice.frame)
+                self._preview(notice)
             else:
                 self._take(notice)
                 self._listener.changed()
@@ -450,9 +450,20 @@ class Office:
 
     # ---- what comes of it ------------------------------------------------------------------
 
+    def _preview(self, previewed: Previewed) -> None:
+        batch: Batch = previewed.job.about
+        batch.seen = previewed
+        self._listener.previewed(previewed.frame)
+        cropped = crop_preview(previewed.frame, previewed.area)
+        if cropped is not None and batch.place.open:
+            with suppress(Exception):  # whatever the editor has against it, the job goes on
+                batch.place.show_preview(*cropped)
+
     def _end(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
         batch.job, batch.given_up, batch.error = ended.job, ended.given_up, ended.error
+        with suppress(Exception):
+            batch.place.end_preview()
         if not self.running:
             self._listener.previewed(None)
         try:

@@ -33,9 +33,12 @@ from underpaint_client.results import CARDS, Card  # noqa: E402
 from underpaint_client.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
-from .canvas import Place, Selected, image_of, recall, scaled  # noqa: E402
+from .buffers import image_of, scaled  # noqa: E402
+from .canvas import Place, recall  # noqa: E402
 from .controls import Control, fill_choice, on_arrow, on_enter, slide  # noqa: E402
 from .office import listeners, office  # noqa: E402
+from .preview import sweep  # noqa: E402
+from .selected import Selected  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
 _ABREAST = 3  # thumbnails
@@ -288,6 +291,7 @@ class Window(Panel):
         if before is not None:
             self._forms[before.get_id()] = self.form
         self._image = image
+        sweep(image)
         known = self._forms.get(image.get_id())
         self.fill(known or Form.from_text(recall(image), self.form))
 

@@ -40,6 +40,7 @@ from underpaint_client.survey import Survey, survey_rows, take_alpha
 from underpaint_client.tag import Tag
 from underpaint_client.wire import Frame
 
+from . import overlay
 from .qt import QtCore, QtGui
 
 _KEY = "underpaint/form"
@@ -247,6 +248,14 @@ class Place:
         if active is not None:
             _keep_active(document, active, _id(group))
         return group
+
+    def show_preview(self, frame: Frame, area: Box) -> None:
+        """Show over the canvas what a picture looks like so far."""
+        overlay.show(self.document, image_of(frame.data, frame.box.extent), area)
+
+    def end_preview(self) -> None:
+        """Show none any more."""
+        overlay.hide(self.document)
 
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the document."""

@@ -19,10 +19,12 @@ from underpaint_client.errors import (
     GenerationFailedError,
     UnderpaintError,
 )
+from underpaint_client.geometry import Extent
 from underpaint_client.office import Office
 
 AREA = Box(64, 0, 256, 128)
 SMALL = Frame("preview", Box(0, 0, 2, 1), "u1", "RGBA", bytes(range(8)))
+CLEAR = replace(SMALL, data=bytes(8))
 OFFER = "Keep the sketch"
 
 
@@ -56,6 +58,7 @@ class Place:
         self.address = Address("test")
         self.there: frozenset[int] = frozenset()
         self.opened: list[Sequence[Result]] = []
+        self.previews: list[tuple[Extent, Box] | None] = []
         self.inserted: list[tuple[str, Sequence[Result], Any]] = []
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
@@ -72,6 +75,14 @@ class Place:
             raise OSError("full")
         self.inserted.append((title, results, into))
         return title
+
+    def show_preview(self, frame: Frame, area: Box) -> None:
+        self.previews.append((frame.box.extent, area))
+        if self.refuses:
+            raise OSError("full")
+
+    def end_preview(self) -> None:
+        self.previews.append(None)
 
     def has(self, job: str) -> frozenset[int]:
         return self.there
@@ -192,6 +203,20 @@ def arrive(
         picture = wire.Picture(name, index, "patch", replace(make_recipe(), seed=7 + index))
         office._heed([Painted(job, picture, SMALL)])
     office._heed([Ended(job, error, given_up=given_up)])
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
+    place = Place()
+    place.refuses = refuses
+    office, _ = opened(place)
+    job = Job("job", Request(images=2), Batch(place), Pace())
+    office._heed([Previewed(job, AREA, SMALL), Previewed(job, AREA, CLEAR)])
+    assert place.previews == [(Extent(2, 1), AREA)]
+    office.desk.jobs[job.name] = job
+    arrive(office, job.name, 0)
+    assert place.previews[1:] == [None]
+    assert place.inserted == [] if refuses else len(place.inserted) == 1
 
 
 def test_what_waits_is_offered_to_its_own_editor() -> None:

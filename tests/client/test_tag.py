@@ -8,7 +8,6 @@ import pytest
 from client.test_wire import make_recipe
 from underpaint_client import Variation
 from underpaint_client.form import Form
-from underpaint_client.layers import newest_place, step_to
 from underpaint_client.tag import Tag
 
 RECIPE = dataclasses.replace(make_recipe(), prompt="ein Teich \u00fc", seed=7)
@@ -59,26 +58,3 @@ def test_a_foreign_value_in_a_recipe_is_left_out() -> None:
     tag = Tag.from_text(json.dumps(found))
     assert tag is not None
     assert tag.to_form(Form(sampler="k_lms")).sampler == "k_lms"
-
-
-@pytest.mark.parametrize(
-    ("above", "place"),
-    [([], 0), ([False], 0), ([True], 1), ([True, True, False, True], 2), ([False, True], 0)],
-)
-def test_the_newest_batch_goes_on_top_of_the_others(above: list[bool], place: int) -> None:
-    assert newest_place(above) == place
-
-
-@pytest.mark.parametrize(
-    ("shown", "step", "wanted"),
-    [
-        ([True], 1, 0),
-        ([True, False, False], 1, 1),
-        ([False, False, True], 1, 0),
-        ([True, False, False], -1, 2),
-        ([False, False], 1, 0),
-        ([False, False], -1, 1),
-    ],
-)
-def test_stepping_through_results(shown: list[bool], step: int, wanted: int) -> None:
-    assert step_to(shown, step) == wanted

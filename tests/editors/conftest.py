@@ -28,6 +28,7 @@ KRITA = (
     "grey",
     "cmyk",
     "cancelled",
+    "overlaid",
     "two_documents",
     "hidden_and_locked",
     "deleted_layer",
@@ -58,6 +59,7 @@ GIMP = (
     "carded",
     "sketched",
     "cancelled",
+    "previewed",
     "two_images",
     "closed_image",
     "deleted_and_resized",
@@ -90,7 +92,7 @@ GIMP_HEADLESS = (
 @pytest.fixture(scope="session")
 def krita() -> Iterator[Krita]:
     """A Krita with the plug-in and the tests' agent installed."""
-    skip_without("krita", "xvfb-run", "xdotool")
+    skip_without("krita", "Xvfb", "xdotool")
     krita = Krita()
     yield krita
     krita.close()
@@ -106,7 +108,7 @@ def in_krita(krita: Krita) -> Found:
 @pytest.fixture(scope="session")
 def gimp() -> Iterator[Gimp]:
     """A GIMP with the plug-in installed."""
-    skip_without("xvfb-run")
+    skip_without("Xvfb")
     gimp = Gimp(*find_gimp())
     yield gimp
     gimp.close()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daemons import until
-from real_editors import Found, Gimp
+from real_editors import Found, Gimp, screen
 from underpaint_client.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -422,6 +422,19 @@ def jobs(gimp: Gimp) -> list[Any]:
     return found
 
 
+def test_the_picture_so_far_lies_over_the_hole_and_leaves_no_trace(in_gimp: Found) -> None:
+    said = in_gimp("previewed")
+    assert said["before"] == ["Painting"]
+    assert said["seen"] == ["The picture so far", "Painting"]
+    assert said["box"] == [80, 80, 96, 96]
+    assert said["colours"] > 50
+    assert said["whole"]  # the stroke during which it came
+    assert said["selected"] == ["Painting"]
+    assert said["after"] == ["Painting"]
+    assert said["undone"]
+    assert said["stroke_undone"]
+
+
 def test_gimp_quits_while_a_job_goes_on(gimp: Gimp) -> None:
     gimp.serve()
     said = gimp.run("quits")["quits"]
@@ -438,17 +451,18 @@ def test_gimp_outlives_the_plug_in(gimp: Gimp) -> None:
     gimp.serve()
     running = gimp.found / "running.json"
     running.unlink(missing_ok=True)
-    process = subprocess.Popen(
-        gimp.on_screen,
-        env={**gimp.environment, "UNDERPAINT_RUN": "hangs"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        until(running.exists)
-        until(lambda: bool(jobs(gimp)))
-        os.kill(json.loads(running.read_text())["plugin"], signal.SIGKILL)
-        until(lambda: not jobs(gimp))
-        assert process.poll() is None
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with screen() as display:
+        process = subprocess.Popen(
+            gimp.on_screen,
+            env={**gimp.environment, "DISPLAY": display, "UNDERPAINT_RUN": "hangs"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            until(running.exists)
+            until(lambda: bool(jobs(gimp)))
+            os.kill(json.loads(running.read_text())["plugin"], signal.SIGKILL)
+            until(lambda: not jobs(gimp))
+            assert process.poll() is None
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

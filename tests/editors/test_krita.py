@@ -120,7 +120,18 @@ def test_cancel(in_krita: Found) -> None:
     assert said["layers"] == ["Background", "Painting"]
     assert not said["enabled"]
     assert said["preview"] == [160, 160]
+    assert said["on_canvas"] == [[pytest.approx(said["canvas"] * 96 / 256, abs=2)] * 2]
+    assert said["layers_meanwhile"] == ["Background", "Painting"]
     assert said["preview_gone"]
+
+
+def test_the_picture_so_far_lies_where_the_picture_does(in_krita: Found) -> None:
+    views = in_krita("overlaid")["views"]
+    assert len(views) == 8
+    for layer, differs, nothing in views.values():
+        assert layer > 1000
+        assert differs < 0.03 * layer  # edges are softer
+        assert nothing == 0
 
 
 def test_several_jobs_are_listed_hurried_and_dropped(in_krita: Found) -> None:

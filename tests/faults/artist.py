@@ -102,6 +102,9 @@ class Paper:
         found = (line.split() for line in read_lines(self.folder / "layers"))
         return frozenset(int(index) for name, index in found if name == job)
 
+    def show_preview(self, frame: Frame, area: Box) -> None: ...
+    def end_preview(self) -> None: ...
+
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
         self.note("layers", *(f"{one.job} {one.index}" for one in results))
         return title

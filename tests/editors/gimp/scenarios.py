@@ -278,6 +278,40 @@ def cancelled(said: Said) -> Run:
     said["preview_gone"] = not window().preview.get_visible()
 
 
+def previewed(said: Said) -> Run:
+    """The picture so far lies over the hole, in the middle of a stroke too, and leaves no trace."""
+    image, layer = yield from painted()
+    before = get(layer, native(layer))
+    yield from stroke("p", (20, 20), *((x, 20) for x in range(30, 230, 10)))
+    alone = get(layer, native(layer))
+    yield from undo()
+    said["undone"] = get(layer, native(layer)) == before
+    fill(steps=1000, strength=1.0)
+    press(window().generate)
+    yield from to_gimp()
+    left, top = corner()
+    xdo("mousemove", str(left + 20), str(top + 20))
+    yield lambda: status().startswith(("Step", "Encoding"))
+    xdo("mousedown", "1")
+    said["before"] = names(image)
+    for x in range(30, 230, 10):
+        xdo("mousemove", str(left + x), str(top + 20))
+        yield 0.1
+    said["seen"] = names(image)
+    xdo("mouseup", "1")
+    yield 0.5
+    said["whole"] = get(layer, native(layer)) == alone
+    said["selected"] = [item.get_name() for item in image.get_selected_layers()]
+    preview = image.get_layers()[0]
+    said["box"] = box_of(preview)
+    said["colours"] = len(set(get(preview, "R'G'B'A u8")))
+    press(window().cancel)
+    yield lambda: status() == "Cancelled."
+    said["after"] = names(image)
+    yield from undo()
+    said["stroke_undone"] = get(layer, native(layer)) == before
+
+
 def queued(said: Said) -> Run:
     """Several jobs at once: hurry one, drop one, by the buttons of the list."""
     image, _ = yield from painted()

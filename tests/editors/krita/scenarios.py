@@ -9,12 +9,12 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 from krita import Krita, Selection
-from PyQt5 import QtCore, QtTest, QtWidgets
+from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
 
 Said = dict[str, Any]
 Run = Generator[Any, None, Any]
@@ -500,6 +500,13 @@ def cmyk(said: Said) -> Run:
 # ---- what gets in the way ------------------------------------------------------------------
 
 
+def previews() -> list[Any]:
+    """What lies over the canvas."""
+    window = Krita.instance().activeWindow().qwindow()
+    found = window.findChildren(QtWidgets.QWidget, "underpaint_preview")
+    return [widget for widget in found if widget.isVisible()]
+
+
 def cancelled(said: Said) -> Run:
     document, _layer = yield from opened()
     yield from underway(steps=1000, strength=1.0)
@@ -508,6 +515,10 @@ def cancelled(said: Said) -> Run:
     yield lambda: control("preview").isVisible()
     size = control("preview").pixmap().size()
     said["preview"] = [size.width(), size.height()]
+    shown = previews()
+    said["on_canvas"] = [[one.width(), one.height()] for one in shown]
+    said["canvas"] = shown[0].parent().height()
+    said["layers_meanwhile"] = [node.name() for node in document.topLevelNodes()]
     yield 0.3
     pressed = time.monotonic()
     control("cancel").click()
@@ -516,7 +527,62 @@ def cancelled(said: Said) -> Run:
     said["status"] = status()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
     said["enabled"] = control("cancel").isEnabled()
-    said["preview_gone"] = not control("preview").isVisible()
+    said["preview_gone"] = not control("preview").isVisible() and not previews()
+
+
+def overlaid(said: Said) -> Run:
+    """Where a layer is on the screen, the picture so far would be, whatever the view."""
+    from underpaint_client.geometry import Box
+    from underpaint_krita import overlay
+
+    document, _ = yield from opened(painting(hole=(0, 0, 256, 256)))
+    _, _, wide, high = box = (40, 60, 120, 90)
+    mark = document.createNode("mark", "paintlayer")
+    document.rootNode().addChildNode(mark, None)
+    mark.setPixelData(QtCore.QByteArray(bytes((255, 0, 255, 255)) * (wide * high)), *box)
+    image = QtGui.QImage(wide // 10, high // 10, QtGui.QImage.Format.Format_RGBA8888)
+    image.fill(QtGui.QColor(255, 0, 255))
+    window = Krita.instance().activeWindow()
+    canvas = window.activeView().canvas()
+    viewport = overlay._find_viewport(window.qwindow())
+    bar = viewport.parent().horizontalScrollBar()
+    views: dict[str, Callable[[], object]] = {
+        "as it is": lambda: None,
+        "larger": lambda: canvas.setZoomLevel(2.0),
+        "smaller": lambda: canvas.setZoomLevel(0.7),
+        "turned": lambda: canvas.setRotation(30.0),
+        "mirrored": lambda: canvas.setMirror(True),
+        "moved": lambda: bar.setValue(bar.value() + 60),
+        "straight": lambda: canvas.setRotation(0.0),
+        "enlarged": lambda: canvas.setZoomLevel(3.3),
+    }
+    overlay.show(document, image, Box(*box))
+    said["views"] = {}
+    for name, change in views.items():
+        change()
+        mark.setVisible(False)
+        document.refreshProjection()
+        yield 0.6
+        widget = _magenta(viewport)
+        overlay.hide(document)
+        nothing = _magenta(viewport)
+        mark.setVisible(True)
+        document.refreshProjection()
+        yield 0.6
+        layer = _magenta(viewport)
+        overlay.show(document, image, Box(*box))
+        said["views"][name] = [len(layer), len(layer ^ widget), len(nothing)]
+
+
+def _magenta(widget: Any) -> set[tuple[int, int]]:
+    """Every other pixel of a widget that is as it should be seen."""
+    shot = widget.grab().toImage()
+    return {
+        (x, y)
+        for y in range(0, shot.height(), 2)
+        for x in range(0, shot.width(), 2)
+        if shot.pixel(x, y) & 0xFFFFFF == 0xFF00FF
+    }
 
 
 def two_documents(said: Said) -> Run:

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from underpaint_client import Box, Frame
+from underpaint_client.layers import crop_preview, newest_place, step_to
+
+
+@pytest.mark.parametrize(
+    ("above", "place"),
+    [([], 0), ([False], 0), ([True], 1), ([True, True, False, True], 2), ([False, True], 0)],
+)
+def test_the_newest_batch_goes_on_top_of_the_others(above: list[bool], place: int) -> None:
+    assert newest_place(above) == place
+
+
+@pytest.mark.parametrize(
+    ("shown", "step", "wanted"),
+    [
+        ([True], 1, 0),
+        ([True, False, False], 1, 1),
+        ([False, False, True], 1, 0),
+        ([True, False, False], -1, 2),
+        ([False, False], 1, 0),
+        ([False, False], -1, 1),
+    ],
+)
+def test_stepping_through_results(shown: list[bool], step: int, wanted: int) -> None:
+    assert step_to(shown, step) == wanted
+
+
+@pytest.mark.parametrize(
+    ("holes", "area", "cropped", "box"),
+    [
+        ([(0, 0), (3, 2)], Box(10, 20, 40, 30), Box(0, 0, 4, 3), Box(10, 20, 40, 30)),
+        ([(1, 1)], Box(10, 20, 40, 30), Box(0, 0, 1, 1), Box(20, 30, 10, 10)),
+        ([(1, 0), (2, 1)], Box(0, 0, 41, 31), Box(0, 0, 2, 2), Box(10, 0, 21, 21)),
+        ([(3, 2)], Box(-8, -6, 8, 6), Box(0, 0, 1, 1), Box(-2, -2, 2, 2)),
+    ],
+)
+def test_a_preview_is_cropped_to_what_it_shows(
+    holes: list[tuple[int, int]], area: Box, cropped: Box, box: Box
+) -> None:
+    data = b"".join(
+        bytes((x, y, 9, 200 if (x, y) in holes else 0)) for y in range(3) for x in range(4)
+    )
+    found = crop_preview(Frame("preview", Box(0, 0, 4, 3), "u1", "RGBA", data), area)
+    assert found is not None
+    frame, where = found
+    assert (frame.box, where) == (cropped, box)
+    x, y = holes[0]
+    assert bytes(frame.data).index(bytes((x, y, 9, 200))) == 0
+
+
+def test_a_preview_that_shows_nothing_is_none() -> None:
+    assert (
+        crop_preview(Frame("preview", Box(0, 0, 4, 3), "u1", "RGBA", bytes(48)), Box(0, 0, 8, 6))
+        is None
+    )
