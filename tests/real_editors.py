@@ -31,7 +31,10 @@ def screen() -> Iterator[str]:
     """A screen of its own, whose number Xvfb finds itself: editors may start at the same moment."""
     told, tells = os.pipe()
     xvfb = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        [
+            "Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24", "-nolisten", "tcp",
+            "-noreset",  # or it would turn clients away just after the last one has left
+        ],
         pass_fds=(tells,), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(tells)

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from underpaint.engine.composite import compose
-from underpaint.engine.source import FULL, Source, fraction, max_cells, max_resize, quantize
+from underpaint.engine.source import (
+    FULL,
+    Source,
+    fraction,
+    max_cells,
+    max_resize,
+    mean_opacity,
+    quantize,
+)
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 
@@ -142,3 +150,12 @@ def test_fit_keeps_a_thin_stroke() -> None:
     pixels[100:102, :, 3] = 0
     fitted = Source.of(pixels).with_mode("auto").fitted(Extent(32, 32))
     assert fitted.change_in(fitted.box).max() == 1
+
+
+def test_an_edge_between_cells_is_half_opaque() -> None:
+    values = np.zeros((16, 32), np.float32)
+    values[:, 12:] = 1
+    values[8:] /= 8
+    found = mean_opacity(values, Extent(4, 2))
+    assert found.dtype == np.uint8
+    assert found.tolist() == [[0, 128, 255, 255], [0, 64, 128, 128]]

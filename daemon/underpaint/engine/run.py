@@ -55,7 +55,7 @@ from .plan import Plan, batch_size, make_plan
 from .prepare import prepare
 from .recipe import Made, make_recipe
 from .samplers import Sampler
-from .source import Floats, Mask, Pixels, Source, max_cells, quantize
+from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
 
 log = logging.getLogger(__name__)
 
@@ -317,7 +317,6 @@ class _Work:
     clean: torch.Tensor
     steps: Steps
     pure: Mask
-    shown: Pixels  # uint8, a cell each: how much of it a preview shows
     notes: tuple[str, ...]
 
 
@@ -460,7 +459,6 @@ class _Run:
             clean=clean,
             steps=cell_steps(change, plan.steps, plan.most_change),
             pure=pure,
-            shown=quantize(np.minimum(1, 4 * change), np.dtype(np.uint8)),
             notes=(*plan.notes, *prepared.notes),
         )
 
@@ -548,8 +546,11 @@ class _Run:
         viewer, plan = self.viewer, work.plan
         if viewer is None:
             return None
-        cell = work.model.info.cell
-        height, width = -(-plan.content.height // cell), -(-plan.content.width // cell)
+        cell, content = work.model.info.cell, plan.content
+        height, width = -(-content.height // cell), -(-content.width // cell)
+        shown = mean_opacity(
+            work.source.change_in(plan.area), content if viewer.full else Extent(width, height)
+        )
         due = time.monotonic() + viewer.every
 
         def look(clean: torch.Tensor, step: int) -> None:
@@ -560,12 +561,9 @@ class _Run:
                 for number, one in enumerate(clean if viewer.full else clean[:1]):
                     if viewer.full:
                         painted = self._fitted_decode(work, one)
-                        colour = painted[: plan.content.height, : plan.content.width]
-                        shown = np.repeat(np.repeat(work.shown, cell, 0), cell, 1)
+                        colour = painted[: content.height, : content.width]
                     else:
                         colour = work.model.sketch(one)[:height, :width]
-                        shown = work.shown
-                    shown = shown[: colour.shape[0], : colour.shape[1]]
                     pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
                     steps = plan.steps.run
                     viewer.show(Preview(image + number, step, steps, pixels, plan.area))
