@@ -178,7 +178,7 @@ FIELDS: tuple[Field, ...] = (
     Switch(
         "previews",
         "Show it while it paints",
-        "Shows below the button, a few times a second, what the picture looks like so far.",
+        "Shows on the canvas, a few times a second, what the picture looks like so far.",
     ),
     Number(
         "vary_amount",
