@@ -1,24 +1,20 @@
 """Krita's canvas: read a layer and the selection, insert results.
 
-What Krita's API forces is here, and nothing else. Facts about it that are not in its manual:
+What Krita's API forces is here and in `tree`, `selected` and `overlay`, and nothing else. Facts
+about it that are not in its manual:
 
 - `Document.pixelData` loses the colour under alpha 0, `Node.pixelData` and
   `Node.projectionPixelData` keep it; `Node.bounds` passes over such pixels.
 - Only `addChildNode` can be undone, and each is a step, in a group that is nowhere yet too.
   `setChildNodes` is none: a group that is filled by it and then attached is one, pixels and all;
   but of several layers in it Krita draws none until it is told to.
-- `addChildNode` makes the new layer active some time later.
-- `Node.remove` cannot be undone. What Krita's own actions do can be, in one step for all layers
-  that are selected; and to select several, there is an action that selects the locked ones.
 - `setVisible` and `setLocked` leave no undo step.
-- A copy of a layer has another unique id, and so none of the annotations that go by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from krita import Krita
@@ -27,29 +23,29 @@ from underpaint_client.address import Address
 from underpaint_client.batch import Result
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.layers import (
-    SOURCE_GONE,
-    box_to_read,
-    fit_into,
-    newest_place,
-    overlap,
-    remark_on_place,
-)
-from underpaint_client.results import CARD, Member, agreed, is_copy
+from underpaint_client.layers import box_to_read, newest_place, overlap, remark_on_place
 from underpaint_client.survey import Survey, survey_rows, take_alpha
-from underpaint_client.tag import Tag
 from underpaint_client.wire import Frame
 
 from . import overlay
+from .images import image_of, scaled
 from .qt import QtCore, QtGui
+from .tree import (
+    all_nodes,
+    attach,
+    batch_of,
+    groups,
+    id_of,
+    is_batch,
+    keep_active,
+    root_of,
+    tag_of,
+)
 
 _KEY = "underpaint/form"
-_TAG = "underpaint/recipe/"  # and the layer's unique id
 _SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
 _DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
-_LOOKS = 20  # times that the active layer is looked at after an insertion,
-_LOOK_EVERY = 50  # milliseconds apart
 
 
 @dataclass(frozen=True)
@@ -103,8 +99,8 @@ class Place:
         """Give the place of an address; one that is not open where there is no such layer."""
         for document in Krita.instance().documents():
             canvas = Box(0, 0, document.width(), document.height())
-            for node in _all_nodes(document.rootNode()):
-                if _id(node) == address.layer:
+            for node in all_nodes(document.rootNode()):
+                if id_of(node) == address.layer:
                     return cls(document, node, canvas)
             if address.document and document.fileName() == address.document:
                 return cls(document, document.topLevelNodes()[-1], canvas)
@@ -118,7 +114,7 @@ class Place:
 
     def has(self, job: str) -> frozenset[int]:
         """Say which pictures of a job lie in the document already."""
-        tags = (_tag_of(self.document, node) for node in _all_nodes(self.document.rootNode()))
+        tags = (tag_of(self.document, node) for node in all_nodes(self.document.rootNode()))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
     @property
@@ -129,7 +125,7 @@ class Place:
     @property
     def deleted(self) -> bool:
         """Whether the layer, or a group it lies in, is no longer in its document."""
-        return _root_of(self.layer) != _id(self.document.rootNode())
+        return root_of(self.layer) != id_of(self.document.rootNode())
 
     def look(self) -> Survey:
         """Look at a layer and the selection, to say what a run would do.
@@ -196,7 +192,7 @@ class Place:
         found = remark_on_place(
             deleted=not there,
             hidden=there and not layer.visible(),
-            inside_hidden=there and not all(group.visible() for group in _groups(layer)),
+            inside_hidden=there and not all(group.visible() for group in groups(layer)),
             resized=Extent(document.width(), document.height()) != self.canvas.extent,
         )
         if there and layer.animated():
@@ -206,7 +202,7 @@ class Place:
     @property
     def name(self) -> str:
         """The layer's lasting name: saved with the document, unlike what the artist calls it."""
-        return _id(self.layer)
+        return id_of(self.layer)
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
         """Insert pictures as a group above their layer: one undo step.
@@ -230,9 +226,9 @@ class Place:
         layers = [self._layer(result) for result in results]
         for layer in layers[:-1]:
             layer.setVisible(False)
-        if into is not None and _root_of(into) == _id(document.rootNode()):
+        if into is not None and root_of(into) == id_of(document.rootNode()):
             group = into.parentNode()
-            for one in _batch_of(document, into):
+            for one in batch_of(document, into):
                 one.layer.setVisible(False)
             for below, layer in zip((into, *layers), layers):
                 group.addChildNode(layer, below)
@@ -246,7 +242,7 @@ class Place:
         if len(layers) > 1:  # see above
             document.refreshProjection()
         if active is not None:
-            _keep_active(document, active, _id(group))
+            keep_active(document, active, id_of(group))
         return group
 
     def show_preview(self, frame: Frame, area: Box) -> None:
@@ -264,15 +260,15 @@ class Place:
         box = result.area or result.frame.box
         pixels = QtCore.QByteArray(_pixels_of(result))
         layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
-        _attach(self.document, layer, result.tag(self))
+        attach(self.document, layer, result.tag(self))
         return layer
 
     def _uppermost_batch(self) -> Any:
         """Give the layer, or the highest of the batches that lie on it."""
         siblings = self.layer.parentNode().childNodes()  # from the lowest
-        here = [_id(node) for node in siblings].index(_id(self.layer))
+        here = [id_of(node) for node in siblings].index(id_of(self.layer))
         above = siblings[here + 1 :]
-        return siblings[here + newest_place([_is_batch(self.document, one) for one in above])]
+        return siblings[here + newest_place([is_batch(self.document, one) for one in above])]
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open pictures as a new document, where their own was closed."""
@@ -281,216 +277,6 @@ class Place:
         krita.activeWindow().addView(document)
         layer = document.topLevelNodes()[0]
         Place(document, layer, Box.at(0, 0, extent)).insert(title, results)
-
-
-def _groups(node: Any) -> Iterator[Any]:
-    """Give the groups around a node, and the document's root."""
-    parent = node.parentNode()
-    while parent is not None:
-        yield parent
-        parent = parent.parentNode()
-
-
-@dataclass(frozen=True)
-class Selected:
-    """A result that the artist has selected, and what it carries."""
-
-    document: Any
-    layer: Any
-    tag: Tag
-
-    @classmethod
-    def of_active(cls) -> Selected | None:
-        """Give the active layer as a result; for a batch's group the one that is shown."""
-        document = Krita.instance().activeDocument()
-        node = None if document is None else document.activeNode()
-        if node is None:
-            return None
-        inside = [child for child in reversed(node.childNodes()) if child.visible()]
-        for find in (_tag_of, _tag_of_copy):
-            for candidate in (node, *inside):
-                tag = find(document, candidate)
-                if tag is not None:
-                    return cls(document, candidate, tag)
-        return None
-
-    def find_source(self) -> Place:
-        """Give the place of the layer that it was made from.
-
-        Raises
-        ------
-        BadInputError
-            Where that is no longer there.
-        """
-        for node in _all_nodes(self.document.rootNode()):
-            if _id(node) == self.tag.source:
-                canvas = Box(0, 0, self.document.width(), self.document.height())
-                return Place(self.document, node, canvas)
-        raise BadInputError(SOURCE_GONE)
-
-    @property
-    def name(self) -> str:
-        """What the layer is called."""
-        return str(self.layer.name())
-
-    @cached_property
-    def results(self) -> list[Member]:
-        """The batch's results, from the lowest."""
-        return _batch_of(self.document, self.layer)
-
-    @property
-    def index(self) -> int:
-        """Which of them this one is."""
-        return [_id(one.layer) for one in self.results].index(_id(self.layer))
-
-    def thumbnail(self, index: int) -> Any:
-        """Give what one of them looks like: an image, as large as `CARD` at most.
-
-        Krita's own is square whatever the layer is, and has the layer's surroundings around it.
-        These are cut off where only what was painted is in the layer; in a large one that is mostly
-        empty, `bounds` would take half a second.
-        """
-        layer, recipe = self.results[index].layer, self.results[index].tag.recipe
-        image = layer.thumbnail(2 * CARD, 2 * CARD)
-        if recipe is not None and recipe.result == "layer":
-            extent = Extent(recipe.width, recipe.height)
-        else:
-            opaque = QtGui.QBitmap.fromImage(image.createAlphaMask())
-            image = image.copy(QtGui.QRegion(opaque).boundingRect())
-            extent = Extent(layer.bounds().width(), layer.bounds().height())
-        return scaled(image, fit_into(extent, Extent(CARD, CARD)))
-
-    def show(self, index: int) -> None:
-        """Show one of them alone, and make it the active layer."""
-        results = self.results
-        for at, one in enumerate(results):
-            one.layer.setVisible(at == index)
-        self.document.setActiveNode(results[index].layer)
-        self.document.refreshProjection()
-
-    def keep_only(self) -> int:
-        """Show this one, and remove the others but for locked ones: one undo step.
-
-        Returns
-        -------
-        int
-            How many were removed.
-
-        Raises
-        ------
-        BadInputError
-            Where Krita would not have it.
-        """
-        self.show(self.index)
-        others = [
-            one.layer
-            for one in self.results
-            if _id(one.layer) != _id(self.layer) and not one.layer.locked()
-        ]
-        if not others:
-            return 0
-        if any(group.locked() for group in _groups(others[0])):
-            raise BadInputError("the results lie in a locked group; unlock it first")
-        _remove(self.document, others)
-        self.document.setActiveNode(self.layer)
-        return len(others)
-
-    def hide_results(self) -> Callable[[], None]:
-        """Show the layer as it was, without any result made from it; give what ends that."""
-        changed = []
-        for node in _all_nodes(self.document.rootNode()):
-            tag = _tag_of(self.document, node)
-            result = tag is not None and tag.source == self.tag.source
-            source = _id(node) == self.tag.source
-            if (result and node.visible()) or (source and not node.visible()):
-                changed.append((node, not result))
-        self._set_visible(changed)
-        return lambda: self._set_visible([(node, not visible) for node, visible in changed])
-
-    def _set_visible(self, wanted: Sequence[tuple[Any, bool]]) -> None:
-        for node, visible in wanted:
-            node.setVisible(visible)
-        self.document.refreshProjection()
-
-
-def _batch_of(document: Any, layer: Any) -> list[Member]:
-    """Give the results in a result's group; outside of any group it is one by itself."""
-    parent = layer.parentNode()
-    inside = [layer] if parent.parentNode() is None else parent.childNodes()
-    tagged = ((node, _tag_of(document, node)) for node in inside)
-    return [Member(node, tag, bool(node.visible())) for node, tag in tagged if tag is not None]
-
-
-def _remove(document: Any, nodes: Sequence[Any]) -> None:
-    """Remove layers in one undo step, as Krita does with the layers that are selected.
-
-    To select them they are locked, alone of all, for a moment.
-
-    Raises
-    ------
-    BadInputError
-        Where Krita has not selected these and no others; nothing was removed.
-    """
-    wanted = {_id(node) for node in nodes}
-    locked = [(node, node.locked()) for node in _all_nodes(document.rootNode())]
-    for node, _ in locked:
-        node.setLocked(_id(node) in wanted)
-    Krita.instance().action("select_locked_layers").trigger()
-    for node, before in locked:
-        node.setLocked(before)
-    view = Krita.instance().activeWindow().activeView()
-    if {_id(node) for node in view.selectedNodes()} != wanted:
-        raise BadInputError("Krita did not let the other results be selected; remove them by hand")
-    Krita.instance().action("remove_layer").trigger()
-
-
-def _tag_of(document: Any, node: Any) -> Tag | None:
-    return Tag.from_text(bytes(document.annotation(_TAG + _id(node))).decode("utf-8", "replace"))
-
-
-def _tag_of_copy(document: Any, node: Any) -> Tag | None:
-    """Give the tag of the result that a layer is a copy of, and let it carry that from now on.
-
-    Copies are known by what Krita calls them and by where they lie, as long as nothing was painted
-    beyond that.
-    """
-    if not any(key.startswith(_TAG) for key in document.annotationTypes()):
-        return None
-    name, group, bounds = node.name(), _id(node.parentNode()), node.bounds()
-    alike = [
-        (one, tag)
-        for one in _all_nodes(document.rootNode())
-        if is_copy(name, one.name()) and (tag := _tag_of(document, one)) is not None
-        if one.bounds() == bounds
-    ]
-    beside = [tag for one, tag in alike if _id(one.parentNode()) == group]
-    found = agreed(beside or [tag for _, tag in alike])
-    if found is not None:
-        _attach(document, node, found)
-    return found
-
-
-def _attach(document: Any, node: Any, tag: Tag) -> None:
-    text = tag.to_text().encode("ascii")
-    document.setAnnotation(_TAG + _id(node), "Underpaint's recipe", text)
-
-
-def _is_batch(document: Any, node: Any) -> bool:
-    return node.type() == "grouplayer" and any(
-        _tag_of(document, child) for child in node.childNodes()
-    )
-
-
-def _all_nodes(node: Any) -> Iterator[Any]:
-    """Give a node and all that lie in it."""
-    yield node
-    for child in node.childNodes():
-        yield from _all_nodes(child)
-
-
-def _root_of(node: Any) -> str:
-    *_, top = node, *_groups(node)
-    return _id(top)
 
 
 def recall(document: Any) -> str:
@@ -507,23 +293,6 @@ def _pixels_of(result: Result) -> bytes:
     image = scaled(image, area.extent).convertToFormat(QtGui.QImage.Format.Format_ARGB32)
     # Blue first, and without padding: a line is whole pixels of 4 bytes.
     return bytes(image.constBits().asstring(4 * area.extent.pixels))
-
-
-def image_of(rgba: Any, extent: Extent) -> Any:
-    """Give RGBA pixels of 8 bits as an image of Qt's."""
-    straight = QtGui.QImage.Format.Format_RGBA8888
-    image = QtGui.QImage(bytes(rgba), extent.width, extent.height, 4 * extent.width, straight)
-    return image.copy()  # its own: the bytes above are gone when this returns
-
-
-def scaled(image: Any, extent: Extent) -> Any:
-    """Scale an image of Qt's, smoothly."""
-    return image.scaled(
-        extent.width,
-        extent.height,
-        QtCore.Qt.AspectRatioMode.IgnoreAspectRatio,
-        QtCore.Qt.TransformationMode.SmoothTransformation,
-    )
 
 
 def _selected(selection: Any, canvas: Box) -> Box:
@@ -560,21 +329,3 @@ def _stored(node: Any, edges: tuple[int, int, int, int]) -> bytes:
     plain = node.type() == "paintlayer" and not masked
     pixels = node.pixelData(*edges) if plain else node.projectionPixelData(*edges)
     return bytes(pixels.data())
-
-
-def _keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> None:
-    """Give the active layer back, as soon as Krita has made the group active."""
-    now = document.activeNode()
-    if now is not None and _id(now) != _id(active):
-        inside = _id(now) == group or _id(now.parentNode()) == group
-        if inside:
-            document.setActiveNode(active)
-        return  # else the artist has chosen another meanwhile
-    if looks:
-        QtCore.QTimer.singleShot(
-            _LOOK_EVERY, lambda: _keep_active(document, active, group, looks - 1)
-        )
-
-
-def _id(node: Any) -> str:
-    return str(node.uniqueId().toString())

@@ -20,10 +20,12 @@ from underpaint_client.office import ModelChoice, QueueEntry
 from underpaint_client.panel import Panel
 from underpaint_client.results import CARD, CARDS, Card
 
-from . import canvas
+from .canvas import Place, recall
 from .controls import Control, slide
+from .images import image_of, scaled
 from .office import office, signals
 from .qt import QtCore, QtGui, QtWidgets
+from .selected import Selected
 
 DOCKER = "underpaint"
 _ABREAST = 3  # thumbnails
@@ -246,7 +248,7 @@ class UnderpaintDocker(Panel, DockWidget):
             self._forms[self._document] = self.form
             self._document = root
             if root not in self._forms:
-                self._forms[root] = Form.from_text(canvas.recall(document), self.form)
+                self._forms[root] = Form.from_text(recall(document), self.form)
             self.fill(self._forms[root])
         self._look()
 
@@ -257,24 +259,24 @@ class UnderpaintDocker(Panel, DockWidget):
 
     def _look(self) -> None:
         self.end_comparison()
-        self.show_selected(canvas.Selected.of_active())
-        self.survey_place(lambda: canvas.Place.of_active().look())
+        self.show_selected(Selected.of_active())
+        self.survey_place(lambda: Place.of_active().look())
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
-        selected = canvas.Selected.of_active()
+        selected = Selected.of_active()
         if selected is not None:
             self.use_selected(name, selected)
         self._look()
 
     def _show_result(self, index: int) -> None:
-        selected = canvas.Selected.of_active()
+        selected = Selected.of_active()
         if selected is not None and index < len(selected.results):
             selected.show(index)
         self._look()
 
     def _compare(self) -> None:
-        self.compare(canvas.Selected.of_active())
+        self.compare(Selected.of_active())
 
     def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
         """Show the buttons for a result."""
@@ -306,7 +308,7 @@ class UnderpaintDocker(Panel, DockWidget):
         if button == "cancel":
             self.office.cancel()
             return
-        sent = self.office.generate(self.form, canvas.Place.of_active)
+        sent = self.office.generate(self.form, Place.of_active)
         if sent is not None:
             self.controls["seed"].value = sent.seed
         self._look()
@@ -318,14 +320,14 @@ class UnderpaintDocker(Panel, DockWidget):
     def _show_preview(self, frame: Any) -> None:
         self.preview.setVisible(frame is not None)
         if frame is not None:
-            image = canvas.image_of(frame.data, frame.box.extent)
-            scaled = canvas.scaled(image, preview_size(frame.box.extent))
-            self.preview.setPixmap(QtGui.QPixmap.fromImage(scaled))
+            image = image_of(frame.data, frame.box.extent)
+            fitting = scaled(image, preview_size(frame.box.extent))
+            self.preview.setPixmap(QtGui.QPixmap.fromImage(fitting))
 
     def _show_office(self) -> None:
         running, remedy = self.office.running, self.office.remedy
         if self._show_again is None:  # else what is hidden for a moment would count
-            self.show_selected(canvas.Selected.of_active())
+            self.show_selected(Selected.of_active())
         _enable(self.cancel, running)
         if not running:
             self._show_progress(0)

@@ -202,7 +202,11 @@ def test_other_words(tmp_path: Path) -> None:
     assert "generate" in run("--help", cwd=tmp_path).stdout
     assert run("--version", cwd=tmp_path).stdout.startswith("underpaint 0.")
     assert "--init-img" in run("generate", "--help", cwd=tmp_path).stdout
-    assert "'paint' is no command" in run("paint", cwd=tmp_path, code=2).stderr
+    assert "'draw' is no command\n" in run("draw", "a", cwd=tmp_path, code=2).stderr
+    assert (
+        "'generatee' is no command; 'generate' is" in run("generatee", cwd=tmp_path, code=2).stderr
+    )
+    assert run(cwd=tmp_path, code=2).stderr.startswith("usage:")
     run(cwd=tmp_path, code=2)
 
 

@@ -7,6 +7,7 @@ Results go to standard output, messages to standard error. Exit codes: 0 done, 2
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import io
 import os
@@ -87,8 +88,15 @@ def _run(words: list[str]) -> int:
     if words in (["-h"], ["--help"]):
         print(_overview())
         return 0
-    print(f"underpaint: {' '.join(words)!r} is no command\n\n{_overview()}", file=sys.stderr)
+    if words:
+        print(f"underpaint: {words[0]!r} is no command{_hint(words[0])}\n", file=sys.stderr)
+    print(_overview(), file=sys.stderr)
     return EXIT_CODES[BadInputError]
+
+
+def _hint(word: str) -> str:
+    near = difflib.get_close_matches(word, COMMANDS, n=1)
+    return f"; {near[0]!r} is" if near else ""
 
 
 def _prepare_streams() -> None:
