@@ -19,6 +19,7 @@ from underpaint_client.geometry import Box, Extent
 from .qt import QtCore, QtGui, QtWidgets
 
 _FOLLOW = 30  # milliseconds after which it has moved with the canvas
+_CONTROLLER = "KisCanvasController"  # scrolls a canvas, and nothing else
 _POINTS = 72  # an inch, by which Krita counts its zoom
 
 
@@ -39,10 +40,12 @@ def show(document: Any, image: Any, area: Box) -> None:
     """
     for window in Krita.instance().windows():
         view = window.activeView()
-        viewport = None if view is None else _find_viewport(window.qwindow())
-        if viewport is not None and view.document() == document:
-            there = (overlay for overlay in _overlays if overlay.parent() is viewport)
-            overlay = next(there, None) or _Overlay(viewport, view)
+        if view is None or view.document() != document:
+            continue
+        canvas = _find_canvas(window.qwindow())
+        if canvas is not None:
+            there = (overlay for overlay in _overlays if overlay.parent() is canvas)
+            overlay = next(there, None) or _Overlay(canvas, view)
             overlay.take(image, area)
 
 
@@ -53,15 +56,15 @@ def hide(document: Any) -> None:
             overlay.end()
 
 
-def _find_viewport(main: Any) -> Any:
-    """Find what the canvas that is in front lies in; None where this Krita is built otherwise."""
+def _find_canvas(main: Any) -> Any:
+    """Find the widget that shows the picture in front; None where this Krita is built otherwise."""
     mdi = main.findChild(QtWidgets.QMdiArea)
     inside = None if mdi is None else mdi.currentSubWindow()
     if inside is None:
         return None
     for area in inside.findChildren(QtWidgets.QAbstractScrollArea):
-        if area.metaObject().className() == "KisCanvasController":
-            return area.viewport()
+        if area.metaObject().className() == _CONTROLLER:
+            return next((one for one in area.viewport().children() if one.isWidgetType()), None)
     return None
 
 
@@ -94,8 +97,8 @@ def _way_to_screen(
 class _Overlay(QtWidgets.QWidget):
     """An image over one view's canvas; it goes when that does."""
 
-    def __init__(self, viewport: Any, view: Any) -> None:
-        super().__init__(viewport)
+    def __init__(self, canvas: Any, view: Any) -> None:
+        super().__init__(canvas)
         self.setObjectName("underpaint_preview")
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
@@ -104,9 +107,11 @@ class _Overlay(QtWidgets.QWidget):
         self.view = view
         self._image, self._area = QtGui.QImage(), Box(0, 0, 0, 0)
         self._way = QtGui.QTransform()
+        self._bars = canvas.parent().parent()
         self._timer = QtCore.QTimer(self)
         self._timer.timeout.connect(self._follow)
         self._timer.start(_FOLLOW)
+        self.lower()  # below the palette that the right button opens
 
     def take(self, image: Any, area: Box) -> None:
         """Show another image."""
@@ -127,13 +132,13 @@ class _Overlay(QtWidgets.QWidget):
         canvas, document = self.view.canvas(), self.view.document()
         if canvas is None or document is None:  # the view is being closed
             return
-        bars = self.parent().parent()
+        across, down = self._bars.horizontalScrollBar(), self._bars.verticalScrollBar()
         way = _way_to_screen(
             Extent(document.width(), document.height()),
             canvas.zoomLevel() * _POINTS / document.xRes(),
             canvas.rotation(),
             mirrored=canvas.mirror(),
-            scrolled=(bars.horizontalScrollBar().value(), bars.verticalScrollBar().value()),
+            scrolled=(across.value(), down.value()),
         )
         there = way.mapRect(_rectangle(self._area)).toAlignedRect()
         around = there.intersected(self.parent().rect())

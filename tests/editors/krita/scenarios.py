@@ -544,7 +544,7 @@ def overlaid(said: Said) -> Run:
     image.fill(QtGui.QColor(255, 0, 255))
     window = Krita.instance().activeWindow()
     canvas = window.activeView().canvas()
-    viewport = overlay._find_viewport(window.qwindow())
+    viewport = overlay._find_canvas(window.qwindow()).parent()
     bar = viewport.parent().horizontalScrollBar()
     views: dict[str, Callable[[], object]] = {
         "as it is": lambda: None,
