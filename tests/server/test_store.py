@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from underpaint.server.config import config_file, read_config
 from underpaint.server.store import (
     ENDED,
     QUEUED,
@@ -24,7 +23,7 @@ from underpaint.server.store import (
     open_store,
     outdated,
 )
-from underpaint_client.errors import BadInputError, DaemonUnavailableError
+from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.wire import Bytes
 
 DAY = 86400.0
@@ -246,23 +245,3 @@ def test_pruning_removes_files(store: Store) -> None:
     assert store.prune(Retention(), time.time() + 8 * DAY) == ["a"]
     assert store.find("a") is None
     assert files(store) == 1
-
-
-def test_configuration(home: Path) -> None:
-    assert read_config() == Retention(7, 4)
-    config_file().write_text("[results]\ndays = 0.5\n")
-    assert read_config() == Retention(0.5, 4)
-    for text, told in (
-        ("[results]\ndays = -1", r"days under \[results\] is -1; give a number above 0"),
-        ("[results]\ndays = 'seven'", r"days under \[results\] is 'seven'; give a number"),
-        ("[results]\ndays = true", "days under .* is True; give a number"),
-        ("[results]\ngigabytes = nan", "gigabytes under .* is nan; give a number"),
-        ("[results]\nweeks = 1", r"weeks under \[results\] is unknown; there are days and gigab"),
-        ("[result]\ndays = 1", r"config.toml: result is unknown; there is \[results\]"),
-        ("results = 1", "results is unknown"),
-        ("results = [", "config.toml"),
-        ("\\ud800", "config.toml"),
-    ):
-        config_file().write_text(text)
-        with pytest.raises(BadInputError, match=told):
-            read_config()

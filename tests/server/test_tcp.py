@@ -19,9 +19,8 @@ import zmq
 from daemons import RUN, no_carriers, until
 from underpaint.cli import main
 from underpaint.cli.connect import make_info
-from underpaint.cli.daemon import check_bind
 from underpaint.server import keys
-from underpaint.server.config import config_file
+from underpaint.server.config import check_address, config_file
 from underpaint.server.places import log_file, make_home
 from underpaint.server.rasters import to_frame
 from underpaint.server.start import start_background
@@ -341,7 +340,7 @@ def test_an_address_that_cannot_be_bound_is_named(home: Path) -> None:
     ],
 )  # fmt: skip
 def test_addresses_to_listen_on(endpoint: str) -> None:
-    check_bind(endpoint)
+    check_address(endpoint)
 
 
 @pytest.mark.parametrize(
@@ -374,6 +373,24 @@ def test_a_broken_configuration_is_said_before_anything_starts(
     assert main(["serve", "--background"]) == 2
     assert "days under [results] is 0; give a number above 0" in capsys.readouterr().err
     assert not (home / "logs").exists()
+
+
+def test_every_start_has_what_is_configured(home: Path) -> None:
+    config_file().write_text(
+        "[serve]\nbind = ['tcp://127.0.0.1:*']\nipc = false\ndevices = ['cpu']\n"
+    )
+    try:
+        assert run(home, "serve", "--background").returncode == 0  # as editors do
+        with connect() as connection:
+            status = connection.status()
+        (endpoint,) = status.endpoints
+        assert endpoint.startswith("tcp://127.0.0.1:")
+        assert [worker.device for worker in status.workers] == ["cpu"]
+        assert run(home, "stop").returncode == 0
+        told = run(home, "serve", "--background", "--bind", "tcp://localhost:*").stderr
+        assert "underpaint connect tcp://" in told
+    finally:
+        run(home, "stop")
 
 
 def test_a_start_that_fails_tells_what_it_wrote_itself(home: Path) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from underpaint_client import connect
-from underpaint_client.errors import BadInputError, DaemonUnavailableError
+from underpaint_client.errors import DaemonUnavailableError
 
 from .options import Parser
 
@@ -36,62 +34,32 @@ def run_serve(words: Sequence[str]) -> int:
         help="auto, cpu, cuda, cuda:1, mps; once for each worker (default: one, auto)",
     )
     parser.epilog = (
-        "All this holds for this daemon alone: give it again at the next start, as a daemon that an"
-        "\neditor or `underpaint generate` starts has none of it."
+        "All this holds for this daemon alone. What every start is to have, one by an editor or"
+        "\n`underpaint generate` too, goes under [serve] in config.toml: bind, ipc and devices."
     )
     options = parser.read(words)
-    for endpoint in options.bind:
-        check_bind(endpoint)
-    devices = options.device or ["auto"]
-    for device in devices:
-        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-            raise BadInputError(
-                f"device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps"
-            )
-    from underpaint.server.config import read_config  # noqa: PLC0415 - only this command needs it
+    from underpaint.server.config import (  # noqa: PLC0415 - only this command needs it
+        check_address,
+        check_device,
+        read_config,
+    )
 
-    read_config()  # said here, and not in a log
+    for endpoint in options.bind:
+        check_address(endpoint)
+    for device in options.device:
+        check_device(device)
+    config = read_config()  # what is wrong with it is said here, and not in a log
+    bind, devices = options.bind or config.bind, options.device or config.devices
+    ipc = config.ipc and not options.no_ipc
     if options.background:
-        return _serve_in_background(options.bind, options.no_ipc, devices)
+        return _serve_in_background(bind, devices, ipc=ipc)
     from underpaint.server.daemon import serve  # noqa: PLC0415 - only this command needs it
 
-    serve(options.bind, ipc=not options.no_ipc, devices=devices)
+    serve(bind, ipc=ipc, devices=devices)
     return 0
 
 
-def check_bind(endpoint: str) -> None:
-    """See that an endpoint is one that can be listened on.
-
-    Parameters
-    ----------
-    endpoint : str
-        tcp://ADDRESS:PORT: an address of this machine, an interface's name, or `*`; 1 to 65535, or
-        `*` for a port that is free.
-
-    Raises
-    ------
-    BadInputError
-        Says what is wrong with it.
-    """
-    found = re.fullmatch(
-        r"tcp://(?P<host>\*|[\w.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\*|\d+)", endpoint, re.ASCII
-    )
-    if found is None:
-        raise BadInputError(
-            f"--bind {endpoint!r} is no address to listen on; give tcp://ADDRESS:PORT, such as"
-            " tcp://0.0.0.0:7860"
-        )
-    host, port = found["host"], found["port"]
-    if port != "*" and not 0 < int(port) < 2**16:
-        raise BadInputError(f"--bind {endpoint!r}: port {port} must be 1 to 65535, or * for any")
-    if host[0] == "[" or not host.strip("0123456789."):
-        try:
-            ipaddress.ip_address(host.strip("[]"))
-        except ValueError as error:
-            raise BadInputError(f"--bind {endpoint!r}: {error}") from None
-
-
-def _serve_in_background(bind: list[str], no_ipc: bool, devices: list[str]) -> int:
+def _serve_in_background(bind: Sequence[str], devices: Sequence[str], *, ipc: bool) -> int:
     from underpaint.server.places import daemon_runs  # noqa: PLC0415
     from underpaint.server.start import connect_running, start_background  # noqa: PLC0415
 
@@ -103,7 +71,7 @@ def _serve_in_background(bind: list[str], no_ipc: bool, devices: list[str]) -> i
             " it with `underpaint stop`"
         )
     options = [f"--bind={endpoint}" for endpoint in bind]
-    options += ["--no-ipc"] if no_ipc else []
+    options += [] if ipc else ["--no-ipc"]
     options += [f"--device={device}" for device in devices]
     with start_background(options) as connection:
         endpoint, pid = connection.info.endpoint, connection.info.pid

@@ -134,8 +134,10 @@ def _home() -> Iterator[Finding]:
 def _config() -> Iterator[Finding]:
     found = read_config()
     if config_file().exists():
-        text = f"results wait {found.days:g} days, and {found.gigabytes:g} GB of them"
-        yield Finding("good", "config", text)
+        kept = found.retention
+        text = f"results wait {kept.days:g} days, and {kept.gigabytes:g} GB of them"
+        listens = f"; the daemon listens on {', '.join(found.bind)}" if found.bind else ""
+        yield Finding("good", "config", text + listens)
 
 
 def _keys() -> Iterator[Finding]:

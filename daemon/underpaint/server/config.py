@@ -5,12 +5,20 @@
     [results]
     days = 7        # how long results wait for an editor that does not come
     gigabytes = 4   # and how large all of them may be
+
+    [serve]         # what `underpaint serve` has where its options do not say otherwise
+    bind = ["tcp://0.0.0.0:7860"]
+    ipc = true      # false as --no-ipc
+    devices = ["auto"]
 """
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +27,25 @@ from underpaint_client.home import home
 
 from .store import Retention
 
-_KEYS = ("days", "gigabytes")
+
+@dataclass(frozen=True)
+class Config:
+    """What is set, or what holds where nothing is.
+
+    Parameters
+    ----------
+    retention : Retention
+    bind : tuple of str
+        As `check_address` wants them.
+    ipc : bool
+    devices : tuple of str
+        As `check_device` wants them; a worker for each.
+    """
+
+    retention: Retention = field(default_factory=Retention)
+    bind: tuple[str, ...] = ()
+    ipc: bool = True
+    devices: tuple[str, ...] = ("auto",)
 
 
 def config_file() -> Path:
@@ -27,7 +53,7 @@ def config_file() -> Path:
     return home() / "config.toml"
 
 
-def read_config() -> Retention:
+def read_config() -> Config:
     """Read the configuration.
 
     Raises
@@ -36,21 +62,104 @@ def read_config() -> Retention:
         Names the file, what in it is unknown or out of range, and what there is.
     """
     try:
-        return _to_retention(tomllib.loads(config_file().read_text(encoding="utf-8")))
+        return _to_config(tomllib.loads(config_file().read_text(encoding="utf-8")))
     except FileNotFoundError:
-        return Retention()
-    except (OSError, ValueError) as error:
+        return Config()
+    except (OSError, ValueError, BadInputError) as error:
         raise BadInputError(f"{config_file()}: {error}; correct it, or remove it") from None
 
 
-def _to_retention(found: Mapping[str, Any]) -> Retention:
+def check_address(endpoint: str) -> None:
+    """See that an endpoint is one that can be listened on.
+
+    Parameters
+    ----------
+    endpoint : str
+        tcp://ADDRESS:PORT: an address of this machine, an interface's name, or `*`; 1 to 65535, or
+        `*` for a port that is free.
+
+    Raises
+    ------
+    BadInputError
+        Says what is wrong with it.
+    """
+    found = re.fullmatch(
+        r"tcp://(?P<host>\*|[\w.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\*|\d+)", endpoint, re.ASCII
+    )
+    if found is None:
+        raise BadInputError(
+            f"{endpoint!r} is no address to listen on; give tcp://ADDRESS:PORT, such as"
+            " tcp://0.0.0.0:7860"
+        )
+    host, port = found["host"], found["port"]
+    if port != "*" and not 0 < int(port) < 2**16:
+        raise BadInputError(f"{endpoint!r}: port {port} must be 1 to 65535, or * for any")
+    if host[0] == "[" or not host.strip("0123456789."):
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError as error:
+            raise BadInputError(f"{endpoint!r}: {error}") from None
+
+
+def check_device(device: str) -> None:
+    """See that a device is one that a worker could have, there or not.
+
+    Raises
+    ------
+    BadInputError
+        Says what there is.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise BadInputError(f"device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps")
+
+
+def _positive(value: Any) -> float:
+    if type(value) not in (int, float) or not value > 0:
+        raise ValueError("give a number above 0")
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("give true or false")  # noqa: TRY004 - as any other that is wrong
+    return value
+
+
+def _texts(check: Callable[[str], None]) -> Callable[[Any], tuple[str, ...]]:
+    def read(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise ValueError("give a list of texts, in [ ]")
+        for one in value:
+            check(one)
+        return tuple(value)
+
+    return read
+
+
+_SECTIONS: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "results": {"days": _positive, "gigabytes": _positive},
+    "serve": {"bind": _texts(check_address), "ipc": _flag, "devices": _texts(check_device)},
+}
+
+
+def _to_config(found: Mapping[str, Any]) -> Config:
+    for name, section in found.items():
+        if name not in _SECTIONS or not isinstance(section, dict):
+            raise ValueError(f"{name} is unknown; there are [{'] and ['.join(_SECTIONS)}]")
+    results, serve = (_read(name, found.get(name, {})) for name in _SECTIONS)
+    if serve.get("devices") == ():
+        raise ValueError("devices under [serve] is empty; leave it away for auto")
+    return Config(Retention(**results), **serve)
+
+
+def _read(section: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    readers = _SECTIONS[section]
+    for name in found.keys() - readers.keys():
+        raise ValueError(f"{name} under [{section}] is unknown; there are {' and '.join(readers)}")
+    values = {}
     for name, value in found.items():
-        if name != "results" or not isinstance(value, dict):
-            raise ValueError(f"{name} is unknown; there is [results], with {' and '.join(_KEYS)}")
-    results = found.get("results", {})
-    for name, value in results.items():
-        if name not in _KEYS:
-            raise ValueError(f"{name} under [results] is unknown; there are {' and '.join(_KEYS)}")
-        if type(value) not in (int, float) or not value > 0:
-            raise ValueError(f"{name} under [results] is {value!r}; give a number above 0")
-    return Retention(**{name: float(value) for name, value in results.items()})
+        try:
+            values[name] = readers[name](value)
+        except ValueError as error:
+            raise ValueError(f"{name} under [{section}] is {value!r}; {error}") from None
+    return values

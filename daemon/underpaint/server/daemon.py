@@ -123,7 +123,7 @@ class Daemon:
                 raise DaemonUnavailableError(
                     f"{endpoint!r} cannot be bound; give tcp://ADDRESS:PORT"
                 )
-        retention = read_config()
+        retention = read_config().retention
         self._lock = take_lock()
         allow_many_files(MAX_FILES)
         clear_shelves()

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from underpaint.server.config import Config, config_file, read_config
+from underpaint.server.store import Retention
+from underpaint_client.errors import BadInputError
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", Config()),
+        ("[results]\ndays = 0.5\n", Config(Retention(0.5, 4))),
+        (
+            "[serve]\nbind = ['tcp://*:7', 'tcp://[::]:8']",
+            Config(bind=("tcp://*:7", "tcp://[::]:8")),
+        ),
+        (
+            "[serve]\nipc = false\ndevices = ['cuda:1', 'cpu']\n[results]\ngigabytes = 1",
+            Config(Retention(7, 1), ipc=False, devices=("cuda:1", "cpu")),
+        ),
+    ],
+)
+def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
+    assert read_config() == Config()
+    config_file().write_text(text)
+    assert read_config() == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[results]\ndays = -1", r"days under \[results\] is -1; give a number above 0"),
+        ("[results]\ndays = 'seven'", r"days under \[results\] is 'seven'; give a number"),
+        ("[results]\ndays = true", "days under .* is True; give a number"),
+        ("[results]\ngigabytes = nan", "gigabytes under .* is nan; give a number"),
+        ("[results]\nweeks = 1", r"weeks under \[results\] is unknown; there are days and gigab"),
+        (
+            "[result]\ndays = 1",
+            r"config.toml: result is unknown; there are \[results\] and \[serve\]",
+        ),
+        ("results = 1", "results is unknown"),
+        (
+            "[serve]\nbind = 'tcp://*:7'",
+            r"bind under \[serve\] is 'tcp://\*:7'; give a list of texts",
+        ),
+        ("[serve]\nbind = ['udp://*:7']", "config.toml: 'udp://\\*:7' is no address to listen on"),
+        ("[serve]\nipc = 1", r"ipc under \[serve\] is 1; give true or false"),
+        ("[serve]\ndevices = ['gpu']", "device 'gpu' is unknown; give auto, cpu"),
+        ("[serve]\ndevices = []", r"devices under \[serve\] is empty; leave it away for auto"),
+        (
+            "[serve]\nport = 1",
+            r"port under \[serve\] is unknown; there are bind and ipc and devices",
+        ),
+        ("results = [", "config.toml"),
+        ("\\ud800", "config.toml"),
+    ],
+)
+def test_what_cannot_be_set_is_named(home: Path, text: str, told: str) -> None:
+    config_file().write_text(text)
+    with pytest.raises(BadInputError, match=told):
+        read_config()
