@@ -89,6 +89,8 @@ class Editor:
             "UNDERPAINT_AGENT": str(self.found),
             "UNDERPAINT_SCENARIOS": str(HERE / self.name),
             "UNDERPAINT_PYTHON": sys.executable,
+            # Beside a busy editor two threads wait for each other, ten times as long as they work.
+            "OMP_NUM_THREADS": "1",
         }
 
     def underpaint(self, *words: str) -> str:
