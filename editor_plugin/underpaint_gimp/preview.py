@@ -20,6 +20,7 @@ from .tree import (
     all_layers,
     blank_layer,
     parasite,
+    parents,
     selection_keeper,
     text_of,
     unseen,
@@ -62,7 +63,7 @@ class Preview:
             return
         if self._layer is None:
             self._insert(area)
-        if not self._layer.is_valid() or area != self._area:
+        if not self._layer.is_valid() or area != self._area or _is_below_lock(self._layer):
             return
         everywhere = Box(0, 0, area.width, area.height)
         grown = scaled(image_of(frame.data, frame.box.extent), area.extent).get_pixels()
@@ -92,6 +93,11 @@ class Preview:
             restore(self._layer)
         if clean:
             self._image.clean_all()
+
+
+def _is_below_lock(layer: Any) -> bool:
+    """Say whether the artist has locked a group around it: writing would end this process."""
+    return any(group.get_lock_content() for group in parents(layer))
 
 
 def is_preview(layer: Any) -> bool:

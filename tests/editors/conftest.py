@@ -60,6 +60,7 @@ GIMP = (
     "sketched",
     "cancelled",
     "previewed",
+    "previewed_and_locked",
     "two_images",
     "closed_image",
     "deleted_and_resized",

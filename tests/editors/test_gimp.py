@@ -434,6 +434,13 @@ def test_the_picture_so_far_lies_over_the_hole_and_leaves_no_trace(in_gimp: Foun
     assert said["stroke_undone"]
 
 
+def test_a_lock_around_the_picture_so_far_kills_nothing(in_gimp: Found) -> None:
+    said = in_gimp("previewed_and_locked")
+    assert said["there"] == ["The picture so far", "Painting"]
+    assert said["left"] == ["Painting"]
+    assert said["locked"]
+
+
 def test_gimp_quits_while_a_job_goes_on(gimp: Gimp) -> None:
     gimp.serve()
     said = gimp.run("quits")["quits"]

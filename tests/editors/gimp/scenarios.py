@@ -310,6 +310,28 @@ def previewed(said: Said) -> Run:
     said["stroke_undone"] = get(layer, native(layer)) == before
 
 
+def previewed_and_locked(said: Said) -> Run:
+    """The artist locks the group in which the picture so far lies: that must not kill anything."""
+    from underpaint_client.geometry import Box
+    from underpaint_client.wire import Frame
+    from underpaint_gimp.canvas import Place
+
+    image, layer = yield from painted()
+    group = Gimp.GroupLayer.new(image, "G")
+    image.insert_layer(group, None, 0)
+    image.reorder_item(layer, group, 0)
+    place = Place.of(image, [layer])
+    preview = Frame("preview", Box(0, 0, 1, 1), "u1", "RGBA", bytes((9, 8, 7, 255)))
+    place.show_preview(preview, Box(80, 80, 96, 96))
+    yield 1.0
+    group.set_lock_content(True)
+    place.show_preview(preview, Box(80, 80, 96, 96))
+    said["there"] = [one.get_name() for one in group.get_children()]
+    place.end_preview()
+    said["left"] = [one.get_name() for one in group.get_children()]
+    said["locked"] = group.get_lock_content()
+
+
 def queued(said: Said) -> Run:
     """Several jobs at once: hurry one, drop one, by the buttons of the list."""
     image, _ = yield from painted()
