@@ -339,7 +339,7 @@ class Place:
     def show_preview(self, frame: Frame, area: Box) -> None:
         """Show above the layer what a picture looks like so far."""
         if self._preview is None:
-            self._preview = Preview(self.image, self._spot)
+            self._preview = Preview(self.image, self.layer)
         self._preview.show(frame, area)
 
     def end_preview(self) -> None:

@@ -1,22 +1,28 @@
-"""The picture so far, as a layer above the one that is painted on.
+"""The picture so far, as a layer on top of the one that is painted on, outside of all groups.
 
 GIMP has no other way to show something on its canvas. The undo history hears nothing of the layer,
-nothing can be painted on it, and it goes when the job ends. One that was left behind, by a GIMP
-that was killed or in a file that was saved meanwhile, is known by its parasite and removed.
+and it goes when the job ends. One that was left behind, by a GIMP that was killed or in a file that
+was saved meanwhile, is known by its parasite and removed; a copy of one is the artist's own.
+
+What the history cannot know is that the layers below lie one place further down meanwhile: what is
+undone there and then comes to lie a place too high.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from typing import Any
 
-from underpaint_client.geometry import Box
-from underpaint_client.wire import Frame
+import gi
 
-from .buffers import image_of, scaled, set_pixels, words_of
-from .tree import (
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp  # noqa: E402 - after its version
+
+from underpaint_client.geometry import Box  # noqa: E402
+from underpaint_client.wire import Frame  # noqa: E402
+
+from .buffers import image_of, scaled, set_pixels, words_of  # noqa: E402
+from .tree import (  # noqa: E402
     all_layers,
     blank_layer,
     parasite,
@@ -27,8 +33,9 @@ from .tree import (
 )
 
 _MARK = "underpaint-preview"
-_OWN = str(os.getpid())
 _REST = 9  # times as long as the last one took until the next: a large one is shown less often
+
+_shown: set[int] = set()  # ids of the layers that jobs of this process show
 
 
 class Preview:
@@ -37,13 +44,13 @@ class Preview:
     Parameters
     ----------
     image : Gimp.Image
-    find_spot : callable
-        Gives the layer's parent and its place in it.
+    layer : Gimp.Layer
+        Which is painted on; it may be gone.
     """
 
-    def __init__(self, image: Any, find_spot: Callable[[], tuple[Any, int]]) -> None:
+    def __init__(self, image: Any, layer: Any) -> None:
         sweep(image)
-        self._image, self._find_spot = image, find_spot
+        self._image, self._below = image, layer
         self._layer: Any = None
         self._area = Box(0, 0, 0, 0)
         self._due = 0.0
@@ -63,61 +70,58 @@ class Preview:
             return
         if self._layer is None:
             self._insert(area)
-        if not self._layer.is_valid() or area != self._area or _is_below_lock(self._layer):
+        if not self._layer.is_valid() or area != self._area or _is_locked(self._layer):
             return
         everywhere = Box(0, 0, area.width, area.height)
         grown = scaled(image_of(frame.data, frame.box.extent), area.extent).get_pixels()
         buffer = self._layer.get_buffer()
-        with unseen(self._image):
-            self._layer.set_lock_content(False)  # writing to a locked one would end this process
-            set_pixels(buffer, everywhere, words_of(self._layer), grown)
-            buffer.flush()
-            self._layer.update(0, 0, area.width, area.height)
-            self._layer.set_lock_content(True)
+        set_pixels(buffer, everywhere, words_of(self._layer), grown)  # past the undo history
+        buffer.flush()
+        self._layer.update(0, 0, area.width, area.height)
+        Gimp.displays_flush()
         self._due = time.monotonic() + _REST * (time.monotonic() - began)
 
     def end(self) -> None:
         """Remove the layer."""
-        if self._layer is not None and self._layer.is_valid():
+        if self._layer is None:
+            return
+        _shown.discard(self._layer.get_id())
+        if self._layer.is_valid():
             _remove(self._image, [self._layer])
 
     def _insert(self, area: Box) -> None:
         self._area = area
-        self._layer = blank_layer(self._image, "The picture so far", area)
-        self._layer.attach_parasite(parasite(_MARK, _OWN))
-        parent, position = self._find_spot()
+        self._layer = layer = blank_layer(self._image, "The picture so far", area)
+        _shown.add(layer.get_id())
+        layer.attach_parasite(parasite(_MARK, str(layer.get_tattoo())))
+        # Not inside a group: what is read of one is what it looks like.
+        *_, outermost = self._below, *(parents(self._below) if self._below.is_valid() else ())
+        position = self._image.get_item_position(outermost) if outermost.is_valid() else 0
         restore = selection_keeper(self._image)
-        clean = not self._image.is_dirty()
         with unseen(self._image):
-            self._image.insert_layer(self._layer, parent, position)
-            restore(self._layer)
-        if clean:
-            self._image.clean_all()
+            self._image.insert_layer(layer, None, position)
+            restore(layer)
 
 
-def _is_below_lock(layer: Any) -> bool:
-    """Say whether the artist has locked a group around it: writing would end this process."""
-    return any(group.get_lock_content() for group in parents(layer))
+def _is_locked(layer: Any) -> bool:
+    """Say whether it was locked, or a group around it: writing would end this process."""
+    return any(one.get_lock_content() for one in (layer, *parents(layer)))
 
 
 def is_preview(layer: Any) -> bool:
-    """Say whether a layer is such a one."""
-    return layer.get_parasite(_MARK) is not None
+    """Say whether a layer is such a one, and no copy."""
+    return text_of(layer.get_parasite(_MARK)) == str(layer.get_tattoo())
 
 
 def sweep(image: Any) -> None:
     """Remove from an image what was left behind."""
-    marks = [(one, text_of(one.get_parasite(_MARK))) for one in all_layers(image.get_layers())]
-    left = [layer for layer, mark in marks if mark not in ("", _OWN)]
+    previews = [layer for layer in all_layers(image.get_layers()) if is_preview(layer)]
+    left = [layer for layer in previews if layer.get_id() not in _shown]
     if left:
         _remove(image, left)
 
 
 def _remove(image: Any, layers: list[Any]) -> None:
-    clean = not image.is_dirty()
     with unseen(image):
         for layer in layers:
-            layer.set_lock_content(False)
             image.remove_layer(layer)
-    if clean:
-        image.clean_all()

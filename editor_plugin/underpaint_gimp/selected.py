@@ -19,6 +19,7 @@ from underpaint_client.results import CARD, Member  # noqa: E402
 from underpaint_client.tag import Tag  # noqa: E402
 
 from .canvas import Place  # noqa: E402
+from .preview import is_preview  # noqa: E402
 from .tree import (  # noqa: E402
     all_layers,
     batch_of,
@@ -128,7 +129,7 @@ class Selected:
         changed = []
         for layer in all_layers(self.image.get_layers()):
             tag = tag_of(layer)
-            result = tag is not None and tag.source == self.tag.source
+            result = is_preview(layer) or (tag is not None and tag.source == self.tag.source)
             source = str(layer.get_tattoo()) == self.tag.source
             if (result and layer.get_visible()) or (source and not layer.get_visible()):
                 changed.append((layer, not result))

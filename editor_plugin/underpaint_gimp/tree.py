@@ -109,12 +109,19 @@ def selection_keeper(image: Any) -> Callable[[Any], None]:
 
 @contextmanager
 def unseen(image: Any) -> Iterator[None]:
-    """Keep what is done to an image out of its undo history, and show it."""
+    """Keep what is done to an image out of its undo history, and show it.
+
+    Whatever the artist does meanwhile is kept out too: so be quick. An image that was saved counts
+    as such still.
+    """
+    clean = not image.is_dirty()
     image.undo_freeze()
     try:
         yield
     finally:
         image.undo_thaw()
+    if clean:
+        image.clean_all()
     Gimp.displays_flush()
 
 

@@ -247,11 +247,11 @@ class Place:
 
     def show_preview(self, frame: Frame, area: Box) -> None:
         """Show over the canvas what a picture looks like so far."""
-        overlay.show(self.document, image_of(frame.data, frame.box.extent), area)
+        overlay.show(self, self.document, image_of(frame.data, frame.box.extent), area)
 
     def end_preview(self) -> None:
         """Show none any more."""
-        overlay.hide(self.document)
+        overlay.hide(self)
 
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the document."""

@@ -26,11 +26,13 @@ _POINTS = 72  # an inch, by which Krita counts its zoom
 _overlays: set[_Overlay] = set()  # Python would forget them, whatever Qt holds
 
 
-def show(document: Any, image: Any, area: Box) -> None:
-    """Show an image over a document, wherever that is in front.
+def show(owner: object, document: Any, image: Any, area: Box) -> None:
+    """Show an image over a document, wherever that is in front, and where it has been meanwhile.
 
     Parameters
     ----------
+    owner : object
+        Whose image it is: each has one, which goes when it says so.
     document : Document
         Krita's.
     image : QImage
@@ -38,22 +40,31 @@ def show(document: Any, image: Any, area: Box) -> None:
     area : Box
         Where it belongs, in the document's pixels.
     """
+    own = [overlay for overlay in _overlays if overlay.owner is owner]
     for window in Krita.instance().windows():
         view = window.activeView()
         if view is None or view.document() != document:
             continue
         canvas = _find_canvas(window.qwindow())
-        if canvas is not None:
-            there = (overlay for overlay in _overlays if overlay.parent() is canvas)
-            overlay = next(there, None) or _Overlay(canvas, view)
-            overlay.take(image, area)
+        if canvas is not None and all(overlay.parent() is not canvas for overlay in own):
+            own.append(_Overlay(owner, canvas, view))
+    for overlay in own:
+        overlay.take(image, area)
 
 
-def hide(document: Any) -> None:
-    """Show nothing any more over a document."""
+def hide(owner: object) -> None:
+    """Show nothing of an owner's any more."""
     for overlay in list(_overlays):
-        if overlay.view.document() in (document, None):
+        if overlay.owner is owner:
             overlay.end()
+
+
+def veil(document: Any, *, veiled: bool) -> None:
+    """Hide for a while what is over a document, or show it again."""
+    for overlay in _overlays:
+        if overlay.view.document() == document:
+            overlay.veiled = veiled
+            overlay.setVisible(not veiled)
 
 
 def _find_canvas(main: Any) -> Any:
@@ -97,14 +108,14 @@ def _way_to_screen(
 class _Overlay(QtWidgets.QWidget):
     """An image over one view's canvas; it goes when that does."""
 
-    def __init__(self, canvas: Any, view: Any) -> None:
+    def __init__(self, owner: object, canvas: Any, view: Any) -> None:
         super().__init__(canvas)
         self.setObjectName("underpaint_preview")
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
         _overlays.add(self)
         self.destroyed.connect(lambda: _overlays.discard(self))
-        self.view = view
+        self.owner, self.view, self.veiled = owner, view, False
         self._image, self._area = QtGui.QImage(), Box(0, 0, 0, 0)
         self._way = QtGui.QTransform()
         self._bars = canvas.parent().parent()
@@ -117,7 +128,7 @@ class _Overlay(QtWidgets.QWidget):
         """Show another image."""
         self._image, self._area = image, area
         self._follow()
-        self.show()
+        self.setVisible(not self.veiled)
         self.update()
 
     def end(self) -> None:

@@ -15,6 +15,7 @@ from underpaint_client.layers import SOURCE_GONE, fit_into
 from underpaint_client.results import CARD, Member
 from underpaint_client.tag import Tag
 
+from . import overlay
 from .canvas import Place
 from .images import scaled
 from .qt import QtGui
@@ -135,7 +136,13 @@ class Selected:
             if (result and node.visible()) or (source and not node.visible()):
                 changed.append((node, not result))
         self._set_visible(changed)
-        return lambda: self._set_visible([(node, not visible) for node, visible in changed])
+        overlay.veil(self.document, veiled=True)
+
+        def show_again() -> None:
+            self._set_visible([(node, not visible) for node, visible in changed])
+            overlay.veil(self.document, veiled=False)
+
+        return show_again
 
     def _set_visible(self, wanted: Sequence[tuple[Any, bool]]) -> None:
         for node, visible in wanted:

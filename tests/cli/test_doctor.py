@@ -84,7 +84,7 @@ def test_what_is_broken_in_the_home_is_found(home: Path, models: Path) -> None:
     assert found("config") == [("good", "results wait 3 days, and 4 GB of them")]
     config_file().write_text("[serve]\nbind = ['tcp://*:7']\n")
     ((_, text),) = found("config")
-    assert text.endswith("4 GB of them; the daemon listens on tcp://*:7")
+    assert text.endswith("4 GB of them; a daemon that starts now listens on tcp://*:7")
     config_file().write_text("[results]\ndays = 'seven'\n")
     ((state, text),) = found("config")
     assert (state, "is 'seven'" in text) == ("bad", True)

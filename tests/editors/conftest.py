@@ -60,7 +60,7 @@ GIMP = (
     "sketched",
     "cancelled",
     "previewed",
-    "previewed_and_locked",
+    "previewed_beside",
     "two_images",
     "closed_image",
     "deleted_and_resized",

@@ -434,11 +434,16 @@ def test_the_picture_so_far_lies_over_the_hole_and_leaves_no_trace(in_gimp: Foun
     assert said["stroke_undone"]
 
 
-def test_a_lock_around_the_picture_so_far_kills_nothing(in_gimp: Found) -> None:
-    said = in_gimp("previewed_and_locked")
-    assert said["there"] == ["The picture so far", "Painting"]
-    assert said["left"] == ["Painting"]
-    assert said["locked"]
+def test_the_picture_so_far_minds_its_place(in_gimp: Found) -> None:
+    said = in_gimp("previewed_beside")
+    assert said["there"] == ["The picture so far", "G"]
+    assert "is but a preview" in said["refused"]
+    assert said["colour"] == [99, 8, 7, 255]
+    assert said["clean"]
+    assert said["locked"] == said["colour"]
+    assert said["swept"] == 3  # it is in use, and the copy is the artist's
+    assert said["left"] == ["The picture so far copy", "G"]
+    assert said["end"] == ["G"]
 
 
 def test_gimp_quits_while_a_job_goes_on(gimp: Gimp) -> None:

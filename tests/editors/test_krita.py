@@ -126,8 +126,11 @@ def test_cancel(in_krita: Found) -> None:
 
 
 def test_the_picture_so_far_lies_where_the_picture_does(in_krita: Found) -> None:
-    views = in_krita("overlaid")["views"]
+    said = in_krita("overlaid")
+    views = said["views"]
     assert len(views) == 8
+    assert said["veiled"] == 0
+    assert said["others"] == said["unveiled"] > 1000
     for layer, differs, nothing in views.values():
         assert layer > 1000
         assert differs < 0.03 * layer  # edges are softer

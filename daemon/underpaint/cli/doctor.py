@@ -136,7 +136,9 @@ def _config() -> Iterator[Finding]:
     if config_file().exists():
         kept = found.retention
         text = f"results wait {kept.days:g} days, and {kept.gigabytes:g} GB of them"
-        listens = f"; the daemon listens on {', '.join(found.bind)}" if found.bind else ""
+        listens = (
+            f"; a daemon that starts now listens on {', '.join(found.bind)}" if found.bind else ""
+        )
         yield Finding("good", "config", text + listens)
 
 

@@ -159,7 +159,7 @@ class Daemon:
         except zmq.ZMQError as error:
             raise DaemonUnavailableError(
                 f"cannot listen on {', '.join(wanted) or 'ipc'}: {error};"
-                " choose another address with --bind"
+                " choose another address with --bind, or under [serve] in config.toml"
             ) from None
         self._workers = [
             Worker(number, device, backend_endpoint) for number, device in enumerate(devices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -310,26 +311,50 @@ def previewed(said: Said) -> Run:
     said["stroke_undone"] = get(layer, native(layer)) == before
 
 
-def previewed_and_locked(said: Said) -> Run:
-    """The artist locks the group in which the picture so far lies: that must not kill anything."""
+def previewed_beside(said: Said) -> Run:
+    """What the artist does to the picture so far, and what was left of an earlier one."""
     from underpaint_client.geometry import Box
     from underpaint_client.wire import Frame
+    from underpaint_gimp import preview
     from underpaint_gimp.canvas import Place
 
     image, layer = yield from painted()
     group = Gimp.GroupLayer.new(image, "G")
     image.insert_layer(group, None, 0)
     image.reorder_item(layer, group, 0)
+    image.clean_all()
     place = Place.of(image, [layer])
-    preview = Frame("preview", Box(0, 0, 1, 1), "u1", "RGBA", bytes((9, 8, 7, 255)))
-    place.show_preview(preview, Box(80, 80, 96, 96))
-    yield 1.0
-    group.set_lock_content(True)
-    place.show_preview(preview, Box(80, 80, 96, 96))
-    said["there"] = [one.get_name() for one in group.get_children()]
+    frame = Frame("preview", Box(0, 0, 1, 1), "u1", "RGBA", bytes((9, 8, 7, 255)))
+    box = Box(80, 80, 96, 96)
+
+    def show(red: int) -> Run:
+        yield 0.7  # it rests between two
+        place.show_preview(dataclasses.replace(frame, data=bytes((red, 8, 7, 255))), box)
+
+    yield from show(9)
+    shown = image.get_layers()[0]
+    said["there"] = names(image)
+    said["refused"] = ""
+    try:
+        Place.of(image, [shown])
+    except Exception as error:  # noqa: BLE001 - told
+        said["refused"] = str(error)
+    yield from show(99)
+    said["colour"] = list(get(shown, "R'G'B'A u8")[:4])
+    said["clean"] = not image.is_dirty()
+    shown.set_lock_content(True)
+    yield from show(10)  # which would end the plug-in
+    said["locked"] = list(get(shown, "R'G'B'A u8")[:4])
+    copy = shown.copy()
+    image.insert_layer(copy, None, 0)
+    preview.sweep(image)
+    said["swept"] = len(names(image))
+    preview._shown.clear()  # as another start of GIMP finds it
+    preview.sweep(image)
+    said["left"] = names(image)
     place.end_preview()
-    said["left"] = [one.get_name() for one in group.get_children()]
-    said["locked"] = group.get_lock_content()
+    image.remove_layer(copy)
+    said["end"] = names(image)
 
 
 def queued(said: Said) -> Run:

@@ -556,7 +556,7 @@ def overlaid(said: Said) -> Run:
         "straight": lambda: canvas.setRotation(0.0),
         "enlarged": lambda: canvas.setZoomLevel(3.3),
     }
-    overlay.show(document, image, Box(*box))
+    overlay.show(said, document, image, Box(*box))
     said["views"] = {}
     for name, change in views.items():
         change()
@@ -564,14 +564,24 @@ def overlaid(said: Said) -> Run:
         document.refreshProjection()
         yield 0.6
         widget = _magenta(viewport)
-        overlay.hide(document)
+        overlay.hide(said)
         nothing = _magenta(viewport)
         mark.setVisible(True)
         document.refreshProjection()
         yield 0.6
         layer = _magenta(viewport)
-        overlay.show(document, image, Box(*box))
+        overlay.show(said, document, image, Box(*box))
         said["views"][name] = [len(layer), len(layer ^ widget), len(nothing)]
+    mark.setVisible(False)
+    document.refreshProjection()
+    yield 0.6
+    overlay.hide("another")
+    said["others"] = len(_magenta(viewport))
+    overlay.veil(document, veiled=True)
+    overlay.show(said, document, image, Box(*box))
+    said["veiled"] = len(_magenta(viewport))
+    overlay.veil(document, veiled=False)
+    said["unveiled"] = len(_magenta(viewport))
 
 
 def _magenta(widget: Any) -> set[tuple[int, int]]:
