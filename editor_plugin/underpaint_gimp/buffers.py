@@ -58,6 +58,21 @@ def set_pixels(buffer: Any, box: Box, words: str, pixels: bytes) -> None:
     buffer.set(Gegl.Rectangle.new(box.x, box.y, box.width, box.height), words, pixels)
 
 
+def fill_scaled(layer: Any, rgba: Any, extent: Extent) -> None:
+    """Write RGBA pixels of 8 bits all over a layer, scaled to its size."""
+    box = Box(0, 0, layer.get_width(), layer.get_height())
+    grown = scaled(image_of(rgba, extent), box.extent).get_pixels()
+    buffer = layer.get_buffer()
+    set_pixels(buffer, box, words_of(layer), grown)
+    finish(layer, buffer)
+
+
+def finish(layer: Any, buffer: Any) -> None:
+    """Let GIMP see what was written into a layer's buffer."""
+    buffer.flush()
+    layer.update(0, 0, layer.get_width(), layer.get_height())
+
+
 def image_of(rgba: Any, extent: Extent) -> Any:
     """Give RGBA pixels of 8 bits as an image of GTK's."""
     return GdkPixbuf.Pixbuf.new_from_bytes(

@@ -40,10 +40,10 @@ from underpaint_client.wire import Frame  # noqa: E402
 from .buffers import (  # noqa: E402
     AMOUNTS,
     Reader,
+    fill_scaled,
+    finish,
     get_pixels,
-    image_of,
     mask_reader,
-    scaled,
     set_pixels,
     words_of,
 )
@@ -412,20 +412,17 @@ class Place:
         else:
             words = words_of(self.layer, frame.dtype) if sent is None else sent.words
             set_pixels(buffer, inner, words, painted)
-        return self._finished(layer, result)
+        finish(layer, buffer)
+        return self._tagged(layer, result)
 
     def _sketch(self, result: Result, area: Box) -> Any:
         """Make a layer of a sketch, scaled to its area."""
-        image = scaled(image_of(result.frame.data, result.frame.box.extent), area.extent)
         layer = blank_layer(self.image, result.name, area)
-        whole = Box(0, 0, area.width, area.height)
-        set_pixels(layer.get_buffer(), whole, words_of(layer), image.get_pixels())
-        return self._finished(layer, result)
+        fill_scaled(layer, result.frame.data, result.frame.box.extent)
+        return self._tagged(layer, result)
 
-    def _finished(self, layer: Any, result: Result) -> Any:
-        """Give a layer that was filled what it is to carry."""
-        layer.get_buffer().flush()
-        layer.update(0, 0, layer.get_width(), layer.get_height())
+    def _tagged(self, layer: Any, result: Result) -> Any:
+        """Give a layer what it is to carry."""
         layer.attach_parasite(parasite(TAG, result.tag(self).to_text()))
         return layer
 

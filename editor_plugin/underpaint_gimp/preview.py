@@ -21,7 +21,7 @@ from gi.repository import Gimp  # noqa: E402 - after its version
 from underpaint_client.geometry import Box  # noqa: E402
 from underpaint_client.wire import Frame  # noqa: E402
 
-from .buffers import image_of, scaled, set_pixels, words_of  # noqa: E402
+from .buffers import fill_scaled  # noqa: E402
 from .tree import (  # noqa: E402
     all_layers,
     blank_layer,
@@ -72,12 +72,7 @@ class Preview:
             self._insert(area)
         if not self._layer.is_valid() or area != self._area or _is_locked(self._layer):
             return
-        everywhere = Box(0, 0, area.width, area.height)
-        grown = scaled(image_of(frame.data, frame.box.extent), area.extent).get_pixels()
-        buffer = self._layer.get_buffer()
-        set_pixels(buffer, everywhere, words_of(self._layer), grown)  # past the undo history
-        buffer.flush()
-        self._layer.update(0, 0, area.width, area.height)
+        fill_scaled(self._layer, frame.data, frame.box.extent)  # past the undo history
         Gimp.displays_flush()
         self._due = time.monotonic() + _REST * (time.monotonic() - began)
 

@@ -6,12 +6,16 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from underpaint_client import connect
 from underpaint_client.errors import DaemonUnavailableError
 
 from .options import Parser
+
+if TYPE_CHECKING:
+    from underpaint.server.config import Config
 
 
 def run_serve(words: Sequence[str]) -> int:
@@ -49,17 +53,21 @@ def run_serve(words: Sequence[str]) -> int:
     for device in options.device:
         check_device(device)
     config = read_config()  # what is wrong with it is said here, and not in a log
-    bind, devices = options.bind or config.bind, options.device or config.devices
-    ipc = config.ipc and not options.no_ipc
+    config = replace(
+        config,
+        bind=tuple(options.bind) or config.bind,
+        ipc=config.ipc and not options.no_ipc,
+        devices=tuple(options.device) or config.devices,
+    )
     if options.background:
-        return _serve_in_background(bind, devices, ipc=ipc)
+        return _serve_in_background(config)
     from underpaint.server.daemon import serve  # noqa: PLC0415 - only this command needs it
 
-    serve(bind, ipc=ipc, devices=devices)
+    serve(config)
     return 0
 
 
-def _serve_in_background(bind: Sequence[str], devices: Sequence[str], *, ipc: bool) -> int:
+def _serve_in_background(config: Config) -> int:
     from underpaint.server.places import daemon_runs  # noqa: PLC0415
     from underpaint.server.start import connect_running, start_background  # noqa: PLC0415
 
@@ -70,14 +78,14 @@ def _serve_in_background(bind: Sequence[str], devices: Sequence[str], *, ipc: bo
             f"a daemon is already running (process id {info.pid}, {info.endpoint}); use it, or end"
             " it with `underpaint stop`"
         )
-    options = [f"--bind={endpoint}" for endpoint in bind]
-    options += [] if ipc else ["--no-ipc"]
-    options += [f"--device={device}" for device in devices]
+    options = [f"--bind={endpoint}" for endpoint in config.bind]
+    options += [] if config.ipc else ["--no-ipc"]
+    options += [f"--device={device}" for device in config.devices]
     with start_background(options) as connection:
         endpoint, pid = connection.info.endpoint, connection.info.pid
         endpoints = connection.status().endpoints
     print(f"the daemon listens on {endpoint} (process id {pid})", file=sys.stderr)
-    if bind:
+    if config.bind:
         from underpaint.server.keys import invitation  # noqa: PLC0415
 
         print(invitation(endpoints), file=sys.stderr)

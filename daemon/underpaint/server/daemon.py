@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ from underpaint_client.errors import (
 from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
 
 from . import keys, logs
-from .config import read_config
+from .config import Config
 from .held import Held
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job
@@ -98,12 +97,8 @@ class Daemon:
 
     Parameters
     ----------
-    bind : sequence of str
-        TCP endpoints to listen on besides ipc, `tcp://ADDRESS:PORT`; the port may be `*`.
-    ipc : bool
-        Listen on ipc, where there is ipc. Without it and without `bind`: TCP on the loopback.
-    devices : sequence of str
-        A worker is started for each.
+    config : Config
+        Without ipc, or where there is none, and without `bind`, it listens on TCP on the loopback.
 
     Raises
     ------
@@ -111,19 +106,7 @@ class Daemon:
         Another daemon runs in this home, or an endpoint cannot be bound.
     """
 
-    def __init__(
-        self,
-        bind: Sequence[str] = (),
-        *,
-        ipc: bool = True,
-        devices: Sequence[str] = ("auto",),
-    ) -> None:
-        for endpoint in bind:
-            if not endpoint.startswith("tcp://"):
-                raise DaemonUnavailableError(
-                    f"{endpoint!r} cannot be bound; give tcp://ADDRESS:PORT"
-                )
-        retention = read_config().retention
+    def __init__(self, config: Config) -> None:
         self._lock = take_lock()
         allow_many_files(MAX_FILES)
         clear_shelves()
@@ -132,7 +115,7 @@ class Daemon:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         store, self._remark = open_store(home() / "jobs")
-        self._ledger = Ledger(store, retention, self._send, self._greet)
+        self._ledger = Ledger(store, config.retention, self._send, self._greet)
         self._jobs = self._ledger.jobs
         self._poller.register(self._ledger.fd, zmq.POLLIN)
         self._pruned = time.monotonic()
@@ -142,8 +125,8 @@ class Daemon:
         self._told_until = 0.0
         self._entrances: list[zmq.Socket[bytes]] = []
         self.endpoints: list[str] = []
-        use_ipc = ipc and IPC
-        wanted = list(bind) if bind or use_ipc else ["tcp://127.0.0.1:*"]
+        use_ipc = config.ipc and IPC
+        wanted = list(config.bind) if config.bind or use_ipc else ["tcp://127.0.0.1:*"]
         self._guard = keys.guard(self._context) if wanted or not IPC else None
         self._allowed = keys.AllowList()
         self._own = "" if use_ipc else keys.own_keys("client").public
@@ -162,7 +145,7 @@ class Daemon:
                 " choose another address with --bind, or under [serve] in config.toml"
             ) from None
         self._workers = [
-            Worker(number, device, backend_endpoint) for number, device in enumerate(devices)
+            Worker(number, device, backend_endpoint) for number, device in enumerate(config.devices)
         ]
 
     # ---- sockets ---------------------------------------------------------------------------
@@ -578,7 +561,7 @@ def _job_of(parts: list[Bytes]) -> str:
     return job if isinstance(job, str) and len(job) <= MAX_JOB_NAME else ""
 
 
-def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
+def serve(config: Config) -> None:
     """Run a daemon in this process until it is told to stop.
 
     Raises
@@ -587,7 +570,7 @@ def serve(bind: Sequence[str], *, ipc: bool, devices: Sequence[str]) -> None:
         As `Daemon` does.
     """
     logs.set_up()
-    daemon = Daemon(bind, ipc=ipc, devices=devices)
-    if bind and sys.stderr.isatty():  # the log holds no keys
+    daemon = Daemon(config)
+    if config.bind and sys.stderr.isatty():  # the log holds no keys
         print(keys.invitation(daemon.endpoints), file=sys.stderr)
     daemon.run()
