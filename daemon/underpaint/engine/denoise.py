@@ -174,14 +174,14 @@ class _Taps:
     """The two methods of an Img2Img pipeline that make it follow a `Guide`."""
 
     guide: Guide
+    joins: torch.Tensor
     timesteps: torch.Tensor
 
     def get_timesteps(self, *_args: object, **_kwargs: object) -> tuple[torch.Tensor, int]:
         """Take exactly the steps of the plan, whatever the family's own rounding."""
         guide = self.guide
         executed = guide.sampler.execute(guide.plan.run)
-        if hasattr(guide.sampler.scheduler, "set_begin_index"):
-            guide.sampler.scheduler.set_begin_index(executed.begin)
+        guide.sampler.begin(executed, self.joins)
         self.timesteps = executed.timesteps
         return executed.timesteps, guide.plan.run
 
@@ -224,7 +224,7 @@ def denoise(
     guidance_scale : float
         1 or less switches guidance off.
     generators : list of torch.Generator
-        One a picture, for samplers that add noise as they go.
+        One a picture; samplers that add noise as they go draw it from these seeds.
 
     Returns
     -------
@@ -239,12 +239,9 @@ def denoise(
     sampler = guide.sampler
     sampler.scheduler.set_timesteps(guide.plan.schedule, device=guide.noise.device)
     calls = len(sampler.execute(guide.plan.run).timesteps)
-    first_calls = sampler.first_calls(guide.steps, calls)
-    if first_calls.any():
-        sampler.keep_cells_apart()
     if guide.kept is not None:
         sampler.show_kept(guide.kept)
-    joins = torch.from_numpy(first_calls).to(guide.noise.device)
+    joins = torch.from_numpy(sampler.first_calls(guide.steps, calls)).to(guide.noise.device)
 
     def on_call_end(
         tapped: Any, index: int, _timestep: torch.Tensor, state: dict[str, Any]
@@ -267,7 +264,7 @@ def denoise(
 
     own = pipeline.scheduler
     pipeline.scheduler = sampler.scheduler
-    pipeline.guide = guide
+    pipeline.guide, pipeline.joins = guide, joins
     try:
         latents: torch.Tensor = pipeline(
             image=guide.clean,  # taken for latents, and replaced by what `prepare_latents` gives
@@ -282,6 +279,6 @@ def denoise(
             **prompt,
         )[0]
     finally:
-        del pipeline.guide  # and with both the tensors of this run
+        del pipeline.guide, pipeline.joins  # and with both the tensors of this run
         pipeline.scheduler = own
     return latents

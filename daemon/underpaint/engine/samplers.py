@@ -1,12 +1,14 @@
 """Samplers: diffusers' schedulers, run over an exact part of their schedule.
 
-Each sampler here is a diffusers scheduler class of which four things are made sure:
+Each sampler here is a diffusers scheduler class of which five things are made sure:
 
 - It steps in float32 whatever the model's precision, so that the noise which some samplers add as
   they go is the same on every device and for every precision.
 - It tells what it takes for the finished latents so far (`clean_guess`), for previews.
 - It can start in the middle of its schedule. Stock LMS then weighs derivatives it does not have
   yet, and stock PNDM repeats the wrong timestep; both are put right below.
+- A latent cell that joins late comes out as if the run had begun with it (`joining`). PLMS alone is
+  an exception: its run begins with a call more, which a cell that joins late does not get.
 - It hands the model what is kept beside the noisy latents, where the model takes it (`show_kept`).
 """
 
@@ -22,6 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from underpaint_client.rules import SAMPLERS
+
+from .joining import Joining
 
 _FORCED: dict[str, dict[str, Any]] = {
     # Latents are not pictures: clipping predictions to -1..1, a default for pixels, ruins them.
@@ -130,14 +134,33 @@ class Sampler:
             wanted = np.where(steps >= calls - 1, calls, steps)
         return np.maximum(calls - wanted, 0)
 
-    def keep_cells_apart(self) -> None:
-        """Prepare for cells that join late.
+    def begin(self, executed: Executed, joins: torch.Tensor) -> None:
+        """Prepare the scheduler for a run; its schedule was set before.
 
-        UniPC corrects a sample after the fact from the one before it, and would so undo that a
-        cell was held back; without its corrector it is UniP.
+        Parameters
+        ----------
+        executed : Executed
+            The calls of the run.
+        joins : int tensor (h, w)
+            From which call on each latent cell takes part, as `first_calls`.
         """
-        if self.name == "unipc":
-            self.scheduler.disable_corrector = list(range(len(self.scheduler.timesteps)))
+
+        def start(call: int) -> Any:
+            fresh = self.scheduler.from_config(self.scheduler.config)
+            fresh.set_timesteps(self.scheduler.num_inference_steps, device=joins.device)
+            _set_begin(fresh, executed.begin + call)
+            fresh.is_scale_input_called = True  # the run's own scaled this call's input
+            return fresh
+
+        _set_begin(self.scheduler, executed.begin)
+        self.scheduler.joining = Joining(joins, len(executed.timesteps), self._memory, start)
+
+    @property
+    def _memory(self) -> int:
+        """How many calls the sampler looks back, with the present one."""
+        if SAMPLERS[self.name] in ("LMSDiscreteScheduler", "PNDMScheduler"):
+            return 4
+        return int(self.scheduler.config.get("solver_order", 1))
 
     def show_kept(self, kept: torch.Tensor) -> None:
         """Hand a model more than noisy latents, as Stable Diffusion's inpainting models take it.
@@ -185,9 +208,20 @@ def _clean_guess(
     return (noisy - (1 - left).sqrt() * output) / left.sqrt()
 
 
+def _prepare_history(scheduler: Any, *, is_late: bool) -> None:
+    """Let PNDM go on after the first step of late cells without a second look at it."""
+    if is_late and getattr(scheduler, "counter", 0) == 1:
+        scheduler.counter = 2
+
+
+def _set_begin(scheduler: Any, index: int) -> None:
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(index)
+
+
 @functools.cache
 def _tapped(class_name: str) -> Any:
-    """Give a subclass of a diffusers scheduler with the four things made sure."""
+    """Return a subclass of a diffusers scheduler with the five things made sure."""
     base = getattr(diffusers, class_name)
 
     @functools.wraps(base.step)  # pipelines look at its signature for `generator` and `eta`
@@ -199,12 +233,23 @@ def _tapped(class_name: str) -> Any:
         *args: Any,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, ...]:
-        if class_name == "LMSDiscreteScheduler":
-            kwargs["order"] = min(len(self.derivatives) + 1, 4)
+        output, noisy = model_output.float(), sample.float()
         kwargs["return_dict"] = False
-        noisy = sample.float()
-        result = base.step(self, model_output.float(), timestep, noisy, *args, **kwargs)
-        self.clean_guess = _clean_guess(self, result, model_output.float(), timestep, noisy)
+        pictures = kwargs.get("generator")
+
+        def step_one(scheduler: Any) -> tuple[torch.Tensor, ...]:
+            if self.joining is not None and pictures is not None:
+                kwargs["generator"] = self.joining.generators(pictures)
+            _prepare_history(scheduler, is_late=scheduler is not self)
+            if class_name == "LMSDiscreteScheduler":
+                kwargs["order"] = min(len(scheduler.derivatives) + 1, 4)
+            stepped: tuple[torch.Tensor, ...] = base.step(
+                scheduler, output, timestep, noisy, *args, **kwargs
+            )
+            return stepped
+
+        result = step_one(self) if self.joining is None else self.joining.step(self, step_one)
+        self.clean_guess = _clean_guess(self, result, output, timestep, noisy)
         return (result[0].to(sample.dtype), *result[1:])
 
     def add_noise(
@@ -223,7 +268,12 @@ def _tapped(class_name: str) -> Any:
             return scaled
         return torch.cat([scaled, self.kept.to(scaled).expand(len(scaled), -1, -1, -1)], dim=1)
 
-    members: dict[str, Any] = {"step": step, "scale_model_input": scale_model_input, "kept": None}
+    members: dict[str, Any] = {
+        "step": step,
+        "scale_model_input": scale_model_input,
+        "kept": None,
+        "joining": None,  # until `Sampler.begin`
+    }
     if class_name.startswith("KDPM2"):
         members["add_noise"] = add_noise
     return type(class_name, (base,), members)
