@@ -74,6 +74,9 @@ class Joining:
     call: int = 0
     _groups: list[_Group] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._late = set(self.joins.flatten().tolist()) - {0}
+
     def generators(self, pictures: Sequence[torch.Generator]) -> list[torch.Generator]:
         """Return what the present call draws its noise from, for each picture."""
         return [call_generator(one, self.calls - self.call) for one in pictures]
@@ -90,10 +93,8 @@ class Joining:
         """
         result = step(scheduler)
         if self.memory > 1:
-            if self.call:
-                cells = self.joins == self.call
-                if cells.any():
-                    self._groups.append(_Group(cells, self.start(self.call)))
+            if self.call in self._late:
+                self._groups.append(_Group(self.joins == self.call, self.start(self.call)))
             result = (self._step_groups(scheduler, step, result[0]), *result[1:])
         self.call += 1
         return result

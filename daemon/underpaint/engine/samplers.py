@@ -14,6 +14,7 @@ Each sampler here is a diffusers scheduler class of which five things are made s
 
 from __future__ import annotations
 
+import copy
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -144,10 +145,10 @@ class Sampler:
         joins : int tensor (h, w)
             From which call on each latent cell takes part, as `first_calls`.
         """
+        unused = _copy(self.scheduler)
 
         def start(call: int) -> Any:
-            fresh = self.scheduler.from_config(self.scheduler.config)
-            fresh.set_timesteps(self.scheduler.num_inference_steps, device=joins.device)
+            fresh = _copy(unused)
             _set_begin(fresh, executed.begin + call)
             fresh.is_scale_input_called = True  # the run's own scaled this call's input
             return fresh
@@ -212,6 +213,18 @@ def _prepare_history(scheduler: Any, *, is_late: bool) -> None:
     """Let PNDM go on after the first step of late cells without a second look at it."""
     if is_late and getattr(scheduler, "counter", 0) == 1:
         scheduler.counter = 2
+
+
+def _copy(scheduler: Any) -> Any:
+    """Return a scheduler that goes on from where another is; tables that never change are shared.
+
+    Building one from its config takes as long as several steps.
+    """
+    copied = copy.copy(scheduler)
+    for name, value in vars(scheduler).items():
+        if isinstance(value, list):  # the model's outputs so far
+            setattr(copied, name, list(value))
+    return copied
 
 
 def _set_begin(scheduler: Any, index: int) -> None:
