@@ -570,6 +570,7 @@ def serve(config: Config) -> None:
         As `Daemon` does.
     """
     logs.set_up()
+    os.umask(0o077)  # the libraries that make files for us and the workers know no modes
     daemon = Daemon(config)
     if config.bind and sys.stderr.isatty():  # the log holds no keys
         print(keys.invitation(daemon.endpoints), file=sys.stderr)

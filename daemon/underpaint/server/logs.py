@@ -14,7 +14,7 @@ import time
 import traceback
 from types import TracebackType
 
-from .places import log_file
+from .places import log_file, open_private
 
 MAX_LOG = 4 * 2**20
 """Bytes after which a log is put aside; the one before it goes."""
@@ -78,7 +78,9 @@ def turn_log() -> None:
     file = log_file()
     try:
         if file.stat().st_size > MAX_LOG:
-            shutil.copyfile(file, file.with_suffix(".log.1"))
+            aside = open(file.with_suffix(".log.1"), "wb", opener=open_private)  # noqa: SIM115
+            with file.open("rb") as log, aside:
+                shutil.copyfileobj(log, aside)
             os.truncate(file, 0)
     except FileNotFoundError:
         pass

@@ -11,7 +11,13 @@ from pathlib import Path
 import filelock
 
 from underpaint_client.errors import DaemonUnavailableError
-from underpaint_client.home import connection_file, home, read_connection_file
+from underpaint_client.home import (
+    check_writable_by_owner_only,
+    connection_file,
+    home,
+    make_folder,
+    read_connection_file,
+)
 
 LONGEST_SOCKET_PATH = 107
 """Bytes of the longest path that a Unix socket can have."""
@@ -20,14 +26,14 @@ _LONGEST_NAME = "clients.sock"
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that is its owner's alone, or see that it is.
+    """Make a folder that is its owner's alone, or see that it is; the folders above it too.
 
     Raises
     ------
     DaemonUnavailableError
-        Where it is a link, somebody else's, or open to others and cannot be closed.
+        Where it is a link, somebody else's, or others can write it.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path)
     if os.name != "posix":
         return path
     found = path.lstat()
@@ -35,18 +41,36 @@ def private_folder(path: Path) -> Path:
         raise DaemonUnavailableError(
             f"{path} is a link or belongs to another user; remove it or set UNDERPAINT_HOME"
         )
+    check_writable_by_owner_only(path, found)
     if stat.S_IMODE(found.st_mode) != 0o700:
         path.chmod(0o700)
     return path
 
 
+def open_private(path: str, flags: int) -> int:
+    """Open a file for its owner alone, whatever the umask: an opener for `open`."""
+    descriptor = os.open(path, flags, 0o600)
+    if os.name == "posix" and os.fstat(descriptor).st_uid == os.getuid():
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
 def socket_folder() -> Path:
     """Give the folder of the daemon's sockets: in the home, or a short one where that is long."""
     inside = home() / "run"
-    if len(os.fsencode(inside / _LONGEST_NAME)) <= LONGEST_SOCKET_PATH:
+    if _can_hold_sockets(inside):
         return private_folder(inside)
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     return private_folder(runtime / f"underpaint-{os.getuid()}-{home_digest()}")
+
+
+def _can_hold_sockets(folder: Path) -> bool:
+    """Tell whether ZeroMQ can listen there: its endpoints are short, and UTF-8."""
+    try:
+        name = str(folder / _LONGEST_NAME).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return len(name) <= LONGEST_SOCKET_PATH
 
 
 def home_digest() -> str:
@@ -57,13 +81,16 @@ def home_digest() -> str:
 def make_home() -> None:
     """Make Underpaint's home and its folder of logs.
 
+    A home that is there keeps its mode: what Underpaint puts into it is private by itself.
+
     Raises
     ------
     DaemonUnavailableError
-        Where they cannot be written.
+        Where they cannot be written, or others can write them.
     """
     try:
-        home().mkdir(parents=True, exist_ok=True)
+        make_folder(home())
+        check_writable_by_owner_only(home(), home().stat())
         private_folder(log_file().parent)
         with tempfile.TemporaryFile(dir=home()):
             pass

@@ -12,7 +12,7 @@ from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
 from underpaint_client.home import ConnectionInfo, home, read_connection_file, remote_file
 
 from .logs import turn_log
-from .places import daemon_runs, log_file, make_home
+from .places import daemon_runs, log_file, make_home, open_private
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""
@@ -33,7 +33,7 @@ def start_background(options: Sequence[str] = ()) -> Connection:
     """
     make_home()
     turn_log()
-    with log_file().open("ab") as log:
+    with open(log_file(), "ab", opener=open_private) as log:
         begin = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "underpaint", "serve", *options],
