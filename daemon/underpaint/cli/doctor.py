@@ -31,6 +31,7 @@ from .krita import PLUGIN as KRITA_PLUGIN
 from .krita import KritaFolders
 from .options import Parser
 from .plugins import CLIENT, package_folder
+from .printing import show
 
 LOG_LINES = 40
 """Last lines of the log that a report shows."""
@@ -75,7 +76,7 @@ def run_doctor(words: Sequence[str]) -> int:
     if options.report:
         lines = [*_versions(), "", *lines, "", *_end_of_log()]
         lines = anonymous("\n".join(lines), _names()).splitlines()
-    print("\n".join(lines))
+    show("\n".join(lines))
     return 3 if any(one.state == "bad" for one in found) else 0
 
 

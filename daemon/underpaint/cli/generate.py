@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import uuid
 from collections.abc import Sequence
@@ -44,6 +43,7 @@ from underpaint_client.rules import (
 from .options import Parser
 from .outputs import choose_outputs, make_stem, next_output
 from .pictures import Drawing, read_picture, read_selection, write_picture
+from .printing import show_json, show_path
 from .terminal import Display, make_display
 
 if TYPE_CHECKING:
@@ -445,7 +445,7 @@ class Session:
             "recipe": recipe.to_dict(),
             "timings": {**timings, "total": round(seconds, 4)},
         }
-        self.display.result(json.dumps(result, ensure_ascii=False) if self.as_json else str(path))
+        self.display.result(lambda: show_json(result) if self.as_json else show_path(path))
 
 
 def on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:

@@ -14,6 +14,8 @@ import time
 import traceback
 from types import TracebackType
 
+from underpaint_client.printable import printable
+
 from .places import log_file, open_private
 
 MAX_LOG = 4 * 2**20
@@ -26,7 +28,11 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class _Formatter(logging.Formatter):
-    """Writes where an exception came from, and not what it says."""
+    """Writes where an exception came from, and not what it says; nothing commands a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's lines."""
+        return printable(super().format(record))
 
     def formatException(self, ei: ExceptionInfo | tuple[None, None, None]) -> str:  # noqa: N802
         """Give the kinds and places of an exception and of those before it."""
