@@ -31,6 +31,7 @@ from underpaint_client.home import ConnectionInfo, connection_file, home, write_
 
 from . import keys, logs
 from .config import Config
+from .guests import PathFilter
 from .held import Held
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job
@@ -129,6 +130,7 @@ class Daemon:
         wanted = list(config.bind) if config.bind or use_ipc else ["tcp://127.0.0.1:*"]
         self._guard = keys.guard(self._context) if wanted or not IPC else None
         self._allowed = keys.AllowList()
+        self._paths = PathFilter()
         self._own = "" if use_ipc else keys.own_keys("client").public
         try:
             if use_ipc:
@@ -284,6 +286,8 @@ class Daemon:
         return client.entrance >= 0 and self._put(client, parts)
 
     def _put(self, client: Client, parts: list[Bytes]) -> bool:
+        if not self._is_local(client):
+            parts = self._paths.apply(parts)
         try:
             self._entrances[client.entrance].send_multipart(
                 [client.identity, *parts], zmq.DONTWAIT, copy=False
