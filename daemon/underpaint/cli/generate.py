@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 import uuid
 from collections.abc import Sequence
@@ -55,6 +56,9 @@ examples:
   underpaint generate a lake at dusk -W 512 -H 512 -n 4 -o lakes/
 """
 
+
+MODEL_INDEX = "model_index.json"
+"""What is in every model's folder."""
 
 FETCH = "`underpaint results --save FOLDER` then fetches it"
 """The way to what came when nobody was there for it."""
@@ -167,7 +171,7 @@ def make_request(options: argparse.Namespace) -> Request:
         Names the value that is out of range.
     """
     model = options.model
-    if model not in list_models() and Path(model or "-").is_dir():
+    if model not in list_models() and _names_folder(model):
         model = str(Path(model).absolute())  # the daemon runs in another folder
     request = Request(
         prompt=" ".join(options.prompt),
@@ -193,6 +197,13 @@ def make_request(options: argparse.Namespace) -> Request:
     )
     check_request(request)
     return request
+
+
+def _names_folder(model: str) -> bool:
+    """Tell whether a model is named by its folder; one of that name may hold anything else."""
+    folder = Path(model)
+    is_path = model in (".", "..") or any(mark in model for mark in (os.sep, os.altsep) if mark)
+    return bool(model) and (folder.is_dir() if is_path else (folder / MODEL_INDEX).is_file())
 
 
 def run_generate(words: Sequence[str]) -> int:
