@@ -340,6 +340,11 @@ class Connection:
         status: wire.Status = self._ask(wire.AskStatus(), wire.Status, timeout)
         return status
 
+    def models(self, timeout: float = 5.0) -> tuple[wire.ModelEntry, ...]:
+        """Ask for the models that the daemon has; raises as `hello` does."""
+        models: wire.Models = self._ask(wire.AskModels(), wire.Models, timeout)
+        return models.models
+
     def waiting(self, timeout: float = 5.0) -> tuple[wire.WaitingJob, ...]:
         """Ask for the jobs whose results wait for a client; raises as `hello` does."""
         waiting: wire.Waiting = self._ask(wire.AskWaiting(), wire.Waiting, timeout)

@@ -41,6 +41,8 @@ LEAST_SPACE = 2**30
 
 PACKAGES = ("torch", "diffusers", "transformers", "pyzmq", "numpy", "safetensors")
 
+VARIABLES = "UNDERPAINT_MODEL or UNDERPAINT_MODELS"
+
 _MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
 
@@ -174,13 +176,29 @@ def _daemon() -> Iterator[Finding]:
         connection.hello()
         status = connection.status()
         where = connection.info.endpoint
+        there = {entry.name for entry in connection.models()}
     yield Finding("good", "daemon", f"{status.version} answers at {where}")
     if status.version != underpaint.__version__:
         yield Finding("bad", "daemon", "it is of another version; `underpaint stop`, and start it")
+    if not far:
+        yield from _environment(status.default_model, there)
     for worker in status.workers:
         state = "bad" if worker.state == "broken" else "good"
         text = f"{worker.state} on {worker.device}, {worker.model or 'no model loaded'}"
         yield Finding(state, "worker", text)
+
+
+def _environment(default: str, there: set[str]) -> Iterator[Finding]:
+    """Compare a daemon's environment with this one, as far as it matters to models."""
+    again = "`underpaint stop`, and start it from here, for it to be the same"
+    if default != default_model():
+        text = f"its default model is {default or 'none'}, and here {default_model() or 'none'}"
+        yield Finding("note", "daemon", f"{text}: it was started with another {VARIABLES}; {again}")
+    here = {entry.name for entry in list_entries()}
+    for names, who in ((here - there, "it does not know"), (there - here, "only it knows")):
+        if names:
+            text = f"{who} {', '.join(sorted(names))}: it was started with another"
+            yield Finding("note", "daemon", f"{text} UNDERPAINT_MODELS; {again}")
 
 
 def _guests() -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -120,18 +121,38 @@ def take_lock() -> filelock.FileLock:
         Names the daemon that is running.
     """
     make_home()
-    lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
+    lock = filelock.FileLock(lock_file(), mode=0o600)
     try:
         lock.acquire(timeout=1)  # longer than `daemon_runs` holds it
     except filelock.Timeout:
-        info = read_connection_file()
-        who = f"process id {info.pid}, {info.endpoint}" if info else "still starting"
+        info, pid = read_connection_file(), lock_holder()
+        who = f"process id {info.pid}, {info.endpoint}" if info else f"process id {pid}"
+        if not (info or pid):
+            who = "still starting"
         raise DaemonUnavailableError(
             f"a daemon is already running for {home()} ({who}); use it, or end it with"
             " `underpaint stop`"
         ) from None
     connection_file().unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it only helps to name the daemon
+        lock_file().write_text(str(os.getpid()), encoding="ascii")
     return lock
+
+
+def lock_file() -> Path:
+    """Return the path of the file that a running daemon holds a lock on, and its number in it."""
+    return home() / "daemon.lock"
+
+
+def lock_holder() -> int:
+    """Return the process id of the daemon that holds the lock; 0 where it cannot be told.
+
+    It is there from the daemon's first moment on, though its other files be removed.
+    """
+    try:
+        return int(lock_file().read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def allow_many_files(count: int) -> None:
@@ -154,9 +175,9 @@ def daemon_runs() -> bool:
     DaemonUnavailableError
         Where the home cannot be written, so that nobody can tell.
     """
-    if not (home() / "daemon.lock").exists():
+    if not lock_file().exists():
         return False
-    lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
+    lock = filelock.FileLock(lock_file(), mode=0o600)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

@@ -12,7 +12,7 @@ from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
 from underpaint_client.home import ConnectionInfo, home, read_connection_file, remote_file
 
 from .logs import turn_log
-from .places import daemon_runs, log_file, make_home, open_private
+from .places import daemon_runs, lock_holder, log_file, make_home, open_private
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""
@@ -89,9 +89,11 @@ def connect_running() -> Connection:
         if connection is not None:
             return connection
         time.sleep(0.05)
+    pid = lock_holder()
+    who = f"process id {pid}" if pid else "its process id is not known"
     raise DaemonUnavailableError(
-        f"a daemon of {home()} is running but does not answer; look into {log_file()}, or end its"
-        " process"
+        f"a daemon of {home()} is running ({who}) but does not answer; look into {log_file()}, or"
+        " end its process"
     )
 
 
