@@ -239,7 +239,7 @@ def run_generate(words: Sequence[str]) -> int:
         display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
         default = connection.welcome.default_model
-        if request.model and not options.model and request.model != default:
+        if not options.model and request.model and Path(request.model).name != Path(default).name:
             display.say(
                 f"note: {DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that is used"
                 f" and not the daemon's default, {default or 'none'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ _EDITORS = {
 def run_install(words: Sequence[str]) -> int:
     """Put the plug-in into an editor."""
     editor = _read("install", "Put the plug-in into an editor, and enable it.", words)
+    os.umask(os.umask(0o077) | 0o022)  # the editor runs what is written: that is nobody else's
     try:
         folders = editor.install()
     except OSError as error:
