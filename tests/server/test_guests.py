@@ -12,10 +12,12 @@ import zmq
 
 import underpaint
 from daemons import RUN
+from underpaint.models import find_model
 from underpaint.server import keys
 from underpaint.server.guests import PathFilter
 from underpaint.server.places import make_home
 from underpaint_client import Connection, Request, connect, wire
+from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import ConnectionInfo
 
 
@@ -61,6 +63,17 @@ def test_what_a_client_sent_goes_back_as_it_came(home: Path) -> None:
     frames = [b"pixels"]
     failed = wire.encode(wire.Failed("j", "failed", f"{home}"))
     assert PathFilter().apply([*failed, *frames])[1:] == frames
+
+
+def test_nobody_elsewhere_learns_which_users_there_are(home: Path) -> None:
+    told = set()
+    for name in ("root", "nobody-is-called-that"):
+        for allow_paths in (False, True):
+            with pytest.raises(ModelUnavailableError) as error:
+                find_model(f"~{name}/x", allow_paths=allow_paths)
+            if not allow_paths:
+                told.add(str(error.value).replace(name, ""))
+    assert len(told) == 1
 
 
 def test_a_guest_who_asks_for_everything_learns_no_path(

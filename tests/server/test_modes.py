@@ -206,6 +206,10 @@ def test_the_doctor_names_what_others_can_write(
     (home / "keys" / "client.json").chmod(0o660)
     assert main(["doctor"]) == 3
     assert "other users can write" in capsys.readouterr().out
+    keys.allow_list().touch()
+    keys.allow_list().chmod(0o666)
+    assert main(["doctor", "--report"]) == 3
+    assert "authorized_clients (mode 0666)" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs to be another user")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -37,7 +38,8 @@ class PathFilter:
             self._add(folder, "UNDERPAINT_MODELS")
         self._add(Path(underpaint.__file__).parent, "underpaint")
         self._add(Path(sys.prefix), "PYTHON")
-        self._add(Path.home(), "HOME")
+        with contextlib.suppress(RuntimeError):  # a user without one
+            self._add(Path.home(), "HOME")
         longest_first = sorted(self._names, key=len, reverse=True)
         self._pattern = re.compile(
             rf"(?<![\w.-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w.-])"
@@ -45,7 +47,7 @@ class PathFilter:
         self._encoded = tuple(json.dumps(path)[1:-1].encode("ascii") for path in longest_first)
 
     def _add(self, folder: Path, name: str) -> None:
-        for path in (folder, folder.resolve()):
+        for path in (folder, Path(os.path.realpath(folder))):
             if len(path.parts) > 1:  # everything begins with the root
                 self._names.setdefault(str(path), name)
 
