@@ -31,11 +31,16 @@ def pid(home: Path) -> Iterator[int]:
     process.communicate()
 
 
-REMOVALS: dict[str, Callable[[Path], object]] = {
+def remove_both(home: Path) -> None:
+    shutil.rmtree(home / "run")
+    connection_file().unlink()
+
+
+REMOVALS: dict[str, Callable[[Path], None]] = {
     "connection file": lambda home: (home / "connection.json").unlink(),
     "sockets": lambda home: shutil.rmtree(home / "run"),
     "one socket": lambda home: (home / "run" / "clients.sock").unlink(),
-    "both": lambda home: (shutil.rmtree(home / "run"), connection_file().unlink()),
+    "both": remove_both,
 }
 
 
