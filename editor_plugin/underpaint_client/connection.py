@@ -59,7 +59,8 @@ def connect(info: ConnectionInfo | None = None) -> Connection:
     Raises
     ------
     DaemonUnavailableError
-        Where no daemon has left a connection file.
+        Where no daemon has left a connection file, others can write it, or there are no keys for
+        a daemon of another machine.
     """
     far = remote_file() if info is None and remote_file().exists() else None
     info = info or read_connection_file(far)
@@ -67,6 +68,12 @@ def connect(info: ConnectionInfo | None = None) -> Connection:
         raise DaemonUnavailableError(
             f"{far}, which says where the daemon is, cannot be read; `underpaint connect` writes it"
             " anew, and with --forget this machine's own daemon is used"
+        )
+    if info is not None and far is not None and not info.server_public:
+        raise DaemonUnavailableError(
+            f"{far} has no keys to encrypt what is sent to {info.endpoint}, and nothing goes there"
+            " in clear; `underpaint connect` writes it anew, and with --forget this machine's own"
+            " daemon is used"
         )
     if info is None:
         raise DaemonUnavailableError(
@@ -131,6 +138,11 @@ class Connection:
                 f"pyzmq for Python {version} is missing ({error}); install it for the Python that"
                 " runs this, in an editor by `underpaint install` with that editor's name"
             ) from None
+        if not (info.server_public or info.endpoint.startswith("ipc://")):
+            raise DaemonUnavailableError(
+                f"there are no keys to encrypt what is sent to {info.endpoint}, and nothing goes in"
+                f" clear; `underpaint connect {info.endpoint} SERVER_PUBLIC_KEY` makes them"
+            )
         self._zmq = zmq
         self._carrier: Carrier | None = None
         self._context = zmq.Context()
@@ -327,6 +339,11 @@ class Connection:
         """Ask what the daemon is doing; raises as `hello` does."""
         status: wire.Status = self._ask(wire.AskStatus(), wire.Status, timeout)
         return status
+
+    def models(self, timeout: float = 5.0) -> tuple[wire.ModelEntry, ...]:
+        """Ask for the models that the daemon has; raises as `hello` does."""
+        models: wire.Models = self._ask(wire.AskModels(), wire.Models, timeout)
+        return models.models
 
     def waiting(self, timeout: float = 5.0) -> tuple[wire.WaitingJob, ...]:
         """Ask for the jobs whose results wait for a client; raises as `hello` does."""

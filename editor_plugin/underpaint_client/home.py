@@ -6,11 +6,15 @@ editors' Pythons have no platformdirs, so the three places are named here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import stat
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from .errors import DaemonUnavailableError
 
 HOME_VARIABLE = "UNDERPAINT_HOME"
 
@@ -84,14 +88,22 @@ def read_connection_file(file: Path | None = None) -> ConnectionInfo | None:
     ConnectionInfo or None
         None where there is none, or where what is there cannot be read as one: either way no
         daemon can be reached through it.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Others can write the file or the home, so that it may lead anywhere.
     """
+    file = file or connection_file()
     try:
-        found = json.loads((file or connection_file()).read_text(encoding="utf-8"))
-        info = ConnectionInfo(**found)
-    except (OSError, ValueError, TypeError):
+        check_writable_by_owner_only(file.parent, file.parent.stat())
+        info = ConnectionInfo(**json.loads(read_trusted(file)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     keys = (info.server_public, info.client_public, info.client_secret)
-    if not isinstance(info.pid, int) or not all(isinstance(k, str) for k in keys):
+    if type(info.pid) is not int or not 0 <= info.pid < 2**31:
+        return None
+    if not all(isinstance(key, str) for key in keys):
         return None
     if not isinstance(info.endpoint, str) or not info.endpoint.startswith(("ipc://", "tcp://")):
         return None
@@ -104,13 +116,104 @@ def write_connection_file(info: ConnectionInfo, target: Path | None = None) -> N
 
 
 def write_private(target: Path, text: str) -> None:
-    """Write a file whole or not at all, readable by its owner alone."""
+    """Write a file whole or not at all, readable by its owner alone, whatever the umask.
+
+    Parameters
+    ----------
+    target : Path
+        The file. Its folder exists.
+    text : str
+        Bytes that are no UTF-8 may be in it as `surrogateescape` has them.
+
+    Raises
+    ------
+    OSError
+        Names `target`.
+    """
     draft = target.with_name(f"{target.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        draft.unlink(missing_ok=True)
+        # Never through a file or a link that was there before.
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            if os.name == "posix":
+                os.fchmod(descriptor, 0o600)
             file.write(text)
         draft.replace(target)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, as far as they are missing, all for their owner alone.
+
+    Raises
+    ------
+    OSError
+        One cannot be made, or is a file.
+    """
+    if not path.parent.exists():
+        make_folder(path.parent)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    else:
+        if os.name == "posix":
+            path.chmod(0o700)  # a umask may take from the owner too
+
+
+def read_trusted(file: Path) -> str:
+    """Read a file that decides whom to trust.
+
+    Returns
+    -------
+    str
+        Its text without a byte order mark; bytes that are no UTF-8 as `surrogateescape` has them.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Others can write it.
+    OSError
+        It cannot be read.
+    """
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        check_writable_by_owner_only(file, os.fstat(stream.fileno()))
+        return stream.read()
+
+
+def check_writable_by_owner_only(path: Path, found: os.stat_result) -> None:
+    """Refuse a file or folder that other users can write, as OpenSSH's StrictModes does.
+
+    The folders above are not looked at: who can rename those still cannot own what is in them.
+
+    Parameters
+    ----------
+    path : Path
+        What is looked at, for the message.
+    found : os.stat_result
+        Its owner and mode.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Names the path and its mode or owner, and says what to do.
+    """
+    if os.name != "posix":
+        return
+    if found.st_uid not in (0, os.getuid()):
+        raise DaemonUnavailableError(
+            f"{path} belongs to another user (number {found.st_uid}), so what it says cannot be"
+            " trusted; remove it, or set UNDERPAINT_HOME to a folder of your own"
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise DaemonUnavailableError(
+            f"other users can write {path} (mode {stat.S_IMODE(found.st_mode):04o}), so what it"
+            f" says cannot be trusted; see that nothing in it is theirs, then `chmod go-w` it, or"
+            " set UNDERPAINT_HOME to a folder of your own"
+        )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .request import Recipe
 
-_SAMPLERS = {
+SAMPLER_LABELS = {
     "ddim": "DDIM",
     "ddpm": "DDPM",
     "deis": "DEIS",
@@ -32,7 +32,7 @@ _SAMPLERS = {
     "tcd": "TCD",
     "unipc": "UniPC",
 }
-"""Our samplers' names there."""
+"""What our samplers are called there; `rules.choose_sampler` reads these too."""
 
 
 def describe_parameters(recipe: Recipe) -> str:
@@ -40,7 +40,7 @@ def describe_parameters(recipe: Recipe) -> str:
     width, height = recipe.work_size if any(recipe.work_size) else (recipe.width, recipe.height)
     pairs = {
         "Steps": recipe.steps,
-        "Sampler": _SAMPLERS.get(recipe.sampler, recipe.sampler),
+        "Sampler": SAMPLER_LABELS.get(recipe.sampler, recipe.sampler),
         "CFG scale": f"{recipe.guidance_scale:g}",
         "Seed": recipe.seed,
         "Size": f"{width}x{height}",

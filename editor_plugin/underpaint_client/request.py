@@ -202,15 +202,19 @@ class Recipe:
         ValueError
             Where a field is missing or is not of its kind; the message names it.
         """
+        if not isinstance(found, dict):
+            raise ValueError(f"a recipe is a JSON object, and not {_shown(found)}")  # noqa: TRY004
         written = found.get("format", 1)
         if type(written) is not int or written > RECIPE_FORMAT:
-            raise ValueError(f"a recipe of format {written!r} is newer than this Underpaint")
+            raise ValueError(f"a recipe of format {_shown(written)} is newer than this Underpaint")
         known = {field.name: field for field in fields(cls)}
         missing = [n for n, f in known.items() if f.default is MISSING and n not in found]
         if missing:
             raise ValueError(f"a recipe without {', '.join(missing)} cannot be read")
         values = {name: found[name] for name in known if name in found}
         if "variations" in values:
+            if not isinstance(values["variations"], list):
+                raise ValueError("the recipe's variations are no list")
             values["variations"] = tuple(_read_variation(one) for one in values["variations"])
         for name, value in values.items():
             values[name] = tuple(value) if isinstance(value, list) else value
@@ -231,16 +235,21 @@ class Recipe:
             sides = getattr(self, name)
             wanted = 4 if name == "work_area" else 2
             if sides is not None and not _are_whole(sides, wanted):
-                raise ValueError(f"the recipe's {name} {sides!r} is not {wanted} whole numbers")
+                raise ValueError(
+                    f"the recipe's {name} {_shown(sides)} is not {wanted} whole numbers"
+                )
         if not all(isinstance(note, str) for note in self.notes):
-            raise ValueError(f"the recipe's notes {self.notes!r} are no sentences")
+            raise ValueError(f"the recipe's notes {_shown(self.notes)} are no sentences")
         for name in ("strength", "strength_run", "guidance_scale", "variation_amount"):
-            if not math.isfinite(getattr(self, name)):
+            if not _is_finite(getattr(self, name)):
                 raise ValueError(f"the recipe's {name} is no number")
+        for name in ("steps", "steps_run", "schedule", "seed", "width", "height"):
+            if not 0 <= getattr(self, name) < 2**32:
+                raise ValueError(f"the recipe's {name} {_shown(getattr(self, name))} is no count")
         if self.variation_amount and not self.variations:
             raise ValueError("the recipe has a variation_amount, and no variations")
         if not 0 <= self.chained < 2**16:
-            raise ValueError(f"the recipe's chained {self.chained} is out of range")
+            raise ValueError(f"the recipe's chained {_shown(self.chained)} is out of range")
 
     def to_request(self) -> Request:
         """Give the request that makes this picture again, from the same input."""
@@ -262,10 +271,10 @@ class Recipe:
 
 def _read_variation(found: Any) -> Variation:
     if not isinstance(found, dict) or set(found) != {"seed", "weight"}:
-        raise ValueError(f"variation {found!r} has no seed and weight")
+        raise ValueError(f"variation {_shown(found)} has no seed and weight")
     seed, weight = found["seed"], found["weight"]
     if type(seed) is not int or not isinstance(weight, (int, float)) or isinstance(weight, bool):
-        raise ValueError(f"variation {found!r} has a seed or a weight that is no number")
+        raise ValueError(f"variation {_shown(found)} has a seed or a weight that is no number")
     try:
         return Variation(seed, float(weight))
     except OverflowError:
@@ -273,7 +282,24 @@ def _read_variation(found: Any) -> Variation:
 
 
 def _are_whole(found: Any, count: int) -> bool:
-    return isinstance(found, tuple) and len(found) == count and all(type(n) is int for n in found)
+    return (
+        isinstance(found, tuple)
+        and len(found) == count
+        and all(type(n) is int and abs(n) < 2**31 for n in found)
+    )
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number that no float can be
+        return False
+
+
+def _shown(value: Any) -> str:
+    """Return a value for an error, shortened: a file may hold anything."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def escape_braces(prompt: str) -> str:
@@ -294,6 +320,6 @@ def _check_kind(name: str, kind: str, value: Any) -> None:
     """See that a value that was read is of the kind that its field says."""
     allowed = _KINDS.get(kind, (tuple, type(None)))
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):
-        raise ValueError(f"the recipe's {name} {value!r} is no {kind}")
+        raise ValueError(f"the recipe's {name} {_shown(value)} is no {kind}")
     if isinstance(value, dict) and not all(isinstance(v, str) for v in value.values()):
-        raise ValueError(f"the recipe's {name} {value!r} is no {kind}")
+        raise ValueError(f"the recipe's {name} {_shown(value)} is no {kind}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .errors import BadInputError
+from .parameters import SAMPLER_LABELS
 from .request import FILLS, MODES, RESULTS, Recipe, Request, Variation
 
 TRAIN_STEPS = 1000
@@ -77,8 +78,9 @@ def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
     Parameters
     ----------
     name : str
-        A name of `SAMPLERS`, with or without its `k_`, or a diffusers class name; upper and lower
-        case are the same. `auto` is the recommended one.
+        A name of `SAMPLERS`, with or without its `k_`, one of `SAMPLER_LABELS` as our pictures have
+        it, or a diffusers class name. Upper and lower case are the same, and spaces, `_` and `-`
+        are. `auto` is the recommended one.
     recommended : str
         A name of `SAMPLERS`: the model's.
 
@@ -92,11 +94,13 @@ def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
     BadInputError
         Where no sampler is called that.
     """
-    wanted = name.lower()
+    wanted = _joined(name)
     if wanted == "auto":
         return recommended
     for sampler in SAMPLERS:
         if wanted in (sampler, sampler.replace("k_", "", 1), f"k_{sampler}"):
+            return sampler
+        if wanted == _joined(SAMPLER_LABELS[sampler]):
             return sampler
     plain = (s for s in SAMPLERS if SAMPLERS[s].lower() == wanted)
     for sampler in plain:
@@ -104,6 +108,10 @@ def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
     if wanted == "pndm":
         return "plms"
     raise BadInputError(f"sampler {name!r} is unknown; choose one of auto, {', '.join(SAMPLERS)}")
+
+
+def _joined(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().lower())
 
 
 _SHORT_SCHEDULES = {"lcm": 50, "tcd": 50}

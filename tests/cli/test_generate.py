@@ -360,7 +360,7 @@ def test_what_the_daemon_has_to_say_is_shown(
     ("error", "code", "told"),
     [
         (PermissionError(13, "Permission denied", "/a/b"), 3, "/a/b cannot be used: Permission de"),
-        (OSError(28, "No space left on device"), 4, "the results cannot be printed"),
+        (OSError(28, "No space left on device"), 3, "a file cannot be used: No space left on dev"),
     ],
 )
 def test_what_the_system_refuses_is_named(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,20 @@ def test_install_and_uninstall_in_every_gimp(
         assert [path.name for path in plugin.parent.iterdir()] == ["underpaint_gimp"]
     assert uninstall_gimp(gimps)
     assert not uninstall_gimp(gimps)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_what_an_editor_runs_is_written_by_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("underpaint.cli.krita.fetch_pyzmq", lambda folder: folder.mkdir())
+    folders = KritaFolders(tmp_path / "krita", tmp_path / "kritarc")
+    monkeypatch.setattr(KritaFolders, "find", lambda: folders)
+    before = os.umask(0)
+    try:
+        run_install(["krita"])
+    finally:
+        os.umask(before)
+    written = [folders.settings, *folders.plugins.rglob("*")]
+    assert len(written) > 10
+    assert [path for path in written if path.lstat().st_mode & 0o022] == []

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from underpaint.cli import main
+from underpaint.cli.generate import make_parser, make_request
 from underpaint.cli.outputs import choose_outputs, make_stem
 from underpaint_client.errors import BadInputError
 
@@ -51,6 +53,54 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
             choose_outputs(str(wanted), 1, "x", force=False)
 
 
+def test_standard_output_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "a lake", "-o", "-"]) == 2
+    assert "-o - would be standard output" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert choose_outputs("./-", 1, "x", force=False) == [Path("-/x-0001.png")]
+
+
+def test_a_folder_in_the_working_directory_is_no_model_by_its_name(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-", "sdxl", "real"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "real" / "model_index.json").touch()
+
+    def model(*words: str) -> str:
+        return make_request(make_parser().read(["x", *words])).model
+
+    assert model() == ""  # the daemon's default, though there is a folder "-"
+    assert model("-m", "sdxl") == "sdxl"  # which the daemon may have
+    assert model("-m", "real") == str(tmp_path / "real")
+    assert model("-m", "./sdxl") == model("-m", "sdxl/.") == str(tmp_path / "sdxl")
+    assert model("-m", ".") == str(tmp_path)
+
+
+def test_links_to_nothing_are_there(tmp_path: Path) -> None:
+    link = tmp_path / "a.png"
+    link.symlink_to("gone.png")
+    with pytest.raises(BadInputError, match=r"a.png, a link to gone.png, which is not there, exi"):
+        choose_outputs(str(link), 1, "x", force=False)
+    assert choose_outputs(str(link), 1, "x", force=True) == [link]
+    (tmp_path / "a-2.png").symlink_to("gone.png")
+    with pytest.raises(BadInputError, match=r"a-2.png, a link to"):
+        choose_outputs(str(link), 2, "x", force=False)
+    (tmp_path / "folder").symlink_to("nowhere")
+    for wanted in ("folder", "folder/", "folder/a.png"):
+        with pytest.raises(BadInputError, match="folder, a link to nowhere, which is not there, c"):
+            choose_outputs(f"{tmp_path}/{wanted}", 1, "x", force=False)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BadInputError, match="cannot be written"):
+        choose_outputs(f"{tmp_path}/loop", 1, "x", force=False)
+    (tmp_path / "x-0001.png").symlink_to("gone.png")
+    assert choose_outputs(str(tmp_path), 1, "x", force=False) == [tmp_path / "x-0002.png"]
+
+
 @pytest.mark.parametrize(
     ("prompt", "picture", "stem"),
     [
@@ -59,6 +109,7 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
         ("湖 と 山", None, "湖-と-山"),
         ("../../etc", None, "etc"),
         ("", None, "underpaint"),
+        ("x", Path("\x1b]0;a\x07\u202eb.png"), "_]0;a__b"),
         ("𠀀" * 90, None, "𠀀" * 58),
     ],
 )

@@ -3,8 +3,9 @@ from __future__ import annotations
 import dataclasses
 
 from client.test_wire import make_recipe
-from underpaint_client import Variation
-from underpaint_client.parameters import describe_parameters
+from underpaint_client import Request, Variation
+from underpaint_client.parameters import SAMPLER_LABELS, describe_parameters
+from underpaint_client.rules import SAMPLERS, check_request, choose_sampler
 
 
 def test_parameters_as_others_read_them() -> None:
@@ -23,3 +24,11 @@ def test_parameters_as_others_read_them() -> None:
     fresh = dataclasses.replace(recipe, mode="txt2img", variations=(), negative_prompt="")
     assert "Denoising" not in describe_parameters(fresh)
     assert "Variation" not in describe_parameters(fresh)
+
+
+def test_samplers_are_understood_as_our_pictures_call_them() -> None:
+    assert SAMPLER_LABELS.keys() == SAMPLERS.keys()
+    for sampler, label in SAMPLER_LABELS.items():
+        for name in (label, label.upper(), f" {label.replace(' ', '  ')}", label.replace(" ", "_")):
+            assert choose_sampler(name) == sampler, name
+    check_request(Request(sampler="Euler a"))

@@ -51,7 +51,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def server(home: Path) -> ConnectionInfo:
-    """A daemon on ipc and TCP, in a home whose way in is open to all users."""
+    """A daemon on ipc and TCP, in a home that all users can look into."""
     home.chmod(0o755)
     process = subprocess.run(
         [*RUN, "serve", "--background", "--bind", "tcp://127.0.0.1:*"],

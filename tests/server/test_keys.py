@@ -96,6 +96,49 @@ def test_lines_that_are_no_keys_let_nobody_in(home: Path) -> None:
     assert "#" not in keys.AllowList()
 
 
+def test_what_was_written_by_hand_stays(home: Path) -> None:
+    """Comments, order, line ends, a byte order mark, and bytes that are no UTF-8."""
+    ann, bob, eve, new = (make_key() for _ in range(4))
+    written = (
+        f"\ufeff{ann} ann's tablet\r\n# the studio, since May\n\n  {bob}\tbob  # upstairs\n"
+        f"\ufeff{eve} joined by cat\n{ann} ann again\u2028{new} no line of its own\n"
+    ).encode() + b"# caf\xe9"
+    keys.allow_list().write_bytes(written)
+    keys.allow_list().chmod(0o600)
+    assert [one.public for one in keys.list_allowed()] == [ann, bob, eve, ann]
+    assert keys.allow(new, "new")
+    lines = written.replace(b"\xef\xbb\xbf", b"", 1).split(b"\n")
+    assert keys.allow_list().read_bytes().split(b"\n") == [*lines, f"{new} new".encode(), b""]
+    assert not keys.allow(bob, "robert")
+    lines[3] = f"{bob} robert".encode()
+    assert keys.allow_list().read_bytes().split(b"\n") == [*lines, f"{new} new".encode(), b""]
+    assert keys.revoke("joined by cat").public == eve
+    del lines[4]
+    assert keys.revoke(new[:12]).public == new
+    assert keys.allow_list().read_bytes().split(b"\n") == [*lines, b""]
+
+
+@pytest.mark.parametrize("how", ["key", "beginning", "comment"])
+def test_who_is_listed_twice_is_revoked_wholly(home: Path, how: str) -> None:
+    ann, bob = make_key(), make_key()
+    keys.allow(bob)
+    with keys.allow_list().open("a") as file:
+        file.write(f"{ann} tablet\n# {ann}\n{ann} desk\n")
+    which = {"key": ann, "beginning": ann[:20], "comment": "desk"}[how]
+    assert keys.revoke(which).public == ann
+    assert keys.list_allowed() == [Allowed(bob)]
+    assert keys.allow_list().read_text() == f"{bob}\n# {ann}\n"
+
+
+def test_a_list_in_another_encoding_is_left_alone_and_said(home: Path) -> None:
+    written = f"{make_key()} ann\r\n".encode("utf-16")
+    keys.allow_list().write_bytes(written)
+    keys.allow_list().chmod(0o600)
+    with pytest.raises(BadInputError, match="authorized_clients is no UTF-8 text"):
+        keys.allow(make_key())
+    assert keys.allow_list().read_bytes() == written
+
+
 def test_revoking_this_machines_own_key_makes_a_new_one(home: Path) -> None:
     own = keys.own_keys("client").public
     keys.allow(own, "this machine")

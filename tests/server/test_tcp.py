@@ -183,7 +183,7 @@ def test_a_stranger_gets_no_answer(server: ConnectionInfo, guest: ConnectionInfo
         dataclasses.replace(guest, server_public=""),  # plain
         dataclasses.replace(guest, server_public=stranger(server).client_public),
     ):
-        with Connection(info) as connection, pytest.raises(DaemonUnavailableError):
+        with pytest.raises(DaemonUnavailableError), Connection(info) as connection:
             connection.hello(timeout=0.5)
     with Connection(guest) as connection:
         connection.hello()

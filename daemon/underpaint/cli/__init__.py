@@ -6,7 +6,6 @@ Results go to standard output, messages to standard error. Exit codes: 0 done, 2
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
 import io
@@ -22,6 +21,8 @@ from underpaint_client.errors import (
     ModelUnavailableError,
     UnderpaintError,
 )
+
+from .printing import flush, say, show
 
 EXIT_CODES: dict[type[UnderpaintError], int] = {
     BadInputError: 2,
@@ -53,23 +54,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     _prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    message = ""
     try:
-        return _run(words)
+        code = _run(words)
     except UnderpaintError as error:
         code = next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
         message = str(error)
     except KeyboardInterrupt:
         code, message = EXIT_CODES[CancelledError], "cancelled"
     except OSError as error:
-        if error.filename is not None:
-            code = EXIT_CODES[DaemonUnavailableError]
-            message = f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
-        else:  # what commands print to has gone, or is full
-            code = EXIT_CODES[GenerationFailedError]
-            message = f"the results cannot be printed: {error}"
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails again when it ends
-    with contextlib.suppress(OSError):
-        print(f"underpaint: {message}", file=sys.stderr)
+        code = EXIT_CODES[DaemonUnavailableError]
+        what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
+        message = f"{what} cannot be used: {error.strerror or error}"
+    except SystemExit:  # --help was printed
+        flush()
+        raise
+    unprinted = flush()
+    if unprinted and not code:
+        code, message = EXIT_CODES[GenerationFailedError], unprinted
+    if message:
+        say(f"underpaint: {message}")
     return code
 
 
@@ -78,19 +82,18 @@ def _run(words: list[str]) -> int:
         # Imported when needed: Ctrl-C during an import is a cancel like any other.
         module = importlib.import_module(f".{_MODULES.get(words[0], words[0])}", __name__)
         code: int = getattr(module, f"run_{words[0]}")(words[1:])
-        sys.stdout.flush()
         return code
     if words == ["--version"]:
         from underpaint import __version__  # noqa: PLC0415
 
-        print(f"underpaint {__version__}")
+        show(f"underpaint {__version__}")
         return 0
     if words in (["-h"], ["--help"]):
-        print(_overview())
+        show(_overview())
         return 0
     if words:
-        print(f"underpaint: {words[0]!r} is no command{_hint(words[0])}\n", file=sys.stderr)
-    print(_overview(), file=sys.stderr)
+        say(f"underpaint: {words[0]!r} is no command{_hint(words[0])}\n")
+    say(_overview())
     return EXIT_CODES[BadInputError]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 from collections.abc import Sequence
 
 from underpaint.server import keys
@@ -17,9 +16,11 @@ from underpaint_client.home import (
     remote_file,
     write_connection_file,
 )
+from underpaint_client.printable import one_line
 
 from .keys import allow_command
 from .options import Parser
+from .printing import say, show
 
 PATIENCE = 5.0
 """Seconds that another machine may take to answer."""
@@ -44,7 +45,7 @@ def run_connect(words: Sequence[str]) -> int:
         return 0
     if not options.endpoint:
         info = read_connection_file(remote_file())
-        print(info.endpoint if info else "this machine's own daemon")
+        show(info.endpoint if info else "this machine's own daemon")
         return 0
     _use(make_info(options.endpoint, options.public or ""))
     return 0
@@ -92,7 +93,7 @@ def _forget() -> None:
     if there:
         remote_file().unlink(missing_ok=True)
     told = "this machine's own daemon is used again" if there else "no other daemon was in use"
-    print(told, file=sys.stderr)
+    say(told)
 
 
 def _use(info: ConnectionInfo) -> None:
@@ -119,4 +120,4 @@ def _use(info: ConnectionInfo) -> None:
             " is used from now on; `underpaint connect --forget` takes that back"
         ) from None
     write_connection_file(info, remote_file())
-    print(f"the daemon at {info.endpoint} ({welcome.version}) is used from now on", file=sys.stderr)
+    say(f"the daemon at {info.endpoint} ({one_line(welcome.version)}) is used from now on")

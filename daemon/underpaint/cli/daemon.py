@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from underpaint_client import connect
 from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.printable import one_line
 
 from .options import Parser
+from .printing import say, show, show_json
 
 if TYPE_CHECKING:
     from underpaint.server.config import Config
+    from underpaint_client.wire import Status
 
 
 def run_serve(words: Sequence[str]) -> int:
@@ -84,11 +85,11 @@ def _serve_in_background(config: Config) -> int:
     with start_background(options) as connection:
         endpoint, pid = connection.info.endpoint, connection.info.pid
         endpoints = connection.status().endpoints
-    print(f"the daemon listens on {endpoint} (process id {pid})", file=sys.stderr)
+    say(f"the daemon listens on {endpoint} (process id {pid})")
     if config.bind:
         from underpaint.server.keys import invitation  # noqa: PLC0415
 
-        print(invitation(endpoints), file=sys.stderr)
+        say(invitation(endpoints))
     return 0
 
 
@@ -100,20 +101,27 @@ def run_status(words: Sequence[str]) -> int:
     with connect() as connection:
         status = connection.status()
     if options.json:
-        print(json.dumps(asdict(status)))
-        return 0
-    print(f"daemon    {status.version}, process id {status.pid}, up {status.uptime:.0f} s")
-    for endpoint in status.endpoints:
-        print(f"listens   {endpoint}")
-    print(f"default   {status.default_model or 'no model yet'}")
-    for worker in status.workers:
-        model = worker.model or "no model loaded"
-        print(f"worker    {worker.state} on {worker.device}, process id {worker.pid}, {model}")
-    count = len(status.jobs)
-    print(f"queue     {count} {'job' if count == 1 else 'jobs'}")
-    for job in status.jobs:
-        print(f"          {job.state:8}{job.job[:8]}  {job.prompt[:60]}")
+        show_json(asdict(status))
+    else:
+        show("\n".join(_describe(status)))
     return 0
+
+
+def _describe(status: Status) -> Iterator[str]:
+    """Yield the lines of a status; prompts and names in it are of anybody."""
+    yield f"daemon    {one_line(status.version)}, process id {status.pid}, up {status.uptime:.0f} s"
+    for endpoint in status.endpoints:
+        yield f"listens   {one_line(endpoint)}"
+    yield f"default   {one_line(status.default_model) or 'no model yet'}"
+    for worker in status.workers:
+        model = one_line(worker.model) or "no model loaded"
+        state, device = one_line(worker.state), one_line(worker.device)
+        yield f"worker    {state} on {device}, process id {worker.pid}, {model}"
+    count = len(status.jobs)
+    yield f"queue     {count} {'job' if count == 1 else 'jobs'}"
+    for job in status.jobs:
+        state, name = one_line(job.state), one_line(job.job, 8)
+        yield f"          {state:8}{name}  {one_line(job.prompt, 60)}"
 
 
 def run_stop(words: Sequence[str]) -> int:
@@ -123,7 +131,7 @@ def run_stop(words: Sequence[str]) -> int:
     from underpaint.server.start import connect_running  # noqa: PLC0415
 
     if not daemon_runs():
-        print("no daemon runs", file=sys.stderr)
+        say("no daemon runs")
         return 0
     with connect_running() as connection:
         pid = connection.info.pid
@@ -133,5 +141,5 @@ def run_stop(words: Sequence[str]) -> int:
         if time.monotonic() > deadline:
             raise DaemonUnavailableError(f"the daemon does not end; kill process {pid}")
         time.sleep(0.02)
-    print(f"the daemon (process id {pid}) has ended", file=sys.stderr)
+    say(f"the daemon (process id {pid}) has ended")
     return 0

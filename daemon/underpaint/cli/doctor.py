@@ -31,6 +31,7 @@ from .krita import PLUGIN as KRITA_PLUGIN
 from .krita import KritaFolders
 from .options import Parser
 from .plugins import CLIENT, package_folder
+from .printing import show
 
 LOG_LINES = 40
 """Last lines of the log that a report shows."""
@@ -39,6 +40,8 @@ LEAST_SPACE = 2**30
 """Bytes of free disk below which it is said."""
 
 PACKAGES = ("torch", "diffusers", "transformers", "pyzmq", "numpy", "safetensors")
+
+VARIABLES = "UNDERPAINT_MODEL or UNDERPAINT_MODELS"
 
 _MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -75,7 +78,7 @@ def run_doctor(words: Sequence[str]) -> int:
     if options.report:
         lines = [*_versions(), "", *lines, "", *_end_of_log()]
         lines = anonymous("\n".join(lines), _names()).splitlines()
-    print("\n".join(lines))
+    show("\n".join(lines))
     return 3 if any(one.state == "bad" for one in found) else 0
 
 
@@ -173,13 +176,29 @@ def _daemon() -> Iterator[Finding]:
         connection.hello()
         status = connection.status()
         where = connection.info.endpoint
+        there = {entry.name for entry in connection.models()}
     yield Finding("good", "daemon", f"{status.version} answers at {where}")
     if status.version != underpaint.__version__:
         yield Finding("bad", "daemon", "it is of another version; `underpaint stop`, and start it")
+    if not far:
+        yield from _environment(status.default_model, there)
     for worker in status.workers:
         state = "bad" if worker.state == "broken" else "good"
         text = f"{worker.state} on {worker.device}, {worker.model or 'no model loaded'}"
         yield Finding(state, "worker", text)
+
+
+def _environment(default: str, there: set[str]) -> Iterator[Finding]:
+    """Compare a daemon's environment with this one, as far as it matters to models."""
+    again = "`underpaint stop`, and start it from here, for it to be the same"
+    if default != default_model():
+        text = f"its default model is {default or 'none'}, and here {default_model() or 'none'}"
+        yield Finding("note", "daemon", f"{text}: it was started with another {VARIABLES}; {again}")
+    here = {entry.name for entry in list_entries()}
+    for names, who in ((here - there, "it does not know"), (there - here, "only it knows")):
+        if names:
+            text = f"{who} {', '.join(sorted(names))}: it was started with another"
+            yield Finding("note", "daemon", f"{text} UNDERPAINT_MODELS; {again}")
 
 
 def _guests() -> Iterator[Finding]:
@@ -257,7 +276,8 @@ def _names() -> dict[str, str]:
             pair = keys.own_keys(file.stem)
             found |= {pair.public: "KEY", pair.secret: "KEY"}
     if files:
-        found |= {one.public: "KEY" for one in keys.list_allowed()}
+        with contextlib.suppress(UnderpaintError):  # a check above says why
+            found |= {one.public: "KEY" for one in keys.list_allowed()}
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import time
 import uuid
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from PIL import Image
 
 from underpaint.engine.source import Source
 from underpaint.models import list_models, model_folders
+from underpaint.models.find import DEFAULT_VARIABLE
 from underpaint.server.rasters import to_frame, to_pixels
 from underpaint.server.start import find_or_start
 from underpaint_client import wire
@@ -27,7 +28,7 @@ from underpaint_client.errors import (
     TurnedAwayError,
     from_code,
 )
-from underpaint_client.home import ConnectionInfo
+from underpaint_client.home import ConnectionInfo, remote_file
 from underpaint_client.request import FILLS, MODES, RESULTS, Request
 from underpaint_client.rules import (
     SAMPLERS,
@@ -44,6 +45,7 @@ from underpaint_client.rules import (
 from .options import Parser
 from .outputs import choose_outputs, make_stem, next_output
 from .pictures import Drawing, read_picture, read_selection, write_picture
+from .printing import show_json, show_path
 from .terminal import Display, make_display
 
 if TYPE_CHECKING:
@@ -55,6 +57,9 @@ examples:
   underpaint generate a lake at dusk -W 512 -H 512 -n 4 -o lakes/
 """
 
+
+MODEL_INDEX = "model_index.json"
+"""What is in every model's folder."""
 
 FETCH = "`underpaint results --save FOLDER` then fetches it"
 """The way to what came when nobody was there for it."""
@@ -166,9 +171,7 @@ def make_request(options: argparse.Namespace) -> Request:
     BadInputError
         Names the value that is out of range.
     """
-    model = options.model
-    if model not in list_models() and Path(model or "-").is_dir():
-        model = str(Path(model).absolute())  # the daemon runs in another folder
+    model = settle_model(options.model)
     request = Request(
         prompt=" ".join(options.prompt),
         negative_prompt=options.negative,
@@ -195,6 +198,35 @@ def make_request(options: argparse.Namespace) -> Request:
     return request
 
 
+def settle_model(name: str) -> str:
+    """Return what to ask the daemon for, so that this environment holds and not the daemon's.
+
+    Parameters
+    ----------
+    name : str
+        As `--model`; empty for `$UNDERPAINT_MODEL`, and where that is not set for the daemon's
+        default.
+
+    Returns
+    -------
+    str
+        A name; a path where a folder is named, or lies in this environment's `$UNDERPAINT_MODELS`.
+    """
+    name = name or os.environ.get(DEFAULT_VARIABLE, "")
+    found = list_models().get(name)
+    if found is None:  # else the daemon runs in another folder
+        return str(Path(name).absolute()) if _names_folder(name) else name
+    is_here_alone = found.parent in model_folders()[1:] and not remote_file().exists()
+    return str(found.absolute()) if is_here_alone else name
+
+
+def _names_folder(model: str) -> bool:
+    """Tell whether a model is named by its folder; one of that name may hold anything else."""
+    folder = Path(model)
+    is_path = model in (".", "..") or any(mark in model for mark in (os.sep, os.altsep) if mark)
+    return bool(model) and (folder.is_dir() if is_path else (folder / MODEL_INDEX).is_file())
+
+
 def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
     options = make_parser().read(words)
@@ -206,7 +238,13 @@ def run_generate(words: Sequence[str]) -> int:
     if drawing is not None:
         display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
-        if (request.model or connection.welcome.default_model) == STARTER_MODEL:
+        default = connection.welcome.default_model
+        if not options.model and request.model and Path(request.model).name != Path(default).name:
+            display.say(
+                f"note: {DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that is used"
+                f" and not the daemon's default, {default or 'none'}"
+            )
+        if (request.model or default) == STARTER_MODEL:
             display.say(
                 f"{STARTER_MESSAGE}: put a Stable Diffusion folder into {model_folders()[0]}, or"
                 " name one with -m"
@@ -445,7 +483,7 @@ class Session:
             "recipe": recipe.to_dict(),
             "timings": {**timings, "total": round(seconds, 4)},
         }
-        self.display.result(json.dumps(result, ensure_ascii=False) if self.as_json else str(path))
+        self.display.result(lambda: show_json(result) if self.as_json else show_path(path))
 
 
 def on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from underpaint_client.errors import BadInputError
 from .gimp import find_gimps, install_gimp, uninstall_gimp
 from .krita import KritaFolders, install_krita, uninstall_krita
 from .options import Parser
+from .printing import say, show_path
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ _EDITORS = {
 def run_install(words: Sequence[str]) -> int:
     """Put the plug-in into an editor."""
     editor = _read("install", "Put the plug-in into an editor, and enable it.", words)
+    os.umask(os.umask(0o077) | 0o022)  # the editor runs what is written: that is nobody else's
     try:
         folders = editor.install()
     except OSError as error:
@@ -55,8 +57,8 @@ def run_install(words: Sequence[str]) -> int:
             f"the plug-in cannot be written ({error}); make its folder writable, and install again"
         ) from None
     for folder in folders:
-        print(folder)
-    print(_advice(editor, editor.where), file=sys.stderr)
+        show_path(folder)
+    say(_advice(editor, editor.where))
     return 0
 
 
@@ -64,9 +66,9 @@ def run_uninstall(words: Sequence[str]) -> int:
     """Take the plug-in out of an editor."""
     editor = _read("uninstall", "Take the plug-in out of an editor.", words)
     if not editor.uninstall():
-        print(f"there is no plug-in in {editor.name}", file=sys.stderr)
+        say(f"there is no plug-in in {editor.name}")
         return 0
-    print(_advice(editor, "the plug-in is gone"), file=sys.stderr)
+    say(_advice(editor, "the plug-in is gone"))
     return 0
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import socket
-import sys
 from collections.abc import Sequence
 
 from underpaint.server import keys
 from underpaint.server.places import make_home
 from underpaint_client.errors import BadInputError
+from underpaint_client.printable import one_line
 
 from .options import Parser
+from .printing import say, show
 
 ACTIONS = ("new", "list", "allow", "revoke")
 SHOWN = 8
@@ -62,20 +63,19 @@ def allow_command(public: str) -> str:
 
 def _new(_which: str, _comment: str) -> None:
     public = keys.own_keys("client").public
-    print(public)
-    print(
+    show(public)
+    say(
         "this is this machine's public key; its secret never leaves it. Where the daemon runs:\n"
-        f"  {allow_command(public)}",
-        file=sys.stderr,
+        f"  {allow_command(public)}"
     )
 
 
 def _list(_which: str, _comment: str) -> None:
     allowed = keys.list_allowed()
     for one in allowed:
-        print(f"{one.public}  {one.comment}".rstrip())
+        show(f"{one.public}  {one_line(one.comment)}".rstrip())
     if not allowed:
-        print("nobody from elsewhere is let in", file=sys.stderr)
+        say("nobody from elsewhere is let in")
 
 
 def _allow(which: str, comment: str) -> None:
@@ -83,15 +83,13 @@ def _allow(which: str, comment: str) -> None:
     told = "is let in" if added else "was let in already"
     if comment and not added:
         told += f"; it is called {comment!r} now"
-    print(f"{which[:SHOWN]}... {told}", file=sys.stderr)
+    say(f"{which[:SHOWN]}... {told}")
 
 
 def _revoke(which: str, _comment: str) -> None:
     found = keys.revoke(which)
-    print(
-        f"{found.public[:SHOWN]}... {found.comment}".rstrip() + " is let in no more; its jobs end",
-        file=sys.stderr,
-    )
+    who = f"{found.public[:SHOWN]}... {one_line(found.comment)}".rstrip()
+    say(f"{who} is let in no more; its jobs end")
 
 
 _DO = {"new": _new, "list": _list, "allow": _allow, "revoke": _revoke}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 
 from underpaint.models import (
@@ -15,8 +13,10 @@ from underpaint.models import (
     list_models,
     model_folders,
 )
+from underpaint_client.printable import one_line
 
 from .options import Parser
+from .printing import say, show, show_json
 
 
 def run_models(words: Sequence[str]) -> int:
@@ -36,18 +36,17 @@ def run_models(words: Sequence[str]) -> int:
     for entry in list_entries():
         name, path = entry.name, str(paths[entry.name])
         if entry.problem:
-            print(f"underpaint: {entry.problem}", file=sys.stderr)
+            say(f"underpaint: {entry.problem}")
         elif options.json:
             found = {"name": name, "family": entry.family, "native": entry.native, "path": path}
-            print(json.dumps({**found, "default": name == default}))
+            show_json({**found, "default": name == default})
         else:
             mark = "  (default)" if name == default else ""
-            print(f"{name}: {entry.family}, {entry.native} pixels, {path}{mark}")
+            show(f"{one_line(name)}: {entry.family}, {entry.native} pixels, {path}{mark}")
     if not paths:
-        print(
+        say(
             "no models yet, and this installation came without the starter model; put diffusers"
-            f" folders into {model_folders()[0]}",
-            file=sys.stderr,
+            f" folders into {model_folders()[0]}"
         )
     return 0
 
@@ -58,18 +57,17 @@ def _verify() -> int:
     for entry in list_entries():
         if entry.problem:
             code = 3
-            print(f"underpaint: {entry.problem}", file=sys.stderr)
+            say(f"underpaint: {entry.problem}")
             continue
         info = describe_model(list_models()[entry.name])
         before = first_hash(info)
         now = hash_model(info, again=True)
-        print(f"{now}  {entry.name}")
+        show(f"{now}  {one_line(entry.name)}")
         if before != now:
             code = 3
-            print(
+            say(
                 f"underpaint: model {entry.name} has other content than before ({before[:8]}, now"
                 f" {now[:8]}), though its files' sizes and times are the same: it is damaged or was"
-                " tampered with; fetch it again",
-                file=sys.stderr,
+                " tampered with; fetch it again"
             )
     return code

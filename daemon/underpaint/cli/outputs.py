@@ -38,6 +38,11 @@ def choose_outputs(
     BadInputError
         A file exists, is no PNG by name, or its folder cannot be written.
     """
+    if wanted == "-":
+        raise BadInputError(
+            f"{option} - would be standard output, and a picture is not written there; name a file,"
+            " or ./- for a folder that is called so"
+        )
     target = Path(wanted or ".")
     if len(os.fsencode(target.name)) > LONGEST_NAME - 3:  # "-64" may be added
         raise BadInputError(f"output name {target.name[:40]}... is too long; shorten it")
@@ -50,9 +55,11 @@ def choose_outputs(
         paths = [target]
         if images > 1:
             paths = [target.with_name(f"{target.stem}-{n + 1}{SUFFIX}") for n in range(images)]
-        taken = [path for path in paths if path.exists()]
+        taken = [path for path in paths if os.path.lexists(path)]  # a link to nothing too
         if taken and not force:
-            raise BadInputError(f"output {taken[0]} exists; give another name or --force")
+            raise BadInputError(
+                f"output {_describe(taken[0])} exists; give another name or --force"
+            )
         return paths
     _check_folder(target, option)
     return [_free_name(target, stem, ahead=n) for n in range(images)]
@@ -74,6 +81,7 @@ def make_stem(prompt: str, picture: Path | None) -> str:
     """Name results after their picture, or else after the first words of the prompt."""
     words = re.findall(r"\w+", prompt.lower())[:6]
     stem = picture.stem if picture is not None else "-".join(words)[:60] or "underpaint"
+    stem = "".join(c if c.isprintable() else "_" for c in stem)  # it is shown, and typed
     while len(os.fsencode(stem)) > LONGEST_NAME - 20:
         stem = stem[:-1]
     return stem
@@ -86,6 +94,13 @@ def _check_folder(folder: Path, option: str) -> None:
             pass
     except OSError as error:
         raise BadInputError(
-            f"output folder {folder} cannot be written: {error.strerror}; choose another with"
-            f" {option}"
+            f"output folder {_describe(folder)} cannot be written: {error.strerror}; choose another"
+            f" with {option}"
         ) from None
+
+
+def _describe(path: Path) -> str:
+    """Return a path, and where it leads where there is nothing."""
+    if path.is_symlink() and not path.exists():
+        return f"{path}, a link to {path.readlink()}, which is not there,"
+    return str(path)

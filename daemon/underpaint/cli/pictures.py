@@ -200,7 +200,7 @@ def _publish(draft: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without links
-        if path.exists():
+        if os.path.lexists(path):
             raise FileExistsError(path) from None
         draft.replace(path)
 
@@ -214,13 +214,16 @@ def read_recipe(path: Path) -> Recipe:
         Where there is none, or it cannot be read.
     """
     with _open(_read_bytes(path), path) as image:
-        image.load()
+        try:
+            image.load()
+        except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
+            raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
         text = image.info.get(RECIPE_KEY)
     if text is None:
         raise BadInputError(f"picture {path} holds no recipe; Underpaint did not write it")
     try:
         return Recipe.from_dict(json.loads(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BadInputError(f"the recipe in {path} cannot be read: {error}") from None
 
 

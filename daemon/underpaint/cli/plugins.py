@@ -14,6 +14,8 @@ from pathlib import Path
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.launch import write_start_command
 
+from .printing import say
+
 CLIENT = "underpaint_client"
 WHEELS = ("3.10", "3.11", "3.12")
 """Pythons that editors bring (3.10: Krita's AppImages and Windows), and a wheel for each; that for
@@ -77,10 +79,9 @@ def fetch_pyzmq(folder: Path) -> None:
             " again"
         )
     for version, trouble in troubles.items():
-        print(
+        say(
             f"pyzmq for Python {version} could not be had ({trouble}); an editor that brings this"
-            " Python cannot use the plug-in",
-            file=sys.stderr,
+            " Python cannot use the plug-in"
         )
 
 

@@ -14,7 +14,7 @@ from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.request import Recipe, Request
 from underpaint_client.rules import check_request
 
-from .generate import Session, open_connection, read_inputs
+from .generate import Session, open_connection, read_inputs, settle_model
 from .options import Parser
 from .outputs import choose_outputs
 from .pictures import read_picture, read_recipe
@@ -66,8 +66,9 @@ def run_replay(words: Sequence[str]) -> int:
 
 def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
     request = recipe.to_request()
-    if options.model is not None:
-        request = replace(request, model=options.model)
+    wanted = request.model if options.model is None else options.model
+    if wanted:
+        request = replace(request, model=settle_model(wanted))
     if request.mode in ("img2img", "inpaint") and options.init_img is None:
         raise BadInputError(
             f"{options.picture} was painted over another picture; name that one with -I"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from .generate import on_canvas, open_connection
 from .options import Parser
 from .outputs import choose_outputs, make_stem, next_output
 from .pictures import write_picture
+from .printing import say, show, show_path
 from .terminal import Display
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run_results(words: Sequence[str]) -> int:
     with open_connection(Display()) as connection:
         chosen = choose(connection.waiting(), options.job)
         if not chosen:
-            print("nothing waits", file=sys.stderr)
+            say("nothing waits")
         for job in chosen:
             _carry_out(connection, job, options)
     return 0
@@ -101,11 +101,11 @@ def _carry_out(connection: Connection, job: WaitingJob, options: argparse.Namesp
         connection.cancel(job.job)
         for _ in connection.events(job.job):
             pass
-        print(f"dropped {describe(job)}", file=sys.stderr)
+        say(f"dropped {describe(job)}")
     elif options.save:
         _save(connection, job, options.save)
     else:
-        print(describe(job))
+        show(describe(job))
 
 
 def _save(connection: Connection, job: WaitingJob, folder: Path) -> None:
@@ -114,7 +114,7 @@ def _save(connection: Connection, job: WaitingJob, folder: Path) -> None:
     (output,) = choose_outputs(f"{folder}/", 1, stem, force=False, option="--save")
     if not job.ended:
         told = "is not done; waiting for it (Ctrl-C leaves it there)"
-        print(f"underpaint: job {job.job[:8]} {told}", file=sys.stderr)
+        say(f"underpaint: job {job.job[:8]} {told}")
     connection.follow(job.job)
     for message, frames in connection.events(job.job):
         if isinstance(message, wire.Picture):
@@ -123,7 +123,7 @@ def _save(connection: Connection, job: WaitingJob, folder: Path) -> None:
             if message.kind == "patch":
                 pixels = on_canvas(pixels, frames[0], recipe.width, recipe.height)
             write_picture(output, pixels, recipe)
-            print(output)
+            show_path(output)
         elif isinstance(message, wire.Failed):
             error = from_code(message.code, message.message)
-            print(f"underpaint: job {job.job[:8]}: {error}", file=sys.stderr)
+            say(f"underpaint: job {job.job[:8]}: {error}")

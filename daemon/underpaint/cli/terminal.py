@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
@@ -19,6 +18,11 @@ from rich.progress import (
 from rich.text import Text
 
 from underpaint_client import wire
+from underpaint_client.printable import one_line, printable
+
+from . import printing
+
+_LONGEST_PHASE = 200
 
 
 class Display:
@@ -35,12 +39,11 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        with contextlib.suppress(OSError):  # a message that nobody can read stops nothing
-            print(text, file=sys.stderr, flush=True)
+        printing.say(text)
 
-    def result(self, text: str) -> None:
-        """Print a result, on standard output."""
-        print(text, flush=True)
+    def result(self, show: Callable[[], None]) -> None:
+        """Print a result: have `show` do so, on standard output."""
+        show()
 
     def progress(self, progress: wire.Progress) -> None:
         """Show how far the job is."""
@@ -67,7 +70,7 @@ class Bar(Display):
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             _Speed(),
@@ -89,12 +92,14 @@ class Bar(Display):
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(
+            printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
 
-    def result(self, text: str) -> None:
+    def result(self, show: Callable[[], None]) -> None:
         """Print a result, and not into the bar where both are on the screen."""
         self._bar.stop()
-        super().result(text)
+        super().result(show)
         self._bar.start()
 
     def progress(self, progress: wire.Progress) -> None:
@@ -107,9 +112,8 @@ class Bar(Display):
 
 
 def _name(progress: wire.Progress) -> str:
-    if progress.images > 1:
-        return f"{progress.phase} {progress.image} of {progress.images}"
-    return progress.phase
+    phase = one_line(progress.phase, _LONGEST_PHASE)
+    return f"{phase} {progress.image} of {progress.images}" if progress.images > 1 else phase
 
 
 def make_display() -> Display:

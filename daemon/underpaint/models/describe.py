@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
-from underpaint_client.home import home
+from underpaint_client.home import home, make_folder, write_private
 from underpaint_client.rules import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
 FAMILIES = {
@@ -187,17 +186,15 @@ def note_use(info: ModelInfo, found: str) -> str:
 def _known_hashes() -> dict[str, str]:
     try:
         return dict(json.loads(_hash_memory().read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 
 def _remember_hashes(known: dict[str, str]) -> None:
     memory = _hash_memory()
     with contextlib.suppress(OSError):  # then it is hashed again next time
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        draft = memory.with_name(f"{memory.name}.{os.getpid()}")
-        draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        draft.replace(memory)
+        make_folder(memory.parent)
+        write_private(memory, json.dumps(known, indent=1))
 
 
 def _hash_memory() -> Path:
@@ -242,7 +239,7 @@ def _read_json(file: Path, model: Path) -> dict[str, Any]:
             f"{model} is no model: there is no {file.relative_to(model)} in it;"
             " name a folder in the diffusers format"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelUnavailableError(
             f"model {model} cannot be read: {file.relative_to(model)}: {error}; fetch it again"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -73,7 +74,10 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
         )
     if wanted in models:
         return models[wanted]
-    path = Path(wanted).expanduser()
+    path = Path(wanted)
+    if allow_paths:  # others would learn which users there are
+        with contextlib.suppress(RuntimeError):  # there is none of that name
+            path = path.expanduser()
     known = f"models found: {', '.join(sorted(models)) or 'none'}; yours go to {model_folders()[0]}"
     if path.is_absolute() or len(path.parts) > 1:
         inside = any(path.resolve().is_relative_to(f.resolve()) for f in model_folders())

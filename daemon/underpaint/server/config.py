@@ -23,9 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.home import home
+from underpaint_client.home import home, read_trusted
 
 from .store import Retention
+
+SHOWN = 80
+"""Characters of a wrong value that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ def read_config() -> Config:
         Names the file, what in it is unknown or out of range, and what there is.
     """
     try:
-        return _to_config(tomllib.loads(config_file().read_text(encoding="utf-8")))
+        return _to_config(tomllib.loads(read_trusted(config_file()).replace("\r\n", "\n")))
     except FileNotFoundError:
         return Config()
+    except RecursionError:
+        raise BadInputError(f"{config_file()} is nested too deeply; correct it") from None
     except (OSError, ValueError, BadInputError) as error:
         raise BadInputError(f"{config_file()}: {error}; correct it, or remove it") from None
 
@@ -114,9 +119,13 @@ def check_device(device: str) -> None:
 
 
 def _positive(value: Any) -> float:
-    if type(value) not in (int, float) or not value > 0:
+    try:
+        number = float(value) if type(value) in (int, float) else 0.0
+    except OverflowError:
+        number = 0.0
+    if not number > 0:
         raise ValueError("give a number above 0")
-    return float(value)
+    return number
 
 
 def _flag(value: Any) -> bool:
@@ -161,5 +170,7 @@ def _read(section: str, found: Mapping[str, Any]) -> dict[str, Any]:
         try:
             values[name] = readers[name](value)
         except ValueError as error:
-            raise ValueError(f"{name} under [{section}] is {value!r}; {error}") from None
+            told = repr(value)
+            shown = told if len(told) <= SHOWN else f"{told[:SHOWN]}..."
+            raise ValueError(f"{name} under [{section}] is {shown}; {error}") from None
     return values

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zmq
@@ -31,11 +32,19 @@ from underpaint_client.home import ConnectionInfo, connection_file, home, write_
 
 from . import keys, logs
 from .config import Config
+from .guests import PathFilter
 from .held import Held
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job
 from .ledger import Ledger
-from .places import allow_many_files, log_file, socket_folder, take_lock
+from .places import (
+    allow_many_files,
+    lock_file,
+    log_file,
+    private_folder,
+    socket_folder,
+    take_lock,
+)
 from .shelf import clear_shelves
 from .store import open_store
 from .workers import MAX_FAILED_STARTS, Worker
@@ -52,6 +61,9 @@ CANCEL_PATIENCE = 30.0
 
 TICK = 250
 """Milliseconds between two looks at whether the workers still live."""
+
+LOOK = 2.0
+"""Seconds between two looks at whether the files that lead here are there."""
 
 PRUNE = 600.0
 """Seconds between two looks for results that have waited too long."""
@@ -124,11 +136,14 @@ class Daemon:
         self._told_positions: dict[str, int] = {}
         self._told_until = 0.0
         self._entrances: list[zmq.Socket[bytes]] = []
+        self._bound: list[tuple[zmq.Socket[bytes], str]] = []
+        self._looked = time.monotonic()
         self.endpoints: list[str] = []
         use_ipc = config.ipc and IPC
         wanted = list(config.bind) if config.bind or use_ipc else ["tcp://127.0.0.1:*"]
         self._guard = keys.guard(self._context) if wanted or not IPC else None
         self._allowed = keys.AllowList()
+        self._paths = PathFilter()
         self._own = "" if use_ipc else keys.own_keys("client").public
         try:
             if use_ipc:
@@ -167,6 +182,7 @@ class Daemon:
         if transport == "ipc":
             os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
         self._poller.register(entrance, zmq.POLLIN)
+        self._bound.append((entrance, endpoint))
         bound = entrance.getsockopt(zmq.LAST_ENDPOINT)
         return entrance, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
 
@@ -222,6 +238,7 @@ class Daemon:
                     self._from_client(self._client(entrance, parts[0]), rest)
         self._watch_workers()
         self._log.look()
+        self._mend_files()
         self._assign()
         self._tell_positions()
         self._ledger.write()
@@ -231,6 +248,25 @@ class Daemon:
         for worker in self._workers:
             if worker.shelf and worker.shelf.has_news() and worker.state != "starting":
                 self._order(worker, [])
+
+    def _mend_files(self) -> None:
+        """Put back the files by which clients find this daemon, should others have removed them."""
+        now = time.monotonic()
+        if now - self._looked < LOOK or not lock_file().exists():  # the whole home is gone
+            return
+        self._looked = now
+        try:
+            for socket, endpoint in self._bound:
+                path = Path(endpoint.removeprefix("ipc://"))
+                if endpoint.startswith("ipc://") and not path.exists():
+                    log.warning("%s was removed; it is made again", path)
+                    private_folder(path.parent)
+                    socket.bind(endpoint)  # beside what is left of the old one, which harms nobody
+                    path.chmod(0o600)
+            if not connection_file().exists():
+                self._write_connection_file()
+        except (OSError, zmq.ZMQError, UnderpaintError) as error:
+            log.error("clients may not find this daemon: %s", error)  # noqa: TRY400 - it says all
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("told to stop by %s", signal.Signals(number).name)
@@ -284,6 +320,8 @@ class Daemon:
         return client.entrance >= 0 and self._put(client, parts)
 
     def _put(self, client: Client, parts: list[Bytes]) -> bool:
+        if not self._is_local(client):
+            parts = self._paths.apply(parts)
         try:
             self._entrances[client.entrance].send_multipart(
                 [client.identity, *parts], zmq.DONTWAIT, copy=False
@@ -570,6 +608,7 @@ def serve(config: Config) -> None:
         As `Daemon` does.
     """
     logs.set_up()
+    os.umask(0o077)  # the libraries that make files for us and the workers know no modes
     daemon = Daemon(config)
     if config.bind and sys.stderr.isatty():  # the log holds no keys
         print(keys.invitation(daemon.endpoints), file=sys.stderr)

@@ -20,7 +20,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
-from underpaint_client.home import home, write_private
+from underpaint_client.home import home, read_trusted, write_private
 
 from .places import private_folder
 
@@ -61,8 +61,8 @@ def own_keys(name: str) -> KeyPair:
             os.link(draft, file)
         draft.unlink()
     try:
-        return _read_pair(file.read_text(encoding="utf-8"))
-    except (TypeError, ValueError, OSError) as error:
+        return _read_pair(read_trusted(file))
+    except (TypeError, ValueError, OSError, RecursionError) as error:
         raise DaemonUnavailableError(
             f"the key file {file} cannot be read ({error}); remove it, and a new pair is made"
         ) from None
@@ -107,6 +107,9 @@ class Allowed:
     public: str
     comment: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.public} {self.comment}".rstrip()
+
 
 def allow_list() -> Path:
     """Give the list of clients that are let in: a public key a line, then a comment."""
@@ -114,13 +117,31 @@ def allow_list() -> Path:
 
 
 def list_allowed() -> list[Allowed]:
-    """Give the clients that are let in, as they were added; what is no key is passed over."""
+    """Return the clients that are let in, as they were added; what is no key is passed over.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Others can write the list.
+    """
+    return [found for line in _read_lines() if (found := _read_line(line)) is not None]
+
+
+def _read_lines() -> list[str]:
+    """Return the list's lines with their ends; only line feeds end one."""
     try:
-        lines = allow_list().read_text(encoding="utf-8", errors="replace").splitlines()
+        text = read_trusted(allow_list())
     except FileNotFoundError:
         return []
-    words = (line.split(maxsplit=1) for line in lines)
-    return [Allowed(*w[:1], *(c.strip() for c in w[1:])) for w in words if w and is_key(w[0])]
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _read_line(line: str) -> Allowed | None:
+    """Return the client that a line lets in; None for an empty line, a comment or a damaged one."""
+    words = line.lstrip("\ufeff").split(maxsplit=1)  # joined files have such marks within
+    if not words or not is_key(words[0]):
+        return None
+    return Allowed(words[0], "".join(words[1:]).strip())
 
 
 def is_key(text: str) -> bool:
@@ -160,14 +181,18 @@ def allow(public: str, comment: str = "") -> bool:
         raise BadInputError("that is this server's key; give the other machine's")
     if not comment.isprintable() or len(comment) > MAX_COMMENT:
         raise BadInputError(f"comment {comment[:40]!r} must be one line of {MAX_COMMENT} or fewer")
+    new = Allowed(public, " ".join(comment.split()))
     with _changing():
-        known = list_allowed()
-        new = Allowed(public, " ".join(comment.split()))
-        is_new = all(one.public != public for one in known)
+        lines = _read_lines()
+        if any("\0" in line for line in lines):
+            raise BadInputError(f"{allow_list()} is no UTF-8 text; save it as that")
+        found = [_read_line(line) for line in lines]
+        is_new = all(one is None or one.public != public for one in found)
         if is_new:
-            _write([*known, new])
+            _write([*lines, str(new)])
         elif new.comment:
-            _write([new if one.public == public else one for one in known])
+            same = [one is not None and one.public == public for one in found]
+            _write([str(new) if is_it else line for is_it, line in zip(same, lines, strict=True)])
     return is_new
 
 
@@ -185,9 +210,9 @@ def revoke(which: str) -> Allowed:
         Where that is nobody, or more than one.
     """
     with _changing():
-        known = list_allowed()
-        found = find_allowed(known, which)
-        _write([one for one in known if one != found])
+        found = find_allowed(list_allowed(), which)
+        lines = [(line, _read_line(line)) for line in _read_lines()]
+        _write([line for line, one in lines if one is None or one.public != found.public])
         if found.public == _public("client"):  # or the next daemon would let it in again
             _key_file("client").unlink()
     return found
@@ -195,9 +220,12 @@ def revoke(which: str) -> Allowed:
 
 def find_allowed(known: Sequence[Allowed], which: str) -> Allowed:
     """Find the one client that is meant; raises as `revoke` does."""
-    exact = [one for one in known if one.public == which]
-    called = [one for one in known if one.comment == which]
-    begun = [one for one in known if one.public.startswith(which)]
+    clients: dict[str, Allowed] = {}  # one may be listed more than once
+    for one in known:
+        clients.setdefault(one.public, one)
+    exact = [clients[which]] if which in clients else []
+    called = [clients[key] for key in {one.public: 0 for one in known if one.comment == which}]
+    begun = [one for key, one in clients.items() if key.startswith(which)]
     for found in (exact, called, begun) if which else ():
         if len(found) == 1:
             return found[0]
@@ -207,9 +235,8 @@ def find_allowed(known: Sequence[Allowed], which: str) -> Allowed:
     raise BadInputError(f"no client is called {which!r}; `underpaint keys list` shows them")
 
 
-def _write(allowed: Sequence[Allowed]) -> None:
-    lines = (f"{one.public} {one.comment}".rstrip() + "\n" for one in allowed)
-    write_private(allow_list(), "".join(lines))
+def _write(lines: Sequence[str]) -> None:
+    write_private(allow_list(), "".join(f"{line}\n" for line in lines))
 
 
 def _changing() -> filelock.FileLock:
@@ -227,12 +254,19 @@ class AllowList:
     def __contains__(self, public: str) -> bool:
         try:
             found = self._file.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
             if stamp != self._read[0]:
-                self._read = (stamp, frozenset(one.public for one in list_allowed()))
+                self._read = (stamp, self._look())
         except OSError:  # nobody is let in by a list that cannot be read
             return False
         return public in self._read[1]
+
+    def _look(self) -> frozenset[str]:
+        try:
+            return frozenset(one.public for one in list_allowed())
+        except DaemonUnavailableError as error:
+            log.error("nobody from elsewhere is let in: %s", error)  # noqa: TRY400 - it says all
+            return frozenset()
 
     def callback(self, _domain: str, key: bytes) -> bool:
         """Answer pyzmq's authenticator, in its thread."""

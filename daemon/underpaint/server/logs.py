@@ -14,7 +14,9 @@ import time
 import traceback
 from types import TracebackType
 
-from .places import log_file
+from underpaint_client.printable import printable
+
+from .places import log_file, open_private
 
 MAX_LOG = 4 * 2**20
 """Bytes after which a log is put aside; the one before it goes."""
@@ -26,7 +28,11 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class _Formatter(logging.Formatter):
-    """Writes where an exception came from, and not what it says."""
+    """Writes where an exception came from, and not what it says; nothing commands a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's lines."""
+        return printable(super().format(record))
 
     def formatException(self, ei: ExceptionInfo | tuple[None, None, None]) -> str:  # noqa: N802
         """Give the kinds and places of an exception and of those before it."""
@@ -78,7 +84,9 @@ def turn_log() -> None:
     file = log_file()
     try:
         if file.stat().st_size > MAX_LOG:
-            shutil.copyfile(file, file.with_suffix(".log.1"))
+            aside = open(file.with_suffix(".log.1"), "wb", opener=open_private)  # noqa: SIM115
+            with file.open("rb") as log, aside:
+                shutil.copyfileobj(log, aside)
             os.truncate(file, 0)
     except FileNotFoundError:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -11,7 +12,13 @@ from pathlib import Path
 import filelock
 
 from underpaint_client.errors import DaemonUnavailableError
-from underpaint_client.home import connection_file, home, read_connection_file
+from underpaint_client.home import (
+    check_writable_by_owner_only,
+    connection_file,
+    home,
+    make_folder,
+    read_connection_file,
+)
 
 LONGEST_SOCKET_PATH = 107
 """Bytes of the longest path that a Unix socket can have."""
@@ -20,14 +27,14 @@ _LONGEST_NAME = "clients.sock"
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that is its owner's alone, or see that it is.
+    """Make a folder that is its owner's alone, or see that it is; the folders above it too.
 
     Raises
     ------
     DaemonUnavailableError
-        Where it is a link, somebody else's, or open to others and cannot be closed.
+        Where it is a link, somebody else's, or others can write it.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path)
     if os.name != "posix":
         return path
     found = path.lstat()
@@ -35,18 +42,36 @@ def private_folder(path: Path) -> Path:
         raise DaemonUnavailableError(
             f"{path} is a link or belongs to another user; remove it or set UNDERPAINT_HOME"
         )
+    check_writable_by_owner_only(path, found)
     if stat.S_IMODE(found.st_mode) != 0o700:
         path.chmod(0o700)
     return path
 
 
+def open_private(path: str, flags: int) -> int:
+    """Open a file for its owner alone, whatever the umask: an opener for `open`."""
+    descriptor = os.open(path, flags, 0o600)
+    if os.name == "posix" and os.fstat(descriptor).st_uid == os.getuid():
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
 def socket_folder() -> Path:
     """Give the folder of the daemon's sockets: in the home, or a short one where that is long."""
     inside = home() / "run"
-    if len(os.fsencode(inside / _LONGEST_NAME)) <= LONGEST_SOCKET_PATH:
+    if _can_hold_sockets(inside):
         return private_folder(inside)
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     return private_folder(runtime / f"underpaint-{os.getuid()}-{home_digest()}")
+
+
+def _can_hold_sockets(folder: Path) -> bool:
+    """Tell whether ZeroMQ can listen there: its endpoints are short, and UTF-8."""
+    try:
+        name = str(folder / _LONGEST_NAME).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return len(name) <= LONGEST_SOCKET_PATH
 
 
 def home_digest() -> str:
@@ -57,13 +82,16 @@ def home_digest() -> str:
 def make_home() -> None:
     """Make Underpaint's home and its folder of logs.
 
+    A home that is there keeps its mode: what Underpaint puts into it is private by itself.
+
     Raises
     ------
     DaemonUnavailableError
-        Where they cannot be written.
+        Where they cannot be written, or others can write them.
     """
     try:
-        home().mkdir(parents=True, exist_ok=True)
+        make_folder(home())
+        check_writable_by_owner_only(home(), home().stat())
         private_folder(log_file().parent)
         with tempfile.TemporaryFile(dir=home()):
             pass
@@ -93,18 +121,38 @@ def take_lock() -> filelock.FileLock:
         Names the daemon that is running.
     """
     make_home()
-    lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
+    lock = filelock.FileLock(lock_file(), mode=0o600)
     try:
         lock.acquire(timeout=1)  # longer than `daemon_runs` holds it
     except filelock.Timeout:
-        info = read_connection_file()
-        who = f"process id {info.pid}, {info.endpoint}" if info else "still starting"
+        info, pid = read_connection_file(), lock_holder()
+        who = f"process id {info.pid}, {info.endpoint}" if info else f"process id {pid}"
+        if not (info or pid):
+            who = "still starting"
         raise DaemonUnavailableError(
             f"a daemon is already running for {home()} ({who}); use it, or end it with"
             " `underpaint stop`"
         ) from None
     connection_file().unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it only helps to name the daemon
+        lock_file().write_text(str(os.getpid()), encoding="ascii")
     return lock
+
+
+def lock_file() -> Path:
+    """Return the path of the file that a running daemon holds a lock on, and its number in it."""
+    return home() / "daemon.lock"
+
+
+def lock_holder() -> int:
+    """Return the process id of the daemon that holds the lock; 0 where it cannot be told.
+
+    It is there from the daemon's first moment on, though its other files be removed.
+    """
+    try:
+        return int(lock_file().read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def allow_many_files(count: int) -> None:
@@ -127,9 +175,9 @@ def daemon_runs() -> bool:
     DaemonUnavailableError
         Where the home cannot be written, so that nobody can tell.
     """
-    if not (home() / "daemon.lock").exists():
+    if not lock_file().exists():
         return False
-    lock = filelock.FileLock(home() / "daemon.lock", mode=0o600)
+    lock = filelock.FileLock(lock_file(), mode=0o600)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

@@ -12,7 +12,7 @@ from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
 from underpaint_client.home import ConnectionInfo, home, read_connection_file, remote_file
 
 from .logs import turn_log
-from .places import daemon_runs, log_file, make_home
+from .places import daemon_runs, lock_holder, log_file, make_home, open_private
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""
@@ -33,7 +33,7 @@ def start_background(options: Sequence[str] = ()) -> Connection:
     """
     make_home()
     turn_log()
-    with log_file().open("ab") as log:
+    with open(log_file(), "ab", opener=open_private) as log:
         begin = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "underpaint", "serve", *options],
@@ -89,9 +89,11 @@ def connect_running() -> Connection:
         if connection is not None:
             return connection
         time.sleep(0.05)
+    pid = lock_holder()
+    who = f"process id {pid}" if pid else "its process id is not known"
     raise DaemonUnavailableError(
-        f"a daemon of {home()} is running but does not answer; look into {log_file()}, or end its"
-        " process"
+        f"a daemon of {home()} is running ({who}) but does not answer; look into {log_file()}, or"
+        " end its process"
     )
 
 
