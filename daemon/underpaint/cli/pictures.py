@@ -53,14 +53,12 @@ _UPRIGHT: dict[int, tuple[int, bool]] = {
 Image.MAX_IMAGE_PIXELS = None  # `check_size` has the limit, with a sentence for the artist
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A picture from a file.
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What is known of a picture beside its pixels, and goes into those made from it.
 
     Parameters
     ----------
-    pixels : uint8 or uint16, (H, W, 4)
-        RGBA, straight alpha, upright.
     has_alpha : bool
         Whether the file has an alpha channel of any kind.
     chunks : tuple of bytes
@@ -69,10 +67,22 @@ class Drawing:
         EXIF's, 1..8; how the file's pixels lie.
     """
 
-    pixels: Pixels = field(repr=False)
     has_alpha: bool
     chunks: tuple[bytes, ...] = field(default=(), repr=False)
     orientation: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing(Metadata):
+    """A picture from a file.
+
+    Parameters
+    ----------
+    pixels : uint8 or uint16, (H, W, 4)
+        RGBA, straight alpha, upright.
+    """
+
+    pixels: Pixels = field(repr=False)
 
     @property
     def box(self) -> Box:
@@ -104,7 +114,12 @@ def read_picture(path: Path) -> Drawing:
     pixels = _turn_upright(pixels, orientation if orientation in _UPRIGHT else 1)
     # Turned back only where the tag that says so is kept; else the picture is written upright.
     tagged = orientation in _UPRIGHT and any(chunk[4:8] == b"eXIf" for chunk in chunks)
-    return Drawing(pixels, has_alpha, chunks, orientation if tagged else 1)
+    return Drawing(
+        pixels=pixels,
+        has_alpha=has_alpha,
+        chunks=chunks,
+        orientation=orientation if tagged else 1,
+    )
 
 
 def read_selection(path: Path) -> Pixels:
@@ -138,7 +153,7 @@ def write_picture(
     path: Path,
     pixels: Pixels,
     recipe: Recipe,
-    like: Drawing | None = None,
+    like: Metadata | None = None,
     *,
     alpha: bool = True,
     replace: bool = False,
@@ -153,8 +168,8 @@ def write_picture(
         RGBA, upright.
     recipe : Recipe
         Goes into a text chunk.
-    like : Drawing, optional
-        The picture it was made from: its colour space, resolution and orientation are kept.
+    like : Metadata, optional
+        Of the picture it was made from: its colour space, resolution and orientation are kept.
     alpha : bool
         Write the alpha channel.
     replace : bool

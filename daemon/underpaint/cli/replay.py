@@ -16,6 +16,7 @@ from underpaint_client.rules import check_request
 
 from .generate import Session, open_connection, read_inputs
 from .options import Parser
+from .output_spec import OutputSpec
 from .outputs import choose_outputs
 from .pictures import read_picture, read_recipe
 from .terminal import make_display
@@ -53,9 +54,8 @@ def run_replay(words: Sequence[str]) -> int:
             connection,
             request,
             drawing,
-            outputs,
+            OutputSpec(tuple(outputs), stem, request.images, drawing),
             display,
-            stem=stem,
             force=options.force,
             as_json=options.json,
         )
