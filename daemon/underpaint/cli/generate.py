@@ -204,10 +204,10 @@ def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
     options = make_parser().read(words)
     request = make_request(options)
-    drawing, selection = read_inputs(options, request)
+    display = make_display()
+    drawing, selection = read_inputs(options, request, display)
     stem = make_stem(request.prompt, options.init_img)
     outputs = choose_outputs(options.output, request.images, stem, force=options.force)
-    display = make_display()
     if drawing is not None:
         display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
@@ -257,8 +257,10 @@ def describe_loss(endpoint: str, *, accepted: bool) -> str:
     return f"{endpoint} does not answer any more; {then}"
 
 
-def read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing | None, Any]:
-    """Read picture and selection, as far as they are named.
+def read_inputs(
+    options: argparse.Namespace, request: Request, display: Display
+) -> tuple[Drawing | None, Any]:
+    """Read picture and selection, as far as they are named; say what reading has dropped.
 
     Raises
     ------
@@ -274,11 +276,13 @@ def read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing 
             )
         return None, None
     drawing = read_picture(options.init_img)
-    if options.selection is None:
+    selection = None if options.selection is None else read_selection(options.selection)
+    for note in dict.fromkeys((*drawing.notes, *(selection.notes if selection else ()))):
+        display.say(f"note: {note}")
+    if selection is None:
         return drawing, None
-    selection = read_selection(options.selection)
-    Source.of(drawing.pixels, selection)  # says what does not fit
-    return drawing, selection
+    Source.of(drawing.pixels, selection.amounts)  # says what does not fit
+    return drawing, selection.amounts
 
 
 def _describe(request: Request, drawing: Drawing, selection: Any) -> str:

@@ -43,10 +43,10 @@ def run_replay(words: Sequence[str]) -> int:
     options = make_parser().read(words)
     recipe = read_recipe(options.picture)
     request = _request(recipe, options)
-    drawing, selection = read_inputs(options, request)
+    display = make_display()
+    drawing, selection = read_inputs(options, request, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
-    display = make_display()
     for difference in _differences(recipe, request):
         display.say(f"note: {difference}")
     with open_connection(display) as connection:
