@@ -21,6 +21,7 @@ from underpaint_client.geometry import Extent
 
 from .denoise import StableDiffusion, StableDiffusionXL
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
+from .prompt_notes import Reading, describe_losses
 from .source import Floats, Mask, resize
 
 _PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
@@ -261,17 +262,30 @@ class Model:
         found: dict[str, torch.Tensor] = self._prompts.get((prompt, negative, guided), encode)
         return found
 
-    def prompt_notes(self, prompt: str) -> tuple[str, ...]:
-        """Say what of a prompt the model will not read."""
-        tokenizer = self.pipeline.tokenizer
-        limit = tokenizer.model_max_length
-        tokens = tokenizer(prompt, truncation=False, verbose=False)["input_ids"]
-        if len(tokens) <= limit:
-            return ()
-        return (
-            f"the prompt has {len(tokens) - 2} tokens and the model reads the first {limit - 2};"
-            " the rest was left out",
-        )
+    def prompt_notes(
+        self, prompt: str, negative: str = "", *, guided: bool = True
+    ) -> tuple[str, ...]:
+        """Say what of a prompt and a negative prompt the model will not read."""
+        return describe_losses(prompt, negative, self._read_prompt, guided=guided)
+
+    def _read_prompt(self, text: str) -> Reading:
+        """Return how the tokenizer reads a text; of two, the one that reads less of it."""
+        readings = []
+        for name in ("tokenizer", "tokenizer_2"):
+            tokenizer = getattr(self.pipeline, name, None)
+            if tokenizer is None:
+                continue
+            unknown = tokenizer.unk_token_id
+
+            def tokens(words: str, tokenizer: Any = tokenizer) -> list[int]:
+                found: list[int] = tokenizer(words, truncation=False, verbose=False)["input_ids"]
+                return found[1:-1]
+
+            whole = tokens(text)
+            words = text.split() if unknown in whole else ()
+            unread = tuple(word for word in words if unknown in tokens(word))
+            readings.append(Reading(len(whole), tokenizer.model_max_length - 2, unread))
+        return max(readings, key=lambda one: (one.tokens - one.limit, len(one.unknown)))
 
     # ---- pictures --------------------------------------------------------------------------
 
