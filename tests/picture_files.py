@@ -91,7 +91,7 @@ def tiff(
             entries += packed.ljust(4, b"\0")
     magic = b"II*\0" if order == "<" else b"MM\0*"
     header = magic + struct.pack(f"{order}I", 8)
-    return header + entries + bytes(4) + values + data
+    return b"".join([header, entries, bytes(4), values, data])
 
 
 def netpbm(pixels: Any, largest: int, *, plain: bool = False) -> bytes:
@@ -101,4 +101,4 @@ def netpbm(pixels: Any, largest: int, *, plain: bool = False) -> bytes:
     header = f"P{kind}\n# comment\n{width} {height}\n{largest}\n".encode()
     if plain:
         return header + " ".join(map(str, pixels.ravel().tolist())).encode()
-    return header + pixels.astype(">u2").tobytes()
+    return b"".join([header, pixels.astype(">u2").tobytes()])

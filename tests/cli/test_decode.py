@@ -125,7 +125,13 @@ def test_decoders_that_do_not_agree_are_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decode = cv2.imdecode
-    monkeypatch.setattr(cv2, "imdecode", lambda *words: decode(*words)[..., ::-1])
+
+    def swapped(*words: Any) -> Any:
+        found = decode(*words)
+        assert found is not None
+        return found[..., ::-1]
+
+    monkeypatch.setattr(cv2, "imdecode", swapped)
     (tmp_path / "in.tif").write_bytes(tiff(RGB))
     with pytest.raises(BadInputError, match="not read"):
         read_picture(tmp_path / "in.tif")

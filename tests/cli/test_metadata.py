@@ -208,6 +208,15 @@ LEFT_OUT = {
     "a damaged profile": (
         png_chunk(b"iCCP", b"p\0\0nonsense"), "the colour profile: it is damaged; assign it again",
     ),
+    "a text packed in a way that is unknown": (
+        png_chunk(b"zTXt", b"Comment\0\1x"), "the text 'Comment': it is damaged",
+    ),
+    "a text that is taken for EXIF data": (
+        png_chunk(b"tEXt", b"exif\0x"), "the text 'exif': it is damaged",
+    ),
+    "a short gamma": (png_chunk(b"gAMA", b"\0"), "the chunk 'gAMA': it is damaged"),
+    "a short resolution": (png_chunk(b"pHYs", b"\0"), "the chunk 'pHYs': it is damaged"),
+    "EXIF data that are none": (png_chunk(b"eXIf", b"nonsense"), "the EXIF data: it is damaged"),
     "damaged EXIF data": (png_chunk(b"eXIf", b"x", damaged=True), "the EXIF data: it is damaged"),
     "content credentials": (
         png_chunk(b"caBX", b"jumb"), "the chunk 'caBX': it is of the old pixels alone",

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def inputs(tmp_path: Path) -> Path:
     pixels[..., 3] = 255
     exif = Image.Exif()
     exif[0x0112] = 6
-    described = {"icc_profile": PROFILE, "dpi": (300, 300)}
+    described: dict[str, Any] = {"icc_profile": PROFILE, "dpi": (300, 300)}
     Image.fromarray(pixels[..., :3]).save(folder / "photo.jpg", exif=exif, **described)
     pixels[20:40, 10:30, 3] = 0
     Image.fromarray(pixels).save(folder / "layer.png", **described)

@@ -44,7 +44,11 @@ def test_a_folder_is_listed_once_for_a_run(
     listed: list[Any] = []
 
     def counted(list_names: Any) -> Any:
-        return lambda folder=".": listed.append(folder) or list_names(folder)
+        def list_and_count(folder: Any = ".") -> Any:
+            listed.append(folder)
+            return list_names(folder)
+
+        return list_and_count
 
     monkeypatch.setattr(os, "listdir", counted(os.listdir))
     monkeypatch.setattr(os, "scandir", counted(os.scandir))

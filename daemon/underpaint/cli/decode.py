@@ -150,8 +150,8 @@ def _largest_value(content: bytes, image: Image.Image) -> int:
     if image.format == "TIFF":
         bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS, (1,))
         return int(2 ** max(bits) - 1)
-    arguments = image.tile[0].args if image.tile else ()
     if image.format == "PPM":
+        arguments = _tile_arguments(image)
         maximum = arguments[1] if isinstance(arguments, tuple) else 255
         return int(maximum) if image.mode != "I" else 65535  # Pillow scales greys
     if image.format == "JPEG2000":
@@ -161,9 +161,15 @@ def _largest_value(content: bytes, image: Image.Image) -> int:
     return 65535 if ";16" in _raw_mode(image) and not image.mode.startswith("I") else 255
 
 
+def _tile_arguments(image: Image.Image) -> Any:
+    """Return what Pillow hands to its decoder; nothing once the pixels are loaded."""
+    tiles = getattr(image, "tile", ())
+    return tiles[0].args if tiles else ()
+
+
 def _raw_mode(image: Image.Image) -> str:
     """Return how Pillow calls the layout of the stored pixels, `RGB;16L` for example."""
-    arguments = image.tile[0].args if image.tile else ()
+    arguments = _tile_arguments(image)
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
 

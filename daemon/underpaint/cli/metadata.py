@@ -11,12 +11,13 @@ unpacks to more than 1 MiB.
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
@@ -39,6 +40,7 @@ MOST_NOTES = 8
 """Notes about one file, before the others are counted only."""
 
 _XMP_KEY = "XML:com.adobe.xmp"
+_ORIENTED_TEXTS = (_XMP_KEY, "Raw profile type exif", "Raw profile type APP1")
 _ORIENTATION = ExifTags.Base.Orientation
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _COLOURS = (b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI")
@@ -124,8 +126,8 @@ def read_orientation(chunks: tuple[bytes, ...]) -> int:
     for chunk in chunks:
         if chunk[4:8] == b"eXIf":
             stand_in.info["exif"] = chunk[8:-4]
-        elif (key := _key(chunk)) and (text := _read_text(chunk)) is not None:
-            stand_in.info[key] = text
+        elif (key := _key(chunk)) in _ORIENTED_TEXTS:
+            stand_in.info[key] = _read_text(chunk)
     return image_orientation(stand_in)
 
 
@@ -219,8 +221,8 @@ def _why_not(chunk: bytes, *, is_rgb: bool, room: int) -> tuple[str, int]:
     else:
         try:
             size = len(_unpack(chunk))
-            if kind == b"eXIf" and size <= LARGEST_CHUNK:
-                _check_exif(chunk[8:-4])
+            if size <= min(LARGEST_CHUNK, room):
+                _check_readable(chunk)
         except (ValueError, zlib.error):
             reason = "it is damaged"
         if size > LARGEST_CHUNK:
@@ -235,20 +237,30 @@ def _is_whole(chunk: bytes) -> bool:
     return len(chunk) == 12 + length and chunk[-4:] == struct.pack(">I", zlib.crc32(chunk[4:-4]))
 
 
-def _check_exif(data: bytes) -> None:
-    """See that EXIF data can be read: damaged ones end programs that turn the result upright.
+def _check_readable(chunk: bytes) -> None:
+    """See that Pillow reads a picture with this chunk in it, and turns it upright.
 
     Raises
     ------
     ValueError
-        They cannot.
+        It does not, and nor would other programs read the result.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            Image.Exif().load(data)
+        with (
+            warnings.catch_warnings(action="error"),
+            Image.open(io.BytesIO(insert_chunks(_one_pixel(), [chunk]))) as image,
+        ):
+            image.load()
+            image.getexif()
     except Exception as error:  # noqa: BLE001 - of damaged data, anything
         raise ValueError(str(error)) from None
+
+
+@functools.cache
+def _one_pixel() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGBA", (1, 1)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _unpack(chunk: bytes) -> bytes:
@@ -297,7 +309,7 @@ def _name(chunk: bytes) -> str:
 def _to_png(content: bytes, image: Image.Image, lost: dict[str, str]) -> bytes:
     """Return a PNG of one pixel that holds what is carried along; say what cannot be."""
     lost.update(dict.fromkeys(_of_others(content, image), "only its own format has a place for it"))
-    found = {
+    found: dict[str, Callable[[], dict[str, Any]]] = {
         "the colour profile": lambda: {"icc_profile": _profile(content, image)},
         "the resolution": lambda: {"dpi": _resolution(image)},
         "the EXIF data": lambda: {"exif": _exif(image)},
