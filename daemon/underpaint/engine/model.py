@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import hashlib
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from underpaint_client.geometry import Extent
 
 from .denoise import StableDiffusion, StableDiffusionXL
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
-from .prompt_notes import Reading, describe_losses
+from .prompt_notes import describe_losses, read_prompt
 from .source import Floats, Mask, resize
 
 _PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
@@ -266,26 +267,9 @@ class Model:
         self, prompt: str, negative: str = "", *, guided: bool = True
     ) -> tuple[str, ...]:
         """Say what of a prompt and a negative prompt the model will not read."""
-        return describe_losses(prompt, negative, self._read_prompt, guided=guided)
-
-    def _read_prompt(self, text: str) -> Reading:
-        """Return how the tokenizer reads a text; of two, the one that reads less of it."""
-        readings = []
-        for name in ("tokenizer", "tokenizer_2"):
-            tokenizer = getattr(self.pipeline, name, None)
-            if tokenizer is None:
-                continue
-            unknown = tokenizer.unk_token_id
-
-            def tokens(words: str, tokenizer: Any = tokenizer) -> list[int]:
-                found: list[int] = tokenizer(words, truncation=False, verbose=False)["input_ids"]
-                return found[1:-1]
-
-            whole = tokens(text)
-            words = text.split() if unknown in whole else ()
-            unread = tuple(word for word in words if unknown in tokens(word))
-            readings.append(Reading(len(whole), tokenizer.model_max_length - 2, unread))
-        return max(readings, key=lambda one: (one.tokens - one.limit, len(one.unknown)))
+        parts = (getattr(self.pipeline, name, None) for name in ("tokenizer", "tokenizer_2"))
+        read = functools.partial(read_prompt, [part for part in parts if part is not None])
+        return describe_losses(prompt, negative, read, guided=guided)
 
     # ---- pictures --------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _LONGEST_QUOTE = 40
 
@@ -46,6 +47,22 @@ class Reading:
     tokens: int
     limit: int
     unknown: tuple[str, ...] = ()
+
+
+def read_prompt(tokenizers: Sequence[Any], text: str) -> Reading:
+    """Return how CLIP's tokenizers read a text: of several, the one that reads least of it."""
+    readings = []
+    for tokenizer in tokenizers:
+
+        def tokens(words: str, tokenizer: Any = tokenizer) -> list[int]:
+            found: list[int] = tokenizer(words, truncation=False, verbose=False)["input_ids"]
+            return found[1:-1]  # without beginning and end
+
+        whole, unknown = tokens(text), tokenizer.unk_token_id
+        words = text.split() if unknown in whole else ()
+        unread = tuple(word for word in words if unknown in tokens(word))
+        readings.append(Reading(len(whole), tokenizer.model_max_length - 2, unread))
+    return max(readings, key=lambda one: (one.tokens - one.limit, len(one.unknown)))
 
 
 def describe_losses(
