@@ -330,7 +330,7 @@ def test_a_folder_that_is_lost_loses_nothing(
     assert "a.png cannot be written: No such file" in (told := capsys.readouterr().err)
     assert "the daemon keeps the job, and `underpaint results --save FOLDER` then fetches" in told
     assert main(["results", "--save", str(tmp_path / "again")]) == 0
-    assert (tmp_path / "again" / "a-lake-0001.png").exists()
+    assert (tmp_path / "again" / "a.png").exists()
 
 
 def test_what_the_daemon_has_to_say_is_shown(

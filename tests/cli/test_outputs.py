@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from underpaint.cli import main
 from underpaint.cli.generate import make_parser, make_request
-from underpaint.cli.outputs import choose_outputs, make_stem
+from underpaint.cli.outputs import FreeNames, choose_outputs, make_stem
 from underpaint_client.errors import BadInputError
 
 
@@ -35,6 +37,49 @@ def test_names(tmp_path: Path) -> None:
     dotted = tmp_path / "v1.2"
     dotted.mkdir()
     assert chosen(dotted) == ["v1.2/lake-0001.png"]
+
+
+@pytest.mark.parametrize("images", [1, 2, 64])
+def test_a_folder_is_listed_once_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int
+) -> None:
+    listed: list[Any] = []
+
+    def counted(list_names: Any) -> Any:
+        def list_and_count(folder: Any = ".") -> Any:
+            listed.append(folder)
+            return list_names(folder)
+
+        return list_and_count
+
+    monkeypatch.setattr(os, "listdir", counted(os.listdir))
+    monkeypatch.setattr(os, "scandir", counted(os.scandir))
+    (tmp_path / "lake-0041.png").touch()
+    paths = choose_outputs(str(tmp_path), images, "lake", force=False)
+    assert [path.name for path in paths] == [f"lake-{42 + n:04d}.png" for n in range(images)]
+    assert listed == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("there", "stem", "next_name"),
+    [
+        ([], "a", "a-0001.png"),
+        (["a-0002.png", "a-0001.png", "a-1.png", "a-0009.jpg", "xa-0005.png"], "a", "a-0003.png"),
+        (["a-0001-0007.png"], "a", "a-0001.png"),
+        (["a-0001-0007.png"], "a-0001", "a-0001-0008.png"),
+        (["a-12345.png"], "a", "a-12346.png"),
+        (["a[1]-0001.png", "a.-0004.png"], "a[1]", "a[1]-0002.png"),
+        (["a\nb-0001.png"], "a\nb", "a\nb-0002.png"),
+    ],
+)
+def test_free_names(tmp_path: Path, there: list[str], stem: str, next_name: str) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    names = FreeNames(tmp_path)
+    first, second = names.take(stem), names.take(stem)
+    assert first.name == next_name
+    assert second.name != first.name
+    assert not second.exists()
 
 
 def test_only_png(tmp_path: Path) -> None:

@@ -123,13 +123,13 @@ def test_selection(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     grey = rng.integers(0, 256, (5, 6), dtype=np.uint8)
     Image.fromarray(grey).save(path)
-    np.testing.assert_array_equal(read_selection(path), grey)
+    np.testing.assert_array_equal(read_selection(path).amounts, grey)
     alpha = Image.new("RGBA", (6, 5), (255, 255, 255, 128))
     alpha.save(path)
-    assert (read_selection(path) == 128).all()
+    assert (read_selection(path).amounts == 128).all()
     deep = rng.integers(0, 65536, (5, 6)).astype(np.uint16)
     Image.fromarray(deep).save(path)
-    np.testing.assert_array_equal(read_selection(path), deep)
+    np.testing.assert_array_equal(read_selection(path).amounts, deep)
 
 
 def cut(content: bytes) -> bytes:
@@ -265,7 +265,7 @@ def test_deep_greys_of_other_files(tmp_path: Path) -> None:
     path = tmp_path / "in.tif"
     grey = np.array([[0, 5000, 65535]], np.uint16)
     Image.fromarray(grey).save(path)
-    np.testing.assert_array_equal(read_selection(path), grey)
+    np.testing.assert_array_equal(read_selection(path).amounts, grey)
     Image.fromarray(grey.astype(np.float32)).save(path)
     with pytest.raises(BadInputError, match="floating point"):
         read_picture(path)

@@ -26,6 +26,7 @@ from underpaint_client.errors import (
     DaemonStoppedError,
     DaemonUnavailableError,
     TurnedAwayError,
+    UnderpaintError,
     from_code,
 )
 from underpaint_client.home import ConnectionInfo, remote_file
@@ -43,8 +44,9 @@ from underpaint_client.rules import (
 )
 
 from .options import Parser
-from .outputs import choose_outputs, make_stem, next_output
-from .pictures import Drawing, read_picture, read_selection, write_picture
+from .output_spec import OutputSpec, forget_spec, keep_spec
+from .outputs import choose_outputs, make_stem
+from .pictures import Drawing, read_picture, read_selection
 from .printing import show_json, show_path
 from .terminal import Display, make_display
 
@@ -57,6 +59,9 @@ examples:
   underpaint generate a lake at dusk -W 512 -H 512 -n 4 -o lakes/
 """
 
+
+COMMAND_LINE = "the command line"
+"""What the command line calls itself in the note of a job, where editors give their name."""
 
 MODEL_INDEX = "model_index.json"
 """What is in every model's folder."""
@@ -231,10 +236,10 @@ def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
     options = make_parser().read(words)
     request = make_request(options)
-    drawing, selection = read_inputs(options, request)
+    display = make_display()
+    drawing, selection = read_inputs(options, request, display)
     stem = make_stem(request.prompt, options.init_img)
     outputs = choose_outputs(options.output, request.images, stem, force=options.force)
-    display = make_display()
     if drawing is not None:
         display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
@@ -253,9 +258,8 @@ def run_generate(words: Sequence[str]) -> int:
             connection,
             request,
             drawing,
-            outputs,
+            OutputSpec(tuple(outputs), stem, request.images, drawing),
             display,
-            stem=stem,
             force=options.force,
             as_json=options.json,
             steps_folder=options.save_intermediates,
@@ -291,8 +295,10 @@ def describe_loss(endpoint: str, *, accepted: bool) -> str:
     return f"{endpoint} does not answer any more; {then}"
 
 
-def read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing | None, Any]:
-    """Read picture and selection, as far as they are named.
+def read_inputs(
+    options: argparse.Namespace, request: Request, display: Display
+) -> tuple[Drawing | None, Any]:
+    """Read picture and selection, as far as they are named; say what reading has dropped.
 
     Raises
     ------
@@ -308,11 +314,13 @@ def read_inputs(options: argparse.Namespace, request: Request) -> tuple[Drawing 
             )
         return None, None
     drawing = read_picture(options.init_img)
-    if options.selection is None:
+    selection = None if options.selection is None else read_selection(options.selection)
+    for note in dict.fromkeys((*drawing.notes, *(selection.notes if selection else ()))):
+        display.say(f"note: {note}")
+    if selection is None:
         return drawing, None
-    selection = read_selection(options.selection)
-    Source.of(drawing.pixels, selection)  # says what does not fit
-    return drawing, selection
+    Source.of(drawing.pixels, selection.amounts)  # says what does not fit
+    return drawing, selection.amounts
 
 
 def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
@@ -335,9 +343,8 @@ class Session:
     connection: Connection
     request: Request
     drawing: Drawing | None
-    outputs: list[Path]
+    outputs: OutputSpec
     display: Display
-    stem: str
     force: bool
     as_json: bool
     steps_folder: Path | None = None
@@ -356,19 +363,22 @@ class Session:
                 frames["selection"] = to_frame("selection", selection, box, "Y")
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""
-        note = Address("the command line", str(self.outputs[0])).to_text()
+        note = Address(COMMAND_LINE, str(self.outputs.paths[0])).to_text()
         submit = wire.Submit(uuid.uuid4().hex, self.request, previews, note)
+        self._keep_spec(submit.job)
         self.connection.send(submit, tuple(frames.values()))
         try:
             with self.display:
                 failed = self._follow(submit, tuple(frames.values()), started)
         except KeyboardInterrupt:
-            self._cancel(submit.job)
+            if self._cancel(submit.job):
+                forget_spec(submit.job)
             raise
         finally:
             self.connection.close()
         if failed is not None:
             raise from_code(failed.code, failed.message)
+        forget_spec(submit.job)
 
     def _follow(
         self, submit: wire.Submit, frames: tuple[wire.Frame, ...], started: float
@@ -423,7 +433,17 @@ class Session:
                 return message
         return None
 
-    def _cancel(self, job: str) -> None:
+    def _keep_spec(self, job: str) -> None:
+        try:
+            keep_spec(job, self.outputs)
+        except (OSError, UnderpaintError) as error:
+            self._note(
+                "should this run end early, the daemon keeps the pictures, but not the names and"
+                f" metadata of their files: {error}"
+            )
+
+    def _cancel(self, job: str) -> bool:
+        """Cancel the job, and say whether it has ended."""
         self.display.say("cancelling; the daemon goes on")
         self.connection.cancel(job)
         deadline = time.monotonic() + 10
@@ -431,11 +451,12 @@ class Session:
             received = self.connection.receive(deadline - time.monotonic())
             if received and isinstance(received[0], wire.Failed | wire.Done):
                 self.connection.take(job)  # what came was written
-                return
+                return True
+        return False
 
     def _save_step(self, preview: wire.Preview, frame: wire.Frame) -> None:
         """Write what a step came to, opaque: the part of the canvas that the model works on."""
-        name = f"{self.stem}-{preview.image:02d}-step-{preview.step:03d}.png"
+        name = f"{self.outputs.stem}-{preview.image:02d}-step-{preview.step:03d}.png"
         _, _, width, height = preview.area
         shown = Image.fromarray(np.ascontiguousarray(to_pixels(frame)[..., :3]))
         folder = self.steps_folder or Path()
@@ -455,22 +476,11 @@ class Session:
         self.noted.add(note)
 
     def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
-        first = self.request.images - len(self.outputs)  # of a chain, the last alone may be wanted
-        if picture.index < first or picture.index in self.seen:
+        path, recipe = self.outputs.path_of(picture.index), picture.recipe
+        if path is None or picture.index in self.seen:
             return
         self.seen.add(picture.index)
-        path, recipe = self.outputs[picture.index - first], picture.recipe
-        pixels = to_pixels(frame)
-        if picture.kind == "patch":
-            pixels = on_canvas(pixels, frame, recipe.width, recipe.height)
-        see_through = bool((pixels[..., 3] < np.iinfo(pixels.dtype).max).any())
-        keeps_alpha = self.drawing is not None and self.drawing.has_alpha
-        alpha = see_through or keeps_alpha
-        try:
-            write_picture(path, pixels, recipe, self.drawing, alpha=alpha, replace=self.force)
-        except FileExistsError:  # another run was faster
-            path = next_output(path, self.stem)
-            write_picture(path, pixels, recipe, self.drawing, alpha=alpha)
+        path = self.outputs.write(path, picture, frame, replace=self.force)
         self.written.append(path)
         for note in recipe.notes:
             self._note(note)
@@ -484,11 +494,3 @@ class Session:
             "timings": {**timings, "total": round(seconds, 4)},
         }
         self.display.result(lambda: show_json(result) if self.as_json else show_path(path))
-
-
-def on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:
-    """Lay a patch where it belongs on an empty canvas, so that it can be put over its picture."""
-    canvas = np.zeros((height, width, 4), patch.dtype)
-    box = frame.box
-    canvas[box.y : box.bottom, box.x : box.right] = patch
-    return canvas

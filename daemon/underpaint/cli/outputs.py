@@ -14,6 +14,8 @@ LONGEST_NAME = 255
 
 SUFFIX = ".png"
 
+_NUMBERED = re.compile(r"(.+)-([0-9]{4,})" + re.escape(SUFFIX), re.DOTALL)
+
 
 def choose_outputs(
     wanted: str | None, images: int, stem: str, *, force: bool, option: str = "-o"
@@ -61,20 +63,33 @@ def choose_outputs(
                 f"output {_describe(taken[0])} exists; give another name or --force"
             )
         return paths
-    _check_folder(target, option)
-    return [_free_name(target, stem, ahead=n) for n in range(images)]
+    names = open_folder(target, option)
+    return [names.take(stem) for _ in range(images)]
 
 
-def next_output(taken: Path, stem: str) -> Path:
-    """Choose another name for a result whose own was taken in the meantime."""
-    return _free_name(taken.parent, stem)
+class FreeNames:
+    """Names in a folder that no file has: stem-0001.png, and on from the highest there is.
 
+    The folder is listed once. A name is given once, whether or not a file is written there.
 
-def _free_name(target: Path, stem: str, ahead: int = 0) -> Path:
-    pattern = re.compile(re.escape(stem) + r"-(\d{4,})" + re.escape(SUFFIX))
-    matches = (pattern.fullmatch(path.name) for path in target.iterdir())
-    last = max((int(match[1]) for match in matches if match), default=0)
-    return target / f"{stem}-{last + 1 + ahead:04d}{SUFFIX}"
+    Parameters
+    ----------
+    folder : Path
+        It must exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._last: dict[str, int] = {}
+        for name in os.listdir(folder):  # noqa: PTH208 - names are enough, and may be many
+            if found := _NUMBERED.fullmatch(name):
+                stem, number = found[1], int(found[2])
+                self._last[stem] = max(number, self._last.get(stem, 0))
+
+    def take(self, stem: str) -> Path:
+        """Return the next path for a stem."""
+        number = self._last[stem] = self._last.get(stem, 0) + 1
+        return self._folder / f"{stem}-{number:04d}{SUFFIX}"
 
 
 def make_stem(prompt: str, picture: Path | None) -> str:
@@ -85,6 +100,18 @@ def make_stem(prompt: str, picture: Path | None) -> str:
     while len(os.fsencode(stem)) > LONGEST_NAME - 20:
         stem = stem[:-1]
     return stem
+
+
+def open_folder(folder: Path, option: str) -> FreeNames:
+    """Make a folder where there is none, and return the free names in it.
+
+    Raises
+    ------
+    BadInputError
+        It cannot be written; names the option with which another can be chosen.
+    """
+    _check_folder(folder, option)
+    return FreeNames(folder)
 
 
 def _check_folder(folder: Path, option: str) -> None:

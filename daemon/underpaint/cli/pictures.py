@@ -1,8 +1,8 @@
 """Picture files in and out, with everything about them that an artist would miss.
 
-Colour under alpha 0, 8 or 16 bits a channel, the ICC profile, the resolution and the EXIF data
-stay. Pillow reads and writes what it can; it reads 16-bit RGBA as 8, so OpenCV reads and writes
-those pixels. The file's own chunks that describe its colours travel from file to file untouched.
+Colour under alpha 0, 8 or 16 bits a channel, the ICC profile, the resolution, EXIF, XMP and texts
+stay: `decode` reads the pixels and `metadata` the rest, and what they cannot read or carry along is
+in `Drawing.notes`.
 
 A picture whose EXIF data says that it lies on its side is turned upright for the model and for
 its selection, and turned back when it is written, so that no pixel and no tag changes its place.
@@ -14,8 +14,7 @@ import contextlib
 import io
 import json
 import os
-import struct
-from collections.abc import Iterator
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
@@ -31,18 +30,10 @@ from underpaint_client.parameters import describe_parameters
 from underpaint_client.request import Recipe
 from underpaint_client.wire import check_size
 
+from . import metadata
+from .decode import decode, describe_losses, measure_noise
+
 Pixels = NDArray[Any]
-
-RECIPE_KEY = "underpaint"
-"""The keyword of the text chunk that holds the recipe."""
-
-PARAMETERS_KEY = "parameters"
-"""Where Stable Diffusion WebUI, and what came after it, keep theirs."""
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_ORIENTATION = 0x0112
-_KEPT_CHUNKS = (b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pHYs", b"eXIf")
-"""What of a PNG describes its colours, resolution and orientation."""
 
 # Turns of the array, upright from as stored, and back: quarter turns, then a flip.
 _UPRIGHT: dict[int, tuple[int, bool]] = {
@@ -53,26 +44,39 @@ _UPRIGHT: dict[int, tuple[int, bool]] = {
 Image.MAX_IMAGE_PIXELS = None  # `check_size` has the limit, with a sentence for the artist
 
 
-@dataclass(frozen=True)
-class Drawing:
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What is known of a picture beside its pixels, and goes into those made from it.
+
+    Parameters
+    ----------
+    has_alpha : bool
+        Whether the file has an alpha channel of any kind.
+    chunks : tuple of bytes
+        PNG chunks that results carry along.
+    orientation : int
+        EXIF's, 1..8; how the pixels of a file with these chunks lie.
+    """
+
+    has_alpha: bool
+    chunks: tuple[bytes, ...] = field(default=(), repr=False)
+    orientation: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing(Metadata):
     """A picture from a file.
 
     Parameters
     ----------
     pixels : uint8 or uint16, (H, W, 4)
         RGBA, straight alpha, upright.
-    has_alpha : bool
-        Whether the file has an alpha channel of any kind.
-    chunks : tuple of bytes
-        PNG chunks that describe colours, resolution and orientation, as they are in the file.
-    orientation : int
-        EXIF's, 1..8; how the file's pixels lie.
+    notes : tuple of str
+        What reading has dropped: one sentence each.
     """
 
     pixels: Pixels = field(repr=False)
-    has_alpha: bool
-    chunks: tuple[bytes, ...] = field(default=(), repr=False)
-    orientation: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def box(self) -> Box:
@@ -87,58 +91,105 @@ def read_picture(path: Path) -> Drawing:
     Raises
     ------
     BadInputError
-        The file is not there, is no picture, is damaged, empty or gigantic.
+        The file is not there, is no picture, is damaged, empty or gigantic, or has a depth that
+        cannot be kept.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
+    """Read a picture; give also the notes that are about its pixels, and `measure_noise` of it."""
     content = _read_bytes(path)
-    with _open(content, path) as image:
+    is_png = content.startswith(metadata.SIGNATURE)
+    bare = metadata.pixels_alone(content) if is_png else content
+    with warnings.catch_warnings(action="ignore"), _open(bare, path) as image:
         check_size(str(path), Box.at(0, 0, Extent(*image.size)))
         try:
-            image.load()  # also reads what lies behind the pixels, and turns TIFFs upright
-            orientation = image.getexif().get(_ORIENTATION, 1)
-            bits = content[24] if content.startswith(_SIGNATURE) else 8
-            pixels = _decode_deep(content, image) if bits == 16 else _decode(image, bits)
-            chunks = tuple(_chunks_of(content, image))
+            pixels = decode(bare, image)
             has_alpha = image.has_transparency_data
+        except BadInputError as error:
+            raise BadInputError(f"picture {path}: {error}") from None
         except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
             raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
-    pixels = _turn_upright(pixels, orientation if orientation in _UPRIGHT else 1)
-    # Turned back only where the tag that says so is kept; else the picture is written upright.
-    tagged = orientation in _UPRIGHT and any(chunk[4:8] == b"eXIf" for chunk in chunks)
-    return Drawing(pixels, has_alpha, chunks, orientation if tagged else 1)
+        of_pixels = tuple(f"{path.name}: {told}" for told in describe_losses(content, image))
+        chunks, left_out = metadata.read_metadata(content, image)
+        carried = metadata.read_orientation(chunks)
+        lies = carried if is_png else metadata.image_orientation(image)
+        noise = measure_noise(content, image)
+    drawing = Drawing(
+        pixels=_turn_upright(pixels, lies),
+        has_alpha=has_alpha,
+        chunks=chunks,
+        orientation=carried,  # it is written as its tag says, or upright where none is left
+        notes=(*of_pixels, *(f"{path.name}: {told}" for told in left_out)),
+    )
+    return drawing, of_pixels, noise
 
 
-def read_selection(path: Path) -> Pixels:
+@dataclass(frozen=True)
+class Selection:
+    """A selection from a file.
+
+    Parameters
+    ----------
+    amounts : uint8 or uint16, (H, W)
+        How much is selected; upright.
+    notes : tuple of str
+        What reading has dropped or changed: one sentence each.
+    """
+
+    amounts: Pixels = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def read_selection(path: Path) -> Selection:
     """Read a selection from a picture: white is selected, black is not, grey in part.
 
-    A picture with an alpha channel is taken times its alpha.
-
-    Returns
-    -------
-    uint8 or uint16, (H, W)
-        Upright.
+    A picture with an alpha channel is taken times its alpha. The noise that lossy compression
+    leaves around black and white is taken for black and white.
 
     Raises
     ------
     BadInputError
         As `read_picture` does.
     """
-    drawing = read_picture(path)
-    pixels = drawing.pixels
+    drawing, of_pixels, noise = _read(path)
+    pixels, notes = drawing.pixels, list(of_pixels)
     grey = pixels[..., 0]
     if not (pixels[..., :1] == pixels[..., 1:3]).all():
         weights = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in Pillow's "L"
         grey = np.rint(pixels[..., :3] @ weights).astype(pixels.dtype)
+    if noise and grey.dtype == np.uint8:
+        clean = _without_noise(grey, noise)
+        changed = int((clean != grey).sum())
+        if changed:
+            notes.append(
+                f"{path.name}: {changed} pixels are nearly black or white, as lossy compression"
+                " leaves them, and are taken for black or white; save selections as PNG"
+            )
+        grey = clean
     if drawing.has_alpha:
         full = np.iinfo(pixels.dtype).max
         grey = np.rint(grey * (pixels[..., 3] / full)).astype(pixels.dtype)
-    return np.ascontiguousarray(grey)
+    return Selection(np.ascontiguousarray(grey), tuple(notes))
+
+
+def _without_noise(grey: Pixels, noise: int) -> Pixels:
+    """Take values that are up to `noise` from 0 and 255 for these.
+
+    The next ones are stretched, so that a soft edge stays one and has no step.
+    """
+    levels = np.arange(256)
+    known = [0, noise, 2 * noise, 255 - 2 * noise, 255 - noise, 255]
+    table = np.interp(levels, known, [0, 0, 2 * noise, 255 - 2 * noise, 255, 255])
+    return np.rint(table).astype(np.uint8)[grey]
 
 
 def write_picture(
     path: Path,
     pixels: Pixels,
     recipe: Recipe,
-    like: Drawing | None = None,
+    like: Metadata | None = None,
     *,
     alpha: bool = True,
     replace: bool = False,
@@ -153,8 +204,8 @@ def write_picture(
         RGBA, upright.
     recipe : Recipe
         Goes into a text chunk.
-    like : Drawing, optional
-        The picture it was made from: its colour space, resolution and orientation are kept.
+    like : Metadata, optional
+        Of the picture it was made from: its colour space, resolution and orientation are kept.
     alpha : bool
         Write the alpha channel.
     replace : bool
@@ -175,8 +226,10 @@ def write_picture(
         raise BadInputError(
             f"{path} cannot be encoded as PNG: {stored.shape[1]} pixels are too wide"
         )
-    chunks = [*(like.chunks if like else ()), *_recipe_chunks(recipe)]
-    content = _insert_chunks(encoded.tobytes(), chunks)
+    recipe_text = json.dumps(recipe.to_dict(), ensure_ascii=False)
+    texts = {metadata.RECIPE_KEY: recipe_text, metadata.PARAMETERS_KEY: describe_parameters(recipe)}
+    chunks = [*(like.chunks if like else ()), *metadata.make_text_chunks(texts)]
+    content = metadata.insert_chunks(encoded.tobytes(), chunks)
     draft = path.with_name(f".underpaint-{os.getpid()}")
     try:
         draft.write_bytes(content)
@@ -213,12 +266,15 @@ def read_recipe(path: Path) -> Recipe:
     BadInputError
         Where there is none, or it cannot be read.
     """
-    with _open(_read_bytes(path), path) as image:
+    content = _read_bytes(path)
+    is_png = content.startswith(metadata.SIGNATURE)
+    bare = metadata.pixels_alone(content) if is_png else content
+    with warnings.catch_warnings(action="ignore"), _open(bare, path) as image:
         try:
             image.load()
         except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
             raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
-        text = image.info.get(RECIPE_KEY)
+        text = metadata.find_text(content, metadata.RECIPE_KEY) if is_png else None
     if text is None:
         raise BadInputError(f"picture {path} holds no recipe; Underpaint did not write it")
     try:
@@ -242,49 +298,11 @@ def _open(content: bytes, path: Path) -> Image.Image:
         return Image.open(io.BytesIO(content))
     except Exception as error:  # noqa: BLE001 - as above
         reason = "it is empty" if not content else type(error).__name__
+        if content.startswith((b"II*\0", b"MM\0*")):
+            reason = "a TIFF of a kind that is not read: of 8 bits, or of 16 in grey or RGB, it is"
         raise BadInputError(
             f"{path} is no picture that can be read ({reason}); save it as PNG"
         ) from None
-
-
-def _decode(image: Image.Image, bits: int) -> Pixels:
-    """Decode what Pillow reads exactly: up to 8 bits a channel, and greys of 16."""
-    if image.mode == "F":
-        raise ValueError("its pixels are floating point numbers: 8 and 16 bits are read")
-    if image.mode.startswith("I"):
-        grey = np.asarray(image)
-        if grey.max(initial=0) > 65535 or grey.min(initial=0) < 0:
-            raise ValueError("its greys are deeper than 16 bits")
-        return _grey(grey.astype(np.uint16))
-    clear = image.info.get("transparency")
-    if image.mode == "L" and isinstance(clear, int):
-        # Pillow scales greys of 1, 2 and 4 bits to 8, but not the one that means transparent.
-        scale = {1: 255, 2: 85, 4: 17}.get(bits, 1)
-        return _grey(np.asarray(image), clear * scale)
-    return np.array(image if image.mode == "RGBA" else image.convert("RGBA"))
-
-
-def _grey(grey: Pixels, clear: int | None = None) -> Pixels:
-    """Give RGBA of greys (H, W); those of the value `clear` are transparent."""
-    full = np.iinfo(grey.dtype).max
-    alpha = np.where(grey == clear, 0, full) if clear is not None else np.full(grey.shape, full)
-    return np.dstack([grey, grey, grey, alpha.astype(grey.dtype)])
-
-
-def _decode_deep(content: bytes, image: Image.Image) -> Pixels:
-    """Decode a PNG of 16 bits a channel."""
-    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.uint16:
-        raise ValueError("its 16-bit pixels cannot be decoded")
-    if found.ndim == 2:
-        clear = image.info.get("transparency")
-        return _grey(found, clear if isinstance(clear, int) else None)
-    channels = found.shape[2]
-    pixels = np.full((*found.shape[:2], 4), 65535, np.uint16)
-    pixels[..., :3] = found[..., 2::-1] if channels >= 3 else found[..., :1]
-    if channels in (2, 4):
-        pixels[..., 3] = found[..., -1]
-    return pixels
 
 
 def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -296,50 +314,3 @@ def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
 def _turn_back(pixels: Pixels, orientation: int) -> Pixels:
     turns, flip = _UPRIGHT[orientation]
     return np.rot90(pixels[:, ::-1] if flip else pixels, -turns)
-
-
-# ---- chunks --------------------------------------------------------------------------------
-
-
-def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give kind and whole bytes of each chunk of a PNG."""
-    position = len(_SIGNATURE)
-    while position + 12 <= len(content):
-        (length,) = struct.unpack_from(">I", content, position)
-        kind = content[position + 4 : position + 8]
-        if kind == b"IEND":
-            return
-        yield kind, content[position : position + 12 + length]
-        position += 12 + length
-
-
-def _chunks_of(content: bytes, image: Image.Image) -> Iterator[bytes]:
-    """Give the chunks to keep; for a file that is no PNG, what Pillow makes of its description."""
-    if not content.startswith(_SIGNATURE):
-        stream = io.BytesIO()
-        described = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}
-        exif = image.getexif()
-        if exif:
-            described["exif"] = exif
-        Image.new("RGBA", (1, 1)).save(stream, "PNG", **described)
-        content = stream.getvalue()
-    # What comes back is RGB; a profile of greys or inks would only mislead.
-    is_rgb = image.mode in ("RGB", "RGBA", "P", "PA")
-    for kind, chunk in _chunks(content):
-        if kind in _KEPT_CHUNKS and (is_rgb or kind != b"iCCP"):
-            yield chunk
-
-
-def _recipe_chunks(recipe: Recipe) -> list[bytes]:
-    """Give our recipe, and what other tools read."""
-    text = PngImagePlugin.PngInfo()
-    text.add_itxt(RECIPE_KEY, json.dumps(recipe.to_dict(), ensure_ascii=False))
-    text.add_itxt(PARAMETERS_KEY, describe_parameters(recipe))
-    stream = io.BytesIO()
-    Image.new("1", (1, 1)).save(stream, "PNG", pnginfo=text)
-    return [chunk for kind, chunk in _chunks(stream.getvalue()) if kind == b"iTXt"]
-
-
-def _insert_chunks(content: bytes, chunks: list[bytes]) -> bytes:
-    header_end = len(_SIGNATURE) + 12 + 13  # IHDR comes first and has 13 bytes of data
-    return b"".join([content[:header_end], *chunks, content[header_end:]])

@@ -16,6 +16,7 @@ from underpaint_client.rules import check_request
 
 from .generate import Session, open_connection, read_inputs, settle_model
 from .options import Parser
+from .output_spec import OutputSpec
 from .outputs import choose_outputs
 from .pictures import read_picture, read_recipe
 from .terminal import make_display
@@ -42,10 +43,10 @@ def run_replay(words: Sequence[str]) -> int:
     options = make_parser().read(words)
     recipe = read_recipe(options.picture)
     request = _request(recipe, options)
-    drawing, selection = read_inputs(options, request)
+    display = make_display()
+    drawing, selection = read_inputs(options, request, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
-    display = make_display()
     for difference in _differences(recipe, request):
         display.say(f"note: {difference}")
     with open_connection(display) as connection:
@@ -53,9 +54,8 @@ def run_replay(words: Sequence[str]) -> int:
             connection,
             request,
             drawing,
-            outputs,
+            OutputSpec(tuple(outputs), stem, request.images, drawing),
             display,
-            stem=stem,
             force=options.force,
             as_json=options.json,
         )

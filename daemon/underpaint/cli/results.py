@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underpaint.server.rasters import to_pixels
 from underpaint_client import wire
 from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError, from_code
 
-from .generate import on_canvas, open_connection
+from .generate import COMMAND_LINE, open_connection
 from .options import Parser
-from .outputs import choose_outputs, make_stem, next_output
-from .pictures import write_picture
+from .output_spec import OutputSpec, forget_spec, recall_spec
+from .outputs import FreeNames, make_stem, open_folder
+from .pictures import Metadata
 from .printing import say, show, show_path
 from .terminal import Display
 
@@ -55,8 +55,9 @@ def run_results(words: Sequence[str]) -> int:
         chosen = choose(connection.waiting(), options.job)
         if not chosen:
             say("nothing waits")
+        names = open_folder(options.save, "--save") if chosen and options.save else None
         for job in chosen:
-            _carry_out(connection, job, options)
+            _carry_out(connection, job, options, names)
     return 0
 
 
@@ -95,35 +96,53 @@ def describe(job: WaitingJob) -> str:
     return f"{job.job[:8]}  {state:8}  {prompt}  ({place or 'from somewhere'})"
 
 
-def _carry_out(connection: Connection, job: WaitingJob, options: argparse.Namespace) -> None:
+def _carry_out(
+    connection: Connection, job: WaitingJob, options: argparse.Namespace, names: FreeNames | None
+) -> None:
     if options.drop:
         connection.follow(job.job)
         connection.cancel(job.job)
         for _ in connection.events(job.job):
             pass
+        forget_spec(job.job)
         say(f"dropped {describe(job)}")
-    elif options.save:
-        _save(connection, job, options.save)
+    elif names is not None:
+        _save(connection, job, options.save, names)
     else:
         show(describe(job))
 
 
-def _save(connection: Connection, job: WaitingJob, folder: Path) -> None:
+def _save(connection: Connection, job: WaitingJob, folder: Path, names: FreeNames) -> None:
     """Write a job's pictures as they come; each is safe before the daemon forgets it."""
-    stem = make_stem(job.request.prompt, None)
-    (output,) = choose_outputs(f"{folder}/", 1, stem, force=False, option="--save")
+    spec = recall_spec(job.job)
+    if spec is None and Address.from_text(job.note).editor == COMMAND_LINE:
+        told = "the names and metadata of its files are no longer known; it is written without them"
+        say(f"underpaint: job {job.job[:8]}: {told}")
     if not job.ended:
         told = "is not done; waiting for it (Ctrl-C leaves it there)"
         say(f"underpaint: job {job.job[:8]} {told}")
     connection.follow(job.job)
     for message, frames in connection.events(job.job):
         if isinstance(message, wire.Picture):
-            output = next_output(output, stem)
-            pixels, recipe = to_pixels(frames[0]), message.recipe
-            if message.kind == "patch":
-                pixels = on_canvas(pixels, frames[0], recipe.width, recipe.height)
-            write_picture(output, pixels, recipe)
-            show_path(output)
+            _write(message, frames[0], spec or _layers(job), folder, names)
         elif isinstance(message, wire.Failed):
             error = from_code(message.code, message.message)
             say(f"underpaint: job {job.job[:8]}: {error}")
+        elif isinstance(message, wire.Done):
+            forget_spec(job.job)
+
+
+def _layers(job: WaitingJob) -> OutputSpec:
+    """Return how pictures are written that were to become layers: with alpha, named by prompt."""
+    stem = make_stem(job.request.prompt, None)
+    return OutputSpec((), stem, job.request.images, Metadata(has_alpha=True))
+
+
+def _write(
+    picture: wire.Picture, frame: wire.Frame, spec: OutputSpec, folder: Path, names: FreeNames
+) -> None:
+    wanted = spec.path_of(picture.index)
+    if wanted is None and spec.paths:  # of a chain, only the last is wanted
+        return
+    path = folder / wanted.name if wanted is not None else names.take(spec.stem)
+    show_path(spec.write(path, picture, frame, names=names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import hashlib
 from collections import OrderedDict
@@ -21,6 +22,7 @@ from underpaint_client.geometry import Extent
 
 from .denoise import StableDiffusion, StableDiffusionXL
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
+from .prompt_notes import describe_losses, read_prompt
 from .source import Floats, Mask, resize
 
 _PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
@@ -261,17 +263,13 @@ class Model:
         found: dict[str, torch.Tensor] = self._prompts.get((prompt, negative, guided), encode)
         return found
 
-    def prompt_notes(self, prompt: str) -> tuple[str, ...]:
-        """Say what of a prompt the model will not read."""
-        tokenizer = self.pipeline.tokenizer
-        limit = tokenizer.model_max_length
-        tokens = tokenizer(prompt, truncation=False, verbose=False)["input_ids"]
-        if len(tokens) <= limit:
-            return ()
-        return (
-            f"the prompt has {len(tokens) - 2} tokens and the model reads the first {limit - 2};"
-            " the rest was left out",
-        )
+    def prompt_notes(
+        self, prompt: str, negative: str = "", *, guided: bool = True
+    ) -> tuple[str, ...]:
+        """Say what of a prompt and a negative prompt the model will not read."""
+        parts = (getattr(self.pipeline, name, None) for name in ("tokenizer", "tokenizer_2"))
+        read = functools.partial(read_prompt, [part for part in parts if part is not None])
+        return describe_losses(prompt, negative, read, guided=guided)
 
     # ---- pictures --------------------------------------------------------------------------
 

@@ -611,8 +611,10 @@ class _Run:
             planned=self._planned(work),
             encoded=not work.pure.all(),
         )
-        of_model = (*work.model.notes, *work.model.prompt_notes(made.prompt))
-        notes = (*work.notes, *of_model, *composed.notes, *saved)
+        of_prompt = work.model.prompt_notes(
+            made.prompt, self.request.negative_prompt, guided=self.request.guidance_scale > 1
+        )
+        notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
         known = self.engine.experience(work.model.info)
         known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
         recipe = make_recipe(self.request, work.source, composed, made, notes)

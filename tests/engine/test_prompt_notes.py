@@ -1,0 +1,113 @@
+"""A prompt that loses anything says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from runs import make, texture
+from underpaint.engine import Engine
+from underpaint.engine.prompt_notes import Reading, describe_losses
+
+
+def read(text: str) -> Reading:
+    words = text.split()
+    return Reading(len(words), 75, tuple(word for word in words if not word.isascii()))
+
+
+def notes_of(prompt: str, negative: str = "", *, guided: bool = True) -> tuple[str, ...]:
+    return describe_losses(prompt, negative, read, guided=guided)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "", "a lake", "a lake (in winter), [sic]", "a red:blue lake at 10:30", "a (lake: winter)",
+        "a break, and a rest", "BREAKFAST IN SANDALS", "x < y > z, <br>", r"a \(lake:1.3\)",
+        "a lake, 1:3", r"\[a:b:3\]", "word " * 75,
+    ],
+)  # fmt: skip
+def test_prompts_that_lose_nothing(prompt: str) -> None:
+    assert notes_of(prompt, prompt) == ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "quoted", "told"),
+    [
+        ("a (lake:1.3) at dusk", "(lake:1.3)", "a weight is read as words"),
+        ("a (lake, hill : 0.8)", "(lake, hill : 0.8)", "a weight is read as words"),
+        ("(a:.5)", "(a:.5)", "a weight is read as words"),
+        ("(a:-1)", "(a:-1)", "a weight is read as words"),
+        ("a ((lake))", "((lake))", "emphasis is read as words"),
+        ("a [[lake]]", "[[lake]]", "emphasis is read as words"),
+        ("a lake <lora:ink:0.7>", "<lora:ink:0.7>", "not loaded"),
+        ("<LyCO:x>", "<LyCO:x>", "not loaded"),
+        ("<hypernet:x:1>", "<hypernet:x:1>", "not loaded"),
+        ("a lake, embedding:easy", "embedding:easy", "not loaded"),
+        ("[day:night:0.5]", "[day:night:0.5]", "from step to step"),
+        ("[day|night]", "[day|night]", "from step to step"),
+        ("a lake BREAK a hill", "BREAK", "not divided"),
+        ("a lake AND a hill", "AND", "not divided"),
+        ("a lake 湖", "湖", "does not know"),
+        ("word " * 76, "", "has 76 tokens and the model reads the first 75; the rest was left out"),
+    ],
+)
+def test_what_is_lost_is_said_of_either_prompt(prompt: str, quoted: str, told: str) -> None:
+    for which, notes in (
+        ("the prompt", notes_of(prompt)),
+        ("the negative prompt", notes_of("a lake", prompt)),
+    ):
+        (note,) = notes
+        assert note.startswith(f"{which} has ")
+        assert told in note
+        assert not quoted or repr(quoted) in note
+
+
+def test_several_losses_are_several_notes() -> None:
+    notes = notes_of("(a:1.3) (b:1.4) <lora:x:1> BREAK", "word " * 80)
+    assert len(notes) == 4
+
+
+def test_what_is_quoted_is_short_and_shows_no_controls() -> None:
+    (note,) = notes_of(f"<lora:{'x' * 5000}\x1b[2J:1>")
+    assert len(note) < 200
+    assert "\x1b" not in note
+
+
+@pytest.mark.parametrize("negative", ["fog", "word " * 80, "(fog:1.3)"])
+def test_a_negative_prompt_without_guidance_is_one_note(negative: str) -> None:
+    (note,) = notes_of("a lake", negative, guided=False)
+    assert note.startswith("the negative prompt is not used at a guidance scale of 1 or less")
+    assert notes_of("a lake", "  ", guided=False) == ()
+
+
+@pytest.mark.parametrize("model", ["sd", "sdxl"])
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"negative_prompt": "word " * 60}, "the negative prompt has "),
+        ({"negative_prompt": "fog", "guidance_scale": 1.0}, "the negative prompt is not used"),
+        ({"prompt": "a (lake:1.3)"}, "the prompt has '(lake:1.3)'"),
+    ],
+)
+def test_recipes_carry_what_a_prompt_has_lost(
+    engine: Engine, model: str, changes: dict[str, object], told: str
+) -> None:
+    notes = make(engine, texture(16, 16), model=model, steps=1, **changes).recipe.notes
+    assert any(note.startswith(told) for note in notes)
+
+
+def test_the_second_tokenizer_counts_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = engine.load("sdxl")
+    assert not model.prompt_notes("a")
+    monkeypatch.setattr(model.pipeline.tokenizer_2, "model_max_length", 2)
+    (note,) = model.prompt_notes("a")
+    assert "the model reads the first 0" in note
+
+
+def test_words_without_tokens_are_named(engine: Engine) -> None:
+    """The starter model's vocabulary is small; others' read every byte."""
+    notes = engine.load("starter").prompt_notes("a lake, 湖", "雨 and fog")
+    assert notes == (
+        "the prompt has words that the model does not know: '湖'",
+        "the negative prompt has words that the model does not know: '雨'",
+    )
