@@ -89,6 +89,19 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
             f"model {model}: {CONFIG}: num_train_timesteps {str(steps)[:80]!s} is no whole number"
             f" from 1 to {MOST_TRAIN_STEPS}; fetch it again"
         )
+    _check_betas(model, config, steps)
+    if config.get("rescale_betas_zero_snr") and config.get("prediction_type") != "v_prediction":
+        raise ModelUnavailableError(
+            f"model {model}: {CONFIG}: rescale_betas_zero_snr is true, and prediction_type is"
+            f" {config.get('prediction_type', 'epsilon')!r}: where all is noise, predicting the"
+            " noise says nothing. Take the file that came with the model; a model trained at zero"
+            " terminal SNR has v_prediction"
+        )
+    return steps
+
+
+def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:
+    """See that a config says how much noise each step adds: a default would be another model's."""
     trained = config.get("trained_betas")
     if trained is None:
         for name in ("beta_start", "beta_end"):
@@ -98,14 +111,6 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
             raise _refusal(model, "beta_schedule", None, list(_CHOICES["beta_schedule"]))
     elif not (isinstance(trained, list) and len(trained) == steps and all(map(_is_beta, trained))):
         raise _refusal(model, "trained_betas", "list", [f"{steps} numbers between 0 and 1"])
-    if config.get("rescale_betas_zero_snr") and config.get("prediction_type") != "v_prediction":
-        raise ModelUnavailableError(
-            f"model {model}: {CONFIG}: rescale_betas_zero_snr is true, and prediction_type is"
-            f" {config.get('prediction_type', 'epsilon')!r}: where all is noise, predicting the"
-            " noise says nothing. Take the file that came with the model; a model trained at zero"
-            " terminal SNR has v_prediction"
-        )
-    return steps
 
 
 def _is_beta(value: Any) -> bool:
