@@ -152,7 +152,8 @@ def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part
     ]
     if missing:
         raise ModelUnavailableError(
-            f"model {model} has no {missing[0]}; a whole model is needed (a refiner is not one)"
+            f"model {model} has no {missing[0]} in {INDEX};"
+            " take a whole model (a refiner is not one)"
         )
     for name, classes in wanted.items():
         _check_class(model, name, given[name], classes)
@@ -172,8 +173,8 @@ def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
             f" {', '.join(sorted(classes))}"
         )
     raise ModelUnavailableError(
-        f"model {model}: {INDEX} says that its {part} is a {named}, which is not supported;"
-        f" supported is {library}'s {' or '.join(sorted(classes))}"
+        f"model {model}: {INDEX} says that its {part} is a {named}, which is not supported; take a"
+        f" model whose {part} is a {library}.{' or '.join(sorted(classes))}"
     )
 
 
@@ -293,7 +294,7 @@ def _no_weights(model: Path, part: str, base: str, names: list[str]) -> ModelUna
             " when opened; convert it to safetensors"
         )
     return ModelUnavailableError(
-        f"model {model} is incomplete: there are no weights (*.safetensors) in {part};"
+        f"model {model} is incomplete: there are no weights ({part}/{base}.safetensors);"
         " fetch it again"
     )
 

@@ -105,7 +105,9 @@ def _read_fast(model: Path, name: str) -> tuple[dict[str, Any], list[Any], dict[
 
 def _read_merges(model: Path, name: str) -> list[str]:
     lines = read_text(model, name).splitlines()
-    return [line for line in lines[bool(lines and lines[0].startswith("#version")) :] if line]
+    if not lines:
+        raise _broken(model, name, "it is empty")
+    return [line for line in lines[lines[0].startswith("#version") :] if line]
 
 
 def _check_vocabulary(
