@@ -612,3 +612,14 @@ def test_files_that_change_while_they_are_opened_are_not_used(
     monkeypatch.setattr(engine_model, "hash_model", hash_and_replace)
     with pytest.raises(ModelUnavailableError, match="was changed while it was opened"):
         paint(Engine("cpu"), model)
+
+
+def test_a_full_temporary_folder_is_said(
+    engine: Engine, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("underpaint.engine.opening._link", full)
+    with pytest.raises(ModelUnavailableError, match="No space left on device.*make room there"):
+        paint(engine, model)

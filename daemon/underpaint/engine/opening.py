@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,32 +85,40 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
 @contextmanager
 def _folder_of(info: ModelInfo) -> Iterator[Path]:
     """Lend a folder with the files of a model, and nothing else."""
-    with tempfile.TemporaryDirectory(prefix="underpaint-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        index, parts = read_json(info.path, INDEX), {part.name: part for part in info.parts}
-        kept = {
-            key: value
-            for key, value in index.items()
-            if key in parts or not isinstance(value, list | dict)
-        }
-        (folder / INDEX).write_text(json.dumps(kept), encoding="utf-8")
-        for part in info.parts:
-            (folder / part.name).mkdir()
-            for file in part.files:
-                target = folder / part.name / file.opened_as
-                if file.is_weights:
-                    _link(info.path / file.path, target)
-                elif file.is_index:
-                    shards = {"metadata": {}, "weight_map": read_weight_map(info.path, file.path)}
-                    target.write_text(json.dumps(shards), encoding="utf-8")
-                else:
-                    target.write_text(
-                        json.dumps(read_json(info.path, file.path))
-                        if file.opened_as.endswith(".json")
-                        else read_text(info.path, file.path),
-                        encoding="utf-8",
-                    )
+    with ExitStack() as stack:
+        try:
+            lent = tempfile.TemporaryDirectory(prefix="underpaint-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(lent))
+            _fill(folder, info)
+        except OSError as error:
+            raise ModelUnavailableError(
+                f"model {info.path} cannot be opened: {tempfile.gettempdir()} cannot be written to"
+                f" ({error.strerror or error}); make room there, or name another folder in TMPDIR"
+            ) from error
         yield folder
+
+
+def _fill(folder: Path, info: ModelInfo) -> None:
+    index, parts = read_json(info.path, INDEX), {part.name for part in info.parts}
+    plain = {
+        key: value
+        for key, value in index.items()
+        if key in parts or not isinstance(value, list | dict)
+    }
+    (folder / INDEX).write_text(json.dumps(plain), encoding="utf-8")
+    for part in info.parts:
+        (folder / part.name).mkdir()
+        for file in part.files:
+            target = folder / part.name / file.opened_as
+            if file.is_weights:
+                _link(info.path / file.path, target)
+                continue
+            if file.is_index:
+                shards = {"metadata": {}, "weight_map": read_weight_map(info.path, file.path)}
+                text = json.dumps(shards)
+            else:
+                text = read_text(info.path, file.path)
+            target.write_text(text, encoding="utf-8")
 
 
 def _link(file: Path, target: Path) -> None:
