@@ -134,9 +134,8 @@ def test_a_folder_of_models_may_be_anything(
 
 
 def test_a_name_in_no_script_is_said_and_can_be_sent(folder: Path) -> None:
-    name = os.fsencode(folder) + b"/caf\xe9"
     try:
-        shutil.copytree(os.fsencode(folder) + b"/sd", name)
+        shutil.copytree(folder / "sd", folder / os.fsdecode(b"caf\xe9"))
     except OSError:
         pytest.skip("this file system takes UTF-8 names alone")
     entries = list_entries()

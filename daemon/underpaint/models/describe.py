@@ -173,7 +173,8 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
                 " (projection_class_embeddings_input_dim in unet/config.json), and"
                 f" text_encoder_2 and the six sizes give {given}; fetch all parts from one model"
             )
-    return 2 ** (len(blocks) - 1)
+    halvings = len(blocks) - 1
+    return int(2**halvings)
 
 
 _MOST_VAE_BLOCKS = 5

@@ -178,7 +178,7 @@ def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
     )
 
 
-def _resolve_part(model: Path, name: str, given: list[str]) -> Part:
+def _resolve_part(model: Path, name: str, given: Any) -> Part:
     library, class_name = given
     if name == "scheduler":
         config = "scheduler_config.json"
