@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from tiny_models import build_model
 from underpaint.engine import Engine
 from underpaint.models import describe_model, hash_model
+from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
 
 UNET = Path("unet") / "diffusion_pytorch_model.safetensors"
@@ -74,6 +76,28 @@ def test_replaced_weights_paint_the_next_picture(
     assert any("other weights than when it was last used" in n for n in second.recipe.notes)
     fresh = paint(Engine("cpu"), folder)
     np.testing.assert_array_equal(fresh.pixels, second.pixels)
+
+
+def test_a_hash_is_of_one_state_of_the_files(
+    home: Path, tmp_path: Path, others: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written to while it is read is not remembered under the new or the old state."""
+    folder = Path(shutil.copytree(others[0], tmp_path / "model"))
+    info = describe_model(folder)
+    real = hashlib.file_digest
+
+    def digest_and_write(stream: Any, name: Any) -> Any:
+        found = real(stream, name)
+        copied_over(others[1] / UNET, folder / UNET)
+        return found
+
+    monkeypatch.setattr(hashlib, "file_digest", digest_and_write)
+    with pytest.raises(ModelUnavailableError, match="was changed while it was read; try again"):
+        hash_model(info)
+    monkeypatch.undo()
+    monkeypatch.setenv("UNDERPAINT_HOME", str(home))
+    again = hash_model(describe_model(folder))
+    assert again == hash_model(describe_model(folder), again=True)
 
 
 def test_a_replaced_variant_or_config_is_another_model_too(

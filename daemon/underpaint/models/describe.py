@@ -197,7 +197,7 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
     Raises
     ------
     ModelUnavailableError
-        A file cannot be read.
+        A file cannot be read, or was written to meanwhile.
     """
     key = _key(info)
     known = _known_hashes()
@@ -210,6 +210,10 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
                     total.update(name.encode() + hashlib.file_digest(stream, "sha256").digest())
             except OSError as error:
                 raise unreadable(info.path, name, error) from None
+        if _key(info) != key:
+            raise ModelUnavailableError(
+                f"model {info.path} was changed while it was read; try again when it is complete"
+            )
         now = total.hexdigest()
         if known.get(key, now) != now:
             known.setdefault(f"first {key}", known[key])
@@ -226,11 +230,12 @@ def first_hash(info: ModelInfo) -> str:
 
 
 def _key(info: ModelInfo) -> str:
-    """Return what the names, sizes, times and inodes of a model's files come to.
+    """Return what names, sizes, times and inodes of a model's files come to at present.
 
     Not the time at which their status changed: it also changes when a file is only linked to.
     """
-    stamps = [(name, size, time, inode) for name, size, time, _, inode in info.stamps]
+    present = stamp_files(info.path, info.files)
+    stamps = [(name, size, time, inode) for name, size, time, _, inode in present]
     text = json.dumps([os.path.realpath(info.path), stamps])
     return hashlib.sha256(text.encode()).hexdigest()
 
