@@ -91,8 +91,9 @@ def _describe(path: Path, _absolute: str, _stamps: tuple[Stamp, ...]) -> ModelIn
     parts = {part.name: part for part in resolve_files(path, family, index)}
     stamps = stamp_files(path, _list_files(tuple(parts.values())))
     configs = {name: _read_config(path, part) for name, part in parts.items()}
+    _check_channels(path, configs["unet"], configs["vae"])
     for name, part in parts.items():
-        if name in configs and part.name != "scheduler" and any(f.is_weights for f in part.files):
+        if any(file.is_weights for file in part.files):
             check_shapes(path, part, configs[name], read_shapes(path, part))
     cell = _check_parts_match(path, configs)
     lengths = [
@@ -136,18 +137,24 @@ def _read_config(model: Path, part: Part) -> dict[str, Any]:
     return config
 
 
+def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> None:
+    """See that a UNet takes latents of the autoencoder, alone or with what is kept."""
+    channels = _number(model, unet, "in_channels", 4, 2**10)
+    latent = _number(model, vae, "latent_channels", 4, 2**10)
+    if channels not in (latent, 2 * latent + 1):
+        raise ModelUnavailableError(
+            f"model {model} has {channels} input channels (in unet/config.json), which is not"
+            f" supported; take a plain model of its family ({latent}) or an inpainting one"
+            f" ({2 * latent + 1})"
+        )
+
+
 def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
     """See that what one part puts out is what the next takes in, and return a cell's side.
 
     The names that are read here were held against the weights before.
     """
     unet, vae = configs["unet"], configs["vae"]
-    channels, latent = unet.get("in_channels", 4), vae.get("latent_channels", 4)
-    if channels not in (latent, 2 * latent + 1):
-        raise ModelUnavailableError(
-            f"model {model} has {channels} input channels, which is not supported; take a"
-            f" plain model of its family ({latent}) or an inpainting one ({2 * latent + 1})"
-        )
     blocks = vae.get("block_out_channels", [0] * 4)
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= _MOST_VAE_BLOCKS:
         raise ModelUnavailableError(
@@ -204,7 +211,6 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
     if again or key not in known:
         total = hashlib.sha256()
         for name in info.files:
-            check_regular(info.path, name)
             try:
                 with (info.path / name).open("rb") as stream:
                     total.update(name.encode() + hashlib.file_digest(stream, "sha256").digest())
@@ -234,8 +240,10 @@ def _key(info: ModelInfo) -> str:
 
     Not the time at which their status changed: it also changes when a file is only linked to.
     """
-    present = stamp_files(info.path, info.files)
-    stamps = [(name, size, time, inode) for name, size, time, _, inode in present]
+    stamps = []
+    for name in info.files:
+        found = check_regular(info.path, name)
+        stamps.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
     text = json.dumps([os.path.realpath(info.path), stamps])
     return hashlib.sha256(text.encode()).hexdigest()
 

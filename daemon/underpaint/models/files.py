@@ -10,7 +10,7 @@ alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -299,11 +299,14 @@ def _no_weights(model: Path, part: str, base: str, names: list[str]) -> ModelUna
     )
 
 
-Stamp = tuple[str, int, int, int, int]
-"""A file's path in its model, size, times of change of content and of status, and inode."""
+Stamp = tuple[str, int, int, int]
+"""A file's path in its model, its size, and when its content and its status changed, in ns.
+
+No inode: on some network file systems it changes though the file does not.
+"""
 
 
-def stamp_files(model: Path, names: Iterator[str] | tuple[str, ...]) -> tuple[Stamp, ...]:
+def stamp_files(model: Path, names: Iterable[str]) -> tuple[Stamp, ...]:
     """Return what tells the present files of a model from later ones, without reading them.
 
     Parameters
@@ -311,17 +314,16 @@ def stamp_files(model: Path, names: Iterator[str] | tuple[str, ...]) -> tuple[St
     model : Path
         The model's folder.
     names : iterable of str
-        Files, relative to it. Those that cannot be looked at get zeros.
+        Files, relative to it. Those that cannot be looked at have size -1.
     """
     stamps = []
     for name in names:
         try:
             found = (model / name).stat()
         except OSError as error:
-            stamps.append((name, -1, error.errno or 0, 0, 0))
+            stamps.append((name, -1, error.errno or 0, 0))
         else:
-            times = found.st_mtime_ns, found.st_ctime_ns
-            stamps.append((name, found.st_size, *times, found.st_ino))
+            stamps.append((name, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
     return tuple(stamps)
 
 
@@ -334,7 +336,7 @@ def stamp_folder(model: Path) -> tuple[Stamp, ...]:
             names += [f"{part}/{entry.name}" for entry in (model / part).iterdir()]
         except OSError:
             continue  # the stamp of the folder itself tells
-    return stamp_files(model, tuple(sorted(names)))
+    return stamp_files(model, sorted(names))
 
 
 def _without_purpose(class_name: str) -> str:
