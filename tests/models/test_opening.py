@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
@@ -631,3 +632,22 @@ def test_a_full_temporary_folder_is_said(
     monkeypatch.setattr("underpaint.engine.opening._link", full)
     with pytest.raises(ModelUnavailableError, match="No space left on device.*make room there"):
         paint(engine, model)
+
+
+ODD_VALUES = [None, -1, 10**30, 0.5, True, "x", [], ["x"], {}, {"x": 1}]
+
+
+def test_no_value_in_a_config_breaks_the_check(model: Path) -> None:
+    """It is called fine, or refused with a name and the way out; nothing else comes of it."""
+    values = itertools.cycle(ODD_VALUES)
+    for file in sorted(model.rglob("*.json")):
+        if file.name == "vocab.json":  # its keys are tokens
+            continue
+        text = file.read_text()
+        for key, value in zip(json.loads(text), values, strict=False):
+            file.write_text(json.dumps({**json.loads(text), key: value}))
+            try:
+                describe_model(model)
+            except ModelUnavailableError as error:
+                assert re.search(WAY_OUT, str(error), re.IGNORECASE), (file, key, error)
+        file.write_text(text)

@@ -75,7 +75,7 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
         Names the value, and what is supported.
     """
     class_name = config.get("_class_name")
-    if class_name is not None and class_name not in SCHEDULERS[family]:
+    if class_name is not None and str(class_name) not in SCHEDULERS[family]:
         raise _refusal(model, "_class_name", class_name, sorted(SCHEDULERS[family]))
     for name, choices in _CHOICES.items():
         value = config.get(name)
@@ -86,7 +86,7 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
     steps = config.get("num_train_timesteps", 1000)
     if type(steps) is not int or not 1 <= steps <= MOST_TRAIN_STEPS:
         raise ModelUnavailableError(
-            f"model {model}: {CONFIG}: num_train_timesteps {str(steps)[:80]!s} is no whole number"
+            f"model {model}: {CONFIG}: num_train_timesteps {str(steps)[:80]} is no whole number"
             f" from 1 to {MOST_TRAIN_STEPS}; fetch it again"
         )
     _check_betas(model, config, steps)
