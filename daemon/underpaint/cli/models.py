@@ -34,10 +34,12 @@ def run_models(words: Sequence[str]) -> int:
     default = default_model()
     paths = list_models()
     for entry in list_entries():
-        name, path = entry.name, str(paths[entry.name])
+        name = entry.name
         if entry.problem:
             say(f"underpaint: {entry.problem}")
-        elif options.json:
+            continue
+        path = str(paths[name])
+        if options.json:
             found = {"name": name, "family": entry.family, "native": entry.native, "path": path}
             show_json({**found, "default": name == default})
         else:

@@ -22,6 +22,8 @@ from underpaint_client.geometry import Extent
 
 from .denoise import StableDiffusion, StableDiffusionXL
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
+from .noise_levels import levels_only
+from .opening import open_pipeline
 from .prompt_notes import describe_losses, read_prompt
 from .source import Floats, Mask, resize
 
@@ -121,7 +123,7 @@ class Model:
                 f"the model {info.name} has other weights than when it was last used; pictures made"
                 " with those come out differently",
             )
-        self.scheduler_config = dict(self.pipeline.scheduler.config)
+        self.scheduler_config = levels_only(self.pipeline.scheduler.config)
         self._sketch: torch.Tensor | None = None
         self._attention = dict(self.pipeline.unet.attn_processors)
         self._grey: torch.Tensor | None = None
@@ -132,43 +134,23 @@ class Model:
             self.pipeline.to(self.device)
 
     def _open(self) -> Any:
-        parts = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
-        if self.info.family == "sdxl":
-            parts = {"feature_extractor": None, "image_encoder": None}
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
         try:
-            pipeline = _PIPELINES[self.info.family].from_pretrained(
-                self.info.path,
-                dtype=self.dtype,
-                variant=self.info.variant,
-                use_safetensors=True,
-                local_files_only=True,
-                **parts,
-            )
+            pipeline = open_pipeline(self.info, _PIPELINES[self.info.family], self.dtype)
+        except ModelUnavailableError:
+            raise
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             raise ModelUnavailableError(
                 f"model {self.info.path} cannot be opened: {_first_line(error)}; fetch it again"
             ) from error
-        self._check_complete(pipeline)
         vae = pipeline.vae
         if self.info.family == "sdxl" and vae.config.force_upcast and vae.dtype != torch.float32:
             vae.to(torch.float32)  # it overflows in half precision
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
-
-    def _check_complete(self, pipeline: Any) -> None:
-        """See that every weight was found; diffusers leaves those that were not without values."""
-        for part, module in pipeline.components.items():
-            if isinstance(module, torch.nn.Module):
-                for name, weight in module.named_parameters():
-                    if weight.is_meta:
-                        raise ModelUnavailableError(
-                            f"model {self.info.path} cannot be opened: its {part} lacks {name};"
-                            " fetch it again"
-                        )
 
     def forget(self) -> None:
         """Forget the prompts and pictures that were encoded."""

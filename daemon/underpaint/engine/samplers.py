@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from underpaint_client.rules import SAMPLERS
 
 from .joining import Joining
+from .noise_levels import zero_snr_changes
 
 _FORCED: dict[str, dict[str, Any]] = {
     # Latents are not pictures: clipping predictions to -1..1, a default for pixels, ruins them.
@@ -96,6 +97,7 @@ class Sampler:
             changes["algorithm_type"] = "sde-dpmsolver++" if "_sde" in name else "dpmsolver++"
         if class_name in _CROWDED and schedule >= config.get("num_train_timesteps", 1000):
             changes["timestep_spacing"] = "trailing"
+        changes |= zero_snr_changes(getattr(diffusers, class_name), config)
         return cls(name, _tapped(class_name).from_config(config, **changes))
 
     def execute(self, run: int) -> Executed:

@@ -5,9 +5,12 @@
 
 from .describe import ModelInfo, describe_model, first_hash, hash_model, note_use
 from .entries import list_entries
+from .files import INDEX, read_weight_map, stamp_files
 from .find import default_model, find_model, list_models, model_folders
+from .reading import read_json, read_text
 
 __all__ = [
+    "INDEX",
     "ModelInfo",
     "default_model",
     "describe_model",
@@ -18,4 +21,8 @@ __all__ = [
     "list_models",
     "model_folders",
     "note_use",
+    "read_json",
+    "read_text",
+    "read_weight_map",
+    "stamp_files",
 ]

@@ -6,27 +6,23 @@ All that can be wrong with a folder is found here, before minutes are spent on l
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
 from underpaint_client.rules import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
-FAMILIES = {
-    "StableDiffusion": "sd",
-    "StableDiffusionXL": "sdxl",
-}
-"""Pipeline classes, less their purpose (`Img2ImgPipeline`), and the family of each."""
-
-_PURPOSES = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
-_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
-_PICKLES = ("*.bin", "*.ckpt", "*.pt", "*.pth")
+from .files import INDEX, Part, Stamp, read_family, resolve_files, stamp_files, stamp_folder
+from .reading import check_regular, read_json, unreadable
+from .schedulers import check_scheduler
+from .tokenizers import check_tokenizer
+from .weights import check_shapes, read_shapes
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,16 @@ class ModelInfo:
         Pixels a side of a latent cell.
     train_steps : int
         Timesteps it was trained on.
-    variant : str or None
-        `fp16` where the folder holds only such weights.
     sampler : str
         A name of `rules.SAMPLERS`: what suits it, as a file `underpaint.json` in the folder may
         say: `{"sampler": "k_euler_a"}`.
+    prompt_tokens : int
+        How many tokens of a prompt it reads, with their start and end.
+    parts : tuple of Part
+        The exact files that it is opened from.
+    stamps : tuple of Stamp
+        What tells those files, as they were when they were looked at, from later ones: a model
+        whose files were replaced is another one.
     """
 
     name: str
@@ -60,63 +61,135 @@ class ModelInfo:
     native: int
     cell: int
     train_steps: int
-    variant: str | None
     sampler: str
+    prompt_tokens: int
+    parts: tuple[Part, ...]
+    stamps: tuple[Stamp, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files that it is opened from, relative to its folder, sorted."""
+        return _list_files(self.parts)
 
 
 def describe_model(path: Path) -> ModelInfo:
-    """Look at a model folder.
+    """Look at a model folder, and see that it can be opened.
 
     Raises
     ------
     ModelUnavailableError
-        The folder is no model, of an unsupported kind, incomplete, or holds pickles for weights.
+        The folder is no model, of an unsupported kind, incomplete, damaged, or keeps its weights
+        in anything but safetensors. Names the file, and what to do.
     """
-    index = _read_json(path / "model_index.json", path)
-    class_name = str(index.get("_class_name"))
-    family = FAMILIES.get(_without_purpose(class_name))
-    if family is None:
-        raise ModelUnavailableError(
-            f"model {path} is a {class_name}, which is not supported yet;"
-            f" supported are {' and '.join(FAMILIES)} models"
-        )
-    parts = [p for p in _PARTS if isinstance(index.get(p), list) and any(index[p])]
-    missing = [part for part in ("unet", "vae", "text_encoder") if part not in parts]
-    if missing:
-        raise ModelUnavailableError(
-            f"model {path} has no {missing[0]}; a whole model is needed (a refiner is not one)"
-        )
-    files = {part: _weight_files(path / part) for part in parts}
-    for weights in files.values():
-        for file in weights:
-            _check_weights(file)
-    unet = _read_json(path / "unet" / "config.json", path)
-    vae = _read_json(path / "vae" / "config.json", path)
-    scheduler = _read_json(path / "scheduler" / "scheduler_config.json", path)
-    if unet.get("in_channels", 4) not in (4, 9):
-        raise ModelUnavailableError(
-            f"model {path} has {unet['in_channels']} input channels, which is not supported; take a"
-            " plain model of its family (4) or an inpainting one (9)"
-        )
-    blocks = vae.get("block_out_channels", [0] * 4)
-    if not isinstance(blocks, list) or not blocks:
-        raise ModelUnavailableError(f"model {path}: block_out_channels {blocks!r} is no list")
-    cell = 2 ** (len(blocks) - 1)
-    variants = {".fp16." in file.name for weights in files.values() for file in weights}
+    return _describe(path, str(path.absolute()), stamp_folder(path))
+
+
+@functools.lru_cache(maxsize=64)  # every job asks, and the answer is the same until a file changes
+def _describe(path: Path, _absolute: str, _stamps: tuple[Stamp, ...]) -> ModelInfo:
+    index = read_json(path, INDEX)
+    family = read_family(path, index)
+    parts = {part.name: part for part in resolve_files(path, family, index)}
+    stamps = stamp_files(path, _list_files(tuple(parts.values())))
+    configs = {name: _read_config(path, part) for name, part in parts.items()}
+    _check_channels(path, configs["unet"], configs["vae"])
+    for name, part in parts.items():
+        if any(file.is_weights for file in part.files):
+            check_shapes(path, part, configs[name], read_shapes(path, part))
+    cell = _check_parts_match(path, configs)
+    lengths = [
+        check_tokenizer(path, part, configs[name.replace("tokenizer", "text_encoder")])
+        for name, part in parts.items()
+        if name.startswith("tokenizer")
+    ]
     return ModelInfo(
-        name=path.resolve().name,
+        name=Path(os.path.realpath(path)).name,
         path=path,
         family=family,
-        native=_number(path, unet, "sample_size", 64) * cell,
+        native=_number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell,
         cell=cell,
-        train_steps=_number(path, scheduler, "num_train_timesteps", 1000),
-        variant="fp16" if variants == {True} else None,
+        train_steps=check_scheduler(path, family, configs["scheduler"]),
         sampler=_recommended_sampler(path),
+        prompt_tokens=min(lengths),
+        parts=tuple(parts.values()),
+        stamps=stamps,
     )
 
 
+_NATIVE_CELLS = {"sd": 64, "sdxl": 128}
+"""The side in latent cells that a UNet was trained at, where its config does not say it."""
+
+
+def _list_files(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    return tuple(sorted([INDEX, *(file.path for part in parts for file in part.files)]))
+
+
+def _read_config(model: Path, part: Part) -> dict[str, Any]:
+    """Read a part's own config; a tokenizer's is read where it is checked."""
+    if part.name.startswith("tokenizer"):
+        return {}
+    name = part.files[0].path
+    config = read_json(model, name)
+    if config.get("quantization_config") is not None:
+        raise ModelUnavailableError(
+            f"model {model}: {name} has a quantization_config, and quantised models are not"
+            " supported yet; take the model in float32, bfloat16 or float16"
+        )
+    return config
+
+
+def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> None:
+    """See that a UNet takes latents of the autoencoder, alone or with what is kept."""
+    channels = _number(model, unet, "in_channels", 4, 2**10)
+    latent = _number(model, vae, "latent_channels", 4, 2**10)
+    if channels not in (latent, 2 * latent + 1):
+        raise ModelUnavailableError(
+            f"model {model} has {channels} input channels (in unet/config.json), which is not"
+            f" supported; take a plain model of its family ({latent}) or an inpainting one"
+            f" ({2 * latent + 1})"
+        )
+
+
+def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
+    """See that what one part puts out is what the next takes in, and return a cell's side.
+
+    The names that are read here were held against the weights before.
+    """
+    unet, vae = configs["unet"], configs["vae"]
+    blocks = vae.get("block_out_channels", [0] * 4)
+    if not isinstance(blocks, list) or not 1 <= len(blocks) <= _MOST_VAE_BLOCKS:
+        raise ModelUnavailableError(
+            f"model {model}: vae/config.json: block_out_channels {str(blocks)[:80]} is no list of 1"
+            f" to {_MOST_VAE_BLOCKS} numbers; fetch it again"
+        )
+    encoders = [name for name in configs if name.startswith("text_encoder")]
+    width = sum(configs[name].get("hidden_size", 512) for name in encoders)
+    wanted = unet.get("cross_attention_dim", 1280)
+    if isinstance(wanted, int) and unet.get("encoder_hid_dim") is None and wanted != width:
+        raise ModelUnavailableError(
+            f"model {model}: its text encoders give {width} numbers a token (hidden_size in"
+            f" {'/config.json, '.join(encoders)}/config.json), and its unet takes {wanted}"
+            " (cross_attention_dim in unet/config.json); fetch all parts from one model"
+        )
+    if "text_encoder_2" in configs:
+        sizes = 6 * _number(model, unet, "addition_time_embed_dim", 256, 2**20)
+        given = sizes + configs["text_encoder_2"].get("projection_dim", 512)
+        taken = unet.get("projection_class_embeddings_input_dim")
+        if given != taken:
+            raise ModelUnavailableError(
+                f"model {model}: its unet takes {taken} numbers beside the prompt"
+                " (projection_class_embeddings_input_dim in unet/config.json), and"
+                f" text_encoder_2 and the six sizes give {given}; fetch all parts from one model"
+            )
+    halvings = len(blocks) - 1
+    return int(2**halvings)
+
+
+_MOST_VAE_BLOCKS = 5
+"""Each but the first halves the picture; work areas are multiples of 16 pixels."""
+
+
 def hash_model(info: ModelInfo, *, again: bool = False) -> str:
-    """Give the SHA-256 over the files a model is opened from: recipes tell models apart by it.
+    """Return the SHA-256 over the files a model is opened from: recipes tell models apart by it.
 
     Weights are gigabytes: what was hashed once is remembered, by size and time of change, in
     Underpaint's home.
@@ -127,15 +200,26 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
         The model.
     again : bool
         Read the files though they seem to be as they were.
+
+    Raises
+    ------
+    ModelUnavailableError
+        A file cannot be read, or was written to meanwhile.
     """
-    files, key = _files(info)
+    key = _key(info)
     known = _known_hashes()
     if again or key not in known:
         total = hashlib.sha256()
-        for file in files:
-            relative = str(file.relative_to(info.path))
-            with file.open("rb") as stream:
-                total.update(relative.encode() + hashlib.file_digest(stream, "sha256").digest())
+        for name in info.files:
+            try:
+                with (info.path / name).open("rb") as stream:
+                    total.update(name.encode() + hashlib.file_digest(stream, "sha256").digest())
+            except OSError as error:
+                raise unreadable(info.path, name, error) from None
+        if _key(info) != key:
+            raise ModelUnavailableError(
+                f"model {info.path} was changed while it was read; try again when it is complete"
+            )
         now = total.hexdigest()
         if known.get(key, now) != now:
             known.setdefault(f"first {key}", known[key])
@@ -146,19 +230,22 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
 
 def first_hash(info: ModelInfo) -> str:
     """Give the hash that a model had when its files, by size and time, were first read."""
-    _, key = _files(info)
+    key = _key(info)
     known = _known_hashes()
     return known.get(f"first {key}") or known.get(key) or hash_model(info)
 
 
-def _files(info: ModelInfo) -> tuple[list[Path], str]:
-    """Give the files that a model is opened from, and what their sizes and times come to."""
-    parts = [info.path / part for part in _PARTS if (info.path / part).is_dir()]
-    weights = [file for part in parts for file in _weight_files(part)]
-    files = sorted([*weights, *info.path.rglob("*.json"), *info.path.rglob("*.txt")])
-    stats = [(str(f.relative_to(info.path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    key = hashlib.sha256(json.dumps([str(info.path.resolve()), stats]).encode()).hexdigest()
-    return files, key
+def _key(info: ModelInfo) -> str:
+    """Return what names, sizes, times and inodes of a model's files come to at present.
+
+    Not the time at which their status changed: it also changes when a file is only linked to.
+    """
+    stamps = []
+    for name in info.files:
+        found = check_regular(info.path, name)
+        stamps.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
+    text = json.dumps([os.path.realpath(info.path), stamps])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def note_use(info: ModelInfo, found: str) -> str:
@@ -176,7 +263,7 @@ def note_use(info: ModelInfo, found: str) -> str:
     str
         Empty where it was never used.
     """
-    known, folder = _known_hashes(), f"used {info.path.resolve()}"
+    known, folder = _known_hashes(), f"opened {os.path.realpath(info.path)}"
     before = known.get(folder, "")
     if before != found:
         _remember_hashes({**known, folder: found})
@@ -202,9 +289,9 @@ def _hash_memory() -> Path:
 
 
 def _recommended_sampler(model: Path) -> str:
-    if not (model / "underpaint.json").exists():
+    if not os.path.lexists(model / "underpaint.json"):
         return DEFAULT_SAMPLER
-    said = _read_json(model / "underpaint.json", model)
+    said = read_json(model, "underpaint.json")
     try:
         sampler = choose_sampler(str(said.get("sampler", DEFAULT_SAMPLER)))
     except BadInputError as error:
@@ -217,62 +304,11 @@ def _recommended_sampler(model: Path) -> str:
     return sampler
 
 
-def _number(model: Path, config: dict[str, Any], name: str, default: int) -> int:
-    value = config.get(name, default)
-    if type(value) is not int or value < 1:
-        raise ModelUnavailableError(f"model {model}: {name} {value!r} is no whole number above 0")
+def _number(model: Path, config: dict[str, Any], name: str, default: int, most: int) -> int:
+    value = default if config.get(name) is None else config[name]
+    if type(value) is not int or not 1 <= value <= most:
+        raise ModelUnavailableError(
+            f"model {model}: {name} {str(value)[:80]} is no whole number from 1 to {most};"
+            " fetch the config again"
+        )
     return value
-
-
-def _without_purpose(class_name: str) -> str:
-    for purpose in _PURPOSES:
-        if class_name.endswith(purpose):
-            return class_name.removesuffix(purpose)
-    return class_name
-
-
-def _read_json(file: Path, model: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelUnavailableError(
-            f"{model} is no model: there is no {file.relative_to(model)} in it;"
-            " name a folder in the diffusers format"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelUnavailableError(
-            f"model {model} cannot be read: {file.relative_to(model)}: {error}; fetch it again"
-        ) from None
-    if not isinstance(found, dict):
-        raise ModelUnavailableError(
-            f"model {model} cannot be read: {file.relative_to(model)} is no JSON object"
-        )
-    return found
-
-
-def _weight_files(part: Path) -> list[Path]:
-    tensors = sorted(part.glob("*.safetensors"))
-    plain = [file for file in tensors if ".fp16." not in file.name]
-    if tensors:
-        return plain or tensors
-    pickles = [file.name for pattern in _PICKLES for file in part.glob(pattern)]
-    if pickles:
-        raise ModelUnavailableError(
-            f"model {part.parent} keeps its {part.name} in {pickles[0]}, a pickle, which can run"
-            " any program when opened; convert it to safetensors"
-        )
-    raise ModelUnavailableError(
-        f"model {part.parent} is incomplete: there are no weights (*.safetensors) in {part.name};"
-        " fetch it again"
-    )
-
-
-def _check_weights(file: Path) -> None:
-    """See that a file is whole: its header tells how long it must be."""
-    try:
-        with safe_open(file, framework="np"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise ModelUnavailableError(
-            f"weights {file} are damaged or cut short ({error}); fetch them again"
-        ) from None

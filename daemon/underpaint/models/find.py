@@ -10,6 +10,8 @@ from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
 from underpaint_client.rules import STARTER_MODEL
 
+from .files import INDEX
+
 FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
 DEFAULT_VARIABLE = "UNDERPAINT_MODEL"
 STARTER_FOLDER = Path(__file__).parents[1] / STARTER_MODEL
@@ -28,15 +30,68 @@ def model_folders() -> list[Path]:
 def list_models() -> dict[str, Path]:
     """Give the models there are, by name; of two with one name, the one found first.
 
-    The starter model comes last, where this installation has it.
+    The starter model comes last, where this installation has it. Nothing is opened: a folder that
+    has a `model_index.json` is taken for a model, whatever that is.
     """
     found: dict[str, Path] = {}
     for folder in model_folders():
-        for index in sorted(folder.glob("*/model_index.json")):
-            found.setdefault(index.parent.name, index.parent)
-    if (STARTER_FOLDER / "model_index.json").is_file():
+        for path in _look_into(folder):
+            if _has_index(path) and _is_text(path.name):
+                found.setdefault(path.name, path)
+    if _has_index(STARTER_FOLDER):
         found.setdefault(STARTER_MODEL, STARTER_FOLDER)
     return found
+
+
+def list_unreadable() -> dict[str, str]:
+    """Return what lies in the model folders and cannot be looked at: the reasons, by name."""
+    found: dict[str, str] = {}
+    for folder in model_folders():
+        for path in _look_into(folder):
+            if not _is_text(path.name):
+                shown = path.name.encode("utf-8", "backslashreplace").decode()
+                if _has_index(path):
+                    found[shown] = f"model {folder}/{shown} has a name that is no UTF-8; rename it"
+            elif reason := _unreadable(path):
+                found[path.name] = f"{path} cannot be looked at ({reason}); mend or remove it"
+    return found
+
+
+def _look_into(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _has_index(path: Path) -> bool:
+    """Say whether a folder names itself a model; a link that is broken counts, as damage."""
+    try:
+        (path / INDEX).lstat()
+    except OSError:
+        return False
+    return True
+
+
+def _unreadable(path: Path) -> str:
+    """Say why an entry cannot be looked at; empty where it can."""
+    try:
+        path.stat()
+        (path / INDEX).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "a link to what is not there" if path.is_symlink() and not path.exists() else ""
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name can be sent: POSIX allows any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def default_model() -> str:
@@ -47,6 +102,11 @@ def default_model() -> str:
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
     return chosen or min(list_models(), key=lambda name: (name == STARTER_MODEL, name), default="")
+
+
+def _real(path: Path) -> Path:
+    """Follow all links; `Path.resolve` fails on links that lead to themselves."""
+    return Path(os.path.realpath(path))
 
 
 def find_model(name: str, *, allow_paths: bool = True) -> Path:
@@ -80,7 +140,7 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
             path = path.expanduser()
     known = f"models found: {', '.join(sorted(models)) or 'none'}; yours go to {model_folders()[0]}"
     if path.is_absolute() or len(path.parts) > 1:
-        inside = any(path.resolve().is_relative_to(f.resolve()) for f in model_folders())
+        inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
         if not (allow_paths or inside):
             raise ModelUnavailableError(
                 f"model {name!r} is a path outside the model folders, which only requests from"

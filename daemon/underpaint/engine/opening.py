@@ -1,0 +1,156 @@
+"""Open a model from exactly the files that were checked and hashed.
+
+diffusers and transformers look into a folder and choose by themselves: an index before a file, a
+pickle where there is no safetensors, an adapter that lies beside. So they are given a folder of
+their own, which holds the files of `ModelInfo.parts` and nothing else, under the names that are
+looked for first: weights as links, the small files as copies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from underpaint.models import INDEX, ModelInfo, read_json, read_text, read_weight_map, stamp_files
+from underpaint_client.errors import ModelUnavailableError
+
+_LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
+
+
+def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> Any:
+    """Open a model's parts, and put them together.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        From `describe_model`.
+    pipeline_class : type
+        A diffusers pipeline of the model's family.
+    dtype : torch.dtype
+        Which precision to compute in.
+
+    Returns
+    -------
+    pipeline_class
+        Whole: each weight was in the files, each prompt will be read.
+
+    Raises
+    ------
+    ModelUnavailableError
+        A weight is missing, the tokenizer drops words, or the files changed meanwhile.
+    Exception
+        What diffusers and transformers raise where they cannot open a part.
+    """
+    with _folder_of(info) as folder:
+        parts: dict[str, Any] = dict.fromkeys(
+            ("safety_checker", "feature_extractor", "image_encoder")
+        )
+        if info.family == "sdxl":
+            del parts["safety_checker"]
+        for part in info.parts:
+            if any(file.is_weights for file in part.files):
+                part_class = getattr(_LIBRARIES[part.library], part.class_name)
+                parts[part.name], found = part_class.from_pretrained(
+                    folder / part.name,
+                    **{"dtype" if part.library == "transformers" else "torch_dtype": dtype},
+                    use_safetensors=True,
+                    local_files_only=True,
+                    output_loading_info=True,
+                )
+                _check_weights(info, part.name, parts[part.name], found["missing_keys"])
+        pipeline = pipeline_class.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, **parts
+        )
+    if stamp_files(info.path, info.files) != info.stamps:
+        raise ModelUnavailableError(
+            f"model {info.path} was changed while it was opened; try again when it is complete"
+        )
+    for name, tokenizer in pipeline.components.items():
+        if name.startswith("tokenizer"):
+            tokenizer.model_max_length = info.prompt_tokens
+            _check_tokenizer(info, name, tokenizer)
+    return pipeline
+
+
+@contextmanager
+def _folder_of(info: ModelInfo) -> Iterator[Path]:
+    """Lend a folder with the files of a model, and nothing else."""
+    with ExitStack() as stack:
+        try:
+            lent = tempfile.TemporaryDirectory(prefix="underpaint-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(lent))
+            _fill(folder, info)
+        except OSError as error:
+            raise ModelUnavailableError(
+                f"model {info.path} cannot be opened: {tempfile.gettempdir()} cannot be written to"
+                f" ({error.strerror or error}); make room there, or name another folder in TMPDIR"
+            ) from error
+        yield folder
+
+
+def _fill(folder: Path, info: ModelInfo) -> None:
+    index, parts = read_json(info.path, INDEX), {part.name for part in info.parts}
+    plain = {
+        key: value
+        for key, value in index.items()
+        if key in parts or not isinstance(value, list | dict)
+    }
+    (folder / INDEX).write_text(json.dumps(plain), encoding="utf-8")
+    for part in info.parts:
+        (folder / part.name).mkdir()
+        for file in part.files:
+            target = folder / part.name / file.opened_as
+            if file.is_weights:
+                _link(info.path / file.path, target)
+                continue
+            if file.is_index:
+                shards = {"metadata": {}, "weight_map": read_weight_map(info.path, file.path)}
+                text = json.dumps(shards)
+            else:
+                text = read_text(info.path, file.path)
+            target.write_text(text, encoding="utf-8")
+
+
+def _link(file: Path, target: Path) -> None:
+    """Make a file be seen under another name: by a link where the system lets us, else a copy."""
+    file = Path(os.path.realpath(file))
+    for way in (target.symlink_to, target.hardlink_to):
+        try:
+            way(file)
+        except OSError:  # Windows asks for a privilege; a hard link cannot lead to another disk
+            continue
+        return
+    shutil.copyfile(file, target)
+
+
+def _check_weights(info: ModelInfo, part: str, module: Any, missing: Any) -> None:
+    """See that every weight was found.
+
+    diffusers leaves those that were not without values, and transformers fills them with noise.
+    """
+    lacking = sorted(missing) or [name for name, w in module.named_parameters() if w.is_meta]
+    if lacking:
+        raise ModelUnavailableError(
+            f"model {info.path} cannot be opened: its {part} lacks {lacking[0]}; fetch it again"
+        )
+
+
+def _check_tokenizer(info: ModelInfo, name: str, tokenizer: Any) -> None:
+    """See that words become tokens."""
+    empty, word = (tokenizer(text)["input_ids"] for text in ("", "a lake"))
+    unknown = tokenizer.unk_token_id
+    if len(empty) != 2 or len(word) < 4 or unknown in word[1:-1]:
+        raise ModelUnavailableError(
+            f"model {info.path} cannot be opened: its {name} drops the words of a prompt"
+            f" ('a lake' becomes {word}); fetch it again"
+        )

@@ -1,0 +1,346 @@
+"""The exact files that a model is opened from.
+
+A folder in the diffusers format may hold the same part several times (in full precision, `fp16`,
+before the moving average), whole or in shards, as safetensors and as pickles. Which of them
+diffusers would open depends on arguments and differs between it and transformers. Here it is
+decided once: `resolve_files` lists the files, and checking, hashing and opening use that list
+alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from underpaint_client.errors import ModelUnavailableError
+
+from .reading import check_regular, list_names, read_json
+from .schedulers import SCHEDULERS
+
+INDEX = "model_index.json"
+
+FAMILIES = {
+    "StableDiffusion": "sd",
+    "StableDiffusionXL": "sdxl",
+}
+"""Pipeline classes, less their purpose (`Img2ImgPipeline`), and the family of each."""
+
+_PURPOSES = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
+
+Classes = tuple[str, frozenset[str]]
+"""A library, and the classes of it that a part may have."""
+
+_CLIP = frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})
+_SD: dict[str, Classes] = {
+    "unet": ("diffusers", frozenset({"UNet2DConditionModel"})),
+    "vae": ("diffusers", frozenset({"AutoencoderKL"})),
+    "text_encoder": ("transformers", frozenset({"CLIPTextModel"})),
+    "tokenizer": ("transformers", _CLIP),
+    "scheduler": ("diffusers", SCHEDULERS["sd"]),
+}
+PARTS: dict[str, dict[str, Classes]] = {
+    "sd": _SD,
+    "sdxl": {
+        **_SD,
+        "text_encoder_2": ("transformers", frozenset({"CLIPTextModelWithProjection"})),
+        "tokenizer_2": ("transformers", _CLIP),
+        "scheduler": ("diffusers", SCHEDULERS["sdxl"]),
+    },
+}
+"""The parts of each family, all of which a model must have; others are not opened."""
+
+WEIGHTS_NAMES = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
+"""What each library calls a part's weights."""
+
+_VARIANTS = ("", "fp32", "fp16", "bf16")
+"""Which variant of a part is taken first; then any other, by name, and `non_ema` last."""
+
+_PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file that opening uses.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the model's folder, with `/` between.
+    opened_as : str
+        The name, in its part's folder, under which the libraries look for it: without a variant.
+    """
+
+    path: str
+    opened_as: str
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether it holds tensors."""
+        return self.path.endswith(".safetensors")
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it says which tensor is in which shard."""
+        return self.opened_as.endswith(".safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a model, as `model_index.json` names it.
+
+    Parameters
+    ----------
+    name : str
+        Such as `unet`; its folder has the same name.
+    library : str
+        `diffusers` or `transformers`.
+    class_name : str
+        Its class there.
+    files : tuple of ModelFile
+        All that it is opened from.
+    """
+
+    name: str
+    library: str
+    class_name: str
+    files: tuple[ModelFile, ...]
+
+
+def read_family(model: Path, index: dict[str, Any]) -> str:
+    """Return the family that a `model_index.json` names.
+
+    Raises
+    ------
+    ModelUnavailableError
+        The family is not supported.
+    """
+    class_name = str(index.get("_class_name"))
+    family = FAMILIES.get(_without_purpose(class_name))
+    if family is None:
+        raise ModelUnavailableError(
+            f"model {model} is a {class_name[:80]}, which is not supported yet"
+            f" (_class_name in {INDEX}); take a {' or '.join(FAMILIES)} model"
+        )
+    return family
+
+
+def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part, ...]:
+    """List the files that each part of a model is opened from.
+
+    Parameters
+    ----------
+    model : Path
+        The model's folder.
+    family : str
+        From `read_family`.
+    index : dict
+        What `model_index.json` holds.
+
+    Raises
+    ------
+    ModelUnavailableError
+        A part is missing, has a class that is not its family's, lacks a file, or is kept in
+        anything but safetensors.
+    """
+    wanted = PARTS[family]
+    given = {name: index.get(name) for name in wanted}
+    missing = [
+        name for name, value in given.items() if not (isinstance(value, list) and any(value))
+    ]
+    if missing:
+        raise ModelUnavailableError(
+            f"model {model} has no {missing[0]} in {INDEX};"
+            " take a whole model (a refiner is not one)"
+        )
+    for name, classes in wanted.items():
+        _check_class(model, name, given[name], classes)
+    return tuple(_resolve_part(model, name, given[name]) for name in wanted)
+
+
+def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
+    """See that a part has a library and a class that its family works with."""
+    library, classes = wanted
+    if given in [[library, one] for one in classes]:
+        return
+    named = ".".join(str(one) for one in given)[:120]
+    if part == "scheduler":
+        raise ModelUnavailableError(
+            f"model {model}: its scheduler is {named}, whose noise levels are not those of its"
+            f" family; in {INDEX}, name one that the model was trained for:"
+            f" {', '.join(sorted(classes))}"
+        )
+    raise ModelUnavailableError(
+        f"model {model}: {INDEX} says that its {part} is a {named}, which is not supported; take a"
+        f" model whose {part} is a {library}.{' or '.join(sorted(classes))}"
+    )
+
+
+def _resolve_part(model: Path, name: str, given: Any) -> Part:
+    library, class_name = given
+    if name == "scheduler":
+        config = "scheduler_config.json"
+        files: tuple[ModelFile, ...] = (ModelFile(f"{name}/{config}", config),)
+    elif name.startswith("tokenizer"):
+        files = tuple(ModelFile(f"{name}/{one}", one) for one in _tokenizer_files(model, name))
+    else:
+        described = ModelFile(f"{name}/config.json", "config.json")
+        files = (described, *_weights(model, name, WEIGHTS_NAMES[library]))
+    for file in files:
+        check_regular(model, file.path)
+    return Part(name, library, class_name, files)
+
+
+def _tokenizer_files(model: Path, part: str) -> Iterator[str]:
+    names = list_names(model, part)
+    if "tokenizer.json" in names:
+        yield "tokenizer.json"
+    elif "vocab.json" in names and "merges.txt" in names:
+        yield from ("vocab.json", "merges.txt")
+    else:
+        raise ModelUnavailableError(
+            f"model {model} is incomplete: there is neither {part}/tokenizer.json nor"
+            f" {part}/vocab.json with merges.txt, without which prompts cannot be read;"
+            " fetch it again"
+        )
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+        if name in names:
+            yield name
+
+
+def _weights(model: Path, part: str, base: str) -> tuple[ModelFile, ...]:
+    """Choose a part's weights: one file, or an index and its shards."""
+    names = list_names(model, part)
+    whole = re.compile(rf"{base}(?:\.(?P<variant>.+))?\.safetensors")
+    index = re.compile(rf"{base}\.safetensors(?:\.(?P<old>.+))?\.index(?:\.(?P<variant>.+))?\.json")
+    found: dict[str, str] = {}
+    for name in names:
+        if (match := whole.fullmatch(name)) and not re.search(r"\d{5}-of-\d{5}", name):
+            found.setdefault(match["variant"] or "", name)
+    for name in names:  # an index says where a part is, as diffusers takes it: it comes first
+        if match := index.fullmatch(name):
+            found[match["variant"] or match["old"] or ""] = name
+    if not found:
+        raise _no_weights(model, part, base, names)
+    chosen = found[min(found, key=_preference)]
+    if chosen.endswith(".safetensors"):
+        return (ModelFile(f"{part}/{chosen}", f"{base}.safetensors"),)
+    shards = sorted(set(read_weight_map(model, f"{part}/{chosen}").values()))
+    return (
+        ModelFile(f"{part}/{chosen}", f"{base}.safetensors.index.json"),
+        *(ModelFile(f"{part}/{shard}", shard) for shard in shards),
+    )
+
+
+def _preference(variant: str) -> tuple[int, str]:
+    if variant in _VARIANTS:
+        return _VARIANTS.index(variant), variant
+    return len(_VARIANTS) + ("non_ema" in variant), variant
+
+
+def read_weight_map(model: Path, name: str) -> dict[str, str]:
+    """Return which tensor is in which shard, as an index says.
+
+    Parameters
+    ----------
+    model : Path
+        The model's folder.
+    name : str
+        The index, relative to it.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It names anything but safetensors in its own folder.
+    """
+    found = read_json(model, name).get("weight_map")
+    if not isinstance(found, dict) or not found:
+        raise ModelUnavailableError(
+            f"model {model} cannot be read: {name} has no weight_map; fetch it again"
+        )
+    for shard in found.values():
+        if not isinstance(shard, str) or "/" in shard or "\\" in shard or "\0" in shard:
+            raise ModelUnavailableError(
+                f"model {model}: {name} names {str(shard)[:120]!r}, which is no file beside it;"
+                " fetch it again"
+            )
+        if not shard.endswith(".safetensors"):
+            raise ModelUnavailableError(
+                f"model {model}: {name} names {shard[:120]!r}, which is not safetensors;"
+                " a pickle can run any program when opened: convert it to safetensors"
+            )
+    return found
+
+
+def _no_weights(model: Path, part: str, base: str, names: list[str]) -> ModelUnavailableError:
+    pickles = [name for name in names if name.endswith(_PICKLES)]
+    others = [name for name in names if name.endswith(".safetensors")]
+    if any(re.search(r"\d{5}-of-\d{5}", name) for name in others):
+        return ModelUnavailableError(
+            f"model {model} is incomplete: {part} has shards ({others[0]}, ...) without"
+            f" {base}.safetensors.index.json; fetch that file"
+        )
+    if others:
+        return ModelUnavailableError(
+            f"model {model} is incomplete: there are no weights called {base}.safetensors in"
+            f" {part}, but {others[0]}; if that file is the whole {part} in the diffusers"
+            f" format, rename it to {base}.safetensors"
+        )
+    if pickles:
+        return ModelUnavailableError(
+            f"model {model} keeps its {part} in {pickles[0]}, a pickle, which can run any program"
+            " when opened; convert it to safetensors"
+        )
+    return ModelUnavailableError(
+        f"model {model} is incomplete: there are no weights ({part}/{base}.safetensors);"
+        " fetch it again"
+    )
+
+
+Stamp = tuple[str, int, int, int]
+"""A file's path in its model, its size, and when its content and its status changed, in ns.
+
+No inode: on some network file systems it changes though the file does not.
+"""
+
+
+def stamp_files(model: Path, names: Iterable[str]) -> tuple[Stamp, ...]:
+    """Return what tells the present files of a model from later ones, without reading them.
+
+    Parameters
+    ----------
+    model : Path
+        The model's folder.
+    names : iterable of str
+        Files, relative to it. Those that cannot be looked at have size -1.
+    """
+    stamps = []
+    for name in names:
+        try:
+            found = (model / name).stat()
+        except OSError as error:
+            stamps.append((name, -1, error.errno or 0, 0))
+        else:
+            stamps.append((name, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    return tuple(stamps)
+
+
+def stamp_folder(model: Path) -> tuple[Stamp, ...]:
+    """Return stamps of everything that the check of a model may look at."""
+    names = [INDEX, "underpaint.json"]
+    for part in {part for parts in PARTS.values() for part in parts}:
+        names.append(part)
+        try:
+            names += [f"{part}/{entry.name}" for entry in (model / part).iterdir()]
+        except OSError:
+            continue  # the stamp of the folder itself tells
+    return stamp_files(model, sorted(names))
+
+
+def _without_purpose(class_name: str) -> str:
+    for purpose in _PURPOSES:
+        if class_name.endswith(purpose):
+            return class_name.removesuffix(purpose)
+    return class_name

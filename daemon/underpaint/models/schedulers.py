@@ -1,0 +1,125 @@
+"""What a model's scheduler config says about its noise levels, and which ones a family knows.
+
+A model works at the noise levels that it was trained for. The artist chooses how to step through
+them (the sampler), not the levels themselves, so that a config of another kind (EDM, flow
+matching) is refused: it would paint noise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from underpaint_client.errors import ModelUnavailableError
+
+CONFIG = "scheduler/scheduler_config.json"
+
+_VARIANCE_PRESERVING = frozenset({
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LCMScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "TCDScheduler",
+    "UniPCMultistepScheduler",
+})  # fmt: skip
+"""diffusers' schedulers whose levels come from betas (Ho et al. 2020): one table for them all."""
+
+SCHEDULERS = {"sd": _VARIANCE_PRESERVING, "sdxl": _VARIANCE_PRESERVING}
+"""The scheduler classes that a model of each family may name."""
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "prediction_type": ("epsilon", "v_prediction"),
+    "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2"),
+    "timestep_spacing": ("leading", "linspace", "trailing"),
+    "timestep_type": ("discrete",),
+    "rescale_betas_zero_snr": (False, True),
+    "use_flow_sigmas": (False,),
+    "steps_offset": (0, 1),
+}
+"""What a config may say; of what it does not say, diffusers has a default."""
+
+MOST_TRAIN_STEPS = 10_000
+"""The most timesteps that a config may name: schedulers make tables of that length."""
+
+
+def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
+    """See that a scheduler config has noise levels that its family works with.
+
+    Parameters
+    ----------
+    model : Path
+        For errors.
+    family : str
+        A key of `SCHEDULERS`.
+    config : dict
+        What `scheduler_config.json` holds.
+
+    Returns
+    -------
+    int
+        The timesteps that the model was trained on.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Names the value, and what is supported.
+    """
+    class_name = config.get("_class_name")
+    if class_name is not None and str(class_name) not in SCHEDULERS[family]:
+        raise _refusal(model, "_class_name", class_name, sorted(SCHEDULERS[family]))
+    for name, choices in _CHOICES.items():
+        value = config.get(name)
+        if value is not None and not any(
+            value == one and type(value) is type(one) for one in choices
+        ):
+            raise _refusal(model, name, value, [str(one) for one in choices])
+    steps = config.get("num_train_timesteps", 1000)
+    if type(steps) is not int or not 1 <= steps <= MOST_TRAIN_STEPS:
+        raise ModelUnavailableError(
+            f"model {model}: {CONFIG}: num_train_timesteps {str(steps)[:80]} is no whole number"
+            f" from 1 to {MOST_TRAIN_STEPS}; fetch it again"
+        )
+    _check_betas(model, config, steps)
+    if config.get("rescale_betas_zero_snr") and config.get("prediction_type") != "v_prediction":
+        raise ModelUnavailableError(
+            f"model {model}: {CONFIG}: rescale_betas_zero_snr is true, and prediction_type is"
+            f" {config.get('prediction_type', 'epsilon')!r}: where all is noise, predicting the"
+            " noise says nothing. Take the file that came with the model; a model trained at zero"
+            " terminal SNR has v_prediction"
+        )
+    return steps
+
+
+def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:
+    """See that a config says how much noise each step adds: a default would be another model's."""
+    trained = config.get("trained_betas")
+    if trained is None:
+        for name in ("beta_start", "beta_end"):
+            if not _is_beta(config.get(name)):
+                raise _refusal(model, name, config.get(name), ["numbers between 0 and 1"])
+        if config.get("beta_schedule") is None:
+            raise _refusal(model, "beta_schedule", None, list(_CHOICES["beta_schedule"]))
+    elif not (isinstance(trained, list) and len(trained) == steps and all(map(_is_beta, trained))):
+        raise _refusal(model, "trained_betas", "list", [f"{steps} numbers between 0 and 1"])
+
+
+def _is_beta(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < 1
+
+
+def _refusal(model: Path, name: str, value: Any, known: list[str]) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"model {model}: {CONFIG}: {name} {str(value)[:80]!r} is not what its family was trained"
+        f" for and would paint noise; supported: {', '.join(known)}. Take the file that came with"
+        " the model, or another model"
+    )
