@@ -26,9 +26,9 @@ from underpaint.engine import Engine
 from underpaint_client import Request
 
 from .card import format_row
+from .data import HELD_OUT
 from .painter import describe, paint, sample_scene
 
-HELD_OUT = 2_000_000_000  # seeds from here on are never trained on
 SIZE = 256
 STRENGTHS = (0.25, 0.35, 0.55, 0.75, 0.9)
 SHARES = (0.10, 0.25, 0.50)
