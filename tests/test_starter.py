@@ -121,5 +121,5 @@ def test_before_and_after_side_by_side(tmp_path: Path) -> None:
         pixel: Callable[[tuple[int, int]], Any] = shown.getpixel
         assert pixel((12 + 5, 24 + 5)) == (10, 200, 30)
         assert pixel((12 + 15, 24 + 15)) in {(204, 204, 204), (255, 255, 255)}
-        assert [pixel((64 + x, 24 + 15)) for x in (5, 15)] == [(0, 0, 0), (255, 255, 255)]
+        assert [pixel((64 + x, 24 + 15)) for x in (5, 15)] == [(255, 255, 255), (0, 0, 0)]
         assert pixel((116 + 5, 24 + 5)) == (1, 2, 3)

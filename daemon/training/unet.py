@@ -107,8 +107,8 @@ def train_unet(
     torch.manual_seed(config.seed)
     rng = np.random.default_rng([config.seed, 4])
     small, whole = (Pairs(folder, parts.vae, shrink, config) for shrink in (2, 1))
-    for data in (small, whole) if stage.small else (whole,):  # not on the clock
-        data.refresh()
+    for data in (small, whole) if stage.small else (whole,):
+        data.refresh(most=1)  # the others are encoded between steps
     held_out = open_held_out(folder, parts.vae, config)
     goal = _Objective(config, parts, device)
 
