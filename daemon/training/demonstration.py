@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ FADE = (0.12, 0.86)
 """Where the sketch begins to fade, and where nothing of it is left, in parts of its width."""
 
 LANDSCAPE = Request(
-    prompt="tree in a wheat field, watercolour",
-    strength=0.6,
+    prompt="lavender field, watercolour",
+    strength=0.67,
     steps=24,
     guidance_scale=4,
     seed=1,
@@ -54,7 +55,8 @@ LANDSCAPE = Request(
 """What the patch on the landscape becomes."""
 
 _SCENE = 3  # of the held-out scenes: a house in a field
-_LEAVES, _TRUNK = (70, 105, 50), (95, 65, 40)
+_LAVENDER = (140, 100, 190)
+_ERASED = 0.75  # of the patch: the rest lets its colour be seen in the picture of the layer
 
 
 def fade(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -77,7 +79,7 @@ def fade(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def landscape() -> NDArray[np.uint8]:
-    """Paint a landscape, dab a tree of two flat colours onto it, and erase around the dab.
+    """Paint a landscape, put a patch of flat colour on it, and erase most of that.
 
     Returns
     -------
@@ -90,10 +92,9 @@ def landscape() -> NDArray[np.uint8]:
         scenes.append(sample_scene(rng))
         describe(scenes[-1], rng)  # it draws from the same numbers
     picture = np.ascontiguousarray(paint(scenes[-1], 256))
-    cv2.ellipse(picture, (66, 205), (4, 24), 0, 0, 360, _TRUNK, -1, cv2.LINE_AA)
-    cv2.ellipse(picture, (66, 165), (30, 30), 0, 0, 360, _LEAVES, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (70, 205), (60, 30), 0, 0, 360, _LAVENDER, -1, cv2.LINE_AA)
     erased = np.zeros(picture.shape[:2], np.float32)
-    cv2.ellipse(erased, (66, 178), (44, 58), 0, 0, 360, 1, -1)
+    cv2.ellipse(erased, (70, 205), (66, 36), 0, 0, 360, _ERASED, -1)
     alpha = 1 - cv2.GaussianBlur(erased, (0, 0), 5)
     return np.dstack([picture, np.rint(255 * alpha).astype(np.uint8)])
 
@@ -110,7 +111,7 @@ def demonstrations(model: str) -> Iterator[tuple[str, NDArray[np.uint8], NDArray
     with Image.open(INSTALL / "sketch.png") as image:
         sketch = fade(np.asarray(image.convert("RGBA"))[..., :3])
     for name, layer, request in (("sketch", sketch, SKETCH), ("landscape", landscape(), LANDSCAPE)):
-        (result,) = engine.generate(request.__class__(**{**vars(request), "model": model}), layer)
+        (result,) = engine.generate(replace(request, model=model), layer)
         yield name, layer, np.ascontiguousarray(result.pixels)
 
 
