@@ -115,6 +115,8 @@ def test_the_card_is_written_from_what_was_recorded(tmp_path: Path) -> None:
         json.dumps({"stage": stage, "step": step, "seconds": 60.0 * step, "error": 1 / (n + 1)})
         for n, (stage, step) in enumerate(steps)
     ]
+    held_out = {"stage": "unet", "step": 5, "seconds": 300.0, "validation": 0.4}
+    lines.append(json.dumps(held_out))
     (tmp_path / "losses.jsonl").write_text("\n".join(lines))
     (tmp_path / "versions.json").write_text('{"torch": "9.9", "device": "an abacus"}')
     scores: list[dict[str, Any]] = [
@@ -125,6 +127,7 @@ def test_the_card_is_written_from_what_was_recorded(tmp_path: Path) -> None:
     curves = read_curves(tmp_path / "losses.jsonl")
     assert [curve.stage for curve in curves] == ["text", "vae", "unet"]
     assert list(curves[1].minutes) == [1, 2]
+    assert list(curves[2].errors) == [1 / 6]  # not the one that was measured on held-out pictures
     assert list(curves[1].errors) == [1 / 2, 1 / 5]  # of step 2, the one after it was resumed
     assert draw_curves(curves).size == (3 * 360, 200)
     card = write_card(tmp_path, tmp_path)
