@@ -110,7 +110,7 @@ def _box(rng: np.random.Generator, height: int, width: int) -> NDArray[np.bool_]
 
 def _side(rng: np.random.Generator, height: int, width: int) -> NDArray[np.bool_]:
     """Draw a side or a border, as pictures are extended and faded out."""
-    y, x = np.mgrid[:height, :width].astype(np.float32) / (height, width)[0]
+    y, x = np.mgrid[:height, :width].astype(np.float32) / height
     angle = rng.choice([0, 0.5, 1, 1.5]) * np.pi + (rng.random() < 0.3) * rng.normal(0, 0.4)
     slope = np.cos(angle) * x + np.sin(angle) * y
     if rng.random() < 0.25:  # all round, or what lies around a piece that is kept
