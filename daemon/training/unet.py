@@ -199,7 +199,8 @@ class _Objective:
                 encoder_hidden_states=states,
             ).sample
         error = velocity.float() - target.to(self._device)
-        return error.square().mean(1, keepdim=True)
+        squared: torch.Tensor = error.square().mean(1, keepdim=True)
+        return squared
 
 
 def _weights(levels: Any, timesteps: torch.Tensor, most: float) -> torch.Tensor:
@@ -220,4 +221,5 @@ def _weights(levels: Any, timesteps: torch.Tensor, most: float) -> torch.Tensor:
     """
     left = levels.alphas_cumprod[timesteps.cpu()]
     ratio = left / (1 - left)
-    return ratio.clamp(1, most) / (ratio + 1)
+    weights: torch.Tensor = ratio.clamp(1, most) / (ratio + 1)
+    return weights

@@ -206,7 +206,7 @@ def fit_a_line(folder: Path, seconds: float, stop: int | None = None) -> tuple[L
 
 
 def test_the_loop_learns_and_leaves_averaged_weights(tmp_path: Path) -> None:
-    loop, weight = fit_a_line(tmp_path, 0.7)
+    loop, weight = fit_a_line(tmp_path, 3)
     assert weight == pytest.approx(3, abs=0.1)
     assert weight == loop.averaged["line.weight"].item()
     assert loop.progress == 1
