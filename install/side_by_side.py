@@ -1,6 +1,7 @@
-"""Put before, mask and after of an erased picture side by side: `side_by_side.py BEFORE AFTER OUT`.
+"""Put an erased picture, its alpha and the result side by side: `side_by_side.py BEFORE AFTER OUT`.
 
-The mask is white where everything may change, grey where a part, black where nothing.
+The alpha is white where the picture is kept, black where everything may change, grey where a part
+may.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 MARGIN = 12  # pixels around and between
 TITLE = 24  # pixels above
@@ -33,15 +34,19 @@ def on_checks(picture: Image.Image) -> Image.Image:
 def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
     """Compose the picture of a change, titles and all."""
     before, after = before.convert("RGBA"), after.convert("RGBA")
-    mask = ImageChops.invert(before.getchannel("A")).convert("RGB")
-    columns = {"before": on_checks(before), "mask": mask, "after": on_checks(after)}
+    columns = {
+        "before: partly erased": on_checks(before),
+        "its alpha: white is kept": before.getchannel("A").convert("RGB"),
+        "after": on_checks(after),
+    }
     width = MARGIN + sum(column.width + MARGIN for column in columns.values())
     height = TITLE + max(column.height for column in columns.values()) + MARGIN
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
     x = MARGIN
     for title, column in columns.items():
-        draw.text((x, 6), title, INK)
+        draw.text((x, 5), title, INK, font)
         sheet.paste(column, (x, TITLE))
         x += column.width + MARGIN
     return sheet
@@ -49,4 +54,5 @@ def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
 
 if __name__ == "__main__":
     first, second, out = map(Path, sys.argv[1:])
-    side_by_side(Image.open(first), Image.open(second)).save(out)
+    with Image.open(first) as picture, Image.open(second) as result:
+        side_by_side(picture, result).save(out, quality=90)

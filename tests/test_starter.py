@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 
 from daemons import RUN
+from training.demonstration import SKETCH, fade
 from underpaint.engine import Engine
 from underpaint.models import default_model, describe_model, find, find_model
 from underpaint_client import ModelUnavailableError, Request
@@ -107,6 +110,36 @@ def test_the_command_line_says_what_it_is(home: Path, tmp_path: Path) -> None:
     assert json.loads(found.stdout)["recipe"]["model"] == "starter"
 
 
+def test_the_sketch_fades_out_and_keeps_its_colour() -> None:
+    with Image.open(ROOT / "install" / "sketch.png") as image:
+        sketch = np.asarray(image)
+    assert sketch.shape == (384, 512, 4)
+    np.testing.assert_array_equal(sketch, fade(np.ascontiguousarray(sketch[..., :3])))
+    alpha = sketch[0, :, 3].astype(int)
+    assert (alpha[: int(0.12 * 512)] == 255).all()
+    assert (alpha[int(0.86 * 512) + 1 :] == 0).all()
+    assert set(np.diff(alpha[62:440])) == {-1, 0}
+    assert len(np.unique(sketch[:, -60:, :3].reshape(-1, 3), axis=0)) > 50
+
+
+def test_the_first_run_paints_the_first_picture() -> None:
+    script = (ROOT / "install" / "try").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = re.findall(r"underpaint\" generate (.*?)\)\n", script)
+    words = shlex.split(line)
+    options = dict(zip(words[1::2], words[2::2], strict=True))
+    assert options["-I"].endswith("/install/sketch.png")
+    given = (words[0], *(float(options[name]) for name in ("-f", "-C", "-s", "-S")), options["-m"])
+    assert given == (
+        SKETCH.prompt,
+        SKETCH.strength,
+        SKETCH.guidance_scale,
+        SKETCH.steps,
+        SKETCH.seed,
+        SKETCH.model,
+    )
+    assert f'*"{SKETCH.prompt}"' in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_before_and_after_side_by_side(tmp_path: Path) -> None:
     before = Image.new("RGBA", (40, 30), (10, 200, 30, 255))
     before.paste((10, 200, 30, 0), (10, 10, 20, 20))
@@ -121,5 +154,5 @@ def test_before_and_after_side_by_side(tmp_path: Path) -> None:
         pixel: Callable[[tuple[int, int]], Any] = shown.getpixel
         assert pixel((12 + 5, 24 + 5)) == (10, 200, 30)
         assert pixel((12 + 15, 24 + 15)) in {(204, 204, 204), (255, 255, 255)}
-        assert [pixel((64 + x, 24 + 15)) for x in (5, 15)] == [(0, 0, 0), (255, 255, 255)]
+        assert [pixel((64 + x, 24 + 15)) for x in (5, 15)] == [(255, 255, 255), (0, 0, 0)]
         assert pixel((116 + 5, 24 + 5)) == (1, 2, 3)

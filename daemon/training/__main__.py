@@ -44,7 +44,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="the time to train, in all")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--painters", type=int, default=os.cpu_count(), help="processes that paint")
+    parser.add_argument(
+        "--painters",
+        type=int,
+        default=os.cpu_count(),
+        help="processes that paint; 0: none, the training itself stops now and then to paint some",
+    )
     parser.add_argument("--start-from", type=Path, help="a model folder to go on from")
     options = parser.parse_args()
     config = Config.read(options.config)
@@ -77,7 +82,7 @@ def train(
     folder : Path
         For pictures, checkpoints, the log `losses.jsonl` and the finished `model`.
     processes : int
-        That paint meanwhile.
+        That paint meanwhile; 0 paints some pictures now and then between two steps.
     start : Path, optional
         A model made by the same config: all the time goes to its denoiser and text encoder then,
         at full size from the start unless the denoiser has yet to learn what to make of a hole's
@@ -115,7 +120,7 @@ def train(
         vae = _trained_vae(config, folder, device, times.get(VaeStage, 0))
         unet, name = build_unet(config), "unet"
         if start:
-            unet = UNet2DConditionModel.from_pretrained(start / "unet")
+            unet = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
             if is_plain(unet):
                 widen(unet)
                 name = "holes"
@@ -123,7 +128,9 @@ def train(
                 config = replace(config, unet=replace(config.unet, small=0.0))
                 name = "more"
         parts = Parts(vae, unet, tokenizer, text_encoder)
-        train_unet(config, folder, parts, device, times[UnetStage], name)
+        if not (folder / "start" / "model_index.json").exists():
+            export(folder / "start", parts)
+        train_unet(config, folder, parts, device, times[UnetStage], name, paint)
     model = folder / "model"
     export(model, parts)
     return model

@@ -36,6 +36,8 @@ def read_curves(log: Path) -> list[Curve]:
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for line in log.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
+        if "error" not in record:  # what was measured on held-out pictures
+            continue
         steps = found.setdefault(record["stage"], {})
         for later in [step for step in steps if step >= record["step"]]:
             del steps[later]
@@ -184,8 +186,9 @@ To make it again, or to go on, from `daemon/`:
 
 ```sh
 python -m training training/configs/{config}.toml --minutes {first} --out RUN
-python -m training training/configs/{config}.toml --minutes 180 --out RUN \\
+python -m training training/configs/{config}-on.toml --minutes 180 --out RUN \\
     --start-from underpaint/starter                                   # to go on with the denoiser
+python -m training.export RUN FOLDER                                  # what it has learned so far
 python -m training training/configs/gpu.toml --minutes 25 --out RUN   # on a data-centre GPU
 ```
 

@@ -17,7 +17,7 @@ class Pictures:
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """What all that is trained has.
 
@@ -28,15 +28,18 @@ class Stage:
     batch : int
         Samples a step sees.
     learning_rate : float
-        The highest, of AdamW; warmed up, then lowered to 0 along a cosine over the stage's time.
+        The highest, of AdamW; warmed up, held, then lowered to 0 along a cosine.
+    hold : float
+        Part of the stage's time before it is lowered.
     """
 
     share: float
     batch: int
     learning_rate: float
+    hold: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextStage(Stage):
     """The tokenizer and text encoder: `words` in the vocabulary, bytes and pairs of them."""
 
@@ -46,7 +49,7 @@ class TextStage(Stage):
     heads: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VaeStage(Stage):
     """The autoencoder.
 
@@ -77,7 +80,7 @@ class VaeStage(Stage):
     kl_weight: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnetStage(Stage):
     """The denoiser.
 
@@ -102,6 +105,14 @@ class UnetStage(Stage):
         How often nothing is kept; else it learns to fill holes of all shapes and sizes.
     small : float
         Part of the time in which it learns from pictures of half the size: four times as many.
+    holes : int
+        How many holes each picture is encoded with.
+    outside : float
+        What the error of the whole picture counts, beside that inside the hole.
+    snr : float
+        The signal-to-noise ratio up to which a timestep counts more; 0: all count alike.
+    text_rate : float
+        Of the text encoder's learning rate, the denoiser's being 1.
     """
 
     channels: tuple[int, ...]
@@ -113,6 +124,10 @@ class UnetStage(Stage):
     blank: float
     whole: float
     small: float
+    holes: int = 2
+    outside: float = 0.0
+    snr: float = 0.0
+    text_rate: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 
 from .painter import describe, paint, sample_scene
 
+HELD_OUT = 2_000_000_000
+"""Seeds from here on are never trained on."""
+
 CAPTIONS = 6
 """Captions a picture has: one is drawn each time that it is seen."""
 
@@ -51,9 +54,14 @@ def list_shards(folder: Path) -> list[int]:
 
 def open_shard(folder: Path, number: int) -> Shard:
     """Open a shard."""
-    pictures, captions = _files(folder, number)
-    told = json.loads(captions.read_text(encoding="utf-8"))
-    return Shard(np.load(pictures, mmap_mode="r"), tuple(map(tuple, told)))
+    pictures, _ = _files(folder, number)
+    return Shard(np.load(pictures, mmap_mode="r"), read_captions(folder, number))
+
+
+def read_captions(folder: Path, number: int) -> tuple[tuple[str, ...], ...]:
+    """Read a shard's captions, some for each picture."""
+    _, captions = _files(folder, number)
+    return tuple(map(tuple, json.loads(captions.read_text(encoding="utf-8"))))
 
 
 def paint_shard(folder: Path, number: int, seed: int, count: int, size: int) -> None:
@@ -98,11 +106,25 @@ def painters(
 ) -> Iterator[Callable[[], bool]]:
     """Have shards painted in the background, in order, until all are there or the block ends.
 
+    With 0 processes nothing is painted in the background: each call paints the next shard, which
+    suits a machine that has other work to do.
+
     Yields
     ------
     callable
         Says whether some still paint.
     """
+    if not processes:
+        missing = (n for n in range(shards) if n not in list_shards(folder))
+
+        def paint_next() -> bool:
+            number = next(missing, None)
+            if number is not None:
+                paint_shard(folder, number, seed, count, size)
+            return number is not None
+
+        yield paint_next
+        return
     context = multiprocessing.get_context("spawn")
     tasks = context.SimpleQueue()
     for number in range(shards):

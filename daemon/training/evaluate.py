@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from underpaint.engine import Engine
 from underpaint_client import Request
 
 from .card import format_row
+from .data import HELD_OUT
+from .likeness import low_pass, patch_distance, seam
 from .painter import describe, paint, sample_scene
 
-HELD_OUT = 2_000_000_000  # seeds from here on are never trained on
 SIZE = 256
 STRENGTHS = (0.25, 0.35, 0.55, 0.75, 0.9)
 SHARES = (0.10, 0.25, 0.50)
@@ -112,6 +113,78 @@ def erased(picture: Picture, gap: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.dstack([picture, np.where(gap, 0, 255).astype(np.uint8)])
 
 
+def compare_fills(
+    title: str,
+    fills: Mapping[str, Sequence[Picture]],
+    truths: Sequence[Picture],
+    gaps: Sequence[NDArray[np.bool_]],
+    *,
+    aims: bool,
+) -> Iterator[Score]:
+    """Measure filled holes.
+
+    Parameters
+    ----------
+    title : str
+        What the names of the scores begin with.
+    fills : mapping of str to sequence of uint8, (H, W, 3)
+        The filled pictures: `ours` and `Telea` at least.
+    truths : sequence of uint8, (H, W, 3)
+    gaps : sequence of bool, (H, W)
+    aims : bool
+        Whether to say what is wanted.
+    """
+    distances = {name: patch_distance(some, truths, gaps) for name, some in fills.items()}
+    best = _mean_psnr(list(map(low_pass, fills["Telea"])), list(map(low_pass, truths)), gaps)
+    yield Score(f"{title}, the truth: seam", seam(truths, gaps))
+    for name, some in fills.items():
+        wanted = aims and name == "ours"
+        relative = distances[name] / distances["Telea"]
+        yield Score(
+            f"{title}, {name}: distance of patches, of Telea's",
+            relative,
+            "below 0.55" if wanted else "",
+            relative < 0.55 or not wanted,
+        )
+        edge = seam(some, gaps)
+        yield Score(
+            f"{title}, {name}: seam", edge, "below 1.3" if wanted else "", edge < 1.3 or not wanted
+        )
+        level = _mean_psnr(list(map(low_pass, some)), list(map(low_pass, truths)), gaps)
+        yield Score(
+            f"{title}, {name}: PSNR of light and colour, dB",
+            level,
+            f"above {best:.1f}" if wanted else "",
+            level > best or not wanted,
+        )
+        yield Score(f"{title}, {name}: PSNR in the hole, dB", _mean_psnr(some, truths, gaps))
+        alike = [ssim(one, truth)[gap].mean() for one, truth, gap in _triples(some, truths, gaps)]
+        yield Score(f"{title}, {name}: SSIM in the hole", float(np.mean(alike)))
+
+
+def _triples(*some: Sequence[Any]) -> Iterator[Any]:
+    return zip(*some, strict=True)
+
+
+def _mean_psnr(
+    fills: Sequence[NDArray[Any]],
+    truths: Sequence[NDArray[Any]],
+    gaps: Sequence[NDArray[np.bool_]],
+) -> float:
+    """Give the mean PSNR in the holes, in dB."""
+    levels = [psnr(one[gap], truth[gap]) for one, truth, gap in _triples(fills, truths, gaps)]
+    return float(np.mean(levels))
+
+
+def _opencv_fills(
+    truths: Sequence[Picture], gaps: Sequence[NDArray[np.bool_]], method: int
+) -> list[Picture]:
+    return [
+        cv2.inpaint(truth, gap.astype(np.uint8), 3, method).astype(np.uint8)
+        for truth, gap in zip(truths, gaps, strict=True)
+    ]
+
+
 class Judge:
     """Measures one model."""
 
@@ -172,34 +245,31 @@ class Judge:
     def holes(self, count: int) -> Iterator[Score]:
         """Fill holes at strength 1, where nothing of the truth is left, and ask OpenCV to."""
         known = examples(count, 2)
+        truths = [example.picture for example in known]
         for share in SHARES:
             rng = np.random.default_rng([HELD_OUT, 3])
             gaps = [hole(share, rng) for _ in known]
-            results: dict[str, list[tuple[float, float]]] = {}
-            for seed, (example, gap) in enumerate(zip(known, gaps, strict=True)):
-                truth, mask = example.picture, gap.astype(np.uint8)
-                painted = self.paint(
-                    example.caption, erased(truth, gap), strength=1.0, guidance_scale=3, seed=seed
+            painted = [
+                self.paint(
+                    example.caption,
+                    erased(example.picture, gap),
+                    strength=1.0,
+                    guidance_scale=3,
+                    seed=seed,
                 )
-                fills = {
+                for seed, (example, gap) in enumerate(zip(known, gaps, strict=True))
+            ]
+            yield from compare_fills(
+                f"hole of {share:.0%}",
+                {
                     "ours": painted,
-                    "Telea": cv2.inpaint(truth, mask, 3, cv2.INPAINT_TELEA).astype(np.uint8),
-                    "Navier-Stokes": cv2.inpaint(truth, mask, 3, cv2.INPAINT_NS).astype(np.uint8),
-                }
-                for name, fill in fills.items():
-                    pair = psnr(fill[gap], truth[gap]), float(ssim(fill, truth)[gap].mean())
-                    results.setdefault(name, []).append(pair)
-            means = {name: np.mean(pairs, axis=0) for name, pairs in results.items()}
-            best = max(means["Telea"][1], means["Navier-Stokes"][1])
-            for name, (level, likeness) in means.items():
-                wanted = name == "ours" and share > 0.2
-                yield Score(f"hole of {share:.0%}, {name}: PSNR in the hole, dB", float(level))
-                yield Score(
-                    f"hole of {share:.0%}, {name}: SSIM in the hole",
-                    float(likeness),
-                    f"above {best:.3f}" if wanted else "",
-                    bool(likeness > best) or not wanted,
-                )
+                    "Telea": _opencv_fills(truths, gaps, cv2.INPAINT_TELEA),
+                    "Navier-Stokes": _opencv_fills(truths, gaps, cv2.INPAINT_NS),
+                },
+                truths,
+                gaps,
+                aims=share == 0.25,
+            )
 
     def prompts(self, count: int) -> Iterator[Score]:
         """See that words move the colours they should, the seed being the same."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from torch import nn
 from .config import Stage
 from .data import whole_file
 
-_WARM_UP = 0.02  # of the time
+_WARM_UP = 0.02  # of the time,
+_WARM_UP_STEPS = 50  # or so many steps, whichever is less
 _CLIP = 1.0  # norm of the gradient
 _WEIGHT_DECAY = 1e-2
 _AVERAGED = 0.999  # how much of the averaged weights a step keeps
 _LOG_EVERY = 10.0  # seconds
-_SAVE_EVERY = 120.0
+_SAVE_EVERY = 180.0
+_VALIDATE_EVERY = 200  # steps
 
 
 @dataclass
@@ -43,6 +46,11 @@ class Loop:
         The time budget, over all runs.
     rng : numpy.random.Generator
         What batches are drawn with.
+    rates : dict of str to float
+        Factors of the learning rate, by what the names of the weights begin with.
+    validate : callable, optional
+        Gives an error to log as `validation`, now and then, of the averaged weights. It must draw
+        from no random numbers but its own.
     """
 
     name: str
@@ -51,12 +59,19 @@ class Loop:
     stage: Stage
     seconds: float
     rng: np.random.Generator
+    rates: Mapping[str, float] = field(default_factory=dict)
+    validate: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         self.step = 0
         self.spent = 0.0
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, weight in self.modules.named_parameters():
+            factors = [rate for start, rate in self.rates.items() if name.startswith(start)]
+            groups.setdefault(factors[0] if factors else 1.0, []).append(weight)
+        self.factors = list(groups)
         self.optimizer = torch.optim.AdamW(
-            self.modules.parameters(),
+            [{"params": weights} for weights in groups.values()],
             lr=self.stage.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=_WEIGHT_DECAY,
@@ -82,6 +97,8 @@ class Loop:
         self.modules.train()
         total: dict[str, float] = {}
         seen, logged, saved, began = 0, 0.0, self.spent, time.monotonic() - self.spent
+        if not self.step and self.progress < 1:
+            self._validate()
         while self.progress < 1:
             values = losses(self.progress)
             loss = torch.stack(list(values.values())).sum()
@@ -91,6 +108,8 @@ class Loop:
             seen += 1
             for name, value in values.items():
                 total[name] = total.get(name, 0.0) + value.item()
+            if self.step % _VALIDATE_EVERY == 0:
+                self._validate()
             self.spent = time.monotonic() - began
             if self.spent - logged > _LOG_EVERY or self.progress == 1:
                 self._log({name: value / seen for name, value in total.items()})
@@ -101,9 +120,9 @@ class Loop:
         self._use_averaged()
 
     def _descend(self, loss: torch.Tensor) -> None:
-        rate = self.stage.learning_rate * _schedule(self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = self.stage.learning_rate * schedule(self.progress, self.step, self.stage.hold)
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
+            group["lr"] = rate * factor
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.modules.parameters(), _CLIP)
@@ -118,6 +137,24 @@ class Loop:
     def _weights(self) -> list[tuple[str, torch.Tensor]]:
         return list(self.modules.named_parameters())
 
+    def _validate(self) -> None:
+        if self.validate is None:
+            return
+        raw = {name: weight.detach().clone() for name, weight in self._weights()}
+        self._use_averaged()
+        found = self.validate()
+        with torch.no_grad():
+            for name, weight in self._weights():
+                weight.copy_(raw[name])
+        self.modules.train()
+        line = {
+            "stage": self.name,
+            "step": self.step,
+            "seconds": round(self.spent, 1),
+            "validation": round(found, 5),
+        }
+        self._write(line)
+
     def _log(self, losses: dict[str, float]) -> None:
         line = {
             "stage": self.name,
@@ -125,6 +162,9 @@ class Loop:
             "seconds": round(self.spent, 1),
             **{name: round(value, 5) for name, value in losses.items()},
         }
+        self._write(line)
+
+    def _write(self, line: dict[str, Any]) -> None:
         with (self.folder / "losses.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)
@@ -164,13 +204,36 @@ class Loop:
         self.modules.eval()
 
 
-def _schedule(progress: float) -> float:
-    """Give the learning rate as a part of the highest, for 0..1 of the time spent."""
-    if progress < _WARM_UP:
-        return max(0.01, progress / _WARM_UP)
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
+def schedule(progress: float, step: int, hold: float) -> float:
+    """Give the learning rate as a part of the highest.
+
+    Parameters
+    ----------
+    progress : float
+        0..1, of the time spent.
+    step : int
+        From 0.
+    hold : float
+        0..1, the part of the time after which it is lowered.
+    """
+    warm = max(progress / _WARM_UP, (step + 1) / _WARM_UP_STEPS)
+    start = max(hold, _WARM_UP)
+    if warm < 1 or progress < start:
+        return min(1.0, warm)
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - start) / (1 - start))
 
 
 def autocast(device: torch.device, *, half: bool) -> torch.autocast:
-    """Give the context in which networks run: matrices multiply in bfloat16 where `half`."""
+    """Give the context in which networks run: matrices multiply in bfloat16 where `half`.
+
+    A CPU without instructions for it is ten times slower in bfloat16 than in float32, and stays
+    with that.
+    """
+    half = half and (device.type != "cpu" or _cpu_multiplies_bfloat16())
     return torch.autocast(device.type, torch.bfloat16, enabled=half)
+
+
+@functools.cache
+def _cpu_multiplies_bfloat16() -> bool:
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch has no public question
+    return bool(asked and asked())

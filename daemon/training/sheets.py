@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .evaluate import HELD_OUT, STRENGTHS, Judge, Picture, erased, examples, hole
+from .data import HELD_OUT
+from .evaluate import STRENGTHS, Judge, Picture, erased, examples, hole
 
 TILE = 160  # pixels of a picture's side on a sheet
 _GAP = 4

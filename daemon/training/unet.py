@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from numpy.typing import NDArray
 from torch import nn
 
 from .config import Config
-from .data import list_shards, open_shard, whole_file
 from .loop import Loop, autocast
+from .pairs import Batch, Pairs, open_held_out
 from .text import tokenize
-from .vae import encode
 
 NOISE_LEVELS = {
     "beta_start": 0.00085,
@@ -35,8 +33,7 @@ last timestep, where training has shown noise alone: so dark pictures are dark f
 (Lin et al. 2023)."""
 
 
-_REFRESH = 1000  # steps after which newly painted pictures are looked for
-_HIDING = 0.05  # deviation of the noise on what is kept: its cells saw a little of their neighbours
+_REFRESH = 20  # steps after which newly painted pictures are looked for
 
 
 def build_unet(config: Config) -> Any:
@@ -78,96 +75,6 @@ def widen(unet: Any) -> None:
         unet.conv_in.bias.copy_(narrow.bias)
 
 
-def draw_holes(
-    rng: np.random.Generator, count: int, size: tuple[int, int], whole: float
-) -> NDArray[np.bool_]:
-    """Draw what is erased from each picture: roundish, ragged or in pieces, small or large.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    count : int
-    size : tuple of int
-        Rows and columns, in latent cells.
-    whole : float
-        How often all is erased.
-
-    Returns
-    -------
-    bool, (count, 1, rows, columns)
-        True where erased: some cells at least.
-    """
-    y, x = np.meshgrid(*(np.linspace(0, 1, side) for side in size), indexing="ij")
-    holes = np.ones((count, 1, *size), bool)
-    for hole in holes:
-        if rng.random() < whole:
-            continue
-        grain = int(rng.integers(2, 9))
-        coarse = rng.standard_normal((grain, grain)).astype(np.float32)
-        height = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC).astype(np.float64)
-        centre_y, centre_x = rng.random(2)
-        height -= rng.exponential(6) * np.hypot(y - centre_y, x - centre_x)
-        hole[0] = height >= np.quantile(height, 1 - rng.uniform(0.03, 0.8))
-    return holes
-
-
-class Latents:
-    """The pictures that are painted by now, encoded, with their captions.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the training run; latents are kept there in half precision.
-    vae : AutoencoderKL
-        Encodes them.
-    shrink : int
-        How many times smaller the pictures are made first.
-    half : bool
-        Whether to multiply in bfloat16.
-    """
-
-    def __init__(self, folder: Path, vae: Any, shrink: int, *, half: bool) -> None:
-        self._pictures = folder / "data"
-        self._store = folder / f"latents-{shrink}"
-        self._vae = vae
-        self._shrink = shrink
-        self._half = half
-        self._latents: dict[int, NDArray[np.float16]] = {}
-        self._captions: dict[int, tuple[tuple[str, ...], ...]] = {}
-        self._store.mkdir(exist_ok=True)
-
-    def refresh(self) -> int:
-        """Encode what was painted since; give the number of pictures there are."""
-        for number in list_shards(self._pictures):
-            if number not in self._latents:
-                shard = open_shard(self._pictures, number)
-                self._latents[number] = self._encoded(number, shard.pictures)
-                self._captions[number] = shard.captions
-        return sum(map(len, self._captions.values()))
-
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[torch.Tensor, list[str]]:
-        """Give latents, float32 (count, C, h, w), and one caption for each."""
-        shards = rng.choice(list(self._latents), count)
-        indices = [rng.integers(len(self._latents[shard])) for shard in shards]
-        chosen = list(zip(shards, indices, strict=True))
-        latents = np.stack([self._latents[shard][index] for shard, index in chosen])
-        told = [self._captions[shard][index] for shard, index in chosen]
-        captions = [some[rng.integers(len(some))] for some in told]
-        return torch.from_numpy(latents).float(), captions
-
-    def _encoded(self, number: int, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
-        file = self._store / f"{number:05}.npy"
-        if not file.exists():
-            if self._shrink > 1:
-                size = (pictures.shape[2] // self._shrink, pictures.shape[1] // self._shrink)
-                area = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures]
-                pictures = np.stack(area).astype(np.uint8)
-            with whole_file(file) as draft, draft.open("wb") as stream:
-                np.save(stream, encode(self._vae, pictures, half=self._half).half().numpy())
-        found: NDArray[np.float16] = np.load(file)
-        return found
-
-
 @dataclass(frozen=True)
 class Parts:
     """What a model is made of."""
@@ -185,47 +92,134 @@ def train_unet(
     device: torch.device,
     seconds: float,
     name: str = "unet",
+    paint: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train the denoiser, and the text encoder on with it; `name` is the stage's in the log."""
-    stage, vae = config.unet, parts.vae
-    tokenizer, text_encoder = parts.tokenizer, parts.text_encoder
+    """Train the denoiser, and the text encoder on with it.
+
+    Parameters
+    ----------
+    name : str
+        The stage's in the log.
+    paint : callable
+        From `painters`; called now and then while not all pictures are there.
+    """
+    stage = config.unet
     torch.manual_seed(config.seed)
     rng = np.random.default_rng([config.seed, 4])
-    unet = parts.unet.to(device, memory_format=torch.channels_last)
-    forward = torch.compile(unet) if config.compiled else unet
-    levels = DDIMScheduler(**NOISE_LEVELS)
-    last = levels.config.num_train_timesteps - 1
-    grey = encode(vae, np.full((1, config.native, config.native, 3), 127, np.uint8), half=False)
-    hidden = grey.mean((2, 3), keepdim=True).to(device)  # what an inpainting model sees in holes
-    small, whole = (Latents(folder, vae, shrink, half=config.half) for shrink in (2, 1))
-    for data in (small, whole):  # not on the clock
-        data.refresh()
-    modules = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
-    loop = Loop(name, folder, modules, stage, seconds, rng)
+    small, whole = (Pairs(folder, parts.vae, shrink, config) for shrink in (2, 1))
+    for data in (small, whole) if stage.small else (whole,):
+        data.refresh(most=1)  # the others are encoded between steps
+    held_out = open_held_out(folder, parts.vae, config)
+    goal = _Objective(config, parts, device)
 
     def losses(progress: float) -> dict[str, torch.Tensor]:
         data = small if progress < stage.small else whole
-        if loop.step % _REFRESH == 0:
-            data.refresh()
-        latents, captions = data.draw(rng, stage.batch)
-        clean = latents.to(device).float()
-        told = ["" if rng.random() < stage.caption_dropout else words for words in captions]
-        noise = torch.randn_like(clean)
-        timesteps = torch.randint(0, last + 1, (stage.batch,), device=device)
-        blank = torch.rand(stage.batch, device=device) < stage.blank
-        timesteps = torch.where(blank, last, timesteps)
-        noisy = levels.add_noise(clean, noise, timesteps)
-        noisy = torch.where(blank[:, None, None, None], noise, noisy)
-        target = levels.get_velocity(clean, noise, timesteps)
-        holes = draw_holes(rng, stage.batch, (clean.shape[2], clean.shape[3]), stage.whole)
-        erased = torch.from_numpy(holes).to(device)
-        kept = clean + _HIDING * torch.randn_like(clean)
-        seen = torch.cat([noisy, erased.float(), torch.where(erased, hidden, kept)], dim=1)
-        with autocast(device, half=config.half):
-            states = text_encoder(tokenize(tokenizer, told, device)).last_hidden_state
-            seen = seen.contiguous(memory_format=torch.channels_last)
-            velocity = forward(seen, timesteps, encoder_hidden_states=states).sample
-        off = (velocity.float() - target).square().mean(1, keepdim=True)
-        return {"error": (off * erased).sum() / erased.sum()}
+        if loop.step % _REFRESH == 0 and not data.refresh(most=1):
+            paint()
+        return goal.losses(data.draw(rng, stage.batch), rng)
 
+    loop = Loop(
+        name,
+        folder,
+        nn.ModuleDict({"unet": goal.unet, "text_encoder": parts.text_encoder}),
+        stage,
+        seconds,
+        rng,
+        rates={"text_encoder.": stage.text_rate},
+        validate=lambda: goal.validate(held_out),
+    )
     loop.run(losses)
+
+
+class _Objective:
+    """What the denoiser learns: to tell noise from picture in the holes it is shown."""
+
+    def __init__(self, config: Config, parts: Parts, device: torch.device) -> None:
+        self._config = config
+        self._parts = parts
+        self._device = device
+        self.unet = parts.unet.to(device, memory_format=torch.channels_last)
+        self._forward = torch.compile(self.unet) if config.compiled else self.unet
+        self._levels = DDIMScheduler(**NOISE_LEVELS)
+        self._last = self._levels.config.num_train_timesteps - 1
+
+    def losses(self, batch: Batch, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """Give the losses of a batch, by name; captions are left out by `rng`."""
+        stage, count = self._config.unet, len(batch.captions)
+        told = tuple("" if rng.random() < stage.caption_dropout else c for c in batch.captions)
+        batch = replace(batch, captions=told)
+        noise = torch.randn_like(batch.clean)
+        timesteps = torch.randint(0, self._last + 1, (count,))
+        blank = torch.rand(count) < stage.blank
+        timesteps = torch.where(blank, self._last, timesteps)
+        off = self._error(batch, noise, timesteps, blank)
+        if stage.snr:
+            weights = _weights(self._levels, timesteps, stage.snr).to(off)
+            off = off * weights[:, None, None, None]
+        erased = batch.erased.to(self._device)
+        found = {"error": (off * erased).sum() / erased.sum()}
+        if stage.outside:
+            found["outside"] = stage.outside * off.mean()
+        return found
+
+    @torch.no_grad()
+    def validate(self, held_out: Batch) -> float:
+        """Give the mean squared error of the velocity inside of holes: always the same noise."""
+        generator, count = torch.Generator().manual_seed(0), len(held_out.captions)
+        noise = torch.randn(held_out.clean.shape, generator=generator)
+        evenly = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+        timesteps = (evenly * (self._last + 1)).long().clamp(max=self._last)
+        total = 0.0
+        for start in range(0, count, self._config.unet.batch):
+            part = slice(start, start + self._config.unet.batch)
+            batch = held_out.part(part)
+            off = self._error(batch, noise[part], timesteps[part])
+            total += (off * batch.erased.to(off)).sum().item()
+        return total / held_out.erased.sum().item()
+
+    def _error(
+        self,
+        batch: Batch,
+        noise: torch.Tensor,
+        timesteps: torch.Tensor,
+        blank: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Give each cell's squared error, (n, 1, h, w); where `blank`, the input is noise alone."""
+        noisy = self._levels.add_noise(batch.clean, noise, timesteps)
+        if blank is not None:
+            noisy = torch.where(blank[:, None, None, None], noise, noisy)
+        target = self._levels.get_velocity(batch.clean, noise, timesteps)
+        seen = torch.cat([noisy, batch.erased.float(), batch.shown], dim=1).to(self._device)
+        with autocast(self._device, half=self._config.half):
+            tokens = tokenize(self._parts.tokenizer, list(batch.captions), self._device)
+            states = self._parts.text_encoder(tokens).last_hidden_state
+            velocity = self._forward(
+                seen.contiguous(memory_format=torch.channels_last),
+                timesteps.to(self._device),
+                encoder_hidden_states=states,
+            ).sample
+        error = velocity.float() - target.to(self._device)
+        squared: torch.Tensor = error.square().mean(1, keepdim=True)
+        return squared
+
+
+def _weights(levels: Any, timesteps: torch.Tensor, most: float) -> torch.Tensor:
+    """Weigh the error of the velocity by its timestep.
+
+    The error of the clean latents implied by it counts by the signal-to-noise ratio, at least 1
+    (Salimans and Ho 2022), so that composition and light are learned, and at most so much (Hang et
+    al. 2023), so that steps with next to no noise do not crowd out the others.
+
+    Parameters
+    ----------
+    timesteps : int64 tensor (n,)
+    most : float
+
+    Returns
+    -------
+    float32 tensor (n,)
+    """
+    left = levels.alphas_cumprod[timesteps.cpu()]
+    ratio = left / (1 - left)
+    weights: torch.Tensor = ratio.clamp(1, most) / (ratio + 1)
+    return weights

@@ -171,6 +171,7 @@ def encode(vae: Any, pictures: np.ndarray[Any, np.dtype[np.uint8]], *, half: boo
         The modes of the latents' distributions, on the CPU.
     """
     parts = []
+    vae.to(memory_format=torch.channels_last)  # twice as fast on a CPU
     for start in range(0, len(pictures), _ENCODED):
         piece = torch.from_numpy(np.array(pictures[start : start + _ENCODED]))
         pixels = piece.to(vae.device).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -17,9 +17,13 @@ from torch import nn
 from training import config as config_module
 from training.__main__ import train
 from training.config import Config
-from training.data import list_shards, open_shard, paint_shard
-from training.loop import Loop
-from training.unet import build_unet, draw_holes, is_plain, widen
+from training.data import list_shards, open_shard, paint_shard, painters
+from training.export import export_checkpoint
+from training.holes import CELL, draw_holes
+from training.loop import Loop, schedule
+from training.pairs import BLANK, Encoded, Pairs
+from training.unet import build_unet, is_plain, widen
+from training.vae import build_vae
 from underpaint.engine import Engine
 from underpaint.models import describe_model
 from underpaint_client import Request
@@ -63,14 +67,19 @@ def test_the_whole_way(tmp_path: Path, home: Path) -> None:
     assert picture.pixels.shape == (64, 64, 4)
     assert np.ptp(picture.pixels[..., :3].astype(int)) > 0
     log = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
-    assert [line["stage"] for line in log] == ["text", "vae", "unet"]
+    assert [line["stage"] for line in log if "error" in line] == ["text", "vae", "unet"]
+    assert next(line["step"] for line in log if "validation" in line) == 0
     versions = json.loads((tmp_path / "versions.json").read_text())
     assert torch.__version__.startswith(versions["torch"])
     # Run again, it sees that nothing is left to do, and gives the same weights.
     weights = (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
     train(TOY, tmp_path, torch.device("cpu"), 6, processes=1)
     assert (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes() == weights
-    assert len((tmp_path / "losses.jsonl").read_text().splitlines()) == 3
+    assert len((tmp_path / "losses.jsonl").read_text().splitlines()) == len(log)
+    # From the last checkpoint comes the same model.
+    export_checkpoint(tmp_path, tmp_path / "exported")
+    for file in ("unet/diffusion_pytorch_model.safetensors", "underpaint.json"):
+        assert (tmp_path / "exported" / file).read_bytes() == (folder / file).read_bytes()
     # Another run goes on from what is there: the autoencoder stays, the denoiser does not.
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "data").symlink_to(tmp_path / "data")
@@ -79,6 +88,72 @@ def test_the_whole_way(tmp_path: Path, home: Path) -> None:
     assert (other / "vae" / file).read_bytes() == (folder / "vae" / file).read_bytes()
     assert (other / "unet" / file).read_bytes() != weights
     assert not any(str(tmp_path) in f.read_text() for f in other.glob("*/*.json"))
+
+
+def test_what_is_shown_is_encoded_without_the_hole(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    vae = build_vae(TOY)
+    paint_shard(tmp_path / "data", 0, 9, 3, 64)
+    pairs = Pairs(tmp_path, vae, 1, TOY)
+    assert pairs.refresh()
+    assert not pairs.refresh()
+    pictures = open_shard(tmp_path / "data", 0).pictures
+    found = Encoded.load(tmp_path / "pairs-1" / "00000.npz", ())
+    assert found.erased.shape == (3, TOY.unet.holes, 1, 8, 8)
+    for index, picture in enumerate(pictures):
+        for hole, shown in zip(found.erased[index, :, 0], found.shown[index], strict=True):
+            blanked = picture.copy()
+            blanked[np.kron(hole, np.ones((CELL, CELL), bool))] = BLANK
+            pixels = torch.from_numpy(blanked).permute(2, 0, 1)[None] / 127.5 - 1
+            with torch.no_grad():
+                wanted = vae.encode(pixels).latent_dist.mode()[0]
+            np.testing.assert_allclose(shown, wanted, atol=2e-3)
+    # Opened again, nothing is encoded, and samples belong together.
+    again = Pairs(tmp_path, None, 1, TOY)
+    assert not again.refresh()
+    assert len(again) == 3
+    batch = again.draw(np.random.default_rng(0), 5)
+    for clean, shown, erased in zip(batch.clean, batch.shown, batch.erased, strict=True):
+        index = [np.array_equal(clean, one) for one in found.clean].index(True)
+        which = [np.array_equal(shown, one) for one in found.shown[index]].index(True)
+        assert (erased.numpy() == found.erased[index, which]).all()
+
+
+def test_pictures_are_taken_in_some_at_a_time(tmp_path: Path) -> None:
+    vae = build_vae(TOY)
+    pairs = Pairs(tmp_path, vae, 1, TOY)
+    for number in range(3):
+        paint_shard(tmp_path / "data", number, 9, 2, 64)
+    counts = []
+    while pairs.refresh(most=1):
+        counts.append(len(pairs))
+    assert counts == [2, 4, 6]
+
+
+def test_no_process_paints_where_the_training_does(tmp_path: Path) -> None:
+    with painters(tmp_path, seed=1, shards=2, count=1, size=64, processes=0) as paint:
+        assert list_shards(tmp_path) == []
+        assert [paint(), paint(), paint()] == [True, True, False]
+        assert list_shards(tmp_path) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("progress", "step", "hold", "rate"),
+    [
+        (0.0, 0, 0.7, 0.02),
+        (0.0, 24, 0.7, 0.5),
+        (0.01, 0, 0.7, 0.5),
+        (0.0, 500, 0.7, 1.0),
+        (0.69, 500, 0.7, 1.0),
+        (0.85, 500, 0.7, 0.5),
+        (1.0, 500, 0.7, 0.0),
+        (0.51, 500, 0.0, 0.5),
+    ],
+)
+def test_the_learning_rate_warms_up_stays_and_falls(
+    progress: float, step: int, hold: float, rate: float
+) -> None:
+    assert schedule(progress, step, hold) == pytest.approx(rate, abs=1e-6)
 
 
 def test_holes_are_of_all_sizes() -> None:
@@ -131,7 +206,7 @@ def fit_a_line(folder: Path, seconds: float, stop: int | None = None) -> tuple[L
 
 
 def test_the_loop_learns_and_leaves_averaged_weights(tmp_path: Path) -> None:
-    loop, weight = fit_a_line(tmp_path, 0.7)
+    loop, weight = fit_a_line(tmp_path, 3)
     assert weight == pytest.approx(3, abs=0.1)
     assert weight == loop.averaged["line.weight"].item()
     assert loop.progress == 1

@@ -126,7 +126,6 @@ class Model:
         self.scheduler_config = levels_only(self.pipeline.scheduler.config)
         self._sketch: torch.Tensor | None = None
         self._attention = dict(self.pipeline.unet.attn_processors)
-        self._grey: torch.Tensor | None = None
         self.forget()
         if offloaded:
             self.save(Saving(offloaded=True))
@@ -326,32 +325,31 @@ class Model:
         picture: Floats = decoded.permute(1, 2, 0).float().cpu().numpy() / 2 + 0.5
         return picture.clip(0, 1)
 
-    def show_kept(self, latents: torch.Tensor, changes: Mask) -> torch.Tensor | None:
-        """Give what an inpainting model sees beside the noisy latents.
+    @property
+    def sees_kept(self) -> bool:
+        """Whether this is an inpainting model, which is shown what is kept."""
+        return bool(self.pipeline.unet.config.in_channels != self.channels)
+
+    def show_kept(self, image: Floats, changes: Mask) -> torch.Tensor:
+        """Encode what an inpainting model sees beside the noisy latents, or remember it.
 
         Stable Diffusion's were trained on one channel that is 1 where the picture may change, and
-        the latents of the picture with grey there.
+        the latents of the picture with grey there (`prepare_kept`).
 
         Parameters
         ----------
-        latents : tensor (1, C, h, w)
-            Of the original.
+        image : float32, (H, W, 3)
+            The picture, grey in every cell that may change.
         changes : bool, (h, w)
-            Cells that may change; the others are shown.
+            Those cells.
 
         Returns
         -------
-        tensor (1, C + 1, h, w) or None
-            None for a model that takes noisy latents alone.
+        tensor (1, C + 1, h, w)
         """
-        if self.pipeline.unet.config.in_channels == self.channels:
-            return None
-        if self._grey is None:
-            side = self.info.native
-            grey = self._encode(np.full((side, side, 3), 0.5, np.float32))
-            self._grey = grey.mean((2, 3), keepdim=True)
-        hidden = torch.from_numpy(changes).to(latents.device)[None, None]
-        return torch.cat([hidden.to(latents), torch.where(hidden, self._grey, latents)], dim=1)
+        latents = self.encode(image)
+        hidden = torch.from_numpy(changes).to(latents)[None, None]
+        return torch.cat([hidden, latents], dim=1)
 
     def sketch(self, latents: torch.Tensor) -> Floats:
         """Give the colours of latents roughly, a pixel a cell, in no time.

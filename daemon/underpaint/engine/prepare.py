@@ -24,6 +24,10 @@ INPAINT_RADIUS = 3
 """Pixels that OpenCV's inpainting looks around each pixel it fills."""
 
 
+BLANK = np.float32(0.5)
+"""What lies in a hole in the picture that an inpainting model is shown: 0 where it sees -1..1."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What the model is given.
@@ -55,8 +59,47 @@ def prepare(source: Source, plan: Plan, fill: str) -> Prepared:
         strength x change 1 are filled from their neighbours in any case: the model starts them
         from pure noise, and their old colour must not reach it through the pixels around them.
     """
-    pixels = source.pixels_in(plan.area)
     ignored = plan.strength * source.change_in(plan.area) >= 1
+    return _prepare(source, plan, fill, ignored)
+
+
+def prepare_kept(
+    source: Source, plan: Plan, fill: str, changes: Mask, changing_cells: Mask, cell: int
+) -> Floats:
+    """Make the picture that an inpainting model is shown: grey in every cell that may change.
+
+    Latent diffusion's inpainting models (Rombach et al. 2022) were trained on the encoding of a
+    picture whose hole is blanked before it is encoded. Whole cells are blanked, as the latents of
+    whole cells are replaced. Resampling mixes pixels, so pixels that change are filled from their
+    neighbours before that, and none of their colour reaches the cells around them.
+
+    Parameters
+    ----------
+    source, plan, fill
+        As in `prepare`.
+    changes : bool, (area height, area width)
+        Pixels of the work area that take part in at least one step.
+    changing_cells : bool, (work height / cell, work width / cell)
+        Latent cells that do.
+    cell : int
+        A cell's side, in pixels of the model.
+
+    Returns
+    -------
+    float32, (work height, work width, 3)
+        RGB, 0..1.
+    """
+    if changing_cells.all():
+        image = np.empty((plan.work_size.height, plan.work_size.width, 3), np.float32)
+    else:
+        image = _prepare(source, plan, fill, changes).image
+    image[np.kron(changing_cells, np.ones((cell, cell), np.bool_))] = BLANK
+    return image
+
+
+def _prepare(source: Source, plan: Plan, fill: str, ignored: Mask) -> Prepared:
+    """Make a picture of the work area; `ignored` pixels are filled from their neighbours."""
+    pixels = source.pixels_in(plan.area)
     hidden = pixels[..., 3] == 0
     weight, notes = _weigh(source, plan, fill, hidden, ignored)
     if weight.all():

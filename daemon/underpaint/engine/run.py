@@ -52,7 +52,7 @@ from .memory import (
 )
 from .model import OFFLOADING, Model, choose_device, free_memory
 from .plan import Plan, batch_size, make_plan
-from .prepare import prepare
+from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .samplers import Sampler
 from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
@@ -317,6 +317,7 @@ class _Work:
     clean: torch.Tensor
     steps: Steps
     pure: Mask
+    kept: torch.Tensor | None
     notes: tuple[str, ...]
 
 
@@ -451,16 +452,31 @@ class _Run:
                 if pure.all()
                 else self._fitting(model, "encode", plan, lambda: model.encode(prepared.image))
             )
+            steps = cell_steps(change, plan.steps, plan.most_change)
+            kept = self._show_kept(model, source, plan, steps > 0)
         return _Work(
             model=model,
             source=source,
             plan=plan,
             source_hash=_hash(prepared.image, change),
             clean=clean,
-            steps=cell_steps(change, plan.steps, plan.most_change),
+            steps=steps,
             pure=pure,
+            kept=kept,
             notes=(*plan.notes, *prepared.notes),
         )
+
+    def _show_kept(
+        self, model: Model, source: Source, plan: Plan, changing_cells: Mask
+    ) -> torch.Tensor | None:
+        """Encode what an inpainting model is shown; None for a model that sees noise alone."""
+        if not model.sees_kept:
+            return None
+        of_pixels = cell_steps(source.change_in(plan.area), plan.steps, plan.most_change)
+        image = prepare_kept(
+            source, plan, self.request.fill, of_pixels > 0, changing_cells, model.info.cell
+        )
+        return self._fitting(model, "encode", plan, lambda: model.show_kept(image, changing_cells))
 
     def _paint(self, work: _Work) -> Iterator[Picture]:
         rest = range(self.request.images)
@@ -529,7 +545,7 @@ class _Run:
                 pure=work.pure,
                 on_step=functools.partial(self._on_step, images.start + 1, len(images)),
                 cancelled=self.cancelled,
-                kept=model.show_kept(work.clean, work.steps > 0),
+                kept=work.kept,
                 on_clean=self._preview_maker(work, images.start + 1),
             )
             guide.on_step(0, steps.run)
@@ -609,7 +625,7 @@ class _Run:
             work.model.saving,
             work.plan.work_size,
             planned=self._planned(work),
-            encoded=not work.pure.all(),
+            encoded=work.kept is not None or not work.pure.all(),
         )
         of_prompt = work.model.prompt_notes(
             made.prompt, self.request.negative_prompt, guided=self.request.guidance_scale > 1
