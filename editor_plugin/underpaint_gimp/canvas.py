@@ -53,8 +53,11 @@ from .tree import (  # noqa: E402
     all_layers,
     batch_of,
     blank_layer,
-    by_tattoo,
+    carry,
+    claim,
+    find_layer,
     is_batch,
+    lasting_name,
     parasite,
     parents,
     path_of,
@@ -118,11 +121,14 @@ class Place:
         They outlive what they stand for, and say so.
     canvas : Box
         The image's size when it was read.
+    source : str or None
+        What results name their layer by; None until the first are inserted.
     """
 
     image: Any
     layer: Any
     canvas: Box
+    source: str | None = None
     _sent: _Sent | None = field(default=None, repr=False)
     _preview: Preview | None = field(default=None, repr=False)
 
@@ -162,18 +168,19 @@ class Place:
         for image in Gimp.get_images():
             if not address.document or path_of(image) != address.document:
                 continue
-            layer = by_tattoo(image, address.layer)
+            layer = find_layer(image, address.layer)
             canvas = Box(0, 0, image.get_width(), image.get_height())
-            layers = image.get_layers()
-            if layer is not None or layers:
-                return cls(image, layer or layers[0], canvas)
+            if layer is not None:
+                return cls(image, layer, canvas)
+            for layer in image.get_layers()[:1]:
+                return cls(image, layer, canvas, source="")  # which it was not made from
         return cls(None, None, Box(0, 0, address.width, address.height))
 
     @property
     def address(self) -> Address:
         """Where this is, for another start of GIMP."""
-        canvas = self.canvas
-        return Address("GIMP", path_of(self.image), self.name, canvas.width, canvas.height)
+        canvas, name = self.canvas, lasting_name(self.layer)
+        return Address("GIMP", path_of(self.image), name, canvas.width, canvas.height)
 
     def has(self, job: str) -> frozenset[int]:
         """Say which pictures of a job lie in the image already."""
@@ -293,8 +300,8 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The layer's lasting name, which GIMP saves with the image."""
-        return str(self.layer.get_tattoo()) if self.layer.is_valid() else ""
+        """The layer's lasting name: our id of it. Empty before results were inserted."""
+        return self.source or ""
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
         """Insert results as a group above their layer: one undo step.
@@ -311,11 +318,17 @@ class Place:
         image = self.image
         beside = into is not None and into.is_valid() and into.get_parent() is not None
         earlier = batch_of(into) if beside else []
+        ids = None
+        if not self.deleted and self.source != "":
+            ids = claim(self.layer)
+            self.source = ids.own
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
         restore = selection_keeper(image)
         image.undo_group_start()
         try:
+            if ids is not None:
+                carry(self.layer, ids)
             if beside:
                 group, done, at = into.get_parent(), True, image.get_item_position(into)
             else:
@@ -358,7 +371,8 @@ class Place:
         image.undo_disable()
         if sent is not None and sent.profile is not None and sent.profile.is_rgb():
             image.set_color_profile(sent.profile)
-        place = Place(image, blank_layer(image, title, self.canvas), self.canvas, sent)
+        blank = blank_layer(image, title, self.canvas)
+        place = Place(image, blank, self.canvas, source="", _sent=sent)
         image.insert_layer(place.layer, None, 0)
         place.insert(title, results)
         image.remove_layer(place.layer)

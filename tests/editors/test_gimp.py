@@ -93,6 +93,19 @@ def test_a_selected_channel_stays_selected(scripted: Found) -> None:
     assert said["layers"] == []
 
 
+def test_a_result_knows_its_layer_whatever_was_copied(scripted: Found) -> None:
+    said = scripted("sourced")
+    for case in ("here", "duplicate", "reopened", "duplicate_of_it", "beside_a_copy", "still"):
+        assert said[case] == "B", case
+    assert said["other_document"] == "B copy"  # as GIMP calls it there
+    assert said["gone"].startswith("the layer that this was made from is gone")
+    assert said["of_the_copy"] == "B copy"
+    assert said["both_doubled"] == ["B", "B copy"]
+    assert said["again"] == "B"
+    assert said["instead"] == "B copy"  # which stands in for what was deleted
+    assert said["untold"].startswith("this was made from 'B copy #1' or 'B copy', which cannot be")
+
+
 def test_odd_calls_are_answered(scripted: Found) -> None:
     said = scripted("odd_calls")
     assert said["foreign"].startswith("'Painting' is in another image")
@@ -268,6 +281,18 @@ def test_thumbnails_of_a_batch(in_gimp: Found) -> None:
     assert said["page"] == ["1 to 6 of 8", 6]
     assert said["page_of_last"] == ["7 to 8 of 8", 2]
     assert said["settings"].startswith("Settings taken over, without its variation")
+
+
+def test_a_duplicated_image_varies_the_right_layer(in_gimp: Found) -> None:
+    said = in_gimp("duplicated")
+    assert said["status"].startswith("Done: 1 image")
+    assert "another than" not in said["status"]
+    assert "weights" not in said["status"]
+    assert said["varied"] == 1
+    assert said["same_source"]
+    assert said["same_name"]
+    assert said["layers"] == [2, ["a pond (seed 7)", "Painting"], ["a pond (seed 7)", "Painting"]]
+    assert said["after_undo"] == 1
 
 
 def test_what_a_cancelled_job_had_come_to_is_kept_if_asked(in_gimp: Found) -> None:

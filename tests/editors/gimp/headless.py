@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -382,6 +383,67 @@ def selected_channel(said: Said) -> None:
     said["group"] = group.get_name()
     said["channels"] = [item.get_name() for item in image.get_selected_channels()]
     said["layers"] = [item.get_name() for item in image.get_selected_layers()]
+
+
+def sourced(said: Said) -> None:
+    """Which layer results are said to be made from, whatever was done to image and layers."""
+    from gi.repository import Gio
+
+    sys.path.insert(0, str(Path(Gimp.directory(), "plug-ins", "underpaint_gimp", "lib")))
+    from underpaint_client.errors import BadInputError
+    from underpaint_gimp.selected import Selected
+
+    def source_of(group: Any) -> str:
+        image = group.get_image()
+        image.set_selected_layers([group])
+        selected = Selected.of(image)
+        assert selected is not None
+        try:
+            return str(selected.find_source().layer.get_name())
+        except BadInputError as error:
+            return str(error)
+
+    def group_in(image: Any, name: str) -> Any:
+        return next(one for one in image.get_layers() if one.get_name() == name)
+
+    image, _ = opened()
+    for name in ("A", "B", "C"):
+        with_layer(image, painting()).set_name(name)
+    source = group_in(image, "B")
+    image.remove_layer(group_in(image, "A"))  # its number is free after a duplication
+    group = generate(image, source, prompt="first")
+    said["here"] = source_of(group)
+    said["duplicate"] = source_of(group_in(image.duplicate(), "first (seed 7)"))
+    file = Gio.File.new_for_path(str(Path(os.environ["UNDERPAINT_AGENT"], "sourced.xcf")))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
+    again = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    said["reopened"] = source_of(group_in(again, "first (seed 7)"))
+    said["duplicate_of_it"] = source_of(group_in(again.duplicate(), "first (seed 7)"))
+
+    other, _ = opened()
+    for one in (source, group):
+        other.insert_layer(Gimp.Layer.new_from_drawable(one, other), None, 0)
+    said["other_document"] = source_of(other.get_layers()[0])
+    other.remove_layer(other.get_layers()[1])
+    said["gone"] = source_of(other.get_layers()[0])
+
+    copy = source.copy()
+    image.insert_layer(copy, None, 0)
+    said["beside_a_copy"] = source_of(group)
+    second = generate(image, copy, prompt="second")
+    said["of_the_copy"] = source_of(second)
+    said["still"] = source_of(group)
+    doubled = image.duplicate()
+    said["both_doubled"] = [
+        source_of(group_in(doubled, f"{name} (seed 7)")) for name in ("first", "second")
+    ]
+    third = generate(image, source, prompt="third")
+    said["again"] = source_of(third)
+    image.remove_layer(source)
+    said["instead"] = source_of(group)
+    twin = copy.copy()
+    image.insert_layer(twin, None, 0)
+    said["untold"] = source_of(group)
 
 
 def odd_calls(said: Said) -> None:

@@ -801,6 +801,36 @@ def compared(said: Said) -> Run:
     said["after_undo"] = names(image)
 
 
+def duplicated(said: Said) -> Run:
+    """Image > Duplicate by its key; a variation in the duplicate is one of the right layer."""
+    image, _layer = yield from painted()
+    fill(prompt="a pond", vary_amount=0.3)
+    yield from generated()
+    said["undo_steps"] = names(image)
+    first = json.loads(recipe(image.get_layers()[0].get_children()[0]))
+    yield from to_gimp()
+    xdo("key", "ctrl+d")
+    yield lambda: len(Gimp.get_images()) == 2
+    yield 0.5
+    (double,) = (one for one in Gimp.get_images() if one.get_id() != image.get_id())
+    group = double.get_layers()[0]
+    double.set_selected_layers([group])
+    window().look(double)
+    window().status.set_text("")
+    yield 0.3
+    press(button("vary"))
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["status"] = status()
+    new = json.loads(recipe(group.get_children()[0]))
+    said["varied"] = len(new["recipe"]["variations"])
+    said["same_source"] = new["recipe"]["source_hash"] == first["recipe"]["source_hash"]
+    said["same_name"] = new["source"] == first["source"]
+    said["layers"] = [len(group.get_children()), names(image), names(double)]
+    yield from undo()
+    said["after_undo"] = len(group.get_children())
+
+
 def cards() -> list[Any]:
     return [card for card in window().cards if card.button.get_visible()]
 
