@@ -11,7 +11,7 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
-from underpaint_client.form import Choice, Field, Number, Switch, Text  # noqa: E402
+from underpaint_client.form import Choice, Field, Number, Switch, Text, read_number  # noqa: E402
 
 _ENTERS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
 
@@ -128,12 +128,27 @@ def _text(field: Text, changed: Callable[[], None]) -> tuple[Any, Any]:
     return overlay, view
 
 
+class _Spin(Gtk.SpinButton):
+    """A number that is typed with a decimal point or a decimal comma, whatever GIMP's language.
+
+    GTK's own `numeric` drops the sign of the other languages: 0.45 became 45, and that the maximum.
+    What is no number leaves the value as it was.
+    """
+
+    __gtype_name__ = "UnderpaintSpin"
+
+    def do_input(self) -> tuple[int, float]:
+        """Read what was typed."""
+        value = read_number(self.get_text(), self.get_digits())
+        return 1, self.get_value() if value is None else value
+
+
 def _number(field: Number, changed: Callable[[], None]) -> tuple[Any, Any]:
     adjustment = Gtk.Adjustment(
         lower=field.minimum, upper=field.maximum, step_increment=field.step,
         page_increment=10 * field.step,
     )  # fmt: skip
-    spin = Gtk.SpinButton(adjustment=adjustment, digits=field.decimals, numeric=True)
+    spin = _Spin(adjustment=adjustment, digits=field.decimals)
     spin.set_width_chars(min(10, len(str(int(field.maximum))) + field.decimals))
     spin.connect("value-changed", lambda _spin: changed())
     _leave_wheel(spin)

@@ -87,6 +87,7 @@ GIMP_HEADLESS = (
     "selected_channel",
     "sourced",
     "odd_calls",
+    "misused",
     "scripted",
     "timed",
 )

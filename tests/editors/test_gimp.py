@@ -115,6 +115,21 @@ def test_odd_calls_are_answered(scripted: Found) -> None:
     assert said["alive"]
 
 
+def test_an_argument_that_is_none_is_refused_by_name_and_value(scripted: Found) -> None:
+    said = scripted("misused")
+    answers = {case: told for case, told in said.items() if " in " in case}
+    assert len(answers) == 29
+    for case, told in answers.items():
+        name, value, *_ = case.split(" ")
+        assert name.replace("-", "_") in told.lower(), (case, told)
+        assert value in told, (case, told)
+    assert said["layers"] == ["Painting"]
+    assert said["told"]["mode"].endswith("One of: auto, inpaint, img2img, txt2img.")
+    assert "k_euler_a" in said["told"]["sampler"]
+    assert said["told"]["images"].endswith("From 1 to 64.")
+    assert said["made"] == ["img2img", "k_euler_a", "auto", "layer"]
+
+
 @pytest.mark.parametrize("way", ["clear", "cut"])
 def test_emptied_pixels_keep_their_colour(scripted: Found, way: str) -> None:
     said = scripted("emptied")[way]
@@ -381,6 +396,38 @@ def test_a_large_layer(in_gimp: Found) -> None:
     said = in_gimp("large")
     assert said["status"].startswith("Done")
     print({name: value for name, value in said.items() if name.endswith("_ms")})
+
+
+@pytest.mark.parametrize(("language", "sign"), [("C.UTF-8", "."), ("de_DE.UTF-8", ",")])
+def test_typed_numbers_are_read_in_any_language(gimp: Gimp, language: str, sign: str) -> None:
+    gimp.serve()
+    gimp.speak(language)
+    try:
+        said = gimp.run("typed")["typed"]
+    finally:
+        gimp.speak("C.UTF-8")
+    assert not said["error"], said["error"]
+    assert said["made"] == [0.35, 7]
+    for case, (value, shown) in said.items():
+        if case not in ("error", "made"):
+            assert value == TYPED[case], (case, value)
+            assert float(shown.replace(sign, ".")) == value
+
+
+TYPED = {
+    "strength 0.45": 0.45,
+    "strength 0,45": 0.45,
+    "strength .3": 0.3,
+    "strength ,3": 0.3,
+    "strength 5": 1,
+    "strength much": 0.6,
+    "guidance_scale 2,5": 2.5,
+    "guidance_scale 2.5": 2.5,
+    "steps 30": 30,
+    "steps 1.000": 1000,
+    "seed 4294967295": 4294967295,
+    "seed 1,5": 7,
+}
 
 
 # ---- what comes and goes -------------------------------------------------------------------

@@ -6,6 +6,7 @@ Each function is one scenario; what it finds out goes into `said`, and the tests
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import sys
@@ -35,6 +36,23 @@ TYPES = {
     GRAY: Gimp.ImageType.GRAYA_IMAGE,
     INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
 }
+MISUSED: tuple[tuple[str, Any], ...] = (
+    ("mode", "inpant"),
+    ("mode", ""),
+    ("sampler", "no-such-sampler"),
+    ("fill", "underpant"),
+    ("result", "patches"),
+    ("strength", 1.5),
+    ("strength", -0.1),
+    ("strength", math.inf),
+    ("guidance-scale", 99.5),
+    ("steps", 0),
+    ("steps", 2.7),
+    ("images", 100),
+    ("seed", -1),
+    ("seed", 7.6),
+    ("seed", 99999999999),
+)
 USUAL = {"prompt": "a lake", "strength": 0.6, "steps": 4, "seed": 7, "seed-locked": True}
 
 
@@ -485,6 +503,36 @@ def scripted(said: Said) -> None:
     result = procedure.run(config)
     said["status"] = str(result.index(0))
     said["layers"] = [item.get_name() for item in image.get_layers()]
+
+
+def misused(said: Said) -> None:
+    """Arguments that cannot be: what Python and Script-Fu are told, and what is painted."""
+    image, layer = opened()
+    evaluate = Gimp.get_pdb().lookup_procedure("plug-in-script-fu-eval")
+    for name, value in MISUSED:
+        told = generate(image, layer, **{name: value})
+        said[f"{name} {value} in Python"] = told if isinstance(told, str) else "painted"
+        if isinstance(value, float) and value in (math.inf, -math.inf):
+            continue  # which Script-Fu cannot write
+        config = evaluate.create_config()
+        written = f'"{value}"' if isinstance(value, str) else str(value)
+        words = f"#:{name} {written}" + (" #:seed-locked TRUE" if name == "seed" else "")
+        config.set_property(
+            "script",
+            f"(underpaint-generate #:run-mode RUN-NONINTERACTIVE #:image {image.get_id()}"
+            f" #:drawables (vector {layer.get_id()}) {words})",
+        )
+        evaluate.run(config)
+        said[f"{name} {value} in Script-Fu"] = Gimp.get_pdb().get_last_error()
+    said["layers"] = [item.get_name() for item in image.get_layers()]
+    config = Gimp.get_pdb().lookup_procedure("underpaint-generate").create_config()
+    said["told"] = {
+        name: config.find_property(name).get_blurb() for name in ("mode", "sampler", "images")
+    }
+    group = generate(image, layer, mode="img2img", sampler="EULER_A", fill=None, result="layer")
+    (result,) = group.get_children()
+    made = json.loads(bytes(result.get_parasite("underpaint-recipe").get_data()))["recipe"]
+    said["made"] = [made["mode"], made["sampler"], made["fill"], made["result"]]
 
 
 def timed(said: Said) -> None:

@@ -26,6 +26,11 @@ USUAL = {
     "seed_locked": True, "images": 1, "mode": "auto", "result": "patch", "model": "",
     "fill": "auto", "compensate": False, "sampler": "dpmpp_2m", "guidance_scale": 7.5,
 }  # fmt: skip
+TYPED = (
+    ("strength", "0.45"), ("strength", "0,45"), ("strength", ".3"), ("strength", ",3"),
+    ("strength", "5"), ("strength", "much"), ("guidance_scale", "2,5"), ("guidance_scale", "2.5"),
+    ("steps", "30"), ("steps", "1.000"), ("seed", "4294967295"), ("seed", "1,5"),
+)  # fmt: skip
 FOUND = Path(os.environ["UNDERPAINT_AGENT"])
 MARK = (3, 250, 7)  # a colour that nothing else has
 
@@ -513,6 +518,37 @@ def wrong_input(said: Said) -> Run:
     yield from generated()
     said["model"] = status()
     fill(model="")
+
+
+def typed(said: Said) -> Run:
+    """Numbers by real keys, with either decimal sign; and Generate with one that is being typed."""
+    image, _ = yield from painted()
+
+    def typing(name: str, text: str) -> Run:
+        box = window().controls[name].widget
+        box.grab_focus()
+        window().window.present()
+        yield 0.2
+        xdo("key", "ctrl+a", "Delete")
+        xdo("type", text)
+        yield 0.2
+        xdo("key", "Tab")
+        yield 0.3
+        return [window().controls[name].value, box.get_text()]
+
+    for name, text in TYPED:
+        fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
+        said[f"{name} {text}"] = yield from typing(name, text)
+    fill(strength=0.6, steps=20, guidance_scale=1.0)
+    box = window().controls["strength"].widget
+    box.grab_focus()
+    yield 0.2
+    xdo("key", "ctrl+a", "Delete")
+    xdo("type", "0.35")
+    yield 0.2
+    yield from generated()
+    made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
+    said["made"] = [made["strength"], made["steps_run"]]
 
 
 def large(said: Said) -> Run:
