@@ -96,6 +96,7 @@ class Editor:
 
     def speak(self, language: str) -> None:
         """Start with another language's numbers and dates from now on, where that can be made."""
+        self.language = {"LC_ALL": language}
         if language != "C.UTF-8":
             name, _, letters = language.partition(".")
             made = self.folder / "locales"
@@ -105,7 +106,7 @@ class Editor:
                 command, capture_output=True, check=False
             ).returncode not in (0, 1):  # 1: with warnings
                 pytest.skip(f"the language {language} cannot be made here: localedef, or its data")
-        self.language = {"LC_ALL": language, "LOCPATH": str(self.folder / "locales")}
+            self.language["LOCPATH"] = str(made)
 
     def underpaint(self, *words: str) -> str:
         return subprocess.run(

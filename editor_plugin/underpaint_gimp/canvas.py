@@ -47,6 +47,7 @@ from .buffers import (  # noqa: E402
     set_pixels,
     words_of,
 )
+from .cautions import cautions_of  # noqa: E402
 from .preview import Preview, is_preview  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
@@ -69,12 +70,6 @@ from .tree import (  # noqa: E402
 _KEY = "underpaint-form"
 _PRECISIONS = {"u1": Gimp.Precision.U8_NON_LINEAR, "u2": Gimp.Precision.U16_NON_LINEAR}
 _BAND = 256  # rows that are read at once
-_POORER = {
-    Gimp.ImageBaseType.GRAY: "the image is greyscale, and so is what was painted",
-    Gimp.ImageBaseType.INDEXED: (
-        "the image is indexed: what was painted has the palette's colours alone, and no soft edges"
-    ),
-}
 _EIGHT_BITS = {
     Gimp.Precision.U8_NON_LINEAR,
     Gimp.Precision.U8_PERCEPTUAL,
@@ -130,6 +125,7 @@ class Place:
     canvas: Box
     source: str | None = None
     _sent: _Sent | None = field(default=None, repr=False)
+    _told: list[str] = field(default_factory=list)
     _preview: Preview | None = field(default=None, repr=False)
 
     @classmethod
@@ -251,6 +247,7 @@ class Place:
             Whether to read all of the layer; else only what is selected, with context.
         """
         image, bounds = self.image, self.bounds
+        self._told = self.cautions()
         selected = _selected(image)
         box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
         dtype = "u1" if image.get_precision() in _EIGHT_BITS else "u2"
@@ -284,19 +281,22 @@ class Place:
     # ---- writing ---------------------------------------------------------------------------
 
     def remarks(self) -> list[str]:
-        """Give what the artist should know about where a result comes to lie."""
-        image, there = self.image, not self.deleted
-        groups = list(parents(self.layer)) if there else []
-        found = remark_on_place(
-            deleted=not there,
-            hidden=there and not self.layer.get_visible(),
-            inside_hidden=not all(parent.get_visible() for parent in groups),
-            resized=Extent(image.get_width(), image.get_height()) != self.canvas.extent,
+        """Give what the artist was not told before the run about where a result comes to lie."""
+        there = not self.deleted
+        news = remark_on_place(
+            deleted=not there, hidden=False, inside_hidden=False, resized=self._resized
         )
-        if any(parent.get_lock_content() for parent in groups):
-            found.append("the group it lies in is locked, so the result lies above that")
-        poorer = _POORER.get(image.get_base_type())
-        return [*found, poorer] if poorer else found
+        now = cautions_of(self.image, self.layer if there else None)
+        return [*news, *(caution for caution in now if caution not in self._told)]
+
+    @property
+    def _resized(self) -> bool:
+        extent = Extent(self.image.get_width(), self.image.get_height())
+        return extent != self.canvas.extent
+
+    def cautions(self) -> list[str]:
+        """Return what the artist should know before a run."""
+        return cautions_of(self.image, self.layer)
 
     @property
     def name(self) -> str:

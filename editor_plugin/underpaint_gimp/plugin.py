@@ -7,6 +7,7 @@ its procedures come and go with it.
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import gi
@@ -231,7 +232,7 @@ def _add_argument(procedure: Any, field: Field) -> None:
     name, default = field.name.replace("_", "-"), getattr(Form(), field.name)
     told = f"{field.tip} {_allowed(field)}".rstrip()
     if isinstance(field, Number):
-        limits = (-GLib.MAXDOUBLE, GLib.MAXDOUBLE)
+        limits = (-math.inf, math.inf)
         procedure.add_double_argument(name, field.label, told, *limits, default, _READ_WRITE)
     elif isinstance(field, Switch):
         procedure.add_boolean_argument(name, field.label, told, default, _READ_WRITE)

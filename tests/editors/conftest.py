@@ -63,6 +63,8 @@ GIMP = (
     "previewed",
     "previewed_beside",
     "two_images",
+    "unseen_front",
+    "cautioned",
     "closed_image",
     "deleted_and_resized",
     "changed_meanwhile",

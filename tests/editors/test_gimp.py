@@ -336,15 +336,58 @@ def test_cancel(in_gimp: Found) -> None:
     assert said["preview_gone"]
 
 
-QUEUE = ["one: runs", "two: 1 before it", "three: 2 before it", "four: 3 before it"]
+LONG = ("three " * 20).strip()
+QUEUE = ["one: runs", "two: 1 before it", f"{LONG}: 2 before it", "four: 3 before it"]
 
 
 def test_several_jobs_are_listed_hurried_and_dropped(in_gimp: Found) -> None:
     said = in_gimp("queued")
     assert said["lines"] == QUEUE
     assert said["can_hurry"] == [False, True, True, True]
-    assert said["layers"] == ["three (seed 7)", "four (seed 7)", "Painting"]
+    assert said["cut_off"] == [[False, False], [False, False], [True, False], [False, False]]
+    assert said["width"] < 450
+    assert said["same_line"]
+    title = f"{LONG[:39].rstrip()}\u2026 (seed 7)"
+    assert said["layers"] == [title, "four (seed 7)", "Painting"]
     assert said["left"] == 0
+
+
+def test_where_it_cannot_be_seen_which_image_is_in_front_none_is_guessed(in_gimp: Found) -> None:
+    said = in_gimp("unseen_front")
+    assert said["alone"] == [PLAN, False]
+    for case in ("two", "refused", "three"):
+        assert said[case].startswith("Several images are open, and which one is in front"), case
+    assert said["named"] == said["titles"]
+    assert len(set(said["named"])) == 2
+    first = said["titles"][1]
+    assert said["chosen"]
+    assert said["plan"] == f"In {first}: {PLAN}"
+    assert said["title"] == f"Underpaint: Painting in {first}"
+    assert said["prompt"] == "written before"
+    assert said["layers"] == [["written before (seed 7)", "Painting"], ["Painting"]]
+    assert said["by_menu"] == [["Painting"], ["Painting"]]
+    assert said["plan_then"].startswith(f"In {said['titles'][0]}: ")
+
+
+def test_what_gimp_cannot_do_better_is_said_before_the_run(in_gimp: Found) -> None:
+    said = in_gimp("cautioned")
+    assert said["plain"] == said["filter_off"] == PLAN
+    told = {
+        "hidden": "Its layer is hidden, the result is shown above it.",
+        "inside_hidden": "The group it lies in is hidden, and the result in it.",
+        "locked": "The group it lies in is locked, so the result lies above that.",
+        "filtered": "The model sees the layer without its filters (Blurred); merge them to paint"
+        " from what they show.",
+        "grey": "The image is greyscale, and so is what is painted.",
+        "indexed": "The image is indexed: what is painted has the palette's colours alone, and no"
+        " soft edges.",
+    }
+    for case, caution in told.items():
+        assert said[case] == f"{PLAN}. {caution}", case
+    for case in ("grey", "indexed"):
+        assert "greyscale" not in said[f"{case}_after"]
+        assert "indexed" not in said[f"{case}_after"]
+    assert "Its layer is hidden" in said["meanwhile"]
 
 
 def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found) -> None:

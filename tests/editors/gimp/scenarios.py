@@ -26,6 +26,7 @@ USUAL = {
     "seed_locked": True, "images": 1, "mode": "auto", "result": "patch", "model": "",
     "fill": "auto", "compensate": False, "sampler": "dpmpp_2m", "guidance_scale": 7.5,
 }  # fmt: skip
+LONG = "three " * 20
 TYPED = (
     ("strength", "0.45"), ("strength", "0,45"), ("strength", ".3"), ("strength", ",3"),
     ("strength", "5"), ("strength", "much"), ("guidance_scale", "2,5"), ("guidance_scale", "2.5"),
@@ -366,28 +367,140 @@ def queued(said: Said) -> Run:
     """Several jobs at once: hurry one, drop one, by the buttons of the list."""
     image, _ = yield from painted()
     yield from underway(steps=1000, strength=1.0, prompt="one")
-    for name in ("two", "three", "four"):
+    for name in ("two", LONG, "four"):
         fill(prompt=name, steps=4)
         window().generate_now()
-    yield lambda: len(window().queue.get_children()) == 4
+    yield lambda: len(window().queue.widget.get_children()) == 4
     yield 0.3
 
     def lines() -> list[list[Any]]:
-        return [line.get_children() for line in window().queue.get_children()]
+        return [line.get_children() for line in window().queue.widget.get_children()]
 
-    said["lines"] = [line[0].get_text() for line in lines()]
-    said["can_hurry"] = [line[1].get_sensitive() for line in lines()]
-    press(lines()[3][1])  # four is the next
-    yield lambda: lines()[1][0].get_text() == "four: 1 before it"
+    def listed() -> list[str]:
+        return [f"{line[0].get_text()}: {line[1].get_text()}" for line in lines()]
+
+    said["lines"] = listed()
+    said["can_hurry"] = [line[2].get_sensitive() for line in lines()]
+    said["cut_off"] = [
+        [label.get_layout().is_ellipsized() for label in line[:2]] for line in lines()
+    ]
+    said["width"] = window().window.get_size()[0]
+    fourth = lines()[3]
+    press(fourth[2])  # four is the next
+    yield lambda: listed()[1] == "four: 1 before it"
     yield 0.2
-    press(lines()[2][2])  # two is dropped
+    said["same_line"] = lines()[1] == fourth
+    press(lines()[2][3])  # two is dropped
     yield lambda: len(lines()) == 3
     yield 0.2
-    press(lines()[0][2])  # and the one that runs
+    press(lines()[0][3])  # and the one that runs
     yield lambda: not window().office.running
     yield 0.5
     said["layers"] = names(image)
     said["left"] = len(lines())
+
+
+def unseen_front(said: Said) -> Run:
+    """Several images where no window's title can be read, as on Wayland."""
+    from underpaint_gimp import front
+
+    read_title = front._title
+    front._title = lambda _window: ""
+    try:
+        yield from _unseen_front(said)
+    finally:
+        front._title = read_title
+
+
+def _unseen_front(said: Said) -> Run:
+    from underpaint_gimp import front
+
+    first, _ = yield from painted()
+    window().look()
+    said["alone"] = [window().plan.get_text(), window().images.get_visible()]
+    second, _layer = opened()
+    shown(second)
+    yield 0.5
+    window().look()
+    yield 0.2
+    said["two"] = window().plan.get_text()
+    press(window().generate)
+    yield 0.5
+    said["refused"] = status()
+    said["named"] = [row[0] for row in window().images.get_model()]
+    said["titles"] = [front.name_in_title(one) for one in (second, first)]
+    fill(prompt="written before")
+    window().images.grab_focus()
+    window().window.present()
+    yield 0.3
+    xdo("key", "space")  # opens the list
+    yield 0.5
+    xdo("key", "End", "Return")  # GIMP lists the first image last
+    yield 0.5
+    said["chosen"] = window()._image.get_id() == first.get_id()
+    said["plan"] = window().plan.get_text()
+    said["title"] = window().window.get_title()
+    said["prompt"] = window().form.prompt
+    yield from generated()
+    said["layers"] = [names(first), names(second)]
+    yield from to_gimp()
+    window().status.set_text("")
+    xdo("key", "ctrl+alt+9")  # the menu's entry in the second, which is in front
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["by_menu"] = [names(first)[1:], names(second)[1:]]
+    said["plan_then"] = window().plan.get_text()
+    third, _ = opened()
+    shown(third)
+    yield 0.5
+    window().look()
+    said["three"] = window().plan.get_text()
+    clear()
+
+
+def cautioned(said: Said) -> Run:
+    """What GIMP cannot do better is said in the plan line, and not again after the run."""
+    from headless import GRAY, INDEXED
+
+    def plan(image: Any) -> str:
+        window().look(image)
+        return str(window().plan.get_text())
+
+    image, layer = yield from painted()
+    said["plain"] = plan(image)
+    layer.set_visible(False)
+    said["hidden"] = plan(image)
+    layer.set_visible(True)
+    group = Gimp.GroupLayer.new(image, "G")
+    image.insert_layer(group, None, 0)
+    image.reorder_item(layer, group, 0)
+    image.set_selected_layers([layer])
+    group.set_visible(False)
+    said["inside_hidden"] = plan(image)
+    group.set_visible(True)
+    group.set_lock_content(True)
+    said["locked"] = plan(image)
+    group.set_lock_content(False)
+    blur = Gimp.DrawableFilter.new(layer, "gegl:gaussian-blur", "Blurred")
+    layer.append_filter(blur)
+    said["filtered"] = plan(image)
+    blur.set_visible(False)
+    said["filter_off"] = plan(image)
+    for name, base in (("grey", GRAY), ("indexed", INDEXED)):
+        image, layer = opened(None, base)
+        shown(image)
+        yield 0.5
+        said[name] = plan(image)
+        fill(**USUAL)
+        window().status.set_text("")
+        window().generate_now(image)
+        yield lambda: status().startswith("Done")
+        said[f"{name}_after"] = status()
+    window().status.set_text("")
+    window().generate_now(image)
+    layer.set_visible(False)  # which could not be said before
+    yield lambda: status().startswith("Done")
+    said["meanwhile"] = status()
 
 
 def two_images(said: Said) -> Run:
