@@ -116,14 +116,15 @@ class Place:
         They outlive what they stand for, and say so.
     canvas : Box
         The image's size when it was read.
-    source : str or None
-        What results name their layer by; None until the first are inserted.
+    is_source : bool
+        Whether results are made from the layer; else they only go above it.
     """
 
     image: Any
     layer: Any
     canvas: Box
-    source: str | None = None
+    is_source: bool = True
+    _name: str = ""
     _sent: _Sent | None = field(default=None, repr=False)
     _told: list[str] = field(default_factory=list)
     _preview: Preview | None = field(default=None, repr=False)
@@ -166,10 +167,9 @@ class Place:
                 continue
             layer = find_layer(image, address.layer)
             canvas = Box(0, 0, image.get_width(), image.get_height())
-            if layer is not None:
-                return cls(image, layer, canvas)
-            for layer in image.get_layers()[:1]:
-                return cls(image, layer, canvas, source="")  # which it was not made from
+            layers = [layer] if layer is not None else image.get_layers()
+            if layers:
+                return cls(image, layers[0], canvas, is_source=layer is not None)
         return cls(None, None, Box(0, 0, address.width, address.height))
 
     @property
@@ -301,7 +301,7 @@ class Place:
     @property
     def name(self) -> str:
         """The layer's lasting name: our id of it. Empty before results were inserted."""
-        return self.source or ""
+        return self._name
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
         """Insert results as a group above their layer: one undo step.
@@ -318,10 +318,8 @@ class Place:
         image = self.image
         beside = into is not None and into.is_valid() and into.get_parent() is not None
         earlier = batch_of(into) if beside else []
-        ids = None
-        if not self.deleted and self.source != "":
-            ids = claim(self.layer)
-            self.source = ids.own
+        ids = claim(self.layer) if self.is_source and not self.deleted else None
+        self._name = "" if ids is None else ids.own
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
         restore = selection_keeper(image)
@@ -372,7 +370,7 @@ class Place:
         if sent is not None and sent.profile is not None and sent.profile.is_rgb():
             image.set_color_profile(sent.profile)
         blank = blank_layer(image, title, self.canvas)
-        place = Place(image, blank, self.canvas, source="", _sent=sent)
+        place = Place(image, blank, self.canvas, is_source=False, _sent=sent)
         image.insert_layer(place.layer, None, 0)
         place.insert(title, results)
         image.remove_layer(place.layer)

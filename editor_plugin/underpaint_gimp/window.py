@@ -71,9 +71,10 @@ class Window(Panel):
         self._image: Any = None
         self._seen: frozenset[int] = frozenset()  # images that were open when it was chosen
         self._is_told = True  # whether it can be seen which image is in front
+        self._document = ""  # of the plan, where the artist may think of another one
         self._cautions: list[str] = []
         self._forms: dict[int, Form] = {}
-        self._left: Form | None = None  # as it was when the last image was left
+        self._unasked: Form | None = None  # as it was when the artist had to choose an image
         self._build()
         self.fill(last_form())
         listeners().window = self
@@ -224,8 +225,7 @@ class Window(Panel):
 
     def show_plan(self, text: str) -> None:
         """Show what the next run will do, and what GIMP cannot do better."""
-        name = "" if self._is_told or self._image is None else front.name_in_title(self._image)
-        self.plan.set_text(describe_before(text, self._cautions, name))
+        self.plan.set_text(describe_before(text, self._cautions, self._document))
 
     def show_words(self, text: str) -> None:
         """Show the strength in words."""
@@ -285,12 +285,14 @@ class Window(Panel):
         self._list_images(Gimp.get_images(), choose=not self._is_told)
         self.end_comparison()
         self.show_selected(Selected.of(self._image))
-        name, self._cautions = "Underpaint", []
+        name, self._cautions, self._document = "Underpaint", [], ""
 
         def look() -> Survey:
             nonlocal name
+            if image is not None and image.is_valid() and not self._is_told:
+                self._document = front.name_in_title(image)
             place = self._place()
-            shown = place.image.get_name() if self._is_told else front.name_in_title(place.image)
+            shown = self._document or place.image.get_name()
             name = f"Underpaint: {place.layer.get_name()} in {shown}"
             found = place.look()
             self._cautions = place.cautions()
@@ -310,7 +312,7 @@ class Window(Panel):
         if self._image is None and not self._is_told:
             raise BadInputError(
                 "several images are open, and which one is in front cannot be seen here; choose it"
-                " at the top of this window, or call Filters > Underpaint in the image's own"
+                " at the top of this window, or use Filters > Underpaint in the image's window"
             )
         return Place.of(self._image, layers)
 
@@ -320,12 +322,15 @@ class Window(Panel):
         if before is not None and image is not None and before.get_id() == image.get_id():
             return
         if before is not None:
-            self._forms[before.get_id()] = self._left = self.form
+            self._forms[before.get_id()] = self.form
         if image is None:
+            if not self._is_told and self._unasked is None:
+                self._unasked = self.form
             return
         sweep(image)
-        if before is None and self._left not in (None, self.form):
-            return  # what was written before it was known for which image
+        unasked, self._unasked = self._unasked, None
+        if unasked not in (None, self.form):
+            return  # it was written for this image, before that was chosen
         known = self._forms.get(image.get_id())
         self.fill(known or Form.from_text(recall(image), self.form))
 
