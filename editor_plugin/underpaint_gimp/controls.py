@@ -137,10 +137,11 @@ class _Spin(Gtk.SpinButton):
 
     __gtype_name__ = "UnderpaintSpin"
 
-    def do_input(self) -> tuple[int, float]:
-        """Read what was typed."""
+    def do_input(self, _place: object) -> int:
+        """Leave for GTK to read what it can read in every language."""
         value = read_number(self.get_text(), self.get_digits())
-        return 1, self.get_value() if value is None else value
+        self.set_text(f"{self.get_value() if value is None else value:.{self.get_digits()}f}")
+        return 0  # GTK goes on; Python cannot write to the place of the value
 
 
 def _number(field: Number, changed: Callable[[], None]) -> tuple[Any, Any]:

@@ -489,7 +489,7 @@ def cautioned(said: Said) -> Run:
     for name, base in (("grey", GRAY), ("indexed", INDEXED)):
         image, layer = opened(None, base)
         shown(image)
-        yield 0.5
+        yield lambda: not plan(image).startswith("In ")  # until it is in front
         said[name] = plan(image)
         fill(**USUAL)
         window().status.set_text("")
