@@ -46,16 +46,34 @@ class Control:
         _SET[type(self.field)](self.widget, value)
 
 
-def on_enter(control: Control, call: Callable[[], None]) -> None:
-    """Call when Ctrl+Enter is pressed in a text."""
+def on_enter(window: Any, call: Callable[[], None]) -> None:
+    """Call when Ctrl+Enter is pressed anywhere in a window: once, however long it is held."""
+    held = False
 
-    def pressed(_widget: Any, event: Any) -> bool:
-        if event.keyval in _ENTERS and event.state & Gdk.ModifierType.CONTROL_MASK:
+    def pressed(_window: Any, event: Any) -> bool:
+        nonlocal held
+        if event.keyval not in _ENTERS or not event.state & Gdk.ModifierType.CONTROL_MASK:
+            return False
+        if not held:
+            held = True
+            if isinstance(window.get_focus(), Gtk.SpinButton):
+                window.get_focus().update()  # or the number that is being typed would not count
             call()
-            return True
+        return True
+
+    def released(_window: Any, event: Any) -> bool:
+        nonlocal held
+        held = held and event.keyval not in _ENTERS
         return False
 
-    control.widget.connect("key-press-event", pressed)
+    def left(*_: object) -> bool:
+        nonlocal held
+        held = False
+        return False
+
+    window.connect("key-press-event", pressed)
+    window.connect("key-release-event", released)
+    window.connect("focus-out-event", left)
 
 
 def on_arrow(control: Control, call: Callable[[int], None]) -> None:

@@ -93,7 +93,6 @@ class Window(Panel):
         self.images.connect("changed", self._image_chosen)
         column.add(self.images)
         for name in ("prompt", "negative_prompt"):
-            on_enter(self.controls[name], self.generate_now)
             column.add(self.controls[name].shown)
         on_arrow(self.controls["prompt"], self.recall)
         column.add(self._strength())
@@ -125,6 +124,7 @@ class Window(Panel):
         self.window.set_default_size(_WIDTH, _HEIGHT)
         self.window.add(scroll)
         self.window.connect("delete-event", lambda *_: self.window.hide_on_delete())
+        on_enter(self.window, self.generate_now)
         self.window.connect("enter-notify-event", self._entered)
         self.window.connect("focus-in-event", self._entered)
 

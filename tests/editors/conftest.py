@@ -51,6 +51,7 @@ GIMP = (
     "eraser",
     "meanwhile",
     "again",
+    "entered",
     "queued",
     "varied",
     "kept_one",

@@ -233,6 +233,15 @@ def test_from_the_menu_and_the_keyboard(in_gimp: Found) -> None:
     assert said["after_enter"] == ["two hills (seed 7)", "a lake (seed 7)", "Painting"]
 
 
+def test_ctrl_enter_takes_what_is_being_typed_and_counts_once_while_it_is_held(
+    in_gimp: Found,
+) -> None:
+    said = in_gimp("entered")
+    assert said["layers"] == ["a lake (seed 7)", "Painting"]
+    assert said["strength"] == 0.35
+    assert said["again"] == 3
+
+
 def test_variations_of_a_result(in_gimp: Found) -> None:
     said = in_gimp("varied")
     assert said["hidden_without"]

@@ -267,6 +267,32 @@ def again(said: Said) -> Run:
     yield lambda: window().form.prompt == "two hills"
 
 
+def entered(said: Said) -> Run:
+    """Ctrl+Enter in a number that is being typed, and held down."""
+    image, _ = yield from painted()
+    window().window.present()
+    box = window().controls["strength"].widget
+    box.grab_focus()
+    fill(steps=20, guidance_scale=1.0)
+    yield 0.3
+    xdo("key", "ctrl+a", "Delete")
+    xdo("type", "0.35")
+    window().status.set_text("")
+    xdo("keydown", "ctrl", "keydown", "Return")
+    yield 1.5
+    xdo("keyup", "Return", "keyup", "ctrl")
+    yield lambda: status().startswith("Done") and not window().office.running
+    yield 0.5
+    said["layers"] = names(image)
+    made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
+    said["strength"] = made["strength"]
+    window().status.set_text("")
+    xdo("key", "ctrl+Return")  # another press counts
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["again"] = len(names(image))
+
+
 def cancelled(said: Said) -> Run:
     image, _ = yield from painted()
     yield from underway(steps=1000, strength=1.0)
@@ -489,7 +515,7 @@ def cautioned(said: Said) -> Run:
     for name, base in (("grey", GRAY), ("indexed", INDEXED)):
         image, layer = opened(None, base)
         shown(image)
-        yield lambda: not plan(image).startswith("In ")  # until it is in front
+        yield lambda image=image: not plan(image).startswith("In ")  # until it is in front
         said[name] = plan(image)
         fill(**USUAL)
         window().status.set_text("")
