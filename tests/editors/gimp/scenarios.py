@@ -431,7 +431,7 @@ def unseen_front(said: Said) -> Run:
     from underpaint_gimp import front
 
     read_title = front._title
-    front._title = lambda _window: ""
+    front._title = lambda _window: ""  # type: ignore[assignment]
     try:
         yield from _unseen_front(said)
     finally:
