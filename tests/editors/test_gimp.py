@@ -97,6 +97,7 @@ def test_a_result_knows_its_layer_whatever_was_copied(scripted: Found) -> None:
     said = scripted("sourced")
     for case in ("here", "duplicate", "reopened", "duplicate_of_it", "beside_a_copy", "still"):
         assert said[case] == "B", case
+    assert said["by_address"] == ["B"] * 5 + [None] * 3
     assert said["other_document"] == "B copy"  # as GIMP calls it there
     assert said["gone"].startswith("the layer that this was made from is gone")
     assert said["of_the_copy"] == "B copy"

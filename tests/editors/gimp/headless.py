@@ -410,6 +410,7 @@ def sourced(said: Said) -> None:
     sys.path.insert(0, str(Path(Gimp.directory(), "plug-ins", "underpaint_gimp", "lib")))
     from underpaint_client.errors import BadInputError
     from underpaint_gimp.selected import Selected
+    from underpaint_gimp.tree import find_layer, lasting_name
 
     def source_of(group: Any) -> str:
         image = group.get_image()
@@ -429,6 +430,9 @@ def sourced(said: Said) -> None:
         with_layer(image, painting()).set_name(name)
     source = group_in(image, "B")
     image.remove_layer(group_in(image, "A"))  # its number is free after a duplication
+    early = Gio.File.new_for_path(str(Path(os.environ["UNDERPAINT_AGENT"], "early.xcf")))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, early, None)
+    without_id = lasting_name(source)
     group = generate(image, source, prompt="first")
     said["here"] = source_of(group)
     said["duplicate"] = source_of(group_in(image.duplicate(), "first (seed 7)"))
@@ -437,6 +441,23 @@ def sourced(said: Said) -> None:
     again = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     said["reopened"] = source_of(group_in(again, "first (seed 7)"))
     said["duplicate_of_it"] = source_of(group_in(again.duplicate(), "first (seed 7)"))
+
+    # what the next start of GIMP is told, and the files that it may find
+    tattoo, name = source.get_tattoo(), lasting_name(source)
+    early_image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, early)
+    said["by_address"] = [
+        None if found is None else found.get_name()
+        for found in (
+            find_layer(again, name),
+            find_layer(early_image, name),
+            find_layer(again, without_id),
+            find_layer(early_image, without_id),
+            find_layer(early_image, str(tattoo)),  # as older versions wrote it
+            find_layer(again, f"{'0' * 32} {tattoo}"),  # another layer has the number now
+            find_layer(again, "- 99"),
+            find_layer(again, ""),
+        )
+    ]
 
     other, _ = opened()
     for one in (source, group):
