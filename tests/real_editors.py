@@ -61,6 +61,7 @@ class Editor:
     name: str
     home: Path | None = None
     folder: Path = field(init=False)
+    language: dict[str, str] = field(init=False, default_factory=lambda: {"LC_ALL": "C.UTF-8"})
 
     def __post_init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ue-"))  # short, for the socket's path
@@ -84,7 +85,7 @@ class Editor:
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "XDG_RUNTIME_DIR": str(self.folder / "run"),
-            "LC_ALL": "C.UTF-8",
+            **self.language,
             "UNDERPAINT_HOME": str(self.home),
             "UNDERPAINT_AGENT": str(self.found),
             "UNDERPAINT_SCENARIOS": str(HERE / self.name),
@@ -92,6 +93,20 @@ class Editor:
             # Beside a busy editor two threads wait for each other, ten times as long as they work.
             "OMP_NUM_THREADS": "1",
         }
+
+    def speak(self, language: str) -> None:
+        """Start with another language's numbers and dates from now on, where that can be made."""
+        self.language = {"LC_ALL": language}
+        if language != "C.UTF-8":
+            name, _, letters = language.partition(".")
+            made = self.folder / "locales"
+            made.mkdir(exist_ok=True)
+            command = ["localedef", "-i", name, "-f", letters, str(made / language)]
+            if not shutil.which("localedef") or subprocess.run(
+                command, capture_output=True, check=False
+            ).returncode not in (0, 1):  # 1: with warnings
+                pytest.skip(f"the language {language} cannot be made here: localedef, or its data")
+            self.language["LOCPATH"] = str(made)
 
     def underpaint(self, *words: str) -> str:
         return subprocess.run(

@@ -172,7 +172,8 @@ class Batch:
         notes = list(recipe.notes)
         if self.expected and recipe.source_hash != self.expected:
             notes.append("the layer or the selection is another than the result was made from")
-        if self.expected_model and recipe.model_hash != self.expected_model:
+        ran, meant = recipe.model_hash, self.expected_model
+        if ran and meant and ran != meant:
             notes.append("the model has other weights than the result was made with")
         self.notes += [note for note in notes if note not in self.notes]
 

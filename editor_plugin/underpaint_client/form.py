@@ -7,6 +7,7 @@ knows nothing else about it.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Union
 
@@ -332,6 +333,39 @@ def _usable(name: str, value: Any) -> bool:
         return bool(low <= value <= high)
     options = next((f.options for f in FIELDS if isinstance(f, Choice) and f.name == name), None)
     return options is None or name == "model" or value in options
+
+
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)")
+_THOUSANDS = re.compile(r"\d{1,3}([.,' ]\d{3})+")
+
+
+def read_number(text: str, decimals: int) -> float | None:
+    """Return the number that was typed, whatever decimal sign the system's language has.
+
+    Parameters
+    ----------
+    text : str
+        With a decimal point or a decimal comma. Whole numbers may have their thousands set apart.
+    decimals : int
+        The field's, 0 for a whole number.
+
+    Returns
+    -------
+    float or None
+        None where it cannot be one, or may be two: `1,234.5`.
+
+    Examples
+    --------
+    >>> read_number("0,45", 2), read_number(".45", 2), read_number("1.000", 0)
+    (0.45, 0.45, 1000.0)
+    """
+    plain = " ".join(text.split())
+    if not decimals and _THOUSANDS.fullmatch(plain):
+        plain = re.sub(r"[.,' ]", "", plain)
+    if not _NUMBER.fullmatch(plain):
+        return None
+    value = float(plain.replace(",", "."))
+    return value if decimals or value.is_integer() else None
 
 
 def describe_strength(strength: float) -> str:

@@ -121,8 +121,12 @@ def _shortened(prompt: str) -> str:
 
 def describe_job(prompt: str, position: int) -> str:
     """Say what a job is and where it is, in a list of several."""
-    where = f"{position} before it" if position else "runs"
-    return f"{_shortened(prompt) or 'No words'}: {where}"
+    return f"{_shortened(prompt) or 'No words'}: {describe_position(position)}"
+
+
+def describe_position(position: int) -> str:
+    """Return where a job is in the queue, in words; `position` jobs are before it."""
+    return f"{position} before it" if position else "runs"
 
 
 def name_layer(recipe: Recipe) -> str:
@@ -208,6 +212,24 @@ def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -
     missing = f" of {wanted}" if came < wanted else ""
     told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(_sentence, notes)]
     return f"{'. '.join(told)}."
+
+
+def describe_before(plan: str, cautions: Sequence[str], document: str = "") -> str:
+    """Return the plan line: what a run will do, and where it will not do what one may expect.
+
+    Parameters
+    ----------
+    plan : str
+        What it will do, or why it cannot.
+    cautions : sequence of str
+        What the editor cannot do better, each as a clause.
+    document : str
+        Which document is meant, where the artist may think of another one.
+    """
+    plan = f"In {document}: {plan}" if document else plan
+    if not cautions:
+        return plan
+    return f"{'. '.join([plan.rstrip('.'), *map(_sentence, cautions)])}."
 
 
 def describe_waiting(documents: Sequence[str]) -> str:

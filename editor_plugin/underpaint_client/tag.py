@@ -29,7 +29,7 @@ class Tag:
     recipe : Recipe or None
         Of this layer's picture; None for a sketch, which was stopped before it was a picture.
     source : str
-        The editor's own lasting name of the layer that was sent.
+        The lasting name of the layer that was sent: our id of it (`layer_id`), or the editor's own.
     job : str
         What it came of, to know it again; empty in files of older versions.
     index : int

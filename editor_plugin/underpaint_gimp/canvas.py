@@ -47,14 +47,18 @@ from .buffers import (  # noqa: E402
     set_pixels,
     words_of,
 )
+from .cautions import cautions_of  # noqa: E402
 from .preview import Preview, is_preview  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
     batch_of,
     blank_layer,
-    by_tattoo,
+    carry,
+    claim,
+    find_layer,
     is_batch,
+    lasting_name,
     parasite,
     parents,
     path_of,
@@ -66,12 +70,6 @@ from .tree import (  # noqa: E402
 _KEY = "underpaint-form"
 _PRECISIONS = {"u1": Gimp.Precision.U8_NON_LINEAR, "u2": Gimp.Precision.U16_NON_LINEAR}
 _BAND = 256  # rows that are read at once
-_POORER = {
-    Gimp.ImageBaseType.GRAY: "the image is greyscale, and so is what was painted",
-    Gimp.ImageBaseType.INDEXED: (
-        "the image is indexed: what was painted has the palette's colours alone, and no soft edges"
-    ),
-}
 _EIGHT_BITS = {
     Gimp.Precision.U8_NON_LINEAR,
     Gimp.Precision.U8_PERCEPTUAL,
@@ -118,12 +116,17 @@ class Place:
         They outlive what they stand for, and say so.
     canvas : Box
         The image's size when it was read.
+    is_source : bool
+        Whether results are made from the layer; else they only go above it.
     """
 
     image: Any
     layer: Any
     canvas: Box
+    is_source: bool = True
+    _name: str = ""
     _sent: _Sent | None = field(default=None, repr=False)
+    _told: list[str] = field(default_factory=list)
     _preview: Preview | None = field(default=None, repr=False)
 
     @classmethod
@@ -162,18 +165,18 @@ class Place:
         for image in Gimp.get_images():
             if not address.document or path_of(image) != address.document:
                 continue
-            layer = by_tattoo(image, address.layer)
+            layer = find_layer(image, address.layer)
             canvas = Box(0, 0, image.get_width(), image.get_height())
-            layers = image.get_layers()
-            if layer is not None or layers:
-                return cls(image, layer or layers[0], canvas)
+            layers = [layer] if layer is not None else image.get_layers()
+            if layers:
+                return cls(image, layers[0], canvas, is_source=layer is not None)
         return cls(None, None, Box(0, 0, address.width, address.height))
 
     @property
     def address(self) -> Address:
         """Where this is, for another start of GIMP."""
-        canvas = self.canvas
-        return Address("GIMP", path_of(self.image), self.name, canvas.width, canvas.height)
+        canvas, name = self.canvas, lasting_name(self.layer)
+        return Address("GIMP", path_of(self.image), name, canvas.width, canvas.height)
 
     def has(self, job: str) -> frozenset[int]:
         """Say which pictures of a job lie in the image already."""
@@ -244,6 +247,7 @@ class Place:
             Whether to read all of the layer; else only what is selected, with context.
         """
         image, bounds = self.image, self.bounds
+        self._told = self.cautions()
         selected = _selected(image)
         box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
         dtype = "u1" if image.get_precision() in _EIGHT_BITS else "u2"
@@ -277,24 +281,27 @@ class Place:
     # ---- writing ---------------------------------------------------------------------------
 
     def remarks(self) -> list[str]:
-        """Give what the artist should know about where a result comes to lie."""
-        image, there = self.image, not self.deleted
-        groups = list(parents(self.layer)) if there else []
-        found = remark_on_place(
-            deleted=not there,
-            hidden=there and not self.layer.get_visible(),
-            inside_hidden=not all(parent.get_visible() for parent in groups),
-            resized=Extent(image.get_width(), image.get_height()) != self.canvas.extent,
+        """Give what the artist was not told before the run about where a result comes to lie."""
+        there = not self.deleted
+        news = remark_on_place(
+            deleted=not there, hidden=False, inside_hidden=False, resized=self._resized
         )
-        if any(parent.get_lock_content() for parent in groups):
-            found.append("the group it lies in is locked, so the result lies above that")
-        poorer = _POORER.get(image.get_base_type())
-        return [*found, poorer] if poorer else found
+        now = cautions_of(self.image, self.layer if there else None)
+        return [*news, *(caution for caution in now if caution not in self._told)]
+
+    @property
+    def _resized(self) -> bool:
+        extent = Extent(self.image.get_width(), self.image.get_height())
+        return extent != self.canvas.extent
+
+    def cautions(self) -> list[str]:
+        """Return what the artist should know before a run."""
+        return cautions_of(self.image, self.layer)
 
     @property
     def name(self) -> str:
-        """The layer's lasting name, which GIMP saves with the image."""
-        return str(self.layer.get_tattoo()) if self.layer.is_valid() else ""
+        """The layer's lasting name: our id of it. Empty before results were inserted."""
+        return self._name
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
         """Insert results as a group above their layer: one undo step.
@@ -311,11 +318,15 @@ class Place:
         image = self.image
         beside = into is not None and into.is_valid() and into.get_parent() is not None
         earlier = batch_of(into) if beside else []
+        ids = claim(self.layer) if self.is_source and not self.deleted else None
+        self._name = "" if ids is None else ids.own
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
         restore = selection_keeper(image)
         image.undo_group_start()
         try:
+            if ids is not None:
+                carry(self.layer, ids)
             if beside:
                 group, done, at = into.get_parent(), True, image.get_item_position(into)
             else:
@@ -358,7 +369,8 @@ class Place:
         image.undo_disable()
         if sent is not None and sent.profile is not None and sent.profile.is_rgb():
             image.set_color_profile(sent.profile)
-        place = Place(image, blank_layer(image, title, self.canvas), self.canvas, sent)
+        blank = blank_layer(image, title, self.canvas)
+        place = Place(image, blank, self.canvas, is_source=False, _sent=sent)
         image.insert_layer(place.layer, None, 0)
         place.insert(title, results)
         image.remove_layer(place.layer)

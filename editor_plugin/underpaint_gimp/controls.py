@@ -11,7 +11,7 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
-from underpaint_client.form import Choice, Field, Number, Switch, Text  # noqa: E402
+from underpaint_client.form import Choice, Field, Number, Switch, Text, read_number  # noqa: E402
 
 _ENTERS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
 
@@ -46,16 +46,34 @@ class Control:
         _SET[type(self.field)](self.widget, value)
 
 
-def on_enter(control: Control, call: Callable[[], None]) -> None:
-    """Call when Ctrl+Enter is pressed in a text."""
+def on_enter(window: Any, call: Callable[[], None]) -> None:
+    """Call when Ctrl+Enter is pressed anywhere in a window: once, however long it is held."""
+    held = False
 
-    def pressed(_widget: Any, event: Any) -> bool:
-        if event.keyval in _ENTERS and event.state & Gdk.ModifierType.CONTROL_MASK:
+    def pressed(_window: Any, event: Any) -> bool:
+        nonlocal held
+        if event.keyval not in _ENTERS or not event.state & Gdk.ModifierType.CONTROL_MASK:
+            return False
+        if not held:
+            held = True
+            if isinstance(window.get_focus(), Gtk.SpinButton):
+                window.get_focus().update()  # or the number that is being typed would not count
             call()
-            return True
+        return True
+
+    def released(_window: Any, event: Any) -> bool:
+        nonlocal held
+        held = held and event.keyval not in _ENTERS
         return False
 
-    control.widget.connect("key-press-event", pressed)
+    def left(*_: object) -> bool:
+        nonlocal held
+        held = False
+        return False
+
+    window.connect("key-press-event", pressed)
+    window.connect("key-release-event", released)
+    window.connect("focus-out-event", left)
 
 
 def on_arrow(control: Control, call: Callable[[int], None]) -> None:
@@ -128,12 +146,28 @@ def _text(field: Text, changed: Callable[[], None]) -> tuple[Any, Any]:
     return overlay, view
 
 
+class _Spin(Gtk.SpinButton):
+    """A number that is typed with a decimal point or a decimal comma, whatever GIMP's language.
+
+    GTK's own `numeric` drops the sign of the other languages: 0.45 became 45, and that the maximum.
+    What is no number leaves the value as it was.
+    """
+
+    __gtype_name__ = "UnderpaintSpin"
+
+    def do_input(self, _place: object) -> int:
+        """Leave for GTK to read what it can read in every language."""
+        value = read_number(self.get_text(), self.get_digits())
+        self.set_text(f"{self.get_value() if value is None else value:.{self.get_digits()}f}")
+        return 0  # GTK goes on; Python cannot write to the place of the value
+
+
 def _number(field: Number, changed: Callable[[], None]) -> tuple[Any, Any]:
     adjustment = Gtk.Adjustment(
         lower=field.minimum, upper=field.maximum, step_increment=field.step,
         page_increment=10 * field.step,
     )  # fmt: skip
-    spin = Gtk.SpinButton(adjustment=adjustment, digits=field.decimals, numeric=True)
+    spin = _Spin(adjustment=adjustment, digits=field.decimals)
     spin.set_width_chars(min(10, len(str(int(field.maximum))) + field.decimals))
     spin.connect("value-changed", lambda _spin: changed())
     _leave_wheel(spin)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import gi
@@ -28,6 +28,34 @@ def image_in_title(title: str) -> int | None:
     """Give the id of the image that a GIMP window's title names."""
     found = _ID.findall(title)
     return int(found[-1]) if found else None
+
+
+def name_in_title(image: Any) -> str:
+    """Return what the title of an image's window begins with: no two images are called alike."""
+    return f"{image.get_name()}-{image.get_id()}"
+
+
+def choose_image(
+    images: Sequence[int], in_front: int | None, chosen: int | None, seen: Collection[int]
+) -> int | None:
+    """Return the id of the image to paint on; None where the artist has to say which.
+
+    Parameters
+    ----------
+    images : sequence of int
+        The ids of all that are open.
+    in_front : int or None
+        Of that in front; None where that cannot be seen.
+    chosen : int or None
+        Of that which the artist chose last.
+    seen : collection of int
+        Of those that were open then. One that was opened later may be the one that is meant now.
+    """
+    if in_front is not None:
+        return in_front
+    if len(images) == 1:
+        return images[0]
+    return chosen if chosen in images and set(images) <= set(seen) else None
 
 
 def image_in_front(images: Sequence[Any]) -> Any | None:

@@ -7,7 +7,7 @@ its procedures come and go with it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
 from typing import TYPE_CHECKING, Any
 
 import gi
@@ -15,7 +15,7 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402 - after their versions
 
-from underpaint_client.errors import UnderpaintError, to_sentence  # noqa: E402
+from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence  # noqa: E402
 from underpaint_client.form import (  # noqa: E402
     FIELDS,
     Choice,
@@ -189,33 +189,61 @@ def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> A
 
 
 def form_of(config: Any) -> Form:
-    """Give the form that a script's arguments make."""
-    names = [*(field.name for field in _ARGUMENTS), "seed_locked"]
-    found = {name: config.get_property(name.replace("_", "-")) for name in names}
+    """Return the form that a script's arguments make.
+
+    Raises
+    ------
+    BadInputError
+        Where an argument is not what the form's field can hold.
+    """
+    found: dict[str, Any] = {"seed_locked": config.get_property("seed-locked")}
     for field in _ARGUMENTS:
+        value = config.get_property(field.name.replace("_", "-"))
         if isinstance(field, Number):
-            found[field.name] = found[field.name] if field.decimals else int(found[field.name])
-        elif not isinstance(field, Switch):
-            found[field.name] = found[field.name] or ""  # a script may say NULL
+            value = value if field.decimals else whole_number(field, value)
+        elif value is None:  # a script may say NULL
+            value = getattr(Form(), field.name)
+        found[field.name] = value
     return Form(**found)
 
 
+def whole_number(field: Number, value: float) -> int:
+    """Return a number of a field that holds whole ones.
+
+    Raises
+    ------
+    BadInputError
+        Where it is none.
+    """
+    if not float(value).is_integer():  # nor is what is infinite
+        low, high = int(field.minimum), int(field.maximum)
+        raise BadInputError(
+            f"{field.name} {value} is not a whole number; give one from {low} to {high}"
+        )
+    return int(value)
+
+
 def _add_argument(procedure: Any, field: Field) -> None:
-    """Describe one of the form's fields to scripts."""
+    """Describe one of the form's fields to scripts.
+
+    GIMP gets no limits: it replaces what is outside of them by the default and says nothing, or a
+    warning that scripts do not see. `check_request` refuses it, by name and value.
+    """
     name, default = field.name.replace("_", "-"), getattr(Form(), field.name)
-    add: Callable[..., None]
+    told = f"{field.tip} {_allowed(field)}".rstrip()
     if isinstance(field, Number):
-        whole = not field.decimals and field.maximum < 2**31
-        add = procedure.add_int_argument if whole else procedure.add_double_argument
-        low, high = field.minimum, field.maximum
-        limits = (int(low), int(high)) if whole else (low, high)
-        add(name, field.label, field.tip, *limits, default, _READ_WRITE)
+        limits = (-math.inf, math.inf)
+        procedure.add_double_argument(name, field.label, told, *limits, default, _READ_WRITE)
     elif isinstance(field, Switch):
-        procedure.add_boolean_argument(name, field.label, field.tip, default, _READ_WRITE)
-    elif isinstance(field, Choice) and field.name != "model":
-        options = Gimp.Choice.new()
-        for index, (value, label) in enumerate(field.options.items()):
-            options.add(value, index, label, "")
-        procedure.add_choice_argument(name, field.label, field.tip, options, default, _READ_WRITE)
+        procedure.add_boolean_argument(name, field.label, told, default, _READ_WRITE)
     else:
-        procedure.add_string_argument(name, field.label, field.tip, default, _READ_WRITE)
+        procedure.add_string_argument(name, field.label, told, default, _READ_WRITE)
+
+
+def _allowed(field: Field) -> str:
+    """Return the values that a field can hold, for those who write scripts."""
+    if isinstance(field, Number):
+        return f"From {field.minimum:g} to {int(field.maximum)}."
+    if isinstance(field, Choice) and field.name != "model":
+        return f"One of: {', '.join(field.options)}."
+    return ""

@@ -23,9 +23,9 @@ from .preview import is_preview  # noqa: E402
 from .tree import (  # noqa: E402
     all_layers,
     batch_of,
-    by_tattoo,
     one_step,
     parents,
+    sources,
     tag_of,
     unseen,
 )
@@ -58,12 +58,18 @@ class Selected:
         Raises
         ------
         BadInputError
-            Where that is no longer there.
+            Where that is no longer there, or cannot be told from a copy of it.
         """
-        found = by_tattoo(self.image, self.tag.source)
-        if found is None:
+        found = sources(self.image, self.tag.source)
+        if not found:
             raise BadInputError(SOURCE_GONE)
-        return Place.of(self.image, [found])
+        if len(found) > 1:
+            names = " or ".join(repr(str(layer.get_name())) for layer in found)
+            raise BadInputError(
+                f"this was made from {names}, which cannot be told from each other here; delete the"
+                " copy, or generate anew"
+            )
+        return Place.of(self.image, found)
 
     @property
     def name(self) -> str:
@@ -126,11 +132,12 @@ class Selected:
 
     def hide_results(self) -> Callable[[], None]:
         """Show the layer as it was, without any result made from it; give what ends that."""
-        changed = []
+        changed, found = [], sources(self.image, self.tag.source)
+        source_id = found[0].get_id() if len(found) == 1 else None
         for layer in all_layers(self.image.get_layers()):
             tag = tag_of(layer)
             result = is_preview(layer) or (tag is not None and tag.source == self.tag.source)
-            source = str(layer.get_tattoo()) == self.tag.source
+            source = layer.get_id() == source_id
             if (result and layer.get_visible()) or (source and not layer.get_visible()):
                 changed.append((layer, not result))
         self._set_visible(changed)

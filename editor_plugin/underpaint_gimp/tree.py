@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +13,15 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
 from underpaint_client.geometry import Box  # noqa: E402
+from underpaint_client.layer_id import Carrier, LayerId, Marks, claim_id, find_layers  # noqa: E402
 from underpaint_client.results import Member  # noqa: E402
 from underpaint_client.tag import Tag  # noqa: E402
 
 TAG = "underpaint-recipe"
+_ID = "underpaint-id"
+_SESSION = uuid.uuid4().hex  # GIMP counts its images from 1 in each
+_NO_ID = "-"
+_DIGITS = 10  # of the largest tattoo
 _TYPES = {
     Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
     Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
@@ -29,10 +35,64 @@ def path_of(image: Any) -> str:
     return "" if file is None else str(file.get_path() or file.get_uri())
 
 
-def by_tattoo(image: Any, name: str) -> Any | None:
-    """Give the layer of a lasting name."""
-    number = int(name[:10]) if name.isascii() and name.isdigit() else 0
-    return image.get_layer_by_tattoo(number) if 0 < number < 2**32 else None
+def sources(image: Any, name: str) -> list[Any]:
+    """Return the layers that the name in a result's tag may mean.
+
+    One where the layer is known, none where it is gone, several where copies of it cannot be told
+    from it. Files of older versions have GIMP's tattoo in place of our id.
+    """
+    if is_tattoo(name):
+        layer = image.get_layer_by_tattoo(int(name))
+        return [] if layer is None else [layer]
+    layers = list(all_layers(image.get_layers()))
+    return [layers[index] for index in find_layers(name, [_carrier(one) for one in layers])]
+
+
+def lasting_name(layer: Any) -> str:
+    """Return what another start of GIMP finds a layer by in the saved file: our id, and the tattoo.
+
+    The file may have been saved before the layer got its id.
+    """
+    ids = id_of(layer)
+    return f"{_NO_ID if ids is None else ids.own} {layer.get_tattoo()}"
+
+
+def find_layer(image: Any, lasting: str) -> Any | None:
+    """Return the layer of a `lasting_name`, or of one that an older version wrote; None if gone."""
+    name, _, tattoo = lasting.rpartition(" ")
+    found = sources(image, name) if name else []
+    if len(found) == 1:
+        return found[0]
+    same = sources(image, tattoo) if is_tattoo(tattoo) and not found else []
+    return next((one for one in same if name in ("", _NO_ID) or id_of(one) is None), None)
+
+
+def is_tattoo(name: str) -> bool:
+    """Return whether a name is a number that GIMP gives to layers."""
+    return len(name) <= _DIGITS and name.isascii() and name.isdigit() and 0 < int(name) < 2**32
+
+
+def id_of(layer: Any) -> LayerId | None:
+    """Return the ids that a layer carries; None where nothing was made from it yet."""
+    return LayerId.from_text(text_of(layer.get_parasite(_ID)))
+
+
+def claim(layer: Any) -> LayerId:
+    """Return the ids that a layer is to carry, as something is made from it."""
+    layers = list(all_layers(layer.get_image().get_layers()))
+    index = [one.get_id() for one in layers].index(layer.get_id())
+    return claim_id(index, [_carrier(one) for one in layers])
+
+
+def carry(layer: Any, ids: LayerId) -> None:
+    """Let a layer carry these ids: part of the undo step that is open."""
+    if id_of(layer) != ids:
+        layer.attach_parasite(parasite(_ID, ids.to_text(), undoable=True))
+
+
+def _carrier(layer: Any) -> Carrier:
+    document = f"{_SESSION} {layer.get_image().get_id()}"
+    return Carrier(id_of(layer), Marks(document, str(layer.get_tattoo()), str(layer.get_name())))
 
 
 def all_layers(layers: Iterable[Any]) -> Iterator[Any]:
@@ -69,9 +129,13 @@ def batch_of(layer: Any) -> list[Member]:
     return [Member(one, tag, bool(one.get_visible())) for one, tag in tagged if tag is not None]
 
 
-def parasite(name: str, text: str) -> Any:
-    """Give what keeps a text with an image or a layer, in its file too."""
-    return Gimp.Parasite.new(name, Gimp.PARASITE_PERSISTENT, list(text.encode("ascii")))
+def parasite(name: str, text: str, *, undoable: bool = False) -> Any:
+    """Give what keeps a text with an image or a layer, in its file too.
+
+    Without `undoable`, GIMP lets nothing before it be undone where the layer is in an image.
+    """
+    flags = Gimp.PARASITE_PERSISTENT | (Gimp.PARASITE_UNDOABLE if undoable else 0)
+    return Gimp.Parasite.new(name, flags, list(text.encode("ascii")))
 
 
 def text_of(parasite: Any) -> str:

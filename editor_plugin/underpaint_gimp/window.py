@@ -17,6 +17,7 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 from gi.repository import Gdk, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
 
+from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_client.form import (  # noqa: E402
     BUTTONS,
     FIELDS,
@@ -26,8 +27,8 @@ from underpaint_client.form import (  # noqa: E402
     Form,
     Switch,
 )
-from underpaint_client.layers import preview_size  # noqa: E402
-from underpaint_client.office import ModelChoice, QueueEntry  # noqa: E402
+from underpaint_client.layers import describe_before, preview_size  # noqa: E402
+from underpaint_client.office import ModelChoice  # noqa: E402
 from underpaint_client.panel import Panel  # noqa: E402
 from underpaint_client.results import CARDS, Card  # noqa: E402
 from underpaint_client.survey import Survey  # noqa: E402
@@ -38,6 +39,7 @@ from .canvas import Place, recall  # noqa: E402
 from .controls import Control, fill_choice, on_arrow, on_enter, slide  # noqa: E402
 from .office import listeners, office  # noqa: E402
 from .preview import sweep  # noqa: E402
+from .queue_list import QueueList  # noqa: E402
 from .selected import Selected  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
@@ -66,9 +68,13 @@ class Window(Panel):
         self.office = office()
         self.filling = True
         self._listed: list[ModelChoice] = []
-        self._jobs_listed: list[QueueEntry] = []
         self._image: Any = None
+        self._seen: frozenset[int] = frozenset()  # images that were open when it was chosen
+        self._is_told = True  # whether it can be seen which image is in front
+        self._document = ""  # of the plan, where the artist may think of another one
+        self._cautions: list[str] = []
         self._forms: dict[int, Form] = {}
+        self._unasked: Form | None = None  # as it was when the artist had to choose an image
         self._build()
         self.fill(last_form())
         listeners().window = self
@@ -87,7 +93,6 @@ class Window(Panel):
         self.images.connect("changed", self._image_chosen)
         column.add(self.images)
         for name in ("prompt", "negative_prompt"):
-            on_enter(self.controls[name], self.generate_now)
             column.add(self.controls[name].shown)
         on_arrow(self.controls["prompt"], self.recall)
         column.add(self._strength())
@@ -101,8 +106,8 @@ class Window(Panel):
         column.add(self.progress)
         self.status = _label("status")
         column.add(self.status)
-        self.queue = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2)
-        column.add(self.queue)
+        self.queue = QueueList(self.office.prefer, self.office.cancel)
+        column.add(self.queue.widget)
         self.preview = Gtk.Image(no_show_all=True, halign=Gtk.Align.START)
         self.preview.set_name("preview")
         self.preview.get_accessible().set_name(SPOKEN["preview"])
@@ -119,6 +124,7 @@ class Window(Panel):
         self.window.set_default_size(_WIDTH, _HEIGHT)
         self.window.add(scroll)
         self.window.connect("delete-event", lambda *_: self.window.hide_on_delete())
+        on_enter(self.window, self.generate_now)
         self.window.connect("enter-notify-event", self._entered)
         self.window.connect("focus-in-event", self._entered)
 
@@ -218,8 +224,8 @@ class Window(Panel):
         self.lock.set_active(locked)
 
     def show_plan(self, text: str) -> None:
-        """Show what the next run will do."""
-        self.plan.set_text(text)
+        """Show what the next run will do, and what GIMP cannot do better."""
+        self.plan.set_text(describe_before(text, self._cautions, self._document))
 
     def show_words(self, text: str) -> None:
         """Show the strength in words."""
@@ -261,37 +267,70 @@ class Window(Panel):
 
     def look(self, image: Any = None) -> None:
         """Look at the image in front, or another, and its layer: nobody says when they change."""
-        images = Gimp.get_images()
-        in_front = front.image_in_front(images)
-        image = image or in_front
-        if image is None and images:
-            known = self._image is not None and self._image.is_valid()
-            image = self._image if known else images[0]
+        by_id = {one.get_id(): one for one in Gimp.get_images()}
+        in_front = front.image_in_front(list(by_id.values()))
+        self._is_told = in_front is not None or len(by_id) < 2
+        if image is not None:
+            self._seen = frozenset(by_id)
+        else:
+            first = None if in_front is None else in_front.get_id()
+            before = None if self._image is None else self._image.get_id()
+            found = front.choose_image(list(by_id), first, before, self._seen)
+            image = None if found is None else by_id[found]
+        self._look_at(image)
+
+    def _look_at(self, image: Any) -> None:
+        """Look at an image and its layer; at none where there is none, or nobody said which."""
         self._take(image)
-        self._list_images(images, choose=len(images) > 1 and in_front is None)
+        self._list_images(Gimp.get_images(), choose=not self._is_told)
         self.end_comparison()
         self.show_selected(Selected.of(self._image))
-        name = "Underpaint"
+        name, self._cautions, self._document = "Underpaint", [], ""
 
         def look() -> Survey:
             nonlocal name
-            place = Place.of(self._image)
-            name = f"Underpaint: {place.layer.get_name()} in {place.image.get_name()}"
-            return place.look()
+            if image is not None and image.is_valid() and not self._is_told:
+                self._document = front.name_in_title(image)
+            place = self._place()
+            shown = self._document or place.image.get_name()
+            name = f"Underpaint: {place.layer.get_name()} in {shown}"
+            found = place.look()
+            self._cautions = place.cautions()
+            return found
 
         self.survey_place(look)
         self.window.set_title(name)
 
+    def _place(self, layers: list[Any] | None = None) -> Place:
+        """Return the place of the selected layer of the image, or of another layer.
+
+        Raises
+        ------
+        BadInputError
+            Where there is none, or nobody has said in which image.
+        """
+        if self._image is None and not self._is_told:
+            raise BadInputError(
+                "several images are open, and which one is in front cannot be seen here; choose it"
+                " at the top of this window, or use Filters > Underpaint in the image's window"
+            )
+        return Place.of(self._image, layers)
+
     def _take(self, image: Any) -> None:
         """Change to an image, and to the form that it had."""
-        before = self._image
-        if image is None or (before is not None and before.get_id() == image.get_id()):
-            self._image = image or before
+        before, self._image = self._image, image
+        if before is not None and image is not None and before.get_id() == image.get_id():
             return
         if before is not None:
             self._forms[before.get_id()] = self.form
-        self._image = image
+        if image is None:
+            if not self._is_told and self._unasked is None:
+                self._unasked = self.form
+            return
         sweep(image)
+        unasked, self._unasked = self._unasked, None
+        if unasked not in (None, self.form):
+            return  # it was written for this image, before that was chosen
         known = self._forms.get(image.get_id())
         self.fill(known or Form.from_text(recall(image), self.form))
 
@@ -299,9 +338,8 @@ class Window(Panel):
         self.filling = True
         self.images.remove_all()
         for image in images:
-            self.images.append(str(image.get_id()), image.get_name())
-        if self._image is not None:
-            self.images.set_active_id(str(self._image.get_id()))
+            self.images.append(str(image.get_id()), front.name_in_title(image))
+        self.images.set_active_id(None if self._image is None else str(self._image.get_id()))
         self.images.set_visible(choose)
         self.filling = False
 
@@ -319,7 +357,7 @@ class Window(Panel):
     def generate_now(self, image: Any = None, layers: list[Any] | None = None) -> None:
         """Do what the button does, on the layer in front or on another."""
         self.look(image)
-        sent = self.office.generate(self.form, lambda: Place.of(self._image, layers))
+        sent = self.office.generate(self.form, lambda: self._place(layers))
         if sent is not None:
             self.controls["seed"].value = sent.seed
             self.look(image)
@@ -329,13 +367,13 @@ class Window(Panel):
         selected = Selected.of(self._image)
         if selected is not None:
             self.use_selected(name, selected)
-        self.look(self._image)
+        self._look_at(self._image)
 
     def _show_result(self, index: int) -> None:
         selected = Selected.of(self._image)
         if selected is not None and index < len(selected.results):
             selected.show(index)
-        self.look(self._image)
+        self._look_at(self._image)
 
     def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
         """Show the buttons for a result."""
@@ -378,7 +416,7 @@ class Window(Panel):
         remedy = self.office.remedy
         self.remedy.set_label(remedy)
         self.remedy.set_visible(bool(remedy))
-        self._list_jobs()
+        self.queue.show(self.office.queue)
         wanted = self.office.model_choices
         if wanted != self._listed:
             self._listed, self.filling = wanted, True
@@ -387,26 +425,6 @@ class Window(Panel):
                 [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in wanted],
             )
             self.filling = False
-
-    def _list_jobs(self) -> None:
-        """Show this editor's jobs where there are several."""
-        entries = self.office.queue
-        if entries == self._jobs_listed:
-            return
-        self._jobs_listed = entries
-        for old in self.queue.get_children():
-            old.destroy()
-        for entry in entries:
-            line = Gtk.Box(spacing=4)
-            label = Gtk.Label(label=entry.text, xalign=0, ellipsize=Pango.EllipsizeMode.END)
-            line.pack_start(label, True, True, 0)
-            for name, act in (("hurry", self.office.prefer), ("drop", self.office.cancel)):
-                button = _button(name, Gtk.Button())
-                button.connect("clicked", lambda _, a=act, j=entry.job: a(j))
-                button.set_sensitive(name == "drop" or entry.waits)
-                line.add(button)
-            line.show_all()
-            self.queue.add(line)
 
 
 class _Card:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.form import FIELDS, Choice, Form, Number, describe_strength
+from underpaint_client.form import (
+    FIELDS,
+    Choice,
+    Form,
+    Number,
+    describe_strength,
+    read_number,
+)
 from underpaint_client.launch import start_command, write_start_command
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request, draw_seed
@@ -95,3 +102,43 @@ def test_the_start_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "daemon.json").write_text('{"no": "list"}')
     monkeypatch.setenv("PATH", str(tmp_path))
     assert start_command() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "decimals", "value"),
+    [
+        ("0.45", 2, 0.45),
+        ("0,45", 2, 0.45),
+        (".45", 2, 0.45),
+        (",45", 2, 0.45),
+        ("1,", 2, 1),
+        (" 7 ", 1, 7),
+        ("\u00a07,5\u00a0", 1, 7.5),
+        ("-3", 2, -3),
+        ("1.000", 2, 1),
+        ("1.000", 0, 1000),
+        ("4,294,967,295", 0, 4294967295),
+        ("4.294.967.295", 0, 4294967295),
+        ("4 294 967 295", 0, 4294967295),
+        ("4\u202f294", 0, 4294),
+        ("20.0", 0, 20),
+        ("20,5", 0, None),
+        ("1,234.5", 1, None),
+        ("0.4.5", 2, None),
+        ("", 2, None),
+        (",", 2, None),
+        ("1e3", 2, None),
+        ("nan", 2, None),
+        ("inf", 2, None),
+        ("0x10", 0, None),
+        ("1_000", 0, None),
+        ("much", 2, None),
+        ("0.45 or so", 2, None),
+        ("\u0660\u066b\u0665", 2, None),
+        ("9" * 400, 2, float("inf")),
+    ],
+)
+def test_numbers_are_read_whatever_the_decimal_sign(
+    text: str, decimals: int, value: float | None
+) -> None:
+    assert read_number(text, decimals) == value

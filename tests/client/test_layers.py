@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from underpaint_client import Box, Frame
-from underpaint_client.layers import crop_preview, newest_place, step_to
+from underpaint_client.layers import (
+    crop_preview,
+    describe_before,
+    describe_job,
+    describe_position,
+    newest_place,
+    step_to,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +64,26 @@ def test_a_preview_that_shows_nothing_is_none() -> None:
         crop_preview(Frame("preview", Box(0, 0, 4, 3), "u1", "RGBA", bytes(48)), Box(0, 0, 8, 6))
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("plan", "cautions", "document", "line"),
+    [
+        ("Fills 2 % of it", [], "", "Fills 2 % of it"),
+        ("Fills 2 % of it", ["it is grey"], "", "Fills 2 % of it. It is grey."),
+        ("Fills it", ["it is grey", "so is it"], "a-2", "In a-2: Fills it. It is grey. So is it."),
+        ("No layer is selected.", ["it is grey"], "", "No layer is selected. It is grey."),
+        ("Fills 2 % of it", [], "a-2", "In a-2: Fills 2 % of it"),
+    ],
+)
+def test_the_plan_line_says_what_cannot_be_done_better(
+    plan: str, cautions: list[str], document: str, line: str
+) -> None:
+    assert describe_before(plan, cautions, document) == line
+
+
+@pytest.mark.parametrize(("position", "words"), [(0, "runs"), (3, "3 before it")])
+def test_a_job_is_listed_with_its_position(position: int, words: str) -> None:
+    assert describe_position(position) == words
+    assert describe_job("a  lake", position) == f"a lake: {words}"
+    assert describe_job("", position) == f"No words: {words}"

@@ -93,6 +93,20 @@ def test_a_selected_channel_stays_selected(scripted: Found) -> None:
     assert said["layers"] == []
 
 
+def test_a_result_knows_its_layer_whatever_was_copied(scripted: Found) -> None:
+    said = scripted("sourced")
+    for case in ("here", "duplicate", "reopened", "duplicate_of_it", "beside_a_copy", "still"):
+        assert said[case] == "B", case
+    assert said["by_address"] == ["B"] * 5 + [None] * 3
+    assert said["other_document"] == "B copy"  # as GIMP calls it there
+    assert said["gone"].startswith("the layer that this was made from is gone")
+    assert said["of_the_copy"] == "B copy"
+    assert said["both_doubled"] == ["B", "B copy"]
+    assert said["again"] == "B"
+    assert said["instead"] == "B copy"  # which stands in for what was deleted
+    assert said["untold"].startswith("this was made from 'B copy #1' or 'B copy', which cannot be")
+
+
 def test_odd_calls_are_answered(scripted: Found) -> None:
     said = scripted("odd_calls")
     assert said["foreign"].startswith("'Painting' is in another image")
@@ -100,6 +114,21 @@ def test_odd_calls_are_answered(scripted: Found) -> None:
     assert said["fine"].startswith("seed 7")
     assert said["no_screen"] == "There is no screen to show Underpaint's window on."
     assert said["alive"]
+
+
+def test_an_argument_that_is_none_is_refused_by_name_and_value(scripted: Found) -> None:
+    said = scripted("misused")
+    answers = {case: told for case, told in said.items() if " in " in case}
+    assert len(answers) == 29
+    for case, told in answers.items():
+        name, value, *_ = case.split(" ")
+        assert name.replace("-", "_") in told.lower(), (case, told)
+        assert value in told, (case, told)
+    assert said["layers"] == ["Painting"]
+    assert said["told"]["mode"].endswith("One of: auto, inpaint, img2img, txt2img.")
+    assert "k_euler_a" in said["told"]["sampler"]
+    assert said["told"]["images"].endswith("From 1 to 64.")
+    assert said["made"] == ["img2img", "k_euler_a", "auto", "layer"]
 
 
 @pytest.mark.parametrize("way", ["clear", "cut"])
@@ -205,6 +234,15 @@ def test_from_the_menu_and_the_keyboard(in_gimp: Found) -> None:
     assert said["after_enter"] == ["two hills (seed 7)", "a lake (seed 7)", "Painting"]
 
 
+def test_ctrl_enter_takes_what_is_being_typed_and_counts_once_while_it_is_held(
+    in_gimp: Found,
+) -> None:
+    said = in_gimp("entered")
+    assert said["layers"] == ["a lake (seed 7)", "Painting"]
+    assert said["strength"] == 0.35
+    assert said["again"] == 3
+
+
 def test_variations_of_a_result(in_gimp: Found) -> None:
     said = in_gimp("varied")
     assert said["hidden_without"]
@@ -270,6 +308,18 @@ def test_thumbnails_of_a_batch(in_gimp: Found) -> None:
     assert said["settings"].startswith("Settings taken over, without its variation")
 
 
+def test_a_duplicated_image_varies_the_right_layer(in_gimp: Found) -> None:
+    said = in_gimp("duplicated")
+    assert said["status"].startswith("Done: 1 image")
+    assert "another than" not in said["status"]
+    assert "weights" not in said["status"]
+    assert said["varied"] == 1
+    assert said["same_source"]
+    assert said["same_name"]
+    assert said["layers"] == [2, ["a pond (seed 7)", "Painting"], ["a pond (seed 7)", "Painting"]]
+    assert said["after_undo"] == 1
+
+
 def test_what_a_cancelled_job_had_come_to_is_kept_if_asked(in_gimp: Found) -> None:
     said = in_gimp("sketched")
     assert not said["offered_while"]
@@ -296,15 +346,58 @@ def test_cancel(in_gimp: Found) -> None:
     assert said["preview_gone"]
 
 
-QUEUE = ["one: runs", "two: 1 before it", "three: 2 before it", "four: 3 before it"]
+LONG = ("three " * 20).strip()
+QUEUE = ["one: runs", "two: 1 before it", f"{LONG}: 2 before it", "four: 3 before it"]
 
 
 def test_several_jobs_are_listed_hurried_and_dropped(in_gimp: Found) -> None:
     said = in_gimp("queued")
     assert said["lines"] == QUEUE
     assert said["can_hurry"] == [False, True, True, True]
-    assert said["layers"] == ["three (seed 7)", "four (seed 7)", "Painting"]
+    assert said["cut_off"] == [[False, False], [False, False], [True, False], [False, False]]
+    assert said["width"] < 450
+    assert said["same_line"]
+    title = f"{LONG[:39].rstrip()}\u2026 (seed 7)"
+    assert said["layers"] == [title, "four (seed 7)", "Painting"]
     assert said["left"] == 0
+
+
+def test_where_it_cannot_be_seen_which_image_is_in_front_none_is_guessed(in_gimp: Found) -> None:
+    said = in_gimp("unseen_front")
+    assert said["alone"] == [PLAN, False]
+    for case in ("two", "refused", "three"):
+        assert said[case].startswith("Several images are open, and which one is in front"), case
+    assert said["named"] == said["titles"]
+    assert len(set(said["named"])) == 2
+    first = said["titles"][1]
+    assert said["chosen"]
+    assert said["plan"] == f"In {first}: {PLAN}"
+    assert said["title"] == f"Underpaint: Painting in {first}"
+    assert said["prompt"] == "written before"
+    assert said["layers"] == [["written before (seed 7)", "Painting"], ["Painting"]]
+    assert said["by_menu"] == [["Painting"], ["Painting"]]
+    assert said["plan_then"].startswith(f"In {said['titles'][0]}: ")
+
+
+def test_what_gimp_cannot_do_better_is_said_before_the_run(in_gimp: Found) -> None:
+    said = in_gimp("cautioned")
+    assert said["plain"] == said["filter_off"] == PLAN
+    told = {
+        "hidden": "Its layer is hidden, the result is shown above it.",
+        "inside_hidden": "The group it lies in is hidden, and the result in it.",
+        "locked": "The group it lies in is locked, so the result lies above that.",
+        "filtered": "The model sees the layer without its filters (Blurred); merge them to paint"
+        " from what they show.",
+        "grey": "The image is greyscale, and so is what is painted.",
+        "indexed": "The image is indexed: what is painted has the palette's colours alone, and no"
+        " soft edges.",
+    }
+    for case, caution in told.items():
+        assert said[case] == f"{PLAN}. {caution}", case
+    for case in ("grey", "indexed"):
+        assert "greyscale" not in said[f"{case}_after"]
+        assert "indexed" not in said[f"{case}_after"]
+    assert "Its layer is hidden" in said["meanwhile"]
 
 
 def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found) -> None:
@@ -356,6 +449,38 @@ def test_a_large_layer(in_gimp: Found) -> None:
     said = in_gimp("large")
     assert said["status"].startswith("Done")
     print({name: value for name, value in said.items() if name.endswith("_ms")})
+
+
+@pytest.mark.parametrize(("language", "sign"), [("C.UTF-8", "."), ("de_DE.UTF-8", ",")])
+def test_typed_numbers_are_read_in_any_language(gimp: Gimp, language: str, sign: str) -> None:
+    gimp.serve()
+    gimp.speak(language)
+    try:
+        said = gimp.run("typed")["typed"]
+    finally:
+        gimp.speak("C.UTF-8")
+    assert not said["error"], said["error"]
+    assert said["made"] == [0.35, 7]
+    for case, (value, shown) in said.items():
+        if case not in ("error", "made"):
+            assert value == TYPED[case], (case, value)
+            assert float(shown.replace(sign, ".")) == value
+
+
+TYPED = {
+    "strength 0.45": 0.45,
+    "strength 0,45": 0.45,
+    "strength .3": 0.3,
+    "strength ,3": 0.3,
+    "strength 5": 1,
+    "strength much": 0.6,
+    "guidance_scale 2,5": 2.5,
+    "guidance_scale 2.5": 2.5,
+    "steps 30": 30,
+    "steps 1.000": 1000,
+    "seed 4294967295": 4294967295,
+    "seed 1,5": 7,
+}
 
 
 # ---- what comes and goes -------------------------------------------------------------------

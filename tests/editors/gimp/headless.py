@@ -6,8 +6,10 @@ Each function is one scenario; what it finds out goes into `said`, and the tests
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +36,23 @@ TYPES = {
     GRAY: Gimp.ImageType.GRAYA_IMAGE,
     INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
 }
+MISUSED: tuple[tuple[str, Any], ...] = (
+    ("mode", "inpant"),
+    ("mode", ""),
+    ("sampler", "no-such-sampler"),
+    ("fill", "underpant"),
+    ("result", "patches"),
+    ("strength", 1.5),
+    ("strength", -0.1),
+    ("strength", math.inf),
+    ("guidance-scale", 99.5),
+    ("steps", 0),
+    ("steps", 2.7),
+    ("images", 100),
+    ("seed", -1),
+    ("seed", 7.6),
+    ("seed", 99999999999),
+)
 USUAL = {"prompt": "a lake", "strength": 0.6, "steps": 4, "seed": 7, "seed-locked": True}
 
 
@@ -384,6 +403,88 @@ def selected_channel(said: Said) -> None:
     said["layers"] = [item.get_name() for item in image.get_selected_layers()]
 
 
+def sourced(said: Said) -> None:
+    """Which layer results are said to be made from, whatever was done to image and layers."""
+    from gi.repository import Gio
+
+    sys.path.insert(0, str(Path(Gimp.directory(), "plug-ins", "underpaint_gimp", "lib")))
+    from underpaint_client.errors import BadInputError
+    from underpaint_gimp.selected import Selected
+    from underpaint_gimp.tree import find_layer, lasting_name
+
+    def source_of(group: Any) -> str:
+        image = group.get_image()
+        image.set_selected_layers([group])
+        selected = Selected.of(image)
+        assert selected is not None
+        try:
+            return str(selected.find_source().layer.get_name())
+        except BadInputError as error:
+            return str(error)
+
+    def group_in(image: Any, name: str) -> Any:
+        return next(one for one in image.get_layers() if one.get_name() == name)
+
+    image, _ = opened()
+    for name in ("A", "B", "C"):
+        with_layer(image, painting()).set_name(name)
+    source = group_in(image, "B")
+    image.remove_layer(group_in(image, "A"))  # its number is free after a duplication
+    early = Gio.File.new_for_path(str(Path(os.environ["UNDERPAINT_AGENT"], "early.xcf")))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, early, None)
+    without_id = lasting_name(source)
+    group = generate(image, source, prompt="first")
+    said["here"] = source_of(group)
+    said["duplicate"] = source_of(group_in(image.duplicate(), "first (seed 7)"))
+    file = Gio.File.new_for_path(str(Path(os.environ["UNDERPAINT_AGENT"], "sourced.xcf")))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
+    again = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    said["reopened"] = source_of(group_in(again, "first (seed 7)"))
+    said["duplicate_of_it"] = source_of(group_in(again.duplicate(), "first (seed 7)"))
+
+    # what the next start of GIMP is told, and the files that it may find
+    tattoo, name = source.get_tattoo(), lasting_name(source)
+    early_image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, early)
+    said["by_address"] = [
+        None if found is None else found.get_name()
+        for found in (
+            find_layer(again, name),
+            find_layer(early_image, name),
+            find_layer(again, without_id),
+            find_layer(early_image, without_id),
+            find_layer(early_image, str(tattoo)),  # as older versions wrote it
+            find_layer(again, f"{'0' * 32} {tattoo}"),  # another layer has the number now
+            find_layer(again, "- 99"),
+            find_layer(again, ""),
+        )
+    ]
+
+    other, _ = opened()
+    for one in (source, group):
+        other.insert_layer(Gimp.Layer.new_from_drawable(one, other), None, 0)
+    said["other_document"] = source_of(other.get_layers()[0])
+    other.remove_layer(other.get_layers()[1])
+    said["gone"] = source_of(other.get_layers()[0])
+
+    copy = source.copy()
+    image.insert_layer(copy, None, 0)
+    said["beside_a_copy"] = source_of(group)
+    second = generate(image, copy, prompt="second")
+    said["of_the_copy"] = source_of(second)
+    said["still"] = source_of(group)
+    doubled = image.duplicate()
+    said["both_doubled"] = [
+        source_of(group_in(doubled, f"{name} (seed 7)")) for name in ("first", "second")
+    ]
+    third = generate(image, source, prompt="third")
+    said["again"] = source_of(third)
+    image.remove_layer(source)
+    said["instead"] = source_of(group)
+    twin = copy.copy()
+    image.insert_layer(twin, None, 0)
+    said["untold"] = source_of(group)
+
+
 def odd_calls(said: Said) -> None:
     image, layer = opened()
     other, _ = opened()
@@ -423,6 +524,36 @@ def scripted(said: Said) -> None:
     result = procedure.run(config)
     said["status"] = str(result.index(0))
     said["layers"] = [item.get_name() for item in image.get_layers()]
+
+
+def misused(said: Said) -> None:
+    """Arguments that cannot be: what Python and Script-Fu are told, and what is painted."""
+    image, layer = opened()
+    evaluate = Gimp.get_pdb().lookup_procedure("plug-in-script-fu-eval")
+    for name, value in MISUSED:
+        told = generate(image, layer, **{name: value})
+        said[f"{name} {value} in Python"] = told if isinstance(told, str) else "painted"
+        if isinstance(value, float) and value in (math.inf, -math.inf):
+            continue  # which Script-Fu cannot write
+        config = evaluate.create_config()
+        written = f'"{value}"' if isinstance(value, str) else str(value)
+        words = f"#:{name} {written}" + (" #:seed-locked TRUE" if name == "seed" else "")
+        config.set_property(
+            "script",
+            f"(underpaint-generate #:run-mode RUN-NONINTERACTIVE #:image {image.get_id()}"
+            f" #:drawables (vector {layer.get_id()}) {words})",
+        )
+        evaluate.run(config)
+        said[f"{name} {value} in Script-Fu"] = Gimp.get_pdb().get_last_error()
+    said["layers"] = [item.get_name() for item in image.get_layers()]
+    config = Gimp.get_pdb().lookup_procedure("underpaint-generate").create_config()
+    said["told"] = {
+        name: config.find_property(name).get_blurb() for name in ("mode", "sampler", "images")
+    }
+    group = generate(image, layer, mode="img2img", sampler="EULER_A", fill=None, result="layer")
+    (result,) = group.get_children()
+    made = json.loads(bytes(result.get_parasite("underpaint-recipe").get_data()))["recipe"]
+    said["made"] = [made["mode"], made["sampler"], made["fill"], made["result"]]
 
 
 def timed(said: Said) -> None:

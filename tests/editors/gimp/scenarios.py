@@ -26,6 +26,12 @@ USUAL = {
     "seed_locked": True, "images": 1, "mode": "auto", "result": "patch", "model": "",
     "fill": "auto", "compensate": False, "sampler": "dpmpp_2m", "guidance_scale": 7.5,
 }  # fmt: skip
+LONG = "three " * 20
+TYPED = (
+    ("strength", "0.45"), ("strength", "0,45"), ("strength", ".3"), ("strength", ",3"),
+    ("strength", "5"), ("strength", "much"), ("guidance_scale", "2,5"), ("guidance_scale", "2.5"),
+    ("steps", "30"), ("steps", "1.000"), ("seed", "4294967295"), ("seed", "1,5"),
+)  # fmt: skip
 FOUND = Path(os.environ["UNDERPAINT_AGENT"])
 MARK = (3, 250, 7)  # a colour that nothing else has
 
@@ -261,6 +267,32 @@ def again(said: Said) -> Run:
     yield lambda: window().form.prompt == "two hills"
 
 
+def entered(said: Said) -> Run:
+    """Ctrl+Enter in a number that is being typed, and held down."""
+    image, _ = yield from painted()
+    window().window.present()
+    box = window().controls["strength"].widget
+    box.grab_focus()
+    fill(steps=20, guidance_scale=1.0)
+    yield 0.3
+    xdo("key", "ctrl+a", "Delete")
+    xdo("type", "0.35")
+    window().status.set_text("")
+    xdo("keydown", "ctrl", "keydown", "Return")
+    yield 1.5
+    xdo("keyup", "Return", "keyup", "ctrl")
+    yield lambda: status().startswith("Done") and not window().office.running
+    yield 0.5
+    said["layers"] = names(image)
+    made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
+    said["strength"] = made["strength"]
+    window().status.set_text("")
+    xdo("key", "ctrl+Return")  # another press counts
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["again"] = len(names(image))
+
+
 def cancelled(said: Said) -> Run:
     image, _ = yield from painted()
     yield from underway(steps=1000, strength=1.0)
@@ -361,28 +393,140 @@ def queued(said: Said) -> Run:
     """Several jobs at once: hurry one, drop one, by the buttons of the list."""
     image, _ = yield from painted()
     yield from underway(steps=1000, strength=1.0, prompt="one")
-    for name in ("two", "three", "four"):
+    for name in ("two", LONG, "four"):
         fill(prompt=name, steps=4)
         window().generate_now()
-    yield lambda: len(window().queue.get_children()) == 4
+    yield lambda: len(window().queue.widget.get_children()) == 4
     yield 0.3
 
     def lines() -> list[list[Any]]:
-        return [line.get_children() for line in window().queue.get_children()]
+        return [line.get_children() for line in window().queue.widget.get_children()]
 
-    said["lines"] = [line[0].get_text() for line in lines()]
-    said["can_hurry"] = [line[1].get_sensitive() for line in lines()]
-    press(lines()[3][1])  # four is the next
-    yield lambda: lines()[1][0].get_text() == "four: 1 before it"
+    def listed() -> list[str]:
+        return [f"{line[0].get_text()}: {line[1].get_text()}" for line in lines()]
+
+    said["lines"] = listed()
+    said["can_hurry"] = [line[2].get_sensitive() for line in lines()]
+    said["cut_off"] = [
+        [label.get_layout().is_ellipsized() for label in line[:2]] for line in lines()
+    ]
+    said["width"] = window().window.get_size()[0]
+    fourth = lines()[3]
+    press(fourth[2])  # four is the next
+    yield lambda: listed()[1] == "four: 1 before it"
     yield 0.2
-    press(lines()[2][2])  # two is dropped
+    said["same_line"] = lines()[1] == fourth
+    press(lines()[2][3])  # two is dropped
     yield lambda: len(lines()) == 3
     yield 0.2
-    press(lines()[0][2])  # and the one that runs
+    press(lines()[0][3])  # and the one that runs
     yield lambda: not window().office.running
     yield 0.5
     said["layers"] = names(image)
     said["left"] = len(lines())
+
+
+def unseen_front(said: Said) -> Run:
+    """Several images where no window's title can be read, as on Wayland."""
+    from underpaint_gimp import front
+
+    read_title = front._title
+    front._title = lambda _window: ""  # type: ignore[assignment]
+    try:
+        yield from _unseen_front(said)
+    finally:
+        front._title = read_title
+
+
+def _unseen_front(said: Said) -> Run:
+    from underpaint_gimp import front
+
+    first, _ = yield from painted()
+    window().look()
+    said["alone"] = [window().plan.get_text(), window().images.get_visible()]
+    second, _layer = opened()
+    shown(second)
+    yield 0.5
+    window().look()
+    yield 0.2
+    said["two"] = window().plan.get_text()
+    press(window().generate)
+    yield 0.5
+    said["refused"] = status()
+    said["named"] = [row[0] for row in window().images.get_model()]
+    said["titles"] = [front.name_in_title(one) for one in (second, first)]
+    fill(prompt="written before")
+    window().images.grab_focus()
+    window().window.present()
+    yield 0.3
+    xdo("key", "space")  # opens the list
+    yield 0.5
+    xdo("key", "End", "Return")  # GIMP lists the first image last
+    yield 0.5
+    said["chosen"] = window()._image.get_id() == first.get_id()
+    said["plan"] = window().plan.get_text()
+    said["title"] = window().window.get_title()
+    said["prompt"] = window().form.prompt
+    yield from generated()
+    said["layers"] = [names(first), names(second)]
+    yield from to_gimp()
+    window().status.set_text("")
+    xdo("key", "ctrl+alt+9")  # the menu's entry in the second, which is in front
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["by_menu"] = [names(first)[1:], names(second)[1:]]
+    said["plan_then"] = window().plan.get_text()
+    third, _ = opened()
+    shown(third)
+    yield 0.5
+    window().look()
+    said["three"] = window().plan.get_text()
+    clear()
+
+
+def cautioned(said: Said) -> Run:
+    """What GIMP cannot do better is said in the plan line, and not again after the run."""
+    from headless import GRAY, INDEXED
+
+    def plan(image: Any) -> str:
+        window().look(image)
+        return str(window().plan.get_text())
+
+    image, layer = yield from painted()
+    said["plain"] = plan(image)
+    layer.set_visible(False)
+    said["hidden"] = plan(image)
+    layer.set_visible(True)
+    group = Gimp.GroupLayer.new(image, "G")
+    image.insert_layer(group, None, 0)
+    image.reorder_item(layer, group, 0)
+    image.set_selected_layers([layer])
+    group.set_visible(False)
+    said["inside_hidden"] = plan(image)
+    group.set_visible(True)
+    group.set_lock_content(True)
+    said["locked"] = plan(image)
+    group.set_lock_content(False)
+    blur = Gimp.DrawableFilter.new(layer, "gegl:gaussian-blur", "Blurred")
+    layer.append_filter(blur)
+    said["filtered"] = plan(image)
+    blur.set_visible(False)
+    said["filter_off"] = plan(image)
+    for name, base in (("grey", GRAY), ("indexed", INDEXED)):
+        image, layer = opened(None, base)
+        shown(image)
+        yield lambda image=image: not plan(image).startswith("In ")  # until it is in front
+        said[name] = plan(image)
+        fill(**USUAL)
+        window().status.set_text("")
+        window().generate_now(image)
+        yield lambda: status().startswith("Done")
+        said[f"{name}_after"] = status()
+    window().status.set_text("")
+    window().generate_now(image)
+    layer.set_visible(False)  # which could not be said before
+    yield lambda: status().startswith("Done")
+    said["meanwhile"] = status()
 
 
 def two_images(said: Said) -> Run:
@@ -513,6 +657,37 @@ def wrong_input(said: Said) -> Run:
     yield from generated()
     said["model"] = status()
     fill(model="")
+
+
+def typed(said: Said) -> Run:
+    """Numbers by real keys, with either decimal sign; and Generate with one that is being typed."""
+    image, _ = yield from painted()
+
+    def typing(name: str, text: str) -> Run:
+        box = window().controls[name].widget
+        box.grab_focus()
+        window().window.present()
+        yield 0.2
+        xdo("key", "ctrl+a", "Delete")
+        xdo("type", text)
+        yield 0.2
+        xdo("key", "Tab")
+        yield 0.3
+        return [window().controls[name].value, box.get_text()]
+
+    for name, text in TYPED:
+        fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
+        said[f"{name} {text}"] = yield from typing(name, text)
+    fill(strength=0.6, steps=20, guidance_scale=1.0)
+    box = window().controls["strength"].widget
+    box.grab_focus()
+    yield 0.2
+    xdo("key", "ctrl+a", "Delete")
+    xdo("type", "0.35")
+    yield 0.2
+    yield from generated()
+    made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
+    said["made"] = [made["strength"], made["steps_run"]]
 
 
 def large(said: Said) -> Run:
@@ -799,6 +974,36 @@ def compared(said: Said) -> Run:
     said["source_is_back"] = layer.get_visible()
     yield from undo()
     said["after_undo"] = names(image)
+
+
+def duplicated(said: Said) -> Run:
+    """Image > Duplicate by its key; a variation in the duplicate is one of the right layer."""
+    image, _layer = yield from painted()
+    fill(prompt="a pond", vary_amount=0.3)
+    yield from generated()
+    said["undo_steps"] = names(image)
+    first = json.loads(recipe(image.get_layers()[0].get_children()[0]))
+    yield from to_gimp()
+    xdo("key", "ctrl+d")
+    yield lambda: len(Gimp.get_images()) == 2
+    yield 0.5
+    (double,) = (one for one in Gimp.get_images() if one.get_id() != image.get_id())
+    group = double.get_layers()[0]
+    double.set_selected_layers([group])
+    window().look(double)
+    window().status.set_text("")
+    yield 0.3
+    press(button("vary"))
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    said["status"] = status()
+    new = json.loads(recipe(group.get_children()[0]))
+    said["varied"] = len(new["recipe"]["variations"])
+    said["same_source"] = new["recipe"]["source_hash"] == first["recipe"]["source_hash"]
+    said["same_name"] = new["source"] == first["source"]
+    said["layers"] = [len(group.get_children()), names(image), names(double)]
+    yield from undo()
+    said["after_undo"] = len(group.get_children())
 
 
 def cards() -> list[Any]:

@@ -1,0 +1,54 @@
+"""What GIMP cannot do better for a layer: said before a run, in the plan line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gi
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp  # noqa: E402 - after its version
+
+from underpaint_client.layers import remark_on_place  # noqa: E402
+
+from .tree import parents  # noqa: E402
+
+_POORER = {
+    Gimp.ImageBaseType.GRAY: "the image is greyscale, and so is what is painted",
+    Gimp.ImageBaseType.INDEXED: (
+        "the image is indexed: what is painted has the palette's colours alone, and no soft edges"
+    ),
+}
+
+
+def cautions_of(image: Any, layer: Any = None) -> list[str]:
+    """Return what the artist should know before results are made for a layer, each as a clause.
+
+    Parameters
+    ----------
+    image : Gimp.Image
+    layer : Gimp.Layer, optional
+        None where it was deleted.
+    """
+    found = [] if layer is None else _about_layer(layer)
+    poorer = _POORER.get(image.get_base_type())
+    return [*found, poorer] if poorer else found
+
+
+def _about_layer(layer: Any) -> list[str]:
+    groups = list(parents(layer))
+    found = remark_on_place(
+        deleted=False,
+        hidden=not layer.get_visible(),
+        inside_hidden=not all(group.get_visible() for group in groups),
+        resized=False,
+    )
+    if any(group.get_lock_content() for group in groups):
+        found.append("the group it lies in is locked, so the result lies above that")
+    filters = [one.get_name() for one in layer.get_filters() if one.get_visible()]
+    if filters:
+        found.append(
+            f"the model sees the layer without its filters ({', '.join(filters)}); merge them to"
+            " paint from what they show"
+        )
+    return found
