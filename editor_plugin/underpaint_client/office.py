@@ -308,9 +308,10 @@ class Office:
             while self._homeless:
                 self._open_as_document(self._homeless[0])
                 del self._homeless[0]  # not before it is safe
-            while remedy == _INSERT and self._held:
-                self._put_held()
-            if self.remedy == _FETCH:
+            if remedy == _INSERT:
+                while self._held:
+                    self._put_held()
+            elif self.remedy == _FETCH:
                 self._fetch()
         except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
             self._say(f"That did not work ({error}). Nothing is lost: try again.")

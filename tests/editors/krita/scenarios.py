@@ -657,6 +657,7 @@ def compared_and_saved(said: Said) -> Run:
     picture = shown(document)
     yield from focus()
     group.setName("renamed")
+    document.setModified(True)
     said["before"] = states(group)
     button = control("compare")
     docker().widget().ensureWidgetVisible(button)
