@@ -160,6 +160,9 @@ class Krita(Editor):
         settings = self.folder / "config" / "kritarc"
         text = settings.read_text(encoding="utf-8")
         settings.write_text(text.replace("[python]", "[python]\nenable_underpaint_agent=true"))
+        settings.with_name("kritashortcutsrc").write_text(
+            "[Shortcuts]\nunderpaint_generate=Ctrl+Shift+F9\nunderpaint_cancel=Ctrl+Shift+F8\n"
+        )
 
     def run(self, *scenarios: str) -> dict[str, Said]:
         """Run scenarios in one Krita."""

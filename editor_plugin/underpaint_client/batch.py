@@ -29,6 +29,10 @@ if TYPE_CHECKING:
         def open(self) -> bool:
             """Whether the document still is."""
 
+        @property
+        def can_redo(self) -> bool | None:
+            """Whether something can be redone in the document; None where nobody can know."""
+
         def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
             """Read what a run needs: `layer`, and where there are any, `selection` and `mask`.
 
@@ -144,6 +148,8 @@ class Batch:
         Whether the daemon may have more of it.
     seen : Previewed or None
         What the image that is being painted looked like last.
+    had_redo : bool
+        Whether something could be redone in the document when the job was sent.
     """
 
     place: Place
@@ -160,6 +166,7 @@ class Batch:
     job: Job | None = None
     given_up: bool = False
     seen: Previewed | None = None
+    had_redo: bool = False
     began: float = field(default_factory=time.monotonic)
 
     def add(self, painted: Painted) -> None:
@@ -176,6 +183,15 @@ class Batch:
         if ran and meant and ran != meant:
             notes.append("the model has other weights than the result was made with")
         self.notes += [note for note in notes if note not in self.notes]
+
+    @property
+    def ends_redo(self) -> bool:
+        """Whether inserting it now clears what the artist has undone since it was sent.
+
+        What could be redone before that was given up with the run, as by anything else that is
+        done.
+        """
+        return self.place.open and self.place.can_redo is True and not self.had_redo
 
     def sketch(self) -> Result | None:
         """Give what the image that was being painted looked like last."""

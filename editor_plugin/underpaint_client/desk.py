@@ -16,6 +16,7 @@ go on where they were, each picture coming once.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 import uuid
@@ -379,11 +380,18 @@ class Desk:
 
     # ---- hearing ---------------------------------------------------------------------------
 
-    def hear(self) -> Iterator[Notice]:
-        """Give what the daemon has said since, without waiting."""
+    def hear(self, seconds: float = math.inf) -> Iterator[Notice]:
+        """Give what the daemon has said since, without waiting.
+
+        Parameters
+        ----------
+        seconds : float
+            Time after which no further message is taken; the rest waits for the next call.
+        """
+        deadline = time.monotonic() + seconds
         while self._ended:
             yield self._ended.pop(0)
-        while self._connection is not None:
+        while self._connection is not None and time.monotonic() < deadline:
             try:
                 received = self._connection.receive(0)
             except UnderpaintError as error:  # it speaks another protocol
@@ -396,12 +404,13 @@ class Desk:
             self._heard, self._away_since = time.monotonic(), None
             yield from self._understand(*received)
 
-    def check(self) -> Iterator[Notice]:
+    def check(self, seconds: float = math.inf) -> Iterator[Notice]:
         """Look whether the daemon is still there, and ask it to say so; or look for it.
 
-        What it has said is heard first, so that an editor that was busy itself loses nothing.
+        What it has said is heard first, for as long as `hear` says, so that an editor that was busy
+        itself loses nothing.
         """
-        yield from self.hear()
+        yield from self.hear(seconds)
         away = time.monotonic() - (self._away_since or time.monotonic())
         if away > AWAY and self.jobs:
             told = f"the Underpaint daemon has been away for {describe_seconds(away)}"

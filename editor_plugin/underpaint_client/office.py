@@ -76,10 +76,15 @@ if TYPE_CHECKING:
             """Look again: jobs, models or `remedy` are others than before."""
 
 
+_AT_ONCE = 0.02  # seconds that are spent on the daemon's messages before the editor has its turn,
+_REST = 0.03  # which is at least this long,
+_LONGEST_REST = 0.1  # and at most this, however long the messages took
 _LOOK_AGAIN = 100  # milliseconds
+_LOOK_FOR_REDO = 500  # milliseconds
 _ASK_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
 _START = "Start the daemon"
 _OPEN = "Open as a new document"
+_INSERT = "Insert the result"
 _FETCH = "Fetch what waits"
 _KEEP = "Keep the sketch"
 
@@ -130,12 +135,14 @@ class Office:
         self._listener = listener
         self._find_place = find_place
         self._homeless: list[Batch] = []
+        self._held: list[Batch] = []  # until nothing can be redone
         self._waiting: list[WaitingJob] = []
         self._stopped: Batch | None = None
         self._starting: Any = None
         self._unwatch: Callable[[], None] | None = None
         self._watched = -1
         self._beating = False
+        self._pausing = False
         loop.later(0, self._greet)
 
     @property
@@ -171,6 +178,8 @@ class Office:
         """What a button could do about the state things are in; empty where they are well."""
         if self._homeless:
             return _OPEN
+        if self._held:
+            return _INSERT
         if self._stopped is not None and self._stopped.place.open:
             return _KEEP
         if self._waiting and self.desk.fd is not None:
@@ -268,7 +277,7 @@ class Office:
         native = next((entry.native for entry in self.models if entry.name == model), 0)
         frames = place.read(native, whole=request.result == "layer")
         request = settle(request, frames, place.has_nothing)
-        batch, self._stopped = Batch(place, into), None
+        batch, self._stopped = Batch(place, into, had_redo=place.can_redo is True), None
         self.desk.submit(request, frames, batch, previews=previews, note=place.address.to_text())
         self._listen()
         self._beat_later()
@@ -299,7 +308,10 @@ class Office:
             while self._homeless:
                 self._open_as_document(self._homeless[0])
                 del self._homeless[0]  # not before it is safe
-            if self.remedy == _FETCH:
+            if remedy == _INSERT:
+                while self._held:
+                    self._put_held()
+            elif self.remedy == _FETCH:
                 self._fetch()
         except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
             self._say(f"That did not work ({error}). Nothing is lost: try again.")
@@ -349,7 +361,36 @@ class Office:
         self._loop.later(0, self._hear)
 
     def _hear(self) -> None:
-        self._heed(self.desk.hear())
+        self._take_turn(self.desk.hear)
+
+    def _take_turn(self, listen: Callable[[float], Iterable[Notice]]) -> None:
+        """Take what the daemon has said for a short while, then leave the editor as long.
+
+        Otherwise a daemon that speaks as fast as it is heard would keep the editor from painting
+        and from its own input. Nothing is taken meanwhile: an editor that handles events inside of
+        its own calls would let a later message overtake an earlier one.
+
+        Parameters
+        ----------
+        listen : callable
+            Takes seconds and gives notices: `Desk.hear` or `Desk.check`.
+        """
+        if self._pausing:
+            return  # what has come is taken after the pause
+        self._pausing, more, began = True, True, time.monotonic()
+        try:
+            more = self._heed(listen(_AT_ONCE))
+        finally:
+            spent = time.monotonic() - began
+            if more or spent >= _AT_ONCE:
+                pause = min(max(spent, _REST), _LONGEST_REST)
+                self._loop.later(int(1000 * pause), self._end_pause)
+            else:
+                self._pausing = False
+
+    def _end_pause(self) -> None:
+        self._pausing = False
+        self._hear()
 
     def _beat_later(self) -> None:
         if not self._beating:
@@ -360,7 +401,7 @@ class Office:
         self._beating = False
         if self.running:
             try:
-                self._heed(self.desk.check())
+                self._take_turn(self.desk.check)
                 self._listen()
             finally:
                 self._beat_later()
@@ -391,16 +432,38 @@ class Office:
             self._listen()
             self._listener.changed()
 
-    def _heed(self, notices: Iterable[Notice]) -> None:
+    def _heed(self, notices: Iterable[Notice]) -> bool:
+        """Take notices in their order; say whether there were any.
+
+        Of progress and previews that follow each other only the last are shown.
+        """
+        advanced: Advanced | None = None
+        previews: dict[str, Previewed] = {}
+        came = changed = False
         for notice in notices:
+            came = True
             if isinstance(notice, Advanced):
-                self._say(notice.text)
-                self._listener.moved(notice.fraction)
+                advanced = notice
             elif isinstance(notice, Previewed):
-                self._preview(notice)
+                notice.job.about.seen = notice
+                previews[notice.job.name] = notice
             else:
+                self._show(advanced, previews)
+                advanced, changed = None, True
                 self._take(notice)
-                self._listener.changed()
+        self._show(advanced, previews)
+        if changed:
+            self._listener.changed()
+        return came
+
+    def _show(self, advanced: Advanced | None, previews: dict[str, Previewed]) -> None:
+        """Show how far things are, and forget the previews."""
+        if advanced is not None:
+            self._say(advanced.text)
+            self._listener.moved(advanced.fraction)
+        for previewed in previews.values():
+            self._preview(previewed)
+        previews.clear()
 
     def _take(self, notice: Notice) -> None:
         """Take a notice after which things are others than before."""
@@ -433,7 +496,8 @@ class Office:
 
     def _offer(self, jobs: Iterable[WaitingJob]) -> None:
         """Offer what waits for this editor, not for another one, nor lies here already."""
-        here = {batch.job.name for batch in self._homeless if batch.job is not None}
+        kept = [*self._homeless, *self._held]
+        here = {batch.job.name for batch in kept if batch.job is not None}
         addresses = {job.job: Address.from_text(job.note) for job in jobs}
         self._waiting = [
             job
@@ -452,7 +516,6 @@ class Office:
 
     def _preview(self, previewed: Previewed) -> None:
         batch: Batch = previewed.job.about
-        batch.seen = previewed
         self._listener.previewed(previewed.frame)
         cropped = crop_preview(previewed.frame, previewed.area)
         if cropped is not None and batch.place.open:
@@ -504,6 +567,14 @@ class Office:
         if not batch.place.open and not batch.fetched:
             self._homeless.append(batch)
             return "The document was closed; its result is kept here."
+        if batch.ends_redo:
+            if not self._held:
+                self._loop.later(_LOOK_FOR_REDO, self._insert_held)
+            self._held.append(batch)
+            return (
+                "The result is here. Inserting it clears what can be redone: redo that first, or"
+                f" press {_INSERT}."
+            )
         try:
             self._put(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
@@ -511,6 +582,27 @@ class Office:
             batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
             return f"{to_sentence(batch.error)} It is kept here."
         return ""
+
+    def _put_held(self) -> None:
+        """Put the first that was held back into its place, whatever that clears."""
+        batch = self._held.pop(0)  # before: `_insert_held` may be called meanwhile
+        try:
+            self._put(batch)
+        except Exception:
+            self._held.insert(0, batch)
+            raise
+        self._say(f"Inserted: {batch.title}.")
+
+    def _insert_held(self) -> None:
+        """Insert what was held back, as soon as that clears nothing."""
+        for batch in list(self._held):
+            if batch.place.open and batch.place.can_redo is not False:
+                continue
+            self._held.remove(batch)
+            self._say(self._insert(batch) or f"Inserted: {batch.title}.")
+            self._listener.changed()
+        if self._held:
+            self._loop.later(_LOOK_FOR_REDO, self._insert_held)
 
     def _put(self, batch: Batch) -> None:
         """Put results into their document, or one of their own; then the daemon may forget them."""

@@ -52,6 +52,34 @@ def choose(amounts: bytes, ones: bytes, zeros: bytes) -> bytes:
     return chosen.to_bytes(len(ones), "little")
 
 
+def restore_hidden(shown: bytes, stored: bytes, pixels: int, alpha: int) -> bytes:
+    """Return a layer as it looks, with the colour that it holds where it is transparent.
+
+    Parameters
+    ----------
+    shown : bytes
+        The layer as it looks.
+    stored : bytes
+        What the layer holds, in the same format.
+    pixels : int
+        How many each has.
+    alpha : int
+        Bytes of a pixel's alpha, which are its last.
+
+    Returns
+    -------
+    bytes
+        `shown`, and where its alpha is 0 the colour of `stored` under an alpha of 0.
+    """
+    size = len(shown) // max(pixels, 1)
+    clear, alphas = bytearray(stored), bytearray(pixels * alpha)
+    for lane in range(alpha if pixels else 0):
+        clear[size - alpha + lane :: size] = bytes(pixels)
+        alphas[lane::alpha] = shown[size - alpha + lane :: size]
+    visible = changed_pixels(bytes(alphas), bytes(len(alphas)), pixels)
+    return choose(visible, shown, bytes(clear))
+
+
 def keep_unchanged(sent: bytes, painted: bytes, before: bytes, after: bytes, pixels: int) -> bytes:
     """Give pixels that came back as they were sent their own bytes back.
 

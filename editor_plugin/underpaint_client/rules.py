@@ -461,5 +461,7 @@ def describe_seconds(seconds: float) -> str:
 
 
 def describe_size(pixels: int) -> str:
-    """Say a number of pixels in words: `0.3 megapixels`."""
+    """Say a number of pixels in words: `4096 pixels`, `0.3 megapixels`."""
+    if pixels < 100_000:
+        return f"{pixels} pixel{'' if pixels == 1 else 's'}"
     return f"{pixels / 1e6:.1f} megapixels"

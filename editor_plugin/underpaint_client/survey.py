@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .geometry import Box
-from .pixels import choose
+from .pixels import changed_pixels, choose
 from .rules import choose_mode, describe_plan, plan_request
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Survey:
         0..1, the largest change of any pixel when inpainting and in img2img.
     whole : bool
         Nothing is selected, which means everything.
+    lost : bool
+        Some pixel that may be filled has no colour left.
+    notes : tuple of str
+        What the artist should know before the run, each a sentence without its capital and stop.
     """
 
     empty: bool
@@ -52,6 +56,8 @@ class Survey:
     most_erased: float
     most_selected: float
     whole: bool
+    lost: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def survey(
@@ -159,13 +165,35 @@ def take_alpha(pixels: bytes, channels: int, dtype: str) -> bytes:
     return bytes(min(255, max(0, round(255 * value))) for value in values[channels - 1 :: channels])
 
 
+def some_lost(pixels: bytes, selection: bytes | None, count: int) -> bool:
+    """Say whether some selected pixel has no colour left: all of its bytes are 0.
+
+    Parameters
+    ----------
+    pixels : bytes
+        Of a layer, in any format with whole bytes.
+    selection : bytes or None
+        As many pixels, one byte each; None where everything is selected.
+    count : int
+        How many pixels there are.
+    """
+    there = changed_pixels(pixels, bytes(len(pixels)), count)
+    if selection is None:
+        return 0 in there
+    return any(choose(there, bytes(count), selection))
+
+
 def describe_run(request: Request, found: Survey) -> str:
     """Say before a run what it will do."""
     mode = settle_mode(request, found)
     most = {"inpaint": found.most_erased, "img2img": found.most_selected}.get(mode, 1.0)
     changed = found.erased if mode == "inpaint" else found.selected
     plan = plan_request(request, mode, most)
-    return describe_plan(mode, changed, plan, of="layer" if found.whole else "selection")
+    told = describe_plan(mode, changed, plan, of="layer" if found.whole else "selection")
+    notes = list(found.notes) if plan.run else []
+    if plan.run and mode == "inpaint" and found.lost and request.fill == "auto":
+        notes.append("where no colour is left, the colours around are taken")
+    return ". ".join([told, *(f"{note[:1].upper()}{note[1:]}" for note in notes)])
 
 
 def settle_mode(request: Request, found: Survey) -> str:

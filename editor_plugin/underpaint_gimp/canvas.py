@@ -189,6 +189,11 @@ class Place:
         return self.image is not None and bool(self.image.is_valid())
 
     @property
+    def can_redo(self) -> None:
+        """Whether something can be redone, which GIMP does not tell."""
+        return None
+
+    @property
     def deleted(self) -> bool:
         """Whether the layer is no longer in its image."""
         return not self.layer.is_valid()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from krita import Extension
+from krita import Extension, Krita
 
 from .docker import DOCKER
 from .qt import QtWidgets
@@ -25,9 +25,15 @@ class Actions(Extension):
         """Give a window its actions."""
         for name, (title, button) in _ACTIONS.items():
             action = window.createAction(name, title, "tools/scripts")
-            action.triggered.connect(lambda _=False, b=button, w=window: _press(w, b))
+            action.triggered.connect(lambda _=False, b=button: _press(b))
 
 
-def _press(window: Any, button: str) -> None:
-    docker = window.qwindow().findChild(QtWidgets.QDockWidget, DOCKER)
-    docker.press(button)
+def _press(button: str) -> None:
+    """Press a button of the docker in the window in front.
+
+    The `Window` that `createActions` is given cannot be kept: Krita deletes it soon after.
+    """
+    window = Krita.instance().activeWindow()
+    docker = None if window is None else window.qwindow().findChild(QtWidgets.QDockWidget, DOCKER)
+    if docker is not None:
+        docker.press(button)

@@ -14,7 +14,7 @@ about it that are not in its manual:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from krita import Krita
@@ -23,13 +23,22 @@ from underpaint_client.address import Address
 from underpaint_client.batch import Result
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.layers import box_to_read, newest_place, overlap, remark_on_place
-from underpaint_client.survey import Survey, survey_rows, take_alpha
+from underpaint_client.layers import box_to_read, newest_place, remark_on_place
+from underpaint_client.survey import Survey, some_lost, survey_rows, take_alpha
 from underpaint_client.wire import Frame
 
 from . import overlay
 from .images import image_of, scaled
 from .qt import QtCore, QtGui
+from .redo import names_command
+from .sources import (
+    SRGB,
+    describe_source,
+    find_selection,
+    is_blank,
+    only_transparency_mask,
+    read_layer,
+)
 from .tree import (
     all_nodes,
     attach,
@@ -43,7 +52,6 @@ from .tree import (
 )
 
 _KEY = "underpaint/form"
-_SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
 _DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 
@@ -132,27 +140,31 @@ class Place:
 
         Large ones are not read whole: rows at even distances stand for the rest.
         """
-        node, selection, box = self.layer, self.document.selection(), self.canvas
-        if selection is not None:
-            box = _selected(selection, box)
+        node = self.layer
+        selection = find_selection(self.document, node, self.canvas)
         dtype = _DTYPES[node.colorDepth()]
+        lost = False
 
         def read_alpha(rows: Box) -> tuple[bytes, bool]:
-            pixels = _stored(node, (rows.x, rows.y, rows.width, rows.height))
+            nonlocal lost
+            pixels = read_layer(node, rows)
             nothing = pixels.count(0) == len(pixels)
+            amounts = None if selection is None else selection.read(rows)
+            lost = lost or some_lost(pixels, amounts, rows.extent.pixels)
             return take_alpha(pixels, len(node.channels()), dtype), nothing
 
-        def read_amounts(rows: Box) -> bytes:
-            return bytes(selection.pixelData(rows.x, rows.y, rows.width, rows.height).data())
-
-        return survey_rows(
-            box,
+        found = survey_rows(
+            self.canvas if selection is None else selection.box,
             self.canvas,
             read_alpha,
-            None if selection is None else read_amounts,
+            None if selection is None else selection.read,
             has_nothing=self.has_nothing,
             slow=dtype.startswith("f"),
         )
+        notes = describe_source(node, found)
+        if self.can_redo:
+            notes.append("what can be redone is lost with the result")
+        return replace(found, lost=lost, notes=(*notes, *self.remarks()))
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Read what a run needs: the layer, and where there are any, selection and mask.
@@ -167,23 +179,30 @@ class Place:
             Whether to read all of the layer; else only what is selected, with context.
         """
         document, node = self.document, self.layer
-        selection = document.selection()
-        selected = None if selection is None else _selected(selection, self.canvas)
+        selection = find_selection(document, node, self.canvas)
+        selected = None if selection is None else selection.box
         box = box_to_read(self.canvas, selected, native, whole=whole)
         edges = (box.x, box.y, box.width, box.height)
-        mask = _only_mask(node)
-        pixels = node.pixelData(*edges).data() if mask else _stored(node, edges)
+        mask = only_transparency_mask(node)
+        pixels = node.pixelData(*edges).data() if mask else read_layer(node, box)
         frames = {"layer": _converted(document, node, pixels, box)}
         if selection is not None:
-            amounts = selection.pixelData(*edges).data()
-            frames["selection"] = Frame("selection", box, "u1", "Y", amounts)
+            frames["selection"] = Frame("selection", box, "u1", "Y", selection.read(box))
         if mask is not None:
             frames["mask"] = Frame("mask", box, "u1", "Y", mask.pixelData(*edges).data())
         return frames
 
     def has_nothing(self) -> bool:
-        """Say whether the whole layer is transparent."""
-        return bool(self.layer.bounds().isEmpty())
+        """Say whether the layer has nothing on the canvas."""
+        return is_blank(self.layer, self.canvas)
+
+    @property
+    def can_redo(self) -> bool | None:
+        """Whether something can be redone; None for a document that is not in front."""
+        if self.document is None or self.document != Krita.instance().activeDocument():
+            return None
+        action = Krita.instance().action("edit_redo")
+        return names_command(action.text(), action.iconText())
 
     def remarks(self) -> list[str]:
         """Give what the artist should know about where a result comes to lie."""
@@ -256,7 +275,7 @@ class Place:
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the document."""
         layer = self.document.createNode(result.name, "paintlayer")
-        layer.setColorSpace(*_SRGB)
+        layer.setColorSpace(*SRGB)
         box = result.area or result.frame.box
         pixels = QtCore.QByteArray(_pixels_of(result))
         layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
@@ -273,7 +292,7 @@ class Place:
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open pictures as a new document, where their own was closed."""
         krita, extent = Krita.instance(), self.canvas.extent
-        document = krita.createDocument(extent.width, extent.height, title, *_SRGB, 300.0)
+        document = krita.createDocument(extent.width, extent.height, title, *SRGB, 300.0)
         krita.activeWindow().addView(document)
         layer = document.topLevelNodes()[0]
         Place(document, layer, Box.at(0, 0, extent)).insert(title, results)
@@ -295,37 +314,14 @@ def _pixels_of(result: Result) -> bytes:
     return bytes(image.constBits().asstring(4 * area.extent.pixels))
 
 
-def _selected(selection: Any, canvas: Box) -> Box:
-    box = Box(selection.x(), selection.y(), selection.width(), selection.height())
-    return overlap(box, canvas)
-
-
-def _only_mask(node: Any) -> Any | None:
-    """Give a paint layer's transparency mask, where that is all that changes it.
-
-    Krita's own picture of such a layer has lost the colour that the mask hides.
-    """
-    masks = [child for child in node.childNodes() if child.visible()]
-    alone = len(masks) == 1 and masks[0].type() == "transparencymask"
-    return masks[0] if alone and node.type() == "paintlayer" else None
-
-
 def _converted(document: Any, node: Any, pixels: bytes, box: Box) -> Frame:
     """Give a layer's pixels as 8-bit sRGB."""
-    if (node.colorModel(), node.colorDepth(), node.colorProfile()) == _SRGB:
+    if (node.colorModel(), node.colorDepth(), node.colorProfile()) == SRGB:
         return Frame("layer", box, "u1", "BGRA", pixels)
     edges = (box.x, box.y, box.width, box.height)
     # Converting the layer's own copy of itself would lose its masks; this one is never attached.
     copy = document.createNode("underpaint", "paintlayer")
     copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
     copy.setPixelData(QtCore.QByteArray(pixels), *edges)
-    copy.setColorSpace(*_SRGB)
+    copy.setColorSpace(*SRGB)
     return Frame("layer", box, "u1", "BGRA", copy.pixelData(*edges).data())
-
-
-def _stored(node: Any, edges: tuple[int, int, int, int]) -> bytes:
-    """Read a layer's pixels, with its masks applied, in its own colour space."""
-    masked = any(child.type().endswith("mask") for child in node.childNodes())
-    plain = node.type() == "paintlayer" and not masked
-    pixels = node.pixelData(*edges) if plain else node.projectionPixelData(*edges)
-    return bytes(pixels.data())

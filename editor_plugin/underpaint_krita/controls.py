@@ -52,10 +52,16 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
     entered = QtCore.pyqtSignal()
     stepped = QtCore.pyqtSignal(int)
 
+    def event(self, event: Any) -> bool:
+        """Claim Ctrl+Enter, which is Krita's shortcut for its search bar."""
+        if event.type() == QtCore.QEvent.Type.ShortcutOverride and _is_ctrl_enter(event):
+            event.accept()
+            return True
+        return bool(super().event(event))
+
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt calls it
         """Look for Ctrl+Enter."""
-        enter = event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
-        if enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
+        if _is_ctrl_enter(event):
             if not event.isAutoRepeat():
                 self.entered.emit()
             return
@@ -65,6 +71,33 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
         plain = event.modifiers() == QtCore.Qt.KeyboardModifier.NoModifier
         if step and plain and self.textCursor() == before:
             self.stepped.emit(step)
+
+
+def _is_ctrl_enter(event: Any) -> bool:
+    enter = event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
+    return bool(enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier)
+
+
+class KeyWatch(QtCore.QObject):
+    """Calls as soon as a key is pressed anywhere in Krita, before any shortcut acts on it."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        super().__init__()
+        self._call = call
+
+    def start(self) -> None:
+        """Begin to watch."""
+        QtWidgets.QApplication.instance().installEventFilter(self)
+
+    def end(self) -> None:
+        """Watch no more."""
+        QtWidgets.QApplication.instance().removeEventFilter(self)
+
+    def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt calls it
+        """Call for a key that is not merely held; the key itself goes on."""
+        if event.type() == QtCore.QEvent.Type.ShortcutOverride and not event.isAutoRepeat():
+            self._call()
+        return False
 
 
 class _NoWheel(QtCore.QObject):

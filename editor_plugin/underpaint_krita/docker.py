@@ -21,7 +21,7 @@ from underpaint_client.panel import Panel
 from underpaint_client.results import CARD, CARDS, Card
 
 from .canvas import Place, recall
-from .controls import Control, slide
+from .controls import Control, KeyWatch, slide
 from .images import image_of, scaled
 from .office import office, signals
 from .qt import QtCore, QtGui, QtWidgets
@@ -44,6 +44,7 @@ class UnderpaintDocker(Panel, DockWidget):
         self._listed: list[ModelChoice] = []
         self._jobs_listed: list[QueueEntry] = []
         self.office = office()
+        self._keys = KeyWatch(self.end_comparison)
         self._build()
         self.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
         signals().said.connect(self.status.setText)
@@ -276,7 +277,14 @@ class UnderpaintDocker(Panel, DockWidget):
         self._look()
 
     def _compare(self) -> None:
+        """Show the layer as it was, while no key is pressed: it may be the one that saves."""
         self.compare(Selected.of_active())
+        self._keys.start()
+
+    def end_comparison(self) -> None:
+        """Show again what `compare` hid."""
+        self._keys.end()
+        super().end_comparison()
 
     def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
         """Show the buttons for a result."""
@@ -314,8 +322,10 @@ class UnderpaintDocker(Panel, DockWidget):
         self._look()
 
     def _show_progress(self, fraction: float | None) -> None:
+        self.progress.setUpdatesEnabled(False)  # else each change is painted at once, within it
         self.progress.setRange(0, 0 if fraction is None else 1000)
         self.progress.setValue(round(1000 * (fraction or 0)))
+        self.progress.setUpdatesEnabled(True)
 
     def _show_preview(self, frame: Any) -> None:
         self.preview.setVisible(frame is not None)

@@ -137,10 +137,16 @@ class Selected:
                 changed.append((node, not result))
         self._set_visible(changed)
         overlay.veil(self.document, veiled=True)
+        # Krita 5.1 has no way to hold its own timed saving back.
+        autosaves = hasattr(self.document, "setAutosave") and self.document.autosave()
+        if autosaves:
+            self.document.setAutosave(False)
 
         def show_again() -> None:
             self._set_visible([(node, not visible) for node, visible in changed])
             overlay.veil(self.document, veiled=False)
+            if autosaves:
+                self.document.setAutosave(True)
 
         return show_again
 

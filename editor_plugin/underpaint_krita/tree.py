@@ -35,6 +35,12 @@ def root_of(node: Any) -> str:
     return id_of(top)
 
 
+def group_id(node: Any) -> str:
+    """Name the group that a layer lies in; empty where it lies nowhere, as when it was removed."""
+    parent = node.parentNode()
+    return "" if parent is None else id_of(parent)
+
+
 def groups(node: Any) -> Iterator[Any]:
     """Give the groups around a node, and the document's root."""
     parent = node.parentNode()
@@ -60,7 +66,8 @@ def is_batch(document: Any, node: Any) -> bool:
 def batch_of(document: Any, layer: Any) -> list[Member]:
     """Give the results in a result's group; outside of any group it is one by itself."""
     parent = layer.parentNode()
-    inside = [layer] if parent.parentNode() is None else parent.childNodes()
+    alone = parent is None or parent.parentNode() is None
+    inside = [layer] if alone else parent.childNodes()
     tagged = ((node, tag_of(document, node)) for node in inside)
     return [Member(node, tag, bool(node.visible())) for node, tag in tagged if tag is not None]
 
@@ -78,14 +85,14 @@ def tag_of_copy(document: Any, node: Any) -> Tag | None:
     """
     if not any(key.startswith(_TAG) for key in document.annotationTypes()):
         return None
-    name, group, bounds = node.name(), id_of(node.parentNode()), node.bounds()
+    name, group, bounds = node.name(), group_id(node), node.bounds()
     alike = [
         (one, tag)
         for one in all_nodes(document.rootNode())
         if is_copy(name, one.name()) and (tag := tag_of(document, one)) is not None
         if one.bounds() == bounds
     ]
-    beside = [tag for one, tag in alike if id_of(one.parentNode()) == group]
+    beside = [tag for one, tag in alike if group_id(one) == group]
     found = agreed(beside or [tag for _, tag in alike])
     if found is not None:
         attach(document, node, found)
@@ -125,7 +132,7 @@ def keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> 
     """Give the active layer back, as soon as Krita has made the group active."""
     now = document.activeNode()
     if now is not None and id_of(now) != id_of(active):
-        inside = id_of(now) == group or id_of(now.parentNode()) == group
+        inside = group in (id_of(now), group_id(now))
         if inside:
             document.setActiveNode(active)
         return  # else the artist has chosen another meanwhile

@@ -55,6 +55,7 @@ class Place:
 
     def __init__(self) -> None:
         self.open, self.refuses, self.name = True, False, "source"
+        self.can_redo: bool | None = None
         self.address = Address("test")
         self.there: frozenset[int] = frozenset()
         self.opened: list[Sequence[Result]] = []
@@ -155,6 +156,194 @@ def test_a_sketch_that_cannot_be_inserted_is_not_lost() -> None:
     assert len(place.inserted) == 1
 
 
+# ---- how much of the editor's time it takes ------------------------------------------------
+
+
+class Clock:
+    """Seconds, of which a glance at it takes one thousandth."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+class Loop(Quiet):
+    """An event loop that is told when to call what; and a listener who writes it down."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, Callable[[], None]]] = []
+        self.heard: list[Any] = []
+
+    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+        self.calls.append((milliseconds, call))
+
+    def said(self, text: str) -> None:
+        self.heard.append(text)
+
+    def previewed(self, frame: Frame | None) -> None:
+        self.heard.append(frame)
+
+    def changed(self) -> None:
+        self.heard.append("changed")
+
+
+class Talker:
+    """A connection on which the daemon says this and that, as fast as it is heard."""
+
+    fd = 1
+
+    def __init__(self, *messages: tuple[Any, tuple[Frame, ...]]) -> None:
+        self.messages = list(messages)
+
+    def see_process(self) -> None:
+        pass
+
+    def follow(self, *jobs: str) -> None:
+        pass
+
+    def take(self, job: str) -> None:
+        pass
+
+    def receive(self, timeout: float) -> Any:
+        return self.messages.pop(0) if self.messages else None
+
+
+def steps(count: int) -> list[tuple[Any, tuple[Frame, ...]]]:
+    preview = wire.Preview("job", 1, 1, count, (0, 0, 2, 1))
+    progress = [wire.Progress("job", "denoising", n + 1, count, 1, 1) for n in range(count)]
+    return [message for one in progress for message in ((one, ()), (preview, (SMALL,)))]
+
+
+def listening(monkeypatch: pytest.MonkeyPatch, *messages: Any) -> tuple[Office, Loop, Talker]:
+    clock = Clock()
+    monkeypatch.setattr("underpaint_client.office.time", clock)
+    monkeypatch.setattr("underpaint_client.desk.time", clock)
+    loop, talker = Loop(), Talker(*messages)
+    office = Office("test", loop, loop, lambda _: Place())
+    loop.calls.clear()
+    office.desk._connection = talker  # type: ignore[assignment]
+    office.desk.jobs["job"] = Job("job", Request(images=1), Batch(Place()), Pace())
+    return office, loop, talker
+
+
+def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office, loop, talker = listening(monkeypatch, *steps(1000))
+    office._hear()
+    left = len(talker.messages)
+    assert 1900 < left < 2000
+    ((pause, go_on),) = loop.calls
+    assert pause >= 30
+    office._hear()  # the descriptor woke up, or another part of the office looks
+    office._take_turn(office.desk.check)
+    assert len(talker.messages) == left
+    go_on()
+    assert len(talker.messages) < left
+    while talker.messages:
+        loop.calls.pop()[1]()
+    assert loop.heard[-2].startswith("Step 1000 of 1000")
+    assert loop.heard[-1] is SMALL
+
+
+def test_once_all_was_heard_nothing_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    office, loop, _ = listening(monkeypatch, *steps(1))
+    office._hear()
+    loop.calls.pop()[1]()
+    assert loop.calls == []
+    office._hear()
+    assert loop.calls == []
+
+
+def test_of_progress_only_the_last_is_shown_and_nothing_is_overtaken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = wire.Picture("job", 0, "patch", make_recipe())
+    office, loop, _ = listening(monkeypatch, *steps(3), (picture, (SMALL,)), (wire.Done("job"), ()))
+    office._hear()
+    progress, preview, no_preview, end, *more = loop.heard
+    assert progress.startswith("Step 3 of 3")
+    assert preview is SMALL
+    assert no_preview is None
+    assert end.startswith("Done: 1 image")
+    assert more == ["changed"]
+
+
+def test_a_slot_that_runs_inside_of_another_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Krita handles events inside of its own calls."""
+    office, loop, talker = listening(monkeypatch, *steps(2))
+    left: list[int] = []
+
+    def nested(text: str) -> None:
+        before = len(talker.messages)
+        office._hear()
+        left.append(before - len(talker.messages))
+
+    loop.said = nested  # type: ignore[method-assign]
+    office._hear()
+    assert left == [0]
+
+
+# ---- what can be redone --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "held"),
+    [
+        (False, True, True),
+        (None, True, True),
+        (True, True, False),
+        (False, False, False),
+        (False, None, False),
+    ],
+)
+def test_a_result_waits_while_it_would_clear_what_can_be_redone(
+    before: bool | None, now: bool | None, held: bool
+) -> None:
+    place = Place()
+    place.can_redo = now
+    office, told = opened(place)
+    office.desk.jobs["c"] = Job("c", Request(), Batch(place, had_redo=before is True), Pace())
+    arrive(office, "c", 0)
+    assert (place.inserted == []) == held
+    assert (office.remedy == "Insert the result") == held
+    assert (("take", "c") in told) == (not held)
+    if held:
+        assert "clears what can be redone" in office.last_said
+        office._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
+        assert office.remedy == "Insert the result"
+        office.put_right()
+        assert len(place.inserted) == 1
+        assert told[-1] == ("take", "c")
+        assert office.remedy not in ("Insert the result", "Fetch what waits")
+
+
+@pytest.mark.parametrize("later", [False, None, "closed"])
+def test_what_was_held_comes_by_itself_once_nothing_can_be_redone(later: Any) -> None:
+    place, loop = Place(), Loop()
+    place.can_redo = True
+    office, _ = opened(place)
+    office._loop = loop
+    office.desk.jobs["c"] = Job("c", Request(), Batch(place), Pace())
+    arrive(office, "c", 0)
+    ((_, look),) = loop.calls
+    look()
+    assert place.inserted == []
+    if later == "closed":
+        place.open = False
+    else:
+        place.can_redo = later
+    loop.calls.pop()[1]()
+    assert len(place.inserted) == (later is False)
+    offers = {False: False, None: "Insert the result", "closed": "Open as a new document"}
+    assert office.remedy == offers[later] or later is False
+    assert len(loop.calls) == (2 if later is None else 1)
+
+
 # ---- what an earlier start of the editor has asked for -------------------------------------
 
 
@@ -211,7 +400,8 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
     place.refuses = refuses
     office, _ = opened(place)
     job = Job("job", Request(images=2), Batch(place), Pace())
-    office._heed([Previewed(job, AREA, SMALL), Previewed(job, AREA, CLEAR)])
+    office._heed([Previewed(job, AREA, SMALL)])
+    office._heed([Previewed(job, AREA, CLEAR)])
     assert place.previews == [(Extent(2, 1), AREA)]
     office.desk.jobs[job.name] = job
     arrive(office, job.name, 0)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from underpaint_client.pixels import changed_pixels, choose, keep_unchanged
+from underpaint_client.pixels import changed_pixels, choose, keep_unchanged, restore_hidden
 from underpaint_client.survey import take_alpha
 
 
@@ -45,3 +45,15 @@ def test_nothing_at_all() -> None:
 def test_sixteen_bits_of_alpha_are_whole_only_when_all_are_set(alpha: int, seen: int) -> None:
     pixel = bytes(6) + alpha.to_bytes(2, "little")
     assert take_alpha(pixel * 3, 4, "u2") == bytes([seen] * 3)
+
+
+@pytest.mark.parametrize("item", [1, 2, 4])
+def test_what_a_mask_hides_gets_its_colour_back(item: int) -> None:
+    def raster(*pixels: tuple[int, int, int, int]) -> bytes:
+        return b"".join(bytes([value] * item) for pixel in pixels for value in pixel)
+
+    shown = raster((9, 9, 9, 255), (0, 0, 0, 0), (0, 0, 0, 7), (5, 0, 0, 0), (0, 0, 0, 0))
+    stored = raster((1, 2, 3, 255), (1, 2, 3, 255), (1, 2, 3, 8), (1, 2, 3, 0), (0, 0, 0, 0))
+    wanted = raster((9, 9, 9, 255), (1, 2, 3, 0), (0, 0, 0, 7), (1, 2, 3, 0), (0, 0, 0, 0))
+    assert restore_hidden(shown, stored, 5, item) == wanted
+    assert restore_hidden(b"", b"", 0, item) == b""

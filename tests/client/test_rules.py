@@ -181,3 +181,18 @@ def test_longest_schedule(sampler: str, train_steps: int, longest: int) -> None:
 def test_too_many_steps_for_a_sampler_are_named() -> None:
     with pytest.raises(BadInputError, match="steps 60 are too many for the sampler lcm.*50"):
         rules.check_request(Request(steps=60, sampler="LCMScheduler"))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        (1, "1 pixel"),
+        (4096, "4096 pixels"),
+        (99_999, "99999 pixels"),
+        (100_000, "0.1 megapixels"),
+        (320_000, "0.3 megapixels"),
+        (16_777_216, "16.8 megapixels"),
+    ],
+)
+def test_a_size_is_never_said_to_be_nothing(pixels: int, told: str) -> None:
+    assert rules.describe_size(pixels) == told

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from underpaint_client.survey import (
     describe_run,
     settle,
     settle_mode,
+    some_lost,
     survey,
     take_alpha,
 )
@@ -90,6 +93,49 @@ def test_what_a_run_will_do(
     steps = 20 if empty else 15
     assert describe_run(Request(), found) == f"{told}, runs {steps} of 20 steps"
     assert settle_mode(Request(mode="img2img"), found) == "img2img"
+
+
+ERASED = Survey(
+    empty=False, transparent=True, erased=0.5, selected=1, most_erased=1, most_selected=1,
+    whole=True, lost=True, notes=("its layer is hidden",),
+)  # fmt: skip
+FILLS = "Fills the erased 50 % of the layer, runs 15 of 20 steps"
+LOST = "Where no colour is left, the colours around are taken"
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen", "told"),
+    [
+        ({}, {}, f"{FILLS}. Its layer is hidden. {LOST}"),
+        ({}, {"lost": False}, f"{FILLS}. Its layer is hidden"),
+        ({}, {"notes": ()}, f"{FILLS}. {LOST}"),
+        ({"fill": "noise"}, {"notes": ()}, FILLS),
+        ({"mode": "img2img"}, {"notes": ()}, "Repaints 100 % of the layer, runs 15 of 20 steps"),
+        ({"strength": 0.0}, {}, "Keeps the picture as it is: nothing may change"),
+    ],
+)
+def test_what_the_editor_cannot_do_is_said_before_the_run(
+    asked: dict[str, Any], seen: dict[str, Any], told: str
+) -> None:
+    assert describe_run(Request(**asked), replace(ERASED, **seen)) == told
+
+
+@pytest.mark.parametrize(
+    ("pixels", "selection", "lost"),
+    [
+        ([[9, 9, 9, 255], [0, 0, 0, 0]], None, True),
+        ([[9, 9, 9, 255], [0, 0, 0, 1]], None, False),
+        ([[9, 9, 9, 0], [0, 9, 0, 0]], None, False),
+        ([[9, 9, 9, 0], [0, 0, 0, 0]], [255, 0], False),
+        ([[9, 9, 9, 0], [0, 0, 0, 0]], [0, 1], True),
+        ([[0] * 8, [0] * 7 + [1]], [0, 255], False),
+    ],
+)
+def test_a_pixel_without_any_colour_is_seen(
+    pixels: list[list[int]], selection: list[int] | None, lost: bool
+) -> None:
+    data = b"".join(map(bytes, pixels))
+    assert some_lost(data, None if selection is None else bytes(selection), 2) == lost
 
 
 CANVAS = Box(0, 0, 4000, 3000)

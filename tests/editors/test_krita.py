@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from real_editors import Found, Krita
+from underpaint_krita.redo import names_command
 
 
 def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
@@ -15,6 +16,27 @@ def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
     assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
+
+
+def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:
+    said = in_krita("shortcuts")
+    assert said["given"] == ["Ctrl+Shift+F9", "Ctrl+Shift+F8"]
+    assert said["groups"] == [3, 4]  # with the docker, and without
+
+
+def test_ctrl_enter_generates_and_opens_nothing_of_kritas(in_krita: Found) -> None:
+    said = in_krita("ctrl_enter")
+    assert said["krita_has_it"]
+    assert said["popups"] == [[], []]
+    assert said["bars"] == []
+    assert said["groups"] == [3, 4]
+    assert said["prompt"] == "a lake"
+
+
+def test_progress_is_not_painted_within_the_call_that_tells_it(in_krita: Found) -> None:
+    said = in_krita("painted_at_once")
+    assert said["within"] == 0
+    assert said["later"] > 0
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_krita: Found) -> None:
@@ -41,6 +63,92 @@ def test_a_transparency_mask_counts_as_erasure(in_krita: Found) -> None:
     said = in_krita("transparency_mask")
     assert said["active"] == "transparencymask"
     assert said["plan"].startswith("Fills the erased 14 % of the layer")
+
+
+@pytest.mark.parametrize("name", ["filter_mask", "two_masks", "colorize_mask"])
+def test_the_colour_that_masks_hide_arrives_at_the_daemon(in_krita: Found, name: str) -> None:
+    said = in_krita(name)
+    assert said["masks"]
+    assert said["lost_by_krita"] > 8000
+    assert said["kept"] == 96 * 96
+    assert said["looks_the_same"]
+    assert said["still_a_hole"]
+    assert "no colour" not in said["status"]
+    note = "The colour underneath is the layer's own, without its masks"
+    assert (note in said["plan"]) == (name != "two_masks")
+
+
+def test_a_local_selection_counts_instead_of_the_documents(in_krita: Found) -> None:
+    said = in_krita("local_selection")
+    assert said["type"] == "selectionmask"
+    assert said["plan"].startswith("Repaints 50 % of the layer")
+    assert said["beside_another"].startswith("Repaints 50 % of the layer")
+    assert said["kept"]
+    assert said["changed"] > 0.9
+    assert said["hidden"].startswith("Repaints 25 % of the layer")
+    assert said["colour_under_it"]
+
+
+def test_what_lies_off_the_canvas_does_not_count(in_krita: Found) -> None:
+    said = in_krita("off_canvas")
+    assert said["around_the_canvas"]
+    paints = "Paints a new picture, runs 4 of 4 steps"
+    assert said["plan"] == f"{paints}. What the layer holds lies outside of the canvas"
+    assert said["status"].startswith("Done")
+    assert said["opaque"] == 256 * 256
+
+
+def test_what_krita_cannot_do_is_said_before_the_run(in_krita: Found) -> None:
+    said = in_krita("noted")
+    fills = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
+    assert said["plain"] == fills
+    assert said["hidden"] == f"{fills}. Its layer is hidden, the result is shown above it"
+    assert said["undone"] == f"{fills}. What can be redone is lost with the result"
+    assert "Where no colour is left, the colours around are taken" in said["cleared"]
+    assert said["nothing_runs"] == "Keeps the picture as it is: nothing may change"
+    assert "The result is a layer in 8-bit sRGB" in in_krita("cmyk")["plan"]
+
+
+def test_a_layer_that_lies_nowhere_breaks_nothing(in_krita: Found) -> None:
+    said = in_krita("removed")
+    assert said["nowhere"] == [True, True]
+    assert said["batch"] == ["seed 7"]
+    assert said["selected"] == [1, 0]
+    assert said["copy"]
+    assert said["groups"] == []
+    assert said["active"]
+
+
+def test_what_was_undone_meanwhile_can_still_be_redone(in_krita: Found) -> None:
+    said = in_krita("undone")
+    for told, remedy, shown in said["held"]:
+        assert "clears what can be redone" in told
+        assert remedy == "Insert the result"
+        assert shown
+    first, second = said["layers"]
+    batch = "a lake (seed 7)"
+    assert first == ["Background", "Painting", batch, "redo this"]
+    assert second == ["Background", "Painting", batch, batch, "redo this"]
+    assert said["remedy_gone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "bare", "told"),
+    [
+        ("Redo ", "Redo", False),
+        ("Redo Add Layer", "Redo", True),
+        ("&Redo Add Layer", "&Redo", True),
+        ("Redo: ", "Redo", False),
+        ("Ebene hinzufügen wiederherstellen", "Wiederherstellen", True),
+        (" wiederherstellen", "Wiederherstellen", False),
+        ("重做 添加图层", "重做", True),
+        ("重做 ", "重做", False),
+        ("Refaire", "Rétablir", None),
+        ("Redo", "", None),
+    ],
+)
+def test_what_can_be_redone_is_read_from_the_menu(text: str, bare: str, told: object) -> None:
+    assert names_command(text, bare) is told
 
 
 def test_a_batch_is_one_group_and_one_undo_step(in_krita: Found) -> None:
@@ -232,6 +340,15 @@ def test_compare_shows_the_layer_as_it_was_and_leaves_no_trace(in_krita: Found) 
     assert said["as_before"]
     assert said["all_back"]
     assert said["after_undo"] == ["Background", "Painting"]
+
+
+def test_what_compare_hides_is_not_saved_as_hidden(in_krita: Found) -> None:
+    said = in_krita("compared_and_saved")
+    assert said["hidden"] == [False, False, False]
+    assert said["after"] == said["before"]
+    assert said["released"] == said["before"]
+    assert said["same"]
+    assert said["saved"] == said["before"]
 
 
 def test_thumbnails_of_a_batch(in_krita: Found) -> None:

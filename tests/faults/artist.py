@@ -80,6 +80,7 @@ class Paper:
 
     open = True
     name = "{layer}"
+    can_redo = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

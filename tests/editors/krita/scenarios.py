@@ -193,6 +193,59 @@ def looks(said: Said) -> Run:
     ]  # fmt: skip
 
 
+def shortcuts(said: Said) -> Run:
+    """Press the keys that Krita's settings give to the actions, the docker shown and hidden."""
+    document, _layer = yield from opened()
+    yield from focus()
+    said["given"] = [
+        Krita.instance().action(name).shortcut().toString()
+        for name in ("underpaint_generate", "underpaint_cancel")
+    ]
+    said["groups"] = []
+    for shown in (True, False):
+        docker().setVisible(shown)
+        control("status").setText("")
+        yield 0.3
+        yield from xdo("key", "ctrl+shift+F9")
+        yield lambda: status().startswith("Done")
+        yield 0.6
+        said["groups"].append(len(document.topLevelNodes()))
+    fill(steps=1000, strength=1.0)
+    yield from xdo("key", "ctrl+shift+F9")
+    yield lambda: status().startswith("Step")
+    yield from xdo("key", "ctrl+shift+F8")
+    yield lambda: status().startswith("Cancelled")
+    docker().setVisible(True)
+
+
+def ctrl_enter(said: Said) -> Run:
+    """Press Ctrl+Enter in the texts, with either Enter key."""
+    document, _layer = yield from opened()
+    yield from focus()
+    search = [
+        action.objectName() for action in Krita.instance().actions()
+        if action.shortcut() == QtGui.QKeySequence("Ctrl+Return")
+    ]  # fmt: skip
+    said["krita_has_it"] = search
+    said["popups"], said["groups"] = [], []
+    for name, key in (("prompt", "Return"), ("negative_prompt", "KP_Enter")):
+        yield from click(control(name))
+        control("status").setText("")
+        yield from xdo("key", f"ctrl+{key}")
+        yield 0.5
+        popups = [w for w in QtWidgets.QApplication.topLevelWidgets() if w.isVisible()]
+        window = Krita.instance().activeWindow().qwindow()
+        said["popups"].append([w.metaObject().className() for w in popups if w is not window])
+        said["bars"] = [
+            w.metaObject().className() for w in window.findChildren(QtWidgets.QWidget)
+            if "CommandBar" in w.metaObject().className() and w.isVisible()
+        ]  # fmt: skip
+        yield lambda: status().startswith("Done")
+        yield 0.6
+        said["groups"].append(len(document.topLevelNodes()))
+    said["prompt"] = control("prompt").toPlainText()
+
+
 # ---- the way it goes -----------------------------------------------------------------------
 
 
@@ -406,6 +459,251 @@ def transparency_mask(said: Said) -> Run:
     yield from generated()
     _, (copy,) = result(layer)
     said["same"] = pixels(copy) == painting()
+
+
+def _masked(said: Said, add: Callable[[Any, Any], Run]) -> Run:
+    """A layer with a hole and a mask that is no transparency mask, at strength 0."""
+    document, layer = yield from opened()
+    yield from add(document, layer)
+    document.setActiveNode(layer)
+    document.refreshProjection()
+    document.waitForDone()
+    yield 0.5
+    said["masks"] = [node.type() for node in layer.childNodes()]
+    source = painting()
+    there = [n for n in range(256 * 256) if source[4 * n + 3]]
+    hole = [n for n in range(256 * 256) if not source[4 * n + 3]]
+    looks = bytes(layer.projectionPixelData(0, 0, 256, 256).data())
+    said["lost_by_krita"] = sum(looks[4 * n : 4 * n + 4] == bytes(4) for n in hole)
+    fill(strength=0.6)
+    said["plan"] = plan()
+    fill(strength=0.0, result="layer")
+    yield from generated()
+    said["status"] = status()
+    copy = pixels(result(layer)[1][0])
+    said["looks_the_same"] = all(copy[4 * n : 4 * n + 4] == looks[4 * n : 4 * n + 4] for n in there)
+    said["still_a_hole"] = all(copy[4 * n + 3] == looks[4 * n + 3] for n in hole)
+    said["kept"] = sum(copy[4 * n : 4 * n + 3] == source[4 * n : 4 * n + 3] for n in hole)
+
+
+def filter_mask(said: Said) -> Run:
+    def add(document: Any, layer: Any) -> Run:
+        invert = Krita.instance().filter("invert")
+        layer.addChildNode(document.createFilterMask("inverted", invert, layer), None)
+        yield 0.5
+
+    yield from _masked(said, add)
+
+
+def two_masks(said: Said) -> Run:
+    def add(document: Any, layer: Any) -> Run:
+        for count in (1, 2):
+            Krita.instance().action("add_new_transparency_mask").trigger()
+            yield lambda n=count: len(layer.childNodes()) == n
+            document.setActiveNode(layer)
+            yield 0.3
+
+    yield from _masked(said, add)
+
+
+def colorize_mask(said: Said) -> Run:
+    def add(_document: Any, layer: Any) -> Run:
+        Krita.instance().action("add_new_colorize_mask").trigger()
+        yield lambda: bool(layer.childNodes())
+        yield 0.5
+
+    yield from _masked(said, add)
+    Krita.instance().action("KritaShape/KisToolBrush").trigger()
+
+
+def local_selection(said: Said) -> Run:
+    """What is selected of one layer counts for it, whatever is selected of all."""
+    document, layer = yield from opened(painting(hole=(0, 0, 0, 0)))
+    half = Selection()
+    half.select(0, 0, 128, 256, 255)
+    document.setSelection(half)
+    yield 0.3
+    Krita.instance().action("add_new_selection_mask").trigger()
+    yield lambda: bool(layer.childNodes())
+    document.setActiveNode(layer)
+    yield 0.5
+    (mask,) = layer.childNodes()
+    said["type"] = mask.type()
+    said["plan"] = plan()
+    other = Selection()
+    other.select(0, 0, 256, 64, 255)
+    document.setSelection(other)
+    yield 0.5
+    said["beside_another"] = plan()
+    yield from generated()
+    said["status"] = status()
+    found, source = shown(document), pixels(layer)
+    said["kept"] = outside(found, (0, 0, 128, 256)) == outside(source, (0, 0, 128, 256))
+    rows = [4 * (256 * y + 60) for y in range(100, 256)]
+    said["changed"] = sum(found[i : i + 3] != source[i : i + 3] for i in rows) / len(rows)
+    mask.setVisible(False)
+    document.setActiveNode(layer)
+    yield 0.5
+    said["hidden"] = plan()
+    document.setSelection(None)
+    yield 0.3
+    fill(strength=0.0, result="layer")
+    mask.setVisible(True)
+    paint(layer, painting())
+    document.refreshProjection()
+    document.waitForDone()
+    document.setActiveNode(layer)
+    yield 0.5
+    yield from generated()
+    copy = next(
+        node.childNodes()[0] for node in reversed(document.topLevelNodes()) if node.childNodes()
+    )
+    said["colour_under_it"] = pixels(copy) == painting()
+
+
+def off_canvas(said: Said) -> Run:
+    _document, layer = yield from opened(bytes(4 * 256 * 256))
+    layer.setPixelData(QtCore.QByteArray(painting(hole=(0, 0, 0, 0))), 400, 300, 256, 256)
+    layer.setPixelData(QtCore.QByteArray(painting(hole=(0, 0, 0, 0))), -400, -300, 256, 256)
+    yield 0.5
+    said["around_the_canvas"] = layer.bounds().intersects(QtCore.QRect(0, 0, 256, 256))
+    said["plan"] = plan()
+    yield from generated()
+    said["status"] = status()
+    said["opaque"] = pixels(result(layer)[1][0])[3::4].count(255)
+
+
+def noted(said: Said) -> Run:
+    """What Krita cannot do is in the plan before the run."""
+    document, layer = yield from opened()
+    said["plain"] = plan()
+    layer.setVisible(False)
+    said["hidden"] = plan()
+    layer.setVisible(True)
+    extra = document.createNode("extra", "paintlayer")
+    document.rootNode().addChildNode(extra, None)
+    yield 0.5
+    yield from undo()
+    document.setActiveNode(layer)
+    yield 0.5
+    said["undone"] = plan()
+    paint(layer, bytes(4 * 256 * 128) + painting()[4 * 256 * 128 :])
+    said["cleared"] = plan()
+    fill(strength=0.0)
+    said["nothing_runs"] = plan()
+
+
+def removed(said: Said) -> Run:
+    """A layer that was removed lies in no group; what looks at it meanwhile does not break."""
+    from underpaint_krita import tree
+    from underpaint_krita.selected import Selected
+
+    document, _group, layers = yield from chosen(images=2)
+    selected = Selected.of_active()
+    assert selected is not None
+    layers[0].remove()
+    copy = layers[1].duplicate()
+    said["nowhere"] = [layers[0].parentNode() is None, copy.parentNode() is None]
+    said["batch"] = [one.layer.name() for one in tree.batch_of(document, layers[0])]
+    said["selected"] = [len(selected.results), selected.index]
+    said["copy"] = tree.tag_of_copy(document, copy) == tree.tag_of(document, layers[1])
+    said["groups"] = list(tree.groups(layers[0]))
+    active = document.activeNode
+    fake = type("Fake", (), {"activeNode": lambda _self: copy})()
+    tree.keep_active(fake, layers[1], "another")
+    said["active"] = active() is not None
+
+
+def undone(said: Said) -> Run:
+    """The artist undoes something while it paints: that can still be redone."""
+    document, _layer = yield from opened()
+    said["held"], said["redo"], said["layers"] = [], [], []
+    for way in ("redo", "button"):
+        extra = document.createNode(f"{way} this", "paintlayer")
+        document.rootNode().addChildNode(extra, None)
+        yield 0.5
+        document.setActiveNode(document.nodeByName("Painting"))
+        yield 0.3
+        docker()._look()
+        yield from underway(steps=100)
+        yield from undo()
+        document.setActiveNode(document.nodeByName("Painting"))
+        yield lambda: status().startswith("The result is here")
+        yield 1.2
+        said["held"].append([status(), control("remedy").text(), control("remedy").isVisible()])
+        redo = Krita.instance().action("edit_redo")
+        said["redo"].append(redo.isEnabled())
+        if way == "redo":
+            redo.trigger()
+            yield lambda: status().startswith("Inserted")
+        else:
+            docker()._look()  # the mouse that enters would move the button by its longer plan
+            yield 0.3
+            yield from click(control("remedy"))
+        yield 0.8
+        said["told"] = status()
+        said["layers"].append([node.name() for node in document.topLevelNodes()])
+    said["remedy_gone"] = control("remedy").isHidden()
+
+
+def compared_and_saved(said: Said) -> Run:
+    """Save with Ctrl+S while Compare is held: what is hidden for a moment is not in the file."""
+    document, group, _layers = yield from chosen(at=1)
+    file = FOUND / "compared.kra"
+    document.setBatchmode(True)
+    document.saveAs(str(file))
+    document.waitForDone()
+    yield 0.5
+    picture = shown(document)
+    yield from focus()
+    group.setName("renamed")
+    document.setModified(True)
+    said["before"] = states(group)
+    button = control("compare")
+    docker().widget().ensureWidgetVisible(button)
+    yield 0.3
+    middle = button.mapToGlobal(button.rect().center())
+    yield from xdo("mousemove", middle.x(), middle.y(), "mousedown", 1)
+    yield 0.5
+    said["hidden"] = [node.visible() for node in group.childNodes()]
+    written = file.stat().st_mtime_ns
+    yield from xdo("key", "ctrl+s")
+    yield lambda: file.stat().st_mtime_ns != written
+    yield 1.5
+    said["after"] = states(group)
+    yield from xdo("mouseup", 1)
+    yield 0.4
+    said["released"] = states(group)
+    said["same"] = shown(document) == picture
+    document.setModified(False)
+    document.close()
+    yield 0.5
+    again = Krita.instance().openDocument(str(file))
+    group = next(node for node in again.topLevelNodes() if node.name() == "renamed")
+    said["saved"] = states(group)
+    again.close()
+
+
+def painted_at_once(said: Said) -> Run:
+    """How often the progress bar is painted inside of the call that moves it."""
+    yield from opened()
+    bar = control("progress")
+    painted: list[int] = []
+
+    class Watch(QtCore.QObject):  # type: ignore[misc]
+        def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt calls it
+            painted.append(event.type() == QtCore.QEvent.Paint)
+            return False
+
+    watch = Watch()
+    bar.installEventFilter(watch)
+    for step in range(100):
+        docker()._show_progress(step / 100)
+    said["within"] = sum(painted)
+    yield 0.5
+    bar.removeEventFilter(watch)
+    said["later"] = sum(painted) - said["within"]
+    docker()._show_progress(0)
 
 
 def group_layer(said: Said) -> Run:
@@ -963,11 +1261,16 @@ def click(widget: Any) -> Run:
     yield 0.4
 
 
-def undo() -> Run:
-    """Undo with the real keyboard, the mouse over the canvas."""
+def focus() -> Run:
+    """Give Krita's window the real keyboard."""
     window = Krita.instance().activeWindow().qwindow()
     yield from xdo("windowfocus", "--sync", int(window.winId()))
     yield window.isActiveWindow
+
+
+def undo() -> Run:
+    """Undo with the real keyboard, the mouse over the canvas."""
+    yield from focus()
     yield from xdo("mousemove", *canvas_point(128, 128))
     yield from xdo("key", "ctrl+z")
     yield 0.8
