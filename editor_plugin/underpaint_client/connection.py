@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import wire
 from .carrier import Carrier
-from .errors import DaemonStoppedError, DaemonUnavailableError, TurnedAwayError, from_code
+from .errors import (
+    DaemonStoppedError,
+    DaemonUnavailableError,
+    ResultsKeptError,
+    TurnedAwayError,
+    from_code,
+)
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
 
 if TYPE_CHECKING:
@@ -342,7 +348,9 @@ class Connection:
         """Give the messages of a job as they come, up to its `Done` or `Failed`.
 
         Each picture is given once. When all have been, the daemon is told to forget them: so see
-        to each before asking for the next. Messages of other jobs wait in the meantime.
+        to each before asking for the next. A `Failed` with the code of `ResultsKeptError` says
+        that not all could be sent; the daemon keeps them, and is told nothing. Messages of other
+        jobs wait in the meantime.
 
         Raises
         ------
@@ -376,7 +384,7 @@ class Connection:
                         continue
                     pictures.add(message.index)
                 ended = isinstance(message, (wire.Done, wire.Failed))
-                if ended:
+                if ended and getattr(message, "code", "") != ResultsKeptError.code:
                     self.take(job)
                 yield received
                 if ended:

@@ -91,7 +91,10 @@ class Follow:
 
 @dataclass(frozen=True)
 class Taken:
-    """The results of that job are in safety; forget it."""
+    """The results of that job are in safety, or not wanted; forget it.
+
+    The daemon passes it over from who was sent only a part of them.
+    """
 
     type: ClassVar[str] = "taken"
     job: str

@@ -97,10 +97,12 @@ def describe(job: WaitingJob) -> str:
 
 def _carry_out(connection: Connection, job: WaitingJob, options: argparse.Namespace) -> None:
     if options.drop:
-        connection.follow(job.job)
-        connection.cancel(job.job)
-        for _ in connection.events(job.job):
-            pass
+        if not job.ended:
+            connection.follow(job.job)
+            connection.cancel(job.job)
+            for _ in connection.events(job.job):
+                pass
+        connection.take(job.job)  # though it could not be read
         print(f"dropped {describe(job)}", file=sys.stderr)
     elif options.save:
         _save(connection, job, options.save)

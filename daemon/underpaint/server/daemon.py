@@ -327,13 +327,12 @@ class Daemon:
             envelope = wire.open_envelope(parts)
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
-            told = str(error)[:MAX_TOLD]
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
-            self._tell(client, wire.Failed(job, error.code, told))
+            self._ledger.refuse(client, job, type(error)(str(error)[:MAX_TOLD]))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
             told = f"the daemon failed ({type(error).__name__}: {error}); its log has the details"
-            self._tell(client, wire.Failed(job, GenerationFailedError.code, told))
+            self._ledger.refuse(client, job, GenerationFailedError(told))
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, wire.Hello):
