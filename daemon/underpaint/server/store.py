@@ -115,7 +115,6 @@ class Store:
         except OSError:
             self._records.close()
             raise
-        self._ask, self._at_once = self._records.ask, self._records.at_once
         self._files.remove_drafts()
 
     def close(self) -> None:
@@ -274,7 +273,7 @@ class Store:
             What to say to who asks for it again.
         """
         files = self._files_of(name)
-        with self._at_once():
+        with self._records.at_once():
             self._ask(
                 "UPDATE jobs SET state = ?, header = x'', ending = ?, bytes = 0, changed = ?"
                 " WHERE name = ?",
@@ -286,7 +285,7 @@ class Store:
     def forget(self, names: Iterable[str]) -> None:
         """Remove all that there is of some jobs."""
         files: list[str] = []
-        with self._at_once():
+        with self._records.at_once():
             for name in names:
                 files += self._files_of(name)
                 self._ask("DELETE FROM jobs WHERE name = ?", name)
@@ -314,7 +313,7 @@ class Store:
         ended = self._entries()
         unnamed = {file: self._files.changed(file) for file in self._unnamed_files()}
         ages = {_JOB: {entry.name: entry.changed for entry in ended}, _FILE: unnamed}
-        with self._at_once():
+        with self._records.at_once():
             total = self._count_awake(awake)
             for kind, changed in ages.items():
                 self._look(kind, find_old(changed, retention, now), total)
@@ -354,6 +353,9 @@ class Store:
         return dict(self._ask("SELECT name, awake FROM old_since WHERE kind = ?", kind))
 
     # ---- records ---------------------------------------------------------------------------
+
+    def _ask(self, statement: str, *values: Any) -> list[Any]:
+        return self._records.ask(statement, *values)
 
     def _jobs(self, where: str, *values: Any) -> list[Kept]:
         found = self._ask(
