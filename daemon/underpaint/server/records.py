@@ -34,7 +34,10 @@ CREATE TABLE IF NOT EXISTS pictures (
     bytes INTEGER NOT NULL,
     PRIMARY KEY (job, number)
 );
-CREATE INDEX IF NOT EXISTS jobs_of_owner ON jobs (owner, state);
+CREATE INDEX IF NOT EXISTS jobs_in_short ON jobs (state, owner, number, name, changed, bytes);
+CREATE INDEX IF NOT EXISTS jobs_files ON jobs (file);
+CREATE INDEX IF NOT EXISTS pictures_in_short ON pictures (job, bytes);
+CREATE INDEX IF NOT EXISTS pictures_files ON pictures (file);
 CREATE TABLE IF NOT EXISTS awake (seconds REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS old_since (
     kind TEXT NOT NULL,
@@ -45,6 +48,7 @@ CREATE TABLE IF NOT EXISTS old_since (
 """
 """`awake` holds the seconds for which daemons ran in all, `old_since` when by that clock a job or a
 file that no record names was first found too old. What is new here an older Underpaint passes over.
+The indexes hold all that is asked of many jobs at once, as headers of a megabyte lie in the tables.
 """
 
 

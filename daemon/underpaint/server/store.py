@@ -155,8 +155,8 @@ class Store:
             self._ask(
                 "INSERT INTO jobs (name, owner, trusted, digest, file, header, sizes, bytes, state,"
                 " deaths, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-                name, owner, trusted, digest, file, bytes(parts[0]), json.dumps(sizes), sum(sizes),
-                QUEUED, time.time(),
+                name, owner, trusted, digest, file, bytes(parts[0]), json.dumps(sizes),
+                len(parts[0]) + sum(sizes), QUEUED, time.time(),
             )  # fmt: skip
         return None
 
@@ -232,7 +232,8 @@ class Store:
         with self._files.written(parts[1:]) as file:
             self._ask(
                 "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)",
-                name, number, file, bytes(parts[0]), json.dumps(sizes), sum(sizes),
+                name, number, file, bytes(parts[0]), json.dumps(sizes),
+                len(parts[0]) + sum(sizes),
             )  # fmt: skip
 
     def numbers(self, name: str) -> set[int]:
@@ -257,8 +258,9 @@ class Store:
         """Note how a job ended, with that message's header; what it was sent with goes."""
         found = self._ask("SELECT file FROM jobs WHERE name = ?", name)
         self._ask(
-            "UPDATE jobs SET state = ?, ending = ?, bytes = 0, changed = ? WHERE name = ?",
-            ENDED, bytes(ending), time.time(), name,
+            "UPDATE jobs SET state = ?, ending = ?, bytes = length(header) + ?, changed = ?"
+            " WHERE name = ?",
+            ENDED, bytes(ending), len(ending), time.time(), name,
         )  # fmt: skip
         self._files.remove(file for (file,) in found)
 
@@ -275,9 +277,10 @@ class Store:
         files = self._files_of(name)
         with self._records.at_once():
             self._ask(
-                "UPDATE jobs SET state = ?, header = x'', ending = ?, bytes = 0, changed = ?"
+                "UPDATE jobs SET state = ?, header = x'', ending = ?, bytes = ?, changed = ?"
                 " WHERE name = ?",
-                TAKEN, None if ending is None else bytes(ending), time.time(), name,
+                TAKEN, None if ending is None else bytes(ending), len(ending or b""), time.time(),
+                name,
             )  # fmt: skip
             self._ask("DELETE FROM pictures WHERE job = ?", name)
         self._files.remove(files)
@@ -327,8 +330,7 @@ class Store:
     def _entries(self) -> list[Entry]:
         """Return what has ended, taken or not, oldest first."""
         found = self._ask(
-            "SELECT name, owner, changed, bytes + length(header) + coalesce(length(ending), 0) +"
-            " (SELECT coalesce(sum(bytes + length(header)), 0) FROM pictures"
+            "SELECT name, owner, changed, bytes + (SELECT coalesce(sum(bytes), 0) FROM pictures"
             " WHERE job = jobs.name) FROM jobs WHERE state IN (?, ?) ORDER BY number",
             ENDED, TAKEN,
         )  # fmt: skip
