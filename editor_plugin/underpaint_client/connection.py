@@ -250,6 +250,10 @@ class Connection:
         """Ask for that job to stop; its `Failed` with the code `cancelled` follows."""
         self.send(wire.Cancel(job))
 
+    def cancel_anywhere(self, job: str) -> None:
+        """Ask for a job to stop that came by another connection, or from another machine."""
+        self.send(wire.AskCancel(job))
+
     def prefer(self, job: str) -> None:
         """Ask for that job to be the next of this client's."""
         self.send(wire.Prefer(job))

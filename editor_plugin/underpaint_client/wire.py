@@ -116,6 +116,14 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class AskCancel:
+    """Stop that job, whichever connection it came by: one's own, or on its own machine any."""
+
+    type: ClassVar[str] = "ask_cancel"
+    job: str
+
+
+@dataclass(frozen=True)
 class Prefer:
     """Run that job before the others of this client that wait."""
 
@@ -365,17 +373,17 @@ class Run:
 
 
 Message = Union[
-    Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
-    Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
-    Status, Models, WorkerReady, WorkerModel, Run,
+    Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
+    AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
+    Failed, Status, Models, WorkerReady, WorkerModel, Run,
 ]  # fmt: skip
 
 TYPES: dict[str, Any] = {
     message.type: message
     for message in (
-        Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
-        Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
-        Failed, Status, Models, WorkerReady, WorkerModel, Run,
+        Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
+        AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture,
+        Done, Failed, Status, Models, WorkerReady, WorkerModel, Run,
     )
 }  # fmt: skip
 

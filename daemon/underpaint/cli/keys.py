@@ -89,7 +89,8 @@ def _allow(which: str, comment: str) -> None:
 def _revoke(which: str, _comment: str) -> None:
     found = keys.revoke(which)
     print(
-        f"{found.public[:SHOWN]}... {found.comment}".rstrip() + " is let in no more; its jobs end",
+        f"{found.public[:SHOWN]}... {found.comment}".rstrip()
+        + " is let in no more; its jobs end, and its results are dropped",
         file=sys.stderr,
     )
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from underpaint.server.rasters import to_pixels
 from underpaint_client import wire
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from underpaint_client import Connection
     from underpaint_client.wire import WaitingJob
 
+J = TypeVar("J", wire.WaitingJob, wire.JobStatus)
 
 ALL = "all"
 
@@ -60,8 +61,17 @@ def run_results(words: Sequence[str]) -> int:
     return 0
 
 
-def choose(waiting: Sequence[WaitingJob], names: Sequence[str]) -> list[WaitingJob]:
-    """Give the jobs whose ids begin with one of the names, each once; all for `all` or no names.
+def choose(
+    jobs: Sequence[J], names: Sequence[str], *, where: str = "that waits", lister: str = "results"
+) -> list[J]:
+    """Return the jobs whose ids begin with one of the names, each once; all for `all` or no names.
+
+    Parameters
+    ----------
+    jobs : sequence of WaitingJob or JobStatus
+    names : sequence of str
+    where, lister : str
+        What kind of jobs they are, and the command that lists them, for errors.
 
     Raises
     ------
@@ -69,13 +79,13 @@ def choose(waiting: Sequence[WaitingJob], names: Sequence[str]) -> list[WaitingJ
         Names what fits no job, or more than one.
     """
     if not names or list(names) == [ALL]:
-        return list(waiting)
-    found: dict[str, WaitingJob] = {}
+        return list(jobs)
+    found: dict[str, J] = {}
     for name in names:
-        fitting = [job for job in waiting if job.job.startswith(name)]
+        fitting = [job for job in jobs if job.job.startswith(name)]
         if not fitting:
             raise BadInputError(
-                f"no job that waits begins with {name!r}; `underpaint results` lists them"
+                f"no job {where} begins with {name!r}; `underpaint {lister}` lists them"
             )
         if len(fitting) > 1:
             which = ", ".join(job.job[:8] for job in fitting)

@@ -234,6 +234,25 @@ class AllowList:
             return False
         return public in self._read[1]
 
+    def has_dropped(self, public: str) -> bool:
+        """Tell whether a key was revoked: the list is there, can be read, and does not have it.
+
+        A list that is missing or cannot be read lets nobody in, and revokes nothing.
+        """
+        try:
+            allowed = {one.public for one in list_allowed()}
+            return self._file.exists() and public not in allowed
+        except OSError:
+            return False
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return what changes whenever the list does; None where it cannot be looked at."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
     def callback(self, _domain: str, key: bytes) -> bool:
         """Answer pyzmq's authenticator, in its thread."""
         allowed = key.decode("ascii") in self

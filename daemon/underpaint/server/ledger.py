@@ -407,6 +407,37 @@ class Ledger:
             if unwritten.job.client in {client, Client.nobody(client.owner)}:
                 self._write(name)
 
+    def ask_owners(self, then: Callable[[set[str]], object]) -> None:
+        """Call `then` with all owners of whom there is something, on the disk or not."""
+
+        def answer(stored: set[str] | None, _: Exception | None) -> None:
+            then((stored or set()) | {job.owner for job in self.jobs})
+
+        self._clerk.do(lambda store: store.owners(), answer)
+
+    def drop(self, owner: str) -> list[Job]:
+        """Drop all jobs and results of an owner who is let in no more.
+
+        Returns
+        -------
+        list of Job
+            Those that run and are to be stopped; nothing is told or kept of them.
+        """
+        jobs = [job for job in self.jobs if job.owner == owner]
+        for job in jobs:
+            self._unwritten.pop(job.name, None)
+            job.stale = job.taken = True  # its record goes before the worker is done with it
+            if job.worker is None:
+                self.jobs.remove(job.name)
+        for name, unwritten in list(self._unwritten.items()):
+            if unwritten.job.owner == owner:
+                del self._unwritten[name]
+        for name, client in list(self._delivered.items()):
+            if client.owner == owner:
+                del self._delivered[name]
+        self._clerk.do(lambda store: store.forget_owner(owner))
+        return [job for job in jobs if job.worker is not None]
+
     # ---- workers ---------------------------------------------------------------------------
 
     def start(self, job: Job, worker: int) -> None:
