@@ -151,8 +151,8 @@ class Siege:
                 self.artist.kill()
                 break
             time.sleep(0.2)
-        noted = (self._noted(name) for name in ("accepted", "layers", "errors"))
-        return judge(self.kills, *noted, paint_undisturbed())
+        accepted, layers, errors = map(self._noted, ("accepted", "layers", "errors"))
+        return judge(self.kills, accepted, layers, errors, paint_undisturbed())
 
     def _noted(self, name: str) -> list[str]:
         return read_lines(self.folder / name)

@@ -13,8 +13,9 @@ import pytest
 
 from client.test_wire import make_recipe
 from underpaint.server import ledger as module
+from underpaint.server.job_digest import digest_submission
 from underpaint.server.jobs import Client, Job
-from underpaint.server.ledger import Ledger, _digest, as_many_as_fit
+from underpaint.server.ledger import Ledger, as_many_as_fit
 from underpaint.server.pixel_files import PixelFiles
 from underpaint.server.retention import Retention
 from underpaint.server.store import ENDED, Store
@@ -475,11 +476,14 @@ def test_the_digest_outlives_an_update() -> None:
     class Newer(Request):
         hires: bool = False
         loras: tuple[str, ...] = ()
+        weights: dict[str, float] = field(default_factory=dict)
 
     frame = replace(PIXELS, name="layer")
 
     def digest(request: Request, **changes: Any) -> str:
-        return _digest(wire.Submit("j", request, note="here"), (replace(frame, **changes),)).hex()
+        return digest_submission(
+            wire.Submit("j", request, note="here"), (replace(frame, **changes),)
+        ).hex()
 
     asked = {"prompt": "a lake", "strength": 0.5, "variations": (Variation(1, 0.5),)}
     known = digest(Request(**asked))

@@ -10,7 +10,6 @@ moment paints it again, the same.
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
 import logging
@@ -18,8 +17,8 @@ import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from underpaint_client import wire
 from underpaint_client.errors import (
@@ -34,6 +33,7 @@ from underpaint_client.rules import draw_seeds
 
 from .clerk import Clerk
 from .incoming import read_message
+from .job_digest import digest_submission
 from .jobs import Client, Job, Jobs
 from .pixel_files import DamagedFileError
 from .places import log_file
@@ -133,6 +133,7 @@ class Ledger:
                 self._mark(job, QUEUED)
         for name in list(self._unwritten):
             self._write(name)
+        self._prune_store(None)  # or short days of work would never count
         self._clerk.close()
 
     # ---- the beginning ---------------------------------------------------------------------
@@ -213,7 +214,7 @@ class Ledger:
         BadInputError
             There is no room, or another job of that id.
         """
-        digest = _digest(submit, frames)
+        digest = digest_submission(submit, frames)
         known = self.jobs.get(submit.job)
         if known is not None:
             if known.digest != digest or known.owner != client.owner:
@@ -580,29 +581,16 @@ class Ledger:
                 log.info("job %s: its results have waited too long, and were removed", name)
 
         self._unpruned = 0
-        now = time.monotonic()  # which stands still while the machine sleeps
-        awake, self._looked = now - self._looked, now
-        self._clerk.do(lambda store: store.prune(self._retention, time.time(), awake), then)
+        self._prune_store(then)
         for name in list(self._unread):
             self._try_unread(name, lambda _: None)
 
-
-def _digest(submit: wire.Submit, frames: tuple[Frame, ...]) -> bytes:
-    """Return what tells a job from another of its id, however its pixels were packed.
-
-    It outlives updates: a field that a later Underpaint adds counts only where it is set.
-    """
-    looks = [[frame.name, frame.box, frame.dtype, frame.channels] for frame in frames]
-    told = _canonical([replace(submit, packed=False), looks])
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
-
-
-def _canonical(value: Any) -> Any:
-    """Return a message as JSON can hold it, without what is as it is by default."""
-    if is_dataclass(value):
-        found = {one.name: (getattr(value, one.name), one.default) for one in fields(value)}
-        return {name: _canonical(now) for name, (now, usual) in found.items() if now != usual}
-    return [_canonical(one) for one in value] if isinstance(value, list | tuple) else value
+    def _prune_store(
+        self, then: Callable[[list[str] | None, Exception | None], object] | None
+    ) -> None:
+        now = time.monotonic()  # which stands still while the machine sleeps
+        awake, self._looked = now - self._looked, now
+        self._clerk.do(lambda store: store.prune(self._retention, time.time(), awake), then)
 
 
 def _revived(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
