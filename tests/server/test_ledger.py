@@ -87,7 +87,7 @@ class House:
         """Return the file of a picture of the job `j`."""
         pictures = "SELECT file FROM pictures WHERE job = 'j' AND number = ?"
         ((file,),) = self.ledger._clerk._store._ask(pictures, index)
-        return self.folder / "pixels" / file
+        return self.folder / "pixels" / str(file)
 
     @property
     def files(self) -> int:
@@ -485,7 +485,11 @@ def test_the_digest_outlives_an_update() -> None:
             wire.Submit("j", request, note="here"), (replace(frame, **changes),)
         ).hex()
 
-    asked = {"prompt": "a lake", "strength": 0.5, "variations": (Variation(1, 0.5),)}
+    asked: dict[str, Any] = {
+        "prompt": "a lake",
+        "strength": 0.5,
+        "variations": (Variation(1, 0.5),),
+    }
     known = digest(Request(**asked))
     assert known == "539eec429f6839aad75c27593170c4f851f987713738fa2517118c7c3144d38d"
     assert digest(Newer(**asked)) == known

@@ -155,7 +155,7 @@ def test_the_owner_cancels_jobs_of_guests(house: House, capsys: pytest.CaptureFi
         connection.status()
         assert len(local.status().jobs) == 4
         assert main(["cancel", first[:8]]) == 0
-        assert capsys.readouterr().err == f"cancelled {first[:8]}  a hill\n"
+        assert capsys.readouterr().err == f"cancelled {first[:8]}\n"
         assert cancelled(connection, first) == wire.Failed(
             first, "cancelled", "cancelled by `underpaint cancel`"
         )

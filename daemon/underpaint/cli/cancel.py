@@ -43,7 +43,7 @@ def run_cancel(words: Sequence[str]) -> int:
                 )
             time.sleep(0.05)
     for job in chosen:
-        print(f"cancelled {job.job[:8]}  {' '.join(job.prompt.split())[:60]}", file=sys.stderr)
+        print(f"cancelled {job.job[:8]}", file=sys.stderr)
     if not chosen:
         print("no jobs", file=sys.stderr)
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from underpaint.server.rasters import to_pixels
 from underpaint_client import wire
 from underpaint_client.address import Address
-from underpaint_client.errors import BadInputError, from_code
+from underpaint_client.errors import BadInputError, GenerationFailedError, from_code
 
 from .generate import on_canvas, open_connection
 from .options import Parser
@@ -113,6 +113,11 @@ def _carry_out(connection: Connection, job: WaitingJob, options: argparse.Namesp
             for _ in connection.events(job.job):
                 pass
         connection.take(job.job)  # though it could not be read
+        if any(one.job == job.job for one in connection.waiting()):
+            raise GenerationFailedError(
+                f"job {job.job[:8]} could not be dropped, as the daemon cannot read it now; try"
+                " again later"
+            )
         print(f"dropped {describe(job)}", file=sys.stderr)
     elif options.save:
         _save(connection, job, options.save)

@@ -436,15 +436,15 @@ class Daemon:
             return
         job = self._jobs.get(name)
         if job is not None and job.client == client:  # else it has ended, or is somebody else's
-            self._end(job, "cancelled before it began")
+            self._cancel_job(job, "cancelled before it began")
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
         job = self._jobs.get(name)
         if job is not None and (job.owner == client.owner or self._is_local(client)):
-            self._end(job, "cancelled by `underpaint cancel`")
+            self._cancel_job(job, "cancelled by `underpaint cancel`")
 
-    def _end(self, job: Job, why: str) -> None:
+    def _cancel_job(self, job: Job, why: str) -> None:
         if job.worker is None:
             self._ledger.fail(job, CancelledError(why))
         else:

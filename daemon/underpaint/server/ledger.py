@@ -363,6 +363,12 @@ class Ledger:
 
     def tell_waiting(self, client: Client) -> None:
         """Tell a client of the jobs of its owner that no client follows."""
+        for name in list(self._unwritten):
+            self._write(name)
+        followers = {one for one in self._delivered.values() if one.owner == client.owner}
+        present = {one for one in followers if self._is_there(one)}
+        had = frozenset(name for name, one in self._delivered.items() if one in present)
+        others = tuple(self._unread)
 
         def work(store: Store) -> list[Kept]:
             unread = [kept for name in others if (kept := store.find(name)) is not None]
@@ -381,15 +387,9 @@ class Ledger:
                 for job in self.jobs
                 if job.owner == client.owner and not self._is_there(job.client)
             ]
-            listed = [found for kept in alone if (found := _waiting(kept)) is not None]
+            listed = [one for kept in alone if (one := _waiting(kept)) is not None]
             self._tell(client, wire.encode(wire.Waiting(as_many_as_fit([*listed, *jobs]))))
 
-        for name in list(self._unwritten):
-            self._write(name)
-        followers = {one for one in self._delivered.values() if one.owner == client.owner}
-        present = {one for one in followers if self._is_there(one)}
-        had = frozenset(name for name, one in self._delivered.items() if one in present)
-        others = tuple(self._unread)
         self._clerk.do(work, then)
 
     def _is_there(self, client: Client | None) -> bool:
