@@ -12,7 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 from underpaint.server import pixel_files
 from underpaint.server.store import RUNNING, Store
@@ -49,12 +51,14 @@ def measure(folder: Path, side: int, *, forced: bool) -> dict[str, float]:
 
 def main() -> None:
     """Measure each size with and without."""
-    sync, sync_folder = pixel_files.sync, pixel_files.sync_folder
     for side in SIDES:
         for forced in (True, False):
-            pixel_files.sync = sync if forced else lambda _: None
-            pixel_files.sync_folder = sync_folder if forced else lambda _: None
-            with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as folder:
+            with ExitStack() as stack:
+                if not forced:
+                    for way in ("sync", "sync_folder"):
+                        stack.enter_context(patch.object(pixel_files, way))
+                where = sys.argv[1] if sys.argv[1:] else None
+                folder = stack.enter_context(tempfile.TemporaryDirectory(dir=where))
                 found = measure(Path(folder) / "jobs", side, forced=forced)
             told = ", ".join(f"{name} {value:.1f}" for name, value in found.items())
             print(f"{side} x {side} {'forced' if forced else 'left to the system'}: {told} ms")
