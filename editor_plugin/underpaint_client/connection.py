@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import wire
 from .carrier import Carrier
-from .errors import DaemonStoppedError, DaemonUnavailableError, TurnedAwayError, from_code
+from .errors import (
+    DaemonStoppedError,
+    DaemonUnavailableError,
+    ResultsKeptError,
+    TurnedAwayError,
+    from_code,
+)
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
 
 if TYPE_CHECKING:
@@ -256,6 +262,10 @@ class Connection:
         """Ask for that job to stop; its `Failed` with the code `cancelled` follows."""
         self.send(wire.Cancel(job))
 
+    def cancel_anywhere(self, job: str) -> None:
+        """Ask for a job to stop that came by another connection, or from another machine."""
+        self.send(wire.AskCancel(job))
+
     def prefer(self, job: str) -> None:
         """Ask for that job to be the next of this client's."""
         self.send(wire.Prefer(job))
@@ -359,7 +369,9 @@ class Connection:
         """Give the messages of a job as they come, up to its `Done` or `Failed`.
 
         Each picture is given once. When all have been, the daemon is told to forget them: so see
-        to each before asking for the next. Messages of other jobs wait in the meantime.
+        to each before asking for the next. A `Failed` with the code of `ResultsKeptError` says
+        that not all could be sent; the daemon keeps them, and is told nothing. Messages of other
+        jobs wait in the meantime.
 
         Raises
         ------
@@ -393,7 +405,7 @@ class Connection:
                         continue
                     pictures.add(message.index)
                 ended = isinstance(message, (wire.Done, wire.Failed))
-                if ended:
+                if ended and getattr(message, "code", "") != ResultsKeptError.code:
                     self.take(job)
                 yield received
                 if ended:

@@ -28,6 +28,7 @@ from .connection import PATIENCE, Connection, connect, remedy, seconds_to_send
 from .errors import (
     CancelledError,
     DaemonUnavailableError,
+    ResultsKeptError,
     UnderpaintError,
     UnknownJobError,
     from_code,
@@ -504,7 +505,9 @@ class Desk:
             if message.code == UnknownJobError.code and job.unsent is not None:
                 self._send(job)  # it was lost on its way
             else:
-                yield self._end(job, from_code(message.code, message.message))
+                error = from_code(message.code, message.message)
+                kept = isinstance(error, ResultsKeptError)
+                yield replace(self._end(job, error), given_up=kept)
 
     def _accepted(self, job: Job, message: wire.Accepted) -> Iterator[Notice]:
         job.unsent, job.remark = None, message.remark or job.remark

@@ -50,6 +50,12 @@ class UnknownJobError(GenerationFailedError):
     code = "unknown"
 
 
+class ResultsKeptError(GenerationFailedError):
+    """The daemon could not read all results of the job, and keeps them: they are not `Taken`."""
+
+    code = "kept"
+
+
 class CancelledError(UnderpaintError):
     """The job was cancelled, as asked."""
 
@@ -64,6 +70,7 @@ _BY_CODE: dict[str, type[UnderpaintError]] = {
         DaemonUnavailableError,
         GenerationFailedError,
         UnknownJobError,
+        ResultsKeptError,
         CancelledError,
     )
 }

@@ -91,7 +91,10 @@ class Follow:
 
 @dataclass(frozen=True)
 class Taken:
-    """The results of that job are in safety; forget it."""
+    """The results of that job are in safety, or not wanted; forget it.
+
+    The daemon passes it over from who was sent only a part of them.
+    """
 
     type: ClassVar[str] = "taken"
     job: str
@@ -109,6 +112,14 @@ class Cancel:
     """Stop that job within a step; it ends in `Failed` with the code `cancelled`."""
 
     type: ClassVar[str] = "cancel"
+    job: str
+
+
+@dataclass(frozen=True)
+class AskCancel:
+    """Stop that job, whichever connection it came by: one's own, or on its own machine any."""
+
+    type: ClassVar[str] = "ask_cancel"
     job: str
 
 
@@ -362,17 +373,17 @@ class Run:
 
 
 Message = Union[
-    Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
-    Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
-    Status, Models, WorkerReady, WorkerModel, Run,
+    Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
+    AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
+    Failed, Status, Models, WorkerReady, WorkerModel, Run,
 ]  # fmt: skip
 
 TYPES: dict[str, Any] = {
     message.type: message
     for message in (
-        Hello, Submit, Follow, Taken, Cancel, Prefer, AskWaiting, AskStatus, AskModels, AskStop,
-        Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
-        Failed, Status, Models, WorkerReady, WorkerModel, Run,
+        Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
+        AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture,
+        Done, Failed, Status, Models, WorkerReady, WorkerModel, Run,
     )
 }  # fmt: skip
 

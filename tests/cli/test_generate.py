@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from PIL import Image
 from daemons import no_carriers, serve, until
 from underpaint.cli import generate, main, terminal
 from underpaint.cli.pictures import read_recipe
+from underpaint.server import start
 from underpaint_client import connect, connection, wire
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
 
@@ -292,10 +294,12 @@ def test_another_machines_daemon_that_dies(
     assert main([*SMALL, "-o", str(tmp_path)]) == 3
     process.communicate()
     *_, told = capsys.readouterr().err.splitlines()
-    assert told == (
+    before, _, after = told.partition("FOLDER ")
+    assert before == (
         f"underpaint: {here.info.endpoint} does not answer any more; the job goes on there when it"
-        " runs again; `underpaint results --save FOLDER` then fetches it"
+        " runs again; `underpaint results --save "
     )
+    assert re.fullmatch("[0-9a-f]{8}` then fetches it", after)
     until(no_carriers)
     remote_file().unlink()
 
@@ -328,9 +332,45 @@ def test_a_folder_that_is_lost_loses_nothing(
     at_first_progress(monkeypatch, folder.rmdir)
     assert main([*SMALL, "-m", "sd", "-o", str(folder / "a.png")]) == 2
     assert "a.png cannot be written: No such file" in (told := capsys.readouterr().err)
-    assert "the daemon keeps the job, and `underpaint results --save FOLDER` then fetches" in told
+    assert "the daemon keeps the job; `underpaint results --save FOLDER " in told
     assert main(["results", "--save", str(tmp_path / "again")]) == 0
     assert (tmp_path / "again" / "a.png").exists()
+
+
+def test_an_error_after_acceptance_tells_how_to_get_the_job(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = serve()
+    with connect() as here:
+        until(lambda: here.status().workers[0].state == "idle")
+        worker = here.status().workers[0].pid
+    monkeypatch.setattr(connection, "PATIENCE", 1)
+    monkeypatch.setattr(connection, "HEARTBEAT", 0.3)
+    monkeypatch.setattr(start, "PATIENCE", 1)
+
+    def fall_asleep() -> None:
+        for pid in (worker, process.pid):
+            os.kill(pid, signal.SIGSTOP)
+
+    at_first_progress(monkeypatch, fall_asleep)
+    try:
+        code = main([*SMALL, "-o", str(tmp_path / "out.png")])
+    finally:
+        for pid in (process.pid, worker):
+            os.kill(pid, signal.SIGCONT)
+    told = capsys.readouterr().err
+    assert code == 3, told
+    assert "is running but does not answer" in told
+    found = re.search(r"; the daemon keeps the job; `underpaint results --save FOLDER (\w+)`", told)
+    assert found is not None
+    monkeypatch.undo()
+    monkeypatch.setenv("UNDERPAINT_HOME", str(home))
+    with connect() as here:  # which hears of the client that has gone
+        until(lambda: [job.job[:8] for job in here.waiting()] == [found[1]])
+    assert main(["results", "--save", str(tmp_path / "saved"), found[1]]) == 0
+    assert len(list((tmp_path / "saved").iterdir())) == 1
+    process.terminate()
+    process.communicate()
 
 
 def test_what_the_daemon_has_to_say_is_shown(

@@ -27,7 +27,7 @@ from underpaint_client.desk import (
 )
 from underpaint_client.errors import CancelledError
 from underpaint_client.home import ConnectionInfo, read_connection_file, write_connection_file
-from underpaint_client.wire import Progress, WaitingJob
+from underpaint_client.wire import Failed, Progress, WaitingJob
 
 LAYER = Frame("layer", Box(3, 4, 64, 64), "u1", "BGRA", bytes(range(256)) * 64)
 
@@ -109,6 +109,17 @@ def test_cancel_and_refusal(daemon: Path) -> None:
     (*_, last) = hear(desk, ended)
     assert isinstance(last, Ended)
     assert "'nowhere' is unknown" in str(last.error)
+    desk.close()
+
+
+def test_what_the_daemon_could_not_read_is_not_taken() -> None:
+    desk = Desk("test")
+    for code, kept in (("kept", True), ("failed", False)):
+        job = desk.fetch(WaitingJob("a", Request(), "", ended=True))
+        (notice,) = desk._understand(Failed("a", code, "it could not be read"), ())
+        assert isinstance(notice, Ended)
+        assert notice.job is job
+        assert notice.given_up == kept  # which an office answers with no `Taken`
     desk.close()
 
 

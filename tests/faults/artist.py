@@ -1,11 +1,13 @@
 """An artist who never stops: the editors' office on a loop of its own, with a document on paper.
 
 Run as `python -m faults.artist FOLDER` by `faults.kills`, which kills it. The document is a file: a
-line for each layer, a batch written at once as an editor's one undo step is.
+line for each layer, a batch written at once as an editor's one undo step is. A line says job,
+number, seed and a digest of the pixels, which must be those of an undisturbed run of that seed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import itertools
 import json
@@ -13,6 +15,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,16 @@ PIXELS = bytes(
 )
 AT_ONCE = 3
 IMAGES = 2
+SEEDS = (11, 23, 35)  # few, so that each is painted often
+FORM = Form(
+    prompt="a lake",
+    model="sd",
+    steps=30,
+    strength=1.0,
+    images=IMAGES,
+    previews=False,
+    seed_locked=True,
+)
 
 
 class Loop:
@@ -69,6 +82,13 @@ def read_lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def describe_layer(result: Result) -> str:
+    """Return a layer's line in the document."""
+    seed = 0 if result.recipe is None else result.recipe.seed
+    digest = hashlib.sha256(result.frame.data).hexdigest()
+    return f"{result.job} {result.index} {seed} {digest}"
+
+
 class Paper:
     """A document that survives its artist.
 
@@ -101,13 +121,13 @@ class Paper:
 
     def has(self, job: str) -> frozenset[int]:
         found = (line.split() for line in read_lines(self.folder / "layers"))
-        return frozenset(int(index) for name, index in found if name == job)
+        return frozenset(int(index) for name, index, *_ in found if name == job)
 
     def show_preview(self, frame: Frame, area: Box) -> None: ...
     def end_preview(self) -> None: ...
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
-        self.note("layers", *(f"{one.job} {one.index}" for one in results))
+        self.note("layers", *(describe_layer(one) for one in results))
         return title
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
@@ -132,7 +152,7 @@ def work(folder: Path) -> None:
     paper, loop = Paper(folder), Loop()
     office = Witness("Paper", loop, Listener(), lambda _: paper)
     office.paper = paper
-    form = Form(prompt="a lake", model="sd", steps=30, strength=1.0, images=IMAGES, previews=False)
+    seeds = itertools.cycle(SEEDS)
     accepted: set[str] = set()
     quiet = 0
     while quiet < 400:  # longer than it takes to be offered what another left
@@ -140,7 +160,7 @@ def work(folder: Path) -> None:
         if office.remedy:
             office.put_right()
         elif not enough and len(office.desk.jobs) < AT_ONCE and office.desk.fd is not None:
-            office.generate(form, lambda: paper)
+            office.generate(replace(FORM, seed=next(seeds)), lambda: paper)
         loop.turn()
         for job in office.desk.jobs.values():
             if job.unsent is None and job.name not in accepted:

@@ -1,7 +1,8 @@
 """Kill worker, daemon and client at random moments, and see that no accepted job is lost.
 
 By hand, from `tests/`: `python -m faults.kills --kills 200`. What counts is at the end: each job
-that was accepted has all its layers once, or an error that says why not.
+that was accepted has all its layers once, or an error that says why not; and each layer has the
+pixels that an undisturbed run of its seed paints.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from underpaint_client import connect
+from underpaint_client import connect, wire
+from underpaint_client.batch import Result
 from underpaint_client.errors import UnderpaintError
+from underpaint_client.wire import Frame
 
-from .artist import IMAGES, read_lines
+from .artist import BOX, FORM, IMAGES, PIXELS, SEEDS, describe_layer, read_lines
 
 LONGEST_PAUSE = 4.0
 PATIENCE = 90.0  # seconds in which nothing ends
@@ -40,8 +43,8 @@ class Tally:
         How often whom.
     accepted, whole, failed : int
         Jobs: all, those with all their layers, and those that ended in an error.
-    lost, doubled : list of str
-        Jobs that ended in neither, and layers that are there twice.
+    lost, doubled, wrong : list of str
+        Jobs that ended in neither, layers that are there twice, and layers with other pixels.
     reasons : Counter of str
         What the errors said.
     """
@@ -52,13 +55,30 @@ class Tally:
     failed: int
     lost: list[str]
     doubled: list[str]
+    wrong: list[str]
     reasons: Counter[str]
 
 
-def judge(kills: Counter[str], accepted: list[str], layers: list[str], errors: list[str]) -> Tally:
-    """Compare what was accepted with what came of it: the lines of the artist's three files."""
+def judge(
+    kills: Counter[str],
+    accepted: list[str],
+    layers: list[str],
+    errors: list[str],
+    painted: dict[str, str],
+) -> Tally:
+    """Compare what was accepted with what came of it.
+
+    Parameters
+    ----------
+    kills : Counter of str
+    accepted, layers, errors : list of str
+        The lines of the artist's three files.
+    painted : dict of str to str
+        What an undisturbed run of each seed paints, as a digest.
+    """
     accepted = list(dict.fromkeys(accepted))  # a new client notes anew what it fetches
-    counted = Counter(layers)
+    counted = Counter(" ".join(line.split()[:2]) for line in layers)
+    wrong = [line for line in layers if painted.get(line.split()[2]) != line.split()[3]]
     of_job = Counter(line.split()[0] for line in counted)
     reasons: dict[str, str] = dict(json.loads(line) for line in errors)
     whole = [job for job in accepted if of_job[job] == IMAGES]
@@ -66,7 +86,7 @@ def judge(kills: Counter[str], accepted: list[str], layers: list[str], errors: l
     lost = [job for job in accepted if of_job[job] < IMAGES and job not in reasons]
     doubled = [line for line, times in counted.items() if times > 1]
     told = Counter(reasons[job].split(";")[0] for job in failed)
-    return Tally(kills, len(accepted), len(whole), len(failed), lost, doubled, told)
+    return Tally(kills, len(accepted), len(whole), len(failed), lost, doubled, wrong, told)
 
 
 @dataclass
@@ -131,10 +151,26 @@ class Siege:
                 self.artist.kill()
                 break
             time.sleep(0.2)
-        return judge(self.kills, *(self._noted(name) for name in ("accepted", "layers", "errors")))
+        accepted, layers, errors = map(self._noted, ("accepted", "layers", "errors"))
+        return judge(self.kills, accepted, layers, errors, paint_undisturbed())
 
     def _noted(self, name: str) -> list[str]:
         return read_lines(self.folder / name)
+
+
+def paint_undisturbed() -> dict[str, str]:
+    """Return what each seed of the artist's is, as a digest."""
+    found: dict[str, str] = {}
+    frame = Frame("layer", BOX, "u1", "RGBA", PIXELS)
+    with connect() as connection:
+        for seed in SEEDS:
+            job = connection.submit(replace(FORM, seed=seed).request(seed), frame)
+            for message, frames in connection.events(job):
+                if isinstance(message, wire.Picture):
+                    result = Result("", frames[0], message.recipe, job, message.index)
+                    _, _, of_image, digest = describe_layer(result).split()
+                    found[of_image] = digest
+    return found
 
 
 def besiege(kills: int, seed: int, whom: tuple[str, ...] = ("worker", "daemon", "client")) -> Tally:
@@ -185,7 +221,7 @@ def main() -> None:
     with a_home():
         tally = besiege(options.kills, options.seed)
     print(tally)
-    sys.exit(bool(tally.lost or tally.doubled))
+    sys.exit(bool(tally.lost or tally.doubled or tally.wrong))
 
 
 if __name__ == "__main__":

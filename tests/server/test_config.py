@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from underpaint.server.config import Config, config_file, read_config
-from underpaint.server.store import Retention
+from underpaint.server.retention import Retention
 from underpaint_client.errors import BadInputError
 
 

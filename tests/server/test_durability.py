@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from daemons import RUN, serve, until
+from underpaint.cli import main
 from underpaint.server.rasters import to_frame, to_pixels
 from underpaint_client import Connection, connect, wire
 from underpaint_client.address import Address
@@ -263,6 +264,38 @@ def test_a_full_disk_stops_nobody(alone: Path) -> None:
     process.terminate()
     out, _ = process.communicate()
     assert "Traceback" not in out
+
+
+def test_a_damaged_picture_is_named_and_the_others_come(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = serve()
+    gone = connect()
+    job = gone.submit(replace(QUICK, images=3), note=NOTE)
+    wait_for(gone, job, wire.Accepted)
+    gone.close()
+    with connect() as connection:
+        until(lambda: [one.ended for one in connection.waiting()] == [True], 120)
+        records = sqlite3.connect(alone / "jobs" / "jobs.sqlite")
+        ((file,),) = records.execute("SELECT file FROM pictures WHERE number = 1").fetchall()
+        records.close()
+        os.truncate(alone / "jobs" / "pixels" / file, 1000)
+        connection.follow(job)
+        pictures, last = follow(connection, job)
+        assert len(pictures) == 2
+        assert isinstance(last, wire.Failed)
+        assert last.code == "kept"
+        assert f"picture 2 ({file} has 1000 bytes instead of 16384)" in last.message
+        assert [one.job for one in connection.waiting()] == [job]
+    assert main(["results", "--save", str(tmp_path / "saved"), job]) == 0
+    assert "picture 2" in capsys.readouterr().err
+    assert len(list((tmp_path / "saved").iterdir())) == 2
+    with connect() as connection:
+        assert [one.job for one in connection.waiting()] == [job]
+        assert main(["results", "--drop", job]) == 0
+        until(lambda: connection.waiting() == ())
+    process.terminate()
+    process.communicate()
 
 
 def test_a_damaged_store_is_said(alone: Path) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from client.test_wire import make_recipe
 from underpaint.server import ledger as module
+from underpaint.server.job_digest import digest_submission
 from underpaint.server.jobs import Client, Job
 from underpaint.server.ledger import Ledger, as_many_as_fit
-from underpaint.server.store import ENDED, Retention, Store
+from underpaint.server.pixel_files import PixelFiles
+from underpaint.server.retention import Retention
+from underpaint.server.store import ENDED, Store
 from underpaint_client import Box, Frame, Request, wire
+from underpaint_client.errors import GenerationFailedError
+from underpaint_client.request import Variation
 from underpaint_client.wire import Bytes
 
 ANN, BOB, EVE = Client(0, b"ann"), Client(0, b"bob"), Client(1, b"eve", owner="another")
@@ -70,6 +77,17 @@ class House:
 
     def heard(self, client: Client) -> list[str]:
         return [message.type for message in self.said.pop(client, [])]
+
+    def reopen(self) -> None:
+        """Let another daemon take up what this one leaves."""
+        self.ledger.close()
+        self.ledger = Ledger(Store(self.folder), Retention(), self.tell, self.greet)
+
+    def file_of(self, index: int) -> Path:
+        """Return the file of a picture of the job `j`."""
+        pictures = "SELECT file FROM pictures WHERE job = 'j' AND number = ?"
+        ((file,),) = self.ledger._clerk._store._ask(pictures, index)
+        return self.folder / "pixels" / str(file)
 
     @property
     def files(self) -> int:
@@ -174,7 +192,7 @@ def test_who_takes_over_gets_what_was_told_to_the_former(house: House) -> None:
     house.paint(job, 1)
     house.ledger.end(job, wire.Done("j"))
     house.settle()
-    assert sorted(house.heard(BOB)) == ["accepted", "done", "picture", "picture"]
+    assert house.heard(BOB) == ["accepted", "picture", "picture", "done"]
 
 
 def test_a_picture_that_cannot_be_kept_is_told(
@@ -187,7 +205,7 @@ def test_a_picture_that_cannot_be_kept_is_told(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("underpaint.server.store._write_all", full)
+    monkeypatch.setattr("underpaint.server.pixel_files._write_all", full)
     house.gone.add(ANN)
     house.paint(job, 0)
     house.ledger.end(job, wire.Done("j"))
@@ -229,6 +247,256 @@ def test_what_waits_is_its_owners(house: House) -> None:
     kept = house.ledger._clerk._store.find("j")
     assert kept is not None
     assert kept.state == ENDED
+
+
+def left(house: House) -> None:
+    """Have a job end whose client has gone."""
+    ended(house)
+    house.gone.add(ANN)
+    house.ledger.lose(ANN)
+    house.settle()
+    house.said.clear()
+
+
+def failures(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        if where in {"find", "prune"}:
+            raise sqlite3.OperationalError("disk I/O error")
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(PixelFiles if where == "read" else Store, where, fail)
+
+
+def last_of(house: House, client: Client) -> wire.Message:
+    return house.said.pop(client)[-1]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"), [("find", "disk I/O error"), ("read", "Too many open files")]
+)
+def test_results_that_cannot_be_read_this_time_are_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch, where: str, told: str
+) -> None:
+    left(house)
+    with monkeypatch.context() as patches:
+        failures(patches, where)
+        house.ledger.follow(BOB, ["j"])
+        house.settle()
+    error = last_of(house, BOB)
+    assert isinstance(error, wire.Failed)
+    assert error.code == "kept"
+    assert told in error.message
+    house.ledger.take(BOB, "j")  # as clients do that know no such code
+    house.settle()
+    assert house.files == 2
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == ["picture", "picture", "done"]
+    house.ledger.take(BOB, "j")
+    house.settle()
+    assert house.files == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"cut"])
+def test_whole_pictures_come_and_damaged_ones_are_named(
+    house: House, content: bytes | None
+) -> None:
+    left(house)
+    damaged = house.file_of(1)
+    damaged.unlink()
+    if content is not None:
+        damaged.write_bytes(content)
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    picture, error = house.said.pop(BOB)
+    assert isinstance(picture, wire.Picture)
+    assert picture.index == 0
+    assert isinstance(error, wire.Failed)
+    assert error.code == "kept"
+    assert f"picture 2 ({damaged.name}" in error.message
+    house.ledger.take(BOB, "j")
+    house.settle()
+    assert house.file_of(0).exists()
+    carl = Client(0, b"carl")
+    house.ledger.take(carl, "j")  # who was told nothing else, and wants it no more
+    house.settle()
+    assert not (house.folder / "pixels" / damaged.name).exists()
+    assert house.files == 0
+
+
+def test_a_refusal_is_no_end_whose_results_could_be_taken(house: House) -> None:
+    left(house)
+    house.submit(BOB, prompt="another job of that id")
+    house.settle()
+    assert house.heard(BOB) == ["failed"]
+    house.ledger.take(BOB, "j")
+    house.ledger.refuse(BOB, "j", GenerationFailedError("the daemon failed"))
+    house.ledger.take(BOB, "j")
+    house.settle()
+    assert house.files == 2
+    house.submit(ANN, "runs")
+    house.settle()
+    house.ledger.refuse(ANN, "runs", GenerationFailedError("the daemon failed"))
+    house.ledger.take(ANN, "runs")
+    job = house.ledger.jobs.get("runs")
+    assert job is not None
+    assert not job.taken
+
+
+def test_who_takes_over_a_job_whose_pictures_cannot_be_read_gets_them_at_the_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for again in (True, False):
+        house.submit(ANN)
+        house.settle()
+        job = house.run()
+        house.paint(job, 0)
+        with monkeypatch.context() as patches:
+            failures(patches, "read")
+            house.ledger.follow(BOB, ["j"])
+            house.settle()
+            house.paint(job, 1)
+            if again:
+                house.ledger.end(job, wire.Done("j"))
+                house.settle()
+        if not again:
+            house.ledger.end(job, wire.Done("j"))
+            house.settle()
+        *others, last = house.said.pop(BOB)
+        pictures = {one.index for one in others if isinstance(one, wire.Picture)}
+        if again:
+            assert isinstance(last, wire.Failed)
+            assert last.code == "kept"
+            house.ledger.take(BOB, "j")
+            house.settle()
+            assert house.files == 2
+            house.ledger._clerk.do(lambda store: store.forget(["j"]))
+        else:
+            assert last == wire.Done("j")
+            assert pictures == {0, 1}
+
+
+def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("followed", "left alone"):
+        submit = wire.Submit(name, Request(prompt="a lake"))
+        house.ledger.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+    house.settle()
+    with monkeypatch.context() as patches:
+        failures(patches, "read")
+        house.reopen()
+        assert list(house.ledger.jobs) == []
+        house.said.clear()
+        house.ledger.follow(BOB, ["followed"])
+        house.settle()
+        error = last_of(house, BOB)
+        assert isinstance(error, wire.Failed)
+        assert error.code == "kept"
+        house.ledger.take(BOB, "followed")
+        house.ledger.tell_waiting(BOB)
+        house.settle()
+        waiting = last_of(house, BOB)
+        assert isinstance(waiting, wire.Waiting)
+        assert {one.job for one in waiting.jobs} == {"followed", "left alone"}
+    house.ledger.follow(BOB, ["followed"])
+    house.settle()
+    assert [job.name for job in house.ledger.jobs] == ["followed"]
+    house.ledger.prune()
+    house.settle()
+    house.settle()
+    assert [job.name for job in house.ledger.jobs] == ["followed", "left alone"]
+    assert [len(job.frames) for job in house.ledger.jobs] == [1, 1]
+
+
+def test_a_damaged_submission_ends_its_job_and_says_so(house: House) -> None:
+    submit = wire.Submit("j", Request(prompt="a lake"))
+    house.ledger.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+    house.settle()
+    (file,) = (house.folder / "pixels").iterdir()
+    file.write_bytes(b"cut")
+    house.reopen()
+    house.said.clear()
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    error = last_of(house, BOB)
+    assert isinstance(error, wire.Failed)
+    assert error.code == "failed"
+    assert "3 bytes instead of 16" in error.message
+
+
+def test_a_store_that_cannot_be_written_keeps_no_daemon_from_starting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.submit(ANN)
+    house.settle()
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patches:
+        for way in ("mark", "end", "prune"):
+            patches.setattr(Store, way, full)
+        house.reopen()
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert [job.name for job in house.ledger.jobs] == ["j"]
+
+
+def test_an_end_that_cannot_be_written_is_come_to_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.gone.add(ANN)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Store, "end", full)
+        house.paint(job, 0, 1)
+        house.ledger.end(job, wire.Done("j"))
+        house.settle()
+        house.settle()
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    house.settle()
+    again = house.ledger.jobs.get("j")
+    assert again is not None
+    assert again.pictures == {0, 1}
+    house.ledger.end(again, wire.Done("j"))
+    house.settle()
+    assert house.heard(BOB)[-3:] == ["picture", "picture", "done"]
+
+
+def test_the_digest_outlives_an_update() -> None:
+    @dataclass(frozen=True)
+    class Newer(Request):
+        hires: bool = False
+        loras: tuple[str, ...] = ()
+        weights: dict[str, float] = field(default_factory=dict)
+
+    frame = replace(PIXELS, name="layer")
+
+    def digest(request: Request, **changes: Any) -> str:
+        return digest_submission(
+            wire.Submit("j", request, note="here"), (replace(frame, **changes),)
+        ).hex()
+
+    asked: dict[str, Any] = {
+        "prompt": "a lake",
+        "strength": 0.5,
+        "variations": (Variation(1, 0.5),),
+    }
+    known = digest(Request(**asked))
+    assert known == "539eec429f6839aad75c27593170c4f851f987713738fa2517118c7c3144d38d"
+    assert digest(Newer(**asked)) == known
+    assert digest(Newer(**asked, hires=True)) != known
+    assert digest(Newer(**asked, loras=("a",))) != known
+    assert digest(Request(**{**asked, "strength": 0.6})) != known
+    assert digest(Request(**asked), box=Box(1, 0, 2, 2)) != known
 
 
 @pytest.mark.parametrize("words", [1, 5000])

@@ -12,21 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from underpaint.server.store import (
-    ENDED,
-    QUEUED,
-    RUNNING,
-    TAKEN,
-    Kept,
-    Retention,
-    Store,
-    open_store,
-    outdated,
-)
+from underpaint.server.pixel_files import DamagedFileError
+from underpaint.server.retention import DAY, Entry, Retention, find_old, outdated
+from underpaint.server.store import ENDED, QUEUED, RUNNING, TAKEN, Kept, Store, open_store
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.wire import Bytes
-
-DAY = 86400.0
 
 
 @pytest.fixture
@@ -45,7 +35,7 @@ def read(parts: list[Bytes]) -> list[bytes]:
 
 
 def files(store: Store) -> int:
-    return len(list(store._pixels.iterdir()))
+    return len(list(store._files.folder.iterdir()))
 
 
 def test_a_job_from_its_submission_to_its_end(store: Store, tmp_path: Path) -> None:
@@ -61,7 +51,10 @@ def test_a_job_from_its_submission_to_its_end(store: Store, tmp_path: Path) -> N
     store = Store(tmp_path / "jobs")  # as another process finds it
     (kept,) = store.unfinished()
     assert (kept.state, kept.deaths) == (RUNNING, 1)
-    assert [read(parts) for parts in store.pictures("a")] == [[b"first", b"1"], [b"second", b"22"]]
+    assert [read(parts) for parts in store.pictures("a").whole] == [
+        [b"first", b"1"],
+        [b"second", b"22"],
+    ]
     store.end("a", b"done")
     assert store.unfinished() == []
     (kept,) = store.ended("me")
@@ -90,7 +83,7 @@ def test_a_picture_that_comes_twice_is_kept_once(store: Store) -> None:
     add(store, "a")
     store.add_picture("a", 0, [b"first", b"1"])
     store.add_picture("a", 0, [b"again", b"2"])
-    assert [read(parts) for parts in store.pictures("a")] == [[b"first", b"1"]]
+    assert [read(parts) for parts in store.pictures("a").whole] == [[b"first", b"1"]]
     assert store.numbers("a") == {0}
     assert files(store) == 2
 
@@ -101,7 +94,7 @@ def test_what_cannot_be_written_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("underpaint.server.store._write_all", full)
+    monkeypatch.setattr("underpaint.server.pixel_files._write_all", full)
     with pytest.raises(OSError, match="No space"):
         add(store, "a", b"pixels")
     assert store.find("a") is None
@@ -156,22 +149,55 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
     assert "version 99, newer than 1" in remark
 
 
-def test_what_was_half_written_is_swept(store: Store, tmp_path: Path) -> None:
+def test_what_was_half_written_is_removed_and_what_is_whole_is_not(
+    store: Store, tmp_path: Path
+) -> None:
     add(store, "a", b"pixels")
-    (store._pixels / "ab12.part").write_bytes(b"half")
-    (store._pixels / "cd34").write_bytes(b"whole, and in no record")
+    (store._files.folder / "ab12.part").write_bytes(b"half")
+    (store._files.folder / "cd34").write_bytes(b"whole, and in no record")
     store.close()
     store = Store(tmp_path / "jobs")
-    assert files(store) == 1
+    assert files(store) == 2
     assert read(store.submission("a")) == [b"{header}", b"pixels"]
+    store.close()
 
 
-def test_pixels_that_were_cut_are_not_taken_for_whole(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"pix", "3 bytes instead of 6"), (b"", "0 bytes"), (None, "is missing")]
+)
+def test_pixels_that_were_cut_are_not_taken_for_whole(
+    store: Store, content: bytes | None, told: str
+) -> None:
     add(store, "a", b"pixels")
-    (file,) = store._pixels.iterdir()
-    file.write_bytes(b"pix")
-    with pytest.raises(OSError, match="3 bytes instead of 6"):
+    (file,) = store._files.folder.iterdir()
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=told):
         store.submission("a")
+
+
+def test_whole_pictures_are_read_beside_damaged_ones(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, "a")
+    for number in range(4):
+        store.add_picture("a", number, [b"header", b"%d" % number * 9])
+    names = dict(store._ask("SELECT number, file FROM pictures"))
+    (store._files.folder / names[1]).write_bytes(b"cut")
+    (store._files.folder / names[2]).unlink()
+    whole, unreadable = store.pictures("a")
+    assert [read(parts)[1] for parts in whole] == [b"0" * 9, b"3" * 9]
+    assert unreadable == {
+        1: f"{names[1]} has 3 bytes instead of 9",
+        2: f"{names[2]} is missing",
+    }
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Path, "open", fail)
+    assert store.pictures("a") == ([], dict.fromkeys(range(4), "Too many open files"))
 
 
 _WRITER = """
@@ -207,32 +233,36 @@ def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
         kept = store.find(name)
         assert kept is not None
         assert kept.state == ENDED
-        assert [read(parts)[1] for parts in store.pictures(name)] == [b"y" * 5000]
+        assert [read(parts)[1] for parts in store.pictures(name).whole] == [b"y" * 5000]
 
 
-def kept(name: str, age: float = 0, size: int = 0, state: str = ENDED) -> Kept:
-    return Kept(name, "", True, b"", state, 0, b"", None, -age * DAY, size)
+def entry(name: str, size: int = 0, owner: str = "") -> Entry:
+    return Entry(name, owner, 0.0, size)
 
 
 @pytest.mark.parametrize(
-    ("jobs", "going"),
+    ("ended", "old_since", "going"),
     [
-        ([], []),
-        ([kept("old", 8), kept("new", 6)], ["old"]),
-        ([kept("old", 8, state=TAKEN)], ["old"]),
-        ([kept("waits", 100, state=QUEUED), kept("runs", 100, state=RUNNING)], []),
-        ([kept("large", size=3), kept("larger", size=5)], []),
-        ([kept("first", size=3), kept("second", size=3), kept("third", size=3)], ["first"]),
-        ([kept("first", size=9), kept("second", size=9)], ["first", "second"]),
-        ([kept("empty"), kept("large", size=9)], ["large"]),
-        ([kept("waits", size=9, state=QUEUED), kept("ended", size=1)], []),
-        ([kept("old", 8, size=9), kept("new", 1, size=7)], ["old"]),
-        ([kept("of the future", -1000)], []),
+        ([], {}, []),
+        ([entry("old"), entry("new")], {"old": 0.0}, ["old"]),
+        ([entry("found old a moment ago")], {"found old a moment ago": DAY}, []),
+        ([entry("large", 3), entry("larger", 5)], {}, []),
+        ([entry("first", 3), entry("second", 3), entry("third", 3)], {}, ["first"]),
+        ([entry("first", 9), entry("second", 9)], {}, ["first", "second"]),
+        ([entry("empty"), entry("large", 9)], {}, ["large"]),
+        ([entry("old", 9), entry("new", 7)], {"old": 0.0}, ["old"]),
+        ([entry("mine", 7), entry("a guest's", 9, "guest")], {}, ["a guest's"]),
+        ([entry("a guest's", 8, "guest"), entry("mine", 8)], {}, []),
     ],
 )
-def test_what_goes(jobs: list[Kept], going: list[str]) -> None:
-    gib = Retention(days=7, gigabytes=8 / 2**30)
-    assert outdated(jobs, gib, 0.0) == going
+def test_what_goes(ended: list[Entry], old_since: dict[str, float], going: list[str]) -> None:
+    limit = Retention(days=7, gigabytes=8 / 2**30)
+    assert outdated(ended, old_since, limit, awake=1.5 * DAY) == going
+
+
+def test_what_is_old() -> None:
+    changed = {"old": -8 * DAY, "new": -6 * DAY, "of the future": 1000 * DAY}
+    assert find_old(changed, Retention(days=7), 0.0) == {"old"}
 
 
 def test_pruning_removes_files(store: Store) -> None:
@@ -240,8 +270,94 @@ def test_pruning_removes_files(store: Store) -> None:
     store.add_picture("a", 0, [b"", b"picture"])
     add(store, "b", b"pixels")
     store.end("a", b"done")
-    assert store.prune(Retention(), time.time() + 6 * DAY) == []
-    assert store.prune(Retention(), time.time() - 100 * DAY) == []  # the clock was moved back
-    assert store.prune(Retention(), time.time() + 8 * DAY) == ["a"]
+    late = time.time() + 8 * DAY
+    assert store.prune(Retention(), time.time() + 6 * DAY, DAY) == []
+    assert store.prune(Retention(), time.time() - 100 * DAY, DAY) == []  # the clock was moved back
+    assert store.prune(Retention(), late, DAY) == []
+    assert store.prune(Retention(), late, DAY - 1) == []
+    assert store.prune(Retention(), late, 1) == ["a"]
     assert store.find("a") is None
+    assert files(store) == 1  # "b" waits, however long
+
+
+def test_a_clock_that_jumped_ahead_removes_nothing(store: Store, tmp_path: Path) -> None:
+    add(store, "a")
+    store.end("a", b"done")
+    now, ahead = time.time(), time.time() + 8 * DAY
+    for _ in range(5):  # however often it does, as long as it is put right within a day
+        assert store.prune(Retention(), ahead, DAY / 2) == []
+        assert store.prune(Retention(), ahead, DAY / 2 - 1) == []
+        assert store.prune(Retention(), now, 1) == []
+
+
+def test_days_of_a_daemon_that_starts_every_morning_count(store: Store, tmp_path: Path) -> None:
+    add(store, "a")
+    store.end("a", b"done")
+    gone: list[list[str]] = []
+    for day in range(8, 18):
+        store.close()
+        store = Store(tmp_path / "jobs")
+        gone += [store.prune(Retention(), time.time() + day * DAY, awake) for awake in (0, 10000)]
+    assert gone.index(["a"]) == 17  # nine times 10,000 s after the first look
+    store.close()
+
+
+def test_files_that_no_record_names_go_as_late_as_results(store: Store) -> None:
+    (store._files.folder / "cd34").write_bytes(b"whole, and in no record")
+    late = time.time() + 8 * DAY
+    store.prune(Retention(), time.time(), DAY)
+    store.prune(Retention(), late, DAY)
     assert files(store) == 1
+    store.prune(Retention(), late, DAY)
+    assert files(store) == 0
+
+
+@pytest.mark.parametrize("where", ["note", "ending", "picture's header", "pixels"])
+def test_everything_on_the_disk_counts(store: Store, where: str) -> None:
+    large = bytes(2**20)
+
+    def bytes_of(wanted: str) -> bytes:
+        return large if where == wanted else b"x"
+
+    for number in range(8):
+        name = str(number)
+        store.add(name, [bytes_of("note")], owner="guest", trusted=False, digest=b"")
+        store.add_picture(name, 0, [bytes_of("picture's header"), bytes_of("pixels")])
+        store.end(name, bytes_of("ending"))
+    store.prune(Retention(gigabytes=4 / 1024), time.time(), 0)
+    left = [kept.name for kept in store.ended("guest")]
+    assert left == ["5", "6", "7"]
+
+
+def test_no_guest_pushes_out_the_results_of_another(store: Store) -> None:
+    store.add("mine", [b""], owner="", trusted=True, digest=b"")
+    store.add_picture("mine", 0, [b"", bytes(2**20)])
+    store.end("mine", b"done")
+    for number in range(8):
+        store.add(str(number), [bytes(2**20)], owner="guest", trusted=False, digest=b"")
+        store.end(str(number), b"done")
+    store.prune(Retention(gigabytes=2.5 / 1024), time.time(), 0)
+    assert [kept.name for kept in store.ended("")] == ["mine"]
+    assert [kept.name for kept in store.ended("guest")] == ["6", "7"]
+
+
+@pytest.mark.parametrize("left", [b"", None])
+def test_pixels_whose_records_are_lost_are_put_aside(tmp_path: Path, left: bytes | None) -> None:
+    folder = tmp_path / "jobs"
+    store = Store(folder)
+    add(store, "a", b"pixels")
+    store.close()
+    for records in folder.glob("jobs.sqlite*"):
+        records.unlink()
+    if left is not None:
+        (folder / "jobs.sqlite").write_bytes(left)
+    store, remark = open_store(folder)
+    assert "its records are missing" in remark
+    assert "jobs-aside-1" in remark
+    assert files(store) == 0
+    store.close()
+    (aside,) = (tmp_path / "jobs-aside-1" / "pixels").iterdir()
+    assert aside.read_bytes() == b"pixels"
+    store, remark = open_store(folder)  # a new one without pixels is no lost one
+    assert remark == ""
+    store.close()

@@ -38,6 +38,7 @@ COMMANDS = {
     "serve": "run the daemon",
     "status": "show the daemon, its workers and its queue",
     "stop": "end the daemon; its jobs go on when it starts again",
+    "cancel": "cancel jobs of the queue, whoever sent them",
     "results": "list, save or drop what nobody has fetched",
     "keys": "say who may use the daemon over the network",
     "connect": "use the daemon of another machine",

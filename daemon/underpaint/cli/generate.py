@@ -66,9 +66,6 @@ COMMAND_LINE = "the command line"
 MODEL_INDEX = "model_index.json"
 """What is in every model's folder."""
 
-FETCH = "`underpaint results --save FOLDER` then fetches it"
-"""The way to what came when nobody was there for it."""
-
 
 def make_parser() -> Parser:
     """Give the parser of `underpaint generate`."""
@@ -285,14 +282,27 @@ def describe_return(before: ConnectionInfo, now: ConnectionInfo, *, started: boo
     return f"the daemon (process id {before.pid}) is gone; {came} ({now.pid}); the job goes on"
 
 
-def describe_loss(endpoint: str, *, accepted: bool) -> str:
-    """Say what becomes of a job whose far daemon does not answer any more."""
-    then = (
-        f"the job goes on there when it runs again; {FETCH}"
-        if accepted
-        else "it did not say that it has the job; see there that it runs, and try again"
-    )
-    return f"{endpoint} does not answer any more; {then}"
+def describe_fetch(job: str) -> str:
+    """Return the way to what comes of a job when nobody is there for it."""
+    return f"`underpaint results --save FOLDER {job[:8]}` then fetches it"
+
+
+def describe_loss(job: str, *, accepted: bool, far: bool = False) -> str:
+    """Say what becomes of a job whose daemon does not answer any more.
+
+    Parameters
+    ----------
+    job : str
+        Its id.
+    accepted : bool
+        Whether the daemon has said that it has it.
+    far : bool
+        Whether the daemon is on another machine.
+    """
+    if not accepted:
+        return "it did not say that it has the job: `underpaint results` shows whether it does"
+    kept = "the job goes on there when it runs again" if far else "the daemon keeps the job"
+    return f"{kept}; {describe_fetch(job)}"
 
 
 def read_inputs(
@@ -392,30 +402,26 @@ class Session:
             except (DaemonStoppedError, BadInputError) as error:  # or a file cannot be written
                 if not self.accepted:
                     raise
-                kept = (
-                    ""
-                    if isinstance(error, DaemonStoppedError)
-                    else "the daemon keeps the job, and "
-                )
-                raise type(error)(f"{error}; {kept}{FETCH}") from None
+                told = describe_loss(submit.job, accepted=True)
+                raise type(error)(f"{error}; {told}") from None
             except DaemonUnavailableError:
-                self._find_again()
+                self._find_again(submit.job)
             if self.accepted:
                 self.connection.follow(submit.job)
             else:
                 self.connection.send(submit, frames)
 
-    def _find_again(self) -> None:
+    def _find_again(self, job: str) -> None:
         """Connect once more; a daemon of this machine that has died is started."""
         before = self.connection.info
         self.connection.close(0)
         try:
             self.connection, started = find_or_start()
-        except DaemonUnavailableError:
-            if before.pid:
-                raise
-            told = describe_loss(before.endpoint, accepted=self.accepted)
-            raise DaemonUnavailableError(told) from None
+        except DaemonUnavailableError as error:
+            far = not before.pid
+            lost = f"{before.endpoint} does not answer any more" if far else str(error)
+            told = describe_loss(job, accepted=self.accepted, far=far)
+            raise DaemonUnavailableError(f"{lost}; {told}") from None
         self.display.say(describe_return(before, self.connection.info, started=started))
 
     def _see_to(self, job: str, started: float) -> wire.Failed | None:
@@ -452,6 +458,9 @@ class Session:
             if received and isinstance(received[0], wire.Failed | wire.Done):
                 self.connection.take(job)  # what came was written
                 return True
+        self.display.say(
+            f"the daemon does not answer; {describe_loss(job, accepted=self.accepted)}"
+        )
         return False
 
     def _save_step(self, preview: wire.Preview, frame: wire.Frame) -> None:

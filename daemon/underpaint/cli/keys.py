@@ -89,7 +89,7 @@ def _allow(which: str, comment: str) -> None:
 def _revoke(which: str, _comment: str) -> None:
     found = keys.revoke(which)
     who = f"{found.public[:SHOWN]}... {one_line(found.comment)}".rstrip()
-    say(f"{who} is let in no more; its jobs end")
+    say(f"{who} is let in no more; its jobs end, and its results are dropped")
 
 
 _DO = {"new": _new, "list": _list, "allow": _allow, "revoke": _revoke}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from underpaint_client import wire
 from underpaint_client.address import Address
-from underpaint_client.errors import BadInputError, from_code
+from underpaint_client.errors import BadInputError, GenerationFailedError, from_code
 
 from .generate import COMMAND_LINE, open_connection
 from .options import Parser
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from underpaint_client import Connection
     from underpaint_client.wire import WaitingJob
 
+J = TypeVar("J", wire.WaitingJob, wire.JobStatus)
 
 ALL = "all"
 
@@ -61,8 +62,17 @@ def run_results(words: Sequence[str]) -> int:
     return 0
 
 
-def choose(waiting: Sequence[WaitingJob], names: Sequence[str]) -> list[WaitingJob]:
-    """Give the jobs whose ids begin with one of the names, each once; all for `all` or no names.
+def choose(
+    jobs: Sequence[J], names: Sequence[str], *, where: str = "that waits", lister: str = "results"
+) -> list[J]:
+    """Return the jobs whose ids begin with one of the names, each once; all for `all` or no names.
+
+    Parameters
+    ----------
+    jobs : sequence of WaitingJob or JobStatus
+    names : sequence of str
+    where, lister : str
+        What kind of jobs they are, and the command that lists them, for errors.
 
     Raises
     ------
@@ -70,13 +80,13 @@ def choose(waiting: Sequence[WaitingJob], names: Sequence[str]) -> list[WaitingJ
         Names what fits no job, or more than one.
     """
     if not names or list(names) == [ALL]:
-        return list(waiting)
-    found: dict[str, WaitingJob] = {}
+        return list(jobs)
+    found: dict[str, J] = {}
     for name in names:
-        fitting = [job for job in waiting if job.job.startswith(name)]
+        fitting = [job for job in jobs if job.job.startswith(name)]
         if not fitting:
             raise BadInputError(
-                f"no job that waits begins with {name!r}; `underpaint results` lists them"
+                f"no job {where} begins with {name!r}; `underpaint {lister}` lists them"
             )
         if len(fitting) > 1:
             which = ", ".join(job.job[:8] for job in fitting)
@@ -100,10 +110,17 @@ def _carry_out(
     connection: Connection, job: WaitingJob, options: argparse.Namespace, names: FreeNames | None
 ) -> None:
     if options.drop:
-        connection.follow(job.job)
-        connection.cancel(job.job)
-        for _ in connection.events(job.job):
-            pass
+        if not job.ended:
+            connection.follow(job.job)
+            connection.cancel(job.job)
+            for _ in connection.events(job.job):
+                pass
+        connection.take(job.job)  # though it could not be read
+        if any(one.job == job.job for one in connection.waiting()):
+            raise GenerationFailedError(
+                f"job {job.job[:8]} could not be dropped, as the daemon cannot read it now; try"
+                " again later"
+            )
         forget_spec(job.job)
         say(f"dropped {describe(job)}")
     elif names is not None:

@@ -4,7 +4,7 @@
 
     [results]
     days = 7        # how long results wait for an editor that does not come
-    gigabytes = 4   # and how large all of them may be
+    gigabytes = 4   # and how large all of one owner may be
 
     [serve]         # what `underpaint serve` has where its options do not say otherwise
     bind = ["tcp://0.0.0.0:7860"]
@@ -25,7 +25,7 @@ from typing import Any
 from underpaint_client.errors import BadInputError
 from underpaint_client.home import home, read_trusted
 
-from .store import Retention
+from .retention import Retention
 
 SHOWN = 80
 """Characters of a wrong value that an error shows."""

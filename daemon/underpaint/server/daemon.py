@@ -144,6 +144,7 @@ class Daemon:
         self._guard = keys.guard(self._context) if wanted or not IPC else None
         self._allowed = keys.AllowList()
         self._paths = PathFilter()
+        self._allowed_stamp: tuple[int, ...] | None = None  # of the list at the last look
         self._own = "" if use_ipc else keys.own_keys("client").public
         try:
             if use_ipc:
@@ -237,6 +238,7 @@ class Daemon:
                 else:
                     self._from_client(self._client(entrance, parts[0]), rest)
         self._watch_workers()
+        self._look_for_revoked()
         self._log.look()
         self._mend_files()
         self._assign()
@@ -315,7 +317,6 @@ class Daemon:
     def _send(self, client: Client, parts: list[Bytes]) -> bool:
         """Send a message, and say whether there is somebody to send it to."""
         if client.owner and client.owner not in self._allowed:
-            self._turn_away(client)
             return False
         return client.entrance >= 0 and self._put(client, parts)
 
@@ -341,23 +342,27 @@ class Daemon:
         self._held.forget(client)
         self._ledger.lose(client)
 
-    def _turn_away(self, client: Client) -> None:
-        """End all that is of a client who is not, or no more, let in."""
-        self._held.drop(client.owner)
-        jobs = self._jobs.of(client)
-        self._forget(client)
-        for job in jobs:
-            if job.worker is None:
-                self._ledger.fail(job, CancelledError("its client is let in no more"))
-            else:
-                self._stop_running(job)
+    def _look_for_revoked(self) -> None:
+        """End all that is of owners whose keys were revoked, there or not; drop their results."""
+        stamp = self._allowed.stamp()
+        if stamp != self._allowed_stamp:
+            self._allowed_stamp = stamp
+            self._ledger.ask_owners(self._drop_revoked)
+
+    def _drop_revoked(self, owners: set[str]) -> None:
+        for owner in owners - {"", self._own}:
+            if self._allowed.has_dropped(owner):
+                log.info("a key was revoked; what there is of its owner ends")
+                self._held.drop(owner)
+                for job in self._ledger.drop(owner):
+                    self._stop_running(job)
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
         try:
             self._check_allowed(client)
         except UnderpaintError as error:
-            self._turn_away(client)
+            self._forget(client)
             self._put(client, wire.encode(wire.Failed("", error.code, str(error))))
             return
         try:
@@ -365,13 +370,12 @@ class Daemon:
             envelope = wire.open_envelope(parts)
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
-            told = str(error)[:MAX_TOLD]
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
-            self._tell(client, wire.Failed(job, error.code, told))
+            self._ledger.refuse(client, job, type(error)(str(error)[:MAX_TOLD]))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
             told = f"the daemon failed ({type(error).__name__}: {error}); its log has the details"
-            self._tell(client, wire.Failed(job, GenerationFailedError.code, told))
+            self._ledger.refuse(client, job, GenerationFailedError(told))
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, wire.Hello):
@@ -399,6 +403,8 @@ class Daemon:
             self._ledger.tell_waiting(client)
         elif isinstance(message, wire.Cancel):
             self._cancel(client, message.job)
+        elif isinstance(message, wire.AskCancel):
+            self._cancel_anywhere(client, message.job)
         elif isinstance(message, wire.Prefer):
             job = self._jobs.get(message.job)
             if job is not None and job.client == client and job.worker is None:
@@ -467,10 +473,18 @@ class Daemon:
             self._tell(client, wire.Failed(name, told.code, str(told)))
             return
         job = self._jobs.get(name)
-        if job is None or job.client != client:
-            return  # it has ended meanwhile, or is somebody else's
+        if job is not None and job.client == client:  # else it has ended, or is somebody else's
+            self._cancel_job(job, "cancelled before it began")
+
+    def _cancel_anywhere(self, client: Client, name: str) -> None:
+        """Cancel a job that may have come by another connection, or from another machine."""
+        job = self._jobs.get(name)
+        if job is not None and (job.owner == client.owner or self._is_local(client)):
+            self._cancel_job(job, "cancelled by `underpaint cancel`")
+
+    def _cancel_job(self, job: Job, why: str) -> None:
         if job.worker is None:
-            self._ledger.fail(job, CancelledError("cancelled before it began"))
+            self._ledger.fail(job, CancelledError(why))
         else:
             self._stop_running(job)
 

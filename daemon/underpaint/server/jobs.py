@@ -65,6 +65,10 @@ class Job:
         Whether it has the id of a job that has ended.
     taken : bool
         Whether its client has no more use for it.
+    reading : int
+        How often its earlier pictures are being read for a client that took over.
+    incomplete : bool
+        Whether its client lacks pictures that could not be read.
     remark : str
         What its client should know of how it is kept.
     deaths : int
@@ -78,7 +82,7 @@ class Job:
     told : int or None
         The position that its client knows of; None until it is accepted.
     unsaid : list of callable
-        Say what came before that.
+        Say what came before that, or while `reading`.
     """
 
     client: Client
@@ -88,6 +92,8 @@ class Job:
     digest: bytes = b""
     stale: bool = False
     taken: bool = False
+    reading: int = 0
+    incomplete: bool = False
     remark: str = ""
     deaths: int = 0
     pictures: set[int] = field(default_factory=set)

@@ -252,13 +252,14 @@ class AllowList:
         self._file = allow_list()
 
     def __contains__(self, public: str) -> bool:
-        try:
-            found = self._file.stat()
-            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
-            if stamp != self._read[0]:
-                self._read = (stamp, self._look())
-        except OSError:  # nobody is let in by a list that cannot be read
+        stamp = self.stamp()
+        if stamp is None:
             return False
+        if stamp != self._read[0]:
+            try:
+                self._read = (stamp, self._look())
+            except OSError:  # nobody is let in by a list that cannot be read
+                return False
         return public in self._read[1]
 
     def _look(self) -> frozenset[str]:
@@ -267,6 +268,25 @@ class AllowList:
         except DaemonUnavailableError as error:
             log.error("nobody from elsewhere is let in: %s", error)  # noqa: TRY400 - it says all
             return frozenset()
+
+    def has_dropped(self, public: str) -> bool:
+        """Return whether a key was revoked: the list is there, can be read, and does not have it.
+
+        A list that is missing or cannot be read lets nobody in, and revokes nothing.
+        """
+        try:
+            allowed = {one.public for one in list_allowed()}
+            return self._file.exists() and public not in allowed
+        except (OSError, DaemonUnavailableError):
+            return False
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return what changes whenever the list does; None where it cannot be looked at."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
     def callback(self, _domain: str, key: bytes) -> bool:
         """Answer pyzmq's authenticator, in its thread."""

@@ -10,11 +10,12 @@ moment paints it again, the same.
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
 import logging
+import sqlite3
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ from underpaint_client.errors import (
     BadInputError,
     CancelledError,
     GenerationFailedError,
+    ResultsKeptError,
     UnderpaintError,
     UnknownJobError,
 )
@@ -31,9 +33,12 @@ from underpaint_client.rules import draw_seeds
 
 from .clerk import Clerk
 from .incoming import read_message
+from .job_digest import digest_submission
 from .jobs import Client, Job, Jobs
+from .pixel_files import DamagedFileError
 from .places import log_file
-from .store import ENDED, QUEUED, RUNNING, Kept, Retention, Store
+from .retention import Retention
+from .store import ENDED, QUEUED, RUNNING, Kept, Pictures, Store
 
 if TYPE_CHECKING:
     from underpaint_client.wire import Bytes, Frame
@@ -48,14 +53,18 @@ MOMENT = 2.0
 MAX_DEATHS = 2
 """A job that so many processes have ended with is not tried again."""
 
+MAX_REFUSALS = 4096
+"""Refusals that are remembered; of more, the oldest are not."""
+
 NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
 
 
 class _Results(NamedTuple):
-    """What the store has of a job that a client asks for."""
+    """What the store has of a job that a client asks for, or why that could not be read."""
 
     kept: Kept | None
-    pictures: list[list[Bytes]]
+    pictures: Pictures
+    error: str = ""
 
 
 @dataclass
@@ -104,6 +113,10 @@ class Ledger:
         self._unwritten: dict[str, _Unwritten] = {}
         self._unpruned = 0  # bytes of pictures since the last look
         self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
+        # Who was last told of a job something else than how it ended, and cannot have it whole.
+        self._refused: OrderedDict[tuple[Client, str], None] = OrderedDict()
+        self._unread: set[str] = set()  # jobs that could not be read again yet
+        self._looked = time.monotonic()
         self._restore(store)
         self._clerk = Clerk(store)
         self.answer = self._clerk.answer
@@ -120,28 +133,66 @@ class Ledger:
                 self._mark(job, QUEUED)
         for name in list(self._unwritten):
             self._write(name)
+        self._prune_store(None)  # or short days of work would never count
         self._clerk.close()
 
     # ---- the beginning ---------------------------------------------------------------------
 
     def _restore(self, store: Store) -> None:
         """Take up what an earlier daemon left: what waited waits, what ran is tried again."""
-        store.prune(self._retention, time.time())
+        try:
+            store.prune(self._retention, time.time(), 0.0)
+        except (OSError, sqlite3.Error) as error:
+            log.error("results that are too old were not removed: %s", _why(error))  # noqa: TRY400
         for kept in store.unfinished():
-            deaths = kept.deaths + (kept.state == RUNNING)
             try:
-                if deaths >= MAX_DEATHS:
-                    raise GenerationFailedError(_given_up("the daemon ended"))
-                job = _revived(kept, store.submission(kept.name), deaths)
-                job.pictures |= store.numbers(kept.name)
-            except (UnderpaintError, OSError, ValueError) as error:
-                failed = wire.Failed(kept.name, GenerationFailedError.code, str(error))
-                store.end(kept.name, wire.encode(failed)[0])
+                job = self._take_up(store, kept)
+            except (OSError, sqlite3.Error) as error:
+                log.error("job %s could not be read: %s", kept.name, _why(error))  # noqa: TRY400
+                self._unread.add(kept.name)
             else:
-                store.mark(kept.name, QUEUED, deaths)
-                self.jobs.take_back(job)
+                if job is not None:
+                    self.jobs.take_back(job)
         if waiting := len(list(self.jobs)):
             log.info("jobs that go on from before: %d", waiting)
+
+    def _take_up(self, store: Store, kept: Kept) -> Job | None:
+        """Return a job as it was before the daemon ended; None where it ends by that.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            It could not be read this time, and stays as it is.
+        """
+        deaths = kept.deaths + (kept.state == RUNNING)
+        try:
+            if deaths >= MAX_DEATHS:
+                raise GenerationFailedError(_given_up("the daemon ended"))
+            job = _revived(kept, store.submission(kept.name), deaths)
+        except (UnderpaintError, DamagedFileError, ValueError) as error:
+            failed = wire.Failed(kept.name, GenerationFailedError.code, str(error))
+            store.end(kept.name, wire.encode(failed)[0])
+            return None
+        job.pictures |= store.numbers(kept.name)
+        store.mark(kept.name, QUEUED, deaths)
+        return job
+
+    def _try_unread(self, name: str, then: Callable[[str], object]) -> None:
+        """Read a job again that could not be read; `then` is given why that failed, or nothing."""
+
+        def work(store: Store) -> Job | None:
+            kept = store.find(name)
+            unfinished = kept is not None and kept.state in {QUEUED, RUNNING}
+            return self._take_up(store, kept) if kept is not None and unfinished else None
+
+        def answer(job: Job | None, error: Exception | None) -> None:
+            if error is None:
+                self._unread.discard(name)
+                if job is not None and name not in self.jobs:
+                    self.jobs.take_back(job)
+            then("" if error is None else _why(error))
+
+        self._clerk.do(work, answer)
 
     # ---- clients ---------------------------------------------------------------------------
 
@@ -163,7 +214,7 @@ class Ledger:
         BadInputError
             There is no room, or another job of that id.
         """
-        digest = _digest(submit, frames)
+        digest = digest_submission(submit, frames)
         known = self.jobs.get(submit.job)
         if known is not None:
             if known.digest != digest or known.owner != client.owner:
@@ -184,7 +235,7 @@ class Ledger:
                 if found.digest == digest and found.owner == client.owner:
                     self.follow(job.client, (job.name,))
                 else:
-                    self._refuse(job.client, job.name, _another(job.name))
+                    self.refuse(job.client, job.name, _another(job.name))
                 return
             if error is not None:
                 job.remark = (
@@ -192,11 +243,10 @@ class Ledger:
                     " daemon ends before it is done"
                 )
             self._greet(job)
-            for say in job.unsaid:
-                say()
-            job.unsaid.clear()
+            self._say_unsaid(job)
 
         parts = wire.encode(submit, frames)
+        self._unpruned += len(parts[0])  # which stays when the job has ended
 
         def add(store: Store) -> Kept | None:
             found = store.add(job.name, parts, owner=client.owner, trusted=trusted, digest=digest)
@@ -213,8 +263,16 @@ class Ledger:
                 self._hand_over(job, client)
                 continue
             self._write(name)
-            if self._delivered.get(name) != client:
+            if name in self._unread:
+                self._try_unread(name, functools.partial(self._send_unread, client, name))
+            elif self._delivered.get(name) != client:
                 self._fetch(name, functools.partial(self._send_ended, client, name))
+
+    def _send_unread(self, client: Client, name: str, why: str) -> None:
+        if why:
+            self.refuse(client, name, _kept_though(why))
+        else:
+            self.follow(client, (name,))
 
     def _hand_over(self, job: Job, client: Client) -> None:
         if job.client == client:
@@ -223,34 +281,61 @@ class Ledger:
         self.jobs.hand_over(job, client)
 
         def then(found: _Results) -> None:
-            for parts in found.pictures:
+            for parts in found.pictures.whole:
                 self._tell(job.client, parts)
+            # What could not be read is read again at the end, and said if that fails too.
+            job.incomplete = bool(found.error or found.pictures.unreadable)
+            job.reading -= 1
+            self._say_unsaid(job)
 
         if job.told is not None:  # else it is not in safety yet
             job.told = 0
             self._tell(client, wire.encode(wire.Accepted(job.name, 0)))
+        job.reading += 1
         self._fetch(job.name, then)
 
     def _fetch(self, name: str, then: Callable[[_Results], None]) -> None:
-        self._clerk.do(
-            lambda store: _Results(store.find(name), store.pictures(name)),
-            lambda found, _: then(found or _Results(None, [])),
-        )
+        def answer(found: tuple[Kept | None, Pictures] | None, error: Exception | None) -> None:
+            if found is not None:
+                then(_Results(*found))
+            elif error is not None:
+                then(_Results(None, Pictures([], {}), _why(error)))
+
+        self._clerk.do(lambda store: (store.find(name), store.pictures(name)), answer)
 
     def _send_ended(self, client: Client, name: str, found: _Results) -> None:
         kept = found.kept
-        if kept is None or kept.owner != client.owner:
-            self._refuse(client, name, UnknownJobError(NO_LONGER_KNOWN))
+        if found.error:
+            self.refuse(client, name, _kept_though(found.error))
+        elif kept is None or kept.owner != client.owner:
+            self.refuse(client, name, UnknownJobError(NO_LONGER_KNOWN))
+        elif kept.state in {QUEUED, RUNNING}:  # it ended, and that could not be written
+            self._unread.add(name)
+            self._try_unread(name, functools.partial(self._send_unread, client, name))
         elif kept.ending is None:  # it was taken
             taken = "the results of this job have been fetched already; generate again"
-            self._refuse(client, name, GenerationFailedError(taken))
-        else:
-            ending: list[Bytes] = [kept.ending]
-            told = all(self._tell(client, parts) for parts in [*found.pictures, ending])
-            if told and kept.state == ENDED:
-                self._delivered[name] = client
+            self.refuse(client, name, GenerationFailedError(taken))
+        elif all(self._tell(client, parts) for parts in found.pictures.whole):
+            if found.pictures.unreadable:
+                self.refuse(client, name, _unreadable(name, found.pictures.unreadable))
+            elif self._tell(client, [kept.ending]) and kept.state == ENDED:
+                self._note_delivered(name, client)
 
-    def _refuse(self, client: Client, name: str, error: UnderpaintError) -> None:
+    def _note_delivered(self, name: str, client: Client) -> None:
+        self._refused.pop((client, name), None)
+        self._delivered[name] = client
+
+    def refuse(self, client: Client, name: str, error: UnderpaintError) -> None:
+        """Tell a client something else of a job than how it ended; `name` may be empty.
+
+        Clients say that they have `Taken` a job after whatever they take for its end. After this,
+        that word is not believed, until the client has been sent all there is.
+        """
+        if name:
+            self._refused[client, name] = None
+            self._refused.move_to_end((client, name))
+            if len(self._refused) > MAX_REFUSALS:
+                self._refused.popitem(last=False)
         self._tell(client, wire.encode(wire.Failed(name, error.code, str(error))))
 
     def take(self, client: Client, name: str) -> None:
@@ -261,6 +346,9 @@ class Ledger:
             if kept is not None and kept.state == ENDED and kept.owner == client.owner:
                 store.take(name)
 
+        if (client, name) in self._refused:
+            log.info("job %s is kept: its client has not been sent all of it", name)
+            return
         self._delivered.pop(name, None)
         job = self.jobs.get(name)
         if job is not None and job.owner == client.owner:
@@ -275,22 +363,34 @@ class Ledger:
 
     def tell_waiting(self, client: Client) -> None:
         """Tell a client of the jobs of its owner that no client follows."""
+        for name in list(self._unwritten):
+            self._write(name)
+        followers = {one for one in self._delivered.values() if one.owner == client.owner}
+        present = {one for one in followers if self._is_there(one)}
+        had = frozenset(name for name, one in self._delivered.items() if one in present)
+        others = tuple(self._unread)
 
-        def then(ended: list[Kept] | None, _: Exception | None) -> None:
+        def work(store: Store) -> list[Kept]:
+            unread = [kept for name in others if (kept := store.find(name)) is not None]
+            mine = [kept for kept in unread if kept.owner == client.owner]
+            return [*store.ended(client.owner, without=had, room=wire.MAX_HEADER // 2), *mine]
+
+        def then(found: list[Kept] | None, error: Exception | None) -> None:
+            if error is not None:
+                self.refuse(client, "", _kept_though(_why(error)))
+                return
             alone = [
-                kept for kept in ended or () if not self._is_there(self._delivered.get(kept.name))
+                kept for kept in found or () if not self._is_there(self._delivered.get(kept.name))
             ]
             jobs = [
                 wire.WaitingJob(job.name, job.submit.request, job.submit.note, ended=False)
                 for job in self.jobs
                 if job.owner == client.owner and not self._is_there(job.client)
             ]
-            listed = [found for kept in alone if (found := _waiting(kept)) is not None]
+            listed = [one for kept in alone if (one := _waiting(kept)) is not None]
             self._tell(client, wire.encode(wire.Waiting(as_many_as_fit([*listed, *jobs]))))
 
-        for name in list(self._unwritten):
-            self._write(name)
-        self._clerk.do(lambda store: store.ended(client.owner), then)
+        self._clerk.do(work, then)
 
     def _is_there(self, client: Client | None) -> bool:
         return client is not None and self._tell(client, wire.encode(wire.Followed()))
@@ -299,12 +399,45 @@ class Ledger:
         """Let the jobs of a client that has gone go on without it."""
         if client.entrance < 0:
             return
+        for refused in [refused for refused in self._refused if refused[0] == client]:
+            del self._refused[refused]
         for job in self.jobs.of(client):
             log.info("job %s: its client has gone; what comes of it waits", job.name)
             self.jobs.hand_over(job, Client.nobody(client.owner))
         for name, unwritten in list(self._unwritten.items()):
             if unwritten.job.client in {client, Client.nobody(client.owner)}:
                 self._write(name)
+
+    def ask_owners(self, then: Callable[[set[str]], object]) -> None:
+        """Call `then` with all owners of whom there is something, on the disk or not."""
+
+        def answer(stored: set[str] | None, _: Exception | None) -> None:
+            then((stored or set()) | {job.owner for job in self.jobs})
+
+        self._clerk.do(lambda store: store.owners(), answer)
+
+    def drop(self, owner: str) -> list[Job]:
+        """Drop all jobs and results of an owner who is let in no more.
+
+        Returns
+        -------
+        list of Job
+            Those that run and are to be stopped; nothing is told or kept of them.
+        """
+        jobs = [job for job in self.jobs if job.owner == owner]
+        for job in jobs:
+            self._unwritten.pop(job.name, None)
+            job.stale = job.taken = True  # its record goes before the worker is done with it
+            if job.worker is None:
+                self.jobs.remove(job.name)
+        for name, unwritten in list(self._unwritten.items()):
+            if unwritten.job.owner == owner:
+                del self._unwritten[name]
+        for name, client in list(self._delivered.items()):
+            if client.owner == owner:
+                del self._delivered[name]
+        self._clerk.do(lambda store: store.forget_owner(owner))
+        return [job for job in jobs if job.worker is not None]
 
     # ---- workers ---------------------------------------------------------------------------
 
@@ -341,8 +474,10 @@ class Ledger:
             return
 
         def say() -> None:
-            if self._send(job, parts):
-                self._delivered[job.name] = job.client
+            if job.incomplete:
+                self.follow(job.client, (job.name,))
+            elif self._send(job, parts):
+                self._note_delivered(job.name, job.client)
             else:
                 self._write(job.name)
 
@@ -386,11 +521,16 @@ class Ledger:
         self._do(job, lambda store: store.mark(job.name, state, deaths))
 
     def _say(self, job: Job, say: Callable[[], object]) -> None:
-        """Say something about a job; that it is accepted comes first."""
-        if job.told is None:
-            job.unsaid.append(say)
-        else:
+        """Say something about a job, after that it is accepted and what its client lacks."""
+        job.unsaid.append(say)
+        self._say_unsaid(job)
+
+    def _say_unsaid(self, job: Job) -> None:
+        if job.told is None or job.reading:
+            return
+        for say in job.unsaid:
             say()
+        job.unsaid.clear()
 
     def _write_later(self, job: Job, work: Callable[[Store], None]) -> None:
         due = time.monotonic() + MOMENT
@@ -441,13 +581,16 @@ class Ledger:
                 log.info("job %s: its results have waited too long, and were removed", name)
 
         self._unpruned = 0
-        self._clerk.do(lambda store: store.prune(self._retention, time.time()), then)
+        self._prune_store(then)
+        for name in list(self._unread):
+            self._try_unread(name, lambda _: None)
 
-
-def _digest(submit: wire.Submit, frames: tuple[Frame, ...]) -> bytes:
-    """Give what tells a job from another of its id, however its pixels were packed."""
-    looks = [(frame.name, frame.box, frame.dtype, frame.channels) for frame in frames]
-    return hashlib.sha256(repr((replace(submit, packed=False), looks)).encode()).digest()
+    def _prune_store(
+        self, then: Callable[[list[str] | None, Exception | None], object] | None
+    ) -> None:
+        now = time.monotonic()  # which stands still while the machine sleeps
+        awake, self._looked = now - self._looked, now
+        self._clerk.do(lambda store: store.prune(self._retention, time.time(), awake), then)
 
 
 def _revived(kept: Kept, parts: list[Bytes], deaths: int) -> Job:
@@ -481,14 +624,30 @@ def as_many_as_fit(jobs: list[wire.WaitingJob]) -> tuple[wire.WaitingJob, ...]:
 
 
 def _waiting(kept: Kept) -> wire.WaitingJob | None:
-    """Describe a job that ended; None for one of another version, which nobody here can read."""
+    """Return a kept job for the list of what waits; None for one that another version wrote."""
     try:
         body = json.loads(kept.header)["body"]
         request = wire.read_request(body["request"])
-        return wire.WaitingJob(kept.name, request, body["note"], ended=True)
+        return wire.WaitingJob(kept.name, request, body["note"], ended=kept.state == ENDED)
     except (ValueError, TypeError, LookupError):
         log.warning("job %s was kept by another version of Underpaint", kept.name)
         return None
+
+
+def _kept_though(why: str) -> ResultsKeptError:
+    return ResultsKeptError(
+        f"what there is of this job could not be read ({why}); the daemon keeps it: fetch it again,"
+        " or see `underpaint results`"
+    )
+
+
+def _unreadable(name: str, found: dict[int, str]) -> ResultsKeptError:
+    """Say which pictures could not be read."""
+    which = ", ".join(f"picture {number + 1} ({why})" for number, why in found.items())
+    return ResultsKeptError(
+        f"this could not be read: {which}; what else there is was delivered, and the daemon keeps"
+        f" all of it: fetch it again, or `underpaint results --drop {name[:8]}` forgets it"
+    )
 
 
 def _another(name: str) -> BadInputError:

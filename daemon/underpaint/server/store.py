@@ -1,58 +1,33 @@
 """The store: accepted jobs and what came of them, on disk. Touches no socket.
 
-Records are in SQLite, with a write-ahead log; pixels lie beside it in files that are written whole
-and renamed. Messages are kept as they travelled, so the store knows nothing of what they say.
+Records are in SQLite, with a write-ahead log; pixels lie beside it in `pixel_files`. Messages are
+kept as they travelled, so the store knows nothing of what they say.
 
-What is written survives the end of any process at any moment. It is not forced to the disk: a power
-cut may take the last seconds.
+What is written survives the end of any process and a power cut at any moment: pixels are on the
+disk before the record that names them, and each record is before a call here returns (but for
+`mark`, which a power cut may undo: the job then runs again). Nothing is removed before the record
+that lets go of it is on the disk.
 """
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
-import mmap
-import os
-import secrets
+import math
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.wire import Bytes
 
+from .pixel_files import PixelFiles, sync_folder
 from .places import private_folder
-
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY,
-    name TEXT UNIQUE NOT NULL,
-    owner TEXT NOT NULL,
-    trusted INTEGER NOT NULL,
-    digest BLOB NOT NULL,
-    file TEXT NOT NULL,
-    header BLOB NOT NULL,
-    sizes TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    deaths INTEGER NOT NULL,
-    ending BLOB,
-    changed REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS pictures (
-    job TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    file TEXT NOT NULL,
-    header BLOB NOT NULL,
-    sizes TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    PRIMARY KEY (job, number)
-);
-"""
+from .records import Records
+from .retention import Entry, Retention, find_old, is_due, outdated
 
 QUEUED, RUNNING, ENDED, TAKEN = "queued", "running", "ended", "taken"
 """A job's states: `TAKEN` is what is left of one whose client has its results."""
@@ -61,20 +36,8 @@ QUEUED, RUNNING, ENDED, TAKEN = "queued", "running", "ended", "taken"
 _DAMAGED = (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-@dataclass(frozen=True)
-class Retention:
-    """How long results wait for a client that does not come.
-
-    Parameters
-    ----------
-    days : float
-        Older ones go.
-    gigabytes : float
-        Where all that wait are larger, the oldest go.
-    """
-
-    days: float = 7
-    gigabytes: float = 4
+_JOB, _FILE = "job", "file"
+"""The kinds of `old_since`."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +64,6 @@ class Kept:
         The header of the message that it ended with.
     changed : float
         When it entered its state, in seconds of the epoch.
-    size : int
-        Bytes of its pixels on disk, both ways.
     """
 
     name: str
@@ -114,33 +75,21 @@ class Kept:
     header: bytes
     ending: bytes | None
     changed: float
-    size: int
 
 
-def outdated(kept: Sequence[Kept], retention: Retention, now: float) -> list[str]:
-    """Say which jobs go: those that ended and are too old, then the oldest of too many bytes.
-
-    A job from the future, as a clock that was moved back makes them, counts as new.
+class Pictures(NamedTuple):
+    """A job's pictures as they could be read.
 
     Parameters
     ----------
-    kept : sequence of Kept
-        All there are, oldest first.
-    retention : Retention
-    now : float
-        Seconds of the epoch.
+    whole : list of list of bytes-like
+        The messages that they travel in, in their order.
+    unreadable : dict of int to str
+        Why the others could not be read, by number.
     """
-    oldest = now - retention.days * 86400
-    over = [job for job in kept if job.state in {ENDED, TAKEN}]
-    going = [job.name for job in over if job.changed < oldest]
-    excess = sum(job.size for job in over) - retention.gigabytes * 2**30
-    for job in over:
-        if job.name in going:
-            excess -= job.size
-        elif excess > 0 and job.size:
-            going.append(job.name)
-            excess -= job.size
-    return going
+
+    whole: list[list[Bytes]]
+    unreadable: dict[int, str]
 
 
 class Store:
@@ -154,33 +103,19 @@ class Store:
     Raises
     ------
     sqlite3.DatabaseError
-        What lies there is damaged, or was written by a newer Underpaint.
+        What lies there is damaged, was written by a newer Underpaint, or has lost its records.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._pixels = private_folder(private_folder(folder) / "pixels")
-        self._records = sqlite3.connect(
-            folder / "jobs.sqlite", check_same_thread=False, isolation_level=None
-        )
+        self._files = PixelFiles(private_folder(folder) / "pixels")
+        self._records = Records(folder / "jobs.sqlite", expected=bool(self._files.names()))
         try:
-            self._open()
-        except sqlite3.DatabaseError:
+            sync_folder(folder)
+            sync_folder(folder.parent)
+        except OSError:
             self._records.close()
             raise
-
-    def _open(self) -> None:
-        (version,) = self._ask("PRAGMA user_version")[0]
-        if version > _VERSION:
-            raise sqlite3.DatabaseError(f"it is of version {version}, newer than {_VERSION}")
-        (found,) = self._ask("PRAGMA quick_check(1)")[0]
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-        self._ask("PRAGMA journal_mode = WAL")
-        self._ask("PRAGMA synchronous = NORMAL")
-        if version < _VERSION:
-            self._records.executescript(_SCHEMA)
-            self._ask(f"PRAGMA user_version = {_VERSION}")
-        self._sweep()
+        self._files.remove_drafts()
 
     def close(self) -> None:
         """Close it; what was written stays."""
@@ -215,12 +150,13 @@ class Store:
         known = self.find(name)
         if known is not None:
             return known
-        with self._written(parts[1:]) as (file, sizes):
+        sizes = [memoryview(part).nbytes for part in parts[1:]]
+        with self._files.written(parts[1:]) as file:
             self._ask(
                 "INSERT INTO jobs (name, owner, trusted, digest, file, header, sizes, bytes, state,"
                 " deaths, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-                name, owner, trusted, digest, file, bytes(parts[0]), json.dumps(sizes), sum(sizes),
-                QUEUED, time.time(),
+                name, owner, trusted, digest, file, bytes(parts[0]), json.dumps(sizes),
+                len(parts[0]) + sum(sizes), QUEUED, time.time(),
             )  # fmt: skip
         return None
 
@@ -232,21 +168,53 @@ class Store:
         """Give what waits or ran, oldest first."""
         return self._jobs("WHERE state IN (?, ?)", QUEUED, RUNNING)
 
-    def ended(self, owner: str) -> list[Kept]:
-        """Give an owner's jobs whose results wait for a client, oldest first."""
-        return self._jobs("WHERE state = ? AND owner = ?", ENDED, owner)
+    def ended(
+        self, owner: str, *, without: Collection[str] = (), room: float = math.inf
+    ) -> list[Kept]:
+        """Return an owner's jobs whose results wait for a client, oldest first.
+
+        Parameters
+        ----------
+        owner : str
+        without : collection of str
+            Those to leave out.
+        room : float
+            Bytes of their headers after which no more are read.
+        """
+        found = self._ask(
+            "SELECT name, length(header) FROM jobs WHERE state = ? AND owner = ? ORDER BY number",
+            ENDED, owner,
+        )  # fmt: skip
+        found = [(name, size) for name, size in found if name not in without]
+        sizes = itertools.accumulate((size for _, size in found), initial=0)
+        read = [name for (name, _), before in zip(found, sizes, strict=False) if before <= room]
+        return [kept for name in read if (kept := self.find(name)) is not None]
+
+    def owners(self) -> set[str]:
+        """Return whose jobs are here, taken ones too."""
+        return {owner for (owner,) in self._ask("SELECT DISTINCT owner FROM jobs")}
 
     def submission(self, name: str) -> list[Bytes]:
-        """Give the message that a job came as; its pixels are read when they are looked at."""
+        """Return the message that a job came as; its pixels are read when they are looked at.
+
+        Raises
+        ------
+        DamagedFileError
+            The pixels are missing or were cut.
+        OSError
+            They could not be read this time.
+        """
         found = self._ask("SELECT header, file, sizes FROM jobs WHERE name = ?", name)
-        return self._parts(*found[0])
+        header, file, sizes = found[0]
+        return [header, *self._files.read(file, json.loads(sizes))]
 
     def mark(self, name: str, state: str, deaths: int) -> None:
-        """Note that a job waits (again) or runs."""
-        self._ask(
-            "UPDATE jobs SET state = ?, deaths = ?, changed = ? WHERE name = ?",
-            state, deaths, time.time(), name,
-        )  # fmt: skip
+        """Note that a job waits (again) or runs, without waiting for the disk."""
+        with self._records.without_waiting():
+            self._ask(
+                "UPDATE jobs SET state = ?, deaths = ?, changed = ? WHERE name = ?",
+                state, deaths, time.time(), name,
+            )  # fmt: skip
 
     # ---- results ---------------------------------------------------------------------------
 
@@ -260,10 +228,12 @@ class Store:
         """
         if number in self.numbers(name):
             return
-        with self._written(parts[1:]) as (file, sizes):
+        sizes = [memoryview(part).nbytes for part in parts[1:]]
+        with self._files.written(parts[1:]) as file:
             self._ask(
                 "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)",
-                name, number, file, bytes(parts[0]), json.dumps(sizes), sum(sizes),
+                name, number, file, bytes(parts[0]), json.dumps(sizes),
+                len(parts[0]) + sum(sizes),
             )  # fmt: skip
 
     def numbers(self, name: str) -> set[int]:
@@ -271,21 +241,28 @@ class Store:
         found = self._ask("SELECT number FROM pictures WHERE job = ?", name)
         return {number for (number,) in found}
 
-    def pictures(self, name: str) -> list[list[Bytes]]:
-        """Give a job's pictures in their order."""
+    def pictures(self, name: str) -> Pictures:
+        """Return a job's pictures, as far as they can be read."""
         found = self._ask(
-            "SELECT header, file, sizes FROM pictures WHERE job = ? ORDER BY number", name
+            "SELECT number, header, file, sizes FROM pictures WHERE job = ? ORDER BY number", name
         )
-        return [self._parts(*picture) for picture in found]
+        pictures = Pictures([], {})
+        for number, header, file, sizes in found:
+            try:
+                pictures.whole.append([header, *self._files.read(file, json.loads(sizes))])
+            except OSError as error:
+                pictures.unreadable[number] = error.strerror or str(error)
+        return pictures
 
     def end(self, name: str, ending: Bytes) -> None:
         """Note how a job ended, with that message's header; what it was sent with goes."""
         found = self._ask("SELECT file FROM jobs WHERE name = ?", name)
         self._ask(
-            "UPDATE jobs SET state = ?, ending = ?, bytes = 0, changed = ? WHERE name = ?",
-            ENDED, bytes(ending), time.time(), name,
+            "UPDATE jobs SET state = ?, ending = ?, bytes = length(header) + ?, changed = ?"
+            " WHERE name = ?",
+            ENDED, bytes(ending), len(ending), time.time(), name,
         )  # fmt: skip
-        self._remove(file for (file,) in found)
+        self._files.remove(file for (file,) in found)
 
     def take(self, name: str, ending: Bytes | None = None) -> None:
         """Let go of a job whose client has its results; that it was there is remembered.
@@ -298,50 +275,93 @@ class Store:
             What to say to who asks for it again.
         """
         files = self._files_of(name)
-        with self._at_once():
+        with self._records.at_once():
             self._ask(
-                "UPDATE jobs SET state = ?, header = x'', ending = ?, bytes = 0, changed = ?"
+                "UPDATE jobs SET state = ?, header = x'', ending = ?, bytes = ?, changed = ?"
                 " WHERE name = ?",
-                TAKEN, None if ending is None else bytes(ending), time.time(), name,
+                TAKEN, None if ending is None else bytes(ending), len(ending or b""), time.time(),
+                name,
             )  # fmt: skip
             self._ask("DELETE FROM pictures WHERE job = ?", name)
-        self._remove(files)
+        self._files.remove(files)
 
-    def forget(self, name: str) -> None:
-        """Remove all that there is of a job."""
-        files = self._files_of(name)
-        with self._at_once():
-            self._ask("DELETE FROM jobs WHERE name = ?", name)
-            self._ask("DELETE FROM pictures WHERE job = ?", name)
-        self._remove(files)
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove all that there is of some jobs."""
+        files: list[str] = []
+        with self._records.at_once():
+            for name in names:
+                files += self._files_of(name)
+                self._ask("DELETE FROM jobs WHERE name = ?", name)
+                self._ask("DELETE FROM pictures WHERE job = ?", name)
+        self._files.remove(files)
 
-    def prune(self, retention: Retention, now: float) -> list[str]:
-        """Remove what has waited too long, and give its ids."""
-        going = outdated(self._jobs(""), retention, now)
-        for name in going:
-            self.forget(name)
+    def forget_owner(self, owner: str) -> None:
+        """Remove all that there is of an owner's jobs."""
+        self.forget(name for (name,) in self._ask("SELECT name FROM jobs WHERE owner = ?", owner))
+
+    def prune(self, retention: Retention, now: float, awake: float) -> list[str]:
+        """Remove what has waited too long, and return the ids of those jobs.
+
+        No clock is trusted alone: a job goes only when this finds it too old, and has found so at
+        every look for a day in which daemons ran. So goes a file that no record names.
+
+        Parameters
+        ----------
+        retention : Retention
+        now : float
+            Seconds of the epoch.
+        awake : float
+            Seconds for which the daemon has run since it last asked.
+        """
+        ended = self._entries()
+        unnamed = {file: self._files.changed(file) for file in self._unnamed_files()}
+        ages = {_JOB: {entry.name: entry.changed for entry in ended}, _FILE: unnamed}
+        with self._records.at_once():
+            total = self._count_awake(awake)
+            for kind, changed in ages.items():
+                self._look(kind, find_old(changed, retention, now), total)
+        old = {kind: self._old_since(kind) for kind in ages}
+        going = outdated(ended, old[_JOB], retention, total)
+        if going:
+            self.forget(going)
+        self._files.remove(file for file, since in old[_FILE].items() if is_due(since, total))
         return going
+
+    def _entries(self) -> list[Entry]:
+        """Return what has ended, taken or not, oldest first."""
+        found = self._ask(
+            "SELECT name, owner, changed, bytes + (SELECT coalesce(sum(bytes), 0) FROM pictures"
+            " WHERE job = jobs.name) FROM jobs WHERE state IN (?, ?) ORDER BY number",
+            ENDED, TAKEN,
+        )  # fmt: skip
+        return [Entry(*values) for values in found]
+
+    def _count_awake(self, seconds: float) -> float:
+        """Add to the seconds for which daemons ran, and return all of them."""
+        (counted,) = self._ask("SELECT coalesce(max(seconds), 0) FROM awake")[0]
+        self._ask("DELETE FROM awake")
+        self._ask("INSERT INTO awake VALUES (?)", counted + seconds)
+        return float(counted + seconds)
+
+    def _look(self, kind: str, old: set[str], awake: float) -> None:
+        """Note since when something is too old; what is no longer found so begins anew."""
+        known = self._old_since(kind).keys()
+        for name in known - old:
+            self._ask("DELETE FROM old_since WHERE kind = ? AND name = ?", kind, name)
+        for name in old - known:
+            self._ask("INSERT INTO old_since VALUES (?, ?, ?)", kind, name, awake)
+
+    def _old_since(self, kind: str) -> dict[str, float]:
+        return dict(self._ask("SELECT name, awake FROM old_since WHERE kind = ?", kind))
 
     # ---- records ---------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _at_once(self) -> Iterator[None]:
-        """Do all of it or nothing."""
-        self._ask("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._ask("ROLLBACK")
-            raise
-        self._ask("COMMIT")
-
     def _ask(self, statement: str, *values: Any) -> list[Any]:
-        return self._records.execute(statement, values).fetchall()
+        return self._records.ask(statement, *values)
 
     def _jobs(self, where: str, *values: Any) -> list[Kept]:
         found = self._ask(
-            "SELECT name, owner, trusted, digest, state, deaths, header, ending, changed, bytes +"  # noqa: S608 - `where` is ours
-            " (SELECT coalesce(sum(bytes), 0) FROM pictures WHERE job = jobs.name)"
+            "SELECT name, owner, trusted, digest, state, deaths, header, ending, changed"  # noqa: S608 - `where` is ours
             f" FROM jobs {where} ORDER BY number",
             *values,
         )
@@ -357,50 +377,14 @@ class Store:
             )
         ]  # fmt: skip
 
-    # ---- files -----------------------------------------------------------------------------
+    def _unnamed_files(self) -> set[str]:
+        """Return the files that no record names.
 
-    @contextlib.contextmanager
-    def _written(self, pixels: list[Bytes]) -> Iterator[tuple[str, list[int]]]:
-        """Write pixels into one file for a record to name; where that fails, the file goes."""
-        file = secrets.token_hex(8)
-        draft = self._pixels / f"{file}.part"
-        try:
-            with open(draft, "wb", opener=_private, buffering=0) as stream:
-                for part in pixels:
-                    _write_all(stream.fileno(), memoryview(part).cast("B"))
-            draft.replace(self._pixels / file)
-            yield file, [memoryview(part).nbytes for part in pixels]
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            self._remove([file])
-            raise
-
-    def _parts(self, header: bytes, file: str, sizes: str) -> list[Bytes]:
-        lengths = json.loads(sizes)
-        if not sum(lengths):
-            return [header, *(b"" for _ in lengths)]
-        with (self._pixels / file).open("rb") as stream:
-            pixels = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-        if pixels.nbytes != sum(lengths):
-            raise OSError(f"{file} has {pixels.nbytes} bytes instead of {sum(lengths)}")
-        parts: list[Bytes] = [header]
-        start = 0
-        for length in lengths:
-            parts.append(pixels[start : start + length])
-            start += length
-        return parts
-
-    def _remove(self, files: Iterator[str] | Sequence[str]) -> None:
-        for file in files:
-            with contextlib.suppress(OSError):  # somebody looks at it, and nobody can remove it
-                (self._pixels / file).unlink()
-
-    def _sweep(self) -> None:
-        """Remove files that no record names: what was half written when a process ended."""
-        named = {
-            file for (file,) in self._ask("SELECT file FROM jobs UNION SELECT file FROM pictures")
-        }
-        self._remove([path.name for path in self._pixels.iterdir() if path.name not in named])
+        Such are left where a process ended between a file and its record, in either order, and
+        where records were lost.
+        """
+        named = self._ask("SELECT file FROM jobs UNION SELECT file FROM pictures")
+        return self._files.names() - {file for (file,) in named}
 
 
 def open_store(folder: Path) -> tuple[Store, str]:
@@ -433,12 +417,3 @@ def open_store(folder: Path) -> tuple[Store, str]:
             f" with what had not been fetched from it, is now {aside}"
         )
         return Store(folder), remark
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _write_all(descriptor: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

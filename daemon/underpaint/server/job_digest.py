@@ -1,0 +1,33 @@
+"""What tells a job from another of its id, when it is sent again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from underpaint_client.wire import Frame, Submit
+
+
+def digest_submission(submit: Submit, frames: tuple[Frame, ...]) -> bytes:
+    """Return what tells a job from another of its id, however its pixels were packed.
+
+    It outlives updates: a field that a later Underpaint adds counts only where it is set.
+    """
+    looks = [[frame.name, frame.box, frame.dtype, frame.channels] for frame in frames]
+    told = _canonical([replace(submit, packed=False), looks])
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+
+
+def _canonical(value: Any) -> Any:
+    """Return a message as JSON can hold it, without what is as it is by default."""
+    if is_dataclass(value):
+        found = {one.name: (getattr(value, one.name), _default(one)) for one in fields(value)}
+        return {name: _canonical(now) for name, (now, usual) in found.items() if now != usual}
+    return [_canonical(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()

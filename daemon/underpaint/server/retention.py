@@ -1,0 +1,110 @@
+"""How long results wait for a client that does not come. Pure functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+DAY = 86400.0
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long results wait for a client that does not come.
+
+    Parameters
+    ----------
+    days : float
+        Older ones go.
+    gigabytes : float
+        Where all that wait for one owner are larger, the oldest of them go.
+    """
+
+    days: float = 7
+    gigabytes: float = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the limits need to know of a job that has ended.
+
+    Parameters
+    ----------
+    name : str
+        Its id.
+    owner : str
+        Whose it is.
+    changed : float
+        When it ended, in seconds of the epoch.
+    size : int
+        Bytes that it takes on the disk: pixels, headers and notes.
+    """
+
+    name: str
+    owner: str
+    changed: float
+    size: int
+
+
+def find_old(changed: Mapping[str, float], retention: Retention, now: float) -> set[str]:
+    """Return the names of what is older than the limit by the clock of this moment.
+
+    The clock may be wrong, so this alone removes nothing: see `outdated`. What comes from the
+    future, as a clock that was moved back makes it, counts as new.
+
+    Parameters
+    ----------
+    changed : mapping of str to float
+        When each came about, in seconds of the epoch.
+    retention : Retention
+    now : float
+        Seconds of the epoch.
+    """
+    oldest = now - retention.days * DAY
+    return {name for name, moment in changed.items() if moment < oldest}
+
+
+def is_due(old_since: float, awake: float) -> bool:
+    """Tell whether something has been too old for long enough: a day in which the daemon ran.
+
+    Parameters
+    ----------
+    old_since, awake : float
+        Seconds for which daemons ran in all, when it was first found too old, and now.
+    """
+    return awake - old_since >= DAY
+
+
+def outdated(
+    ended: Sequence[Entry], old_since: Mapping[str, float], retention: Retention, awake: float
+) -> list[str]:
+    """Return the names of the jobs that go: the old ones, then the oldest of too many bytes.
+
+    Parameters
+    ----------
+    ended : sequence of Entry
+        All that have ended, oldest first.
+    old_since : mapping of str to float
+        For those that are too old now and at every look since, when that was first found.
+    retention : Retention
+    awake : float
+        Seconds for which daemons ran in all.
+    """
+    going = {name for name, since in old_since.items() if is_due(since, awake)}
+    limit = retention.gigabytes * 2**30
+    excess = _sizes(entry for entry in ended if entry.name not in going)
+    for entry in ended:
+        if entry.name not in going and entry.size and excess[entry.owner] > limit:
+            going.add(entry.name)
+            excess[entry.owner] -= entry.size
+    return [entry.name for entry in ended if entry.name in going]
+
+
+def _sizes(ended: Iterable[Entry]) -> Counter[str]:
+    """Return the bytes of each owner."""
+    sizes: Counter[str] = Counter()
+    for entry in ended:
+        sizes[entry.owner] += entry.size
+    return sizes
