@@ -31,7 +31,9 @@ from underpaint_client.home import ConnectionInfo, connection_file, home, write_
 
 from . import keys, logs
 from .config import Config
+from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
 from .held import Held
+from .inbox import Inbox
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job
 from .ledger import Ledger
@@ -67,6 +69,9 @@ HANDSHAKE = 3000
 
 MAX_FILES = 2**16
 """Open files that are asked for: each connection is one, a stranger's too until it is refused."""
+
+MAX_PARTS = wire.MAX_FRAMES + 3
+"""Parts of the longest message: an address, a header, frames, and a worker's manifest."""
 
 MAX_TOLD = 1000
 """Characters of a refused message that are told back and logged."""
@@ -108,7 +113,8 @@ class Daemon:
 
     def __init__(self, config: Config) -> None:
         self._lock = take_lock()
-        allow_many_files(MAX_FILES)
+        sys.setswitchinterval(0.0005)  # the guard of connections must keep up with libzmq
+        descriptors = allow_many_files(MAX_FILES)
         clear_shelves()
         self._started = time.monotonic()
         self._stopping = False
@@ -124,12 +130,20 @@ class Daemon:
         self._told_positions: dict[str, int] = {}
         self._told_until = 0.0
         self._entrances: list[zmq.Socket[bytes]] = []
+        self._inboxes: dict[zmq.Socket[bytes], Inbox] = {}
         self.endpoints: list[str] = []
         use_ipc = config.ipc and IPC
         wanted = list(config.bind) if config.bind or use_ipc else ["tcp://127.0.0.1:*"]
-        self._guard = keys.guard(self._context) if wanted or not IPC else None
+        if wanted and descriptors < FEWEST_DESCRIPTORS:
+            raise DaemonUnavailableError(
+                f"this process may have {descriptors} files open, too few to listen on"
+                f" {', '.join(wanted)}; raise the limit to {FEWEST_DESCRIPTORS} or more, as"
+                " `ulimit -n 4096` does in a shell"
+            )
+        limits = Limits.within(descriptors)
         self._allowed = keys.AllowList()
         self._own = "" if use_ipc else keys.own_keys("client").public
+        self._guard = ConnectionGuard(self._context, limits, keys.AllowList().lets_in, self._own)
         try:
             if use_ipc:
                 self._enter(f"ipc://{socket_folder() / 'clients.sock'}")
@@ -139,7 +153,9 @@ class Daemon:
             # loopback port, with the client's keys.
             inside = f"ipc://{socket_folder() / 'workers.sock'}" if IPC else "tcp://127.0.0.1:*"
             self._backend, backend_endpoint = self._bind(inside)
+            self._guard.start()
         except zmq.ZMQError as error:
+            self._guard.stop()
             raise DaemonUnavailableError(
                 f"cannot listen on {', '.join(wanted) or 'ipc'}: {error};"
                 " choose another address with --bind, or under [serve] in config.toml"
@@ -150,7 +166,7 @@ class Daemon:
 
     # ---- sockets ---------------------------------------------------------------------------
 
-    def _bind(self, endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+    def _bind(self, endpoint: str, *, watched: bool = False) -> tuple[zmq.Socket[bytes], str]:
         transport, _, path = endpoint.partition("://")
         entrance = self._context.socket(zmq.ROUTER)
         entrance.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
@@ -163,7 +179,10 @@ class Daemon:
             keys.lock_socket(entrance)
             for option, value in _KEEP_ALIVE.items():
                 entrance.setsockopt(option, value)
+        if watched:
+            self._guard.watch(entrance, transport)
         entrance.bind(endpoint)
+        self._inboxes[entrance] = Inbox(entrance, MAX_PARTS)
         if transport == "ipc":
             os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
         self._poller.register(entrance, zmq.POLLIN)
@@ -171,7 +190,7 @@ class Daemon:
         return entrance, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
 
     def _enter(self, endpoint: str) -> None:
-        entrance, bound = self._bind(endpoint)
+        entrance, bound = self._bind(endpoint, watched=True)
         self._entrances.append(entrance)
         self.endpoints.append(bound)
 
@@ -210,16 +229,17 @@ class Daemon:
                 continue
             end = time.monotonic() + FAIR_SHARE
             while time.monotonic() < end:
-                try:
-                    parts = entrance.recv_multipart(zmq.DONTWAIT, copy=False)
-                except zmq.Again:
+                parts = self._inboxes[entrance].take(end)
+                if parts is None:
                     break
                 rest = [part.buffer for part in parts[1:]]
                 if entrance is self._backend:
                     if IPC or parts[0].get("User-Id") == self._own:
                         self._from_worker(parts[0].bytes, rest)
                 else:
-                    self._from_client(self._client(entrance, parts[0]), rest)
+                    client = self._client(entrance, parts[0])
+                    self._guard.note_message(parts[0], client.owner)
+                    self._from_client(client, rest)
         self._watch_workers()
         self._log.look()
         self._assign()
@@ -242,8 +262,7 @@ class Daemon:
         self._ledger.close()
         clear_shelves()
         connection_file().unlink(missing_ok=True)
-        if self._guard:
-            self._guard.stop()
+        self._guard.stop()
         self._context.destroy(linger=1000)
         self._lock.release()
         log.info("stopped")
