@@ -27,6 +27,9 @@ FAMILIES = {
 
 _PURPOSES = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
 _PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
+MAX_NUMBER = 100_000
+"""The largest number that a configuration may give, such as of training steps: usual are 1000."""
+
 _PICKLES = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 
 
@@ -224,6 +227,8 @@ def _number(model: Path, config: dict[str, Any], name: str, default: int) -> int
     value = config.get(name, default)
     if type(value) is not int or value < 1:
         raise ModelUnavailableError(f"model {model}: {name} {value!r} is no whole number above 0")
+    if value > MAX_NUMBER:  # schedulers make tables of that length
+        raise ModelUnavailableError(f"model {model}: {name} {value} is over {MAX_NUMBER}")
     return value
 
 

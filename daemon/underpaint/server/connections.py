@@ -8,7 +8,7 @@ limit; libzmq then closes them as if their peer had gone, and a client connects 
 A connection is *silent* until its first message has been read, which takes a key over TCP. As with
 sshd's MaxStartups, silent connections have limits of their own. Beyond them the one that has been
 silent longest goes, of the source that has most: who completes the handshake at once gets in
-whatever others hold open.
+whatever others hold open. On this machine the one goes that has said nothing for longest.
 """
 
 from __future__ import annotations
@@ -113,6 +113,10 @@ class Line:
         Whose it is, as `jobs.Client.owner`; None while it is silent.
     messages : int
         Whole messages that were read from it.
+    seen_messages, received, base : int
+        Those at the last look; the bytes that had come; the bytes that had come with them.
+    moved : float
+        When something came last, by the monotonic clock.
     """
 
     descriptor: int
@@ -220,6 +224,7 @@ class ConnectionGuard:
         if line is None:
             return
         line.messages += 1
+        line.moved = time.monotonic()
         if line.key != key:
             with self._lock:
                 self._set_key(line, key)
@@ -323,11 +328,10 @@ class ConnectionGuard:
     def _make_room(self, new: Line) -> None:
         """Shut connections down where the new one is over a limit."""
         if not new.source:
-            silent = len(self._silent[""])
-            if silent + self._by_key[""] > self._limits.local:
-                # Of those that greeted, the newest is refused; of those that did not, the oldest.
-                oldest = next(iter(self._silent[""].values()))
-                self._drop(oldest, f"there are {self._limits.local} local connections")
+            local = [line for line in self._lines.values() if not line.source]
+            if len(local) > self._limits.local:
+                quiet = min(local, key=lambda line: line.moved)
+                self._drop(quiet, f"there are over {self._limits.local} on this machine")
             return
         source = new.source
         if len(self._silent[source]) <= self._limits.per_source:

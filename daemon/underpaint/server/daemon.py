@@ -6,6 +6,7 @@ moves messages.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -40,6 +41,9 @@ from .ledger import Ledger
 from .places import allow_many_files, log_file, socket_folder, take_lock
 from .shelf import clear_shelves
 from .store import open_store
+from .turns import Turns
+from .unread import MAX_PREVIEWS, Unread
+from .watchdog import AwakeClock
 from .workers import MAX_FAILED_STARTS, Worker
 
 if TYPE_CHECKING:
@@ -94,6 +98,8 @@ _KEEP_ALIVE = {
     zmq.TCP_MAXRT: 15000,  # milliseconds
 }
 
+_LARGE_ANSWERS = (wire.AskStatus, wire.AskModels, wire.AskWaiting)
+
 IPC = os.name == "posix"
 
 
@@ -121,8 +127,11 @@ class Daemon:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         store, self._remark = open_store(home() / "jobs")
+        self._unread = Unread()
+        self._clock = AwakeClock()
         self._ledger = Ledger(store, config.retention, self._send, self._greet)
         self._jobs = self._ledger.jobs
+        self._turns = Turns(self._ledger.when_done)
         self._poller.register(self._ledger.fd, zmq.POLLIN)
         self._pruned = time.monotonic()
         self._held = Held()
@@ -214,6 +223,7 @@ class Daemon:
             signal.signal(number, self._on_signal)
         try:
             for worker in self._workers:
+                worker.watchdog.start(self._clock.now)
                 worker.start()
             self._write_connection_file()
             log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
@@ -303,9 +313,10 @@ class Daemon:
         return client.entrance >= 0 and self._put(client, parts)
 
     def _put(self, client: Client, parts: list[Bytes]) -> bool:
+        counted = self._unread.count(client, parts)
         try:
             self._entrances[client.entrance].send_multipart(
-                [client.identity, *parts], zmq.DONTWAIT, copy=False
+                [client.identity, *counted], zmq.DONTWAIT, copy=False
             )
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
@@ -358,6 +369,8 @@ class Daemon:
         if isinstance(message, wire.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
             self._tell(client, wire.Welcome(version, pid, default_model(), self._remark, far))
+        elif isinstance(message, _LARGE_ANSWERS) and self._unread.is_too_much(client):
+            log.info("a client that does not read what it is sent gets no answer")
         elif isinstance(message, wire.AskStatus):
             self._tell(client, self._status(client))
         elif isinstance(message, wire.AskModels):
@@ -372,12 +385,16 @@ class Daemon:
             self._submit(client, message, envelope.frames)
         elif isinstance(message, wire.Follow):
             self._tell(client, wire.Followed())
-            awaited = self._held.awaits(client)
-            self._ledger.follow(client, [job for job in message.jobs if job not in awaited])
+            for name in set(message.jobs) - set(self._held.awaits(client)):
+                self._turns.ask(
+                    client, ("follow", name), functools.partial(self._follow, client, name)
+                )
         elif isinstance(message, wire.Taken):
-            self._ledger.take(client, message.job)
+            take = functools.partial(self._ledger.take, client, message.job)
+            self._turns.ask(client, ("taken", message.job), take)
         elif isinstance(message, wire.AskWaiting):
-            self._ledger.tell_waiting(client)
+            tell = functools.partial(self._ledger.tell_waiting, client)
+            self._turns.ask(client, "waiting", tell)
         elif isinstance(message, wire.Cancel):
             self._cancel(client, message.job)
         elif isinstance(message, wire.Prefer):
@@ -386,6 +403,10 @@ class Daemon:
                 self._jobs.prefer(job)
         else:
             raise BadInputError(f"{message.type}: a client does not send this")
+
+    def _follow(self, client: Client, name: str) -> None:
+        if not self._unread.is_too_much(client):  # else it will ask again when it has read
+            self._ledger.follow(client, (name,))
 
     def _submit(self, client: Client, submit: wire.Submit, frames: tuple[Frame, ...]) -> None:
         complete = self._held.complete(client, submit.job, frames)
@@ -475,6 +496,7 @@ class Daemon:
         worker = next((w for w in self._workers if w.identity == identity), None)
         if worker is None:
             return  # the last words of one that was replaced
+        worker.watchdog.hear(self._clock.now)
         try:
             if worker.shelf:
                 parts = worker.shelf.unpack(parts, identity.decode("ascii"))
@@ -488,6 +510,7 @@ class Daemon:
         message, _ = wire.decode(parts)
         if isinstance(message, wire.WorkerReady):
             worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
+            worker.watchdog.starting = False
             log.info("worker %d is ready on %s", worker.number, message.device)
         elif isinstance(message, wire.WorkerModel):
             worker.model = message.model
@@ -503,8 +526,11 @@ class Daemon:
         parts: list[Bytes],
     ) -> None:
         job = self._jobs.get(message.job)
+        phase = message.phase if isinstance(message, wire.Progress) else ""
+        worker.watchdog.advance(self._clock.now, worker.model, phase)
         if isinstance(message, wire.Done | wire.Failed):
             worker.state = "idle"
+            worker.watchdog.end(self._clock.now)
         if job is None:
             return
         if isinstance(message, wire.Picture):
@@ -512,17 +538,34 @@ class Daemon:
         elif isinstance(message, wire.Done | wire.Failed):
             self._ledger.end(job, message)
         elif job.told is not None:  # which comes first
-            self._send(job.client, parts)
+            is_preview = isinstance(message, wire.Preview)
+            if not (is_preview and self._unread.of(job.client) > MAX_PREVIEWS):
+                self._send(job.client, parts)
 
     def _watch_workers(self) -> None:
+        self._clock.tick()
         for worker in self._workers:
             job = self._jobs.on(worker.number)
             if job and job.cancelled and time.monotonic() - job.cancelled > CANCEL_PATIENCE:
                 log.warning("worker %d does not stop; it is replaced", worker.number)
                 worker.kill()
+            self._look_at(worker, job)
             end = worker.end_of_process()
             if end is not None:
                 self._replace(worker, end, job)
+
+    def _look_at(self, worker: Worker, job: Job | None) -> None:
+        """End a worker that hangs, and tell its client in time."""
+        if worker.process is None or worker.killed is not None:
+            return
+        why = worker.watchdog.why_ended(self._clock.now, worker.model)
+        if why:
+            worker.kill(why)
+        elif job is not None:
+            word = worker.watchdog.word(self._clock.now, worker.model)
+            if word:
+                log.warning("worker %d: %s", worker.number, word)
+                self._tell(job.client, wire.Progress(job.name, word))
 
     def _replace(self, worker: Worker, end: str, job: Job | None) -> None:
         log.error("worker %d %s", worker.number, end)
@@ -537,11 +580,15 @@ class Daemon:
             log.error("worker %d does not stay alive; it is left alone", worker.number)
 
     def _start(self, worker: Worker) -> None:
+        worker.watchdog.start(self._clock.now)
         try:
             worker.start()
         except (OSError, UnderpaintError) as error:  # no memory, no space: that may pass
             log.error("worker %d cannot be started: %s", worker.number, error)  # noqa: TRY400
             worker.give_up()
+
+    def _reads(self, client: Client) -> bool:
+        return not self._unread.is_too_much(client)
 
     def _assign(self) -> None:
         for worker in self._workers:
@@ -557,9 +604,10 @@ class Daemon:
                     ),
                 )
         for worker in self._workers:
-            waiting = self._jobs.waiting() if worker.state == "idle" else None
+            waiting = self._jobs.waiting(self._reads) if worker.state == "idle" else None
             if waiting is not None:
                 worker.state = "busy"
+                worker.watchdog.begin(self._clock.now, _work_of(waiting))
                 self._ledger.start(waiting, worker.number)
                 order = wire.Run(
                     waiting.name,
@@ -578,6 +626,13 @@ def _job_of(parts: list[Bytes]) -> str:
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
     return job if isinstance(job, str) and len(job) <= MAX_JOB_NAME else ""
+
+
+def _work_of(job: Job) -> float:
+    """Return about how many pixels a job has to paint."""
+    request = job.submit.request
+    pixels = max((frame.box.extent.pixels for frame in job.frames), default=0)
+    return float(max(pixels, (request.width or 0) * (request.height or 0)) * request.images)
 
 
 def serve(config: Config) -> None:
