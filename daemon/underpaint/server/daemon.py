@@ -527,7 +527,7 @@ class Daemon:
     ) -> None:
         job = self._jobs.get(message.job)
         phase = message.phase if isinstance(message, wire.Progress) else ""
-        worker.watchdog.advance(self._clock.now, worker.model, phase)
+        worker.watchdog.advance(self._clock.now, phase)
         if isinstance(message, wire.Done | wire.Failed):
             worker.state = "idle"
             worker.watchdog.end(self._clock.now)
@@ -558,11 +558,11 @@ class Daemon:
         """End a worker that hangs, and tell its client in time."""
         if worker.process is None or worker.killed is not None:
             return
-        why = worker.watchdog.why_ended(self._clock.now, worker.model)
+        why = worker.watchdog.why_ended(self._clock.now)
         if why:
             worker.kill(why)
         elif job is not None:
-            word = worker.watchdog.word(self._clock.now, worker.model)
+            word = worker.watchdog.word(self._clock.now)
             if word:
                 log.warning("worker %d: %s", worker.number, word)
                 self._tell(job.client, wire.Progress(job.name, word))
@@ -607,7 +607,8 @@ class Daemon:
             waiting = self._jobs.waiting(self._reads) if worker.state == "idle" else None
             if waiting is not None:
                 worker.state = "busy"
-                worker.watchdog.begin(self._clock.now, _work_of(waiting))
+                model = waiting.submit.request.model
+                worker.watchdog.begin(self._clock.now, model, _work_of(waiting))
                 self._ledger.start(waiting, worker.number)
                 order = wire.Run(
                     waiting.name,

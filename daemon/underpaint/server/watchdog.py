@@ -30,13 +30,19 @@ UNMEASURED = 1800.0
 """The same where nothing was measured yet: a large model's first step on a CPU takes minutes."""
 
 TELL_AFTER = 30.0
-"""Seconds without progress after which the client is told, and three times the longest measured."""
+"""Seconds without progress after which the client is told, and three times the longest measured;
+a tenth of `UNMEASURED` where nothing was."""
 
 BETWEEN_WORDS = 10.0
 """Seconds between two times that it is told."""
 
 MAX_TICK = 1.0
 """Seconds that pass at most between two looks at the clock."""
+
+_BEGINNING = "Beginning"
+
+_NEVER_MEASURED = (_BEGINNING, "Loading the model")
+"""Phases that read from the disk, which may be a hundred times slower than it was before."""
 
 
 class AwakeClock:
@@ -68,16 +74,23 @@ class Watchdog:
         When its engine last advanced.
     phase : str
         What the engine does, as `wire.Progress` says; empty while it has no job.
+    model : str
+        What its job asks for.
     work : float
         The size of its job, in pixels.
+    longest : float
+        The longest time without progress in this phase until now, in seconds.
     measured : dict of (str, str) to (float, float)
-        By model and phase: the longest time without progress, in seconds, and the job's size.
+        By model and phase, of phases that were seen to their end: the longest time without
+        progress, in seconds, and the job's size.
     """
 
     heard: float = 0.0
     moved: float = 0.0
     phase: str = ""
+    model: str = ""
     work: float = 1.0
+    longest: float = 0.0
     told: float = 0.0
     starting: bool = True
     measured: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
@@ -85,71 +98,80 @@ class Watchdog:
     def start(self, now: float) -> None:
         """Note that a new process was started."""
         self.heard = self.moved = now
-        self.phase, self.starting = "", True
+        self.phase, self.longest, self.starting = "", 0.0, True
 
     def hear(self, now: float) -> None:
         """Note a sign of life."""
         self.heard = now
 
-    def begin(self, now: float, work: float) -> None:
+    def begin(self, now: float, model: str, work: float) -> None:
         """Note that the worker was given a job."""
         self.moved = self.told = now
-        self.phase, self.work = "Beginning", max(1.0, work)
+        self.phase, self.model, self.work, self.longest = _BEGINNING, model, max(1.0, work), 0.0
 
-    def advance(self, now: float, model: str, phase: str = "") -> None:
+    def advance(self, now: float, phase: str = "") -> None:
         """Note progress, and measure how long it took.
 
         Parameters
         ----------
         now : float
-        model : str
-            What the worker has opened.
         phase : str
-            What begins; empty where the last one goes on.
+            What the engine does from now on; empty where it goes on as before.
         """
-        key, took = (model, self.phase), now - self.moved
-        longest, _ = self.measured.get(key, (0.0, 1.0))
-        if took >= longest:
-            self.measured[key] = (took, self.work)
+        self.longest = max(self.longest, now - self.moved)
         self.moved = self.told = now
-        self.phase = phase or self.phase
+        if phase and phase != self.phase:
+            self._measure()
+            self.phase = phase
 
     def end(self, now: float) -> None:
         """Note that the job has ended."""
-        self.moved, self.phase = now, ""
+        self.advance(now)
+        self._measure()
+        self.phase = ""
 
-    def _expected(self, model: str) -> float | None:
+    def _measure(self) -> None:
+        if self.phase in _NEVER_MEASURED:
+            return
+        key = (self.model, self.phase)
+        seconds, work = self.measured.get(key, (0.0, self.work))
+        self.measured[key] = max((seconds, work), (self.longest, self.work))
+        self.longest = 0.0
+
+    def _expected(self) -> float | None:
         """Return the longest that the phase should go without progress; None if not measured.
 
         That grows with the square of the job's size, as attention does.
         """
-        known = self.measured.get((model, self.phase))
+        known = self.measured.get((self.model, self.phase))
         return known and known[0] * max(1.0, self.work / known[1]) ** 2
 
-    def patience(self, model: str) -> float:
+    def patience(self) -> float:
         """Return the seconds for which the engine may go on without progress."""
-        expected = self._expected(model)
+        expected = self._expected()
         return UNMEASURED if expected is None else max(LEAST_PATIENCE, PATIENCE * expected)
 
-    def why_ended(self, now: float, model: str) -> str:
+    def why_ended(self, now: float) -> str:
         """Say why the worker is to be ended, after "the worker"; nothing where it is well."""
         silent, quiet = now - self.heard, now - self.moved
         if silent > (MAX_START if self.starting else MAX_SILENCE):
             return f"gave no sign of life for {silent:.0f} seconds and was ended"
-        if self.phase and quiet > self.patience(model):
+        if self.phase and quiet > self.patience():
             return f"did not advance for {quiet:.0f} seconds and was ended"
         return ""
 
-    def word(self, now: float, model: str) -> str:
+    def word(self, now: float) -> str:
         """Say what the job's client should know meanwhile; nothing where all is well."""
         silent, quiet = now - self.heard, now - self.moved
-        is_late = quiet > max(TELL_AFTER, 3 * (self._expected(model) or 0.0))
-        if not self.phase or not (is_late or silent > MAX_SILENCE / 3):
+        expected = self._expected()
+        due = UNMEASURED / 10 if expected is None else max(TELL_AFTER, 3 * expected)
+        is_silent = silent > MAX_SILENCE / 3
+        if not self.phase or not (quiet > due or is_silent):
             return ""
         if now - self.told < BETWEEN_WORDS:
             return ""
         self.told = now
-        left = min(self.patience(model) - quiet, MAX_SILENCE - silent)
+        left = MAX_SILENCE - silent if is_silent else self.patience() - quiet
         return (
             f"{self.phase}: no progress for {quiet:.0f} seconds. After {max(left, 0):.0f} more the"
             " worker is started again"
