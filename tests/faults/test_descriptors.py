@@ -76,6 +76,11 @@ def own(_: ConnectionInfo) -> ConnectionInfo:
         return connection.info
 
 
+def greet() -> None:
+    with connect() as connection:
+        connection.hello(20)
+
+
 @pytest.mark.parametrize(
     ("hold", "count", "whose"),
     [
@@ -93,16 +98,14 @@ def test_many_connections_neither_end_the_daemon_nor_keep_its_user_out(
 ) -> None:
     guest = new_guest()
     most = 0
-    with connect() as before, ExitStack() as stack:
-        before.hello()
+    with ExitStack() as stack:
         for number, one in enumerate(hold(whose(guest), count)):
             stack.callback(one.close)
             if number % 100 == 0:
                 most = max(most, count_descriptors(daemon_of_few_files.pid))
-                before.hello(20)
+                greet()
         until(lambda: count_descriptors(daemon_of_few_files.pid) < DESCRIPTORS * 3 // 4)
-        with connect() as after:
-            after.hello(20)
+        greet()
         if whose is not own:
             with Connection(new_guest()) as other:  # with another key, from the same address
                 other.hello(20)
