@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +17,16 @@ from underpaint_client.home import ConnectionInfo, read_connection_file
 MEMORY = 16 * 2**30
 """Bytes of addresses that the daemon and its worker may use each: PyTorch alone maps several."""
 
+_SERVE = """
+{before}
+from underpaint.cli import main
+raise SystemExit(main({options!r}))
+"""
+
 
 @contextmanager
 def limited_daemon(
-    *options: str, descriptors: int = 4096, memory: int = MEMORY
+    *options: str, before: str = "", descriptors: int = 4096, memory: int = MEMORY
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a daemon that may open so many files and use so much memory.
 
@@ -27,6 +34,8 @@ def limited_daemon(
     ----------
     *options : str
         Of `underpaint serve`.
+    before : str
+        Python that runs first, to set budgets that are reached soon.
     descriptors : int
     memory : int
         Bytes.
@@ -36,8 +45,9 @@ def limited_daemon(
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
+    command = [sys.executable, "-c", _SERVE.format(before=before, options=["serve", *options])]
     process = subprocess.Popen(
-        [*RUN, "serve", *options],
+        command if before else [*RUN, "serve", *options],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, preexec_fn=lower,  # noqa: PLW1509
     )  # fmt: skip
     try:

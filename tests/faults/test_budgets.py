@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +16,7 @@ import zmq
 
 from daemons import until
 from faults.fuzzing import memory
-from limited import MEMORY, new_guest
+from limited import limited_daemon, new_guest
 from underpaint_client import Connection, connect, wire
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file
@@ -25,17 +24,12 @@ from underpaint_client.request import Request
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs limits on processes")
 
-SMALL = f"""
-import resource
-resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
+SMALL = """
 from underpaint.server import connections, unread
 unread.MAX_EACH, unread.MAX_PREVIEWS = 2**24, 2**23
 connections.MAX_AHEAD = connections.MAX_AHEAD_IN_ALL = 2**24
-from underpaint.server.config import Config
-from underpaint.server.daemon import serve
-serve(Config(bind=("tcp://127.0.0.1:*",), devices=("cpu",)))
 """
-"""A daemon whose budgets are sixteen megabytes."""
+"""Budgets of sixteen megabytes."""
 
 SIDE = 1024
 FRAME = wire.Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
@@ -43,21 +37,13 @@ NULL = Request(strength=0.0)
 
 
 @pytest.fixture
-def small(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+def small(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
     monkeypatch.setenv("UNDERPAINT_MODEL", "none")
-    process = subprocess.Popen(
-        [sys.executable, "-c", SMALL],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        until(lambda: (info := read_connection_file()) is not None and info.pid == process.pid)
+    with limited_daemon("--bind", "tcp://127.0.0.1:*", "--device", "cpu", before=SMALL) as process:
         yield process
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
-def test_jobs_of_a_client_that_reads_nothing_wait(small: subprocess.Popen[bytes]) -> None:
+def test_jobs_of_a_client_that_reads_nothing_wait(small: subprocess.Popen[str]) -> None:
     count = 24
     with zmq.Context() as context, context.socket(zmq.DEALER) as lazy, connect() as other:
         lazy.linger, lazy.rcvhwm = 0, 1
@@ -118,7 +104,7 @@ def broken_line(info: ConnectionInfo, after: int) -> Iterator[ConnectionInfo]:
         yield replace(info, endpoint=f"tcp://127.0.0.1:{listening.getsockname()[1]}")
 
 
-def test_a_message_that_does_not_end_is_not_kept(small: subprocess.Popen[bytes]) -> None:
+def test_a_message_that_does_not_end_is_not_kept(small: subprocess.Popen[str]) -> None:
     guest = new_guest()
     with connect() as connection:
         until(lambda: connection.status().workers[0].state == "idle", 120)
@@ -149,7 +135,7 @@ def test_a_message_that_does_not_end_is_not_kept(small: subprocess.Popen[bytes])
         assert connection.hello().pid == small.pid
 
 
-def test_messages_of_very_many_names_or_parts_are_refused(small: subprocess.Popen[bytes]) -> None:
+def test_messages_of_very_many_names_or_parts_are_refused(small: subprocess.Popen[str]) -> None:
     info = read_connection_file()
     assert info
     names = tuple(f"{number:08d}" for number in range(80_000))

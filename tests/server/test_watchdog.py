@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from daemons import until
+from limited import limited_daemon
 from underpaint.server import watchdog
 from underpaint.server.watchdog import (
     LEAST_PATIENCE,
@@ -22,7 +21,6 @@ from underpaint.server.watchdog import (
 )
 from underpaint_client import connect, wire
 from underpaint_client.geometry import Box
-from underpaint_client.home import read_connection_file
 from underpaint_client.request import Request
 
 MODEL = "sd"
@@ -129,38 +127,29 @@ IMPATIENT = """
 from underpaint.server import watchdog
 watchdog.MAX_SILENCE, watchdog.LEAST_PATIENCE, watchdog.TELL_AFTER = 6.0, 6.0, 1.0
 watchdog.BETWEEN_WORDS = 0.5
-from underpaint.server.config import Config
-from underpaint.server.daemon import serve
-serve(Config(devices=("cpu",)))
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_a_worker_that_is_stopped_is_replaced_and_its_job_done(home: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", IMPATIENT], stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: (info := read_connection_file()) is not None and info.pid == process.pid)
-        with connect() as connection:
-            until(lambda: connection.status().workers[0].state == "idle", 120)
-            stopped = connection.status().workers[0].pid
-            os.kill(stopped, signal.SIGSTOP)
-            frame = wire.Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(range(256)))
-            told: list[wire.Message] = []
-            job = connection.submit(Request(strength=0.0), frame)
-            for message, frames in connection.events(job):
-                told.append(message)
-                if isinstance(message, wire.Picture):
-                    assert bytes(frames[0].data) == bytes(frame.data)
-            assert isinstance(told[-1], wire.Done)
-            phases = [message.phase for message in told if isinstance(message, wire.Progress)]
-            late = next(n for n, phase in enumerate(phases) if "no progress for" in phase)
-            again = next(n for n, phase in enumerate(phases) if "Starting again" in phase)
-            assert late < again
-            assert "gave no sign of life" in phases[again]
-            assert connection.status().workers[0].pid != stopped
-            os.kill(connection.status().workers[0].pid, signal.SIGSTOP)  # without a job
-            idle = connection.status().workers[0].pid
-            until(lambda: connection.status().workers[0].pid != idle)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with limited_daemon("--device", "cpu", before=IMPATIENT), connect() as connection:
+        until(lambda: connection.status().workers[0].state == "idle", 120)
+        stopped = connection.status().workers[0].pid
+        os.kill(stopped, signal.SIGSTOP)
+        frame = wire.Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(range(256)))
+        told: list[wire.Message] = []
+        job = connection.submit(Request(strength=0.0), frame)
+        for message, frames in connection.events(job):
+            told.append(message)
+            if isinstance(message, wire.Picture):
+                assert bytes(frames[0].data) == bytes(frame.data)
+        assert isinstance(told[-1], wire.Done)
+        phases = [message.phase for message in told if isinstance(message, wire.Progress)]
+        late = next(n for n, phase in enumerate(phases) if "no progress for" in phase)
+        again = next(n for n, phase in enumerate(phases) if "Starting again" in phase)
+        assert late < again
+        assert "gave no sign of life" in phases[again]
+        idle = connection.status().workers[0].pid
+        assert idle != stopped
+        os.kill(idle, signal.SIGSTOP)  # without a job
+        until(lambda: connection.status().workers[0].pid != idle)

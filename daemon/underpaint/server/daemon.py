@@ -385,10 +385,11 @@ class Daemon:
             self._submit(client, message, envelope.frames)
         elif isinstance(message, wire.Follow):
             self._tell(client, wire.Followed())
-            for name in set(message.jobs) - set(self._held.awaits(client)):
-                self._turns.ask(
-                    client, ("follow", name), functools.partial(self._follow, client, name)
-                )
+            awaited = set(self._held.awaits(client))
+            for name in message.jobs:
+                if name not in awaited:
+                    follow = functools.partial(self._follow, client, name)
+                    self._turns.ask(client, ("follow", name), follow)
         elif isinstance(message, wire.Taken):
             take = functools.partial(self._ledger.take, client, message.job)
             self._turns.ask(client, ("taken", message.job), take)
