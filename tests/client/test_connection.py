@@ -28,7 +28,9 @@ def router() -> Iterator[zmq.Socket[bytes]]:
 
 
 def connect_to(router: zmq.Socket[bytes], pid: int = 0) -> Connection:
-    return Connection(ConnectionInfo(router.last_endpoint.decode(), pid))
+    endpoint = router.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return Connection(ConnectionInfo(endpoint.rstrip(b"\0").decode(), pid))
 
 
 def answer(

@@ -166,7 +166,7 @@ def _mutate_bytes(rng: random.Random, part: bytes) -> bytes:
     telling = rng.choice([b'"', b"{", b"[" * 2000, b"\\ud800", b"1e999", b"NaN", b"\0"])
     new = rng.choice([b"", rng.randbytes(length), data[place : place + length] * 3, telling])
     if rng.random() < RARE:
-        new = new * (LARGE // max(1, len(new)))
+        new = bytes(new) * (LARGE // max(1, len(new)))
     data[place : place + rng.choice([0, len(new), length])] = new
     return bytes(data[:LARGE])
 

@@ -55,7 +55,7 @@ def hold_plain(info: ConnectionInfo, count: int) -> Iterator[socket.socket]:
 
 def hold_sockets(info: ConnectionInfo, count: int) -> Iterator[zmq.Socket[bytes]]:
     """Open connections that complete the handshake, every second of which says something."""
-    context = zmq.Context.instance()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     context.set(zmq.MAX_SOCKETS, 4096)
     for number in range(count):
         found = context.socket(zmq.DEALER)

@@ -10,7 +10,6 @@ import pytest
 
 from daemons import until
 from limited import limited_daemon
-from underpaint.server import watchdog
 from underpaint.server.watchdog import (
     LEAST_PATIENCE,
     MAX_SILENCE,
@@ -113,7 +112,7 @@ def test_a_worker_without_a_job_waits_for_ever() -> None:
 
 def test_who_was_asleep_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(watchdog.time, "monotonic", lambda: now)
+    monkeypatch.setattr("underpaint.server.watchdog.time.monotonic", lambda: now)
     clock = AwakeClock()
     now += 0.25
     clock.tick()

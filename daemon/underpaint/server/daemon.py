@@ -242,7 +242,7 @@ class Daemon:
                 parts = self._inboxes[entrance].take(end)
                 if parts is None:
                     break
-                rest = [part.buffer for part in parts[1:]]
+                rest: list[Bytes] = [part.buffer for part in parts[1:]]
                 if entrance is self._backend:
                     if IPC or parts[0].get("User-Id") == self._own:
                         self._from_worker(parts[0].bytes, rest)
