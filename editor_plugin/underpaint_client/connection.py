@@ -111,6 +111,42 @@ def seconds_to_send(frames: tuple[Frame, ...]) -> float:
     return sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
 
 
+class _OnTheWay:
+    """The pixels that a slow line may be busy with, and for how long.
+
+    A layer is on its way until its job is accepted. A result of the same size may be, one at a
+    time, until the job ends.
+
+    Parameters
+    ----------
+    slow : bool
+        Whether there is a slow line at all.
+    """
+
+    def __init__(self, *, slow: bool) -> None:
+        self._slow = slow
+        self._going: dict[str, float] = {}  # seconds by job, until it is accepted
+        self._coming: dict[str, float] = {}  # until it has ended
+
+    @property
+    def seconds(self) -> float:
+        """For how long nothing may be heard of the daemon, besides `PATIENCE`."""
+        return sum(self._going.values()) + max(self._coming.values(), default=0.0)
+
+    def sent(self, message: Message, frames: tuple[Frame, ...]) -> None:
+        """Note what is sent."""
+        if self._slow and isinstance(message, wire.Submit):
+            self._going[message.job] = self._coming[message.job] = seconds_to_send(frames)
+
+    def heard(self, message: Message) -> None:
+        """Note what has come."""
+        job = getattr(message, "job", "")
+        if job:
+            self._going.pop(job, None)
+        if isinstance(message, (wire.Done, wire.Failed)):
+            self._coming.pop(job, None)
+
+
 def _name(info: ConnectionInfo) -> str:
     where = f"process id {info.pid}, {info.endpoint}" if info.pid else info.endpoint
     return f"the Underpaint daemon ({where})"
@@ -172,7 +208,7 @@ class Connection:
             self._carrier = Carrier(zmq, self._context, self._socket)
             self._socket = self._carrier.end
         self._last_heard = time.monotonic()
-        self._patience = PATIENCE
+        self._on_the_way = _OnTheWay(slow=info.is_far)
         self._welcome: wire.Welcome | None = None
         self.info = info
 
@@ -203,11 +239,18 @@ class Connection:
         """The descriptor to watch for reading. Edge-triggered: `drain` after each wake-up."""
         return int(self._socket.getsockopt(self._zmq.FD))
 
+    @property
+    def patience(self) -> float:
+        """Seconds of silence after which the daemon counts as gone, now."""
+        return PATIENCE + self._on_the_way.seconds
+
     # ---- sending ---------------------------------------------------------------------------
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
-        self._patience += seconds_to_send(frames)
+        if isinstance(message, wire.Submit):
+            self._last_heard = time.monotonic()  # nobody was asked anything before
+        self._on_the_way.sent(message, frames)
         if self._carrier is not None:
             self._carrier.send(message, frames)
             return
@@ -302,9 +345,12 @@ class Connection:
             return None
         self._last_heard = time.monotonic()
         if self._carrier is not None:
-            return self._carrier.receive()
-        parts = self._socket.recv_multipart(copy=False)
-        return wire.decode([part.buffer for part in parts])
+            received = self._carrier.receive()
+        else:
+            parts = self._socket.recv_multipart(copy=False)
+            received = wire.decode([part.buffer for part in parts])
+        self._on_the_way.heard(received[0])
+        return received
 
     def _ask(self, question: Message, answer: Any, timeout: float) -> Any:
         """Send a question and wait for its answer; what else comes meanwhile is kept."""
@@ -416,7 +462,7 @@ class Connection:
     def _check_alive(self, job: str) -> None:
         self.see_process()
         silent = time.monotonic() - self._last_heard
-        if silent > self._patience:
+        if silent > self.patience:
             raise DaemonUnavailableError(
                 f"{_name(self.info)} has not answered for {silent:.0f} seconds; {remedy(self.info)}"
             )

@@ -21,6 +21,8 @@ from . import wire
 from .errors import BadInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .wire import Frame, Message
 
 SMALLEST = 2**12
@@ -28,6 +30,8 @@ SMALLEST = 2**12
 
 MAX_KNOWN = 256
 """Frames of which a client remembers that the daemon holds them."""
+
+_PIECE = 2**15  # bytes that are inflated at once
 
 _SHORTEST_ROW = 2**10  # bytes; of a narrow picture, several rows count as one
 
@@ -54,20 +58,55 @@ def unpack(frame: Frame) -> Frame:
     """
     if frame.encoding != "packed":
         return frame
-    inflater = zlib.decompressobj()
+    pixels = bytearray(frame.size)
+    _inflate(frame, pixels)
+    _add_above(pixels, _row(frame))
+    return replace(frame, encoding="", data=pixels)
+
+
+def _inflate(frame: Frame, pixels: bytearray) -> None:
+    """Put the bytes of a packed frame where they belong, a piece at a time: they may be many."""
+    count, pixel, filled = frame.size // frame.pixel, frame.pixel, 0
     try:
-        planes = inflater.decompress(frame.data, frame.size)
-        more = inflater.decompress(inflater.unconsumed_tail, 1)
+        for piece in _inflated(memoryview(frame.data).cast("B")):
+            left = memoryview(piece)
+            while left and filled < frame.size:
+                place, number = divmod(filled, count)
+                part, left = left[: count - number], left[count - number :]
+                start = number * pixel + place
+                pixels[start : start + len(part) * pixel : pixel] = part
+                filled += len(part)
+            if left:
+                filled += len(left)
+                break
     except zlib.error as error:
         raise BadInputError(f"{frame.name}: the packed pixels are damaged ({error})") from None
-    if len(planes) != frame.size or more or not inflater.eof or inflater.unused_data:
+    except EOFError:
+        filled = -1
+    if filled != frame.size:
         raise BadInputError(f"{frame.name}: the packed pixels are not the {frame.size} bytes said")
-    pixel = frame.pixel
-    count = frame.size // pixel
-    lines = bytearray(frame.size)
-    for place in range(pixel):
-        lines[place::pixel] = planes[place * count : (place + 1) * count]
-    return replace(frame, encoding="", data=_plus_above(bytes(lines), _row(frame)))
+
+
+def _inflated(data: memoryview) -> Iterator[bytes]:
+    """Inflate piece by piece, none larger than `_PIECE`.
+
+    Raises
+    ------
+    zlib.error
+        What came is damaged.
+    EOFError
+        It is cut short, or something follows.
+    """
+    inflater = zlib.decompressobj()
+    for start in range(0, len(data), _PIECE):
+        if inflater.eof:
+            break
+        piece = inflater.decompress(data[start : start + _PIECE], _PIECE)
+        while piece:
+            yield piece
+            piece = inflater.decompress(inflater.unconsumed_tail, _PIECE)
+    if not inflater.eof or inflater.unused_data or start + _PIECE < len(data):
+        raise EOFError
 
 
 def check_parcel(frame: Frame) -> None:
@@ -108,15 +147,15 @@ def _less_above(data: bytes, row: int) -> bytes:
     return b"".join(rows)[: len(data)]
 
 
-def _plus_above(data: bytes, row: int) -> bytes:
-    """Undo `_less_above`."""
+def _add_above(data: bytearray, row: int) -> None:
+    """Undo `_less_above`, in place."""
     high, low = _masks(row)
-    above, rows = 0, []
+    above = 0
     for start in range(0, len(data), row):
         less = int.from_bytes(data[start : start + row], "little")
         above = ((above & low) + (less & low)) ^ ((above ^ less) & high)
-        rows.append(above.to_bytes(row, "little"))
-    return b"".join(rows)[: len(data)]
+        end = min(start + row, len(data))
+        data[start:end] = above.to_bytes(row, "little")[: end - start]
 
 
 def _masks(row: int) -> tuple[int, int]:

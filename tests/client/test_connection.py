@@ -1,10 +1,78 @@
+"""What a connection takes for received, and how long it waits for a daemon that says nothing."""
+
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import pytest
+import zmq
 
-from underpaint_client import Connection, wire
+from underpaint_client import wire
+from underpaint_client.connection import PATIENCE, SLOWEST, Connection
+from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.geometry import Box
+from underpaint_client.home import ConnectionInfo
+from underpaint_client.request import Request
+
+SIDE = 512
+FRAME = wire.Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
+SECONDS = FRAME.size / SLOWEST
+
+
+@pytest.fixture
+def router() -> Iterator[zmq.Socket[bytes]]:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.linger = 0
+        socket.bind("tcp://127.0.0.1:*")
+        yield socket
+
+
+def connect_to(router: zmq.Socket[bytes], pid: int = 0) -> Connection:
+    endpoint = router.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return Connection(ConnectionInfo(endpoint.rstrip(b"\0").decode(), pid))
+
+
+def answer(
+    router: zmq.Socket[bytes], who: bytes, connection: Connection, *told: wire.Message
+) -> None:
+    for message in told:
+        router.send_multipart([who, *wire.encode(message)])
+        assert connection.receive(10)
+
+
+def test_a_client_waits_for_what_is_on_the_way_and_no_longer(router: zmq.Socket[bytes]) -> None:
+    with connect_to(router) as connection:
+        for _ in range(20):  # however many were painted before
+            jobs = [connection.submit(Request(), FRAME) for _ in range(2)]
+            who = router.recv_multipart()[0]
+            router.recv_multipart()
+            assert connection.patience == pytest.approx(PATIENCE + 3 * SECONDS)
+            answer(router, who, connection, *(wire.Accepted(job, 0) for job in jobs))
+            assert connection.patience == pytest.approx(PATIENCE + SECONDS)  # of a result
+            answer(router, who, connection, wire.Failed(jobs[0], "failed", "x"), wire.Done(jobs[1]))
+            assert connection.patience == PATIENCE
+
+
+def test_on_one_machine_nothing_takes_long(router: zmq.Socket[bytes]) -> None:
+    with connect_to(router, pid=1) as connection:
+        connection.submit(Request(), FRAME)
+        assert connection.patience == PATIENCE
+
+
+def test_a_client_that_was_idle_gives_the_daemon_time_to_answer(
+    router: zmq.Socket[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("underpaint_client.connection.time.monotonic", lambda: now)
+    with connect_to(router) as connection:
+        now += 10 * PATIENCE
+        job = connection.submit(Request())
+        connection._check_alive(job)
+        now += PATIENCE + 1
+        with pytest.raises(DaemonUnavailableError, match="has not answered for 11 seconds"):
+            connection._check_alive(job)
 
 
 @pytest.mark.parametrize(

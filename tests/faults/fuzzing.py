@@ -4,7 +4,8 @@ Real messages are mutated, byte by byte and as JSON, and read as the daemon read
 the reader run lines in an order not seen before is kept and mutated on (coverage guided fuzzing, by
 `sys.settrace`). Each must come out as a message or as an `UnderpaintError` that can be told; any
 other exception is printed with the message that made it, and ends the run. With `--socket`, as many
-go through the socket of a real daemon, which must answer each batch and grow no larger.
+go through the socket of a real daemon, half of them over TCP with a key, which must answer each
+batch and grow no larger.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import contextlib
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,16 +26,16 @@ from typing import Any
 import psutil
 import zmq
 
+from limited import limited_daemon, new_guest
 from underpaint.server import incoming
 from underpaint.server.daemon import _job_of
 from underpaint_client import parcels, request, rules, wire
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.geometry import Box
-from underpaint_client.home import read_connection_file
+from underpaint_client.home import ConnectionInfo, read_connection_file
 from underpaint_client.parcels import pack, unpack, with_digest
 from underpaint_client.request import Request, Variation
 
-RUN = [sys.executable, "-m", "underpaint"]
 Parts = list[bytes]
 
 BATCH = 50
@@ -43,6 +43,16 @@ BATCH = 50
 
 MAX_CORPUS = 2000
 MAX_SIZE = 2**16
+"""Bytes of the largest message that is mutated on."""
+
+RARE = 0.005
+"""How often something becomes large or long."""
+
+LARGE = 2**21
+"""Bytes of the largest part that is sent: more than a header may have."""
+
+MANY = 20_000
+"""Parts of the longest message, and entries of the longest list."""
 
 _WATCHED = {module.__file__ for module in (wire, incoming, parcels, rules, request)}
 
@@ -87,6 +97,9 @@ def seeds() -> list[Parts]:
         (wire.Submit("k", Request(strength=0.0), previews="quick"), (layer, selection)),
         (wire.Submit("l", Request(strength=0.0), packed=True), (pack(large),)),
         (wire.Submit("m", Request(strength=0.0), packed=True), (held,)),
+        (wire.Follow(("j", "k")), ()),
+        (wire.Taken("j"), ()),
+        (wire.AskWaiting(), ()),
         (wire.Cancel("j"), ()),
         (wire.Prefer("j"), ()),
         (wire.AskStatus(), ()),
@@ -137,7 +150,7 @@ def _mutate_tree(rng: random.Random, parts: Parts) -> Parts:
         elif isinstance(node, dict):
             node[rng.choice(["mood", "job", "digest", "\ud800", ""])] = rng.choice(_ODD)(rng)
         else:
-            node.extend([node[key]] * rng.choice([1, 3, 20]))
+            node.extend([node[key]] * rng.choice([1, 3, 20, MANY if rng.random() < RARE else 2]))
         break
     try:
         return [json.dumps(tree).encode(), *parts[1:]]
@@ -152,8 +165,10 @@ def _mutate_bytes(rng: random.Random, part: bytes) -> bytes:
     length = rng.choice([0, 1, 1, 2, 4, 16, 64])
     telling = rng.choice([b'"', b"{", b"[" * 2000, b"\\ud800", b"1e999", b"NaN", b"\0"])
     new = rng.choice([b"", rng.randbytes(length), data[place : place + length] * 3, telling])
+    if rng.random() < RARE:
+        new = bytes(new) * (LARGE // max(1, len(new)))
     data[place : place + rng.choice([0, len(new), length])] = new
-    return bytes(data[:MAX_SIZE])
+    return bytes(data[:LARGE])
 
 
 def _mutate_parts(rng: random.Random, parts: Parts, others: list[Parts]) -> Parts:
@@ -169,7 +184,9 @@ def _mutate_parts(rng: random.Random, parts: Parts, others: list[Parts]) -> Part
         rng.shuffle(found)
     else:
         found = [*found[:1], *rng.choice(others)[1:]]
-    return found[:40]
+    if found and rng.random() < RARE:
+        found += [rng.choice([b"", b"x", found[-1][:100]])] * rng.randrange(MANY)
+    return found
 
 
 def judge(parts: Parts) -> bool:
@@ -254,19 +271,31 @@ class Fuzzer:
         return walk
 
 
-def through_socket(fuzzer: Fuzzer, count: int) -> int:
+def through_socket(fuzzer: Fuzzer, count: int, info: ConnectionInfo | None = None) -> int:
     """Send messages to the daemon that runs, which must answer each batch.
+
+    Parameters
+    ----------
+    fuzzer : Fuzzer
+    count : int
+        How many.
+    info : ConnectionInfo, optional
+        How to come in; without it as this user.
 
     Returns
     -------
     int
         How many answers came.
     """
-    info = read_connection_file()
+    info = info or read_connection_file()
     assert info, "no daemon runs"
     answers = 0
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
+        if info.server_public:
+            socket.curve_serverkey = info.server_public.encode()
+            socket.curve_publickey = info.client_public.encode()
+            socket.curve_secretkey = info.client_secret.encode()
         socket.connect(info.endpoint)
         for number in range(0, count, BATCH):
             for _ in range(BATCH):
@@ -320,21 +349,20 @@ def _fuzz_daemon(fuzzer: Fuzzer, count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="up-") as folder:
         os.environ["UNDERPAINT_HOME"] = folder
         os.environ["UNDERPAINT_MODEL"] = "none"  # what is accepted shall not paint for hours
-        subprocess.run([*RUN, "serve", "--background"], check=True, capture_output=True)
-        try:
-            info = read_connection_file()
-            assert info
-            through_socket(fuzzer, count // 10)
-            warm, began = memory(info.pid), time.monotonic()
-            answers = through_socket(fuzzer, count - count // 10)
+        with limited_daemon("--bind", "tcp://127.0.0.1:*") as process:
+            guest = new_guest()
+            before = read_connection_file()
+            through_socket(fuzzer, count // 20)
+            through_socket(fuzzer, count // 20, guest)
+            warm, began = memory(process.pid), time.monotonic()
+            answers = through_socket(fuzzer, count * 9 // 20)
+            answers += through_socket(fuzzer, count * 9 // 20, guest)
             print(
-                f"{count} messages through a socket, the last {count - count // 10} in"
+                f"{count} messages through sockets, the last {count * 9 // 10} in"
                 f" {time.monotonic() - began:.0f} s, {answers} answers; the daemon's memory"
-                f" {warm:.1f} MiB after a tenth, {memory(info.pid):.1f} MiB at the end, the same"
-                f" process: {read_connection_file() == info}"
+                f" {warm:.1f} MiB after a tenth, {memory(process.pid):.1f} MiB at the end, the same"
+                f" process: {read_connection_file() == before}"
             )
-        finally:
-            subprocess.run([*RUN, "stop"], check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faults.fuzzing import Fuzzer, judge, memory, seeds, through_socket
+from faults.fuzzing import Fuzzer, judge, memory, mutate, seeds, through_socket
+from limited import limited_daemon, new_guest
 from underpaint.server.incoming import read_message
 from underpaint_client import connect, wire
 from underpaint_client.errors import BadInputError
-from underpaint_client.home import read_connection_file
 
 
 def take_steps(fuzzer: Fuzzer, count: int) -> None:
@@ -61,13 +61,28 @@ def test_half_a_surrogate_pair_is_no_text() -> None:
         read_message(wire.open_envelope(parts))
 
 
-def test_a_daemon_answers_between_hostile_messages(daemon: Path) -> None:
-    fuzzer = Fuzzer(random.Random(5), guided=False)
-    info = read_connection_file()
-    assert info
-    through_socket(fuzzer, 500)
-    before = memory(info.pid)
-    through_socket(fuzzer, 1500)
-    assert memory(info.pid) < before + 64  # what came is not kept
-    with connect() as connection:
-        assert connection.hello().pid == info.pid
+@pytest.mark.parametrize("remote", [False, True], ids=["ipc", "tcp"])
+def test_a_daemon_answers_between_hostile_messages(
+    home: Path, monkeypatch: pytest.MonkeyPatch, *, remote: bool
+) -> None:
+    monkeypatch.setenv("UNDERPAINT_MODEL", "none")
+    with limited_daemon("--bind", "tcp://127.0.0.1:*") as process:
+        fuzzer = Fuzzer(random.Random(5), guided=False)
+        info = new_guest() if remote else None
+        through_socket(fuzzer, 500, info)
+        before = memory(process.pid)
+        through_socket(fuzzer, 1500, info)
+        assert memory(process.pid) < before + 64  # what came is not kept
+        with connect() as connection:
+            assert connection.hello().pid == process.pid
+
+
+def test_the_fuzzer_sends_every_kind_and_size_of_message() -> None:
+    fuzzer = Fuzzer(random.Random(0), guided=False)
+    sent = [
+        mutate(fuzzer.rng, fuzzer.rng.choice(fuzzer.corpus), fuzzer.corpus) for _ in range(6000)
+    ]
+    kinds = {kind for kind in wire.TYPES if any(f'"{kind}"'.encode() in p[0] for p in sent if p)}
+    assert {"follow", "taken", "ask_waiting", "submit", "cancel", "prefer"} <= kinds
+    assert max(len(part) for parts in sent for part in parts) > wire.MAX_HEADER
+    assert max(map(len, sent)) > 1000

@@ -15,6 +15,7 @@ import pytest
 import zmq
 
 from daemons import RUN
+from limited import limited_daemon, new_guest
 from underpaint.server import keys
 from underpaint.server.shelf import shelf_folder
 from underpaint_client import Connection, connect, wire
@@ -122,8 +123,14 @@ def test_nobody_comes_in_by_tcp_without_a_key_that_is_allowed(server: Connection
         assert connection.status().jobs == ()
 
 
-def test_noise_on_the_port_disturbs_nobody(server: ConnectionInfo) -> None:
-    """No ZeroMQ at all, half a greeting, and more connections than files may usually be open."""
+def test_noise_on_the_port_disturbs_nobody(home: Path) -> None:
+    """No ZeroMQ at all, half a greeting, and more connections than files may be open."""
+    with limited_daemon("--bind", "tcp://127.0.0.1:*", descriptors=512) as process:
+        make_noise(new_guest())
+        assert process.poll() is None
+
+
+def make_noise(server: ConnectionInfo) -> None:
     rng = random.Random(1)
     greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(47)
     host, _, port = server.endpoint.removeprefix("tcp://").rpartition(":")

@@ -89,3 +89,33 @@ def test_jobs_are_awaited_within_bounds() -> None:
     assert not store.give_up(ANN, last)
     store.forget(ANN)
     assert store.awaits(ANN) == []
+
+
+def test_holding_costs_the_same_however_much_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    count = held._bytes
+
+    def look(one: Frame) -> int:
+        nonlocal looks
+        looks += 1
+        return count(one)
+
+    monkeypatch.setattr(held, "_bytes", look)
+    monkeypatch.setattr(held, "HOLD_EACH", 500 * 4096)
+    store, one = Held(), frame()
+    for number in range(2000):
+        store.complete(ANN, "x", (replace(one, digest=f"{number:064x}"),))
+    assert looks < 5 * 2000
+    assert store.complete(ANN, "x", (replace(named(one), digest=f"{1500:064x}"),))
+    assert store.complete(ANN, "x", (replace(named(one), digest=f"{1499:064x}"),)) is None
+    assert store.complete(BOB, "x", (one,))
+    store.drop("ann")
+    assert store.complete(ANN, "x", (replace(named(one), digest=f"{1999:064x}"),)) is None
+
+
+def test_tiny_frames_count_as_the_objects_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "HOLD_EACH", 100 * held.SMALLEST)
+    store, tiny = Held(), frame(side=1)
+    for number in range(200):
+        store.complete(ANN, "x", (replace(tiny, digest=f"{number:064x}"),))
+    assert len(store._frames) == 100

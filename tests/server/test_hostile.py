@@ -189,6 +189,12 @@ def half_of_it(folder: Path) -> None:
     save_file(tensors, file, metadata={"format": "pt"})
 
 
+def endless_schedule(folder: Path) -> None:
+    file = folder / "scheduler" / "scheduler_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({**config, "num_train_timesteps": 10**9}))
+
+
 @pytest.mark.parametrize(
     ("damage", "code", "told"),
     [
@@ -201,6 +207,7 @@ def half_of_it(folder: Path) -> None:
         (cut_short, "model", "damaged or cut short"),
         (half_of_it, "model", "cannot be opened"),
         (eight_channels, "model", "8 input channels"),
+        (endless_schedule, "model", "num_train_timesteps 1000000000 is no whole number"),
         (another_family, "model", "a FluxPipeline, which is not supported yet"),
         (not_a_number, "failed", "not a number"),
     ],

@@ -126,3 +126,30 @@ def test_200_jobs_of_4_clients_wait_alike() -> None:
         turns = [turn for turn, one in enumerate(ended) if one.client == client]
         assert abs(sum(turns) / 50 - 99.5) <= 2
         assert max(b - a for a, b in itertools.pairwise(turns)) <= 4
+
+
+def test_sizes_are_counted_of_what_pixels_become() -> None:
+    """A megabyte of packed pixels may become gigabytes."""
+    guest = Client(1, b"g", "key")
+
+    def packed(width: int, height: int, dtype: str = "u1") -> Frame:
+        return Frame("layer", Box(0, 0, width, height), dtype, "RGBA", bytes(99), "packed")
+
+    jobs = Jobs()
+    with pytest.raises(BadInputError, match=r"4\.0 GiB unpacked.*2 GiB may come; crop"):
+        jobs.add(job("a", guest, (packed(16384, 16384, "f4"),)))
+    for name in "abcd":
+        jobs.add(job(name, guest, (packed(16384, 16384),)))
+    with pytest.raises(BadInputError, match="pixels of this client's waiting jobs are over 4 GiB"):
+        jobs.add(job("e", guest, (packed(8, 8),)))
+    jobs.add(job("mine", ANN, (Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(256)),)))
+
+
+def test_a_job_whose_client_is_not_ready_waits() -> None:
+    jobs = Jobs()
+    for name, client in (("a", ANN), ("b", BOB), ("c", ANN)):
+        jobs.add(job(name, client))
+    first = jobs.waiting(lambda client: client != ANN)
+    assert first is jobs.get("b")
+    assert jobs.waiting(lambda _: False) is None
+    assert jobs.waiting() is jobs.get("a")

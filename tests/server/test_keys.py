@@ -84,7 +84,7 @@ def test_a_running_daemon_sees_changes_at_once(home: Path) -> None:
 
 def test_the_log_knows_no_key(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     public = make_key()
-    assert not keys.AllowList().callback(keys.ZAP_DOMAIN, public.encode())
+    assert not keys.AllowList().lets_in(public)
     assert keys.name_key(public.encode()) in caplog.text
     assert public[:8] not in caplog.text
 

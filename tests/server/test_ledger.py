@@ -14,13 +14,13 @@ import pytest
 from client.test_wire import make_recipe
 from underpaint.server import ledger as module
 from underpaint.server.job_digest import digest_submission
-from underpaint.server.jobs import Client, Job
+from underpaint.server.jobs import MAX_JOBS, Client, Job
 from underpaint.server.ledger import Ledger, as_many_as_fit
 from underpaint.server.pixel_files import PixelFiles
 from underpaint.server.retention import Retention
 from underpaint.server.store import ENDED, Store
 from underpaint_client import Box, Frame, Request, wire
-from underpaint_client.errors import GenerationFailedError
+from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.request import Variation
 from underpaint_client.wire import Bytes
 
@@ -511,3 +511,20 @@ def test_what_is_listed_fits_into_a_message(words: int) -> None:
     message, _ = wire.decode(wire.encode(wire.Waiting(listed)))
     assert message == wire.Waiting(listed)
     assert as_many_as_fit(jobs[:2]) == tuple(jobs[:2])
+
+
+def test_who_submits_and_cancels_without_end_must_wait_for_the_disk(house: House) -> None:
+    refused = 0
+    for number in range(2 * MAX_JOBS):
+        try:
+            house.submit(EVE, f"j{number}")
+        except BadInputError as error:
+            refused += 1
+            assert "faster than they can be written" in str(error)
+            assert f"j{number}" not in house.ledger.jobs
+        else:
+            house.ledger.jobs.remove(f"j{number}")
+    assert refused == MAX_JOBS
+    house.submit(ANN, "mine")
+    house.settle()
+    house.submit(EVE, "again")

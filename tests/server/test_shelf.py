@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,47 @@ def test_no_more_is_kept_than_is_warm(
     gc.collect()
     left.unpack(right.pack([]), "right")
     assert len(list((folder / "left").iterdir())) == 3
+    clear_shelves()
+
+
+def test_there_are_no_more_blocks_than_descriptors_for_them(
+    ends: tuple[Shelf, Shelf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "MAX_BLOCKS", 3)
+    left, right = ends
+    packed = [left.pack([HEADER, large(n)]) for n in range(5)]
+    assert [len(one[1]) for one in packed] == [0, 0, 0, SMALLEST, SMALLEST]
+    looked = [right.unpack(one, "left") for one in packed]
+    assert [bytes(one[1]) for one in looked] == [large(n) for n in range(5)]
+    clear_shelves()
+
+
+NO_DESCRIPTORS = """
+import os, resource
+from underpaint.server.shelf import SMALLEST, Shelf
+left, right = Shelf("left"), Shelf("right")
+packed = left.pack([b"header", b"x" * SMALLEST])
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(os.dup(0))
+except OSError:
+    pass
+for _ in range(3):
+    parts = right.unpack(list(packed), "left")
+    assert bytes(parts[1]) == b"x" * SMALLEST
+    assert left.pack([b"header", b"y" * 2 * SMALLEST])[1] == b"y" * 2 * SMALLEST  # by socket
+assert right.has_news()
+print("done")
+"""
+
+
+def test_a_block_is_read_though_no_descriptor_is_left(home: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", NO_DESCRIPTORS], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout == "done\n", ran.stderr
     clear_shelves()
 
 

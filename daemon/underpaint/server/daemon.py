@@ -6,6 +6,7 @@ moves messages.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -32,8 +33,10 @@ from underpaint_client.home import ConnectionInfo, connection_file, home, write_
 
 from . import keys, logs
 from .config import Config
+from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
 from .guests import PathFilter
 from .held import Held
+from .inbox import Inbox
 from .incoming import MAX_JOB_NAME, read_message
 from .jobs import Client, Job
 from .ledger import Ledger
@@ -47,9 +50,13 @@ from .places import (
 )
 from .shelf import clear_shelves
 from .store import open_store
+from .turns import Turns
+from .unread import MAX_PREVIEWS, Unread
+from .watchdog import AwakeClock
 from .workers import MAX_FAILED_STARTS, Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
     from underpaint_client.wire import Bytes, Envelope, Frame, Message
@@ -80,6 +87,9 @@ HANDSHAKE = 3000
 MAX_FILES = 2**16
 """Open files that are asked for: each connection is one, a stranger's too until it is refused."""
 
+MAX_PARTS = wire.MAX_FRAMES + 3
+"""Parts of the longest message: an address, a header, frames, and a worker's manifest."""
+
 MAX_TOLD = 1000
 """Characters of a refused message that are told back and logged."""
 
@@ -101,6 +111,8 @@ _KEEP_ALIVE = {
     zmq.TCP_MAXRT: 15000,  # milliseconds
 }
 
+_LARGE_ANSWERS = (wire.AskStatus, wire.AskModels, wire.AskWaiting)
+
 IPC = os.name == "posix"
 
 
@@ -120,15 +132,19 @@ class Daemon:
 
     def __init__(self, config: Config) -> None:
         self._lock = take_lock()
-        allow_many_files(MAX_FILES)
+        sys.setswitchinterval(0.0005)  # the guard of connections must keep up with libzmq
+        descriptors = allow_many_files(MAX_FILES)
         clear_shelves()
         self._started = time.monotonic()
         self._stopping = False
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         store, self._remark = open_store(home() / "jobs")
+        self._unread = Unread()
+        self._clock = AwakeClock()
         self._ledger = Ledger(store, config.retention, self._send, self._greet)
         self._jobs = self._ledger.jobs
+        self._turns = Turns(self._ledger.when_done)
         self._poller.register(self._ledger.fd, zmq.POLLIN)
         self._pruned = time.monotonic()
         self._held = Held()
@@ -138,14 +154,22 @@ class Daemon:
         self._entrances: list[zmq.Socket[bytes]] = []
         self._bound: list[tuple[zmq.Socket[bytes], str]] = []
         self._looked = time.monotonic()
+        self._inboxes: dict[zmq.Socket[bytes], Inbox] = {}
         self.endpoints: list[str] = []
         use_ipc = config.ipc and IPC
         wanted = list(config.bind) if config.bind or use_ipc else ["tcp://127.0.0.1:*"]
-        self._guard = keys.guard(self._context) if wanted or not IPC else None
+        if wanted and descriptors < FEWEST_DESCRIPTORS:
+            raise DaemonUnavailableError(
+                f"this process may have {descriptors} files open, too few to listen on"
+                f" {', '.join(wanted)}; raise the limit to {FEWEST_DESCRIPTORS} or more, as"
+                " `ulimit -n 4096` does in a shell"
+            )
+        limits = Limits.within(descriptors)
         self._allowed = keys.AllowList()
         self._paths = PathFilter()
         self._allowed_stamp: tuple[int, ...] | None = None  # of the list at the last look
         self._own = "" if use_ipc else keys.own_keys("client").public
+        self._guard = ConnectionGuard(self._context, limits, keys.AllowList().lets_in, self._own)
         try:
             if use_ipc:
                 self._enter(f"ipc://{socket_folder() / 'clients.sock'}")
@@ -155,7 +179,9 @@ class Daemon:
             # loopback port, with the client's keys.
             inside = f"ipc://{socket_folder() / 'workers.sock'}" if IPC else "tcp://127.0.0.1:*"
             self._backend, backend_endpoint = self._bind(inside)
+            self._guard.start()
         except zmq.ZMQError as error:
+            self._guard.stop()
             raise DaemonUnavailableError(
                 f"cannot listen on {', '.join(wanted) or 'ipc'}: {error};"
                 " choose another address with --bind, or under [serve] in config.toml"
@@ -166,7 +192,7 @@ class Daemon:
 
     # ---- sockets ---------------------------------------------------------------------------
 
-    def _bind(self, endpoint: str) -> tuple[zmq.Socket[bytes], str]:
+    def _bind(self, endpoint: str, *, watched: bool = False) -> tuple[zmq.Socket[bytes], str]:
         transport, _, path = endpoint.partition("://")
         entrance = self._context.socket(zmq.ROUTER)
         entrance.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
@@ -179,7 +205,10 @@ class Daemon:
             keys.lock_socket(entrance)
             for option, value in _KEEP_ALIVE.items():
                 entrance.setsockopt(option, value)
+        if watched:
+            self._guard.watch(entrance, transport)
         entrance.bind(endpoint)
+        self._inboxes[entrance] = Inbox(entrance, MAX_PARTS)
         if transport == "ipc":
             os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
         self._poller.register(entrance, zmq.POLLIN)
@@ -188,7 +217,7 @@ class Daemon:
         return entrance, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
 
     def _enter(self, endpoint: str) -> None:
-        entrance, bound = self._bind(endpoint)
+        entrance, bound = self._bind(endpoint, watched=True)
         self._entrances.append(entrance)
         self.endpoints.append(bound)
 
@@ -212,6 +241,7 @@ class Daemon:
             signal.signal(number, self._on_signal)
         try:
             for worker in self._workers:
+                worker.watchdog.start(self._clock.now)
                 worker.start()
             self._write_connection_file()
             log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
@@ -227,16 +257,17 @@ class Daemon:
                 continue
             end = time.monotonic() + FAIR_SHARE
             while time.monotonic() < end:
-                try:
-                    parts = entrance.recv_multipart(zmq.DONTWAIT, copy=False)
-                except zmq.Again:
+                parts = self._inboxes[entrance].take(end)
+                if parts is None:
                     break
-                rest = [part.buffer for part in parts[1:]]
+                rest: list[Bytes] = [part.buffer for part in parts[1:]]
                 if entrance is self._backend:
                     if IPC or parts[0].get("User-Id") == self._own:
                         self._from_worker(parts[0].bytes, rest)
                 else:
-                    self._from_client(self._client(entrance, parts[0]), rest)
+                    client = self._client(entrance, parts[0])
+                    self._guard.note_message(parts[0], client.owner)
+                    self._from_client(client, rest)
         self._watch_workers()
         self._look_for_revoked()
         self._log.look()
@@ -280,8 +311,7 @@ class Daemon:
         self._ledger.close()
         clear_shelves()
         connection_file().unlink(missing_ok=True)
-        if self._guard:
-            self._guard.stop()
+        self._guard.stop()
         self._context.destroy(linger=1000)
         self._lock.release()
         log.info("stopped")
@@ -323,9 +353,10 @@ class Daemon:
     def _put(self, client: Client, parts: list[Bytes]) -> bool:
         if not self._is_local(client):
             parts = self._paths.apply(parts)
+        counted = self._unread.count(client, parts)
         try:
             self._entrances[client.entrance].send_multipart(
-                [client.identity, *parts], zmq.DONTWAIT, copy=False
+                [client.identity, *counted], zmq.DONTWAIT, copy=False
             )
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
@@ -381,6 +412,8 @@ class Daemon:
         if isinstance(message, wire.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
             self._tell(client, wire.Welcome(version, pid, default_model(), self._remark, far))
+        elif isinstance(message, _LARGE_ANSWERS) and self._unread.is_too_much(client):
+            log.info("a client that does not read what it is sent gets no answer")
         elif isinstance(message, wire.AskStatus):
             self._tell(client, self._status(client))
         elif isinstance(message, wire.AskModels):
@@ -394,23 +427,38 @@ class Daemon:
         if isinstance(message, wire.Submit):
             self._submit(client, message, envelope.frames)
         elif isinstance(message, wire.Follow):
-            self._tell(client, wire.Followed())
-            awaited = self._held.awaits(client)
-            self._ledger.follow(client, [job for job in message.jobs if job not in awaited])
+            self._follow_all(client, message.jobs)
         elif isinstance(message, wire.Taken):
-            self._ledger.take(client, message.job)
+            take = functools.partial(self._ledger.take, client, message.job)
+            self._turns.ask(client, ("taken", message.job), take)
         elif isinstance(message, wire.AskWaiting):
-            self._ledger.tell_waiting(client)
+            tell = functools.partial(self._ledger.tell_waiting, client)
+            self._turns.ask(client, "waiting", tell)
         elif isinstance(message, wire.Cancel):
             self._cancel(client, message.job)
         elif isinstance(message, wire.AskCancel):
             self._cancel_anywhere(client, message.job)
         elif isinstance(message, wire.Prefer):
-            job = self._jobs.get(message.job)
-            if job is not None and job.client == client and job.worker is None:
-                self._jobs.prefer(job)
+            self._prefer(client, message.job)
         else:
             raise BadInputError(f"{message.type}: a client does not send this")
+
+    def _prefer(self, client: Client, name: str) -> None:
+        job = self._jobs.get(name)
+        if job is not None and job.client == client and job.worker is None:
+            self._jobs.prefer(job)
+
+    def _follow_all(self, client: Client, names: Iterable[str]) -> None:
+        self._tell(client, wire.Followed())
+        awaited = set(self._held.awaits(client))
+        for name in names:
+            if name not in awaited:
+                follow = functools.partial(self._follow, client, name)
+                self._turns.ask(client, ("follow", name), follow)
+
+    def _follow(self, client: Client, name: str) -> None:
+        if not self._unread.is_too_much(client):  # else it will ask again when it has read
+            self._ledger.follow(client, (name,))
 
     def _submit(self, client: Client, submit: wire.Submit, frames: tuple[Frame, ...]) -> None:
         complete = self._held.complete(client, submit.job, frames)
@@ -508,6 +556,7 @@ class Daemon:
         worker = next((w for w in self._workers if w.identity == identity), None)
         if worker is None:
             return  # the last words of one that was replaced
+        worker.watchdog.hear(self._clock.now)
         try:
             if worker.shelf:
                 parts = worker.shelf.unpack(parts, identity.decode("ascii"))
@@ -521,6 +570,7 @@ class Daemon:
         message, _ = wire.decode(parts)
         if isinstance(message, wire.WorkerReady):
             worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
+            worker.watchdog.starting = False
             log.info("worker %d is ready on %s", worker.number, message.device)
         elif isinstance(message, wire.WorkerModel):
             worker.model = message.model
@@ -536,8 +586,11 @@ class Daemon:
         parts: list[Bytes],
     ) -> None:
         job = self._jobs.get(message.job)
+        phase = message.phase if isinstance(message, wire.Progress) else ""
+        worker.watchdog.advance(self._clock.now, phase)
         if isinstance(message, wire.Done | wire.Failed):
             worker.state = "idle"
+            worker.watchdog.end(self._clock.now)
         if job is None:
             return
         if isinstance(message, wire.Picture):
@@ -545,17 +598,34 @@ class Daemon:
         elif isinstance(message, wire.Done | wire.Failed):
             self._ledger.end(job, message)
         elif job.told is not None:  # which comes first
-            self._send(job.client, parts)
+            is_preview = isinstance(message, wire.Preview)
+            if not (is_preview and self._unread.of(job.client) > MAX_PREVIEWS):
+                self._send(job.client, parts)
 
     def _watch_workers(self) -> None:
+        self._clock.tick()
         for worker in self._workers:
             job = self._jobs.on(worker.number)
             if job and job.cancelled and time.monotonic() - job.cancelled > CANCEL_PATIENCE:
                 log.warning("worker %d does not stop; it is replaced", worker.number)
                 worker.kill()
+            self._look_at(worker, job)
             end = worker.end_of_process()
             if end is not None:
                 self._replace(worker, end, job)
+
+    def _look_at(self, worker: Worker, job: Job | None) -> None:
+        """End a worker that hangs, and tell its client in time."""
+        if worker.process is None or worker.killed is not None:
+            return
+        why = worker.watchdog.why_ended(self._clock.now)
+        if why:
+            worker.kill(why)
+        elif job is not None:
+            word = worker.watchdog.word(self._clock.now)
+            if word:
+                log.warning("worker %d: %s", worker.number, word)
+                self._tell(job.client, wire.Progress(job.name, word))
 
     def _replace(self, worker: Worker, end: str, job: Job | None) -> None:
         log.error("worker %d %s", worker.number, end)
@@ -570,11 +640,15 @@ class Daemon:
             log.error("worker %d does not stay alive; it is left alone", worker.number)
 
     def _start(self, worker: Worker) -> None:
+        worker.watchdog.start(self._clock.now)
         try:
             worker.start()
         except (OSError, UnderpaintError) as error:  # no memory, no space: that may pass
             log.error("worker %d cannot be started: %s", worker.number, error)  # noqa: TRY400
             worker.give_up()
+
+    def _reads(self, client: Client) -> bool:
+        return not self._unread.is_too_much(client)
 
     def _assign(self) -> None:
         for worker in self._workers:
@@ -590,9 +664,11 @@ class Daemon:
                     ),
                 )
         for worker in self._workers:
-            waiting = self._jobs.waiting() if worker.state == "idle" else None
+            waiting = self._jobs.waiting(self._reads) if worker.state == "idle" else None
             if waiting is not None:
                 worker.state = "busy"
+                model = waiting.submit.request.model
+                worker.watchdog.begin(self._clock.now, model, _work_of(waiting))
                 self._ledger.start(waiting, worker.number)
                 order = wire.Run(
                     waiting.name,
@@ -611,6 +687,13 @@ def _job_of(parts: list[Bytes]) -> str:
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
     return job if isinstance(job, str) and len(job) <= MAX_JOB_NAME else ""
+
+
+def _work_of(job: Job) -> float:
+    """Return about how many pixels a job has to paint."""
+    request = job.submit.request
+    pixels = max((frame.box.extent.pixels for frame in job.frames), default=0)
+    return float(max(pixels, (request.width or 0) * (request.height or 0)) * request.images)
 
 
 def serve(config: Config) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import replace
 
 from underpaint_client.wire import Frame
@@ -11,6 +11,9 @@ from .jobs import MAX_JOBS, Client
 
 HOLD_EACH = 2**28
 """Bytes that are held for one owner."""
+
+SMALLEST = 2**11
+"""Bytes that each frame counts at least."""
 
 HOLD_ALL = 2**30
 """Bytes that are held in all."""
@@ -24,6 +27,8 @@ class Held:
 
     def __init__(self) -> None:
         self._frames: OrderedDict[tuple[str, str], Frame] = OrderedDict()
+        self._of: dict[str, OrderedDict[str, None]] = {}  # each owner's digests, in that order too
+        self._bytes: Counter[str] = Counter()  # of each owner
         self._awaited: dict[str, Client] = {}
 
     def complete(
@@ -64,14 +69,14 @@ class Held:
 
     def drop(self, owner: str) -> None:
         """Hold nothing of an owner who is let in no more."""
-        for key in [key for key in self._frames if key[0] == owner]:
-            del self._frames[key]
+        for digest in list(self._of.get(owner, ())):
+            self._remove(owner, digest)
 
     def _find(self, owner: str, frame: Frame) -> Frame:
         known = self._frames.get((owner, frame.digest)) if frame.encoding == "held" else None
         if known is None or not known.is_like(frame):
             return frame
-        self._frames.move_to_end((owner, frame.digest))
+        self._touch(owner, frame.digest)
         return replace(known, name=frame.name, box=frame.box)
 
     def _await(self, client: Client, job: str) -> None:
@@ -82,19 +87,29 @@ class Held:
     def _hold(self, owner: str, frame: Frame) -> None:
         if _bytes(frame) > HOLD_EACH:
             return
+        self._remove(owner, frame.digest)
         self._frames[owner, frame.digest] = frame
-        self._frames.move_to_end((owner, frame.digest))
-        self._shrink(HOLD_EACH, owner)
-        self._shrink(HOLD_ALL)
+        self._of.setdefault(owner, OrderedDict())[frame.digest] = None
+        self._bytes[owner] += _bytes(frame)
+        while self._bytes[owner] > HOLD_EACH:
+            self._remove(owner, next(iter(self._of[owner])))
+        while self._bytes.total() > HOLD_ALL:
+            self._remove(*next(iter(self._frames)))
 
-    def _shrink(self, limit: int, owner: str | None = None) -> None:
-        mine = [key for key in self._frames if owner in (None, key[0])]
-        total = sum(_bytes(self._frames[key]) for key in mine)
-        for key in mine:
-            if total <= limit:
-                return
-            total -= _bytes(self._frames.pop(key))
+    def _touch(self, owner: str, digest: str) -> None:
+        self._frames.move_to_end((owner, digest))
+        self._of[owner].move_to_end(digest)
+
+    def _remove(self, owner: str, digest: str) -> None:
+        frame = self._frames.pop((owner, digest), None)
+        if frame is None:
+            return
+        self._bytes[owner] -= _bytes(frame)
+        del self._of[owner][digest]
+        if not self._of[owner]:
+            del self._of[owner], self._bytes[owner]
 
 
 def _bytes(frame: Frame) -> int:
-    return memoryview(frame.data).nbytes
+    """Return what a frame takes: small ones are an object each, too."""
+    return max(SMALLEST, memoryview(frame.data).nbytes)

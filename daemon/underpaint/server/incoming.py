@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_JOB_NAME = 64
 
+MAX_FOLLOWED = 2048
+"""Jobs of the largest `Follow`: more than can wait, and those whose results do."""
+
 
 def read_message(envelope: Envelope) -> Message:
     """Turn a message's body into its dataclass.
@@ -25,6 +28,8 @@ def read_message(envelope: Envelope) -> Message:
         Names the field that is unknown, missing, of the wrong type or out of range.
     """
     wire.refuse_unknown_fields(envelope)
+    if envelope.type == wire.Follow.type:
+        _check_follow(envelope.body.get("jobs"))
     try:
         message: Message = msgspec.convert(envelope.body, wire.TYPES[envelope.type])
     except UnicodeError:  # half a surrogate pair
@@ -36,6 +41,11 @@ def read_message(envelope: Envelope) -> Message:
     elif envelope.frames:
         raise BadInputError(f"{envelope.type}: it carries no pixels, and {envelope.frames[0]} came")
     return message
+
+
+def _check_follow(jobs: object) -> None:
+    if isinstance(jobs, list) and len(jobs) > MAX_FOLLOWED:
+        raise BadInputError(f"follow: {len(jobs)} jobs are too many; follow {MAX_FOLLOWED} at once")
 
 
 def _check_submit(message: wire.Submit, frames: tuple[Frame, ...]) -> None:

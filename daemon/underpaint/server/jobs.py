@@ -22,6 +22,10 @@ MAX_BYTES = 8 * 2**30
 MAX_SHARE = MAX_BYTES // 2
 """Bytes of pixels that one client's jobs may have of them."""
 
+MAX_REMOTE = 2 * 2**30
+"""Bytes of pixels of one job from another machine, unpacked: 16384 x 16384 of RGBA with 8 bits a
+channel and a selection, or half as many with 16 bits."""
+
 
 @dataclass(frozen=True)
 class Client:
@@ -114,8 +118,8 @@ class Job:
 
     @property
     def size(self) -> int:
-        """How many bytes its pixels take."""
-        return sum(memoryview(frame.data).nbytes for frame in self.frames)
+        """Return how many bytes its pixels take, unpacked: what they become in the worker."""
+        return sum(frame.size for frame in self.frames)
 
 
 class Jobs:
@@ -152,6 +156,11 @@ class Jobs:
         mine = [other for other in self if other.client.is_same(job.client)]
         if len(mine) >= MAX_JOBS:
             raise BadInputError(f"{MAX_JOBS} jobs of this client wait already; let some finish")
+        if job.owner and job.size > MAX_REMOTE:
+            raise BadInputError(
+                f"the pixels of this job are {job.size / 2**30:.1f} GiB unpacked, and from another"
+                f" machine {MAX_REMOTE >> 30} GiB may come; crop the layer, or use 8 bits a channel"
+            )
         if sum(other.size for other in mine) + job.size > MAX_SHARE and mine:
             raise BadInputError(
                 f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; let some"
@@ -197,9 +206,9 @@ class Jobs:
             self._served.pop(job.client, None)
         return job
 
-    def waiting(self) -> Job | None:
-        """Give the job whose turn it is."""
-        return next(iter(self._order()), None)
+    def waiting(self, ready: Callable[[Client], bool] = lambda _: True) -> Job | None:
+        """Return the job whose turn it is, of those whose client is ready for what comes of it."""
+        return next((job for job in self._order() if ready(job.client)), None)
 
     def start(self, job: Job, worker: int) -> None:
         """Note that a worker has a job, and that its client has had its turn."""

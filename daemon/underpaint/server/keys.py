@@ -17,7 +17,6 @@ from pathlib import Path
 
 import filelock
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.home import home, read_trusted, write_private
@@ -288,20 +287,14 @@ class AllowList:
             return None
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
-    def callback(self, _domain: str, key: bytes) -> bool:
-        """Answer pyzmq's authenticator, in its thread."""
-        allowed = key.decode("ascii") in self
+    def lets_in(self, public: str) -> bool:
+        """Tell whether a client is let in, and log where it is not."""
+        allowed = public in self
         if not allowed:
-            log.warning("a client was turned away; SHA-256 of its key: %s...", name_key(key))
+            log.warning(
+                "a client was turned away; SHA-256 of its key: %s...", name_key(public.encode())
+            )
         return allowed
-
-
-def guard(context: zmq.Context[zmq.Socket[bytes]]) -> ThreadAuthenticator:
-    """Start the authenticator that lets in whom the allow-list names."""
-    authenticator = ThreadAuthenticator(context)
-    authenticator.start()
-    authenticator.configure_curve_callback(ZAP_DOMAIN, credentials_provider=AllowList())
-    return authenticator
 
 
 def lock_socket(socket: zmq.Socket[bytes]) -> None:

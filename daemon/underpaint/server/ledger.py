@@ -15,7 +15,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,7 +34,7 @@ from underpaint_client.rules import draw_seeds
 from .clerk import Clerk
 from .incoming import read_message
 from .job_digest import digest_submission
-from .jobs import Client, Job, Jobs
+from .jobs import MAX_JOBS, MAX_SHARE, Client, Job, Jobs
 from .pixel_files import DamagedFileError
 from .places import log_file
 from .retention import Retention
@@ -117,6 +117,7 @@ class Ledger:
         self._refused: OrderedDict[tuple[Client, str], None] = OrderedDict()
         self._unread: set[str] = set()  # jobs that could not be read again yet
         self._looked = time.monotonic()
+        self._adding: Counter[str | Client] = Counter()  # bytes that are not written yet
         self._restore(store)
         self._clerk = Clerk(store)
         self.answer = self._clerk.answer
@@ -226,8 +227,10 @@ class Ledger:
         submit = replace(submit, request=draw_seeds(submit.request))
         job = Job(client, submit, frames, trusted=trusted, digest=digest)
         self.jobs.add(job)
+        written = self._charge(job)
 
         def then(found: Kept | None, error: Exception | None) -> None:
+            written()
             if found is not None:
                 if self.jobs.get(job.name) is job:
                     self.jobs.remove(job.name)  # should it run already, nobody hears of it
@@ -254,6 +257,32 @@ class Ledger:
             return found
 
         self._clerk.do(add, then)
+
+    def when_done(self, then: Callable[[], object]) -> None:
+        """Call something when the store has done all that it was asked until now."""
+        self._clerk.do(lambda _: None, lambda *_: then())
+
+    def _charge(self, job: Job) -> Callable[[], None]:
+        """Count a job that is to be written; returns what is to be called when it was.
+
+        Who cancels what was just sent has no job waiting, and could still fill the memory.
+        """
+        who = job.owner or job.client
+        size = max(MAX_SHARE // MAX_JOBS, job.size)
+        if self._adding[who] and self._adding[who] + size > MAX_SHARE:
+            self.jobs.remove(job.name)
+            raise BadInputError(
+                "the jobs of this client come faster than they can be written to the disk; wait"
+                " until some are accepted"
+            )
+        self._adding[who] += size
+
+        def written() -> None:
+            self._adding[who] -= size
+            if not self._adding[who]:
+                del self._adding[who]
+
+        return written
 
     def follow(self, client: Client, names: Iterable[str]) -> None:
         """Send what becomes of jobs, and has become of them, to this client from now on."""

@@ -155,16 +155,23 @@ def lock_holder() -> int:
         return 0
 
 
-def allow_many_files(count: int) -> None:
-    """Raise the number of files that this process may have open, as far as the system lets it."""
+def allow_many_files(count: int) -> int:
+    """Raise the number of files that this process may have open, as far as the system lets it.
+
+    Returns
+    -------
+    int
+        How many it may have open now, at most `count`.
+    """
     if os.name != "posix":
-        return
+        return count
     import resource  # noqa: PLC0415 - POSIX's
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def daemon_runs() -> bool:

@@ -13,6 +13,7 @@ Where there is no shared memory, or none left, frames travel by socket as ever.
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -35,6 +36,9 @@ LARGEST = 2**26
 
 KEEP = 2**28
 """Bytes of free blocks that are kept warm: the pages of a new one cost ten times a copy."""
+
+MAX_BLOCKS = 64
+"""Blocks of one side. Each takes a descriptor here, and one on the other side."""
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 
@@ -103,6 +107,7 @@ class Shelf:
         self._lent: dict[str, _Block] = {}
         self._free: list[_Block] = []
         self._seen: deque[str] = deque()  # filled by finalizers, in whatever thread
+        self._spare = _spare_descriptor()
 
     def has_news(self) -> bool:
         """Tell whether the other side should be told of blocks that nobody looks at any more."""
@@ -147,6 +152,9 @@ class Shelf:
         """Remove all blocks, as `remove_shelf` does."""
         if self._folder is not None:
             remove_shelf(self._folder.name)
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     def _take(self, size: int) -> _Block | None:
         """Take the smallest free block that is large enough, or make one."""
@@ -156,7 +164,7 @@ class Shelf:
         if fitting:
             block = min(fitting, key=lambda found: len(found.memory))
             self._free.remove(block)
-        elif self._folder is None:
+        elif self._folder is None or len(self._lent) >= MAX_BLOCKS:
             return None
         else:
             self._made += 1
@@ -169,19 +177,52 @@ class Shelf:
 
     def _give_back(self, block: _Block) -> None:
         self._free.append(block)
-        while sum(len(kept.memory) for kept in self._free) > KEEP:
+        while (
+            sum(len(kept.memory) for kept in self._free) > KEEP
+            or len(self._free) + len(self._lent) > MAX_BLOCKS
+        ):
             self._free.pop(0).drop()
 
     def _look(self, folder: str, name: str, size: int) -> memoryview:
         shelves = shelf_folder()
         if shelves is None:
             raise OSError("frames were laid on a shelf that this process cannot see")
-        descriptor = os.open(shelves / folder / name, os.O_RDONLY)
+        path = shelves / folder / name
         try:
-            memory = mmap.mmap(
-                descriptor, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ
-            )
-        finally:
-            os.close(descriptor)
+            memory = _map(path, size)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            data = self._read(path, size)
+            self._seen.append(name)
+            return memoryview(data)
         weakref.finalize(memory, self._seen.append, name)
         return memoryview(memory)
+
+    def _read(self, path: Path, size: int) -> bytes:
+        """Copy a block where no descriptor is left to look at it: the spare one does for that."""
+        if self._spare is not None:
+            os.close(self._spare)
+        try:
+            with path.open("rb") as file:
+                return file.read(size)
+        finally:
+            self._spare = _spare_descriptor()
+
+
+def _map(path: Path, size: int) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return mmap.mmap(
+            descriptor, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _spare_descriptor() -> int | None:
+    """Open one descriptor more, to be given up when there is no other; None where none is left."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return None

@@ -12,6 +12,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from underpaint_client.parcels import pack, unpack
 from . import logs
 from .rasters import masked, to_frame, to_pixels, to_selection
 from .shelf import Shelf
+from .watchdog import HEARTBEAT
 from .workers import worker_name
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ DEVICE_LOST = 70
 """Exit code of a worker whose GPU context is broken (EX_SOFTWARE of BSD's sysexits)."""
 
 PARENT_CHECK = 1000
-"""Milliseconds between two looks at whether the daemon still lives."""
+"""Milliseconds between two looks at whether the daemon still lives, and signs of life to it."""
 
 
 @dataclass
@@ -229,6 +231,7 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
     poller = zmq.Poller()
     poller.register(daemon, zmq.POLLIN)
     poller.register(ear, zmq.POLLIN)
+    spoke = time.monotonic()
     while os.getppid() == parent and thread.is_alive():
         for socket, _ in poller.poll(PARENT_CHECK):
             parts = [part.buffer for part in socket.recv_multipart(copy=False)]
@@ -246,7 +249,8 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
             elif isinstance(message, wire.Cancel) and message.job in painter.known:
                 painter.cancelled.add(message.job)
             del message, frames, parts  # or the last layer would be held until the next
-        if shelf.has_news():
+        if shelf.has_news() or time.monotonic() - spoke > HEARTBEAT:
+            spoke = time.monotonic()
             daemon.send_multipart(shelf.pack([]), copy=False)
     # The painter may be in the middle of a step: nothing of it is worth waiting for.
     os._exit(0 if thread.is_alive() else 1)

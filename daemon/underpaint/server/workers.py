@@ -8,15 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from underpaint_client.wire import WorkerStatus
 
 from .shelf import Shelf, remove_shelf
+from .watchdog import Watchdog
 
 MAX_FAILED_STARTS = 3
 """A worker that ends more often than this without having ended a job is not started again."""
 
+
+LEFT_BEHIND = 30.0
+"""Seconds after which a process that cannot be killed, as a driver holds it, is left behind."""
 
 TRY_AGAIN = 20.0
 """Seconds after which one that was given up is started again, when there is a job for it."""
@@ -50,6 +54,9 @@ class Worker:
     process: subprocess.Popen[bytes] | None = None
     shelf: Shelf | None = None
     given_up: float = 0.0
+    killed: float | None = None
+    why: str = ""
+    watchdog: Watchdog = field(default_factory=Watchdog)
 
     @property
     def identity(self) -> bytes:
@@ -64,6 +71,7 @@ class Worker:
     def start(self) -> None:
         """Start the process."""
         self.state, self.model = "starting", ""
+        self.killed, self.why = None, ""
         self.close_shelf()
         self.shelf = Shelf(f"daemon-{self.number}")
         self.process = subprocess.Popen(
@@ -85,7 +93,11 @@ class Worker:
         """Say in words how the process ended; None while it runs."""
         code = self.process.poll() if self.process else None
         if code is None:
-            return None
+            if self.killed is None or time.monotonic() - self.killed < LEFT_BEHIND:
+                return None
+            return f"{self.why or 'was killed'}, and its process {self.pid} does not end"
+        if self.why:
+            return self.why
         if code >= 0:
             return f"ended with exit code {code}"
         known = {number.value: number.name for number in signal.Signals}
@@ -106,9 +118,11 @@ class Worker:
         """Say whether another try is due: what kept it from starting may have gone."""
         return self.state == "broken" and time.monotonic() - self.given_up > TRY_AGAIN
 
-    def kill(self) -> None:
-        """End the process at once."""
-        if self.process and self.process.poll() is None:
+    def kill(self, why: str = "") -> None:
+        """End the process at once; say why, to go on after "the worker"."""
+        self.why = self.why or why
+        if self.process and self.process.poll() is None and self.killed is None:
+            self.killed = time.monotonic()
             self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold it
                 self.process.wait(timeout=1)

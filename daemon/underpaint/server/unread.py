@@ -1,0 +1,77 @@
+"""What was sent to clients and is still here, in bytes: not yet read by who asked for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import zmq
+
+from .jobs import Client
+
+if TYPE_CHECKING:
+    from underpaint_client.wire import Bytes
+
+MAX_EACH = 2**28
+"""Bytes that one client, or key, may leave unread: beyond, its jobs wait and it gets no answers."""
+
+MAX_ALL = 2**30
+"""Bytes in all, beyond which this holds for every client that leaves more than `MAX_PREVIEWS`."""
+
+MAX_PREVIEWS = 2**24
+"""Bytes of unread messages beyond which a client is sent no previews."""
+
+SMALLEST = 2**12
+"""Bytes below which a part is not counted; messages of such parts are limited by their number."""
+
+
+class Unread:
+    """Counts what ZeroMQ holds of the messages to each client."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str | Client, deque[tuple[zmq.MessageTracker, int]]] = {}
+
+    def count(self, client: Client, parts: list[Bytes]) -> list[Bytes | zmq.Frame]:
+        """Return the parts as they are to be sent, and count them from now on.
+
+        Where they are not sent after all, they are counted no more once they are let go of.
+        """
+        counted: list[Bytes | zmq.Frame] = []
+        for part in parts:
+            size = memoryview(part).nbytes
+            if size < SMALLEST:
+                counted.append(part)
+                continue
+            frame = zmq.Frame(part, track=True, copy_threshold=0)
+            if isinstance(frame.tracker, zmq.MessageTracker):
+                self._sent.setdefault(_who(client), deque()).append((frame.tracker, size))
+            counted.append(frame)
+        return counted
+
+    def of(self, client: Client) -> int:
+        """Return the bytes that a client, or all with its key, has not read."""
+        return self._of(_who(client)) if self._sent else 0
+
+    def _of(self, who: str | Client) -> int:
+        sent = self._sent.get(who)
+        if not sent:
+            return 0
+        left = deque((tracker, size) for tracker, size in sent if not tracker.done)
+        if left:
+            self._sent[who] = left
+        else:
+            del self._sent[who]
+        return sum(size for _, size in left)
+
+    def in_all(self) -> int:
+        """Return the bytes that nobody has read."""
+        return sum(self._of(who) for who in list(self._sent))
+
+    def is_too_much(self, client: Client) -> bool:
+        """Tell whether a client should read before it is sent more."""
+        mine = self.of(client)
+        return mine > MAX_EACH or (mine > MAX_PREVIEWS and self.in_all() > MAX_ALL)
+
+
+def _who(client: Client) -> str | Client:
+    return client.owner or client

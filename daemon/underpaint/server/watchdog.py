@@ -1,0 +1,178 @@
+"""Finds workers that no longer move: processes that are stopped, engines that hang in a driver.
+
+A worker's process says a word every few seconds, whatever its engine does. The engine reports its
+phases and steps. How long each takes is measured; where one takes many times longer, the worker
+hangs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+HEARTBEAT = 2.0
+"""Seconds between two signs of life of a worker's process."""
+
+MAX_SILENCE = 60.0
+"""Seconds without a sign of life after which a process is ended."""
+
+MAX_START = 300.0
+"""The same while it starts: importing PyTorch from a slow disk may keep it from answering."""
+
+PATIENCE = 10.0
+"""How many times as long as ever measured a phase may go without progress, before the worker is
+ended."""
+
+LEAST_PATIENCE = 120.0
+"""Seconds that any phase may go without progress."""
+
+UNMEASURED = 1800.0
+"""The same where nothing was measured yet: a large model's first step on a CPU takes minutes."""
+
+TELL_AFTER = 30.0
+"""Seconds without progress after which the client is told, and three times the longest measured;
+a tenth of `UNMEASURED` where nothing was."""
+
+BETWEEN_WORDS = 10.0
+"""Seconds between two times that it is told."""
+
+MAX_TICK = 1.0
+"""Seconds that pass at most between two looks at the clock."""
+
+_BEGINNING = "Beginning"
+
+_NEVER_MEASURED = (_BEGINNING, "Loading the model")
+"""Phases that read from the disk, which may be a hundred times slower than it was before."""
+
+
+class AwakeClock:
+    """Seconds, counted only while the daemon is awake.
+
+    A machine that slept, or a daemon that was stopped, has not waited for anybody.
+    """
+
+    def __init__(self) -> None:
+        self._looked = time.monotonic()
+        self.now = 0.0
+
+    def tick(self) -> None:
+        """Look at the clock; to be called about every `MAX_TICK`."""
+        now = time.monotonic()
+        self.now += min(now - self._looked, MAX_TICK)
+        self._looked = now
+
+
+@dataclass
+class Watchdog:
+    """Watches one worker, over all its restarts. All times are an `AwakeClock`'s.
+
+    Parameters
+    ----------
+    heard : float
+        When its process last said something.
+    moved : float
+        When its engine last advanced.
+    phase : str
+        What the engine does, as `wire.Progress` says; empty while it has no job.
+    model : str
+        What its job asks for.
+    work : float
+        The size of its job, in pixels.
+    longest : float
+        The longest time without progress in this phase until now, in seconds.
+    measured : dict of (str, str) to (float, float)
+        By model and phase, of phases that were seen to their end: the longest time without
+        progress, in seconds, and the job's size.
+    """
+
+    heard: float = 0.0
+    moved: float = 0.0
+    phase: str = ""
+    model: str = ""
+    work: float = 1.0
+    longest: float = 0.0
+    told: float = 0.0
+    starting: bool = True
+    measured: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def start(self, now: float) -> None:
+        """Note that a new process was started."""
+        self.heard = self.moved = now
+        self.phase, self.longest, self.starting = "", 0.0, True
+
+    def hear(self, now: float) -> None:
+        """Note a sign of life."""
+        self.heard = now
+
+    def begin(self, now: float, model: str, work: float) -> None:
+        """Note that the worker was given a job."""
+        self.moved = self.told = now
+        self.phase, self.model, self.work, self.longest = _BEGINNING, model, max(1.0, work), 0.0
+
+    def advance(self, now: float, phase: str = "") -> None:
+        """Note progress, and measure how long it took.
+
+        Parameters
+        ----------
+        now : float
+        phase : str
+            What the engine does from now on; empty where it goes on as before.
+        """
+        self.longest = max(self.longest, now - self.moved)
+        self.moved = self.told = now
+        if phase and phase != self.phase:
+            self._measure()
+            self.phase = phase
+
+    def end(self, now: float) -> None:
+        """Note that the job has ended."""
+        self.advance(now)
+        self._measure()
+        self.phase = ""
+
+    def _measure(self) -> None:
+        if self.phase in _NEVER_MEASURED:
+            return
+        key = (self.model, self.phase)
+        seconds, work = self.measured.get(key, (0.0, self.work))
+        self.measured[key] = max((seconds, work), (self.longest, self.work))
+        self.longest = 0.0
+
+    def _expected(self) -> float | None:
+        """Return the longest that the phase should go without progress; None if not measured.
+
+        That grows with the square of the job's size, as attention does.
+        """
+        known = self.measured.get((self.model, self.phase))
+        return known and known[0] * max(1.0, self.work / known[1]) ** 2
+
+    def patience(self) -> float:
+        """Return the seconds for which the engine may go on without progress."""
+        expected = self._expected()
+        return UNMEASURED if expected is None else max(LEAST_PATIENCE, PATIENCE * expected)
+
+    def why_ended(self, now: float) -> str:
+        """Say why the worker is to be ended, after "the worker"; nothing where it is well."""
+        silent, quiet = now - self.heard, now - self.moved
+        if silent > (MAX_START if self.starting else MAX_SILENCE):
+            return f"gave no sign of life for {silent:.0f} seconds and was ended"
+        if self.phase and quiet > self.patience():
+            return f"did not advance for {quiet:.0f} seconds and was ended"
+        return ""
+
+    def word(self, now: float) -> str:
+        """Say what the job's client should know meanwhile; nothing where all is well."""
+        silent, quiet = now - self.heard, now - self.moved
+        expected = self._expected()
+        due = UNMEASURED / 10 if expected is None else max(TELL_AFTER, 3 * expected)
+        is_silent = silent > MAX_SILENCE / 3
+        if not self.phase or not (quiet > due or is_silent):
+            return ""
+        if now - self.told < BETWEEN_WORDS:
+            return ""
+        self.told = now
+        left = MAX_SILENCE - silent if is_silent else self.patience() - quiet
+        return (
+            f"{self.phase}: no progress for {quiet:.0f} seconds. After {max(left, 0):.0f} more the"
+            " worker is started again"
+        )
