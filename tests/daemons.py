@@ -21,7 +21,7 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def no_carriers() -> bool:
-    """See that no connection over TCP was left open: its thread would live on."""
+    """Check that no connection over TCP was left open: its thread would live on."""
     return all(thread.name != "carrier" for thread in threading.enumerate())
 
 

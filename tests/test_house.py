@@ -24,6 +24,7 @@ def loaded_by(statement: str) -> set[str]:
     ("statement", "absent"),
     [
         ("import underpaint_client", {"zmq", "numpy", "msgspec", "torch", "underpaint"}),
+        ("import underpaint_editor.session", {"zmq", "numpy", "msgspec", "torch", "underpaint"}),
         ("import underpaint.server.daemon", {"torch", "diffusers", "transformers", "numpy"}),
         ("import underpaint.models", {"torch", "diffusers", "transformers"}),
         ("import underpaint.cli", {"torch", "diffusers", "transformers"}),
@@ -122,7 +123,14 @@ def beyond_the_standard_library(file: str, names: set[str]) -> set[str]:
 
 def sockets_in(names: set[str]) -> set[str]:
     """Return what a module of the engine imports and may not: wire, connection, what is of them."""
-    closed = {"underpaint_client.wire", "underpaint_client.connection", "underpaint.server", "zmq"}
+    closed = {
+        "underpaint_client.wire",
+        "underpaint_client.messages",
+        "underpaint_client.connection",
+        "underpaint_editor",
+        "underpaint.server",
+        "zmq",
+    }
     text = (CLIENT / "__init__.py").read_text(encoding="utf-8")
     for name in imports(text, "underpaint_client"):
         if name.startswith(("underpaint_client.wire.", "underpaint_client.connection.")):
@@ -157,7 +165,9 @@ def test_the_engine_knows_neither_wire_nor_connection() -> None:
         "from underpaint_client.wire import Submit",
         "from underpaint_client import Connection",
         "from underpaint_client import connect as call",
-        "from underpaint_client import Frame",
+        "from underpaint_client import messages",
+        "from underpaint_client.messages import Submit",
+        "import underpaint_editor.session",
         "import underpaint_client as u\nu.wire.encode",
         "import underpaint_client\nunderpaint_client.connect()",
         "import underpaint_client.rules\nunderpaint_client.connection.connect()",

@@ -20,7 +20,7 @@ from training.demonstration import SKETCH, fade
 from underpaint.engine import Engine
 from underpaint.models import default_model, describe_model, find, find_model
 from underpaint_client import ModelUnavailableError, Request
-from underpaint_client.rules import STARTER_MESSAGE
+from underpaint_client.descriptions import STARTER_MESSAGE
 
 ROOT = Path(__file__).parents[1]
 

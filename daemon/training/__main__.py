@@ -73,7 +73,7 @@ def train(
     processes: int,
     start: Path | None = None,
 ) -> Path:
-    """Train all parts within a time budget, and give the model's folder.
+    """Train all parts within a time budget, and return the model's folder.
 
     Painting the first shard and encoding pictures comes on top of the budget.
 

@@ -80,7 +80,7 @@ def draw_curves(curves: list[Curve]) -> Image.Image:
 
 
 def write_card(run: Path, model: Path) -> str:
-    """Give the card's text.
+    """Return the card's text.
 
     Parameters
     ----------
@@ -120,13 +120,13 @@ def write_card(run: Path, model: Path) -> str:
 
 
 def _minutes(steps: dict[str, int]) -> str:
-    """Say how long the denoiser was taught, in one go or in several."""
+    """Return how long the denoiser was taught, in one go or in several."""
     told = {"unet": "{} min", "more": "gone on for {} min", "holes": "then for {} min with holes"}
     return ", ".join(said.format(steps[stage]) for stage, said in told.items() if stage in steps)
 
 
 def format_row(score: dict[str, Any]) -> str:
-    """Give a row of the table."""
+    """Return a row of the table."""
     met = "" if not score["aim"] else ("yes" if score["met"] else "**no**")
     return f"| {score['name']} | {score['value']:.3g} | {score['aim']} | {met} |"
 

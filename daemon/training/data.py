@@ -48,7 +48,7 @@ class Shard:
 
 
 def list_shards(folder: Path) -> list[int]:
-    """Give the numbers of the shards that are there, whole."""
+    """Return the numbers of the shards that are there, whole."""
     return sorted(int(file.stem.partition("-")[2]) for file in folder.glob("captions-*.json"))
 
 
@@ -84,7 +84,7 @@ def paint_shard(folder: Path, number: int, seed: int, count: int, size: int) -> 
 
 @contextmanager
 def whole_file(file: Path) -> Iterator[Path]:
-    """Give a draft to write, which becomes the file when all of it is there."""
+    """Return a draft to write, which becomes the file when all of it is there."""
     draft = file.with_suffix(".draft")
     yield draft
     draft.replace(file)

@@ -99,7 +99,7 @@ def ssim(left: Picture, right: Picture) -> NDArray[np.float64]:
 
 
 def hole(share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Give a roundish hole, somewhere, of a share of the picture."""
+    """Return a roundish hole, somewhere, of a share of the picture."""
     noise = gaussian_filter(rng.standard_normal((SIZE, SIZE)), SIZE / 10)
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
     centre_x, centre_y = rng.uniform(0.3, 0.7, 2)
@@ -109,7 +109,7 @@ def hole(share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def erased(picture: Picture, gap: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Give the layer, RGBA, with a hole rubbed into it."""
+    """Return the layer, RGBA, with a hole rubbed into it."""
     return np.dstack([picture, np.where(gap, 0, 255).astype(np.uint8)])
 
 
@@ -171,7 +171,7 @@ def _mean_psnr(
     truths: Sequence[NDArray[Any]],
     gaps: Sequence[NDArray[np.bool_]],
 ) -> float:
-    """Give the mean PSNR in the holes, in dB."""
+    """Return the mean PSNR in the holes, in dB."""
     levels = [psnr(one[gap], truth[gap]) for one, truth, gap in _triples(fills, truths, gaps)]
     return float(np.mean(levels))
 
@@ -272,7 +272,7 @@ class Judge:
             )
 
     def prompts(self, count: int) -> Iterator[Score]:
-        """See that words move the colours they should, the seed being the same."""
+        """Check that words move the colours they should, the seed being the same."""
         plain = "a landscape"
         before = [self._quick(plain, seed) for seed in range(count)]
         for words, (where, measure) in _WORDS.items():
@@ -292,7 +292,7 @@ class Judge:
         return self.paint(prompt, seed=seed, steps=8, guidance_scale=5)
 
     def strengths(self, count: int) -> Iterator[Score]:
-        """See that more strength is more change."""
+        """Check that more strength is more change."""
         distances = np.array(
             [
                 [self._distance(example, strength, seed) for strength in STRENGTHS]
@@ -313,7 +313,7 @@ class Judge:
         return float(np.abs(painted.astype(np.float64) - example.picture).mean())
 
     def underpainting(self, count: int) -> Iterator[Score]:
-        """See that the colour under a hole matters."""
+        """Check that the colour under a hole matters."""
         colours = {"red": (190, 50, 40), "blue": (40, 70, 190)}
         redder = []
         for seed, example in enumerate(examples(count, 5)):
@@ -370,7 +370,7 @@ def _lower(picture: Picture) -> Picture:
 
 
 def _whiteness(pixels: Picture) -> float:
-    """Give the darkest channel's mean: high where it is bright and has little colour."""
+    """Return the darkest channel's mean: high where it is bright and has little colour."""
     return float(pixels.astype(np.float64).mean((0, 1)).min())
 
 

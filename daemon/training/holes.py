@@ -61,7 +61,7 @@ def _smooth(rng: np.random.Generator, height: int, width: int, grain: int) -> ND
 
 
 def _place(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Give each pixel's distance from a random centre, in parts of the longer side."""
+    """Return each pixel's distance from a random centre, in parts of the longer side."""
     y, x = np.mgrid[:height, :width].astype(np.float32) / max(height, width)
     centre_y, centre_x = rng.uniform(-0.05, 1.05, 2)
     squeeze = float(np.exp(rng.normal(0, 0.4)))

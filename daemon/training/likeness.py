@@ -70,7 +70,7 @@ def patch_distance(
 
 
 def _pyramid(picture: Picture) -> list[NDArray[np.float32]]:
-    """Give the finest bands of a picture's Laplacian pyramid (Burt and Adelson 1983)."""
+    """Return the finest bands of a picture's Laplacian pyramid (Burt and Adelson 1983)."""
     bands = []
     rest = picture.astype(np.float32)
     for _ in range(BANDS):
@@ -82,7 +82,7 @@ def _pyramid(picture: Picture) -> list[NDArray[np.float32]]:
 
 
 def _patches(band: NDArray[np.float32], hole: Hole) -> NDArray[np.float32]:
-    """Give the patches around a hole's pixels, flattened: float32, (n, 147)."""
+    """Return the patches around a hole's pixels, flattened: float32, (n, 147)."""
     edge = _PATCH // 2
     every = np.lib.stride_tricks.sliding_window_view(band, (_PATCH, _PATCH), axis=(0, 1))
     inside = hole[edge:-edge, edge:-edge]
@@ -90,7 +90,7 @@ def _patches(band: NDArray[np.float32], hole: Hole) -> NDArray[np.float32]:
 
 
 def seam(fills: Sequence[Picture], holes: Sequence[Hole]) -> float:
-    """Say how much of an edge is seen around filled holes.
+    """Return how much of an edge is seen around filled holes.
 
     Returns
     -------

@@ -205,7 +205,7 @@ class Loop:
 
 
 def schedule(progress: float, step: int, hold: float) -> float:
-    """Give the learning rate as a part of the highest.
+    """Return the learning rate as a part of the highest.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def schedule(progress: float, step: int, hold: float) -> float:
 
 
 def autocast(device: torch.device, *, half: bool) -> torch.autocast:
-    """Give the context in which networks run: matrices multiply in bfloat16 where `half`.
+    """Return the context in which networks run: matrices multiply in bfloat16 where `half`.
 
     A CPU without instructions for it is ten times slower in bfloat16 than in float32, and stays
     with that.

@@ -65,7 +65,7 @@ def is_plain(unet: Any) -> bool:
 
 
 def widen(unet: Any) -> None:
-    """Give a plain denoiser eyes for what is kept, of which it makes nothing yet."""
+    """Return a plain denoiser eyes for what is kept, of which it makes nothing yet."""
     narrow, channels = unet.conv_in, unet.config.out_channels
     unet.register_to_config(in_channels=2 * channels + 1)
     unet.conv_in = nn.Conv2d(2 * channels + 1, narrow.out_channels, 3, padding=1)
@@ -144,7 +144,7 @@ class _Objective:
         self._last = self._levels.config.num_train_timesteps - 1
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """Give the losses of a batch, by name; captions are left out by `rng`."""
+        """Return the losses of a batch, by name; captions are left out by `rng`."""
         stage, count = self._config.unet, len(batch.captions)
         told = tuple("" if rng.random() < stage.caption_dropout else c for c in batch.captions)
         batch = replace(batch, captions=told)
@@ -164,7 +164,7 @@ class _Objective:
 
     @torch.no_grad()
     def validate(self, held_out: Batch) -> float:
-        """Give the mean squared error of the velocity inside of holes: always the same noise."""
+        """Return the mean squared error of the velocity inside of holes: always the same noise."""
         generator, count = torch.Generator().manual_seed(0), len(held_out.captions)
         noise = torch.randn(held_out.clean.shape, generator=generator)
         evenly = (torch.arange(count) + torch.rand(count, generator=generator)) / count
@@ -184,7 +184,7 @@ class _Objective:
         timesteps: torch.Tensor,
         blank: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Give each cell's squared error, (n, 1, h, w); where `blank`, the input is noise alone."""
+        """Return each cell's squared error, (n, 1, h, w); where `blank`, all input is noise."""
         noisy = self._levels.add_noise(batch.clean, noise, timesteps)
         if blank is not None:
             noisy = torch.where(blank[:, None, None, None], noise, noisy)

@@ -13,9 +13,10 @@ from .errors import (
     ModelUnavailableError,
     UnderpaintError,
 )
+from .frames import Frame
 from .geometry import Box, Extent
-from .request import Recipe, Request, Variation
-from .wire import Frame
+from .recipe import Recipe
+from .request import Request, Variation
 
 __all__ = [
     "BadInputError",

@@ -29,7 +29,7 @@ class Address:
     height: int = 0
 
     def to_text(self) -> str:
-        """Give it as text."""
+        """Return it as text."""
         return json.dumps(asdict(self))
 
     @classmethod

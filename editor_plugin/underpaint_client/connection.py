@@ -22,8 +22,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import wire
-from .carrier import Carrier
+from . import messages, wire
 from .errors import (
     DaemonStoppedError,
     DaemonUnavailableError,
@@ -32,12 +31,14 @@ from .errors import (
     from_code,
 )
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
+from .slow_line import SlowLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .frames import Frame
+    from .messages import Message
     from .request import Request
-    from .wire import Frame, Message
 
     Received = tuple[Message, tuple[Frame, ...]]
 
@@ -94,7 +95,7 @@ def connect(info: ConnectionInfo | None = None) -> Connection:
 
 
 def process_lives(pid: int) -> bool:
-    """Say whether a process of this machine lives; on Windows nobody can ask without harm."""
+    """Return whether a process of this machine lives; on Windows nobody can ask without harm."""
     if os.name == "nt":
         return True
     try:
@@ -107,7 +108,7 @@ def process_lives(pid: int) -> bool:
 
 
 def seconds_to_send(frames: tuple[Frame, ...]) -> float:
-    """Say how long the slowest line may take for pixels."""
+    """Return how long the slowest line may take for pixels."""
     return sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
 
 
@@ -135,7 +136,7 @@ class _OnTheWay:
 
     def sent(self, message: Message, frames: tuple[Frame, ...]) -> None:
         """Note what is sent."""
-        if self._slow and isinstance(message, wire.Submit):
+        if self._slow and isinstance(message, messages.Submit):
             self._going[message.job] = self._coming[message.job] = seconds_to_send(frames)
 
     def heard(self, message: Message) -> None:
@@ -143,7 +144,7 @@ class _OnTheWay:
         job = getattr(message, "job", "")
         if job:
             self._going.pop(job, None)
-        if isinstance(message, (wire.Done, wire.Failed)):
+        if isinstance(message, (messages.Done, messages.Failed)):
             self._coming.pop(job, None)
 
 
@@ -153,7 +154,7 @@ def _name(info: ConnectionInfo) -> str:
 
 
 def remedy(info: ConnectionInfo) -> str:
-    """Say what may help where a daemon does not answer."""
+    """Return what may help where a daemon does not answer."""
     if info.pid:
         return f"look at its log, or {START_HINT}"
     return (
@@ -186,7 +187,7 @@ class Connection:
                 f" clear; `underpaint connect {info.endpoint} SERVER_PUBLIC_KEY` makes them"
             )
         self._zmq = zmq
-        self._carrier: Carrier | None = None
+        self._slow_line: SlowLine | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -205,11 +206,11 @@ class Connection:
             ) from None
         self._inbox: deque[Received] = deque()
         if info.is_far:
-            self._carrier = Carrier(zmq, self._context, self._socket)
-            self._socket = self._carrier.end
+            self._slow_line = SlowLine(zmq, self._context, self._socket)
+            self._socket = self._slow_line.end
         self._last_heard = time.monotonic()
         self._on_the_way = _OnTheWay(slow=info.is_far)
-        self._welcome: wire.Welcome | None = None
+        self._welcome: messages.Welcome | None = None
         self.info = info
 
     def __enter__(self) -> Connection:  # noqa: PYI034 - Python 3.9 has no Self
@@ -228,8 +229,8 @@ class Connection:
         """
         if self._socket.closed:
             return
-        if self._carrier is not None:
-            self._carrier.close(patience)
+        if self._slow_line is not None:
+            self._slow_line.close(patience)
             return
         self._socket.close(linger=int(1000 * patience))
         self._context.term()
@@ -248,11 +249,11 @@ class Connection:
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
-        if isinstance(message, wire.Submit):
+        if isinstance(message, messages.Submit):
             self._last_heard = time.monotonic()  # nobody was asked anything before
         self._on_the_way.sent(message, frames)
-        if self._carrier is not None:
-            self._carrier.send(message, frames)
+        if self._slow_line is not None:
+            self._slow_line.send(message, frames)
             return
         self._socket.send_multipart(wire.encode(message, frames), copy=False)
 
@@ -279,7 +280,7 @@ class Connection:
         mask : Frame, optional
             Named `mask`, one channel, on the layer's box: how much of the layer's alpha is left.
         previews : str
-            `quick` or `full` ones, as `wire.Submit` says, or none.
+            `quick` or `full` ones, as `messages.Submit` says, or none.
         note : str
             Where the results go, to find that again when they were not fetched.
 
@@ -290,28 +291,28 @@ class Connection:
         """
         job = uuid.uuid4().hex
         frames = tuple(frame for frame in (layer, selection, mask) if frame is not None)
-        self.send(wire.Submit(job, request, previews, note), frames)
+        self.send(messages.Submit(job, request, previews, note), frames)
         return job
 
     def follow(self, *jobs: str) -> None:
         """Ask for what becomes of jobs, and has become of them: after a reconnection."""
-        self.send(wire.Follow(jobs))
+        self.send(messages.Follow(jobs))
 
     def take(self, job: str) -> None:
         """Say that an ended job's results are in safety; the daemon forgets them."""
-        self.send(wire.Taken(job))
+        self.send(messages.Taken(job))
 
     def cancel(self, job: str) -> None:
         """Ask for that job to stop; its `Failed` with the code `cancelled` follows."""
-        self.send(wire.Cancel(job))
+        self.send(messages.Cancel(job))
 
     def cancel_anywhere(self, job: str) -> None:
         """Ask for a job to stop that came by another connection, or from another machine."""
-        self.send(wire.AskCancel(job))
+        self.send(messages.AskCancel(job))
 
     def prefer(self, job: str) -> None:
         """Ask for that job to be the next of this client's."""
-        self.send(wire.Prefer(job))
+        self.send(messages.Prefer(job))
 
     # ---- receiving -------------------------------------------------------------------------
 
@@ -333,7 +334,7 @@ class Connection:
         return self._receive(timeout)
 
     def drain(self) -> Iterator[Received]:
-        """Give all messages that are there, without waiting: for foreign event loops."""
+        """Return all messages that are there, without waiting: for foreign event loops."""
         while True:
             received = self.receive(0)
             if received is None:
@@ -344,8 +345,8 @@ class Connection:
         if not self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
             return None
         self._last_heard = time.monotonic()
-        if self._carrier is not None:
-            received = self._carrier.receive()
+        if self._slow_line is not None:
+            received = self._slow_line.receive()
         else:
             parts = self._socket.recv_multipart(copy=False)
             received = wire.decode([part.buffer for part in parts])
@@ -366,11 +367,11 @@ class Connection:
             message, _ = received
             if isinstance(message, answer):
                 return message
-            if isinstance(message, wire.Failed) and not message.job:
+            if isinstance(message, messages.Failed) and not message.job:
                 raise from_code(message.code, message.message)
             self._inbox.append(received)
 
-    def hello(self, timeout: float = 5.0) -> wire.Welcome:
+    def hello(self, timeout: float = 5.0) -> messages.Welcome:
         """Greet the daemon.
 
         Raises
@@ -380,39 +381,39 @@ class Connection:
         BadInputError
             Where the daemon speaks another protocol.
         """
-        welcome: wire.Welcome = self._ask(
-            wire.Hello(client=f"python pid {os.getpid()}"), wire.Welcome, timeout
+        welcome: messages.Welcome = self._ask(
+            messages.Hello(client=f"python pid {os.getpid()}"), messages.Welcome, timeout
         )
         self._welcome = welcome
         return welcome
 
     @property
-    def welcome(self) -> wire.Welcome:
+    def welcome(self) -> messages.Welcome:
         """What the daemon answered to the last `hello`, which is said now if it was not yet."""
         return self._welcome or self.hello()
 
-    def status(self, timeout: float = 5.0) -> wire.Status:
+    def status(self, timeout: float = 5.0) -> messages.Status:
         """Ask what the daemon is doing; raises as `hello` does."""
-        status: wire.Status = self._ask(wire.AskStatus(), wire.Status, timeout)
+        status: messages.Status = self._ask(messages.AskStatus(), messages.Status, timeout)
         return status
 
-    def models(self, timeout: float = 5.0) -> tuple[wire.ModelEntry, ...]:
+    def models(self, timeout: float = 5.0) -> tuple[messages.ModelEntry, ...]:
         """Ask for the models that the daemon has; raises as `hello` does."""
-        models: wire.Models = self._ask(wire.AskModels(), wire.Models, timeout)
+        models: messages.Models = self._ask(messages.AskModels(), messages.Models, timeout)
         return models.models
 
-    def waiting(self, timeout: float = 5.0) -> tuple[wire.WaitingJob, ...]:
+    def waiting(self, timeout: float = 5.0) -> tuple[messages.WaitingJob, ...]:
         """Ask for the jobs whose results wait for a client; raises as `hello` does."""
-        waiting: wire.Waiting = self._ask(wire.AskWaiting(), wire.Waiting, timeout)
+        waiting: messages.Waiting = self._ask(messages.AskWaiting(), messages.Waiting, timeout)
         return waiting.jobs
 
     def stop(self) -> None:
         """Ask the daemon to end; it does so without another word to this client."""
-        self.send(wire.AskStop())
+        self.send(messages.AskStop())
         self.close(2)
 
     def events(self, job: str) -> Iterator[Received]:
-        """Give the messages of a job as they come, up to its `Done` or `Failed`.
+        """Return the messages of a job as they come, up to its `Done` or `Failed`.
 
         Each picture is given once. When all have been, the daemon is told to forget them: so see
         to each before asking for the next. A `Failed` with the code of `ResultsKeptError` says
@@ -441,16 +442,16 @@ class Connection:
                     continue
                 message, _ = received
                 _raise_what_ends_all(message)
-                if isinstance(message, wire.Followed):
+                if isinstance(message, messages.Followed):
                     continue  # it lives
                 if getattr(message, "job", None) != job:
                     set_aside.append(received)
                     continue
-                if isinstance(message, wire.Picture):
+                if isinstance(message, messages.Picture):
                     if message.index in pictures:
                         continue
                     pictures.add(message.index)
-                ended = isinstance(message, (wire.Done, wire.Failed))
+                ended = isinstance(message, (messages.Done, messages.Failed))
                 if ended and getattr(message, "code", "") != ResultsKeptError.code:
                     self.take(job)
                 yield received
@@ -469,7 +470,7 @@ class Connection:
         self.follow(job)  # should it be another by now, it learns whose the job is
 
     def see_process(self) -> None:
-        """See that the daemon's process is there, as far as that can be seen from here.
+        """Check that the daemon's process is there, as far as that can be seen from here.
 
         Raises
         ------
@@ -483,11 +484,11 @@ class Connection:
 
 
 def _raise_what_ends_all(message: Message) -> None:
-    if isinstance(message, wire.Failed) and not message.job:
+    if isinstance(message, messages.Failed) and not message.job:
         if message.code == DaemonUnavailableError.code:
             raise TurnedAwayError(message.message)
         raise from_code(message.code, message.message)
-    if isinstance(message, wire.Leaving):
+    if isinstance(message, messages.Leaving):
         raise DaemonStoppedError(
             f"the Underpaint daemon was stopped; the job goes on when it starts again; {START_HINT}"
         )

@@ -77,11 +77,11 @@ _BY_CODE: dict[str, type[UnderpaintError]] = {
 
 
 def from_code(code: str, message: str) -> UnderpaintError:
-    """Give the error that `code` names; a code from a newer daemon becomes a plain failure."""
+    """Return the error that `code` names; a code from a newer daemon becomes a plain failure."""
     return _BY_CODE.get(code, GenerationFailedError)(message)
 
 
 def to_sentence(error: UnderpaintError) -> str:
-    """Give an error's message as a status line has it."""
+    """Return an error's message as a status line has it."""
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."

@@ -56,7 +56,7 @@ class Box:
 
     @classmethod
     def at(cls, x: int, y: int, extent: Extent) -> Box:
-        """Give the box of that size whose top left corner is (x, y)."""
+        """Return the box of that size whose top left corner is (x, y)."""
         return cls(x, y, extent.width, extent.height)
 
     @property
@@ -80,7 +80,7 @@ class Box:
         return self.width <= 0 or self.height <= 0
 
     def moved(self, dx: int, dy: int) -> Box:
-        """Give the same box, dx pixels further right and dy further down."""
+        """Return the same box, dx pixels further right and dy further down."""
         return Box(self.x + dx, self.y + dy, self.width, self.height)
 
     def contains(self, other: Box) -> bool:

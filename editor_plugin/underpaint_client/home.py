@@ -20,7 +20,7 @@ HOME_VARIABLE = "UNDERPAINT_HOME"
 
 
 def home() -> Path:
-    """Give the folder of Underpaint's connection file, keys, models and logs.
+    """Return the folder of Underpaint's connection file, keys, models and logs.
 
     Returns
     -------
@@ -68,12 +68,12 @@ class ConnectionInfo:
 
 
 def connection_file() -> Path:
-    """Give the path of the connection file (as Jupyter has one), whether or not it exists."""
+    """Return the path of the connection file (as Jupyter has one), whether or not it exists."""
     return home() / "connection.json"
 
 
 def remote_file() -> Path:
-    """Give the path of the connection file to another machine's daemon; where it is, it counts.
+    """Return the path of the connection file to another machine's daemon; where it is, it counts.
 
     `underpaint connect` writes it; a daemon of this machine neither writes nor removes it.
     """

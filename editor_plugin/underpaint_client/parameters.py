@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .request import Recipe
+    from .recipe import Recipe
 
 SAMPLER_LABELS = {
     "ddim": "DDIM",
@@ -36,7 +36,7 @@ SAMPLER_LABELS = {
 
 
 def describe_parameters(recipe: Recipe) -> str:
-    """Give a recipe in those words; what they have none for is left out."""
+    """Return a recipe in those words; what they have none for is left out."""
     width, height = recipe.work_size if any(recipe.work_size) else (recipe.width, recipe.height)
     pairs = {
         "Steps": recipe.steps,

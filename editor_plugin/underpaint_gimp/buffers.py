@@ -35,12 +35,12 @@ class Reader:
 
 
 def words_of(layer: Any, dtype: str = "u1") -> str:
-    """Give the name of the format that pixels travel in, in the layer's own colour space."""
+    """Return the name of the format that pixels travel in, in the layer's own colour space."""
     return str(Babl.get_name(Babl.format_with_space(FORMATS[dtype], layer.get_format())))
 
 
 def mask_reader(layer: Any, bounds: Box) -> Reader | None:
-    """Give what reads a layer's mask, where one is applied."""
+    """Return what reads a layer's mask, where one is applied."""
     mask = layer.get_mask()
     if mask is None or not layer.get_apply_mask():
         return None

@@ -23,19 +23,13 @@ gi.require_version("Babl", "0.1")
 from gi.repository import Babl, Gegl, Gimp  # noqa: E402 - after their versions
 
 from underpaint_client.address import Address  # noqa: E402
-from underpaint_client.batch import Result  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
+from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
-from underpaint_client.layers import (  # noqa: E402
-    around,
-    box_to_read,
-    newest_place,
-    overlap,
-    remark_on_place,
-)
-from underpaint_client.pixels import keep_unchanged  # noqa: E402
-from underpaint_client.survey import Survey, survey_rows, take_alpha  # noqa: E402
-from underpaint_client.wire import Frame  # noqa: E402
+from underpaint_editor.batch import Result  # noqa: E402
+from underpaint_editor.layers import around, box_to_read, newest_place, overlap, remark_on_place  # noqa: E402
+from underpaint_editor.pixels import keep_unchanged  # noqa: E402
+from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
 from .buffers import (  # noqa: E402
     AMOUNTS,
@@ -131,7 +125,7 @@ class Place:
 
     @classmethod
     def of(cls, image: Any, layers: Sequence[Any] | None = None) -> Place:
-        """Give the place of the layer that is selected in an image, or of another.
+        """Return the place of the layer that is selected in an image, or of another.
 
         Raises
         ------
@@ -161,7 +155,7 @@ class Place:
 
     @classmethod
     def find(cls, address: Address) -> Place:
-        """Give the place of an address; one that is not open where there is no such image."""
+        """Return the place of an address; one that is not open where there is no such image."""
         for image in Gimp.get_images():
             if not address.document or path_of(image) != address.document:
                 continue
@@ -179,7 +173,7 @@ class Place:
         return Address("GIMP", path_of(self.image), name, canvas.width, canvas.height)
 
     def has(self, job: str) -> frozenset[int]:
-        """Say which pictures of a job lie in the image already."""
+        """Return which pictures of a job lie in the image already."""
         tags = (tag_of(layer) for layer in all_layers(self.image.get_layers()))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
@@ -274,7 +268,7 @@ class Place:
         return frames
 
     def has_nothing(self) -> bool:
-        """Say whether there is nothing in the whole layer."""
+        """Return whether there is nothing in the whole layer."""
         seen = overlap(self.bounds, self.canvas)
         layer = Reader(self.layer.get_buffer(), words_of(self.layer), self.bounds)
         for y in range(seen.y, seen.bottom, _BAND):
@@ -286,7 +280,7 @@ class Place:
     # ---- writing ---------------------------------------------------------------------------
 
     def remarks(self) -> list[str]:
-        """Give what the artist was not told before the run about where a result comes to lie."""
+        """Return what the artist was not told before the run about where a result comes to lie."""
         there = not self.deleted
         news = remark_on_place(
             deleted=not there, hidden=False, inside_hidden=False, resized=self._resized
@@ -388,7 +382,7 @@ class Place:
         self.image.attach_parasite(parasite(_KEY, text))
 
     def _spot(self) -> tuple[Any, int]:
-        """Give the group's parent and its place in it."""
+        """Return the group's parent and its place in it."""
         if self.deleted:
             return None, 0
         below = self.layer
@@ -439,17 +433,17 @@ class Place:
         return self._tagged(layer, result)
 
     def _tagged(self, layer: Any, result: Result) -> Any:
-        """Give a layer what it is to carry."""
+        """Return a layer what it is to carry."""
         layer.attach_parasite(parasite(TAG, result.tag(self).to_text()))
         return layer
 
 
 def recall(image: Any) -> str:
-    """Give the form that was kept with an image; empty where none was."""
+    """Return the form that was kept with an image; empty where none was."""
     return text_of(image.get_parasite(_KEY))
 
 
 def _selected(image: Any) -> Box | None:
-    """Give the box around what is selected; None where nothing is."""
+    """Return the box around what is selected; None where nothing is."""
     _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
     return Box(left, top, right - left, bottom - top) if some else None

@@ -9,7 +9,7 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
-from underpaint_client.layers import remark_on_place  # noqa: E402
+from underpaint_editor.layers import remark_on_place  # noqa: E402
 
 from .tree import parents  # noqa: E402
 

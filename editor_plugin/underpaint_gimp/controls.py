@@ -11,7 +11,7 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
-from underpaint_client.form import Choice, Field, Number, Switch, Text, read_number  # noqa: E402
+from underpaint_editor.form import Choice, Field, Number, Switch, Text, read_number  # noqa: E402
 
 _ENTERS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
 
@@ -96,7 +96,7 @@ def on_arrow(control: Control, call: Callable[[int], None]) -> None:
 
 
 def slide(control: Control) -> Any:
-    """Give a slider that moves together with a number's control."""
+    """Return a slider that moves together with a number's control."""
     scale = Gtk.Scale(adjustment=control.widget.get_adjustment(), draw_value=False, hexpand=True)
     scale.set_name(f"{control.field.name}_slider")
     scale.set_tooltip_text(control.field.tip)
@@ -206,7 +206,7 @@ def _set_choice(box: Any, value: str) -> None:
 
 
 def fill_choice(control: Control, options: list[tuple[str, str]]) -> None:
-    """Give a choice other options, values and labels; what is chosen stays."""
+    """Return a choice other options, values and labels; what is chosen stays."""
     chosen = control.value
     control.widget.remove_all()
     for value, label in options:

@@ -25,7 +25,7 @@ _OURS = "Underpaint"  # how our own window's title begins
 
 
 def image_in_title(title: str) -> int | None:
-    """Give the id of the image that a GIMP window's title names."""
+    """Return the id of the image that a GIMP window's title names."""
     found = _ID.findall(title)
     return int(found[-1]) if found else None
 
@@ -59,7 +59,7 @@ def choose_image(
 
 
 def image_in_front(images: Sequence[Any]) -> Any | None:
-    """Give the image, of these, whose window is the topmost; None where nobody can know."""
+    """Return the image, of these, whose window is the topmost; None where nobody can know."""
     screen = Gdk.Screen.get_default()
     stack = screen.get_window_stack() if screen is not None else None
     by_id = {image.get_id(): image for image in images}
@@ -95,7 +95,7 @@ class _TextProperty(ctypes.Structure):
 
 
 def _title(window: Any) -> str:
-    """Give a window's title; GTK 3 does not let Python read those of other programs."""
+    """Return a window's title; GTK 3 does not let Python read those of other programs."""
     xlib = _xlib()
     if xlib is None or not hasattr(window, "get_xid"):
         return ""
@@ -120,7 +120,7 @@ class _ClassHint(ctypes.Structure):
 
 
 def _program(library: Any, display: Any, xid: int) -> str:
-    """Give the class of the program that a window belongs to."""
+    """Return the class of the program that a window belongs to."""
     found = _ClassHint()
     if not library.XGetClassHint(display, ctypes.c_ulong(xid), ctypes.byref(found)):
         return ""

@@ -16,19 +16,12 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402 - after their versions
 
 from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence  # noqa: E402
-from underpaint_client.form import (  # noqa: E402
-    FIELDS,
-    Choice,
-    Field,
-    Form,
-    Number,
-    Switch,
-)
 from underpaint_client.request import Request  # noqa: E402
-from underpaint_client.rules import draw_seed  # noqa: E402
+from underpaint_client.seeds import draw_seed  # noqa: E402
+from underpaint_editor.form import FIELDS, Choice, Field, Form, Number, Switch  # noqa: E402
 
 from .canvas import Place  # noqa: E402
-from .office import office, wait_until  # noqa: E402
+from .session import session, wait_until  # noqa: E402
 
 if TYPE_CHECKING:
     from .window import Window
@@ -53,7 +46,7 @@ _SUCCESS = Gimp.PDBStatusType.SUCCESS
 
 
 def has_screen() -> bool:
-    """Say whether there is one to show windows on."""
+    """Return whether there is one to show windows on."""
     gi.require_version("Gdk", "3.0")
     gi.require_version("Gtk", "3.0")
     from gi.repository import Gdk, Gtk  # noqa: PLC0415 - GIMP may run without a screen
@@ -64,7 +57,7 @@ def has_screen() -> bool:
 
 @functools.cache
 def window() -> Window:
-    """Give the one window; the first call connects to the screen."""
+    """Return the one window; the first call connects to the screen."""
     from .window import Window  # noqa: PLC0415 - as above
 
     return Window()
@@ -92,7 +85,7 @@ class Underpaint(Gimp.PlugIn):
             self.add_temp_procedure(self._entry(name))
         procedure.persistent_ready()
         self.persistent_enable()
-        office()
+        session()
         GLib.MainLoop().run()
         return procedure.new_return_values(_SUCCESS, None)
 
@@ -132,7 +125,7 @@ class Underpaint(Gimp.PlugIn):
     ) -> Any:
         name = procedure.get_name()
         if name == CANCEL:
-            office().cancel()
+            session().cancel()
             return _answer(procedure)
         return _on_screen(procedure, image, None if name == WINDOW else layers)
 
@@ -174,7 +167,7 @@ _HELP = (
 def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> Any:
     """Paint for a script, which waits."""
     try:
-        batch = office().send(form_of(config).request(draw_seed()), Place.of(image, layers))
+        batch = session().send(form_of(config).request(draw_seed()), Place.of(image, layers))
         wait_until(lambda: batch.ended, plugin)
     except UnderpaintError as error:
         return _answer(procedure, to_sentence(error))

@@ -18,19 +18,11 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
+from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box  # noqa: E402
-from underpaint_client.wire import Frame  # noqa: E402
 
 from .buffers import fill_scaled  # noqa: E402
-from .tree import (  # noqa: E402
-    all_layers,
-    blank_layer,
-    parasite,
-    parents,
-    selection_keeper,
-    text_of,
-    unseen,
-)
+from .tree import all_layers, blank_layer, parasite, parents, selection_keeper, text_of, unseen  # noqa: E402
 
 _MARK = "underpaint-preview"
 _REST = 9  # times as long as the last one took until the next: a large one is shown less often
@@ -99,12 +91,12 @@ class Preview:
 
 
 def _is_locked(layer: Any) -> bool:
-    """Say whether it was locked, or a group around it: writing would end this process."""
+    """Return whether it was locked, or a group around it: writing would end this process."""
     return any(one.get_lock_content() for one in (layer, *parents(layer)))
 
 
 def is_preview(layer: Any) -> bool:
-    """Say whether a layer is such a one, and no copy."""
+    """Return whether a layer is such a one, and no copy."""
     return text_of(layer.get_parasite(_MARK)) == str(layer.get_tattoo())
 
 

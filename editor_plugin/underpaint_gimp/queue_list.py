@@ -10,9 +10,9 @@ import gi
 gi.require_version("Gtk", "3.0")
 from gi.repository import Gtk, Pango  # noqa: E402 - after its version
 
-from underpaint_client.form import BUTTONS  # noqa: E402
-from underpaint_client.layers import describe_position  # noqa: E402
-from underpaint_client.office import QueueEntry  # noqa: E402
+from underpaint_editor.form import BUTTONS  # noqa: E402
+from underpaint_editor.layers import describe_position  # noqa: E402
+from underpaint_editor.session import QueueEntry  # noqa: E402
 
 
 class QueueList:

@@ -14,21 +14,13 @@ from gi.repository import Gimp  # noqa: E402 - after its version
 
 from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_client.geometry import Extent  # noqa: E402
-from underpaint_client.layers import SOURCE_GONE, fit_into  # noqa: E402
-from underpaint_client.results import CARD, Member  # noqa: E402
-from underpaint_client.tag import Tag  # noqa: E402
+from underpaint_editor.layers import SOURCE_GONE, fit_into  # noqa: E402
+from underpaint_editor.results import CARD, Member  # noqa: E402
+from underpaint_editor.tag import Tag  # noqa: E402
 
 from .canvas import Place  # noqa: E402
 from .preview import is_preview  # noqa: E402
-from .tree import (  # noqa: E402
-    all_layers,
-    batch_of,
-    one_step,
-    parents,
-    sources,
-    tag_of,
-    unseen,
-)
+from .tree import all_layers, batch_of, one_step, parents, sources, tag_of, unseen  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,7 @@ class Selected:
 
     @classmethod
     def of(cls, image: Any) -> Selected | None:
-        """Give the selected layer as a result; for a batch's group the one that is shown."""
+        """Return the selected layer as a result; for a batch's group the one that is shown."""
         layers = image.get_selected_layers() if image is not None and image.is_valid() else []
         if len(layers) != 1:
             return None
@@ -53,7 +45,7 @@ class Selected:
         return None
 
     def find_source(self) -> Place:
-        """Give the place of the layer that it was made from.
+        """Return the place of the layer that it was made from.
 
         Raises
         ------
@@ -87,7 +79,7 @@ class Selected:
         return [one.layer.get_id() for one in self.results].index(self.layer.get_id())
 
     def thumbnail(self, index: int) -> Any:
-        """Give what one of them looks like: an image, as large as `CARD` at most."""
+        """Return what one of them looks like: an image, as large as `CARD` at most."""
         layer = self.results[index].layer
         size = fit_into(Extent(layer.get_width(), layer.get_height()), Extent(CARD, CARD))
         return layer.get_thumbnail(size.width, size.height, Gimp.PixbufTransparency.KEEP_ALPHA)
@@ -131,7 +123,7 @@ class Selected:
         return len(others)
 
     def hide_results(self) -> Callable[[], None]:
-        """Show the layer as it was, without any result made from it; give what ends that."""
+        """Show the layer as it was, without any result made from it; return what ends that."""
         changed, found = [], sources(self.image, self.tag.source)
         source_id = found[0].get_id() if len(found) == 1 else None
         for layer in all_layers(self.image.get_layers()):

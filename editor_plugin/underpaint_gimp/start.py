@@ -11,9 +11,9 @@ from gi.repository import Gimp  # noqa: E402 - after its version
 
 _LIB = Path(__file__).resolve().parent / "lib"
 sys.path.insert(0, str(_LIB))
-from underpaint_client.vendor import use_vendored  # noqa: E402 - found from here on
+from underpaint_editor.vendored import use_vendored  # noqa: E402 - found from here on
 
 use_vendored(_LIB / "vendor")
-from underpaint_gimp.plugin import Underpaint  # noqa: E402
+from .plugin import Underpaint  # noqa: E402
 
 Gimp.main(Underpaint.__gtype__, sys.argv)

@@ -13,9 +13,9 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
 from underpaint_client.geometry import Box  # noqa: E402
-from underpaint_client.layer_id import Carrier, LayerId, Marks, claim_id, find_layers  # noqa: E402
-from underpaint_client.results import Member  # noqa: E402
-from underpaint_client.tag import Tag  # noqa: E402
+from underpaint_editor.layer_id import LayerId, Marks, SlowLine, claim_id, find_layers  # noqa: E402
+from underpaint_editor.results import Member  # noqa: E402
+from underpaint_editor.tag import Tag  # noqa: E402
 
 TAG = "underpaint-recipe"
 _ID = "underpaint-id"
@@ -30,7 +30,7 @@ _TYPES = {
 
 
 def path_of(image: Any) -> str:
-    """Give the file that an image was saved to; empty where it never was."""
+    """Return the file that an image was saved to; empty where it never was."""
     file = image.get_file()
     return "" if file is None else str(file.get_path() or file.get_uri())
 
@@ -45,7 +45,7 @@ def sources(image: Any, name: str) -> list[Any]:
         layer = image.get_layer_by_tattoo(int(name))
         return [] if layer is None else [layer]
     layers = list(all_layers(image.get_layers()))
-    return [layers[index] for index in find_layers(name, [_carrier(one) for one in layers])]
+    return [layers[index] for index in find_layers(name, [_slow_line(one) for one in layers])]
 
 
 def lasting_name(layer: Any) -> str:
@@ -81,7 +81,7 @@ def claim(layer: Any) -> LayerId:
     """Return the ids that a layer is to carry, as something is made from it."""
     layers = list(all_layers(layer.get_image().get_layers()))
     index = [one.get_id() for one in layers].index(layer.get_id())
-    return claim_id(index, [_carrier(one) for one in layers])
+    return claim_id(index, [_slow_line(one) for one in layers])
 
 
 def carry(layer: Any, ids: LayerId) -> None:
@@ -90,9 +90,9 @@ def carry(layer: Any, ids: LayerId) -> None:
         layer.attach_parasite(parasite(_ID, ids.to_text(), undoable=True))
 
 
-def _carrier(layer: Any) -> Carrier:
+def _slow_line(layer: Any) -> SlowLine:
     document = f"{_SESSION} {layer.get_image().get_id()}"
-    return Carrier(id_of(layer), Marks(document, str(layer.get_tattoo()), str(layer.get_name())))
+    return SlowLine(id_of(layer), Marks(document, str(layer.get_tattoo()), str(layer.get_name())))
 
 
 def all_layers(layers: Iterable[Any]) -> Iterator[Any]:
@@ -104,7 +104,7 @@ def all_layers(layers: Iterable[Any]) -> Iterator[Any]:
 
 
 def parents(layer: Any) -> Iterable[Any]:
-    """Give the groups around a layer, the innermost first."""
+    """Return the groups around a layer, the innermost first."""
     parent = layer.get_parent()
     while parent is not None:
         yield parent
@@ -112,17 +112,17 @@ def parents(layer: Any) -> Iterable[Any]:
 
 
 def tag_of(layer: Any) -> Tag | None:
-    """Give what a result carries; None for any other layer."""
+    """Return what a result carries; None for any other layer."""
     return Tag.from_text(text_of(layer.get_parasite(TAG)))
 
 
 def is_batch(layer: Any) -> bool:
-    """Say whether a layer is a group with results in it."""
+    """Return whether a layer is a group with results in it."""
     return layer.is_group() and any(tag_of(child) for child in layer.get_children())
 
 
 def batch_of(layer: Any) -> list[Member]:
-    """Give the results in a result's group; outside of any group it is one by itself."""
+    """Return the results in a result's group; outside of any group it is one by itself."""
     parent = layer.get_parent()
     inside = [layer] if parent is None else reversed(parent.get_children())
     tagged = ((one, tag_of(one)) for one in inside)
@@ -130,7 +130,7 @@ def batch_of(layer: Any) -> list[Member]:
 
 
 def parasite(name: str, text: str, *, undoable: bool = False) -> Any:
-    """Give what keeps a text with an image or a layer, in its file too.
+    """Return what keeps a text with an image or a layer, in its file too.
 
     Without `undoable`, GIMP lets nothing before it be undone where the layer is in an image.
     """
@@ -139,7 +139,7 @@ def parasite(name: str, text: str, *, undoable: bool = False) -> Any:
 
 
 def text_of(parasite: Any) -> str:
-    """Give the text in a parasite; empty for None."""
+    """Return the text in a parasite; empty for None."""
     return "" if parasite is None else bytes(parasite.get_data()).decode("ascii", "replace")
 
 
@@ -154,7 +154,7 @@ def blank_layer(image: Any, name: str, box: Box) -> Any:
 
 
 def selection_keeper(image: Any) -> Callable[[Any], None]:
-    """Remember what is selected; give what selects it again, or else what it is told to."""
+    """Remember what is selected; return what selects it again, or else what it is told to."""
     layers, channels, paths = (
         image.get_selected_layers(),
         image.get_selected_channels(),

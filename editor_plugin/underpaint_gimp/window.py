@@ -1,4 +1,4 @@
-"""The window: the form, the line that says what will happen, and what the office says.
+"""The window: the form, the line that says what will happen, and what the session says.
 
 It stays open beside the image while the artist paints.
 """
@@ -18,29 +18,21 @@ gi.require_version("GimpUi", "3.0")
 from gi.repository import Gdk, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - after their versions
 
 from underpaint_client.errors import BadInputError  # noqa: E402
-from underpaint_client.form import (  # noqa: E402
-    BUTTONS,
-    FIELDS,
-    RESULT_BUTTONS,
-    ROWS,
-    SPOKEN,
-    Form,
-    Switch,
-)
-from underpaint_client.layers import describe_before, preview_size  # noqa: E402
-from underpaint_client.office import ModelChoice  # noqa: E402
-from underpaint_client.panel import Panel  # noqa: E402
-from underpaint_client.results import CARDS, Card  # noqa: E402
-from underpaint_client.survey import Survey  # noqa: E402
+from underpaint_editor.form import BUTTONS, FIELDS, RESULT_BUTTONS, ROWS, SPOKEN, Form, Switch  # noqa: E402
+from underpaint_editor.layers import describe_before, preview_size  # noqa: E402
+from underpaint_editor.panel import Panel  # noqa: E402
+from underpaint_editor.results import CARDS, Card  # noqa: E402
+from underpaint_editor.session import ModelChoice  # noqa: E402
+from underpaint_editor.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
 from .buffers import image_of, scaled  # noqa: E402
 from .canvas import Place, recall  # noqa: E402
 from .controls import Control, fill_choice, on_arrow, on_enter, slide  # noqa: E402
-from .office import listeners, office  # noqa: E402
 from .preview import sweep  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
 from .selected import Selected  # noqa: E402
+from .session import listeners, session  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
 _ABREAST = 3  # thumbnails
@@ -48,12 +40,12 @@ _SETTLED = 500  # milliseconds in which window managers give a new window the fo
 
 
 def form_file() -> Path:
-    """Give the file that keeps the form from one start to the next."""
+    """Return the file that keeps the form from one start to the next."""
     return Path(Gimp.directory(), "underpaint.json")
 
 
 def last_form() -> Form:
-    """Give the form as it was left."""
+    """Return the form as it was left."""
     try:
         return Form.from_text(form_file().read_text(encoding="utf-8"))
     except OSError:
@@ -65,7 +57,7 @@ class Window(Panel):
 
     def __init__(self) -> None:
         GimpUi.init("underpaint")
-        self.office = office()
+        self.session = session()
         self.filling = True
         self._listed: list[ModelChoice] = []
         self._image: Any = None
@@ -78,7 +70,7 @@ class Window(Panel):
         self._build()
         self.fill(last_form())
         listeners().window = self
-        self.said(self.office.last_said)
+        self.said(self.session.last_said)
         self.changed()
 
     # ---- how it looks ----------------------------------------------------------------------
@@ -106,7 +98,7 @@ class Window(Panel):
         column.add(self.progress)
         self.status = _label("status")
         column.add(self.status)
-        self.queue = QueueList(self.office.prefer, self.office.cancel)
+        self.queue = QueueList(self.session.prefer, self.session.cancel)
         column.add(self.queue.widget)
         self.preview = Gtk.Image(no_show_all=True, halign=Gtk.Align.START)
         self.preview.set_name("preview")
@@ -114,7 +106,7 @@ class Window(Panel):
         column.add(self.preview)
         self.remedy = Gtk.Button(no_show_all=True)
         self.remedy.set_name("remedy")
-        self.remedy.connect("clicked", lambda _: self.office.put_right())
+        self.remedy.connect("clicked", lambda _: self.session.put_right())
         column.add(self.remedy)
         column.add(self._rows())
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
@@ -170,14 +162,14 @@ class Window(Panel):
         self.generate.get_style_context().add_class("suggested-action")
         self.generate.connect("clicked", lambda _: self.generate_now())
         self.cancel = _button("cancel", Gtk.Button())
-        self.cancel.connect("clicked", lambda _: self.office.cancel())
+        self.cancel.connect("clicked", lambda _: self.session.cancel())
         row = Gtk.Box(spacing=6)
         row.pack_start(self.generate, True, True, 0)
         row.add(self.cancel)
         return row
 
     def _result_row(self) -> Any:
-        """Give what can be done with a result, shown while one is selected."""
+        """Return what can be done with a result, shown while one is selected."""
         self.result_row = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=4)
         self.result_buttons = {name: _button(name, Gtk.Button()) for name in RESULT_BUTTONS}
         buttons = self.result_buttons
@@ -206,7 +198,7 @@ class Window(Panel):
         return self.result_row
 
     def _cards(self) -> Any:
-        """Give the places of the batch's thumbnails."""
+        """Return the places of the batch's thumbnails."""
         grid = Gtk.Grid(column_homogeneous=True, column_spacing=2, row_spacing=2)
         self.cards = [_Card(self._show_result) for _ in range(CARDS)]
         for place, card in enumerate(self.cards):
@@ -216,7 +208,7 @@ class Window(Panel):
     # ---- the form --------------------------------------------------------------------------
 
     def is_locked(self) -> bool:
-        """Say whether the seed is to be taken again."""
+        """Return whether the seed is to be taken again."""
         return bool(self.lock.get_active())
 
     def set_locked(self, locked: bool) -> None:
@@ -352,12 +344,12 @@ class Window(Panel):
         self.look()
         return False
 
-    # ---- the office ------------------------------------------------------------------------
+    # ---- the session ------------------------------------------------------------------------
 
     def generate_now(self, image: Any = None, layers: list[Any] | None = None) -> None:
         """Do what the button does, on the layer in front or on another."""
         self.look(image)
-        sent = self.office.generate(self.form, lambda: self._place(layers))
+        sent = self.session.generate(self.form, lambda: self._place(layers))
         if sent is not None:
             self.controls["seed"].value = sent.seed
             self.look(image)
@@ -388,7 +380,7 @@ class Window(Panel):
         self.cards[place].show(card, picture)
 
     def said(self, text: str) -> None:
-        """Show what the office says."""
+        """Show what the session says."""
         self.status.set_text(text)
 
     def moved(self, fraction: float | None) -> None:
@@ -407,17 +399,17 @@ class Window(Panel):
             self.preview.set_from_pixbuf(image)
 
     def changed(self) -> None:
-        """Look at the office again."""
-        self.cancel.set_sensitive(self.office.running)
-        if not self.office.running:
+        """Look at the session again."""
+        self.cancel.set_sensitive(self.session.running)
+        if not self.session.running:
             self.moved(0)
         if self._show_again is None:  # else what is hidden for a moment would count
             self.show_selected(Selected.of(self._image))
-        remedy = self.office.remedy
+        remedy = self.session.remedy
         self.remedy.set_label(remedy)
         self.remedy.set_visible(bool(remedy))
-        self.queue.show(self.office.queue)
-        wanted = self.office.model_choices
+        self.queue.show(self.session.queue)
+        wanted = self.session.model_choices
         if wanted != self._listed:
             self._listed, self.filling = wanted, True
             fill_choice(

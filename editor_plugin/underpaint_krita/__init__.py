@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from underpaint_client.vendor import use_vendored
+from underpaint_editor.vendored import use_vendored
 
 use_vendored(Path(__file__).parent / "vendor")
 

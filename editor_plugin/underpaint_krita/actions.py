@@ -22,7 +22,7 @@ class Actions(Extension):
         """Do nothing: Krita asks for it before there is a window."""
 
     def createActions(self, window: Any) -> None:  # noqa: N802 - Krita calls it
-        """Give a window its actions."""
+        """Return a window its actions."""
         for name, (title, button) in _ACTIONS.items():
             action = window.createAction(name, title, "tools/scripts")
             action.triggered.connect(lambda _=False, b=button: _press(b))

@@ -20,12 +20,12 @@ from typing import Any
 from krita import Krita
 
 from underpaint_client.address import Address
-from underpaint_client.batch import Result
 from underpaint_client.errors import BadInputError
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.layers import box_to_read, newest_place, remark_on_place
-from underpaint_client.survey import Survey, some_lost, survey_rows, take_alpha
-from underpaint_client.wire import Frame
+from underpaint_editor.batch import Result
+from underpaint_editor.layers import box_to_read, newest_place, remark_on_place
+from underpaint_editor.survey import Survey, some_lost, survey_rows, take_alpha
 
 from . import overlay
 from .images import image_of, scaled
@@ -39,17 +39,7 @@ from .sources import (
     only_transparency_mask,
     read_layer,
 )
-from .tree import (
-    all_nodes,
-    attach,
-    batch_of,
-    groups,
-    id_of,
-    is_batch,
-    keep_active,
-    root_of,
-    tag_of,
-)
+from .tree import all_nodes, attach, batch_of, groups, id_of, is_batch, keep_active, root_of, tag_of
 
 _KEY = "underpaint/form"
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
@@ -76,7 +66,7 @@ class Place:
 
     @classmethod
     def of_active(cls) -> Place:
-        """Give the place of the active layer.
+        """Return the place of the active layer.
 
         Raises
         ------
@@ -104,7 +94,7 @@ class Place:
 
     @classmethod
     def find(cls, address: Address) -> Place:
-        """Give the place of an address; one that is not open where there is no such layer."""
+        """Return the place of an address; one that is not open where there is no such layer."""
         for document in Krita.instance().documents():
             canvas = Box(0, 0, document.width(), document.height())
             for node in all_nodes(document.rootNode()):
@@ -121,7 +111,7 @@ class Place:
         return Address("Krita", self.document.fileName(), self.name, canvas.width, canvas.height)
 
     def has(self, job: str) -> frozenset[int]:
-        """Say which pictures of a job lie in the document already."""
+        """Return which pictures of a job lie in the document already."""
         tags = (tag_of(self.document, node) for node in all_nodes(self.document.rootNode()))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
@@ -193,7 +183,7 @@ class Place:
         return frames
 
     def has_nothing(self) -> bool:
-        """Say whether the layer has nothing on the canvas."""
+        """Return whether the layer has nothing on the canvas."""
         return is_blank(self.layer, self.canvas)
 
     @property
@@ -205,7 +195,7 @@ class Place:
         return names_command(action.text(), action.iconText())
 
     def remarks(self) -> list[str]:
-        """Give what the artist should know about where a result comes to lie."""
+        """Return what the artist should know about where a result comes to lie."""
         layer, document = self.layer, self.document
         there = not self.deleted
         found = remark_on_place(
@@ -283,7 +273,7 @@ class Place:
         return layer
 
     def _uppermost_batch(self) -> Any:
-        """Give the layer, or the highest of the batches that lie on it."""
+        """Return the layer, or the highest of the batches that lie on it."""
         siblings = self.layer.parentNode().childNodes()  # from the lowest
         here = [id_of(node) for node in siblings].index(id_of(self.layer))
         above = siblings[here + 1 :]
@@ -299,12 +289,12 @@ class Place:
 
 
 def recall(document: Any) -> str:
-    """Give the form that was kept with a document; empty where none was."""
+    """Return the form that was kept with a document; empty where none was."""
     return bytes(document.annotation(_KEY)).decode("utf-8", "replace")
 
 
 def _pixels_of(result: Result) -> bytes:
-    """Give a result's pixels as Krita has them, a sketch's in its full size."""
+    """Return a result's pixels as Krita has them, a sketch's in its full size."""
     frame, area = result.frame, result.area
     if area is None:
         return bytes(frame.data)
@@ -315,7 +305,7 @@ def _pixels_of(result: Result) -> bytes:
 
 
 def _converted(document: Any, node: Any, pixels: bytes, box: Box) -> Frame:
-    """Give a layer's pixels as 8-bit sRGB."""
+    """Return a layer's pixels as 8-bit sRGB."""
     if (node.colorModel(), node.colorDepth(), node.colorProfile()) == SRGB:
         return Frame("layer", box, "u1", "BGRA", pixels)
     edges = (box.x, box.y, box.width, box.height)

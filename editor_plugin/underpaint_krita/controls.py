@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from underpaint_client.form import Choice, Field, Number, Switch, Text
+from underpaint_editor.form import Choice, Field, Number, Switch, Text
 
 from .qt import QtCore, QtWidgets
 
@@ -191,7 +191,7 @@ _KINDS: dict[type, tuple[Callable[..., Any], Callable[[Any], Any], Callable[[Any
 
 
 def slide(control: Control) -> Any:
-    """Give a slider that moves together with a number's control."""
+    """Return a slider that moves together with a number's control."""
     field = control.field
     slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
     slider.setObjectName(f"{field.name}_slider")

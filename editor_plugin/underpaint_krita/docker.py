@@ -1,4 +1,4 @@
-"""The docker: the form, the line that says what will happen, and what the office says."""
+"""The docker: the form, the line that says what will happen, and what the session says."""
 
 from __future__ import annotations
 
@@ -6,26 +6,18 @@ from typing import Any
 
 from krita import DockWidget, Krita
 
-from underpaint_client.form import (
-    BUTTONS,
-    FIELDS,
-    RESULT_BUTTONS,
-    ROWS,
-    SPOKEN,
-    Form,
-    Switch,
-)
-from underpaint_client.layers import preview_size
-from underpaint_client.office import ModelChoice, QueueEntry
-from underpaint_client.panel import Panel
-from underpaint_client.results import CARD, CARDS, Card
+from underpaint_editor.form import BUTTONS, FIELDS, RESULT_BUTTONS, ROWS, SPOKEN, Form, Switch
+from underpaint_editor.layers import preview_size
+from underpaint_editor.panel import Panel
+from underpaint_editor.results import CARD, CARDS, Card
+from underpaint_editor.session import ModelChoice, QueueEntry
 
 from .canvas import Place, recall
 from .controls import Control, KeyWatch, slide
 from .images import image_of, scaled
-from .office import office, signals
 from .qt import QtCore, QtGui, QtWidgets
 from .selected import Selected
+from .session import session, signals
 
 DOCKER = "underpaint"
 _ABREAST = 3  # thumbnails
@@ -43,16 +35,16 @@ class UnderpaintDocker(Panel, DockWidget):
         self._forms: dict[str, Form] = {}
         self._listed: list[ModelChoice] = []
         self._jobs_listed: list[QueueEntry] = []
-        self.office = office()
+        self.session = session()
         self._keys = KeyWatch(self.end_comparison)
         self._build()
         self.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
         signals().said.connect(self.status.setText)
         signals().moved.connect(self._show_progress)
         signals().previewed.connect(self._show_preview)
-        signals().changed.connect(self._show_office)
-        self.status.setText(self.office.last_said)
-        self._show_office()
+        signals().changed.connect(self._show_session)
+        self.status.setText(self.session.last_said)
+        self._show_session()
 
     # ---- how it looks ----------------------------------------------------------------------
 
@@ -87,7 +79,7 @@ class UnderpaintDocker(Panel, DockWidget):
         column.addWidget(self.preview)
         self.remedy = QtWidgets.QPushButton()
         self.remedy.setObjectName("remedy")
-        self.remedy.clicked.connect(self.office.put_right)
+        self.remedy.clicked.connect(self.session.put_right)
         column.addWidget(self.remedy)
         column.addLayout(self._rows())
         column.addStretch(1)
@@ -150,7 +142,7 @@ class UnderpaintDocker(Panel, DockWidget):
         return row
 
     def _result_row(self) -> Any:
-        """Give what can be done with a result, shown while one is selected."""
+        """Return what can be done with a result, shown while one is selected."""
         self.result_row = QtWidgets.QWidget()
         self.result_buttons = {
             name: _button(name, QtWidgets.QPushButton()) for name in RESULT_BUTTONS
@@ -182,7 +174,7 @@ class UnderpaintDocker(Panel, DockWidget):
         return self.result_row
 
     def _cards(self) -> Any:
-        """Give the places of the batch's thumbnails."""
+        """Return the places of the batch's thumbnails."""
         grid = QtWidgets.QGridLayout()
         grid.setSpacing(2)
         self.cards = [QtWidgets.QToolButton() for _ in range(CARDS)]
@@ -212,7 +204,7 @@ class UnderpaintDocker(Panel, DockWidget):
     # ---- the form --------------------------------------------------------------------------
 
     def is_locked(self) -> bool:
-        """Say whether the seed is to be taken again."""
+        """Return whether the seed is to be taken again."""
         return bool(self.lock.isChecked())
 
     def set_locked(self, locked: bool) -> None:
@@ -309,14 +301,14 @@ class UnderpaintDocker(Panel, DockWidget):
             button.setFont(self.plan.font())
             button.setPalette(_lit(self.palette()) if card.shown else self.palette())
 
-    # ---- the office ------------------------------------------------------------------------
+    # ---- the session ------------------------------------------------------------------------
 
     def press(self, button: str) -> None:
         """Do what `generate` or `cancel` does, from a shortcut too."""
         if button == "cancel":
-            self.office.cancel()
+            self.session.cancel()
             return
-        sent = self.office.generate(self.form, Place.of_active)
+        sent = self.session.generate(self.form, Place.of_active)
         if sent is not None:
             self.controls["seed"].value = sent.seed
         self._look()
@@ -334,8 +326,8 @@ class UnderpaintDocker(Panel, DockWidget):
             fitting = scaled(image, preview_size(frame.box.extent))
             self.preview.setPixmap(QtGui.QPixmap.fromImage(fitting))
 
-    def _show_office(self) -> None:
-        running, remedy = self.office.running, self.office.remedy
+    def _show_session(self) -> None:
+        running, remedy = self.session.running, self.session.remedy
         if self._show_again is None:  # else what is hidden for a moment would count
             self.show_selected(Selected.of_active())
         _enable(self.cancel, running)
@@ -350,7 +342,7 @@ class UnderpaintDocker(Panel, DockWidget):
 
     def _list_jobs(self) -> None:
         """Show this editor's jobs where there are several."""
-        entries = self.office.queue
+        entries = self.session.queue
         if entries == self._jobs_listed:
             return
         self._jobs_listed = entries
@@ -369,7 +361,7 @@ class UnderpaintDocker(Panel, DockWidget):
                 QtWidgets.QSizePolicy.Policy.Ignored, label.sizePolicy().verticalPolicy()
             )
             row.addWidget(label, 1)
-            for name, act in (("hurry", self.office.prefer), ("drop", self.office.cancel)):
+            for name, act in (("hurry", self.session.prefer), ("drop", self.session.cancel)):
                 button = _button(name, QtWidgets.QToolButton())
                 button.clicked.connect(lambda _=False, a=act, j=entry.job: a(j))
                 button.setEnabled(name == "drop" or entry.waits)
@@ -377,7 +369,7 @@ class UnderpaintDocker(Panel, DockWidget):
             self.queue.addWidget(line)
 
     def _list_models(self) -> None:
-        wanted, control = self.office.model_choices, self.controls["model"]
+        wanted, control = self.session.model_choices, self.controls["model"]
         if wanted == self._listed:
             return
         self._listed, chosen, self.filling = wanted, control.value, True
@@ -391,7 +383,7 @@ class UnderpaintDocker(Panel, DockWidget):
 
 
 def _lit(palette: Any) -> Any:
-    """Give the colours of a button that stands out; the theme may be another next time."""
+    """Return the colours of a button that stands out; the theme may be another next time."""
     lit, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole
     lit.setColor(role.Button, palette.color(role.Highlight))
     lit.setColor(role.ButtonText, palette.color(role.HighlightedText))

@@ -82,7 +82,7 @@ def _find_canvas(main: Any) -> Any:
 def _way_to_screen(
     extent: Extent, scale: float, angle: float, *, mirrored: bool, scrolled: tuple[int, int]
 ) -> Any:
-    """Give the transformation from a document's pixels to those of its widget.
+    """Return the transformation from a document's pixels to those of its widget.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def names_command(text: str, bare: str) -> bool | None:
-    """Say whether an action's text names a command besides its own.
+    """Return whether an action's text names a command besides its own.
 
     Krita's action for redoing is always enabled, and called `Redo Brush stroke`, or `Redo ` where
     there is nothing to redo; in other languages the command may stand first.

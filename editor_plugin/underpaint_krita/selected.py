@@ -11,9 +11,9 @@ from krita import Krita
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.layers import SOURCE_GONE, fit_into
-from underpaint_client.results import CARD, Member
-from underpaint_client.tag import Tag
+from underpaint_editor.layers import SOURCE_GONE, fit_into
+from underpaint_editor.results import CARD, Member
+from underpaint_editor.tag import Tag
 
 from . import overlay
 from .canvas import Place
@@ -32,7 +32,7 @@ class Selected:
 
     @classmethod
     def of_active(cls) -> Selected | None:
-        """Give the active layer as a result; for a batch's group the one that is shown."""
+        """Return the active layer as a result; for a batch's group the one that is shown."""
         document = Krita.instance().activeDocument()
         node = None if document is None else document.activeNode()
         if node is None:
@@ -46,7 +46,7 @@ class Selected:
         return None
 
     def find_source(self) -> Place:
-        """Give the place of the layer that it was made from.
+        """Return the place of the layer that it was made from.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Selected:
         return [id_of(one.layer) for one in self.results].index(id_of(self.layer))
 
     def thumbnail(self, index: int) -> Any:
-        """Give what one of them looks like: an image, as large as `CARD` at most.
+        """Return what one of them looks like: an image, as large as `CARD` at most.
 
         Krita's own is square whatever the layer is, and has the layer's surroundings around it.
         These are cut off where only what was painted is in the layer; in a large one that is mostly
@@ -127,7 +127,7 @@ class Selected:
         return len(others)
 
     def hide_results(self) -> Callable[[], None]:
-        """Show the layer as it was, without any result made from it; give what ends that."""
+        """Show the layer as it was, without any result made from it; return what ends that."""
         changed = []
         for node in all_nodes(self.document.rootNode()):
             tag = tag_of(self.document, node)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from underpaint_client.geometry import Box
-from underpaint_client.layers import overlap
-from underpaint_client.pixels import restore_hidden
-from underpaint_client.survey import Survey
+from underpaint_editor.layers import overlap
+from underpaint_editor.pixels import restore_hidden
+from underpaint_editor.survey import Survey
 
 ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 """Bytes of one channel, by Krita's names of depths."""
@@ -94,7 +94,7 @@ def read_layer(node: Any, box: Box) -> bytes:
 
 
 def is_blank(node: Any, canvas: Box) -> bool:
-    """Say whether a layer has nothing on the canvas, whatever it has outside of it."""
+    """Return whether a layer has nothing on the canvas, whatever it has outside of it."""
     bounds = node.bounds()
     box = overlap(Box(bounds.x(), bounds.y(), bounds.width(), bounds.height()), canvas)
     if box.empty:

@@ -14,8 +14,8 @@ from typing import Any
 from krita import Krita
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.results import Member, agreed, is_copy
-from underpaint_client.tag import Tag
+from underpaint_editor.results import Member, agreed, is_copy
+from underpaint_editor.tag import Tag
 
 from .qt import QtCore
 
@@ -25,7 +25,7 @@ _LOOK_EVERY = 50  # milliseconds apart
 
 
 def id_of(node: Any) -> str:
-    """Give what names a layer as long as it is that one, in its file too."""
+    """Return what names a layer as long as it is that one, in its file too."""
     return str(node.uniqueId().toString())
 
 
@@ -42,7 +42,7 @@ def group_id(node: Any) -> str:
 
 
 def groups(node: Any) -> Iterator[Any]:
-    """Give the groups around a node, and the document's root."""
+    """Return the groups around a node, and the document's root."""
     parent = node.parentNode()
     while parent is not None:
         yield parent
@@ -50,21 +50,21 @@ def groups(node: Any) -> Iterator[Any]:
 
 
 def all_nodes(node: Any) -> Iterator[Any]:
-    """Give a node and all that lie in it."""
+    """Return a node and all that lie in it."""
     yield node
     for child in node.childNodes():
         yield from all_nodes(child)
 
 
 def is_batch(document: Any, node: Any) -> bool:
-    """Say whether a layer is a group with results in it."""
+    """Return whether a layer is a group with results in it."""
     return node.type() == "grouplayer" and any(
         tag_of(document, child) for child in node.childNodes()
     )
 
 
 def batch_of(document: Any, layer: Any) -> list[Member]:
-    """Give the results in a result's group; outside of any group it is one by itself."""
+    """Return the results in a result's group; outside of any group it is one by itself."""
     parent = layer.parentNode()
     alone = parent is None or parent.parentNode() is None
     inside = [layer] if alone else parent.childNodes()
@@ -73,12 +73,12 @@ def batch_of(document: Any, layer: Any) -> list[Member]:
 
 
 def tag_of(document: Any, node: Any) -> Tag | None:
-    """Give what a result carries; None for any other layer."""
+    """Return what a result carries; None for any other layer."""
     return Tag.from_text(bytes(document.annotation(_TAG + id_of(node))).decode("utf-8", "replace"))
 
 
 def tag_of_copy(document: Any, node: Any) -> Tag | None:
-    """Give the tag of the result that a layer is a copy of, and let it carry that from now on.
+    """Return the tag of the result that a layer is a copy of, and let it carry that from now on.
 
     Copies are known by what Krita calls them and by where they lie, as long as nothing was painted
     beyond that.
@@ -129,7 +129,7 @@ def remove(document: Any, nodes: Sequence[Any]) -> None:
 
 
 def keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> None:
-    """Give the active layer back, as soon as Krita has made the group active."""
+    """Return the active layer back, as soon as Krita has made the group active."""
     now = document.activeNode()
     if now is not None and id_of(now) != id_of(active):
         inside = group in (id_of(now), group_id(now))

@@ -26,8 +26,9 @@ import zmq
 from PIL import Image
 
 from underpaint.server import keys
-from underpaint.server.rasters import to_frame
-from underpaint_client import Connection, connect, wire
+from underpaint.server.arrays import to_frame
+from underpaint_client import Connection, connect, messages
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.request import Request
@@ -82,13 +83,13 @@ class Line:
                 sink.sendall(data)
 
 
-def send(connection: Connection, frame: wire.Frame) -> None:
+def send(connection: Connection, frame: Frame) -> None:
     """Have a job leave a layer as it is, and get it back."""
     job = connection.submit(Request(strength=0.0), frame)
     for message, frames in connection.events(job):
-        if isinstance(message, wire.Failed):
+        if isinstance(message, messages.Failed):
             raise SystemExit(message.message)
-        if isinstance(message, wire.Picture):
+        if isinstance(message, messages.Picture):
             assert bytes(frames[0].data) == bytes(frame.data)
 
 

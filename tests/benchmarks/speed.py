@@ -31,8 +31,9 @@ import zmq
 from tiny_models import build_model
 from underpaint.engine import Engine
 from underpaint.engine.samplers import Sampler
-from underpaint.server.rasters import to_frame
-from underpaint_client import Connection, connect, wire
+from underpaint.server.arrays import to_frame
+from underpaint_client import Connection, connect, messages
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.request import Request
 
@@ -62,10 +63,10 @@ def layer(side: int) -> Any:
     return pixels
 
 
-def finish(connection: Connection, request: Request, frame: wire.Frame | None = None) -> None:
+def finish(connection: Connection, request: Request, frame: Frame | None = None) -> None:
     job = connection.submit(request, frame)
     for message, _ in connection.events(job):
-        if isinstance(message, wire.Failed):
+        if isinstance(message, messages.Failed):
             raise SystemExit(message.message)
 
 

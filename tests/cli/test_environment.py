@@ -12,7 +12,7 @@ import pytest
 from daemons import RUN
 from underpaint.cli import doctor, main
 from underpaint.cli.generate import settle_model
-from underpaint.server.places import socket_folder
+from underpaint.server.paths import socket_folder
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
 
 SMALL = ["generate", "a lake", "-W", "64", "-H", "64", "-s", "1", "-f", "1", "--json"]

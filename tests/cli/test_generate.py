@@ -22,8 +22,8 @@ from PIL import Image
 from daemons import no_carriers, serve, until
 from underpaint.cli import generate, main, terminal
 from underpaint.cli.pictures import read_recipe
-from underpaint.server import start
-from underpaint_client import connect, connection, wire
+from underpaint.server import background
+from underpaint_client import connect, connection, messages
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
 
 ROOT = Path(__file__).parents[2]
@@ -346,7 +346,7 @@ def test_an_error_after_acceptance_tells_how_to_get_the_job(
         worker = here.status().workers[0].pid
     monkeypatch.setattr(connection, "PATIENCE", 1)
     monkeypatch.setattr(connection, "HEARTBEAT", 0.3)
-    monkeypatch.setattr(start, "PATIENCE", 1)
+    monkeypatch.setattr(background, "PATIENCE", 1)
 
     def fall_asleep() -> None:
         for pid in (worker, process.pid):
@@ -378,7 +378,7 @@ def test_what_the_daemon_has_to_say_is_shown(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     def remark(message: Any) -> Any:
-        if isinstance(message, wire.Welcome | wire.Accepted):
+        if isinstance(message, messages.Welcome | messages.Accepted):
             return dataclasses.replace(message, remark=f"{message.type} was odd")
         return message
 

@@ -62,7 +62,7 @@ def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not stale.exists()
     assert (folders.plugins / "underpaint_krita" / "docker.py").exists()
     assert (folders.plugins / "underpaint_krita" / "vendor" / "pyzmq-cp311").exists()
-    assert (folders.plugins / "underpaint_client" / "daemon.json").exists()
+    assert (folders.plugins / "underpaint_editor" / "daemon.json").exists()
     assert (folders.plugins / "underpaint_krita.desktop").exists()
     assert f"{LINE}=true" in folders.settings.read_text()
     other = folders.plugins / "other_plugin"
@@ -106,7 +106,7 @@ def test_install_and_uninstall_in_every_gimp(
     for plugin in plugins:
         assert (plugin / "underpaint_gimp.py").stat().st_mode & 0o111 == 0o111
         assert (plugin / "lib" / "underpaint_gimp" / "plugin.py").exists()
-        assert (plugin / "lib" / "underpaint_client" / "daemon.json").exists()
+        assert (plugin / "lib" / "underpaint_editor" / "daemon.json").exists()
         assert (plugin / "lib" / "vendor" / "pyzmq-cp312").exists()
         assert [path.name for path in plugin.parent.iterdir()] == ["underpaint_gimp"]
     assert uninstall_gimp(gimps)

@@ -20,7 +20,7 @@ from daemons import RUN
 from underpaint.cli import daemon as daemon_command
 from underpaint.cli import main, printing, terminal
 from underpaint.server import keys, logs
-from underpaint_client import wire
+from underpaint_client import messages
 from underpaint_client.errors import BadInputError
 from underpaint_client.printable import escape_json, one_line, printable
 
@@ -65,11 +65,11 @@ class FakeConnection:
     def __exit__(self, *_exception: object) -> None:
         pass
 
-    def status(self) -> wire.Status:
+    def status(self) -> messages.Status:
         text = f"{ATTACK}\nqueue     0 jobs"
-        worker = wire.WorkerStatus(1, text, text, text)
-        job = wire.JobStatus(text, text, text)
-        return wire.Status(text, 1, (text,), 1.0, text, (worker,), (job, job))
+        worker = messages.WorkerStatus(1, text, text, text)
+        job = messages.JobStatus(text, text, text)
+        return messages.Status(text, 1, (text,), 1.0, text, (worker,), (job, job))
 
 
 def test_the_status_of_another_daemon(
@@ -125,7 +125,7 @@ def test_notes_and_phases(capsys: pytest.CaptureFixture[str], bar: bool) -> None
     with display:
         display.say(f"note: {ATTACK}")
         for phase in (f"Opening {ATTACK}", "[/nothing] [link=x]", "Denoising"):
-            display.progress(wire.Progress("job", phase, 1, 2))
+            display.progress(messages.Progress("job", phase, 1, 2))
     found = screen.getvalue() + capsys.readouterr().err
     for attack in ("\x1b]0;", "\x07", "\x1b[31m", "\x9b", "\u202e"):
         assert attack not in found

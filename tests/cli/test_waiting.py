@@ -11,8 +11,8 @@ from underpaint.cli.results import choose, describe
 from underpaint_client import connect
 from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError
+from underpaint_client.messages import WaitingJob
 from underpaint_client.request import Request
-from underpaint_client.wire import WaitingJob
 
 JOBS = [
     WaitingJob("abc1", Request(prompt="a  lake"), Address("Krita", "/a.kra").to_text(), ended=True),

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from underpaint_client import wire
+from underpaint_client import messages, wire
 from underpaint_client.connection import PATIENCE, SLOWEST, Connection
 from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.request import Request
 
 SIDE = 512
-FRAME = wire.Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
+FRAME = Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
 SECONDS = FRAME.size / SLOWEST
 
 
@@ -35,7 +36,7 @@ def connect_to(router: zmq.Socket[bytes], pid: int = 0) -> Connection:
 
 
 def answer(
-    router: zmq.Socket[bytes], who: bytes, connection: Connection, *told: wire.Message
+    router: zmq.Socket[bytes], who: bytes, connection: Connection, *told: messages.Message
 ) -> None:
     for message in told:
         router.send_multipart([who, *wire.encode(message)])
@@ -49,9 +50,15 @@ def test_a_client_waits_for_what_is_on_the_way_and_no_longer(router: zmq.Socket[
             who = router.recv_multipart()[0]
             router.recv_multipart()
             assert connection.patience == pytest.approx(PATIENCE + 3 * SECONDS)
-            answer(router, who, connection, *(wire.Accepted(job, 0) for job in jobs))
+            answer(router, who, connection, *(messages.Accepted(job, 0) for job in jobs))
             assert connection.patience == pytest.approx(PATIENCE + SECONDS)  # of a result
-            answer(router, who, connection, wire.Failed(jobs[0], "failed", "x"), wire.Done(jobs[1]))
+            answer(
+                router,
+                who,
+                connection,
+                messages.Failed(jobs[0], "failed", "x"),
+                messages.Done(jobs[1]),
+            )
             assert connection.patience == PATIENCE
 
 
@@ -78,14 +85,14 @@ def test_a_client_that_was_idle_gives_the_daemon_time_to_answer(
 @pytest.mark.parametrize(
     ("ending", "taken"),
     [
-        (wire.Done("j"), ["j"]),
-        (wire.Failed("j", "failed", "no memory"), ["j"]),
-        (wire.Failed("j", "cancelled", "cancelled"), ["j"]),
-        (wire.Failed("j", "kept", "picture 2 could not be read"), []),
+        (messages.Done("j"), ["j"]),
+        (messages.Failed("j", "failed", "no memory"), ["j"]),
+        (messages.Failed("j", "cancelled", "cancelled"), ["j"]),
+        (messages.Failed("j", "kept", "picture 2 could not be read"), []),
     ],
 )
 def test_only_what_came_whole_is_taken(
-    monkeypatch: pytest.MonkeyPatch, ending: wire.Message, taken: list[str]
+    monkeypatch: pytest.MonkeyPatch, ending: messages.Message, taken: list[str]
 ) -> None:
     connection, said = object.__new__(Connection), list[str]()
     connection._inbox = deque([(ending, ())])

@@ -5,7 +5,8 @@ import dataclasses
 from client.test_wire import make_recipe
 from underpaint_client import Request, Variation
 from underpaint_client.parameters import SAMPLER_LABELS, describe_parameters
-from underpaint_client.rules import SAMPLERS, check_request, choose_sampler
+from underpaint_client.rules import check_request
+from underpaint_client.samplers import SAMPLERS, choose_sampler
 
 
 def test_parameters_as_others_read_them() -> None:

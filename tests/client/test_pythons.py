@@ -28,7 +28,7 @@ print(sys.version)
 
 
 def find_pythons() -> dict[str, str]:
-    """Give every CPython from 3.9 on that is on the PATH or under pyenv, by version."""
+    """Return every CPython from 3.9 on that is on the PATH or under pyenv, by version."""
     found: dict[str, str] = {}
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for minor in range(9, 15):

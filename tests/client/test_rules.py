@@ -7,8 +7,12 @@ from fractions import Fraction
 import pytest
 
 from underpaint_client import rules
+from underpaint_client.descriptions import describe_plan, describe_size
 from underpaint_client.errors import BadInputError
 from underpaint_client.request import Request
+from underpaint_client.samplers import choose_sampler, longest_schedule
+from underpaint_client.seeds import image_seed
+from underpaint_client.steps import StepPlan, choose_mode, plan_steps
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,7 @@ from underpaint_client.request import Request
     ],
 )
 def test_steps_run(steps: int, strength: float, schedule: int, run: int) -> None:
-    assert rules.plan_steps(steps, strength) == rules.StepPlan(schedule, run, strength)
+    assert plan_steps(steps, strength) == StepPlan(schedule, run, strength)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +55,13 @@ def test_steps_run(steps: int, strength: float, schedule: int, run: int) -> None
     ],
 )
 def test_compensate_runs_all_steps(steps: int, strength: float, schedule: int) -> None:
-    plan = rules.plan_steps(steps, strength, compensate=True)
+    plan = plan_steps(steps, strength, compensate=True)
     assert (plan.schedule, plan.run) == (schedule, steps)
 
 
 def test_compensate_says_the_strength_really_run() -> None:
-    assert rules.plan_steps(20, 0.4, compensate=True).strength_run == 0.4
-    assert rules.plan_steps(20, 0.01, compensate=True).strength_run == 0.02
+    assert plan_steps(20, 0.4, compensate=True).strength_run == 0.4
+    assert plan_steps(20, 0.01, compensate=True).strength_run == 0.02
 
 
 def test_steps_have_no_float_surprises() -> None:
@@ -65,7 +69,7 @@ def test_steps_have_no_float_surprises() -> None:
         for hundredth in range(1, 101):
             exact = Fraction(steps * hundredth, 100) + Fraction(1, 2)
             wanted = math.floor(exact)
-            plan = rules.plan_steps(steps, hundredth / 100)
+            plan = plan_steps(steps, hundredth / 100)
             if wanted >= 1:
                 assert (plan.schedule, plan.run) == (steps, wanted)
             else:
@@ -74,8 +78,8 @@ def test_steps_have_no_float_surprises() -> None:
 
 
 def test_strength_zero_runs_nothing() -> None:
-    assert rules.plan_steps(20, 0.0).run == 0
-    assert rules.plan_steps(20, 0.0, compensate=True).run == 0
+    assert plan_steps(20, 0.0).run == 0
+    assert plan_steps(20, 0.0, compensate=True).run == 0
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_strength_zero_runs_nothing() -> None:
     ],
 )
 def test_mode(mode: str, empty: bool, transparent: bool, chosen: str) -> None:
-    assert rules.choose_mode(mode, empty=empty, transparent=transparent) == chosen
+    assert choose_mode(mode, empty=empty, transparent=transparent) == chosen
 
 
 @pytest.mark.parametrize(
@@ -111,12 +115,12 @@ def test_mode(mode: str, empty: bool, transparent: bool, chosen: str) -> None:
     ],
 )
 def test_sampler_names(name: str, chosen: str) -> None:
-    assert rules.choose_sampler(name) == chosen
+    assert choose_sampler(name) == chosen
 
 
 def test_unknown_sampler_names_itself_and_the_others() -> None:
     with pytest.raises(BadInputError, match=r"'k_magic' is unknown.*k_lms"):
-        rules.choose_sampler("k_magic")
+        choose_sampler("k_magic")
 
 
 @pytest.mark.parametrize(
@@ -158,16 +162,16 @@ def test_width_needs_height() -> None:
 
 
 def test_seeds_count_up_and_wrap() -> None:
-    assert [rules.image_seed(2**32 - 2, j) for j in range(3)] == [2**32 - 2, 2**32 - 1, 0]
+    assert [image_seed(2**32 - 2, j) for j in range(3)] == [2**32 - 2, 2**32 - 1, 0]
 
 
 def test_plan_is_described_as_the_engine_runs_it() -> None:
-    plan = rules.plan_steps(20, 0.75)
-    told = rules.describe_plan("inpaint", 0.62, plan)
+    plan = plan_steps(20, 0.75)
+    told = describe_plan("inpaint", 0.62, plan)
     assert told == "Fills the erased 62 % of the selection, runs 15 of 20 steps"
-    assert "runs 15 of 20" in rules.describe_plan("img2img", 1.0, plan)
-    assert "erased less than 1 % of" in rules.describe_plan("inpaint", 0.0004, plan)
-    assert rules.describe_plan("img2img", 0.0, rules.plan_steps(20, 0)).startswith("Keeps")
+    assert "runs 15 of 20" in describe_plan("img2img", 1.0, plan)
+    assert "erased less than 1 % of" in describe_plan("inpaint", 0.0004, plan)
+    assert describe_plan("img2img", 0.0, plan_steps(20, 0)).startswith("Keeps")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_plan_is_described_as_the_engine_runs_it() -> None:
     [("k_lms", 1000, 1000), ("lcm", 1000, 50), ("tcd", 1000, 50), ("ddim", 100, 100)],
 )
 def test_longest_schedule(sampler: str, train_steps: int, longest: int) -> None:
-    assert rules.longest_schedule(sampler, train_steps) == longest
+    assert longest_schedule(sampler, train_steps) == longest
 
 
 def test_too_many_steps_for_a_sampler_are_named() -> None:
@@ -195,4 +199,4 @@ def test_too_many_steps_for_a_sampler_are_named() -> None:
     ],
 )
 def test_a_size_is_never_said_to_be_nothing(pixels: int, told: str) -> None:
-    assert rules.describe_size(pixels) == told
+    assert describe_size(pixels) == told

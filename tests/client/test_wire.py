@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint_client import wire
+from underpaint_client import messages, wire
 from underpaint_client.errors import BadInputError
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
-from underpaint_client.request import Recipe, Request
+from underpaint_client.recipe import Recipe
+from underpaint_client.request import Request
 
 
 def make_recipe() -> Recipe:
@@ -42,32 +44,32 @@ def make_recipe() -> Recipe:
     )
 
 
-LAYER = wire.Frame("layer", Box(-3, 5, 2, 1), "u1", "RGBA", bytes(range(8)))
+LAYER = Frame("layer", Box(-3, 5, 2, 1), "u1", "RGBA", bytes(range(8)))
 
 MESSAGES = [
-    wire.Hello("me"),
-    wire.Cancel("j"),
-    wire.AskStatus(),
-    wire.AskStop(),
-    wire.Welcome("1", 2, "m"),
-    wire.Accepted("j", 1),
-    wire.Progress("j", "Denoising", 1, 2, 1, 1),
-    wire.Picture("j", 0, "layer", make_recipe(), {"denoise": 1.5}),
-    wire.Done("j"),
-    wire.Failed("j", "model", "no"),
-    wire.Status(
+    messages.Hello("me"),
+    messages.Cancel("j"),
+    messages.AskStatus(),
+    messages.AskStop(),
+    messages.Welcome("1", 2, "m"),
+    messages.Accepted("j", 1),
+    messages.Progress("j", "Denoising", 1, 2, 1, 1),
+    messages.Picture("j", 0, "layer", make_recipe(), {"denoise": 1.5}),
+    messages.Done("j"),
+    messages.Failed("j", "model", "no"),
+    messages.Status(
         "1", 2, ("ipc://x",), 1.0, "m",
-        (wire.WorkerStatus(1, "idle", "cpu", ""),),
-        (wire.JobStatus("j", "queued", "p"),),
+        (messages.WorkerStatus(1, "idle", "cpu", ""),),
+        (messages.JobStatus("j", "queued", "p"),),
     ),
-    wire.WorkerReady(1, "cpu"),
-    wire.WorkerModel("m"),
-    wire.Run("j", Request(prompt="p", seed=3), True),
+    messages.WorkerReady(1, "cpu"),
+    messages.WorkerModel("m"),
+    messages.Run("j", Request(prompt="p", seed=3), True),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda m: m.type)
-def test_messages_survive_the_wire(message: wire.Message) -> None:
+def test_messages_survive_the_wire(message: messages.Message) -> None:
     decoded, frames = wire.decode(wire.encode(message, (LAYER,)))
     assert decoded == message
     assert frames == (LAYER,)
@@ -143,7 +145,7 @@ JSON = st.recursive(
     st.fixed_dictionaries(
         {
             "protocol": st.just(wire.PROTOCOL) | JSON,
-            "type": st.sampled_from(sorted(wire.TYPES)) | JSON,
+            "type": st.sampled_from(sorted(messages.TYPES)) | JSON,
             "body": st.dictionaries(st.sampled_from(["job", "request", "message"]), JSON) | JSON,
             "frames": st.lists(st.just(LAYER.describe()) | JSON, max_size=2) | JSON,
         }
@@ -155,7 +157,7 @@ def test_any_json_is_opened_or_refused(found: Any) -> None:
     except BadInputError as error:
         assert str(error)
     else:
-        assert envelope.type in wire.TYPES
+        assert envelope.type in messages.TYPES
 
 
 def test_unknown_fields_are_named() -> None:
@@ -168,10 +170,10 @@ def test_unknown_fields_are_named() -> None:
 
 
 def test_a_newer_daemons_fields_are_passed_over() -> None:
-    parts = wire.encode(wire.Done("j"))
+    parts = wire.encode(messages.Done("j"))
     found = json.loads(bytes(parts[0]))
     found["body"]["mood"] = "sunny"
-    assert wire.decode([json.dumps(found).encode()])[0] == wire.Done("j")
+    assert wire.decode([json.dumps(found).encode()])[0] == messages.Done("j")
 
 
 def test_recipes_survive_json_and_say_what_is_missing() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from daemons import until
 from real_editors import Found, Gimp, screen
-from underpaint_client.launch import write_start_command
+from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
 HOLE = [80, 80, 96, 96]
@@ -513,7 +513,7 @@ def start_when_asked(gimp: Gimp) -> None:
     for file in (asked, done):
         file.unlink(missing_ok=True)
     command = ["sh", "-c", f"touch {asked}; while [ ! -e {done} ]; do sleep 0.1; done"]
-    write_start_command(gimp.plugin / "lib" / "underpaint_client", command)
+    write_start_command(gimp.plugin / "lib" / "underpaint_editor", command)
     until(asked.exists, seconds=60)
     gimp.underpaint("serve", "--background")
     done.touch()

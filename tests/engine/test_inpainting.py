@@ -32,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def watch(engine: Engine, model: str) -> list[torch.Tensor]:
-    """Give the list that every input of the denoiser is put into."""
+    """Return the list that every input of the denoiser is put into."""
     seen: list[torch.Tensor] = []
     engine.load(model).pipeline.unet.register_forward_pre_hook(
         lambda _, given: seen.append(given[0].clone())

@@ -15,7 +15,7 @@ from underpaint.engine import Engine
 from underpaint.engine.noise_levels import levels_only
 from underpaint.engine.samplers import Sampler
 from underpaint_client.request import Request
-from underpaint_client.rules import SAMPLERS
+from underpaint_client.samplers import SAMPLERS
 
 CONFIG = {
     "beta_start": 0.00085,

@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint.engine.plan import (
-    BUDGET,
-    batch_size,
-    choose_area,
-    choose_size,
-    fill_up,
-    make_plan,
-)
+from underpaint.engine.plan import BUDGET, batch_size, choose_area, choose_size, fill_up, make_plan
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Request
 

@@ -12,7 +12,7 @@ import pytest
 from runs import BASE, make, texture, with_hole
 from underpaint.engine import Engine, Preview, Viewer
 from underpaint.models.find import STARTER_FOLDER
-from underpaint_client.rules import SAMPLERS
+from underpaint_client.samplers import SAMPLERS
 
 LAYER = with_hole(texture(96, 128))
 

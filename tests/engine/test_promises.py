@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runs import BASE, make, make_all, texture, with_hole
 from underpaint.engine import Engine
-from underpaint.engine.denoise import draw_noise
+from underpaint.engine.noise import draw_noise
 from underpaint.engine.samplers import Sampler
 from underpaint.engine.source import fraction
 from underpaint.models import find_model

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from underpaint.engine.denoise import Guide, cell_steps, denoise, draw_noise
+from underpaint.engine.denoise import Guide, cell_steps, denoise
+from underpaint.engine.noise import draw_noise
 from underpaint.engine.samplers import Sampler
 from underpaint_client.errors import CancelledError
-from underpaint_client.rules import SAMPLERS, StepPlan, longest_schedule, plan_steps
+from underpaint_client.samplers import SAMPLERS, longest_schedule
+from underpaint_client.steps import StepPlan, plan_steps
 
 CONFIG: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -48,7 +50,7 @@ class Pointwise:
     """The stock Stable Diffusion loop on the pointwise model."""
 
     def __new__(cls) -> Any:
-        from underpaint.engine.denoise import StableDiffusion
+        from underpaint.engine.families.stable_diffusion import StableDiffusion
 
         class Loop(StableDiffusion):
             def __init__(self) -> None:

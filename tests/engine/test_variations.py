@@ -13,7 +13,7 @@ import torch
 
 from runs import make, make_all, texture, with_hole
 from underpaint.engine import Engine
-from underpaint.engine.denoise import draw_noise, slerp, vary
+from underpaint.engine.noise import draw_noise, slerp, vary
 from underpaint_client import Recipe, Variation
 
 LAYER = texture(96, 128)

@@ -1,4 +1,4 @@
-"""An artist who never stops: the editors' office on a loop of its own, with a document on paper.
+"""An artist who never stops: the editors' session on a loop of its own, with a document on paper.
 
 Run as `python -m faults.artist FOLDER` by `faults.kills`, which kills it. The document is a file: a
 line for each layer, a batch written at once as an editor's one undo step is. A line says job,
@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.address import Address
-from underpaint_client.batch import Result
-from underpaint_client.desk import Ended
-from underpaint_client.form import Form
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
-from underpaint_client.office import Office
-from underpaint_client.wire import Frame
+from underpaint_editor.batch import Result
+from underpaint_editor.form import Form
+from underpaint_editor.jobs import Ended
+from underpaint_editor.session import Session
 
 BOX = Box(0, 0, 64, 64)
 PIXELS = bytes(
@@ -136,8 +136,8 @@ class Paper:
     def remember(self, text: str) -> None: ...
 
 
-class Witness(Office):
-    """An office that notes errors before it lets go of what they were about."""
+class Witness(Session):
+    """An session that notes errors before it lets go of what they were about."""
 
     paper: Paper
 
@@ -150,23 +150,23 @@ class Witness(Office):
 def work(folder: Path) -> None:
     """Generate until the file `enough` is there, then wait for all that is underway."""
     paper, loop = Paper(folder), Loop()
-    office = Witness("Paper", loop, Listener(), lambda _: paper)
-    office.paper = paper
+    session = Witness("Paper", loop, Listener(), lambda _: paper)
+    session.paper = paper
     seeds = itertools.cycle(SEEDS)
     accepted: set[str] = set()
     quiet = 0
     while quiet < 400:  # longer than it takes to be offered what another left
         enough = (folder / "enough").exists()
-        if office.remedy:
-            office.put_right()
-        elif not enough and len(office.desk.jobs) < AT_ONCE and office.desk.fd is not None:
-            office.generate(replace(FORM, seed=next(seeds)), lambda: paper)
+        if session.remedy:
+            session.put_right()
+        elif not enough and len(session.tracker.jobs) < AT_ONCE and session.tracker.fd is not None:
+            session.generate(replace(FORM, seed=next(seeds)), lambda: paper)
         loop.turn()
-        for job in office.desk.jobs.values():
+        for job in session.tracker.jobs.values():
             if job.unsent is None and job.name not in accepted:
                 accepted.add(job.name)
                 paper.note("accepted", job.name)
-        quiet = quiet + 1 if enough and not office.running and not office.remedy else 0
+        quiet = quiet + 1 if enough and not session.running and not session.remedy else 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import zmq
 
-from underpaint_client import connect, wire
+from underpaint_client import connect, messages, wire
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import read_connection_file
 from underpaint_client.request import Request
@@ -33,7 +34,7 @@ THINK = 0.05
 
 LONG = Request(prompt="x", model="sd", steps=1000, strength=1.0, width=64, height=64)
 SHORT = Request(strength=0.0)
-LAYER = wire.Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(8 * 8 * 4))
+LAYER = Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(8 * 8 * 4))
 
 
 @dataclass
@@ -49,30 +50,30 @@ class Voice:
     waits: list[float] = field(default_factory=list)
     sent: int = 0
 
-    def say(self, message: wire.Message) -> None:
+    def say(self, message: messages.Message) -> None:
         self.socket.send_multipart(wire.encode(message))
 
     def submit(self) -> None:
         self.sent += 1
-        submit = wire.Submit(f"crowd-{self.number}-{self.sent}", SHORT)
+        submit = messages.Submit(f"crowd-{self.number}-{self.sent}", SHORT)
         self.socket.send_multipart(wire.encode(submit, (LAYER,)))
 
     def greet(self) -> None:
         self.asked = time.perf_counter()
-        self.say(wire.Hello())
+        self.say(messages.Hello())
 
     def hear(self) -> None:
         while self.socket.poll(0):
             parts = self.socket.recv_multipart()
             now = time.perf_counter()
             message, _ = wire.decode(list(parts))
-            if isinstance(message, wire.Welcome) and self.asked is not None:
+            if isinstance(message, messages.Welcome) and self.asked is not None:
                 self.waits.append(now - self.asked)
                 self.asked, self.next = None, now + THINK
-            elif isinstance(message, wire.Done):
+            elif isinstance(message, messages.Done):
                 self.done += 1
                 self.submit()
-            elif isinstance(message, wire.Failed):
+            elif isinstance(message, messages.Failed):
                 self.refused += 1
 
 
@@ -133,13 +134,13 @@ def flood(stop: threading.Event) -> None:
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
         socket.connect(info.endpoint)
-        messages: list[wire.Message] = [
-            wire.Hello(),
-            wire.AskModels(),
-            wire.AskStatus(),
-            wire.Submit("f", SHORT),
+        sending: list[messages.Message] = [
+            messages.Hello(),
+            messages.AskModels(),
+            messages.AskStatus(),
+            messages.Submit("f", SHORT),
         ]
-        parts = [wire.encode(message) for message in messages] + [[b"nonsense"]]
+        parts = [wire.encode(message) for message in sending] + [[b"nonsense"]]
         while not stop.is_set():
             for one in parts:
                 try:
@@ -149,7 +150,7 @@ def flood(stop: threading.Event) -> None:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Give the value that this share of all values does not exceed."""
+    """Return the value that this share of all values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -173,7 +174,7 @@ def main() -> None:
             with connect() as busy:
                 job = busy.submit(LONG)
                 for message, _ in busy.events(job):
-                    if isinstance(message, wire.Progress) and message.step:
+                    if isinstance(message, messages.Progress) and message.step:
                         break
                 if options.flood:
                     threading.Thread(target=flood, args=(stop,), daemon=True).start()

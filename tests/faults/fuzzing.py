@@ -27,13 +27,14 @@ import psutil
 import zmq
 
 from limited import limited_daemon, new_guest
-from underpaint.server import incoming
+from underpaint.server import validation
 from underpaint.server.daemon import _job_of
-from underpaint_client import parcels, request, rules, wire
+from underpaint_client import messages, packing, request, rules, wire
 from underpaint_client.errors import UnderpaintError
+from underpaint_client.frames import Bytes, Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file
-from underpaint_client.parcels import pack, unpack, with_digest
+from underpaint_client.packing import pack, unpack, with_digest
 from underpaint_client.request import Request, Variation
 
 Parts = list[bytes]
@@ -54,7 +55,7 @@ LARGE = 2**21
 MANY = 20_000
 """Parts of the longest message, and entries of the longest list."""
 
-_WATCHED = {module.__file__ for module in (wire, incoming, parcels, rules, request)}
+_WATCHED = {module.__file__ for module in (wire, validation, packing, rules, request)}
 
 _ODD: list[Callable[[random.Random], Any]] = [
     lambda rng: None,
@@ -63,7 +64,7 @@ _ODD: list[Callable[[random.Random], Any]] = [
     lambda rng: rng.choice([0.5, -0.0, 1e308, 1e-320, float("inf"), float("nan")]),
     lambda rng: rng.choice(["", "\0", "\ud800", "ä" * 300, "../..", "layer", "held", "packed"]),
     lambda rng: rng.choice(["x" * 21_000, "0" * 64, "{a|{b|", "\U0001f3a8", "RGBA", "Y", "f4"]),
-    lambda rng: rng.choice(sorted(wire.TYPES)),
+    lambda rng: rng.choice(sorted(messages.TYPES)),
     lambda rng: [],
     lambda rng: {},
     lambda rng: [[]] * rng.randrange(200),
@@ -86,32 +87,32 @@ def seeds() -> list[Parts]:
         width=64, height=64, variation_amount=0.3, variation_seed=3, chain=True,
         variations=(Variation(1, 0.5), Variation(2, 0.25)),
     )  # fmt: skip
-    layer = wire.Frame("layer", Box(-1, 2, 40, 30), "u1", "RGBA", bytes(range(240)) * 20)
-    selection = wire.Frame("selection", Box(-1, 2, 40, 30), "u1", "Y", bytes(1200))
-    large = with_digest(wire.Frame("layer", Box(0, 0, 64, 64), "u2", "BGRA", bytes(64 * 64 * 8)))
-    held = wire.Frame("layer", large.box, "u2", "BGRA", b"", "held", large.digest)
+    layer = Frame("layer", Box(-1, 2, 40, 30), "u1", "RGBA", bytes(range(240)) * 20)
+    selection = Frame("selection", Box(-1, 2, 40, 30), "u1", "Y", bytes(1200))
+    large = with_digest(Frame("layer", Box(0, 0, 64, 64), "u2", "BGRA", bytes(64 * 64 * 8)))
+    held = Frame("layer", large.box, "u2", "BGRA", b"", "held", large.digest)
     named = {"job": "j", "request": rich}
-    messages: list[tuple[wire.Message, tuple[wire.Frame, ...]]] = [
-        (wire.Hello("fuzz"), ()),
-        (wire.Submit(**named), ()),  # type: ignore[arg-type]
-        (wire.Submit("k", Request(strength=0.0), previews="quick"), (layer, selection)),
-        (wire.Submit("l", Request(strength=0.0), packed=True), (pack(large),)),
-        (wire.Submit("m", Request(strength=0.0), packed=True), (held,)),
-        (wire.Follow(("j", "k")), ()),
-        (wire.Taken("j"), ()),
-        (wire.AskWaiting(), ()),
-        (wire.Cancel("j"), ()),
-        (wire.Prefer("j"), ()),
-        (wire.AskStatus(), ()),
-        (wire.AskModels(), ()),
-        (wire.Progress("j", "x"), ()),
-        (wire.WorkerReady(1, "cpu"), ()),
+    known: list[tuple[messages.Message, tuple[Frame, ...]]] = [
+        (messages.Hello("fuzz"), ()),
+        (messages.Submit(**named), ()),  # type: ignore[arg-type]
+        (messages.Submit("k", Request(strength=0.0), previews="quick"), (layer, selection)),
+        (messages.Submit("l", Request(strength=0.0), packed=True), (pack(large),)),
+        (messages.Submit("m", Request(strength=0.0), packed=True), (held,)),
+        (messages.Follow(("j", "k")), ()),
+        (messages.Taken("j"), ()),
+        (messages.AskWaiting(), ()),
+        (messages.Cancel("j"), ()),
+        (messages.Prefer("j"), ()),
+        (messages.AskStatus(), ()),
+        (messages.AskModels(), ()),
+        (messages.Progress("j", "x"), ()),
+        (messages.WorkerReady(1, "cpu"), ()),
     ]
-    return [[bytes(part) for part in wire.encode(*one)] for one in messages]
+    return [[bytes(part) for part in wire.encode(*one)] for one in known]
 
 
 def mutate(rng: random.Random, parts: Parts, others: list[Parts]) -> Parts:
-    """Give a message like that one, changed in a few places."""
+    """Return a message like that one, changed in a few places."""
     found = list(parts)
     for _ in range(rng.choice([1, 1, 1, 2, 3, 6])):
         kind = rng.random()
@@ -190,23 +191,23 @@ def _mutate_parts(rng: random.Random, parts: Parts, others: list[Parts]) -> Part
 
 
 def judge(parts: Parts) -> bool:
-    """Read a message as the daemon, its worker and a client would; say whether it was taken.
+    """Read a message as the daemon, its worker and a client would; return whether it was taken.
 
     Raises
     ------
     Exception
         Any but an `UnderpaintError`: that is what is looked for.
     """
-    received: list[wire.Bytes] = [memoryview(part) for part in parts]
+    received: list[Bytes] = [memoryview(part) for part in parts]
     job = _job_of(received)
     try:
         envelope = wire.open_envelope(received)
-        message = incoming.read_message(envelope)
+        message = validation.read_message(envelope)
         for frame in envelope.frames:
             unpack(frame)
     except UnderpaintError as error:
-        told = wire.encode(wire.Failed(job, error.code, str(error)[:1000]))
-        assert isinstance(wire.decode(told)[0], wire.Failed)
+        told = wire.encode(messages.Failed(job, error.code, str(error)[:1000]))
+        assert isinstance(wire.decode(told)[0], messages.Failed)
         taken = False
     else:
         wire.encode(message, envelope.frames)
@@ -241,7 +242,7 @@ class Fuzzer:
         self.run += 1
         before = len(self.seen)
         if self.guided:
-            sys.settrace(self._enter)
+            sys.settrace(self._listen)
         try:
             self.taken += judge(parts)
         except Exception as error:
@@ -255,7 +256,7 @@ class Fuzzer:
                 self.corpus.pop(self.rng.randrange(len(self.corpus)))
         return parts
 
-    def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+    def _listen(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         name = frame.f_code.co_filename
         if name not in _WATCHED:
             return None
@@ -310,17 +311,17 @@ def through_socket(fuzzer: Fuzzer, count: int, info: ConnectionInfo | None = Non
                 assert socket.poll(60_000), "the daemon fell silent"
                 message, _ = wire.decode(list(socket.recv_multipart()))
                 answers += 1
-                heard = isinstance(message, wire.Failed) and str(last) in message.message
+                heard = isinstance(message, messages.Failed) and str(last) in message.message
     return answers
 
 
 def memory(pid: int) -> float:
-    """Give the megabytes that a process takes."""
+    """Return the megabytes that a process takes."""
     return float(psutil.Process(pid).memory_info().rss) / 2**20
 
 
 def main() -> None:
-    """Fuzz, and say what came of it."""
+    """Fuzz, and return what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--socket", type=int, default=200_000)

@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from underpaint_client import connect, wire
-from underpaint_client.batch import Result
+from underpaint_client import connect, messages
 from underpaint_client.errors import UnderpaintError
-from underpaint_client.wire import Frame
+from underpaint_client.frames import Frame
+from underpaint_editor.batch import Result
 
 from .artist import BOX, FORM, IMAGES, PIXELS, SEEDS, describe_layer, read_lines
 
@@ -42,9 +42,9 @@ class Tally:
     kills : Counter of str
         How often whom.
     accepted, whole, failed : int
-        Jobs: all, those with all their layers, and those that ended in an error.
+        JobQueue: all, those with all their layers, and those that ended in an error.
     lost, doubled, wrong : list of str
-        Jobs that ended in neither, layers that are there twice, and layers with other pixels.
+        JobQueue that ended in neither, layers that are there twice, and layers with other pixels.
     reasons : Counter of str
         What the errors said.
     """
@@ -104,7 +104,7 @@ class Siege:
     artist: subprocess.Popen[bytes] | None = None
 
     def revive(self) -> None:
-        """Start what is dead. The daemon is started by the artist's office or by us."""
+        """Start what is dead. The daemon is started by the artist's session or by us."""
         subprocess.run(
             [sys.executable, "-m", "underpaint", "serve", "--background"],
             capture_output=True, check=False,
@@ -166,7 +166,7 @@ def paint_undisturbed() -> dict[str, str]:
         for seed in SEEDS:
             job = connection.submit(replace(FORM, seed=seed).request(seed), frame)
             for message, frames in connection.events(job):
-                if isinstance(message, wire.Picture):
+                if isinstance(message, messages.Picture):
                     result = Result("", frames[0], message.recipe, job, message.index)
                     _, _, of_image, digest = describe_layer(result).split()
                     found[of_image] = digest

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 
 import psutil
 
-from underpaint_client import Connection, connect, wire
+from underpaint_client import Connection, connect, messages
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.request import Request
 
 from .kills import a_home
 
 BOX = Box(0, 0, 128, 128)
-FRAME = wire.Frame("layer", BOX, "u1", "RGBA", bytes(range(256)) * 256)
+FRAME = Frame("layer", BOX, "u1", "RGBA", bytes(range(256)) * 256)
 LOOKS = 20
 AT_ONCE = 8
 
@@ -72,8 +73,8 @@ def run(connection: Connection, jobs: int) -> None:
 def finish(connection: Connection, job: str) -> None:
     """Follow a job to its end, and see that it has its picture."""
     kinds = [type(message) for message, _ in connection.events(job)]
-    assert kinds.count(wire.Picture) == 1, kinds
-    assert kinds[-1] is wire.Done, kinds
+    assert kinds.count(messages.Picture) == 1, kinds
+    assert kinds[-1] is messages.Done, kinds
 
 
 def grow(jobs: int) -> Growth:
@@ -109,7 +110,7 @@ def _mean(after: list[float], before: list[float]) -> float:
 
 
 def main() -> None:
-    """Read the command line, and say how they grew."""
+    """Read the command line, and return how they grew."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000)
     options = parser.parse_args()

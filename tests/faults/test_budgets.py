@@ -17,7 +17,8 @@ import zmq
 from daemons import until
 from faults.fuzzing import memory
 from limited import limited_daemon, new_guest
-from underpaint_client import Connection, connect, wire
+from underpaint_client import Connection, connect, messages, wire
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file
 from underpaint_client.request import Request
@@ -32,7 +33,7 @@ connections.MAX_AHEAD = connections.MAX_AHEAD_IN_ALL = 2**24
 """Budgets of sixteen megabytes."""
 
 SIDE = 1024
-FRAME = wire.Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
+FRAME = Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
 NULL = Request(strength=0.0)
 
 
@@ -49,23 +50,23 @@ def test_jobs_of_a_client_that_reads_nothing_wait(small: subprocess.Popen[str]) 
         lazy.linger, lazy.rcvhwm = 0, 1
         lazy.connect(other.info.endpoint)
         for number in range(count):
-            lazy.send_multipart(wire.encode(wire.Submit(f"j{number}", NULL), (FRAME,)))
+            lazy.send_multipart(wire.encode(messages.Submit(f"j{number}", NULL), (FRAME,)))
         until(lambda: other.status().workers[0].state == "idle", 120)
         until(lambda: len(other.status().jobs) > count // 4)  # they all came, and some wait
         job = other.submit(NULL, FRAME)  # while another's does not
-        assert isinstance([message for message, _ in other.events(job)][-1], wire.Done)
+        assert isinstance([message for message, _ in other.events(job)][-1], messages.Done)
         status = other.status()
         assert status.workers[0].state == "idle"
         assert {one.state for one in status.jobs} == {"queued"}
         assert len(status.jobs) > count // 4
-        lazy.send_multipart(wire.encode(wire.AskStatus()))  # it gets no answer
+        lazy.send_multipart(wire.encode(messages.AskStatus()))  # it gets no answer
         done, pictures = 0, 0
         while done < count:  # and all of them when it reads
             assert lazy.poll(60_000)
             message, frames = wire.decode(list(lazy.recv_multipart()))
-            assert not isinstance(message, wire.Status)
-            done += isinstance(message, wire.Done)
-            pictures += isinstance(message, wire.Picture)
+            assert not isinstance(message, messages.Status)
+            done += isinstance(message, messages.Done)
+            pictures += isinstance(message, messages.Picture)
             for frame in frames:
                 assert bytes(frame.data) == FRAME.data
         assert pictures == count
@@ -142,15 +143,15 @@ def test_messages_of_very_many_names_or_parts_are_refused(small: subprocess.Pope
     with zmq.Context() as context, context.socket(zmq.DEALER) as raw, connect() as other:
         raw.linger = 0
         raw.connect(info.endpoint)
-        raw.send_multipart(wire.encode(wire.Follow(names)))
+        raw.send_multipart(wire.encode(messages.Follow(names)))
         message, _ = wire.decode(list(raw.recv_multipart()))
-        assert isinstance(message, wire.Failed)
+        assert isinstance(message, messages.Failed)
         assert "80000 jobs are too many; follow 2048 at once" in message.message
-        raw.send_multipart([bytes(wire.encode(wire.Hello())[0]), *[b""] * 100_000])
+        raw.send_multipart([bytes(wire.encode(messages.Hello())[0]), *[b""] * 100_000])
         message, _ = wire.decode(list(raw.recv_multipart()))
-        assert isinstance(message, wire.Failed)
+        assert isinstance(message, messages.Failed)
         assert "frames are declared" in message.message
-        raw.send_multipart(wire.encode(wire.Follow(names[:2048])))
+        raw.send_multipart(wire.encode(messages.Follow(names[:2048])))
         other.hello()
         told = [wire.decode(list(raw.recv_multipart()))[0] for _ in range(2049)]
         assert {getattr(message, "job", "") for message in told} == {"", *names[:2048]}

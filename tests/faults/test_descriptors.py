@@ -17,7 +17,7 @@ import zmq
 
 from daemons import RUN, until
 from limited import count_descriptors, limited_daemon, new_guest
-from underpaint_client import Connection, connect, wire
+from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.home import ConnectionInfo
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
@@ -67,7 +67,7 @@ def hold_sockets(info: ConnectionInfo, count: int) -> Iterator[zmq.Socket[bytes]
             found.curve_secretkey = info.client_secret.encode()
         found.connect(info.endpoint)
         if number % 2:
-            found.send_multipart(wire.encode(wire.Hello()))
+            found.send_multipart(wire.encode(messages.Hello()))
         yield found
 
 

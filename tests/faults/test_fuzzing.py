@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from faults.fuzzing import Fuzzer, judge, memory, mutate, seeds, through_socket
 from limited import limited_daemon, new_guest
-from underpaint.server.incoming import read_message
-from underpaint_client import connect, wire
+from underpaint.server.validation import read_message
+from underpaint_client import connect, messages, wire
 from underpaint_client.errors import BadInputError
+from underpaint_client.frames import Bytes
 
 
 def take_steps(fuzzer: Fuzzer, count: int) -> None:
@@ -38,7 +39,7 @@ def test_mutated_messages_are_read_or_refused(seed: int) -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(kind=st.sampled_from(sorted(wire.TYPES)), body=JSON, frames=JSON, data=st.binary())
+@given(kind=st.sampled_from(sorted(messages.TYPES)), body=JSON, frames=JSON, data=st.binary())
 def test_any_body_is_read_or_refused(kind: str, body: object, frames: object, data: bytes) -> None:
     header = json.dumps({"protocol": 1, "type": kind, "body": body, "frames": frames})
     judge([header.encode(), data])
@@ -53,7 +54,7 @@ def test_a_fuzzer_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
-    parts: list[wire.Bytes] = [b'{"protocol":1,"type":"prefer","body":{"job":{"\\ud800":1}}}']
+    parts: list[Bytes] = [b'{"protocol":1,"type":"prefer","body":{"job":{"\\ud800":1}}}']
     with pytest.raises(BadInputError):
         read_message(wire.open_envelope(parts))
     parts = [b'{"protocol":1,"type":"submit","body":{"job":"j","request":{},"packed":"\\ud800"}}']
@@ -82,7 +83,9 @@ def test_the_fuzzer_sends_every_kind_and_size_of_message() -> None:
     sent = [
         mutate(fuzzer.rng, fuzzer.rng.choice(fuzzer.corpus), fuzzer.corpus) for _ in range(6000)
     ]
-    kinds = {kind for kind in wire.TYPES if any(f'"{kind}"'.encode() in p[0] for p in sent if p)}
+    kinds = {
+        kind for kind in messages.TYPES if any(f'"{kind}"'.encode() in p[0] for p in sent if p)
+    }
     assert {"follow", "taken", "ask_waiting", "submit", "cancel", "prefer"} <= kinds
     assert max(len(part) for parts in sent for part in parts) > wire.MAX_HEADER
     assert max(map(len, sent)) > 1000

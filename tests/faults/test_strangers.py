@@ -17,8 +17,8 @@ import zmq
 from daemons import RUN
 from limited import limited_daemon, new_guest
 from underpaint.server import keys
-from underpaint.server.shelf import shelf_folder
-from underpaint_client import Connection, connect, wire
+from underpaint.server.shared_memory import shared_memory_folder
+from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import ConnectionInfo, read_connection_file
 from underpaint_client.request import Request
@@ -66,7 +66,7 @@ def server(home: Path) -> ConnectionInfo:
 def test_another_user_of_this_machine_is_kept_out(server: ConnectionInfo, home: Path) -> None:
     info = read_connection_file()
     assert info
-    shelf = shelf_folder()
+    shared_frames = shared_memory_folder()
     paths = {
         "clients' socket": ("connect", info.endpoint.removeprefix("ipc://")),
         "workers' socket": ("connect", str(home / "run" / "workers.sock")),
@@ -78,7 +78,7 @@ def test_another_user_of_this_machine_is_kept_out(server: ConnectionInfo, home: 
         "lock": ("read", str(home / "daemon.lock")),
         "log": ("read", str(home / "logs" / "daemon.log")),
         "home": ("write", str(home)),
-        "pixels": ("list", str(shelf or home / "run")),
+        "pixels": ("list", str(shared_frames or home / "run")),
         "process": ("kill", str(info.pid)),
     }
     child = subprocess.run(
@@ -99,7 +99,7 @@ def dealer(context: zmq.Context[zmq.Socket[bytes]], info: ConnectionInfo) -> zmq
         found.curve_publickey = info.client_public.encode()
         found.curve_secretkey = info.client_secret.encode()
     found.connect(info.endpoint)
-    found.send_multipart([bytes(part) for part in wire.encode(wire.Hello())])
+    found.send_multipart([bytes(part) for part in wire.encode(messages.Hello())])
     return found
 
 
@@ -158,13 +158,13 @@ def test_a_guest_who_floods_does_not_keep_others_waiting(server: ConnectionInfo)
     with Connection(info) as guest, connect() as owner:
         guest.hello()
         for number in range(3000):
-            guest.send(wire.Submit(f"job-{number}", Request(model="none", prompt="x" * 1000)))
+            guest.send(messages.Submit(f"job-{number}", Request(model="none", prompt="x" * 1000)))
             if number % 500 == 0:
                 owner.hello()
         owner.hello()
         refused = 0
         for message, _ in iter(lambda: guest.receive(5), None):
-            if isinstance(message, wire.Failed) and "64 jobs" in message.message:
+            if isinstance(message, messages.Failed) and "64 jobs" in message.message:
                 refused += 1
             if getattr(message, "job", "") == "job-2999":
                 break

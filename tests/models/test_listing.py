@@ -15,7 +15,7 @@ import pytest
 
 from underpaint.cli import main
 from underpaint.models import default_model, find_model, list_entries, list_models
-from underpaint_client import wire
+from underpaint_client import messages, wire
 from underpaint_client.errors import ModelUnavailableError
 
 
@@ -141,7 +141,7 @@ def test_a_name_in_no_script_is_said_and_can_be_sent(folder: Path) -> None:
     entries = list_entries()
     assert [e.name for e in entries if not e.problem] == ["sd", "starter"]
     assert any("rename it" in entry.problem for entry in entries)
-    wire.encode(wire.Models(entries))
+    wire.encode(messages.Models(entries))
     assert default_model() == "sd"
 
 

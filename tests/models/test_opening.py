@@ -63,7 +63,7 @@ def paint(engine: Engine, folder: Path, prompt: str = "a lake", **changes: Any) 
 
 
 def check_and_paint(engine: Engine, folder: Path) -> np.ndarray[Any, Any]:
-    """See that a model is called fine, opens, paints, and reads the prompt."""
+    """Check that a model is called fine, opens, paints, and reads the prompt."""
     describe_model(folder)
     picture = paint(engine, folder)
     other = paint(engine, folder, "seven tall red towers by the sea")
@@ -206,7 +206,7 @@ def only_vocabulary(folder: Path) -> None:
 
 
 def as_saved_by_old_versions(folder: Path) -> None:
-    """Give the shards of a variant the names that diffusers gave until 0.28."""
+    """Return the shards of a variant the names that diffusers gave until 0.28."""
     sharded(
         "unet",
         "{}.safetensors.fp16.index.json",

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from daemons import RUN, serve, until
-from underpaint.server.places import daemon_runs
-from underpaint.server.rasters import to_frame, to_pixels
-from underpaint.server.shelf import shelf_folder
-from underpaint_client import Connection, connect, wire
+from underpaint.server.arrays import to_frame, to_pixels
+from underpaint.server.paths import daemon_runs
+from underpaint.server.shared_memory import shared_memory_folder
+from underpaint_client import Connection, connect, messages
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import connection_file, remote_file
@@ -27,19 +27,19 @@ LONG = Request(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, 
 QUICK = Request(prompt="a lake", model="sd", steps=2, strength=1.0, width=64, height=64, seed=1)
 
 
-def finish(connection: Connection, job: str) -> tuple[list[Any], wire.Message]:
+def finish(connection: Connection, job: str) -> tuple[list[Any], messages.Message]:
     pictures = []
-    last: wire.Message = wire.Done("")
+    last: messages.Message = messages.Done("")
     for message, frames in connection.events(job):
         last = message
-        if isinstance(message, wire.Picture):
+        if isinstance(message, messages.Picture):
             pictures.append((message, frames[0]))
     return pictures, last
 
 
 def wait_for_step(connection: Connection, job: str) -> None:
     for message, _ in connection.events(job):
-        if isinstance(message, wire.Progress) and message.step:
+        if isinstance(message, messages.Progress) and message.step:
             return
 
 
@@ -90,7 +90,7 @@ def test_a_layer_comes_back_as_it_went(daemon: Path, channels: str, dtype: Any) 
     with connect() as connection:
         job = connection.submit(Request(model="sd", steps=2, seed=1), frame)
         pictures, last = finish(connection, job)
-        assert last == wire.Done(job)
+        assert last == messages.Done(job)
         (message, found), *rest = pictures
         assert not rest
         assert (found.box, found.channels, found.dtype) == (box, channels, frame.dtype)
@@ -117,12 +117,14 @@ def test_from_a_foreign_event_loop(daemon: Path) -> None:
     with connect() as connection, selectors.DefaultSelector() as selector:
         selector.register(connection.fd, selectors.EVENT_READ)
         job = connection.submit(QUICK)
-        received: list[wire.Message] = []
-        while not any(isinstance(message, wire.Done) for message in received):
+        received: list[messages.Message] = []
+        while not any(isinstance(message, messages.Done) for message in received):
             received += [message for message, _ in connection.drain()]
-            if not any(isinstance(message, wire.Done) for message in received):
+            if not any(isinstance(message, messages.Done) for message in received):
                 assert selector.select(timeout=30), "the descriptor never woke up"
-        assert [m.type for m in received if isinstance(m, wire.Accepted | wire.Picture)] == [
+        assert [
+            m.type for m in received if isinstance(m, messages.Accepted | messages.Picture)
+        ] == [
             "accepted",
             "picture",
         ]
@@ -138,14 +140,14 @@ def test_cancel_touches_that_job_alone(daemon: Path) -> None:
         bob.cancel(running)  # not his
         ann.cancel(waiting)
         _, last = finish(ann, waiting)
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert last.code == "cancelled"
         assert [job.state for job in ann.status().jobs] == ["running", "queued"]
         ann.cancel(running)
         _, last = finish(ann, running)
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert last.code == "cancelled"
-        assert finish(bob, other)[1] == wire.Done(other)
+        assert finish(bob, other)[1] == messages.Done(other)
 
 
 def test_same_request_same_bytes(daemon: Path) -> None:
@@ -160,7 +162,7 @@ def test_same_request_same_bytes(daemon: Path) -> None:
 
 
 def test_shared_memory_may_be_cleared_under_it(daemon: Path) -> None:
-    folder = shelf_folder()
+    folder = shared_memory_folder()
     if folder is None:
         pytest.skip("there is no shared memory here")
     pixels = np.full((300, 300, 4), 9, np.uint8)
@@ -168,7 +170,7 @@ def test_shared_memory_may_be_cleared_under_it(daemon: Path) -> None:
     with connect() as connection:
         for _ in range(3):
             _, last = finish(connection, connection.submit(Request(strength=0.0), frame))
-            assert isinstance(last, wire.Done)
+            assert isinstance(last, messages.Done)
             for file in folder.glob("*/*"):
                 file.unlink()
         shutil.rmtree(folder)
@@ -176,7 +178,7 @@ def test_shared_memory_may_be_cleared_under_it(daemon: Path) -> None:
             type(finish(connection, connection.submit(Request(strength=0.0), frame))[1])
             for _ in range(3)
         ]
-        assert ended[-1] is wire.Done
+        assert ended[-1] is messages.Done
 
 
 def test_status_lists_workers_and_jobs(daemon: Path) -> None:
@@ -205,7 +207,7 @@ def test_a_signal_ends_it_cleanly(home: Path, number: signal.Signals) -> None:
     with connect() as connection:
         worker = connection.status().workers[0].pid
         job = connection.submit(LONG)
-        assert isinstance(next(connection.events(job))[0], wire.Accepted)
+        assert isinstance(next(connection.events(job))[0], messages.Accepted)
         process.send_signal(number)
         with pytest.raises(DaemonStoppedError, match="goes on when it starts again"):
             finish(connection, job)
@@ -289,7 +291,7 @@ def test_a_worker_that_cannot_start_is_said(home: Path) -> None:
     process = serve("--device", "cuda:99")
     with connect() as connection:
         _, last = finish(connection, connection.submit(QUICK))
-    assert isinstance(last, wire.Failed)
+    assert isinstance(last, messages.Failed)
     assert last.code == "daemon"
     assert "does not start" in last.message
     process.terminate()

@@ -18,8 +18,8 @@ import pytest
 
 from daemons import RUN, serve, until
 from underpaint.cli import main
-from underpaint.server.rasters import to_frame, to_pixels
-from underpaint_client import Connection, connect, wire
+from underpaint.server.arrays import to_frame, to_pixels
+from underpaint_client import Connection, connect, messages
 from underpaint_client.address import Address
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.geometry import Box
@@ -40,12 +40,12 @@ def alone(home: Path, models: Path) -> Iterator[Path]:
     subprocess.run([*RUN, "stop"], check=False, capture_output=True)
 
 
-def follow(connection: Connection, job: str) -> tuple[list[Any], wire.Message]:
+def follow(connection: Connection, job: str) -> tuple[list[Any], messages.Message]:
     pictures: list[Any] = []
-    last: wire.Message = wire.Leaving()
+    last: messages.Message = messages.Leaving()
     for message, frames in connection.events(job):
         last = message
-        if isinstance(message, wire.Picture):
+        if isinstance(message, messages.Picture):
             pictures.append(to_pixels(frames[0]))
     return pictures, last
 
@@ -70,7 +70,7 @@ def worker_of(connection: Connection) -> int:
 def test_a_job_outlives_its_client(daemon: Path) -> None:
     gone = connect()
     job = gone.submit(replace(QUICK, images=2, steps=60), note=NOTE)
-    wait_for(gone, job, wire.Progress, 3)
+    wait_for(gone, job, messages.Progress, 3)
     gone.close()
     with connect() as connection:
         until(lambda: job in [one.job for one in connection.waiting() if one.ended])
@@ -80,11 +80,11 @@ def test_a_job_outlives_its_client(daemon: Path) -> None:
         connection.follow(job)
         pictures, last = follow(connection, job)
         assert len(pictures) == 2
-        assert last == wire.Done(job)
+        assert last == messages.Done(job)
         assert job not in [one.job for one in connection.waiting()]
         connection.follow(job)
         _, last = follow(connection, job)
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert "fetched already" in last.message
 
 
@@ -92,7 +92,7 @@ def test_what_a_living_client_has_does_not_wait(daemon: Path) -> None:
     with connect() as slow, connect() as other:
         job = slow.submit(QUICK)
         for message, _ in slow.events(job):
-            if isinstance(message, wire.Picture):
+            if isinstance(message, messages.Picture):
                 break
         until(lambda: not other.status().jobs)
         assert job not in [one.job for one in other.waiting()]
@@ -101,26 +101,26 @@ def test_what_a_living_client_has_does_not_wait(daemon: Path) -> None:
 
 def test_a_job_is_its_id(daemon: Path) -> None:
     with connect() as connection:
-        submit = wire.Submit("the same", replace(QUICK, steps=40, seed=None), note=NOTE)
+        submit = messages.Submit("the same", replace(QUICK, steps=40, seed=None), note=NOTE)
         connection.send(submit)
         connection.send(submit)
-        connection.send(wire.Submit("the same", replace(QUICK, prompt="another")))
+        connection.send(messages.Submit("the same", replace(QUICK, prompt="another")))
         told = []
         for message, _ in connection.events("the same"):
             told.append(message)
-            if isinstance(message, wire.Failed):
+            if isinstance(message, messages.Failed):
                 break
         refusal = told[-1]
-        assert isinstance(refusal, wire.Failed)
+        assert isinstance(refusal, messages.Failed)
         assert "is already here and another" in refusal.message
         with connect() as again:
             again.send(submit)
             pictures, last = follow(again, "the same")
         assert len(pictures) == 1
-        assert last == wire.Done("the same")
+        assert last == messages.Done("the same")
         connection.send(submit)
         _, last = follow(connection, "the same")
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert "fetched already" in last.message
 
 
@@ -128,18 +128,18 @@ def test_a_job_survives_its_worker_once(daemon: Path) -> None:
     with connect() as connection:
         expected, _ = follow(connection, connection.submit(LONG))
         job, following = connection.submit(LONG), connection.submit(QUICK)
-        wait_for(connection, job, wire.Progress, 2)
+        wait_for(connection, job, messages.Progress, 2)
         os.kill(worker_of(connection), signal.SIGKILL)
         told = []
         pictures = []
         for message, frames in connection.events(job):
             told.append(getattr(message, "phase", ""))
-            if isinstance(message, wire.Picture):
+            if isinstance(message, messages.Picture):
                 pictures.append(to_pixels(frames[0]))
-        assert isinstance(message, wire.Done)
+        assert isinstance(message, messages.Done)
         assert "The worker was killed by SIGKILL. Starting again" in told
         assert np.array_equal(pictures[0], expected[0])
-        assert follow(connection, following)[1] == wire.Done(following)
+        assert follow(connection, following)[1] == messages.Done(following)
 
 
 def test_a_job_that_kills_its_workers_takes_no_other_along(daemon: Path) -> None:
@@ -148,14 +148,14 @@ def test_a_job_that_kills_its_workers_takes_no_other_along(daemon: Path) -> None
         following = connection.submit(QUICK)
         for job in jobs:
             for _ in range(2):
-                wait_for(connection, job, wire.Progress, 2)
+                wait_for(connection, job, messages.Progress, 2)
                 os.kill(worker_of(connection), signal.SIGKILL)
                 until(lambda: connection.status().workers[0].state != "busy")
             _, last = follow(connection, job)
-            assert isinstance(last, wire.Failed)
+            assert isinstance(last, messages.Failed)
             assert last.code == "failed"
             assert "killed by SIGKILL while it ran this job, and so it was the time" in last.message
-        assert follow(connection, following)[1] == wire.Done(following)
+        assert follow(connection, following)[1] == messages.Done(following)
 
 
 def test_jobs_go_on_after_the_daemon_was_killed(alone: Path) -> None:
@@ -164,11 +164,11 @@ def test_jobs_go_on_after_the_daemon_was_killed(alone: Path) -> None:
     frame = to_frame("layer", layer, Box(0, 0, 64, 64))
     with connect() as connection:
         ended = connection.submit(QUICK, note=NOTE)
-        wait_for(connection, ended, wire.Picture)
+        wait_for(connection, ended, messages.Picture)
         running = connection.submit(replace(LONG, images=2, seed=None), frame)
         waiting = connection.submit(QUICK, frame)
-        wait_for(connection, waiting, wire.Accepted)
-        wait_for(connection, running, wire.Picture)
+        wait_for(connection, waiting, messages.Accepted)
+        wait_for(connection, running, messages.Picture)
         kill(first)
     second = serve()
     with connect() as connection:
@@ -177,7 +177,7 @@ def test_jobs_go_on_after_the_daemon_was_killed(alone: Path) -> None:
         connection.follow(ended, running, waiting)
         for job, images in ((ended, 1), (running, 2), (waiting, 1)):
             pictures, last = follow(connection, job)
-            assert last == wire.Done(job)
+            assert last == messages.Done(job)
             assert len(pictures) == images
         assert connection.waiting() == ()  # which is written before it is said
         kill(second)
@@ -195,7 +195,7 @@ def test_a_stopped_daemon_leaves_its_jobs_to_the_next(alone: Path) -> None:
             if not connection.waiting():
                 job = connection.submit(LONG)
             connection.follow(job)
-            wait_for(connection, job, wire.Progress, 1)
+            wait_for(connection, job, messages.Progress, 1)
             process.terminate()
             with pytest.raises(DaemonUnavailableError, match="was stopped"):
                 follow(connection, job)
@@ -203,7 +203,7 @@ def test_a_stopped_daemon_leaves_its_jobs_to_the_next(alone: Path) -> None:
     process = serve()
     with connect() as connection:
         connection.follow(job)
-        assert follow(connection, job)[1] == wire.Done(job)
+        assert follow(connection, job)[1] == messages.Done(job)
     process.terminate()
     process.communicate()
 
@@ -212,18 +212,18 @@ def test_a_job_that_daemons_die_of_is_given_up(alone: Path) -> None:
     process = serve()
     with connect() as connection:
         job = connection.submit(LONG)
-        wait_for(connection, job, wire.Progress, 1)
+        wait_for(connection, job, messages.Progress, 1)
         kill(process)
     process = serve()
     with connect() as connection:
         connection.follow(job)
-        wait_for(connection, job, wire.Progress, 1)
+        wait_for(connection, job, messages.Progress, 1)
         kill(process)
     process = serve()
     with connect() as connection:
         connection.follow(job)
         _, last = follow(connection, job)
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert "the daemon ended while it ran this job, and so it was the time" in last.message
     process.terminate()
     process.communicate()
@@ -257,10 +257,10 @@ def test_a_full_disk_stops_nobody(alone: Path) -> None:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300_000, 300_000))
         job = connection.submit(replace(QUICK, width=None, height=None, strength=0.0), frame)
         told = [message for message, _ in connection.events(job)]
-        accepted = next(message for message in told if isinstance(message, wire.Accepted))
+        accepted = next(message for message in told if isinstance(message, messages.Accepted))
         assert "could not be written to the disk (File too large)" in accepted.remark
-        assert isinstance(told[-1], wire.Done)
-        assert any(isinstance(message, wire.Picture) for message in told)
+        assert isinstance(told[-1], messages.Done)
+        assert any(isinstance(message, messages.Picture) for message in told)
     process.terminate()
     out, _ = process.communicate()
     assert "Traceback" not in out
@@ -272,7 +272,7 @@ def test_a_damaged_picture_is_named_and_the_others_come(
     process = serve()
     gone = connect()
     job = gone.submit(replace(QUICK, images=3), note=NOTE)
-    wait_for(gone, job, wire.Accepted)
+    wait_for(gone, job, messages.Accepted)
     gone.close()
     with connect() as connection:
         until(lambda: [one.ended for one in connection.waiting()] == [True], 120)
@@ -283,7 +283,7 @@ def test_a_damaged_picture_is_named_and_the_others_come(
         connection.follow(job)
         pictures, last = follow(connection, job)
         assert len(pictures) == 2
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert last.code == "kept"
         assert f"picture 2 ({file} has 1000 bytes instead of 16384)" in last.message
         assert [one.job for one in connection.waiting()] == [job]
@@ -320,6 +320,6 @@ def test_a_store_that_breaks_meanwhile_stops_nobody(alone: Path) -> None:
         records.close()
         pictures, last = follow(connection, connection.submit(QUICK))
         assert len(pictures) == 1
-        assert isinstance(last, wire.Done)
+        assert isinstance(last, messages.Done)
     process.terminate()
     process.communicate()

@@ -15,13 +15,13 @@ from daemons import RUN
 from underpaint.models import find_model
 from underpaint.server import keys
 from underpaint.server.guests import PathFilter
-from underpaint.server.places import make_home
-from underpaint_client import Connection, Request, connect, wire
+from underpaint.server.paths import make_home
+from underpaint_client import Connection, Request, connect, messages, wire
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import ConnectionInfo
 
 
-def header(message: wire.Message) -> Any:
+def header(message: messages.Message) -> Any:
     return json.loads(bytes(PathFilter().apply(wire.encode(message))[0]))["body"]
 
 
@@ -48,20 +48,20 @@ def test_folders_are_named(
         "user": "/home/ann", "package": Path(underpaint.__file__).parent,
     }  # fmt: skip
     told, wanted = told.format(**places), wanted.format(**places)
-    assert header(wire.Failed("j", "failed", told))["message"] == wanted
-    assert header(wire.Welcome("1", 1, "x", told))["remark"] == wanted
-    assert header(wire.Models((wire.ModelEntry("x", "", 0, told),)))["models"][0]["problem"] == (
-        wanted
-    )
+    assert header(messages.Failed("j", "failed", told))["message"] == wanted
+    assert header(messages.Welcome("1", 1, "x", told))["remark"] == wanted
+    assert header(messages.Models((messages.ModelEntry("x", "", 0, told),)))["models"][0][
+        "problem"
+    ] == (wanted)
 
 
 def test_what_a_client_sent_goes_back_as_it_came(home: Path) -> None:
     request = Request(prompt=f"a lake in {home}", model=str(home))
-    job = wire.WaitingJob("j", request, f"note of {home}", ended=True)
-    assert header(wire.Waiting((job,)))["jobs"][0]["request"]["prompt"] == request.prompt
-    assert header(wire.Waiting((job,)))["jobs"][0]["note"] == job.note
+    job = messages.WaitingJob("j", request, f"note of {home}", ended=True)
+    assert header(messages.Waiting((job,)))["jobs"][0]["request"]["prompt"] == request.prompt
+    assert header(messages.Waiting((job,)))["jobs"][0]["note"] == job.note
     frames = [b"pixels"]
-    failed = wire.encode(wire.Failed("j", "failed", f"{home}"))
+    failed = wire.encode(messages.Failed("j", "failed", f"{home}"))
     assert PathFilter().apply([*failed, *frames])[1:] == frames
 
 
@@ -104,13 +104,13 @@ def test_a_guest_who_asks_for_everything_learns_no_path(
         assert "jobs-aside-1" in guest.hello().remark
         heard.append(repr(guest.welcome))
         heard.append(repr(guest.status()))
-        heard.append(repr(guest._ask(wire.AskModels(), wire.Models, 5)))
+        heard.append(repr(guest._ask(messages.AskModels(), messages.Models, 5)))
         for model in models:
             job = guest.submit(Request("a lake", model=model, width=64, height=64, steps=1))
             heard += [repr(message) for message, _ in guest.events(job)]
         guest.follow("unknown")
         received = guest.receive(5)
-        while received is not None and not isinstance(received[0], wire.Failed):
+        while received is not None and not isinstance(received[0], messages.Failed):
             received = guest.receive(5)
         heard.append(repr(received))
         heard.append(repr(guest.waiting()))

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from underpaint_client import connect, wire
+from underpaint_client import connect, messages, wire
 from underpaint_client.errors import BadInputError
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import read_connection_file
 from underpaint_client.request import Request
@@ -34,7 +35,7 @@ def raw(daemon: Path) -> Iterator[zmq.Socket[bytes]]:
         yield socket
 
 
-def ask(socket: zmq.Socket[bytes], parts: list[bytes]) -> wire.Message:
+def ask(socket: zmq.Socket[bytes], parts: list[bytes]) -> messages.Message:
     socket.send_multipart(parts)
     assert socket.poll(10_000), "no answer"
     return wire.decode(list(socket.recv_multipart()))[0]
@@ -101,29 +102,29 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
 )  # fmt: skip
 def test_each_gets_one_clear_error(raw: zmq.Socket[bytes], parts: list[bytes], told: str) -> None:
     answer = ask(raw, parts)
-    assert isinstance(answer, wire.Failed)
+    assert isinstance(answer, messages.Failed)
     assert answer.code == "bad_input"
     with pytest.raises(AssertionError, match=told):
         raise AssertionError(answer.message)
     assert len(answer.message) < 1000
-    assert isinstance(ask(raw, wire_bytes(wire.Hello())), wire.Welcome)
+    assert isinstance(ask(raw, wire_bytes(messages.Hello())), messages.Welcome)
 
 
-def wire_bytes(message: wire.Message) -> list[bytes]:
+def wire_bytes(message: messages.Message) -> list[bytes]:
     return [bytes(part) for part in wire.encode(message)]
 
 
 def test_the_same_job_twice_is_one(raw: zmq.Socket[bytes]) -> None:
     long = {"model": "sd", "steps": 1000, "strength": 1.0, "width": 64, "height": 64}
-    assert isinstance(ask(raw, [submit(long, job="twice")]), wire.Accepted)
+    assert isinstance(ask(raw, [submit(long, job="twice")]), messages.Accepted)
     raw.send_multipart([submit(long, job="twice")])
-    raw.send_multipart(wire_bytes(wire.Cancel("twice")))
-    messages: list[wire.Message] = []
-    while not any(isinstance(m, wire.Failed) and m.code == "cancelled" for m in messages):
+    raw.send_multipart(wire_bytes(messages.Cancel("twice")))
+    heard: list[messages.Message] = []
+    while not any(isinstance(m, messages.Failed) and m.code == "cancelled" for m in heard):
         assert raw.poll(20_000)
-        messages.append(wire.decode(list(raw.recv_multipart()))[0])
-    assert sum(isinstance(m, wire.Failed) for m in messages) == 1
-    assert ask(raw, [submit({**long, "steps": 999}, job="twice")]) == wire.Failed(
+        heard.append(wire.decode(list(raw.recv_multipart()))[0])
+    assert sum(isinstance(m, messages.Failed) for m in heard) == 1
+    assert ask(raw, [submit({**long, "steps": 999}, job="twice")]) == messages.Failed(
         "twice", "bad_input", "job 'twice' is already here and another; give each job its own id"
     )
 
@@ -140,10 +141,10 @@ def test_mutated_messages_never_stop_the_daemon(raw: zmq.Socket[bytes], data: An
             part[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
         parts[index] = bytes(part)
     raw.send_multipart(parts)
-    raw.send_multipart(wire_bytes(wire.Hello("after")))
+    raw.send_multipart(wire_bytes(messages.Hello("after")))
     while True:
         assert raw.poll(20_000), parts
-        if isinstance(wire.decode(list(raw.recv_multipart()))[0], wire.Welcome):
+        if isinstance(wire.decode(list(raw.recv_multipart()))[0], messages.Welcome):
             return
 
 
@@ -221,15 +222,15 @@ def test_bad_models_are_said(
     with connect() as connection:
         request = Request(model=str(folder), steps=2, width=64, height=64)
         *_, (last, _) = connection.events(connection.submit(request))
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert last.code == code, last.message
         with pytest.raises(AssertionError, match=told):
             raise AssertionError(last.message)
         good = Request(model="sd", steps=2, width=64, height=64)
         *_, (last, _) = connection.events(connection.submit(good))
-        assert isinstance(last, wire.Done)
+        assert isinstance(last, messages.Done)
 
 
 def test_a_gigapixel_frame_is_refused_before_it_is_sent() -> None:
     with pytest.raises(BadInputError, match="megapixels; crop or scale it"):
-        wire.Frame("layer", Box(0, 0, 50_000, 50_000), "u1", "RGBA", b"")
+        Frame("layer", Box(0, 0, 50_000, 50_000), "u1", "RGBA", b"")

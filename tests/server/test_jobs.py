@@ -1,155 +1,530 @@
+"""What becomes of jobs, with a real store, and clients and workers that are only names."""
+
 from __future__ import annotations
 
-import itertools
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from underpaint.server.jobs import MAX_JOBS, Client, Job, Jobs
-from underpaint_client.errors import BadInputError
-from underpaint_client.geometry import Box
-from underpaint_client.request import Request
-from underpaint_client.wire import Frame, Submit
+from client.test_wire import make_recipe
+from underpaint.server import jobs as module
+from underpaint.server.job_digest import digest_submission
+from underpaint.server.job_queue import MAX_JOBS, Client, Job
+from underpaint.server.jobs import Jobs, as_many_as_fit
+from underpaint.server.pixel_files import PixelFiles
+from underpaint.server.retention import Retention
+from underpaint.server.store import ENDED, Store
+from underpaint_client import Box, Frame, Request, messages, wire
+from underpaint_client.errors import BadInputError, GenerationFailedError
+from underpaint_client.frames import Bytes
+from underpaint_client.request import Variation
 
-ANN, BOB = Client(0, b"ann"), Client(0, b"bob")
-
-
-def job(name: str, client: Client = ANN, frames: tuple[Frame, ...] = ()) -> Job:
-    return Job(client, Submit(name, Request(prompt=name)), frames)
-
-
-def test_first_come_first_served() -> None:
-    jobs = Jobs()
-    for name in "abc":
-        jobs.add(job(name))
-    assert jobs.positions() == {"a": 0, "b": 1, "c": 2}
-    first = jobs.waiting()
-    assert first is not None
-    assert first.name == "a"
-    first.worker = 0
-    assert jobs.on(0) is first
-    assert [status.state for status in jobs.status()] == ["running", "queued", "queued"]
-    jobs.remove("a")
-    assert jobs.waiting() is jobs.get("b")
-    assert "a" not in jobs
+ANN, BOB, EVE = Client(0, b"ann"), Client(0, b"bob"), Client(1, b"eve", owner="another")
+PIXELS = Frame("picture", Box(0, 0, 2, 2), "u1", "RGBA", bytes(16))
 
 
-def test_clients_are_told_apart() -> None:
-    jobs = Jobs()
-    jobs.add(job("a", ANN))
-    jobs.add(job("b", BOB))
-    assert [one.name for one in jobs.of(BOB)] == ["b"]
+@dataclass
+class House:
+    """A ledger, and all that is said in it."""
+
+    folder: Path
+    gone: set[Client] = field(default_factory=set)
+    said: dict[Client, list[messages.Message]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger = Jobs(Store(self.folder), Retention(), self.tell, self.greet)
+
+    def tell(self, client: Client, parts: list[Bytes]) -> bool:
+        if client.endpoint < 0 or client in self.gone:
+            return False
+        message, _ = wire.decode(parts)
+        if not isinstance(message, messages.Followed):
+            self.said.setdefault(client, []).append(message)
+        return True
+
+    def greet(self, job: Job) -> None:
+        job.told = 0
+        self.tell(job.client, wire.encode(messages.Accepted(job.name, 0, job.remark)))
+
+    def settle(self) -> None:
+        """Let the clerk do what it was asked for."""
+        done: list[int] = []
+        self.ledger._store_thread.do(lambda _: None, lambda *_: done.append(1))
+        deadline = time.monotonic() + 10
+        while not done:
+            assert time.monotonic() < deadline
+            self.ledger.answer()
+
+    def submit(self, client: Client, name: str = "j", prompt: str = "a lake") -> None:
+        submit = messages.Submit(name, Request(prompt=prompt, images=2))
+        self.ledger.accept(client, submit, (), trusted=True)
+
+    def run(self, name: str = "j") -> Job:
+        job = self.ledger.queue.get(name)
+        assert job is not None
+        self.ledger.start(job, 0)
+        return job
+
+    def paint(self, job: Job, *indexes: int) -> None:
+        for index in indexes:
+            picture = messages.Picture(job.name, index, "patch", make_recipe())
+            self.ledger.keep(job, picture, wire.encode(picture, (PIXELS,)))
+
+    def heard(self, client: Client) -> list[str]:
+        return [message.type for message in self.said.pop(client, [])]
+
+    def reopen(self) -> None:
+        """Let another daemon take up what this one leaves."""
+        self.ledger.close()
+        self.ledger = Jobs(Store(self.folder), Retention(), self.tell, self.greet)
+
+    def file_of(self, index: int) -> Path:
+        """Return the file of a picture of the job `j`."""
+        pictures = "SELECT file FROM pictures WHERE job = 'j' AND number = ?"
+        ((file,),) = self.ledger._store_thread._store._ask(pictures, index)
+        return self.folder / "pixels" / str(file)
+
+    @property
+    def files(self) -> int:
+        return len(list((self.folder / "pixels").iterdir()))
 
 
-def test_limits() -> None:
-    jobs = Jobs()
-    for number in range(MAX_JOBS):
-        jobs.add(job(str(number)))
-    with pytest.raises(BadInputError, match="64 jobs of this client"):
-        jobs.add(job("one more"))
-    jobs.add(job("x", BOB))
-    with pytest.raises(BadInputError, match="'x' is already here"):
-        jobs.add(job("x", BOB))
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path / "jobs")
+    yield house
+    house.ledger.close()
 
 
-def test_pixels_of_waiting_jobs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("underpaint.server.jobs.MAX_BYTES", 10)
-    frame = Frame("layer", Box(0, 0, 2, 1), "u1", "RGBA", bytes(8))
-    jobs = Jobs()
-    jobs.add(job("a", frames=(frame,)))
-    with pytest.raises(BadInputError, match="let some finish"):
-        jobs.add(job("b", frames=(frame,)))
+def ended(house: House, client: Client = ANN) -> Job:
+    house.submit(client)
+    house.settle()
+    job = house.run()
+    house.paint(job, 0, 1)
+    house.ledger.end(job, messages.Done("j"))
+    return job
 
 
-def order(jobs: Jobs) -> list[str]:
-    return sorted(jobs.positions(), key=lambda name: jobs.positions()[name])
+def test_what_is_taken_at_once_is_never_written(house: House) -> None:
+    ended(house)
+    assert house.heard(ANN) == ["accepted", "picture", "picture", "done"]
+    house.ledger.take(ANN, "j")
+    house.ledger.write()
+    house.settle()
+    assert house.files == 0
+    house.ledger.follow(ANN, ["j"])
+    house.settle()
+    (message,) = house.said[ANN]
+    assert isinstance(message, messages.Failed)
+    assert "fetched already" in message.message
 
 
-def test_clients_take_turns() -> None:
-    jobs = Jobs()
-    for name in ("a1", "a2", "a3", "a4"):
-        jobs.add(job(name, ANN))
-    first = jobs.waiting()
-    assert first is not None
-    jobs.start(first, 0)
-    jobs.add(job("b1", BOB))
-    jobs.add(job("b2", BOB))
-    assert jobs.positions() == {"b1": 1, "a2": 2, "b2": 3, "a3": 4, "a4": 5}
-    assert order(jobs) == ["b1", "a2", "b2", "a3", "a4"]
-    jobs.remove("a1")
-    second = jobs.waiting()
-    assert second is not None
-    assert second.name == "b1"
-    assert jobs.positions()["a4"] == 4
+def test_what_is_not_taken_is_written_in_a_moment(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOMENT", -1.0)
+    ended(house)
+    house.ledger.write()
+    house.settle()
+    assert house.files == 2
+    house.gone.add(ANN)
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == ["picture", "picture", "done"]
 
 
-def test_a_preferred_job_is_the_next_of_its_client() -> None:
-    jobs = Jobs()
-    for name in ("a1", "a2", "a3"):
-        jobs.add(job(name, ANN))
-        jobs.add(job(name.replace("a", "b"), BOB))
-    last = jobs.get("a3")
-    assert last is not None
-    jobs.prefer(last)
-    assert order(jobs) == ["a3", "b1", "a1", "b2", "a2", "b3"] or order(jobs)[1] == "a3"
-    assert [name for name in order(jobs) if name[0] == "a"] == ["a3", "a1", "a2"]
+def test_a_picture_comes_before_acceptance_is_written_but_is_heard_after(house: House) -> None:
+    house.submit(ANN)
+    job = house.run()
+    house.paint(job, 0)
+    house.ledger.end(job, messages.Done("j"))
+    assert house.heard(ANN) == []
+    house.settle()
+    assert house.heard(ANN) == ["accepted", "picture", "done"]
 
 
-def test_who_sends_one_job_after_the_other_does_not_go_before_all() -> None:
-    jobs, carl = Jobs(), Client(0, b"carl")
-    for number in range(5):
-        jobs.add(job(f"a{number}", ANN))
-    served = []
-    for number in range(12):
-        for name, client in ((f"b{number}", BOB), (f"c{number}", carl)):
-            if not jobs.of(client):
-                jobs.add(job(name, client))
-        now = jobs.waiting()
-        assert now is not None
-        jobs.start(now, 0)
-        served.append(now.name[0])
-        jobs.remove(now.name)
-    assert served.count("a") >= 4
+def test_an_ended_job_that_is_sent_again_is_not_run_again(house: House) -> None:
+    ended(house)
+    house.submit(BOB)  # the same message, by another connection
+    job = house.run()  # which a worker may begin before the store has answered
+    house.paint(job, 0)
+    house.settle()  # the store knows it
+    house.settle()  # and has given what came of it
+    assert house.heard(BOB) == ["picture", "picture", "done"]
+    assert house.ledger.queue.get("j") is None
+    house.ledger.take(BOB, "j")
+    house.settle()
+    house.ledger.close()
+    house.ledger = Jobs(Store(house.folder), Retention(), house.tell, house.greet)
+    assert list(house.ledger.queue) == []
 
 
-def test_200_jobs_of_4_clients_wait_alike() -> None:
-    jobs, clients = Jobs(), [Client(0, name) for name in (b"a", b"b", b"c", b"d")]
-    for client in clients:  # one after the other, as if each had sent all of its own at once
-        for number in range(50):
-            jobs.add(job(f"{client.identity.decode()}{number}", client))
-    ended: list[Job] = []
-    while (now := jobs.waiting()) is not None:
-        jobs.start(now, 0)
-        ended.append(now)
-        jobs.remove(now.name)
-    assert len({one.name for one in ended}) == 200
-    for client in clients:
-        turns = [turn for turn, one in enumerate(ended) if one.client == client]
-        assert abs(sum(turns) / 50 - 99.5) <= 2
-        assert max(b - a for a, b in itertools.pairwise(turns)) <= 4
+def test_a_stranger_with_the_same_id_spoils_nothing(house: House) -> None:
+    ended(house)
+    house.gone.add(ANN)
+    house.ledger.lose(ANN)
+    house.settle()
+    house.submit(EVE)
+    house.ledger.end(house.run(), messages.Failed("j", "cancelled", "cancelled"))
+    house.ledger.take(EVE, "j")
+    house.settle()
+    assert house.heard(EVE) == ["failed"]
+    house.ledger.follow(EVE, ["j"])
+    house.settle()
+    assert house.heard(EVE) == ["failed"]
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == ["picture", "picture", "done"]
 
 
-def test_sizes_are_counted_of_what_pixels_become() -> None:
-    """A megabyte of packed pixels may become gigabytes."""
-    guest = Client(1, b"g", "key")
-
-    def packed(width: int, height: int, dtype: str = "u1") -> Frame:
-        return Frame("layer", Box(0, 0, width, height), dtype, "RGBA", bytes(99), "packed")
-
-    jobs = Jobs()
-    with pytest.raises(BadInputError, match=r"4\.0 GiB unpacked.*2 GiB may come; crop"):
-        jobs.add(job("a", guest, (packed(16384, 16384, "f4"),)))
-    for name in "abcd":
-        jobs.add(job(name, guest, (packed(16384, 16384),)))
-    with pytest.raises(BadInputError, match="pixels of this client's waiting jobs are over 4 GiB"):
-        jobs.add(job("e", guest, (packed(8, 8),)))
-    jobs.add(job("mine", ANN, (Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(256)),)))
+def test_who_takes_over_gets_what_was_told_to_the_former(house: House) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, 0)
+    house.gone.add(ANN)
+    house.submit(BOB)
+    house.paint(job, 1)
+    house.ledger.end(job, messages.Done("j"))
+    house.settle()
+    assert house.heard(BOB) == ["accepted", "picture", "picture", "done"]
 
 
-def test_a_job_whose_client_is_not_ready_waits() -> None:
-    jobs = Jobs()
-    for name, client in (("a", ANN), ("b", BOB), ("c", ANN)):
-        jobs.add(job(name, client))
-    first = jobs.waiting(lambda client: client != ANN)
-    assert first is jobs.get("b")
-    assert jobs.waiting(lambda _: False) is None
-    assert jobs.waiting() is jobs.get("a")
+def test_a_picture_that_cannot_be_kept_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("underpaint.server.pixel_files._write_all", full)
+    house.gone.add(ANN)
+    house.paint(job, 0)
+    house.ledger.end(job, messages.Done("j"))
+    house.ledger.lose(ANN)
+    house.settle()
+    house.settle()  # the ending is put right when the failure was heard of
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    (message,) = house.said[BOB]
+    assert isinstance(message, messages.Failed)
+    assert "No space left on device" in message.message
+
+
+def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
+    house.submit(ANN, "stopped")
+    house.submit(ANN, "goes on")
+    house.settle()
+    house.run("stopped").cancelled = 1.0
+    house.run("goes on")
+    house.ledger.close()
+    house.ledger = Jobs(Store(house.folder), Retention(), house.tell, house.greet)
+    assert [job.name for job in house.ledger.queue] == ["goes on"]
+
+
+def test_what_waits_is_its_owners(house: House) -> None:
+    ended(house)
+    house.ledger.tell_waiting(BOB)
+    house.settle()
+    (message,) = house.said.pop(BOB)
+    assert message == messages.Waiting(())  # Ann is there, and has it
+    house.gone.add(ANN)
+    house.ledger.tell_waiting(EVE)
+    house.ledger.tell_waiting(BOB)
+    house.settle()
+    (nothing,), (something,) = house.said.pop(EVE), house.said.pop(BOB)
+    assert nothing == messages.Waiting(())
+    assert isinstance(something, messages.Waiting)
+    assert [(job.job, job.ended) for job in something.jobs] == [("j", True)]
+    kept = house.ledger._store_thread._store.find("j")
+    assert kept is not None
+    assert kept.state == ENDED
+
+
+def left(house: House) -> None:
+    """Have a job end whose client has gone."""
+    ended(house)
+    house.gone.add(ANN)
+    house.ledger.lose(ANN)
+    house.settle()
+    house.said.clear()
+
+
+def failures(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        if where in {"find", "prune"}:
+            raise sqlite3.OperationalError("disk I/O error")
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(PixelFiles if where == "read" else Store, where, fail)
+
+
+def last_of(house: House, client: Client) -> messages.Message:
+    return house.said.pop(client)[-1]
+
+
+@pytest.mark.parametrize(
+    ("where", "told"), [("find", "disk I/O error"), ("read", "Too many open files")]
+)
+def test_results_that_cannot_be_read_this_time_are_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch, where: str, told: str
+) -> None:
+    left(house)
+    with monkeypatch.context() as patches:
+        failures(patches, where)
+        house.ledger.follow(BOB, ["j"])
+        house.settle()
+    error = last_of(house, BOB)
+    assert isinstance(error, messages.Failed)
+    assert error.code == "kept"
+    assert told in error.message
+    house.ledger.take(BOB, "j")  # as clients do that know no such code
+    house.settle()
+    assert house.files == 2
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == ["picture", "picture", "done"]
+    house.ledger.take(BOB, "j")
+    house.settle()
+    assert house.files == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"cut"])
+def test_whole_pictures_come_and_damaged_ones_are_named(
+    house: House, content: bytes | None
+) -> None:
+    left(house)
+    damaged = house.file_of(1)
+    damaged.unlink()
+    if content is not None:
+        damaged.write_bytes(content)
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    picture, error = house.said.pop(BOB)
+    assert isinstance(picture, messages.Picture)
+    assert picture.index == 0
+    assert isinstance(error, messages.Failed)
+    assert error.code == "kept"
+    assert f"picture 2 ({damaged.name}" in error.message
+    house.ledger.take(BOB, "j")
+    house.settle()
+    assert house.file_of(0).exists()
+    carl = Client(0, b"carl")
+    house.ledger.take(carl, "j")  # who was told nothing else, and wants it no more
+    house.settle()
+    assert not (house.folder / "pixels" / damaged.name).exists()
+    assert house.files == 0
+
+
+def test_a_refusal_is_no_end_whose_results_could_be_taken(house: House) -> None:
+    left(house)
+    house.submit(BOB, prompt="another job of that id")
+    house.settle()
+    assert house.heard(BOB) == ["failed"]
+    house.ledger.take(BOB, "j")
+    house.ledger.refuse(BOB, "j", GenerationFailedError("the daemon failed"))
+    house.ledger.take(BOB, "j")
+    house.settle()
+    assert house.files == 2
+    house.submit(ANN, "runs")
+    house.settle()
+    house.ledger.refuse(ANN, "runs", GenerationFailedError("the daemon failed"))
+    house.ledger.take(ANN, "runs")
+    job = house.ledger.queue.get("runs")
+    assert job is not None
+    assert not job.taken
+
+
+def test_who_takes_over_a_job_whose_pictures_cannot_be_read_gets_them_at_the_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for again in (True, False):
+        house.submit(ANN)
+        house.settle()
+        job = house.run()
+        house.paint(job, 0)
+        with monkeypatch.context() as patches:
+            failures(patches, "read")
+            house.ledger.follow(BOB, ["j"])
+            house.settle()
+            house.paint(job, 1)
+            if again:
+                house.ledger.end(job, messages.Done("j"))
+                house.settle()
+        if not again:
+            house.ledger.end(job, messages.Done("j"))
+            house.settle()
+        *others, last = house.said.pop(BOB)
+        pictures = {one.index for one in others if isinstance(one, messages.Picture)}
+        if again:
+            assert isinstance(last, messages.Failed)
+            assert last.code == "kept"
+            house.ledger.take(BOB, "j")
+            house.settle()
+            assert house.files == 2
+            house.ledger._store_thread.do(lambda store: store.forget(["j"]))
+        else:
+            assert last == messages.Done("j")
+            assert pictures == {0, 1}
+
+
+def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("followed", "left alone"):
+        submit = messages.Submit(name, Request(prompt="a lake"))
+        house.ledger.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+    house.settle()
+    with monkeypatch.context() as patches:
+        failures(patches, "read")
+        house.reopen()
+        assert list(house.ledger.queue) == []
+        house.said.clear()
+        house.ledger.follow(BOB, ["followed"])
+        house.settle()
+        error = last_of(house, BOB)
+        assert isinstance(error, messages.Failed)
+        assert error.code == "kept"
+        house.ledger.take(BOB, "followed")
+        house.ledger.tell_waiting(BOB)
+        house.settle()
+        waiting = last_of(house, BOB)
+        assert isinstance(waiting, messages.Waiting)
+        assert {one.job for one in waiting.jobs} == {"followed", "left alone"}
+    house.ledger.follow(BOB, ["followed"])
+    house.settle()
+    assert [job.name for job in house.ledger.queue] == ["followed"]
+    house.ledger.prune()
+    house.settle()
+    house.settle()
+    assert [job.name for job in house.ledger.queue] == ["followed", "left alone"]
+    assert [len(job.frames) for job in house.ledger.queue] == [1, 1]
+
+
+def test_a_damaged_submission_ends_its_job_and_says_so(house: House) -> None:
+    submit = messages.Submit("j", Request(prompt="a lake"))
+    house.ledger.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+    house.settle()
+    (file,) = (house.folder / "pixels").iterdir()
+    file.write_bytes(b"cut")
+    house.reopen()
+    house.said.clear()
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    error = last_of(house, BOB)
+    assert isinstance(error, messages.Failed)
+    assert error.code == "failed"
+    assert "3 bytes instead of 16" in error.message
+
+
+def test_a_store_that_cannot_be_written_keeps_no_daemon_from_starting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.submit(ANN)
+    house.settle()
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patches:
+        for way in ("mark", "end", "prune"):
+            patches.setattr(Store, way, full)
+        house.reopen()
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    assert [job.name for job in house.ledger.queue] == ["j"]
+
+
+def test_an_end_that_cannot_be_written_is_come_to_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.gone.add(ANN)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Store, "end", full)
+        house.paint(job, 0, 1)
+        house.ledger.end(job, messages.Done("j"))
+        house.settle()
+        house.settle()
+    house.ledger.follow(BOB, ["j"])
+    house.settle()
+    house.settle()
+    again = house.ledger.queue.get("j")
+    assert again is not None
+    assert again.pictures == {0, 1}
+    house.ledger.end(again, messages.Done("j"))
+    house.settle()
+    assert house.heard(BOB)[-3:] == ["picture", "picture", "done"]
+
+
+def test_the_digest_outlives_an_update() -> None:
+    @dataclass(frozen=True)
+    class Newer(Request):
+        hires: bool = False
+        loras: tuple[str, ...] = ()
+        weights: dict[str, float] = field(default_factory=dict)
+
+    frame = replace(PIXELS, name="layer")
+
+    def digest(request: Request, **changes: Any) -> str:
+        return digest_submission(
+            messages.Submit("j", request, note="here"), (replace(frame, **changes),)
+        ).hex()
+
+    asked: dict[str, Any] = {
+        "prompt": "a lake",
+        "strength": 0.5,
+        "variations": (Variation(1, 0.5),),
+    }
+    known = digest(Request(**asked))
+    assert known == "539eec429f6839aad75c27593170c4f851f987713738fa2517118c7c3144d38d"
+    assert digest(Newer(**asked)) == known
+    assert digest(Newer(**asked, hires=True)) != known
+    assert digest(Newer(**asked, loras=("a",))) != known
+    assert digest(Request(**{**asked, "strength": 0.6})) != known
+    assert digest(Request(**asked), box=Box(1, 0, 2, 2)) != known
+
+
+@pytest.mark.parametrize("words", [1, 5000])
+def test_what_is_listed_fits_into_a_message(words: int) -> None:
+    jobs = [
+        messages.WaitingJob(str(number), Request(prompt="lake " * words), "", ended=True)
+        for number in range(3000)
+    ]
+    listed = as_many_as_fit(jobs)
+    assert listed == tuple(jobs[: len(listed)])
+    assert 10 < len(listed) < 3000
+    message, _ = wire.decode(wire.encode(messages.Waiting(listed)))
+    assert message == messages.Waiting(listed)
+    assert as_many_as_fit(jobs[:2]) == tuple(jobs[:2])
+
+
+def test_who_submits_and_cancels_without_end_must_wait_for_the_disk(house: House) -> None:
+    refused = 0
+    for number in range(2 * MAX_JOBS):
+        try:
+            house.submit(EVE, f"j{number}")
+        except BadInputError as error:
+            refused += 1
+            assert "faster than they can be written" in str(error)
+            assert f"j{number}" not in house.ledger.queue
+        else:
+            house.ledger.queue.remove(f"j{number}")
+    assert refused == MAX_JOBS
+    house.submit(ANN, "mine")
+    house.settle()
+    house.submit(EVE, "again")

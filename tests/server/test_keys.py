@@ -123,8 +123,8 @@ def test_who_is_listed_twice_is_revoked_wholly(home: Path, how: str) -> None:
     ann, bob = make_key(), make_key()
     keys.allow(bob)
     with keys.allow_list().open("a") as file:
-        file.write(f"{ann} tablet\n# {ann}\n{ann} desk\n")
-    which = {"key": ann, "beginning": ann[:20], "comment": "desk"}[how]
+        file.write(f"{ann} tablet\n# {ann}\n{ann} tracker\n")
+    which = {"key": ann, "beginning": ann[:20], "comment": "tracker"}[how]
     assert keys.revoke(which).public == ann
     assert keys.list_allowed() == [Allowed(bob)]
     assert keys.allow_list().read_text() == f"{bob}\n# {ann}\n"

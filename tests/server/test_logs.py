@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from underpaint.server import logs
-from underpaint.server.places import log_file, make_home
-from underpaint_client import connect, wire
+from underpaint.server.paths import log_file, make_home
+from underpaint_client import connect, messages
 from underpaint_client.errors import BadInputError
 from underpaint_client.request import Request
 
@@ -77,7 +77,7 @@ def test_the_log_of_a_daemon_knows_no_prompt(daemon: Path) -> None:
         for request in requests:
             job = connection.submit(request)
             *_, (last, _) = connection.events(job)
-            assert isinstance(last, wire.Done | wire.Failed)
+            assert isinstance(last, messages.Done | messages.Failed)
         connection.cancel(connection.submit(Request(prompt=SECRET, model="sd", steps=100)))
         connection._socket.send_multipart([SECRET.encode()])
         with pytest.raises(BadInputError, match="no JSON"):

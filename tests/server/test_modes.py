@@ -16,12 +16,11 @@ import pytest
 from daemons import RUN
 from underpaint.cli import main
 from underpaint.server import keys
+from underpaint.server.background import start_background
 from underpaint.server.config import read_config
-from underpaint.server.places import make_home, private_folder
-from underpaint.server.start import start_background
+from underpaint.server.paths import make_home, private_folder
 from underpaint_client import Request, connect
 from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
-from underpaint_client.history import History
 from underpaint_client.home import (
     ConnectionInfo,
     connection_file,
@@ -30,7 +29,8 @@ from underpaint_client.home import (
     write_connection_file,
     write_private,
 )
-from underpaint_client.launch import start_command
+from underpaint_editor.launch import start_command
+from underpaint_editor.prompts import PromptHistory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 
@@ -256,7 +256,7 @@ def test_another_user_cannot_write_into_a_home_made_with_an_open_umask(
     before = os.umask(0)
     try:
         assert main(["keys", "allow", PUBLIC]) == 0
-        History().add("a lake")
+        PromptHistory().add("a lake")
     finally:
         os.umask(before)
     attack = [sys.executable, "-c", AS_ANOTHER_USER, str(made)]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from underpaint.server.rasters import to_frame, to_pixels
-from underpaint_client import Connection, connect, wire
+from underpaint.server.arrays import to_frame, to_pixels
+from underpaint_client import Connection, connect, messages
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.request import Request
 
@@ -17,13 +18,13 @@ LONG = Request(steps=1000, strength=1.0)
 NOTHING = Request(strength=0.0)  # which runs no model
 
 
-def layer() -> wire.Frame:
+def layer() -> Frame:
     return to_frame("layer", np.full((4, 4, 4), 200, np.uint8), Box(0, 0, 4, 4))
 
 
 def wait_for_step(connection: Connection, job: str) -> None:
     for message, _ in connection.events(job):
-        if isinstance(message, wire.Progress) and message.step:
+        if isinstance(message, messages.Progress) and message.step:
             return
 
 
@@ -46,9 +47,9 @@ def test_200_jobs_of_4_clients_end_once_each_and_wait_alike(daemon: Path) -> Non
                 if received is None:
                     continue
                 message, _ = received
-                if isinstance(message, wire.Picture):
+                if isinstance(message, messages.Picture):
                     pictures.append(message.job)
-                elif isinstance(message, wire.Done):
+                elif isinstance(message, messages.Done):
                     ended[message.job] = time.monotonic()
         assert sorted(pictures) == sorted(job for one in jobs for job in one)
         order = sorted(ended, key=lambda job: ended[job])
@@ -73,9 +74,9 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
             received = one.receive(20)
             assert received is not None
             message, _ = received
-            if isinstance(message, wire.Accepted) and message.job in heard:
+            if isinstance(message, messages.Accepted) and message.job in heard:
                 heard[message.job].append(message.position)
-            if isinstance(message, wire.Done):
+            if isinstance(message, messages.Done):
                 done.append(message.job)
         assert done == [waiting[2], waiting[0], waiting[1]]
         assert heard[waiting[0]][0] == 1
@@ -83,20 +84,20 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
         assert heard[waiting[2]][0] == 3
         assert min(heard[waiting[2]]) == 1
         for message, _ in other.events(theirs):
-            assert not isinstance(message, wire.Failed)
+            assert not isinstance(message, messages.Failed)
 
 
 def test_previews_come_when_they_are_asked_for(daemon: Path) -> None:
     request = Request(steps=12, strength=1.0, width=64, height=64, seed=1)
     with connect() as connection:
-        found: dict[str, list[tuple[wire.Preview, wire.Frame]]] = {}
+        found: dict[str, list[tuple[messages.Preview, Frame]]] = {}
         for wanted in ("", "full"):
             job = connection.submit(request, previews=wanted)
             events = list(connection.events(job))
             found[wanted] = [
                 (message, frames[0])
                 for message, frames in events
-                if isinstance(message, wire.Preview)
+                if isinstance(message, messages.Preview)
             ]
         assert found[""] == []
         assert [message.step for message, _ in found["full"]] == list(range(1, 13))
@@ -105,5 +106,5 @@ def test_previews_come_when_they_are_asked_for(daemon: Path) -> None:
         assert to_pixels(frame).shape == (64, 64, 4)
         job = connection.submit(request, previews="slow")
         *_, (refusal, _) = connection.events(job)
-        assert isinstance(refusal, wire.Failed)
+        assert isinstance(refusal, messages.Failed)
         assert "previews 'slow' are unknown" in refusal.message

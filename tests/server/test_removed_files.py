@@ -15,9 +15,9 @@ import pytest
 
 from daemons import serve, until
 from underpaint.cli import main
-from underpaint.server import start
-from underpaint.server.places import lock_holder, take_lock
-from underpaint_client import Request, connect, wire
+from underpaint.server import background
+from underpaint.server.paths import lock_holder, take_lock
+from underpaint_client import Request, connect, messages
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import connection_file
 
@@ -50,10 +50,10 @@ def test_a_daemon_whose_files_are_removed_puts_them_back(home: Path, pid: int, w
         before.hello()
         REMOVALS[what](home)
         began = time.monotonic()
-        connection, started = start.find_or_start()
+        connection, started = background.find_or_start()
         with connection:
             assert (connection.welcome.pid, started) == (pid, False)
-            assert time.monotonic() - began < start.PATIENCE / 2
+            assert time.monotonic() - began < background.PATIENCE / 2
         before.hello()  # who was connected still is
     assert stat.S_IMODE((home / "run").stat().st_mode) == 0o700
     assert stat.S_IMODE((home / "run" / "clients.sock").stat().st_mode) == 0o600
@@ -66,7 +66,7 @@ def test_workers_find_a_daemon_whose_sockets_were_removed(home: Path, pid: int) 
     worker.kill()
     with connect() as connection:
         job = connection.submit(Request(strength=0.0))
-        assert any(isinstance(message, wire.Done) for message, _ in connection.events(job))
+        assert any(isinstance(message, messages.Done) for message, _ in connection.events(job))
 
 
 def test_a_daemon_that_does_not_answer_is_named(
@@ -74,7 +74,7 @@ def test_a_daemon_that_does_not_answer_is_named(
 ) -> None:
     os.kill(pid, signal.SIGSTOP)
     connection_file().unlink()
-    monkeypatch.setattr(start, "PATIENCE", 0.5)
+    monkeypatch.setattr(background, "PATIENCE", 0.5)
     assert lock_holder() == pid
     assert main(["stop"]) == 3
     assert f"is running (process id {pid}) but does not answer" in capsys.readouterr().err

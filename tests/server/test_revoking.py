@@ -15,9 +15,9 @@ import zmq
 from daemons import RUN, serve, until
 from underpaint.cli import main
 from underpaint.server import keys
-from underpaint.server.places import log_file
-from underpaint.server.rasters import to_frame
-from underpaint_client import Connection, connect, wire
+from underpaint.server.arrays import to_frame
+from underpaint.server.paths import log_file
+from underpaint_client import Connection, connect, messages
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.request import Request
@@ -77,7 +77,7 @@ def test_revoking_a_key_ends_64_jobs_at_once(house: House) -> None:
         until(lambda: not local.status().jobs)  # without another word of the guest's
         until(lambda: house.kept(guest) == [])
         job = local.submit(NOTHING, LAYER)
-        assert any(isinstance(m, wire.Done) for m, _ in local.events(job))
+        assert any(isinstance(m, messages.Done) for m, _ in local.events(job))
 
 
 def test_revoking_the_key_of_who_has_gone_drops_jobs_and_results(house: House) -> None:
@@ -135,7 +135,7 @@ def test_a_list_of_keys_that_cannot_be_read_drops_nothing(house: House) -> None:
         assert [one.ended for one in connection.waiting()] == [True]
 
 
-def cancelled(connection: Connection, job: str) -> wire.Message:
+def cancelled(connection: Connection, job: str) -> messages.Message:
     *_, (last, _) = connection.events(job)
     return last
 
@@ -156,15 +156,15 @@ def test_the_owner_cancels_jobs_of_guests(house: House, capsys: pytest.CaptureFi
         assert len(local.status().jobs) == 4
         assert main(["cancel", first[:8]]) == 0
         assert capsys.readouterr().err == f"cancelled {first[:8]}\n"
-        assert cancelled(connection, first) == wire.Failed(
+        assert cancelled(connection, first) == messages.Failed(
             first, "cancelled", "cancelled by `underpaint cancel`"
         )
         assert main(["cancel", running]) == 0
         ended = cancelled(connection, running)
-        assert isinstance(ended, wire.Failed)
+        assert isinstance(ended, messages.Failed)
         assert ended.code == "cancelled"
         for one, job in ((connection, second), (local, own)):
-            assert cancelled(one, job) == wire.Done(job)
+            assert cancelled(one, job) == messages.Done(job)
         assert main(["cancel", "all"]) == 0
         assert capsys.readouterr().err.splitlines()[-1] == "no jobs"
 
@@ -178,7 +178,7 @@ def test_a_guest_cancels_what_it_sent_by_another_connection(house: House) -> Non
         for job in (waiting, running):
             other.cancel_anywhere(job)
             ended = cancelled(one, job)
-            assert isinstance(ended, wire.Failed)
+            assert isinstance(ended, messages.Failed)
             assert ended.code == "cancelled"
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from underpaint.server.pixel_files import DamagedFileError
 from underpaint.server.retention import DAY, Entry, Retention, find_old, outdated
-from underpaint.server.store import ENDED, QUEUED, RUNNING, TAKEN, Kept, Store, open_store
+from underpaint.server.store import ENDED, QUEUED, RUNNING, TAKEN, Store, StoredJob, open_store
 from underpaint_client.errors import DaemonUnavailableError
-from underpaint_client.wire import Bytes
+from underpaint_client.frames import Bytes
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def add(store: Store, name: str, *pixels: Bytes) -> Kept | None:
+def add(store: Store, name: str, *pixels: Bytes) -> StoredJob | None:
     return store.add(name, [b"{header}", *pixels], owner="me", trusted=True, digest=b"d")
 
 

@@ -20,12 +20,13 @@ from daemons import RUN, no_carriers, until
 from underpaint.cli import main
 from underpaint.cli.connect import make_info
 from underpaint.server import keys
+from underpaint.server.arrays import to_frame
+from underpaint.server.background import start_background
 from underpaint.server.config import check_address, config_file
-from underpaint.server.places import log_file, make_home
-from underpaint.server.rasters import to_frame
-from underpaint.server.start import start_background
-from underpaint_client import Connection, connect, desk, wire
+from underpaint.server.paths import log_file, make_home
+from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
+from underpaint_client.frames import Bytes
 from underpaint_client.geometry import Box
 from underpaint_client.home import (
     ConnectionInfo,
@@ -33,8 +34,9 @@ from underpaint_client.home import (
     remote_file,
     write_connection_file,
 )
-from underpaint_client.parcels import with_digest
+from underpaint_client.packing import with_digest
 from underpaint_client.request import Request
+from underpaint_editor import jobs
 
 LONG = Request(prompt="a secret lake", steps=1000, strength=1.0, width=64, height=64)
 
@@ -75,7 +77,7 @@ def test_a_listed_client_is_served(guest: ConnectionInfo) -> None:
         assert connection.hello().version
         frame = to_frame("layer", np.ones((3, 4, 4), np.uint8), Box(0, 0, 4, 3))
         job = connection.submit(Request(strength=0.0), frame)
-        (picture,) = (f for m, f in connection.events(job) if isinstance(m, wire.Picture))
+        (picture,) = (f for m, f in connection.events(job) if isinstance(m, messages.Picture))
         assert bytes(picture[0].data) == bytes(frame.data)
 
 
@@ -88,42 +90,42 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
 
     def paint(connection: Connection) -> bytes:
         job = connection.submit(Request(strength=0.0), frame)
-        (found,) = (f for m, f in connection.events(job) if isinstance(m, wire.Picture))
+        (found,) = (f for m, f in connection.events(job) if isinstance(m, messages.Picture))
         return bytes(found[0].data)
 
     with Connection(guest) as connection:
         connection.hello()
         assert paint(connection) == bytes(frame.data)
         sent: list[int] = []
-        assert connection._carrier
-        send = connection._carrier._dealer.send_multipart
+        assert connection._slow_line
+        send = connection._slow_line._dealer.send_multipart
 
-        def watch(parts: list[wire.Bytes], **more: bool) -> None:
+        def watch(parts: list[Bytes], **more: bool) -> None:
             sent.extend(memoryview(part).nbytes for part in parts)
             send(parts, **more)
 
-        monkeypatch.setattr(connection._carrier._dealer, "send_multipart", watch)
+        monkeypatch.setattr(connection._slow_line._dealer, "send_multipart", watch)
         assert paint(connection) == bytes(frame.data)
         assert sum(sent) < 2000
         # Another connection knows nothing; this one is wrong about what the daemon holds.
         stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
-        assert connection._carrier._parcels
-        connection._carrier._parcels._held[with_digest(stranger_frame).digest] = None
+        assert connection._slow_line._packer
+        connection._slow_line._packer._held[with_digest(stranger_frame).digest] = None
         job = connection.submit(Request(strength=0.0), stranger_frame)
-        found = [f for m, f in connection.events(job) if isinstance(m, wire.Picture)]
+        found = [f for m, f in connection.events(job) if isinstance(m, messages.Picture)]
         assert bytes(found[0][0].data) == bytes(stranger_frame.data)
 
 
 def test_what_is_too_large_for_the_line_fails_that_job_alone(
     guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "MAX_PARCEL", 10)
+    monkeypatch.setattr(wire, "MAX_REMOTE_FRAME", 10)
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     with Connection(guest) as connection:
         connection.hello()
         job = connection.submit(LONG, frame)
         ((last, _),) = connection.events(job)
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert "too much for another machine" in last.message
         connection.hello()
 
@@ -131,21 +133,23 @@ def test_what_is_too_large_for_the_line_fails_that_job_alone(
 def test_an_event_loop_is_woken(guest: ConnectionInfo) -> None:
     with Connection(guest) as connection, selectors.DefaultSelector() as selector:
         selector.register(connection.fd, selectors.EVENT_READ)
-        connection.send(wire.Hello())
+        connection.send(messages.Hello())
         job = connection.submit(Request(strength=0.0))
-        received: list[wire.Message] = []
-        while not any(isinstance(message, wire.Done | wire.Failed) for message in received):
+        received: list[messages.Message] = []
+        while not any(isinstance(message, messages.Done | messages.Failed) for message in received):
             received += [message for message, _ in connection.drain()]
-            if not any(isinstance(message, wire.Done | wire.Failed) for message in received):
+            if not any(
+                isinstance(message, messages.Done | messages.Failed) for message in received
+            ):
                 assert selector.select(timeout=30), "the descriptor never woke up"
-        assert isinstance(received[0], wire.Welcome)
+        assert isinstance(received[0], messages.Welcome)
         assert getattr(received[-1], "job", "") == job
 
 
 def test_connections_that_close_leave_no_thread(guest: ConnectionInfo) -> None:
     for _ in range(5):
         with Connection(guest) as connection:
-            connection.send(wire.Hello())
+            connection.send(messages.Hello())
     until(no_carriers)
 
 
@@ -153,13 +157,13 @@ def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     with Connection(guest) as connection:
         connection.hello()
-        assert connection._carrier
-        assert connection._carrier._parcels
-        connection._carrier._parcels._held[with_digest(frame).digest] = None
+        assert connection._slow_line
+        assert connection._slow_line._packer
+        connection._slow_line._packer._held[with_digest(frame).digest] = None
         job = connection.submit(LONG, frame)
         connection.cancel(job)
         (last,) = (m for m, _ in connection.events(job))
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert last.code == "cancelled"
         assert connection.status().jobs == ()
 
@@ -170,11 +174,11 @@ def test_damaged_parcels_fail_that_job_alone(guest: ConnectionInfo) -> None:
     with Connection(guest) as connection:
         job = connection.submit(Request(strength=0.0), bomb)
         *_, (last, _) = connection.events(job)
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
         assert last.code == "bad_input"
         job = connection.submit(Request(strength=0.0), frame)
         *_, (last, _) = connection.events(job)
-        assert last == wire.Done(job)
+        assert last == messages.Done(job)
 
 
 def test_a_stranger_gets_no_answer(server: ConnectionInfo, guest: ConnectionInfo) -> None:
@@ -206,7 +210,7 @@ def test_a_revoked_client_is_out_at_once(server: ConnectionInfo, guest: Connecti
             connection.hello()
         until(lambda: not local.status().jobs)
         told = [message for message, _ in connection.drain()]
-        ended = [m for m in told if isinstance(m, wire.Picture | wire.Done)]
+        ended = [m for m in told if isinstance(m, messages.Picture | messages.Done)]
         assert not ended, (running, waiting)
     with Connection(guest) as connection, pytest.raises(DaemonUnavailableError):
         connection.hello(timeout=0.5)
@@ -217,23 +221,23 @@ def test_a_revoked_client_is_out_at_once(server: ConnectionInfo, guest: Connecti
 def test_an_editor_whose_key_is_revoked_loses_its_jobs_with_a_reason(
     guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk, "connect", lambda: Connection(guest))
-    editor = desk.Desk("test")
+    monkeypatch.setattr(jobs, "connect", lambda: Connection(guest))
+    editor = jobs.JobTracker("test")
     job = editor.submit(LONG, {})
-    heard: list[desk.Notice] = []
+    heard: list[jobs.Notice] = []
 
-    def hear() -> list[desk.Notice]:
+    def hear() -> list[jobs.Notice]:
         heard.extend(editor.hear())
         return heard
 
     until(lambda: bool(hear()))
     keys.revoke(guest.client_public)
     heard.extend(editor.check())  # it asks, and is told
-    until(lambda: isinstance(hear()[-1], desk.Lost))
+    until(lambda: isinstance(hear()[-1], jobs.Lost))
     ended, lost = heard[-2:]
-    assert isinstance(ended, desk.Ended)
+    assert isinstance(ended, jobs.Ended)
     assert ended.job is job
-    assert isinstance(lost, desk.Lost)
+    assert isinstance(lost, jobs.Lost)
     assert "was revoked" in str(lost.error)
 
 
@@ -271,12 +275,12 @@ def test_guests_see_no_prompts_but_their_own(server: ConnectionInfo, guest: Conn
         assert len(local.status().jobs) == 1
         ann.cancel(job)
         *_, (last, _) = ann.events(job)
-        assert isinstance(last, wire.Failed)
+        assert isinstance(last, messages.Failed)
 
 
 def test_guests_do_not_end_the_daemon(guest: ConnectionInfo) -> None:
     with Connection(guest) as connection:
-        connection.send(wire.AskStop())
+        connection.send(messages.AskStop())
         with pytest.raises(BadInputError, match="only its own machine"):
             connection.hello()
     with connect() as local:
@@ -292,10 +296,10 @@ def test_nobody_takes_the_place_of_another(guest: ConnectionInfo) -> None:
         socket.curve_publickey = guest.client_public.encode()
         socket.curve_secretkey = guest.client_secret.encode()
         socket.connect(guest.endpoint)
-        socket.send_multipart([bytes(part) for part in wire.encode(wire.Hello())])
+        socket.send_multipart([bytes(part) for part in wire.encode(messages.Hello())])
         assert socket.poll(5000)
         message, _ = wire.decode(list(socket.recv_multipart()))
-    assert isinstance(message, wire.Failed)
+    assert isinstance(message, messages.Failed)
     assert "routing id" in message.message
 
 
@@ -308,13 +312,13 @@ def test_paths_of_models_are_this_machines_own(guest: ConnectionInfo, tmp_path: 
         for path in paths:
             request = Request(model=path, width=64, height=64)
             *_, (last, _) = remote.events(remote.submit(request))
-            assert isinstance(last, wire.Failed)
+            assert isinstance(last, messages.Failed)
             assert last.code in ("model", "bad_input"), last.message
             assert "is no model" not in last.message, path
     with connect() as local:
         request = Request(model=str(tmp_path), width=64, height=64)
         *_, (last, _) = local.events(local.submit(request))
-    assert isinstance(last, wire.Failed)
+    assert isinstance(last, messages.Failed)
     assert "is no model" in last.message
 
 

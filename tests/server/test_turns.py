@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from underpaint.server.jobs import Client
+from underpaint.server.job_queue import Client
 from underpaint.server.turns import AT_ONCE, MAX_ASKED, Turns
 from underpaint_client.errors import BadInputError
 

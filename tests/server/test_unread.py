@@ -9,7 +9,7 @@ import zmq
 
 from daemons import until
 from underpaint.server import unread
-from underpaint.server.jobs import Client
+from underpaint.server.job_queue import Client
 from underpaint.server.unread import SMALLEST, Unread
 
 SIZE = 2**22

@@ -18,7 +18,8 @@ from underpaint.server.watchdog import (
     AwakeClock,
     Watchdog,
 )
-from underpaint_client import connect, wire
+from underpaint_client import connect, messages
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.request import Request
 
@@ -135,15 +136,15 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_job_done(home: Path) -> No
         until(lambda: connection.status().workers[0].state == "idle", 120)
         stopped = connection.status().workers[0].pid
         os.kill(stopped, signal.SIGSTOP)
-        frame = wire.Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(range(256)))
-        told: list[wire.Message] = []
+        frame = Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(range(256)))
+        told: list[messages.Message] = []
         job = connection.submit(Request(strength=0.0), frame)
         for message, frames in connection.events(job):
             told.append(message)
-            if isinstance(message, wire.Picture):
+            if isinstance(message, messages.Picture):
                 assert bytes(frames[0].data) == bytes(frame.data)
-        assert isinstance(told[-1], wire.Done)
-        phases = [message.phase for message in told if isinstance(message, wire.Progress)]
+        assert isinstance(told[-1], messages.Done)
+        phases = [message.phase for message in told if isinstance(message, messages.Progress)]
         late = next(n for n, phase in enumerate(phases) if "no progress for" in phase)
         again = next(n for n, phase in enumerate(phases) if "Starting again" in phase)
         assert late < again

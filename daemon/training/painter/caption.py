@@ -320,7 +320,7 @@ class _Writer:
         return things
 
     def far_seen(self) -> bool:
-        """Tell whether the distance is in sight."""
+        """Return whether the distance is in sight."""
         return self.scene.weather is not Weather.FOG
 
     def distance(self) -> list[tuple[str, ...]]:
@@ -405,7 +405,7 @@ def _a(phrase: str) -> str:
 
 
 def _alike(first: str, second: str) -> bool:
-    """Tell whether two phrases would say a noun twice."""
+    """Return whether two phrases would say a noun twice."""
     one, other = ({word.rstrip("s") for word in text.split()} for text in (first, second))
     return bool({word for word in one & other if len(word) > 3})
 

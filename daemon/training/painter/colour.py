@@ -56,7 +56,7 @@ def blend(first: Floats, second: Floats, weight: Floats) -> Floats:
 
 
 def spread(weight: Floats, colour: Floats) -> Floats:
-    """Give a colour (3,) in the strength of a map (H, W): float32, (H, W, 3)."""
+    """Return a colour (3,) in the strength of a map (H, W): float32, (H, W, 3)."""
     return channels(*(weight * part for part in colour))
 
 
@@ -68,7 +68,7 @@ def step(low: float, high: float, value: Floats) -> Floats:
 
 
 def grey(colour: Floats) -> Floats:
-    """Give the lightness of colours (..., 3) as (..., 1)."""
+    """Return the lightness of colours (..., 3) as (..., 1)."""
     lightness: Floats = colour @ LUMA
     return lightness[..., None]
 

@@ -130,7 +130,7 @@ def _main_colours(picture: Floats, count: int) -> Floats:
 
 
 def _nearest(colours: Floats) -> Bytes:
-    """Tell for each of 32 by 32 by 32 colours which of a few is the nearest."""
+    """Return for each of 32 by 32 by 32 colours which of a few is the nearest."""
     level = (np.arange(32, dtype=np.float32) + 0.5) / 32
     cube = np.stack(np.meshgrid(level, level, level, indexing="ij"), axis=-1).reshape(-1, 3)
     away = (colours**2).sum(axis=1) - 2 * cube @ colours.T

@@ -56,7 +56,7 @@ class Air:
     clarity: float
 
     def share(self, z: Floats) -> Floats:
-        """Tell how much of a colour at a distance of metres is the air's."""
+        """Return how much of a colour at a distance of metres is the air's."""
         share: Floats = 1 - np.exp(-z / self.clarity)
         return share
 
@@ -70,7 +70,7 @@ def colour_land(scene: Scene, view: View, light: Light, land: Land, air: Air) ->
 
 
 def _shading(scene: Scene, view: View, light: Light, land: Land) -> tuple[Floats, Floats]:
-    """Tell how much direct light falls on each cell, and how much of the sky it sees."""
+    """Return how much direct light falls on each cell, and how much of the sky it sees."""
     across = np.gradient(land.rise, axis=1) * view.scale
     along = land.rise + np.gradient(land.rise, axis=0) / np.gradient(view.log_z, axis=0)
     # Distant forms and snow are flattered: their slopes are lit as if they were steeper.

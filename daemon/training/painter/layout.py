@@ -127,11 +127,11 @@ class _Plan:
         return float(places[best]), float(depths[best])
 
     def room(self, x: float, depth: float) -> float:
-        """Tell how tall a thing can be there to fit into the picture, in picture heights."""
+        """Return how tall a thing can be there to fit into the picture, in picture heights."""
         return self.view.horizon - float(self.up[self.cell(x, depth)]) / self.view.width - 0.04
 
     def dry(self, x: float, depth: float, height: float) -> bool:
-        """Tell whether a house of a height, in picture heights, would not stand in water."""
+        """Return whether a house of a height, in picture heights, would not stand in water."""
         # About as far in front as it is high its walls meet the ground, at most.
         front = depth / max(1 - height * self.view.width, 0.3)
         sides = (x - 0.6 * height, x, x + 0.6 * height)
@@ -159,7 +159,7 @@ def lay_out(scene: Scene) -> tuple[Item, ...]:
 
 
 def _hides(item: Item, main: Item) -> bool:
-    """Tell whether a thing would stand in front of one that matters more, or inside it."""
+    """Return whether a thing would stand in front of one that matters more, or inside it."""
     return item.log_z < main.log_z + 0.12 and abs(item.x - main.x) < 0.13
 
 

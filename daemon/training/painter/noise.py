@@ -33,7 +33,7 @@ class Grain(StrEnum):
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """Give the random numbers of one purpose, apart from those of every other."""
+    """Return the random numbers of one purpose, apart from those of every other."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
@@ -54,7 +54,7 @@ class Noise:
         return cls(grain, int(rng.integers(_TILES)), (x * _SIDE, y * _SIDE), turn * math.tau)
 
     def upright(self) -> Noise:
-        """Give the window unturned, so that noise can be stretched along the picture's axes."""
+        """Return the window unturned, so that noise can be stretched along the picture's axes."""
         return replace(self, turn=0.0)
 
     def at(self, x: Floats, y: Floats) -> Floats:
@@ -80,7 +80,7 @@ class Noise:
 
 
 def _pace(coordinate: Floats) -> float:
-    """Tell how far a coordinate goes from a pixel to the next, on average."""
+    """Return how far a coordinate goes from a pixel to the next, on average."""
     rows, columns = coordinate.shape
     down = np.abs(coordinate[-1] - coordinate[0]).mean() / rows
     right = np.abs(coordinate[:, -1] - coordinate[:, 0]).mean() / columns

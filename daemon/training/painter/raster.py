@@ -51,7 +51,7 @@ def channels(*maps: Floats) -> Floats:
 
 
 def slopes(surface: Floats) -> tuple[Floats, Floats]:
-    """Tell how much a map (H, W) rises from a pixel to the next, to the right and downwards."""
+    """Return how much a map (H, W) rises from a pixel to the next, to the right and downwards."""
     across = cv2.Sobel(surface, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(surface, cv2.CV_32F, 0, 1, scale=1 / 8)
     return np.asarray(across, _SINGLE), np.asarray(down, _SINGLE)
@@ -63,16 +63,16 @@ def fixed(points: Floats) -> NDArray[np.int32]:
 
 
 def to_bytes(picture: Floats) -> Bytes:
-    """Give a picture of 0..1 in bytes."""
+    """Return a picture of 0..1 in bytes."""
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def from_bytes(picture: Bytes) -> Floats:
-    """Give a picture of bytes as 0..1."""
+    """Return a picture of bytes as 0..1."""
     return picture.astype(_SINGLE) / 255
 
 
 def places(size: int) -> tuple[Floats, Floats]:
-    """Give where pixels are, 0..1, to the right (1, size) and downwards (size, 1)."""
+    """Return where pixels are, 0..1, to the right (1, size) and downwards (size, 1)."""
     line = (np.arange(size, dtype=np.float32) + 0.5) / size
     return line[None], line[:, None]

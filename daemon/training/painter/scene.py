@@ -178,7 +178,7 @@ class Scene:
     facing: bool = False
 
     def with_(self, **changes: Any) -> Self:
-        """Give the same picture with some fields changed, and the rest made to agree with them."""
+        """Return the same picture with some fields changed, and the rest made to agree."""
         return _agreed(replace(self, **changes), frozenset(changes))
 
     @property

@@ -75,7 +75,7 @@ class Sheet:
         self.pixels = to_bytes(under + np.dstack([shown, alpha]))
 
     def sprite(self) -> Sprite:
-        """Give what is drawn."""
+        """Return what is drawn."""
         return Sprite(from_bytes(self.pixels))
 
     def _place(self, point: Sequence[float]) -> tuple[int, int]:

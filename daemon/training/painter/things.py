@@ -87,7 +87,7 @@ class Stage:
         return replace(self, items=tuple(item for item in self.items if is_beyond(item)))
 
     def shadows(self, line: float) -> Floats:
-        """Tell how much direct light the things keep off the land: (size, size), 0..1."""
+        """Return how much direct light the things keep off the land: (size, size), 0..1."""
         size = self.view.size
         mask = np.zeros((size, size), np.uint8)
         x, y, away = self.light.direction.tolist()

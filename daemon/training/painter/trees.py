@@ -292,7 +292,7 @@ class _Tier:
     side: int
 
     def raised(self, up: float, reach: float, rise: float) -> _Tier:
-        """Give a smaller tier above this one."""
+        """Return a smaller tier above this one."""
         return replace(
             self, low=self.low - up, reach=self.reach * reach, rise=self.rise * rise
         )  # fmt: skip

@@ -135,7 +135,7 @@ class Dome:
         return cls(view, up[:, None], across[None])
 
     def distance(self, place: tuple[float, float]) -> Floats:
-        """Tell how far each pixel is from a place, across and up, in picture widths."""
+        """Return how far each pixel is from a place, across and up, in picture widths."""
         x, y = place
         away: Floats = np.hypot(self.across - x, (self.up - y) * self.view.horizon)
         return away
@@ -162,7 +162,7 @@ class Seen:
         return resample(grid, np.tile(columns, (len(self.row), 1)), self.row)
 
     def log_z(self, view: View) -> Floats:
-        """Tell how far away each pixel is, as a logarithm; the sky is beyond everything."""
+        """Return how far away each pixel is, as a logarithm; the sky is beyond everything."""
         known = np.interp(self.row.ravel(), np.arange(len(view.log_z)), view.log_z[:, 0])
         return np.where(self.cover > 0.5, known.reshape(self.row.shape), 99).astype(np.float32)
 

@@ -42,7 +42,7 @@ COMMANDS = {
     "results": "list, save or drop what nobody has fetched",
     "keys": "say who may use the daemon over the network",
     "connect": "use the daemon of another machine",
-    "doctor": "look at everything that painting needs, and say what is missing",
+    "doctor": "look at everything that painting needs, and return what is missing",
     "models": "list the models that are there",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "take it out again",

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from underpaint.server import keys
-from underpaint.server.places import make_home
+from underpaint.server.paths import make_home
 from underpaint_client import Connection
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.home import (
@@ -52,7 +52,7 @@ def run_connect(words: Sequence[str]) -> int:
 
 
 def make_info(endpoint: str, public: str) -> ConnectionInfo:
-    """Give what this machine's clients must know; its own key pair is made where there is none.
+    """Return what this machine's clients must know; its own key pair is made where there is none.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def _forget() -> None:
 
 
 def _use(info: ConnectionInfo) -> None:
-    """Say hello, and use that daemon where there is one; say what is missing, and what is used."""
+    """Greet that daemon and use it where it answers; return what is missing or in use."""
     before = read_connection_file(remote_file())
     used = before.endpoint if before else "this machine's own daemon"
     try:

@@ -16,7 +16,7 @@ from .printing import say, show, show_json
 
 if TYPE_CHECKING:
     from underpaint.server.config import Config
-    from underpaint_client.wire import Status
+    from underpaint_client.messages import Status
 
 
 def run_serve(words: Sequence[str]) -> int:
@@ -43,11 +43,7 @@ def run_serve(words: Sequence[str]) -> int:
         "\n`underpaint generate` too, goes under [serve] in config.toml: bind, ipc and devices."
     )
     options = parser.read(words)
-    from underpaint.server.config import (  # noqa: PLC0415 - only this command needs it
-        check_address,
-        check_device,
-        read_config,
-    )
+    from underpaint.server.config import check_address, check_device, read_config  # noqa: PLC0415 - only this command needs it
 
     for endpoint in options.bind:
         check_address(endpoint)
@@ -69,8 +65,8 @@ def run_serve(words: Sequence[str]) -> int:
 
 
 def _serve_in_background(config: Config) -> int:
-    from underpaint.server.places import daemon_runs  # noqa: PLC0415
-    from underpaint.server.start import connect_running, start_background  # noqa: PLC0415
+    from underpaint.server.background import connect_running, start_background  # noqa: PLC0415
+    from underpaint.server.paths import daemon_runs  # noqa: PLC0415
 
     if daemon_runs():
         with connect_running() as connection:
@@ -127,8 +123,8 @@ def _describe(status: Status) -> Iterator[str]:
 def run_stop(words: Sequence[str]) -> int:
     """End the daemon, and wait until it has ended."""
     Parser("stop", "End the daemon; its jobs go on when it starts again.").read(words)
-    from underpaint.server.places import daemon_runs  # noqa: PLC0415
-    from underpaint.server.start import connect_running  # noqa: PLC0415
+    from underpaint.server.background import connect_running  # noqa: PLC0415
+    from underpaint.server.paths import daemon_runs  # noqa: PLC0415
 
     if not daemon_runs():
         say("no daemon runs")

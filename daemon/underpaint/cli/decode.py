@@ -75,7 +75,7 @@ def decode(content: bytes, image: Image.Image) -> Pixels:
 
 
 def describe_losses(content: bytes, image: Image.Image) -> list[str]:
-    """Say what the pixels of a file are more than `decode` gives, as ends of a sentence.
+    """Return what the pixels of a file are more than `decode` gives, as ends of a sentence.
 
     Parameters
     ----------

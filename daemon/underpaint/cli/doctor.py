@@ -1,4 +1,4 @@
-"""`underpaint doctor`: look at everything that painting needs, and say what is missing."""
+"""`underpaint doctor`: look at everything that painting needs, and return what is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import underpaint
 from underpaint.models import default_model, describe_model, find_model, list_entries
 from underpaint.server import keys
 from underpaint.server.config import config_file, read_config
-from underpaint.server.places import daemon_runs, log_file, make_home
+from underpaint.server.paths import daemon_runs, log_file, make_home
 from underpaint_client import connect
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.home import home, remote_file
@@ -30,7 +30,7 @@ from .gimp import find_gimps
 from .krita import PLUGIN as KRITA_PLUGIN
 from .krita import KritaFolders
 from .options import Parser
-from .plugins import CLIENT, package_folder
+from .plugins import SHARED, package_folder
 from .printing import show
 
 LOG_LINES = 40
@@ -65,7 +65,7 @@ class Finding:
 
 def run_doctor(words: Sequence[str]) -> int:
     """Look, and say; the exit code is 3 where something is bad."""
-    parser = Parser("doctor", "Look at everything that painting needs, and say what is missing.")
+    parser = Parser("doctor", "Look at everything that painting needs, and return what is missing.")
     parser.add_argument(
         "--report",
         action="store_true",
@@ -83,7 +83,7 @@ def run_doctor(words: Sequence[str]) -> int:
 
 
 def _look(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Give what a check finds, though it fail itself."""
+    """Return what a check finds, though it fail itself."""
     try:
         yield from check()
     except UnderpaintError as error:
@@ -209,13 +209,13 @@ def _guests() -> Iterator[Finding]:
 
 
 def _krita() -> Iterator[Finding]:
-    yield _plugin("krita", [KritaFolders.find().plugins / CLIENT], KRITA_PLUGIN)
+    yield _plugin("krita", [KritaFolders.find().plugins / name for name in SHARED], KRITA_PLUGIN)
 
 
 def _gimp() -> Iterator[Finding]:
     for folder in find_gimps():
         library = folder / "plug-ins" / GIMP_PLUGIN / "lib"
-        yield _plugin("gimp", [library / CLIENT, library / GIMP_PLUGIN], GIMP_PLUGIN)
+        yield _plugin("gimp", [library / name for name in (*SHARED, GIMP_PLUGIN)], GIMP_PLUGIN)
 
 
 def _plugin(editor: str, copies: list[Path], plugin: str) -> Finding:
@@ -264,7 +264,7 @@ def _end_of_log() -> list[str]:
 
 
 def _names() -> dict[str, str]:
-    """Give what tells who this is, and what is written in its place."""
+    """Return what tells who this is, and what is written in its place."""
     found = {str(Path.home()): "~", str(Path.home()).replace("\\", "\\\\"): "~"}
     for host in (socket.getfqdn(), socket.gethostname()):
         found[host] = "HOST"

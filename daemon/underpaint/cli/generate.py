@@ -17,10 +17,11 @@ from PIL import Image
 from underpaint.engine.source import Source
 from underpaint.models import list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE
-from underpaint.server.rasters import to_frame, to_pixels
-from underpaint.server.start import find_or_start
-from underpaint_client import wire
+from underpaint.server.arrays import to_frame, to_pixels
+from underpaint.server.background import find_or_start
+from underpaint_client import messages
 from underpaint_client.address import Address
+from underpaint_client.descriptions import STARTER_MESSAGE, describe_noise, describe_plan
 from underpaint_client.errors import (
     BadInputError,
     DaemonStoppedError,
@@ -29,19 +30,12 @@ from underpaint_client.errors import (
     UnderpaintError,
     from_code,
 )
+from underpaint_client.frames import Frame
 from underpaint_client.home import ConnectionInfo, remote_file
 from underpaint_client.request import FILLS, MODES, RESULTS, Request
-from underpaint_client.rules import (
-    SAMPLERS,
-    STARTER_MESSAGE,
-    STARTER_MODEL,
-    check_request,
-    describe_noise,
-    describe_plan,
-    plan_request,
-    plan_steps,
-    read_variations,
-)
+from underpaint_client.rules import STARTER_MODEL, check_request, read_variations
+from underpaint_client.samplers import SAMPLERS
+from underpaint_client.steps import plan_request, plan_steps
 
 from .options import Parser
 from .output_spec import OutputSpec, forget_spec, keep_spec
@@ -68,7 +62,7 @@ MODEL_INDEX = "model_index.json"
 
 
 def make_parser() -> Parser:
-    """Give the parser of `underpaint generate`."""
+    """Return the parser of `underpaint generate`."""
     default = Request()
     parser = Parser(
         "generate",
@@ -166,7 +160,7 @@ def make_parser() -> Parser:
 
 
 def make_request(options: argparse.Namespace) -> Request:
-    """Give the request that the options ask for, checked.
+    """Return the request that the options ask for, checked.
 
     Raises
     ------
@@ -223,7 +217,7 @@ def settle_model(name: str) -> str:
 
 
 def _names_folder(model: str) -> bool:
-    """Tell whether a model is named by its folder; one of that name may hold anything else."""
+    """Return whether a model is named by its folder; one of that name may hold anything else."""
     folder = Path(model)
     is_path = model in (".", "..") or any(mark in model for mark in (os.sep, os.altsep) if mark)
     return bool(model) and (folder.is_dir() if is_path else (folder / MODEL_INDEX).is_file())
@@ -288,7 +282,7 @@ def describe_fetch(job: str) -> str:
 
 
 def describe_loss(job: str, *, accepted: bool, far: bool = False) -> str:
-    """Say what becomes of a job whose daemon does not answer any more.
+    """Return what becomes of a job whose daemon does not answer any more.
 
     Parameters
     ----------
@@ -308,7 +302,7 @@ def describe_loss(job: str, *, accepted: bool, far: bool = False) -> str:
 def read_inputs(
     options: argparse.Namespace, request: Request, display: Display
 ) -> tuple[Drawing | None, Any]:
-    """Read picture and selection, as far as they are named; say what reading has dropped.
+    """Read picture and selection, as far as they are named; return what reading has dropped.
 
     Raises
     ------
@@ -365,7 +359,7 @@ class Session:
 
     def run(self, selection: Any) -> None:
         """Send the job and see to what comes."""
-        frames: dict[str, wire.Frame] = {}
+        frames: dict[str, Frame] = {}
         if self.drawing is not None:
             box = self.drawing.box
             frames["layer"] = to_frame("layer", self.drawing.pixels, box)
@@ -374,7 +368,7 @@ class Session:
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""
         note = Address(COMMAND_LINE, str(self.outputs.paths[0])).to_text()
-        submit = wire.Submit(uuid.uuid4().hex, self.request, previews, note)
+        submit = messages.Submit(uuid.uuid4().hex, self.request, previews, note)
         self._keep_spec(submit.job)
         self.connection.send(submit, tuple(frames.values()))
         try:
@@ -391,9 +385,9 @@ class Session:
         forget_spec(submit.job)
 
     def _follow(
-        self, submit: wire.Submit, frames: tuple[wire.Frame, ...], started: float
-    ) -> wire.Failed | None:
-        """See to what comes, though the daemon should die of it; give how it failed."""
+        self, submit: messages.Submit, frames: tuple[Frame, ...], started: float
+    ) -> messages.Failed | None:
+        """See to what comes, though the daemon should die of it; return how it failed."""
         while True:
             try:
                 return self._see_to(submit.job, started)
@@ -424,18 +418,18 @@ class Session:
             raise DaemonUnavailableError(f"{lost}; {told}") from None
         self.display.say(describe_return(before, self.connection.info, started=started))
 
-    def _see_to(self, job: str, started: float) -> wire.Failed | None:
+    def _see_to(self, job: str, started: float) -> messages.Failed | None:
         for message, frames in self.connection.events(job):
             self.accepted = True
-            if isinstance(message, wire.Accepted) and message.remark:
+            if isinstance(message, messages.Accepted) and message.remark:
                 self._note(message.remark)
-            if isinstance(message, wire.Progress):
+            if isinstance(message, messages.Progress):
                 self.display.progress(message)
-            elif isinstance(message, wire.Preview):
+            elif isinstance(message, messages.Preview):
                 self._save_step(message, frames[0])
-            elif isinstance(message, wire.Picture):
+            elif isinstance(message, messages.Picture):
                 self._write(message, frames[0], time.monotonic() - started)
-            elif isinstance(message, wire.Failed):
+            elif isinstance(message, messages.Failed):
                 return message
         return None
 
@@ -449,13 +443,13 @@ class Session:
             )
 
     def _cancel(self, job: str) -> bool:
-        """Cancel the job, and say whether it has ended."""
+        """Cancel the job, and return whether it has ended."""
         self.display.say("cancelling; the daemon goes on")
         self.connection.cancel(job)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             received = self.connection.receive(deadline - time.monotonic())
-            if received and isinstance(received[0], wire.Failed | wire.Done):
+            if received and isinstance(received[0], messages.Failed | messages.Done):
                 self.connection.take(job)  # what came was written
                 return True
         self.display.say(
@@ -463,7 +457,7 @@ class Session:
         )
         return False
 
-    def _save_step(self, preview: wire.Preview, frame: wire.Frame) -> None:
+    def _save_step(self, preview: messages.Preview, frame: Frame) -> None:
         """Write what a step came to, opaque: the part of the canvas that the model works on."""
         name = f"{self.outputs.stem}-{preview.image:02d}-step-{preview.step:03d}.png"
         _, _, width, height = preview.area
@@ -484,7 +478,7 @@ class Session:
             self.display.say(f"note: {note}")
         self.noted.add(note)
 
-    def _write(self, picture: wire.Picture, frame: wire.Frame, seconds: float) -> None:
+    def _write(self, picture: messages.Picture, frame: Frame, seconds: float) -> None:
         path, recipe = self.outputs.path_of(picture.index), picture.recipe
         if path is None or picture.index in self.seen:
             return

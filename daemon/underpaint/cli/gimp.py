@@ -16,7 +16,7 @@ _OLDEST = "3.0"
 
 
 def find_gimps() -> list[Path]:
-    """Give the folders of settings of all GIMPs from 3.0 on that were started here.
+    """Return the folders of settings of all GIMPs from 3.0 on that were started here.
 
     Where there is none, the one that GIMP 3.0 will make.
     """
@@ -30,7 +30,7 @@ def find_gimps() -> list[Path]:
 
 
 def install_gimp(folders: Sequence[Path]) -> list[Path]:
-    """Copy the plug-in and what it needs into GIMPs' folders; give where it lies.
+    """Copy the plug-in and what it needs into GIMPs' folders; return where it lies.
 
     An older one is replaced when the new one is whole.
 
@@ -57,7 +57,7 @@ def install_gimp(folders: Sequence[Path]) -> list[Path]:
 
 
 def uninstall_gimp(folders: Sequence[Path]) -> bool:
-    """Take the plug-in out of GIMPs' folders; say whether it was there."""
+    """Take the plug-in out of GIMPs' folders; return whether it was there."""
     found = [path for path in (f / "plug-ins" / PLUGIN for f in folders) if path.exists()]
     for path in found:
         shutil.rmtree(path)

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from underpaint.server import keys
-from underpaint.server.places import make_home
+from underpaint.server.paths import make_home
 from underpaint_client.errors import BadInputError
 from underpaint_client.printable import one_line
 
@@ -20,7 +20,7 @@ SHOWN = 8
 
 
 def make_parser() -> Parser:
-    """Give the parser of `underpaint keys`."""
+    """Return the parser of `underpaint keys`."""
     parser = Parser(
         "keys",
         "Say who may use this machine's daemon over the network.\n\n"
@@ -56,7 +56,7 @@ def run_keys(words: Sequence[str]) -> int:
 
 
 def allow_command(public: str) -> str:
-    """Give what lets this machine in, to be run where the daemon is."""
+    """Return what lets this machine in, to be run where the daemon is."""
     host = socket.gethostname() or "a client"
     return f"underpaint keys allow {shlex.quote(public)} {shlex.quote(host)}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from .plugins import CLIENT, copy_packages, draft_in, fetch_pyzmq, package_folder, put
+from .plugins import SHARED, copy_packages, draft_in, fetch_pyzmq, package_folder, put
 
 PLUGIN = "underpaint_krita"
 
@@ -33,7 +33,7 @@ class KritaFolders:
 
     @classmethod
     def find(cls) -> KritaFolders:
-        """Give the folders of Krita as the distribution or the AppImage have it."""
+        """Return the folders of Krita as the distribution or the AppImage have it."""
         config = platformdirs.user_config_path()
         if sys.platform == "darwin":
             config = Path.home() / "Library" / "Preferences"
@@ -46,7 +46,7 @@ class KritaFolders:
 
 
 def install_krita(folders: KritaFolders) -> Path:
-    """Copy the plug-in and what it needs into a Krita's folders, enable it, and say where it is.
+    """Copy the plug-in and what it needs into a Krita's folders, enable it, and return where it is.
 
     An older one is replaced when the new one is whole.
 
@@ -59,7 +59,7 @@ def install_krita(folders: KritaFolders) -> Path:
     with draft_in(folders.plugins) as draft:
         copy_packages(PLUGIN, draft)
         fetch_pyzmq(draft / PLUGIN / "vendor")
-        for name in (PLUGIN, CLIENT):
+        for name in (PLUGIN, *SHARED):
             put(draft / name, folders.plugins / name)
     shutil.copy(source / f"{PLUGIN}.desktop", folders.plugins)
     actions = folders.resources / "actions"
@@ -70,9 +70,9 @@ def install_krita(folders: KritaFolders) -> Path:
 
 
 def uninstall_krita(folders: KritaFolders) -> bool:
-    """Take the plug-in out of a Krita's folders; say whether it was there."""
+    """Take the plug-in out of a Krita's folders; return whether it was there."""
     there = (folders.plugins / PLUGIN).exists()
-    for folder in (PLUGIN, CLIENT):
+    for folder in (PLUGIN, *SHARED):
         shutil.rmtree(folders.plugins / folder, ignore_errors=True)
     (folders.plugins / f"{PLUGIN}.desktop").unlink(missing_ok=True)
     (folders.resources / "actions" / "underpaint.action").unlink(missing_ok=True)

@@ -146,7 +146,7 @@ def image_orientation(image: Image.Image) -> int:
 
 
 def read_chunks(content: bytes) -> Iterator[bytes]:
-    """Give each chunk of a PNG, whole; the last may be cut where the file is."""
+    """Return each chunk of a PNG, whole; the last may be cut where the file is."""
     position = len(SIGNATURE)
     while position + 8 <= len(content):
         (length,) = struct.unpack_from(">I", content, position)
@@ -197,14 +197,14 @@ def find_text(content: bytes, key: str) -> str | None:
 
 
 def _is_passed_over(chunk: bytes, *, ours: bool) -> bool:
-    """Tell whether nobody misses a chunk; `ours` says whether Underpaint wrote the file."""
+    """Return whether nobody misses a chunk; `ours` says whether Underpaint wrote the file."""
     key = _key(chunk)
     replaced = key == RECIPE_KEY or (ours and key == PARAMETERS_KEY)
     return replaced or chunk[4:8] in (*_PIXELS, *_NOT_MISSED)
 
 
 def _why_not(chunk: bytes, *, is_rgb: bool, room: int) -> tuple[str, int]:
-    """Say why a chunk is not carried along, and what it has of bytes, unpacked.
+    """Return why a chunk is not carried along, and what it has of bytes, unpacked.
 
     The reason is empty for a chunk that is carried along.
     """
@@ -238,7 +238,7 @@ def _is_whole(chunk: bytes) -> bool:
 
 
 def _check_readable(chunk: bytes) -> None:
-    """See that Pillow reads a picture with this chunk in it, and turns it upright.
+    """Check that Pillow reads a picture with this chunk in it, and turns it upright.
 
     Raises
     ------
@@ -307,7 +307,7 @@ def _name(chunk: bytes) -> str:
 
 
 def _to_png(content: bytes, image: Image.Image, lost: dict[str, str]) -> bytes:
-    """Return a PNG of one pixel that holds what is carried along; say what cannot be."""
+    """Return a PNG of one pixel that holds what is carried along; return what cannot be."""
     lost.update(dict.fromkeys(_of_others(content, image), "only its own format has a place for it"))
     found: dict[str, Callable[[], dict[str, Any]]] = {
         "the colour profile": lambda: {"icc_profile": _profile(content, image)},

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from underpaint.server.places import private_folder
-from underpaint.server.rasters import to_pixels
-from underpaint_client import wire
+from underpaint.server.arrays import to_pixels
+from underpaint.server.paths import private_folder
+from underpaint_client import messages
 from underpaint_client.errors import UnderpaintError
+from underpaint_client.frames import Frame
 from underpaint_client.home import home, write_private
 
 from .outputs import FreeNames
@@ -65,8 +66,8 @@ class OutputSpec:
     def write(
         self,
         path: Path,
-        picture: wire.Picture,
-        frame: wire.Frame,
+        picture: messages.Picture,
+        frame: Frame,
         *,
         names: FreeNames | None = None,
         replace: bool = False,
@@ -109,7 +110,7 @@ class OutputSpec:
                 return path
 
 
-def _on_canvas(patch: Any, frame: wire.Frame, width: int, height: int) -> Any:
+def _on_canvas(patch: Any, frame: Frame, width: int, height: int) -> Any:
     """Lay a patch where it belongs on an empty canvas, so that it can be put over its picture."""
     canvas = np.zeros((height, width, 4), patch.dtype)
     box = frame.box

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from underpaint_client.errors import BadInputError
+from underpaint_client.frames import check_size
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.parameters import describe_parameters
-from underpaint_client.request import Recipe
-from underpaint_client.wire import check_size
+from underpaint_client.recipe import Recipe
 
 from . import metadata
 from .decode import decode, describe_losses, measure_noise
@@ -247,7 +247,7 @@ def write_picture(
 
 
 def _publish(draft: Path, path: Path) -> None:
-    """Give a file its name, unless another has it."""
+    """Return a file its name, unless another has it."""
     try:
         os.link(draft, path)  # the one way to do so in a single step
     except FileExistsError:

@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
-from underpaint_client.launch import write_start_command
+from underpaint_editor.launch import write_start_command
 
 from .printing import say
 
-CLIENT = "underpaint_client"
+EDITOR = "underpaint_editor"
+SHARED = ("underpaint_client", EDITOR)
+"""Packages that every plug-in needs."""
+
 WHEELS = ("3.10", "3.11", "3.12")
 """Pythons that editors bring (3.10: Krita's AppImages and Windows), and a wheel for each; that for
 3.12 serves all later ones."""
@@ -28,18 +31,18 @@ _LEFT_OUT = shutil.ignore_patterns(
 
 @contextmanager
 def draft_in(folder: Path) -> Iterator[Path]:
-    """Give a folder to make something in, on the same disk; what is left there goes."""
+    """Return a folder to make something in, on the same disk; what is left there goes."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".underpaint-") as draft:
         yield Path(draft)
 
 
 def copy_packages(plugin: str, target: Path) -> None:
-    """Copy a plug-in and the client that it needs, which learns how to start the daemon."""
-    for name in (plugin, CLIENT):
+    """Copy a plug-in and the packages that it needs, and write how to start the daemon."""
+    for name in (plugin, *SHARED):
         shutil.copytree(package_folder(name), target / name, ignore=_LEFT_OUT)
     command = [sys.executable, "-m", "underpaint", "serve", "--background"]
-    write_start_command(target / CLIENT, command)
+    write_start_command(target / EDITOR, command)
 
 
 def put(new: Path, target: Path) -> None:
@@ -86,7 +89,7 @@ def fetch_pyzmq(folder: Path) -> None:
 
 
 def package_folder(name: str) -> Path:
-    """Give where a package of ours is installed."""
+    """Return where a package of ours is installed."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise BadInputError(f"this installation came without {name}; install the full package")

@@ -40,7 +40,7 @@ def show_json(found: Any) -> None:
 
 
 def flush() -> str:
-    """Print what is held back, and say why results could not be printed; empty where they were.
+    """Print what is held back, and return why results could not be printed; empty where they were.
 
     Whoever stops reading early, as `head` does, has what it wants: that is no trouble.
     """

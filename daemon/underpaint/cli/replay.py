@@ -1,4 +1,4 @@
-"""`underpaint replay`: make a picture again from the recipe in it, and say what differs."""
+"""`underpaint replay`: make a picture again from the recipe in it, and return what differs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from underpaint.models import describe_model, find_model, hash_model, list_models
 from underpaint_client.errors import BadInputError, UnderpaintError
-from underpaint_client.request import Recipe, Request
+from underpaint_client.recipe import Recipe
+from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 
 from .generate import Session, open_connection, read_inputs, settle_model
@@ -25,7 +26,7 @@ _LOOKED_AT = ("underpaint", "torch", "diffusers", "device", "precision")
 
 
 def make_parser() -> Parser:
-    """Give the parser of `underpaint replay`."""
+    """Return the parser of `underpaint replay`."""
     parser = Parser("replay", "Make a picture again from the recipe in it.")
     add = parser.add_argument
     add("picture", type=Path, help="a picture that Underpaint wrote")
@@ -81,7 +82,7 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
 
 
 def _differences(recipe: Recipe, request: Request) -> list[str]:
-    """Say what is not as it was, and may make another picture."""
+    """Return what is not as it was, and may make another picture."""
     found: list[str] = []
     try:
         model = hash_model(describe_model(find_model(request.model)))
@@ -95,7 +96,7 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
 
 
 def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
-    """Say how far the new picture is from the old one."""
+    """Return how far the new picture is from the old one."""
     was, now = read_picture(picture).pixels, read_picture(again).pixels
     if was.shape != now.shape or was.dtype != now.dtype:
         return "the picture differs: it has another size or depth; it was made from another input"

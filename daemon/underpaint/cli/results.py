@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from underpaint_client import wire
+from underpaint_client import messages
 from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError, GenerationFailedError, from_code
+from underpaint_client.frames import Frame
 
 from .generate import COMMAND_LINE, open_connection
 from .options import Parser
@@ -21,15 +22,15 @@ from .terminal import Display
 
 if TYPE_CHECKING:
     from underpaint_client import Connection
-    from underpaint_client.wire import WaitingJob
+    from underpaint_client.messages import WaitingJob
 
-J = TypeVar("J", wire.WaitingJob, wire.JobStatus)
+J = TypeVar("J", messages.WaitingJob, messages.JobStatus)
 
 ALL = "all"
 
 
 def make_parser() -> Parser:
-    """Give the parser of `underpaint results`."""
+    """Return the parser of `underpaint results`."""
     parser = Parser(
         "results",
         "List what waits for an editor or command line that ended before it came; save or drop\n"
@@ -98,7 +99,7 @@ def choose(
 
 
 def describe(job: WaitingJob) -> str:
-    """Give a job's line in the list."""
+    """Return a job's line in the list."""
     address = Address.from_text(job.note)
     place = ", ".join(part for part in (address.editor, address.document) if part)
     state = "ended" if job.ended else "not done"
@@ -140,12 +141,12 @@ def _save(connection: Connection, job: WaitingJob, folder: Path, names: FreeName
         say(f"underpaint: job {job.job[:8]} {told}")
     connection.follow(job.job)
     for message, frames in connection.events(job.job):
-        if isinstance(message, wire.Picture):
+        if isinstance(message, messages.Picture):
             _write(message, frames[0], spec or _layers(job), folder, names)
-        elif isinstance(message, wire.Failed):
+        elif isinstance(message, messages.Failed):
             error = from_code(message.code, message.message)
             say(f"underpaint: job {job.job[:8]}: {error}")
-        elif isinstance(message, wire.Done):
+        elif isinstance(message, messages.Done):
             forget_spec(job.job)
 
 
@@ -156,7 +157,7 @@ def _layers(job: WaitingJob) -> OutputSpec:
 
 
 def _write(
-    picture: wire.Picture, frame: wire.Frame, spec: OutputSpec, folder: Path, names: FreeNames
+    picture: messages.Picture, frame: Frame, spec: OutputSpec, folder: Path, names: FreeNames
 ) -> None:
     wanted = spec.path_of(picture.index)
     if wanted is None and spec.paths:  # of a chain, only the last is wanted

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from underpaint_client import wire
+from underpaint_client import messages
 from underpaint_client.printable import one_line, printable
 
 from . import printing
@@ -45,7 +45,7 @@ class Display:
         """Print a result: have `show` do so, on standard output."""
         show()
 
-    def progress(self, progress: wire.Progress) -> None:
+    def progress(self, progress: messages.Progress) -> None:
         """Show how far the job is."""
         phase = _name(progress)
         if phase != self._phase:
@@ -102,7 +102,7 @@ class Bar(Display):
         super().result(show)
         self._bar.start()
 
-    def progress(self, progress: wire.Progress) -> None:
+    def progress(self, progress: messages.Progress) -> None:
         """Move the bar."""
         phase = _name(progress)
         if phase != self._phase:
@@ -111,12 +111,12 @@ class Bar(Display):
         self._bar.update(self._task, completed=progress.step, total=progress.steps or None)
 
 
-def _name(progress: wire.Progress) -> str:
+def _name(progress: messages.Progress) -> str:
     phase = one_line(progress.phase, _LONGEST_PHASE)
     return f"{phase} {progress.image} of {progress.images}" if progress.images > 1 else phase
 
 
 def make_display() -> Display:
-    """Give the display that fits where standard error goes."""
+    """Return the display that fits where standard error goes."""
     console = Console(stderr=True)
     return Bar(console) if console.is_terminal else Display()

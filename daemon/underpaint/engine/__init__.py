@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .model import Model
-    from .run import Engine, Picture, Preview, Progress, Viewer
+    from .reports import Picture, Preview, Progress, Viewer
+    from .run import Engine
 
 __all__ = ["Engine", "Model", "Picture", "Preview", "Progress", "Viewer"]
 

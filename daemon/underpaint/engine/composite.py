@@ -44,7 +44,7 @@ class Composed:
 
 
 def unchanged(source: Source, kind: str) -> Composed:
-    """Give the result of a run that changes nothing: the same bytes, or an empty patch."""
+    """Return the result of a run that changes nothing: the same bytes, or an empty patch."""
     if kind == "patch":
         return Composed(np.zeros_like(source.pixels), source.box, kind)
     return Composed(source.pixels, source.box, "layer")
@@ -80,7 +80,7 @@ def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
 
 
 def whole_layer(source: Source, area: Box, painted: Floats) -> Pixels:
-    """Give the whole layer with what was painted in it, as `compose` does."""
+    """Return the whole layer with what was painted in it, as `compose` does."""
     return compose(source, area, painted, "layer").pixels
 
 
@@ -115,7 +115,7 @@ class _Blend:
         )
 
     def whole(self) -> Pixels:
-        """Give the area of the whole layer; where c is 0, the source's own bytes."""
+        """Return the area of the whole layer; where c is 0, the source's own bytes."""
         colour = self.colour + self.weight[..., np.newaxis] * (self.painted - self.colour)
         result = np.empty_like(self.pixels)
         result[..., :3] = quantize(colour, self.pixels.dtype)
@@ -124,7 +124,7 @@ class _Blend:
         return np.where(kept, self.pixels, result)
 
     def patch(self) -> Pixels | None:
-        """Give what, laid over the source, makes the whole layer; None where nothing does.
+        """Return what, laid over the source, makes the whole layer; None where nothing does.
 
         Laid over means out = p + a (1 - p) and out x colour = p x patch + (1 - p) a x source.
         Solved for the patch: p = (A - a) / (1 - a), or w where a is 1, and its colour is

@@ -10,18 +10,16 @@ official end-of-step callback. No pipeline is patched, so nothing needs restorin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from numpy.typing import NDArray
 
 from underpaint_client.errors import CancelledError
-from underpaint_client.request import Variation
-from underpaint_client.rules import StepPlan, round_half_up
+from underpaint_client.steps import StepPlan, round_half_up
 
 from .samplers import Sampler
 from .source import Floats
@@ -35,29 +33,8 @@ OnClean = Callable[[torch.Tensor, int], None]
 """Given what the sampler takes for the finished latents, and how many steps are done."""
 
 
-def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:
-    """Draw a picture's noise, on the CPU and from its seed alone (promise 7).
-
-    Parameters
-    ----------
-    seed : int
-        0 .. 2**32 - 1.
-    shape : tuple of int
-        channels, latent height, latent width.
-
-    Returns
-    -------
-    noise : float32, (1, *shape)
-        Normal, mean 0, variance 1; the same on any device, in any batch.
-    generator : torch.Generator
-        Where a sampler that adds noise as it goes draws on.
-    """
-    generator = torch.Generator("cpu").manual_seed(seed)
-    return torch.randn((1, *shape), generator=generator), generator
-
-
 def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
-    """Say how many of the last steps each cell takes part in.
+    """Return how many of the last steps each cell takes part in.
 
     A cell of change c runs as many as strength x c would over the whole picture; the most changed
     cells run them all.
@@ -82,50 +59,6 @@ def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
     share = change.astype(np.float64) / most_change
     nearest = np.floor(exact * share + 0.5 + 1e-6).astype(np.intp)
     return np.where(share >= 1, plan.run, np.minimum(nearest, plan.run))
-
-
-def vary(
-    seed: int, variations: Sequence[Variation], shape: tuple[int, ...]
-) -> tuple[torch.Tensor, torch.Generator]:
-    """Draw a picture's noise, and turn it towards that of other seeds (promise 8).
-
-    Spherical interpolation (Shoemake 1985) keeps it normal, where a mean would lose variance.
-
-    Parameters
-    ----------
-    seed : int
-        Of the noise to begin with.
-    variations : sequence of Variation
-        Applied in turn.
-    shape : tuple of int
-        channels, latent height, latent width.
-
-    Returns
-    -------
-    noise, generator
-        As `draw_noise`. The generator is the first seed's, so that a small variation stays near
-        with samplers that add noise as they go; after a weight of 1, that one's own.
-    """
-    noise, generator = draw_noise(seed, shape)
-    for one in variations:
-        if one.weight:
-            other, own = draw_noise(one.seed, shape)
-            noise = slerp(noise, other, one.weight)
-            generator = own if one.weight == 1 else generator
-    return noise, generator
-
-
-def slerp(start: torch.Tensor, stop: torch.Tensor, share: float) -> torch.Tensor:
-    """Go a share (0..1) of the way from one noise to another, along the sphere."""
-    if share in (0, 1):
-        return stop if share else start
-    first, second = start.double(), stop.double()
-    cosine = (first * second).sum() / (first.norm() * second.norm()).clamp_min(1e-12)
-    angle = torch.acos(cosine.clamp(-1, 1))
-    if torch.sin(angle) < 1e-6:  # one direction, or opposite ones: the line is all there is
-        return torch.lerp(first, second, share).to(start.dtype)
-    near, far = torch.sin((1 - share) * angle), torch.sin(share * angle)
-    return ((near * first + far * second) / torch.sin(angle)).to(start.dtype)
 
 
 @dataclass(frozen=True)
@@ -194,14 +127,6 @@ class _Taps:
             alone = guide.noise * guide.sampler.scheduler.init_noise_sigma
             start = torch.where(torch.from_numpy(guide.pure).to(start.device), alone, start)
         return start.to(guide.clean.dtype)
-
-
-class StableDiffusion(_Taps, StableDiffusionImg2ImgPipeline):  # type: ignore[misc]
-    """Stable Diffusion 1.x and 2.x, tapped."""
-
-
-class StableDiffusionXL(_Taps, StableDiffusionXLImg2ImgPipeline):  # type: ignore[misc]
-    """Stable Diffusion XL, tapped."""
 
 
 def denoise(

@@ -173,7 +173,7 @@ def first_saving(savings: Mapping[int, Saving], pixels: int) -> Saving:
 def saving_notes(
     saving: Saving, size: Extent, *, planned: int, encoded: bool = True
 ) -> tuple[str, ...]:
-    """Say what was saved, and what that means for the picture.
+    """Return what was saved, and what that means for the picture.
 
     Parameters
     ----------
@@ -258,14 +258,14 @@ def _half(size: Extent) -> Extent:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether something failed for want of memory, the device's or the computer's."""
+    """Return whether something failed for want of memory, the device's or the computer's."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return _is_foreign(error) and bool(_SHORT.search(str(error)))
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Say whether the GPU's context is broken: nothing more can be computed in this process."""
+    """Return whether the GPU's context is broken: nothing more can be computed in this process."""
     return (
         isinstance(error, RuntimeError)
         and not is_out_of_memory(error)
@@ -275,7 +275,7 @@ def is_device_lost(error: BaseException) -> bool:
 
 
 def _is_foreign(error: BaseException) -> bool:
-    """Say whether an error is a library's: RuntimeError of torch, cv2.error, OSError of mmap."""
+    """Return whether an error is a library's: RuntimeError of torch, cv2.error, OSError of mmap."""
     return isinstance(error, RuntimeError | OSError) or type(error).__module__ == "cv2"
 
 

@@ -20,7 +20,7 @@ from underpaint.models import ModelInfo, hash_model, note_use
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 
-from .denoise import StableDiffusion, StableDiffusionXL
+from .families.stable_diffusion import StableDiffusion, StableDiffusionXL
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
 from .noise_levels import levels_only
 from .opening import open_pipeline
@@ -42,7 +42,7 @@ _PROMPT_OUTPUTS = (
 
 
 def choose_device(wanted: str = "auto") -> str:
-    """Say where to compute: `cuda`, `mps` or `cpu`; `auto` takes the first there is.
+    """Return where to compute: `cuda`, `mps` or `cpu`; `auto` takes the first there is.
 
     Raises
     ------
@@ -157,7 +157,7 @@ class Model:
         self._pictures = _Memory(4)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         del self.pipeline
         free_memory(self.device)
 
@@ -247,7 +247,7 @@ class Model:
     def prompt_notes(
         self, prompt: str, negative: str = "", *, guided: bool = True
     ) -> tuple[str, ...]:
-        """Say what of a prompt and a negative prompt the model will not read."""
+        """Return what of a prompt and a negative prompt the model will not read."""
         parts = (getattr(self.pipeline, name, None) for name in ("tokenizer", "tokenizer_2"))
         read = functools.partial(read_prompt, [part for part in parts if part is not None])
         return describe_losses(prompt, negative, read, guided=guided)
@@ -352,7 +352,7 @@ class Model:
         return torch.cat([hidden, latents], dim=1)
 
     def sketch(self, latents: torch.Tensor) -> Floats:
-        """Give the colours of latents roughly, a pixel a cell, in no time.
+        """Return the colours of latents roughly, a pixel a cell, in no time.
 
         Parameters
         ----------

@@ -134,7 +134,7 @@ def _link(file: Path, target: Path) -> None:
 
 
 def _check_weights(info: ModelInfo, part: str, module: Any, missing: Any) -> None:
-    """See that every weight was found.
+    """Check that every weight was found.
 
     diffusers leaves those that were not without values, and transformers fills them with noise.
     """
@@ -146,7 +146,7 @@ def _check_weights(info: ModelInfo, part: str, module: Any, missing: Any) -> Non
 
 
 def _check_tokenizer(info: ModelInfo, name: str, tokenizer: Any) -> None:
-    """See that words become tokens."""
+    """Check that words become tokens."""
     empty, word = (tokenizer(text)["input_ids"] for text in ("", "a lake"))
     unknown = tokenizer.unk_token_id
     if len(empty) != 2 or len(word) < 4 or unknown in word[1:-1]:

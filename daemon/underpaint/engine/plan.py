@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from underpaint_client.descriptions import describe_size
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Request
-from underpaint_client.rules import StepPlan, describe_size, mode_strength, plan_request
+from underpaint_client.steps import StepPlan, mode_strength, plan_request
 
 GRID = 64
 """Pixels on the canvas that the work area is snapped to, so that erasing a little more at a locked
@@ -127,7 +128,7 @@ def choose_area(change: Box, layer: Box, least: Extent) -> Box:
 
 
 def _grow(start: int, stop: int, first: int, last: int, least: int) -> tuple[int, int]:
-    """Cut a span to first..last, grow it to `least` there, and give its start and length."""
+    """Cut a span to first..last, grow it to `least` there, and return its start and length."""
     start, stop = max(start, first), min(stop, last)
     length = max(stop - start, min(least, last - first))
     start = _down(start - (length - (stop - start)) // 2, GRID)
@@ -209,7 +210,7 @@ def _fill_side(
 
 
 def batch_size(images: int, work_size: Extent, native: int, *, parallel: bool) -> int:
-    """Say how many images go through the model at once.
+    """Return how many images go through the model at once.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def _prepare(source: Source, plan: Plan, fill: str, ignored: Mask) -> Prepared:
 def _weigh(
     source: Source, plan: Plan, fill: str, hidden: Mask, ignored: Mask
 ) -> tuple[Floats, tuple[str, ...]]:
-    """Say how much of each pixel's own colour counts, 0..1."""
+    """Return how much of each pixel's own colour counts, 0..1."""
     notes: tuple[str, ...] = ()
     if fill in ("underpaint", "noise"):
         weight = np.ones(hidden.shape, np.float32)

@@ -68,7 +68,7 @@ def read_prompt(tokenizers: Sequence[Any], text: str) -> Reading:
 def describe_losses(
     prompt: str, negative: str, read: Callable[[str], Reading], *, guided: bool
 ) -> tuple[str, ...]:
-    """Say what of a prompt and a negative prompt the model does not read.
+    """Return what of a prompt and a negative prompt the model does not read.
 
     Parameters
     ----------

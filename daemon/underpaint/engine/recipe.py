@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.request import Recipe, Request
-from underpaint_client.rules import DEFAULT_SAMPLER, choose_sampler, image_noise
+from underpaint_client.recipe import Recipe
+from underpaint_client.request import Request
+from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler
+from underpaint_client.seeds import image_noise
 
 from .composite import Composed
 from .model import Model

@@ -22,20 +22,18 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from underpaint.engine.reports import Picture, Preview, Progress, Viewer
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint_client.errors import BadInputError, CancelledError, GenerationFailedError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.request import Recipe, Request
-from underpaint_client.rules import (
-    check_request,
-    choose_sampler,
-    draw_seeds,
-    expand_prompt,
-    image_noise,
-)
+from underpaint_client.recipe import Recipe
+from underpaint_client.request import Request
+from underpaint_client.rules import check_request
+from underpaint_client.samplers import choose_sampler
+from underpaint_client.seeds import draw_seeds, expand_prompt, image_noise
 
 from .composite import Composed, compose, unchanged, whole_layer
-from .denoise import Guide, OnClean, Steps, cell_steps, denoise, vary
+from .denoise import Guide, OnClean, Steps, cell_steps, denoise
 from .memory import (
     Abilities,
     Experience,
@@ -51,6 +49,7 @@ from .memory import (
     until_it_fits,
 )
 from .model import OFFLOADING, Model, choose_device, free_memory
+from .noise import vary
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
@@ -60,95 +59,6 @@ from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quant
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Parameters
-    ----------
-    phase : str
-        `Loading the model`, `Encoding`, `Denoising` or `Decoding`.
-    step, steps : int
-        While denoising: steps done, of how many.
-    image, images : int
-        Which image (1, 2, ...; the first of those that run together), of how many.
-    together : int
-        How many images run at once.
-    """
-
-    phase: str
-    step: int = 0
-    steps: int = 0
-    image: int = 0
-    images: int = 0
-    together: int = 1
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What an image looks like so far.
-
-    Parameters
-    ----------
-    image, step, steps : int
-        Which image, after which step of how many.
-    pixels : uint8, (h, w, 4)
-        RGBA, straight alpha, of any size: transparent where nothing changes.
-    area : Box
-        The part of the canvas that they show.
-    """
-
-    image: int
-    step: int
-    steps: int
-    pixels: Pixels = field(repr=False)
-    area: Box
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """Somebody who watches.
-
-    Parameters
-    ----------
-    show : callable
-        Given each `Preview`.
-    full : bool
-        Decode them as the result will be, which takes time; else by a linear map, a pixel a cell.
-    every : float
-        Least seconds between two.
-    """
-
-    show: Callable[[Preview], None]
-    full: bool = False
-    every: float = 0.25
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A finished image.
-
-    Parameters
-    ----------
-    pixels : the layer's depth, (H, W, 4)
-        RGBA, straight alpha.
-    box : Box
-        Where it lies on the canvas.
-    kind : str
-        `layer` or `patch`.
-    recipe : Recipe
-        How to make it again.
-    timings : dict of str to float
-        Seconds by phase, as shared by the images that ran together.
-    """
-
-    pixels: Pixels = field(repr=False)
-    box: Box
-    kind: str
-    recipe: Recipe
-    timings: dict[str, float]
 
 
 class _Clock:
@@ -241,7 +151,7 @@ class Engine:
         )
 
     def experience(self, info: ModelInfo) -> Experience:
-        """Give what was learned of a model's need for memory."""
+        """Return what was learned of a model's need for memory."""
         return self._experience.setdefault(info, Experience())
 
     @torch.no_grad()
@@ -339,7 +249,7 @@ class _Run:
             return self.engine.load(self.request.model, allow_paths=self.allow_paths)
 
     def size(self, layer: Pixels | None) -> Extent:
-        """Give the size of the picture that is worked on."""
+        """Return the size of the picture that is worked on."""
         return self._box() if layer is None else Extent(layer.shape[1], layer.shape[0])
 
     def pictures(
@@ -362,7 +272,7 @@ class _Run:
             yield from self._paint(self._prepare(model, source, plan))
 
     def _saving(self, model: Model, plan: Plan) -> Saving:
-        """Say what to save at this size."""
+        """Return what to save at this size."""
         savings = self.engine.experience(model.info).savings
         return first_saving(savings, plan.work_size.pixels)
 
@@ -423,7 +333,7 @@ class _Run:
         return Extent(native, native)
 
     def _keep(self, source: Source) -> Iterator[Picture]:
-        """Give the layer back as it is, without the model (promise 1)."""
+        """Return the layer back as it is, without the model (promise 1)."""
         request = self.request
         if request.strength == 0:
             notes = ("strength 0 keeps the picture as it is; the model was not run",)
@@ -487,7 +397,7 @@ class _Run:
             rest = rest[len(latents) :]
 
     def _planned(self, work: _Work) -> int:
-        """Say how many images would run at once, were there memory."""
+        """Return how many images would run at once, were there memory."""
         return batch_size(
             1 if self.request.chain else self.request.images,
             work.plan.work_size,
@@ -558,7 +468,7 @@ class _Run:
             )
 
     def _preview_maker(self, work: _Work, image: int) -> OnClean | None:
-        """Give what is called with the latents of every step, and shows some of them."""
+        """Return what is called with the latents of every step, and shows some of them."""
         viewer, plan = self.viewer, work.plan
         if viewer is None:
             return None

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from underpaint_client.rules import SAMPLERS
+from underpaint_client.samplers import SAMPLERS
 
 from .joining import Joining
 from .noise_levels import zero_snr_changes
@@ -112,7 +112,7 @@ class Sampler:
         return Executed(timesteps[begin:], begin)
 
     def calls(self, run: int) -> int:
-        """Say how often the model is called for `run` steps."""
+        """Return how often the model is called for `run` steps."""
         if self.scheduler.order == 2:
             return 2 * run - 1  # Heun and DPM2 look twice, but for the last step
         return run + 1 if self._plms and run > 1 else run
@@ -191,7 +191,7 @@ def _clean_guess(
     timestep: torch.Tensor,
     noisy: torch.Tensor,
 ) -> torch.Tensor:
-    """Give what the scheduler predicted for x0 in the step that it has just made.
+    """Return what the scheduler predicted for x0 in the step that it has just made.
 
     Most return it; multistep ones remember it; for the others it follows from what the model's
     output means (Ho et al. 2020; Salimans and Ho 2022 for velocity).

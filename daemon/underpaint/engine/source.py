@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.rules import choose_mode
+from underpaint_client.steps import choose_mode
 
 Pixels = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -99,7 +99,7 @@ def max_cells(values: Floats, content: Extent, cell: int, cells: Extent) -> Floa
 
 
 def mean_opacity(values: Floats, extent: Extent) -> Pixels:
-    """Say how much of what is painted shows, as results blend it in (promise 10), but smaller.
+    """Return how much of what is painted shows, as results blend it in (promise 10), but smaller.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class Source:
 
     @classmethod
     def blank(cls, extent: Extent) -> Source:
-        """Give an empty 8-bit layer of that size."""
+        """Return an empty 8-bit layer of that size."""
         return cls.of(np.zeros((extent.height, extent.width, 4), np.uint8))
 
     def with_mode(self, mode: str) -> Source:
@@ -203,7 +203,7 @@ class Source:
         return erased
 
     def change_box(self) -> Box:
-        """Give the smallest box, on the canvas, that holds every pixel of change above 0."""
+        """Return the smallest box, on the canvas, that holds every pixel of change above 0."""
         if self.change is not None:
             found = box_of(self.change > 0)
         elif self.mode == "inpaint":
@@ -219,7 +219,7 @@ class Source:
         return values[local.y : local.bottom, local.x : local.right]
 
     def pixels_in(self, box: Box) -> Pixels:
-        """Give the pixels in a box on the canvas, as a view."""
+        """Return the pixels in a box on the canvas, as a view."""
         return self._part(self.pixels, box)
 
     def selection_in(self, box: Box) -> Floats:
@@ -238,7 +238,7 @@ class Source:
         return selection
 
     def known_in(self, box: Box) -> Floats:
-        """Give how much of each pixel's colour is left: 0 where alpha and RGB are all 0, else 1.
+        """Return how much of each pixel's colour is left: 0 where alpha and RGB are all 0, else 1.
 
         An editor's Clear leaves such pixels; its eraser keeps the colour.
         """
@@ -247,7 +247,7 @@ class Source:
         return _has_colour(self.pixels_in(box)).astype(np.float32)
 
     def repainted(self, pixels: Pixels, area: Box) -> Source:
-        """Give the layer with what came of it as its colour, to be painted over again.
+        """Return the layer with what came of it as its colour, to be painted over again.
 
         What is erased stays so, that it may change as much as before.
 
@@ -300,7 +300,7 @@ def _has_colour(pixels: Pixels) -> Mask:
 
 
 def box_of(mask: Mask) -> Box:
-    """Give the smallest box that holds all that is true; an empty one where nothing is."""
+    """Return the smallest box that holds all that is true; an empty one where nothing is."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return Box(0, 0, 0, 0)

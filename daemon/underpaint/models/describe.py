@@ -16,7 +16,7 @@ from typing import Any
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
-from underpaint_client.rules import DEFAULT_SAMPLER, choose_sampler, longest_schedule
+from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
 from .files import INDEX, Part, Stamp, read_family, resolve_files, stamp_files, stamp_folder
 from .reading import check_regular, read_json, unreadable
@@ -138,7 +138,7 @@ def _read_config(model: Path, part: Part) -> dict[str, Any]:
 
 
 def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> None:
-    """See that a UNet takes latents of the autoencoder, alone or with what is kept."""
+    """Check that a UNet takes latents of the autoencoder, alone or with what is kept."""
     channels = _number(model, unet, "in_channels", 4, 2**10)
     latent = _number(model, vae, "latent_channels", 4, 2**10)
     if channels not in (latent, 2 * latent + 1):
@@ -150,7 +150,7 @@ def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> N
 
 
 def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
-    """See that what one part puts out is what the next takes in, and return a cell's side.
+    """Check that what one part puts out is what the next takes in, and return a cell's side.
 
     The names that are read here were held against the weights before.
     """
@@ -229,7 +229,7 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
 
 
 def first_hash(info: ModelInfo) -> str:
-    """Give the hash that a model had when its files, by size and time, were first read."""
+    """Return the hash that a model had when its files, by size and time, were first read."""
     key = _key(info)
     known = _known_hashes()
     return known.get(f"first {key}") or known.get(key) or hash_model(info)
@@ -249,7 +249,7 @@ def _key(info: ModelInfo) -> str:
 
 
 def note_use(info: ModelInfo, found: str) -> str:
-    """Remember with which hash a model was used, and give the one that it was used with before.
+    """Remember with which hash a model was used, and return the one that it was used with before.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.wire import ModelEntry
+from underpaint_client.messages import ModelEntry
 
 from .describe import describe_model
 from .files import Stamp, stamp_folder

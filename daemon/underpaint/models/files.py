@@ -161,7 +161,7 @@ def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part
 
 
 def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
-    """See that a part has a library and a class that its family works with."""
+    """Check that a part has a library and a class that its family works with."""
     library, classes = wanted
     if given in [[library, one] for one in classes]:
         return

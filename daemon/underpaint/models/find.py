@@ -19,7 +19,7 @@ STARTER_FOLDER = Path(__file__).parents[1] / STARTER_MODEL
 
 
 def model_folders() -> list[Path]:
-    """Give the folders that hold models: `models` in Underpaint's home, then `$UNDERPAINT_MODELS`.
+    """Return the folders of models: `models` in Underpaint's home, then `$UNDERPAINT_MODELS`.
 
     The variable is a list of folders, separated as in `$PATH`.
     """
@@ -28,7 +28,7 @@ def model_folders() -> list[Path]:
 
 
 def list_models() -> dict[str, Path]:
-    """Give the models there are, by name; of two with one name, the one found first.
+    """Return the models there are, by name; of two with one name, the one found first.
 
     The starter model comes last, where this installation has it. Nothing is opened: a folder that
     has a `model_index.json` is taken for a model, whatever that is.
@@ -65,7 +65,7 @@ def _look_into(folder: Path) -> list[Path]:
 
 
 def _has_index(path: Path) -> bool:
-    """Say whether a folder names itself a model; a link that is broken counts, as damage."""
+    """Return whether a folder names itself a model; a link that is broken counts, as damage."""
     try:
         (path / INDEX).lstat()
     except OSError:
@@ -74,7 +74,7 @@ def _has_index(path: Path) -> bool:
 
 
 def _unreadable(path: Path) -> str:
-    """Say why an entry cannot be looked at; empty where it can."""
+    """Return why an entry cannot be looked at; empty where it can."""
     try:
         path.stat()
         (path / INDEX).lstat()
@@ -86,7 +86,7 @@ def _unreadable(path: Path) -> str:
 
 
 def _is_text(name: str) -> bool:
-    """Say whether a name can be sent: POSIX allows any bytes."""
+    """Return whether a name can be sent: POSIX allows any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -95,7 +95,7 @@ def _is_text(name: str) -> bool:
 
 
 def default_model() -> str:
-    """Give the name of the model that is taken when none is asked for; empty where there is none.
+    """Return the name of the model that is taken when none is asked for; empty where there is none.
 
     `$UNDERPAINT_MODEL`, else the first that the artist has put into the model folders, in
     alphabetical order, else the starter model.

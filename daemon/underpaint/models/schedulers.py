@@ -53,7 +53,7 @@ MOST_TRAIN_STEPS = 10_000
 
 
 def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
-    """See that a scheduler config has noise levels that its family works with.
+    """Check that a scheduler config has noise levels that its family works with.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
 
 
 def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:
-    """See that a config says how much noise each step adds: a default would be another model's."""
+    """Check that a config says how much noise each step adds; defaults are another model's."""
     trained = config.get("trained_betas")
     if trained is None:
         for name in ("beta_start", "beta_end"):

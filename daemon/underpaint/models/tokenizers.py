@@ -22,7 +22,7 @@ _UNMADE = 0.01
 
 
 def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int:
-    """See that a tokenizer knows words, and that its text encoder knows all its tokens.
+    """Check that a tokenizer knows words, and that its text encoder knows all its tokens.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def _read_header(file: Path) -> Shapes:
 
 
 def check_shapes(model: Path, part: Part, config: dict[str, Any], shapes: Shapes) -> None:
-    """See that a part's weights are of the model that its config describes.
+    """Check that a part's weights are of the model that its config describes.
 
     Only the tensors at the ends of the part are looked at, which differ between families.
 

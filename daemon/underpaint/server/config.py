@@ -52,7 +52,7 @@ class Config:
 
 
 def config_file() -> Path:
-    """Give the path of the configuration, whether or not it exists."""
+    """Return the path of the configuration, whether or not it exists."""
     return home() / "config.toml"
 
 
@@ -75,7 +75,7 @@ def read_config() -> Config:
 
 
 def check_address(endpoint: str) -> None:
-    """See that an endpoint is one that can be listened on.
+    """Check that an endpoint is one that can be listened on.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def check_address(endpoint: str) -> None:
 
 
 def check_device(device: str) -> None:
-    """See that a device is one that a worker could have, there or not.
+    """Check that a device is one that a worker could have, there or not.
 
     Raises
     ------

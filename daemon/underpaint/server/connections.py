@@ -167,7 +167,7 @@ class ConnectionGuard:
         self._approved: dict[str, deque[str]] = {}
         self._lock = threading.Lock()
         self._monitors: dict[zmq.Socket[bytes], str] = {}
-        self._entrances: list[zmq.Socket[bytes]] = []
+        self._sockets: list[zmq.Socket[bytes]] = []
         self._warned = -BETWEEN_WARNINGS
         self._zap = context.socket(zmq.REP)
         self._zap.setsockopt(zmq.LINGER, 0)
@@ -177,10 +177,10 @@ class ConnectionGuard:
         self._far_end.connect("inproc://connection-guard")
         self._thread = threading.Thread(target=self._run, name="connection-guard", daemon=True)
 
-    def watch(self, entrance: zmq.Socket[bytes], transport: str) -> None:
+    def watch(self, socket: zmq.Socket[bytes], transport: str) -> None:
         """Count the connections of a socket that is not bound yet; before `start`."""
         endpoint = f"inproc://monitor-{len(self._monitors)}"
-        entrance.monitor(endpoint, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        socket.monitor(endpoint, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         monitor = self._context.socket(zmq.PAIR)
         # Where this thread falls behind by a thousand events, libzmq's waits for it, and accepts
         # no more.
@@ -188,7 +188,7 @@ class ConnectionGuard:
         monitor.setsockopt(zmq.LINGER, 0)
         monitor.connect(endpoint)
         self._monitors[monitor] = transport
-        self._entrances.append(entrance)
+        self._sockets.append(socket)
 
     def start(self) -> None:
         """Start the thread; nobody is let in by TCP before."""
@@ -196,8 +196,8 @@ class ConnectionGuard:
 
     def stop(self) -> None:
         """End the thread."""
-        for entrance in self._entrances:
-            entrance.disable_monitor()  # or libzmq would wait for somebody to hear its events
+        for listener in self._sockets:
+            listener.disable_monitor()  # or libzmq would wait for somebody to hear its events
         self._end.send(b"")
         if self._thread.ident is None:
             self._run()
@@ -371,7 +371,7 @@ class ConnectionGuard:
         self._zap.send_multipart([b"1.0", request, status, text, user, b""])
 
     def _approve(self, key: str, address: str) -> bool:
-        """Tell whether one more connection of a key has room, and count it."""
+        """Return whether one more connection of a key has room, and count it."""
         if key != self._own_key:
             waiting = sum(known == key for keys in self._approved.values() for known in keys)
             remote = sum(self._by_key.values()) - self._by_key[""]

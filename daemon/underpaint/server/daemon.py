@@ -21,7 +21,7 @@ import zmq
 
 import underpaint
 from underpaint.models import default_model, list_entries
-from underpaint_client import wire
+from underpaint_client import messages, wire
 from underpaint_client.errors import (
     BadInputError,
     CancelledError,
@@ -29,29 +29,23 @@ from underpaint_client.errors import (
     GenerationFailedError,
     UnderpaintError,
 )
+from underpaint_client.frames import MAX_REMOTE_FRAME
 from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
 
 from . import keys, logs
 from .config import Config
 from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
+from .frame_cache import FrameCache
 from .guests import PathFilter
-from .held import Held
 from .inbox import Inbox
-from .incoming import MAX_JOB_NAME, read_message
-from .jobs import Client, Job
-from .ledger import Ledger
-from .places import (
-    allow_many_files,
-    lock_file,
-    log_file,
-    private_folder,
-    socket_folder,
-    take_lock,
-)
-from .shelf import clear_shelves
+from .job_queue import Client, Job
+from .jobs import Jobs
+from .paths import allow_many_files, lock_file, log_file, private_folder, socket_folder, take_lock
+from .shared_memory import clear_shared_memory
 from .store import open_store
 from .turns import Turns
 from .unread import MAX_PREVIEWS, Unread
+from .validation import MAX_JOB_NAME, read_message
 from .watchdog import AwakeClock
 from .workers import MAX_FAILED_STARTS, Worker
 
@@ -59,7 +53,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
 
-    from underpaint_client.wire import Bytes, Envelope, Frame, Message
+    from underpaint_client.frames import Bytes, Frame
+    from underpaint_client.messages import Message
+    from underpaint_client.wire import Envelope
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +107,7 @@ _KEEP_ALIVE = {
     zmq.TCP_MAXRT: 15000,  # milliseconds
 }
 
-_LARGE_ANSWERS = (wire.AskStatus, wire.AskModels, wire.AskWaiting)
+_LARGE_ANSWERS = (messages.AskStatus, messages.AskModels, messages.AskWaiting)
 
 IPC = os.name == "posix"
 
@@ -134,7 +130,7 @@ class Daemon:
         self._lock = take_lock()
         sys.setswitchinterval(0.0005)  # the guard of connections must keep up with libzmq
         descriptors = allow_many_files(MAX_FILES)
-        clear_shelves()
+        clear_shared_memory()
         self._started = time.monotonic()
         self._stopping = False
         self._context = zmq.Context()
@@ -142,16 +138,16 @@ class Daemon:
         store, self._remark = open_store(home() / "jobs")
         self._unread = Unread()
         self._clock = AwakeClock()
-        self._ledger = Ledger(store, config.retention, self._send, self._greet)
-        self._jobs = self._ledger.jobs
-        self._turns = Turns(self._ledger.when_done)
-        self._poller.register(self._ledger.fd, zmq.POLLIN)
+        self._jobs = Jobs(store, config.retention, self._send, self._greet)
+        self._queue = self._jobs.queue
+        self._turns = Turns(self._jobs.when_done)
+        self._poller.register(self._jobs.fd, zmq.POLLIN)
         self._pruned = time.monotonic()
-        self._held = Held()
+        self._frame_cache = FrameCache()
         self._log = logs.LogTurner()
-        self._told_positions: dict[str, int] = {}
-        self._told_until = 0.0
-        self._entrances: list[zmq.Socket[bytes]] = []
+        self._sent_positions: dict[str, int] = {}
+        self._positions_due = 0.0
+        self._sockets: list[zmq.Socket[bytes]] = []
         self._bound: list[tuple[zmq.Socket[bytes], str]] = []
         self._looked = time.monotonic()
         self._inboxes: dict[zmq.Socket[bytes], Inbox] = {}
@@ -172,9 +168,9 @@ class Daemon:
         self._guard = ConnectionGuard(self._context, limits, keys.AllowList().lets_in, self._own)
         try:
             if use_ipc:
-                self._enter(f"ipc://{socket_folder() / 'clients.sock'}")
+                self._listen(f"ipc://{socket_folder() / 'clients.sock'}")
             for endpoint in wanted:
-                self._enter(endpoint)
+                self._listen(endpoint)
             # Workers are this machine's own; where there is no ipc they come in by a locked
             # loopback port, with the client's keys.
             inside = f"ipc://{socket_folder() / 'workers.sock'}" if IPC else "tcp://127.0.0.1:*"
@@ -194,31 +190,31 @@ class Daemon:
 
     def _bind(self, endpoint: str, *, watched: bool = False) -> tuple[zmq.Socket[bytes], str]:
         transport, _, path = endpoint.partition("://")
-        entrance = self._context.socket(zmq.ROUTER)
-        entrance.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
-        entrance.setsockopt(zmq.LINGER, 1000)
-        entrance.setsockopt(zmq.SNDHWM, MAX_UNREAD)
-        entrance.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
-        entrance.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
-        entrance.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME if transport == "ipc" else wire.MAX_PARCEL)
+        socket = self._context.socket(zmq.ROUTER)
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
+        socket.setsockopt(zmq.LINGER, 1000)
+        socket.setsockopt(zmq.SNDHWM, MAX_UNREAD)
+        socket.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME if transport == "ipc" else MAX_REMOTE_FRAME)
         if transport == "tcp":
-            keys.lock_socket(entrance)
+            keys.lock_socket(socket)
             for option, value in _KEEP_ALIVE.items():
-                entrance.setsockopt(option, value)
+                socket.setsockopt(option, value)
         if watched:
-            self._guard.watch(entrance, transport)
-        entrance.bind(endpoint)
-        self._inboxes[entrance] = Inbox(entrance, MAX_PARTS)
+            self._guard.watch(socket, transport)
+        socket.bind(endpoint)
+        self._inboxes[socket] = Inbox(socket, MAX_PARTS)
         if transport == "ipc":
             os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
-        self._poller.register(entrance, zmq.POLLIN)
-        self._bound.append((entrance, endpoint))
-        bound = entrance.getsockopt(zmq.LAST_ENDPOINT)
-        return entrance, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
+        self._poller.register(socket, zmq.POLLIN)
+        self._bound.append((socket, endpoint))
+        bound = socket.getsockopt(zmq.LAST_ENDPOINT)
+        return socket, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
 
-    def _enter(self, endpoint: str) -> None:
-        entrance, bound = self._bind(endpoint, watched=True)
-        self._entrances.append(entrance)
+    def _listen(self, endpoint: str) -> None:
+        socket, bound = self._bind(endpoint, watched=True)
+        self._sockets.append(socket)
         self.endpoints.append(bound)
 
     def _write_connection_file(self) -> None:
@@ -246,26 +242,26 @@ class Daemon:
             self._write_connection_file()
             log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
             while not self._stopping:
-                self._turn()
+                self._run_once()
         finally:
             self._close()
 
-    def _turn(self) -> None:
-        for entrance, _ in self._poller.poll(TICK):
-            if isinstance(entrance, int):
-                self._ledger.answer()
+    def _run_once(self) -> None:
+        for socket, _ in self._poller.poll(TICK):
+            if isinstance(socket, int):
+                self._jobs.answer()
                 continue
             end = time.monotonic() + FAIR_SHARE
             while time.monotonic() < end:
-                parts = self._inboxes[entrance].take(end)
+                parts = self._inboxes[socket].take(end)
                 if parts is None:
                     break
                 rest: list[Bytes] = [part.buffer for part in parts[1:]]
-                if entrance is self._backend:
+                if socket is self._backend:
                     if IPC or parts[0].get("User-Id") == self._own:
                         self._from_worker(parts[0].bytes, rest)
                 else:
-                    client = self._client(entrance, parts[0])
+                    client = self._client(socket, parts[0])
                     self._guard.note_message(parts[0], client.owner)
                     self._from_client(client, rest)
         self._watch_workers()
@@ -273,13 +269,17 @@ class Daemon:
         self._log.look()
         self._mend_files()
         self._assign()
-        self._tell_positions()
-        self._ledger.write()
+        self._send_positions()
+        self._jobs.write()
         if time.monotonic() - self._pruned > PRUNE:
             self._pruned = time.monotonic()
-            self._ledger.prune()
+            self._jobs.prune()
         for worker in self._workers:
-            if worker.shelf and worker.shelf.has_news() and worker.state != "starting":
+            if (
+                worker.shared_frames
+                and worker.shared_frames.has_news()
+                and worker.state != "starting"
+            ):
                 self._order(worker, [])
 
     def _mend_files(self) -> None:
@@ -308,8 +308,8 @@ class Daemon:
     def _close(self) -> None:
         for worker in self._workers:
             worker.kill()
-        self._ledger.close()
-        clear_shelves()
+        self._jobs.close()
+        clear_shared_memory()
         connection_file().unlink(missing_ok=True)
         self._guard.stop()
         self._context.destroy(linger=1000)
@@ -318,17 +318,17 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _client(self, entrance: zmq.Socket[bytes], address: zmq.Frame) -> Client:
-        number = self._entrances.index(entrance)
+    def _client(self, socket: zmq.Socket[bytes], address: zmq.Frame) -> Client:
+        number = self._sockets.index(socket)
         tcp = self.endpoints[number].startswith("tcp")
         return Client(number, address.bytes, str(address.get("User-Id")) if tcp else "")
 
     def _is_local(self, client: Client) -> bool:
-        """Tell whether that is this user on this machine, who may do everything here."""
+        """Return whether that is this user on this machine, who may do everything here."""
         return client.owner == self._own
 
     def _check_allowed(self, client: Client) -> None:
-        """See that a client may come in, still.
+        """Check that a client may come in, still.
 
         Raises
         ------
@@ -345,17 +345,17 @@ class Daemon:
             raise BadInputError("a client from elsewhere must leave its routing id to the daemon")
 
     def _send(self, client: Client, parts: list[Bytes]) -> bool:
-        """Send a message, and say whether there is somebody to send it to."""
+        """Send a message, and return whether there is somebody to send it to."""
         if client.owner and client.owner not in self._allowed:
             return False
-        return client.entrance >= 0 and self._put(client, parts)
+        return client.endpoint >= 0 and self._put(client, parts)
 
     def _put(self, client: Client, parts: list[Bytes]) -> bool:
         if not self._is_local(client):
             parts = self._paths.apply(parts)
         counted = self._unread.count(client, parts)
         try:
-            self._entrances[client.entrance].send_multipart(
+            self._sockets[client.endpoint].send_multipart(
                 [client.identity, *counted], zmq.DONTWAIT, copy=False
             )
         except zmq.ZMQError as error:
@@ -370,22 +370,22 @@ class Daemon:
 
     def _forget(self, client: Client) -> None:
         """Let the jobs of a client that has gone go on without it."""
-        self._held.forget(client)
-        self._ledger.lose(client)
+        self._frame_cache.forget(client)
+        self._jobs.lose(client)
 
     def _look_for_revoked(self) -> None:
         """End all that is of owners whose keys were revoked, there or not; drop their results."""
         stamp = self._allowed.stamp()
         if stamp != self._allowed_stamp:
             self._allowed_stamp = stamp
-            self._ledger.ask_owners(self._drop_revoked)
+            self._jobs.ask_owners(self._drop_revoked)
 
     def _drop_revoked(self, owners: set[str]) -> None:
         for owner in owners - {"", self._own}:
             if self._allowed.has_dropped(owner):
                 log.info("a key was revoked; what there is of its owner ends")
-                self._held.drop(owner)
-                for job in self._ledger.drop(owner):
+                self._frame_cache.drop(owner)
+                for job in self._jobs.drop(owner):
                     self._stop_running(job)
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
@@ -394,7 +394,7 @@ class Daemon:
             self._check_allowed(client)
         except UnderpaintError as error:
             self._forget(client)
-            self._put(client, wire.encode(wire.Failed("", error.code, str(error))))
+            self._put(client, wire.encode(messages.Failed("", error.code, str(error))))
             return
         try:
             job = _job_of(parts)
@@ -402,55 +402,55 @@ class Daemon:
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
-            self._ledger.refuse(client, job, type(error)(str(error)[:MAX_TOLD]))
+            self._jobs.refuse(client, job, type(error)(str(error)[:MAX_TOLD]))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
             told = f"the daemon failed ({type(error).__name__}: {error}); its log has the details"
-            self._ledger.refuse(client, job, GenerationFailedError(told))
+            self._jobs.refuse(client, job, GenerationFailedError(told))
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
-        if isinstance(message, wire.Hello):
+        if isinstance(message, messages.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
-            self._tell(client, wire.Welcome(version, pid, default_model(), self._remark, far))
+            self._tell(client, messages.Welcome(version, pid, default_model(), self._remark, far))
         elif isinstance(message, _LARGE_ANSWERS) and self._unread.is_too_much(client):
             log.info("a client that does not read what it is sent gets no answer")
-        elif isinstance(message, wire.AskStatus):
+        elif isinstance(message, messages.AskStatus):
             self._tell(client, self._status(client))
-        elif isinstance(message, wire.AskModels):
-            self._tell(client, wire.Models(list_entries()))
-        elif isinstance(message, wire.AskStop):
+        elif isinstance(message, messages.AskModels):
+            self._tell(client, messages.Models(list_entries()))
+        elif isinstance(message, messages.AskStop):
             self._stop(client)
         else:
             self._answer_on_jobs(client, message, envelope)
 
     def _answer_on_jobs(self, client: Client, message: Message, envelope: Envelope) -> None:
-        if isinstance(message, wire.Submit):
+        if isinstance(message, messages.Submit):
             self._submit(client, message, envelope.frames)
-        elif isinstance(message, wire.Follow):
+        elif isinstance(message, messages.Follow):
             self._follow_all(client, message.jobs)
-        elif isinstance(message, wire.Taken):
-            take = functools.partial(self._ledger.take, client, message.job)
+        elif isinstance(message, messages.Taken):
+            take = functools.partial(self._jobs.take, client, message.job)
             self._turns.ask(client, ("taken", message.job), take)
-        elif isinstance(message, wire.AskWaiting):
-            tell = functools.partial(self._ledger.tell_waiting, client)
+        elif isinstance(message, messages.AskWaiting):
+            tell = functools.partial(self._jobs.tell_waiting, client)
             self._turns.ask(client, "waiting", tell)
-        elif isinstance(message, wire.Cancel):
+        elif isinstance(message, messages.Cancel):
             self._cancel(client, message.job)
-        elif isinstance(message, wire.AskCancel):
+        elif isinstance(message, messages.AskCancel):
             self._cancel_anywhere(client, message.job)
-        elif isinstance(message, wire.Prefer):
+        elif isinstance(message, messages.Prefer):
             self._prefer(client, message.job)
         else:
             raise BadInputError(f"{message.type}: a client does not send this")
 
     def _prefer(self, client: Client, name: str) -> None:
-        job = self._jobs.get(name)
+        job = self._queue.get(name)
         if job is not None and job.client == client and job.worker is None:
-            self._jobs.prefer(job)
+            self._queue.prefer(job)
 
     def _follow_all(self, client: Client, names: Iterable[str]) -> None:
-        self._tell(client, wire.Followed())
-        awaited = set(self._held.awaits(client))
+        self._tell(client, messages.Followed())
+        awaited = set(self._frame_cache.awaits(client))
         for name in names:
             if name not in awaited:
                 follow = functools.partial(self._follow, client, name)
@@ -458,22 +458,22 @@ class Daemon:
 
     def _follow(self, client: Client, name: str) -> None:
         if not self._unread.is_too_much(client):  # else it will ask again when it has read
-            self._ledger.follow(client, (name,))
+            self._jobs.follow(client, (name,))
 
-    def _submit(self, client: Client, submit: wire.Submit, frames: tuple[Frame, ...]) -> None:
-        complete = self._held.complete(client, submit.job, frames)
+    def _submit(self, client: Client, submit: messages.Submit, frames: tuple[Frame, ...]) -> None:
+        complete = self._frame_cache.complete(client, submit.job, frames)
         if complete is None:
-            self._tell(client, wire.Want(submit.job))
+            self._tell(client, messages.Want(submit.job))
             return
-        self._ledger.accept(client, submit, complete, trusted=self._is_local(client))
+        self._jobs.accept(client, submit, complete, trusted=self._is_local(client))
 
     def _greet(self, job: Job) -> None:
         """Tell a client that its job is accepted: the first that it hears of it."""
-        job.told = self._jobs.positions().get(job.name, 0)  # it may run by now
-        self._tell(job.client, wire.Accepted(job.name, job.told, job.remark))
+        job.told = self._queue.positions().get(job.name, 0)  # it may run by now
+        self._tell(job.client, messages.Accepted(job.name, job.told, job.remark))
         starting = any(worker.state == "starting" for worker in self._workers)
         if starting and not job.told:  # the others wait for jobs, not for the worker
-            self._tell(job.client, wire.Progress(job.name, "Starting the worker"))
+            self._tell(job.client, messages.Progress(job.name, "Starting the worker"))
 
     def _stop(self, client: Client) -> None:
         if not self._is_local(client):
@@ -481,24 +481,24 @@ class Daemon:
         log.info("told to stop by a client")
         self._stopping = True
 
-    def _tell_positions(self) -> None:
+    def _send_positions(self) -> None:
         """Tell clients where their jobs are in the queue, as far as they do not know it."""
-        positions = self._jobs.positions()
+        positions = self._queue.positions()
         now = time.monotonic()
-        if positions is self._told_positions or now < self._told_until:
+        if positions is self._sent_positions or now < self._positions_due:
             return
-        self._told_positions, self._told_until = positions, now + TELLING * len(positions)
+        self._sent_positions, self._positions_due = positions, now + TELLING * len(positions)
         for name, position in positions.items():
-            job = self._jobs.get(name)
+            job = self._queue.get(name)
             if job is not None and job.told not in (None, position):
                 job.told = position
-                self._tell(job.client, wire.Accepted(name, position))
+                self._tell(job.client, messages.Accepted(name, position))
 
-    def _status(self, client: Client) -> wire.Status:
-        """Tell what there is; of another's jobs only that they are."""
-        shown = {job.name for job in self._jobs if job.client.owner == client.owner}
+    def _status(self, client: Client) -> messages.Status:
+        """Return what there is; of another's jobs only that they are."""
+        shown = {job.name for job in self._queue if job.client.owner == client.owner}
         everything = self._is_local(client)
-        return wire.Status(
+        return messages.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
             endpoints=tuple(
@@ -511,28 +511,28 @@ class Daemon:
             workers=tuple(worker.status() for worker in self._workers),
             jobs=tuple(
                 job if everything or job.job in shown else replace(job, job="", prompt="")
-                for job in self._jobs.status()
+                for job in self._queue.status()
             ),
         )
 
     def _cancel(self, client: Client, name: str) -> None:
-        if self._held.give_up(client, name):
+        if self._frame_cache.give_up(client, name):
             told = CancelledError("cancelled before it began")
-            self._tell(client, wire.Failed(name, told.code, str(told)))
+            self._tell(client, messages.Failed(name, told.code, str(told)))
             return
-        job = self._jobs.get(name)
+        job = self._queue.get(name)
         if job is not None and job.client == client:  # else it has ended, or is somebody else's
             self._cancel_job(job, "cancelled before it began")
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
-        job = self._jobs.get(name)
+        job = self._queue.get(name)
         if job is not None and (job.owner == client.owner or self._is_local(client)):
             self._cancel_job(job, "cancelled by `underpaint cancel`")
 
     def _cancel_job(self, job: Job, why: str) -> None:
         if job.worker is None:
-            self._ledger.fail(job, CancelledError(why))
+            self._jobs.fail(job, CancelledError(why))
         else:
             self._stop_running(job)
 
@@ -541,11 +541,11 @@ class Daemon:
     def _stop_running(self, job: Job) -> None:
         if job.worker is not None and job.cancelled is None:
             job.cancelled = time.monotonic()
-            self._order(self._workers[job.worker], wire.encode(wire.Cancel(job.name)))
+            self._order(self._workers[job.worker], wire.encode(messages.Cancel(job.name)))
 
     def _order(self, worker: Worker, parts: list[Bytes]) -> None:
         try:
-            packed = worker.shelf.pack(parts) if worker.shelf else parts
+            packed = worker.shared_frames.pack(parts) if worker.shared_frames else parts
             self._backend.send_multipart([worker.identity, *packed], copy=False)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
@@ -558,8 +558,8 @@ class Daemon:
             return  # the last words of one that was replaced
         worker.watchdog.hear(self._clock.now)
         try:
-            if worker.shelf:
-                parts = worker.shelf.unpack(parts, identity.decode("ascii"))
+            if worker.shared_frames:
+                parts = worker.shared_frames.unpack(parts, identity.decode("ascii"))
             if parts:
                 self._hear(worker, parts)
         except Exception:
@@ -568,44 +568,53 @@ class Daemon:
 
     def _hear(self, worker: Worker, parts: list[Bytes]) -> None:
         message, _ = wire.decode(parts)
-        if isinstance(message, wire.WorkerReady):
+        if isinstance(message, messages.WorkerReady):
             worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
             worker.watchdog.starting = False
             log.info("worker %d is ready on %s", worker.number, message.device)
-        elif isinstance(message, wire.WorkerModel):
+        elif isinstance(message, messages.WorkerModel):
             worker.model = message.model
         elif isinstance(
-            message, wire.Progress | wire.Preview | wire.Picture | wire.Done | wire.Failed
+            message,
+            messages.Progress
+            | messages.Preview
+            | messages.Picture
+            | messages.Done
+            | messages.Failed,
         ):
             self._pass_on(worker, message, parts)
 
     def _pass_on(
         self,
         worker: Worker,
-        message: wire.Progress | wire.Preview | wire.Picture | wire.Done | wire.Failed,
+        message: messages.Progress
+        | messages.Preview
+        | messages.Picture
+        | messages.Done
+        | messages.Failed,
         parts: list[Bytes],
     ) -> None:
-        job = self._jobs.get(message.job)
-        phase = message.phase if isinstance(message, wire.Progress) else ""
+        job = self._queue.get(message.job)
+        phase = message.phase if isinstance(message, messages.Progress) else ""
         worker.watchdog.advance(self._clock.now, phase)
-        if isinstance(message, wire.Done | wire.Failed):
+        if isinstance(message, messages.Done | messages.Failed):
             worker.state = "idle"
             worker.watchdog.end(self._clock.now)
         if job is None:
             return
-        if isinstance(message, wire.Picture):
-            self._ledger.keep(job, message, parts)
-        elif isinstance(message, wire.Done | wire.Failed):
-            self._ledger.end(job, message)
+        if isinstance(message, messages.Picture):
+            self._jobs.keep(job, message, parts)
+        elif isinstance(message, messages.Done | messages.Failed):
+            self._jobs.end(job, message)
         elif job.told is not None:  # which comes first
-            is_preview = isinstance(message, wire.Preview)
+            is_preview = isinstance(message, messages.Preview)
             if not (is_preview and self._unread.of(job.client) > MAX_PREVIEWS):
                 self._send(job.client, parts)
 
     def _watch_workers(self) -> None:
         self._clock.tick()
         for worker in self._workers:
-            job = self._jobs.on(worker.number)
+            job = self._queue.on(worker.number)
             if job and job.cancelled and time.monotonic() - job.cancelled > CANCEL_PATIENCE:
                 log.warning("worker %d does not stop; it is replaced", worker.number)
                 worker.kill()
@@ -625,12 +634,12 @@ class Daemon:
             word = worker.watchdog.word(self._clock.now)
             if word:
                 log.warning("worker %d: %s", worker.number, word)
-                self._tell(job.client, wire.Progress(job.name, word))
+                self._tell(job.client, messages.Progress(job.name, word))
 
     def _replace(self, worker: Worker, end: str, job: Job | None) -> None:
         log.error("worker %d %s", worker.number, end)
         if job is not None:
-            self._ledger.survive(job, end)
+            self._jobs.survive(job, end)
         else:
             worker.failed_starts += 1
         if worker.failed_starts <= MAX_FAILED_STARTS:
@@ -652,11 +661,11 @@ class Daemon:
 
     def _assign(self) -> None:
         for worker in self._workers:
-            if worker.may_start_again() and self._jobs.waiting() is not None:
+            if worker.may_start_again() and self._queue.waiting() is not None:
                 self._start(worker)
         if all(worker.state == "broken" for worker in self._workers):
-            for job in self._jobs:
-                self._ledger.fail(
+            for job in self._queue:
+                self._jobs.fail(
                     job,
                     DaemonUnavailableError(
                         f"the worker does not start or stay alive; look into {log_file()}, then"
@@ -664,13 +673,13 @@ class Daemon:
                     ),
                 )
         for worker in self._workers:
-            waiting = self._jobs.waiting(self._reads) if worker.state == "idle" else None
+            waiting = self._queue.waiting(self._reads) if worker.state == "idle" else None
             if waiting is not None:
                 worker.state = "busy"
                 model = waiting.submit.request.model
                 worker.watchdog.begin(self._clock.now, model, _work_of(waiting))
-                self._ledger.start(waiting, worker.number)
-                order = wire.Run(
+                self._jobs.start(waiting, worker.number)
+                order = messages.Run(
                     waiting.name,
                     waiting.submit.request,
                     allow_paths=waiting.trusted,

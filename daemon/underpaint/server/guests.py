@@ -16,7 +16,7 @@ from underpaint.models.find import DEFAULT_VARIABLE
 from underpaint_client.home import home
 
 if TYPE_CHECKING:
-    from underpaint_client.wire import Bytes
+    from underpaint_client.frames import Bytes
 
 _THEIR_OWN = ("prompt", "negative_prompt", "template", "note", "request", "job")
 """Fields of messages that hold what the client itself sent: they go back as they came."""

@@ -8,7 +8,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from underpaint_client.wire import Frame, Submit
+    from underpaint_client.frames import Frame
+    from underpaint_client.messages import Submit
 
 
 def digest_submission(submit: Submit, frames: tuple[Frame, ...]) -> bytes:

@@ -1,271 +1,696 @@
-"""The queue: which jobs there are, in which order, and whose they are. Touches no socket."""
+"""The ledger: what becomes of jobs, in memory and on disk.
+
+A job that was accepted ends in pictures or in an error, though its client, its worker or the daemon
+dies meanwhile: it waits in the store until its client says that it has what came of it. That it is
+accepted is told after it was written. What comes of it is told at once, and written a moment later
+unless the client has it by then, which saves the disk nearly all of it: a daemon that dies in that
+moment paints it again, the same.
+"""
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import functools
+import itertools
+import json
+import logging
+import sqlite3
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from underpaint_client.errors import BadInputError
-from underpaint_client.wire import Frame, JobStatus, Submit
+from underpaint_client import messages, wire
+from underpaint_client.errors import (
+    BadInputError,
+    CancelledError,
+    GenerationFailedError,
+    ResultsKeptError,
+    UnderpaintError,
+    UnknownJobError,
+)
+from underpaint_client.seeds import draw_seeds
 
-MAX_JOBS = 64
-"""Jobs that one client may have waiting; from elsewhere, one key over all its connections."""
+from .job_digest import digest_submission
+from .job_queue import MAX_JOBS, MAX_SHARE, Client, Job, JobQueue
+from .paths import log_file
+from .pixel_files import DamagedFileError
+from .retention import Retention
+from .store import ENDED, QUEUED, RUNNING, Pictures, Store, StoredJob
+from .store_thread import StoreThread
+from .validation import read_message
 
-MAX_WAITING = 1024
-"""Jobs that may wait in all."""
+if TYPE_CHECKING:
+    from underpaint_client.frames import Bytes, Frame
 
-MAX_BYTES = 8 * 2**30
-"""Bytes of pixels that may wait in all."""
+    Tell = Callable[[Client, list[Bytes]], bool]
 
-MAX_SHARE = MAX_BYTES // 2
-"""Bytes of pixels that one client's jobs may have of them."""
+log = logging.getLogger(__name__)
 
-MAX_REMOTE = 2 * 2**30
-"""Bytes of pixels of one job from another machine, unpacked: 16384 x 16384 of RGBA with 8 bits a
-channel and a selection, or half as many with 16 bits."""
+MOMENT = 2.0
+"""Seconds that a living client has to say that it has what came."""
+
+MAX_DEATHS = 2
+"""A job that so many processes have ended with is not tried again."""
+
+MAX_REFUSALS = 4096
+"""Refusals that are remembered; of more, the oldest are not."""
+
+NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
 
 
-@dataclass(frozen=True)
-class Client:
-    """Who sent a job: the socket it came in by, its address there, and whose it is.
+class _Results(NamedTuple):
+    """What the store has of a job that a client asks for, or why that could not be read."""
 
-    `entrance` is -1 for nobody. `owner` is the client's public key where it came in by TCP, and
-    empty on ipc, which is this user's own.
-    """
-
-    entrance: int
-    identity: bytes
-    owner: str = ""
-
-    @classmethod
-    def nobody(cls, owner: str) -> Client:
-        """Stand in for a client that has gone."""
-        return cls(-1, b"", owner)
-
-    def is_same(self, other: Client) -> bool:
-        """Tell whether that is the same person: by key, or where there is none by connection."""
-        return self == other or bool(self.owner and self.owner == other.owner)
+    kept: StoredJob | None
+    pictures: Pictures
+    error: str = ""
 
 
 @dataclass
-class Job:
-    """A request on its way.
+class _Unwritten:
+    """What came of a job and was told, but not yet written.
 
     Parameters
     ----------
-    client : Client
-        Whose it is.
-    submit : Submit
-        The message it came as.
-    frames : tuple of Frame
-        Its pixels.
-    trusted : bool
-        Whether its client may open models anywhere on this machine.
-    digest : bytes
-        Of the message that it came as, to know that again.
-    stale : bool
-        Whether it has the id of a job that has ended.
-    taken : bool
-        Whether its client has no more use for it.
-    reading : int
-        How often its earlier pictures are being read for a client that took over.
-    incomplete : bool
-        Whether its client lacks pictures that could not be read.
-    remark : str
-        What its client should know of how it is kept.
-    deaths : int
-        How many processes have ended while they ran it.
-    pictures : set of int
-        The indexes of those that have come.
-    worker : int or None
-        The number of the worker that runs it; None while it waits.
-    cancelled : float or None
-        When its worker was told to stop, by the monotonic clock.
-    told : int or None
-        The position that its client knows of; None until it is accepted.
-    unsaid : list of callable
-        Say what came before that, or while `reading`.
+    job : Job
+    due : float
+        When it is written, by the monotonic clock.
+    works : list of callable
+        Write it.
+    ended : bool
+        Whether nothing more will come.
     """
 
-    client: Client
-    submit: Submit
-    frames: tuple[Frame, ...] = field(repr=False)
-    trusted: bool = False
-    digest: bytes = b""
-    stale: bool = False
-    taken: bool = False
-    reading: int = 0
-    incomplete: bool = False
-    remark: str = ""
-    deaths: int = 0
-    pictures: set[int] = field(default_factory=set)
-    worker: int | None = None
-    cancelled: float | None = None
-    told: int | None = None
-    unsaid: list[Callable[[], object]] = field(default_factory=list, repr=False)
-
-    @property
-    def name(self) -> str:
-        """The job's id."""
-        return self.submit.job
-
-    @property
-    def owner(self) -> str:
-        """Who may have its results."""
-        return self.client.owner
-
-    @property
-    def size(self) -> int:
-        """Return how many bytes its pixels take, unpacked: what they become in the worker."""
-        return sum(frame.size for frame in self.frames)
+    job: Job
+    due: float
+    works: list[Callable[[Store], None]] = field(default_factory=list)
+    ended: bool = False
 
 
 class Jobs:
-    """All jobs that are queued or running, oldest first.
+    """See the module.
 
-    Clients take turns: however many jobs one of them sends, another's next waits for one of those
-    at most (for as many as there are workers).
+    Parameters
+    ----------
+    store : Store
+        Its own from now on.
+    retention : Retention
+        How long results wait.
+    tell : callable
+        Sends a message to a client; False where that has gone.
+    greet : callable
+        Tells a job's client that it is accepted.
     """
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
-        self._turn = 0
-        self._positions: dict[str, int] | None = None  # until the queue changes
-        self._served: dict[Client, float] = {}  # the turn at which each was served last
+    def __init__(
+        self, store: Store, retention: Retention, tell: Tell, greet: Callable[[Job], None]
+    ) -> None:
+        self.queue = JobQueue()
+        self._retention = retention
+        self._tell = tell
+        self._greet = greet
+        self._unwritten: dict[str, _Unwritten] = {}
+        self._unpruned = 0  # bytes of pictures since the last look
+        self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
+        # Who was last told of a job something else than how it ended, and cannot have it whole.
+        self._refused: OrderedDict[tuple[Client, str], None] = OrderedDict()
+        self._unread: set[str] = set()  # jobs that could not be read again yet
+        self._looked = time.monotonic()
+        self._adding: Counter[str | Client] = Counter()  # bytes that are not written yet
+        self._restore(store)
+        self._store_thread = StoreThread(store)
+        self.answer = self._store_thread.answer
+        self.fd = self._store_thread.fd
 
-    def __iter__(self) -> Iterator[Job]:
-        return iter(tuple(self._jobs.values()))
+    def close(self) -> None:
+        """Leave all jobs for the next start."""
+        for client in {job.client for job in self.queue}:
+            self._tell(client, wire.encode(messages.Leaving()))
+        for job in self.queue:
+            if job.cancelled is not None:
+                self.fail(job, CancelledError("cancelled"))
+            elif job.worker is not None:
+                self._mark(job, QUEUED)
+        for name in list(self._unwritten):
+            self._write(name)
+        self._prune_store(None)  # or short days of work would never count
+        self._store_thread.close()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._jobs
+    # ---- the beginning ---------------------------------------------------------------------
 
-    def add(self, job: Job) -> None:
-        """Put a job at the end.
+    def _restore(self, store: Store) -> None:
+        """Take up what an earlier daemon left: what waited waits, what ran is tried again."""
+        try:
+            store.prune(self._retention, time.time(), 0.0)
+        except (OSError, sqlite3.Error) as error:
+            log.error("results that are too old were not removed: %s", _why(error))  # noqa: TRY400
+        for kept in store.unfinished():
+            try:
+                job = self._take_up(store, kept)
+            except (OSError, sqlite3.Error) as error:
+                log.error("job %s could not be read: %s", kept.name, _why(error))  # noqa: TRY400
+                self._unread.add(kept.name)
+            else:
+                if job is not None:
+                    self.queue.take_back(job)
+        if waiting := len(list(self.queue)):
+            log.info("jobs that go on from before: %d", waiting)
+
+    def _take_up(self, store: Store, kept: StoredJob) -> Job | None:
+        """Return a job as it was before the daemon ended; None where it ends by that.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            It could not be read this time, and stays as it is.
+        """
+        deaths = kept.deaths + (kept.state == RUNNING)
+        try:
+            if deaths >= MAX_DEATHS:
+                raise GenerationFailedError(_given_up("the daemon ended"))
+            job = _revived(kept, store.submission(kept.name), deaths)
+        except (UnderpaintError, DamagedFileError, ValueError) as error:
+            failed = messages.Failed(kept.name, GenerationFailedError.code, str(error))
+            store.end(kept.name, wire.encode(failed)[0])
+            return None
+        job.pictures |= store.numbers(kept.name)
+        store.mark(kept.name, QUEUED, deaths)
+        return job
+
+    def _try_unread(self, name: str, then: Callable[[str], object]) -> None:
+        """Read a job again that could not be read; `then` is given why that failed, or nothing."""
+
+        def work(store: Store) -> Job | None:
+            kept = store.find(name)
+            unfinished = kept is not None and kept.state in {QUEUED, RUNNING}
+            return self._take_up(store, kept) if kept is not None and unfinished else None
+
+        def answer(job: Job | None, error: Exception | None) -> None:
+            if error is None:
+                self._unread.discard(name)
+                if job is not None and name not in self.queue:
+                    self.queue.take_back(job)
+            then("" if error is None else _why(error))
+
+        self._store_thread.do(work, answer)
+
+    # ---- clients ---------------------------------------------------------------------------
+
+    def accept(
+        self, client: Client, submit: messages.Submit, frames: tuple[Frame, ...], *, trusted: bool
+    ) -> None:
+        """Take a job in; one that is here already is followed instead.
+
+        Parameters
+        ----------
+        client : Client
+        submit, frames
+            The message.
+        trusted : bool
+            Whether the client may open models anywhere on this machine.
 
         Raises
         ------
         BadInputError
-            Where there is one of that id, or no room.
+            There is no room, or another job of that id.
         """
-        if job.name in self._jobs:
-            raise BadInputError(f"job {job.name!r} is already here; give each job its own id")
-        if len(self._jobs) >= MAX_WAITING:
-            raise BadInputError(f"{MAX_WAITING} jobs wait already; let some finish")
-        mine = [other for other in self if other.client.is_same(job.client)]
-        if len(mine) >= MAX_JOBS:
-            raise BadInputError(f"{MAX_JOBS} jobs of this client wait already; let some finish")
-        if job.owner and job.size > MAX_REMOTE:
+        digest = digest_submission(submit, frames)
+        known = self.queue.get(submit.job)
+        if known is not None:
+            if known.digest != digest or known.owner != client.owner:
+                raise _another(submit.job)
+            self._hand_over(known, client)
+            return
+        self._write(submit.job)  # of one that has just ended
+        # Drawn now, so that another try paints the same.
+        submit = replace(submit, request=draw_seeds(submit.request))
+        job = Job(client, submit, frames, trusted=trusted, digest=digest)
+        self.queue.add(job)
+        written = self._charge(job)
+
+        def then(found: StoredJob | None, error: Exception | None) -> None:
+            written()
+            if found is not None:
+                if self.queue.get(job.name) is job:
+                    self.queue.remove(job.name)  # should it run already, nobody hears of it
+                self._unwritten.pop(job.name, None)
+                if found.digest == digest and found.owner == client.owner:
+                    self.follow(job.client, (job.name,))
+                else:
+                    self.refuse(job.client, job.name, _another(job.name))
+                return
+            if error is not None:
+                job.remark = (
+                    f"it could not be written to the disk ({_why(error)}), so it is lost if the"
+                    " daemon ends before it is done"
+                )
+            self._greet(job)
+            self._say_unsaid(job)
+
+        parts = wire.encode(submit, frames)
+        self._unpruned += len(parts[0])  # which stays when the job has ended
+
+        def add(store: Store) -> StoredJob | None:
+            found = store.add(job.name, parts, owner=client.owner, trusted=trusted, digest=digest)
+            job.stale = found is not None
+            return found
+
+        self._store_thread.do(add, then)
+
+    def when_done(self, then: Callable[[], object]) -> None:
+        """Call something when the store has done all that it was asked until now."""
+        self._store_thread.do(lambda _: None, lambda *_: then())
+
+    def _charge(self, job: Job) -> Callable[[], None]:
+        """Count a job that is to be written; returns what is to be called when it was.
+
+        Who cancels what was just sent has no job waiting, and could still fill the memory.
+        """
+        who = job.owner or job.client
+        size = max(MAX_SHARE // MAX_JOBS, job.size)
+        if self._adding[who] and self._adding[who] + size > MAX_SHARE:
+            self.queue.remove(job.name)
             raise BadInputError(
-                f"the pixels of this job are {job.size / 2**30:.1f} GiB unpacked, and from another"
-                f" machine {MAX_REMOTE >> 30} GiB may come; crop the layer, or use 8 bits a channel"
+                "the jobs of this client come faster than they can be written to the disk; wait"
+                " until some are accepted"
             )
-        if sum(other.size for other in mine) + job.size > MAX_SHARE and mine:
-            raise BadInputError(
-                f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; let some"
-                " finish"
-            )
-        if sum(other.size for other in self) + job.size > MAX_BYTES and self._jobs:
-            raise BadInputError(
-                f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; let some finish"
-            )
-        self.take_back(job)
+        self._adding[who] += size
 
-    def take_back(self, job: Job) -> None:
-        """Put a job at the end that was taken in before, whatever the room."""
-        # Who comes, or comes back, goes after all that wait since before, and before who had the
-        # last turn: else those who send one job after the other would always be first.
-        self._served.setdefault(job.client, self._turn - 0.5)
-        self._jobs[job.name] = job
-        self._positions = None
+        def written() -> None:
+            self._adding[who] -= size
+            if not self._adding[who]:
+                del self._adding[who]
 
-    def hand_over(self, job: Job, client: Client) -> None:
-        """Make a job another client's."""
-        former, job.client = job.client, client
-        self._positions = None
-        if job.name in self._jobs:
-            self._served.setdefault(client, self._served.get(former, self._turn - 0.5))
-        if not self.of(former):
-            self._served.pop(former, None)
+        return written
 
-    def put_back(self, job: Job) -> None:
-        """Let a job that ran wait again, before the others of its client."""
-        job.worker = None
-        self.prefer(job)
+    def follow(self, client: Client, names: Iterable[str]) -> None:
+        """Send what becomes of jobs, and has become of them, to this client from now on."""
+        for name in names:
+            job = self.queue.get(name)
+            if job is not None and job.owner == client.owner:
+                self._hand_over(job, client)
+                continue
+            self._write(name)
+            if name in self._unread:
+                self._try_unread(name, functools.partial(self._send_unread, client, name))
+            elif self._delivered.get(name) != client:
+                self._fetch(name, functools.partial(self._send_ended, client, name))
 
-    def get(self, name: str) -> Job | None:
-        """Give a job by its id."""
-        return self._jobs.get(name)
+    def _send_unread(self, client: Client, name: str, why: str) -> None:
+        if why:
+            self.refuse(client, name, _kept_though(why))
+        else:
+            self.follow(client, (name,))
 
-    def remove(self, name: str) -> Job | None:
-        """Forget a job that has ended."""
-        job = self._jobs.pop(name, None)
-        self._positions = None
-        if job is not None and not self.of(job.client):
-            self._served.pop(job.client, None)
-        return job
+    def _hand_over(self, job: Job, client: Client) -> None:
+        if job.client == client:
+            return
+        self._write(job.name)
+        self.queue.hand_over(job, client)
 
-    def waiting(self, ready: Callable[[Client], bool] = lambda _: True) -> Job | None:
-        """Return the job whose turn it is, of those whose client is ready for what comes of it."""
-        return next((job for job in self._order() if ready(job.client)), None)
+        def then(found: _Results) -> None:
+            for parts in found.pictures.whole:
+                self._tell(job.client, parts)
+            # What could not be read is read again at the end, and said if that fails too.
+            job.incomplete = bool(found.error or found.pictures.unreadable)
+            job.reading -= 1
+            self._say_unsaid(job)
+
+        if job.told is not None:  # else it is not in safety yet
+            job.told = 0
+            self._tell(client, wire.encode(messages.Accepted(job.name, 0)))
+        job.reading += 1
+        self._fetch(job.name, then)
+
+    def _fetch(self, name: str, then: Callable[[_Results], None]) -> None:
+        def answer(
+            found: tuple[StoredJob | None, Pictures] | None, error: Exception | None
+        ) -> None:
+            if found is not None:
+                then(_Results(*found))
+            elif error is not None:
+                then(_Results(None, Pictures([], {}), _why(error)))
+
+        self._store_thread.do(lambda store: (store.find(name), store.pictures(name)), answer)
+
+    def _send_ended(self, client: Client, name: str, found: _Results) -> None:
+        kept = found.kept
+        if found.error:
+            self.refuse(client, name, _kept_though(found.error))
+        elif kept is None or kept.owner != client.owner:
+            self.refuse(client, name, UnknownJobError(NO_LONGER_KNOWN))
+        elif kept.state in {QUEUED, RUNNING}:  # it ended, and that could not be written
+            self._unread.add(name)
+            self._try_unread(name, functools.partial(self._send_unread, client, name))
+        elif kept.ending is None:  # it was taken
+            taken = "the results of this job have been fetched already; generate again"
+            self.refuse(client, name, GenerationFailedError(taken))
+        elif all(self._tell(client, parts) for parts in found.pictures.whole):
+            if found.pictures.unreadable:
+                self.refuse(client, name, _unreadable(name, found.pictures.unreadable))
+            elif self._tell(client, [kept.ending]) and kept.state == ENDED:
+                self._note_delivered(name, client)
+
+    def _note_delivered(self, name: str, client: Client) -> None:
+        self._refused.pop((client, name), None)
+        self._delivered[name] = client
+
+    def refuse(self, client: Client, name: str, error: UnderpaintError) -> None:
+        """Tell a client something else of a job than how it ended; `name` may be empty.
+
+        Clients say that they have `Taken` a job after whatever they take for its end. After this,
+        that word is not believed, until the client has been sent all there is.
+        """
+        if name:
+            self._refused[client, name] = None
+            self._refused.move_to_end((client, name))
+            if len(self._refused) > MAX_REFUSALS:
+                self._refused.popitem(last=False)
+        self._tell(client, wire.encode(messages.Failed(name, error.code, str(error))))
+
+    def take(self, client: Client, name: str) -> None:
+        """Let go of an ended job, whose results are in safety."""
+
+        def work(store: Store) -> None:
+            kept = store.find(name)
+            if kept is not None and kept.state == ENDED and kept.owner == client.owner:
+                store.take(name)
+
+        if (client, name) in self._refused:
+            log.info("job %s is kept: its client has not been sent all of it", name)
+            return
+        self._delivered.pop(name, None)
+        job = self.queue.get(name)
+        if job is not None and job.owner == client.owner:
+            job.taken = True  # it is being cancelled, and nobody will come back for it
+            return
+        unwritten = self._unwritten.get(name)
+        if unwritten is None:
+            self._store_thread.do(work)
+        elif unwritten.ended and unwritten.job.owner == client.owner:
+            del self._unwritten[name]
+            self._store_thread.do(lambda store: store.take(name))
+
+    def tell_waiting(self, client: Client) -> None:
+        """Tell a client of the jobs of its owner that no client follows."""
+        for name in list(self._unwritten):
+            self._write(name)
+        followers = {one for one in self._delivered.values() if one.owner == client.owner}
+        present = {one for one in followers if self._is_there(one)}
+        had = frozenset(name for name, one in self._delivered.items() if one in present)
+        others = tuple(self._unread)
+
+        def work(store: Store) -> list[StoredJob]:
+            unread = [kept for name in others if (kept := store.find(name)) is not None]
+            mine = [kept for kept in unread if kept.owner == client.owner]
+            return [*store.ended(client.owner, without=had, room=wire.MAX_HEADER // 2), *mine]
+
+        def then(found: list[StoredJob] | None, error: Exception | None) -> None:
+            if error is not None:
+                self.refuse(client, "", _kept_though(_why(error)))
+                return
+            alone = [
+                kept for kept in found or () if not self._is_there(self._delivered.get(kept.name))
+            ]
+            jobs = [
+                messages.WaitingJob(job.name, job.submit.request, job.submit.note, ended=False)
+                for job in self.queue
+                if job.owner == client.owner and not self._is_there(job.client)
+            ]
+            listed = [one for kept in alone if (one := _waiting(kept)) is not None]
+            self._tell(client, wire.encode(messages.Waiting(as_many_as_fit([*listed, *jobs]))))
+
+        self._store_thread.do(work, then)
+
+    def _is_there(self, client: Client | None) -> bool:
+        return client is not None and self._tell(client, wire.encode(messages.Followed()))
+
+    def lose(self, client: Client) -> None:
+        """Let the jobs of a client that has gone go on without it."""
+        if client.endpoint < 0:
+            return
+        for refused in [refused for refused in self._refused if refused[0] == client]:
+            del self._refused[refused]
+        for job in self.queue.of(client):
+            log.info("job %s: its client has gone; what comes of it waits", job.name)
+            self.queue.hand_over(job, Client.nobody(client.owner))
+        for name, unwritten in list(self._unwritten.items()):
+            if unwritten.job.client in {client, Client.nobody(client.owner)}:
+                self._write(name)
+
+    def ask_owners(self, then: Callable[[set[str]], object]) -> None:
+        """Call `then` with all owners of whom there is something, on the disk or not."""
+
+        def answer(stored: set[str] | None, _: Exception | None) -> None:
+            then((stored or set()) | {job.owner for job in self.queue})
+
+        self._store_thread.do(lambda store: store.owners(), answer)
+
+    def drop(self, owner: str) -> list[Job]:
+        """Drop all jobs and results of an owner who is let in no more.
+
+        Returns
+        -------
+        list of Job
+            Those that run and are to be stopped; nothing is told or kept of them.
+        """
+        jobs = [job for job in self.queue if job.owner == owner]
+        for job in jobs:
+            self._unwritten.pop(job.name, None)
+            job.stale = job.taken = True  # its record goes before the worker is done with it
+            if job.worker is None:
+                self.queue.remove(job.name)
+        for name, unwritten in list(self._unwritten.items()):
+            if unwritten.job.owner == owner:
+                del self._unwritten[name]
+        for name, client in list(self._delivered.items()):
+            if client.owner == owner:
+                del self._delivered[name]
+        self._store_thread.do(lambda store: store.forget_owner(owner))
+        return [job for job in jobs if job.worker is not None]
+
+    # ---- workers ---------------------------------------------------------------------------
 
     def start(self, job: Job, worker: int) -> None:
-        """Note that a worker has a job, and that its client has had its turn."""
-        self._positions = None
-        self._turn += 1
-        self._served[job.client] = self._turn
-        job.worker = worker
+        """Note that a worker has a job."""
+        self.queue.start(job, worker)
+        self._mark(job, RUNNING)
 
-    def prefer(self, job: Job) -> None:
-        """Put a job before the others of its client that wait."""
-        self._positions = None
-        others = [one for one in self.of(job.client) if one is not job and one.worker is None]
-        for one in others:  # a dict keeps the order in which its keys came
-            del self._jobs[one.name]
-            self._jobs[one.name] = one
+    def keep(self, job: Job, picture: messages.Picture, parts: list[Bytes]) -> None:
+        """Keep one of a job's pictures, and send it; what an earlier try has made is passed over.
 
-    def positions(self) -> dict[str, int]:
-        """Give how many jobs run or wait before each that waits; the same until that changes."""
-        if self._positions is None:
-            running = sum(job.worker is not None for job in self._jobs.values())
-            self._positions = {job.name: running + n for n, job in enumerate(self._order())}
-        return self._positions
+        Parameters
+        ----------
+        job : Job
+        picture : Picture
+        parts : list of bytes-like
+            The same as it travels.
+        """
+        if picture.index in job.pictures:
+            return
+        job.pictures.add(picture.index)
+        self._unpruned += sum(memoryview(part).nbytes for part in parts)
+        self._write_later(job, lambda store: store.add_picture(job.name, picture.index, parts))
+        self._say(job, lambda: self._send(job, parts))
 
-    def _order(self) -> Iterator[Job]:
-        """Give the jobs that wait in the order in which they will run."""
-        queues: dict[Client, deque[Job]] = {}
-        for job in self._jobs.values():
-            if job.worker is None:
-                queues.setdefault(job.client, deque()).append(job)
-        # Of those served equally long ago, the oldest job's client.
-        turns = [(self._served[one], age, queues[one]) for age, one in enumerate(queues)]
-        heapq.heapify(turns)
-        turn = self._turn
-        while turns:
-            _, age, jobs = turns[0]
-            yield jobs.popleft()
-            turn += 1
-            if jobs:
-                heapq.heapreplace(turns, (turn, age, jobs))
+    def end(self, job: Job, ending: messages.Done | messages.Failed) -> None:
+        """Note how a job ended, and return it."""
+        self.queue.remove(job.name)
+        parts = wire.encode(ending)
+        cancelled = isinstance(ending, messages.Failed) and ending.code == CancelledError.code
+        if cancelled and not job.pictures:  # there is nothing to come back for
+            self._do(job, lambda store: store.take(job.name, parts[0]))
+            self._say(job, lambda: self._send(job, parts))
+            return
+
+        def say() -> None:
+            if job.incomplete:
+                self.follow(job.client, (job.name,))
+            elif self._send(job, parts):
+                self._note_delivered(job.name, job.client)
             else:
-                heapq.heappop(turns)
+                self._write(job.name)
 
-    def of(self, client: Client) -> list[Job]:
-        """Give a client's jobs."""
-        return [job for job in self if job.client == client]
+        self._write_later(job, lambda store: store.end(job.name, parts[0]))
+        if job.taken:
+            self._unwritten.pop(job.name)
+            self._do(job, lambda store: store.take(job.name))
+        else:
+            self._unwritten[job.name].ended = True
+        self._say(job, say)
+        if self._unpruned > self._retention.gigabytes * 2**30 / 4:
+            self.prune()
 
-    def on(self, worker: int) -> Job | None:
-        """Give the job that a worker runs."""
-        return next((job for job in self if job.worker == worker), None)
+    def fail(self, job: Job, error: UnderpaintError) -> None:
+        """End a job with an error."""
+        self.end(job, messages.Failed(job.name, error.code, str(error)))
 
-    def status(self) -> tuple[JobStatus, ...]:
-        """Describe them all."""
-        return tuple(
-            JobStatus(
-                job.name,
-                "queued" if job.worker is None else "running",
-                job.submit.request.prompt[:200],
-            )
-            for job in self
-        )
+    def survive(self, job: Job, end: str) -> None:
+        """Try a job again whose worker died, unless that has happened before.
+
+        Parameters
+        ----------
+        job : Job
+        end : str
+            How it died, to go on after "the worker".
+        """
+        job.deaths += 1
+        if job.cancelled is not None:
+            self.fail(job, CancelledError("cancelled"))
+        elif job.deaths >= MAX_DEATHS:
+            self.fail(job, GenerationFailedError(_given_up(f"the worker {end}")))
+        else:
+            log.info("job %s is tried again", job.name)
+            self.queue.put_back(job)
+            self._mark(job, QUEUED)
+            again = messages.Progress(job.name, f"The worker {end}. Starting again")
+            self._send(job, wire.encode(again))
+
+    def _mark(self, job: Job, state: str) -> None:
+        deaths = job.deaths
+        self._do(job, lambda store: store.mark(job.name, state, deaths))
+
+    def _say(self, job: Job, say: Callable[[], object]) -> None:
+        """Say something about a job, after that it is accepted and what its client lacks."""
+        job.unsaid.append(say)
+        self._say_unsaid(job)
+
+    def _say_unsaid(self, job: Job) -> None:
+        if job.told is None or job.reading:
+            return
+        for say in job.unsaid:
+            say()
+        job.unsaid.clear()
+
+    def _write_later(self, job: Job, work: Callable[[Store], None]) -> None:
+        due = time.monotonic() + MOMENT
+        self._unwritten.setdefault(job.name, _Unwritten(job, due)).works.append(work)
+
+    def _write(self, name: str) -> None:
+        """Write what came of a job and is not written yet."""
+        unwritten = self._unwritten.pop(name, None)
+        if unwritten is None:
+            return
+
+        def then(_: None, error: Exception | None) -> None:
+            if error is not None:  # better no picture than one that is missing without a word
+                told = f"a picture could not be written to the disk ({_why(error)}); make room, and"
+                lost = messages.Failed(name, GenerationFailedError.code, f"{told} generate again")
+                self._do(unwritten.job, lambda store: store.end(name, wire.encode(lost)[0]))
+
+        for work in unwritten.works:
+            self._do(unwritten.job, work, then)
+
+    def _do(
+        self,
+        job: Job,
+        work: Callable[[Store], None],
+        then: Callable[[None, Exception | None], object] | None = None,
+    ) -> None:
+        """Have something done with a job's record; another job's of the same id is left alone."""
+        self._store_thread.do(lambda store: None if job.stale else work(store), then)
+
+    def write(self) -> None:
+        """Write what its client has not fetched in a moment."""
+        now = time.monotonic()
+        for name, unwritten in list(self._unwritten.items()):
+            if now > unwritten.due:
+                self._write(name)
+
+    def _send(self, job: Job, parts: list[Bytes]) -> bool:
+        return self._tell(job.client, parts)
+
+    # ---- from time to time -----------------------------------------------------------------
+
+    def prune(self) -> None:
+        """Remove results that have waited too long."""
+
+        def then(gone: list[str] | None, _: Exception | None) -> None:
+            for name in gone or ():
+                self._delivered.pop(name, None)
+                log.info("job %s: its results have waited too long, and were removed", name)
+
+        self._unpruned = 0
+        self._prune_store(then)
+        for name in list(self._unread):
+            self._try_unread(name, lambda _: None)
+
+    def _prune_store(
+        self, then: Callable[[list[str] | None, Exception | None], object] | None
+    ) -> None:
+        now = time.monotonic()  # which stands still while the machine sleeps
+        awake, self._looked = now - self._looked, now
+        self._store_thread.do(lambda store: store.prune(self._retention, time.time(), awake), then)
+
+
+def _revived(kept: StoredJob, parts: list[Bytes], deaths: int) -> Job:
+    """Return a job as it was before the daemon ended.
+
+    Raises
+    ------
+    UnderpaintError
+        What was kept is of another version.
+    """
+    envelope = wire.open_envelope(parts)
+    submit = read_message(envelope)
+    if not isinstance(submit, messages.Submit):
+        raise GenerationFailedError(NO_LONGER_KNOWN)
+    nobody = Client.nobody(kept.owner)
+    return Job(
+        nobody,
+        submit,
+        envelope.frames,
+        trusted=kept.trusted,
+        digest=kept.digest,
+        deaths=deaths,
+        told=0,
+    )
+
+
+def as_many_as_fit(jobs: list[messages.WaitingJob]) -> tuple[messages.WaitingJob, ...]:
+    """Return the first of the jobs: as many as a message's header may hold, with room to spare."""
+    sizes = itertools.accumulate(len(wire.encode(messages.Waiting((job,)))[0]) for job in jobs)
+    return tuple(job for job, size in zip(jobs, sizes, strict=True) if size < wire.MAX_HEADER // 2)
+
+
+def _waiting(kept: StoredJob) -> messages.WaitingJob | None:
+    """Return a kept job for the list of what waits; None for one that another version wrote."""
+    try:
+        body = json.loads(kept.header)["body"]
+        request = wire.read_request(body["request"])
+        return messages.WaitingJob(kept.name, request, body["note"], ended=kept.state == ENDED)
+    except (ValueError, TypeError, LookupError):
+        log.warning("job %s was kept by another version of Underpaint", kept.name)
+        return None
+
+
+def _kept_though(why: str) -> ResultsKeptError:
+    return ResultsKeptError(
+        f"what there is of this job could not be read ({why}); the daemon keeps it: fetch it again,"
+        " or see `underpaint results`"
+    )
+
+
+def _unreadable(name: str, found: dict[int, str]) -> ResultsKeptError:
+    """Return which pictures could not be read."""
+    which = ", ".join(f"picture {number + 1} ({why})" for number, why in found.items())
+    return ResultsKeptError(
+        f"this could not be read: {which}; what else there is was delivered, and the daemon keeps"
+        f" all of it: fetch it again, or `underpaint results --drop {name[:8]}` forgets it"
+    )
+
+
+def _another(name: str) -> BadInputError:
+    return BadInputError(f"job {name!r} is already here and another; give each job its own id")
+
+
+def _given_up(how: str) -> str:
+    return (
+        f"{how} while it ran this job, and so it was the time before; it is not tried again. Make"
+        f" the picture smaller or choose another model; {log_file()} says more"
+    )
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

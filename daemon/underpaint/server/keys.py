@@ -21,7 +21,7 @@ import zmq
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.home import home, read_trusted, write_private
 
-from .places import private_folder
+from .paths import private_folder
 
 ZAP_DOMAIN = "underpaint"
 
@@ -45,12 +45,12 @@ class KeyPair:
 
 
 def key_folder() -> Path:
-    """Give the folder of the keys, its owner's alone."""
+    """Return the folder of the keys, its owner's alone."""
     return private_folder(home() / "keys")
 
 
 def own_keys(name: str) -> KeyPair:
-    """Give the key pair of that name, made the first time it is asked for."""
+    """Return the key pair of that name, made the first time it is asked for."""
     file = _key_file(name)
     if not file.exists():
         pair = _make_pair()
@@ -87,7 +87,7 @@ def _key_file(name: str) -> Path:
 
 
 def _public(name: str) -> str:
-    """Give the public key of that name; empty where no pair was made yet."""
+    """Return the public key of that name; empty where no pair was made yet."""
     return own_keys(name).public if _key_file(name).exists() else ""
 
 
@@ -111,7 +111,7 @@ class Allowed:
 
 
 def allow_list() -> Path:
-    """Give the list of clients that are let in: a public key a line, then a comment."""
+    """Return the list of clients that are let in: a public key a line, then a comment."""
     return key_folder() / "authorized_clients"
 
 
@@ -144,7 +144,7 @@ def _read_line(line: str) -> Allowed | None:
 
 
 def is_key(text: str) -> bool:
-    """Tell whether that is a public key: 40 characters of Z85, for 32 bytes."""
+    """Return whether that is a public key: 40 characters of Z85, for 32 bytes."""
     if len(text) != KEY_LENGTH or set(text) - set(_Z85):
         return False
     digits = [_Z85.index(character) for character in text]
@@ -153,7 +153,7 @@ def is_key(text: str) -> bool:
 
 
 def name_key(public: bytes) -> str:
-    """Give what tells keys apart in a log, and is none."""
+    """Return what tells keys apart in a log, and is none."""
     return hashlib.sha256(public).hexdigest()[:12]
 
 
@@ -177,7 +177,7 @@ def allow(public: str, comment: str = "") -> bool:
             " reads)"
         )
     if public in (own_keys("server").public, own_keys("server").secret):
-        raise BadInputError("that is this server's key; give the other machine's")
+        raise BadInputError("that is this server's key; return the other machine's")
     if not comment.isprintable() or len(comment) > MAX_COMMENT:
         raise BadInputError(f"comment {comment[:40]!r} must be one line of {MAX_COMMENT} or fewer")
     new = Allowed(public, " ".join(comment.split()))
@@ -288,7 +288,7 @@ class AllowList:
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
     def lets_in(self, public: str) -> bool:
-        """Tell whether a client is let in, and log where it is not."""
+        """Return whether a client is let in, and log where it is not."""
         allowed = public in self
         if not allowed:
             log.warning(
@@ -308,13 +308,13 @@ def lock_socket(socket: zmq.Socket[bytes]) -> None:
 
 
 def reachable(endpoint: str, host: str) -> str:
-    """Give an endpoint that can be used: with that host where it is bound on all there are."""
+    """Return an endpoint that can be used: with that host where it is bound on all there are."""
     bound, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     return f"tcp://{host}:{port}" if bound in ("0.0.0.0", "[::]") else endpoint  # noqa: S104
 
 
 def own_address() -> str:
-    """Give the address by which other machines most likely reach this one."""
+    """Return the address by which other machines most likely reach this one."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.connect(("192.0.2.1", 9))  # nothing is sent: only the way there is looked up
@@ -324,7 +324,7 @@ def own_address() -> str:
 
 
 def invitation(endpoints: Sequence[str]) -> str:
-    """Say what to run on other machines, so that they use the daemon at these endpoints."""
+    """Return what to run on other machines, so that they use the daemon at these endpoints."""
     public = shlex.quote(own_keys("server").public)
     lines = [
         f"  underpaint connect {reachable(endpoint, own_address())} {public}"

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from underpaint_client.printable import printable
 
-from .places import log_file, open_private
+from .paths import log_file, open_private
 
 MAX_LOG = 4 * 2**20
 """Bytes after which a log is put aside; the one before it goes."""
@@ -35,7 +35,7 @@ class _Formatter(logging.Formatter):
         return printable(super().format(record))
 
     def formatException(self, ei: ExceptionInfo | tuple[None, None, None]) -> str:  # noqa: N802
-        """Give the kinds and places of an exception and of those before it."""
+        """Return the kinds and places of an exception and of those before it."""
         kind, error, _ = ei
         lines = []
         while error is not None:

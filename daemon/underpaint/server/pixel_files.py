@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from underpaint_client.wire import Bytes
+from underpaint_client.frames import Bytes
 
-from .places import private_folder
+from .paths import private_folder
 
 _DRAFT = ".part"
 
@@ -34,7 +34,7 @@ class PixelFiles:
 
     @contextlib.contextmanager
     def written(self, pixels: list[Bytes]) -> Iterator[str]:
-        """Write pixels into one file, and give its name for a record; it goes where that fails.
+        """Write pixels into one file, and return its name for a record; it goes where that fails.
 
         The order keeps a power cut from leaving a record without its pixels: write, force to the
         disk, rename, force the folder to the disk; only then is the record written.

@@ -67,7 +67,7 @@ def find_old(changed: Mapping[str, float], retention: Retention, now: float) -> 
 
 
 def is_due(old_since: float, awake: float) -> bool:
-    """Tell whether something has been too old for long enough: a day in which the daemon ran.
+    """Return whether something has been too old for long enough: a day in which the daemon ran.
 
     Parameters
     ----------

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from underpaint_client.errors import DaemonUnavailableError
-from underpaint_client.wire import Bytes
+from underpaint_client.frames import Bytes
 
+from .paths import private_folder
 from .pixel_files import PixelFiles, sync_folder
-from .places import private_folder
 from .records import Records
 from .retention import Entry, Retention, find_old, is_due, outdated
 
@@ -41,7 +41,7 @@ _JOB, _FILE = "job", "file"
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredJob:
     """A job as it lies in the store.
 
     Parameters
@@ -125,7 +125,7 @@ class Store:
 
     def add(
         self, name: str, parts: list[Bytes], *, owner: str, trusted: bool, digest: bytes
-    ) -> Kept | None:
+    ) -> StoredJob | None:
         """Take a job in.
 
         Parameters
@@ -135,11 +135,11 @@ class Store:
         parts : list of bytes-like
             The message that it came as: header, then pixels.
         owner, trusted, digest
-            As `Kept`.
+            As `StoredJob`.
 
         Returns
         -------
-        Kept or None
+        StoredJob or None
             The job that has this id already, which is left as it is; None where there is none.
 
         Raises
@@ -160,17 +160,17 @@ class Store:
             )  # fmt: skip
         return None
 
-    def find(self, name: str) -> Kept | None:
-        """Give a job by its id."""
+    def find(self, name: str) -> StoredJob | None:
+        """Return a job by its id."""
         return next(iter(self._jobs("WHERE name = ?", name)), None)
 
-    def unfinished(self) -> list[Kept]:
-        """Give what waits or ran, oldest first."""
+    def unfinished(self) -> list[StoredJob]:
+        """Return what waits or ran, oldest first."""
         return self._jobs("WHERE state IN (?, ?)", QUEUED, RUNNING)
 
     def ended(
         self, owner: str, *, without: Collection[str] = (), room: float = math.inf
-    ) -> list[Kept]:
+    ) -> list[StoredJob]:
         """Return an owner's jobs whose results wait for a client, oldest first.
 
         Parameters
@@ -237,7 +237,7 @@ class Store:
             )  # fmt: skip
 
     def numbers(self, name: str) -> set[int]:
-        """Say which of a job's pictures are here."""
+        """Return which of a job's pictures are here."""
         found = self._ask("SELECT number FROM pictures WHERE job = ?", name)
         return {number for (number,) in found}
 
@@ -359,13 +359,15 @@ class Store:
     def _ask(self, statement: str, *values: Any) -> list[Any]:
         return self._records.ask(statement, *values)
 
-    def _jobs(self, where: str, *values: Any) -> list[Kept]:
+    def _jobs(self, where: str, *values: Any) -> list[StoredJob]:
         found = self._ask(
             "SELECT name, owner, trusted, digest, state, deaths, header, ending, changed"  # noqa: S608 - `where` is ours
             f" FROM jobs {where} ORDER BY number",
             *values,
         )
-        return [Kept(name, owner, bool(trusted), *rest) for name, owner, trusted, *rest in found]
+        return [
+            StoredJob(name, owner, bool(trusted), *rest) for name, owner, trusted, *rest in found
+        ]
 
     def _files_of(self, name: str) -> list[str]:
         return [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 
 from underpaint_client.errors import BadInputError
 
-from .jobs import Client
+from .job_queue import Client
 
 AT_ONCE = 16
 """Questions that the store has at once."""

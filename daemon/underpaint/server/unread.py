@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from .jobs import Client
+from .job_queue import Client
 
 if TYPE_CHECKING:
-    from underpaint_client.wire import Bytes
+    from underpaint_client.frames import Bytes
 
 MAX_EACH = 2**28
 """Bytes that one client, or key, may leave unread: beyond, its jobs wait and it gets no answers."""
@@ -68,7 +68,7 @@ class Unread:
         return sum(self._of(who) for who in list(self._sent))
 
     def is_too_much(self, client: Client) -> bool:
-        """Tell whether a client should read before it is sent more."""
+        """Return whether a client should read before it is sent more."""
         mine = self.of(client)
         return mine > MAX_EACH or (mine > MAX_PREVIEWS and self.in_all() > MAX_ALL)
 

@@ -152,7 +152,7 @@ class Watchdog:
         return UNMEASURED if expected is None else max(LEAST_PATIENCE, PATIENCE * expected)
 
     def why_ended(self, now: float) -> str:
-        """Say why the worker is to be ended, after "the worker"; nothing where it is well."""
+        """Return why the worker is to be ended, after "the worker"; nothing where it is well."""
         silent, quiet = now - self.heard, now - self.moved
         if silent > (MAX_START if self.starting else MAX_SILENCE):
             return f"gave no sign of life for {silent:.0f} seconds and was ended"
@@ -161,7 +161,7 @@ class Watchdog:
         return ""
 
     def word(self, now: float) -> str:
-        """Say what the job's client should know meanwhile; nothing where all is well."""
+        """Return what the job's client should know meanwhile; nothing where all is well."""
         silent, quiet = now - self.heard, now - self.moved
         expected = self._expected()
         due = UNMEASURED / 10 if expected is None else max(TELL_AFTER, 3 * expected)

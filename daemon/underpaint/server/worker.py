@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 import zmq
 
 from underpaint.models import default_model
-from underpaint_client import wire
+from underpaint_client import messages, wire
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.geometry import Box
-from underpaint_client.parcels import pack, unpack
+from underpaint_client.packing import pack, unpack
 
 from . import logs
-from .rasters import masked, to_frame, to_pixels, to_selection
-from .shelf import Shelf
+from .arrays import masked, to_frame, to_pixels, to_selection
+from .shared_memory import SharedFrames
 from .watchdog import HEARTBEAT
 from .workers import worker_name
 
@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from underpaint.engine import Engine, Preview, Progress, Viewer
-    from underpaint_client.wire import Frame, Message
+    from underpaint_client.frames import Frame
+    from underpaint_client.messages import Message
 
 log = logging.getLogger(__name__)
 
-Order = tuple[wire.Run, tuple["Frame", ...]]
+Order = tuple[messages.Run, tuple["Frame", ...]]
 
 BEFORE_WARMING = 0.3
 """Seconds a new worker waits for a job, which may want another model, before it opens the default
@@ -81,14 +82,14 @@ class _Painter:
         from underpaint.engine import Engine  # noqa: PLC0415 - seconds, and here they hurt nobody
 
         engine = Engine(self.device)
-        self.say(wire.WorkerReady(os.getpid(), engine.device))
+        self.say(messages.WorkerReady(os.getpid(), engine.device))
         try:
             self._carry_out(engine, *self.orders.get(timeout=BEFORE_WARMING))
         except queue.Empty:
             self._warm(engine)
         while True:
             self._carry_out(engine, *self.orders.get())
-            self.voice.send(b"")  # the layer has been let go of: the shelf has news
+            self.voice.send(b"")  # the layer has been let go of: the shared_frames has news
 
     def _warm(self, engine: Engine) -> None:
         """Open the default model while there is nothing else to do."""
@@ -103,24 +104,24 @@ class _Painter:
     def _tell_model(self, engine: Engine) -> None:
         if engine.model_name != self.told_model:
             self.told_model = engine.model_name
-            self.say(wire.WorkerModel(engine.model_name))
+            self.say(messages.WorkerModel(engine.model_name))
 
-    def _carry_out(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
+    def _carry_out(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
         try:
             self._paint(engine, order, frames)
         except UnderpaintError as error:
-            self.say(wire.Failed(order.job, error.code, str(error)))
+            self.say(messages.Failed(order.job, error.code, str(error)))
         except Exception as error:
             log.exception("job %s failed", order.job)
             _end_where_lost(error)
-            self.say(wire.Failed(order.job, "failed", _explain(error)))
+            self.say(messages.Failed(order.job, "failed", _explain(error)))
         else:
-            self.say(wire.Done(order.job))
+            self.say(messages.Done(order.job))
         self._tell_model(engine)
         self.known.discard(order.job)
         self.cancelled.discard(order.job)
 
-    def _paint(self, engine: Engine, order: wire.Run, frames: tuple[Frame, ...]) -> None:
+    def _paint(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
         by_name = {frame.name: unpack(frame) for frame in frames}
         layer, selection = by_name.get("layer"), by_name.get("selection")
         pixels = None if layer is None else to_pixels(layer)
@@ -132,13 +133,13 @@ class _Painter:
 
         def on_progress(progress: Progress) -> None:
             self._tell_model(engine)
-            self.say(wire.Progress(order.job, **asdict(progress)))
+            self.say(messages.Progress(order.job, **asdict(progress)))
 
         def on_preview(preview: Preview) -> None:
             height, width = preview.pixels.shape[:2]
             frame = to_frame("preview", preview.pixels, Box(0, 0, width, height), "RGBA")
             area = preview.area
-            message = wire.Preview(
+            message = messages.Preview(
                 order.job,
                 preview.image,
                 preview.step,
@@ -161,7 +162,7 @@ class _Painter:
         for index, picture in enumerate(pictures):
             channels = layer.channels if layer else "RGBA"
             show(
-                wire.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
+                messages.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
                 to_frame("picture", picture.pixels, picture.box, channels),
             )
 
@@ -215,7 +216,7 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
     context = zmq.Context()
     daemon = context.socket(zmq.DEALER)
     name = worker_name(number, os.getpid())
-    shelf = Shelf(name)
+    shared_frames = SharedFrames(name)
     daemon.setsockopt(zmq.ROUTING_ID, name.encode("ascii"))
     daemon.setsockopt(zmq.SNDHWM, 0)
     if endpoint.startswith("tcp"):
@@ -237,21 +238,21 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
             parts = [part.buffer for part in socket.recv_multipart(copy=False)]
             if socket is ear:
                 if len(parts[0]):
-                    daemon.send_multipart(shelf.pack(parts), copy=False)
+                    daemon.send_multipart(shared_frames.pack(parts), copy=False)
                 continue
-            parts = shelf.unpack(parts, f"daemon-{number}")
+            parts = shared_frames.unpack(parts, f"daemon-{number}")
             if not parts:
-                continue  # only news of its shelf
+                continue  # only news of its shared_frames
             message, frames = wire.decode(parts)
-            if isinstance(message, wire.Run):
+            if isinstance(message, messages.Run):
                 painter.known.add(message.job)
                 painter.orders.put((message, frames))
-            elif isinstance(message, wire.Cancel) and message.job in painter.known:
+            elif isinstance(message, messages.Cancel) and message.job in painter.known:
                 painter.cancelled.add(message.job)
             del message, frames, parts  # or the last layer would be held until the next
-        if shelf.has_news() or time.monotonic() - spoke > HEARTBEAT:
+        if shared_frames.has_news() or time.monotonic() - spoke > HEARTBEAT:
             spoke = time.monotonic()
-            daemon.send_multipart(shelf.pack([]), copy=False)
+            daemon.send_multipart(shared_frames.pack([]), copy=False)
     # The painter may be in the middle of a step: nothing of it is worth waiting for.
     os._exit(0 if thread.is_alive() else 1)
 

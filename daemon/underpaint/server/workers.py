@@ -10,9 +10,9 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from underpaint_client.wire import WorkerStatus
+from underpaint_client.messages import WorkerStatus
 
-from .shelf import Shelf, remove_shelf
+from .shared_memory import SharedFrames, remove_shared_memory
 from .watchdog import Watchdog
 
 MAX_FAILED_STARTS = 3
@@ -27,7 +27,7 @@ TRY_AGAIN = 20.0
 
 
 def worker_name(number: int, pid: int) -> str:
-    """Give the name that a worker's process goes by: its address, and its shelf's name."""
+    """Return the name of a worker's process: of its address, and of its shared memory."""
     return f"worker-{number}-{pid}"
 
 
@@ -52,7 +52,7 @@ class Worker:
     model: str = ""
     failed_starts: int = 0
     process: subprocess.Popen[bytes] | None = None
-    shelf: Shelf | None = None
+    shared_frames: SharedFrames | None = None
     given_up: float = 0.0
     killed: float | None = None
     why: str = ""
@@ -72,8 +72,8 @@ class Worker:
         """Start the process."""
         self.state, self.model = "starting", ""
         self.killed, self.why = None, ""
-        self.close_shelf()
-        self.shelf = Shelf(f"daemon-{self.number}")
+        self.close_shared_memory()
+        self.shared_frames = SharedFrames(f"daemon-{self.number}")
         self.process = subprocess.Popen(
             [
                 sys.executable, "-P", "-m", "underpaint.server.worker",
@@ -103,11 +103,11 @@ class Worker:
         known = {number.value: number.name for number in signal.Signals}
         return f"was killed by {known.get(-code, f'signal {-code}')}"
 
-    def close_shelf(self) -> None:
+    def close_shared_memory(self) -> None:
         """Remove the memory that was shared with the process."""
-        if self.shelf is not None:
-            self.shelf.close()
-            remove_shelf(worker_name(self.number, self.pid))
+        if self.shared_frames is not None:
+            self.shared_frames.close()
+            remove_shared_memory(worker_name(self.number, self.pid))
 
     def give_up(self) -> None:
         """Leave the worker dead, for a while."""
@@ -115,18 +115,18 @@ class Worker:
         self.state, self.process, self.given_up = "broken", None, time.monotonic()
 
     def may_start_again(self) -> bool:
-        """Say whether another try is due: what kept it from starting may have gone."""
+        """Return whether another try is due: what kept it from starting may have gone."""
         return self.state == "broken" and time.monotonic() - self.given_up > TRY_AGAIN
 
     def kill(self, why: str = "") -> None:
-        """End the process at once; say why, to go on after "the worker"."""
+        """End the process at once; return why, to go on after "the worker"."""
         self.why = self.why or why
         if self.process and self.process.poll() is None and self.killed is None:
             self.killed = time.monotonic()
             self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold it
                 self.process.wait(timeout=1)
-        self.close_shelf()
+        self.close_shared_memory()
 
     def status(self) -> WorkerStatus:
         """Describe it."""

@@ -69,7 +69,7 @@ def clear() -> None:
 
 
 def shown(image: Any) -> None:
-    """Give an image a window of GIMP's, as the artist has it."""
+    """Return an image a window of GIMP's, as the artist has it."""
     Gimp.Display.new(image)
     Gimp.displays_flush()
 
@@ -227,7 +227,7 @@ def meanwhile(said: Said) -> Run:
     yield from stroke("p", (30, 30), (60, 40), (120, 40), (200, 60))
     stroked = get(layer, native(layer))
     said["stroked"] = stroked != before
-    said["running"] = window().office.running
+    said["running"] = window().session.running
     yield lambda: status().startswith("Done")
     yield 0.3
     said["layers"] = names(image)
@@ -281,7 +281,7 @@ def entered(said: Said) -> Run:
     xdo("keydown", "ctrl", "keydown", "Return")
     yield 1.5
     xdo("keyup", "Return", "keyup", "ctrl")
-    yield lambda: status().startswith("Done") and not window().office.running
+    yield lambda: status().startswith("Done") and not window().session.running
     yield 0.5
     said["layers"] = names(image)
     made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
@@ -345,8 +345,8 @@ def previewed(said: Said) -> Run:
 
 def previewed_beside(said: Said) -> Run:
     """What the artist does to the picture so far, and what was left of an earlier one."""
+    from underpaint_client.frames import Frame
     from underpaint_client.geometry import Box
-    from underpaint_client.wire import Frame
     from underpaint_gimp import preview
     from underpaint_gimp.canvas import Place
 
@@ -420,7 +420,7 @@ def queued(said: Said) -> Run:
     yield lambda: len(lines()) == 3
     yield 0.2
     press(lines()[0][3])  # and the one that runs
-    yield lambda: not window().office.running
+    yield lambda: not window().session.running
     yield 0.5
     said["layers"] = names(image)
     said["left"] = len(lines())
@@ -550,7 +550,7 @@ def two_images(said: Said) -> Run:
     said["prompt"] = window().form.prompt
     fill(prompt="the first", seed=1, steps=4)
     window().generate_now()
-    yield lambda: not window().office.running
+    yield lambda: not window().session.running
     yield 0.5
     said["first"], said["second"] = names(first), names(second)
     window().look(second)
@@ -779,7 +779,7 @@ def fetched(said: Said) -> Run:
     """The next start offers what came meanwhile, and its place is found again."""
     from gi.repository import Gio
 
-    from underpaint_gimp.office import office
+    from underpaint_gimp.session import session
 
     file = Gio.File.new_for_path(str(FOUND / "left.xcf"))
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
@@ -787,26 +787,26 @@ def fetched(said: Said) -> Run:
     window().show(image, to_front=False)
     yield lambda: window().remedy.get_label() == "Fetch what waits"
     yield 0.5
-    take = office().desk.take  # as if this one died before it could say that it has them
-    office().desk.take = lambda job: None  # type: ignore[method-assign]
+    take = session().tracker.take  # as if this one died before it could say that it has them
+    session().tracker.take = lambda job: None  # type: ignore[method-assign]
     press(window().remedy)
     yield lambda: status().startswith("Done")
     yield 0.5
     said["names"] = names(image)
     said["results"] = [layer.get_name() for layer in image.get_layers()[0].get_children()]
-    office().desk.take = take  # type: ignore[method-assign]
-    office().desk.close()
-    office().desk.open()
-    office()._listen()
+    session().tracker.take = take  # type: ignore[method-assign]
+    session().tracker.close()
+    session().tracker.open()
+    session()._listen()
     yield window().remedy.get_visible
     yield 0.5
     press(window().remedy)
-    yield lambda: not window().office.running and not window().remedy.get_visible()
+    yield lambda: not window().session.running and not window().remedy.get_visible()
     yield 0.5
     said["after"] = [len(names(image)), len(image.get_layers()[0].get_children())]
-    office().desk.close()
-    office().desk.open()
-    office()._listen()
+    session().tracker.close()
+    session().tracker.open()
+    session()._listen()
     yield 1.0
     said["nothing_more"] = not window().remedy.get_visible()
 

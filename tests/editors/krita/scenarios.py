@@ -1124,15 +1124,15 @@ def left_behind(said: Said) -> Run:
 
 def fetched(said: Said) -> Run:
     """The next start offers what came meanwhile, and its place is found again."""
-    from underpaint_krita.office import office
+    from underpaint_krita.session import session
 
     yield lambda: control("remedy").text() == "Fetch what waits"
     said["status"] = status()
     document = Krita.instance().openDocument(str(FOUND / "left.kra"))
     Krita.instance().activeWindow().addView(document)
     yield 0.8
-    take = office().desk.take  # as if this one died before it could say that it has them
-    office().desk.take = lambda job: None  # type: ignore[method-assign]
+    take = session().tracker.take  # as if this one died before it could say that it has them
+    session().tracker.take = lambda job: None  # type: ignore[method-assign]
     control("remedy").click()
     said["gone"] = control("remedy").isHidden()
     yield lambda: status().startswith("Done")
@@ -1140,18 +1140,18 @@ def fetched(said: Said) -> Run:
     said["names"] = [node.name() for node in document.topLevelNodes()]
     group = document.topLevelNodes()[-1]
     said["results"] = [node.name() for node in group.childNodes()]
-    office().desk.take = take  # type: ignore[method-assign]
-    office().desk.close()
-    office().desk.open()
-    office()._listen()
+    session().tracker.take = take  # type: ignore[method-assign]
+    session().tracker.close()
+    session().tracker.open()
+    session()._listen()
     yield lambda: control("remedy").text() == "Fetch what waits"
     control("remedy").click()
     yield lambda: status().startswith("Done")
     yield 0.5
     said["after"] = [len(node.childNodes()) for node in document.topLevelNodes()]
-    office().desk.close()
-    office().desk.open()
-    office()._listen()
+    session().tracker.close()
+    session().tracker.open()
+    session()._listen()
     yield 1.0
     said["nothing_more"] = control("remedy").isHidden()
 
@@ -1509,7 +1509,7 @@ def queued(said: Said) -> Run:
     push(lines()[2], "drop")
     yield lambda: len(lines()) == 3
     push(lines()[0], "drop")
-    yield lambda: not docker().office.running
+    yield lambda: not docker().session.running
     yield 0.6
     said["layers"] = [node.name() for node in document.topLevelNodes()]
     said["left"] = len(lines())

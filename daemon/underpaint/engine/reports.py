@@ -1,0 +1,100 @@
+"""What a run reports: progress, previews and finished pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from underpaint_client.geometry import Box
+from underpaint_client.recipe import Recipe
+
+from .source import Pixels
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Parameters
+    ----------
+    phase : str
+        `Loading the model`, `Encoding`, `Denoising` or `Decoding`.
+    step, steps : int
+        While denoising: steps done, of how many.
+    image, images : int
+        Which image (1, 2, ...; the first of those that run together), of how many.
+    together : int
+        How many images run at once.
+    """
+
+    phase: str
+    step: int = 0
+    steps: int = 0
+    image: int = 0
+    images: int = 0
+    together: int = 1
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an image looks like so far.
+
+    Parameters
+    ----------
+    image, step, steps : int
+        Which image, after which step of how many.
+    pixels : uint8, (h, w, 4)
+        RGBA, straight alpha, of any size: transparent where nothing changes.
+    area : Box
+        The part of the canvas that they show.
+    """
+
+    image: int
+    step: int
+    steps: int
+    pixels: Pixels = field(repr=False)
+    area: Box
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who watches.
+
+    Parameters
+    ----------
+    show : callable
+        Given each `Preview`.
+    full : bool
+        Decode them as the result will be, which takes time; else by a linear map, a pixel a cell.
+    every : float
+        Least seconds between two.
+    """
+
+    show: Callable[[Preview], None]
+    full: bool = False
+    every: float = 0.25
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished image.
+
+    Parameters
+    ----------
+    pixels : the layer's depth, (H, W, 4)
+        RGBA, straight alpha.
+    box : Box
+        Where it lies on the canvas.
+    kind : str
+        `layer` or `patch`.
+    recipe : Recipe
+        How to make it again.
+    timings : dict of str to float
+        Seconds by phase, as shared by the images that ran together.
+    """
+
+    pixels: Pixels = field(repr=False)
+    box: Box
+    kind: str
+    recipe: Recipe
+    timings: dict[str, float]

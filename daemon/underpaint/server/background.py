@@ -1,0 +1,121 @@
+"""Start a daemon in the background, and find or start one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from underpaint_client import Connection, connect
+from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
+from underpaint_client.home import ConnectionInfo, home, read_connection_file, remote_file
+
+from .logs import turn_log
+from .paths import daemon_runs, lock_holder, log_file, make_home, open_private
+
+PATIENCE = 30.0
+"""Seconds that a daemon may take to answer after its start."""
+
+
+def start_background(options: Sequence[str] = ()) -> Connection:
+    """Start a daemon that outlives this process, and connect to it.
+
+    Parameters
+    ----------
+    options : sequence of str
+        More options of `underpaint serve`.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where it ends or does not answer; with the last lines that it wrote into its log.
+    """
+    make_home()
+    turn_log()
+    with open(log_file(), "ab", opener=open_private) as log:
+        begin = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "underpaint", "serve", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        connection = _try()
+        if connection is not None:
+            return connection
+        if process.poll() is not None and not daemon_runs():
+            break
+        time.sleep(0.05)
+    process.kill()
+    lines = log_file().read_bytes()[begin:].decode("utf-8", errors="replace").splitlines()[-5:]
+    raise DaemonUnavailableError(
+        f"the daemon did not start; its log {log_file()} ends with:"
+        f" {' | '.join(lines) or 'nothing'}"
+    )
+
+
+def find_or_start() -> tuple[Connection, bool]:
+    """Connect to the running daemon, or to one started for the purpose.
+
+    Returns
+    -------
+    connection : Connection
+        Greeted and answered.
+    started : bool
+        Whether it was started now.
+    """
+    if remote_file().exists():
+        return _greet(), False
+    if daemon_runs():
+        return connect_running(), False
+    return start_background(), True
+
+
+def connect_running() -> Connection:
+    """Connect to the daemon that holds this home's lock; it may be starting this moment.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        Where it does not answer.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and daemon_runs():
+        connection = _try()
+        if connection is not None:
+            return connection
+        time.sleep(0.05)
+    pid = lock_holder()
+    who = f"process id {pid}" if pid else "its process id is not known"
+    raise DaemonUnavailableError(
+        f"a daemon of {home()} is running ({who}) but does not answer; look into {log_file()}, or"
+        " end its process"
+    )
+
+
+def _try() -> Connection | None:
+    info = read_connection_file()  # this machine's own, though another's may be in use
+    if info is None:
+        return None
+    try:
+        connection = _greet(info, timeout=2)
+    except DaemonUnavailableError:
+        return None
+    if connection.welcome.pid == info.pid:
+        return connection
+    connection.close()  # the file is a dead daemon's
+    return None
+
+
+def _greet(info: ConnectionInfo | None = None, timeout: float = 5.0) -> Connection:
+    connection = connect(info)
+    try:
+        connection.hello(timeout)
+    except UnderpaintError:
+        connection.close(0)  # or its thread would wait for ever
+        raise
+    return connection

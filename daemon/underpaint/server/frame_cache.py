@@ -1,0 +1,115 @@
+"""Frames that clients from elsewhere have sent, held so that they need not be sent twice."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from dataclasses import replace
+
+from underpaint_client.frames import Frame
+
+from .job_queue import MAX_JOBS, Client
+
+HOLD_EACH = 2**28
+"""Bytes that are held for one owner."""
+
+SMALLEST = 2**11
+"""Bytes that each frame counts at least."""
+
+HOLD_ALL = 2**30
+"""Bytes that are held in all."""
+
+
+class FrameCache:
+    """The frames of each owner by their digest, those used longest ago forgotten first.
+
+    What an owner's digest stands for is what this owner sent under it: nobody gets another's.
+    """
+
+    def __init__(self) -> None:
+        self._frames: OrderedDict[tuple[str, str], Frame] = OrderedDict()
+        self._of: dict[str, OrderedDict[str, None]] = {}  # each owner's digests, in that order too
+        self._bytes: Counter[str] = Counter()  # of each owner
+        self._awaited: dict[str, Client] = {}
+
+    def complete(
+        self, client: Client, job: str, frames: tuple[Frame, ...]
+    ) -> tuple[Frame, ...] | None:
+        """Put what is held in the place of digests, and hold what came.
+
+        Returns
+        -------
+        tuple of Frame or None
+            None where one is not held: the job is then awaited again, with its pixels.
+        """
+        found = tuple(self._find(client.owner, frame) for frame in frames)
+        if any(frame.encoding == "held" for frame in found):
+            self._await(client, job)
+            return None
+        self._awaited.pop(job, None)
+        for frame in found:
+            if frame.digest and client.owner:
+                self._hold(client.owner, frame)
+        return found
+
+    def awaits(self, client: Client) -> list[str]:
+        """Return the jobs of a client that it is to send again."""
+        return [job for job, whose in self._awaited.items() if whose == client]
+
+    def give_up(self, client: Client, job: str) -> bool:
+        """Await a job no more; return whether it was awaited."""
+        if self._awaited.get(job) != client:
+            return False
+        del self._awaited[job]
+        return True
+
+    def forget(self, client: Client) -> None:
+        """Await nothing more of a client that has gone; what is held may be of use to its next."""
+        for job in self.awaits(client):
+            del self._awaited[job]
+
+    def drop(self, owner: str) -> None:
+        """Hold nothing of an owner who is let in no more."""
+        for digest in list(self._of.get(owner, ())):
+            self._remove(owner, digest)
+
+    def _find(self, owner: str, frame: Frame) -> Frame:
+        known = self._frames.get((owner, frame.digest)) if frame.encoding == "held" else None
+        if known is None or not known.is_like(frame):
+            return frame
+        self._touch(owner, frame.digest)
+        return replace(known, name=frame.name, box=frame.box)
+
+    def _await(self, client: Client, job: str) -> None:
+        for oldest in self.awaits(client)[: 1 - MAX_JOBS]:
+            del self._awaited[oldest]
+        self._awaited[job] = client
+
+    def _hold(self, owner: str, frame: Frame) -> None:
+        if _bytes(frame) > HOLD_EACH:
+            return
+        self._remove(owner, frame.digest)
+        self._frames[owner, frame.digest] = frame
+        self._of.setdefault(owner, OrderedDict())[frame.digest] = None
+        self._bytes[owner] += _bytes(frame)
+        while self._bytes[owner] > HOLD_EACH:
+            self._remove(owner, next(iter(self._of[owner])))
+        while self._bytes.total() > HOLD_ALL:
+            self._remove(*next(iter(self._frames)))
+
+    def _touch(self, owner: str, digest: str) -> None:
+        self._frames.move_to_end((owner, digest))
+        self._of[owner].move_to_end(digest)
+
+    def _remove(self, owner: str, digest: str) -> None:
+        frame = self._frames.pop((owner, digest), None)
+        if frame is None:
+            return
+        self._bytes[owner] -= _bytes(frame)
+        del self._of[owner][digest]
+        if not self._of[owner]:
+            del self._of[owner], self._bytes[owner]
+
+
+def _bytes(frame: Frame) -> int:
+    """Return what a frame takes: small ones are an object each, too."""
+    return max(SMALLEST, memoryview(frame.data).nbytes)

@@ -1,0 +1,272 @@
+"""The queue: which jobs there are, in which order, and whose they are. Touches no socket."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from underpaint_client.errors import BadInputError
+from underpaint_client.frames import Frame
+from underpaint_client.messages import JobStatus, Submit
+
+MAX_JOBS = 64
+"""JobQueue that one client may have waiting; from elsewhere, one key over all its connections."""
+
+MAX_WAITING = 1024
+"""JobQueue that may wait in all."""
+
+MAX_BYTES = 8 * 2**30
+"""Bytes of pixels that may wait in all."""
+
+MAX_SHARE = MAX_BYTES // 2
+"""Bytes of pixels that one client's jobs may have of them."""
+
+MAX_REMOTE = 2 * 2**30
+"""Bytes of pixels of one job from another machine, unpacked: 16384 x 16384 of RGBA with 8 bits a
+channel and a selection, or half as many with 16 bits."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who sent a job: the socket it came in by, its address there, and whose it is.
+
+    `endpoint` is -1 for nobody. `owner` is the client's public key where it came in by TCP, and
+    empty on ipc, which is this user's own.
+    """
+
+    endpoint: int
+    identity: bytes
+    owner: str = ""
+
+    @classmethod
+    def nobody(cls, owner: str) -> Client:
+        """Stand in for a client that has gone."""
+        return cls(-1, b"", owner)
+
+    def is_same(self, other: Client) -> bool:
+        """Return whether that is the same person: by key, or where there is none by connection."""
+        return self == other or bool(self.owner and self.owner == other.owner)
+
+
+@dataclass
+class Job:
+    """A request on its way.
+
+    Parameters
+    ----------
+    client : Client
+        Whose it is.
+    submit : Submit
+        The message it came as.
+    frames : tuple of Frame
+        Its pixels.
+    trusted : bool
+        Whether its client may open models anywhere on this machine.
+    digest : bytes
+        Of the message that it came as, to know that again.
+    stale : bool
+        Whether it has the id of a job that has ended.
+    taken : bool
+        Whether its client has no more use for it.
+    reading : int
+        How often its earlier pictures are being read for a client that took over.
+    incomplete : bool
+        Whether its client lacks pictures that could not be read.
+    remark : str
+        What its client should know of how it is kept.
+    deaths : int
+        How many processes have ended while they ran it.
+    pictures : set of int
+        The indexes of those that have come.
+    worker : int or None
+        The number of the worker that runs it; None while it waits.
+    cancelled : float or None
+        When its worker was told to stop, by the monotonic clock.
+    told : int or None
+        The position that its client knows of; None until it is accepted.
+    unsaid : list of callable
+        Say what came before that, or while `reading`.
+    """
+
+    client: Client
+    submit: Submit
+    frames: tuple[Frame, ...] = field(repr=False)
+    trusted: bool = False
+    digest: bytes = b""
+    stale: bool = False
+    taken: bool = False
+    reading: int = 0
+    incomplete: bool = False
+    remark: str = ""
+    deaths: int = 0
+    pictures: set[int] = field(default_factory=set)
+    worker: int | None = None
+    cancelled: float | None = None
+    told: int | None = None
+    unsaid: list[Callable[[], object]] = field(default_factory=list, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The job's id."""
+        return self.submit.job
+
+    @property
+    def owner(self) -> str:
+        """Who may have its results."""
+        return self.client.owner
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes its pixels take, unpacked: what they become in the worker."""
+        return sum(frame.size for frame in self.frames)
+
+
+class JobQueue:
+    """All jobs that are queued or running, oldest first.
+
+    Clients take turns: however many jobs one of them sends, another's next waits for one of those
+    at most (for as many as there are workers).
+    """
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._run_once = 0
+        self._positions: dict[str, int] | None = None  # until the queue changes
+        self._served: dict[Client, float] = {}  # the turn at which each was served last
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(tuple(self._jobs.values()))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._jobs
+
+    def add(self, job: Job) -> None:
+        """Put a job at the end.
+
+        Raises
+        ------
+        BadInputError
+            Where there is one of that id, or no room.
+        """
+        if job.name in self._jobs:
+            raise BadInputError(f"job {job.name!r} is already here; give each job its own id")
+        if len(self._jobs) >= MAX_WAITING:
+            raise BadInputError(f"{MAX_WAITING} jobs wait already; let some finish")
+        mine = [other for other in self if other.client.is_same(job.client)]
+        if len(mine) >= MAX_JOBS:
+            raise BadInputError(f"{MAX_JOBS} jobs of this client wait already; let some finish")
+        if job.owner and job.size > MAX_REMOTE:
+            raise BadInputError(
+                f"the pixels of this job are {job.size / 2**30:.1f} GiB unpacked, and from another"
+                f" machine {MAX_REMOTE >> 30} GiB may come; crop the layer, or use 8 bits a channel"
+            )
+        if sum(other.size for other in mine) + job.size > MAX_SHARE and mine:
+            raise BadInputError(
+                f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; let some"
+                " finish"
+            )
+        if sum(other.size for other in self) + job.size > MAX_BYTES and self._jobs:
+            raise BadInputError(
+                f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; let some finish"
+            )
+        self.take_back(job)
+
+    def take_back(self, job: Job) -> None:
+        """Put a job at the end that was taken in before, whatever the room."""
+        # Who comes, or comes back, goes after all that wait since before, and before who had the
+        # last turn: else those who send one job after the other would always be first.
+        self._served.setdefault(job.client, self._run_once - 0.5)
+        self._jobs[job.name] = job
+        self._positions = None
+
+    def hand_over(self, job: Job, client: Client) -> None:
+        """Make a job another client's."""
+        former, job.client = job.client, client
+        self._positions = None
+        if job.name in self._jobs:
+            self._served.setdefault(client, self._served.get(former, self._run_once - 0.5))
+        if not self.of(former):
+            self._served.pop(former, None)
+
+    def put_back(self, job: Job) -> None:
+        """Let a job that ran wait again, before the others of its client."""
+        job.worker = None
+        self.prefer(job)
+
+    def get(self, name: str) -> Job | None:
+        """Return a job by its id."""
+        return self._jobs.get(name)
+
+    def remove(self, name: str) -> Job | None:
+        """Forget a job that has ended."""
+        job = self._jobs.pop(name, None)
+        self._positions = None
+        if job is not None and not self.of(job.client):
+            self._served.pop(job.client, None)
+        return job
+
+    def waiting(self, ready: Callable[[Client], bool] = lambda _: True) -> Job | None:
+        """Return the job whose turn it is, of those whose client is ready for what comes of it."""
+        return next((job for job in self._order() if ready(job.client)), None)
+
+    def start(self, job: Job, worker: int) -> None:
+        """Note that a worker has a job, and that its client has had its turn."""
+        self._positions = None
+        self._run_once += 1
+        self._served[job.client] = self._run_once
+        job.worker = worker
+
+    def prefer(self, job: Job) -> None:
+        """Put a job before the others of its client that wait."""
+        self._positions = None
+        others = [one for one in self.of(job.client) if one is not job and one.worker is None]
+        for one in others:  # a dict keeps the order in which its keys came
+            del self._jobs[one.name]
+            self._jobs[one.name] = one
+
+    def positions(self) -> dict[str, int]:
+        """Return how many jobs run or wait before each that waits; the same until that changes."""
+        if self._positions is None:
+            running = sum(job.worker is not None for job in self._jobs.values())
+            self._positions = {job.name: running + n for n, job in enumerate(self._order())}
+        return self._positions
+
+    def _order(self) -> Iterator[Job]:
+        """Return the jobs that wait in the order in which they will run."""
+        queues: dict[Client, deque[Job]] = {}
+        for job in self._jobs.values():
+            if job.worker is None:
+                queues.setdefault(job.client, deque()).append(job)
+        # Of those served equally long ago, the oldest job's client.
+        turns = [(self._served[one], age, queues[one]) for age, one in enumerate(queues)]
+        heapq.heapify(turns)
+        turn = self._run_once
+        while turns:
+            _, age, jobs = turns[0]
+            yield jobs.popleft()
+            turn += 1
+            if jobs:
+                heapq.heapreplace(turns, (turn, age, jobs))
+            else:
+                heapq.heappop(turns)
+
+    def of(self, client: Client) -> list[Job]:
+        """Return a client's jobs."""
+        return [job for job in self if job.client == client]
+
+    def on(self, worker: int) -> Job | None:
+        """Return the job that a worker runs."""
+        return next((job for job in self if job.worker == worker), None)
+
+    def status(self) -> tuple[JobStatus, ...]:
+        """Describe them all."""
+        return tuple(
+            JobStatus(
+                job.name,
+                "queued" if job.worker is None else "running",
+                job.submit.request.prompt[:200],
+            )
+            for job in self
+        )

@@ -1,0 +1,84 @@
+"""What comes from outside, checked before anything is done with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from underpaint_client import messages, wire
+from underpaint_client.errors import BadInputError
+from underpaint_client.rules import check_request
+
+if TYPE_CHECKING:
+    from underpaint_client.frames import Frame
+    from underpaint_client.messages import Message
+    from underpaint_client.wire import Envelope
+
+MAX_JOB_NAME = 64
+
+MAX_FOLLOWED = 2048
+"""JobQueue of the largest `Follow`: more than can wait, and those whose results do."""
+
+
+def read_message(envelope: Envelope) -> Message:
+    """Turn a message's body into its dataclass.
+
+    Raises
+    ------
+    BadInputError
+        Names the field that is unknown, missing, of the wrong type or out of range.
+    """
+    wire.refuse_unknown_fields(envelope)
+    if envelope.type == messages.Follow.type:
+        _check_follow(envelope.body.get("jobs"))
+    try:
+        message: Message = msgspec.convert(envelope.body, messages.TYPES[envelope.type])
+    except UnicodeError:  # half a surrogate pair
+        raise BadInputError(f"{envelope.type}: it holds text that is none; send UTF-8") from None
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadInputError(f"{envelope.type}: {error}") from None
+    if isinstance(message, messages.Submit):
+        _check_submit(message, envelope.frames)
+    elif envelope.frames:
+        raise BadInputError(f"{envelope.type}: it carries no pixels, and {envelope.frames[0]} came")
+    return message
+
+
+def _check_follow(jobs: object) -> None:
+    if isinstance(jobs, list) and len(jobs) > MAX_FOLLOWED:
+        raise BadInputError(f"follow: {len(jobs)} jobs are too many; follow {MAX_FOLLOWED} at once")
+
+
+def _check_submit(message: messages.Submit, frames: tuple[Frame, ...]) -> None:
+    job = message.job
+    if not (0 < len(job) <= MAX_JOB_NAME and job.isascii() and job.isprintable()):
+        raise BadInputError(
+            f"submit: job {job[:80]!r} must be 1 to {MAX_JOB_NAME} printable ASCII characters"
+        )
+    if message.previews not in messages.PREVIEWS:
+        raise BadInputError(
+            f"submit: previews {message.previews!r} are unknown; ask for 'quick' or 'full' ones,"
+            " or for none"
+        )
+    check_request(message.request)
+    by_name = {frame.name: frame for frame in frames}
+    if len(by_name) != len(frames) or by_name.keys() - {"layer", "selection", "mask"}:
+        names = ", ".join(frame.name for frame in frames)
+        raise BadInputError(
+            f"submit: frames {names} came; send at most one layer, a selection and a mask"
+        )
+    layer = by_name.pop("layer", None)
+    if layer is not None and layer.channels == "Y":
+        raise BadInputError("layer: channels Y have no colour; send RGBA or BGRA")
+    for name, frame in by_name.items():
+        if frame.channels != "Y":
+            raise BadInputError(f"{name}: channels {frame.channels} are a picture; send Y")
+        if layer is None:
+            raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
+        if frame.box != layer.box:
+            raise BadInputError(
+                f"the {name} has {frame.box.extent} pixels at ({frame.box.x}, {frame.box.y}) and"
+                f" the layer {layer.box.extent} at ({layer.box.x}, {layer.box.y}); make them the"
+                " same"
+            )

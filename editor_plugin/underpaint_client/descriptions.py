@@ -1,0 +1,61 @@
+"""Descriptions of plans, sizes and seeds, as people read them."""
+
+from __future__ import annotations
+
+import math
+
+from underpaint_client.steps import StepPlan, round_half_up
+
+from .recipe import Recipe
+from .request import Variation
+
+STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
+"""What is said where it is used; the way to do so is the caller's to add."""
+
+
+def describe_noise(recipe: Recipe) -> str:
+    """Say what a picture's noise was made of, as `-S` and `-V` take it."""
+    return describe_seeds(recipe.seed, recipe.variations)
+
+
+def describe_seeds(seed: int, variations: tuple[Variation, ...]) -> str:
+    """Say the same of a base seed and the variations in turn, as `image_noise` gives them."""
+    steps = ",".join(f"{one.seed}:{one.weight:g}" for one in variations)
+    return f"seed {seed} with {steps}" if steps else f"seed {seed}"
+
+
+def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selection") -> str:
+    """Say in one sentence what a run will do, for the line above the Generate button.
+
+    Parameters
+    ----------
+    mode : str
+        `img2img`, `inpaint` or `txt2img`.
+    changed : float
+        0..1, the share of the selection that may change.
+    plan : StepPlan
+        What `plan_steps` decided.
+    of : str
+        What may be filled: `selection`, or `layer` where nothing is selected.
+    """
+    if not plan.run:
+        return "Keeps the picture as it is: nothing may change"
+    share = f"{round_half_up(100 * changed)} %" if changed >= 0.01 else "less than 1 %"
+    what = {
+        "inpaint": f"Fills the erased {share} of the {of}",
+        "img2img": f"Repaints {share} of the layer",
+        "txt2img": "Paints a new picture",
+    }[mode]
+    return f"{what}, runs {plan.run} of {plan.schedule} steps"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Say a time to wait in words: `5 s`, `3 min`."""
+    return f"{max(1, math.ceil(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
+
+
+def describe_size(pixels: int) -> str:
+    """Say a number of pixels in words: `4096 pixels`, `0.3 megapixels`."""
+    if pixels < 100_000:
+        return f"{pixels} pixel{'' if pixels == 1 else 's'}"
+    return f"{pixels / 1e6:.1f} megapixels"

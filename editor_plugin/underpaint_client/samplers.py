@@ -1,0 +1,96 @@
+"""Samplers: their names, and the diffusers scheduler behind each."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import BadInputError
+from .parameters import SAMPLER_LABELS
+
+TRAIN_STEPS = 1000
+"""Timesteps that Stable Diffusion models are trained on: the longest schedule there is."""
+
+
+SAMPLERS: dict[str, str] = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "deis": "DEISMultistepScheduler",
+    "dpmpp_2m": "DPMSolverMultistepScheduler",
+    "dpmpp_2m_karras": "DPMSolverMultistepScheduler",
+    "dpmpp_2m_sde": "DPMSolverMultistepScheduler",
+    "dpmpp_2m_sde_karras": "DPMSolverMultistepScheduler",
+    "k_dpm_2": "KDPM2DiscreteScheduler",
+    "k_dpm_2_a": "KDPM2AncestralDiscreteScheduler",
+    "k_euler": "EulerDiscreteScheduler",
+    "k_euler_a": "EulerAncestralDiscreteScheduler",
+    "k_euler_karras": "EulerDiscreteScheduler",
+    "k_heun": "HeunDiscreteScheduler",
+    "k_lms": "LMSDiscreteScheduler",
+    "k_lms_karras": "LMSDiscreteScheduler",
+    "lcm": "LCMScheduler",
+    "plms": "PNDMScheduler",
+    "tcd": "TCDScheduler",
+    "unipc": "UniPCMultistepScheduler",
+}
+"""Sampler names, after InvokeAI's, and the diffusers scheduler behind each.
+
+Left out are schedulers that cannot begin anywhere in their schedule, as half-erased pixels ask
+(DPMSolverSinglestep steps in pairs), add no noise of their own (IPNDM) or need more packages (SDE).
+"""
+
+
+DEFAULT_SAMPLER = "dpmpp_2m"
+"""What `auto` means for models that recommend none."""
+
+
+def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
+    """Find the sampler that is meant.
+
+    Parameters
+    ----------
+    name : str
+        A name of `SAMPLERS`, with or without its `k_`, one of `SAMPLER_LABELS` as our pictures have
+        it, or a diffusers class name. Upper and lower case are the same, and spaces, `_` and `-`
+        are. `auto` is the recommended one.
+    recommended : str
+        A name of `SAMPLERS`: the model's.
+
+    Returns
+    -------
+    str
+        The name in `SAMPLERS`.
+
+    Raises
+    ------
+    BadInputError
+        Where no sampler is called that.
+    """
+    wanted = _joined(name)
+    if wanted == "auto":
+        return recommended
+    for sampler in SAMPLERS:
+        if wanted in (sampler, sampler.replace("k_", "", 1), f"k_{sampler}"):
+            return sampler
+        if wanted == _joined(SAMPLER_LABELS[sampler]):
+            return sampler
+    plain = (s for s in SAMPLERS if SAMPLERS[s].lower() == wanted)
+    for sampler in plain:
+        return sampler
+    if wanted == "pndm":
+        return "plms"
+    raise BadInputError(f"sampler {name!r} is unknown; choose one of auto, {', '.join(SAMPLERS)}")
+
+
+def _joined(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().lower())
+
+
+_SHORT_SCHEDULES = {"lcm": 50, "tcd": 50}
+
+
+def longest_schedule(sampler: str, train_steps: int = TRAIN_STEPS) -> int:
+    """Give the most steps that a sampler's schedule can have.
+
+    Latent consistency samplers take theirs from the 50 steps they were distilled on.
+    """
+    return min(train_steps, _SHORT_SCHEDULES.get(sampler, train_steps))

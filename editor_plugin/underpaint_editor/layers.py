@@ -1,0 +1,279 @@
+"""What to read, and what results are called, alike in every editor."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from underpaint_client.descriptions import describe_noise
+from underpaint_client.errors import BadInputError
+from underpaint_client.geometry import Box, Extent
+from underpaint_client.seeds import image_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from underpaint_client.frames import Frame
+    from underpaint_client.recipe import Recipe
+
+SOURCE_GONE = "the layer that this was made from is gone; undo its deletion, or generate anew"
+
+_LONGEST_NAME = 40  # characters of a prompt in a layer's name
+_WIDEST, _HIGHEST = 230, 160  # pixels of a preview
+_GRID = 64  # pixels that the engine snaps its work area to
+_UNKNOWN_NATIVE = 1024  # pixels; the largest native side of any family
+
+
+def needed_box(selected: Box, canvas: Box, native: int = 0) -> Box:
+    """Return the part of a layer that a run can need: what is selected, and context around it.
+
+    The engine takes a quarter of the longer side around what changes, or its model's native size
+    where that is more, on a grid of 64 pixels. What changes lies inside the selection.
+
+    Parameters
+    ----------
+    selected : Box
+        Around all that is selected, inside `canvas`.
+    canvas : Box
+        Around all there is.
+    native : int
+        The model's native side in pixels; 0 where it is not known.
+    """
+    least = native or _UNKNOWN_NATIVE
+    margin = max(selected.extent.longer // 4, least // 2, _GRID)
+    left, right = _span(selected.x, selected.right, canvas.x, canvas.right, margin, least)
+    top, bottom = _span(selected.y, selected.bottom, canvas.y, canvas.bottom, margin, least)
+    return Box(left, top, right - left, bottom - top)
+
+
+def box_to_read(
+    canvas: Box, selected: Box | None, native: int, *, whole: bool, layer: Box | None = None
+) -> Box:
+    """Return the part of a layer to send.
+
+    Parameters
+    ----------
+    canvas : Box
+        Around all there is.
+    selected : Box or None
+        Around all that is selected; None where nothing is, which means everything.
+    native : int
+        The model's native side in pixels; 0 where it is not known.
+    whole : bool
+        Whether the whole layer is asked for, not only what is painted.
+    layer : Box, optional
+        Around the layer, where layers have an end; without a selection it is all that is sent.
+
+    Raises
+    ------
+    BadInputError
+        Where nothing lies on the canvas.
+    """
+    here = canvas if layer is None else overlap(layer, canvas)
+    if selected is None:
+        if here.empty:
+            raise BadInputError(
+                "the layer lies outside of the canvas; move it back, or select where to paint"
+            )
+        return here
+    if selected.empty:
+        raise BadInputError("nothing on the canvas is selected; select a part of it, or all")
+    needed = needed_box(selected, canvas, native)
+    return around(here, needed) if whole else needed
+
+
+def _span(start: int, stop: int, first: int, last: int, margin: int, least: int) -> tuple[int, int]:
+    """Give start and stop of one side, with room for `least` where the canvas ends early."""
+    margin, least = margin + 2 * _GRID, least + 2 * _GRID
+    low = max(first, (start - margin) // _GRID * _GRID)
+    high = min(last, -(-(stop + margin) // _GRID) * _GRID)
+    return max(first, min(low, high - least)), min(last, max(high, low + least))
+
+
+def overlap(one: Box, other: Box) -> Box:
+    """Return the box that lies in both; empty where there is none."""
+    x, y = max(one.x, other.x), max(one.y, other.y)
+    right, bottom = min(one.right, other.right), min(one.bottom, other.bottom)
+    return Box(x, y, max(0, right - x), max(0, bottom - y))
+
+
+def around(one: Box, other: Box) -> Box:
+    """Return the smallest box around both; an empty one does not count."""
+    if one.empty or other.empty:
+        return other if one.empty else one
+    x, y = min(one.x, other.x), min(one.y, other.y)
+    return Box(x, y, max(one.right, other.right) - x, max(one.bottom, other.bottom) - y)
+
+
+def name_group(prompt: str, seed: int, images: int) -> str:
+    """Name the group of a batch after its prompt and seeds."""
+    words = _shortened(prompt) or "Underpaint"
+    seeds = f"seed {seed}"
+    if images > 1:
+        seeds = f"seeds {seed} to {image_seed(seed, images - 1)}"
+    return f"{words} ({seeds})"
+
+
+def _shortened(prompt: str) -> str:
+    words = " ".join(prompt.split())
+    return words if len(words) <= _LONGEST_NAME else words[: _LONGEST_NAME - 1].rstrip() + "…"
+
+
+def describe_job(prompt: str, position: int) -> str:
+    """Return what a job is and where it is, in a list of several."""
+    return f"{_shortened(prompt) or 'No words'}: {describe_position(position)}"
+
+
+def describe_position(position: int) -> str:
+    """Return where a job is in the queue, in words; `position` jobs are before it."""
+    return f"{position} before it" if position else "runs"
+
+
+def name_layer(recipe: Recipe) -> str:
+    """Name a result's layer."""
+    return describe_noise(recipe)
+
+
+def newest_place(above: Sequence[bool]) -> int:
+    """Say over how many of the layers above a source a new batch goes.
+
+    Parameters
+    ----------
+    above : sequence of bool
+        Whether each is an earlier batch, from the one right above the source on.
+
+    Examples
+    --------
+    >>> newest_place([True, True, False, True])
+    2
+    """
+    return next((n for n, batch in enumerate(above) if not batch), len(above))
+
+
+def step_to(shown: Sequence[bool], step: int) -> int:
+    """Return which of a group's results is shown next.
+
+    Parameters
+    ----------
+    shown : sequence of bool
+        Whether each is visible.
+    step : int
+        1 or -1; from the last one on with the first, and back.
+    """
+    now = next((n for n, visible in enumerate(shown) if visible), -1 if step > 0 else 0)
+    return (now + step) % len(shown)
+
+
+def preview_size(extent: Extent) -> Extent:
+    """Return the size in which a preview is shown: as large as fits beside the form."""
+    return fit_into(extent, Extent(_WIDEST, _HIGHEST))
+
+
+def crop_preview(frame: Frame, area: Box) -> tuple[Frame, Box] | None:
+    """Leave away what a preview does not show.
+
+    Parameters
+    ----------
+    frame : Frame
+        RGBA, u1.
+    area : Box
+        Where all of it belongs on the canvas.
+
+    Returns
+    -------
+    Frame, Box
+        The part around all that is not transparent, and where that belongs; None where all is.
+    """
+    pixels, (width, height) = bytes(frame.data), (frame.box.width, frame.box.height)
+    alpha = pixels[3::4]
+    rows = [y for y in range(height) if any(alpha[y * width : (y + 1) * width])]
+    columns = [x for x in range(width) if any(alpha[x::width])]
+    if not rows:
+        return None
+    left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    wide, high = right - left, bottom - top
+    starts = (4 * (y * width + left) for y in range(top, bottom))
+    data = b"".join(pixels[start : start + 4 * wide] for start in starts)
+    x, y = area.x + left * area.width // width, area.y + top * area.height // height
+    far_x = area.x - (-right * area.width // width)  # rounded up
+    far_y = area.y - (-bottom * area.height // height)
+    return replace(frame, box=Box(0, 0, wide, high), data=data), Box(x, y, far_x - x, far_y - y)
+
+
+def fit_into(extent: Extent, room: Extent) -> Extent:
+    """Return the size that something has when it is scaled to fit, its sides in proportion."""
+    scale = min(room.width / max(1, extent.width), room.height / max(1, extent.height))
+    return Extent(max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
+
+
+def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:
+    """Return how a run ended well."""
+    many = "1 image" if came == 1 else f"{came} images"
+    missing = f" of {wanted}" if came < wanted else ""
+    told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(_sentence, notes)]
+    return f"{'. '.join(told)}."
+
+
+def describe_before(plan: str, cautions: Sequence[str], document: str = "") -> str:
+    """Return the plan line: what a run will do, and where it will not do what one may expect.
+
+    Parameters
+    ----------
+    plan : str
+        What it will do, or why it cannot.
+    cautions : sequence of str
+        What the editor cannot do better, each as a clause.
+    document : str
+        Which document is meant, where the artist may think of another one.
+    """
+    plan = f"In {document}: {plan}" if document else plan
+    if not cautions:
+        return plan
+    return f"{'. '.join([plan.rstrip('.'), *map(_sentence, cautions)])}."
+
+
+def describe_waiting(documents: Sequence[str]) -> str:
+    """Return whose results wait from an earlier start of the editor.
+
+    Parameters
+    ----------
+    documents : sequence of str
+        The path of each result's document; empty where it had none.
+    """
+    names = sorted({re.split(r"[/\\]", path)[-1] for path in documents if path})
+    what = "A result waits" if len(documents) == 1 else f"{len(documents)} results wait"
+    told = f"{what} from before"
+    if not names:
+        return f"{told}."
+    return f"{told}, for {', '.join(names)}. Open it first to have them in their place."
+
+
+def remark_on_place(
+    *, deleted: bool, hidden: bool, inside_hidden: bool, resized: bool
+) -> list[str]:
+    """Return what the artist should know about where a result comes to lie.
+
+    Parameters
+    ----------
+    deleted, hidden : bool
+        What has become of the layer that was sent.
+    inside_hidden : bool
+        Whether the group that it lies in is hidden.
+    resized : bool
+        Whether the document has another size than before.
+    """
+    found = []
+    if deleted:
+        found.append("its layer was deleted meanwhile, so the result lies on top of all")
+    elif hidden:
+        found.append("its layer is hidden, the result is shown above it")
+    elif inside_hidden:
+        found.append("the group it lies in is hidden, and the result in it")
+    if resized:
+        found.append("the document's size was changed meanwhile; see where the result lies")
+    return found
+
+
+def _sentence(note: str) -> str:
+    return note[:1].upper() + note[1:]

@@ -1,0 +1,127 @@
+"""What is decided about a batch's results, alike in every editor: who is who, and what is shown.
+
+A batch's results are counted from the lowest layer of its group, 0, 1, ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from underpaint_client.descriptions import describe_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from underpaint_client.recipe import Recipe
+
+    from .tag import Tag
+
+CARDS = 6
+"""Results that are shown at once."""
+
+CARD = 60
+"""Pixels of a thumbnail's longer side."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of a batch's results: the editor's own layer, what it carries, whether it is shown."""
+
+    layer: Any
+    tag: Tag
+    shown: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """A thumbnail, and what stands beneath it.
+
+    Parameters
+    ----------
+    index : int
+        Which of the batch's results it is.
+    seed, amount : str
+        The two lines beneath it; `amount` is empty for what is no variation.
+    tip : str
+        All of it in words.
+    shown : bool
+        Whether its layer is visible.
+    """
+
+    index: int
+    seed: str
+    amount: str
+    tip: str
+    shown: bool
+
+
+def lay_out(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Card]:
+    """Return the cards of a batch: at most `CARDS`, among them that of the result `at`.
+
+    Parameters
+    ----------
+    tags : sequence of Tag
+        What the results' layers carry.
+    shown : sequence of bool
+        Whether each is visible.
+    at : int
+        Which one is selected.
+    """
+    first = at // CARDS * CARDS
+    return [
+        Card(index, *_caption(tags[index].recipe), shown=shown[index])
+        for index in range(first, min(first + CARDS, len(tags)))
+    ]
+
+
+def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
+    if recipe is None:
+        return "sketch", "", "A sketch, kept when its job was stopped. Click to show it"
+    tip = f"{describe_noise(recipe).capitalize()}. Click to show it"
+    if recipe.chained:
+        return str(recipe.seed), f"chained, {recipe.chained + 1}", tip
+    if not recipe.variations:
+        return str(recipe.seed), "", tip
+    last = recipe.variations[-1]
+    return str(last.seed), f"varied {last.weight:g}", tip
+
+
+def describe_page(count: int, at: int) -> str:
+    """Return which results the cards are of; empty where they are all."""
+    if count <= CARDS:
+        return ""
+    first = at // CARDS * CARDS
+    last = min(first + CARDS, count)
+    return f"{first + 1} to {last} of {count}" if last > first + 1 else f"{last} of {count}"
+
+
+def describe_kept(name: str, removed: int) -> str:
+    """Return what keeping one result has done."""
+    if not removed:
+        return f"The results beside {name} are locked, and stay."
+    others = "the other result" if removed == 1 else f"the other {removed} results"
+    return f"Kept {name}. Undo brings {others} back."
+
+
+def describe_settings(beyond: Sequence[str]) -> str:
+    """Say that a result's settings were taken over, and what of them the form cannot hold."""
+    if not beyond:
+        return "Settings taken over, the seed locked."
+    them = "that" if len(beyond) == 1 else "those"
+    return f"Settings taken over, without {' and '.join(beyond)}: the form has no place for {them}."
+
+
+def name_sketch(noise: str, step: int, steps: int) -> str:
+    """Name the layer of what a picture had become when its job was stopped."""
+    return f"sketch of {noise}, step {step} of {steps}"
+
+
+def is_copy(name: str, original: str) -> bool:
+    """Return whether a copy of a layer is called that: `Copy of seed 7`, or `seed 7` again."""
+    return name == original or name.endswith(f" {original}")
+
+
+def agreed(tags: Sequence[Tag]) -> Tag | None:
+    """Return the tag that all say; None where there is none, or where they differ."""
+    return tags[0] if tags and all(tag == tags[0] for tag in tags) else None

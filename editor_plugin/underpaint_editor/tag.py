@@ -1,0 +1,132 @@
+"""What a result's layer carries: its recipe, and the layer that it was made from.
+
+It travels with the file: Krita keeps it as an annotation, GIMP as a parasite.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from underpaint_client.errors import BadInputError
+from underpaint_client.recipe import Recipe, escape_braces
+from underpaint_client.rules import MAX_VARIATIONS
+
+from .form import Form
+
+if TYPE_CHECKING:
+    from underpaint_client.request import Request
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Tag:
+    """See the module.
+
+    Parameters
+    ----------
+    recipe : Recipe or None
+        Of this layer's picture; None for a sketch, which was stopped before it was a picture.
+    source : str
+        The lasting name of the layer that was sent: our id of it (`layer_id`), or the editor's own.
+    job : str
+        What it came of, to know it again; empty in files of older versions.
+    index : int
+        Which picture of that it is.
+    """
+
+    recipe: Recipe | None
+    source: str
+    job: str = ""
+    index: int = 0
+
+    def to_text(self) -> str:
+        """Return the tag as text in ASCII."""
+        found = {
+            "format": _FORMAT,
+            "source": self.source,
+            "recipe": None if self.recipe is None else self.recipe.to_dict(),
+            "job": self.job,
+            "index": self.index,
+        }
+        return json.dumps(found)
+
+    @classmethod
+    def from_text(cls, text: str) -> Tag | None:
+        """Read what `to_text` wrote; None for what is broken, foreign or of a newer Underpaint."""
+        try:
+            found = json.loads(text)
+            if found["format"] != _FORMAT or not isinstance(found["source"], str):
+                return None
+            recipe = None if found["recipe"] is None else Recipe.from_dict(found["recipe"])
+            job, index = str(found.get("job", "")), int(found.get("index", 0))
+            return cls(recipe, found["source"], job, index)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
+            return None
+
+    def variations(self, amount: float, images: int, seed: int) -> Request:
+        """Return the request for variations of this picture.
+
+        Parameters
+        ----------
+        amount : float
+            0..1, how far from it.
+        images : int
+            How many.
+        seed : int
+            The own seed of the first; the others count up.
+
+        Raises
+        ------
+        BadInputError
+            Where this is a sketch, or there were too many variations before it.
+        """
+        recipe = self._finished()
+        if len(recipe.variations) > MAX_VARIATIONS:
+            raise BadInputError(
+                f"this result is {len(recipe.variations)} variations from where it began, and only"
+                f" {MAX_VARIATIONS} can be gone on from; vary an earlier one of its group, or press"
+                " Settings and generate anew"
+            )
+        return replace(
+            recipe.to_request(),
+            images=images,
+            chain=False,
+            prompt=escape_braces(recipe.prompt),
+            seed=recipe.seed,
+            variations=recipe.variations,
+            variation_amount=amount,
+            variation_seed=seed,
+        )
+
+    def to_form(self, form: Form) -> Form:
+        """Return a form with the settings that made this picture, its seed locked.
+
+        Raises
+        ------
+        BadInputError
+            Where this is a sketch.
+        """
+        recipe, text = self._finished(), form.to_text()
+        known = {**json.loads(text), **recipe.to_dict(), "seed_locked": True}
+        known["images"], known["prompt"] = form.images, escape_braces(recipe.prompt)
+        if form.mode == "auto":  # which would settle on the recipe's again
+            known["mode"] = form.mode
+        return Form.from_text(json.dumps(known), form)
+
+    def beyond_form(self) -> list[str]:
+        """Name what made this picture and has no place in the form."""
+        recipe = self._finished()
+        there = {
+            "its variation (Vary goes on from it)": bool(recipe.variations),
+            "its place in a chain": recipe.chained > 0,
+            "the size it was worked out in": recipe.box is not None,
+        }
+        return [name for name, so in there.items() if so]
+
+    def _finished(self) -> Recipe:
+        if self.recipe is None:
+            raise BadInputError("a sketch has no recipe; select a finished result")
+        return self.recipe

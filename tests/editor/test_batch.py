@@ -1,0 +1,43 @@
+"""What is said of a result that should be like an earlier one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from client.test_wire import make_recipe
+from underpaint_client import Box, Frame, Request, messages
+from underpaint_editor.batch import Batch
+from underpaint_editor.jobs import Job, Pace, Painted
+
+FRAME = Frame("patch", Box(0, 0, 1, 1), "u1", "RGBA", bytes(4))
+OTHER_LAYER = "the layer or the selection is another than the result was made from"
+OTHER_WEIGHTS = "the model has other weights than the result was made with"
+
+
+@pytest.mark.parametrize(
+    ("meant", "came", "notes"),
+    [
+        (("s", "m"), ("s", "m"), []),
+        (("s", "m"), ("s", "n"), [OTHER_WEIGHTS]),
+        (("s", "m"), ("t", "n"), [OTHER_LAYER, OTHER_WEIGHTS]),
+        (("s", "m"), ("t", ""), [OTHER_LAYER]),  # nothing to change: no model ran
+        (("s", "m"), ("s", ""), []),
+        (("s", ""), ("s", "m"), []),
+        (("", ""), ("s", "m"), []),
+    ],
+)
+def test_only_a_model_that_ran_has_other_weights(
+    meant: tuple[str, str], came: tuple[str, str], notes: list[str]
+) -> None:
+    place: Any = None
+    batch = Batch(place, expected=meant[0], expected_model=meant[1])
+    recipe = replace(make_recipe(), source_hash=came[0], model_hash=came[1], notes=())
+    batch.add(
+        Painted(
+            Job("job", Request(), batch, Pace()), messages.Picture("job", 0, "patch", recipe), FRAME
+        )
+    )
+    assert batch.notes == notes

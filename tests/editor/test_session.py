@@ -1,0 +1,497 @@
+"""What an session offers, without an editor or a daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from client.test_wire import make_recipe
+from underpaint_client import Box, Frame, Request, messages
+from underpaint_client.address import Address
+from underpaint_client.errors import (
+    CancelledError,
+    DaemonUnavailableError,
+    GenerationFailedError,
+    UnderpaintError,
+)
+from underpaint_client.geometry import Extent
+from underpaint_editor.batch import Batch, Result
+from underpaint_editor.jobs import Ended, Job, Lost, Pace, Painted, Previewed, ResultsWait
+from underpaint_editor.session import Session
+
+AREA = Box(64, 0, 256, 128)
+SMALL = Frame("preview", Box(0, 0, 2, 1), "u1", "RGBA", bytes(range(8)))
+CLEAR = replace(SMALL, data=bytes(8))
+OFFER = "Keep the sketch"
+
+
+class Quiet:
+    """An event loop in which nothing happens, and a listener who is not listening."""
+
+    def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+        pass
+
+    def said(self, text: str) -> None:
+        pass
+
+    def moved(self, fraction: float | None) -> None:
+        pass
+
+    def previewed(self, frame: Frame | None) -> None:
+        pass
+
+    def changed(self) -> None:
+        pass
+
+
+class Place:
+    """Takes what is inserted, or refuses."""
+
+    def __init__(self) -> None:
+        self.open, self.refuses, self.name = True, False, "source"
+        self.can_redo: bool | None = None
+        self.address = Address("test")
+        self.there: frozenset[int] = frozenset()
+        self.opened: list[Sequence[Result]] = []
+        self.previews: list[tuple[Extent, Box] | None] = []
+        self.inserted: list[tuple[str, Sequence[Result], Any]] = []
+
+    def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
+        raise AssertionError(native, whole)
+
+    def has_nothing(self) -> bool:
+        raise AssertionError
+
+    def remarks(self) -> Sequence[str]:
+        return ()
+
+    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
+        if self.refuses:
+            raise OSError("full")
+        self.inserted.append((title, results, into))
+        return title
+
+    def show_preview(self, frame: Frame, area: Box) -> None:
+        self.previews.append((frame.box.extent, area))
+        if self.refuses:
+            raise OSError("full")
+
+    def end_preview(self) -> None:
+        self.previews.append(None)
+
+    def has(self, job: str) -> frozenset[int]:
+        return self.there
+
+    def open_as_document(self, title: str, results: Sequence[Result]) -> None:
+        self.opened.append(results)
+
+    def remember(self, text: str) -> None:
+        raise AssertionError
+
+
+def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple[Session, Place]:
+    """An session whose job ended with an error, after its second image was seen halfway."""
+    place = Place()
+    session = Session("test", Quiet(), Quiet(), lambda _: place)
+    batch = Batch(place, "beside")
+    job = Job("job", Request(prompt="a lake", seed=7, images=2, **asked), batch, Pace())
+    if seen:
+        session._heed([Previewed(job, AREA, SMALL, 2, 10, 20)])
+    session._heed([Ended(job, error)])
+    return session, place
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({}, "sketch of seed 8, step 10 of 20"),
+        (
+            {"variation_amount": 0.3, "variation_seed": 90},
+            "sketch of seed 7 with 91:0.3, step 10 of 20",
+        ),
+    ],
+)
+def test_the_sketch_is_inserted_when_asked(asked: dict[str, Any], name: str) -> None:
+    session, place = stopped(CancelledError("cancelled"), **asked)
+    assert session.remedy == OFFER
+    assert place.inserted == []
+    session.put_right()
+    ((title, (sketch,), into),) = place.inserted
+    assert (title, into) == ("a lake (seed 7)", "beside")
+    assert (sketch.name, sketch.frame, sketch.area) == (name, SMALL, AREA)
+    assert sketch.tag(place).recipe is None
+    assert session.remedy != OFFER
+    assert session.last_said == f"Kept: {name}."
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [(CancelledError("cancelled"), False), (GenerationFailedError("the worker was killed"), True)],
+)
+def test_nothing_is_offered_where_there_is_none(error: UnderpaintError, seen: bool) -> None:
+    session, _ = stopped(error, seen=seen)
+    assert session.remedy != OFFER
+
+
+def test_the_offer_goes_with_its_document() -> None:
+    session, place = stopped(CancelledError("cancelled"))
+    place.open = False
+    assert session.remedy != OFFER
+
+
+def test_a_sketch_that_cannot_be_inserted_is_not_lost() -> None:
+    session, place = stopped(CancelledError("cancelled"))
+    place.refuses = True
+    session.put_right()
+    assert session.last_said == "The sketch could not be inserted (full)."
+    place.refuses = False
+    assert session.remedy == OFFER
+    session.put_right()
+    assert len(place.inserted) == 1
+
+
+# ---- how much of the editor's time it takes ------------------------------------------------
+
+
+class Clock:
+    """Seconds, of which a glance at it takes one thousandth."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+class Loop(Quiet):
+    """An event loop that is told when to call what; and a listener who writes it down."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, Callable[[], None]]] = []
+        self.heard: list[Any] = []
+
+    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+        self.calls.append((milliseconds, call))
+
+    def said(self, text: str) -> None:
+        self.heard.append(text)
+
+    def previewed(self, frame: Frame | None) -> None:
+        self.heard.append(frame)
+
+    def changed(self) -> None:
+        self.heard.append("changed")
+
+
+class Talker:
+    """A connection on which the daemon says this and that, as fast as it is heard."""
+
+    fd = 1
+
+    def __init__(self, *messages: tuple[Any, tuple[Frame, ...]]) -> None:
+        self.messages = list(messages)
+
+    def see_process(self) -> None:
+        pass
+
+    def follow(self, *jobs: str) -> None:
+        pass
+
+    def take(self, job: str) -> None:
+        pass
+
+    def receive(self, timeout: float) -> Any:
+        return self.messages.pop(0) if self.messages else None
+
+
+def steps(count: int) -> list[tuple[Any, tuple[Frame, ...]]]:
+    preview = messages.Preview("job", 1, 1, count, (0, 0, 2, 1))
+    progress = [messages.Progress("job", "denoising", n + 1, count, 1, 1) for n in range(count)]
+    return [message for one in progress for message in ((one, ()), (preview, (SMALL,)))]
+
+
+def listening(monkeypatch: pytest.MonkeyPatch, *messages: Any) -> tuple[Session, Loop, Talker]:
+    clock = Clock()
+    monkeypatch.setattr("underpaint_editor.session.time", clock)
+    monkeypatch.setattr("underpaint_editor.jobs.time", clock)
+    loop, talker = Loop(), Talker(*messages)
+    session = Session("test", loop, loop, lambda _: Place())
+    loop.calls.clear()
+    session.tracker._connection = talker  # type: ignore[assignment]
+    session.tracker.jobs["job"] = Job("job", Request(images=1), Batch(Place()), Pace())
+    return session, loop, talker
+
+
+def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session, loop, talker = listening(monkeypatch, *steps(1000))
+    session._hear()
+    left = len(talker.messages)
+    assert 1900 < left < 2000
+    ((pause, go_on),) = loop.calls
+    assert pause >= 30
+    session._hear()  # the descriptor woke up, or another part of the session looks
+    session._take_turn(session.tracker.check)
+    assert len(talker.messages) == left
+    go_on()
+    assert len(talker.messages) < left
+    while talker.messages:
+        loop.calls.pop()[1]()
+    assert loop.heard[-2].startswith("Step 1000 of 1000")
+    assert loop.heard[-1] is SMALL
+
+
+def test_once_all_was_heard_nothing_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, loop, _ = listening(monkeypatch, *steps(1))
+    session._hear()
+    loop.calls.pop()[1]()
+    assert loop.calls == []
+    session._hear()
+    assert loop.calls == []
+
+
+def test_of_progress_only_the_last_is_shown_and_nothing_is_overtaken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = messages.Picture("job", 0, "patch", make_recipe())
+    session, loop, _ = listening(
+        monkeypatch, *steps(3), (picture, (SMALL,)), (messages.Done("job"), ())
+    )
+    session._hear()
+    progress, preview, no_preview, end, *more = loop.heard
+    assert progress.startswith("Step 3 of 3")
+    assert preview is SMALL
+    assert no_preview is None
+    assert end.startswith("Done: 1 image")
+    assert more == ["changed"]
+
+
+def test_a_slot_that_runs_inside_of_another_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Krita handles events inside of its own calls."""
+    session, loop, talker = listening(monkeypatch, *steps(2))
+    left: list[int] = []
+
+    def nested(text: str) -> None:
+        before = len(talker.messages)
+        session._hear()
+        left.append(before - len(talker.messages))
+
+    loop.said = nested  # type: ignore[method-assign]
+    session._hear()
+    assert left == [0]
+
+
+# ---- what can be redone --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "held"),
+    [
+        (False, True, True),
+        (None, True, True),
+        (True, True, False),
+        (False, False, False),
+        (False, None, False),
+    ],
+)
+def test_a_result_waits_while_it_would_clear_what_can_be_redone(
+    before: bool | None, now: bool | None, held: bool
+) -> None:
+    place = Place()
+    place.can_redo = now
+    session, told = opened(place)
+    session.tracker.jobs["c"] = Job("c", Request(), Batch(place, had_redo=before is True), Pace())
+    arrive(session, "c", 0)
+    assert (place.inserted == []) == held
+    assert (session.remedy == "Insert the result") == held
+    assert (("take", "c") in told) == (not held)
+    if held:
+        assert "clears what can be redone" in session.last_said
+        session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
+        assert session.remedy == "Insert the result"
+        session.put_right()
+        assert len(place.inserted) == 1
+        assert told[-1] == ("take", "c")
+        assert session.remedy not in ("Insert the result", "Fetch what waits")
+
+
+@pytest.mark.parametrize("later", [False, None, "closed"])
+def test_what_was_held_comes_by_itself_once_nothing_can_be_redone(later: Any) -> None:
+    place, loop = Place(), Loop()
+    place.can_redo = True
+    session, _ = opened(place)
+    session._loop = loop
+    session.tracker.jobs["c"] = Job("c", Request(), Batch(place), Pace())
+    arrive(session, "c", 0)
+    ((_, look),) = loop.calls
+    look()
+    assert place.inserted == []
+    if later == "closed":
+        place.open = False
+    else:
+        place.can_redo = later
+    loop.calls.pop()[1]()
+    assert len(place.inserted) == (later is False)
+    offers = {False: False, None: "Insert the result", "closed": "Open as a new document"}
+    assert session.remedy == offers[later] or later is False
+    assert len(loop.calls) == (2 if later is None else 1)
+
+
+# ---- what an earlier start of the editor has asked for -------------------------------------
+
+
+def left(name: str, editor: str, document: str = "") -> messages.WaitingJob:
+    return messages.WaitingJob(
+        name, Request(images=2), Address(editor, document).to_text(), ended=True
+    )
+
+
+def opened(place: Place) -> tuple[Session, list[Any]]:
+    """An session that is connected to nobody, and what it tells the daemon."""
+    session = Session("Krita", Quiet(), Quiet(), lambda _: place)
+    told: list[Any] = []
+    session.tracker._connection = Line(told)  # type: ignore[assignment]
+    return session, told
+
+
+class Line:
+    """A connection on which one only speaks."""
+
+    fd = 1
+
+    def __init__(self, told: list[Any]) -> None:
+        self.told = told
+
+    def follow(self, *jobs: str) -> None:
+        self.told.append(("follow", *jobs))
+
+    def take(self, job: str) -> None:
+        self.told.append(("take", job))
+
+    def see_process(self) -> None:
+        pass
+
+    def receive(self, timeout: float) -> None:
+        return None
+
+
+def arrive(
+    session: Session,
+    name: str,
+    *indexes: int,
+    error: UnderpaintError | None = None,
+    given_up: bool = False,
+) -> None:
+    job = session.tracker.jobs.pop(name)
+    for index in indexes:
+        picture = messages.Picture(name, index, "patch", replace(make_recipe(), seed=7 + index))
+        session._heed([Painted(job, picture, SMALL)])
+    session._heed([Ended(job, error, given_up=given_up)])
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
+    place = Place()
+    place.refuses = refuses
+    session, _ = opened(place)
+    job = Job("job", Request(images=2), Batch(place), Pace())
+    session._heed([Previewed(job, AREA, SMALL)])
+    session._heed([Previewed(job, AREA, CLEAR)])
+    assert place.previews == [(Extent(2, 1), AREA)]
+    session.tracker.jobs[job.name] = job
+    arrive(session, job.name, 0)
+    assert place.previews[1:] == [None]
+    assert place.inserted == [] if refuses else len(place.inserted) == 1
+
+
+def test_what_waits_is_offered_to_its_own_editor() -> None:
+    session, told = opened(Place())
+    session._heed([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
+    assert session.remedy != "Fetch what waits"
+    session._heed([ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))])
+    assert session.remedy == "Fetch what waits"
+    assert session.last_said == (
+        "2 results wait from before, for forest.kra. Open it first to have them in their place."
+    )
+    session.put_right()
+    assert told == [("follow", "c"), ("follow", "d")]
+    assert session.remedy != "Fetch what waits"
+
+
+@pytest.mark.parametrize(("there", "inserted"), [((), [[0, 1]]), ((0,), [[1]]), ((0, 1), [])])
+def test_what_lies_there_already_is_not_inserted_again(
+    there: tuple[int, ...], inserted: list[list[int]]
+) -> None:
+    place = Place()
+    place.there = frozenset(there)
+    session, told = opened(place)
+    session._heed([ResultsWait((left("c", "Krita"),))])
+    session.put_right()
+    arrive(session, "c", 0, 1)
+    assert [[one.index for one in results] for _, results, _ in place.inserted] == inserted
+    assert told[-1] == ("take", "c")
+
+
+def test_without_its_document_it_becomes_one() -> None:
+    place = Place()
+    place.open = False
+    session, told = opened(place)
+    session._heed([ResultsWait((left("c", "Krita"),))])
+    session.put_right()
+    arrive(session, "c", 0)
+    assert [[one.index for one in results] for results in place.opened] == [[0]]
+    assert told[-1] == ("take", "c")
+
+
+def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
+    place = Place()
+    place.refuses = True
+    session, told = opened(place)
+    session._heed([ResultsWait((left("c", "Krita"),))])
+    session.put_right()
+    arrive(session, "c", 0)
+    assert ("take", "c") not in told
+    assert session.remedy == "Open as a new document"
+    session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
+    assert session.remedy == "Open as a new document"
+    session.put_right()
+    assert told[-1] == ("take", "c")
+    assert session.remedy != "Fetch what waits"
+
+
+@pytest.mark.parametrize("pictures", [(), (0,)])
+def test_what_was_given_up_here_stays_with_the_daemon(pictures: tuple[int, ...]) -> None:
+    place = Place()
+    session, told = opened(place)
+    session._heed([ResultsWait((left("c", "Krita"),))])
+    session.put_right()
+    arrive(session, "c", *pictures, error=DaemonUnavailableError("it stays away"), given_up=True)
+    assert ("take", "c") not in told
+    assert len(place.inserted) == len(pictures)
+
+
+def test_a_daemon_that_died_is_started_when_jobs_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr("underpaint_editor.session.start_command", lambda: ["underpaint"])
+    monkeypatch.setattr(Session, "_start_daemon", lambda self: started.append(True))
+    session, _ = opened(Place())
+    lost = Lost(DaemonUnavailableError("it has ended"))
+    session._heed([lost])
+    assert not started
+    session._heed([ResultsWait((left("c", "Krita"),))])
+    session.put_right()
+    session._heed([Lost(DaemonUnavailableError("it was stopped"), meant=True)])
+    assert not started
+    session._heed([lost])
+    assert started
