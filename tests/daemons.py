@@ -13,7 +13,7 @@ from underpaint_client.home import read_connection_file
 RUN = [sys.executable, "-m", "underpaint"]
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

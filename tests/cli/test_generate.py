@@ -243,7 +243,7 @@ def test_ctrl_c_cancels_the_job_and_not_the_daemon(daemon: Path, tmp_path: Path)
         if "Denoising" in line:
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     assert process.returncode == 130
     assert "cancelled" in err
     assert "Traceback" not in err
@@ -360,7 +360,7 @@ def test_an_error_after_acceptance_tells_how_to_get_the_job(
             os.kill(pid, signal.SIGCONT)
     told = capsys.readouterr().err
     assert code == 3, told
-    assert "is running but does not answer" in told
+    assert f"is running (process id {process.pid}) but does not answer" in told
     found = re.search(r"; the daemon keeps the job; `underpaint results --save FOLDER (\w+)`", told)
     assert found is not None
     monkeypatch.undo()

@@ -31,6 +31,9 @@ BOX = Box(0, 0, 64, 64)
 PIXELS = bytes(
     itertools.islice(itertools.cycle((200, 120, 40, 255, 10, 90, 160, 255)), 64 * 64 * 4)
 )
+QUIET = 8.0
+"""Seconds without events that end the run: longer than it takes to be offered what another left."""
+
 AT_ONCE = 3
 IMAGES = 2
 SEEDS = (11, 23, 35)  # few, so that each is painted often
@@ -154,8 +157,8 @@ def work(folder: Path) -> None:
     session.paper = paper
     seeds = itertools.cycle(SEEDS)
     accepted: set[str] = set()
-    quiet = 0
-    while quiet < 400:  # longer than it takes to be offered what another left
+    quiet = time.monotonic()
+    while time.monotonic() - quiet < QUIET:
         enough = (folder / "enough").exists()
         if session.remedy:
             session.put_right()
@@ -166,7 +169,8 @@ def work(folder: Path) -> None:
             if job.unsent is None and job.name not in accepted:
                 accepted.add(job.name)
                 paper.note("accepted", job.name)
-        quiet = quiet + 1 if enough and not session.running and not session.remedy else 0
+        if not enough or session.running or session.remedy:
+            quiet = time.monotonic()
 
 
 if __name__ == "__main__":

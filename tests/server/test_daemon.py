@@ -236,7 +236,7 @@ def test_what_a_killed_daemon_left_is_cleared(home: Path) -> None:
 
 
 def test_remote_daemons_are_used_and_never_started(home: Path) -> None:
-    process = serve()
+    process = serve("--no-ipc")
     away = home / "away"
     away.mkdir()
     shutil.copy(connection_file(), away / "remote.json")

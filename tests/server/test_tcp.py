@@ -252,7 +252,7 @@ def test_a_command_line_whose_key_is_revoked_ends(guest: ConnectionInfo, tmp_pat
         if re.match("Starting|Opening|Denoising", line):
             break
     keys.revoke(guest.client_public)
-    _, told = process.communicate(timeout=30)
+    _, told = process.communicate(timeout=90)
     assert process.returncode == 3, told
     assert "was revoked" in told
     assert "goes on" not in told
