@@ -7,14 +7,12 @@ moves messages.
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import signal
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zmq
@@ -29,23 +27,19 @@ from underpaint_client.errors import (
     GenerationFailedError,
     UnderpaintError,
 )
-from underpaint_client.frames import MAX_REMOTE_FRAME
-from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
+from underpaint_client.home import home
 
 from . import keys, logs
 from .config import Config
-from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
+from .endpoints import IPC, Endpoints
 from .frame_cache import FrameCache
-from .guests import PathFilter
-from .inbox import Inbox
 from .job_queue import Client, Job
 from .jobs import Jobs
-from .paths import allow_many_files, lock_file, log_file, private_folder, socket_folder, take_lock
+from .paths import allow_many_files, log_file, take_lock
 from .shared_memory import clear_shared_memory
 from .store import open_store
 from .turns import Turns
-from .unread import MAX_PREVIEWS, Unread
-from .validation import MAX_JOB_NAME, read_message
+from .validation import find_job_name, read_message
 from .watchdog import AwakeClock
 from .workers import MAX_FAILED_STARTS, Worker
 
@@ -65,51 +59,19 @@ CANCEL_PATIENCE = 30.0
 TICK = 250
 """Milliseconds between two looks at whether the workers still live."""
 
-LOOK = 2.0
-"""Seconds between two looks at whether the files that lead here are there."""
-
 PRUNE = 600.0
 """Seconds between two looks for results that have waited too long."""
-
-MAX_UNREAD = 10_000
-"""Messages that a client may leave unread before it counts as gone."""
-
-MAX_UNHEARD = 100
-"""Messages taken from a client's line before it is answered; more must wait where they are."""
-
-HANDSHAKE = 3000
-"""Milliseconds in which who connects must have shown its key; what it sent meanwhile is dropped."""
 
 MAX_FILES = 2**16
 """Open files that are asked for: each connection is one, a stranger's too until it is refused."""
 
-MAX_PARTS = wire.MAX_FRAMES + 3
-"""Parts of the longest message: an address, a header, frames, and a worker's manifest."""
-
 MAX_TOLD = 1000
 """Characters of a refused message that are told back and logged."""
-
-FAIR_SHARE = 0.005
-"""Seconds for which one socket's messages are taken before the others have their turn."""
 
 TELLING = 0.001
 """Seconds for each job that waits between two times that positions are told."""
 
-MAX_FRAME = 2**32
-"""Bytes of the largest frame that is read: `rules.MAX_PIXELS` of RGBA float32."""
-
-# ZeroMQ's own heartbeat takes a line for dead on which one large frame takes long.
-_KEEP_ALIVE = {
-    zmq.TCP_KEEPALIVE: 1,
-    zmq.TCP_KEEPALIVE_IDLE: 10,  # seconds
-    zmq.TCP_KEEPALIVE_INTVL: 5,
-    zmq.TCP_KEEPALIVE_CNT: 2,
-    zmq.TCP_MAXRT: 15000,  # milliseconds
-}
-
 _LARGE_ANSWERS = (messages.AskStatus, messages.AskModels, messages.AskWaiting)
-
-IPC = os.name == "posix"
 
 
 class Daemon:
@@ -133,101 +95,29 @@ class Daemon:
         clear_shared_memory()
         self._started = time.monotonic()
         self._stopping = False
-        self._context = zmq.Context()
-        self._poller = zmq.Poller()
         store, self._remark = open_store(home() / "jobs")
-        self._unread = Unread()
         self._clock = AwakeClock()
-        self._jobs = Jobs(store, config.retention, self._send, self._greet)
+        self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
+        self._jobs = Jobs(store, config.retention, self._endpoints.send, self._greet)
         self._queue = self._jobs.queue
         self._turns = Turns(self._jobs.when_done)
-        self._poller.register(self._jobs.fd, zmq.POLLIN)
+        self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
         self._pruned = time.monotonic()
         self._frame_cache = FrameCache()
         self._log = logs.LogTurner()
         self._sent_positions: dict[str, int] = {}
         self._positions_due = 0.0
-        self._sockets: list[zmq.Socket[bytes]] = []
-        self._bound: list[tuple[zmq.Socket[bytes], str]] = []
-        self._looked = time.monotonic()
-        self._inboxes: dict[zmq.Socket[bytes], Inbox] = {}
-        self.endpoints: list[str] = []
-        use_ipc = config.ipc and IPC
-        wanted = list(config.bind) if config.bind or use_ipc else ["tcp://127.0.0.1:*"]
-        if wanted and descriptors < FEWEST_DESCRIPTORS:
-            raise DaemonUnavailableError(
-                f"this process may have {descriptors} files open, too few to listen on"
-                f" {', '.join(wanted)}; raise the limit to {FEWEST_DESCRIPTORS} or more, as"
-                " `ulimit -n 4096` does in a shell"
-            )
-        limits = Limits.within(descriptors)
-        self._allowed = keys.AllowList()
-        self._paths = PathFilter()
         self._allowed_stamp: tuple[int, ...] | None = None  # of the list at the last look
-        self._own = "" if use_ipc else keys.own_keys("client").public
-        self._guard = ConnectionGuard(self._context, limits, keys.AllowList().lets_in, self._own)
-        try:
-            if use_ipc:
-                self._listen(f"ipc://{socket_folder() / 'clients.sock'}")
-            for endpoint in wanted:
-                self._listen(endpoint)
-            # Workers are this machine's own; where there is no ipc they come in by a locked
-            # loopback port, with the client's keys.
-            inside = f"ipc://{socket_folder() / 'workers.sock'}" if IPC else "tcp://127.0.0.1:*"
-            self._backend, backend_endpoint = self._bind(inside)
-            self._guard.start()
-        except zmq.ZMQError as error:
-            self._guard.stop()
-            raise DaemonUnavailableError(
-                f"cannot listen on {', '.join(wanted) or 'ipc'}: {error};"
-                " choose another address with --bind, or under [serve] in config.toml"
-            ) from None
+        self._backend, backend_endpoint = self._endpoints.open()
+        self._endpoints.read(self._backend, self._from_backend)
         self._workers = [
             Worker(number, device, backend_endpoint) for number, device in enumerate(config.devices)
         ]
 
-    # ---- sockets ---------------------------------------------------------------------------
-
-    def _bind(self, endpoint: str, *, watched: bool = False) -> tuple[zmq.Socket[bytes], str]:
-        transport, _, path = endpoint.partition("://")
-        socket = self._context.socket(zmq.ROUTER)
-        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
-        socket.setsockopt(zmq.LINGER, 1000)
-        socket.setsockopt(zmq.SNDHWM, MAX_UNREAD)
-        socket.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME if transport == "ipc" else MAX_REMOTE_FRAME)
-        if transport == "tcp":
-            keys.lock_socket(socket)
-            for option, value in _KEEP_ALIVE.items():
-                socket.setsockopt(option, value)
-        if watched:
-            self._guard.watch(socket, transport)
-        socket.bind(endpoint)
-        self._inboxes[socket] = Inbox(socket, MAX_PARTS)
-        if transport == "ipc":
-            os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
-        self._poller.register(socket, zmq.POLLIN)
-        self._bound.append((socket, endpoint))
-        bound = socket.getsockopt(zmq.LAST_ENDPOINT)
-        return socket, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
-
-    def _listen(self, endpoint: str) -> None:
-        socket, bound = self._bind(endpoint, watched=True)
-        self._sockets.append(socket)
-        self.endpoints.append(bound)
-
-    def _write_connection_file(self) -> None:
-        """Leave word for this machine's clients where the daemon is."""
-        info = ConnectionInfo(self.endpoints[0], os.getpid())
-        if self._own:
-            client, server = keys.own_keys("client"), keys.own_keys("server")
-            keys.allow(client.public, "this machine")
-            endpoint = keys.reachable(info.endpoint, "127.0.0.1")
-            info = ConnectionInfo(
-                endpoint, os.getpid(), server.public, client.public, client.secret
-            )
-        write_connection_file(info)
+    @property
+    def addresses(self) -> list[str]:
+        """Where clients reach the daemon."""
+        return self._endpoints.addresses
 
     # ---- the loop --------------------------------------------------------------------------
 
@@ -239,35 +129,19 @@ class Daemon:
             for worker in self._workers:
                 worker.watchdog.start(self._clock.now)
                 worker.start()
-            self._write_connection_file()
-            log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
+            self._endpoints.write_connection_file()
+            log.info("listening on %s, process id %d", ", ".join(self.addresses), os.getpid())
             while not self._stopping:
                 self._run_once()
         finally:
             self._close()
 
     def _run_once(self) -> None:
-        for socket, _ in self._poller.poll(TICK):
-            if isinstance(socket, int):
-                self._jobs.answer()
-                continue
-            end = time.monotonic() + FAIR_SHARE
-            while time.monotonic() < end:
-                parts = self._inboxes[socket].take(end)
-                if parts is None:
-                    break
-                rest: list[Bytes] = [part.buffer for part in parts[1:]]
-                if socket is self._backend:
-                    if IPC or parts[0].get("User-Id") == self._own:
-                        self._from_worker(parts[0].bytes, rest)
-                else:
-                    client = self._client(socket, parts[0])
-                    self._guard.note_message(parts[0], client.owner)
-                    self._from_client(client, rest)
+        self._endpoints.poll(TICK)
         self._watch_workers()
         self._look_for_revoked()
         self._log.look()
-        self._mend_files()
+        self._endpoints.mend_files()
         self._assign()
         self._send_positions()
         self._jobs.write()
@@ -282,25 +156,6 @@ class Daemon:
             ):
                 self._order(worker, [])
 
-    def _mend_files(self) -> None:
-        """Put back the files by which clients find this daemon, should others have removed them."""
-        now = time.monotonic()
-        if now - self._looked < LOOK or not lock_file().exists():  # the whole home is gone
-            return
-        self._looked = now
-        try:
-            for socket, endpoint in self._bound:
-                path = Path(endpoint.removeprefix("ipc://"))
-                if endpoint.startswith("ipc://") and not path.exists():
-                    log.warning("%s was removed; it is made again", path)
-                    private_folder(path.parent)
-                    socket.bind(endpoint)  # beside what is left of the old one, which harms nobody
-                    path.chmod(0o600)
-            if not connection_file().exists():
-                self._write_connection_file()
-        except (OSError, zmq.ZMQError, UnderpaintError) as error:
-            log.error("clients may not find this daemon: %s", error)  # noqa: TRY400 - it says all
-
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("told to stop by %s", signal.Signals(number).name)
         self._stopping = True
@@ -310,63 +165,14 @@ class Daemon:
             worker.kill()
         self._jobs.close()
         clear_shared_memory()
-        connection_file().unlink(missing_ok=True)
-        self._guard.stop()
-        self._context.destroy(linger=1000)
+        self._endpoints.close()
         self._lock.release()
         log.info("stopped")
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _client(self, socket: zmq.Socket[bytes], address: zmq.Frame) -> Client:
-        number = self._sockets.index(socket)
-        tcp = self.endpoints[number].startswith("tcp")
-        return Client(number, address.bytes, str(address.get("User-Id")) if tcp else "")
-
-    def _is_local(self, client: Client) -> bool:
-        """Return whether that is this user on this machine, who may do everything here."""
-        return client.owner == self._own
-
-    def _check_allowed(self, client: Client) -> None:
-        """Check that a client may come in, still.
-
-        Raises
-        ------
-        DaemonUnavailableError
-            Where its key was revoked since it connected.
-        BadInputError
-            Where it chose its own address, by which it would get what is another's.
-        """
-        if client.owner and client.owner not in self._allowed:
-            raise DaemonUnavailableError(
-                "this machine is let in no more: its key was revoked where the daemon runs"
-            )
-        if client.owner and not client.identity.startswith(b"\0"):
-            raise BadInputError("a client from elsewhere must leave its routing id to the daemon")
-
-    def _send(self, client: Client, parts: list[Bytes]) -> bool:
-        """Send a message, and return whether there is somebody to send it to."""
-        if client.owner and client.owner not in self._allowed:
-            return False
-        return client.endpoint >= 0 and self._put(client, parts)
-
-    def _put(self, client: Client, parts: list[Bytes]) -> bool:
-        if not self._is_local(client):
-            parts = self._paths.apply(parts)
-        counted = self._unread.count(client, parts)
-        try:
-            self._sockets[client.endpoint].send_multipart(
-                [client.identity, *counted], zmq.DONTWAIT, copy=False
-            )
-        except zmq.ZMQError as error:
-            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
-                raise
-            self._forget(client)  # gone, or it has stopped to read
-            return False
-        return True
-
     def _tell(self, client: Client, message: Message) -> None:
-        self._send(client, wire.encode(message))
+        self._endpoints.send(client, wire.encode(message))
 
     def _forget(self, client: Client) -> None:
         """Let the jobs of a client that has gone go on without it."""
@@ -375,14 +181,14 @@ class Daemon:
 
     def _look_for_revoked(self) -> None:
         """End all that is of owners whose keys were revoked, there or not; drop their results."""
-        stamp = self._allowed.stamp()
+        stamp = self._endpoints.allowed.stamp()
         if stamp != self._allowed_stamp:
             self._allowed_stamp = stamp
             self._jobs.ask_owners(self._drop_revoked)
 
     def _drop_revoked(self, owners: set[str]) -> None:
-        for owner in owners - {"", self._own}:
-            if self._allowed.has_dropped(owner):
+        for owner in owners - {"", self._endpoints.own_key}:
+            if self._endpoints.allowed.has_dropped(owner):
                 log.info("a key was revoked; what there is of its owner ends")
                 self._frame_cache.drop(owner)
                 for job in self._jobs.drop(owner):
@@ -391,13 +197,15 @@ class Daemon:
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
         try:
-            self._check_allowed(client)
+            self._endpoints.check_allowed(client)
         except UnderpaintError as error:
             self._forget(client)
-            self._put(client, wire.encode(messages.Failed("", error.code, str(error))))
+            self._endpoints.send_unchecked(
+                client, wire.encode(messages.Failed("", error.code, str(error)))
+            )
             return
         try:
-            job = _job_of(parts)
+            job = find_job_name(parts)
             envelope = wire.open_envelope(parts)
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
@@ -412,7 +220,7 @@ class Daemon:
         if isinstance(message, messages.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
             self._tell(client, messages.Welcome(version, pid, default_model(), self._remark, far))
-        elif isinstance(message, _LARGE_ANSWERS) and self._unread.is_too_much(client):
+        elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
             log.info("a client that does not read what it is sent gets no answer")
         elif isinstance(message, messages.AskStatus):
             self._tell(client, self._status(client))
@@ -457,7 +265,7 @@ class Daemon:
                 self._turns.ask(client, ("follow", name), follow)
 
     def _follow(self, client: Client, name: str) -> None:
-        if not self._unread.is_too_much(client):  # else it will ask again when it has read
+        if self._endpoints.keeps_up(client):  # else it will ask again when it has read
             self._jobs.follow(client, (name,))
 
     def _submit(self, client: Client, submit: messages.Submit, frames: tuple[Frame, ...]) -> None:
@@ -465,7 +273,7 @@ class Daemon:
         if complete is None:
             self._tell(client, messages.Want(submit.job))
             return
-        self._jobs.accept(client, submit, complete, trusted=self._is_local(client))
+        self._jobs.accept(client, submit, complete, trusted=self._endpoints.is_local(client))
 
     def _greet(self, job: Job) -> None:
         """Tell a client that its job is accepted: the first that it hears of it."""
@@ -476,7 +284,7 @@ class Daemon:
             self._tell(job.client, messages.Progress(job.name, "Starting the worker"))
 
     def _stop(self, client: Client) -> None:
-        if not self._is_local(client):
+        if not self._endpoints.is_local(client):
             raise BadInputError("only its own machine ends the daemon; `underpaint stop` there")
         log.info("told to stop by a client")
         self._stopping = True
@@ -497,13 +305,13 @@ class Daemon:
     def _status(self, client: Client) -> messages.Status:
         """Return what there is; of another's jobs only that they are."""
         shown = {job.name for job in self._queue if job.client.owner == client.owner}
-        everything = self._is_local(client)
+        everything = self._endpoints.is_local(client)
         return messages.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
             endpoints=tuple(
                 endpoint
-                for endpoint in self.endpoints
+                for endpoint in self.addresses
                 if everything or endpoint.startswith("tcp")  # the other names this user
             ),
             uptime=round(time.monotonic() - self._started, 3),
@@ -527,7 +335,7 @@ class Daemon:
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
         job = self._queue.get(name)
-        if job is not None and (job.owner == client.owner or self._is_local(client)):
+        if job is not None and (job.owner == client.owner or self._endpoints.is_local(client)):
             self._cancel_job(job, "cancelled by `underpaint cancel`")
 
     def _cancel_job(self, job: Job, why: str) -> None:
@@ -551,6 +359,10 @@ class Daemon:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             log.warning("worker %d cannot be reached", worker.number)  # `_watch_workers` sees why
+
+    def _from_backend(self, address: zmq.Frame, parts: list[Bytes]) -> None:
+        if IPC or address.get("User-Id") == self._endpoints.own_key:
+            self._from_worker(address.bytes, parts)
 
     def _from_worker(self, identity: bytes, parts: list[Bytes]) -> None:
         worker = next((w for w in self._workers if w.identity == identity), None)
@@ -608,8 +420,8 @@ class Daemon:
             self._jobs.end(job, message)
         elif job.told is not None:  # which comes first
             is_preview = isinstance(message, messages.Preview)
-            if not (is_preview and self._unread.of(job.client) > MAX_PREVIEWS):
-                self._send(job.client, parts)
+            if not (is_preview and not self._endpoints.takes_previews(job.client)):
+                self._endpoints.send(job.client, parts)
 
     def _watch_workers(self) -> None:
         self._clock.tick()
@@ -656,9 +468,6 @@ class Daemon:
             log.error("worker %d cannot be started: %s", worker.number, error)  # noqa: TRY400
             worker.give_up()
 
-    def _reads(self, client: Client) -> bool:
-        return not self._unread.is_too_much(client)
-
     def _assign(self) -> None:
         for worker in self._workers:
             if worker.may_start_again() and self._queue.waiting() is not None:
@@ -673,7 +482,9 @@ class Daemon:
                     ),
                 )
         for worker in self._workers:
-            waiting = self._queue.waiting(self._reads) if worker.state == "idle" else None
+            waiting = (
+                self._queue.waiting(self._endpoints.keeps_up) if worker.state == "idle" else None
+            )
             if waiting is not None:
                 worker.state = "busy"
                 model = waiting.submit.request.model
@@ -687,15 +498,6 @@ class Daemon:
                     packed=waiting.submit.packed,
                 )
                 self._order(worker, wire.encode(order, waiting.frames))
-
-
-def _job_of(parts: list[Bytes]) -> str:
-    """Find the job that a message is about, though nothing else of it may make sense."""
-    try:
-        job = json.loads(bytes(parts[0][: wire.MAX_HEADER]))["body"]["job"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
-    return job if isinstance(job, str) and len(job) <= MAX_JOB_NAME else ""
 
 
 def _work_of(job: Job) -> float:
@@ -717,5 +519,5 @@ def serve(config: Config) -> None:
     os.umask(0o077)  # the libraries that make files for us and the workers know no modes
     daemon = Daemon(config)
     if config.bind and sys.stderr.isatty():  # the log holds no keys
-        print(keys.invitation(daemon.endpoints), file=sys.stderr)
+        print(keys.invitation(daemon.addresses), file=sys.stderr)
     daemon.run()
