@@ -223,7 +223,7 @@ def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
     house.submit(ANN, "stopped")
     house.submit(ANN, "goes on")
     house.settle()
-    house.run("stopped").cancelled = 1.0
+    house.run("stopped").cancelled = True
     house.run("goes on")
     house.ledger.close()
     house.ledger = Jobs(Store(house.folder), Retention(), house.tell, house.greet)

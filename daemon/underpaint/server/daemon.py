@@ -15,15 +15,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import zmq
-
 import underpaint
 from underpaint.models import default_model, list_entries
 from underpaint_client import messages, wire
 from underpaint_client.errors import (
     BadInputError,
     CancelledError,
-    DaemonUnavailableError,
     GenerationFailedError,
     UnderpaintError,
 )
@@ -31,17 +28,17 @@ from underpaint_client.home import home
 
 from . import keys, logs
 from .config import Config
-from .endpoints import IPC, Endpoints
+from .dispatch import Dispatcher
+from .endpoints import Endpoints
 from .frame_cache import FrameCache
 from .job_queue import Client, Job
 from .jobs import Jobs
-from .paths import allow_many_files, log_file, take_lock
+from .paths import allow_many_files, take_lock
 from .shared_memory import clear_shared_memory
 from .store import open_store
 from .turns import Turns
 from .validation import find_job_name, read_message
-from .watchdog import AwakeClock
-from .workers import MAX_FAILED_STARTS, Worker
+from .workers import worker_processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,9 +49,6 @@ if TYPE_CHECKING:
     from underpaint_client.wire import Envelope
 
 log = logging.getLogger(__name__)
-
-CANCEL_PATIENCE = 30.0
-"""Seconds after which a worker that does not stop is ended: loading or a driver may hang."""
 
 TICK = 250
 """Milliseconds between two looks at whether the workers still live."""
@@ -96,7 +90,6 @@ class Daemon:
         self._started = time.monotonic()
         self._stopping = False
         store, self._remark = open_store(home() / "jobs")
-        self._clock = AwakeClock()
         self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
         self._jobs = Jobs(store, config.retention, self._endpoints.send, self._greet)
         self._queue = self._jobs.queue
@@ -108,11 +101,9 @@ class Daemon:
         self._sent_positions: dict[str, int] = {}
         self._positions_due = 0.0
         self._allowed_stamp: tuple[int, ...] | None = None  # of the list at the last look
-        self._backend, backend_endpoint = self._endpoints.open()
-        self._endpoints.read(self._backend, self._from_backend)
-        self._workers = [
-            Worker(number, device, backend_endpoint) for number, device in enumerate(config.devices)
-        ]
+        workers = worker_processes(self._endpoints, self._endpoints.open(), config.devices)
+        self._dispatcher = Dispatcher(workers, self._jobs, self._endpoints)
+        self._pool = self._dispatcher.pool
 
     @property
     def addresses(self) -> list[str]:
@@ -126,9 +117,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
-            for worker in self._workers:
-                worker.watchdog.start(self._clock.now)
-                worker.start()
+            self._pool.start()
             self._endpoints.write_connection_file()
             log.info("listening on %s, process id %d", ", ".join(self.addresses), os.getpid())
             while not self._stopping:
@@ -138,31 +127,23 @@ class Daemon:
 
     def _run_once(self) -> None:
         self._endpoints.poll(TICK)
-        self._watch_workers()
+        self._pool.watch()
         self._look_for_revoked()
         self._log.look()
         self._endpoints.mend_files()
-        self._assign()
+        self._dispatcher.assign()
         self._send_positions()
         self._jobs.write()
         if time.monotonic() - self._pruned > PRUNE:
             self._pruned = time.monotonic()
             self._jobs.prune()
-        for worker in self._workers:
-            if (
-                worker.shared_frames
-                and worker.shared_frames.has_news()
-                and worker.state != "starting"
-            ):
-                self._order(worker, [])
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("told to stop by %s", signal.Signals(number).name)
         self._stopping = True
 
     def _close(self) -> None:
-        for worker in self._workers:
-            worker.kill()
+        self._pool.stop()
         self._jobs.close()
         clear_shared_memory()
         self._endpoints.close()
@@ -192,7 +173,7 @@ class Daemon:
                 log.info("a key was revoked; what there is of its owner ends")
                 self._frame_cache.drop(owner)
                 for job in self._jobs.drop(owner):
-                    self._stop_running(job)
+                    self._dispatcher.stop_running(job)
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
@@ -279,8 +260,7 @@ class Daemon:
         """Tell a client that its job is accepted: the first that it hears of it."""
         job.told = self._queue.positions().get(job.name, 0)  # it may run by now
         self._tell(job.client, messages.Accepted(job.name, job.told, job.remark))
-        starting = any(worker.state == "starting" for worker in self._workers)
-        if starting and not job.told:  # the others wait for jobs, not for the worker
+        if self._pool.is_starting and not job.told:  # the others wait for jobs, not for the worker
             self._tell(job.client, messages.Progress(job.name, "Starting the worker"))
 
     def _stop(self, client: Client) -> None:
@@ -316,7 +296,7 @@ class Daemon:
             ),
             uptime=round(time.monotonic() - self._started, 3),
             default_model=default_model(),
-            workers=tuple(worker.status() for worker in self._workers),
+            workers=self._pool.status(),
             jobs=tuple(
                 job if everything or job.job in shown else replace(job, job="", prompt="")
                 for job in self._queue.status()
@@ -330,181 +310,13 @@ class Daemon:
             return
         job = self._queue.get(name)
         if job is not None and job.client == client:  # else it has ended, or is somebody else's
-            self._cancel_job(job, "cancelled before it began")
+            self._dispatcher.cancel(job, "cancelled before it began")
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
         job = self._queue.get(name)
         if job is not None and (job.owner == client.owner or self._endpoints.is_local(client)):
-            self._cancel_job(job, "cancelled by `underpaint cancel`")
-
-    def _cancel_job(self, job: Job, why: str) -> None:
-        if job.worker is None:
-            self._jobs.fail(job, CancelledError(why))
-        else:
-            self._stop_running(job)
-
-    # ---- workers ---------------------------------------------------------------------------
-
-    def _stop_running(self, job: Job) -> None:
-        if job.worker is not None and job.cancelled is None:
-            job.cancelled = time.monotonic()
-            self._order(self._workers[job.worker], wire.encode(messages.Cancel(job.name)))
-
-    def _order(self, worker: Worker, parts: list[Bytes]) -> None:
-        try:
-            packed = worker.shared_frames.pack(parts) if worker.shared_frames else parts
-            self._backend.send_multipart([worker.identity, *packed], copy=False)
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            log.warning("worker %d cannot be reached", worker.number)  # `_watch_workers` sees why
-
-    def _from_backend(self, address: zmq.Frame, parts: list[Bytes]) -> None:
-        if IPC or address.get("User-Id") == self._endpoints.own_key:
-            self._from_worker(address.bytes, parts)
-
-    def _from_worker(self, identity: bytes, parts: list[Bytes]) -> None:
-        worker = next((w for w in self._workers if w.identity == identity), None)
-        if worker is None:
-            return  # the last words of one that was replaced
-        worker.watchdog.hear(self._clock.now)
-        try:
-            if worker.shared_frames:
-                parts = worker.shared_frames.unpack(parts, identity.decode("ascii"))
-            if parts:
-                self._hear(worker, parts)
-        except Exception:
-            log.exception("worker %d cannot be understood; it is replaced", worker.number)
-            worker.kill()  # `_watch_workers` tells its client and starts another
-
-    def _hear(self, worker: Worker, parts: list[Bytes]) -> None:
-        message, _ = wire.decode(parts)
-        if isinstance(message, messages.WorkerReady):
-            worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
-            worker.watchdog.starting = False
-            log.info("worker %d is ready on %s", worker.number, message.device)
-        elif isinstance(message, messages.WorkerModel):
-            worker.model = message.model
-        elif isinstance(
-            message,
-            messages.Progress
-            | messages.Preview
-            | messages.Picture
-            | messages.Done
-            | messages.Failed,
-        ):
-            self._pass_on(worker, message, parts)
-
-    def _pass_on(
-        self,
-        worker: Worker,
-        message: messages.Progress
-        | messages.Preview
-        | messages.Picture
-        | messages.Done
-        | messages.Failed,
-        parts: list[Bytes],
-    ) -> None:
-        job = self._queue.get(message.job)
-        phase = message.phase if isinstance(message, messages.Progress) else ""
-        worker.watchdog.advance(self._clock.now, phase)
-        if isinstance(message, messages.Done | messages.Failed):
-            worker.state = "idle"
-            worker.watchdog.end(self._clock.now)
-        if job is None:
-            return
-        if isinstance(message, messages.Picture):
-            self._jobs.keep(job, message, parts)
-        elif isinstance(message, messages.Done | messages.Failed):
-            self._jobs.end(job, message)
-        elif job.told is not None:  # which comes first
-            is_preview = isinstance(message, messages.Preview)
-            if not (is_preview and not self._endpoints.takes_previews(job.client)):
-                self._endpoints.send(job.client, parts)
-
-    def _watch_workers(self) -> None:
-        self._clock.tick()
-        for worker in self._workers:
-            job = self._queue.on(worker.number)
-            if job and job.cancelled and time.monotonic() - job.cancelled > CANCEL_PATIENCE:
-                log.warning("worker %d does not stop; it is replaced", worker.number)
-                worker.kill()
-            self._look_at(worker, job)
-            end = worker.end_of_process()
-            if end is not None:
-                self._replace(worker, end, job)
-
-    def _look_at(self, worker: Worker, job: Job | None) -> None:
-        """End a worker that hangs, and tell its client in time."""
-        if worker.process is None or worker.killed is not None:
-            return
-        why = worker.watchdog.why_ended(self._clock.now)
-        if why:
-            worker.kill(why)
-        elif job is not None:
-            word = worker.watchdog.word(self._clock.now)
-            if word:
-                log.warning("worker %d: %s", worker.number, word)
-                self._tell(job.client, messages.Progress(job.name, word))
-
-    def _replace(self, worker: Worker, end: str, job: Job | None) -> None:
-        log.error("worker %d %s", worker.number, end)
-        if job is not None:
-            self._jobs.survive(job, end)
-        else:
-            worker.failed_starts += 1
-        if worker.failed_starts <= MAX_FAILED_STARTS:
-            self._start(worker)
-        else:
-            worker.give_up()
-            log.error("worker %d does not stay alive; it is left alone", worker.number)
-
-    def _start(self, worker: Worker) -> None:
-        worker.watchdog.start(self._clock.now)
-        try:
-            worker.start()
-        except (OSError, UnderpaintError) as error:  # no memory, no space: that may pass
-            log.error("worker %d cannot be started: %s", worker.number, error)  # noqa: TRY400
-            worker.give_up()
-
-    def _assign(self) -> None:
-        for worker in self._workers:
-            if worker.may_start_again() and self._queue.waiting() is not None:
-                self._start(worker)
-        if all(worker.state == "broken" for worker in self._workers):
-            for job in self._queue:
-                self._jobs.fail(
-                    job,
-                    DaemonUnavailableError(
-                        f"the worker does not start or stay alive; look into {log_file()}, then"
-                        " `underpaint stop` and start again"
-                    ),
-                )
-        for worker in self._workers:
-            waiting = (
-                self._queue.waiting(self._endpoints.keeps_up) if worker.state == "idle" else None
-            )
-            if waiting is not None:
-                worker.state = "busy"
-                model = waiting.submit.request.model
-                worker.watchdog.begin(self._clock.now, model, _work_of(waiting))
-                self._jobs.start(waiting, worker.number)
-                order = messages.Run(
-                    waiting.name,
-                    waiting.submit.request,
-                    allow_paths=waiting.trusted,
-                    previews=waiting.submit.previews,
-                    packed=waiting.submit.packed,
-                )
-                self._order(worker, wire.encode(order, waiting.frames))
-
-
-def _work_of(job: Job) -> float:
-    """Return about how many pixels a job has to paint."""
-    request = job.submit.request
-    pixels = max((frame.box.extent.pixels for frame in job.frames), default=0)
-    return float(max(pixels, (request.width or 0) * (request.height or 0)) * request.images)
+            self._dispatcher.cancel(job, "cancelled by `underpaint cancel`")
 
 
 def serve(config: Config) -> None:

@@ -82,8 +82,8 @@ class Job:
         The indexes of those that have come.
     worker : int or None
         The number of the worker that runs it; None while it waits.
-    cancelled : float or None
-        When its worker was told to stop, by the monotonic clock.
+    cancelled : bool
+        Whether its worker was told to stop.
     told : int or None
         The position that its client knows of; None until it is accepted.
     unsaid : list of callable
@@ -103,7 +103,7 @@ class Job:
     deaths: int = 0
     pictures: set[int] = field(default_factory=set)
     worker: int | None = None
-    cancelled: float | None = None
+    cancelled: bool = False
     told: int | None = None
     unsaid: list[Callable[[], object]] = field(default_factory=list, repr=False)
 

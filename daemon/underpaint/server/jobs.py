@@ -128,7 +128,7 @@ class Jobs:
         for client in {job.client for job in self.queue}:
             self._tell(client, wire.encode(messages.Leaving()))
         for job in self.queue:
-            if job.cancelled is not None:
+            if job.cancelled:
                 self.fail(job, CancelledError("cancelled"))
             elif job.worker is not None:
                 self._mark(job, QUEUED)
@@ -536,7 +536,7 @@ class Jobs:
             How it died, to go on after "the worker".
         """
         job.deaths += 1
-        if job.cancelled is not None:
+        if job.cancelled:
             self.fail(job, CancelledError("cancelled"))
         elif job.deaths >= MAX_DEATHS:
             self.fail(job, GenerationFailedError(_given_up(f"the worker {end}")))
