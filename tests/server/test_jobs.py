@@ -14,6 +14,7 @@ import pytest
 from client.test_wire import make_recipe
 from underpaint.server import jobs as module
 from underpaint.server.job_digest import digest_submission
+from underpaint.server.job_events import CancelAsked, Finished, Painted
 from underpaint.server.job_queue import MAX_JOBS, Client, Job
 from underpaint.server.jobs import Jobs, as_many_as_fit
 from underpaint.server.pixel_files import PixelFiles
@@ -35,9 +36,14 @@ class House:
     folder: Path
     gone: set[Client] = field(default_factory=set)
     said: dict[Client, list[messages.Message]] = field(default_factory=dict)
+    stopped: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ledger = Jobs(Store(self.folder), Retention(), self.tell, self.greet)
+        self.open()
+
+    def open(self) -> None:
+        store = Store(self.folder)
+        self.ledger = Jobs(store, Retention(), self.tell, self.greet, self.stop_worker)
 
     def tell(self, client: Client, parts: list[Bytes]) -> bool:
         if client.endpoint < 0 or client in self.gone:
@@ -48,8 +54,10 @@ class House:
         return True
 
     def greet(self, job: Job) -> None:
-        job.told = 0
-        self.tell(job.client, wire.encode(messages.Accepted(job.name, 0, job.remark)))
+        self.tell(job.client, wire.encode(messages.Accepted(job.name, 0, job.state.remark)))
+
+    def stop_worker(self, worker: int, name: str) -> None:
+        self.stopped.append((worker, name))
 
     def settle(self) -> None:
         """Let the clerk do what it was asked for."""
@@ -73,7 +81,7 @@ class House:
     def paint(self, job: Job, *indexes: int) -> None:
         for index in indexes:
             picture = messages.Picture(job.name, index, "patch", make_recipe())
-            self.ledger.keep(job, picture, wire.encode(picture, (PIXELS,)))
+            self.ledger.handle(job, Painted(index, wire.encode(picture, (PIXELS,))))
 
     def heard(self, client: Client) -> list[str]:
         return [message.type for message in self.said.pop(client, [])]
@@ -81,7 +89,7 @@ class House:
     def reopen(self) -> None:
         """Let another daemon take up what this one leaves."""
         self.ledger.close()
-        self.ledger = Jobs(Store(self.folder), Retention(), self.tell, self.greet)
+        self.open()
 
     def file_of(self, index: int) -> Path:
         """Return the file of a picture of the job `j`."""
@@ -106,7 +114,7 @@ def ended(house: House, client: Client = ANN) -> Job:
     house.settle()
     job = house.run()
     house.paint(job, 0, 1)
-    house.ledger.end(job, messages.Done("j"))
+    house.ledger.handle(job, Finished(messages.Done("j")))
     return job
 
 
@@ -142,7 +150,7 @@ def test_a_picture_comes_before_acceptance_is_written_but_is_heard_after(house: 
     house.submit(ANN)
     job = house.run()
     house.paint(job, 0)
-    house.ledger.end(job, messages.Done("j"))
+    house.ledger.handle(job, Finished(messages.Done("j")))
     assert house.heard(ANN) == []
     house.settle()
     assert house.heard(ANN) == ["accepted", "picture", "done"]
@@ -159,8 +167,7 @@ def test_an_ended_job_that_is_sent_again_is_not_run_again(house: House) -> None:
     assert house.ledger.queue.get("j") is None
     house.ledger.take(BOB, "j")
     house.settle()
-    house.ledger.close()
-    house.ledger = Jobs(Store(house.folder), Retention(), house.tell, house.greet)
+    house.reopen()
     assert list(house.ledger.queue) == []
 
 
@@ -170,7 +177,7 @@ def test_a_stranger_with_the_same_id_spoils_nothing(house: House) -> None:
     house.ledger.lose(ANN)
     house.settle()
     house.submit(EVE)
-    house.ledger.end(house.run(), messages.Failed("j", "cancelled", "cancelled"))
+    house.ledger.handle(house.run(), Finished(messages.Failed("j", "cancelled", "cancelled")))
     house.ledger.take(EVE, "j")
     house.settle()
     assert house.heard(EVE) == ["failed"]
@@ -190,7 +197,7 @@ def test_who_takes_over_gets_what_was_told_to_the_former(house: House) -> None:
     house.gone.add(ANN)
     house.submit(BOB)
     house.paint(job, 1)
-    house.ledger.end(job, messages.Done("j"))
+    house.ledger.handle(job, Finished(messages.Done("j")))
     house.settle()
     assert house.heard(BOB) == ["accepted", "picture", "picture", "done"]
 
@@ -208,7 +215,7 @@ def test_a_picture_that_cannot_be_kept_is_told(
     monkeypatch.setattr("underpaint.server.pixel_files._write_all", full)
     house.gone.add(ANN)
     house.paint(job, 0)
-    house.ledger.end(job, messages.Done("j"))
+    house.ledger.handle(job, Finished(messages.Done("j")))
     house.ledger.lose(ANN)
     house.settle()
     house.settle()  # the ending is put right when the failure was heard of
@@ -223,10 +230,10 @@ def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
     house.submit(ANN, "stopped")
     house.submit(ANN, "goes on")
     house.settle()
-    house.run("stopped").cancelled = True
+    house.ledger.handle(house.run("stopped"), CancelAsked("cancelled"))
+    assert house.stopped == [(0, "stopped")]
     house.run("goes on")
-    house.ledger.close()
-    house.ledger = Jobs(Store(house.folder), Retention(), house.tell, house.greet)
+    house.reopen()
     assert [job.name for job in house.ledger.queue] == ["goes on"]
 
 
@@ -340,7 +347,7 @@ def test_a_refusal_is_no_end_whose_results_could_be_taken(house: House) -> None:
     house.ledger.take(ANN, "runs")
     job = house.ledger.queue.get("runs")
     assert job is not None
-    assert not job.taken
+    assert not job.state.is_taken
 
 
 def test_who_takes_over_a_job_whose_pictures_cannot_be_read_gets_them_at_the_end(
@@ -357,10 +364,10 @@ def test_who_takes_over_a_job_whose_pictures_cannot_be_read_gets_them_at_the_end
             house.settle()
             house.paint(job, 1)
             if again:
-                house.ledger.end(job, messages.Done("j"))
+                house.ledger.handle(job, Finished(messages.Done("j")))
                 house.settle()
         if not again:
-            house.ledger.end(job, messages.Done("j"))
+            house.ledger.handle(job, Finished(messages.Done("j")))
             house.settle()
         *others, last = house.said.pop(BOB)
         pictures = {one.index for one in others if isinstance(one, messages.Picture)}
@@ -457,7 +464,7 @@ def test_an_end_that_cannot_be_written_is_come_to_again(
     with monkeypatch.context() as patches:
         patches.setattr(Store, "end", full)
         house.paint(job, 0, 1)
-        house.ledger.end(job, messages.Done("j"))
+        house.ledger.handle(job, Finished(messages.Done("j")))
         house.settle()
         house.settle()
     house.ledger.follow(BOB, ["j"])
@@ -465,8 +472,9 @@ def test_an_end_that_cannot_be_written_is_come_to_again(
     house.settle()
     again = house.ledger.queue.get("j")
     assert again is not None
-    assert again.pictures == {0, 1}
-    house.ledger.end(again, messages.Done("j"))
+    assert again.state.pictures == {0, 1}
+    house.run()
+    house.ledger.handle(again, Finished(messages.Done("j")))
     house.settle()
     assert house.heard(BOB)[-3:] == ["picture", "picture", "done"]
 

@@ -31,6 +31,7 @@ from .config import Config
 from .dispatch import Dispatcher
 from .endpoints import Endpoints
 from .frame_cache import FrameCache
+from .job_events import CancelAsked, Moved
 from .job_queue import Client, Job
 from .jobs import Jobs
 from .paths import allow_many_files, take_lock
@@ -91,7 +92,9 @@ class Daemon:
         self._stopping = False
         store, self._remark = open_store(home() / "jobs")
         self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
-        self._jobs = Jobs(store, config.retention, self._endpoints.send, self._greet)
+        self._jobs = Jobs(
+            store, config.retention, self._endpoints.send, self._greet, self._stop_worker
+        )
         self._queue = self._jobs.queue
         self._turns = Turns(self._jobs.when_done)
         self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
@@ -172,8 +175,7 @@ class Daemon:
             if self._endpoints.allowed.has_dropped(owner):
                 log.info("a key was revoked; what there is of its owner ends")
                 self._frame_cache.drop(owner)
-                for job in self._jobs.drop(owner):
-                    self._dispatcher.stop_running(job)
+                self._jobs.drop(owner)
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
@@ -258,10 +260,13 @@ class Daemon:
 
     def _greet(self, job: Job) -> None:
         """Tell a client that its job is accepted: the first that it hears of it."""
-        job.told = self._queue.positions().get(job.name, 0)  # it may run by now
-        self._tell(job.client, messages.Accepted(job.name, job.told, job.remark))
-        if self._pool.is_starting and not job.told:  # the others wait for jobs, not for the worker
+        position = job.state.position or 0
+        self._tell(job.client, messages.Accepted(job.name, position, job.state.remark))
+        if self._pool.is_starting and not position:  # the others wait for jobs, not for the worker
             self._tell(job.client, messages.Progress(job.name, "Starting the worker"))
+
+    def _stop_worker(self, worker: int, job: str) -> None:
+        self._pool.cancel(worker, job)
 
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):
@@ -278,9 +283,8 @@ class Daemon:
         self._sent_positions, self._positions_due = positions, now + TELLING * len(positions)
         for name, position in positions.items():
             job = self._queue.get(name)
-            if job is not None and job.told not in (None, position):
-                job.told = position
-                self._tell(job.client, messages.Accepted(name, position))
+            if job is not None:
+                self._jobs.handle(job, Moved(position))
 
     def _status(self, client: Client) -> messages.Status:
         """Return what there is; of another's jobs only that they are."""
@@ -310,13 +314,13 @@ class Daemon:
             return
         job = self._queue.get(name)
         if job is not None and job.client == client:  # else it has ended, or is somebody else's
-            self._dispatcher.cancel(job, "cancelled before it began")
+            self._jobs.handle(job, CancelAsked("cancelled before it began"))
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
         job = self._queue.get(name)
         if job is not None and (job.owner == client.owner or self._endpoints.is_local(client)):
-            self._dispatcher.cancel(job, "cancelled by `underpaint cancel`")
+            self._jobs.handle(job, CancelAsked("cancelled by `underpaint cancel`"))
 
 
 def serve(config: Config) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underpaint_client import messages, wire
-from underpaint_client.errors import CancelledError, DaemonUnavailableError
+from underpaint_client.errors import DaemonUnavailableError, GenerationFailedError
 
+from .job_events import Finished, NoWorker, Painted, Reported, WorkerDied
 from .job_queue import Job
+from .jobs import given_up
 from .paths import log_file
 from .pool import JobMessage, Pool
 
@@ -49,11 +51,13 @@ class Dispatcher:
             self.pool.start_again()
         if self.pool.is_broken:
             for job in self._queue:
-                self._jobs.fail(
+                self._jobs.handle(
                     job,
-                    DaemonUnavailableError(
-                        f"the worker does not start or stay alive; look into {log_file()}, then"
-                        " `underpaint stop` and start again"
+                    NoWorker(
+                        DaemonUnavailableError(
+                            f"the worker does not start or stay alive; look into {log_file()}, then"
+                            " `underpaint stop` and start again"
+                        )
                     ),
                 )
         for worker in self.pool.idle():
@@ -72,47 +76,29 @@ class Dispatcher:
         )
         self.pool.run(worker, order, job.frames, _work_of(job))
 
-    def cancel(self, job: Job, why: str) -> None:
-        """Cancel a job: at once where it waits, and else as soon as its worker stops.
-
-        Parameters
-        ----------
-        job : Job
-        why : str
-            What its client is told where it waits.
-        """
-        if job.worker is None:
-            self._jobs.fail(job, CancelledError(why))
-        else:
-            self.stop_running(job)
-
-    def stop_running(self, job: Job) -> None:
-        """Tell the worker of a job to stop."""
-        if job.worker is not None and not job.cancelled:
-            job.cancelled = True
-            self.pool.cancel(job.worker, job.name)
-
     # ---- what the pool says ----------------------------------------------------------------
 
     def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
-        """Keep a picture or an end, and pass on progress and previews."""
+        """Tell a job's state what its worker says; previews only where its client keeps up."""
         job = self._queue.get(message.job)
         if job is None:
             return
-        if isinstance(message, messages.Picture):
-            self._jobs.keep(job, message, parts)
-        elif isinstance(message, messages.Done | messages.Failed):
-            self._jobs.end(job, message)
-        elif job.told is not None:  # acceptance comes first
-            is_preview = isinstance(message, messages.Preview)
-            if not is_preview or self._endpoints.takes_previews(job.client):
-                self._endpoints.send(job.client, parts)
+        match message:
+            case messages.Picture():
+                self._jobs.handle(job, Painted(message.index, parts))
+            case messages.Done() | messages.Failed():
+                self._jobs.handle(job, Finished(message))
+            case messages.Preview() if not self._endpoints.takes_previews(job.client):
+                pass
+            case _:
+                self._jobs.handle(job, Reported(parts))
 
     def on_death(self, worker: int, how: str) -> None:
         """Try the job of a worker that died again, or end it."""
         job = self._queue.on(worker)
         if job is not None:
-            self._jobs.survive(job, how)
+            error = GenerationFailedError(given_up(f"the worker {how}"))
+            self._jobs.handle(job, WorkerDied(how, error))
 
     def on_delay(self, worker: int, word: str) -> None:
         """Tell the client of a job why it takes longer."""

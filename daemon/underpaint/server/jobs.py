@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from underpaint_client import messages, wire
 from underpaint_client.errors import (
     BadInputError,
-    CancelledError,
     GenerationFailedError,
     ResultsKeptError,
     UnderpaintError,
@@ -31,8 +30,10 @@ from underpaint_client.errors import (
 )
 from underpaint_client.seeds import draw_seeds
 
+from . import job_events as events
 from .job_digest import digest_submission
 from .job_queue import MAX_JOBS, MAX_SHARE, Client, Job, JobQueue
+from .job_state import MAX_DEATHS, JobState
 from .paths import log_file
 from .pixel_files import DamagedFileError
 from .retention import Retention
@@ -49,9 +50,6 @@ log = logging.getLogger(__name__)
 
 MOMENT = 2.0
 """Seconds that a living client has to say that it has what came."""
-
-MAX_DEATHS = 2
-"""A job that so many processes have ended with is not tried again."""
 
 MAX_REFUSALS = 4096
 """Refusals that are remembered; of more, the oldest are not."""
@@ -101,15 +99,23 @@ class Jobs:
         Sends a message to a client; False where that has gone.
     greet : callable
         Tells a job's client that it is accepted.
+    stop_worker : callable
+        Tells a worker to cancel the job of that id.
     """
 
     def __init__(
-        self, store: Store, retention: Retention, tell: Tell, greet: Callable[[Job], None]
+        self,
+        store: Store,
+        retention: Retention,
+        tell: Tell,
+        greet: Callable[[Job], None],
+        stop_worker: Callable[[int, str], None],
     ) -> None:
         self.queue = JobQueue()
         self._retention = retention
         self._tell = tell
         self._greet = greet
+        self._stop_worker = stop_worker
         self._unwritten: dict[str, _Unwritten] = {}
         self._unpruned = 0  # bytes of pictures since the last look
         self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
@@ -128,10 +134,7 @@ class Jobs:
         for client in {job.client for job in self.queue}:
             self._tell(client, wire.encode(messages.Leaving()))
         for job in self.queue:
-            if job.cancelled:
-                self.fail(job, CancelledError("cancelled"))
-            elif job.worker is not None:
-                self._mark(job, QUEUED)
+            self.handle(job, events.DaemonStops())
         for name in list(self._unwritten):
             self._write(name)
         self._prune_store(None)  # or short days of work would never count
@@ -168,13 +171,15 @@ class Jobs:
         deaths = kept.deaths + (kept.state == RUNNING)
         try:
             if deaths >= MAX_DEATHS:
-                raise GenerationFailedError(_given_up("the daemon ended"))
-            job = _revived(kept, store.submission(kept.name), deaths)
+                raise GenerationFailedError(given_up("the daemon ended"))
+            job = _revived(kept, store.submission(kept.name))
         except (UnderpaintError, DamagedFileError, ValueError) as error:
             failed = messages.Failed(kept.name, GenerationFailedError.code, str(error))
             store.end(kept.name, wire.encode(failed)[0])
             return None
-        job.pictures |= store.numbers(kept.name)
+        # Its client was told of it by the earlier daemon.
+        pictures = set(store.numbers(kept.name))
+        job.state = JobState(kept.name, deaths=deaths, pictures=pictures, position=0)
         store.mark(kept.name, QUEUED, deaths)
         return job
 
@@ -232,21 +237,20 @@ class Jobs:
         def then(found: StoredJob | None, error: Exception | None) -> None:
             written()
             if found is not None:
-                if self.queue.get(job.name) is job:
-                    self.queue.remove(job.name)  # should it run already, nobody hears of it
-                self._unwritten.pop(job.name, None)
+                self.handle(job, events.Superseded())
                 if found.digest == digest and found.owner == client.owner:
                     self.follow(job.client, (job.name,))
                 else:
                     self.refuse(job.client, job.name, _another(job.name))
                 return
+            remark = ""
             if error is not None:
-                job.remark = (
+                remark = (
                     f"it could not be written to the disk ({_why(error)}), so it is lost if the"
                     " daemon ends before it is done"
                 )
-            self._greet(job)
-            self._say_unsaid(job)
+            position = self.queue.positions().get(job.name, 0)  # it may run by now
+            self.handle(job, events.Recorded(position, remark))
 
         parts = wire.encode(submit, frames)
         self._unpruned += len(parts[0])  # which stays when the job has ended
@@ -306,21 +310,14 @@ class Jobs:
     def _hand_over(self, job: Job, client: Client) -> None:
         if job.client == client:
             return
-        self._write(job.name)
         self.queue.hand_over(job, client)
+        self.handle(job, events.HandedOver())
 
+    def _read_pictures(self, job: Job) -> None:
         def then(found: _Results) -> None:
-            for parts in found.pictures.whole:
-                self._tell(job.client, parts)
-            # What could not be read is read again at the end, and said if that fails too.
-            job.incomplete = bool(found.error or found.pictures.unreadable)
-            job.reading -= 1
-            self._say_unsaid(job)
+            is_complete = not (found.error or found.pictures.unreadable)
+            self.handle(job, events.PicturesRead(tuple(found.pictures.whole), is_complete))
 
-        if job.told is not None:  # else it is not in safety yet
-            job.told = 0
-            self._tell(client, wire.encode(messages.Accepted(job.name, 0)))
-        job.reading += 1
         self._fetch(job.name, then)
 
     def _fetch(self, name: str, then: Callable[[_Results], None]) -> None:
@@ -383,7 +380,7 @@ class Jobs:
         self._delivered.pop(name, None)
         job = self.queue.get(name)
         if job is not None and job.owner == client.owner:
-            job.taken = True  # it is being cancelled, and nobody will come back for it
+            self.handle(job, events.Taken())
             return
         unwritten = self._unwritten.get(name)
         if unwritten is None:
@@ -447,20 +444,12 @@ class Jobs:
 
         self._store_thread.do(lambda store: store.owners(), answer)
 
-    def drop(self, owner: str) -> list[Job]:
-        """Drop all jobs and results of an owner who is let in no more.
-
-        Returns
-        -------
-        list of Job
-            Those that run and are to be stopped; nothing is told or kept of them.
-        """
-        jobs = [job for job in self.queue if job.owner == owner]
-        for job in jobs:
-            self._unwritten.pop(job.name, None)
-            job.stale = job.taken = True  # its record goes before the worker is done with it
-            if job.worker is None:
-                self.queue.remove(job.name)
+    def drop(self, owner: str) -> None:
+        """Drop all jobs and results of an owner who is let in no more; stop those that run."""
+        for job in self.queue:
+            if job.owner == owner:
+                job.stale = True  # its record goes before the worker is done with it
+                self.handle(job, events.Revoked())
         for name, unwritten in list(self._unwritten.items()):
             if unwritten.job.owner == owner:
                 del self._unwritten[name]
@@ -468,100 +457,93 @@ class Jobs:
             if client.owner == owner:
                 del self._delivered[name]
         self._store_thread.do(lambda store: store.forget_owner(owner))
-        return [job for job in jobs if job.worker is not None]
 
-    # ---- workers ---------------------------------------------------------------------------
+    # ---- what happens to a job -------------------------------------------------------------
 
     def start(self, job: Job, worker: int) -> None:
         """Note that a worker has a job."""
-        self.queue.start(job, worker)
-        self._mark(job, RUNNING)
+        self.handle(job, events.Started(worker))
+        self.queue.note_turn(job)
 
-    def keep(self, job: Job, picture: messages.Picture, parts: list[Bytes]) -> None:
-        """Keep one of a job's pictures, and send it; what an earlier try has made is passed over.
-
-        Parameters
-        ----------
-        job : Job
-        picture : Picture
-        parts : list of bytes-like
-            The same as it travels.
-        """
-        if picture.index in job.pictures:
-            return
-        job.pictures.add(picture.index)
-        self._unpruned += sum(memoryview(part).nbytes for part in parts)
-        self._write_later(job, lambda store: store.add_picture(job.name, picture.index, parts))
-        self._say(job, lambda: self._send(job, parts))
-
-    def end(self, job: Job, ending: messages.Done | messages.Failed) -> None:
-        """Note how a job ended, and return it."""
-        self.queue.remove(job.name)
-        parts = wire.encode(ending)
-        cancelled = isinstance(ending, messages.Failed) and ending.code == CancelledError.code
-        if cancelled and not job.pictures:  # there is nothing to come back for
-            self._do(job, lambda store: store.take(job.name, parts[0]))
-            self._say(job, lambda: self._send(job, parts))
-            return
-
-        def say() -> None:
-            if job.incomplete:
-                self.follow(job.client, (job.name,))
-            elif self._send(job, parts):
-                self._note_delivered(job.name, job.client)
-            else:
-                self._write(job.name)
-
-        self._write_later(job, lambda store: store.end(job.name, parts[0]))
-        if job.taken:
-            self._unwritten.pop(job.name)
-            self._do(job, lambda store: store.take(job.name))
-        else:
-            self._unwritten[job.name].ended = True
-        self._say(job, say)
-        if self._unpruned > self._retention.gigabytes * 2**30 / 4:
+    def handle(self, job: Job, event: events.Event) -> None:
+        """Tell a job's state what happened, and do what is to be done about it."""
+        for instruction in job.state.handle(event):
+            self._carry_out(job, instruction)
+        limit = self._retention.gigabytes * 2**30 / 4
+        if job.state.current is events.State.ENDED and self._unpruned > limit:
             self.prune()
 
-    def fail(self, job: Job, error: UnderpaintError) -> None:
-        """End a job with an error."""
-        self.end(job, messages.Failed(job.name, error.code, str(error)))
+    def _carry_out(self, job: Job, instruction: events.Instruction) -> None:
+        match instruction:
+            case events.LeaveQueue():
+                if self.queue.get(job.name) is job:
+                    self.queue.remove(job.name)
+            case events.QueueAgain():
+                log.info("job %s is tried again", job.name)
+                self.queue.prefer(job)
+            case events.StopWorker(worker):
+                self._stop_worker(worker, job.name)
+            case (
+                events.Greet()
+                | events.Send()
+                | events.SendEnding()
+                | events.SendAllAgain()
+                | events.ReadPictures()
+            ):
+                self._carry_out_telling(job, instruction)
+            case _:
+                self._carry_out_writing(job, instruction)
 
-    def survive(self, job: Job, end: str) -> None:
-        """Try a job again whose worker died, unless that has happened before.
+    def _carry_out_telling(
+        self,
+        job: Job,
+        instruction: events.Greet
+        | events.Send
+        | events.SendEnding
+        | events.SendAllAgain
+        | events.ReadPictures,
+    ) -> None:
+        match instruction:
+            case events.Greet():
+                self._greet(job)
+            case events.Send(parts):
+                self._tell(job.client, parts)
+            case events.SendEnding(parts):
+                if self._tell(job.client, parts):
+                    self._note_delivered(job.name, job.client)
+                else:
+                    self._write(job.name)
+            case events.SendAllAgain():
+                self.follow(job.client, (job.name,))
+            case events.ReadPictures():
+                self._read_pictures(job)
 
-        Parameters
-        ----------
-        job : Job
-        end : str
-            How it died, to go on after "the worker".
-        """
-        job.deaths += 1
-        if job.cancelled:
-            self.fail(job, CancelledError("cancelled"))
-        elif job.deaths >= MAX_DEATHS:
-            self.fail(job, GenerationFailedError(_given_up(f"the worker {end}")))
-        else:
-            log.info("job %s is tried again", job.name)
-            self.queue.put_back(job)
-            self._mark(job, QUEUED)
-            again = messages.Progress(job.name, f"The worker {end}. Starting again")
-            self._send(job, wire.encode(again))
-
-    def _mark(self, job: Job, state: str) -> None:
-        deaths = job.deaths
-        self._do(job, lambda store: store.mark(job.name, state, deaths))
-
-    def _say(self, job: Job, say: Callable[[], object]) -> None:
-        """Say something about a job, after that it is accepted and what its client lacks."""
-        job.unsaid.append(say)
-        self._say_unsaid(job)
-
-    def _say_unsaid(self, job: Job) -> None:
-        if job.told is None or job.reading:
-            return
-        for say in job.unsaid:
-            say()
-        job.unsaid.clear()
+    def _carry_out_writing(
+        self,
+        job: Job,
+        instruction: events.KeepPicture
+        | events.KeepEnding
+        | events.WriteNow
+        | events.ForgetUnwritten
+        | events.Mark
+        | events.TakeRecord,
+    ) -> None:
+        match instruction:
+            case events.KeepPicture(index, parts):
+                self._unpruned += sum(memoryview(part).nbytes for part in parts)
+                self._write_later(job, lambda store: store.add_picture(job.name, index, parts))
+            case events.KeepEnding(ending):
+                self._write_later(job, lambda store: store.end(job.name, ending))
+                self._unwritten[job.name].ended = True
+            case events.WriteNow():
+                self._write(job.name)
+            case events.ForgetUnwritten():
+                self._unwritten.pop(job.name, None)
+            case events.Mark(state):
+                deaths = job.state.deaths
+                self._do(job, lambda store: store.mark(job.name, state.value, deaths))
+            case events.TakeRecord(ending):
+                self._do(job, lambda store: store.take(job.name, ending))
 
     def _write_later(self, job: Job, work: Callable[[Store], None]) -> None:
         due = time.monotonic() + MOMENT
@@ -598,9 +580,6 @@ class Jobs:
             if now > unwritten.due:
                 self._write(name)
 
-    def _send(self, job: Job, parts: list[Bytes]) -> bool:
-        return self._tell(job.client, parts)
-
     # ---- from time to time -----------------------------------------------------------------
 
     def prune(self) -> None:
@@ -624,7 +603,7 @@ class Jobs:
         self._store_thread.do(lambda store: store.prune(self._retention, time.time(), awake), then)
 
 
-def _revived(kept: StoredJob, parts: list[Bytes], deaths: int) -> Job:
+def _revived(kept: StoredJob, parts: list[Bytes]) -> Job:
     """Return a job as it was before the daemon ended.
 
     Raises
@@ -637,15 +616,7 @@ def _revived(kept: StoredJob, parts: list[Bytes], deaths: int) -> Job:
     if not isinstance(submit, messages.Submit):
         raise GenerationFailedError(NO_LONGER_KNOWN)
     nobody = Client.nobody(kept.owner)
-    return Job(
-        nobody,
-        submit,
-        envelope.frames,
-        trusted=kept.trusted,
-        digest=kept.digest,
-        deaths=deaths,
-        told=0,
-    )
+    return Job(nobody, submit, envelope.frames, trusted=kept.trusted, digest=kept.digest)
 
 
 def as_many_as_fit(jobs: list[messages.WaitingJob]) -> tuple[messages.WaitingJob, ...]:
@@ -685,7 +656,8 @@ def _another(name: str) -> BadInputError:
     return BadInputError(f"job {name!r} is already here and another; give each job its own id")
 
 
-def _given_up(how: str) -> str:
+def given_up(how: str) -> str:
+    """Return why a job is not tried again, whose worker died `how`."""
     return (
         f"{how} while it ran this job, and so it was the time before; it is not tried again. Make"
         f" the picture smaller or choose another model; {log_file()} says more"
