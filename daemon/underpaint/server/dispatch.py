@@ -104,7 +104,7 @@ class Dispatcher:
         """Tell the client of a job why it takes longer."""
         job = self._queue.on(worker)
         if job is not None:
-            self._endpoints.send(job.client, wire.encode(messages.Progress(job.name, word)))
+            self._jobs.handle(job, Reported(wire.encode(messages.Progress(job.name, word))))
 
 
 def _work_of(job: Job) -> float:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from underpaint_client import messages, wire
 from underpaint_client.errors import CancelledError, UnderpaintError
+from underpaint_client.frames import Bytes
 
 from .job_events import (
     CancelAsked,
@@ -193,11 +194,14 @@ class JobState:
                 return (self._accepted(),)
             case HandedOver():
                 self.reading += 1
-                if not self.is_accepted:  # it is not in safety yet
-                    return WriteNow(), ReadPictures()
-                self.position = 0
-                return WriteNow(), self._accepted(), ReadPictures()
+                accepted: Instructions = ()
+                if self.is_accepted:  # else it is not in safety yet
+                    self.position = 0
+                    accepted = (self._accepted(),)
+                return WriteNow(), *accepted, ReadPictures()
             case PicturesRead(pictures, is_complete):
+                if not self.reading:
+                    return ()
                 # What could not be read is read again at the end, and said if that fails too.
                 self.is_complete = is_complete
                 self.reading -= 1
@@ -205,6 +209,10 @@ class JobState:
 
     def _accepted(self) -> Send:
         return Send(wire.encode(messages.Accepted(self.name, self.position or 0)))
+
+    def _mention(self, parts: list[Bytes]) -> Instructions:
+        """Return what sends something that a client need not know, if it knows of the job."""
+        return (Send(parts),) if self.is_accepted else ()
 
     def _say(self, instruction: Instruction) -> Instructions:
         """Return what says something, or defer it until the client may hear it."""
@@ -248,7 +256,7 @@ class JobState:
                     return self._end(event, self._failed(error))
                 self._move(event, State.QUEUED)
                 again = messages.Progress(self.name, f"The worker {how}. Starting again")
-                return QueueAgain(), Mark(State.QUEUED), Send(wire.encode(again))
+                return QueueAgain(), Mark(State.QUEUED), *self._mention(wire.encode(again))
             case CancelAsked():
                 self._move(event, State.CANCELLING)
                 return self._stop_worker()
@@ -275,7 +283,7 @@ class JobState:
     def _handle_message(self, event: Reported | Painted | Finished | NoWorker) -> Instructions:
         match event:
             case Reported(parts):
-                return (Send(parts),) if self.is_accepted else ()
+                return self._mention(parts)
             case Painted(index, parts):
                 # What an earlier try has made is passed over.
                 if index in self.pictures or self.is_revoked:
@@ -299,7 +307,7 @@ class JobState:
         parts = wire.encode(ending)
         if self.is_revoked:
             self._move(event, State.DROPPED)
-            return LeaveQueue(), Send(parts)
+            return LeaveQueue(), *self._mention(parts)
         self._move(event, State.ENDED)
         is_cancelled = isinstance(ending, messages.Failed) and ending.code == CancelledError.code
         if is_cancelled and not self.pictures:  # there is nothing to come back for
