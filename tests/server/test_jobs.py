@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from client.test_wire import make_recipe
-from underpaint.server import jobs as module
+from underpaint.server import unwritten
 from underpaint.server.job_digest import digest_submission
 from underpaint.server.job_events import CancelAsked, Finished, Painted
 from underpaint.server.job_queue import MAX_JOBS, Client, Job
-from underpaint.server.jobs import Jobs, as_many_as_fit
+from underpaint.server.jobs import Jobs
 from underpaint.server.pixel_files import PixelFiles
+from underpaint.server.results import as_many_as_fit
 from underpaint.server.retention import Retention
 from underpaint.server.store import ENDED, Store
 from underpaint_client import Box, Frame, Request, messages, wire
@@ -135,7 +136,7 @@ def test_what_is_taken_at_once_is_never_written(house: House) -> None:
 def test_what_is_not_taken_is_written_in_a_moment(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOMENT", -1.0)
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
     ended(house)
     house.ledger.write()
     house.settle()

@@ -12,9 +12,9 @@ from underpaint_client.errors import DaemonUnavailableError, GenerationFailedErr
 
 from .job_events import Finished, NoWorker, Painted, Reported, WorkerDied
 from .job_queue import Job
-from .jobs import given_up
 from .paths import log_file
 from .pool import JobMessage, Pool
+from .recovery import describe_deaths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ class Dispatcher:
         """Try the job of a worker that died again, or end it."""
         job = self._queue.on(worker)
         if job is not None:
-            error = GenerationFailedError(given_up(f"the worker {how}"))
+            error = GenerationFailedError(describe_deaths(f"the worker {how}"))
             self._jobs.handle(job, WorkerDied(how, error))
 
     def on_delay(self, worker: int, word: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -105,6 +105,40 @@ class Job:
     def size(self) -> int:
         """Return how many bytes its pixels take, unpacked: what they become in the worker."""
         return sum(frame.size for frame in self.frames)
+
+
+class WriteLimit:
+    """Bounds what one client's jobs take until they are on the disk.
+
+    Who cancels what was just sent has no job waiting, and could still fill the memory.
+    """
+
+    def __init__(self) -> None:
+        self._bytes: Counter[str | Client] = Counter()
+
+    def charge(self, job: Job) -> Callable[[], None]:
+        """Count a job that is to be written; return what is to be called when it was.
+
+        Raises
+        ------
+        BadInputError
+            Too much of the client is not written yet.
+        """
+        who = job.owner or job.client
+        size = max(MAX_SHARE // MAX_JOBS, job.size)
+        if self._bytes[who] and self._bytes[who] + size > MAX_SHARE:
+            raise BadInputError(
+                "the jobs of this client come faster than they can be written to the disk; wait"
+                " until some are accepted"
+            )
+        self._bytes[who] += size
+
+        def written() -> None:
+            self._bytes[who] -= size
+            if not self._bytes[who]:
+                del self._bytes[who]
+
+        return written
 
 
 class JobQueue:

@@ -93,3 +93,8 @@ class StoreThread:
         self._store.close()
         self._bell.close()
         self._ear.close()
+
+
+def describe_error(error: Exception) -> str:
+    """Return why the store failed, to be shown to people."""
+    return getattr(error, "strerror", None) or str(error)
