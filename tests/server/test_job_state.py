@@ -192,10 +192,11 @@ def test_all_transitions_are_listed_and_can_happen() -> None:
         before = state.current
         state.handle(event)
         happened.add((before, type(event), state.current))
-    for event in (DIED, NO_WORKER, DaemonStops()):
+    lasts: tuple[Event, ...] = (DIED, NO_WORKER, DaemonStops())
+    for last in lasts:
         state = after(Started(1), Revoked())
-        state.handle(event)
-        happened.add((State.CANCELLING, type(event), state.current))
+        state.handle(last)
+        happened.add((State.CANCELLING, type(last), state.current))
     listed = {
         (source, event, target)
         for (source, event), targets in TRANSITIONS.items()

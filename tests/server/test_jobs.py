@@ -20,7 +20,8 @@ from underpaint.server.jobs import Jobs
 from underpaint.server.pixel_files import PixelFiles
 from underpaint.server.results import as_many_as_fit
 from underpaint.server.retention import Retention
-from underpaint.server.store import ENDED, Store
+from underpaint.server.store import Store
+from underpaint.server.stored_job import ENDED
 from underpaint_client import Box, Frame, Request, messages, wire
 from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.frames import Bytes

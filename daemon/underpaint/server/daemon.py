@@ -1,7 +1,7 @@
 """The server process: routes messages between clients and workers, and answers in milliseconds.
 
-It never looks at pixels. What it knows of the world is in `jobs` and `workers`; this module only
-moves messages.
+This module has the loop and the answers. Sockets are in `endpoints`, workers in `pool`, what
+becomes of jobs in `jobs`, and `dispatch` brings jobs to workers. Nothing here looks at pixels.
 """
 
 from __future__ import annotations

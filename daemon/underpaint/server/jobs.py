@@ -25,8 +25,9 @@ from .job_queue import Client, Job, JobQueue, WriteLimit
 from .recovery import recover
 from .results import Results, StoredResults
 from .retention import Retention
-from .store import Store, StoredJob
+from .store import Store
 from .store_thread import StoreThread, describe_error
+from .stored_job import StoredJob
 from .unwritten import UnwrittenResults
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from .job_state import MAX_DEATHS, JobState
 from .paths import log_file
 from .pixel_files import DamagedFileError
 from .retention import Retention
-from .store import QUEUED, RUNNING, Store, StoredJob
+from .store import Store
 from .store_thread import describe_error
+from .stored_job import QUEUED, RUNNING, StoredJob
 from .validation import read_message
 
 if TYPE_CHECKING:

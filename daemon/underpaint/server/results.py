@@ -23,8 +23,9 @@ from underpaint_client.errors import (
 
 from .job_queue import Client, Job, JobQueue
 from .recovery import NO_LONGER_KNOWN, take_up
-from .store import ENDED, QUEUED, RUNNING, Pictures, Store, StoredJob
+from .store import Store
 from .store_thread import StoreThread, describe_error
+from .stored_job import ENDED, QUEUED, RUNNING, Pictures, StoredJob
 from .unwritten import UnwrittenResults
 
 if TYPE_CHECKING:
