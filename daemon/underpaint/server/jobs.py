@@ -306,8 +306,8 @@ class Jobs:
             case events.Mark(state):
                 deaths = job.state.deaths
                 self._unwritten.do(job, lambda store: store.mark(job.name, state.value, deaths))
-            case events.TakeRecord(ending):
-                self._unwritten.do(job, lambda store: store.take(job.name, ending))
+            case events.TakeRecord(last):
+                self._unwritten.do(job, lambda store: store.take(job.name, last))
 
     # ---- from time to time -----------------------------------------------------------------
 
