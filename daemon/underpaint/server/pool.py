@@ -305,13 +305,21 @@ class Pool:
             self._give_up(slot)
             log.error("worker %d does not stay alive; it is left alone", slot.number)
 
+    @property
+    def may_start_again(self) -> bool:
+        """Whether a worker was given up long enough ago to be started again."""
+        return any(self._is_due(slot) for slot in self._slots)
+
+    def _is_due(self, slot: _Slot) -> bool:
+        return slot.state == "broken" and self._clock() - slot.given_up > TRY_AGAIN
+
     def start_again(self) -> None:
         """Start those again that were given up a while ago: what kept them from it may have gone.
 
         To be called when there is a job for them.
         """
         for slot in self._slots:
-            if slot.state == "broken" and self._clock() - slot.given_up > TRY_AGAIN:
+            if self._is_due(slot):
                 self._try_start(slot)
 
     def _start(self, slot: _Slot) -> None:
