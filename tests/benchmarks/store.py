@@ -17,7 +17,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from underpaint.server import pixel_files
-from underpaint.server.store import RUNNING, Store
+from underpaint.server.store import Store
+from underpaint.server.stored_job import RUNNING
 
 SIDES = (1024, 2048, 4096)
 JOBS = 15

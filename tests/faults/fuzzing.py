@@ -28,7 +28,6 @@ import zmq
 
 from limited import limited_daemon, new_guest
 from underpaint.server import validation
-from underpaint.server.daemon import _job_of
 from underpaint_client import messages, packing, request, rules, wire
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.frames import Bytes, Frame
@@ -199,7 +198,7 @@ def judge(parts: Parts) -> bool:
         Any but an `UnderpaintError`: that is what is looked for.
     """
     received: list[Bytes] = [memoryview(part) for part in parts]
-    job = _job_of(received)
+    job = validation.find_job_name(received)
     try:
         envelope = wire.open_envelope(received)
         message = validation.read_message(envelope)

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from underpaint.server.job_events import Started
 from underpaint.server.job_queue import MAX_JOBS, Client, Job, JobQueue
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
@@ -18,6 +19,11 @@ def job(name: str, client: Client = ANN, frames: tuple[Frame, ...] = ()) -> Job:
     return Job(client, Submit(name, Request(prompt=name)), frames)
 
 
+def start(jobs: JobQueue, job: Job, worker: int) -> None:
+    job.state.handle(Started(worker))
+    jobs.note_turn(job)
+
+
 def test_first_come_first_served() -> None:
     jobs = JobQueue()
     for name in "abc":
@@ -26,7 +32,7 @@ def test_first_come_first_served() -> None:
     first = jobs.waiting()
     assert first is not None
     assert first.name == "a"
-    first.worker = 0
+    start(jobs, first, 0)
     assert jobs.on(0) is first
     assert [status.state for status in jobs.status()] == ["running", "queued", "queued"]
     jobs.remove("a")
@@ -71,7 +77,7 @@ def test_clients_take_turns() -> None:
         jobs.add(job(name, ANN))
     first = jobs.waiting()
     assert first is not None
-    jobs.start(first, 0)
+    start(jobs, first, 0)
     jobs.add(job("b1", BOB))
     jobs.add(job("b2", BOB))
     assert jobs.positions() == {"b1": 1, "a2": 2, "b2": 3, "a3": 4, "a4": 5}
@@ -106,7 +112,7 @@ def test_who_sends_one_job_after_the_other_does_not_go_before_all() -> None:
                 jobs.add(job(name, client))
         now = jobs.waiting()
         assert now is not None
-        jobs.start(now, 0)
+        start(jobs, now, 0)
         served.append(now.name[0])
         jobs.remove(now.name)
     assert served.count("a") >= 4
@@ -119,7 +125,7 @@ def test_200_jobs_of_4_clients_wait_alike() -> None:
             jobs.add(job(f"{client.identity.decode()}{number}", client))
     ended: list[Job] = []
     while (now := jobs.waiting()) is not None:
-        jobs.start(now, 0)
+        start(jobs, now, 0)
         ended.append(now)
         jobs.remove(now.name)
     assert len({one.name for one in ended}) == 200

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from client.test_wire import make_recipe
-from underpaint.server import jobs as module
+from underpaint.server import unwritten
 from underpaint.server.job_digest import digest_submission
+from underpaint.server.job_events import CancelAsked, Finished, Painted
 from underpaint.server.job_queue import MAX_JOBS, Client, Job
-from underpaint.server.jobs import Jobs, as_many_as_fit
+from underpaint.server.jobs import Jobs
 from underpaint.server.pixel_files import PixelFiles
+from underpaint.server.results import as_many_as_fit
 from underpaint.server.retention import Retention
-from underpaint.server.store import ENDED, Store
+from underpaint.server.store import Store
+from underpaint.server.stored_job import ENDED
 from underpaint_client import Box, Frame, Request, messages, wire
 from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.frames import Bytes
@@ -30,14 +33,19 @@ PIXELS = Frame("picture", Box(0, 0, 2, 2), "u1", "RGBA", bytes(16))
 
 @dataclass
 class House:
-    """A ledger, and all that is said in it."""
+    """The jobs of a daemon, and all that is said of them."""
 
     folder: Path
     gone: set[Client] = field(default_factory=set)
     said: dict[Client, list[messages.Message]] = field(default_factory=dict)
+    stopped: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ledger = Jobs(Store(self.folder), Retention(), self.tell, self.greet)
+        self.open()
+
+    def open(self) -> None:
+        self.store = Store(self.folder)  # only looked at while its thread has nothing to do
+        self.jobs = Jobs(self.store, Retention(), self.tell, self.greet, self.stop_worker)
 
     def tell(self, client: Client, parts: list[Bytes]) -> bool:
         if client.endpoint < 0 or client in self.gone:
@@ -48,45 +56,47 @@ class House:
         return True
 
     def greet(self, job: Job) -> None:
-        job.told = 0
-        self.tell(job.client, wire.encode(messages.Accepted(job.name, 0, job.remark)))
+        self.tell(job.client, wire.encode(messages.Accepted(job.name, 0, job.state.remark)))
+
+    def stop_worker(self, worker: int, name: str) -> None:
+        self.stopped.append((worker, name))
 
     def settle(self) -> None:
-        """Let the clerk do what it was asked for."""
+        """Let the store do what it was asked for."""
         done: list[int] = []
-        self.ledger._store_thread.do(lambda _: None, lambda *_: done.append(1))
+        self.jobs.when_done(lambda: done.append(1))
         deadline = time.monotonic() + 10
         while not done:
             assert time.monotonic() < deadline
-            self.ledger.answer()
+            self.jobs.answer()
 
     def submit(self, client: Client, name: str = "j", prompt: str = "a lake") -> None:
         submit = messages.Submit(name, Request(prompt=prompt, images=2))
-        self.ledger.accept(client, submit, (), trusted=True)
+        self.jobs.accept(client, submit, (), trusted=True)
 
     def run(self, name: str = "j") -> Job:
-        job = self.ledger.queue.get(name)
+        job = self.jobs.queue.get(name)
         assert job is not None
-        self.ledger.start(job, 0)
+        self.jobs.start(job, 0)
         return job
 
     def paint(self, job: Job, *indexes: int) -> None:
         for index in indexes:
             picture = messages.Picture(job.name, index, "patch", make_recipe())
-            self.ledger.keep(job, picture, wire.encode(picture, (PIXELS,)))
+            self.jobs.handle(job, Painted(index, wire.encode(picture, (PIXELS,))))
 
     def heard(self, client: Client) -> list[str]:
         return [message.type for message in self.said.pop(client, [])]
 
     def reopen(self) -> None:
         """Let another daemon take up what this one leaves."""
-        self.ledger.close()
-        self.ledger = Jobs(Store(self.folder), Retention(), self.tell, self.greet)
+        self.jobs.close()
+        self.open()
 
     def file_of(self, index: int) -> Path:
         """Return the file of a picture of the job `j`."""
         pictures = "SELECT file FROM pictures WHERE job = 'j' AND number = ?"
-        ((file,),) = self.ledger._store_thread._store._ask(pictures, index)
+        ((file,),) = self.store._ask(pictures, index)
         return self.folder / "pixels" / str(file)
 
     @property
@@ -98,7 +108,7 @@ class House:
 def house(tmp_path: Path) -> Iterator[House]:
     house = House(tmp_path / "jobs")
     yield house
-    house.ledger.close()
+    house.jobs.close()
 
 
 def ended(house: House, client: Client = ANN) -> Job:
@@ -106,18 +116,18 @@ def ended(house: House, client: Client = ANN) -> Job:
     house.settle()
     job = house.run()
     house.paint(job, 0, 1)
-    house.ledger.end(job, messages.Done("j"))
+    house.jobs.handle(job, Finished(messages.Done("j")))
     return job
 
 
 def test_what_is_taken_at_once_is_never_written(house: House) -> None:
     ended(house)
     assert house.heard(ANN) == ["accepted", "picture", "picture", "done"]
-    house.ledger.take(ANN, "j")
-    house.ledger.write()
+    house.jobs.take(ANN, "j")
+    house.jobs.write()
     house.settle()
     assert house.files == 0
-    house.ledger.follow(ANN, ["j"])
+    house.jobs.follow(ANN, ["j"])
     house.settle()
     (message,) = house.said[ANN]
     assert isinstance(message, messages.Failed)
@@ -127,13 +137,13 @@ def test_what_is_taken_at_once_is_never_written(house: House) -> None:
 def test_what_is_not_taken_is_written_in_a_moment(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOMENT", -1.0)
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
     ended(house)
-    house.ledger.write()
+    house.jobs.write()
     house.settle()
     assert house.files == 2
     house.gone.add(ANN)
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
     assert house.heard(BOB) == ["picture", "picture", "done"]
 
@@ -142,7 +152,7 @@ def test_a_picture_comes_before_acceptance_is_written_but_is_heard_after(house: 
     house.submit(ANN)
     job = house.run()
     house.paint(job, 0)
-    house.ledger.end(job, messages.Done("j"))
+    house.jobs.handle(job, Finished(messages.Done("j")))
     assert house.heard(ANN) == []
     house.settle()
     assert house.heard(ANN) == ["accepted", "picture", "done"]
@@ -156,28 +166,27 @@ def test_an_ended_job_that_is_sent_again_is_not_run_again(house: House) -> None:
     house.settle()  # the store knows it
     house.settle()  # and has given what came of it
     assert house.heard(BOB) == ["picture", "picture", "done"]
-    assert house.ledger.queue.get("j") is None
-    house.ledger.take(BOB, "j")
+    assert house.jobs.queue.get("j") is None
+    house.jobs.take(BOB, "j")
     house.settle()
-    house.ledger.close()
-    house.ledger = Jobs(Store(house.folder), Retention(), house.tell, house.greet)
-    assert list(house.ledger.queue) == []
+    house.reopen()
+    assert list(house.jobs.queue) == []
 
 
 def test_a_stranger_with_the_same_id_spoils_nothing(house: House) -> None:
     ended(house)
     house.gone.add(ANN)
-    house.ledger.lose(ANN)
+    house.jobs.lose(ANN)
     house.settle()
     house.submit(EVE)
-    house.ledger.end(house.run(), messages.Failed("j", "cancelled", "cancelled"))
-    house.ledger.take(EVE, "j")
+    house.jobs.handle(house.run(), Finished(messages.Failed("j", "cancelled", "cancelled")))
+    house.jobs.take(EVE, "j")
     house.settle()
     assert house.heard(EVE) == ["failed"]
-    house.ledger.follow(EVE, ["j"])
+    house.jobs.follow(EVE, ["j"])
     house.settle()
     assert house.heard(EVE) == ["failed"]
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
     assert house.heard(BOB) == ["picture", "picture", "done"]
 
@@ -190,7 +199,7 @@ def test_who_takes_over_gets_what_was_told_to_the_former(house: House) -> None:
     house.gone.add(ANN)
     house.submit(BOB)
     house.paint(job, 1)
-    house.ledger.end(job, messages.Done("j"))
+    house.jobs.handle(job, Finished(messages.Done("j")))
     house.settle()
     assert house.heard(BOB) == ["accepted", "picture", "picture", "done"]
 
@@ -208,11 +217,11 @@ def test_a_picture_that_cannot_be_kept_is_told(
     monkeypatch.setattr("underpaint.server.pixel_files._write_all", full)
     house.gone.add(ANN)
     house.paint(job, 0)
-    house.ledger.end(job, messages.Done("j"))
-    house.ledger.lose(ANN)
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.jobs.lose(ANN)
     house.settle()
     house.settle()  # the ending is put right when the failure was heard of
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
     (message,) = house.said[BOB]
     assert isinstance(message, messages.Failed)
@@ -223,28 +232,28 @@ def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
     house.submit(ANN, "stopped")
     house.submit(ANN, "goes on")
     house.settle()
-    house.run("stopped").cancelled = 1.0
+    house.jobs.handle(house.run("stopped"), CancelAsked("cancelled"))
+    assert house.stopped == [(0, "stopped")]
     house.run("goes on")
-    house.ledger.close()
-    house.ledger = Jobs(Store(house.folder), Retention(), house.tell, house.greet)
-    assert [job.name for job in house.ledger.queue] == ["goes on"]
+    house.reopen()
+    assert [job.name for job in house.jobs.queue] == ["goes on"]
 
 
 def test_what_waits_is_its_owners(house: House) -> None:
     ended(house)
-    house.ledger.tell_waiting(BOB)
+    house.jobs.tell_waiting(BOB)
     house.settle()
     (message,) = house.said.pop(BOB)
     assert message == messages.Waiting(())  # Ann is there, and has it
     house.gone.add(ANN)
-    house.ledger.tell_waiting(EVE)
-    house.ledger.tell_waiting(BOB)
+    house.jobs.tell_waiting(EVE)
+    house.jobs.tell_waiting(BOB)
     house.settle()
     (nothing,), (something,) = house.said.pop(EVE), house.said.pop(BOB)
     assert nothing == messages.Waiting(())
     assert isinstance(something, messages.Waiting)
     assert [(job.job, job.ended) for job in something.jobs] == [("j", True)]
-    kept = house.ledger._store_thread._store.find("j")
+    kept = house.store.find("j")
     assert kept is not None
     assert kept.state == ENDED
 
@@ -253,7 +262,7 @@ def left(house: House) -> None:
     """Have a job end whose client has gone."""
     ended(house)
     house.gone.add(ANN)
-    house.ledger.lose(ANN)
+    house.jobs.lose(ANN)
     house.settle()
     house.said.clear()
 
@@ -280,19 +289,19 @@ def test_results_that_cannot_be_read_this_time_are_kept(
     left(house)
     with monkeypatch.context() as patches:
         failures(patches, where)
-        house.ledger.follow(BOB, ["j"])
+        house.jobs.follow(BOB, ["j"])
         house.settle()
     error = last_of(house, BOB)
     assert isinstance(error, messages.Failed)
     assert error.code == "kept"
     assert told in error.message
-    house.ledger.take(BOB, "j")  # as clients do that know no such code
+    house.jobs.take(BOB, "j")  # as clients do that know no such code
     house.settle()
     assert house.files == 2
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
     assert house.heard(BOB) == ["picture", "picture", "done"]
-    house.ledger.take(BOB, "j")
+    house.jobs.take(BOB, "j")
     house.settle()
     assert house.files == 0
 
@@ -306,7 +315,7 @@ def test_whole_pictures_come_and_damaged_ones_are_named(
     damaged.unlink()
     if content is not None:
         damaged.write_bytes(content)
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
     picture, error = house.said.pop(BOB)
     assert isinstance(picture, messages.Picture)
@@ -314,11 +323,11 @@ def test_whole_pictures_come_and_damaged_ones_are_named(
     assert isinstance(error, messages.Failed)
     assert error.code == "kept"
     assert f"picture 2 ({damaged.name}" in error.message
-    house.ledger.take(BOB, "j")
+    house.jobs.take(BOB, "j")
     house.settle()
     assert house.file_of(0).exists()
     carl = Client(0, b"carl")
-    house.ledger.take(carl, "j")  # who was told nothing else, and wants it no more
+    house.jobs.take(carl, "j")  # who was told nothing else, and wants it no more
     house.settle()
     assert not (house.folder / "pixels" / damaged.name).exists()
     assert house.files == 0
@@ -329,18 +338,18 @@ def test_a_refusal_is_no_end_whose_results_could_be_taken(house: House) -> None:
     house.submit(BOB, prompt="another job of that id")
     house.settle()
     assert house.heard(BOB) == ["failed"]
-    house.ledger.take(BOB, "j")
-    house.ledger.refuse(BOB, "j", GenerationFailedError("the daemon failed"))
-    house.ledger.take(BOB, "j")
+    house.jobs.take(BOB, "j")
+    house.jobs.refuse(BOB, "j", GenerationFailedError("the daemon failed"))
+    house.jobs.take(BOB, "j")
     house.settle()
     assert house.files == 2
     house.submit(ANN, "runs")
     house.settle()
-    house.ledger.refuse(ANN, "runs", GenerationFailedError("the daemon failed"))
-    house.ledger.take(ANN, "runs")
-    job = house.ledger.queue.get("runs")
+    house.jobs.refuse(ANN, "runs", GenerationFailedError("the daemon failed"))
+    house.jobs.take(ANN, "runs")
+    job = house.jobs.queue.get("runs")
     assert job is not None
-    assert not job.taken
+    assert not job.state.is_taken
 
 
 def test_who_takes_over_a_job_whose_pictures_cannot_be_read_gets_them_at_the_end(
@@ -353,24 +362,24 @@ def test_who_takes_over_a_job_whose_pictures_cannot_be_read_gets_them_at_the_end
         house.paint(job, 0)
         with monkeypatch.context() as patches:
             failures(patches, "read")
-            house.ledger.follow(BOB, ["j"])
+            house.jobs.follow(BOB, ["j"])
             house.settle()
             house.paint(job, 1)
             if again:
-                house.ledger.end(job, messages.Done("j"))
+                house.jobs.handle(job, Finished(messages.Done("j")))
                 house.settle()
         if not again:
-            house.ledger.end(job, messages.Done("j"))
+            house.jobs.handle(job, Finished(messages.Done("j")))
             house.settle()
         *others, last = house.said.pop(BOB)
         pictures = {one.index for one in others if isinstance(one, messages.Picture)}
         if again:
             assert isinstance(last, messages.Failed)
             assert last.code == "kept"
-            house.ledger.take(BOB, "j")
+            house.jobs.take(BOB, "j")
             house.settle()
             assert house.files == 2
-            house.ledger._store_thread.do(lambda store: store.forget(["j"]))
+            house.store.forget(["j"])
         else:
             assert last == messages.Done("j")
             assert pictures == {0, 1}
@@ -381,43 +390,43 @@ def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
 ) -> None:
     for name in ("followed", "left alone"):
         submit = messages.Submit(name, Request(prompt="a lake"))
-        house.ledger.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+        house.jobs.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
     house.settle()
     with monkeypatch.context() as patches:
         failures(patches, "read")
         house.reopen()
-        assert list(house.ledger.queue) == []
+        assert list(house.jobs.queue) == []
         house.said.clear()
-        house.ledger.follow(BOB, ["followed"])
+        house.jobs.follow(BOB, ["followed"])
         house.settle()
         error = last_of(house, BOB)
         assert isinstance(error, messages.Failed)
         assert error.code == "kept"
-        house.ledger.take(BOB, "followed")
-        house.ledger.tell_waiting(BOB)
+        house.jobs.take(BOB, "followed")
+        house.jobs.tell_waiting(BOB)
         house.settle()
         waiting = last_of(house, BOB)
         assert isinstance(waiting, messages.Waiting)
         assert {one.job for one in waiting.jobs} == {"followed", "left alone"}
-    house.ledger.follow(BOB, ["followed"])
+    house.jobs.follow(BOB, ["followed"])
     house.settle()
-    assert [job.name for job in house.ledger.queue] == ["followed"]
-    house.ledger.prune()
+    assert [job.name for job in house.jobs.queue] == ["followed"]
+    house.jobs.prune()
     house.settle()
     house.settle()
-    assert [job.name for job in house.ledger.queue] == ["followed", "left alone"]
-    assert [len(job.frames) for job in house.ledger.queue] == [1, 1]
+    assert [job.name for job in house.jobs.queue] == ["followed", "left alone"]
+    assert [len(job.frames) for job in house.jobs.queue] == [1, 1]
 
 
 def test_a_damaged_submission_ends_its_job_and_says_so(house: House) -> None:
     submit = messages.Submit("j", Request(prompt="a lake"))
-    house.ledger.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+    house.jobs.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
     house.settle()
     (file,) = (house.folder / "pixels").iterdir()
     file.write_bytes(b"cut")
     house.reopen()
     house.said.clear()
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
     error = last_of(house, BOB)
     assert isinstance(error, messages.Failed)
@@ -438,9 +447,9 @@ def test_a_store_that_cannot_be_written_keeps_no_daemon_from_starting(
         for way in ("mark", "end", "prune"):
             patches.setattr(Store, way, full)
         house.reopen()
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
-    assert [job.name for job in house.ledger.queue] == ["j"]
+    assert [job.name for job in house.jobs.queue] == ["j"]
 
 
 def test_an_end_that_cannot_be_written_is_come_to_again(
@@ -457,16 +466,17 @@ def test_an_end_that_cannot_be_written_is_come_to_again(
     with monkeypatch.context() as patches:
         patches.setattr(Store, "end", full)
         house.paint(job, 0, 1)
-        house.ledger.end(job, messages.Done("j"))
+        house.jobs.handle(job, Finished(messages.Done("j")))
         house.settle()
         house.settle()
-    house.ledger.follow(BOB, ["j"])
+    house.jobs.follow(BOB, ["j"])
     house.settle()
     house.settle()
-    again = house.ledger.queue.get("j")
+    again = house.jobs.queue.get("j")
     assert again is not None
-    assert again.pictures == {0, 1}
-    house.ledger.end(again, messages.Done("j"))
+    assert again.state.pictures == {0, 1}
+    house.run()
+    house.jobs.handle(again, Finished(messages.Done("j")))
     house.settle()
     assert house.heard(BOB)[-3:] == ["picture", "picture", "done"]
 
@@ -521,9 +531,9 @@ def test_who_submits_and_cancels_without_end_must_wait_for_the_disk(house: House
         except BadInputError as error:
             refused += 1
             assert "faster than they can be written" in str(error)
-            assert f"j{number}" not in house.ledger.queue
+            assert f"j{number}" not in house.jobs.queue
         else:
-            house.ledger.queue.remove(f"j{number}")
+            house.jobs.queue.remove(f"j{number}")
     assert refused == MAX_JOBS
     house.submit(ANN, "mine")
     house.settle()

@@ -111,10 +111,9 @@ def test_a_worker_without_a_job_waits_for_ever() -> None:
     assert alive(watched, now + 10 * UNMEASURED) == ("", "")
 
 
-def test_who_was_asleep_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_asleep_has_not_waited() -> None:
     now = 100.0
-    monkeypatch.setattr("underpaint.server.watchdog.time.monotonic", lambda: now)
-    clock = AwakeClock()
+    clock = AwakeClock(lambda: now)
     now += 0.25
     clock.tick()
     assert clock.now == pytest.approx(0.25)

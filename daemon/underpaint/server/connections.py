@@ -16,19 +16,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import socket
 import struct
-import sys
 import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import zmq
 from zmq.utils import z85
 
+from .accepted_connection import AcceptedConnection, bytes_received, ends_of, shut_down
 from .keys import ZAP_DOMAIN
 
 log = logging.getLogger(__name__)
@@ -54,9 +52,6 @@ LOOK = 0.5
 
 BETWEEN_WARNINGS = 10.0
 """Least seconds between two warnings in the log."""
-
-_BYTES_RECEIVED = 128
-"""Offset of `tcpi_bytes_received` in Linux's `struct tcp_info`, since 4.1."""
 
 
 @dataclass(frozen=True)
@@ -97,44 +92,6 @@ class Limits:
         )
 
 
-@dataclass
-class Line:
-    """One connection that a socket has accepted.
-
-    Parameters
-    ----------
-    descriptor : int
-        libzmq's.
-    source : str
-        The peer's address; empty for ipc.
-    ends : tuple
-        The names of both ends, by which it is told from the next user of its descriptor.
-    key : str or None
-        Whose it is, as `jobs.Client.owner`; None while it is silent.
-    messages : int
-        Whole messages that were read from it.
-    seen_messages, received, base : int
-        Those at the last look; the bytes that had come; the bytes that had come with them.
-    moved : float
-        When something came last, by the monotonic clock.
-    """
-
-    descriptor: int
-    source: str
-    ends: tuple[Any, Any]
-    key: str | None = None
-    messages: int = 0
-    seen_messages: int = 0
-    received: int = 0
-    base: int = 0
-    moved: float = field(default_factory=time.monotonic)
-
-    @property
-    def ahead(self) -> int:
-        """Bytes that came since the last look at which a message had been read."""
-        return self.received - self.base
-
-
 class ConnectionGuard:
     """See the module.
 
@@ -160,8 +117,8 @@ class ConnectionGuard:
         self._limits = limits
         self._allows = allows
         self._own_key = own_key
-        self._lines: dict[int, Line] = {}
-        self._silent: dict[str, OrderedDict[int, Line]] = {}
+        self._lines: dict[int, AcceptedConnection] = {}
+        self._silent: dict[str, OrderedDict[int, AcceptedConnection]] = {}
         self._by_key: Counter[str] = Counter()
         # Keys that were let in, by address, whose connections have not said anything yet.
         self._approved: dict[str, deque[str]] = {}
@@ -234,7 +191,7 @@ class ConnectionGuard:
         with contextlib.suppress(zmq.ZMQError, ValueError, TypeError), self._lock:
             line = self._lines.get(int(first_part.get("__fd")))
             if line is not None:
-                _shut_down(line)
+                shut_down(line)
 
     # ---- the thread ------------------------------------------------------------------------
 
@@ -279,11 +236,11 @@ class ConnectionGuard:
 
     def _add(self, descriptor: int, transport: str) -> None:
         self._remove(descriptor)
-        ends = _ends(descriptor)
+        ends = ends_of(descriptor)
         is_local = transport == "ipc"
         if ends is None or isinstance(ends[0], str | bytes) != is_local:
             return  # it is closed already, and its descriptor perhaps another's
-        line = Line(descriptor, "" if is_local else str(ends[1][0]), ends)
+        line = AcceptedConnection(descriptor, "" if is_local else str(ends[1][0]), ends)
         self._lines[descriptor] = line
         self._silent.setdefault(line.source, OrderedDict())[descriptor] = line
         self._make_room(line)
@@ -302,7 +259,7 @@ class ConnectionGuard:
         else:
             self._count(line.key, -1)
 
-    def _no_longer_silent(self, line: Line) -> None:
+    def _no_longer_silent(self, line: AcceptedConnection) -> None:
         of_source = self._silent.get(line.source, OrderedDict())
         of_source.pop(line.descriptor, None)
         if not of_source:
@@ -313,7 +270,7 @@ class ConnectionGuard:
         if not self._by_key[key]:
             del self._by_key[key]
 
-    def _set_key(self, line: Line, key: str) -> None:
+    def _set_key(self, line: AcceptedConnection, key: str) -> None:
         if self._lines.get(line.descriptor) is not line:
             return
         if line.key is None:
@@ -325,7 +282,7 @@ class ConnectionGuard:
         line.key = key
         self._count(key, 1)
 
-    def _make_room(self, new: Line) -> None:
+    def _make_room(self, new: AcceptedConnection) -> None:
         """Shut connections down where the new one is over a limit."""
         if not new.source:
             local = [line for line in self._lines.values() if not line.source]
@@ -342,10 +299,10 @@ class ConnectionGuard:
         oldest = next(iter(self._silent[source].values()))
         self._drop(oldest, f"too many connections without a key, {source} has most")
 
-    def _drop(self, line: Line, why: str) -> None:
+    def _drop(self, line: AcceptedConnection, why: str) -> None:
         self._warn("a connection was closed: %s", why)
         self._remove(line.descriptor)
-        _shut_down(line)
+        shut_down(line)
 
     def _warn(self, text: str, *values: object) -> None:
         if time.monotonic() - self._warned > BETWEEN_WARNINGS:
@@ -396,7 +353,7 @@ class ConnectionGuard:
         ahead: Counter[str] = Counter()
         remote = [line for line in self._lines.values() if line.source]
         for line in remote:
-            received = _bytes_received(line)
+            received = bytes_received(line)
             if received != line.received:
                 line.received, line.moved = received, now
             if line.messages != line.seen_messages:
@@ -413,53 +370,3 @@ class ConnectionGuard:
         for key in over:
             its = [line for line in remote if (line.key or "") == key]
             self._drop(max(its, key=lambda line: line.ahead), "it sends a message without end")
-
-
-def _open_again(descriptor: int) -> socket.socket | None:
-    """Return a socket object for libzmq's descriptor, to be detached; None where it is none."""
-    try:
-        return socket.socket(fileno=descriptor)
-    except OSError:
-        return None
-
-
-def _ends(descriptor: int) -> tuple[Any, Any] | None:
-    found = _open_again(descriptor)
-    if found is None:
-        return None
-    try:
-        return found.getsockname(), found.getpeername()
-    except OSError:
-        return None
-    finally:
-        found.detach()
-
-
-def _shut_down(line: Line) -> None:
-    """End a connection, unless its descriptor is another's by now; libzmq then closes it."""
-    found = _open_again(line.descriptor)
-    if found is None:
-        return
-    try:
-        if (found.getsockname(), found.getpeername()) == line.ends:
-            found.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # its peer has gone
-    finally:
-        found.detach()
-
-
-def _bytes_received(line: Line) -> int:
-    """Return how many bytes have come over a TCP connection; 0 where the system does not tell."""
-    if sys.platform != "linux":
-        return 0
-    found = _open_again(line.descriptor)
-    if found is None:
-        return line.received
-    try:
-        told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + 8)
-        return int(struct.unpack_from("=Q", told, _BYTES_RECEIVED)[0])
-    except (OSError, struct.error):
-        return line.received
-    finally:
-        found.detach()

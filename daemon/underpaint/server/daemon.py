@@ -1,23 +1,19 @@
 """The server process: routes messages between clients and workers, and answers in milliseconds.
 
-It never looks at pixels. What it knows of the world is in `jobs` and `workers`; this module only
-moves messages.
+This module has the loop and the answers. Sockets are in `endpoints`, workers in `pool`, what
+becomes of jobs in `jobs`, and `dispatch` brings jobs to workers. Nothing here looks at pixels.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import signal
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import zmq
 
 import underpaint
 from underpaint.models import default_model, list_entries
@@ -25,29 +21,25 @@ from underpaint_client import messages, wire
 from underpaint_client.errors import (
     BadInputError,
     CancelledError,
-    DaemonUnavailableError,
     GenerationFailedError,
     UnderpaintError,
 )
-from underpaint_client.frames import MAX_REMOTE_FRAME
-from underpaint_client.home import ConnectionInfo, connection_file, home, write_connection_file
+from underpaint_client.home import home
 
 from . import keys, logs
 from .config import Config
-from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
+from .dispatch import Dispatcher
+from .endpoints import Endpoints
 from .frame_cache import FrameCache
-from .guests import PathFilter
-from .inbox import Inbox
+from .job_events import CancelAsked, Moved
 from .job_queue import Client, Job
 from .jobs import Jobs
-from .paths import allow_many_files, lock_file, log_file, private_folder, socket_folder, take_lock
+from .paths import allow_many_files, take_lock
 from .shared_memory import clear_shared_memory
 from .store import open_store
 from .turns import Turns
-from .unread import MAX_PREVIEWS, Unread
-from .validation import MAX_JOB_NAME, read_message
-from .watchdog import AwakeClock
-from .workers import MAX_FAILED_STARTS, Worker
+from .validation import find_job_name, read_message
+from .workers import worker_processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,57 +51,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CANCEL_PATIENCE = 30.0
-"""Seconds after which a worker that does not stop is ended: loading or a driver may hang."""
-
 TICK = 250
 """Milliseconds between two looks at whether the workers still live."""
-
-LOOK = 2.0
-"""Seconds between two looks at whether the files that lead here are there."""
 
 PRUNE = 600.0
 """Seconds between two looks for results that have waited too long."""
 
-MAX_UNREAD = 10_000
-"""Messages that a client may leave unread before it counts as gone."""
-
-MAX_UNHEARD = 100
-"""Messages taken from a client's line before it is answered; more must wait where they are."""
-
-HANDSHAKE = 3000
-"""Milliseconds in which who connects must have shown its key; what it sent meanwhile is dropped."""
-
 MAX_FILES = 2**16
 """Open files that are asked for: each connection is one, a stranger's too until it is refused."""
-
-MAX_PARTS = wire.MAX_FRAMES + 3
-"""Parts of the longest message: an address, a header, frames, and a worker's manifest."""
 
 MAX_TOLD = 1000
 """Characters of a refused message that are told back and logged."""
 
-FAIR_SHARE = 0.005
-"""Seconds for which one socket's messages are taken before the others have their turn."""
-
 TELLING = 0.001
 """Seconds for each job that waits between two times that positions are told."""
 
-MAX_FRAME = 2**32
-"""Bytes of the largest frame that is read: `rules.MAX_PIXELS` of RGBA float32."""
-
-# ZeroMQ's own heartbeat takes a line for dead on which one large frame takes long.
-_KEEP_ALIVE = {
-    zmq.TCP_KEEPALIVE: 1,
-    zmq.TCP_KEEPALIVE_IDLE: 10,  # seconds
-    zmq.TCP_KEEPALIVE_INTVL: 5,
-    zmq.TCP_KEEPALIVE_CNT: 2,
-    zmq.TCP_MAXRT: 15000,  # milliseconds
-}
-
 _LARGE_ANSWERS = (messages.AskStatus, messages.AskModels, messages.AskWaiting)
-
-IPC = os.name == "posix"
 
 
 class Daemon:
@@ -133,101 +90,28 @@ class Daemon:
         clear_shared_memory()
         self._started = time.monotonic()
         self._stopping = False
-        self._context = zmq.Context()
-        self._poller = zmq.Poller()
         store, self._remark = open_store(home() / "jobs")
-        self._unread = Unread()
-        self._clock = AwakeClock()
-        self._jobs = Jobs(store, config.retention, self._send, self._greet)
+        self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
+        self._jobs = Jobs(
+            store, config.retention, self._endpoints.send, self._greet, self._stop_worker
+        )
         self._queue = self._jobs.queue
         self._turns = Turns(self._jobs.when_done)
-        self._poller.register(self._jobs.fd, zmq.POLLIN)
+        self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
         self._pruned = time.monotonic()
         self._frame_cache = FrameCache()
         self._log = logs.LogTurner()
         self._sent_positions: dict[str, int] = {}
         self._positions_due = 0.0
-        self._sockets: list[zmq.Socket[bytes]] = []
-        self._bound: list[tuple[zmq.Socket[bytes], str]] = []
-        self._looked = time.monotonic()
-        self._inboxes: dict[zmq.Socket[bytes], Inbox] = {}
-        self.endpoints: list[str] = []
-        use_ipc = config.ipc and IPC
-        wanted = list(config.bind) if config.bind or use_ipc else ["tcp://127.0.0.1:*"]
-        if wanted and descriptors < FEWEST_DESCRIPTORS:
-            raise DaemonUnavailableError(
-                f"this process may have {descriptors} files open, too few to listen on"
-                f" {', '.join(wanted)}; raise the limit to {FEWEST_DESCRIPTORS} or more, as"
-                " `ulimit -n 4096` does in a shell"
-            )
-        limits = Limits.within(descriptors)
-        self._allowed = keys.AllowList()
-        self._paths = PathFilter()
         self._allowed_stamp: tuple[int, ...] | None = None  # of the list at the last look
-        self._own = "" if use_ipc else keys.own_keys("client").public
-        self._guard = ConnectionGuard(self._context, limits, keys.AllowList().lets_in, self._own)
-        try:
-            if use_ipc:
-                self._listen(f"ipc://{socket_folder() / 'clients.sock'}")
-            for endpoint in wanted:
-                self._listen(endpoint)
-            # Workers are this machine's own; where there is no ipc they come in by a locked
-            # loopback port, with the client's keys.
-            inside = f"ipc://{socket_folder() / 'workers.sock'}" if IPC else "tcp://127.0.0.1:*"
-            self._backend, backend_endpoint = self._bind(inside)
-            self._guard.start()
-        except zmq.ZMQError as error:
-            self._guard.stop()
-            raise DaemonUnavailableError(
-                f"cannot listen on {', '.join(wanted) or 'ipc'}: {error};"
-                " choose another address with --bind, or under [serve] in config.toml"
-            ) from None
-        self._workers = [
-            Worker(number, device, backend_endpoint) for number, device in enumerate(config.devices)
-        ]
+        workers = worker_processes(self._endpoints, self._endpoints.open(), config.devices)
+        self._dispatcher = Dispatcher(workers, self._jobs, self._endpoints)
+        self._pool = self._dispatcher.pool
 
-    # ---- sockets ---------------------------------------------------------------------------
-
-    def _bind(self, endpoint: str, *, watched: bool = False) -> tuple[zmq.Socket[bytes], str]:
-        transport, _, path = endpoint.partition("://")
-        socket = self._context.socket(zmq.ROUTER)
-        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a client is gone
-        socket.setsockopt(zmq.LINGER, 1000)
-        socket.setsockopt(zmq.SNDHWM, MAX_UNREAD)
-        socket.setsockopt(zmq.RCVHWM, MAX_UNHEARD)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME if transport == "ipc" else MAX_REMOTE_FRAME)
-        if transport == "tcp":
-            keys.lock_socket(socket)
-            for option, value in _KEEP_ALIVE.items():
-                socket.setsockopt(option, value)
-        if watched:
-            self._guard.watch(socket, transport)
-        socket.bind(endpoint)
-        self._inboxes[socket] = Inbox(socket, MAX_PARTS)
-        if transport == "ipc":
-            os.chmod(path, 0o600)  # noqa: PTH101 - a socket, not a file
-        self._poller.register(socket, zmq.POLLIN)
-        self._bound.append((socket, endpoint))
-        bound = socket.getsockopt(zmq.LAST_ENDPOINT)
-        return socket, bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else endpoint
-
-    def _listen(self, endpoint: str) -> None:
-        socket, bound = self._bind(endpoint, watched=True)
-        self._sockets.append(socket)
-        self.endpoints.append(bound)
-
-    def _write_connection_file(self) -> None:
-        """Leave word for this machine's clients where the daemon is."""
-        info = ConnectionInfo(self.endpoints[0], os.getpid())
-        if self._own:
-            client, server = keys.own_keys("client"), keys.own_keys("server")
-            keys.allow(client.public, "this machine")
-            endpoint = keys.reachable(info.endpoint, "127.0.0.1")
-            info = ConnectionInfo(
-                endpoint, os.getpid(), server.public, client.public, client.secret
-            )
-        write_connection_file(info)
+    @property
+    def addresses(self) -> list[str]:
+        """Where clients reach the daemon."""
+        return self._endpoints.addresses
 
     # ---- the loop --------------------------------------------------------------------------
 
@@ -236,137 +120,43 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
-            for worker in self._workers:
-                worker.watchdog.start(self._clock.now)
-                worker.start()
-            self._write_connection_file()
-            log.info("listening on %s, process id %d", ", ".join(self.endpoints), os.getpid())
+            self._pool.start()
+            self._endpoints.write_connection_file()
+            log.info("listening on %s, process id %d", ", ".join(self.addresses), os.getpid())
             while not self._stopping:
                 self._run_once()
         finally:
             self._close()
 
     def _run_once(self) -> None:
-        for socket, _ in self._poller.poll(TICK):
-            if isinstance(socket, int):
-                self._jobs.answer()
-                continue
-            end = time.monotonic() + FAIR_SHARE
-            while time.monotonic() < end:
-                parts = self._inboxes[socket].take(end)
-                if parts is None:
-                    break
-                rest: list[Bytes] = [part.buffer for part in parts[1:]]
-                if socket is self._backend:
-                    if IPC or parts[0].get("User-Id") == self._own:
-                        self._from_worker(parts[0].bytes, rest)
-                else:
-                    client = self._client(socket, parts[0])
-                    self._guard.note_message(parts[0], client.owner)
-                    self._from_client(client, rest)
-        self._watch_workers()
+        self._endpoints.poll(TICK)
+        self._pool.watch()
         self._look_for_revoked()
         self._log.look()
-        self._mend_files()
-        self._assign()
+        self._endpoints.mend_files()
+        self._dispatcher.assign()
         self._send_positions()
         self._jobs.write()
         if time.monotonic() - self._pruned > PRUNE:
             self._pruned = time.monotonic()
             self._jobs.prune()
-        for worker in self._workers:
-            if (
-                worker.shared_frames
-                and worker.shared_frames.has_news()
-                and worker.state != "starting"
-            ):
-                self._order(worker, [])
-
-    def _mend_files(self) -> None:
-        """Put back the files by which clients find this daemon, should others have removed them."""
-        now = time.monotonic()
-        if now - self._looked < LOOK or not lock_file().exists():  # the whole home is gone
-            return
-        self._looked = now
-        try:
-            for socket, endpoint in self._bound:
-                path = Path(endpoint.removeprefix("ipc://"))
-                if endpoint.startswith("ipc://") and not path.exists():
-                    log.warning("%s was removed; it is made again", path)
-                    private_folder(path.parent)
-                    socket.bind(endpoint)  # beside what is left of the old one, which harms nobody
-                    path.chmod(0o600)
-            if not connection_file().exists():
-                self._write_connection_file()
-        except (OSError, zmq.ZMQError, UnderpaintError) as error:
-            log.error("clients may not find this daemon: %s", error)  # noqa: TRY400 - it says all
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("told to stop by %s", signal.Signals(number).name)
         self._stopping = True
 
     def _close(self) -> None:
-        for worker in self._workers:
-            worker.kill()
+        self._pool.stop()
         self._jobs.close()
         clear_shared_memory()
-        connection_file().unlink(missing_ok=True)
-        self._guard.stop()
-        self._context.destroy(linger=1000)
+        self._endpoints.close()
         self._lock.release()
         log.info("stopped")
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _client(self, socket: zmq.Socket[bytes], address: zmq.Frame) -> Client:
-        number = self._sockets.index(socket)
-        tcp = self.endpoints[number].startswith("tcp")
-        return Client(number, address.bytes, str(address.get("User-Id")) if tcp else "")
-
-    def _is_local(self, client: Client) -> bool:
-        """Return whether that is this user on this machine, who may do everything here."""
-        return client.owner == self._own
-
-    def _check_allowed(self, client: Client) -> None:
-        """Check that a client may come in, still.
-
-        Raises
-        ------
-        DaemonUnavailableError
-            Where its key was revoked since it connected.
-        BadInputError
-            Where it chose its own address, by which it would get what is another's.
-        """
-        if client.owner and client.owner not in self._allowed:
-            raise DaemonUnavailableError(
-                "this machine is let in no more: its key was revoked where the daemon runs"
-            )
-        if client.owner and not client.identity.startswith(b"\0"):
-            raise BadInputError("a client from elsewhere must leave its routing id to the daemon")
-
-    def _send(self, client: Client, parts: list[Bytes]) -> bool:
-        """Send a message, and return whether there is somebody to send it to."""
-        if client.owner and client.owner not in self._allowed:
-            return False
-        return client.endpoint >= 0 and self._put(client, parts)
-
-    def _put(self, client: Client, parts: list[Bytes]) -> bool:
-        if not self._is_local(client):
-            parts = self._paths.apply(parts)
-        counted = self._unread.count(client, parts)
-        try:
-            self._sockets[client.endpoint].send_multipart(
-                [client.identity, *counted], zmq.DONTWAIT, copy=False
-            )
-        except zmq.ZMQError as error:
-            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
-                raise
-            self._forget(client)  # gone, or it has stopped to read
-            return False
-        return True
-
     def _tell(self, client: Client, message: Message) -> None:
-        self._send(client, wire.encode(message))
+        self._endpoints.send(client, wire.encode(message))
 
     def _forget(self, client: Client) -> None:
         """Let the jobs of a client that has gone go on without it."""
@@ -375,29 +165,30 @@ class Daemon:
 
     def _look_for_revoked(self) -> None:
         """End all that is of owners whose keys were revoked, there or not; drop their results."""
-        stamp = self._allowed.stamp()
+        stamp = self._endpoints.allowed.stamp()
         if stamp != self._allowed_stamp:
             self._allowed_stamp = stamp
             self._jobs.ask_owners(self._drop_revoked)
 
     def _drop_revoked(self, owners: set[str]) -> None:
-        for owner in owners - {"", self._own}:
-            if self._allowed.has_dropped(owner):
+        for owner in owners - {"", self._endpoints.own_key}:
+            if self._endpoints.allowed.has_dropped(owner):
                 log.info("a key was revoked; what there is of its owner ends")
                 self._frame_cache.drop(owner)
-                for job in self._jobs.drop(owner):
-                    self._stop_running(job)
+                self._jobs.drop(owner)
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
         try:
-            self._check_allowed(client)
+            self._endpoints.check_allowed(client)
         except UnderpaintError as error:
             self._forget(client)
-            self._put(client, wire.encode(messages.Failed("", error.code, str(error))))
+            self._endpoints.send_unchecked(
+                client, wire.encode(messages.Failed("", error.code, str(error)))
+            )
             return
         try:
-            job = _job_of(parts)
+            job = find_job_name(parts)
             envelope = wire.open_envelope(parts)
             self._answer(client, read_message(envelope), envelope)
         except UnderpaintError as error:
@@ -412,7 +203,7 @@ class Daemon:
         if isinstance(message, messages.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
             self._tell(client, messages.Welcome(version, pid, default_model(), self._remark, far))
-        elif isinstance(message, _LARGE_ANSWERS) and self._unread.is_too_much(client):
+        elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
             log.info("a client that does not read what it is sent gets no answer")
         elif isinstance(message, messages.AskStatus):
             self._tell(client, self._status(client))
@@ -457,7 +248,7 @@ class Daemon:
                 self._turns.ask(client, ("follow", name), follow)
 
     def _follow(self, client: Client, name: str) -> None:
-        if not self._unread.is_too_much(client):  # else it will ask again when it has read
+        if self._endpoints.keeps_up(client):  # else it will ask again when it has read
             self._jobs.follow(client, (name,))
 
     def _submit(self, client: Client, submit: messages.Submit, frames: tuple[Frame, ...]) -> None:
@@ -465,18 +256,20 @@ class Daemon:
         if complete is None:
             self._tell(client, messages.Want(submit.job))
             return
-        self._jobs.accept(client, submit, complete, trusted=self._is_local(client))
+        self._jobs.accept(client, submit, complete, trusted=self._endpoints.is_local(client))
 
     def _greet(self, job: Job) -> None:
         """Tell a client that its job is accepted: the first that it hears of it."""
-        job.told = self._queue.positions().get(job.name, 0)  # it may run by now
-        self._tell(job.client, messages.Accepted(job.name, job.told, job.remark))
-        starting = any(worker.state == "starting" for worker in self._workers)
-        if starting and not job.told:  # the others wait for jobs, not for the worker
+        position = job.state.position or 0
+        self._tell(job.client, messages.Accepted(job.name, position, job.state.remark))
+        if self._pool.is_starting and not position:  # the others wait for jobs, not for the worker
             self._tell(job.client, messages.Progress(job.name, "Starting the worker"))
 
+    def _stop_worker(self, worker: int, job: str) -> None:
+        self._pool.cancel(worker, job)
+
     def _stop(self, client: Client) -> None:
-        if not self._is_local(client):
+        if not self._endpoints.is_local(client):
             raise BadInputError("only its own machine ends the daemon; `underpaint stop` there")
         log.info("told to stop by a client")
         self._stopping = True
@@ -490,25 +283,24 @@ class Daemon:
         self._sent_positions, self._positions_due = positions, now + TELLING * len(positions)
         for name, position in positions.items():
             job = self._queue.get(name)
-            if job is not None and job.told not in (None, position):
-                job.told = position
-                self._tell(job.client, messages.Accepted(name, position))
+            if job is not None:
+                self._jobs.handle(job, Moved(position))
 
     def _status(self, client: Client) -> messages.Status:
         """Return what there is; of another's jobs only that they are."""
         shown = {job.name for job in self._queue if job.client.owner == client.owner}
-        everything = self._is_local(client)
+        everything = self._endpoints.is_local(client)
         return messages.Status(
             version=underpaint.__version__,
             pid=os.getpid(),
             endpoints=tuple(
                 endpoint
-                for endpoint in self.endpoints
+                for endpoint in self.addresses
                 if everything or endpoint.startswith("tcp")  # the other names this user
             ),
             uptime=round(time.monotonic() - self._started, 3),
             default_model=default_model(),
-            workers=tuple(worker.status() for worker in self._workers),
+            workers=self._pool.status(),
             jobs=tuple(
                 job if everything or job.job in shown else replace(job, job="", prompt="")
                 for job in self._queue.status()
@@ -522,187 +314,13 @@ class Daemon:
             return
         job = self._queue.get(name)
         if job is not None and job.client == client:  # else it has ended, or is somebody else's
-            self._cancel_job(job, "cancelled before it began")
+            self._jobs.handle(job, CancelAsked("cancelled before it began"))
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
         job = self._queue.get(name)
-        if job is not None and (job.owner == client.owner or self._is_local(client)):
-            self._cancel_job(job, "cancelled by `underpaint cancel`")
-
-    def _cancel_job(self, job: Job, why: str) -> None:
-        if job.worker is None:
-            self._jobs.fail(job, CancelledError(why))
-        else:
-            self._stop_running(job)
-
-    # ---- workers ---------------------------------------------------------------------------
-
-    def _stop_running(self, job: Job) -> None:
-        if job.worker is not None and job.cancelled is None:
-            job.cancelled = time.monotonic()
-            self._order(self._workers[job.worker], wire.encode(messages.Cancel(job.name)))
-
-    def _order(self, worker: Worker, parts: list[Bytes]) -> None:
-        try:
-            packed = worker.shared_frames.pack(parts) if worker.shared_frames else parts
-            self._backend.send_multipart([worker.identity, *packed], copy=False)
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            log.warning("worker %d cannot be reached", worker.number)  # `_watch_workers` sees why
-
-    def _from_worker(self, identity: bytes, parts: list[Bytes]) -> None:
-        worker = next((w for w in self._workers if w.identity == identity), None)
-        if worker is None:
-            return  # the last words of one that was replaced
-        worker.watchdog.hear(self._clock.now)
-        try:
-            if worker.shared_frames:
-                parts = worker.shared_frames.unpack(parts, identity.decode("ascii"))
-            if parts:
-                self._hear(worker, parts)
-        except Exception:
-            log.exception("worker %d cannot be understood; it is replaced", worker.number)
-            worker.kill()  # `_watch_workers` tells its client and starts another
-
-    def _hear(self, worker: Worker, parts: list[Bytes]) -> None:
-        message, _ = wire.decode(parts)
-        if isinstance(message, messages.WorkerReady):
-            worker.state, worker.device, worker.failed_starts = "idle", message.device, 0
-            worker.watchdog.starting = False
-            log.info("worker %d is ready on %s", worker.number, message.device)
-        elif isinstance(message, messages.WorkerModel):
-            worker.model = message.model
-        elif isinstance(
-            message,
-            messages.Progress
-            | messages.Preview
-            | messages.Picture
-            | messages.Done
-            | messages.Failed,
-        ):
-            self._pass_on(worker, message, parts)
-
-    def _pass_on(
-        self,
-        worker: Worker,
-        message: messages.Progress
-        | messages.Preview
-        | messages.Picture
-        | messages.Done
-        | messages.Failed,
-        parts: list[Bytes],
-    ) -> None:
-        job = self._queue.get(message.job)
-        phase = message.phase if isinstance(message, messages.Progress) else ""
-        worker.watchdog.advance(self._clock.now, phase)
-        if isinstance(message, messages.Done | messages.Failed):
-            worker.state = "idle"
-            worker.watchdog.end(self._clock.now)
-        if job is None:
-            return
-        if isinstance(message, messages.Picture):
-            self._jobs.keep(job, message, parts)
-        elif isinstance(message, messages.Done | messages.Failed):
-            self._jobs.end(job, message)
-        elif job.told is not None:  # which comes first
-            is_preview = isinstance(message, messages.Preview)
-            if not (is_preview and self._unread.of(job.client) > MAX_PREVIEWS):
-                self._send(job.client, parts)
-
-    def _watch_workers(self) -> None:
-        self._clock.tick()
-        for worker in self._workers:
-            job = self._queue.on(worker.number)
-            if job and job.cancelled and time.monotonic() - job.cancelled > CANCEL_PATIENCE:
-                log.warning("worker %d does not stop; it is replaced", worker.number)
-                worker.kill()
-            self._look_at(worker, job)
-            end = worker.end_of_process()
-            if end is not None:
-                self._replace(worker, end, job)
-
-    def _look_at(self, worker: Worker, job: Job | None) -> None:
-        """End a worker that hangs, and tell its client in time."""
-        if worker.process is None or worker.killed is not None:
-            return
-        why = worker.watchdog.why_ended(self._clock.now)
-        if why:
-            worker.kill(why)
-        elif job is not None:
-            word = worker.watchdog.word(self._clock.now)
-            if word:
-                log.warning("worker %d: %s", worker.number, word)
-                self._tell(job.client, messages.Progress(job.name, word))
-
-    def _replace(self, worker: Worker, end: str, job: Job | None) -> None:
-        log.error("worker %d %s", worker.number, end)
-        if job is not None:
-            self._jobs.survive(job, end)
-        else:
-            worker.failed_starts += 1
-        if worker.failed_starts <= MAX_FAILED_STARTS:
-            self._start(worker)
-        else:
-            worker.give_up()
-            log.error("worker %d does not stay alive; it is left alone", worker.number)
-
-    def _start(self, worker: Worker) -> None:
-        worker.watchdog.start(self._clock.now)
-        try:
-            worker.start()
-        except (OSError, UnderpaintError) as error:  # no memory, no space: that may pass
-            log.error("worker %d cannot be started: %s", worker.number, error)  # noqa: TRY400
-            worker.give_up()
-
-    def _reads(self, client: Client) -> bool:
-        return not self._unread.is_too_much(client)
-
-    def _assign(self) -> None:
-        for worker in self._workers:
-            if worker.may_start_again() and self._queue.waiting() is not None:
-                self._start(worker)
-        if all(worker.state == "broken" for worker in self._workers):
-            for job in self._queue:
-                self._jobs.fail(
-                    job,
-                    DaemonUnavailableError(
-                        f"the worker does not start or stay alive; look into {log_file()}, then"
-                        " `underpaint stop` and start again"
-                    ),
-                )
-        for worker in self._workers:
-            waiting = self._queue.waiting(self._reads) if worker.state == "idle" else None
-            if waiting is not None:
-                worker.state = "busy"
-                model = waiting.submit.request.model
-                worker.watchdog.begin(self._clock.now, model, _work_of(waiting))
-                self._jobs.start(waiting, worker.number)
-                order = messages.Run(
-                    waiting.name,
-                    waiting.submit.request,
-                    allow_paths=waiting.trusted,
-                    previews=waiting.submit.previews,
-                    packed=waiting.submit.packed,
-                )
-                self._order(worker, wire.encode(order, waiting.frames))
-
-
-def _job_of(parts: list[Bytes]) -> str:
-    """Find the job that a message is about, though nothing else of it may make sense."""
-    try:
-        job = json.loads(bytes(parts[0][: wire.MAX_HEADER]))["body"]["job"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
-    return job if isinstance(job, str) and len(job) <= MAX_JOB_NAME else ""
-
-
-def _work_of(job: Job) -> float:
-    """Return about how many pixels a job has to paint."""
-    request = job.submit.request
-    pixels = max((frame.box.extent.pixels for frame in job.frames), default=0)
-    return float(max(pixels, (request.width or 0) * (request.height or 0)) * request.images)
+        if job is not None and (job.owner == client.owner or self._endpoints.is_local(client)):
+            self._jobs.handle(job, CancelAsked("cancelled by `underpaint cancel`"))
 
 
 def serve(config: Config) -> None:
@@ -717,5 +335,5 @@ def serve(config: Config) -> None:
     os.umask(0o077)  # the libraries that make files for us and the workers know no modes
     daemon = Daemon(config)
     if config.bind and sys.stderr.isatty():  # the log holds no keys
-        print(keys.invitation(daemon.endpoints), file=sys.stderr)
+        print(keys.invitation(daemon.addresses), file=sys.stderr)
     daemon.run()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.messages import JobStatus, Submit
+
+from .job_state import JobState
 
 MAX_JOBS = 64
 """JobQueue that one client may have waiting; from elsewhere, one key over all its connections."""
@@ -66,28 +68,11 @@ class Job:
         Whether its client may open models anywhere on this machine.
     digest : bytes
         Of the message that it came as, to know that again.
+    state : JobState
+        Where it is in its life.
     stale : bool
-        Whether it has the id of a job that has ended.
-    taken : bool
-        Whether its client has no more use for it.
-    reading : int
-        How often its earlier pictures are being read for a client that took over.
-    incomplete : bool
-        Whether its client lacks pictures that could not be read.
-    remark : str
-        What its client should know of how it is kept.
-    deaths : int
-        How many processes have ended while they ran it.
-    pictures : set of int
-        The indexes of those that have come.
-    worker : int or None
-        The number of the worker that runs it; None while it waits.
-    cancelled : float or None
-        When its worker was told to stop, by the monotonic clock.
-    told : int or None
-        The position that its client knows of; None until it is accepted.
-    unsaid : list of callable
-        Say what came before that, or while `reading`.
+        Whether the record of its id is another job's, or gone. Set and read by the thread of the
+        store, which knows it first.
     """
 
     client: Client
@@ -96,16 +81,10 @@ class Job:
     trusted: bool = False
     digest: bytes = b""
     stale: bool = False
-    taken: bool = False
-    reading: int = 0
-    incomplete: bool = False
-    remark: str = ""
-    deaths: int = 0
-    pictures: set[int] = field(default_factory=set)
-    worker: int | None = None
-    cancelled: float | None = None
-    told: int | None = None
-    unsaid: list[Callable[[], object]] = field(default_factory=list, repr=False)
+    state: JobState = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = JobState(self.name)
 
     @property
     def name(self) -> str:
@@ -118,9 +97,48 @@ class Job:
         return self.client.owner
 
     @property
+    def worker(self) -> int | None:
+        """The number of the worker that runs it; None while it waits."""
+        return self.state.worker
+
+    @property
     def size(self) -> int:
         """Return how many bytes its pixels take, unpacked: what they become in the worker."""
         return sum(frame.size for frame in self.frames)
+
+
+class WriteLimit:
+    """Bounds what one client's jobs take until they are on the disk.
+
+    Who cancels what was just sent has no job waiting, and could still fill the memory.
+    """
+
+    def __init__(self) -> None:
+        self._bytes: Counter[str | Client] = Counter()
+
+    def charge(self, job: Job) -> Callable[[], None]:
+        """Count a job that is to be written; return what is to be called when it was.
+
+        Raises
+        ------
+        BadInputError
+            Too much of the client is not written yet.
+        """
+        who = job.owner or job.client
+        size = max(MAX_SHARE // MAX_JOBS, job.size)
+        if self._bytes[who] and self._bytes[who] + size > MAX_SHARE:
+            raise BadInputError(
+                "the jobs of this client come faster than they can be written to the disk; wait"
+                " until some are accepted"
+            )
+        self._bytes[who] += size
+
+        def written() -> None:
+            self._bytes[who] -= size
+            if not self._bytes[who]:
+                del self._bytes[who]
+
+        return written
 
 
 class JobQueue:
@@ -190,11 +208,6 @@ class JobQueue:
         if not self.of(former):
             self._served.pop(former, None)
 
-    def put_back(self, job: Job) -> None:
-        """Let a job that ran wait again, before the others of its client."""
-        job.worker = None
-        self.prefer(job)
-
     def get(self, name: str) -> Job | None:
         """Return a job by its id."""
         return self._jobs.get(name)
@@ -211,12 +224,11 @@ class JobQueue:
         """Return the job whose turn it is, of those whose client is ready for what comes of it."""
         return next((job for job in self._order() if ready(job.client)), None)
 
-    def start(self, job: Job, worker: int) -> None:
-        """Note that a worker has a job, and that its client has had its turn."""
+    def note_turn(self, job: Job) -> None:
+        """Note that a worker has a job: its client has had its turn."""
         self._positions = None
         self._run_once += 1
         self._served[job.client] = self._run_once
-        job.worker = worker
 
     def prefer(self, job: Job) -> None:
         """Put a job before the others of its client that wait."""

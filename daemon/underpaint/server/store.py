@@ -17,9 +17,8 @@ import math
 import sqlite3
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.frames import Bytes
@@ -28,68 +27,13 @@ from .paths import private_folder
 from .pixel_files import PixelFiles, sync_folder
 from .records import Records
 from .retention import Entry, Retention, find_old, is_due, outdated
-
-QUEUED, RUNNING, ENDED, TAKEN = "queued", "running", "ended", "taken"
-"""A job's states: `TAKEN` is what is left of one whose client has its results."""
-
+from .stored_job import ENDED, QUEUED, RUNNING, TAKEN, Pictures, StoredJob
 
 _DAMAGED = (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 _JOB, _FILE = "job", "file"
 """The kinds of `old_since`."""
-
-
-@dataclass(frozen=True)
-class StoredJob:
-    """A job as it lies in the store.
-
-    Parameters
-    ----------
-    name : str
-        Its id.
-    owner : str
-        Who may have its results: empty for this machine's user, else a client's public key.
-    trusted : bool
-        Whether its client may open models anywhere on this machine.
-    digest : bytes
-        Of the message that it came as, to know that again.
-    state : str
-        See the module's constants.
-    deaths : int
-        How many processes have ended while they ran it.
-    header : bytes
-        Of the submission; empty once taken.
-    ending : bytes or None
-        The header of the message that it ended with.
-    changed : float
-        When it entered its state, in seconds of the epoch.
-    """
-
-    name: str
-    owner: str
-    trusted: bool
-    digest: bytes
-    state: str
-    deaths: int
-    header: bytes
-    ending: bytes | None
-    changed: float
-
-
-class Pictures(NamedTuple):
-    """A job's pictures as they could be read.
-
-    Parameters
-    ----------
-    whole : list of list of bytes-like
-        The messages that they travel in, in their order.
-    unreadable : dict of int to str
-        Why the others could not be read, by number.
-    """
-
-    whole: list[list[Bytes]]
-    unreadable: dict[int, str]
 
 
 class Store:

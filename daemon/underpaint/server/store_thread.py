@@ -1,4 +1,4 @@
-"""The clerk: keeps the store in a thread of its own, so that the daemon answers meanwhile.
+"""Keeps the store in a thread of its own, so that the daemon answers meanwhile.
 
 What is asked of it is done in the order of asking, and so are the answers: whoever tells a client
 something in `then` tells it after it was written.
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class StoreThread:
-    """See the module. All but the work itself happens in the thread that makes the clerk.
+    """See the module. All but the work itself happens in the thread that makes this.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class StoreThread:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="clerk")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._answers: deque[Callable[[], object]] = deque()
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
@@ -53,7 +53,7 @@ class StoreThread:
         Parameters
         ----------
         work : callable
-            Is given the store, in the clerk's thread.
+            Is given the store, in the store's thread.
         then : callable, optional
             Is given what came of it, or why nothing did, when `answer` is called after.
         """
@@ -93,3 +93,8 @@ class StoreThread:
         self._store.close()
         self._bell.close()
         self._ear.close()
+
+
+def describe_error(error: Exception) -> str:
+    """Return why the store failed, to be shown to people."""
+    return getattr(error, "strerror", None) or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.rules import check_request
 
 if TYPE_CHECKING:
-    from underpaint_client.frames import Frame
+    from underpaint_client.frames import Bytes, Frame
     from underpaint_client.messages import Message
     from underpaint_client.wire import Envelope
 
@@ -82,3 +83,23 @@ def _check_submit(message: messages.Submit, frames: tuple[Frame, ...]) -> None:
                 f" the layer {layer.box.extent} at ({layer.box.x}, {layer.box.y}); make them the"
                 " same"
             )
+
+
+def find_job_name(parts: list[Bytes]) -> str:
+    """Return the job that a message is about, though nothing else of it may make sense.
+
+    Parameters
+    ----------
+    parts : list of bytes-like
+        The message as it travels.
+
+    Returns
+    -------
+    str
+        Empty where no job is named.
+    """
+    try:
+        job = json.loads(bytes(parts[0][: wire.MAX_HEADER]))["body"]["job"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return job if isinstance(job, str) and len(job) <= MAX_JOB_NAME else ""

@@ -8,6 +8,7 @@ hangs.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 HEARTBEAT = 2.0
@@ -49,15 +50,21 @@ class AwakeClock:
     """Seconds, counted only while the daemon is awake.
 
     A machine that slept, or a daemon that was stopped, has not waited for anybody.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns seconds.
     """
 
-    def __init__(self) -> None:
-        self._looked = time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._looked = clock()
         self.now = 0.0
 
     def tick(self) -> None:
         """Look at the clock; to be called about every `MAX_TICK`."""
-        now = time.monotonic()
+        now = self._clock()
         self.now += min(now - self._looked, MAX_TICK)
         self._looked = now
 

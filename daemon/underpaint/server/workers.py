@@ -1,29 +1,36 @@
-"""Worker processes: started, watched and ended by the daemon. Each holds one model warm."""
+"""Worker processes of this machine: children of the daemon that talk to it by a socket of its own.
+
+Large frames travel beside the socket, by shared memory.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from underpaint_client.messages import WorkerStatus
+import zmq
 
+from .endpoints import IPC
 from .shared_memory import SharedFrames, remove_shared_memory
-from .watchdog import Watchdog
 
-MAX_FAILED_STARTS = 3
-"""A worker that ends more often than this without having ended a job is not started again."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from underpaint_client.frames import Bytes
+
+    from .endpoints import Endpoints
+    from .pool import Hear, Worker
+
+log = logging.getLogger(__name__)
 
 LEFT_BEHIND = 30.0
 """Seconds after which a process that cannot be killed, as a driver holds it, is left behind."""
-
-TRY_AGAIN = 20.0
-"""Seconds after which one that was given up is started again, when there is a job for it."""
 
 
 def worker_name(number: int, pid: int) -> str:
@@ -31,54 +38,86 @@ def worker_name(number: int, pid: int) -> str:
     return f"worker-{number}-{pid}"
 
 
-@dataclass
-class Worker:
-    """One worker's process, over all its restarts.
+def worker_processes(
+    endpoints: Endpoints, backend: tuple[zmq.Socket[bytes], str], devices: Sequence[str]
+) -> list[tuple[str, Worker]]:
+    """Return a worker for each device, none of them started, and read what they will say.
+
+    Parameters
+    ----------
+    endpoints : Endpoints
+    backend : tuple of zmq.Socket and str
+        The socket for workers and its address, as `Endpoints.open` returns them.
+    devices : sequence of str
+    """
+    socket, address = backend
+    workers = [
+        WorkerProcess(number, device, socket, address) for number, device in enumerate(devices)
+    ]
+
+    def receive(sender: zmq.Frame, parts: list[Bytes]) -> None:
+        if not IPC and sender.get("User-Id") != endpoints.own_key:
+            return
+        identity = sender.bytes
+        worker = next((one for one in workers if one.identity == identity), None)
+        if worker is not None:  # else the last words of one that was replaced
+            worker.receive(parts)
+
+    endpoints.read(socket, receive)
+    return [(worker.device, worker) for worker in workers]
+
+
+class WorkerProcess:
+    """One worker, in a process of its own that is another after each restart.
 
     Parameters
     ----------
     number : int
         0, 1, ...: which worker it is.
     device : str
-        Where it computes, as asked for, and as it is once it is ready.
-    endpoint : str
-        Where the daemon listens for its workers.
+        Where it is asked to compute.
+    socket : ROUTER socket
+        What the worker is sent goes out here.
+    address : str
+        Where that listens.
     """
 
-    number: int
-    device: str
-    endpoint: str
-    state: str = "starting"
-    model: str = ""
-    failed_starts: int = 0
-    process: subprocess.Popen[bytes] | None = None
-    shared_frames: SharedFrames | None = None
-    given_up: float = 0.0
-    killed: float | None = None
-    why: str = ""
-    watchdog: Watchdog = field(default_factory=Watchdog)
+    def __init__(self, number: int, device: str, socket: zmq.Socket[bytes], address: str) -> None:
+        self._number = number
+        self.device = device
+        self._socket = socket
+        self._address = address
+        self._process: subprocess.Popen[bytes] | None = None
+        self._shared_frames: SharedFrames | None = None
+        self._hear: Hear = lambda _: None
+        self._is_connected = False
+        self._killed: float | None = None
+        self._why = ""
 
     @property
     def identity(self) -> bytes:
         """Its address on the daemon's socket; a new one after each restart."""
-        return worker_name(self.number, self.pid).encode("ascii")
+        return self._name.encode("ascii")
 
     @property
-    def pid(self) -> int:
-        """Its process id; 0 where it does not run."""
-        return self.process.pid if self.process else 0
+    def _name(self) -> str:
+        return worker_name(self._number, self._pid)
 
-    def start(self) -> None:
-        """Start the process."""
-        self.state, self.model = "starting", ""
-        self.killed, self.why = None, ""
-        self.close_shared_memory()
-        self.shared_frames = SharedFrames(f"daemon-{self.number}")
-        self.process = subprocess.Popen(
+    @property
+    def _pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def start(self, hear: Hear) -> int:
+        """Start the process; see `pool.Worker`."""
+        self._hear, self._is_connected = hear, False
+        self._killed, self._why = None, ""
+        self._close_shared_memory()
+        self._shared_frames = SharedFrames(f"daemon-{self._number}")
+        self._process = subprocess.Popen(
             [
                 sys.executable, "-P", "-m", "underpaint.server.worker",
-                "--endpoint", self.endpoint,
-                "--number", str(self.number),
+                "--endpoint", self._address,
+                "--number", str(self._number),
                 "--device", self.device,
                 "--parent", str(os.getpid()),
             ],
@@ -88,46 +127,65 @@ class Worker:
             # Ctrl-C in the daemon's terminal is the daemon's to handle.
             start_new_session=True,
         )  # fmt: skip
+        return self._process.pid
 
-    def end_of_process(self) -> str | None:
-        """Say in words how the process ended; None while it runs."""
-        code = self.process.poll() if self.process else None
-        if code is None:
-            if self.killed is None or time.monotonic() - self.killed < LEFT_BEHIND:
-                return None
-            return f"{self.why or 'was killed'}, and its process {self.pid} does not end"
-        if self.why:
-            return self.why
-        if code >= 0:
-            return f"ended with exit code {code}"
-        known = {number.value: number.name for number in signal.Signals}
-        return f"was killed by {known.get(-code, f'signal {-code}')}"
+    def send(self, parts: list[Bytes]) -> None:
+        """Send a message; see `pool.Worker`."""
+        try:
+            packed = self._shared_frames.pack(parts) if self._shared_frames else parts
+            self._socket.send_multipart([self.identity, *packed], copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            log.warning("worker %d cannot be reached", self._number)  # `watch` sees why
 
-    def close_shared_memory(self) -> None:
-        """Remove the memory that was shared with the process."""
-        if self.shared_frames is not None:
-            self.shared_frames.close()
-            remove_shared_memory(worker_name(self.number, self.pid))
+    def receive(self, parts: list[Bytes]) -> None:
+        """Take a message that came by the socket."""
+        self._is_connected = True
+        try:
+            if self._shared_frames:
+                parts = self._shared_frames.unpack(parts, self._name)
+        except Exception:
+            log.exception("worker %d sent what cannot be read; it is replaced", self._number)
+            self.stop()
+        else:
+            self._hear(parts)
 
-    def give_up(self) -> None:
-        """Leave the worker dead, for a while."""
-        self.kill()
-        self.state, self.process, self.given_up = "broken", None, time.monotonic()
+    def watch(self) -> str | None:
+        """Return how the process ended; see `pool.Worker`."""
+        code = self._process.poll() if self._process else None
+        if code is not None:
+            return self._why or _how_it_ended(code)
+        if self._killed is None:
+            self._return_blocks()
+        elif time.monotonic() - self._killed > LEFT_BEHIND:
+            return f"{self._why or 'was killed'}, and its process {self._pid} does not end"
+        return None
 
-    def may_start_again(self) -> bool:
-        """Return whether another try is due: what kept it from starting may have gone."""
-        return self.state == "broken" and time.monotonic() - self.given_up > TRY_AGAIN
+    def _return_blocks(self) -> None:
+        """Tell the process which of its memory is read, so that it uses that again."""
+        if self._is_connected and self._shared_frames and self._shared_frames.has_news():
+            self.send([])
 
-    def kill(self, why: str = "") -> None:
-        """End the process at once; return why, to go on after "the worker"."""
-        self.why = self.why or why
-        if self.process and self.process.poll() is None and self.killed is None:
-            self.killed = time.monotonic()
-            self.process.kill()
+    def stop(self, why: str = "") -> None:
+        """Kill the process; see `pool.Worker`."""
+        self._why = self._why or why
+        if self._process and self._process.poll() is None and self._killed is None:
+            self._killed = time.monotonic()
+            self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold it
-                self.process.wait(timeout=1)
-        self.close_shared_memory()
+                self._process.wait(timeout=1)
+        self._close_shared_memory()
 
-    def status(self) -> WorkerStatus:
-        """Describe it."""
-        return WorkerStatus(self.pid, self.state, self.device, self.model)
+    def _close_shared_memory(self) -> None:
+        if self._shared_frames is not None:
+            self._shared_frames.close()
+            remove_shared_memory(self._name)
+
+
+def _how_it_ended(code: int) -> str:
+    """Return in words what a process's exit code says."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"was killed by {known.get(-code, f'signal {-code}')}"

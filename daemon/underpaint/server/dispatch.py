@@ -1,0 +1,114 @@
+"""Between the queue and the pool: gives waiting jobs to idle workers, and takes what comes of them.
+
+What happens to a job when its worker dies, hangs or is cancelled begins here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underpaint_client import messages, wire
+from underpaint_client.errors import DaemonUnavailableError, GenerationFailedError
+
+from .job_events import Finished, NoWorker, Painted, Reported, WorkerDied
+from .job_queue import Job
+from .paths import log_file
+from .pool import JobMessage, Pool
+from .recovery import describe_deaths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from underpaint_client.frames import Bytes
+
+    from .endpoints import Endpoints
+    from .jobs import Jobs
+    from .pool import Worker
+
+
+class Dispatcher:
+    """See the module. It is the pool's listener.
+
+    Parameters
+    ----------
+    workers : sequence of (str, Worker)
+        As `Pool`.
+    jobs : Jobs
+    endpoints : Endpoints
+    """
+
+    def __init__(
+        self, workers: Sequence[tuple[str, Worker]], jobs: Jobs, endpoints: Endpoints
+    ) -> None:
+        self.pool = Pool(workers, self)
+        self._jobs = jobs
+        self._queue = jobs.queue
+        self._endpoints = endpoints
+
+    def assign(self) -> None:
+        """Give waiting jobs to idle workers; end all jobs where no worker stays alive."""
+        if self.pool.may_start_again and self._queue.waiting() is not None:
+            self.pool.start_again()
+        if self.pool.is_broken:
+            for job in self._queue:
+                self._jobs.handle(
+                    job,
+                    NoWorker(
+                        DaemonUnavailableError(
+                            f"the worker does not start or stay alive; look into {log_file()}, then"
+                            " `underpaint stop` and start again"
+                        )
+                    ),
+                )
+        for worker in self.pool.idle():
+            waiting = self._queue.waiting(self._endpoints.keeps_up)
+            if waiting is not None:
+                self._run(waiting, worker)
+
+    def _run(self, job: Job, worker: int) -> None:
+        self._jobs.start(job, worker)
+        order = messages.Run(
+            job.name,
+            job.submit.request,
+            allow_paths=job.trusted,
+            previews=job.submit.previews,
+            packed=job.submit.packed,
+        )
+        self.pool.run(worker, order, job.frames, _work_of(job))
+
+    # ---- what the pool says ----------------------------------------------------------------
+
+    def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
+        """Tell a job's state what its worker says; previews only where its client keeps up."""
+        job = self._queue.get(message.job)
+        if job is None:
+            return
+        match message:
+            case messages.Picture():
+                self._jobs.handle(job, Painted(message.index, parts))
+            case messages.Done() | messages.Failed():
+                self._jobs.handle(job, Finished(message))
+            case messages.Preview() if not self._endpoints.takes_previews(job.client):
+                pass
+            case _:
+                self._jobs.handle(job, Reported(parts))
+
+    def on_death(self, worker: int, how: str) -> None:
+        """Try the job of a worker that died again, or end it."""
+        job = self._queue.on(worker)
+        if job is not None:
+            error = GenerationFailedError(describe_deaths(f"the worker {how}"))
+            self._jobs.handle(job, WorkerDied(how, error))
+
+    def on_delay(self, worker: int, word: str) -> None:
+        """Tell the client of a job why it takes longer."""
+        job = self._queue.on(worker)
+        if job is not None:
+            self._jobs.handle(job, Reported(wire.encode(messages.Progress(job.name, word))))
+
+
+def _work_of(job: Job) -> float:
+    """Return about how many pixels a job has to paint."""
+    request = job.submit.request
+    pixels = max((frame.box.extent.pixels for frame in job.frames), default=0)
+    return float(max(pixels, (request.width or 0) * (request.height or 0)) * request.images)

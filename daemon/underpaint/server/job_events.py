@@ -1,0 +1,276 @@
+"""What happens to a job, and what is to be done about it: the vocabulary of `job_state`."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from underpaint_client import messages
+from underpaint_client.errors import UnderpaintError
+from underpaint_client.frames import Bytes
+
+
+class State(enum.Enum):
+    """Where a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    """Its worker was told to stop, and has not stopped yet."""
+    ENDED = "ended"
+    """It ended, and its client is told or will be."""
+    DROPPED = "dropped"
+    """Nobody hears of it any more."""
+
+
+# ---- events ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The job is on the disk, or could not be written; it is accepted.
+
+    Parameters
+    ----------
+    position : int
+        How many jobs run or wait before it.
+    remark : str
+        What its client should know of how it is kept.
+    """
+
+    position: int
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """The disk holds a job of this id that ended before; this one is another copy of it."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The queue has changed; the job waits at this position."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker was given the job."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The worker sent progress or a preview; `parts` is the message as it travels."""
+
+    parts: list[Bytes]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The worker sent one of the pictures; `parts` is the message as it travels."""
+
+    index: int
+    parts: list[Bytes]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The worker said how the job ended."""
+
+    ending: messages.Done | messages.Failed
+
+
+@dataclass(frozen=True)
+class WorkerDied:
+    """The worker of the job died.
+
+    Parameters
+    ----------
+    how : str
+        Goes on after "the worker".
+    error : UnderpaintError
+        What the client is told where the job is not tried again.
+    """
+
+    how: str
+    error: UnderpaintError
+
+
+@dataclass(frozen=True)
+class NoWorker:
+    """No worker stays alive that could run the job."""
+
+    error: UnderpaintError
+
+
+@dataclass(frozen=True)
+class CancelAsked:
+    """Somebody wants the job cancelled; `why` is what its client is told where it waits."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """Another client follows the job from now on."""
+
+
+@dataclass(frozen=True)
+class PicturesRead:
+    """The earlier pictures were read for the client that took over.
+
+    Parameters
+    ----------
+    pictures : tuple of list of bytes-like
+        Those that could be read, as messages that travel.
+    is_complete : bool
+        Whether all could be read.
+    """
+
+    pictures: tuple[list[Bytes], ...] = ()
+    is_complete: bool = True
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The client has no more use for the job."""
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """The key of the job's owner was revoked."""
+
+
+@dataclass(frozen=True)
+class DaemonStops:
+    """The daemon ends; the next one goes on."""
+
+
+Event = (
+    Recorded
+    | Superseded
+    | Moved
+    | Started
+    | Reported
+    | Painted
+    | Finished
+    | WorkerDied
+    | NoWorker
+    | CancelAsked
+    | HandedOver
+    | PicturesRead
+    | Taken
+    | Revoked
+    | DaemonStops
+)
+
+
+# ---- instructions ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Greet:
+    """Tell the client that the job is accepted, with its position and remark."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send the client a message, as it travels."""
+
+    parts: list[Bytes]
+
+
+@dataclass(frozen=True)
+class SendEnding:
+    """Send the client how the job ended; where it has gone, write what came of the job now."""
+
+    parts: list[Bytes]
+
+
+@dataclass(frozen=True)
+class SendAllAgain:
+    """Read all that came of the job from the disk, and send it with the ending."""
+
+
+@dataclass(frozen=True)
+class WriteNow:
+    """Write what came of the job and is not written yet."""
+
+
+@dataclass(frozen=True)
+class ReadPictures:
+    """Read the earlier pictures, and come back with `PicturesRead`."""
+
+
+@dataclass(frozen=True)
+class KeepPicture:
+    """Write a picture in a moment, unless its client has it by then."""
+
+    index: int
+    parts: list[Bytes]
+
+
+@dataclass(frozen=True)
+class KeepEnding:
+    """Write the ending in a moment, unless its client has it by then."""
+
+    ending: Bytes
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Note the state in the job's record, for the next daemon."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class TakeRecord:
+    """Let go of the pictures on the disk, and note how the job ended where that is given."""
+
+    ending: Bytes | None = None
+
+
+@dataclass(frozen=True)
+class ForgetUnwritten:
+    """Write nothing of what came of the job and is not written yet."""
+
+
+@dataclass(frozen=True)
+class QueueAgain:
+    """Let the job wait before the others of its client."""
+
+
+@dataclass(frozen=True)
+class LeaveQueue:
+    """Take the job out of the queue."""
+
+
+@dataclass(frozen=True)
+class StopWorker:
+    """Tell a worker to cancel the job."""
+
+    worker: int
+
+
+Instruction = (
+    Greet
+    | Send
+    | SendEnding
+    | SendAllAgain
+    | WriteNow
+    | ReadPictures
+    | KeepPicture
+    | KeepEnding
+    | Mark
+    | TakeRecord
+    | ForgetUnwritten
+    | QueueAgain
+    | LeaveQueue
+    | StopWorker
+)
+
+Instructions = tuple[Instruction, ...]

@@ -1,0 +1,111 @@
+"""What an earlier daemon left: its jobs go on where they were."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from underpaint_client import messages, wire
+from underpaint_client.errors import GenerationFailedError, UnderpaintError
+
+from .job_queue import Client, Job, JobQueue
+from .job_state import MAX_DEATHS, JobState
+from .paths import log_file
+from .pixel_files import DamagedFileError
+from .retention import Retention
+from .store import Store
+from .store_thread import describe_error
+from .stored_job import QUEUED, RUNNING, StoredJob
+from .validation import read_message
+
+if TYPE_CHECKING:
+    from underpaint_client.frames import Bytes
+
+log = logging.getLogger(__name__)
+
+NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
+
+
+def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
+    """Take up what an earlier daemon left: what waited waits, what ran is tried again.
+
+    Parameters
+    ----------
+    store : Store
+    retention : Retention
+        What is too old by this is removed.
+    queue : JobQueue
+        Gets all jobs that go on.
+
+    Returns
+    -------
+    set of str
+        The ids of jobs that could not be read, and stay as they are.
+    """
+    unread: set[str] = set()
+    try:
+        store.prune(retention, time.time(), 0.0)
+    except (OSError, sqlite3.Error) as error:
+        log.error("results that are too old were not removed: %s", describe_error(error))  # noqa: TRY400
+    for kept in store.unfinished():
+        try:
+            job = take_up(store, kept)
+        except (OSError, sqlite3.Error) as error:
+            log.error("job %s could not be read: %s", kept.name, describe_error(error))  # noqa: TRY400
+            unread.add(kept.name)
+        else:
+            if job is not None:
+                queue.take_back(job)
+    if waiting := len(list(queue)):
+        log.info("jobs that go on from before: %d", waiting)
+    return unread
+
+
+def take_up(store: Store, kept: StoredJob) -> Job | None:
+    """Return a job as it was before the daemon ended; None where it ends by that.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        It could not be read this time, and stays as it is.
+    """
+    deaths = kept.deaths + (kept.state == RUNNING)
+    try:
+        if deaths >= MAX_DEATHS:
+            raise GenerationFailedError(describe_deaths("the daemon ended"))
+        job = _read_job(kept, store.submission(kept.name))
+    except (UnderpaintError, DamagedFileError, ValueError) as error:
+        failed = messages.Failed(kept.name, GenerationFailedError.code, str(error))
+        store.end(kept.name, wire.encode(failed)[0])
+        return None
+    # Its client was told of it by the earlier daemon.
+    pictures = set(store.numbers(kept.name))
+    job.state = JobState(kept.name, deaths=deaths, pictures=pictures, position=0)
+    store.mark(kept.name, QUEUED, deaths)
+    return job
+
+
+def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
+    """Return a job as it was before the daemon ended.
+
+    Raises
+    ------
+    UnderpaintError
+        What was kept is of another version.
+    """
+    envelope = wire.open_envelope(parts)
+    submit = read_message(envelope)
+    if not isinstance(submit, messages.Submit):
+        raise GenerationFailedError(NO_LONGER_KNOWN)
+    nobody = Client.nobody(kept.owner)
+    return Job(nobody, submit, envelope.frames, trusted=kept.trusted, digest=kept.digest)
+
+
+def describe_deaths(how: str) -> str:
+    """Return why a job is not tried again, whose worker died `how`."""
+    return (
+        f"{how} while it ran this job, and so it was the time before; it is not tried again. Make"
+        f" the picture smaller or choose another model; {log_file()} says more"
+    )

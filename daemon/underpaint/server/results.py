@@ -1,0 +1,277 @@
+"""What came of jobs that have ended: it waits until its client has it.
+
+Results are sent from the disk. What cannot be read this time is kept, and its client is told so.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from underpaint_client import messages, wire
+from underpaint_client.errors import (
+    GenerationFailedError,
+    ResultsKeptError,
+    UnderpaintError,
+    UnknownJobError,
+)
+
+from .job_queue import Client, Job, JobQueue
+from .recovery import NO_LONGER_KNOWN, take_up
+from .store import Store
+from .store_thread import StoreThread, describe_error
+from .stored_job import ENDED, QUEUED, RUNNING, Pictures, StoredJob
+from .unwritten import UnwrittenResults
+
+if TYPE_CHECKING:
+    from underpaint_client.frames import Bytes
+
+    Tell = Callable[[Client, list[Bytes]], bool]
+
+log = logging.getLogger(__name__)
+
+MAX_REFUSALS = 4096
+"""Refusals that are remembered; of more, the oldest are not."""
+
+
+class StoredResults(NamedTuple):
+    """What the store has of a job that a client asks for, or why that could not be read."""
+
+    kept: StoredJob | None
+    pictures: Pictures
+    error: str = ""
+
+
+class Results:
+    """See the module.
+
+    Parameters
+    ----------
+    queue : JobQueue
+        Gets the jobs that turn out not to have ended.
+    store_thread : StoreThread
+    unwritten : UnwrittenResults
+    tell : callable
+        Sends a message to a client; False where that has gone.
+    follow : callable
+        Has a client follow jobs, wherever they are.
+    unread : set of str
+        The ids of jobs that could not be read, as `recover` returns them.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        store_thread: StoreThread,
+        unwritten: UnwrittenResults,
+        tell: Tell,
+        follow: Callable[[Client, Iterable[str]], None],
+        unread: set[str],
+    ) -> None:
+        self._queue = queue
+        self._store_thread = store_thread
+        self._unwritten = unwritten
+        self._tell = tell
+        self._follow = follow
+        self._unread = unread
+        self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
+        # Who was last told of a job something else than how it ended, and cannot have it whole.
+        self._refused: OrderedDict[tuple[Client, str], None] = OrderedDict()
+
+    def try_unread(self, name: str, then: Callable[[str], object]) -> None:
+        """Read a job again that could not be read; `then` is given why that failed, or nothing."""
+
+        def work(store: Store) -> Job | None:
+            kept = store.find(name)
+            unfinished = kept is not None and kept.state in {QUEUED, RUNNING}
+            return take_up(store, kept) if kept is not None and unfinished else None
+
+        def answer(job: Job | None, error: Exception | None) -> None:
+            if error is None:
+                self._unread.discard(name)
+                if job is not None and name not in self._queue:
+                    self._queue.take_back(job)
+            then("" if error is None else describe_error(error))
+
+        self._store_thread.do(work, answer)
+
+    def send(self, client: Client, name: str) -> None:
+        """Send a client what came of a job that has ended."""
+        self._unwritten.write(name)
+        if name in self._unread:
+            self.try_unread(name, functools.partial(self._send_unread, client, name))
+        elif self._delivered.get(name) != client:
+            self.fetch(name, functools.partial(self._send_ended, client, name))
+
+    def _send_unread(self, client: Client, name: str, why: str) -> None:
+        if why:
+            self.refuse(client, name, _kept_though(why))
+        else:
+            self._follow(client, (name,))
+
+    def fetch(self, name: str, then: Callable[[StoredResults], None]) -> None:
+        """Call `then` with what the store has of a job."""
+
+        def answer(
+            found: tuple[StoredJob | None, Pictures] | None, error: Exception | None
+        ) -> None:
+            if found is not None:
+                then(StoredResults(*found))
+            elif error is not None:
+                then(StoredResults(None, Pictures([], {}), describe_error(error)))
+
+        self._store_thread.do(lambda store: (store.find(name), store.pictures(name)), answer)
+
+    def _send_ended(self, client: Client, name: str, found: StoredResults) -> None:
+        kept = found.kept
+        if found.error:
+            self.refuse(client, name, _kept_though(found.error))
+        elif kept is None or kept.owner != client.owner:
+            self.refuse(client, name, UnknownJobError(NO_LONGER_KNOWN))
+        elif kept.state in {QUEUED, RUNNING}:  # it ended, and that could not be written
+            self._unread.add(name)
+            self.try_unread(name, functools.partial(self._send_unread, client, name))
+        elif kept.ending is None:  # it was taken
+            taken = "the results of this job have been fetched already; generate again"
+            self.refuse(client, name, GenerationFailedError(taken))
+        elif all(self._tell(client, parts) for parts in found.pictures.whole):
+            if found.pictures.unreadable:
+                self.refuse(client, name, _unreadable(name, found.pictures.unreadable))
+            elif self._tell(client, [kept.ending]) and kept.state == ENDED:
+                self.note_delivered(name, client)
+
+    def note_delivered(self, name: str, client: Client) -> None:
+        """Note that a client has been sent all of an ended job."""
+        self._refused.pop((client, name), None)
+        self._delivered[name] = client
+
+    def refuse(self, client: Client, name: str, error: UnderpaintError) -> None:
+        """Tell a client something else of a job than how it ended; `name` may be empty.
+
+        Clients say that they have `Taken` a job after whatever they take for its end. After this,
+        that word is not believed, until the client has been sent all there is.
+        """
+        if name:
+            self._refused[client, name] = None
+            self._refused.move_to_end((client, name))
+            if len(self._refused) > MAX_REFUSALS:
+                self._refused.popitem(last=False)
+        self._tell(client, wire.encode(messages.Failed(name, error.code, str(error))))
+
+    def is_refused(self, client: Client, name: str) -> bool:
+        """Return whether a client was told last that it cannot have the job whole."""
+        return (client, name) in self._refused
+
+    def take(self, client: Client, name: str) -> None:
+        """Let go of an ended job, whose results its client has."""
+
+        def work(store: Store) -> None:
+            kept = store.find(name)
+            if kept is not None and kept.state == ENDED and kept.owner == client.owner:
+                store.take(name)
+
+        unwritten = self._unwritten.get(name)
+        if unwritten is None:
+            self._store_thread.do(work)
+        elif unwritten.ended and unwritten.job.owner == client.owner:
+            self._unwritten.forget(name)
+            self._store_thread.do(lambda store: store.take(name))
+
+    def tell_waiting(self, client: Client) -> None:
+        """Tell a client of the jobs of its owner that no client follows."""
+        for unwritten in self._unwritten:
+            self._unwritten.write(unwritten.job.name)
+        followers = {one for one in self._delivered.values() if one.owner == client.owner}
+        present = {one for one in followers if self._is_there(one)}
+        had = frozenset(name for name, one in self._delivered.items() if one in present)
+        others = tuple(self._unread)
+
+        def work(store: Store) -> list[StoredJob]:
+            unread = [kept for name in others if (kept := store.find(name)) is not None]
+            mine = [kept for kept in unread if kept.owner == client.owner]
+            return [*store.ended(client.owner, without=had, room=wire.MAX_HEADER // 2), *mine]
+
+        def then(found: list[StoredJob] | None, error: Exception | None) -> None:
+            if error is not None:
+                self.refuse(client, "", _kept_though(describe_error(error)))
+                return
+            alone = [
+                kept for kept in found or () if not self._is_there(self._delivered.get(kept.name))
+            ]
+            jobs = [
+                messages.WaitingJob(job.name, job.submit.request, job.submit.note, ended=False)
+                for job in self._queue
+                if job.owner == client.owner and not self._is_there(job.client)
+            ]
+            listed = [one for kept in alone if (one := _waiting(kept)) is not None]
+            self._tell(client, wire.encode(messages.Waiting(as_many_as_fit([*listed, *jobs]))))
+
+        self._store_thread.do(work, then)
+
+    def _is_there(self, client: Client | None) -> bool:
+        return client is not None and self._tell(client, wire.encode(messages.Followed()))
+
+    def forget_client(self, client: Client) -> None:
+        """Write what a client has not taken that has gone."""
+        for refused in [refused for refused in self._refused if refused[0] == client]:
+            del self._refused[refused]
+        for unwritten in self._unwritten:
+            if unwritten.job.client in {client, Client.nobody(client.owner)}:
+                self._unwritten.write(unwritten.job.name)
+
+    def forget_owner(self, owner: str) -> None:
+        """Drop the results of an owner who is let in no more."""
+        for unwritten in self._unwritten:
+            if unwritten.job.owner == owner:
+                self._unwritten.forget(unwritten.job.name)
+        for name, client in list(self._delivered.items()):
+            if client.owner == owner:
+                del self._delivered[name]
+        self._store_thread.do(lambda store: store.forget_owner(owner))
+
+    def forget_delivery(self, name: str) -> None:
+        """Forget who has been sent all of a job."""
+        self._delivered.pop(name, None)
+
+    def try_all_unread(self) -> None:
+        """Read all jobs again that could not be read."""
+        for name in list(self._unread):
+            self.try_unread(name, lambda _: None)
+
+
+def as_many_as_fit(jobs: list[messages.WaitingJob]) -> tuple[messages.WaitingJob, ...]:
+    """Return the first of the jobs: as many as a message's header may hold, with room to spare."""
+    sizes = itertools.accumulate(len(wire.encode(messages.Waiting((job,)))[0]) for job in jobs)
+    return tuple(job for job, size in zip(jobs, sizes, strict=True) if size < wire.MAX_HEADER // 2)
+
+
+def _waiting(kept: StoredJob) -> messages.WaitingJob | None:
+    """Return a kept job for the list of what waits; None for one that another version wrote."""
+    try:
+        body = json.loads(kept.header)["body"]
+        request = wire.read_request(body["request"])
+        return messages.WaitingJob(kept.name, request, body["note"], ended=kept.state == ENDED)
+    except (ValueError, TypeError, LookupError):
+        log.warning("job %s was kept by another version of Underpaint", kept.name)
+        return None
+
+
+def _kept_though(why: str) -> ResultsKeptError:
+    return ResultsKeptError(
+        f"what there is of this job could not be read ({why}); the daemon keeps it: fetch it again,"
+        " or see `underpaint results`"
+    )
+
+
+def _unreadable(name: str, found: dict[int, str]) -> ResultsKeptError:
+    """Return which pictures could not be read."""
+    which = ", ".join(f"picture {number + 1} ({why})" for number, why in found.items())
+    return ResultsKeptError(
+        f"this could not be read: {which}; what else there is was delivered, and the daemon keeps"
+        f" all of it: fetch it again, or `underpaint results --drop {name[:8]}` forgets it"
+    )
