@@ -1,20 +1,52 @@
 """The request: everything one generation needs, without pixels.
 
-Its fields are the vocabulary of the command line, of both editors and of the wire.
-`rules.check_request` says which values are allowed.
+Its fields are the vocabulary of the command line, of both editors and of the wire. To add one,
+declare it here; `rules.check_request` has what involves more than one of them.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
+from .errors import BadInputError
 from .geometry import Extent
+from .parameters import Parameter, declare
+from .samplers import SAMPLERS, TRAIN_STEPS, choose_sampler
 
-MODES = ("auto", "img2img", "inpaint", "txt2img")
-FILLS = ("auto", "underpaint", "neighbours", "noise")
-RESULTS = ("layer", "patch")
+SEEDS = 2**32
+"""How many seeds there are: torch's CPU generator tells no more apart."""
+
+MAX_PROMPT = 20_000
+"""Characters of the longest prompt that is taken."""
+
+MAX_NAME = 1024
+"""Characters of the longest name or path of a model that is taken."""
+
+MAX_VARIATIONS = 16
+"""Variations of the longest list that is taken."""
+
+MODES = {
+    "auto": "Automatic",
+    "inpaint": "Fill what is erased",
+    "img2img": "Repaint the layer",
+    "txt2img": "Paint anew",
+}
+"""The modes, and what editors call each."""
+
+FILLS = {
+    "auto": "Automatic",
+    "underpaint": "The colour underneath",
+    "neighbours": "The colours around",
+    "noise": "Noise",
+}
+"""What can stand in a hole, and what editors call each."""
+
+RESULTS = {"patch": "Only what was painted", "layer": "The whole layer"}
+"""What can come back, and what editors call each."""
+
+_WITH_A_PICTURE = ("img2img", "inpaint")
+_SEEDS = (0, SEEDS - 1)
+_PIXELS = (8, 16384)
 
 
 @dataclass(frozen=True)
@@ -33,74 +65,264 @@ class Variation:
     weight: float
 
 
+def check_variations(variations: tuple[Variation, ...]) -> None:
+    """Check each of a list of variations.
+
+    Raises
+    ------
+    BadInputError
+        Names the first number that is out of range.
+    """
+    for one in variations:
+        if not 0 <= one.seed < SEEDS:
+            raise BadInputError(
+                f"variation seed {one.seed} is out of range; it goes from 0 to {SEEDS - 1}"
+            )
+        if not 0 <= one.weight <= 1:  # false for NaN too
+            raise BadInputError(
+                f"variation weight {one.weight} is out of range; it goes from 0 to 1"
+            )
+
+
+def read_variations(text: str) -> tuple[Variation, ...]:
+    """Read a list of variations as it is typed: `seed:weight,seed:weight`.
+
+    Raises
+    ------
+    BadInputError
+        Names the entry that cannot be read.
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        seed, _, weight = part.partition(":")
+        try:
+            found.append(Variation(int(seed), float(weight)))
+        except ValueError:
+            raise BadInputError(
+                f"variation {part!r} cannot be read; write seed:weight, as 42:0.2"
+            ) from None
+    return tuple(found)
+
+
+def _check_model(name: str) -> None:
+    if "\0" in name:
+        raise BadInputError(
+            f"model {name[:40]!r} contains a null character; give the name of a model or the path"
+            " of its folder"
+        )
+
+
 @dataclass(frozen=True)
 class Request:
-    """What the artist asked for.
+    """What the artist asked for. Each field's declaration says what it means and may be."""
 
-    Parameters
-    ----------
-    prompt, negative_prompt : str
-        What to paint and what to stay away from, in any script.
-    mode : str
-        One of `MODES`. `auto` looks at the pixels (`rules.choose_mode`).
-    strength : float
-        0..1. How much change a pixel of change 1 gets: 0 keeps the picture, 1 ignores it.
-    steps : int
-        1..1000. The schedule's length; `rules.plan_steps` tells how many of them run.
-    compensate : bool
-        Run `steps` steps whatever the strength, on a longer schedule.
-    guidance_scale : float
-        0..50. Classifier-free guidance (Ho and Salimans 2022); 1 or less switches it off.
-    seed : int or None
-        0..2**32 - 1, the seed of the first image; None draws one. Image j uses seed + j.
-    images : int
-        1..64. How many to make.
-    sampler : str
-        A name of `rules.SAMPLERS`, or a diffusers scheduler's class name; `auto` takes what the
-        model recommends.
-    model : str
-        A model's name, or the path of its folder; empty for the default model.
-    fill : str
-        One of `FILLS`: what the model sees where nothing is left of the picture.
-    result : str
-        One of `RESULTS`: the whole layer, or only what was painted.
-    width, height : int or None
-        8..16384 pixels. The box the model works in, instead of its native size. Without a layer,
-        the size of the picture.
-    fit : bool
-        Scale the whole layer into that box first; the result then has the scaled size.
-    variation_amount : float
-        0..1. How far each image's noise lies between that of `seed` (0) and one of its own (1).
-        Above 0 the images share `seed`.
-    variation_seed : int or None
-        0..2**32 - 1, the own seed of the first image; None draws one. Image j uses
-        variation_seed + j.
-    variations : tuple of Variation
-        Applied to the noise of `seed`, in turn, before the above.
-    chain : bool
-        Each image is the next one's input.
-    """
-
-    prompt: str = ""
-    negative_prompt: str = ""
-    mode: str = "auto"
-    strength: float = 0.75
-    steps: int = 20
-    compensate: bool = False
-    guidance_scale: float = 7.5
-    seed: int | None = None
-    images: int = 1
-    sampler: str = "auto"
-    model: str = ""
-    fill: str = "auto"
-    result: str = "layer"
-    width: int | None = None
-    height: int | None = None
-    fit: bool = False
-    variation_amount: float = 0.0
-    variation_seed: int | None = None
-    variations: tuple[Variation, ...] = ()
-    chain: bool = False
+    prompt: str = declare(
+        "",
+        Parameter(
+            "What to paint, in your own words and in any script: things, light, weather, medium."
+            " Of {day|night} the seed chooses one.",
+            most=MAX_PROMPT,
+            usage="Quotes are not needed.",
+            label="Prompt",
+            tip="Ctrl+Enter generates; the arrow keys up and down bring back earlier prompts.",
+            lines=3,
+        ),
+    )
+    negative_prompt: str = declare(
+        "",
+        Parameter(
+            "What the picture should not show or look like. Used where the guidance is over 1;"
+            " mostly left empty.",
+            most=MAX_PROMPT,
+            flags=("--negative",),
+            metavar="PROMPT",
+            label="Negative prompt",
+        ),
+    )
+    mode: str = declare(
+        "auto",
+        Parameter(
+            "Automatic (auto) looks at the layer: where something is erased inside the selection,"
+            " it fills that (inpaint); where nothing is, it repaints the layer (img2img); where"
+            " the layer is empty, it paints anew (txt2img).",
+            choices=MODES,
+            flags=("--mode",),
+            usage="The layer is the picture of -I.",
+            label="Mode",
+        ),
+    )
+    strength: float = declare(
+        0.75,
+        Parameter(
+            "How much may change: 0 keeps the picture, 1 ignores it. .35 is a minor, .55 a"
+            " moderate, .75 a significant change. What you erased halfway changes half as much.",
+            limits=(0.0, 1.0),
+            flags=("-f", "--strength"),
+            label="Strength",
+            step=0.05,
+            decimals=2,
+            modes=_WITH_A_PICTURE,
+        ),
+    )
+    steps: int = declare(
+        20,
+        Parameter(
+            "The length of the schedule: more steps are slower and finer. Steps x strength of them"
+            " run: 20 at 0.75 run 15.",
+            limits=(1, TRAIN_STEPS),
+            flags=("-s", "--steps"),
+            label="Steps",
+        ),
+    )
+    compensate: bool = declare(
+        False,
+        Parameter(
+            "Run all steps whatever the strength, on a longer schedule: slower, finer at low"
+            " strengths.",
+            flags=("--compensate",),
+            label="Run all steps",
+            modes=_WITH_A_PICTURE,
+        ),
+    )
+    guidance_scale: float = declare(
+        7.5,
+        Parameter(
+            "How closely to follow the prompt (CFG scale). Low is free and soft, high is literal"
+            " and hard; 7.5 suits most models. 1 or less switches guidance off.",
+            limits=(0.0, 50.0),
+            flags=("-C", "--guidance-scale", "--cfg-scale"),
+            label="Guidance",
+            step=0.5,
+            decimals=1,
+        ),
+    )
+    seed: int | None = declare(
+        None,
+        Parameter(
+            "The same seed and settings give the same picture. It is the seed of the first image;"
+            " the next ones count up.",
+            limits=_SEEDS,
+            flags=("-S", "--seed"),
+            usage="Without it one is drawn and printed.",
+            label="Seed",
+            tip="Unlocked, each run draws a new one.",
+        ),
+    )
+    images: int = declare(
+        1,
+        Parameter(
+            "How many images to make; the seed counts up.",
+            limits=(1, 64),
+            flags=("-n", "--images"),
+            label="Images",
+        ),
+    )
+    sampler: str = declare(
+        "auto",
+        Parameter(
+            "How noise becomes a picture. Automatic (auto): what suits the model. dpmpp_2m is quick"
+            " and steady; k_lms and ddim are the classics; those ending in _a add new noise at each"
+            " step, and blend holes in better.",
+            choices={"auto": "Automatic", **{name: name for name in SAMPLERS}},
+            is_open=True,
+            check=choose_sampler,
+            flags=("-A", "--sampler"),
+            usage="auto is k_euler_a for the starter model, dpmpp_2m for others unless a file"
+            ' underpaint.json in the model\'s folder says {"sampler": "NAME"}. The class name of a'
+            " diffusers scheduler and the name that Stable Diffusion WebUI uses (Euler a) work"
+            " too.",
+            label="Sampler",
+        ),
+    )
+    model: str = declare(
+        "",
+        Parameter(
+            "The model that paints. The starter model knows landscapes only; put Stable Diffusion"
+            " folders into Underpaint's models folder for everything else.",
+            choices={"": "Default"},
+            is_open=True,
+            most=MAX_NAME,
+            check=_check_model,
+            flags=("-m", "--model"),
+            usage="Give a name that `underpaint models` lists, or a folder.",
+            label="Model",
+        ),
+    )
+    fill: str = declare(
+        "auto",
+        Parameter(
+            "What the model sees in a hole. Automatic (auto): the colour that lies under it, and"
+            " where none is left (Clear, Cut) the colours around.",
+            choices=FILLS,
+            flags=("--fill",),
+            label="Fill holes from",
+            modes=_WITH_A_PICTURE,
+        ),
+    )
+    result: str = declare(
+        "layer",
+        Parameter(
+            "Return only what was painted, to lie over the picture as a small layer, instead of"
+            " the whole layer.",
+            choices=RESULTS,
+            flags=("--patch",),
+            chosen_by_flag="patch",
+            label="Result",
+        ),
+    )
+    width: int | None = declare(
+        None,
+        Parameter(
+            "With -H the box that the model works in, instead of its native size; the result keeps"
+            " the input's size. Without a picture to start from, the size of the new one.",
+            limits=_PIXELS,
+            flags=("-W", "--width"),
+        ),
+    )
+    height: int | None = declare(
+        None,
+        Parameter("The height of that box; see -W.", limits=_PIXELS, flags=("-H", "--height")),
+    )
+    fit: bool = declare(
+        False,
+        Parameter(
+            "Scale the whole picture into that box first; the result then has the scaled size.",
+            flags=("--fit",),
+        ),
+    )
+    variation_amount: float = declare(
+        0.0,
+        Parameter(
+            "How far each image may go from that of --seed, by its noise: 0 nowhere, 1 all the way"
+            " to a seed of its own. Above 0 the images share --seed.",
+            limits=(0.0, 1.0),
+            flags=("-v", "--variation-amount"),
+        ),
+    )
+    variation_seed: int | None = declare(
+        None,
+        Parameter(
+            "The own seed of the first such image; the next ones count up. Without it one is drawn"
+            " and printed.",
+            limits=_SEEDS,
+            flags=("--variation-seed",),
+        ),
+    )
+    variations: tuple[Variation, ...] = declare(
+        (),
+        Parameter(
+            "Variations to start from, applied in turn to the noise of --seed, as messages and"
+            " recipes show them.",
+            most=MAX_VARIATIONS,
+            check=check_variations,
+            flags=("-V", "--with-variations"),
+            metavar="SEED:WEIGHT,...",
+            read=read_variations,
+        ),
+    )
+    chain: bool = declare(
+        False, Parameter("Each image is the next one's input.", flags=("--chain",))
+    )
 
     @property
     def box(self) -> Extent | None:
@@ -108,16 +330,3 @@ class Request:
         if self.width is None or self.height is None:
             return None
         return Extent(self.width, self.height)
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # a whole number that no float can be
-        return False
-
-
-def _shown(value: Any) -> str:
-    """Return a value for an error, shortened: a file may hold anything."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
