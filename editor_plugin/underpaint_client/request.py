@@ -27,21 +27,21 @@ MAX_VARIATIONS = 16
 
 MODES = {
     "auto": "Automatic",
-    "inpaint": "Fill what is erased",
-    "img2img": "Repaint the layer",
-    "txt2img": "Paint anew",
+    "inpaint": "Fill erased areas (inpaint)",
+    "img2img": "Repaint the layer (img2img)",
+    "txt2img": "New image (txt2img)",
 }
 """The modes, and what editors call each."""
 
 FILLS = {
     "auto": "Automatic",
-    "underpaint": "The colour underneath",
-    "neighbours": "The colours around",
+    "underpaint": "Colour underneath",
+    "neighbours": "Surrounding colours",
     "noise": "Noise",
 }
-"""What can stand in a hole, and what editors call each."""
+"""What the model can start from in erased areas, and what editors call each."""
 
-RESULTS = {"patch": "Only what was painted", "layer": "The whole layer"}
+RESULTS = {"patch": "Changed area only", "layer": "Whole layer"}
 """What can come back, and what editors call each."""
 
 _WITH_A_PICTURE = ("img2img", "inpaint")
@@ -119,43 +119,43 @@ class Request:
     prompt: str = declare(
         "",
         Parameter(
-            "What to paint, in your own words and in any script: things, light, weather, medium."
-            " Of {day|night} the seed chooses one.",
+            "What the image should show: subject, light, weather, medium. The seed picks one of"
+            " {day|night}.",
             most=MAX_PROMPT,
             usage="Quotes are not needed.",
             label="Prompt",
-            tip="Ctrl+Enter generates; the arrow keys up and down bring back earlier prompts.",
+            tip="Ctrl+Enter generates; the up and down arrow keys recall earlier prompts.",
             lines=3,
         ),
     )
     negative_prompt: str = declare(
         "",
         Parameter(
-            "What the picture should not show or look like. Used where the guidance is over 1;"
-            " mostly left empty.",
+            "What the image should not show or look like. Usually left empty.",
             most=MAX_PROMPT,
             flags=("--negative",),
             metavar="PROMPT",
+            usage="Used where the guidance scale is over 1.",
             label="Negative prompt",
         ),
     )
     mode: str = declare(
         "auto",
         Parameter(
-            "Automatic (auto) looks at the layer: where something is erased inside the selection,"
-            " it fills that (inpaint); where nothing is, it repaints the layer (img2img); where"
-            " the layer is empty, it paints anew (txt2img).",
+            "Automatic fills what is erased inside the selection (inpaint), repaints the layer if"
+            " nothing is erased (img2img), and starts from the prompt alone if it is empty"
+            " (txt2img).",
             choices=MODES,
             flags=("--mode",),
-            usage="The layer is the picture of -I.",
+            usage="The layer is the image of -I.",
             label="Mode",
         ),
     )
     strength: float = declare(
         0.75,
         Parameter(
-            "How much may change: 0 keeps the picture, 1 ignores it. .35 is a minor, .55 a"
-            " moderate, .75 a significant change. What you erased halfway changes half as much.",
+            "Denoising strength: 0 keeps the image, 1 ignores it. 0.35 is a minor, 0.55 a moderate,"
+            " 0.75 a significant change. What you erased halfway changes half as much.",
             limits=(0.0, 1.0),
             flags=("-f", "--strength"),
             label="Strength",
@@ -167,8 +167,8 @@ class Request:
     steps: int = declare(
         20,
         Parameter(
-            "The length of the schedule: more steps are slower and finer. Steps x strength of them"
-            " run: 20 at 0.75 run 15.",
+            "Sampling steps: more take longer and add detail. Only steps x strength are run: 15 of"
+            " 20 at strength 0.75.",
             limits=(1, TRAIN_STEPS),
             flags=("-s", "--steps"),
             label="Steps",
@@ -177,8 +177,7 @@ class Request:
     compensate: bool = declare(
         False,
         Parameter(
-            "Run all steps whatever the strength, on a longer schedule: slower, finer at low"
-            " strengths.",
+            "Runs all steps whatever the strength. Slower, with more detail at low strengths.",
             flags=("--compensate",),
             label="Run all steps",
             modes=_WITH_A_PICTURE,
@@ -187,11 +186,12 @@ class Request:
     guidance_scale: float = declare(
         7.5,
         Parameter(
-            "How closely to follow the prompt (CFG scale). Low is free and soft, high is literal"
-            " and hard; 7.5 suits most models. 1 or less switches guidance off.",
+            "How closely to follow the prompt. Low values are loose and soft, high values literal"
+            " and harsh; 7.5 suits most models.",
             limits=(0.0, 50.0),
             flags=("-C", "--guidance-scale", "--cfg-scale"),
-            label="Guidance",
+            usage="1 or less switches classifier-free guidance off.",
+            label="Guidance (CFG)",
             step=0.5,
             decimals=1,
         ),
@@ -199,19 +199,18 @@ class Request:
     seed: int | None = declare(
         None,
         Parameter(
-            "The same seed and settings give the same picture. It is the seed of the first image;"
-            " the next ones count up.",
+            "The same seed and settings give the same image.",
             limits=_SEEDS,
             flags=("-S", "--seed"),
-            usage="Without it one is drawn and printed.",
+            usage="It is the seed of the first image. Without it one is drawn and printed.",
             label="Seed",
-            tip="Unlocked, each run draws a new one.",
+            tip="Unless it is locked, each run draws a new seed.",
         ),
     )
     images: int = declare(
         1,
         Parameter(
-            "How many images to make; the seed counts up.",
+            "How many images to make. Each one uses the next seed.",
             limits=(1, 64),
             flags=("-n", "--images"),
             label="Images",
@@ -220,14 +219,13 @@ class Request:
     sampler: str = declare(
         "auto",
         Parameter(
-            "How noise becomes a picture. Automatic (auto): what suits the model. dpmpp_2m is quick"
-            " and steady; k_lms and ddim are the classics; those ending in _a add new noise at each"
-            " step, and blend holes in better.",
+            "The sampling method. Automatic chooses one that suits the model. dpmpp_2m is fast and"
+            " stable; those ending in _a (ancestral) vary more, and blend filled holes in better.",
             choices={"auto": "Automatic", **{name: name for name in SAMPLERS}},
             is_open=True,
             check=choose_sampler,
             flags=("-A", "--sampler"),
-            usage="auto is k_euler_a for the starter model, dpmpp_2m for others unless a file"
+            usage="auto is k_euler_a for the starter model, and dpmpp_2m for others unless a file"
             ' underpaint.json in the model\'s folder says {"sampler": "NAME"}. The class name of a'
             " diffusers scheduler and the name that Stable Diffusion WebUI uses (Euler a) work"
             " too.",
@@ -237,8 +235,8 @@ class Request:
     model: str = declare(
         "",
         Parameter(
-            "The model that paints. The starter model knows landscapes only; put Stable Diffusion"
-            " folders into Underpaint's models folder for everything else.",
+            "The starter model knows landscapes only. For everything else, put a Stable Diffusion"
+            " model folder into Underpaint's models folder.",
             choices={"": "Default"},
             is_open=True,
             most=MAX_NAME,
@@ -251,8 +249,8 @@ class Request:
     fill: str = declare(
         "auto",
         Parameter(
-            "What the model sees in a hole. Automatic (auto): the colour that lies under it, and"
-            " where none is left (Clear, Cut) the colours around.",
+            "What the model starts from in erased areas. Automatic uses the colour underneath, or"
+            " the surrounding colours where none is left (after Clear or Cut).",
             choices=FILLS,
             flags=("--fill",),
             label="Fill holes from",
@@ -262,19 +260,20 @@ class Request:
     result: str = declare(
         "layer",
         Parameter(
-            "Return only what was painted, to lie over the picture as a small layer, instead of"
-            " the whole layer.",
+            "A small layer with only the changed area, to lie over yours, or a changed copy of your"
+            " whole layer.",
             choices=RESULTS,
             flags=("--patch",),
             chosen_by_flag="patch",
+            usage="This option chooses the small layer.",
             label="Result",
         ),
     )
     width: int | None = declare(
         None,
         Parameter(
-            "With -H the box that the model works in, instead of its native size; the result keeps"
-            " the input's size. Without a picture to start from, the size of the new one.",
+            "With -H, the box that the model works in, instead of its native size; the result keeps"
+            " the input's size. Without -I, the size of the new image.",
             limits=_PIXELS,
             flags=("-W", "--width"),
         ),
@@ -286,15 +285,15 @@ class Request:
     fit: bool = declare(
         False,
         Parameter(
-            "Scale the whole picture into that box first; the result then has the scaled size.",
+            "Scales the whole image into that box first; the result then has the scaled size.",
             flags=("--fit",),
         ),
     )
     variation_amount: float = declare(
         0.0,
         Parameter(
-            "How far each image may go from that of --seed, by its noise: 0 nowhere, 1 all the way"
-            " to a seed of its own. Above 0 the images share --seed.",
+            "How much each image differs from that of --seed, by its noise: 0 not at all, 1 as much"
+            " as one of another seed. Above 0 the images share --seed.",
             limits=(0.0, 1.0),
             flags=("-v", "--variation-amount"),
         ),
@@ -302,8 +301,8 @@ class Request:
     variation_seed: int | None = declare(
         None,
         Parameter(
-            "The own seed of the first such image; the next ones count up. Without it one is drawn"
-            " and printed.",
+            "The seed that the first image is varied towards; each one uses the next. Without it"
+            " one is drawn and printed.",
             limits=_SEEDS,
             flags=("--variation-seed",),
         ),
@@ -311,8 +310,8 @@ class Request:
     variations: tuple[Variation, ...] = declare(
         (),
         Parameter(
-            "Variations to start from, applied in turn to the noise of --seed, as messages and"
-            " recipes show them.",
+            "Variations to start from, applied in turn to the noise of --seed. Messages show"
+            " those of an image in this form, to continue from it.",
             most=MAX_VARIATIONS,
             check=check_variations,
             flags=("-V", "--with-variations"),

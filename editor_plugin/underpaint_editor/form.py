@@ -102,15 +102,15 @@ class Form(Request):
     previews: bool = declare(
         True,
         Parameter(
-            "Shows on the canvas, a few times a second, what the picture looks like so far.",
-            label="Show it while it paints",
+            "Shows the unfinished image on the canvas, updated a few times a second.",
+            label="Live preview",
         ),
     )
     vary_amount: float = declare(
         0.2,
         Parameter(
-            "How far Vary goes from the result that is selected: 0.1 changes details, 0.5 a lot, 1"
-            " is another picture.",
+            "How much Vary changes the selected result: 0.1 changes details, 0.5 a lot, 1 makes a"
+            " different image.",
             limits=(0.05, 1.0),
             label="Variation",
             step=0.05,

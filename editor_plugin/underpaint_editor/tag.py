@@ -86,9 +86,9 @@ class Tag:
         recipe = self._finished()
         if len(recipe.variations) > MAX_VARIATIONS:
             raise BadInputError(
-                f"this result already has {len(recipe.variations)} variations in a row, and"
-                f" {MAX_VARIATIONS} is the most that can be varied again; vary an earlier result of"
-                " its group, or press Settings and Generate"
+                f"this result is {len(recipe.variations)} variations away from its first seed, and"
+                f" the limit is {MAX_VARIATIONS}; vary an earlier result of its group, or press"
+                " Settings and generate again"
             )
         return replace(
             recipe.to_request(),
