@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, Union, cast, get_args
+from typing import Any, TypeVar, Union, get_args
 
 from .errors import BadInputError
 from .typed_json import field_types
@@ -125,12 +125,16 @@ def declare(default: T, parameter: Parameter) -> T:
 
     Type checkers take it for its default, as with `dataclasses.field`.
     """
-    return cast("T", field(default=default, metadata={_KEY: parameter}))
+    return field(default=default, metadata={_KEY: parameter})
+
+
+def parameters_of(cls: type) -> dict[str, Parameter]:
+    """Return the parameters that a dataclass declares, by name, in order."""
+    return _parameters_of(cls)
 
 
 @functools.cache
-def parameters_of(cls: type) -> dict[str, Parameter]:
-    """Return the parameters that a dataclass declares, by name, in order."""
+def _parameters_of(cls: type) -> dict[str, Parameter]:
     return {found.name: found for found in _find(cls)}
 
 

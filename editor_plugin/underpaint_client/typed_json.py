@@ -11,7 +11,6 @@ import sys
 from typing import Any, Union, get_args, get_origin
 
 
-@functools.cache
 def field_types(cls: type) -> dict[str, Any]:
     """Return the types of a dataclass's fields as objects.
 
@@ -22,6 +21,11 @@ def field_types(cls: type) -> dict[str, Any]:
     TypeError
         An annotation is not built of names, `|` and `[]`.
     """
+    return _field_types(cls)
+
+
+@functools.cache
+def _field_types(cls: type) -> dict[str, Any]:
     names = dict(vars(builtins))
     for base in reversed(cls.__mro__):
         names.update(vars(sys.modules[base.__module__]))
