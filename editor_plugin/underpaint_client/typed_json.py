@@ -80,7 +80,9 @@ def read_value(what: str, kind: Any, value: Any) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(read_value(f"{what}[{n}]", inner[0], one) for n, one in enumerate(value))
     if origin is dict and isinstance(value, dict):
-        return {key: read_value(f"{what}[{key!r}]", inner[1], one) for key, one in value.items()}
+        return {
+            key: read_value(f"{what}[{shorten(key)}]", inner[1], one) for key, one in value.items()
+        }
     if kind is float and type(value) in (int, float) and _is_finite(value):
         return float(value)
     if type(value) is kind and kind is not float:
@@ -109,7 +111,9 @@ def read_fields(what: str, cls: Any, found: Any) -> Any:
     }
     if not isinstance(found, dict) or found.keys() - types.keys() or required - found.keys():
         raise ValueError(f"{what} {shorten(found)} is not an object with {', '.join(types)}")
-    return cls(**{name: read_value(name, types[name], value) for name, value in found.items()})
+    return cls(
+        **{name: read_value(f"{what}.{name}", types[name], one) for name, one in found.items()}
+    )
 
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
