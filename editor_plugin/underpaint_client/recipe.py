@@ -6,7 +6,8 @@ import re
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from underpaint_client.request import Request, Variation, _is_finite, _shown
+from .request import Request, Variation
+from .typed_json import field_types, read_value, shorten
 
 RECIPE_FORMAT = 2
 """What `Recipe.to_dict` writes; 1 knew no variations and no chains, and can be read."""
@@ -84,7 +85,7 @@ class Recipe:
     template: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the recipe as JSON can hold it: lists for tuples."""
+        """Return the recipe as JSON can hold it: lists for tuples."""
         values = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
@@ -98,59 +99,54 @@ class Recipe:
         Raises
         ------
         ValueError
-            Where a field is missing or is not of its kind; the message names it.
+            A field is missing, not of its type or out of range; the message names it.
         """
         if not isinstance(found, dict):
-            raise ValueError(f"a recipe is a JSON object, and not {_shown(found)}")  # noqa: TRY004
+            raise ValueError(f"a recipe is a JSON object, and not {shorten(found)}")  # noqa: TRY004
         written = found.get("format", 1)
         if type(written) is not int or written > RECIPE_FORMAT:
-            raise ValueError(f"a recipe of format {_shown(written)} is newer than this Underpaint")
+            raise ValueError(f"a recipe of format {shorten(written)} is newer than this Underpaint")
         known = {field.name: field for field in fields(cls)}
         missing = [n for n, f in known.items() if f.default is MISSING and n not in found]
         if missing:
             raise ValueError(f"a recipe without {', '.join(missing)} cannot be read")
-        values = {name: found[name] for name in known if name in found}
-        if "variations" in values:
-            if not isinstance(values["variations"], list):
-                raise ValueError("the recipe's variations are no list")
-            values["variations"] = tuple(_read_variation(one) for one in values["variations"])
-        for name, value in values.items():
-            values[name] = tuple(value) if isinstance(value, list) else value
-            _check_kind(name, str(known[name].type), values[name])
+        types = field_types(cls)
+        values = {
+            name: read_value(f"the recipe's {name}", types[name], found[name])
+            for name in known
+            if name in found
+        }
         recipe = cls(**values)
         recipe.check()
         return recipe
 
     def check(self) -> None:
-        """See that what was read can be worked with.
+        """Check what the types do not tell: counts, and ranges.
 
         Raises
         ------
         ValueError
-            Names what cannot.
+            Names the first field that cannot be used.
         """
         for name in ("work_area", "work_size", "box"):
             sides = getattr(self, name)
             wanted = 4 if name == "work_area" else 2
             if sides is not None and not _are_whole(sides, wanted):
                 raise ValueError(
-                    f"the recipe's {name} {_shown(sides)} is not {wanted} whole numbers"
+                    f"the recipe's {name} {shorten(sides)} is not {wanted} whole numbers"
                 )
-        if not all(isinstance(note, str) for note in self.notes):
-            raise ValueError(f"the recipe's notes {_shown(self.notes)} are no sentences")
-        for name in ("strength", "strength_run", "guidance_scale", "variation_amount"):
-            if not _is_finite(getattr(self, name)):
-                raise ValueError(f"the recipe's {name} is no number")
         for name in ("steps", "steps_run", "schedule", "seed", "width", "height"):
             if not 0 <= getattr(self, name) < 2**32:
-                raise ValueError(f"the recipe's {name} {_shown(getattr(self, name))} is no count")
+                raise ValueError(
+                    f"the recipe's {name} {shorten(getattr(self, name))} is out of range"
+                )
         if self.variation_amount and not self.variations:
-            raise ValueError("the recipe has a variation_amount, and no variations")
+            raise ValueError("the recipe has a variation_amount but no variations")
         if not 0 <= self.chained < 2**16:
-            raise ValueError(f"the recipe's chained {_shown(self.chained)} is out of range")
+            raise ValueError(f"the recipe's chained {shorten(self.chained)} is out of range")
 
     def to_request(self) -> Request:
-        """Give the request that makes this picture again, from the same input."""
+        """Return the request that makes this picture again, from the same input."""
         names = {field.name for field in fields(Request)} & {f.name for f in fields(self)}
         width, height = self.box or (None, None)
         values = {name: getattr(self, name) for name in names}
@@ -167,18 +163,6 @@ class Recipe:
         )
 
 
-def _read_variation(found: Any) -> Variation:
-    if not isinstance(found, dict) or set(found) != {"seed", "weight"}:
-        raise ValueError(f"variation {_shown(found)} has no seed and weight")
-    seed, weight = found["seed"], found["weight"]
-    if type(seed) is not int or not isinstance(weight, (int, float)) or isinstance(weight, bool):
-        raise ValueError(f"variation {_shown(found)} has a seed or a weight that is no number")
-    try:
-        return Variation(seed, float(weight))
-    except OverflowError:
-        raise ValueError("a variation has a weight that is no number") from None
-
-
 def _are_whole(found: Any, count: int) -> bool:
     return (
         isinstance(found, tuple)
@@ -188,23 +172,5 @@ def _are_whole(found: Any, count: int) -> bool:
 
 
 def escape_braces(prompt: str) -> str:
-    r"""Give a prompt whose braces are braces: `\{` for `{`, as `rules.expand_prompt` reads it."""
+    r"""Return a prompt whose braces are braces: `\{` for `{`, as `seeds.expand_prompt` reads it."""
     return re.sub(r"([{}])", r"\\\1", prompt)
-
-
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "bool": (bool,),
-    "float": (float, int),
-    "dict[str, str]": (dict,),
-}
-
-
-def _check_kind(name: str, kind: str, value: Any) -> None:
-    """See that a value that was read is of the kind that its field says."""
-    allowed = _KINDS.get(kind, (tuple, type(None)))
-    if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):
-        raise ValueError(f"the recipe's {name} {_shown(value)} is no {kind}")
-    if isinstance(value, dict) and not all(isinstance(v, str) for v in value.values()):
-        raise ValueError(f"the recipe's {name} {_shown(value)} is no {kind}")

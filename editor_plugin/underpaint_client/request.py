@@ -1,20 +1,52 @@
 """The request: everything one generation needs, without pixels.
 
-Its fields are the vocabulary of the command line, of both editors and of the wire.
-`rules.check_request` says which values are allowed.
+Its fields are the vocabulary of the command line, of both editors and of the wire. To add one,
+declare it here; `rules.check_request` has what involves more than one of them.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
+from .errors import BadInputError
 from .geometry import Extent
+from .parameters import Parameter, declare
+from .samplers import SAMPLERS, TRAIN_STEPS, choose_sampler
 
-MODES = ("auto", "img2img", "inpaint", "txt2img")
-FILLS = ("auto", "underpaint", "neighbours", "noise")
-RESULTS = ("layer", "patch")
+SEEDS = 2**32
+"""How many seeds there are: torch's CPU generator tells no more apart."""
+
+MAX_PROMPT = 20_000
+"""Characters of the longest prompt that is taken."""
+
+MAX_NAME = 1024
+"""Characters of the longest name or path of a model that is taken."""
+
+MAX_VARIATIONS = 16
+"""Variations of the longest list that is taken."""
+
+MODES = {
+    "auto": "Automatic",
+    "inpaint": "Fill erased areas (inpaint)",
+    "img2img": "Repaint the layer (img2img)",
+    "txt2img": "New image (txt2img)",
+}
+"""The modes, and what editors call each."""
+
+FILLS = {
+    "auto": "Automatic",
+    "underpaint": "Colour underneath",
+    "neighbours": "Surrounding colours",
+    "noise": "Noise",
+}
+"""What the model can start from in erased areas, and what editors call each."""
+
+RESULTS = {"patch": "Changed area only", "layer": "Whole layer"}
+"""What can come back, and what editors call each."""
+
+_WITH_A_PICTURE = ("img2img", "inpaint")
+_SEEDS = (0, SEEDS - 1)
+_PIXELS = (8, 16384)
 
 
 @dataclass(frozen=True)
@@ -33,74 +65,263 @@ class Variation:
     weight: float
 
 
+def check_variations(variations: tuple[Variation, ...]) -> None:
+    """Check each of a list of variations.
+
+    Raises
+    ------
+    BadInputError
+        Names the first number that is out of range.
+    """
+    for one in variations:
+        if not 0 <= one.seed < SEEDS:
+            raise BadInputError(
+                f"variation seed {one.seed} is out of range; it goes from 0 to {SEEDS - 1}"
+            )
+        if not 0 <= one.weight <= 1:  # false for NaN too
+            raise BadInputError(
+                f"variation weight {one.weight} is out of range; it goes from 0 to 1"
+            )
+
+
+def read_variations(text: str) -> tuple[Variation, ...]:
+    """Read a list of variations as it is typed: `seed:weight,seed:weight`.
+
+    Raises
+    ------
+    BadInputError
+        Names the entry that cannot be read.
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        seed, _, weight = part.partition(":")
+        try:
+            found.append(Variation(int(seed), float(weight)))
+        except ValueError:
+            raise BadInputError(
+                f"variation {part!r} cannot be read; write seed:weight, as 42:0.2"
+            ) from None
+    return tuple(found)
+
+
+def _check_model(name: str) -> None:
+    if "\0" in name:
+        raise BadInputError(
+            f"model {name[:40]!r} contains a null character; give the name of a model or the path"
+            " of its folder"
+        )
+
+
 @dataclass(frozen=True)
 class Request:
-    """What the artist asked for.
+    """What the artist asked for. Each field's declaration says what it means and may be."""
 
-    Parameters
-    ----------
-    prompt, negative_prompt : str
-        What to paint and what to stay away from, in any script.
-    mode : str
-        One of `MODES`. `auto` looks at the pixels (`rules.choose_mode`).
-    strength : float
-        0..1. How much change a pixel of change 1 gets: 0 keeps the picture, 1 ignores it.
-    steps : int
-        1..1000. The schedule's length; `rules.plan_steps` tells how many of them run.
-    compensate : bool
-        Run `steps` steps whatever the strength, on a longer schedule.
-    guidance_scale : float
-        0..50. Classifier-free guidance (Ho and Salimans 2022); 1 or less switches it off.
-    seed : int or None
-        0..2**32 - 1, the seed of the first image; None draws one. Image j uses seed + j.
-    images : int
-        1..64. How many to make.
-    sampler : str
-        A name of `rules.SAMPLERS`, or a diffusers scheduler's class name; `auto` takes what the
-        model recommends.
-    model : str
-        A model's name, or the path of its folder; empty for the default model.
-    fill : str
-        One of `FILLS`: what the model sees where nothing is left of the picture.
-    result : str
-        One of `RESULTS`: the whole layer, or only what was painted.
-    width, height : int or None
-        8..16384 pixels. The box the model works in, instead of its native size. Without a layer,
-        the size of the picture.
-    fit : bool
-        Scale the whole layer into that box first; the result then has the scaled size.
-    variation_amount : float
-        0..1. How far each image's noise lies between that of `seed` (0) and one of its own (1).
-        Above 0 the images share `seed`.
-    variation_seed : int or None
-        0..2**32 - 1, the own seed of the first image; None draws one. Image j uses
-        variation_seed + j.
-    variations : tuple of Variation
-        Applied to the noise of `seed`, in turn, before the above.
-    chain : bool
-        Each image is the next one's input.
-    """
-
-    prompt: str = ""
-    negative_prompt: str = ""
-    mode: str = "auto"
-    strength: float = 0.75
-    steps: int = 20
-    compensate: bool = False
-    guidance_scale: float = 7.5
-    seed: int | None = None
-    images: int = 1
-    sampler: str = "auto"
-    model: str = ""
-    fill: str = "auto"
-    result: str = "layer"
-    width: int | None = None
-    height: int | None = None
-    fit: bool = False
-    variation_amount: float = 0.0
-    variation_seed: int | None = None
-    variations: tuple[Variation, ...] = ()
-    chain: bool = False
+    prompt: str = declare(
+        "",
+        Parameter(
+            "What the image should show: subject, light, weather, medium. The seed picks one of"
+            " {day|night}.",
+            most=MAX_PROMPT,
+            usage="Quotes are not needed.",
+            label="Prompt",
+            tip="Ctrl+Enter generates; the up and down arrow keys recall earlier prompts.",
+            lines=3,
+        ),
+    )
+    negative_prompt: str = declare(
+        "",
+        Parameter(
+            "What the image should not show or look like. Usually left empty.",
+            most=MAX_PROMPT,
+            flags=("--negative",),
+            metavar="PROMPT",
+            usage="Used where the guidance scale is over 1.",
+            label="Negative prompt",
+        ),
+    )
+    mode: str = declare(
+        "auto",
+        Parameter(
+            "Automatic fills what is erased inside the selection (inpaint), repaints the layer if"
+            " nothing is erased (img2img), and starts from the prompt alone if it is empty"
+            " (txt2img).",
+            choices=MODES,
+            flags=("--mode",),
+            usage="The layer is the image of -I.",
+            label="Mode",
+        ),
+    )
+    strength: float = declare(
+        0.75,
+        Parameter(
+            "Denoising strength: 0 keeps the image, 1 ignores it. 0.35 is a minor, 0.55 a moderate,"
+            " 0.75 a significant change. What you erased halfway changes half as much.",
+            limits=(0.0, 1.0),
+            flags=("-f", "--strength"),
+            label="Strength",
+            step=0.05,
+            decimals=2,
+            modes=_WITH_A_PICTURE,
+        ),
+    )
+    steps: int = declare(
+        20,
+        Parameter(
+            "Sampling steps: more take longer and add detail. Only steps x strength are run: 15 of"
+            " 20 at strength 0.75.",
+            limits=(1, TRAIN_STEPS),
+            flags=("-s", "--steps"),
+            label="Steps",
+        ),
+    )
+    compensate: bool = declare(
+        False,
+        Parameter(
+            "Runs all steps whatever the strength. Slower, with more detail at low strengths.",
+            flags=("--compensate",),
+            label="Run all steps",
+            modes=_WITH_A_PICTURE,
+        ),
+    )
+    guidance_scale: float = declare(
+        7.5,
+        Parameter(
+            "How closely to follow the prompt. Low values are loose and soft, high values literal"
+            " and harsh; 7.5 suits most models.",
+            limits=(0.0, 50.0),
+            flags=("-C", "--guidance-scale", "--cfg-scale"),
+            usage="1 or less switches classifier-free guidance off.",
+            label="Guidance (CFG)",
+            step=0.5,
+            decimals=1,
+        ),
+    )
+    seed: int | None = declare(
+        None,
+        Parameter(
+            "The same seed and settings give the same image.",
+            limits=_SEEDS,
+            flags=("-S", "--seed"),
+            usage="It is the seed of the first image. Without it one is drawn and printed.",
+            label="Seed",
+            tip="Unless it is locked, each run draws a new seed.",
+        ),
+    )
+    images: int = declare(
+        1,
+        Parameter(
+            "How many images to make. Each one uses the next seed.",
+            limits=(1, 64),
+            flags=("-n", "--images"),
+            label="Images",
+        ),
+    )
+    sampler: str = declare(
+        "auto",
+        Parameter(
+            "The sampling method. Automatic chooses one that suits the model. dpmpp_2m is fast and"
+            " stable; those ending in _a (ancestral) vary more, and blend filled holes in better.",
+            choices={"auto": "Automatic", **{name: name for name in SAMPLERS}},
+            is_open=True,
+            check=choose_sampler,
+            flags=("-A", "--sampler"),
+            usage="auto is k_euler_a for the starter model, and dpmpp_2m for others unless a file"
+            ' underpaint.json in the model\'s folder says {"sampler": "NAME"}. The class name of a'
+            " diffusers scheduler and the name that Stable Diffusion WebUI uses (Euler a) work"
+            " too.",
+            label="Sampler",
+        ),
+    )
+    model: str = declare(
+        "",
+        Parameter(
+            "The starter model knows landscapes only. For everything else, put a Stable Diffusion"
+            " model folder into Underpaint's models folder.",
+            choices={"": "Default"},
+            is_open=True,
+            most=MAX_NAME,
+            check=_check_model,
+            flags=("-m", "--model"),
+            usage="Give a name that `underpaint models` lists, or a folder.",
+            label="Model",
+        ),
+    )
+    fill: str = declare(
+        "auto",
+        Parameter(
+            "What the model starts from in erased areas. Automatic uses the colour underneath, or"
+            " the surrounding colours where none is left (after Clear or Cut).",
+            choices=FILLS,
+            flags=("--fill",),
+            label="Fill holes from",
+            modes=_WITH_A_PICTURE,
+        ),
+    )
+    result: str = declare(
+        "layer",
+        Parameter(
+            "A small layer with only the changed area, to lie over yours, or a changed copy of your"
+            " whole layer.",
+            choices=RESULTS,
+            flags=("--patch",),
+            chosen_by_flag="patch",
+            usage="This option chooses the small layer.",
+            label="Result",
+        ),
+    )
+    width: int | None = declare(
+        None,
+        Parameter(
+            "With -H, the box that the model works in, instead of its native size; the result keeps"
+            " the input's size. Without -I, the size of the new image.",
+            limits=_PIXELS,
+            flags=("-W", "--width"),
+        ),
+    )
+    height: int | None = declare(
+        None,
+        Parameter("The height of that box; see -W.", limits=_PIXELS, flags=("-H", "--height")),
+    )
+    fit: bool = declare(
+        False,
+        Parameter(
+            "Scales the whole image into that box first; the result then has the scaled size.",
+            flags=("--fit",),
+        ),
+    )
+    variation_amount: float = declare(
+        0.0,
+        Parameter(
+            "How much each image differs from that of --seed, by its noise: 0 not at all, 1 as much"
+            " as one of another seed. Above 0 the images share --seed.",
+            limits=(0.0, 1.0),
+            flags=("-v", "--variation-amount"),
+        ),
+    )
+    variation_seed: int | None = declare(
+        None,
+        Parameter(
+            "The seed that the first image is varied towards; each one uses the next. Without it"
+            " one is drawn and printed.",
+            limits=_SEEDS,
+            flags=("--variation-seed",),
+        ),
+    )
+    variations: tuple[Variation, ...] = declare(
+        (),
+        Parameter(
+            "Variations to start from, applied in turn to the noise of --seed. Messages show"
+            " those of an image in this form, to continue from it.",
+            most=MAX_VARIATIONS,
+            check=check_variations,
+            flags=("-V", "--with-variations"),
+            metavar="SEED:WEIGHT,...",
+            read=read_variations,
+        ),
+    )
+    chain: bool = declare(
+        False, Parameter("Each image is the next one's input.", flags=("--chain",))
+    )
 
     @property
     def box(self) -> Extent | None:
@@ -108,16 +329,3 @@ class Request:
         if self.width is None or self.height is None:
             return None
         return Extent(self.width, self.height)
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # a whole number that no float can be
-        return False
-
-
-def _shown(value: Any) -> str:
-    """Return a value for an error, shortened: a file may hold anything."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from .errors import BadInputError
-from .parameters import SAMPLER_LABELS
 
 TRAIN_STEPS = 1000
 """Timesteps that Stable Diffusion models are trained on: the longest schedule there is."""
@@ -39,19 +38,43 @@ Left out are schedulers that cannot begin anywhere in their schedule, as half-er
 """
 
 
+SAMPLER_LABELS = {
+    "ddim": "DDIM",
+    "ddpm": "DDPM",
+    "deis": "DEIS",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_karras": "DPM++ 2M Karras",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_2m_sde_karras": "DPM++ 2M SDE Karras",
+    "k_dpm_2": "DPM2",
+    "k_dpm_2_a": "DPM2 a",
+    "k_euler": "Euler",
+    "k_euler_a": "Euler a",
+    "k_euler_karras": "Euler Karras",
+    "k_heun": "Heun",
+    "k_lms": "LMS",
+    "k_lms_karras": "LMS Karras",
+    "lcm": "LCM",
+    "plms": "PLMS",
+    "tcd": "TCD",
+    "unipc": "UniPC",
+}
+"""What Stable Diffusion WebUI calls the samplers; `choose_sampler` reads these too."""
+
+
 DEFAULT_SAMPLER = "dpmpp_2m"
 """What `auto` means for models that recommend none."""
 
 
 def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
-    """Find the sampler that is meant.
+    """Return the sampler that a name means.
 
     Parameters
     ----------
     name : str
-        A name of `SAMPLERS`, with or without its `k_`, one of `SAMPLER_LABELS` as our pictures have
-        it, or a diffusers class name. Upper and lower case are the same, and spaces, `_` and `-`
-        are. `auto` is the recommended one.
+        A name of `SAMPLERS`, with or without its `k_`, a label of `SAMPLER_LABELS`, or the class
+        name of a diffusers scheduler. Case does not count, nor whether words are separated by a
+        space, `_` or `-`. `auto` is the recommended one.
     recommended : str
         A name of `SAMPLERS`: the model's.
 
@@ -63,7 +86,7 @@ def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
     Raises
     ------
     BadInputError
-        Where no sampler is called that.
+        No sampler is called that.
     """
     wanted = _joined(name)
     if wanted == "auto":
@@ -89,7 +112,7 @@ _SHORT_SCHEDULES = {"lcm": 50, "tcd": 50}
 
 
 def longest_schedule(sampler: str, train_steps: int = TRAIN_STEPS) -> int:
-    """Give the most steps that a sampler's schedule can have.
+    """Return the most steps that a sampler's schedule can have.
 
     Latent consistency samplers take theirs from the 50 steps they were distilled on.
     """

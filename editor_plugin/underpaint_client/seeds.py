@@ -6,11 +6,7 @@ import random
 import re
 from dataclasses import replace
 
-from .request import Request, Variation
-
-SEEDS = 2**32
-"""How many seeds there are: torch's CPU generator tells no more apart."""
-
+from .request import SEEDS, Request, Variation
 
 _WILDCARD = re.compile(r"(?<!\\)\{((?:\\.|[^{}\\])*)\}")
 

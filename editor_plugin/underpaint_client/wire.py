@@ -40,6 +40,7 @@ from .messages import (
 )
 from .recipe import Recipe
 from .request import Request, Variation
+from .typed_json import read_fields
 
 PROTOCOL = 1
 
@@ -191,9 +192,15 @@ def refuse_unknown_fields(envelope: Envelope) -> None:
 
 
 def read_request(found: dict[str, Any]) -> Request:
-    """Read a request as it travels."""
-    variations = tuple(Variation(**one) for one in found.get("variations", ()))
-    return Request(**{**found, "variations": variations})
+    """Read a request as it travels.
+
+    Raises
+    ------
+    ValueError
+        Names the field that is unknown or not of its type.
+    """
+    request: Request = read_fields("request", Request, found)
+    return request
 
 
 def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:

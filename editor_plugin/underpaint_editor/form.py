@@ -6,14 +6,16 @@ knows nothing else about it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Any, Union
 
+from underpaint_client.parameters import Parameter, declare, parameters_of
 from underpaint_client.request import Request
-from underpaint_client.rules import RANGES
-from underpaint_client.samplers import SAMPLERS
+from underpaint_client.typed_json import field_types, read_value
 
 
 @dataclass(frozen=True)
@@ -81,125 +83,133 @@ class Switch:
 Field = Union[Text, Number, Choice, Switch]
 
 
-def _number(name: str, label: str, tip: str, **more: Any) -> Number:
-    low, high = RANGES[name]
-    return Number(name, label, tip, low, high, **more)
+@dataclass(frozen=True)
+class Form(Request):
+    """What the controls hold: a request, and what editors alone need to know.
+
+    Fields of `Request` without a label have no control and are as by default.
+
+    Parameters
+    ----------
+    seed : int
+        Used where `seed_locked`; else the last one that was drawn.
+    seed_locked : bool
+        Whether the next run uses it again.
+    """
+
+    seed: int = declare(0, parameters_of(Request)["seed"])
+    result: str = declare("patch", parameters_of(Request)["result"])
+    previews: bool = declare(
+        True,
+        Parameter(
+            "Shows the unfinished image on the canvas, updated a few times a second.",
+            label="Live preview",
+        ),
+    )
+    vary_amount: float = declare(
+        0.2,
+        Parameter(
+            "How much Vary changes the selected result: 0.1 changes details, 0.5 a lot, 1 makes a"
+            " different image.",
+            limits=(0.05, 1.0),
+            label="Variation",
+            step=0.05,
+            decimals=2,
+        ),
+    )
+    seed_locked: bool = False
+
+    def request(self, drawn: int) -> Request:
+        """Return what is asked for.
+
+        Parameters
+        ----------
+        drawn : int
+            The seed to take where it is not locked, from `draw_seed`.
+        """
+        values = {one.name: getattr(self, one.name) for one in fields(Request)}
+        return Request(**{**values, "seed": self.seed if self.seed_locked else drawn})
+
+    def to_text(self) -> str:
+        """Return what the controls hold as text in ASCII, to be kept with a document."""
+        return json.dumps({"version": 1, **{name: getattr(self, name) for name in _kept()}})
+
+    @classmethod
+    def from_text(cls, text: str, default: Form | None = None) -> Form:
+        """Read what `to_text` wrote.
+
+        What cannot be used, or was not there yet in an older version, is as in `default`.
+        """
+        form = default or cls()
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            return form
+        if not isinstance(found, dict):
+            return form
+        usable: dict[str, Any] = {}
+        for name in found.keys() & _kept():
+            with contextlib.suppress(ValueError):
+                usable[name] = _read(name, found[name])
+        return replace(form, **usable)
 
 
-FIELDS: tuple[Field, ...] = (
-    Text(
-        "prompt",
-        "What to paint",
-        "Say what you want to see, in your own words: things, light, weather, medium."
-        " Ctrl+Enter generates; the arrow keys up and down bring back earlier prompts. Of"
-        " {day|night} one is chosen by the seed.",
-        3,
-    ),
-    Text(
-        "negative_prompt",
-        "What to stay away from",
-        "What the picture should not show or look like. Mostly left empty.",
-        1,
-    ),
-    _number(
-        "strength",
-        "Strength",
-        "How much may change: 0 keeps the picture, 1 ignores it. .35 is a minor, .55 a moderate,"
-        " .75 a significant change. What you erased halfway changes half as much.",
-        step=0.05,
-        decimals=2,
-    ),
-    Choice(
-        "mode",
-        "Mode",
-        "Automatic looks at the layer: fills what is erased inside the selection; repaints the"
-        " layer where nothing is; paints anew where it is empty.",
-        {
-            "auto": "Automatic",
-            "inpaint": "Fill what is erased",
-            "img2img": "Repaint the layer",
-            "txt2img": "Paint anew",
-        },
-    ),
-    _number(
-        "steps",
-        "Steps",
-        "How finely it is worked out. Steps x strength of them run: 20 at 0.75 run 15.",
-    ),
-    Switch(
-        "compensate",
-        "Run all steps",
-        "Runs all steps whatever the strength: slower, finer at low strengths.",
-    ),
-    _number(
-        "guidance_scale",
-        "Guidance",
-        "How closely to follow the words. Low is free and soft, high is literal and hard; 7.5 suits"
-        " most models.",
-        step=0.5,
-        decimals=1,
-    ),
-    _number(
-        "seed",
-        "Seed",
-        "The same seed and settings give the same picture. Unlocked, each run draws a new one.",
-    ),
-    _number("images", "Images", "How many to make; the seed counts up."),
-    Choice(
-        "sampler",
-        "Sampler",
-        "How noise becomes picture. Automatic: what suits the model. dpmpp_2m is quick and steady;"
-        " k_lms and ddim are the classics; those ending in _a wander, and blend holes in better.",
-        {"auto": "Automatic", **{name: name for name in SAMPLERS}},
-    ),
-    Choice(
-        "model",
-        "Model",
-        "What paints. The starter model knows landscapes only; put Stable Diffusion folders into"
-        " Underpaint's models folder for everything else.",
-        {"": "Default"},
-    ),
-    Choice(
-        "fill",
-        "Underneath",
-        "What the model sees in a hole. Automatic: the colour that lies under it, and where none is"
-        " left (Clear, Cut) the colours around.",
-        {
-            "auto": "Automatic",
-            "underpaint": "The colour underneath",
-            "neighbours": "The colours around",
-            "noise": "Noise",
-        },
-    ),
-    Choice(
-        "result",
-        "Result",
-        "Only what was painted, as a small layer to lie over yours, or the whole layer anew.",
-        {"patch": "Only what was painted", "layer": "The whole layer"},
-    ),
-    Switch(
-        "previews",
-        "Show it while it paints",
-        "Shows on the canvas, a few times a second, what the picture looks like so far.",
-    ),
-    Number(
-        "vary_amount",
-        "Variation",
-        "How far Vary goes from the result that is selected: 0.1 changes details, 0.5 a lot, 1 is"
-        " another picture.",
-        0.05,
-        1.0,
-        0.05,
-        2,
-    ),
-)
+def make_fields(parameters: Iterable[Parameter]) -> tuple[Field, ...]:
+    """Return the controls of the parameters that have a label, in order.
+
+    Raises
+    ------
+    TypeError
+        There is no control for one of that type.
+    """
+    return tuple(_make_field(one) for one in parameters if one.label)
 
 
-ROWS = (
-    "mode", "steps", "compensate", "guidance_scale", "seed", "images", "sampler", "model", "fill",
-    "result", "previews",
-)  # fmt: skip
+def _make_field(one: Parameter) -> Field:
+    words = (one.name, one.label, " ".join(filter(None, (one.help, one.tip))))
+    if one.choices:
+        return Choice(*words, dict(one.choices))
+    if one.kind is bool:
+        return Switch(*words)
+    if one.kind is str:
+        return Text(*words, one.lines)
+    if one.kind in (int, float) and one.limits is not None:
+        return Number(*words, *one.limits, one.step, one.decimals)
+    raise TypeError(f"{one.name} cannot be shown: there is no control for {one.kind}")
+
+
+FIELDS = make_fields(parameters_of(Form).values())
+"""The controls, in order."""
+
+_ELSEWHERE = ("prompt", "negative_prompt", "strength", "vary_amount")
+
+ROWS = tuple(field.name for field in FIELDS if field.name not in _ELSEWHERE)
 """The fields that stand below the buttons, in order; the others have places of their own."""
+
+
+def _kept() -> list[str]:
+    """Return the names of what is kept with a document."""
+    return [*(field.name for field in FIELDS), "seed_locked"]
+
+
+def _read(name: str, value: Any) -> Any:
+    """Return a value that was read, as the control of that name can show it.
+
+    Raises
+    ------
+    ValueError
+        It is not of the field's type, or the control cannot show it.
+    """
+    read = read_value(name, field_types(Form)[name], value)
+    control = next((field for field in FIELDS if field.name == name), None)
+    is_shown = True
+    if isinstance(control, Number):
+        is_shown = control.minimum <= read <= control.maximum
+    elif isinstance(control, Choice) and name != "model":  # whose choices the daemon tells
+        is_shown = read in control.options
+    if not is_shown:
+        raise ValueError(f"{name} {value!r} cannot be shown")
+    return read
 
 
 @dataclass(frozen=True)
@@ -236,7 +246,7 @@ BUTTONS = {
         Button("drop", "\u2715", "Stop this job; what has come of it stays"),
         Button("hurry", "\u2191", "Paint this one next"),
         Button("seed_dice", "New", "Draw a new seed"),
-        Button("seed_locked", "Lock", "Take this seed again and again"),
+        Button("seed_locked", "Lock", "Reuse this seed"),
     )
 }
 
@@ -251,89 +261,6 @@ SPOKEN = {
     "page": "Which results are shown",
 }
 """What screen readers call what is no control."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """What the controls hold. Fields that `Request` has too mean the same.
-
-    Parameters
-    ----------
-    seed : int
-        Taken where `seed_locked`; else the last one that was drawn.
-    seed_locked : bool
-        Whether the next run takes it again.
-    vary_amount : float
-        .05..1. How far variations of a result may go from it.
-    previews : bool
-        Whether to show the picture while it becomes.
-    """
-
-    prompt: str = ""
-    negative_prompt: str = ""
-    strength: float = Request.strength
-    mode: str = Request.mode
-    steps: int = Request.steps
-    compensate: bool = Request.compensate
-    guidance_scale: float = Request.guidance_scale
-    seed: int = 0
-    seed_locked: bool = False
-    images: int = 1
-    sampler: str = Request.sampler
-    model: str = Request.model
-    fill: str = Request.fill
-    result: str = "patch"
-    vary_amount: float = 0.2
-    previews: bool = True
-
-    def request(self, drawn: int) -> Request:
-        """Return what is asked for.
-
-        Parameters
-        ----------
-        drawn : int
-            The seed to take where it is not locked, from `draw_seed`.
-        """
-        known = {field.name for field in fields(Request)}
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
-        return Request(**{**values, "seed": self.seed if self.seed_locked else drawn})
-
-    def to_text(self) -> str:
-        """Return the form as text in ASCII, to be kept with a document."""
-        return json.dumps({"version": 1, **asdict(self)})
-
-    @classmethod
-    def from_text(cls, text: str, default: Form | None = None) -> Form:
-        """Read what `to_text` wrote.
-
-        What cannot be used, or was not there yet in an older version, is as in `default`.
-        """
-        form = default or cls()
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            return form
-        if not isinstance(found, dict):
-            return form
-        usable = {name: value for name, value in found.items() if _usable(name, value)}
-        return replace(form, **usable)
-
-
-def _usable(name: str, value: Any) -> bool:
-    """Return whether a value that was read can stand in the form's field of that name."""
-    default = getattr(Form(), name, None)
-    if default is None:
-        return False
-    whole = isinstance(default, float) and type(value) is int
-    if type(value) is not type(default) and not whole:
-        return False
-    if name == "vary_amount":
-        return bool(0.05 <= value <= 1)
-    if name in RANGES:
-        low, high = RANGES[name]
-        return bool(low <= value <= high)
-    options = next((f.options for f in FIELDS if isinstance(f, Choice) and f.name == name), None)
-    return options is None or name == "model" or value in options
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)")

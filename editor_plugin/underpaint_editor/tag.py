@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.recipe import Recipe, escape_braces
-from underpaint_client.rules import MAX_VARIATIONS
+from underpaint_client.request import MAX_VARIATIONS
 
 from .form import Form
 
@@ -86,9 +86,9 @@ class Tag:
         recipe = self._finished()
         if len(recipe.variations) > MAX_VARIATIONS:
             raise BadInputError(
-                f"this result is {len(recipe.variations)} variations from where it began, and only"
-                f" {MAX_VARIATIONS} can be gone on from; vary an earlier one of its group, or press"
-                " Settings and generate anew"
+                f"this result is {len(recipe.variations)} variations away from its first seed, and"
+                f" the limit is {MAX_VARIATIONS}; vary an earlier result of its group, or press"
+                " Settings and generate again"
             )
         return replace(
             recipe.to_request(),

@@ -495,7 +495,7 @@ def test_variations(daemon: Path, tmp_path: Path, sketch: Any) -> None:
         pixels_of(tmp_path / "again.png"), pixels_of(tmp_path / "sketch-0002.png")
     )
     process = run("generate", *usual, "-V", "7-0.2", cwd=tmp_path, code=2)
-    assert "variation '7-0.2' is none; write seed:weight" in process.stderr
+    assert "variation '7-0.2' cannot be read; write seed:weight" in process.stderr
     process = run("generate", *usual, "-V", "7:1.2", cwd=tmp_path, code=2)
     assert "variation weight 1.2 is out of range" in process.stderr
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,42 @@ def test_a_picture_says_that_its_model_changed(model: Path) -> None:
     (picture,) = Engine("cpu").generate(request)
     assert "other weights than when it was last used" in picture.recipe.notes[0]
     assert next(iter(Engine("cpu").generate(request))).recipe.notes == ()
+
+
+WRITER = """
+import dataclasses, sys
+from pathlib import Path
+from underpaint.models import describe_model, hash_model, note_use
+info = describe_model(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for n in range(100):
+    if sys.argv[2] == "hash":
+        hash_model(info, again=True)
+    else:
+        note_use(dataclasses.replace(info, path=Path(f"/{sys.argv[2]}/{n}")), "hash")
+"""
+
+
+@pytest.mark.parametrize("other", ["other", "hash"])
+def test_what_two_processes_remember_is_all_kept(model: Path, home: Path, other: str) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(model), name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for name in ("one", other)
+    ]  # fmt: skip
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate()
+        assert writer.returncode == 0
+    kept = json.loads((home / "model-hashes.json").read_text(encoding="utf-8"))
+    noted = {"one", other} - {"hash"}
+    assert {f"opened /{name}/{n}" for name in noted for n in range(100)} <= kept.keys()

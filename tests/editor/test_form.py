@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from underpaint_client.errors import BadInputError
+from underpaint_client.parameters import parameters_of
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seed
@@ -20,7 +22,12 @@ def asked(**values: Any) -> Request:
 
 def test_every_field_of_the_form_has_one_control() -> None:
     names = [field.name for field in FIELDS]
-    assert sorted([*names, "seed_locked"]) == sorted(field.name for field in fields(Form))
+    kept = set(json.loads(Form().to_text())) - {"version"}
+    assert sorted([*names, "seed_locked"]) == sorted(kept)
+    without = {field.name for field in fields(Form)} - kept
+    labelled = {name for name, one in parameters_of(Form).items() if one.label}
+    assert not without & labelled
+    assert all(getattr(Form(), name) == getattr(Request(), name) for name in without)
     assert all(field.label and len(field.tip) > 20 for field in FIELDS)
 
 
@@ -62,6 +69,8 @@ def test_forms_travel_as_text() -> None:
         ('{"steps": 7, "strength": 1}', {"steps": 7, "strength": 1}),
         ('{"model": "not here just now"}', {"model": "not here just now"}),
         ('{"seed": -1, "images": 65, "prompt": "kept"}', {"prompt": "kept"}),
+        ('{"seed": null, "width": 64, "height": 64, "chain": true, "variations": []}', {}),
+        ('{"sampler": "Euler a", "strength": 1e999, "vary_amount": 0.01, "previews": 1}', {}),
     ],
 )
 def test_what_cannot_be_used_is_as_it_was(text: str, changed: dict[str, object]) -> None:

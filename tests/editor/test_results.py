@@ -8,7 +8,7 @@ import pytest
 from client.test_wire import make_recipe
 from underpaint_client import BadInputError, Variation
 from underpaint_client.geometry import Extent
-from underpaint_client.rules import MAX_VARIATIONS
+from underpaint_client.request import MAX_VARIATIONS
 from underpaint_editor.form import Form
 from underpaint_editor.layers import fit_into
 from underpaint_editor.results import (
@@ -111,7 +111,7 @@ def test_the_last_generation_tells_the_way_out() -> None:
     most = varied(*[(n, 0.1) for n in range(MAX_VARIATIONS)])
     assert len(most.variations(0.1, 1, 1).variations) == MAX_VARIATIONS
     one_more = varied(*[(n, 0.1) for n in range(MAX_VARIATIONS + 1)])
-    with pytest.raises(BadInputError, match="vary an earlier one of its group"):
+    with pytest.raises(BadInputError, match="vary an earlier result of its group"):
         one_more.variations(0.1, 1, 1)
 
 

@@ -50,7 +50,7 @@ def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
         ("[serve]\nbind = ['udp://*:7']", "config.toml: 'udp://\\*:7' is no address to listen on"),
         ("[serve]\nipc = 1", r"ipc under \[serve\] is 1; give true or false"),
         ("[serve]\ndevices = ['gpu']", "device 'gpu' is unknown; give auto, cpu"),
-        ("[serve]\ndevices = []", r"devices under \[serve\] is empty; leave it away for auto"),
+        ("[serve]\ndevices = []", r"devices under \[serve\] is empty; remove the line for auto"),
         (
             "[serve]\nport = 1",
             r"port under \[serve\] is unknown; there are bind and ipc and devices",

@@ -32,12 +32,11 @@ from underpaint_client.errors import (
 )
 from underpaint_client.frames import Frame
 from underpaint_client.home import ConnectionInfo, remote_file
-from underpaint_client.request import FILLS, MODES, RESULTS, Request
-from underpaint_client.rules import STARTER_MODEL, check_request, read_variations
-from underpaint_client.samplers import SAMPLERS
+from underpaint_client.request import Request
+from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import plan_request, plan_steps
 
-from .options import Parser
+from .options import Parser, add_parameters, read_parameters
 from .output_spec import OutputSpec, forget_spec, keep_spec
 from .outputs import choose_outputs, make_stem
 from .pictures import Drawing, read_picture, read_selection
@@ -63,99 +62,37 @@ MODEL_INDEX = "model_index.json"
 
 def make_parser() -> Parser:
     """Return the parser of `underpaint generate`."""
-    default = Request()
     parser = Parser(
         "generate",
         "Paint: from a prompt alone, over a whole picture, or into its erased parts.",
     )
     parser.epilog = _EXAMPLES
     add = parser.add_argument
-    add("prompt", nargs="*", help="what to paint; quotes are not needed")
-    add("-I", "--init-img", type=Path, metavar="FILE", help="the picture to start from")
     add(
-        "-f",
-        "--strength",
-        type=float,
-        default=default.strength,
-        help="0 keeps the picture, 1 ignores it; .35 minor, .55 moderate, .75 significant change"
-        " (default: %(default)s)",
+        "-I",
+        "--init-img",
+        type=Path,
+        metavar="FILE",
+        help="The picture to start from. The colour under alpha 0, 8 or 16 bits a channel, the ICC"
+        " profile, the resolution, EXIF, XMP and texts are kept; a message names what is not.",
     )
     add(
-        "-C",
-        "--guidance-scale",
-        "--cfg-scale",
-        type=float,
-        default=default.guidance_scale,
-        help="how closely to follow the prompt (default: %(default)s)",
+        "--selection",
+        type=Path,
+        metavar="FILE",
+        help="A picture of what may change: white may, black may not, greys in part. The noise of a"
+        " JPEG around black and white is taken for these, and a message says so.",
     )
-    add(
-        "-s",
-        "--steps",
-        type=int,
-        default=default.steps,
-        help="of which steps x strength are run (default: %(default)s)",
-    )
-    add("--compensate", action="store_true", help="run that many steps whatever the strength")
-    add("-S", "--seed", type=int, help="of the first image; the next ones count up (default: any)")
-    add("-n", "--images", type=int, default=default.images, help="how many (default: %(default)s)")
-    add(
-        "-v",
-        "--variation-amount",
-        type=float,
-        default=default.variation_amount,
-        help="how far each image may go from that of --seed: 0 nowhere, 1 all the way"
-        " (default: %(default)s)",
-    )
-    add("--variation-seed", type=int, help="of the first such image; counts up (default: any)")
-    add(
-        "-V",
-        "--with-variations",
-        default="",
-        metavar="SEED:WEIGHT,...",
-        help="steps from the image of --seed to go on from, as messages and recipes tell them",
-    )
-    add("--chain", action="store_true", help="each image is the next one's input")
-    add(
-        "-W",
-        "--width",
-        type=int,
-        help="with -H the box the model works in; without -I the"
-        " picture's size (default: the model's native size)",
-    )
-    add("-H", "--height", type=int, help="see -W")
-    add("--fit", action="store_true", help="scale the picture into that box first")
-    add(
-        "-A",
-        "--sampler",
-        default=default.sampler,
-        help=f"{', '.join(SAMPLERS)}, or a diffusers scheduler's name (default: %(default)s, what"
-        " suits the model)",
-    )
-    add("--negative", default="", metavar="PROMPT", help="what to stay away from")
-    add("--selection", type=Path, metavar="FILE", help="what may change: white; greys in part")
-    add("--mode", choices=MODES, default=default.mode, help="(default: by the picture)")
-    add(
-        "--fill",
-        choices=FILLS,
-        default=default.fill,
-        help="what lies under a hole: its own colour where there is any, else the neighbours'"
-        " (auto)",
-    )
-    add(
-        "--patch",
-        action="store_true",
-        help="write only what was painted, as a layer to put over the picture",
-    )
-    add("-m", "--model", default="", help="a name that `underpaint models` lists, or a folder")
+    add_parameters(parser, Request)
     add(
         "--save-intermediates",
         type=Path,
         metavar="DIR",
-        help="write a picture of every step into this folder, which takes time",
+        help="Write a picture of every step into this folder, which takes time.",
     )
-    add("-o", "--output", metavar="PATH", help="a PNG file, or a folder to count up in")
-    add("--force", action="store_true", help="replace files that exist")
-    add("--json", action="store_true", help="print an object per picture: output, recipe, timings")
+    add("-o", "--output", metavar="PATH", help="A PNG file, or a folder to count up in.")
+    add("--force", action="store_true", help="Replace files that exist.")
+    add("--json", action="store_true", help="Print an object per picture: output, recipe, timings.")
     return parser
 
 
@@ -167,29 +104,8 @@ def make_request(options: argparse.Namespace) -> Request:
     BadInputError
         Names the value that is out of range.
     """
-    model = settle_model(options.model)
-    request = Request(
-        prompt=" ".join(options.prompt),
-        negative_prompt=options.negative,
-        mode=options.mode,
-        strength=options.strength,
-        steps=options.steps,
-        compensate=options.compensate,
-        guidance_scale=options.guidance_scale,
-        seed=options.seed,
-        images=options.images,
-        sampler=options.sampler,
-        model=model,
-        fill=options.fill,
-        result=RESULTS[options.patch],
-        width=options.width,
-        height=options.height,
-        fit=options.fit,
-        variation_amount=options.variation_amount,
-        variation_seed=options.variation_seed,
-        variations=read_variations(options.with_variations),
-        chain=options.chain,
-    )
+    values = read_parameters(options, Request)
+    request = Request(**{**values, "model": settle_model(options.model)})
     check_request(request)
     return request
 

@@ -27,8 +27,8 @@ from PIL import Image
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import check_size
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.parameters import describe_parameters
 from underpaint_client.recipe import Recipe
+from underpaint_client.webui_text import describe_parameters
 
 from . import metadata
 from .decode import decode, describe_losses, measure_noise

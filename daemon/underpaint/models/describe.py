@@ -10,9 +10,12 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
@@ -221,10 +224,11 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
                 f"model {info.path} was changed while it was read; try again when it is complete"
             )
         now = total.hexdigest()
-        if known.get(key, now) != now:
-            known.setdefault(f"first {key}", known[key])
-        known[key] = now
-        _remember_hashes(known)
+        with _changing_hashes() as known:
+            if known.get(key, now) != now:
+                known.setdefault(f"first {key}", known[key])
+            known[key] = now
+        return now
     return known[key]
 
 
@@ -263,10 +267,12 @@ def note_use(info: ModelInfo, found: str) -> str:
     str
         Empty where it was never used.
     """
-    known, folder = _known_hashes(), f"opened {os.path.realpath(info.path)}"
-    before = known.get(folder, "")
+    folder = f"opened {os.path.realpath(info.path)}"
+    before = _known_hashes().get(folder, "")
     if before != found:
-        _remember_hashes({**known, folder: found})
+        with _changing_hashes() as known:
+            before = known.get(folder, "")
+            known[folder] = found
     return before
 
 
@@ -277,11 +283,31 @@ def _known_hashes() -> dict[str, str]:
         return {}
 
 
-def _remember_hashes(known: dict[str, str]) -> None:
+@contextlib.contextmanager
+def _changing_hashes() -> Iterator[dict[str, str]]:
+    """Yield what is remembered, to be changed, and write it; other processes wait meanwhile.
+
+    Where the home cannot be written, nothing is remembered: models are hashed again next time.
+    """
     memory = _hash_memory()
-    with contextlib.suppress(OSError):  # then it is hashed again next time
+    lock = filelock.FileLock(f"{memory}.lock", timeout=_PATIENCE, mode=0o600)
+    locked = False
+    with contextlib.suppress(OSError):  # `filelock.Timeout` is one
         make_folder(memory.parent)
-        write_private(memory, json.dumps(known, indent=1))
+        lock.acquire()
+        locked = True
+    try:
+        known = _known_hashes()
+        yield known
+        if locked:
+            with contextlib.suppress(OSError):
+                write_private(memory, json.dumps(known, indent=1))
+    finally:
+        lock.release()
+
+
+_PATIENCE = 10.0
+"""Seconds to wait for another process; a change takes milliseconds."""
 
 
 def _hash_memory() -> Path:

@@ -157,7 +157,7 @@ def _to_config(found: Mapping[str, Any]) -> Config:
             raise ValueError(f"{name} is unknown; there are [{'] and ['.join(_SECTIONS)}]")
     results, serve = (_read(name, found.get(name, {})) for name in _SECTIONS)
     if serve.get("devices") == ():
-        raise ValueError("devices under [serve] is empty; leave it away for auto")
+        raise ValueError("devices under [serve] is empty; remove the line for auto")
     return Config(Retention(**results), **serve)
 
 

@@ -1,4 +1,4 @@
-"""What comes from outside, checked before anything is done with it."""
+"""Check what comes from outside before anything is done with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_JOB_NAME = 64
 
 MAX_FOLLOWED = 2048
-"""JobQueue of the largest `Follow`: more than can wait, and those whose results do."""
+"""Jobs of the largest `Follow`: more than can be queued or have results waiting."""
 
 
 def read_message(envelope: Envelope) -> Message:
@@ -36,7 +36,7 @@ def read_message(envelope: Envelope) -> Message:
     try:
         message: Message = msgspec.convert(envelope.body, messages.TYPES[envelope.type])
     except UnicodeError:  # half a surrogate pair
-        raise BadInputError(f"{envelope.type}: it holds text that is none; send UTF-8") from None
+        raise BadInputError(f"{envelope.type}: it contains text that is not valid UTF-8") from None
     except (msgspec.ValidationError, RecursionError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None
     if isinstance(message, messages.Submit):

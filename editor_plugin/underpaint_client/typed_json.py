@@ -1,0 +1,139 @@
+"""JSON values as the types of dataclass fields: what the annotations say is what is checked."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dataclasses
+import functools
+import math
+import sys
+from typing import Any, Union, get_args, get_origin
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """Return the types of a dataclass's fields as objects.
+
+    `typing.get_type_hints` cannot do it for `int | None` on Python 3.9.
+
+    Raises
+    ------
+    TypeError
+        An annotation is not built of names, `|` and `[]`.
+    """
+    return _field_types(cls)
+
+
+@functools.cache
+def _field_types(cls: type) -> dict[str, Any]:
+    names = dict(vars(builtins))
+    for base in reversed(cls.__mro__):
+        names.update(vars(sys.modules[base.__module__]))
+    return {field.name: _resolve(field.type, names) for field in dataclasses.fields(cls)}
+
+
+def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+
+    def resolve(node: ast.expr) -> Any:
+        if isinstance(node, ast.Constant):
+            return type(None) if node.value is None else node.value
+        if isinstance(node, ast.Name) and node.id in names:
+            return names[node.id]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return Union[resolve(node.left), resolve(node.right)]
+        if isinstance(node, ast.Tuple):
+            return tuple(resolve(one) for one in node.elts)
+        if isinstance(node, ast.Subscript):
+            return resolve(node.value)[resolve(node.slice)]
+        raise TypeError(f"the annotation {annotation!r} is not understood")
+
+    return resolve(ast.parse(annotation, mode="eval").body)
+
+
+def read_value(what: str, kind: Any, value: Any) -> Any:
+    """Return a JSON value as a field of a type holds it: tuples for lists, floats for whole ones.
+
+    Parameters
+    ----------
+    what : str
+        What the value is called in an error.
+    kind : type
+        `bool`, `int`, `float`, `str`, a dataclass, or `X | None`, `tuple[X, ...]`, `dict[str, X]`
+        of such.
+    value : object
+        As `json.loads` returns it; tuples may stand for lists, and dataclasses for objects.
+
+    Raises
+    ------
+    ValueError
+        The value is not of that type; the message names both.
+    """
+    if _is_optional(kind):
+        if value is None:
+            return None
+        (kind,) = (one for one in get_args(kind) if one is not type(None))
+    if dataclasses.is_dataclass(kind):
+        return value if type(value) is kind else read_fields(what, kind, value)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(read_value(f"{what}[{n}]", inner[0], one) for n, one in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {
+            key: read_value(f"{what}[{shorten(key)}]", inner[1], one) for key, one in value.items()
+        }
+    if kind is float and type(value) in (int, float) and _is_finite(value):
+        return float(value)
+    if type(value) is kind and kind is not float:
+        return value
+    raise ValueError(f"{what} {shorten(value)} is not {describe_type(kind)}")
+
+
+def _is_optional(kind: Any) -> bool:
+    return get_origin(kind) is Union and type(None) in get_args(kind)
+
+
+def read_fields(what: str, cls: Any, found: Any) -> Any:
+    """Return a dataclass from a JSON object.
+
+    Raises
+    ------
+    ValueError
+        It is not an object, has an unknown field, lacks one without a default, or a field is not
+        of its type. The message names the field.
+    """
+    types = field_types(cls)
+    required = {
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    if not isinstance(found, dict) or found.keys() - types.keys() or required - found.keys():
+        raise ValueError(f"{what} {shorten(found)} is not an object with {', '.join(types)}")
+    return cls(
+        **{name: read_value(f"{what}.{name}", types[name], one) for name, one in found.items()}
+    )
+
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
+
+
+def describe_type(kind: Any) -> str:
+    """Return what values of a type are, as an error says it."""
+    if kind in _NAMES:
+        return _NAMES[kind]
+    return {tuple: "a list", dict: "an object"}.get(get_origin(kind), str(kind))
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number that no float can be
+        return False
+
+
+def shorten(value: Any) -> str:
+    """Return a value for an error, shortened: a file may hold anything."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
