@@ -952,6 +952,7 @@ def closed_document(said: Said) -> Run:
     yield 1.0
     again = Krita.instance().activeDocument()
     said["layers"] = [node.name() for node in again.topLevelNodes()]
+    said["told"] = status()
     said["hidden"] = control("remedy").isHidden()
 
 
