@@ -227,3 +227,19 @@ def test_subfolders_are_looked_into(tmp_path: Path) -> None:
     (deep / "flow.py").write_text("from ...server import jobs\n")
     seen = dict(imports_of(engine))
     assert sockets_in(seen[str(Path("families") / "flow.py")])
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        path
+        for folder in ("daemon", "editor_plugin", "install", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path.read_bytes().startswith(b"#!")
+    ],
+    ids=lambda path: path.name,
+)
+def test_a_script_imports_by_full_names(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    relative = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+    assert not [ast.unparse(node) for node in relative]  # it lies in no package when it runs

@@ -624,6 +624,7 @@ class Session:
     def _open_as_document(self, batch: Batch) -> None:
         batch.place.open_as_document(batch.title, batch.results)
         self._let_go(batch)
+        self._say(f"Opened as a new document: {batch.title}.")
 
     def _let_go(self, batch: Batch) -> None:
         """Tell the daemon that it may forget a job, unless more of it is to come."""

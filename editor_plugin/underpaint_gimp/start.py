@@ -14,6 +14,6 @@ sys.path.insert(0, str(_LIB))
 from underpaint_editor.vendored import use_vendored  # noqa: E402 - found from here on
 
 use_vendored(_LIB / "vendor")
-from .plugin import Underpaint  # noqa: E402
+from underpaint_gimp.plugin import Underpaint  # noqa: E402
 
 Gimp.main(Underpaint.__gtype__, sys.argv)

@@ -465,6 +465,7 @@ def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
     assert session.remedy == "Open as a new document"
     session.put_right()
     assert told[-1] == ("take", "c")
+    assert session.last_said.startswith("Opened as a new document")
     assert session.remedy != "Fetch what waits"
 
 

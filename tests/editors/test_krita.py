@@ -278,6 +278,7 @@ def test_a_deleted_layer_and_a_closed_document_lose_nothing(in_krita: Found) -> 
     assert said["status"] == "The document was closed; its result is kept here."
     assert said["remedy"] == "Open as a new document"
     assert said["layers"][-1] == "a lake (seed 7)"
+    assert said["told"] == "Opened as a new document: a lake (seed 7)."
     assert said["hidden"]
 
 

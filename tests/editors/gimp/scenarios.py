@@ -360,7 +360,7 @@ def previewed_beside(said: Said) -> Run:
     box = Box(80, 80, 96, 96)
 
     def show(red: int) -> Run:
-        yield 0.7  # it rests between two
+        yield lambda: place._preview is None or time.monotonic() > place._preview._due
         place.show_preview(dataclasses.replace(frame, data=bytes((red, 8, 7, 255))), box)
 
     yield from show(9)
@@ -675,6 +675,8 @@ def typed(said: Said) -> Run:
         yield 0.3
         return [window().controls[name].value, box.get_text()]
 
+    press(window().controls["strength"].widget)
+    yield window().window.is_active  # else the first keys go to GIMP's own window
     for name, text in TYPED:
         fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
         said[f"{name} {text}"] = yield from typing(name, text)

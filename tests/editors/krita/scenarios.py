@@ -126,8 +126,12 @@ def generated() -> Run:
     """Press the button and wait until all is in place."""
     control("status").setText("")
     control("generate").click()
-    yield lambda: status().startswith(("Done", "The ", "No ", "Its ", "Cancelled", "Model"))
+    yield ended
     yield 0.6
+
+
+def ended() -> bool:
+    return status().startswith(("Done", "The ", "No ", "Its ", "Cancelled", "Model"))
 
 
 def underway(**values: Any) -> Run:
@@ -860,19 +864,19 @@ def overlaid(said: Said) -> Run:
         change()
         mark.setVisible(False)
         document.refreshProjection()
-        yield 0.6
+        yield from settled(viewport)
         widget = _magenta(viewport)
         overlay.hide(said)
         nothing = _magenta(viewport)
         mark.setVisible(True)
         document.refreshProjection()
-        yield 0.6
+        yield from settled(viewport)
         layer = _magenta(viewport)
         overlay.show(said, document, image, Box(*box))
         said["views"][name] = [len(layer), len(layer ^ widget), len(nothing)]
     mark.setVisible(False)
     document.refreshProjection()
-    yield 0.6
+    yield from settled(viewport)
     overlay.hide("another")
     said["others"] = len(_magenta(viewport))
     overlay.veil(document, veiled=True)
@@ -880,6 +884,15 @@ def overlaid(said: Said) -> Run:
     said["veiled"] = len(_magenta(viewport))
     overlay.veil(document, veiled=False)
     said["unveiled"] = len(_magenta(viewport))
+
+
+def settled(widget: Any) -> Run:
+    """Wait until what a widget shows has stopped changing."""
+    yield 0.6
+    before = None
+    while (now := widget.grab().toImage()) != before:
+        before = now
+        yield 0.3
 
 
 def _magenta(widget: Any) -> set[tuple[int, int]]:
@@ -939,6 +952,7 @@ def closed_document(said: Said) -> Run:
     yield 1.0
     again = Krita.instance().activeDocument()
     said["layers"] = [node.name() for node in again.topLevelNodes()]
+    said["told"] = status()
     said["hidden"] = control("remedy").isHidden()
 
 
@@ -1537,3 +1551,40 @@ def shared(said: Said) -> Run:
     groups = [node for node in document.topLevelNodes() if node.type() == "grouplayer"]
     said["groups"] = [node.name() for node in document.topLevelNodes()]
     said["layers"] = [len(group.childNodes()) for group in groups]
+
+
+def event_loop(said: Said) -> Run:
+    """Measure the gaps between turns of Krita's event loop, idle and while steps go by fast.
+
+    Each gap is told with how long this thread worked in it, and how long it waited for a
+    processor, in milliseconds; the rest of a gap is sleep.
+    """
+    yield from opened(painting(hole=(0, 0, 256, 256)))
+    schedule = Path("/proc/thread-self/schedstat").open(encoding="ascii")  # noqa: SIM115
+    gaps: list[list[float]] = []
+    last = [0.0, 0.0, 0.0]
+
+    def pulse() -> None:
+        schedule.seek(0)
+        worked, waited, _ = map(int, schedule.read().split())
+        now = [1000 * time.perf_counter(), worked / 1e6, waited / 1e6]
+        gaps.append([now[0] - last[0], now[1] - last[1], now[2] - last[2]])
+        last[:] = now
+
+    timer = QtCore.QTimer()
+    timer.timeout.connect(pulse)
+    timer.start(1)
+    yield 0.3
+    gaps.clear()
+    yield 5.0
+    said["idle"] = {"gaps": list(gaps), "status": status()}
+    for name, previews in (("without previews", False), ("with previews", True)):
+        fill(steps=int(os.environ["UNDERPAINT_STEPS"]), strength=1.0, previews=previews)
+        control("status").setText("")
+        gaps.clear()
+        control("generate").click()
+        while not ended():  # in short waits: a long one would end as if nothing happened
+            yield 0.05
+        said[name] = {"gaps": list(gaps), "status": status()}
+        yield 1.0
+    timer.stop()
