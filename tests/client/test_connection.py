@@ -9,11 +9,12 @@ import pytest
 import zmq
 
 from underpaint_client import messages, wire
-from underpaint_client.connection import PATIENCE, SLOWEST, Connection
+from underpaint_client.connection import Connection
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
+from underpaint_client.patience import PATIENCE, SLOWEST
 from underpaint_client.request import Request
 
 SIDE = 512
@@ -22,10 +23,10 @@ SECONDS = FRAME.size / SLOWEST
 
 
 @pytest.fixture
-def router() -> Iterator[zmq.Socket[bytes]]:
+def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zmq.Socket[bytes]]:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
         socket.linger = 0
-        socket.bind("tcp://127.0.0.1:*")
+        socket.bind(f"ipc://{tmp_path_factory.mktemp('r')}/router.sock")  # TCP needs keys
         yield socket
 
 
@@ -75,11 +76,11 @@ def test_a_client_that_was_idle_gives_the_daemon_time_to_answer(
     monkeypatch.setattr("underpaint_client.connection.time.monotonic", lambda: now)
     with connect_to(router) as connection:
         now += 10 * PATIENCE
-        job = connection.submit(Request())
-        connection._check_alive(job)
+        connection.submit(Request())
+        connection._check_alive()
         now += PATIENCE + 1
         with pytest.raises(DaemonUnavailableError, match="has not answered for 11 seconds"):
-            connection._check_alive(job)
+            connection._check_alive()
 
 
 @pytest.mark.parametrize(

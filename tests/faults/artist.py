@@ -163,7 +163,7 @@ def work(folder: Path) -> None:
             session.generate(replace(FORM, seed=next(seeds)), lambda: paper)
         loop.turn()
         for job in session.tracker.jobs.values():
-            if job.unsent is None and job.name not in accepted:
+            if job.accepted and job.name not in accepted:
                 accepted.add(job.name)
                 paper.note("accepted", job.name)
         quiet = quiet + 1 if enough and not session.running and not session.remedy else 0
