@@ -29,7 +29,7 @@ from .errors import (
     TurnedAwayError,
     from_code,
 )
-from .following import Event, Following, find_error, perform
+from .following import ENDED, Event, Following, find_error, perform
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
 from .patience import Silence
 from .slow_line import SlowLine
@@ -395,7 +395,7 @@ class Connection:
         following = job if isinstance(job, Following) else Following(job)
         set_aside: list[Received] = []
         try:
-            while not following.ended:
+            while following.state not in ENDED:
                 received = self._next_of_job(following, set_aside)
                 if received is None:
                     continue

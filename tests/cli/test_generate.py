@@ -360,7 +360,7 @@ def test_an_error_after_acceptance_tells_how_to_get_the_job(
             os.kill(pid, signal.SIGCONT)
     told = capsys.readouterr().err
     assert code == 3, told
-    assert "is running but does not answer" in told
+    assert f"is running (process id {process.pid}) but does not answer" in told
     found = re.search(r"; the daemon keeps the job; `underpaint results --save FOLDER (\w+)`", told)
     assert found is not None
     monkeypatch.undo()

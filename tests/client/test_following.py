@@ -141,7 +141,7 @@ def test_what_a_message_means_to_a_job_that_was_sent(
 
 def test_position_and_remark_are_those_heard_last() -> None:
     following = Following("j", State.SENT, (SUBMIT, ()))
-    told = [
+    told: list[tuple[Message, bool, int]] = [
         (messages.Accepted("j", 2, "the disk is full"), True, 2),
         (messages.Accepted("j", 2), False, 2),
         (messages.Accepted("j", 1), True, 1),
@@ -259,14 +259,17 @@ class Daemon:
             return [messages.Failed("j", "cancelled", "cancelled")] if ends and self.follows else []
         self.follows = True
         ending = self.ending
-        before = [] if ending else [messages.Accepted("j", 0)]
-        return [*before, *map(picture, range(self.painted)), *([ending] if ending else [])]
+        told: list[Message] = [] if ending else [messages.Accepted("j", 0)]
+        told.extend(map(picture, range(self.painted)))
+        return [*told, ending] if ending else told
 
     def paint(self) -> list[Message]:
         if not self.has or self.ending is not None:
             return []
         self.painted += 1
-        told = [picture(self.painted - 1), *([self.ending] if self.ending else [])]
+        told: list[Message] = [picture(self.painted - 1)]
+        if (ending := self.ending) is not None:
+            told.append(ending)
         return told if self.follows else []
 
 
@@ -392,7 +395,7 @@ class Fates(RuleBasedStateMachine):
         self.each_picture_is_told_once()
 
 
-Fates.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Fates.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestFates = Fates.TestCase
 
 
