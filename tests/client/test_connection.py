@@ -128,7 +128,7 @@ def test_a_job_is_gone_on_with_by_another_connection(monkeypatch: pytest.MonkeyP
     unknown = messages.Failed("j", "unknown", "not known")
     told = (unknown, messages.Done("another"), first, messages.Leaving())
     before = connection_that_hears(monkeypatch, said, *told)
-    given = []
+    given: list[messages.Message] = []
     with pytest.raises(DaemonStoppedError, match="stopped; the job goes on when it starts again"):
         given.extend(message for message, _ in before.events(following))
     assert list(before._inbox) == [(messages.Done("another"), ())]

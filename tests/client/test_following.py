@@ -238,7 +238,6 @@ class Daemon:
         self.painted = 0
         self.follows = False
 
-    @property
     def ending(self) -> Message | None:
         if self.cancelled:
             return messages.Failed("j", "cancelled", "cancelled")
@@ -246,7 +245,7 @@ class Daemon:
 
     def read(self, message: Message) -> list[Message]:
         if isinstance(message, messages.Taken):
-            self.taken = self.ending is not None
+            self.taken = self.ending() is not None
             return []
         if isinstance(message, messages.Submit):
             self.has = True
@@ -254,21 +253,21 @@ class Daemon:
             unknown: Message = messages.Failed("j", "unknown", "not known")
             return [unknown] if isinstance(message, messages.Follow) else []
         if isinstance(message, messages.Cancel):
-            ends = self.ending is None
+            ends = self.ending() is None
             self.cancelled = self.cancelled or ends
             return [messages.Failed("j", "cancelled", "cancelled")] if ends and self.follows else []
         self.follows = True
-        ending = self.ending
+        ending = self.ending()
         told: list[Message] = [] if ending else [messages.Accepted("j", 0)]
         told.extend(map(picture, range(self.painted)))
         return [*told, ending] if ending else told
 
     def paint(self) -> list[Message]:
-        if not self.has or self.ending is not None:
+        if not self.has or self.ending() is not None:
             return []
         self.painted += 1
         told: list[Message] = [picture(self.painted - 1)]
-        if (ending := self.ending) is not None:
+        if (ending := self.ending()) is not None:
             told.append(ending)
         return told if self.follows else []
 
