@@ -26,11 +26,12 @@ from . import messages, wire
 from .errors import (
     DaemonStoppedError,
     DaemonUnavailableError,
-    ResultsKeptError,
     TurnedAwayError,
     from_code,
 )
+from .following import ENDED, Event, Following, find_error, perform
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
+from .patience import Silence
 from .slow_line import SlowLine
 
 if TYPE_CHECKING:
@@ -44,12 +45,6 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 2.0
 """Seconds of silence after which a waiting client asks whether the daemon is still there."""
-
-PATIENCE = 10.0
-"""Seconds of silence after which the daemon counts as gone."""
-
-SLOWEST = 500_000
-"""Bytes a second of the slowest line that is waited for."""
 
 START_HINT = "start it with `underpaint serve --background`"
 
@@ -105,47 +100,6 @@ def process_lives(pid: int) -> bool:
     except OSError:  # it is another user's
         return True
     return True
-
-
-def seconds_to_send(frames: tuple[Frame, ...]) -> float:
-    """Return how long the slowest line may take for pixels."""
-    return sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
-
-
-class _OnTheWay:
-    """The pixels that a slow line may be busy with, and for how long.
-
-    A layer is on its way until its job is accepted. A result of the same size may be, one at a
-    time, until the job ends.
-
-    Parameters
-    ----------
-    slow : bool
-        Whether there is a slow line at all.
-    """
-
-    def __init__(self, *, slow: bool) -> None:
-        self._slow = slow
-        self._going: dict[str, float] = {}  # seconds by job, until it is accepted
-        self._coming: dict[str, float] = {}  # until it has ended
-
-    @property
-    def seconds(self) -> float:
-        """For how long nothing may be heard of the daemon, besides `PATIENCE`."""
-        return sum(self._going.values()) + max(self._coming.values(), default=0.0)
-
-    def sent(self, message: Message, frames: tuple[Frame, ...]) -> None:
-        """Note what is sent."""
-        if self._slow and isinstance(message, messages.Submit):
-            self._going[message.job] = self._coming[message.job] = seconds_to_send(frames)
-
-    def heard(self, message: Message) -> None:
-        """Note what has come."""
-        job = getattr(message, "job", "")
-        if job:
-            self._going.pop(job, None)
-        if isinstance(message, (messages.Done, messages.Failed)):
-            self._coming.pop(job, None)
 
 
 def _name(info: ConnectionInfo) -> str:
@@ -208,8 +162,7 @@ class Connection:
         if info.is_far:
             self._slow_line = SlowLine(zmq, self._context, self._socket)
             self._socket = self._slow_line.end
-        self._last_heard = time.monotonic()
-        self._on_the_way = _OnTheWay(slow=info.is_far)
+        self._silence = Silence(time.monotonic(), slow=info.is_far)
         self._welcome: messages.Welcome | None = None
         self.info = info
 
@@ -243,15 +196,15 @@ class Connection:
     @property
     def patience(self) -> float:
         """Seconds of silence after which the daemon counts as gone, now."""
-        return PATIENCE + self._on_the_way.seconds
+        return self._silence.patience
 
     # ---- sending ---------------------------------------------------------------------------
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         """Send a message; pixels are not copied, so leave them alone until it has gone."""
         if isinstance(message, messages.Submit):
-            self._last_heard = time.monotonic()  # nobody was asked anything before
-        self._on_the_way.sent(message, frames)
+            self._silence.begin(time.monotonic())
+        self._silence.sent(message, frames)
         if self._slow_line is not None:
             self._slow_line.send(message, frames)
             return
@@ -344,13 +297,14 @@ class Connection:
     def _receive(self, timeout: float | None) -> Received | None:
         if not self._socket.poll(None if timeout is None else max(0, int(timeout * 1000))):
             return None
-        self._last_heard = time.monotonic()
+        now = time.monotonic()
+        self._silence.begin(now)  # though what has come cannot be read
         if self._slow_line is not None:
             received = self._slow_line.receive()
         else:
             parts = self._socket.recv_multipart(copy=False)
             received = wire.decode([part.buffer for part in parts])
-        self._on_the_way.heard(received[0])
+        self._silence.heard(received[0], now)
         return received
 
     def _ask(self, question: Message, answer: Any, timeout: float) -> Any:
@@ -412,13 +366,19 @@ class Connection:
         self.send(messages.AskStop())
         self.close(2)
 
-    def events(self, job: str) -> Iterator[Received]:
+    def events(self, job: str | Following) -> Iterator[Received]:
         """Return the messages of a job as they come, up to its `Done` or `Failed`.
 
         Each picture is given once. When all have been, the daemon is told to forget them: so see
         to each before asking for the next. A `Failed` with the code of `ResultsKeptError` says
         that not all could be sent; the daemon keeps them, and is told nothing. Messages of other
         jobs wait in the meantime.
+
+        Parameters
+        ----------
+        job : str or Following
+            Its id, where it was submitted or followed by this connection. With its state machine
+            instead, it can be gone on with by another connection where this one fails.
 
         Raises
         ------
@@ -432,42 +392,58 @@ class Connection:
         BadInputError
             Where the daemon refused the submission as a message.
         """
+        following = job if isinstance(job, Following) else Following(job)
         set_aside: list[Received] = []
-        pictures: set[int] = set()
         try:
-            while True:
-                received = self.receive(HEARTBEAT)
+            while following.state not in ENDED:
+                received = self._next_of_job(following, set_aside)
                 if received is None:
-                    self._check_alive(job)
                     continue
-                message, _ = received
-                _raise_what_ends_all(message)
-                if isinstance(message, messages.Followed):
-                    continue  # it lives
-                if getattr(message, "job", None) != job:
-                    set_aside.append(received)
-                    continue
-                if isinstance(message, messages.Picture):
-                    if message.index in pictures:
-                        continue
-                    pictures.add(message.index)
-                ended = isinstance(message, (messages.Done, messages.Failed))
-                if ended and getattr(message, "code", "") != ResultsKeptError.code:
-                    self.take(job)
-                yield received
-                if ended:
-                    return
+                step = following.hear(received[0])
+                perform(self, following, step.actions)
+                if following.ended:
+                    perform(self, following, following.handle(Event.TAKE))
+                if step.news:
+                    yield received
         finally:
             self._inbox.extend(set_aside)
 
-    def _check_alive(self, job: str) -> None:
+    def _next_of_job(self, following: Following, others: list[Received]) -> Received | None:
+        """Wait for a moment for a message of a job; set those of others aside."""
+        try:
+            received = self.receive(HEARTBEAT)
+            if received is None:
+                self._check_alive()
+                perform(self, following, following.handle(Event.CHECK))
+                return None
+            error = find_error(received[0])
+            if isinstance(error, DaemonStoppedError):
+                raise DaemonStoppedError(
+                    f"{error}; the job goes on when it starts again; {START_HINT}"
+                )
+            if error is not None:
+                raise error
+        except TurnedAwayError as error:
+            following.give_up(error)
+            raise
+        except DaemonUnavailableError:
+            following.handle(Event.DISCONNECTED)
+            raise
+        if isinstance(received[0], messages.Followed):
+            return None  # it lives
+        if getattr(received[0], "job", None) != following.job:
+            others.append(received)
+            return None
+        return received
+
+    def _check_alive(self) -> None:
         self.see_process()
-        silent = time.monotonic() - self._last_heard
-        if silent > self.patience:
+        now = time.monotonic()
+        if self._silence.is_too_long(now):
+            silent = now - self._silence.since
             raise DaemonUnavailableError(
                 f"{_name(self.info)} has not answered for {silent:.0f} seconds; {remedy(self.info)}"
             )
-        self.follow(job)  # should it be another by now, it learns whose the job is
 
     def see_process(self) -> None:
         """Check that the daemon's process is there, as far as that can be seen from here.
@@ -481,14 +457,3 @@ class Connection:
             raise DaemonUnavailableError(
                 f"the Underpaint daemon with process id {self.info.pid} is gone; {START_HINT}"
             )
-
-
-def _raise_what_ends_all(message: Message) -> None:
-    if isinstance(message, messages.Failed) and not message.job:
-        if message.code == DaemonUnavailableError.code:
-            raise TurnedAwayError(message.message)
-        raise from_code(message.code, message.message)
-    if isinstance(message, messages.Leaving):
-        raise DaemonStoppedError(
-            f"the Underpaint daemon was stopped; the job goes on when it starts again; {START_HINT}"
-        )

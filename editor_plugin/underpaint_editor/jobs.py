@@ -20,24 +20,24 @@ import math
 import os
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 from underpaint_client import messages
-from underpaint_client.connection import PATIENCE, Connection, connect, remedy, seconds_to_send
+from underpaint_client.connection import Connection, connect, remedy
 from underpaint_client.descriptions import describe_seconds
 from underpaint_client.errors import (
-    CancelledError,
+    DaemonStoppedError,
     DaemonUnavailableError,
-    ResultsKeptError,
+    TurnedAwayError,
     UnderpaintError,
-    UnknownJobError,
-    from_code,
 )
+from underpaint_client.following import Action, Event, Following, State, find_error, perform
 from underpaint_client.geometry import Box
+from underpaint_client.patience import Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from underpaint_client.frames import Frame
     from underpaint_client.request import Request
@@ -47,8 +47,6 @@ CHECK = 2.0
 
 AWAY = 120.0
 """Seconds after which an editor no longer waits for a daemon; its jobs are offered later."""
-
-_LONGEST_PATIENCE = 600.0  # seconds
 
 
 @dataclass
@@ -65,24 +63,38 @@ class Job:
         The editor's own note of where the results go.
     pace : Pace
         Tells how long it will take.
-    unsent : tuple or None
-        The message and its frames, until the daemon has the job in safety.
-    pictures : set of int
-        The indexes of those that have come.
-    remark : str
-        What the daemon says of how it keeps the job; mostly empty.
-    position : int
-        How many jobs run or wait before it; 0 while it runs.
+    following : Following
+        What has become of it; made from `name` where it is left out.
     """
 
     name: str
     request: Request
     about: Any
     pace: Pace
-    unsent: tuple[messages.Submit, tuple[Frame, ...]] | None = field(default=None, repr=False)
-    pictures: set[int] = field(default_factory=set)
-    remark: str = ""
-    position: int = 0
+    following: Following = field(default=None, repr=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        self.following = self.following or Following(self.name)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the daemon has said that it has the job."""
+        return self.following.accepted
+
+    @property
+    def pictures(self) -> set[int]:
+        """The indexes of the pictures that have come."""
+        return self.following.pictures
+
+    @property
+    def remark(self) -> str:
+        """What the daemon says of how it keeps the job; mostly empty."""
+        return self.following.remark
+
+    @property
+    def position(self) -> int:
+        """How many jobs run or wait before it; 0 while it runs."""
+        return self.following.position
 
 
 @dataclass(frozen=True)
@@ -245,10 +257,10 @@ class JobTracker:
         self.editor = editor
         self.jobs: dict[str, Job] = {}
         self._connection: Connection | None = None
-        self._heard = 0.0
-        self._patience = PATIENCE
+        # Pixels are waited for on any line: which one it is may change on reconnection.
+        self._silence = Silence(0.0, slow=True)
         self._away_since: float | None = None
-        self._untold: list[messages.Message] = []
+        self._untold: list[tuple[Following, tuple[Action, ...]]] = []  # until there is a daemon
         self._ended: list[Ended] = []  # here, without a word from the daemon
 
     @property
@@ -272,17 +284,18 @@ class JobTracker:
             return
         self._hang_up()
         self._connection = connection = connect()
-        self._heard = time.monotonic()
+        self._silence.begin(time.monotonic())
         connection.send(messages.Hello(client=f"{self.editor} pid {os.getpid()}"))
         connection.send(messages.AskModels())
-        for message in self._untold:
-            connection.send(message)
+        for following, actions in self._untold:
+            perform(connection, following, actions)
         self._untold.clear()
-        known = [job.name for job in self.jobs.values() if job.unsent is None]
+        unsent = [job for job in self.jobs.values() if not job.accepted]
+        known = self._to_follow(Event.CONNECTED, [j for j in self.jobs.values() if j.accepted])
         if known:
             connection.follow(*known)
-        for job in self.jobs.values():
-            self._send(job)
+        for job in unsent:
+            self._do(job, Event.CONNECTED)
         self.ask_waiting()  # after: what is followed does not wait
 
     def submit(
@@ -316,11 +329,12 @@ class JobTracker:
         """
         self.open()
         submit = messages.Submit(uuid.uuid4().hex, request, "quick" if previews else "", note)
-        job = Job(submit.job, request, about, Pace(), unsent=(submit, tuple(frames.values())))
+        following = Following.submitted(submit, tuple(frames.values()))
+        job = Job(submit.job, request, about, Pace(), following)
         if not self.jobs:
-            self._heard = time.monotonic()
+            self._silence.begin(time.monotonic())
         self.jobs[job.name] = job
-        self._send(job)
+        self._do(job, Event.CONNECTED)
         return job
 
     def ask_waiting(self) -> None:
@@ -330,19 +344,31 @@ class JobTracker:
 
     def fetch(self, waiting: messages.WaitingJob, about: Any = None) -> Job:
         """Follow a job that waits; its pictures come as if it were this editor's."""
-        job = Job(waiting.job, waiting.request, about, Pace())
+        job = Job(waiting.job, waiting.request, about, Pace(), Following(waiting.job, State.LOST))
         self.jobs[job.name] = job
         if self._connection is not None:
-            self._connection.follow(job.name)
+            self._do(job, Event.CONNECTED)
         return job
 
-    def _send(self, job: Job) -> None:
-        if job.unsent is None or self._connection is None:
+    def _do(self, job: Job, event: Event) -> None:
+        """Take an event, and do what follows from it; without a daemon, when there is one."""
+        actions = job.following.handle(event)
+        if self._connection is None and actions:
+            self._untold.append((job.following, actions))
+        else:
+            self._perform(job, actions)
+
+    def _perform(self, job: Job, actions: tuple[Action, ...]) -> None:
+        if self._connection is None:
             return
-        submit, frames = job.unsent
-        self._connection.send(submit, frames)
-        # What it sends goes before what it hears: a slow line needs time for pixels.
-        self._patience += seconds_to_send(frames)
+        perform(self._connection, job.following, actions)
+        if Action.SUBMIT in actions and job.following.submission is not None:
+            # What it sends goes before what it hears: a slow line needs time for pixels.
+            self._silence.sent(*job.following.submission)
+
+    def _to_follow(self, event: Event, jobs: Iterable[Job]) -> list[str]:
+        """Have an event happen to jobs; return those to follow, which one message can ask for."""
+        return [job.name for job in jobs if Action.FOLLOW in job.following.handle(event)]
 
     def cancel(self, job: Job) -> None:
         """Ask for a job to stop; `Ended` with a `CancelledError` follows.
@@ -351,20 +377,13 @@ class JobTracker:
         """
         if job.name not in self.jobs:
             return
-        if self._connection is not None:
-            if job.unsent is None:
-                self._connection.follow(job.name)  # or, should the line have been cut, not its own
-            self._connection.cancel(job.name)
-            return
-        self._untold += [messages.Follow((job.name,)), messages.Cancel(job.name)]
-        self._ended.append(self._end(job, CancelledError("cancelled")))
+        self._do(job, Event.CANCEL)
+        if job.following.ended:
+            self._ended.append(self._end(job))
 
     def take(self, job: Job) -> None:
         """Say that what came of a job is in safety; the daemon forgets it."""
-        if self._connection is not None:
-            self._connection.take(job.name)
-        else:
-            self._untold.append(messages.Taken(job.name))
+        self._do(job, Event.TAKE)
 
     def prefer(self, job: Job) -> None:
         """Ask for a job to be the next of this editor's."""
@@ -374,12 +393,15 @@ class JobTracker:
     def close(self) -> None:
         """Let go of the daemon; its jobs go on, and what comes of them is offered later."""
         self.jobs.clear()
+        self._silence = Silence(0.0, slow=True)
         self._hang_up()
 
     def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.close(0 if self._gone() else 0.05)
             self._connection = None
+        for job in self.jobs.values():
+            job.following.handle(Event.DISCONNECTED)
 
     # ---- hearing ---------------------------------------------------------------------------
 
@@ -404,7 +426,8 @@ class JobTracker:
                 return
             if received is None:
                 return
-            self._heard, self._away_since = time.monotonic(), None
+            self._silence.heard(received[0], time.monotonic())
+            self._away_since = None
             yield from self._understand(*received)
 
     def check(self, seconds: float = math.inf) -> Iterator[Notice]:
@@ -425,11 +448,10 @@ class JobTracker:
         elif self._gone():
             self._hang_up()
             yield Lost(DaemonUnavailableError("the Underpaint daemon has ended unexpectedly"))
-        elif (silent := time.monotonic() - self._heard) > self._patience:
-            info = self._connection.info
-            self._away_since = self._away_since or self._heard
-            # On a slow line something large may be on its way: it is given more time than before.
-            self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
+        elif self._silence.is_too_long(now := time.monotonic()):
+            info, silent = self._connection.info, now - self._silence.since
+            self._away_since = self._away_since or self._silence.since
+            self._silence.wait_longer()
             self._hang_up()
             yield Lost(
                 DaemonUnavailableError(
@@ -437,8 +459,8 @@ class JobTracker:
                     f" for; {remedy(info)}"
                 )
             )
-        else:
-            self._connection.follow(*self.jobs)  # should the line have been cut, they come here
+        else:  # should the line have been cut, they come here
+            self._connection.follow(*self._to_follow(Event.CHECK, self.jobs.values()))
 
     def _look(self) -> None:
         """Look for a daemon that was away."""
@@ -449,7 +471,8 @@ class JobTracker:
     def give_up(self, error: UnderpaintError) -> Iterator[Ended]:
         """End all jobs here. What the daemon has of them waits there."""
         for job in list(self.jobs.values()):
-            yield replace(self._end(job, error), given_up=True)
+            job.following.give_up(error)
+            yield self._end(job)
 
     def _gone(self) -> bool:
         """Return whether the connected daemon has ended, as far as can be seen."""
@@ -467,61 +490,52 @@ class JobTracker:
             yield ModelsListed(message.models)
         elif isinstance(message, messages.Waiting):
             yield ResultsWait(tuple(one for one in message.jobs if one.job not in self.jobs))
-        elif isinstance(message, messages.Leaving):
-            self._hang_up()
-            told = "the Underpaint daemon was stopped; jobs go on when it starts again"
-            yield Lost(DaemonUnavailableError(told), meant=True)
-        elif isinstance(message, messages.Failed) and not message.job:
-            error = from_code(message.code, message.message)
-            if isinstance(error, DaemonUnavailableError):  # this machine is let in no more
-                self._hang_up()
-                yield from self.give_up(error)
-                yield Lost(error, meant=True)
-            else:
-                yield Refused(error)
+        elif (error := find_error(message)) is not None:
+            yield from self._understand_error(error)
         else:
             job = self.jobs.get(getattr(message, "job", ""))
             if job is not None:
                 yield from self._about(job, message, frames)
 
+    def _understand_error(self, error: UnderpaintError) -> Iterator[Notice]:
+        if isinstance(error, DaemonStoppedError):
+            self._hang_up()
+            told = f"{error}; jobs go on when it starts again"
+            yield Lost(DaemonStoppedError(told), meant=True)
+        elif isinstance(error, TurnedAwayError):
+            self._hang_up()
+            yield from self.give_up(error)
+            yield Lost(error, meant=True)
+        else:
+            yield Refused(error)
+
     def _about(
         self, job: Job, message: messages.Message, frames: tuple[Frame, ...]
     ) -> Iterator[Notice]:
+        step = job.following.hear(message)
+        self._perform(job, step.actions)
+        if step.moved:
+            yield Queued(job)
+        if job.following.ended:
+            yield self._end(job)
+        elif step.news:
+            yield from self._tell(job, message, frames)
+
+    def _tell(
+        self, job: Job, message: messages.Message, frames: tuple[Frame, ...]
+    ) -> Iterator[Notice]:
         if isinstance(message, messages.Accepted):
-            yield from self._accepted(job, message)
+            if message.position and len(self.jobs) == 1:
+                yield Advanced(job, None, f"Waiting: {message.position} before it")
         elif isinstance(message, messages.Progress):
-            yield from self._move(job, 0)
             yield Advanced(job, *describe_progress(message, job.pace, time.monotonic()))
         elif isinstance(message, messages.Preview):
             area = Box(*message.area)
             yield Previewed(job, area, frames[0], message.image, message.step, message.steps)
         elif isinstance(message, messages.Picture):
-            if message.index in job.pictures:
-                return  # it came before the daemon died
-            job.pictures.add(message.index)
-            self._patience = PATIENCE
             yield Painted(job, message, frames[0])
-        elif isinstance(message, messages.Done):
-            yield self._end(job, None)
-        elif isinstance(message, messages.Failed):
-            if message.code == UnknownJobError.code and job.unsent is not None:
-                self._send(job)  # it was lost on its way
-            else:
-                error = from_code(message.code, message.message)
-                kept = isinstance(error, ResultsKeptError)
-                yield replace(self._end(job, error), given_up=kept)
 
-    def _accepted(self, job: Job, message: messages.Accepted) -> Iterator[Notice]:
-        job.unsent, job.remark = None, message.remark or job.remark
-        yield from self._move(job, message.position)
-        if message.position and len(self.jobs) == 1:
-            yield Advanced(job, None, f"Waiting: {message.position} before it")
-
-    def _move(self, job: Job, position: int) -> Iterator[Notice]:
-        if position != job.position:
-            job.position = position
-            yield Queued(job)
-
-    def _end(self, job: Job, error: UnderpaintError | None) -> Ended:
+    def _end(self, job: Job) -> Ended:
         del self.jobs[job.name]
-        return Ended(job, error)
+        self._silence.forget(job.name)
+        return Ended(job, job.following.error, job.following.given_up)

@@ -23,7 +23,7 @@ from daemons import no_carriers, serve, until
 from underpaint.cli import generate, main, terminal
 from underpaint.cli.pictures import read_recipe
 from underpaint.server import background
-from underpaint_client import connect, connection, messages
+from underpaint_client import connect, connection, messages, patience
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
 
 ROOT = Path(__file__).parents[2]
@@ -288,7 +288,7 @@ def test_another_machines_daemon_that_dies(
     process = serve("--no-ipc")
     with connect() as here:
         write_connection_file(dataclasses.replace(here.info, pid=0), remote_file())
-    monkeypatch.setattr(connection, "PATIENCE", 1)
+    monkeypatch.setattr(patience, "PATIENCE", 1)
     monkeypatch.setattr(connection, "HEARTBEAT", 0.3)
     at_first_progress(monkeypatch, process.kill)
     assert main([*SMALL, "-o", str(tmp_path)]) == 3
@@ -344,7 +344,7 @@ def test_an_error_after_acceptance_tells_how_to_get_the_job(
     with connect() as here:
         until(lambda: here.status().workers[0].state == "idle")
         worker = here.status().workers[0].pid
-    monkeypatch.setattr(connection, "PATIENCE", 1)
+    monkeypatch.setattr(patience, "PATIENCE", 1)
     monkeypatch.setattr(connection, "HEARTBEAT", 0.3)
     monkeypatch.setattr(background, "PATIENCE", 1)
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 import zmq
 
 from underpaint_client import messages, wire
-from underpaint_client.connection import PATIENCE, SLOWEST, Connection
-from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.connection import Connection
+from underpaint_client.errors import (
+    BadInputError,
+    DaemonStoppedError,
+    DaemonUnavailableError,
+    TurnedAwayError,
+)
+from underpaint_client.following import Action, Event, Following, State
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
+from underpaint_client.patience import PATIENCE, SLOWEST
 from underpaint_client.request import Request
 
 SIDE = 512
@@ -22,10 +30,10 @@ SECONDS = FRAME.size / SLOWEST
 
 
 @pytest.fixture
-def router() -> Iterator[zmq.Socket[bytes]]:
+def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zmq.Socket[bytes]]:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
         socket.linger = 0
-        socket.bind("tcp://127.0.0.1:*")
+        socket.bind(f"ipc://{tmp_path_factory.mktemp('r')}/router.sock")  # TCP needs keys
         yield socket
 
 
@@ -75,11 +83,11 @@ def test_a_client_that_was_idle_gives_the_daemon_time_to_answer(
     monkeypatch.setattr("underpaint_client.connection.time.monotonic", lambda: now)
     with connect_to(router) as connection:
         now += 10 * PATIENCE
-        job = connection.submit(Request())
-        connection._check_alive(job)
+        connection.submit(Request())
+        connection._check_alive()
         now += PATIENCE + 1
         with pytest.raises(DaemonUnavailableError, match="has not answered for 11 seconds"):
-            connection._check_alive(job)
+            connection._check_alive()
 
 
 @pytest.mark.parametrize(
@@ -99,3 +107,59 @@ def test_only_what_came_whole_is_taken(
     monkeypatch.setattr(connection, "take", said.append)
     assert [message for message, _ in connection.events("j")] == [ending]
     assert said == taken
+
+
+def connection_that_hears(
+    monkeypatch: pytest.MonkeyPatch, said: list[messages.Message], *heard: messages.Message
+) -> Connection:
+    connection = object.__new__(Connection)
+    connection._inbox = deque((message, ()) for message in heard)
+    monkeypatch.setattr(connection, "send", lambda message, _frames=(): said.append(message))
+    return connection
+
+
+def test_a_job_is_gone_on_with_by_another_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was lost on its way is sent again, and no picture is given twice."""
+    submit = messages.Submit("j", Request())
+    first, second = (messages.Picture("j", n, "layer", cast(Any, None)) for n in range(2))
+    said: list[messages.Message] = []
+    following = Following.submitted(submit, ())
+    following.handle(Event.CONNECTED)
+    unknown = messages.Failed("j", "unknown", "not known")
+    told = (unknown, messages.Done("another"), first, messages.Leaving())
+    before = connection_that_hears(monkeypatch, said, *told)
+    given: list[messages.Message] = []
+    with pytest.raises(DaemonStoppedError, match="stopped; the job goes on when it starts again"):
+        given.extend(message for message, _ in before.events(following))
+    assert list(before._inbox) == [(messages.Done("another"), ())]
+    assert said == [submit]
+    assert following.state is State.LOST
+    assert following.handle(Event.CONNECTED) == (Action.FOLLOW,)
+    ending = messages.Done("j")
+    after = connection_that_hears(monkeypatch, said, first, second, ending)
+    given.extend(message for message, _ in after.events(following))
+    assert given == [first, second, ending]  # the first had come before
+    assert following.pictures == {0, 1}
+    assert said == [submit, messages.Taken("j")]
+    assert list(after.events(following)) == []  # it has ended
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "state"),
+    [
+        (messages.Leaving(), DaemonStoppedError, State.LOST),
+        (messages.Failed("", "daemon", "was revoked"), TurnedAwayError, State.GIVEN_UP),
+        (messages.Failed("", "bad_input", "what?"), BadInputError, State.ASKED),
+    ],
+)
+def test_what_is_said_of_no_job_ends_the_wait(
+    monkeypatch: pytest.MonkeyPatch,
+    told: messages.Message,
+    error: type[Exception],
+    state: State,
+) -> None:
+    following = Following("j")
+    connection = connection_that_hears(monkeypatch, [], told)
+    with pytest.raises(error):
+        list(connection.events(following))
+    assert following.state is state

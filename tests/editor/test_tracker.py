@@ -13,6 +13,7 @@ import pytest
 from daemons import serve, until
 from underpaint_client import Box, DaemonUnavailableError, Frame, Request, connect
 from underpaint_client.errors import CancelledError
+from underpaint_client.following import Event
 from underpaint_client.home import ConnectionInfo, read_connection_file, write_connection_file
 from underpaint_client.messages import Failed, Progress, WaitingJob
 from underpaint_editor.jobs import (
@@ -118,6 +119,7 @@ def test_what_the_daemon_could_not_read_is_not_taken() -> None:
     tracker = JobTracker("test")
     for code, kept in (("kept", True), ("failed", False)):
         job = tracker.fetch(WaitingJob("a", Request(), "", ended=True))
+        job.following.handle(Event.CONNECTED)
         (notice,) = tracker._understand(Failed("a", code, "it could not be read"), ())
         assert isinstance(notice, Ended)
         assert notice.job is job
@@ -262,7 +264,7 @@ def test_a_stale_connection_file_is_no_daemon(home: Path) -> None:
 def test_a_daemon_that_slept_is_waited_for(
     home: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("underpaint_editor.jobs.PATIENCE", 1.0)
+    monkeypatch.setattr("underpaint_client.patience.PATIENCE", 1.0)
     shutil.copytree(models / "sd", home / "models" / "sd")
     process = serve()
     tracker = JobTracker("test")

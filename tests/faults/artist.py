@@ -166,7 +166,7 @@ def work(folder: Path) -> None:
             session.generate(replace(FORM, seed=next(seeds)), lambda: paper)
         loop.turn()
         for job in session.tracker.jobs.values():
-            if job.unsent is None and job.name not in accepted:
+            if job.accepted and job.name not in accepted:
                 accepted.add(job.name)
                 paper.note("accepted", job.name)
         if not enough or session.running or session.remedy:

@@ -28,8 +28,8 @@ from underpaint_client.errors import (
     DaemonUnavailableError,
     TurnedAwayError,
     UnderpaintError,
-    from_code,
 )
+from underpaint_client.following import AWAY, Event, Following, State, find_error, perform
 from underpaint_client.frames import Frame
 from underpaint_client.home import ConnectionInfo, remote_file
 from underpaint_client.request import Request
@@ -270,8 +270,6 @@ class Session:
     steps_folder: Path | None = None
     noted: set[str] = field(default_factory=set)
     written: list[Path] = field(default_factory=list)
-    seen: set[int] = field(default_factory=set)
-    accepted: bool = False
 
     def run(self, selection: Any) -> None:
         """Send the job and see to what comes."""
@@ -285,58 +283,57 @@ class Session:
         previews = "full" if self.steps_folder else ""
         note = Address(COMMAND_LINE, str(self.outputs.paths[0])).to_text()
         submit = messages.Submit(uuid.uuid4().hex, self.request, previews, note)
+        following = Following.submitted(submit, tuple(frames.values()))
         self._keep_spec(submit.job)
-        self.connection.send(submit, tuple(frames.values()))
+        self._do(following, Event.CONNECTED)
         try:
             with self.display:
-                failed = self._follow(submit, tuple(frames.values()), started)
+                self._follow(following, started)
         except KeyboardInterrupt:
-            if self._cancel(submit.job):
+            if self._cancel(following):
                 forget_spec(submit.job)
             raise
         finally:
             self.connection.close()
-        if failed is not None:
-            raise from_code(failed.code, failed.message)
+        if following.error is not None:
+            raise following.error
         forget_spec(submit.job)
 
-    def _follow(
-        self, submit: messages.Submit, frames: tuple[Frame, ...], started: float
-    ) -> messages.Failed | None:
-        """See to what comes, though the daemon should die of it; return how it failed."""
-        while True:
+    def _do(self, following: Following, event: Event) -> None:
+        perform(self.connection, following, following.handle(event))
+
+    def _follow(self, following: Following, started: float) -> None:
+        """See to what comes until the job ends, though the daemon should die of it."""
+        while not following.ended:
             try:
-                return self._see_to(submit.job, started)
+                self._see_to(following, started)
             except TurnedAwayError:
                 raise
             except (DaemonStoppedError, BadInputError) as error:  # or a file cannot be written
-                if not self.accepted:
+                if not following.accepted:
                     raise
-                told = describe_loss(submit.job, accepted=True)
+                told = describe_loss(following.job, accepted=True)
                 raise type(error)(f"{error}; {told}") from None
             except DaemonUnavailableError:
-                self._find_again(submit.job)
-            if self.accepted:
-                self.connection.follow(submit.job)
-            else:
-                self.connection.send(submit, frames)
+                self._find_again(following)
 
-    def _find_again(self, job: str) -> None:
-        """Connect once more; a daemon of this machine that has died is started."""
+    def _find_again(self, following: Following) -> None:
+        """Connect once more, and go on; a daemon of this machine that has died is started."""
         before = self.connection.info
+        self._do(following, Event.DISCONNECTED)
         self.connection.close(0)
         try:
             self.connection, started = find_or_start()
         except DaemonUnavailableError as error:
             far = not before.pid
             lost = f"{before.endpoint} does not answer any more" if far else str(error)
-            told = describe_loss(job, accepted=self.accepted, far=far)
+            told = describe_loss(following.job, accepted=following.accepted, far=far)
             raise DaemonUnavailableError(f"{lost}; {told}") from None
         self.display.say(describe_return(before, self.connection.info, started=started))
+        self._do(following, Event.CONNECTED)
 
-    def _see_to(self, job: str, started: float) -> messages.Failed | None:
-        for message, frames in self.connection.events(job):
-            self.accepted = True
+    def _see_to(self, following: Following, started: float) -> None:
+        for message, frames in self.connection.events(following):
             if isinstance(message, messages.Accepted) and message.remark:
                 self._note(message.remark)
             if isinstance(message, messages.Progress):
@@ -345,9 +342,6 @@ class Session:
                 self._save_step(message, frames[0])
             elif isinstance(message, messages.Picture):
                 self._write(message, frames[0], time.monotonic() - started)
-            elif isinstance(message, messages.Failed):
-                return message
-        return None
 
     def _keep_spec(self, job: str) -> None:
         try:
@@ -358,20 +352,31 @@ class Session:
                 f" metadata of their files: {error}"
             )
 
-    def _cancel(self, job: str) -> bool:
-        """Cancel the job, and return whether it has ended."""
-        self.display.say("cancelling; the daemon goes on")
-        self.connection.cancel(job)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            received = self.connection.receive(deadline - time.monotonic())
-            if received and isinstance(received[0], messages.Failed | messages.Done):
-                self.connection.take(job)  # what came was written
-                return True
-        self.display.say(
-            f"the daemon does not answer; {describe_loss(job, accepted=self.accepted)}"
-        )
+    def _cancel(self, following: Following) -> bool:
+        """Cancel the job, and return whether nothing more is to come of it."""
+        accepted = following.accepted
+        if following.state not in AWAY:
+            self.display.say("cancelling; the daemon goes on")
+            self._do(following, Event.CANCEL)
+            deadline = time.monotonic() + 10
+            while not following.ended and time.monotonic() < deadline:
+                self._hear(following, deadline - time.monotonic())
+            if following.ended:
+                self._do(following, Event.TAKE)  # what came was written
+                return following.state is not State.KEPT
+        told = describe_loss(following.job, accepted=accepted)
+        self.display.say(f"the daemon does not answer; {told}")
         return False
+
+    def _hear(self, following: Following, seconds: float) -> None:
+        """Wait for a word of how a job ends."""
+        received = self.connection.receive(seconds)
+        if received is None:
+            return
+        error = find_error(received[0])
+        if isinstance(error, TurnedAwayError):
+            following.give_up(error)
+        perform(self.connection, following, following.hear(received[0]).actions)
 
     def _save_step(self, preview: messages.Preview, frame: Frame) -> None:
         """Write what a step came to, opaque: the part of the canvas that the model works on."""
@@ -396,9 +401,8 @@ class Session:
 
     def _write(self, picture: messages.Picture, frame: Frame, seconds: float) -> None:
         path, recipe = self.outputs.path_of(picture.index), picture.recipe
-        if path is None or picture.index in self.seen:
+        if path is None:
             return
-        self.seen.add(picture.index)
         path = self.outputs.write(path, picture, frame, replace=self.force)
         self.written.append(path)
         for note in recipe.notes:
