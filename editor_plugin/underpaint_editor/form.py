@@ -89,104 +89,106 @@ def _number(name: str, label: str, tip: str, **more: Any) -> Number:
 FIELDS: tuple[Field, ...] = (
     Text(
         "prompt",
-        "What to paint",
-        "Say what you want to see, in your own words: things, light, weather, medium."
-        " Ctrl+Enter generates; the arrow keys up and down bring back earlier prompts. Of"
-        " {day|night} one is chosen by the seed.",
+        "Prompt",
+        "What the image should show: subject, light, weather, medium. Ctrl+Enter generates; the up"
+        " and down arrow keys recall earlier prompts. The seed picks one of {day|night}.",
         3,
     ),
     Text(
         "negative_prompt",
-        "What to stay away from",
-        "What the picture should not show or look like. Mostly left empty.",
+        "Negative prompt",
+        "What the image should not show or look like. Usually left empty.",
         1,
     ),
     _number(
         "strength",
         "Strength",
-        "How much may change: 0 keeps the picture, 1 ignores it. .35 is a minor, .55 a moderate,"
-        " .75 a significant change. What you erased halfway changes half as much.",
+        "Denoising strength: 0 keeps the image, 1 ignores it. 0.35 is a minor, 0.55 a moderate,"
+        " 0.75 a significant change. What you erased halfway changes half as much.",
         step=0.05,
         decimals=2,
     ),
     Choice(
         "mode",
         "Mode",
-        "Automatic looks at the layer: fills what is erased inside the selection; repaints the"
-        " layer where nothing is; paints anew where it is empty.",
+        "Automatic fills what is erased inside the selection (inpaint), repaints the layer if"
+        " nothing is erased (img2img), and starts from the prompt alone if it is empty (txt2img).",
         {
             "auto": "Automatic",
-            "inpaint": "Fill what is erased",
-            "img2img": "Repaint the layer",
-            "txt2img": "Paint anew",
+            "inpaint": "Fill erased areas (inpaint)",
+            "img2img": "Repaint the layer (img2img)",
+            "txt2img": "New image (txt2img)",
         },
     ),
     _number(
         "steps",
         "Steps",
-        "How finely it is worked out. Steps x strength of them run: 20 at 0.75 run 15.",
+        "Sampling steps: more take longer and add detail. Only steps x strength are run: 15 of 20"
+        " at strength 0.75.",
     ),
     Switch(
         "compensate",
         "Run all steps",
-        "Runs all steps whatever the strength: slower, finer at low strengths.",
+        "Runs all steps whatever the strength. Slower, with more detail at low strengths.",
     ),
     _number(
         "guidance_scale",
-        "Guidance",
-        "How closely to follow the words. Low is free and soft, high is literal and hard; 7.5 suits"
-        " most models.",
+        "Guidance (CFG)",
+        "How closely to follow the prompt. Low values are loose and soft, high values literal and"
+        " harsh; 7.5 suits most models.",
         step=0.5,
         decimals=1,
     ),
     _number(
         "seed",
         "Seed",
-        "The same seed and settings give the same picture. Unlocked, each run draws a new one.",
+        "The same seed and settings give the same image. Unless it is locked, each run draws a new"
+        " seed.",
     ),
-    _number("images", "Images", "How many to make; the seed counts up."),
+    _number("images", "Images", "How many images to make. Each one uses the next seed."),
     Choice(
         "sampler",
         "Sampler",
-        "How noise becomes picture. Automatic: what suits the model. dpmpp_2m is quick and steady;"
-        " k_lms and ddim are the classics; those ending in _a wander, and blend holes in better.",
+        "The sampling method. Automatic chooses one that suits the model. dpmpp_2m is fast and"
+        " stable; those ending in _a (ancestral) vary more, and blend filled holes in better.",
         {"auto": "Automatic", **{name: name for name in SAMPLERS}},
     ),
     Choice(
         "model",
         "Model",
-        "What paints. The starter model knows landscapes only; put Stable Diffusion folders into"
-        " Underpaint's models folder for everything else.",
+        "The starter model knows landscapes only. For everything else, put a Stable Diffusion model"
+        " folder into Underpaint's models folder.",
         {"": "Default"},
     ),
     Choice(
         "fill",
-        "Underneath",
-        "What the model sees in a hole. Automatic: the colour that lies under it, and where none is"
-        " left (Clear, Cut) the colours around.",
+        "Fill holes from",
+        "What the model starts from in erased areas. Automatic uses the colour underneath, or the"
+        " surrounding colours where none is left (after Clear or Cut).",
         {
             "auto": "Automatic",
-            "underpaint": "The colour underneath",
-            "neighbours": "The colours around",
+            "underpaint": "Colour underneath",
+            "neighbours": "Surrounding colours",
             "noise": "Noise",
         },
     ),
     Choice(
         "result",
         "Result",
-        "Only what was painted, as a small layer to lie over yours, or the whole layer anew.",
-        {"patch": "Only what was painted", "layer": "The whole layer"},
+        "A small layer with only the changed area, to lie over yours, or a changed copy of your"
+        " whole layer.",
+        {"patch": "Changed area only", "layer": "Whole layer"},
     ),
     Switch(
         "previews",
-        "Show it while it paints",
-        "Shows on the canvas, a few times a second, what the picture looks like so far.",
+        "Live preview",
+        "Shows the unfinished image on the canvas, updated a few times a second.",
     ),
     Number(
         "vary_amount",
         "Variation",
-        "How far Vary goes from the result that is selected: 0.1 changes details, 0.5 a lot, 1 is"
-        " another picture.",
+        "How much Vary changes the selected result: 0.1 changes details, 0.5 a lot, 1 makes a"
+        " different image.",
         0.05,
         1.0,
         0.05,
@@ -214,29 +216,33 @@ class Button:
 BUTTONS = {
     button.name: button
     for button in (
-        Button("generate", "Generate", "Paint, as the line above says (Ctrl+Enter in the text)"),
         Button(
-            "cancel", "Cancel", "Stop what was asked for; what has come stays, the sketch if asked"
+            "generate", "Generate", "Generate images as described above (Ctrl+Enter in the prompt)"
         ),
-        Button("vary", "Vary", "Make variations of the result that is selected, beside it"),
-        Button("settings", "Settings", "Take over the settings that made this result"),
-        Button("previous", "\u25c0", "Show the result before"),
+        Button(
+            "cancel",
+            "Cancel",
+            "Stop all jobs. Finished images are kept, and the preview if you ask",
+        ),
+        Button("vary", "Vary", "Make variations of the selected result, in its group"),
+        Button("settings", "Settings", "Copy the settings of the selected result"),
+        Button("previous", "\u25c0", "Show the previous result"),
         Button("next", "\u25b6", "Show the next result"),
         Button(
             "compare",
             "Compare",
-            "Hold to see the layer as it was, without any result made from it",
+            "Hold to see the original layer without its results",
         ),
         Button(
             "keep",
             "Keep",
-            "Keep this result and remove the others of its group, but for locked ones; undo brings"
-            " them back",
+            "Keep this result and delete the others of its group, except locked ones. Undo restores"
+            " them",
         ),
-        Button("drop", "\u2715", "Stop this job; what has come of it stays"),
-        Button("hurry", "\u2191", "Paint this one next"),
+        Button("drop", "\u2715", "Cancel this job. Its finished images are kept"),
+        Button("hurry", "\u2191", "Run this job next"),
         Button("seed_dice", "New", "Draw a new seed"),
-        Button("seed_locked", "Lock", "Take this seed again and again"),
+        Button("seed_locked", "Lock", "Reuse this seed"),
     )
 }
 
@@ -244,11 +250,11 @@ RESULT_BUTTONS = ("previous", "next", "compare", "keep", "vary", "settings")
 """Those that are shown while a result is selected; the amount of variation is beside `vary`."""
 
 SPOKEN = {
-    "plan": "What the next run will do",
-    "status": "What happened last",
+    "plan": "What Generate will do",
+    "status": "Status",
     "progress": "Progress",
-    "preview": "The picture so far",
-    "page": "Which results are shown",
+    "preview": "Live preview",
+    "page": "Results shown",
 }
 """What screen readers call what is no control."""
 
@@ -372,7 +378,7 @@ def read_number(text: str, decimals: int) -> float | None:
 def describe_strength(strength: float) -> str:
     """Say a strength (0..1) in a word or two, as the sliders' labels do."""
     if strength <= 0:
-        return "keeps the picture"
+        return "keeps the image"
     if strength < 0.45:
         return "minor change"
     if strength < 0.65:
