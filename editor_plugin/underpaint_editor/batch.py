@@ -10,7 +10,7 @@ from underpaint_client.descriptions import describe_seeds
 from underpaint_client.seeds import image_noise
 
 from .layers import name_layer
-from .results import name_sketch
+from .results import name_preview
 from .tag import Tag
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Result:
     name : str
     frame : Frame
     recipe : Recipe or None
-        None for a sketch.
+        None for a kept preview.
     area : Box or None
         Where the frame is to be scaled to; None where it fits as it is.
     """
@@ -181,10 +181,10 @@ class Batch:
         self.results.sort(key=lambda result: result.index)  # what was fetched may come later
         notes = list(recipe.notes)
         if self.expected and recipe.source_hash != self.expected:
-            notes.append("the layer or the selection is another than the result was made from")
+            notes.append("the layer or the selection has changed since the result was made")
         ran, meant = recipe.model_hash, self.expected_model
         if ran and meant and ran != meant:
-            notes.append("the model has other weights than the result was made with")
+            notes.append("the model's weights have changed since the result was made")
         self.notes += [note for note in notes if note not in self.notes]
 
     @property
@@ -196,11 +196,11 @@ class Batch:
         """
         return self.place.open and self.place.can_redo is True and not self.had_redo
 
-    def sketch(self) -> Result | None:
+    def last_preview(self) -> Result | None:
         """Return what the image that was being painted looked like last."""
         seen = self.seen
         if seen is None:
             return None
         noise = describe_seeds(*image_noise(seen.job.request, seen.image - 1))
-        name = name_sketch(noise, seen.step, seen.steps)
+        name = name_preview(noise, seen.step, seen.steps)
         return Result(name, seen.frame, None, area=seen.area)

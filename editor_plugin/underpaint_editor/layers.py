@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from underpaint_client.frames import Frame
     from underpaint_client.recipe import Recipe
 
-SOURCE_GONE = "the layer that this was made from is gone; undo its deletion, or generate anew"
+SOURCE_GONE = "the layer this result was made from was deleted; undo that, or generate again"
 
 _LONGEST_NAME = 40  # characters of a prompt in a layer's name
 _WIDEST, _HIGHEST = 230, 160  # pixels of a preview
@@ -74,11 +74,11 @@ def box_to_read(
     if selected is None:
         if here.empty:
             raise BadInputError(
-                "the layer lies outside of the canvas; move it back, or select where to paint"
+                "the layer lies outside the canvas; move it back, or select where to generate"
             )
         return here
     if selected.empty:
-        raise BadInputError("nothing on the canvas is selected; select a part of it, or all")
+        raise BadInputError("the selection is empty; select part of the canvas, or everything")
     needed = needed_box(selected, canvas, native)
     return around(here, needed) if whole else needed
 
@@ -122,12 +122,12 @@ def _shortened(prompt: str) -> str:
 
 def describe_job(prompt: str, position: int) -> str:
     """Return what a job is and where it is, in a list of several."""
-    return f"{_shortened(prompt) or 'No words'}: {describe_position(position)}"
+    return f"{_shortened(prompt) or 'No prompt'}: {describe_position(position)}"
 
 
 def describe_position(position: int) -> str:
     """Return where a job is in the queue, in words; `position` jobs are before it."""
-    return f"{position} before it" if position else "runs"
+    return f"{position} ahead" if position else "running"
 
 
 def name_layer(recipe: Recipe) -> str:
@@ -242,11 +242,13 @@ def describe_waiting(documents: Sequence[str]) -> str:
         The path of each result's document; empty where it had none.
     """
     names = sorted({re.split(r"[/\\]", path)[-1] for path in documents if path})
-    what = "A result waits" if len(documents) == 1 else f"{len(documents)} results wait"
-    told = f"{what} from before"
+    one = len(documents) == 1
+    told = "A result is" if one else f"{len(documents)} results are"
+    told = f"{told} waiting from an earlier session"
     if not names:
         return f"{told}."
-    return f"{told}, for {', '.join(names)}. Open it first to have them in their place."
+    them = "it" if one else "them"
+    return f"{told} ({', '.join(names)}). Open the document first to insert {them} there."
 
 
 def remark_on_place(
@@ -265,13 +267,13 @@ def remark_on_place(
     """
     found = []
     if deleted:
-        found.append("its layer was deleted meanwhile, so the result lies on top of all")
+        found.append("the layer was deleted, so the result is on top of all others")
     elif hidden:
-        found.append("its layer is hidden, the result is shown above it")
+        found.append("the layer is hidden, but the result above it is visible")
     elif inside_hidden:
-        found.append("the group it lies in is hidden, and the result in it")
+        found.append("the layer's group is hidden, and so is the result")
     if resized:
-        found.append("the document's size was changed meanwhile; see where the result lies")
+        found.append("the document was resized, so check where the result is")
     return found
 
 

@@ -77,7 +77,7 @@ def lay_out(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Card]:
 
 def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
     if recipe is None:
-        return "sketch", "", "A sketch, kept when its job was stopped. Click to show it"
+        return "preview", "", "A preview, kept when its job was cancelled. Click to show it"
     tip = f"{describe_noise(recipe).capitalize()}. Click to show it"
     if recipe.chained:
         return str(recipe.seed), f"chained, {recipe.chained + 1}", tip
@@ -99,22 +99,22 @@ def describe_page(count: int, at: int) -> str:
 def describe_kept(name: str, removed: int) -> str:
     """Return what keeping one result has done."""
     if not removed:
-        return f"The results beside {name} are locked, and stay."
+        return f"The other results are locked, so they were kept beside {name}."
     others = "the other result" if removed == 1 else f"the other {removed} results"
-    return f"Kept {name}. Undo brings {others} back."
+    return f"Kept {name}. Undo restores {others}."
 
 
 def describe_settings(beyond: Sequence[str]) -> str:
     """Say that a result's settings were taken over, and what of them the form cannot hold."""
     if not beyond:
-        return "Settings taken over, the seed locked."
-    them = "that" if len(beyond) == 1 else "those"
-    return f"Settings taken over, without {' and '.join(beyond)}: the form has no place for {them}."
+        return "Settings copied. The seed is locked."
+    them = "it" if len(beyond) == 1 else "them"
+    return f"Settings copied, except {' and '.join(beyond)}: there is no field for {them}."
 
 
-def name_sketch(noise: str, step: int, steps: int) -> str:
+def name_preview(noise: str, step: int, steps: int) -> str:
     """Name the layer of what a picture had become when its job was stopped."""
-    return f"sketch of {noise}, step {step} of {steps}"
+    return f"preview of {noise}, step {step} of {steps}"
 
 
 def is_copy(name: str, original: str) -> bool:

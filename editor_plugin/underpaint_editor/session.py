@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.address import Address
@@ -87,11 +88,21 @@ _LONGEST_REST = 0.1  # and at most this, however long the messages took
 _LOOK_AGAIN = 100  # milliseconds
 _LOOK_FOR_REDO = 500  # milliseconds
 _ASK_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
-_START = "Start the daemon"
-_OPEN = "Open as a new document"
-_INSERT = "Insert the result"
-_FETCH = "Fetch what waits"
-_KEEP = "Keep the sketch"
+
+
+class Remedy(Enum):
+    """What the artist can do about the session's state with one button; the value is its label."""
+
+    OPEN_AS_DOCUMENT = "Open as a new document"
+    INSERT = "Insert the result"
+    KEEP_PREVIEW = "Keep the preview"
+    FETCH = "Fetch waiting results"
+    START_DAEMON = "Start the daemon"
+
+    @property
+    def label(self) -> str:
+        """The button's label, in plain English."""
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -179,18 +190,18 @@ class Session:
         ]
 
     @property
-    def remedy(self) -> str:
-        """What a button could do about the state things are in; empty where they are well."""
+    def remedy(self) -> Remedy | None:
+        """What to offer on the button for remedies; None to hide it."""
         if self._homeless:
-            return _OPEN
+            return Remedy.OPEN_AS_DOCUMENT
         if self._held:
-            return _INSERT
+            return Remedy.INSERT
         if self._stopped is not None and self._stopped.place.open:
-            return _KEEP
+            return Remedy.KEEP_PREVIEW
         if self._waiting and self.tracker.fd is not None:
-            return _FETCH
+            return Remedy.FETCH
         away = self.tracker.fd is None and self._starting is None
-        return _START if away and start_command() else ""
+        return Remedy.START_DAEMON if away and start_command() else None
 
     # ---- what the artist does --------------------------------------------------------------
 
@@ -305,21 +316,21 @@ class Session:
     def put_right(self) -> None:
         """Do what `remedy` says."""
         remedy = self.remedy
-        if remedy == _START:
+        if remedy is Remedy.START_DAEMON:
             self._start_daemon()
-        if remedy == _KEEP:
-            self._keep_sketch()
+        if remedy is Remedy.KEEP_PREVIEW:
+            self._keep_preview()
         try:
             while self._homeless:
                 self._open_as_document(self._homeless[0])
                 del self._homeless[0]  # not before it is safe
-            if remedy == _INSERT:
+            if remedy is Remedy.INSERT:
                 while self._held:
                     self._put_held()
-            elif self.remedy == _FETCH:
+            elif self.remedy is Remedy.FETCH:
                 self._fetch()
         except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
-            self._say(f"That did not work ({error}). Nothing is lost: try again.")
+            self._say(f"That failed ({error}). Nothing is lost; try again.")
         self._listener.changed()
 
     def _fetch(self) -> None:
@@ -432,7 +443,7 @@ class Session:
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._away(f"The daemon does not start: {told or error}")
+            self._away(f"The daemon could not be started: {told or error}")
         else:
             self._listen()
             self._listener.changed()
@@ -514,8 +525,8 @@ class Session:
 
     def _ready(self) -> str:
         if self.default_model == STARTER_MODEL:
-            return f"{STARTER_MESSAGE}: put a Stable Diffusion folder into Underpaint's models."
-        return "Ready." if self.default_model else "There is no model yet."
+            return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
+        return "Ready." if self.default_model else "No model is installed."
 
     # ---- what comes of it ------------------------------------------------------------------
 
@@ -537,7 +548,7 @@ class Session:
         try:
             told = self._settle(ended, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
-            told = f"The result could not be seen to ({error})."
+            told = f"The result could not be processed ({error})."
             batch.error = batch.error or GenerationFailedError(told)
             if batch.results and batch not in self._homeless:
                 self._homeless.append(batch)
@@ -571,21 +582,21 @@ class Session:
         """Insert what came, or keep it where that cannot be; return why, or nothing."""
         if not batch.place.open and not batch.fetched:
             self._homeless.append(batch)
-            return "The document was closed; its result is kept here."
+            return "The document was closed. Its result is kept: open it as a new document."
         if batch.ends_redo:
             if not self._held:
                 self._loop.later(_LOOK_FOR_REDO, self._insert_held)
             self._held.append(batch)
             return (
-                "The result is here. Inserting it clears what can be redone: redo that first, or"
-                f" press {_INSERT}."
+                "The result is ready. Inserting it would clear your redo history: redo first, or"
+                f" press {Remedy.INSERT.label}."
             )
         try:
             self._put(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
             self._homeless.append(batch)
             batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
-            return f"{to_sentence(batch.error)} It is kept here."
+            return f"{to_sentence(batch.error)} It is kept: open it as a new document."
         return ""
 
     def _put_held(self) -> None:
@@ -630,19 +641,19 @@ class Session:
         if batch.job is not None and not batch.given_up:
             self.tracker.take(batch.job)
 
-    def _keep_sketch(self) -> None:
+    def _keep_preview(self) -> None:
         """Insert what a job that was cancelled had come to."""
         batch, self._stopped = self._stopped, None
-        sketch = None if batch is None else batch.sketch()
-        if batch is None or sketch is None:
+        preview = None if batch is None else batch.last_preview()
+        if batch is None or preview is None:
             return
         try:
-            batch.place.insert(batch.title, [sketch], batch.into)
+            batch.place.insert(batch.title, [preview], batch.into)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
             self._stopped = batch
-            self._say(f"The sketch could not be inserted ({error}).")
+            self._say(f"The preview could not be inserted ({error}).")
         else:
-            self._say(f"Kept: {sketch.name}.")
+            self._say(f"Kept: {preview.name}.")
 
     def tell(self, text: str) -> None:
         """Say something that the editor has done itself."""

@@ -194,7 +194,7 @@ def describe_run(request: Request, found: Survey) -> str:
     told = describe_plan(mode, changed, plan, of="layer" if found.whole else "selection")
     notes = list(found.notes) if plan.run else []
     if plan.run and mode == "inpaint" and found.lost and request.fill == "auto":
-        notes.append("where no colour is left, the colours around are taken")
+        notes.append("where no colour is left, it is filled from the surrounding colours")
     return ". ".join([told, *(f"{note[:1].upper()}{note[1:]}" for note in notes)])
 
 

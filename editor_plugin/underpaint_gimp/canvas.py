@@ -133,10 +133,10 @@ class Place:
             Where there is no image, or not one layer that has pixels.
         """
         if image is None or not image.is_valid():
-            raise BadInputError("no image is open; open or make one first")
+            raise BadInputError("no image is open; open or create one first")
         if image.get_floating_sel() is not None:
             raise BadInputError(
-                "there is a floating selection; anchor it, or make it a layer, first"
+                "there is a floating selection; anchor it or turn it into a layer first"
             )
         chosen = list(image.get_selected_layers() if layers is None else layers)
         if len(chosen) != 1:
@@ -146,11 +146,11 @@ class Place:
         if isinstance(layer, Gimp.LayerMask):
             layer = Gimp.Layer.from_mask(layer)
         if not isinstance(layer, Gimp.Layer):
-            raise BadInputError(f"{layer.get_name()!r} is no layer; select one")
+            raise BadInputError(f"{layer.get_name()!r} is not a layer; select one")
         if layer.get_image().get_id() != image.get_id():
-            raise BadInputError(f"{layer.get_name()!r} is in another image; name that image")
+            raise BadInputError(f"{layer.get_name()!r} is in another image; pass that image")
         if is_preview(layer):
-            raise BadInputError("the selected layer is but a preview; select one of your own")
+            raise BadInputError("the selected layer is the live preview; select another one")
         return cls(image, layer, Box(0, 0, image.get_width(), image.get_height()))
 
     @classmethod
@@ -342,7 +342,7 @@ class Place:
         finally:
             image.undo_group_end()
         if not done:
-            raise GenerationFailedError("GIMP did not take the new layers")
+            raise GenerationFailedError("GIMP refused the new layers")
         Gimp.displays_flush()
         return group
 
@@ -399,7 +399,7 @@ class Place:
         """Make a layer of a result, not yet in the image."""
         frame, sent = result.frame, self._sent  # which an earlier start of GIMP took along
         if result.area is not None:
-            return self._sketch(result, result.area)
+            return self._scaled_layer(result, result.area)
         painted = bytes(frame.data)
         whole = sent is not None and bool(sent.everything) and sent.frame.box == frame.box
         box = sent.bounds if sent is not None and whole else frame.box
@@ -426,8 +426,8 @@ class Place:
         finish(layer, buffer)
         return self._tagged(layer, result)
 
-    def _sketch(self, result: Result, area: Box) -> Any:
-        """Make a layer of a sketch, scaled to its area."""
+    def _scaled_layer(self, result: Result, area: Box) -> Any:
+        """Make a layer of a kept preview, scaled to its area."""
         layer = blank_layer(self.image, result.name, area)
         fill_scaled(layer, result.frame.data, result.frame.box.extent)
         return self._tagged(layer, result)

@@ -78,7 +78,7 @@ class Preview:
 
     def _insert(self, area: Box) -> None:
         self._area = area
-        self._layer = layer = blank_layer(self._image, "The picture so far", area)
+        self._layer = layer = blank_layer(self._image, "Live preview", area)
         _shown.add(layer.get_id())
         layer.attach_parasite(parasite(_MARK, str(layer.get_tattoo())))
         # Not inside a group: what is read of one is what it looks like.

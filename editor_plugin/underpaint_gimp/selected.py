@@ -58,8 +58,8 @@ class Selected:
         if len(found) > 1:
             names = " or ".join(repr(str(layer.get_name())) for layer in found)
             raise BadInputError(
-                f"this was made from {names}, which cannot be told from each other here; delete the"
-                " copy, or generate anew"
+                f"this result was made from {names}, and Underpaint cannot tell which; delete the"
+                " copy, or generate again"
             )
         return Place.of(self.image, found)
 
@@ -109,7 +109,7 @@ class Selected:
             Where a lock forbids it.
         """
         if any(parent.get_lock_content() for parent in parents(self.layer)):
-            raise BadInputError("the results lie in a locked group; unlock it first")
+            raise BadInputError("the results are in a locked group; unlock it first")
         others = [
             one.layer
             for one in self.results

@@ -80,7 +80,7 @@ class Window(Panel):
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = Gtk.ComboBoxText(no_show_all=True)
         self.images.set_name("image")
-        self.images.set_tooltip_text("Which of the open images is painted on")
+        self.images.set_tooltip_text("The image to work on")
         self.images.get_accessible().set_name("Image")
         self.images.connect("changed", self._image_chosen)
         column.add(self.images)
@@ -303,8 +303,8 @@ class Window(Panel):
         """
         if self._image is None and not self._is_told:
             raise BadInputError(
-                "several images are open, and which one is in front cannot be seen here; choose it"
-                " at the top of this window, or use Filters > Underpaint in the image's window"
+                "several images are open, and Underpaint cannot tell which one is in front; choose"
+                " it at the top of this window, or use Filters > Underpaint in the image's window"
             )
         return Place.of(self._image, layers)
 
@@ -406,8 +406,8 @@ class Window(Panel):
         if self._show_again is None:  # else what is hidden for a moment would count
             self.show_selected(Selected.of(self._image))
         remedy = self.session.remedy
-        self.remedy.set_label(remedy)
-        self.remedy.set_visible(bool(remedy))
+        self.remedy.set_label("" if remedy is None else remedy.label)
+        self.remedy.set_visible(remedy is not None)
         self.queue.show(self.session.queue)
         wanted = self.session.model_choices
         if wanted != self._listed:

@@ -75,15 +75,15 @@ class Place:
         """
         document = Krita.instance().activeDocument()
         if document is None:
-            raise BadInputError("no document is open; open or make one first")
+            raise BadInputError("no document is open; open or create one first")
         node = document.activeNode()
         while node is not None and node.type().endswith("mask"):
             node = node.parentNode()
         if node is None or node.parentNode() is None:
-            raise BadInputError("no layer is active; choose one in the Layers docker")
+            raise BadInputError("no layer is selected; select one in the Layers docker")
         if node.type() not in _LAYERS:
             raise BadInputError(
-                f"{node.name()!r} is a {node.type()}, which has no picture; choose a layer"
+                f"{node.name()!r} is a {node.type()}, which has no pixels; select a layer"
             )
         canvas = Box(0, 0, document.width(), document.height())
         return cls(document, node, canvas)
@@ -153,7 +153,7 @@ class Place:
         )
         notes = describe_source(node, found)
         if self.can_redo:
-            notes.append("what can be redone is lost with the result")
+            notes.append("inserting the result clears your redo history")
         return replace(found, lost=lost, notes=(*notes, *self.remarks()))
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
@@ -205,7 +205,9 @@ class Place:
             resized=Extent(document.width(), document.height()) != self.canvas.extent,
         )
         if there and layer.animated():
-            found.append("its layer is animated: this is the current frame, and stays in all")
+            found.append(
+                "the layer is animated: the current frame is used, and the result is still"
+            )
         return found
 
     @property
@@ -294,7 +296,7 @@ def recall(document: Any) -> str:
 
 
 def _pixels_of(result: Result) -> bytes:
-    """Return a result's pixels as Krita has them, a sketch's in its full size."""
+    """Return a result's pixels as Krita has them, a kept preview scaled to its full size."""
     frame, area = result.frame, result.area
     if area is None:
         return bytes(frame.data)

@@ -333,10 +333,11 @@ class UnderpaintDocker(Panel, DockWidget):
         _enable(self.cancel, running)
         if not running:
             self._show_progress(0)
-        _enable(self.remedy, bool(remedy))
-        self.remedy.setText(remedy)
-        self.remedy.setAccessibleName(remedy)
-        self.remedy.setVisible(bool(remedy))
+        _enable(self.remedy, remedy is not None)
+        label = "" if remedy is None else remedy.label
+        self.remedy.setText(label)
+        self.remedy.setAccessibleName(label)
+        self.remedy.setVisible(remedy is not None)
         self._list_jobs()
         self._list_models()
 

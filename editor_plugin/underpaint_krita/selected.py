@@ -121,7 +121,7 @@ class Selected:
         if not others:
             return 0
         if any(group.locked() for group in groups(others[0])):
-            raise BadInputError("the results lie in a locked group; unlock it first")
+            raise BadInputError("the results are in a locked group; unlock it first")
         remove(self.document, others)
         self.document.setActiveNode(self.layer)
         return len(others)

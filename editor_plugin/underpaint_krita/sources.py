@@ -120,14 +120,14 @@ def describe_source(node: Any, found: Survey) -> list[str]:
     notes = []
     local = local_selections(node)
     if len(local) > 1:
-        notes.append(f"of its local selections {local[-1].name()!r} counts; hide it if not")
+        notes.append(f"its local selection {local[-1].name()!r} is used; hide it to use another")
     if found.empty and not node.bounds().isEmpty():
-        notes.append("what the layer holds lies outside of the canvas")
+        notes.append("the layer's content lies outside the canvas")
     moved = any(mask.type() == "transformmask" for mask in _effect_masks(node))
     if found.transparent and node.type() == _PAINT and not moved and _is_recoloured(node):
-        notes.append("the colour underneath is the layer's own, without its masks")
+        notes.append("erased pixels have the layer's own colour, without its masks")
     if (node.colorModel(), node.colorDepth(), node.colorProfile()) != SRGB:
-        notes.append("the result is a layer in 8-bit sRGB")
+        notes.append("the result is an 8-bit sRGB layer")
     return notes
 
 

@@ -124,7 +124,7 @@ def remove(document: Any, nodes: Sequence[Any]) -> None:
         node.setLocked(before)
     view = Krita.instance().activeWindow().activeView()
     if {id_of(node) for node in view.selectedNodes()} != wanted:
-        raise BadInputError("Krita did not let the other results be selected; remove them by hand")
+        raise BadInputError("Krita did not select the other results; delete them by hand")
     Krita.instance().action("remove_layer").trigger()
 
 

@@ -82,8 +82,8 @@ def test_the_plan_line_says_what_cannot_be_done_better(
     assert describe_before(plan, cautions, document) == line
 
 
-@pytest.mark.parametrize(("position", "words"), [(0, "runs"), (3, "3 before it")])
+@pytest.mark.parametrize(("position", "words"), [(0, "running"), (3, "3 ahead")])
 def test_a_job_is_listed_with_its_position(position: int, words: str) -> None:
     assert describe_position(position) == words
     assert describe_job("a  lake", position) == f"a lake: {words}"
-    assert describe_job("", position) == f"No words: {words}"
+    assert describe_job("", position) == f"No prompt: {words}"

@@ -20,12 +20,12 @@ from underpaint_client.errors import (
 from underpaint_client.geometry import Extent
 from underpaint_editor.batch import Batch, Result
 from underpaint_editor.jobs import Ended, Job, Lost, Pace, Painted, Previewed, ResultsWait
-from underpaint_editor.session import Session
+from underpaint_editor.session import Remedy, Session
 
 AREA = Box(64, 0, 256, 128)
 SMALL = Frame("preview", Box(0, 0, 2, 1), "u1", "RGBA", bytes(range(8)))
 CLEAR = replace(SMALL, data=bytes(8))
-OFFER = "Keep the sketch"
+OFFER = Remedy.KEEP_PREVIEW
 
 
 class Quiet:
@@ -110,22 +110,22 @@ def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple
 @pytest.mark.parametrize(
     ("asked", "name"),
     [
-        ({}, "sketch of seed 8, step 10 of 20"),
+        ({}, "preview of seed 8, step 10 of 20"),
         (
             {"variation_amount": 0.3, "variation_seed": 90},
-            "sketch of seed 7 with 91:0.3, step 10 of 20",
+            "preview of seed 7 with 91:0.3, step 10 of 20",
         ),
     ],
 )
-def test_the_sketch_is_inserted_when_asked(asked: dict[str, Any], name: str) -> None:
+def test_the_preview_is_inserted_when_asked(asked: dict[str, Any], name: str) -> None:
     session, place = stopped(CancelledError("cancelled"), **asked)
     assert session.remedy == OFFER
     assert place.inserted == []
     session.put_right()
-    ((title, (sketch,), into),) = place.inserted
+    ((title, (preview,), into),) = place.inserted
     assert (title, into) == ("a lake (seed 7)", "beside")
-    assert (sketch.name, sketch.frame, sketch.area) == (name, SMALL, AREA)
-    assert sketch.tag(place).recipe is None
+    assert (preview.name, preview.frame, preview.area) == (name, SMALL, AREA)
+    assert preview.tag(place).recipe is None
     assert session.remedy != OFFER
     assert session.last_said == f"Kept: {name}."
 
@@ -145,11 +145,11 @@ def test_the_offer_goes_with_its_document() -> None:
     assert session.remedy != OFFER
 
 
-def test_a_sketch_that_cannot_be_inserted_is_not_lost() -> None:
+def test_a_preview_that_cannot_be_inserted_is_not_lost() -> None:
     session, place = stopped(CancelledError("cancelled"))
     place.refuses = True
     session.put_right()
-    assert session.last_said == "The sketch could not be inserted (full)."
+    assert session.last_said == "The preview could not be inserted (full)."
     place.refuses = False
     assert session.remedy == OFFER
     session.put_right()
@@ -312,16 +312,16 @@ def test_a_result_waits_while_it_would_clear_what_can_be_redone(
     session.tracker.jobs["c"] = Job("c", Request(), Batch(place, had_redo=before is True), Pace())
     arrive(session, "c", 0)
     assert (place.inserted == []) == held
-    assert (session.remedy == "Insert the result") == held
+    assert (session.remedy == Remedy.INSERT) == held
     assert (("take", "c") in told) == (not held)
     if held:
-        assert "clears what can be redone" in session.last_said
+        assert "clear your redo history" in session.last_said
         session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
-        assert session.remedy == "Insert the result"
+        assert session.remedy == Remedy.INSERT
         session.put_right()
         assert len(place.inserted) == 1
         assert told[-1] == ("take", "c")
-        assert session.remedy not in ("Insert the result", "Fetch what waits")
+        assert session.remedy not in (Remedy.INSERT, Remedy.FETCH)
 
 
 @pytest.mark.parametrize("later", [False, None, "closed"])
@@ -341,7 +341,7 @@ def test_what_was_held_comes_by_itself_once_nothing_can_be_redone(later: Any) ->
         place.can_redo = later
     loop.calls.pop()[1]()
     assert len(place.inserted) == (later is False)
-    offers = {False: False, None: "Insert the result", "closed": "Open as a new document"}
+    offers = {False: False, None: Remedy.INSERT, "closed": Remedy.OPEN_AS_DOCUMENT}
     assert session.remedy == offers[later] or later is False
     assert len(loop.calls) == (2 if later is None else 1)
 
@@ -416,15 +416,16 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
 def test_what_waits_is_offered_to_its_own_editor() -> None:
     session, told = opened(Place())
     session._heed([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
-    assert session.remedy != "Fetch what waits"
+    assert session.remedy != Remedy.FETCH
     session._heed([ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))])
-    assert session.remedy == "Fetch what waits"
+    assert session.remedy == Remedy.FETCH
     assert session.last_said == (
-        "2 results wait from before, for forest.kra. Open it first to have them in their place."
+        "2 results are waiting from an earlier session (forest.kra). Open the document first to"
+        " insert them there."
     )
     session.put_right()
     assert told == [("follow", "c"), ("follow", "d")]
-    assert session.remedy != "Fetch what waits"
+    assert session.remedy != Remedy.FETCH
 
 
 @pytest.mark.parametrize(("there", "inserted"), [((), [[0, 1]]), ((0,), [[1]]), ((0, 1), [])])
@@ -460,12 +461,12 @@ def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
     session.put_right()
     arrive(session, "c", 0)
     assert ("take", "c") not in told
-    assert session.remedy == "Open as a new document"
+    assert session.remedy == Remedy.OPEN_AS_DOCUMENT
     session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
-    assert session.remedy == "Open as a new document"
+    assert session.remedy == Remedy.OPEN_AS_DOCUMENT
     session.put_right()
     assert told[-1] == ("take", "c")
-    assert session.remedy != "Fetch what waits"
+    assert session.remedy != Remedy.FETCH
 
 
 @pytest.mark.parametrize("pictures", [(), (0,)])

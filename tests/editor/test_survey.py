@@ -97,17 +97,17 @@ def test_what_a_run_will_do(
 
 ERASED = Survey(
     empty=False, transparent=True, erased=0.5, selected=1, most_erased=1, most_selected=1,
-    whole=True, lost=True, notes=("its layer is hidden",),
+    whole=True, lost=True, notes=("the layer is hidden",),
 )  # fmt: skip
 FILLS = "Fills the erased 50 % of the layer, runs 15 of 20 steps"
-LOST = "Where no colour is left, the colours around are taken"
+LOST = "Where no colour is left, it is filled from the surrounding colours"
 
 
 @pytest.mark.parametrize(
     ("asked", "seen", "told"),
     [
-        ({}, {}, f"{FILLS}. Its layer is hidden. {LOST}"),
-        ({}, {"lost": False}, f"{FILLS}. Its layer is hidden"),
+        ({}, {}, f"{FILLS}. The layer is hidden. {LOST}"),
+        ({}, {"lost": False}, f"{FILLS}. The layer is hidden"),
         ({}, {"notes": ()}, f"{FILLS}. {LOST}"),
         ({"fill": "noise"}, {"notes": ()}, FILLS),
         ({"mode": "img2img"}, {"notes": ()}, "Repaints 100 % of the layer, runs 15 of 20 steps"),

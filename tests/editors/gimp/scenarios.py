@@ -413,7 +413,7 @@ def queued(said: Said) -> Run:
     said["width"] = window().window.get_size()[0]
     fourth = lines()[3]
     press(fourth[2])  # four is the next
-    yield lambda: listed()[1] == "four: 1 before it"
+    yield lambda: listed()[1] == "four: 1 ahead"
     yield 0.2
     said["same_line"] = lines()[1] == fourth
     press(lines()[2][3])  # two is dropped
@@ -785,7 +785,7 @@ def fetched(said: Said) -> Run:
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     shown(image)
     window().show(image, to_front=False)
-    yield lambda: window().remedy.get_label() == "Fetch what waits"
+    yield lambda: window().remedy.get_label() == "Fetch waiting results"
     yield 0.5
     take = session().tracker.take  # as if this one died before it could say that it has them
     session().tracker.take = lambda job: None  # type: ignore[method-assign]

@@ -628,7 +628,7 @@ def undone(said: Said) -> Run:
         yield from underway(steps=100)
         yield from undo()
         document.setActiveNode(document.nodeByName("Painting"))
-        yield lambda: status().startswith("The result is here")
+        yield lambda: status().startswith("The result is ready")
         yield 1.2
         said["held"].append([status(), control("remedy").text(), control("remedy").isVisible()])
         redo = Krita.instance().action("edit_redo")
@@ -1126,7 +1126,7 @@ def fetched(said: Said) -> Run:
     """The next start offers what came meanwhile, and its place is found again."""
     from underpaint_krita.session import session
 
-    yield lambda: control("remedy").text() == "Fetch what waits"
+    yield lambda: control("remedy").text() == "Fetch waiting results"
     said["status"] = status()
     document = Krita.instance().openDocument(str(FOUND / "left.kra"))
     Krita.instance().activeWindow().addView(document)
@@ -1144,7 +1144,7 @@ def fetched(said: Said) -> Run:
     session().tracker.close()
     session().tracker.open()
     session()._listen()
-    yield lambda: control("remedy").text() == "Fetch what waits"
+    yield lambda: control("remedy").text() == "Fetch waiting results"
     control("remedy").click()
     yield lambda: status().startswith("Done")
     yield 0.5
@@ -1505,7 +1505,7 @@ def queued(said: Said) -> Run:
     yield 0.3
     said["lines"] = [text(line) for line in lines()]
     push(lines()[3], "hurry")
-    yield lambda: text(lines()[1]) == "four: 1 before it"
+    yield lambda: text(lines()[1]) == "four: 1 ahead"
     push(lines()[2], "drop")
     yield lambda: len(lines()) == 3
     push(lines()[0], "drop")
