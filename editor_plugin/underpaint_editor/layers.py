@@ -70,7 +70,7 @@ def box_to_read(
     BadInputError
         Where nothing lies on the canvas.
     """
-    here = canvas if layer is None else overlap(layer, canvas)
+    here = canvas if layer is None else intersection(layer, canvas)
     if selected is None:
         if here.empty:
             raise BadInputError(
@@ -80,7 +80,7 @@ def box_to_read(
     if selected.empty:
         raise BadInputError("the selection is empty; select part of the canvas, or everything")
     needed = needed_box(selected, canvas, native)
-    return around(here, needed) if whole else needed
+    return union(here, needed) if whole else needed
 
 
 def _span(start: int, stop: int, first: int, last: int, margin: int, least: int) -> tuple[int, int]:
@@ -91,14 +91,14 @@ def _span(start: int, stop: int, first: int, last: int, margin: int, least: int)
     return max(first, min(low, high - least)), min(last, max(high, low + least))
 
 
-def overlap(one: Box, other: Box) -> Box:
+def intersection(one: Box, other: Box) -> Box:
     """Return the box that lies in both; empty where there is none."""
     x, y = max(one.x, other.x), max(one.y, other.y)
     right, bottom = min(one.right, other.right), min(one.bottom, other.bottom)
     return Box(x, y, max(0, right - x), max(0, bottom - y))
 
 
-def around(one: Box, other: Box) -> Box:
+def union(one: Box, other: Box) -> Box:
     """Return the smallest box around both; an empty one does not count."""
     if one.empty or other.empty:
         return other if one.empty else one
@@ -135,7 +135,7 @@ def name_layer(recipe: Recipe) -> str:
     return describe_noise(recipe)
 
 
-def newest_place(above: Sequence[bool]) -> int:
+def count_batches_above(above: Sequence[bool]) -> int:
     """Say over how many of the layers above a source a new batch goes.
 
     Parameters
@@ -145,13 +145,13 @@ def newest_place(above: Sequence[bool]) -> int:
 
     Examples
     --------
-    >>> newest_place([True, True, False, True])
+    >>> count_batches_above([True, True, False, True])
     2
     """
     return next((n for n, batch in enumerate(above) if not batch), len(above))
 
 
-def step_to(shown: Sequence[bool], step: int) -> int:
+def next_index(shown: Sequence[bool], step: int) -> int:
     """Return which of a group's results is shown next.
 
     Parameters
@@ -207,7 +207,7 @@ def fit_into(extent: Extent, room: Extent) -> Extent:
     return Extent(max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
 
 
-def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:
+def describe_outcome(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:
     """Return how a run ended well."""
     many = "1 image" if came == 1 else f"{came} images"
     missing = f" of {wanted}" if came < wanted else ""
@@ -215,7 +215,7 @@ def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -
     return f"{'. '.join(told)}."
 
 
-def describe_before(plan: str, cautions: Sequence[str], document: str = "") -> str:
+def describe_plan_line(plan: str, cautions: Sequence[str], document: str = "") -> str:
     """Return the plan line: what a run will do, and where it will not do what one may expect.
 
     Parameters
@@ -251,7 +251,7 @@ def describe_waiting(documents: Sequence[str]) -> str:
     return f"{told} ({', '.join(names)}). Open the document first to insert {them} there."
 
 
-def remark_on_place(
+def describe_placement(
     *, deleted: bool, hidden: bool, inside_hidden: bool, resized: bool
 ) -> list[str]:
     """Return what the artist should know about where a result comes to lie.

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from .tag import Tag
 
-CARDS = 6
+THUMBNAILS = 6
 """Results that are shown at once."""
 
-CARD = 60
+THUMBNAIL_SIDE = 60
 """Pixels of a thumbnail's longer side."""
 
 
@@ -34,7 +34,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Card:
+class Thumbnail:
     """A thumbnail, and what stands beneath it.
 
     Parameters
@@ -56,8 +56,8 @@ class Card:
     shown: bool
 
 
-def lay_out(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Card]:
-    """Return the cards of a batch: at most `CARDS`, among them that of the result `at`.
+def list_thumbnails(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Thumbnail]:
+    """Return the cards of a batch: at most `THUMBNAILS`, among them that of the result `at`.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def lay_out(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Card]:
     at : int
         Which one is selected.
     """
-    first = at // CARDS * CARDS
+    first = at // THUMBNAILS * THUMBNAILS
     return [
-        Card(index, *_caption(tags[index].recipe), shown=shown[index])
-        for index in range(first, min(first + CARDS, len(tags)))
+        Thumbnail(index, *_caption(tags[index].recipe), shown=shown[index])
+        for index in range(first, min(first + THUMBNAILS, len(tags)))
     ]
 
 
@@ -89,10 +89,10 @@ def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
 
 def describe_page(count: int, at: int) -> str:
     """Return which results the cards are of; empty where they are all."""
-    if count <= CARDS:
+    if count <= THUMBNAILS:
         return ""
-    first = at // CARDS * CARDS
-    last = min(first + CARDS, count)
+    first = at // THUMBNAILS * THUMBNAILS
+    last = min(first + THUMBNAILS, count)
     return f"{first + 1} to {last} of {count}" if last > first + 1 else f"{last} of {count}"
 
 
@@ -122,6 +122,6 @@ def is_copy(name: str, original: str) -> bool:
     return name == original or name.endswith(f" {original}")
 
 
-def agreed(tags: Sequence[Tag]) -> Tag | None:
+def common_tag(tags: Sequence[Tag]) -> Tag | None:
     """Return the tag that all say; None where there is none, or where they differ."""
     return tags[0] if tags and all(tag == tags[0] for tag in tags) else None

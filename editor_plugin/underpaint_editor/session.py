@@ -1,7 +1,7 @@
-"""The session: what an editor has asked of the daemon, and what comes of it.
+"""The session: what an editor has asked of the daemon, and what happens to the results.
 
-There is one in each editor, whatever windows come and go. It needs three things of the editor:
-an event loop, places to read layers from and insert results into, and somebody to tell.
+There is one for the whole editor, whatever windows come and go. What it needs of the editor is in
+`contract`: an event loop, a listener, and documents.
 """
 
 from __future__ import annotations
@@ -42,52 +42,25 @@ from .jobs import (
     ResultsWait,
 )
 from .launch import start_command, start_daemon
-from .layers import crop_preview, describe_end, describe_job, describe_waiting, name_group
+from .layers import crop_preview, describe_job, describe_outcome, describe_waiting, name_group
 from .prompts import PromptHistory
-from .survey import settle
+from .survey import resolve_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Protocol
 
-    from underpaint_client.frames import Frame
     from underpaint_client.messages import ModelEntry, WaitingJob
     from underpaint_client.request import Request
 
-    from .batch import Place
+    from .contract import Document, EventLoop, Listener
     from .tag import Tag
 
-    class Loop(Protocol):
-        """An editor's event loop."""
-
-        def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
-            """Call whenever the descriptor can be read; return what ends that."""
-
-        def later(self, milliseconds: int, call: Callable[[], None]) -> None:
-            """Call once, not before the present call is over."""
-
-    class Listener(Protocol):
-        """Who shows what the session says."""
-
-        def said(self, text: str) -> None:
-            """Take what the artist should know now: one sentence or a few."""
-
-        def moved(self, fraction: float | None) -> None:
-            """Take how far the job that runs is, 0..1; None where nobody can know."""
-
-        def previewed(self, frame: Frame | None) -> None:
-            """Take what the picture looks like so far: RGBA, u1; None where nothing runs."""
-
-        def changed(self) -> None:
-            """Look again: jobs, models or `remedy` are others than before."""
-
-
-_AT_ONCE = 0.02  # seconds that are spent on the daemon's messages before the editor has its turn,
-_REST = 0.03  # which is at least this long,
-_LONGEST_REST = 0.1  # and at most this, however long the messages took
-_LOOK_AGAIN = 100  # milliseconds
-_LOOK_FOR_REDO = 500  # milliseconds
-_ASK_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
+_TURN = 0.02  # seconds that are spent on the daemon's messages before the editor has its turn,
+_PAUSE = 0.03  # which is at least this long,
+_LONGEST_PAUSE = 0.1  # and at most this, however long the messages took
+_POLL_START = 100  # milliseconds
+_POLL_REDO = 500  # milliseconds
+_ASK_WAITING_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
 
 
 class Remedy(Enum):
@@ -131,35 +104,37 @@ class Session:
     ----------
     editor : str
         Its name, for the daemon's log.
-    loop : Loop
-        The editor's.
+    loop : EventLoop
     listener : Listener
-        Is told of everything.
-    find_place : callable
-        Gives the place of an address; one that is not open where there is no such.
+    find_document : callable
+        Returns the document of an address; one that is not open if the editor has none.
     """
 
     def __init__(
-        self, editor: str, loop: Loop, listener: Listener, find_place: Callable[[Address], Place]
+        self,
+        editor: str,
+        loop: EventLoop,
+        listener: Listener,
+        find_document: Callable[[Address], Document],
     ) -> None:
         self.tracker = JobTracker(editor)
         self.models: tuple[ModelEntry, ...] = ()
         self.default_model = ""
-        self.last_said = ""
+        self.last_message = ""
         self.history = PromptHistory()
         self._loop = loop
         self._listener = listener
-        self._find_place = find_place
-        self._homeless: list[Batch] = []
-        self._held: list[Batch] = []  # until nothing can be redone
+        self._find_document = find_document
+        self._undelivered: list[Batch] = []
+        self._deferred: list[Batch] = []  # until nothing can be redone
         self._waiting: list[WaitingJob] = []
-        self._stopped: Batch | None = None
-        self._starting: Any = None
-        self._unwatch: Callable[[], None] | None = None
-        self._watched = -1
-        self._beating = False
+        self._cancelled: Batch | None = None
+        self._start_process: Any = None
+        self._stop_watching: Callable[[], None] | None = None
+        self._watched_fd = -1
+        self._heartbeat_scheduled = False
         self._pausing = False
-        loop.later(0, self._greet)
+        loop.call_later(0, self._connect)
 
     @property
     def running(self) -> bool:
@@ -192,27 +167,27 @@ class Session:
     @property
     def remedy(self) -> Remedy | None:
         """What to offer on the button for remedies; None to hide it."""
-        if self._homeless:
+        if self._undelivered:
             return Remedy.OPEN_AS_DOCUMENT
-        if self._held:
+        if self._deferred:
             return Remedy.INSERT
-        if self._stopped is not None and self._stopped.place.open:
+        if self._cancelled is not None and self._cancelled.document.is_open:
             return Remedy.KEEP_PREVIEW
         if self._waiting and self.tracker.fd is not None:
             return Remedy.FETCH
-        away = self.tracker.fd is None and self._starting is None
+        away = self.tracker.fd is None and self._start_process is None
         return Remedy.START_DAEMON if away and start_command() else None
 
     # ---- what the artist does --------------------------------------------------------------
 
-    def generate(self, form: Form, find_place: Callable[[], Place]) -> Form | None:
+    def generate(self, form: Form, find_document: Callable[[], Document]) -> Form | None:
         """Send off what the form asks for.
 
         Parameters
         ----------
         form : Form
-        find_place : callable
-            Gives the active layer's place, or raises an `UnderpaintError`.
+        find_document : callable
+            Returns the document of the active layer, or raises an `UnderpaintError`.
 
         Returns
         -------
@@ -221,19 +196,19 @@ class Session:
         """
         try:
             request = form.request(draw_seed())
-            place = find_place()
-            self.send(request, place, previews=form.previews)
+            document = find_document()
+            self.send(request, document, previews=form.previews)
         except UnderpaintError as error:
-            self._say(to_sentence(error))
+            self.report(to_sentence(error))
         else:
             sent = replace(form, seed=request.seed or 0)
-            place.remember(sent.to_text())
+            document.save_form(sent.to_text())
             self.history.add(form.prompt)
             return sent
         return None
 
     def vary(
-        self, tag: Tag, layer: Any, form: Form, find_source: Callable[[], Place]
+        self, tag: Tag, layer: Any, form: Form, find_source: Callable[[], Document]
     ) -> Batch | None:
         """Send off for variations of a result.
 
@@ -246,7 +221,7 @@ class Session:
         form : Form
             Says how far from it, and how many.
         find_source : callable
-            Gives the place of the layer that it was made from.
+            Returns the document of the layer that it was made from.
 
         Returns
         -------
@@ -257,21 +232,22 @@ class Session:
             request = tag.variations(form.vary_amount, form.images, draw_seed())
             batch = self.send(request, find_source(), into=layer, previews=form.previews)
         except UnderpaintError as error:
-            self._say(to_sentence(error))
+            self.report(to_sentence(error))
             return None
         if tag.recipe is not None:
-            batch.expected, batch.expected_model = tag.recipe.source_hash, tag.recipe.model_hash
+            recipe = tag.recipe
+            batch.expected_source, batch.expected_model = recipe.source_hash, recipe.model_hash
         return batch
 
     def send(
-        self, request: Request, place: Place, *, into: Any = None, previews: bool = False
+        self, request: Request, document: Document, *, into: Any = None, previews: bool = False
     ) -> Batch:
-        """Send a request off, with the pixels of a place.
+        """Send a request off, with the pixels of a document.
 
         Parameters
         ----------
         request : Request
-        place : Place
+        document : Document
             Whose layer is read, and to which the results go.
         into : any
             As `Batch`.
@@ -287,33 +263,35 @@ class Session:
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._away(to_sentence(error))
+            self._report_unavailable(to_sentence(error))
             raise
         model = request.model or self.default_model
         native = next((entry.native for entry in self.models if entry.name == model), 0)
-        frames = place.read(native, whole=request.result == "layer")
-        request = settle(request, frames, place.has_nothing)
-        batch, self._stopped = Batch(place, into, had_redo=place.can_redo is True), None
-        self.tracker.submit(request, frames, batch, previews=previews, note=place.address.to_text())
-        self._listen()
-        self._beat_later()
-        self._say("Sent.")
-        self._listener.changed()
+        frames = document.read(native, whole=request.result == "layer")
+        request = resolve_mode(request, frames, document.is_empty)
+        batch, self._cancelled = Batch(document, into, had_redo=document.can_redo is True), None
+        self.tracker.submit(
+            request, frames, batch, previews=previews, note=document.address.to_text()
+        )
+        self._watch_connection()
+        self._schedule_heartbeat()
+        self.report("Sent.")
+        self._listener.refresh()
         return batch
 
     def cancel(self, job: Job | None = None) -> None:
         """Ask for a job to stop, or for all; what has come of them stays."""
         for one in list(self.tracker.jobs.values()) if job is None else [job]:
             self.tracker.cancel(one)
-        self._hear()
-        self._listen()
+        self._handle_events()
+        self._watch_connection()
 
     def prefer(self, job: Job) -> None:
         """Ask for a job to be the next."""
         self.tracker.prefer(job)
-        self._listen()
+        self._watch_connection()
 
-    def put_right(self) -> None:
+    def apply_remedy(self) -> None:
         """Do what `remedy` says."""
         remedy = self.remedy
         if remedy is Remedy.START_DAEMON:
@@ -321,65 +299,65 @@ class Session:
         if remedy is Remedy.KEEP_PREVIEW:
             self._keep_preview()
         try:
-            while self._homeless:
-                self._open_as_document(self._homeless[0])
-                del self._homeless[0]  # not before it is safe
+            while self._undelivered:
+                self._open_as_document(self._undelivered[0])
+                del self._undelivered[0]  # not before it is safe
             if remedy is Remedy.INSERT:
-                while self._held:
-                    self._put_held()
+                while self._deferred:
+                    self._insert_first_deferred()
             elif self.remedy is Remedy.FETCH:
                 self._fetch()
         except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
-            self._say(f"That failed ({error}). Nothing is lost; try again.")
-        self._listener.changed()
+            self.report(f"That failed ({error}). Nothing is lost; try again.")
+        self._listener.refresh()
 
     def _fetch(self) -> None:
         """Ask for what an earlier start of this editor did not live to see."""
         while self._waiting:
             waiting = self._waiting.pop(0)
-            place = self._find_place(Address.from_text(waiting.note))
-            self.tracker.fetch(waiting, Batch(place, fetched=True))
-        self._listen()
-        self._beat_later()
+            document = self._find_document(Address.from_text(waiting.note))
+            self.tracker.fetch(waiting, Batch(document, fetched=True))
+        self._watch_connection()
+        self._schedule_heartbeat()
 
     # ---- the daemon ------------------------------------------------------------------------
 
-    def _greet(self) -> None:
+    def _connect(self) -> None:
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._away(to_sentence(error))
+            self._report_unavailable(to_sentence(error))
         else:
-            self._listen()
+            self._watch_connection()
 
-    def _ask_again(self) -> None:
+    def _ask_waiting_again(self) -> None:
         """Ask once more what waits: whose editor died just before is not known at once."""
         self.tracker.ask_waiting()
-        self._listen()
+        self._watch_connection()
 
-    def _away(self, why: str) -> None:
-        if self.tracker.fd is None and self._unwatch is not None:
-            self._unwatch()
-            self._unwatch = None
-        self._say(why)
-        self._listener.changed()
+    def _report_unavailable(self, why: str) -> None:
+        if self.tracker.fd is None and self._stop_watching is not None:
+            self._stop_watching()
+            self._stop_watching = None
+        self.report(why)
+        self._listener.refresh()
 
-    def _listen(self) -> None:
+    def _watch_connection(self) -> None:
         fd = self.tracker.fd
         if fd is None:
             return
-        if self._unwatch is None or self._watched != fd:
-            if self._unwatch is not None:
-                self._unwatch()
-            self._watched = fd
-            self._unwatch = self._loop.watch(fd, self._hear)
+        if self._stop_watching is None or self._watched_fd != fd:
+            if self._stop_watching is not None:
+                self._stop_watching()
+            self._watched_fd = fd
+            self._stop_watching = self._loop.watch(fd, self._handle_events)
         # The descriptor tells of changes only: what came meanwhile is taken now.
-        self._loop.later(0, self._hear)
+        self._loop.call_later(0, self._handle_events)
 
-    def _hear(self) -> None:
-        self._take_turn(self.tracker.hear)
+    def _handle_events(self) -> None:
+        self._handle_notices_briefly(self.tracker.hear)
 
-    def _take_turn(self, listen: Callable[[float], Iterable[Notice]]) -> None:
+    def _handle_notices_briefly(self, listen: Callable[[float], Iterable[Notice]]) -> None:
         """Take what the daemon has said for a short while, then leave the editor as long.
 
         Otherwise a daemon that speaks as fast as it is heard would keep the editor from painting
@@ -395,60 +373,60 @@ class Session:
             return  # what has come is taken after the pause
         self._pausing, more, began = True, True, time.monotonic()
         try:
-            more = self._heed(listen(_AT_ONCE))
+            more = self.handle_notices(listen(_TURN))
         finally:
             spent = time.monotonic() - began
-            if more or spent >= _AT_ONCE:
-                pause = min(max(spent, _REST), _LONGEST_REST)
-                self._loop.later(int(1000 * pause), self._end_pause)
+            if more or spent >= _TURN:
+                pause = min(max(spent, _PAUSE), _LONGEST_PAUSE)
+                self._loop.call_later(int(1000 * pause), self._end_pause)
             else:
                 self._pausing = False
 
     def _end_pause(self) -> None:
         self._pausing = False
-        self._hear()
+        self._handle_events()
 
-    def _beat_later(self) -> None:
-        if not self._beating:
-            self._beating = True
-            self._loop.later(int(1000 * CHECK), self._beat)
+    def _schedule_heartbeat(self) -> None:
+        if not self._heartbeat_scheduled:
+            self._heartbeat_scheduled = True
+            self._loop.call_later(int(1000 * CHECK), self._heartbeat)
 
-    def _beat(self) -> None:
-        self._beating = False
+    def _heartbeat(self) -> None:
+        self._heartbeat_scheduled = False
         if self.running:
             try:
-                self._take_turn(self.tracker.check)
-                self._listen()
+                self._handle_notices_briefly(self.tracker.check)
+                self._watch_connection()
             finally:
-                self._beat_later()
+                self._schedule_heartbeat()
 
     def _start_daemon(self) -> None:
-        if self._starting is not None:
+        if self._start_process is not None:
             return
         try:
-            self._starting = start_daemon()
+            self._start_process = start_daemon()
         except DaemonUnavailableError as error:
-            self._say(to_sentence(error))
+            self.report(to_sentence(error))
             return
-        self._say("Starting the daemon...")
-        self._look_for_daemon()
+        self.report("Starting the daemon...")
+        self._await_daemon()
 
-    def _look_for_daemon(self) -> None:
+    def _await_daemon(self) -> None:
         """Connect as soon as what starts the daemon has ended, which is when it runs."""
-        if self._starting.poll() is None:
-            self._loop.later(_LOOK_AGAIN, self._look_for_daemon)
+        if self._start_process.poll() is None:
+            self._loop.call_later(_POLL_START, self._await_daemon)
             return
-        told = self._starting.communicate()[1].decode("utf-8", "replace").strip()
-        self._starting = None
+        told = self._start_process.communicate()[1].decode("utf-8", "replace").strip()
+        self._start_process = None
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._away(f"The daemon could not be started: {told or error}")
+            self._report_unavailable(f"The daemon could not be started: {told or error}")
         else:
-            self._listen()
-            self._listener.changed()
+            self._watch_connection()
+            self._listener.refresh()
 
-    def _heed(self, notices: Iterable[Notice]) -> bool:
+    def handle_notices(self, notices: Iterable[Notice]) -> bool:
         """Take notices in their order; return whether there were any.
 
         Of progress and previews that follow each other only the last are shown.
@@ -461,58 +439,58 @@ class Session:
             if isinstance(notice, Advanced):
                 advanced = notice
             elif isinstance(notice, Previewed):
-                notice.job.about.seen = notice
+                notice.job.about.latest_preview = notice
                 previews[notice.job.name] = notice
             else:
-                self._show(advanced, previews)
+                self._show_latest(advanced, previews)
                 advanced, changed = None, True
-                self._take(notice)
-        self._show(advanced, previews)
+                self._handle_notice(notice)
+        self._show_latest(advanced, previews)
         if changed:
-            self._listener.changed()
+            self._listener.refresh()
         return came
 
-    def _show(self, advanced: Advanced | None, previews: dict[str, Previewed]) -> None:
+    def _show_latest(self, advanced: Advanced | None, previews: dict[str, Previewed]) -> None:
         """Show how far things are, and forget the previews."""
         if advanced is not None:
-            self._say(advanced.text)
-            self._listener.moved(advanced.fraction)
+            self.report(advanced.text)
+            self._listener.show_progress(advanced.fraction)
         for previewed in previews.values():
-            self._preview(previewed)
+            self._show_preview(previewed)
         previews.clear()
 
-    def _take(self, notice: Notice) -> None:
+    def _handle_notice(self, notice: Notice) -> None:
         """Take a notice after which things are others than before."""
         if isinstance(notice, Painted):
             notice.job.about.add(notice)
         elif isinstance(notice, Ended):
-            self._end(notice)
+            self._finish(notice)
         elif isinstance(notice, Refused):
-            self._say(to_sentence(notice.error))
+            self.report(to_sentence(notice.error))
         else:
-            self._take_news(notice)
+            self._handle_daemon_notice(notice)
 
-    def _take_news(self, notice: Notice) -> None:
+    def _handle_daemon_notice(self, notice: Notice) -> None:
         """Take a notice of the daemon itself."""
         if isinstance(notice, Greeted):
             self.default_model = notice.default_model
-            self._loop.later(_ASK_AGAIN, self._ask_again)
+            self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
             if notice.remark:
-                self._say(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
+                self.report(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
             elif not self.running:
-                self._say(self._ready())
+                self.report(self._describe_readiness())
         elif isinstance(notice, ResultsWait):
-            self._offer(notice.jobs)
+            self._offer_waiting(notice.jobs)
         elif isinstance(notice, ModelsListed):
             self.models = notice.models
         elif isinstance(notice, Lost):
-            self._away(to_sentence(notice.error))
+            self._report_unavailable(to_sentence(notice.error))
             if self.running and not notice.meant and start_command():
                 self._start_daemon()
 
-    def _offer(self, jobs: Iterable[WaitingJob]) -> None:
+    def _offer_waiting(self, jobs: Iterable[WaitingJob]) -> None:
         """Offer what waits for this editor, not for another one, nor lies here already."""
-        kept = [*self._homeless, *self._held]
+        kept = [*self._undelivered, *self._deferred]
         here = {batch.job.name for batch in kept if batch.job is not None}
         addresses = {job.job: Address.from_text(job.note) for job in jobs}
         self._waiting = [
@@ -521,47 +499,50 @@ class Session:
             if addresses[job.job].editor == self.tracker.editor and job.job not in here
         ]
         if self._waiting and not self.running:
-            self._say(describe_waiting([addresses[job.job].document for job in self._waiting]))
+            self.report(describe_waiting([addresses[job.job].document for job in self._waiting]))
 
-    def _ready(self) -> str:
+    def _describe_readiness(self) -> str:
         if self.default_model == STARTER_MODEL:
             return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
         return "Ready." if self.default_model else "No model is installed."
 
     # ---- what comes of it ------------------------------------------------------------------
 
-    def _preview(self, previewed: Previewed) -> None:
+    def _show_preview(self, previewed: Previewed) -> None:
         batch: Batch = previewed.job.about
-        self._listener.previewed(previewed.frame)
+        self._listener.show_preview(previewed.frame)
         cropped = crop_preview(previewed.frame, previewed.area)
-        if cropped is not None and batch.place.open:
+        if cropped is not None and batch.document.is_open:
             with suppress(Exception):  # whatever the editor has against it, the job goes on
-                batch.place.show_preview(*cropped)
+                batch.document.show_preview(*cropped)
 
-    def _end(self, ended: Ended) -> None:
+    def _finish(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
         batch.job, batch.given_up, batch.error = ended.job, ended.given_up, ended.error
         with suppress(Exception):
-            batch.place.end_preview()
+            batch.document.remove_preview()
         if not self.running:
-            self._listener.previewed(None)
+            self._listener.show_preview(None)
         try:
-            told = self._settle(ended, batch)
+            told = self._deliver(ended, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
             told = f"The result could not be processed ({error})."
             batch.error = batch.error or GenerationFailedError(told)
-            if batch.results and batch not in self._homeless:
-                self._homeless.append(batch)
+            if batch.results and batch not in self._undelivered:
+                self._undelivered.append(batch)
         batch.ended = True
-        self._say(told)
+        self.report(told)
 
-    def _settle(self, ended: Ended, batch: Batch) -> str:
-        """Put what came into its place, and return how the run ended."""
+    def _deliver(self, ended: Ended, batch: Batch) -> str:
+        """Put what came into its document, and return how the run ended."""
         came, request = len(batch.results), ended.job.request
-        notes = [*batch.notes, *(batch.place.remarks() if batch.place.open else ())]
+        notes = [
+            *batch.notes,
+            *(batch.document.placement_notes() if batch.document.is_open else ()),
+        ]
         if ended.job.remark and ended.error is not None:
             notes.append(ended.job.remark)
-        told = describe_end(request.images, came, time.monotonic() - batch.began, notes)
+        told = describe_outcome(request.images, came, time.monotonic() - batch.started, notes)
         if isinstance(ended.error, CancelledError):
             told = f"Cancelled. {told}" if came else "Cancelled."
         elif ended.error is not None:
@@ -573,92 +554,89 @@ class Session:
             told = self._insert(batch) or told
         elif not ended.given_up:
             self.tracker.take(ended.job)
-        if isinstance(ended.error, CancelledError) and batch.seen is not None:
+        if isinstance(ended.error, CancelledError) and batch.latest_preview is not None:
             batch.title = batch.title or name_group(request.prompt, request.seed or 0, 1)
-            self._stopped = batch
+            self._cancelled = batch
         return told
 
     def _insert(self, batch: Batch) -> str:
         """Insert what came, or keep it where that cannot be; return why, or nothing."""
-        if not batch.place.open and not batch.fetched:
-            self._homeless.append(batch)
+        if not batch.document.is_open and not batch.fetched:
+            self._undelivered.append(batch)
             return "The document was closed. Its result is kept: open it as a new document."
-        if batch.ends_redo:
-            if not self._held:
-                self._loop.later(_LOOK_FOR_REDO, self._insert_held)
-            self._held.append(batch)
+        if batch.clears_redo:
+            if not self._deferred:
+                self._loop.call_later(_POLL_REDO, self._insert_deferred)
+            self._deferred.append(batch)
             return (
                 "The result is ready. Inserting it would clear your redo history: redo first, or"
                 f" press {Remedy.INSERT.label}."
             )
         try:
-            self._put(batch)
+            self._insert_or_open(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
-            self._homeless.append(batch)
+            self._undelivered.append(batch)
             batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
             return f"{to_sentence(batch.error)} It is kept: open it as a new document."
         return ""
 
-    def _put_held(self) -> None:
-        """Put the first that was held back into its place, whatever that clears."""
-        batch = self._held.pop(0)  # before: `_insert_held` may be called meanwhile
+    def _insert_first_deferred(self) -> None:
+        """Put the first that was held back into its document, whatever that clears."""
+        batch = self._deferred.pop(0)  # before: `_insert_deferred` may be called meanwhile
         try:
-            self._put(batch)
+            self._insert_or_open(batch)
         except Exception:
-            self._held.insert(0, batch)
+            self._deferred.insert(0, batch)
             raise
-        self._say(f"Inserted: {batch.title}.")
+        self.report(f"Inserted: {batch.title}.")
 
-    def _insert_held(self) -> None:
+    def _insert_deferred(self) -> None:
         """Insert what was held back, as soon as that clears nothing."""
-        for batch in list(self._held):
-            if batch.place.open and batch.place.can_redo is not False:
+        for batch in list(self._deferred):
+            if batch.document.is_open and batch.document.can_redo is not False:
                 continue
-            self._held.remove(batch)
-            self._say(self._insert(batch) or f"Inserted: {batch.title}.")
-            self._listener.changed()
-        if self._held:
-            self._loop.later(_LOOK_FOR_REDO, self._insert_held)
+            self._deferred.remove(batch)
+            self.report(self._insert(batch) or f"Inserted: {batch.title}.")
+            self._listener.refresh()
+        if self._deferred:
+            self._loop.call_later(_POLL_REDO, self._insert_deferred)
 
-    def _put(self, batch: Batch) -> None:
+    def _insert_or_open(self, batch: Batch) -> None:
         """Put results into their document, or one of their own; then the daemon may forget them."""
-        if not batch.place.open:
+        if not batch.document.is_open:
             self._open_as_document(batch)
             return
         if batch.fetched and batch.job is not None:
-            there = batch.place.has(batch.job.name)  # the editor died right after
+            there = batch.document.inserted_images(batch.job.name)  # the editor died right after
             batch.results = [one for one in batch.results if one.index not in there]
         if batch.results:
-            batch.group = batch.place.insert(batch.title, batch.results, batch.into)
-        self._let_go(batch)
+            batch.group = batch.document.insert(batch.title, batch.results, batch.into)
+        self._acknowledge(batch)
 
     def _open_as_document(self, batch: Batch) -> None:
-        batch.place.open_as_document(batch.title, batch.results)
-        self._let_go(batch)
+        batch.document.open_as_document(batch.title, batch.results)
+        self._acknowledge(batch)
 
-    def _let_go(self, batch: Batch) -> None:
+    def _acknowledge(self, batch: Batch) -> None:
         """Tell the daemon that it may forget a job, unless more of it is to come."""
         if batch.job is not None and not batch.given_up:
             self.tracker.take(batch.job)
 
     def _keep_preview(self) -> None:
         """Insert what a job that was cancelled had come to."""
-        batch, self._stopped = self._stopped, None
+        batch, self._cancelled = self._cancelled, None
         preview = None if batch is None else batch.last_preview()
         if batch is None or preview is None:
             return
         try:
-            batch.place.insert(batch.title, [preview], batch.into)
+            batch.document.insert(batch.title, [preview], batch.into)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
-            self._stopped = batch
-            self._say(f"The preview could not be inserted ({error}).")
+            self._cancelled = batch
+            self.report(f"The preview could not be inserted ({error}).")
         else:
-            self._say(f"Kept: {preview.name}.")
+            self.report(f"Kept: {preview.name}.")
 
-    def tell(self, text: str) -> None:
-        """Say something that the editor has done itself."""
-        self._say(text)
-
-    def _say(self, text: str) -> None:
-        self.last_said = text
-        self._listener.said(text)
+    def report(self, text: str) -> None:
+        """Show the artist a message."""
+        self.last_message = text
+        self._listener.show_message(text)

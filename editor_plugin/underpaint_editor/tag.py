@@ -116,7 +116,7 @@ class Tag:
             known["mode"] = form.mode
         return Form.from_text(json.dumps(known), form)
 
-    def beyond_form(self) -> list[str]:
+    def settings_without_field(self) -> list[str]:
         """Name what made this picture and has no place in the form."""
         recipe = self._finished()
         there = {

@@ -9,7 +9,7 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
-from underpaint_editor.layers import remark_on_place  # noqa: E402
+from underpaint_editor.layers import describe_placement  # noqa: E402
 
 from .tree import parents  # noqa: E402
 
@@ -37,7 +37,7 @@ def cautions_of(image: Any, layer: Any = None) -> list[str]:
 
 def _about_layer(layer: Any) -> list[str]:
     groups = list(parents(layer))
-    found = remark_on_place(
+    found = describe_placement(
         deleted=False,
         hidden=not layer.get_visible(),
         inside_hidden=not all(group.get_visible() for group in groups),

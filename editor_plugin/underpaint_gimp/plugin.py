@@ -20,7 +20,7 @@ from underpaint_client.request import Request  # noqa: E402
 from underpaint_client.seeds import draw_seed  # noqa: E402
 from underpaint_editor.form import FIELDS, Choice, Field, Form, Number, Switch  # noqa: E402
 
-from .canvas import Place  # noqa: E402
+from .canvas import GimpDocument  # noqa: E402
 from .session import session, wait_until  # noqa: E402
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ _HELP = (
 def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> Any:
     """Paint for a script, which waits."""
     try:
-        batch = session().send(form_of(config).request(draw_seed()), Place.of(image, layers))
+        batch = session().send(form_of(config).request(draw_seed()), GimpDocument.of(image, layers))
         wait_until(lambda: batch.ended, plugin)
     except UnderpaintError as error:
         return _answer(procedure, to_sentence(error))

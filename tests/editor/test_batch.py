@@ -33,7 +33,7 @@ def test_only_a_model_that_ran_has_other_weights(
     meant: tuple[str, str], came: tuple[str, str], notes: list[str]
 ) -> None:
     place: Any = None
-    batch = Batch(place, expected=meant[0], expected_model=meant[1])
+    batch = Batch(place, expected_source=meant[0], expected_model=meant[1])
     recipe = replace(make_recipe(), source_hash=came[0], model_hash=came[1], notes=())
     batch.add(
         Painted(

@@ -12,12 +12,12 @@ from underpaint_client.rules import MAX_VARIATIONS
 from underpaint_editor.form import Form
 from underpaint_editor.layers import fit_into
 from underpaint_editor.results import (
-    agreed,
+    common_tag,
     describe_kept,
     describe_page,
     describe_settings,
     is_copy,
-    lay_out,
+    list_thumbnails,
     name_preview,
 )
 from underpaint_editor.tag import Tag
@@ -42,7 +42,7 @@ def varied(*steps: tuple[int, float], **more: Any) -> Tag:
     ],
 )
 def test_what_stands_beneath_a_thumbnail(tag: Tag, seed: str, amount: str, tip: str) -> None:
-    (card,) = lay_out([tag], [True], 0)
+    (card,) = list_thumbnails([tag], [True], 0)
     assert (card.index, card.seed, card.amount, card.shown) == (0, seed, amount, True)
     assert card.tip.startswith(tip)
 
@@ -60,7 +60,7 @@ def test_what_stands_beneath_a_thumbnail(tag: Tag, seed: str, amount: str, tip: 
 def test_the_selected_result_is_among_those_shown(
     count: int, at: int, indexes: list[int], page: str
 ) -> None:
-    cards = lay_out([TAG] * count, [index == at for index in range(count)], at)
+    cards = list_thumbnails([TAG] * count, [index == at for index in range(count)], at)
     assert [card.index for card in cards] == indexes
     assert [card.index for card in cards if card.shown] == [at]
     assert describe_page(count, at) == page
@@ -94,7 +94,7 @@ def test_keeping_is_told(removed: int, words: str) -> None:
     ],
 )
 def test_what_the_form_cannot_hold_is_told(tag: Tag, words: str) -> None:
-    assert describe_settings(tag.beyond_form()) == words
+    assert describe_settings(tag.settings_without_field()) == words
 
 
 def test_a_kept_preview_is_a_result_without_a_recipe() -> None:
@@ -132,9 +132,9 @@ def test_a_copy_is_known_by_its_name(name: str, original: str, copy: bool) -> No
 
 
 def test_a_copy_of_one_of_several_is_of_none() -> None:
-    assert agreed([]) is None
-    assert agreed([TAG, TAG]) == TAG
-    assert agreed([TAG, PREVIEW]) is None
+    assert common_tag([]) is None
+    assert common_tag([TAG, TAG]) == TAG
+    assert common_tag([TAG, PREVIEW]) is None
 
 
 @pytest.mark.parametrize(

@@ -34,19 +34,19 @@ class Quiet:
     def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
 
-    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+    def call_later(self, milliseconds: int, call: Callable[[], None]) -> None:
         pass
 
-    def said(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         pass
 
-    def moved(self, fraction: float | None) -> None:
+    def show_progress(self, fraction: float | None) -> None:
         pass
 
-    def previewed(self, frame: Frame | None) -> None:
+    def show_preview(self, frame: Frame | None) -> None:
         pass
 
-    def changed(self) -> None:
+    def refresh(self) -> None:
         pass
 
 
@@ -54,7 +54,7 @@ class Place:
     """Takes what is inserted, or refuses."""
 
     def __init__(self) -> None:
-        self.open, self.refuses, self.name = True, False, "source"
+        self.is_open, self.refuses, self.layer_id = True, False, "source"
         self.can_redo: bool | None = None
         self.address = Address("test")
         self.there: frozenset[int] = frozenset()
@@ -65,10 +65,10 @@ class Place:
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         raise AssertionError(native, whole)
 
-    def has_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         raise AssertionError
 
-    def remarks(self) -> Sequence[str]:
+    def placement_notes(self) -> Sequence[str]:
         return ()
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
@@ -82,16 +82,16 @@ class Place:
         if self.refuses:
             raise OSError("full")
 
-    def end_preview(self) -> None:
+    def remove_preview(self) -> None:
         self.previews.append(None)
 
-    def has(self, job: str) -> frozenset[int]:
+    def inserted_images(self, job: str) -> frozenset[int]:
         return self.there
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         self.opened.append(results)
 
-    def remember(self, text: str) -> None:
+    def save_form(self, text: str) -> None:
         raise AssertionError
 
 
@@ -102,8 +102,8 @@ def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple
     batch = Batch(place, "beside")
     job = Job("job", Request(prompt="a lake", seed=7, images=2, **asked), batch, Pace())
     if seen:
-        session._heed([Previewed(job, AREA, SMALL, 2, 10, 20)])
-    session._heed([Ended(job, error)])
+        session.handle_notices([Previewed(job, AREA, SMALL, 2, 10, 20)])
+    session.handle_notices([Ended(job, error)])
     return session, place
 
 
@@ -121,13 +121,13 @@ def test_the_preview_is_inserted_when_asked(asked: dict[str, Any], name: str) ->
     session, place = stopped(CancelledError("cancelled"), **asked)
     assert session.remedy == OFFER
     assert place.inserted == []
-    session.put_right()
+    session.apply_remedy()
     ((title, (preview,), into),) = place.inserted
     assert (title, into) == ("a lake (seed 7)", "beside")
     assert (preview.name, preview.frame, preview.area) == (name, SMALL, AREA)
     assert preview.tag(place).recipe is None
     assert session.remedy != OFFER
-    assert session.last_said == f"Kept: {name}."
+    assert session.last_message == f"Kept: {name}."
 
 
 @pytest.mark.parametrize(
@@ -141,18 +141,18 @@ def test_nothing_is_offered_where_there_is_none(error: UnderpaintError, seen: bo
 
 def test_the_offer_goes_with_its_document() -> None:
     session, place = stopped(CancelledError("cancelled"))
-    place.open = False
+    place.is_open = False
     assert session.remedy != OFFER
 
 
 def test_a_preview_that_cannot_be_inserted_is_not_lost() -> None:
     session, place = stopped(CancelledError("cancelled"))
     place.refuses = True
-    session.put_right()
-    assert session.last_said == "The preview could not be inserted (full)."
+    session.apply_remedy()
+    assert session.last_message == "The preview could not be inserted (full)."
     place.refuses = False
     assert session.remedy == OFFER
-    session.put_right()
+    session.apply_remedy()
     assert len(place.inserted) == 1
 
 
@@ -176,16 +176,16 @@ class Loop(Quiet):
         self.calls: list[tuple[int, Callable[[], None]]] = []
         self.heard: list[Any] = []
 
-    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+    def call_later(self, milliseconds: int, call: Callable[[], None]) -> None:
         self.calls.append((milliseconds, call))
 
-    def said(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         self.heard.append(text)
 
-    def previewed(self, frame: Frame | None) -> None:
+    def show_preview(self, frame: Frame | None) -> None:
         self.heard.append(frame)
 
-    def changed(self) -> None:
+    def refresh(self) -> None:
         self.heard.append("changed")
 
 
@@ -232,13 +232,13 @@ def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session, loop, talker = listening(monkeypatch, *steps(1000))
-    session._hear()
+    session._handle_events()
     left = len(talker.messages)
     assert 1900 < left < 2000
     ((pause, go_on),) = loop.calls
     assert pause >= 30
-    session._hear()  # the descriptor woke up, or another part of the session looks
-    session._take_turn(session.tracker.check)
+    session._handle_events()  # the descriptor woke up, or another part of the session looks
+    session._handle_notices_briefly(session.tracker.check)
     assert len(talker.messages) == left
     go_on()
     assert len(talker.messages) < left
@@ -250,10 +250,10 @@ def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn(
 
 def test_once_all_was_heard_nothing_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
     session, loop, _ = listening(monkeypatch, *steps(1))
-    session._hear()
+    session._handle_events()
     loop.calls.pop()[1]()
     assert loop.calls == []
-    session._hear()
+    session._handle_events()
     assert loop.calls == []
 
 
@@ -264,7 +264,7 @@ def test_of_progress_only_the_last_is_shown_and_nothing_is_overtaken(
     session, loop, _ = listening(
         monkeypatch, *steps(3), (picture, (SMALL,)), (messages.Done("job"), ())
     )
-    session._hear()
+    session._handle_events()
     progress, preview, no_preview, end, *more = loop.heard
     assert progress.startswith("Step 3 of 3")
     assert preview is SMALL
@@ -282,11 +282,11 @@ def test_a_slot_that_runs_inside_of_another_changes_nothing(
 
     def nested(text: str) -> None:
         before = len(talker.messages)
-        session._hear()
+        session._handle_events()
         left.append(before - len(talker.messages))
 
-    loop.said = nested  # type: ignore[method-assign]
-    session._hear()
+    loop.show_message = nested  # type: ignore[method-assign]
+    session._handle_events()
     assert left == [0]
 
 
@@ -315,10 +315,10 @@ def test_a_result_waits_while_it_would_clear_what_can_be_redone(
     assert (session.remedy == Remedy.INSERT) == held
     assert (("take", "c") in told) == (not held)
     if held:
-        assert "clear your redo history" in session.last_said
-        session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
+        assert "clear your redo history" in session.last_message
+        session.handle_notices([ResultsWait((left("c", "Krita"),))])  # after another connection
         assert session.remedy == Remedy.INSERT
-        session.put_right()
+        session.apply_remedy()
         assert len(place.inserted) == 1
         assert told[-1] == ("take", "c")
         assert session.remedy not in (Remedy.INSERT, Remedy.FETCH)
@@ -336,7 +336,7 @@ def test_what_was_held_comes_by_itself_once_nothing_can_be_redone(later: Any) ->
     look()
     assert place.inserted == []
     if later == "closed":
-        place.open = False
+        place.is_open = False
     else:
         place.can_redo = later
     loop.calls.pop()[1]()
@@ -394,8 +394,8 @@ def arrive(
     job = session.tracker.jobs.pop(name)
     for index in indexes:
         picture = messages.Picture(name, index, "patch", replace(make_recipe(), seed=7 + index))
-        session._heed([Painted(job, picture, SMALL)])
-    session._heed([Ended(job, error, given_up=given_up)])
+        session.handle_notices([Painted(job, picture, SMALL)])
+    session.handle_notices([Ended(job, error, given_up=given_up)])
 
 
 @pytest.mark.parametrize("refuses", [False, True])
@@ -404,8 +404,8 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
     place.refuses = refuses
     session, _ = opened(place)
     job = Job("job", Request(images=2), Batch(place), Pace())
-    session._heed([Previewed(job, AREA, SMALL)])
-    session._heed([Previewed(job, AREA, CLEAR)])
+    session.handle_notices([Previewed(job, AREA, SMALL)])
+    session.handle_notices([Previewed(job, AREA, CLEAR)])
     assert place.previews == [(Extent(2, 1), AREA)]
     session.tracker.jobs[job.name] = job
     arrive(session, job.name, 0)
@@ -415,15 +415,17 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
 
 def test_what_waits_is_offered_to_its_own_editor() -> None:
     session, told = opened(Place())
-    session._heed([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
+    session.handle_notices([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
     assert session.remedy != Remedy.FETCH
-    session._heed([ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))])
+    session.handle_notices(
+        [ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))]
+    )
     assert session.remedy == Remedy.FETCH
-    assert session.last_said == (
+    assert session.last_message == (
         "2 results are waiting from an earlier session (forest.kra). Open the document first to"
         " insert them there."
     )
-    session.put_right()
+    session.apply_remedy()
     assert told == [("follow", "c"), ("follow", "d")]
     assert session.remedy != Remedy.FETCH
 
@@ -435,8 +437,8 @@ def test_what_lies_there_already_is_not_inserted_again(
     place = Place()
     place.there = frozenset(there)
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", 0, 1)
     assert [[one.index for one in results] for _, results, _ in place.inserted] == inserted
     assert told[-1] == ("take", "c")
@@ -444,10 +446,10 @@ def test_what_lies_there_already_is_not_inserted_again(
 
 def test_without_its_document_it_becomes_one() -> None:
     place = Place()
-    place.open = False
+    place.is_open = False
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", 0)
     assert [[one.index for one in results] for results in place.opened] == [[0]]
     assert told[-1] == ("take", "c")
@@ -457,14 +459,14 @@ def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
     place = Place()
     place.refuses = True
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", 0)
     assert ("take", "c") not in told
     assert session.remedy == Remedy.OPEN_AS_DOCUMENT
-    session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])  # after another connection
     assert session.remedy == Remedy.OPEN_AS_DOCUMENT
-    session.put_right()
+    session.apply_remedy()
     assert told[-1] == ("take", "c")
     assert session.remedy != Remedy.FETCH
 
@@ -473,8 +475,8 @@ def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
 def test_what_was_given_up_here_stays_with_the_daemon(pictures: tuple[int, ...]) -> None:
     place = Place()
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", *pictures, error=DaemonUnavailableError("it stays away"), given_up=True)
     assert ("take", "c") not in told
     assert len(place.inserted) == len(pictures)
@@ -488,11 +490,11 @@ def test_a_daemon_that_died_is_started_when_jobs_wait_for_it(
     monkeypatch.setattr(Session, "_start_daemon", lambda self: started.append(True))
     session, _ = opened(Place())
     lost = Lost(DaemonUnavailableError("it has ended"))
-    session._heed([lost])
+    session.handle_notices([lost])
     assert not started
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
-    session._heed([Lost(DaemonUnavailableError("it was stopped"), meant=True)])
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
+    session.handle_notices([Lost(DaemonUnavailableError("it was stopped"), meant=True)])
     assert not started
-    session._heed([lost])
+    session.handle_notices([lost])
     assert started
