@@ -7,7 +7,6 @@ There is one for the whole editor, whatever windows come and go. What it needs o
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -43,6 +42,7 @@ from .jobs import (
 )
 from .launch import start_command, start_daemon
 from .layers import crop_preview, describe_job, describe_outcome, describe_waiting, name_group
+from .log import log_event, log_exception
 from .prompts import PromptHistory
 from .survey import resolve_mode
 
@@ -270,9 +270,10 @@ class Session:
         frames = document.read(native, whole=request.result == "layer")
         request = resolve_mode(request, frames, document.is_empty)
         batch, self._cancelled = Batch(document, into, had_redo=document.can_redo is True), None
-        self.tracker.submit(
-            request, frames, batch, previews=previews, note=document.address.to_text()
-        )
+        note = document.address.to_text()
+        job = self.tracker.submit(request, frames, batch, previews=previews, note=note)
+        box = frames["layer"].box
+        log_event(f"sent job {job.name}: {request.mode}, {box.width} x {box.height} pixels")
         self._watch_connection()
         self._schedule_heartbeat()
         self.report("Sent.")
@@ -308,6 +309,7 @@ class Session:
             elif self.remedy is Remedy.FETCH:
                 self._fetch()
         except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
+            log_exception("the remedy", error)
             self.report(f"That failed ({error}). Nothing is lost; try again.")
         self._listener.refresh()
 
@@ -406,8 +408,10 @@ class Session:
         try:
             self._start_process = start_daemon()
         except DaemonUnavailableError as error:
+            log_exception("starting the daemon", error)
             self.report(to_sentence(error))
             return
+        log_event("starting the daemon")
         self.report("Starting the daemon...")
         self._await_daemon()
 
@@ -473,6 +477,7 @@ class Session:
     def _handle_daemon_notice(self, notice: Notice) -> None:
         """Take a notice of the daemon itself."""
         if isinstance(notice, Greeted):
+            log_event("connected to the daemon")
             self.default_model = notice.default_model
             self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
             if notice.remark:
@@ -484,6 +489,7 @@ class Session:
         elif isinstance(notice, ModelsListed):
             self.models = notice.models
         elif isinstance(notice, Lost):
+            log_event("the daemon was stopped" if notice.meant else "lost the daemon")
             self._report_unavailable(to_sentence(notice.error))
             if self.running and not notice.meant and start_command():
                 self._start_daemon()
@@ -513,24 +519,31 @@ class Session:
         self._listener.show_preview(previewed.frame)
         cropped = crop_preview(previewed.frame, previewed.area)
         if cropped is not None and batch.document.is_open:
-            with suppress(Exception):  # whatever the editor has against it, the job goes on
+            try:
                 batch.document.show_preview(*cropped)
+            except Exception as error:  # noqa: BLE001 - the job goes on without its preview
+                log_exception("showing a preview", error)
 
     def _finish(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
         batch.job, batch.given_up, batch.error = ended.job, ended.given_up, ended.error
-        with suppress(Exception):
+        try:
             batch.document.remove_preview()
+        except Exception as error:  # noqa: BLE001 - the results matter more
+            log_exception("removing a preview", error)
         if not self.running:
             self._listener.show_preview(None)
         try:
             told = self._deliver(ended, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
+            log_exception("processing results", error)
             told = f"The result could not be processed ({error})."
             batch.error = batch.error or GenerationFailedError(told)
             if batch.results and batch not in self._undelivered:
                 self._undelivered.append(batch)
         batch.ended = True
+        how = "done" if ended.error is None else ended.error.code
+        log_event(f"job {ended.job.name} ended: {how}, {len(batch.results)} images")
         self.report(told)
 
     def _deliver(self, ended: Ended, batch: Batch) -> str:
@@ -575,6 +588,7 @@ class Session:
         try:
             self._insert_or_open(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
+            log_exception("inserting results", error)
             self._undelivered.append(batch)
             batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
             return f"{to_sentence(batch.error)} It is kept: open it as a new document."
@@ -631,6 +645,7 @@ class Session:
         try:
             batch.document.insert(batch.title, [preview], batch.into)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
+            log_exception("inserting a preview", error)
             self._cancelled = batch
             self.report(f"The preview could not be inserted ({error}).")
         else:

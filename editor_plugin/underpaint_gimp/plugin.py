@@ -19,6 +19,7 @@ from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
 from underpaint_client.request import Request  # noqa: E402
 from underpaint_client.seeds import draw_seed  # noqa: E402
 from underpaint_editor.form import FIELDS, Choice, Field, Form, Number, Switch  # noqa: E402
+from underpaint_editor.log import log_exception  # noqa: E402
 
 from .canvas import GimpDocument  # noqa: E402
 from .session import session, wait_until  # noqa: E402
@@ -172,6 +173,7 @@ def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> A
     except UnderpaintError as error:
         return _answer(procedure, to_sentence(error))
     except Exception as error:  # noqa: BLE001 - a script must hear of it, whatever it is
+        log_exception("generating for a script", error)
         return _answer(procedure, f"Underpaint failed ({type(error).__name__}: {error}).")
     if batch.error is not None:
         return _answer(procedure, to_sentence(batch.error))

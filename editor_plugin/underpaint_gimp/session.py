@@ -6,11 +6,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from gi.repository import GLib
+import gi
 
-from underpaint_editor.session import Session
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp, GLib  # noqa: E402 - after its version
 
-from .canvas import GimpDocument
+from underpaint_editor.log import open_log  # noqa: E402
+from underpaint_editor.session import Session  # noqa: E402
+
+from .canvas import GimpDocument  # noqa: E402
 
 _PERSIST = 20  # milliseconds that GIMP is listened to at once
 
@@ -68,6 +72,7 @@ def listener() -> WindowListener:
 @functools.cache
 def session() -> Session:
     """Return the one session of this GIMP."""
+    open_log("GIMP", Gimp.version())
     return Session("GIMP", _EventLoop(), listener(), GimpDocument.find)
 
 

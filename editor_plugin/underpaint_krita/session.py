@@ -6,6 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from krita import Krita
+
+from underpaint_editor.log import open_log
 from underpaint_editor.session import Session
 
 from .canvas import KritaDocument
@@ -56,4 +59,5 @@ def signals() -> Signals:
 @functools.cache
 def session() -> Session:
     """Return the one session of this Krita."""
+    open_log("Krita", Krita.instance().version())
     return Session("Krita", _EventLoop(signals()), _Listener(signals()), KritaDocument.find)
