@@ -215,10 +215,11 @@ class ContractTests:
     def test_without_its_document_a_result_becomes_one(
         self, editor: EditorUnderTest, document: Document
     ) -> None:
-        assert document.is_open
+        states = [document.is_open]
         count = editor.document_count()
         editor.close(document)
-        assert not document.is_open
+        states.append(document.is_open)
+        assert states == [True, False]
         document.open_as_document("one", results(1))
         assert editor.document_count() == count
 

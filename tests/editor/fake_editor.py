@@ -227,10 +227,12 @@ class FakeDocument:
             return group
         group = Layer(title, children=layers)
         siblings = self.canvas.layers
-        at = next((n + 1 for n, one in enumerate(siblings) if one.id == self.layer_id), None)
-        if at is not None:
+        ids = [one.id for one in siblings]
+        at = len(ids)
+        if self.layer_id in ids:
+            at = ids.index(self.layer_id) + 1
             at += count_batches_above([any(c.tag for c in one.children) for one in siblings[at:]])
-        siblings.insert(len(siblings) if at is None else at, group)
+        siblings.insert(at, group)
         return group
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
@@ -365,6 +367,9 @@ class FakeToolkit:
         self.thumbnails.pop(slot, None)
         if thumbnail is not None:
             self.thumbnails[slot] = thumbnail, image
+
+    def row_is_hidden(self) -> bool:
+        return self.buttons is None
 
     def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: str) -> None:
         self.buttons = enabled

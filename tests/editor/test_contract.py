@@ -105,4 +105,5 @@ def test_a_panel_shows_the_plan_and_the_thumbnails() -> None:
     panel.end_comparison()
     assert any(artist.shown(document).values())
     panel.show_selected(None)
-    assert (toolkit.thumbnails, toolkit.buttons) == ({}, None)
+    assert not toolkit.thumbnails
+    assert toolkit.row_is_hidden()

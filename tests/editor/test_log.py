@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from editor.fake_editor import FakeDocument, FakeEditor, FakeToolkit
 from underpaint_client import Frame, Request, messages
 from underpaint_client.geometry import Box
 from underpaint_editor import log
-from underpaint_editor.batch import Batch
+from underpaint_editor.batch import Batch, Result
 from underpaint_editor.jobs import Ended, Job, Pace, Painted, Previewed
 from underpaint_editor.session import Session
 
@@ -34,10 +35,17 @@ def opened(editor: str = "Krita") -> Iterator[Path]:
 class Refusing(FakeDocument):
     """A document whose editor fails at everything, and says what was painted."""
 
-    def insert(self, *_: object, **__: object) -> object:
+    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
         raise RuntimeError(SECRET)
 
-    show_preview = remove_preview = open_as_document = insert  # type: ignore[assignment]
+    def open_as_document(self, title: str, results: Sequence[Result]) -> None:
+        raise RuntimeError(SECRET)
+
+    def show_preview(self, frame: Frame, area: Box) -> None:
+        raise RuntimeError(SECRET)
+
+    def remove_preview(self) -> None:
+        raise RuntimeError(SECRET)
 
 
 def test_a_swallowed_exception_is_logged_without_its_message(home: Path) -> None:

@@ -26,6 +26,7 @@ from underpaint_editor.batch import Result
 from underpaint_editor.form import Form
 from underpaint_editor.jobs import Ended
 from underpaint_editor.session import Session
+from underpaint_editor.survey import Survey
 
 BOX = Box(0, 0, 64, 64)
 PIXELS = bytes(
@@ -109,6 +110,9 @@ class Paper:
     def note(self, file: str, *lines: object) -> None:
         with (self.folder / file).open("a") as stream:
             stream.write("".join(f"{line}\n" for line in lines))
+
+    def survey(self) -> Survey:
+        raise AssertionError("there is no window to say it in")
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         return {"layer": Frame("layer", BOX, "u1", "RGBA", PIXELS)}
