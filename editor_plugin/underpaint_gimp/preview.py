@@ -1,4 +1,4 @@
-"""The picture so far, as a layer on top of the one that is painted on, outside of all groups.
+"""The live preview, as a layer on top of the one that is painted on, outside of all groups.
 
 GIMP has no other way to show something on its canvas. The undo history hears nothing of the layer,
 and it goes when the job ends. One that was left behind, by a GIMP that was killed or in a file that

@@ -383,10 +383,10 @@ class UnderpaintDocker(DockWidget):
 
 def _highlight(palette: Any) -> Any:
     """Return the colours of a button that stands out; the theme may be another next time."""
-    highlit, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole
-    highlit.setColor(role.Button, palette.color(role.Highlight))
-    highlit.setColor(role.ButtonText, palette.color(role.HighlightedText))
-    return highlit
+    colours, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole
+    colours.setColor(role.Button, palette.color(role.Highlight))
+    colours.setColor(role.ButtonText, palette.color(role.HighlightedText))
+    return colours
 
 
 def _enable(button: Any, usable: bool) -> None:

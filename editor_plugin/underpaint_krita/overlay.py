@@ -1,4 +1,4 @@
-"""The picture so far, shown over the canvas and nowhere in the document.
+"""The live preview, shown over the canvas and nowhere in the document.
 
 A layer would be an undo step in Krita, be saved with the document, and be painted on by mistake. So
 it is a widget on top of the canvas: it lets all input through, moves with the picture, and goes

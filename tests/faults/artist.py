@@ -99,7 +99,7 @@ class Paper:
         Holds `layers`, `accepted` and `errors`, a line each.
     """
 
-    open = True
+    is_open = True
     layer_id = "{layer}"
     can_redo = None
 
