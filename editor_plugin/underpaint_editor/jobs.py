@@ -515,7 +515,7 @@ class JobTracker:
         job.unsent, job.remark = None, message.remark or job.remark
         yield from self._move(job, message.position)
         if message.position and len(self.jobs) == 1:
-            yield Advanced(job, None, f"Waiting: {message.position} before it")
+            yield Advanced(job, None, f"Waiting: {message.position} ahead")
 
     def _move(self, job: Job, position: int) -> Iterator[Notice]:
         if position != job.position:

@@ -178,10 +178,10 @@ class Session:
         away = self.tracker.fd is None and self._start_process is None
         return Remedy.START_DAEMON if away and start_command() else None
 
-    # ---- what the artist does --------------------------------------------------------------
+    # ---- the artist's actions ---------------------------------------------------------------
 
     def generate(self, form: Form, find_document: Callable[[], Document]) -> Form | None:
-        """Send off what the form asks for.
+        """Send the job that the form describes.
 
         Parameters
         ----------
@@ -192,7 +192,8 @@ class Session:
         Returns
         -------
         Form or None
-            The form with the seed that was drawn; None where it could not be sent, which was said.
+            The form with the seed that was used; None if the job could not be sent, which the
+            listener was told.
         """
         try:
             request = form.request(draw_seed())
@@ -210,14 +211,14 @@ class Session:
     def vary(
         self, tag: Tag, layer: Any, form: Form, find_source: Callable[[], Document]
     ) -> Batch | None:
-        """Send off for variations of a result.
+        """Send a job for variations of a result.
 
         Parameters
         ----------
         tag : Tag
             What the result's layer carries.
         layer : any
-            That layer: the variations come to lie beside it.
+            That layer: the variations are inserted above it.
         form : Form
             Says how far from it, and how many.
         find_source : callable
@@ -226,7 +227,7 @@ class Session:
         Returns
         -------
         Batch or None
-            None where it could not be sent, which was said.
+            None if it could not be sent, which the listener was told.
         """
         try:
             request = tag.variations(form.vary_amount, form.images, draw_seed())
@@ -242,22 +243,22 @@ class Session:
     def send(
         self, request: Request, document: Document, *, into: Any = None, previews: bool = False
     ) -> Batch:
-        """Send a request off, with the pixels of a document.
+        """Send a request, with the pixels of a document.
 
         Parameters
         ----------
         request : Request
         document : Document
-            Whose layer is read, and to which the results go.
+            Its layer is read, and the results are inserted into it.
         into : any
             As `Batch`.
         previews : bool
-            Whether the listener is shown what comes of it meanwhile.
+            Whether to show live previews.
 
         Raises
         ------
         UnderpaintError
-            Where it cannot be sent.
+            If it cannot be sent.
         """
         check_request(request)
         try:
@@ -281,19 +282,19 @@ class Session:
         return batch
 
     def cancel(self, job: Job | None = None) -> None:
-        """Ask for a job to stop, or for all; what has come of them stays."""
+        """Cancel a job, or all of them. Their finished images are inserted."""
         for one in list(self.tracker.jobs.values()) if job is None else [job]:
             self.tracker.cancel(one)
         self._handle_events()
         self._watch_connection()
 
     def prefer(self, job: Job) -> None:
-        """Ask for a job to be the next."""
+        """Run a job before the others in the queue."""
         self.tracker.prefer(job)
         self._watch_connection()
 
     def apply_remedy(self) -> None:
-        """Do what `remedy` says."""
+        """Do what `remedy` offers."""
         remedy = self.remedy
         if remedy is Remedy.START_DAEMON:
             self._start_daemon()
@@ -314,7 +315,7 @@ class Session:
         self._listener.refresh()
 
     def _fetch(self) -> None:
-        """Ask for what an earlier start of this editor did not live to see."""
+        """Fetch results that an earlier start of this editor did not receive."""
         while self._waiting:
             waiting = self._waiting.pop(0)
             document = self._find_document(Address.from_text(waiting.note))
@@ -333,7 +334,7 @@ class Session:
             self._watch_connection()
 
     def _ask_waiting_again(self) -> None:
-        """Ask once more what waits: whose editor died just before is not known at once."""
+        """Ask again for waiting results: the daemon needs seconds to notice that an editor died."""
         self.tracker.ask_waiting()
         self._watch_connection()
 
@@ -360,16 +361,16 @@ class Session:
         self._handle_notices_briefly(self.tracker.hear)
 
     def _handle_notices_briefly(self, listen: Callable[[float], Iterable[Notice]]) -> None:
-        """Take what the daemon has said for a short while, then leave the editor as long.
+        """Handle notices for a short time, then pause for as long.
 
-        Otherwise a daemon that speaks as fast as it is heard would keep the editor from painting
-        and from its own input. Nothing is taken meanwhile: an editor that handles events inside of
-        its own calls would let a later message overtake an earlier one.
+        Otherwise a daemon that sends without end would keep the editor from drawing and from its
+        own input. Nothing is handled during the call and the pause: an editor that handles events
+        inside its own calls would let a later message overtake an earlier one.
 
         Parameters
         ----------
         listen : callable
-            Takes seconds and gives notices: `JobTracker.hear` or `JobTracker.check`.
+            Takes seconds and returns notices: `JobTracker.hear` or `JobTracker.check`.
         """
         if self._pausing:
             return  # what has come is taken after the pause
@@ -420,20 +421,20 @@ class Session:
         if self._start_process.poll() is None:
             self._loop.call_later(_POLL_START, self._await_daemon)
             return
-        told = self._start_process.communicate()[1].decode("utf-8", "replace").strip()
+        message = self._start_process.communicate()[1].decode("utf-8", "replace").strip()
         self._start_process = None
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._report_unavailable(f"The daemon could not be started: {told or error}")
+            self._report_unavailable(f"The daemon could not be started: {message or error}")
         else:
             self._watch_connection()
             self._listener.refresh()
 
     def handle_notices(self, notices: Iterable[Notice]) -> bool:
-        """Take notices in their order; return whether there were any.
+        """Handle notices in their order; return whether there were any.
 
-        Of progress and previews that follow each other only the last are shown.
+        Of consecutive progress and previews, only the last are shown.
         """
         advanced: Advanced | None = None
         previews: dict[str, Previewed] = {}
@@ -455,7 +456,7 @@ class Session:
         return came
 
     def _show_latest(self, advanced: Advanced | None, previews: dict[str, Previewed]) -> None:
-        """Show how far things are, and forget the previews."""
+        """Show progress and previews, and clear the previews."""
         if advanced is not None:
             self.report(advanced.text)
             self._listener.show_progress(advanced.fraction)
@@ -464,7 +465,7 @@ class Session:
         previews.clear()
 
     def _handle_notice(self, notice: Notice) -> None:
-        """Take a notice after which things are others than before."""
+        """Handle a notice that changes the session's state."""
         if isinstance(notice, Painted):
             notice.job.about.add(notice)
         elif isinstance(notice, Ended):
@@ -475,7 +476,7 @@ class Session:
             self._handle_daemon_notice(notice)
 
     def _handle_daemon_notice(self, notice: Notice) -> None:
-        """Take a notice of the daemon itself."""
+        """Handle a notice about the daemon."""
         if isinstance(notice, Greeted):
             log_event("connected to the daemon")
             self.default_model = notice.default_model
@@ -495,7 +496,7 @@ class Session:
                 self._start_daemon()
 
     def _offer_waiting(self, jobs: Iterable[WaitingJob]) -> None:
-        """Offer what waits for this editor, not for another one, nor lies here already."""
+        """Offer the waiting results of this editor that are not here already."""
         kept = [*self._undelivered, *self._deferred]
         here = {batch.job.name for batch in kept if batch.job is not None}
         addresses = {job.job: Address.from_text(job.note) for job in jobs}
@@ -512,7 +513,7 @@ class Session:
             return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
         return "Ready." if self.default_model else "No model is installed."
 
-    # ---- what comes of it ------------------------------------------------------------------
+    # ---- results ---------------------------------------------------------------------------
 
     def _show_preview(self, previewed: Previewed) -> None:
         batch: Batch = previewed.job.about
@@ -534,20 +535,20 @@ class Session:
         if not self.running:
             self._listener.show_preview(None)
         try:
-            told = self._deliver(ended, batch)
+            message = self._deliver(ended, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
             log_exception("processing results", error)
-            told = f"The result could not be processed ({error})."
-            batch.error = batch.error or GenerationFailedError(told)
+            message = f"The result could not be processed ({error})."
+            batch.error = batch.error or GenerationFailedError(message)
             if batch.results and batch not in self._undelivered:
                 self._undelivered.append(batch)
         batch.ended = True
         how = "done" if ended.error is None else ended.error.code
         log_event(f"job {ended.job.name} ended: {how}, {len(batch.results)} images")
-        self.report(told)
+        self.report(message)
 
     def _deliver(self, ended: Ended, batch: Batch) -> str:
-        """Put what came into its document, and return how the run ended."""
+        """Insert the results of a job, and return a message about how it ended."""
         came, request = len(batch.results), ended.job.request
         notes = [
             *batch.notes,
@@ -555,25 +556,25 @@ class Session:
         ]
         if ended.job.remark and ended.error is not None:
             notes.append(ended.job.remark)
-        told = describe_outcome(request.images, came, time.monotonic() - batch.started, notes)
+        message = describe_outcome(request.images, came, time.monotonic() - batch.started, notes)
         if isinstance(ended.error, CancelledError):
-            told = f"Cancelled. {told}" if came else "Cancelled."
+            message = f"Cancelled. {message}" if came else "Cancelled."
         elif ended.error is not None:
-            told = to_sentence(ended.error)
+            message = to_sentence(ended.error)
         if came:
             batch.title = name_group(
                 request.prompt, request.seed or 0, 1 if request.variation_amount else came
             )
-            told = self._insert(batch) or told
+            message = self._insert(batch) or message
         elif not ended.given_up:
             self.tracker.take(ended.job)
         if isinstance(ended.error, CancelledError) and batch.latest_preview is not None:
             batch.title = batch.title or name_group(request.prompt, request.seed or 0, 1)
             self._cancelled = batch
-        return told
+        return message
 
     def _insert(self, batch: Batch) -> str:
-        """Insert what came, or keep it where that cannot be; return why, or nothing."""
+        """Insert results, or keep them and return a message that says why; else an empty one."""
         if not batch.document.is_open and not batch.fetched:
             self._undelivered.append(batch)
             return "The document was closed. Its result is kept: open it as a new document."
@@ -595,7 +596,7 @@ class Session:
         return ""
 
     def _insert_first_deferred(self) -> None:
-        """Put the first that was held back into its document, whatever that clears."""
+        """Insert the first deferred batch, even if that clears the redo history."""
         batch = self._deferred.pop(0)  # before: `_insert_deferred` may be called meanwhile
         try:
             self._insert_or_open(batch)
@@ -605,7 +606,7 @@ class Session:
         self.report(f"Inserted: {batch.title}.")
 
     def _insert_deferred(self) -> None:
-        """Insert what was held back, as soon as that clears nothing."""
+        """Insert deferred batches, as soon as that does not clear the redo history."""
         for batch in list(self._deferred):
             if batch.document.is_open and batch.document.can_redo is not False:
                 continue
@@ -616,7 +617,7 @@ class Session:
             self._loop.call_later(_POLL_REDO, self._insert_deferred)
 
     def _insert_or_open(self, batch: Batch) -> None:
-        """Put results into their document, or one of their own; then the daemon may forget them."""
+        """Insert results, or open them as a document; then let the daemon forget them."""
         if not batch.document.is_open:
             self._open_as_document(batch)
             return
@@ -632,12 +633,12 @@ class Session:
         self._acknowledge(batch)
 
     def _acknowledge(self, batch: Batch) -> None:
-        """Tell the daemon that it may forget a job, unless more of it is to come."""
+        """Tell the daemon to forget a job, unless it may have more results of it."""
         if batch.job is not None and not batch.given_up:
             self.tracker.take(batch.job)
 
     def _keep_preview(self) -> None:
-        """Insert what a job that was cancelled had come to."""
+        """Insert the last preview of the job that was cancelled."""
         batch, self._cancelled = self._cancelled, None
         preview = None if batch is None else batch.last_preview()
         if batch is None or preview is None:
