@@ -224,27 +224,31 @@ class Button:
 BUTTONS = {
     button.name: button
     for button in (
-        Button("generate", "Generate", "Paint, as the line above says (Ctrl+Enter in the text)"),
         Button(
-            "cancel", "Cancel", "Stop what was asked for; what has come stays, the sketch if asked"
+            "generate", "Generate", "Generate images as described above (Ctrl+Enter in the prompt)"
         ),
-        Button("vary", "Vary", "Make variations of the result that is selected, beside it"),
-        Button("settings", "Settings", "Take over the settings that made this result"),
-        Button("previous", "\u25c0", "Show the result before"),
+        Button(
+            "cancel",
+            "Cancel",
+            "Stop all jobs. Finished images are kept, and the preview if you ask",
+        ),
+        Button("vary", "Vary", "Make variations of the selected result, in its group"),
+        Button("settings", "Settings", "Copy the settings of the selected result"),
+        Button("previous", "\u25c0", "Show the previous result"),
         Button("next", "\u25b6", "Show the next result"),
         Button(
             "compare",
             "Compare",
-            "Hold to see the layer as it was, without any result made from it",
+            "Hold to see the original layer without its results",
         ),
         Button(
             "keep",
             "Keep",
-            "Keep this result and remove the others of its group, but for locked ones; undo brings"
-            " them back",
+            "Keep this result and delete the others of its group, except locked ones. Undo restores"
+            " them",
         ),
-        Button("drop", "\u2715", "Stop this job; what has come of it stays"),
-        Button("hurry", "\u2191", "Paint this one next"),
+        Button("drop", "\u2715", "Cancel this job. Its finished images are kept"),
+        Button("hurry", "\u2191", "Run this job next"),
         Button("seed_dice", "New", "Draw a new seed"),
         Button("seed_locked", "Lock", "Reuse this seed"),
     )
@@ -254,11 +258,11 @@ RESULT_BUTTONS = ("previous", "next", "compare", "keep", "vary", "settings")
 """Those that are shown while a result is selected; the amount of variation is beside `vary`."""
 
 SPOKEN = {
-    "plan": "What the next run will do",
-    "status": "What happened last",
+    "plan": "What Generate will do",
+    "status": "Status",
     "progress": "Progress",
-    "preview": "The picture so far",
-    "page": "Which results are shown",
+    "preview": "Live preview",
+    "page": "Results shown",
 }
 """What screen readers call what is no control."""
 
@@ -299,7 +303,7 @@ def read_number(text: str, decimals: int) -> float | None:
 def describe_strength(strength: float) -> str:
     """Say a strength (0..1) in a word or two, as the sliders' labels do."""
     if strength <= 0:
-        return "keeps the picture"
+        return "keeps the image"
     if strength < 0.45:
         return "minor change"
     if strength < 0.65:

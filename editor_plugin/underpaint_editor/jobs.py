@@ -526,7 +526,7 @@ class JobTracker:
     ) -> Iterator[Notice]:
         if isinstance(message, messages.Accepted):
             if message.position and len(self.jobs) == 1:
-                yield Advanced(job, None, f"Waiting: {message.position} before it")
+                yield Advanced(job, None, f"Waiting: {message.position} ahead")
         elif isinstance(message, messages.Progress):
             yield Advanced(job, *describe_progress(message, job.pace, time.monotonic()))
         elif isinstance(message, messages.Preview):

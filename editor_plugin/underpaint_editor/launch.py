@@ -54,7 +54,7 @@ def start_daemon() -> subprocess.Popen[bytes]:
         )
     except (OSError, IndexError) as error:
         raise DaemonUnavailableError(
-            f"the daemon cannot be started ({error}); install Underpaint again"
+            f"the daemon cannot be started ({error}); reinstall Underpaint"
         ) from None
 
 

@@ -95,21 +95,21 @@ class LayerId:
 
 
 @dataclass(frozen=True)
-class SlowLine:
+class IdentifiedLayer:
     """A layer of a document: the ids on it, and what the editor calls it now."""
 
     known: LayerId | None
     marks: Marks
 
 
-def find_layers(wanted: str, layers: Sequence[SlowLine]) -> list[int]:
+def find_layers(wanted: str, layers: Sequence[IdentifiedLayer]) -> list[int]:
     """Return the indexes of the layers that an id may mean.
 
     Parameters
     ----------
     wanted : str
         The id.
-    layers : sequence of SlowLine
+    layers : sequence of IdentifiedLayer
         All layers of one document.
 
     Returns
@@ -127,7 +127,7 @@ def find_layers(wanted: str, layers: Sequence[SlowLine]) -> list[int]:
     return [index for index, fit in fits.items() if fit == best]
 
 
-def claim_id(index: int, layers: Sequence[SlowLine]) -> LayerId:
+def claim_id(index: int, layers: Sequence[IdentifiedLayer]) -> LayerId:
     """Return the ids that a layer is to carry from now on, as something is made from it.
 
     The original keeps its id, with the marks of today. A layer without an id, or the copy of
@@ -137,7 +137,7 @@ def claim_id(index: int, layers: Sequence[SlowLine]) -> LayerId:
     ----------
     index : int
         Of the layer.
-    layers : sequence of SlowLine
+    layers : sequence of IdentifiedLayer
         All layers of its document.
     """
     known, marks = layers[index].known, layers[index].marks

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from underpaint_client.frames import Frame
     from underpaint_client.recipe import Recipe
 
-SOURCE_GONE = "the layer that this was made from is gone; undo its deletion, or generate anew"
+SOURCE_GONE = "the layer this result was made from was deleted; undo that, or generate again"
 
 _LONGEST_NAME = 40  # characters of a prompt in a layer's name
 _WIDEST, _HIGHEST = 230, 160  # pixels of a preview
@@ -70,17 +70,17 @@ def box_to_read(
     BadInputError
         Where nothing lies on the canvas.
     """
-    here = canvas if layer is None else overlap(layer, canvas)
+    here = canvas if layer is None else intersection(layer, canvas)
     if selected is None:
         if here.empty:
             raise BadInputError(
-                "the layer lies outside of the canvas; move it back, or select where to paint"
+                "the layer lies outside the canvas; move it back, or select where to generate"
             )
         return here
     if selected.empty:
-        raise BadInputError("nothing on the canvas is selected; select a part of it, or all")
+        raise BadInputError("the selection is empty; select part of the canvas, or everything")
     needed = needed_box(selected, canvas, native)
-    return around(here, needed) if whole else needed
+    return union(here, needed) if whole else needed
 
 
 def _span(start: int, stop: int, first: int, last: int, margin: int, least: int) -> tuple[int, int]:
@@ -91,14 +91,14 @@ def _span(start: int, stop: int, first: int, last: int, margin: int, least: int)
     return max(first, min(low, high - least)), min(last, max(high, low + least))
 
 
-def overlap(one: Box, other: Box) -> Box:
+def intersection(one: Box, other: Box) -> Box:
     """Return the box that lies in both; empty where there is none."""
     x, y = max(one.x, other.x), max(one.y, other.y)
     right, bottom = min(one.right, other.right), min(one.bottom, other.bottom)
     return Box(x, y, max(0, right - x), max(0, bottom - y))
 
 
-def around(one: Box, other: Box) -> Box:
+def union(one: Box, other: Box) -> Box:
     """Return the smallest box around both; an empty one does not count."""
     if one.empty or other.empty:
         return other if one.empty else one
@@ -122,12 +122,12 @@ def _shortened(prompt: str) -> str:
 
 def describe_job(prompt: str, position: int) -> str:
     """Return what a job is and where it is, in a list of several."""
-    return f"{_shortened(prompt) or 'No words'}: {describe_position(position)}"
+    return f"{_shortened(prompt) or 'No prompt'}: {describe_position(position)}"
 
 
 def describe_position(position: int) -> str:
     """Return where a job is in the queue, in words; `position` jobs are before it."""
-    return f"{position} before it" if position else "runs"
+    return f"{position} ahead" if position else "running"
 
 
 def name_layer(recipe: Recipe) -> str:
@@ -135,7 +135,7 @@ def name_layer(recipe: Recipe) -> str:
     return describe_noise(recipe)
 
 
-def newest_place(above: Sequence[bool]) -> int:
+def count_batches_above(above: Sequence[bool]) -> int:
     """Say over how many of the layers above a source a new batch goes.
 
     Parameters
@@ -145,13 +145,13 @@ def newest_place(above: Sequence[bool]) -> int:
 
     Examples
     --------
-    >>> newest_place([True, True, False, True])
+    >>> count_batches_above([True, True, False, True])
     2
     """
     return next((n for n, batch in enumerate(above) if not batch), len(above))
 
 
-def step_to(shown: Sequence[bool], step: int) -> int:
+def next_index(shown: Sequence[bool], step: int) -> int:
     """Return which of a group's results is shown next.
 
     Parameters
@@ -207,7 +207,7 @@ def fit_into(extent: Extent, room: Extent) -> Extent:
     return Extent(max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
 
 
-def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:
+def describe_outcome(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:
     """Return how a run ended well."""
     many = "1 image" if came == 1 else f"{came} images"
     missing = f" of {wanted}" if came < wanted else ""
@@ -215,7 +215,7 @@ def describe_end(wanted: int, came: int, seconds: float, notes: Sequence[str]) -
     return f"{'. '.join(told)}."
 
 
-def describe_before(plan: str, cautions: Sequence[str], document: str = "") -> str:
+def describe_plan_line(plan: str, cautions: Sequence[str], document: str = "") -> str:
     """Return the plan line: what a run will do, and where it will not do what one may expect.
 
     Parameters
@@ -242,14 +242,16 @@ def describe_waiting(documents: Sequence[str]) -> str:
         The path of each result's document; empty where it had none.
     """
     names = sorted({re.split(r"[/\\]", path)[-1] for path in documents if path})
-    what = "A result waits" if len(documents) == 1 else f"{len(documents)} results wait"
-    told = f"{what} from before"
+    one = len(documents) == 1
+    told = "A result is" if one else f"{len(documents)} results are"
+    told = f"{told} waiting from an earlier session"
     if not names:
         return f"{told}."
-    return f"{told}, for {', '.join(names)}. Open it first to have them in their place."
+    them = "it" if one else "them"
+    return f"{told} ({', '.join(names)}). Open the document first to insert {them} there."
 
 
-def remark_on_place(
+def describe_placement(
     *, deleted: bool, hidden: bool, inside_hidden: bool, resized: bool
 ) -> list[str]:
     """Return what the artist should know about where a result comes to lie.
@@ -265,13 +267,13 @@ def remark_on_place(
     """
     found = []
     if deleted:
-        found.append("its layer was deleted meanwhile, so the result lies on top of all")
+        found.append("the layer was deleted, so the result is on top of all others")
     elif hidden:
-        found.append("its layer is hidden, the result is shown above it")
+        found.append("the layer is hidden, but the result above it is visible")
     elif inside_hidden:
-        found.append("the group it lies in is hidden, and the result in it")
+        found.append("the layer's group is hidden, and so is the result")
     if resized:
-        found.append("the document's size was changed meanwhile; see where the result lies")
+        found.append("the document was resized, so check where the result is")
     return found
 
 

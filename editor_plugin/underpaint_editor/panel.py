@@ -1,6 +1,7 @@
 """What a docker and a window decide alike, whatever their toolkit.
 
-A panel holds the form's controls, each with a `value`, and shows what the session says.
+A panel fills the form's controls and reads them, and says what the buttons for a result do. The
+docker or window that owns it is its `Toolkit`.
 """
 
 from __future__ import annotations
@@ -12,187 +13,164 @@ from underpaint_client.errors import UnderpaintError, to_sentence
 from underpaint_client.seeds import draw_seed
 
 from .form import Form, describe_strength
-from .layers import step_to
-from .results import CARDS, describe_kept, describe_page, describe_settings, lay_out
+from .layers import next_index
+from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
 from .survey import describe_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .results import Card
+    from .contract import SelectedResult, Toolkit
     from .session import Session
     from .survey import Survey
 
 
 class Panel:
-    """See the module. To be inherited from beside a toolkit's own class.
+    """See the module.
 
     Parameters
     ----------
     session : Session
         The editor's.
-    controls : dict of str to control
-        By the names of the form's fields.
-    filling : bool
-        Whether values are being set by the panel itself, not by the artist.
-    survey : Survey or None
-        What was seen of the layer last; None where nothing can be painted on.
+    toolkit : Toolkit
+        The widgets. They may not exist yet; the panel uses them only when it is called.
     """
 
-    session: Session
-    controls: dict[str, Any]
-    filling = False
-    survey: Survey | None = None
-    _show_again: Callable[[], None] | None = None
+    def __init__(self, session: Session, toolkit: Toolkit) -> None:
+        self.session = session
+        self.filling = False
+        """Whether the panel itself is setting controls: their changes are not the artist's."""
+        self._toolkit = toolkit
+        self._survey: Survey | None = None
+        self._show_results_again: Callable[[], None] | None = None
 
-    # ---- what a toolkit gives --------------------------------------------------------------
-
-    def is_locked(self) -> bool:
-        """Return whether the seed is to be taken again."""
-        raise NotImplementedError
-
-    def set_locked(self, locked: bool) -> None:
-        """Show whether the seed is to be taken again."""
-        raise NotImplementedError
-
-    def show_plan(self, text: str) -> None:
-        """Show what the next run will do."""
-        raise NotImplementedError
-
-    def show_words(self, text: str) -> None:
-        """Show the strength in words."""
-        raise NotImplementedError
-
-    def keep(self) -> None:
-        """Keep the form from one start of the editor to the next."""
-        raise NotImplementedError
-
-    def show_card(self, place: int, card: Card | None, picture: Any) -> None:
-        """Show a result in one of `results.CARDS` places, with its thumbnail; None: nothing."""
-        raise NotImplementedError
-
-    def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
-        """Show the buttons for a result, and which results are shown; nothing for None."""
-        raise NotImplementedError
+    @property
+    def comparing(self) -> bool:
+        """Whether results are hidden because Compare is held."""
+        return self._show_results_again is not None
 
     # ---- the form --------------------------------------------------------------------------
 
     @property
     def form(self) -> Form:
         """What the controls hold."""
-        values = {name: control.value for name, control in self.controls.items()}
-        return Form(seed_locked=self.is_locked(), **values)
+        toolkit = self._toolkit
+        values: dict[str, Any] = {name: one.value for name, one in toolkit.controls.items()}
+        return Form(seed_locked=toolkit.is_seed_locked(), **values)
 
     def fill(self, form: Form) -> None:
-        """Let the controls hold a form."""
+        """Set the controls to a form's values."""
         self.filling = True
+        controls = self._toolkit.controls
         for name, value in asdict(form).items():
-            if name in self.controls:
-                self.controls[name].value = value
-        self.set_locked(form.seed_locked)
+            if name in controls:
+                controls[name].value = value
+        self._toolkit.set_seed_locked(form.seed_locked)
         self.filling = False
         self.describe_run()
 
-    def throw_dice(self) -> None:
-        """Draw a new seed."""
-        self.controls["seed"].value = draw_seed()
+    def form_edited(self) -> None:
+        """Save the form and describe the next run, after the artist has changed a control."""
+        if not self.filling:
+            self._toolkit.save_form()
+            self.describe_run()
 
-    def recall(self, step: int) -> None:
-        """Bring back the prompt before the one that is shown (-1), or the next (1)."""
-        history, prompt = self.session.history, self.controls["prompt"]
+    def draw_seed(self) -> None:
+        """Set the seed to a random one."""
+        self._toolkit.controls["seed"].value = draw_seed()
+
+    def recall_prompt(self, step: int) -> None:
+        """Replace the prompt by the one before it in the history (-1), or the next (1)."""
+        history, prompt = self.session.history, self._toolkit.controls["prompt"]
         found = (history.older if step < 0 else history.newer)(prompt.value)
         if found is not None:
             prompt.value = found
 
     def describe_run(self) -> None:
-        """Return what the next run will do."""
+        """Show in the plan line what the next run will do."""
         form = self.form
-        self.show_words(describe_strength(form.strength))
-        if self.survey is not None:
+        self._toolkit.show_strength(describe_strength(form.strength))
+        if self._survey is not None:
             try:
-                self.show_plan(describe_run(form.request(0), self.survey))
+                self._toolkit.show_plan(describe_run(form.request(0), self._survey))
             except UnderpaintError as error:
-                self.show_plan(to_sentence(error))
+                self._toolkit.show_plan(to_sentence(error))
 
-    def survey_place(self, look: Callable[[], Survey]) -> None:
-        """Look at what would be painted on, and say so; or why nothing can be."""
-        self.survey = None
-        try:
-            self.survey = look()
-        except UnderpaintError as error:
-            self.show_plan(to_sentence(error))
-        self.describe_run()
-
-    # ---- a result that is selected ---------------------------------------------------------
-
-    def show_selected(self, selected: Any) -> None:
-        """Show what can be done with the result that is selected, and its batch.
+    def survey_document(self, survey: Callable[[], Survey]) -> None:
+        """Look at the current document, and describe the next run or why it cannot run.
 
         Parameters
         ----------
-        selected : Selected or None
-            The editor's.
+        survey : callable
+            `Document.survey` of the current document, or raises an `UnderpaintError` if none can
+            be used.
         """
+        self._survey = None
+        try:
+            self._survey = survey()
+        except UnderpaintError as error:
+            self._toolkit.show_plan(to_sentence(error))
+        self.describe_run()
+
+    # ---- the selected result ---------------------------------------------------------------
+
+    def show_selected(self, selected: SelectedResult | None) -> None:
+        """Show the batch of the selected result, and enable the buttons that apply to it."""
+        toolkit = self._toolkit
         if selected is None:
-            for place in range(CARDS):
-                self.show_card(place, None, None)
-            self.show_row(None, "")
+            for slot in range(THUMBNAILS):
+                toolkit.show_thumbnail(slot, None, None)
+            toolkit.show_result_buttons(None, "")
             return
-        results, at = selected.results, selected.index
-        cards = lay_out([one.tag for one in results], [one.shown for one in results], at)
+        results, index = selected.results, selected.index
+        found = list_thumbnails([one.tag for one in results], [one.shown for one in results], index)
         alone = len(results) < 2
-        for place in range(CARDS):
-            card = cards[place] if place < len(cards) and not alone else None
-            picture = None if card is None else selected.thumbnail(card.index)
-            self.show_card(place, card, picture)
+        for slot in range(THUMBNAILS):
+            thumbnail = found[slot] if slot < len(found) and not alone else None
+            image = None if thumbnail is None else selected.thumbnail(thumbnail.index)
+            toolkit.show_thumbnail(slot, thumbnail, image)
         finished = selected.tag.recipe is not None
         enabled = dict.fromkeys(("previous", "next", "keep"), not alone)
         enabled.update(dict.fromkeys(("vary", "settings"), finished), compare=True)
-        self.show_row(enabled, describe_page(len(results), at))
+        toolkit.show_result_buttons(enabled, describe_page(len(results), index))
 
-    def use_selected(self, name: str, selected: Any) -> None:
+    def use_selected(self, button: str, selected: SelectedResult) -> None:
         """Do what one of the buttons for a selected result does.
 
         Parameters
         ----------
-        name : str
-            One of `form.RESULT_BUTTONS`, but for `compare`.
-        selected : Selected
+        button : str
+            One of `form.RESULT_BUTTONS`, except `compare`.
+        selected : SelectedResult
             The editor's.
         """
         try:
-            self._use(name, selected)
+            self._use(button, selected)
         except UnderpaintError as error:
-            self.session.tell(to_sentence(error))
+            self.session.report(to_sentence(error))
 
-    def _use(self, name: str, selected: Any) -> None:
+    def _use(self, button: str, selected: SelectedResult) -> None:
         tag = selected.tag
-        if name == "vary":
+        if button == "vary":
             self.session.vary(tag, selected.layer, self.form, selected.find_source)
-        elif name == "settings":
+        elif button == "settings":
             self.fill(tag.to_form(self.form))
-            self.keep()
-            self.session.tell(describe_settings(tag.beyond_form()))
-        elif name == "keep":
-            self.session.tell(describe_kept(selected.name, selected.keep_only()))
+            self._toolkit.save_form()
+            self.session.report(describe_settings(tag.settings_without_field()))
+        elif button == "keep":
+            self.session.report(describe_kept(selected.name, selected.keep_only()))
         else:
             shown = [one.shown for one in selected.results]
-            selected.show(step_to(shown, 1 if name == "next" else -1))
+            selected.show(next_index(shown, 1 if button == "next" else -1))
 
-    def compare(self, selected: Any) -> None:
-        """Show a picture without its results, until `end_comparison`.
-
-        Parameters
-        ----------
-        selected : Selected or None
-            The editor's.
-        """
+    def compare(self, selected: SelectedResult | None) -> None:
+        """Hide the results of the selected one's source layer, until `end_comparison`."""
         self.end_comparison()
         if selected is not None:
-            self._show_again = selected.hide_results()
+            self._show_results_again = selected.hide_results()
 
     def end_comparison(self) -> None:
-        """Show again what `compare` hid."""
-        again, self._show_again = self._show_again, None
-        if again is not None:
-            again()
+        """Show the results that `compare` has hidden."""
+        show_again, self._show_results_again = self._show_results_again, None
+        if show_again is not None:
+            show_again()

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from .tag import Tag
 
-CARDS = 6
+THUMBNAILS = 6
 """Results that are shown at once."""
 
-CARD = 60
+THUMBNAIL_SIDE = 60
 """Pixels of a thumbnail's longer side."""
 
 
@@ -34,7 +34,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Card:
+class Thumbnail:
     """A thumbnail, and what stands beneath it.
 
     Parameters
@@ -56,8 +56,8 @@ class Card:
     shown: bool
 
 
-def lay_out(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Card]:
-    """Return the cards of a batch: at most `CARDS`, among them that of the result `at`.
+def list_thumbnails(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Thumbnail]:
+    """Return the cards of a batch: at most `THUMBNAILS`, among them that of the result `at`.
 
     Parameters
     ----------
@@ -68,16 +68,16 @@ def lay_out(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Card]:
     at : int
         Which one is selected.
     """
-    first = at // CARDS * CARDS
+    first = at // THUMBNAILS * THUMBNAILS
     return [
-        Card(index, *_caption(tags[index].recipe), shown=shown[index])
-        for index in range(first, min(first + CARDS, len(tags)))
+        Thumbnail(index, *_caption(tags[index].recipe), shown=shown[index])
+        for index in range(first, min(first + THUMBNAILS, len(tags)))
     ]
 
 
 def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
     if recipe is None:
-        return "sketch", "", "A sketch, kept when its job was stopped. Click to show it"
+        return "preview", "", "A preview, kept when its job was cancelled. Click to show it"
     tip = f"{describe_noise(recipe).capitalize()}. Click to show it"
     if recipe.chained:
         return str(recipe.seed), f"chained, {recipe.chained + 1}", tip
@@ -89,32 +89,32 @@ def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
 
 def describe_page(count: int, at: int) -> str:
     """Return which results the cards are of; empty where they are all."""
-    if count <= CARDS:
+    if count <= THUMBNAILS:
         return ""
-    first = at // CARDS * CARDS
-    last = min(first + CARDS, count)
+    first = at // THUMBNAILS * THUMBNAILS
+    last = min(first + THUMBNAILS, count)
     return f"{first + 1} to {last} of {count}" if last > first + 1 else f"{last} of {count}"
 
 
 def describe_kept(name: str, removed: int) -> str:
     """Return what keeping one result has done."""
     if not removed:
-        return f"The results beside {name} are locked, and stay."
+        return f"The other results are locked, so they were kept beside {name}."
     others = "the other result" if removed == 1 else f"the other {removed} results"
-    return f"Kept {name}. Undo brings {others} back."
+    return f"Kept {name}. Undo restores {others}."
 
 
 def describe_settings(beyond: Sequence[str]) -> str:
     """Say that a result's settings were taken over, and what of them the form cannot hold."""
     if not beyond:
-        return "Settings taken over, the seed locked."
-    them = "that" if len(beyond) == 1 else "those"
-    return f"Settings taken over, without {' and '.join(beyond)}: the form has no place for {them}."
+        return "Settings copied. The seed is locked."
+    them = "it" if len(beyond) == 1 else "them"
+    return f"Settings copied, except {' and '.join(beyond)}: there is no field for {them}."
 
 
-def name_sketch(noise: str, step: int, steps: int) -> str:
+def name_preview(noise: str, step: int, steps: int) -> str:
     """Name the layer of what a picture had become when its job was stopped."""
-    return f"sketch of {noise}, step {step} of {steps}"
+    return f"preview of {noise}, step {step} of {steps}"
 
 
 def is_copy(name: str, original: str) -> bool:
@@ -122,6 +122,6 @@ def is_copy(name: str, original: str) -> bool:
     return name == original or name.endswith(f" {original}")
 
 
-def agreed(tags: Sequence[Tag]) -> Tag | None:
+def common_tag(tags: Sequence[Tag]) -> Tag | None:
     """Return the tag that all say; None where there is none, or where they differ."""
     return tags[0] if tags and all(tag == tags[0] for tag in tags) else None

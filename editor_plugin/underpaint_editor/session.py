@@ -1,14 +1,14 @@
-"""The session: what an editor has asked of the daemon, and what comes of it.
+"""The session: what an editor has asked of the daemon, and what happens to the results.
 
-There is one in each editor, whatever windows come and go. It needs three things of the editor:
-an event loop, places to read layers from and insert results into, and somebody to tell.
+There is one for the whole editor, whatever windows come and go. What it needs of the editor is in
+`contract`: an event loop, a listener, and documents.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.address import Address
@@ -41,57 +41,41 @@ from .jobs import (
     ResultsWait,
 )
 from .launch import start_command, start_daemon
-from .layers import crop_preview, describe_end, describe_job, describe_waiting, name_group
+from .layers import crop_preview, describe_job, describe_outcome, describe_waiting, name_group
+from .log import log_event, log_exception
 from .prompts import PromptHistory
-from .survey import settle
+from .survey import resolve_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Protocol
 
-    from underpaint_client.frames import Frame
     from underpaint_client.messages import ModelEntry, WaitingJob
     from underpaint_client.request import Request
 
-    from .batch import Place
+    from .contract import Document, EventLoop, Listener
     from .tag import Tag
 
-    class Loop(Protocol):
-        """An editor's event loop."""
-
-        def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
-            """Call whenever the descriptor can be read; return what ends that."""
-
-        def later(self, milliseconds: int, call: Callable[[], None]) -> None:
-            """Call once, not before the present call is over."""
-
-    class Listener(Protocol):
-        """Who shows what the session says."""
-
-        def said(self, text: str) -> None:
-            """Take what the artist should know now: one sentence or a few."""
-
-        def moved(self, fraction: float | None) -> None:
-            """Take how far the job that runs is, 0..1; None where nobody can know."""
-
-        def previewed(self, frame: Frame | None) -> None:
-            """Take what the picture looks like so far: RGBA, u1; None where nothing runs."""
-
-        def changed(self) -> None:
-            """Look again: jobs, models or `remedy` are others than before."""
+_TURN = 0.02  # seconds that are spent on the daemon's messages before the editor has its turn,
+_PAUSE = 0.03  # which is at least this long,
+_LONGEST_PAUSE = 0.1  # and at most this, however long the messages took
+_POLL_START = 100  # milliseconds
+_POLL_REDO = 500  # milliseconds
+_ASK_WAITING_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
 
 
-_AT_ONCE = 0.02  # seconds that are spent on the daemon's messages before the editor has its turn,
-_REST = 0.03  # which is at least this long,
-_LONGEST_REST = 0.1  # and at most this, however long the messages took
-_LOOK_AGAIN = 100  # milliseconds
-_LOOK_FOR_REDO = 500  # milliseconds
-_ASK_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
-_START = "Start the daemon"
-_OPEN = "Open as a new document"
-_INSERT = "Insert the result"
-_FETCH = "Fetch what waits"
-_KEEP = "Keep the sketch"
+class Remedy(Enum):
+    """What the artist can do about the session's state with one button; the value is its label."""
+
+    OPEN_AS_DOCUMENT = "Open as a new document"
+    INSERT = "Insert the result"
+    KEEP_PREVIEW = "Keep the preview"
+    FETCH = "Fetch waiting results"
+    START_DAEMON = "Start the daemon"
+
+    @property
+    def label(self) -> str:
+        """The button's label, in plain English."""
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -120,35 +104,38 @@ class Session:
     ----------
     editor : str
         Its name, for the daemon's log.
-    loop : Loop
-        The editor's.
+    loop : EventLoop
     listener : Listener
-        Is told of everything.
-    find_place : callable
-        Gives the place of an address; one that is not open where there is no such.
+    find_document : callable
+        Returns the document of an address; one that is not open if the editor has none.
     """
 
     def __init__(
-        self, editor: str, loop: Loop, listener: Listener, find_place: Callable[[Address], Place]
+        self,
+        editor: str,
+        loop: EventLoop,
+        listener: Listener,
+        find_document: Callable[[Address], Document],
     ) -> None:
         self.tracker = JobTracker(editor)
         self.models: tuple[ModelEntry, ...] = ()
         self.default_model = ""
-        self.last_said = ""
+        self.last_message = ""
         self.history = PromptHistory()
         self._loop = loop
         self._listener = listener
-        self._find_place = find_place
-        self._homeless: list[Batch] = []
-        self._held: list[Batch] = []  # until nothing can be redone
+        self._find_document = find_document
+        self._undelivered: list[Batch] = []
+        self._deferred: list[Batch] = []  # until nothing can be redone
         self._waiting: list[WaitingJob] = []
-        self._stopped: Batch | None = None
-        self._starting: Any = None
-        self._unwatch: Callable[[], None] | None = None
-        self._watched = -1
-        self._beating = False
+        self._cancelled: Batch | None = None
+        self._start_process: Any = None
+        self._stop_watching: Callable[[], None] | None = None
+        self._watched_fd = -1
+        self._heartbeat_scheduled = False
         self._pausing = False
-        loop.later(0, self._greet)
+        self._resting = False
+        loop.call_later(0, self._connect)
 
     @property
     def running(self) -> bool:
@@ -179,268 +166,285 @@ class Session:
         ]
 
     @property
-    def remedy(self) -> str:
-        """What a button could do about the state things are in; empty where they are well."""
-        if self._homeless:
-            return _OPEN
-        if self._held:
-            return _INSERT
-        if self._stopped is not None and self._stopped.place.open:
-            return _KEEP
+    def remedy(self) -> Remedy | None:
+        """What to offer on the button for remedies; None to hide it."""
+        if self._undelivered:
+            return Remedy.OPEN_AS_DOCUMENT
+        if self._deferred:
+            return Remedy.INSERT
+        if self._cancelled is not None and self._cancelled.document.is_open:
+            return Remedy.KEEP_PREVIEW
         if self._waiting and self.tracker.fd is not None:
-            return _FETCH
-        away = self.tracker.fd is None and self._starting is None
-        return _START if away and start_command() else ""
+            return Remedy.FETCH
+        away = self.tracker.fd is None and self._start_process is None
+        return Remedy.START_DAEMON if away and start_command() else None
 
-    # ---- what the artist does --------------------------------------------------------------
+    # ---- the artist's actions ---------------------------------------------------------------
 
-    def generate(self, form: Form, find_place: Callable[[], Place]) -> Form | None:
-        """Send off what the form asks for.
+    def generate(self, form: Form, find_document: Callable[[], Document]) -> Form | None:
+        """Send the job that the form describes.
 
         Parameters
         ----------
         form : Form
-        find_place : callable
-            Gives the active layer's place, or raises an `UnderpaintError`.
+        find_document : callable
+            Returns the document of the active layer, or raises an `UnderpaintError`.
 
         Returns
         -------
         Form or None
-            The form with the seed that was drawn; None where it could not be sent, which was said.
+            The form with the seed that was used; None if the job could not be sent, which the
+            listener was told.
         """
         try:
             request = form.request(draw_seed())
-            place = find_place()
-            self.send(request, place, previews=form.previews)
+            document = find_document()
+            self.send(request, document, previews=form.previews)
         except UnderpaintError as error:
-            self._say(to_sentence(error))
+            self.report(to_sentence(error))
         else:
             sent = replace(form, seed=request.seed or 0)
-            place.remember(sent.to_text())
+            document.save_form(sent.to_text())
             self.history.add(form.prompt)
             return sent
         return None
 
     def vary(
-        self, tag: Tag, layer: Any, form: Form, find_source: Callable[[], Place]
+        self, tag: Tag, layer: Any, form: Form, find_source: Callable[[], Document]
     ) -> Batch | None:
-        """Send off for variations of a result.
+        """Send a job for variations of a result.
 
         Parameters
         ----------
         tag : Tag
             What the result's layer carries.
         layer : any
-            That layer: the variations come to lie beside it.
+            That layer: the variations are inserted above it.
         form : Form
             Says how far from it, and how many.
         find_source : callable
-            Gives the place of the layer that it was made from.
+            Returns the document of the layer that it was made from.
 
         Returns
         -------
         Batch or None
-            None where it could not be sent, which was said.
+            None if it could not be sent, which the listener was told.
         """
         try:
             request = tag.variations(form.vary_amount, form.images, draw_seed())
             batch = self.send(request, find_source(), into=layer, previews=form.previews)
         except UnderpaintError as error:
-            self._say(to_sentence(error))
+            self.report(to_sentence(error))
             return None
         if tag.recipe is not None:
-            batch.expected, batch.expected_model = tag.recipe.source_hash, tag.recipe.model_hash
+            recipe = tag.recipe
+            batch.expected_source, batch.expected_model = recipe.source_hash, recipe.model_hash
         return batch
 
     def send(
-        self, request: Request, place: Place, *, into: Any = None, previews: bool = False
+        self, request: Request, document: Document, *, into: Any = None, previews: bool = False
     ) -> Batch:
-        """Send a request off, with the pixels of a place.
+        """Send a request, with the pixels of a document.
 
         Parameters
         ----------
         request : Request
-        place : Place
-            Whose layer is read, and to which the results go.
+        document : Document
+            Its layer is read, and the results are inserted into it.
         into : any
             As `Batch`.
         previews : bool
-            Whether the listener is shown what comes of it meanwhile.
+            Whether to show live previews.
 
         Raises
         ------
         UnderpaintError
-            Where it cannot be sent.
+            If it cannot be sent.
         """
         check_request(request)
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._away(to_sentence(error))
+            self._report_unavailable(to_sentence(error))
             raise
         model = request.model or self.default_model
         native = next((entry.native for entry in self.models if entry.name == model), 0)
-        frames = place.read(native, whole=request.result == "layer")
-        request = settle(request, frames, place.has_nothing)
-        batch, self._stopped = Batch(place, into, had_redo=place.can_redo is True), None
-        self.tracker.submit(request, frames, batch, previews=previews, note=place.address.to_text())
-        self._listen()
-        self._beat_later()
-        self._say("Sent.")
-        self._listener.changed()
+        frames = document.read(native, whole=request.result == "layer")
+        request = resolve_mode(request, frames, document.is_empty)
+        batch, self._cancelled = Batch(document, into, had_redo=document.can_redo is True), None
+        note = document.address.to_text()
+        job = self.tracker.submit(request, frames, batch, previews=previews, note=note)
+        box = frames["layer"].box
+        log_event(f"sent job {job.name}: {request.mode}, {box.width} x {box.height} pixels")
+        self._watch_connection()
+        self._schedule_heartbeat()
+        self.report("Sent.")
+        self._listener.refresh()
         return batch
 
     def cancel(self, job: Job | None = None) -> None:
-        """Ask for a job to stop, or for all; what has come of them stays."""
+        """Cancel a job, or all of them. Their finished images are inserted."""
         for one in list(self.tracker.jobs.values()) if job is None else [job]:
             self.tracker.cancel(one)
-        self._hear()
-        self._listen()
+        self._handle_events()
+        self._watch_connection()
 
     def prefer(self, job: Job) -> None:
-        """Ask for a job to be the next."""
+        """Run a job before the others in the queue."""
         self.tracker.prefer(job)
-        self._listen()
+        self._watch_connection()
 
-    def put_right(self) -> None:
-        """Do what `remedy` says."""
+    def apply_remedy(self) -> None:
+        """Do what `remedy` offers."""
         remedy = self.remedy
-        if remedy == _START:
+        if remedy is Remedy.START_DAEMON:
             self._start_daemon()
-        if remedy == _KEEP:
-            self._keep_sketch()
+        if remedy is Remedy.KEEP_PREVIEW:
+            self._keep_preview()
         try:
-            while self._homeless:
-                self._open_as_document(self._homeless[0])
-                del self._homeless[0]  # not before it is safe
-            if remedy == _INSERT:
-                while self._held:
-                    self._put_held()
-            elif self.remedy == _FETCH:
+            while self._undelivered:
+                self._open_as_document(self._undelivered[0])
+                del self._undelivered[0]  # not before it is safe
+            if remedy is Remedy.INSERT:
+                while self._deferred:
+                    self._insert_first_deferred()
+            elif self.remedy is Remedy.FETCH:
                 self._fetch()
         except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
-            self._say(f"That did not work ({error}). Nothing is lost: try again.")
-        self._listener.changed()
+            log_exception("the remedy", error)
+            self.report(f"That failed ({error}). Nothing is lost; try again.")
+        self._listener.refresh()
 
     def _fetch(self) -> None:
-        """Ask for what an earlier start of this editor did not live to see."""
+        """Fetch results that an earlier start of this editor did not receive."""
         while self._waiting:
             waiting = self._waiting.pop(0)
-            place = self._find_place(Address.from_text(waiting.note))
-            self.tracker.fetch(waiting, Batch(place, fetched=True))
-        self._listen()
-        self._beat_later()
+            document = self._find_document(Address.from_text(waiting.note))
+            self.tracker.fetch(waiting, Batch(document, fetched=True))
+        self._watch_connection()
+        self._schedule_heartbeat()
 
     # ---- the daemon ------------------------------------------------------------------------
 
-    def _greet(self) -> None:
+    def _connect(self) -> None:
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._away(to_sentence(error))
+            self._report_unavailable(to_sentence(error))
         else:
-            self._listen()
+            self._watch_connection()
 
-    def _ask_again(self) -> None:
-        """Ask once more what waits: whose editor died just before is not known at once."""
+    def _ask_waiting_again(self) -> None:
+        """Ask again for waiting results: the daemon needs seconds to notice that an editor died."""
         self.tracker.ask_waiting()
-        self._listen()
+        self._watch_connection()
 
-    def _away(self, why: str) -> None:
-        if self.tracker.fd is None and self._unwatch is not None:
+    def _report_unavailable(self, why: str) -> None:
+        if self.tracker.fd is None:
             self._unwatch()
-            self._unwatch = None
-        self._say(why)
-        self._listener.changed()
+        self.report(why)
+        self._listener.refresh()
 
-    def _listen(self) -> None:
-        fd = self.tracker.fd
-        if fd is None:
+    def _watch_connection(self) -> None:
+        if self.tracker.fd is None or self._resting:
             return
-        if self._unwatch is None or self._watched != fd:
-            if self._unwatch is not None:
-                self._unwatch()
-            self._watched = fd
-            self._unwatch = self._loop.watch(fd, self._hear)
+        self._watch(self.tracker.fd)
         # The descriptor tells of changes only: what came meanwhile is taken now.
-        self._loop.later(0, self._hear)
+        self._loop.call_later(0, self._handle_events)
 
-    def _hear(self) -> None:
-        self._take_turn(self.tracker.hear)
+    def _watch(self, fd: int) -> None:
+        if self._stop_watching is None or self._watched_fd != fd:
+            self._unwatch()
+            self._watched_fd = fd
+            self._stop_watching = self._loop.watch(fd, self._handle_events)
 
-    def _take_turn(self, listen: Callable[[float], Iterable[Notice]]) -> None:
-        """Take what the daemon has said for a short while, then leave the editor as long.
+    def _unwatch(self) -> None:
+        if self._stop_watching is not None:
+            self._stop_watching()
+            self._stop_watching = None
 
-        Otherwise a daemon that speaks as fast as it is heard would keep the editor from painting
-        and from its own input. Nothing is taken meanwhile: an editor that handles events inside of
-        its own calls would let a later message overtake an earlier one.
+    def _handle_events(self) -> None:
+        self._handle_notices_briefly(self.tracker.hear)
+
+    def _handle_notices_briefly(self, listen: Callable[[float], Iterable[Notice]]) -> None:
+        """Handle notices for a short time, then pause for as long.
+
+        Otherwise a daemon that sends without end would keep the editor from drawing and from its
+        own input. Nothing is handled during the call and the pause: an editor that handles events
+        inside its own calls would let a later message overtake an earlier one.
 
         Parameters
         ----------
         listen : callable
-            Takes seconds and gives notices: `JobTracker.hear` or `JobTracker.check`.
+            Takes seconds and returns notices: `JobTracker.hear` or `JobTracker.check`.
         """
         if self._pausing:
             return  # what has come is taken after the pause
         self._pausing, more, began = True, True, time.monotonic()
         try:
-            more = self._heed(listen(_AT_ONCE))
+            more = self.handle_notices(listen(_TURN))
         finally:
             spent = time.monotonic() - began
-            if more or spent >= _AT_ONCE:
-                pause = min(max(spent, _REST), _LONGEST_REST)
-                self._loop.later(int(1000 * pause), self._end_pause)
+            if more or spent >= _TURN:
+                pause = min(max(spent, _PAUSE), _LONGEST_PAUSE)
+                self._resting = True
+                self._unwatch()  # it can be read all the while, and would keep the loop busy
+                self._loop.call_later(int(1000 * pause), self._end_pause)
             else:
                 self._pausing = False
 
     def _end_pause(self) -> None:
-        self._pausing = False
-        self._hear()
+        self._pausing = self._resting = False
+        if self.tracker.fd is not None:
+            self._watch(self.tracker.fd)
+        self._handle_events()
 
-    def _beat_later(self) -> None:
-        if not self._beating:
-            self._beating = True
-            self._loop.later(int(1000 * CHECK), self._beat)
+    def _schedule_heartbeat(self) -> None:
+        if not self._heartbeat_scheduled:
+            self._heartbeat_scheduled = True
+            self._loop.call_later(int(1000 * CHECK), self._heartbeat)
 
-    def _beat(self) -> None:
-        self._beating = False
+    def _heartbeat(self) -> None:
+        self._heartbeat_scheduled = False
         if self.running:
             try:
-                self._take_turn(self.tracker.check)
-                self._listen()
+                self._handle_notices_briefly(self.tracker.check)
+                self._watch_connection()
             finally:
-                self._beat_later()
+                self._schedule_heartbeat()
 
     def _start_daemon(self) -> None:
-        if self._starting is not None:
+        if self._start_process is not None:
             return
         try:
-            self._starting = start_daemon()
+            self._start_process = start_daemon()
         except DaemonUnavailableError as error:
-            self._say(to_sentence(error))
+            log_exception("starting the daemon", error)
+            self.report(to_sentence(error))
             return
-        self._say("Starting the daemon...")
-        self._look_for_daemon()
+        log_event("starting the daemon")
+        self.report("Starting the daemon...")
+        self._await_daemon()
 
-    def _look_for_daemon(self) -> None:
+    def _await_daemon(self) -> None:
         """Connect as soon as what starts the daemon has ended, which is when it runs."""
-        if self._starting.poll() is None:
-            self._loop.later(_LOOK_AGAIN, self._look_for_daemon)
+        if self._start_process.poll() is None:
+            self._loop.call_later(_POLL_START, self._await_daemon)
             return
-        told = self._starting.communicate()[1].decode("utf-8", "replace").strip()
-        self._starting = None
+        message = self._start_process.communicate()[1].decode("utf-8", "replace").strip()
+        self._start_process = None
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._away(f"The daemon does not start: {told or error}")
+            self._report_unavailable(f"The daemon could not be started: {message or error}")
         else:
-            self._listen()
-            self._listener.changed()
+            self._watch_connection()
+            self._listener.refresh()
 
-    def _heed(self, notices: Iterable[Notice]) -> bool:
-        """Take notices in their order; return whether there were any.
+    def handle_notices(self, notices: Iterable[Notice]) -> bool:
+        """Handle notices in their order; return whether there were any.
 
-        Of progress and previews that follow each other only the last are shown.
+        Of consecutive progress and previews, only the last are shown.
         """
         advanced: Advanced | None = None
         previews: dict[str, Previewed] = {}
@@ -450,58 +454,60 @@ class Session:
             if isinstance(notice, Advanced):
                 advanced = notice
             elif isinstance(notice, Previewed):
-                notice.job.about.seen = notice
+                notice.job.about.latest_preview = notice
                 previews[notice.job.name] = notice
             else:
-                self._show(advanced, previews)
+                self._show_latest(advanced, previews)
                 advanced, changed = None, True
-                self._take(notice)
-        self._show(advanced, previews)
+                self._handle_notice(notice)
+        self._show_latest(advanced, previews)
         if changed:
-            self._listener.changed()
+            self._listener.refresh()
         return came
 
-    def _show(self, advanced: Advanced | None, previews: dict[str, Previewed]) -> None:
-        """Show how far things are, and forget the previews."""
+    def _show_latest(self, advanced: Advanced | None, previews: dict[str, Previewed]) -> None:
+        """Show progress and previews, and clear the previews."""
         if advanced is not None:
-            self._say(advanced.text)
-            self._listener.moved(advanced.fraction)
+            self.report(advanced.text)
+            self._listener.show_progress(advanced.fraction)
         for previewed in previews.values():
-            self._preview(previewed)
+            self._show_preview(previewed)
         previews.clear()
 
-    def _take(self, notice: Notice) -> None:
-        """Take a notice after which things are others than before."""
+    def _handle_notice(self, notice: Notice) -> None:
+        """Handle a notice that changes the session's state."""
         if isinstance(notice, Painted):
             notice.job.about.add(notice)
         elif isinstance(notice, Ended):
-            self._end(notice)
+            self._finish(notice)
         elif isinstance(notice, Refused):
-            self._say(to_sentence(notice.error))
+            self.report(to_sentence(notice.error))
         else:
-            self._take_news(notice)
+            self._handle_daemon_notice(notice)
 
-    def _take_news(self, notice: Notice) -> None:
-        """Take a notice of the daemon itself."""
+    def _handle_daemon_notice(self, notice: Notice) -> None:
+        """Handle a notice about the daemon."""
         if isinstance(notice, Greeted):
+            log_event("connected to the daemon")
             self.default_model = notice.default_model
-            self._loop.later(_ASK_AGAIN, self._ask_again)
+            self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
             if notice.remark:
-                self._say(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
+                self.report(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
             elif not self.running:
-                self._say(self._ready())
+                self.report(self._describe_readiness())
         elif isinstance(notice, ResultsWait):
-            self._offer(notice.jobs)
+            self._offer_waiting(notice.jobs)
         elif isinstance(notice, ModelsListed):
             self.models = notice.models
         elif isinstance(notice, Lost):
-            self._away(to_sentence(notice.error))
+            log_event("the daemon was stopped" if notice.meant else "lost the daemon")
+            self._report_unavailable(to_sentence(notice.error))
             if self.running and not notice.meant and start_command():
                 self._start_daemon()
 
-    def _offer(self, jobs: Iterable[WaitingJob]) -> None:
-        """Offer what waits for this editor, not for another one, nor lies here already."""
-        kept = [*self._homeless, *self._held]
+    def _offer_waiting(self, jobs: Iterable[WaitingJob]) -> None:
+        """Offer the waiting results of this editor that are not here already."""
+        kept = [*self._undelivered, *self._deferred]
         here = {batch.job.name for batch in kept if batch.job is not None}
         addresses = {job.job: Address.from_text(job.note) for job in jobs}
         self._waiting = [
@@ -510,145 +516,154 @@ class Session:
             if addresses[job.job].editor == self.tracker.editor and job.job not in here
         ]
         if self._waiting and not self.running:
-            self._say(describe_waiting([addresses[job.job].document for job in self._waiting]))
+            self.report(describe_waiting([addresses[job.job].document for job in self._waiting]))
 
-    def _ready(self) -> str:
+    def _describe_readiness(self) -> str:
         if self.default_model == STARTER_MODEL:
-            return f"{STARTER_MESSAGE}: put a Stable Diffusion folder into Underpaint's models."
-        return "Ready." if self.default_model else "There is no model yet."
+            return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
+        return "Ready." if self.default_model else "No model is installed."
 
-    # ---- what comes of it ------------------------------------------------------------------
+    # ---- results ---------------------------------------------------------------------------
 
-    def _preview(self, previewed: Previewed) -> None:
+    def _show_preview(self, previewed: Previewed) -> None:
         batch: Batch = previewed.job.about
-        self._listener.previewed(previewed.frame)
+        self._listener.show_preview(previewed.frame)
         cropped = crop_preview(previewed.frame, previewed.area)
-        if cropped is not None and batch.place.open:
-            with suppress(Exception):  # whatever the editor has against it, the job goes on
-                batch.place.show_preview(*cropped)
+        if cropped is not None and batch.document.is_open:
+            try:
+                batch.document.show_preview(*cropped)
+            except Exception as error:  # noqa: BLE001 - the job goes on without its preview
+                log_exception("showing a preview", error)
 
-    def _end(self, ended: Ended) -> None:
+    def _finish(self, ended: Ended) -> None:
         batch: Batch = ended.job.about
         batch.job, batch.given_up, batch.error = ended.job, ended.given_up, ended.error
-        with suppress(Exception):
-            batch.place.end_preview()
-        if not self.running:
-            self._listener.previewed(None)
         try:
-            told = self._settle(ended, batch)
+            batch.document.remove_preview()
+        except Exception as error:  # noqa: BLE001 - the results matter more
+            log_exception("removing a preview", error)
+        if not self.running:
+            self._listener.show_preview(None)
+        try:
+            message = self._deliver(ended, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
-            told = f"The result could not be seen to ({error})."
-            batch.error = batch.error or GenerationFailedError(told)
-            if batch.results and batch not in self._homeless:
-                self._homeless.append(batch)
+            log_exception("processing results", error)
+            message = f"The result could not be processed ({error})."
+            batch.error = batch.error or GenerationFailedError(message)
+            if batch.results and batch not in self._undelivered:
+                self._undelivered.append(batch)
         batch.ended = True
-        self._say(told)
+        how = "done" if ended.error is None else ended.error.code
+        log_event(f"job {ended.job.name} ended: {how}, {len(batch.results)} images")
+        self.report(message)
 
-    def _settle(self, ended: Ended, batch: Batch) -> str:
-        """Put what came into its place, and return how the run ended."""
+    def _deliver(self, ended: Ended, batch: Batch) -> str:
+        """Insert the results of a job, and return a message about how it ended."""
         came, request = len(batch.results), ended.job.request
-        notes = [*batch.notes, *(batch.place.remarks() if batch.place.open else ())]
+        notes = [
+            *batch.notes,
+            *(batch.document.placement_notes() if batch.document.is_open else ()),
+        ]
         if ended.job.remark and ended.error is not None:
             notes.append(ended.job.remark)
-        told = describe_end(request.images, came, time.monotonic() - batch.began, notes)
+        message = describe_outcome(request.images, came, time.monotonic() - batch.started, notes)
         if isinstance(ended.error, CancelledError):
-            told = f"Cancelled. {told}" if came else "Cancelled."
+            message = f"Cancelled. {message}" if came else "Cancelled."
         elif ended.error is not None:
-            told = to_sentence(ended.error)
+            message = to_sentence(ended.error)
         if came:
             batch.title = name_group(
                 request.prompt, request.seed or 0, 1 if request.variation_amount else came
             )
-            told = self._insert(batch) or told
+            message = self._insert(batch) or message
         elif not ended.given_up:
             self.tracker.take(ended.job)
-        if isinstance(ended.error, CancelledError) and batch.seen is not None:
+        if isinstance(ended.error, CancelledError) and batch.latest_preview is not None:
             batch.title = batch.title or name_group(request.prompt, request.seed or 0, 1)
-            self._stopped = batch
-        return told
+            self._cancelled = batch
+        return message
 
     def _insert(self, batch: Batch) -> str:
-        """Insert what came, or keep it where that cannot be; return why, or nothing."""
-        if not batch.place.open and not batch.fetched:
-            self._homeless.append(batch)
-            return "The document was closed; its result is kept here."
-        if batch.ends_redo:
-            if not self._held:
-                self._loop.later(_LOOK_FOR_REDO, self._insert_held)
-            self._held.append(batch)
+        """Insert results, or keep them and return a message that says why; else an empty one."""
+        if not batch.document.is_open and not batch.fetched:
+            self._undelivered.append(batch)
+            return "The document was closed. Its result is kept: open it as a new document."
+        if batch.clears_redo:
+            if not self._deferred:
+                self._loop.call_later(_POLL_REDO, self._insert_deferred)
+            self._deferred.append(batch)
             return (
-                "The result is here. Inserting it clears what can be redone: redo that first, or"
-                f" press {_INSERT}."
+                "The result is ready. Inserting it would clear your redo history: redo first, or"
+                f" press {Remedy.INSERT.label}."
             )
         try:
-            self._put(batch)
+            self._insert_or_open(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
-            self._homeless.append(batch)
+            log_exception("inserting results", error)
+            self._undelivered.append(batch)
             batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
-            return f"{to_sentence(batch.error)} It is kept here."
+            return f"{to_sentence(batch.error)} It is kept: open it as a new document."
         return ""
 
-    def _put_held(self) -> None:
-        """Put the first that was held back into its place, whatever that clears."""
-        batch = self._held.pop(0)  # before: `_insert_held` may be called meanwhile
+    def _insert_first_deferred(self) -> None:
+        """Insert the first deferred batch, even if that clears the redo history."""
+        batch = self._deferred.pop(0)  # before: `_insert_deferred` may be called meanwhile
         try:
-            self._put(batch)
+            self._insert_or_open(batch)
         except Exception:
-            self._held.insert(0, batch)
+            self._deferred.insert(0, batch)
             raise
-        self._say(f"Inserted: {batch.title}.")
+        self.report(f"Inserted: {batch.title}.")
 
-    def _insert_held(self) -> None:
-        """Insert what was held back, as soon as that clears nothing."""
-        for batch in list(self._held):
-            if batch.place.open and batch.place.can_redo is not False:
+    def _insert_deferred(self) -> None:
+        """Insert deferred batches, as soon as that does not clear the redo history."""
+        for batch in list(self._deferred):
+            if batch.document.is_open and batch.document.can_redo is not False:
                 continue
-            self._held.remove(batch)
-            self._say(self._insert(batch) or f"Inserted: {batch.title}.")
-            self._listener.changed()
-        if self._held:
-            self._loop.later(_LOOK_FOR_REDO, self._insert_held)
+            self._deferred.remove(batch)
+            self.report(self._insert(batch) or f"Inserted: {batch.title}.")
+            self._listener.refresh()
+        if self._deferred:
+            self._loop.call_later(_POLL_REDO, self._insert_deferred)
 
-    def _put(self, batch: Batch) -> None:
-        """Put results into their document, or one of their own; then the daemon may forget them."""
-        if not batch.place.open:
+    def _insert_or_open(self, batch: Batch) -> None:
+        """Insert results, or open them as a document; then let the daemon forget them."""
+        if not batch.document.is_open:
             self._open_as_document(batch)
             return
         if batch.fetched and batch.job is not None:
-            there = batch.place.has(batch.job.name)  # the editor died right after
+            there = batch.document.inserted_images(batch.job.name)  # the editor died right after
             batch.results = [one for one in batch.results if one.index not in there]
         if batch.results:
-            batch.group = batch.place.insert(batch.title, batch.results, batch.into)
-        self._let_go(batch)
+            batch.group = batch.document.insert(batch.title, batch.results, batch.into)
+        self._acknowledge(batch)
 
     def _open_as_document(self, batch: Batch) -> None:
-        batch.place.open_as_document(batch.title, batch.results)
-        self._let_go(batch)
-        self._say(f"Opened as a new document: {batch.title}.")
+        batch.document.open_as_document(batch.title, batch.results)
+        self._acknowledge(batch)
+        self.report(f"Opened as a new document: {batch.title}.")
 
-    def _let_go(self, batch: Batch) -> None:
-        """Tell the daemon that it may forget a job, unless more of it is to come."""
+    def _acknowledge(self, batch: Batch) -> None:
+        """Tell the daemon to forget a job, unless it may have more results of it."""
         if batch.job is not None and not batch.given_up:
             self.tracker.take(batch.job)
 
-    def _keep_sketch(self) -> None:
-        """Insert what a job that was cancelled had come to."""
-        batch, self._stopped = self._stopped, None
-        sketch = None if batch is None else batch.sketch()
-        if batch is None or sketch is None:
+    def _keep_preview(self) -> None:
+        """Insert the last preview of the job that was cancelled."""
+        batch, self._cancelled = self._cancelled, None
+        preview = None if batch is None else batch.last_preview()
+        if batch is None or preview is None:
             return
         try:
-            batch.place.insert(batch.title, [sketch], batch.into)
+            batch.document.insert(batch.title, [preview], batch.into)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
-            self._stopped = batch
-            self._say(f"The sketch could not be inserted ({error}).")
+            log_exception("inserting a preview", error)
+            self._cancelled = batch
+            self.report(f"The preview could not be inserted ({error}).")
         else:
-            self._say(f"Kept: {sketch.name}.")
+            self.report(f"Kept: {preview.name}.")
 
-    def tell(self, text: str) -> None:
-        """Say something that the editor has done itself."""
-        self._say(text)
-
-    def _say(self, text: str) -> None:
-        self.last_said = text
-        self._listener.said(text)
+    def report(self, text: str) -> None:
+        """Show the artist a message."""
+        self.last_message = text
+        self._listener.show_message(text)

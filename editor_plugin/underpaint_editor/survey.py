@@ -100,7 +100,7 @@ def survey_rows(
     read_alpha: Callable[[Box], tuple[bytes, bool]],
     read_selection: Callable[[Box], bytes] | None,
     *,
-    has_nothing: Callable[[], bool],
+    is_empty: Callable[[], bool],
     slow: bool,
 ) -> Survey:
     """Look at a layer in an editor.
@@ -117,7 +117,7 @@ def survey_rows(
         Gives the alpha of some rows, one byte a pixel, and whether all their bytes are 0.
     read_selection : callable or None
         Gives the selection of some rows; None where everything is selected.
-    has_nothing : callable
+    is_empty : callable
         Says whether there is nothing in the whole layer; asked where there is nothing in the box.
     slow : bool
         Whether reading takes long, so that less is read.
@@ -137,7 +137,7 @@ def survey_rows(
     return survey(
         b"".join(alphas),
         None if read_selection is None else b"".join(amounts),
-        empty=empty and has_nothing(),
+        empty=empty and is_empty(),
         part=min(1.0, box.extent.pixels / max(1, canvas.extent.pixels)),
     )
 
@@ -167,7 +167,7 @@ def take_alpha(pixels: bytes, channels: int, dtype: str) -> bytes:
     return bytes(min(255, max(0, round(255 * value))) for value in values[channels - 1 :: channels])
 
 
-def some_lost(pixels: bytes, selection: bytes | None, count: int) -> bool:
+def has_lost_colour(pixels: bytes, selection: bytes | None, count: int) -> bool:
     """Return whether some selected pixel has no colour left: all of its bytes are 0.
 
     Parameters
@@ -187,24 +187,26 @@ def some_lost(pixels: bytes, selection: bytes | None, count: int) -> bool:
 
 def describe_run(request: Request, found: Survey) -> str:
     """Say before a run what it will do."""
-    mode = settle_mode(request, found)
+    mode = expected_mode(request, found)
     most = {"inpaint": found.most_erased, "img2img": found.most_selected}.get(mode, 1.0)
     changed = found.erased if mode == "inpaint" else found.selected
     plan = plan_request(request, mode, most)
     told = describe_plan(mode, changed, plan, of="layer" if found.whole else "selection")
     notes = list(found.notes) if plan.run else []
     if plan.run and mode == "inpaint" and found.lost and request.fill == "auto":
-        notes.append("where no colour is left, the colours around are taken")
+        notes.append("where no colour is left, it is filled from the surrounding colours")
     return ". ".join([told, *(f"{note[:1].upper()}{note[1:]}" for note in notes)])
 
 
-def settle_mode(request: Request, found: Survey) -> str:
+def expected_mode(request: Request, found: Survey) -> str:
     """Return what a request's mode will be."""
     return choose_mode(request.mode, empty=found.empty, transparent=found.transparent)
 
 
-def settle(request: Request, frames: dict[str, Frame], has_nothing: Callable[[], bool]) -> Request:
-    """Settle `auto` on exactly the pixels that are sent, of which not one is passed over.
+def resolve_mode(
+    request: Request, frames: dict[str, Frame], is_empty: Callable[[], bool]
+) -> Request:
+    """Replace the mode `auto` by the one that fits the pixels that are sent, all of them.
 
     Parameters
     ----------
@@ -212,13 +214,13 @@ def settle(request: Request, frames: dict[str, Frame], has_nothing: Callable[[],
         As the artist asked.
     frames : dict of str to Frame
         `layer`, 8 or 16 bits, and maybe `selection` and `mask`.
-    has_nothing : callable
+    is_empty : callable
         Says whether there is nothing in the whole layer; asked where nothing is in the pixels sent.
     """
     if request.mode != "auto":
         return request
     layer = bytes(frames["layer"].data)
-    empty = layer.count(0) == len(layer) and has_nothing()
+    empty = layer.count(0) == len(layer) and is_empty()
     selection = bytes(frames["selection"].data) if "selection" in frames else None
     alphas = [take_alpha(layer, 4, frames["layer"].dtype)]
     if "mask" in frames:

@@ -28,7 +28,7 @@ class Tag:
     Parameters
     ----------
     recipe : Recipe or None
-        Of this layer's picture; None for a sketch, which was stopped before it was a picture.
+        Of this layer's picture; None for a preview that was kept when its job was cancelled.
     source : str
         The lasting name of the layer that was sent: our id of it (`layer_id`), or the editor's own.
     job : str
@@ -81,7 +81,7 @@ class Tag:
         Raises
         ------
         BadInputError
-            Where this is a sketch, or there were too many variations before it.
+            Where this is a kept preview, or there were too many variations before it.
         """
         recipe = self._finished()
         if len(recipe.variations) > MAX_VARIATIONS:
@@ -107,7 +107,7 @@ class Tag:
         Raises
         ------
         BadInputError
-            Where this is a sketch.
+            Where this is a kept preview.
         """
         recipe, text = self._finished(), form.to_text()
         known = {**json.loads(text), **recipe.to_dict(), "seed_locked": True}
@@ -116,17 +116,17 @@ class Tag:
             known["mode"] = form.mode
         return Form.from_text(json.dumps(known), form)
 
-    def beyond_form(self) -> list[str]:
+    def settings_without_field(self) -> list[str]:
         """Name what made this picture and has no place in the form."""
         recipe = self._finished()
         there = {
-            "its variation (Vary goes on from it)": bool(recipe.variations),
-            "its place in a chain": recipe.chained > 0,
-            "the size it was worked out in": recipe.box is not None,
+            "its variation (use Vary to continue from it)": bool(recipe.variations),
+            "its position in a chain": recipe.chained > 0,
+            "its processing size": recipe.box is not None,
         }
         return [name for name, so in there.items() if so]
 
     def _finished(self) -> Recipe:
         if self.recipe is None:
-            raise BadInputError("a sketch has no recipe; select a finished result")
+            raise BadInputError("a preview has no settings; select a finished result")
         return self.recipe

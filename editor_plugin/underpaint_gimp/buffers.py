@@ -26,15 +26,15 @@ class Reader:
     """Reads a buffer by boxes on the canvas: `bounds` is where the buffer lies there."""
 
     buffer: Any
-    words: str
+    format_name: str
     bounds: Box
 
     def read(self, box: Box) -> bytes:
         """Read a box on the canvas."""
-        return get_pixels(self.buffer, box.moved(-self.bounds.x, -self.bounds.y), self.words)
+        return get_pixels(self.buffer, box.moved(-self.bounds.x, -self.bounds.y), self.format_name)
 
 
-def words_of(layer: Any, dtype: str = "u1") -> str:
+def pixel_format(layer: Any, dtype: str = "u1") -> str:
     """Return the name of the format that pixels travel in, in the layer's own colour space."""
     return str(Babl.get_name(Babl.format_with_space(FORMATS[dtype], layer.get_format())))
 
@@ -47,15 +47,15 @@ def mask_reader(layer: Any, bounds: Box) -> Reader | None:
     return Reader(mask.get_buffer(), AMOUNTS, bounds)
 
 
-def get_pixels(buffer: Any, box: Box, words: str) -> bytes:
+def get_pixels(buffer: Any, box: Box, format_name: str) -> bytes:
     """Read a box of a buffer; transparent, or 0, where there is nothing."""
     rectangle = Gegl.Rectangle.new(box.x, box.y, box.width, box.height)
-    return bytes(buffer.get(rectangle, 1.0, words, Gegl.AbyssPolicy.NONE))
+    return bytes(buffer.get(rectangle, 1.0, format_name, Gegl.AbyssPolicy.NONE))
 
 
-def set_pixels(buffer: Any, box: Box, words: str, pixels: bytes) -> None:
+def set_pixels(buffer: Any, box: Box, format_name: str, pixels: bytes) -> None:
     """Write a box of a buffer."""
-    buffer.set(Gegl.Rectangle.new(box.x, box.y, box.width, box.height), words, pixels)
+    buffer.set(Gegl.Rectangle.new(box.x, box.y, box.width, box.height), format_name, pixels)
 
 
 def fill_scaled(layer: Any, rgba: Any, extent: Extent) -> None:
@@ -63,11 +63,11 @@ def fill_scaled(layer: Any, rgba: Any, extent: Extent) -> None:
     box = Box(0, 0, layer.get_width(), layer.get_height())
     grown = scaled(image_of(rgba, extent), box.extent).get_pixels()
     buffer = layer.get_buffer()
-    set_pixels(buffer, box, words_of(layer), grown)
-    finish(layer, buffer)
+    set_pixels(buffer, box, pixel_format(layer), grown)
+    flush_layer(layer, buffer)
 
 
-def finish(layer: Any, buffer: Any) -> None:
+def flush_layer(layer: Any, buffer: Any) -> None:
     """Let GIMP see what was written into a layer's buffer."""
     buffer.flush()
     layer.update(0, 0, layer.get_width(), layer.get_height())

@@ -27,7 +27,13 @@ from underpaint_client.errors import BadInputError, GenerationFailedError  # noq
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
-from underpaint_editor.layers import around, box_to_read, newest_place, overlap, remark_on_place  # noqa: E402
+from underpaint_editor.layers import (  # noqa: E402
+    box_to_read,
+    count_batches_above,
+    describe_placement,
+    intersection,
+    union,
+)
 from underpaint_editor.pixels import keep_unchanged  # noqa: E402
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
@@ -35,20 +41,20 @@ from .buffers import (  # noqa: E402
     AMOUNTS,
     Reader,
     fill_scaled,
-    finish,
+    flush_layer,
     get_pixels,
     mask_reader,
+    pixel_format,
     set_pixels,
-    words_of,
 )
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview, is_preview  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
+    attach_ids,
     batch_of,
     blank_layer,
-    carry,
     claim,
     find_layer,
     is_batch,
@@ -56,7 +62,7 @@ from .tree import (  # noqa: E402
     parasite,
     parents,
     path_of,
-    selection_keeper,
+    remember_selection,
     tag_of,
     text_of,
 )
@@ -79,7 +85,7 @@ class _Sent:
     ----------
     frame : Frame
         The pixels that were sent.
-    words : str
+    format_name : str
         Their format, colour space and all: the image's may be another when they come back.
     bounds : Box
         Around what the whole layer's result must hold.
@@ -92,7 +98,7 @@ class _Sent:
     """
 
     frame: Frame
-    words: str
+    format_name: str
     bounds: Box
     own: str
     everything: bytes
@@ -101,8 +107,8 @@ class _Sent:
 
 
 @dataclass
-class Place:
-    """Where a job's pixels came from, and its results go.
+class GimpDocument:
+    """An image, and the layer in it that a job reads; see `contract.Document`.
 
     Parameters
     ----------
@@ -124,8 +130,8 @@ class Place:
     _preview: Preview | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, image: Any, layers: Sequence[Any] | None = None) -> Place:
-        """Return the place of the layer that is selected in an image, or of another.
+    def of(cls, image: Any, layers: Sequence[Any] | None = None) -> GimpDocument:
+        """Return the document of the layer that is selected in an image, or of another.
 
         Raises
         ------
@@ -133,10 +139,10 @@ class Place:
             Where there is no image, or not one layer that has pixels.
         """
         if image is None or not image.is_valid():
-            raise BadInputError("no image is open; open or make one first")
+            raise BadInputError("no image is open; open or create one first")
         if image.get_floating_sel() is not None:
             raise BadInputError(
-                "there is a floating selection; anchor it, or make it a layer, first"
+                "there is a floating selection; anchor it or turn it into a layer first"
             )
         chosen = list(image.get_selected_layers() if layers is None else layers)
         if len(chosen) != 1:
@@ -146,16 +152,16 @@ class Place:
         if isinstance(layer, Gimp.LayerMask):
             layer = Gimp.Layer.from_mask(layer)
         if not isinstance(layer, Gimp.Layer):
-            raise BadInputError(f"{layer.get_name()!r} is no layer; select one")
+            raise BadInputError(f"{layer.get_name()!r} is not a layer; select one")
         if layer.get_image().get_id() != image.get_id():
-            raise BadInputError(f"{layer.get_name()!r} is in another image; name that image")
+            raise BadInputError(f"{layer.get_name()!r} is in another image; pass that image")
         if is_preview(layer):
-            raise BadInputError("the selected layer is but a preview; select one of your own")
+            raise BadInputError("the selected layer is the live preview; select another one")
         return cls(image, layer, Box(0, 0, image.get_width(), image.get_height()))
 
     @classmethod
-    def find(cls, address: Address) -> Place:
-        """Return the place of an address; one that is not open where there is no such image."""
+    def find(cls, address: Address) -> GimpDocument:
+        """Return the document of an address; one that is not open if there is no such image."""
         for image in Gimp.get_images():
             if not address.document or path_of(image) != address.document:
                 continue
@@ -172,13 +178,13 @@ class Place:
         canvas, name = self.canvas, lasting_name(self.layer)
         return Address("GIMP", path_of(self.image), name, canvas.width, canvas.height)
 
-    def has(self, job: str) -> frozenset[int]:
+    def inserted_images(self, job: str) -> frozenset[int]:
         """Return which pictures of a job lie in the image already."""
         tags = (tag_of(layer) for layer in all_layers(self.image.get_layers()))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the image still is."""
         return self.image is not None and bool(self.image.is_valid())
 
@@ -188,7 +194,7 @@ class Place:
         return None
 
     @property
-    def deleted(self) -> bool:
+    def is_deleted(self) -> bool:
         """Whether the layer is no longer in its image."""
         return not self.layer.is_valid()
 
@@ -202,7 +208,7 @@ class Place:
 
     # ---- reading ---------------------------------------------------------------------------
 
-    def look(self) -> Survey:
+    def survey(self) -> Survey:
         """Look at the layer and the selection, to say what a run would do.
 
         Raises
@@ -212,7 +218,7 @@ class Place:
         """
         selected = _selected(self.image)
         seen = box_to_read(self.canvas, selected, 0, whole=False, layer=self.bounds)
-        layer = Reader(self.layer.get_buffer(), words_of(self.layer), self.bounds)
+        layer = Reader(self.layer.get_buffer(), pixel_format(self.layer), self.bounds)
         mask = mask_reader(self.layer, self.bounds)
         chosen = Reader(self.image.get_selection().get_buffer(), AMOUNTS, self.canvas)
 
@@ -226,10 +232,10 @@ class Place:
 
         return survey_rows(
             seen if selected is None else selected,
-            overlap(self.bounds, self.canvas),
+            intersection(self.bounds, self.canvas),
             read_alpha,
             None if selected is None else chosen.read,
-            has_nothing=self.has_nothing,
+            is_empty=self.is_empty,
             slow=False,
         )
 
@@ -250,8 +256,8 @@ class Place:
         selected = _selected(image)
         box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
         dtype = "u1" if image.get_precision() in _EIGHT_BITS else "u2"
-        words, buffer = words_of(self.layer, dtype), self.layer.get_buffer()
-        frame = Frame("layer", box, dtype, "RGBA", Reader(buffer, words, bounds).read(box))
+        name, buffer = pixel_format(self.layer, dtype), self.layer.get_buffer()
+        frame = Frame("layer", box, dtype, "RGBA", Reader(buffer, name, bounds).read(box))
         frames = {"layer": frame}
         if selected is not None:
             chosen = Reader(image.get_selection().get_buffer(), AMOUNTS, self.canvas)
@@ -260,17 +266,23 @@ class Place:
         if mask is not None:
             frames["mask"] = Frame("mask", box, "u1", "Y", mask.read(box))
         own = str(Babl.get_name(blank_layer(image, "", Box(0, 0, 1, 1)).get_format()))
-        held = around(box, bounds)
+        held = union(box, bounds)
         everything = Reader(buffer, own, bounds).read(held) if whole else b""
         self._sent = _Sent(
-            frame, words, held, own, everything, image.get_precision(), image.get_color_profile()
+            frame,
+            name,
+            held,
+            own,
+            everything,
+            image.get_precision(),
+            image.get_color_profile(),
         )
         return frames
 
-    def has_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether there is nothing in the whole layer."""
-        seen = overlap(self.bounds, self.canvas)
-        layer = Reader(self.layer.get_buffer(), words_of(self.layer), self.bounds)
+        seen = intersection(self.bounds, self.canvas)
+        layer = Reader(self.layer.get_buffer(), pixel_format(self.layer), self.bounds)
         for y in range(seen.y, seen.bottom, _BAND):
             band = layer.read(Box(seen.x, y, seen.width, min(_BAND, seen.bottom - y)))
             if band.count(0) < len(band):
@@ -279,10 +291,10 @@ class Place:
 
     # ---- writing ---------------------------------------------------------------------------
 
-    def remarks(self) -> list[str]:
+    def placement_notes(self) -> list[str]:
         """Return what the artist was not told before the run about where a result comes to lie."""
-        there = not self.deleted
-        news = remark_on_place(
+        there = not self.is_deleted
+        news = describe_placement(
             deleted=not there, hidden=False, inside_hidden=False, resized=self._resized
         )
         now = cautions_of(self.image, self.layer if there else None)
@@ -298,7 +310,7 @@ class Place:
         return cautions_of(self.image, self.layer)
 
     @property
-    def name(self) -> str:
+    def layer_id(self) -> str:
         """The layer's lasting name: our id of it. Empty before results were inserted."""
         return self._name
 
@@ -317,15 +329,15 @@ class Place:
         image = self.image
         beside = into is not None and into.is_valid() and into.get_parent() is not None
         earlier = batch_of(into) if beside else []
-        ids = claim(self.layer) if self.is_source and not self.deleted else None
+        ids = claim(self.layer) if self.is_source and not self.is_deleted else None
         self._name = "" if ids is None else ids.own
         layers = [self._layer(result) for result in results]
         parent, position = self._spot()
-        restore = selection_keeper(image)
+        restore = remember_selection(image)
         image.undo_group_start()
         try:
             if ids is not None:
-                carry(self.layer, ids)
+                attach_ids(self.layer, ids)
             if beside:
                 group, done, at = into.get_parent(), True, image.get_item_position(into)
             else:
@@ -342,7 +354,7 @@ class Place:
         finally:
             image.undo_group_end()
         if not done:
-            raise GenerationFailedError("GIMP did not take the new layers")
+            raise GenerationFailedError("GIMP refused the new layers")
         Gimp.displays_flush()
         return group
 
@@ -352,7 +364,7 @@ class Place:
             self._preview = Preview(self.image, self.layer)
         self._preview.show(frame, area)
 
-    def end_preview(self) -> None:
+    def remove_preview(self) -> None:
         """Show none any more."""
         if self._preview is not None:
             self._preview.end()
@@ -369,21 +381,21 @@ class Place:
         if sent is not None and sent.profile is not None and sent.profile.is_rgb():
             image.set_color_profile(sent.profile)
         blank = blank_layer(image, title, self.canvas)
-        place = Place(image, blank, self.canvas, is_source=False, _sent=sent)
-        image.insert_layer(place.layer, None, 0)
-        place.insert(title, results)
-        image.remove_layer(place.layer)
+        document = GimpDocument(image, blank, self.canvas, is_source=False, _sent=sent)
+        image.insert_layer(blank, None, 0)
+        document.insert(title, results)
+        image.remove_layer(blank)
         image.undo_enable()
         Gimp.Display.new(image)
         Gimp.displays_flush()
 
-    def remember(self, text: str) -> None:
+    def save_form(self, text: str) -> None:
         """Keep the form with the image."""
         self.image.attach_parasite(parasite(_KEY, text))
 
     def _spot(self) -> tuple[Any, int]:
-        """Return the group's parent and its place in it."""
-        if self.deleted:
+        """Return the group's parent and its position in it."""
+        if self.is_deleted:
             return None, 0
         below = self.layer
         for parent in parents(self.layer):
@@ -393,13 +405,13 @@ class Place:
         siblings = self.image.get_layers() if parent is None else parent.get_children()
         at = self.image.get_item_position(below)
         above = [is_batch(one) for one in reversed(siblings[:at])]
-        return parent, at - newest_place(above)
+        return parent, at - count_batches_above(above)
 
     def _layer(self, result: Result) -> Any:
         """Make a layer of a result, not yet in the image."""
         frame, sent = result.frame, self._sent  # which an earlier start of GIMP took along
         if result.area is not None:
-            return self._sketch(result, result.area)
+            return self._scaled_layer(result, result.area)
         painted = bytes(frame.data)
         whole = sent is not None and bool(sent.everything) and sent.frame.box == frame.box
         box = sent.bounds if sent is not None and whole else frame.box
@@ -414,31 +426,33 @@ class Place:
             held = Gegl.Buffer.new(sent.own, 0, 0, box.width, box.height)
             set_pixels(held, everywhere, sent.own, sent.everything)
             before = get_pixels(held, inner, sent.own)
-            set_pixels(held, inner, sent.words, painted)
+            set_pixels(held, inner, sent.format_name, painted)
             pixels = frame.box.extent.pixels
             after = get_pixels(held, inner, sent.own)
             after = keep_unchanged(bytes(sent.frame.data), painted, before, after, pixels)
             set_pixels(held, inner, sent.own, after)
             set_pixels(buffer, everywhere, sent.own, get_pixels(held, everywhere, sent.own))
         else:
-            words = words_of(self.layer, frame.dtype) if sent is None else sent.words
-            set_pixels(buffer, inner, words, painted)
-        finish(layer, buffer)
+            format_name = (
+                pixel_format(self.layer, frame.dtype) if sent is None else sent.format_name
+            )
+            set_pixels(buffer, inner, format_name, painted)
+        flush_layer(layer, buffer)
         return self._tagged(layer, result)
 
-    def _sketch(self, result: Result, area: Box) -> Any:
-        """Make a layer of a sketch, scaled to its area."""
+    def _scaled_layer(self, result: Result, area: Box) -> Any:
+        """Make a layer of a kept preview, scaled to its area."""
         layer = blank_layer(self.image, result.name, area)
         fill_scaled(layer, result.frame.data, result.frame.box.extent)
         return self._tagged(layer, result)
 
     def _tagged(self, layer: Any, result: Result) -> Any:
-        """Return a layer what it is to carry."""
+        """Return a layer what it is to attach_ids."""
         layer.attach_parasite(parasite(TAG, result.tag(self).to_text()))
         return layer
 
 
-def recall(image: Any) -> str:
+def load_form(image: Any) -> str:
     """Return the form that was kept with an image; empty where none was."""
     return text_of(image.get_parasite(_KEY))
 

@@ -9,14 +9,14 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
-from underpaint_editor.layers import remark_on_place  # noqa: E402
+from underpaint_editor.layers import describe_placement  # noqa: E402
 
 from .tree import parents  # noqa: E402
 
 _POORER = {
-    Gimp.ImageBaseType.GRAY: "the image is greyscale, and so is what is painted",
+    Gimp.ImageBaseType.GRAY: "the image is greyscale, and so is the result",
     Gimp.ImageBaseType.INDEXED: (
-        "the image is indexed: what is painted has the palette's colours alone, and no soft edges"
+        "the image is indexed, so the result has only the palette's colours and no soft edges"
     ),
 }
 
@@ -37,18 +37,18 @@ def cautions_of(image: Any, layer: Any = None) -> list[str]:
 
 def _about_layer(layer: Any) -> list[str]:
     groups = list(parents(layer))
-    found = remark_on_place(
+    found = describe_placement(
         deleted=False,
         hidden=not layer.get_visible(),
         inside_hidden=not all(group.get_visible() for group in groups),
         resized=False,
     )
     if any(group.get_lock_content() for group in groups):
-        found.append("the group it lies in is locked, so the result lies above that")
+        found.append("the layer's group is locked, so the result goes above that group")
     filters = [one.get_name() for one in layer.get_filters() if one.get_visible()]
     if filters:
         found.append(
-            f"the model sees the layer without its filters ({', '.join(filters)}); merge them to"
-            " paint from what they show"
+            f"the layer is used without its filters ({', '.join(filters)}); merge them to include"
+            " their effect"
         )
     return found

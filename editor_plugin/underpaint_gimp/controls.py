@@ -84,8 +84,8 @@ def on_arrow(control: Control, call: Callable[[int], None]) -> None:
         if step is None or event.state & Gtk.accelerator_get_default_mod_mask():
             return False
         buffer = view.get_buffer()
-        place = buffer.get_iter_at_mark(buffer.get_insert())
-        line = view.get_iter_location(place).y
+        cursor = buffer.get_iter_at_mark(buffer.get_insert())
+        line = view.get_iter_location(cursor).y
         end = buffer.get_start_iter() if step < 0 else buffer.get_end_iter()
         if line != view.get_iter_location(end).y:
             return False
@@ -95,17 +95,17 @@ def on_arrow(control: Control, call: Callable[[int], None]) -> None:
     control.widget.connect("key-press-event", pressed)
 
 
-def slide(control: Control) -> Any:
+def make_slider(control: Control) -> Any:
     """Return a slider that moves together with a number's control."""
     scale = Gtk.Scale(adjustment=control.widget.get_adjustment(), draw_value=False, hexpand=True)
     scale.set_name(f"{control.field.name}_slider")
     scale.set_tooltip_text(control.field.tip)
     scale.get_accessible().set_name(control.field.label)
-    _leave_wheel(scale)
+    _ignore_wheel(scale)
     return scale
 
 
-def _leave_wheel(widget: Any) -> None:
+def _ignore_wheel(widget: Any) -> None:
     """Let the wheel scroll the window instead of changing what happens to lie under it."""
 
     def scrolled(widget: Any, _event: Any) -> bool:
@@ -170,7 +170,7 @@ def _number(field: Number, changed: Callable[[], None]) -> tuple[Any, Any]:
     spin = _Spin(adjustment=adjustment, digits=field.decimals)
     spin.set_width_chars(min(10, len(str(int(field.maximum))) + field.decimals))
     spin.connect("value-changed", lambda _spin: changed())
-    _leave_wheel(spin)
+    _ignore_wheel(spin)
     return spin, spin
 
 
@@ -186,7 +186,7 @@ def _choice(field: Choice, changed: Callable[[], None]) -> tuple[Any, Any]:
     for value, label in field.options.items():
         box.append(value or _DEFAULT, label)
     box.connect("changed", lambda _box: changed())
-    _leave_wheel(box)
+    _ignore_wheel(box)
     return box, box
 
 

@@ -71,7 +71,7 @@ def image_in_front(images: Sequence[Any]) -> Any | None:
     return None
 
 
-def bring(window: Any) -> None:
+def bring_to_front(window: Any) -> None:
     """Bring a window of ours to the front, as the artist has just asked for it."""
     stamp = 0
     if type(window.get_window()).__name__.startswith("X11"):

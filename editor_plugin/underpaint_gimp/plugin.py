@@ -19,8 +19,9 @@ from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
 from underpaint_client.request import Request  # noqa: E402
 from underpaint_client.seeds import draw_seed  # noqa: E402
 from underpaint_editor.form import FIELDS, Choice, Field, Form, Number, Switch  # noqa: E402
+from underpaint_editor.log import log_exception  # noqa: E402
 
-from .canvas import Place  # noqa: E402
+from .canvas import GimpDocument  # noqa: E402
 from .session import session, wait_until  # noqa: E402
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ CANCEL = "underpaint-cancel"
 WINDOW = "underpaint-window"
 MENU = "<Image>/Filters/Underpaint"
 _ENTRIES = {
-    GENERATE: ("_Generate...", "Choose what to paint, then paint on the selected layer"),
-    AGAIN: ("_Again", "Paint on the selected layer with the settings as they are"),
-    CANCEL: ("_Cancel", "Stop what was asked for; what has come stays"),
+    GENERATE: ("_Generate...", "Enter a prompt, then generate on the selected layer"),
+    AGAIN: ("_Again", "Generate on the selected layer with the current settings"),
+    CANCEL: ("_Cancel", "Stop all jobs; finished images are kept"),
     WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
 }
 _ARGUMENTS = tuple(field for field in FIELDS if hasattr(Request, field.name))
@@ -106,7 +107,7 @@ class Underpaint(Gimp.PlugIn):
             for field in _ARGUMENTS:
                 _add_argument(procedure, field)
             procedure.add_boolean_argument(
-                "seed-locked", "Lock", "Whether to take this seed; else a new one is drawn",
+                "seed-locked", "Lock", "Use this seed; otherwise a random one is used",
                 False, _READ_WRITE,
             )  # fmt: skip
             procedure.add_group_layer_return_value(
@@ -150,7 +151,7 @@ def _on_screen(
 ) -> Any:
     """Show the window, and where there are layers, paint with the settings as they are."""
     if not has_screen():
-        return _answer(procedure, "There is no screen to show Underpaint's window on.")
+        return _answer(procedure, "There is no display to show Underpaint's window on.")
     window().show(image, to_front=to_front)
     if layers is not None:
         window().generate_now(image, layers)
@@ -158,20 +159,21 @@ def _on_screen(
 
 
 _HELP = (
-    "What was erased is painted anew, from the colour that lies underneath; where nothing was, the"
-    " whole layer is. What comes is a group of layers above the one that was sent. A script is"
-    " kept waiting until all has come."
+    "Fills what was erased, guided by the colour underneath; repaints the whole layer where nothing"
+    " was erased. The results are a group of layers above the source layer. A script waits until"
+    " all results have arrived."
 )
 
 
 def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> Any:
     """Paint for a script, which waits."""
     try:
-        batch = session().send(form_of(config).request(draw_seed()), Place.of(image, layers))
+        batch = session().send(form_of(config).request(draw_seed()), GimpDocument.of(image, layers))
         wait_until(lambda: batch.ended, plugin)
     except UnderpaintError as error:
         return _answer(procedure, to_sentence(error))
     except Exception as error:  # noqa: BLE001 - a script must hear of it, whatever it is
+        log_exception("generating for a script", error)
         return _answer(procedure, f"Underpaint failed ({type(error).__name__}: {error}).")
     if batch.error is not None:
         return _answer(procedure, to_sentence(batch.error))

@@ -1,4 +1,4 @@
-"""The picture so far, as a layer on top of the one that is painted on, outside of all groups.
+"""The live preview, as a layer on top of the one that is painted on, outside of all groups.
 
 GIMP has no other way to show something on its canvas. The undo history hears nothing of the layer,
 and it goes when the job ends. One that was left behind, by a GIMP that was killed or in a file that
@@ -22,7 +22,15 @@ from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box  # noqa: E402
 
 from .buffers import fill_scaled  # noqa: E402
-from .tree import all_layers, blank_layer, parasite, parents, selection_keeper, text_of, unseen  # noqa: E402
+from .tree import (  # noqa: E402
+    all_layers,
+    blank_layer,
+    parasite,
+    parents,
+    remember_selection,
+    text_of,
+    without_undo,
+)
 
 _MARK = "underpaint-preview"
 _REST = 9  # times as long as the last one took until the next: a large one is shown less often
@@ -41,7 +49,7 @@ class Preview:
     """
 
     def __init__(self, image: Any, layer: Any) -> None:
-        sweep(image)
+        remove_leftovers(image)
         self._image, self._below = image, layer
         self._layer: Any = None
         self._area = Box(0, 0, 0, 0)
@@ -78,14 +86,14 @@ class Preview:
 
     def _insert(self, area: Box) -> None:
         self._area = area
-        self._layer = layer = blank_layer(self._image, "The picture so far", area)
+        self._layer = layer = blank_layer(self._image, "Live preview", area)
         _shown.add(layer.get_id())
         layer.attach_parasite(parasite(_MARK, str(layer.get_tattoo())))
         # Not inside a group: what is read of one is what it looks like.
         *_, outermost = self._below, *(parents(self._below) if self._below.is_valid() else ())
         position = self._image.get_item_position(outermost) if outermost.is_valid() else 0
-        restore = selection_keeper(self._image)
-        with unseen(self._image):
+        restore = remember_selection(self._image)
+        with without_undo(self._image):
             self._image.insert_layer(layer, None, position)
             restore(layer)
 
@@ -100,7 +108,7 @@ def is_preview(layer: Any) -> bool:
     return text_of(layer.get_parasite(_MARK)) == str(layer.get_tattoo())
 
 
-def sweep(image: Any) -> None:
+def remove_leftovers(image: Any) -> None:
     """Remove from an image what was left behind."""
     previews = [layer for layer in all_layers(image.get_layers()) if is_preview(layer)]
     left = [layer for layer in previews if layer.get_id() not in _shown]
@@ -109,6 +117,6 @@ def sweep(image: Any) -> None:
 
 
 def _remove(image: Any, layers: list[Any]) -> None:
-    with unseen(image):
+    with without_undo(image):
         for layer in layers:
             image.remove_layer(layer)

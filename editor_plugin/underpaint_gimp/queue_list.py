@@ -34,13 +34,13 @@ class QueueList:
         names = {entry.job.name for entry in entries}
         for name in [name for name in self._lines if name not in names]:
             self._lines.pop(name).widget.destroy()
-        for place, entry in enumerate(entries):
+        for position, entry in enumerate(entries):
             name = entry.job.name
             if name not in self._lines:
                 self._lines[name] = _Line(entry.job, self._prefer, self._cancel)
                 self.widget.add(self._lines[name].widget)
             self._lines[name].show(entry)
-            self.widget.reorder_child(self._lines[name].widget, place)
+            self.widget.reorder_child(self._lines[name].widget, position)
 
 
 class _Line:
@@ -50,7 +50,7 @@ class _Line:
         self, job: Any, prefer: Callable[[Any], None], cancel: Callable[[Any], None]
     ) -> None:
         self.widget = Gtk.Box(spacing=4)
-        prompt = " ".join(job.request.prompt.split()) or "No words"
+        prompt = " ".join(job.request.prompt.split()) or "No prompt"
         label = Gtk.Label(label=prompt, xalign=0, ellipsize=Pango.EllipsizeMode.END)
         label.set_tooltip_text(prompt)
         self._position = Gtk.Label(xalign=1)

@@ -15,16 +15,16 @@ from gi.repository import Gimp  # noqa: E402 - after its version
 from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_client.geometry import Extent  # noqa: E402
 from underpaint_editor.layers import SOURCE_GONE, fit_into  # noqa: E402
-from underpaint_editor.results import CARD, Member  # noqa: E402
+from underpaint_editor.results import THUMBNAIL_SIDE, Member  # noqa: E402
 from underpaint_editor.tag import Tag  # noqa: E402
 
-from .canvas import Place  # noqa: E402
+from .canvas import GimpDocument  # noqa: E402
 from .preview import is_preview  # noqa: E402
-from .tree import all_layers, batch_of, one_step, parents, sources, tag_of, unseen  # noqa: E402
+from .tree import all_layers, batch_of, parents, sources, tag_of, undo_group, without_undo  # noqa: E402
 
 
 @dataclass(frozen=True)
-class Selected:
+class GimpResult:
     """A result that the artist has selected, and what it carries."""
 
     image: Any
@@ -32,7 +32,7 @@ class Selected:
     tag: Tag
 
     @classmethod
-    def of(cls, image: Any) -> Selected | None:
+    def of(cls, image: Any) -> GimpResult | None:
         """Return the selected layer as a result; for a batch's group the one that is shown."""
         layers = image.get_selected_layers() if image is not None and image.is_valid() else []
         if len(layers) != 1:
@@ -44,8 +44,8 @@ class Selected:
                 return cls(image, candidate, tag)
         return None
 
-    def find_source(self) -> Place:
-        """Return the place of the layer that it was made from.
+    def find_source(self) -> GimpDocument:
+        """Return the document of the layer that it was made from.
 
         Raises
         ------
@@ -58,10 +58,10 @@ class Selected:
         if len(found) > 1:
             names = " or ".join(repr(str(layer.get_name())) for layer in found)
             raise BadInputError(
-                f"this was made from {names}, which cannot be told from each other here; delete the"
-                " copy, or generate anew"
+                f"this result was made from {names}, and Underpaint cannot tell which; delete the"
+                " copy, or generate again"
             )
-        return Place.of(self.image, found)
+        return GimpDocument.of(self.image, found)
 
     @property
     def name(self) -> str:
@@ -79,14 +79,16 @@ class Selected:
         return [one.layer.get_id() for one in self.results].index(self.layer.get_id())
 
     def thumbnail(self, index: int) -> Any:
-        """Return what one of them looks like: an image, as large as `CARD` at most."""
+        """Return what one of them looks like: an image, as large as `THUMBNAIL_SIDE` at most."""
         layer = self.results[index].layer
-        size = fit_into(Extent(layer.get_width(), layer.get_height()), Extent(CARD, CARD))
+        size = fit_into(
+            Extent(layer.get_width(), layer.get_height()), Extent(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        )
         return layer.get_thumbnail(size.width, size.height, Gimp.PixbufTransparency.KEEP_ALPHA)
 
     def show(self, index: int) -> None:
         """Show one of them alone, and select it: one undo step."""
-        with one_step(self.image):
+        with undo_group(self.image):
             self._show(index)
 
     def _show(self, index: int) -> None:
@@ -109,14 +111,14 @@ class Selected:
             Where a lock forbids it.
         """
         if any(parent.get_lock_content() for parent in parents(self.layer)):
-            raise BadInputError("the results lie in a locked group; unlock it first")
+            raise BadInputError("the results are in a locked group; unlock it first")
         others = [
             one.layer
             for one in self.results
             if one.layer.get_id() != self.layer.get_id() and not one.layer.get_lock_content()
         ]
         if others:
-            with one_step(self.image):
+            with undo_group(self.image):
                 self._show(self.index)
                 for layer in others:
                     self.image.remove_layer(layer)
@@ -139,7 +141,7 @@ class Selected:
         """Show and hide layers, of which the undo history hears nothing."""
         if not self.image.is_valid():
             return
-        with unseen(self.image):
+        with without_undo(self.image):
             for layer, visible in wanted:
                 if layer.is_valid():
                     layer.set_visible(visible)

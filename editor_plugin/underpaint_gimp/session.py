@@ -6,69 +6,74 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from gi.repository import GLib
+import gi
 
-from underpaint_editor.session import Session
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp, GLib  # noqa: E402 - after its version
 
-from .canvas import Place
+from underpaint_editor.log import open_log  # noqa: E402
+from underpaint_editor.session import Session  # noqa: E402
 
-_GLANCE = 20  # milliseconds that GIMP is listened to at once
+from .canvas import GimpDocument  # noqa: E402
+
+_PERSIST = 20  # milliseconds that GIMP is listened to at once
 
 
-class _Loop:
-    def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+class _EventLoop:
+    def watch(self, fd: int, callback: Callable[[], None]) -> Callable[[], None]:
         def awake(*_: object) -> bool:
-            call()
+            callback()
             return bool(GLib.SOURCE_CONTINUE)
 
         source = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN, awake)
         return lambda: GLib.source_remove(source)
 
-    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+    def call_later(self, milliseconds: int, callback: Callable[[], None]) -> None:
         def once(*_: object) -> bool:
-            call()
+            callback()
             return bool(GLib.SOURCE_REMOVE)
 
         GLib.timeout_add(milliseconds, once)
 
 
-class Listeners:
-    """Passes on what the session says to the window, once there is one."""
+class WindowListener:
+    """Shows the session's state in the window, once there is one."""
 
     def __init__(self) -> None:
         self.window: Any = None
 
-    def said(self, text: str) -> None:
-        """Pass it on."""
+    def show_message(self, text: str) -> None:
+        """Show a status message."""
         if self.window is not None:
-            self.window.said(text)
+            self.window.show_message(text)
 
-    def moved(self, fraction: float | None) -> None:
-        """Pass it on."""
+    def show_progress(self, fraction: float | None) -> None:
+        """Show how much of the running job is done."""
         if self.window is not None:
-            self.window.moved(fraction)
+            self.window.show_progress(fraction)
 
-    def previewed(self, frame: Any) -> None:
-        """Pass it on."""
+    def show_preview(self, frame: Any) -> None:
+        """Show the unfinished image."""
         if self.window is not None:
-            self.window.previewed(frame)
+            self.window.show_preview(frame)
 
-    def changed(self) -> None:
-        """Pass it on."""
+    def refresh(self) -> None:
+        """Show the session's jobs, models and remedy."""
         if self.window is not None:
-            self.window.changed()
+            self.window.refresh()
 
 
 @functools.cache
-def listeners() -> Listeners:
-    """Return what the session tells."""
-    return Listeners()
+def listener() -> WindowListener:
+    """Return the listener, to give it the window."""
+    return WindowListener()
 
 
 @functools.cache
 def session() -> Session:
     """Return the one session of this GIMP."""
-    return Session("GIMP", _Loop(), listeners(), Place.find)
+    open_log("GIMP", Gimp.version())
+    return Session("GIMP", _EventLoop(), listener(), GimpDocument.find)
 
 
 def wait_until(condition: Callable[[], bool], plugin: Any) -> None:
@@ -77,4 +82,4 @@ def wait_until(condition: Callable[[], bool], plugin: Any) -> None:
     while not condition():
         while context.iteration(False):
             pass
-        plugin.persistent_process(_GLANCE)
+        plugin.persistent_process(_PERSIST)

@@ -13,7 +13,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
 from underpaint_client.geometry import Box  # noqa: E402
-from underpaint_editor.layer_id import LayerId, Marks, SlowLine, claim_id, find_layers  # noqa: E402
+from underpaint_editor.layer_id import IdentifiedLayer, LayerId, Marks, claim_id, find_layers  # noqa: E402
 from underpaint_editor.results import Member  # noqa: E402
 from underpaint_editor.tag import Tag  # noqa: E402
 
@@ -45,7 +45,7 @@ def sources(image: Any, name: str) -> list[Any]:
         layer = image.get_layer_by_tattoo(int(name))
         return [] if layer is None else [layer]
     layers = list(all_layers(image.get_layers()))
-    return [layers[index] for index in find_layers(name, [_slow_line(one) for one in layers])]
+    return [layers[index] for index in find_layers(name, [_identified(one) for one in layers])]
 
 
 def lasting_name(layer: Any) -> str:
@@ -78,21 +78,23 @@ def id_of(layer: Any) -> LayerId | None:
 
 
 def claim(layer: Any) -> LayerId:
-    """Return the ids that a layer is to carry, as something is made from it."""
+    """Return the ids that a layer is to attach_ids, as something is made from it."""
     layers = list(all_layers(layer.get_image().get_layers()))
     index = [one.get_id() for one in layers].index(layer.get_id())
-    return claim_id(index, [_slow_line(one) for one in layers])
+    return claim_id(index, [_identified(one) for one in layers])
 
 
-def carry(layer: Any, ids: LayerId) -> None:
-    """Let a layer carry these ids: part of the undo step that is open."""
+def attach_ids(layer: Any, ids: LayerId) -> None:
+    """Let a layer attach_ids these ids: part of the undo step that is open."""
     if id_of(layer) != ids:
         layer.attach_parasite(parasite(_ID, ids.to_text(), undoable=True))
 
 
-def _slow_line(layer: Any) -> SlowLine:
+def _identified(layer: Any) -> IdentifiedLayer:
     document = f"{_SESSION} {layer.get_image().get_id()}"
-    return SlowLine(id_of(layer), Marks(document, str(layer.get_tattoo()), str(layer.get_name())))
+    return IdentifiedLayer(
+        id_of(layer), Marks(document, str(layer.get_tattoo()), str(layer.get_name()))
+    )
 
 
 def all_layers(layers: Iterable[Any]) -> Iterator[Any]:
@@ -153,7 +155,7 @@ def blank_layer(image: Any, name: str, box: Box) -> Any:
     return layer
 
 
-def selection_keeper(image: Any) -> Callable[[Any], None]:
+def remember_selection(image: Any) -> Callable[[Any], None]:
     """Remember what is selected; return what selects it again, or else what it is told to."""
     layers, channels, paths = (
         image.get_selected_layers(),
@@ -172,7 +174,7 @@ def selection_keeper(image: Any) -> Callable[[Any], None]:
 
 
 @contextmanager
-def unseen(image: Any) -> Iterator[None]:
+def without_undo(image: Any) -> Iterator[None]:
     """Keep what is done to an image out of its undo history, and show it.
 
     Whatever the artist does meanwhile is kept out too: so be quick. An image that was saved counts
@@ -190,7 +192,7 @@ def unseen(image: Any) -> Iterator[None]:
 
 
 @contextmanager
-def one_step(image: Any) -> Iterator[None]:
+def undo_group(image: Any) -> Iterator[None]:
     """Make one undo step of what is done to an image, and show it."""
     image.undo_group_start()
     try:

@@ -6,7 +6,7 @@ It stays open beside the image while the artist paints.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,20 @@ from gi.repository import Gdk, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - af
 
 from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_editor.form import BUTTONS, FIELDS, RESULT_BUTTONS, ROWS, SPOKEN, Form, Switch  # noqa: E402
-from underpaint_editor.layers import describe_before, preview_size  # noqa: E402
+from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
-from underpaint_editor.results import CARDS, Card  # noqa: E402
+from underpaint_editor.results import THUMBNAILS, Thumbnail  # noqa: E402
 from underpaint_editor.session import ModelChoice  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
 from .buffers import image_of, scaled  # noqa: E402
-from .canvas import Place, recall  # noqa: E402
-from .controls import Control, fill_choice, on_arrow, on_enter, slide  # noqa: E402
-from .preview import sweep  # noqa: E402
+from .canvas import GimpDocument, load_form  # noqa: E402
+from .controls import Control, fill_choice, make_slider, on_arrow, on_enter  # noqa: E402
+from .preview import remove_leftovers  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
-from .selected import Selected  # noqa: E402
-from .session import listeners, session  # noqa: E402
+from .selected import GimpResult  # noqa: E402
+from .session import listener, session  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
 _ABREAST = 3  # thumbnails
@@ -52,41 +52,42 @@ def last_form() -> Form:
         return Form()
 
 
-class Window(Panel):
-    """See the module."""
+class Window:
+    """See the module. It is the panel's `Toolkit`."""
 
     def __init__(self) -> None:
         GimpUi.init("underpaint")
         self.session = session()
-        self.filling = True
+        self.panel = Panel(self.session, self)
+        self.panel.filling = True
         self._listed: list[ModelChoice] = []
         self._image: Any = None
         self._seen: frozenset[int] = frozenset()  # images that were open when it was chosen
-        self._is_told = True  # whether it can be seen which image is in front
+        self._front_known = True  # whether it can be seen which image is in front
         self._document = ""  # of the plan, where the artist may think of another one
         self._cautions: list[str] = []
         self._forms: dict[int, Form] = {}
-        self._unasked: Form | None = None  # as it was when the artist had to choose an image
+        self._unassigned: Form | None = None  # as it was when the artist had to choose an image
         self._build()
-        self.fill(last_form())
-        listeners().window = self
-        self.said(self.session.last_said)
-        self.changed()
+        self.panel.fill(last_form())
+        listener().window = self
+        self.show_message(self.session.last_message)
+        self.refresh()
 
     # ---- how it looks ----------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.controls = {field.name: Control(field, self._edited) for field in FIELDS}
+        self.controls = {field.name: Control(field, self.panel.form_edited) for field in FIELDS}
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = Gtk.ComboBoxText(no_show_all=True)
         self.images.set_name("image")
-        self.images.set_tooltip_text("Which of the open images is painted on")
+        self.images.set_tooltip_text("The image to work on")
         self.images.get_accessible().set_name("Image")
         self.images.connect("changed", self._image_chosen)
         column.add(self.images)
         for name in ("prompt", "negative_prompt"):
             column.add(self.controls[name].shown)
-        on_arrow(self.controls["prompt"], self.recall)
+        on_arrow(self.controls["prompt"], self.panel.recall_prompt)
         column.add(self._strength())
         self.plan = _label("plan")
         column.add(self.plan)
@@ -106,7 +107,7 @@ class Window(Panel):
         column.add(self.preview)
         self.remedy = Gtk.Button(no_show_all=True)
         self.remedy.set_name("remedy")
-        self.remedy.connect("clicked", lambda _: self.session.put_right())
+        self.remedy.connect("clicked", lambda _: self.session.apply_remedy())
         column.add(self.remedy)
         column.add(self._rows())
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
@@ -122,15 +123,15 @@ class Window(Panel):
 
     def _strength(self) -> Any:
         strength = self.controls["strength"]
-        self.words = Gtk.Label(halign=Gtk.Align.END, hexpand=True)
-        self.words.set_name("strength_words")
+        self.strength_label = Gtk.Label(halign=Gtk.Align.END, hexpand=True)
+        self.strength_label.set_name("strength_words")
         title = Gtk.Label.new_with_mnemonic("_Strength")
         title.set_mnemonic_widget(strength.widget)
         title.set_halign(Gtk.Align.START)
         grid = Gtk.Grid(column_spacing=8)
         grid.attach(title, 0, 0, 1, 1)
-        grid.attach(self.words, 1, 0, 2, 1)
-        grid.attach(slide(strength), 0, 1, 2, 1)
+        grid.attach(self.strength_label, 1, 0, 2, 1)
+        grid.attach(make_slider(strength), 0, 1, 2, 1)
         grid.attach(strength.widget, 2, 1, 1, 1)
         return grid
 
@@ -148,9 +149,9 @@ class Window(Panel):
 
     def _seed(self) -> Any:
         dice = _button("seed_dice", Gtk.Button())
-        dice.connect("clicked", lambda _: self.throw_dice())
+        dice.connect("clicked", lambda _: self.panel.draw_seed())
         self.lock = _button("seed_locked", Gtk.ToggleButton())
-        self.lock.connect("toggled", lambda _: self._edited())
+        self.lock.connect("toggled", lambda _: self.panel.form_edited())
         row = Gtk.Box(spacing=4)
         row.pack_start(self.controls["seed"].shown, True, True, 0)
         row.add(dice)
@@ -176,9 +177,11 @@ class Window(Panel):
         for name, button in buttons.items():
             if name != "compare":
                 button.connect("clicked", lambda _, n=name: self.use_result(n))
-        buttons["compare"].connect("pressed", lambda _: self.compare(Selected.of(self._image)))
-        buttons["compare"].connect("released", lambda _: self.end_comparison())
-        self.result_row.add(self._cards())
+        buttons["compare"].connect(
+            "pressed", lambda _: self.panel.compare(GimpResult.of(self._image))
+        )
+        buttons["compare"].connect("released", lambda _: self.panel.end_comparison())
+        self.result_row.add(self._thumbnails())
         self.page = _label("page")
         self.page.set_no_show_all(True)
         self.result_row.add(self.page)
@@ -197,40 +200,35 @@ class Window(Panel):
         self.result_row.hide()
         return self.result_row
 
-    def _cards(self) -> Any:
-        """Return the places of the batch's thumbnails."""
+    def _thumbnails(self) -> Any:
+        """Return the grid of the batch's thumbnails."""
         grid = Gtk.Grid(column_homogeneous=True, column_spacing=2, row_spacing=2)
-        self.cards = [_Card(self._show_result) for _ in range(CARDS)]
-        for place, card in enumerate(self.cards):
-            grid.attach(card.button, place % _ABREAST, place // _ABREAST, 1, 1)
+        self.thumbnails = [_ThumbnailButton(self._show_result) for _ in range(THUMBNAILS)]
+        for slot, thumbnail in enumerate(self.thumbnails):
+            grid.attach(thumbnail.button, slot % _ABREAST, slot // _ABREAST, 1, 1)
         return grid
 
     # ---- the form --------------------------------------------------------------------------
 
-    def is_locked(self) -> bool:
-        """Return whether the seed is to be taken again."""
+    def is_seed_locked(self) -> bool:
+        """Return whether the button that locks the seed is down."""
         return bool(self.lock.get_active())
 
-    def set_locked(self, locked: bool) -> None:
-        """Show whether the seed is to be taken again."""
+    def set_seed_locked(self, locked: bool) -> None:
+        """Set the button that locks the seed."""
         self.lock.set_active(locked)
 
     def show_plan(self, text: str) -> None:
-        """Show what the next run will do, and what GIMP cannot do better."""
-        self.plan.set_text(describe_before(text, self._cautions, self._document))
+        """Show the plan line, with what GIMP cannot do for this image."""
+        self.plan.set_text(describe_plan_line(text, self._cautions, self._document))
 
-    def show_words(self, text: str) -> None:
-        """Show the strength in words."""
-        self.words.set_text(text)
+    def show_strength(self, text: str) -> None:
+        """Show the description of the strength."""
+        self.strength_label.set_text(text)
 
-    def _edited(self) -> None:
-        if not self.filling:
-            self.describe_run()
-            self.keep()
-
-    def keep(self) -> None:
+    def save_form(self) -> None:
         """Keep the form in GIMP's folder."""
-        _keep(self.form)
+        _write_form(self.panel.form)
 
     # ---- the image -------------------------------------------------------------------------
 
@@ -249,7 +247,7 @@ class Window(Panel):
             GLib.timeout_add(_SETTLED, self._accept_focus)
         self.window.show_all()
         if to_front:
-            front.bring(self.window)
+            front.bring_to_front(self.window)
             self.controls["prompt"].widget.grab_focus()
         self.look(image)
 
@@ -261,7 +259,7 @@ class Window(Panel):
         """Look at the image in front, or another, and its layer: nobody says when they change."""
         by_id = {one.get_id(): one for one in Gimp.get_images()}
         in_front = front.image_in_front(list(by_id.values()))
-        self._is_told = in_front is not None or len(by_id) < 2
+        self._front_known = in_front is not None or len(by_id) < 2
         if image is not None:
             self._seen = frozenset(by_id)
         else:
@@ -274,39 +272,39 @@ class Window(Panel):
     def _look_at(self, image: Any) -> None:
         """Look at an image and its layer; at none where there is none, or nobody said which."""
         self._take(image)
-        self._list_images(Gimp.get_images(), choose=not self._is_told)
-        self.end_comparison()
-        self.show_selected(Selected.of(self._image))
+        self._list_images(Gimp.get_images(), choose=not self._front_known)
+        self.panel.end_comparison()
+        self.panel.show_selected(GimpResult.of(self._image))
         name, self._cautions, self._document = "Underpaint", [], ""
 
         def look() -> Survey:
             nonlocal name
-            if image is not None and image.is_valid() and not self._is_told:
+            if image is not None and image.is_valid() and not self._front_known:
                 self._document = front.name_in_title(image)
-            place = self._place()
-            shown = self._document or place.image.get_name()
-            name = f"Underpaint: {place.layer.get_name()} in {shown}"
-            found = place.look()
-            self._cautions = place.cautions()
+            document = self._current_document()
+            shown = self._document or document.image.get_name()
+            name = f"Underpaint: {document.layer.get_name()} in {shown}"
+            found = document.survey()
+            self._cautions = document.cautions()
             return found
 
-        self.survey_place(look)
+        self.panel.survey_document(look)
         self.window.set_title(name)
 
-    def _place(self, layers: list[Any] | None = None) -> Place:
-        """Return the place of the selected layer of the image, or of another layer.
+    def _current_document(self, layers: list[Any] | None = None) -> GimpDocument:
+        """Return the document of the selected layer of the image, or of another layer.
 
         Raises
         ------
         BadInputError
             Where there is none, or nobody has said in which image.
         """
-        if self._image is None and not self._is_told:
+        if self._image is None and not self._front_known:
             raise BadInputError(
-                "several images are open, and which one is in front cannot be seen here; choose it"
-                " at the top of this window, or use Filters > Underpaint in the image's window"
+                "several images are open, and Underpaint cannot tell which one is in front; choose"
+                " it at the top of this window, or use Filters > Underpaint in the image's window"
             )
-        return Place.of(self._image, layers)
+        return GimpDocument.of(self._image, layers)
 
     def _take(self, image: Any) -> None:
         """Change to an image, and to the form that it had."""
@@ -314,30 +312,30 @@ class Window(Panel):
         if before is not None and image is not None and before.get_id() == image.get_id():
             return
         if before is not None:
-            self._forms[before.get_id()] = self.form
+            self._forms[before.get_id()] = self.panel.form
         if image is None:
-            if not self._is_told and self._unasked is None:
-                self._unasked = self.form
+            if not self._front_known and self._unassigned is None:
+                self._unassigned = self.panel.form
             return
-        sweep(image)
-        unasked, self._unasked = self._unasked, None
-        if unasked not in (None, self.form):
+        remove_leftovers(image)
+        unasked, self._unassigned = self._unassigned, None
+        if unasked not in (None, self.panel.form):
             return  # it was written for this image, before that was chosen
         known = self._forms.get(image.get_id())
-        self.fill(known or Form.from_text(recall(image), self.form))
+        self.panel.fill(known or Form.from_text(load_form(image), self.panel.form))
 
     def _list_images(self, images: list[Any], *, choose: bool) -> None:
-        self.filling = True
+        self.panel.filling = True
         self.images.remove_all()
         for image in images:
             self.images.append(str(image.get_id()), front.name_in_title(image))
         self.images.set_active_id(None if self._image is None else str(self._image.get_id()))
         self.images.set_visible(choose)
-        self.filling = False
+        self.panel.filling = False
 
     def _image_chosen(self, box: Any) -> None:
         chosen = box.get_active_id()
-        if not self.filling and chosen:
+        if not self.panel.filling and chosen:
             self.look(Gimp.Image.get_by_id(int(chosen)))
 
     def _entered(self, *_: object) -> bool:
@@ -349,25 +347,28 @@ class Window(Panel):
     def generate_now(self, image: Any = None, layers: list[Any] | None = None) -> None:
         """Do what the button does, on the layer in front or on another."""
         self.look(image)
-        sent = self.session.generate(self.form, lambda: self._place(layers))
+        sent = self.session.generate(self.panel.form, lambda: self._current_document(layers))
         if sent is not None:
             self.controls["seed"].value = sent.seed
             self.look(image)
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
-        selected = Selected.of(self._image)
+        selected = GimpResult.of(self._image)
         if selected is not None:
-            self.use_selected(name, selected)
+            self.panel.use_selected(name, selected)
         self._look_at(self._image)
 
+    def _compare(self) -> None:
+        self.panel.compare(GimpResult.of(self._image))
+
     def _show_result(self, index: int) -> None:
-        selected = Selected.of(self._image)
+        selected = GimpResult.of(self._image)
         if selected is not None and index < len(selected.results):
             selected.show(index)
         self._look_at(self._image)
 
-    def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
+    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: str) -> None:
         """Show the buttons for a result."""
         self.result_row.set_visible(enabled is not None)
         self.page.set_text(page)
@@ -375,52 +376,52 @@ class Window(Panel):
         for name, usable in (enabled or {}).items():
             self.result_buttons[name].set_sensitive(usable)
 
-    def show_card(self, place: int, card: Card | None, picture: Any) -> None:
+    def show_thumbnail(self, slot: int, thumbnail: Thumbnail | None, image: Any) -> None:
         """Show one of the batch's results, or nothing."""
-        self.cards[place].show(card, picture)
+        self.thumbnails[slot].show(thumbnail, image)
 
-    def said(self, text: str) -> None:
-        """Show what the session says."""
+    def show_message(self, text: str) -> None:
+        """Show a status message."""
         self.status.set_text(text)
 
-    def moved(self, fraction: float | None) -> None:
-        """Show how far it is."""
+    def show_progress(self, fraction: float | None) -> None:
+        """Show how much of the running job is done."""
         if fraction is None:
             self.progress.pulse()
         else:
             self.progress.set_fraction(fraction)
 
-    def previewed(self, frame: Any) -> None:
-        """Show what the picture looks like so far, or nothing."""
+    def show_preview(self, frame: Any) -> None:
+        """Show the unfinished image, or nothing."""
         self.preview.set_visible(frame is not None)
         if frame is not None:
             extent = frame.box.extent
             image = scaled(image_of(frame.data, extent), preview_size(extent))
             self.preview.set_from_pixbuf(image)
 
-    def changed(self) -> None:
-        """Look at the session again."""
+    def refresh(self) -> None:
+        """Show the session's jobs, models and remedy."""
         self.cancel.set_sensitive(self.session.running)
         if not self.session.running:
-            self.moved(0)
-        if self._show_again is None:  # else what is hidden for a moment would count
-            self.show_selected(Selected.of(self._image))
+            self.show_progress(0)
+        if not self.panel.comparing:  # else results that are hidden for a moment would count
+            self.panel.show_selected(GimpResult.of(self._image))
         remedy = self.session.remedy
-        self.remedy.set_label(remedy)
-        self.remedy.set_visible(bool(remedy))
+        self.remedy.set_label("" if remedy is None else remedy.label)
+        self.remedy.set_visible(remedy is not None)
         self.queue.show(self.session.queue)
         wanted = self.session.model_choices
         if wanted != self._listed:
-            self._listed, self.filling = wanted, True
+            self._listed, self.panel.filling = wanted, True
             fill_choice(
                 self.controls["model"],
                 [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in wanted],
             )
-            self.filling = False
+            self.panel.filling = False
 
 
-class _Card:
-    """The place of a thumbnail: a button with a picture, and two lines beneath it."""
+class _ThumbnailButton:
+    """A button with a result's thumbnail, and its two lines of caption."""
 
     def __init__(self, chosen: Callable[[int], None]) -> None:
         self.index = 0
@@ -434,21 +435,21 @@ class _Card:
         column.show_all()
         self.button.add(column)
 
-    def show(self, card: Card | None, picture: Any) -> None:
+    def show(self, thumbnail: Thumbnail | None, image: Any) -> None:
         """Show a result, or nothing."""
-        self.button.set_visible(card is not None)
-        if card is None:
+        self.button.set_visible(thumbnail is not None)
+        if thumbnail is None:
             return
-        self.index = card.index
-        self._image.set_from_pixbuf(picture)
-        text = GLib.markup_escape_text(f"{card.seed}\n{card.amount}")
-        self._label.set_markup(f"<b>{text}</b>" if card.shown else text)
-        self.button.set_relief(Gtk.ReliefStyle.NORMAL if card.shown else Gtk.ReliefStyle.NONE)
-        self.button.set_tooltip_text(card.tip)
-        self.button.get_accessible().set_name(card.tip)
+        self.index = thumbnail.index
+        self._image.set_from_pixbuf(image)
+        text = GLib.markup_escape_text(f"{thumbnail.seed}\n{thumbnail.amount}")
+        self._label.set_markup(f"<b>{text}</b>" if thumbnail.shown else text)
+        self.button.set_relief(Gtk.ReliefStyle.NORMAL if thumbnail.shown else Gtk.ReliefStyle.NONE)
+        self.button.set_tooltip_text(thumbnail.tip)
+        self.button.get_accessible().set_name(thumbnail.tip)
 
 
-def _keep(form: Form) -> None:
+def _write_form(form: Form) -> None:
     file = form_file()
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.write_text(form.to_text(), encoding="utf-8")

@@ -24,8 +24,8 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
 from underpaint_editor.batch import Result
-from underpaint_editor.layers import box_to_read, newest_place, remark_on_place
-from underpaint_editor.survey import Survey, some_lost, survey_rows, take_alpha
+from underpaint_editor.layers import box_to_read, count_batches_above, describe_placement
+from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
 
 from . import overlay
 from .images import image_of, scaled
@@ -39,7 +39,17 @@ from .sources import (
     only_transparency_mask,
     read_layer,
 )
-from .tree import all_nodes, attach, batch_of, groups, id_of, is_batch, keep_active, root_of, tag_of
+from .tree import (
+    all_nodes,
+    attach_tag,
+    batch_of,
+    groups,
+    id_of,
+    is_batch,
+    restore_active,
+    root_of,
+    tag_of,
+)
 
 _KEY = "underpaint/form"
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
@@ -47,8 +57,8 @@ _DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a job's pixels came from, and its results go.
+class KritaDocument:
+    """A document, and the layer in it that a job reads; see `contract.Document`.
 
     Parameters
     ----------
@@ -65,8 +75,8 @@ class Place:
     canvas: Box
 
     @classmethod
-    def of_active(cls) -> Place:
-        """Return the place of the active layer.
+    def of_active(cls) -> KritaDocument:
+        """Return the document of the active layer.
 
         Raises
         ------
@@ -75,26 +85,26 @@ class Place:
         """
         document = Krita.instance().activeDocument()
         if document is None:
-            raise BadInputError("no document is open; open or make one first")
+            raise BadInputError("no document is open; open or create one first")
         node = document.activeNode()
         while node is not None and node.type().endswith("mask"):
             node = node.parentNode()
         if node is None or node.parentNode() is None:
-            raise BadInputError("no layer is active; choose one in the Layers docker")
+            raise BadInputError("no layer is selected; select one in the Layers docker")
         if node.type() not in _LAYERS:
             raise BadInputError(
-                f"{node.name()!r} is a {node.type()}, which has no picture; choose a layer"
+                f"{node.name()!r} is a {node.type()}, which has no pixels; select a layer"
             )
         canvas = Box(0, 0, document.width(), document.height())
         return cls(document, node, canvas)
 
-    def remember(self, text: str) -> None:
+    def save_form(self, text: str) -> None:
         """Keep the form with the document, which makes it a changed one."""
         self.document.setAnnotation(_KEY, "Underpaint's settings", text.encode("utf-8"))
 
     @classmethod
-    def find(cls, address: Address) -> Place:
-        """Return the place of an address; one that is not open where there is no such layer."""
+    def find(cls, address: Address) -> KritaDocument:
+        """Return the document of an address; one that is not open if there is no such layer."""
         for document in Krita.instance().documents():
             canvas = Box(0, 0, document.width(), document.height())
             for node in all_nodes(document.rootNode()):
@@ -108,24 +118,26 @@ class Place:
     def address(self) -> Address:
         """Where this is, for another start of Krita."""
         canvas = self.canvas
-        return Address("Krita", self.document.fileName(), self.name, canvas.width, canvas.height)
+        return Address(
+            "Krita", self.document.fileName(), self.layer_id, canvas.width, canvas.height
+        )
 
-    def has(self, job: str) -> frozenset[int]:
+    def inserted_images(self, job: str) -> frozenset[int]:
         """Return which pictures of a job lie in the document already."""
         tags = (tag_of(self.document, node) for node in all_nodes(self.document.rootNode()))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the document still is."""
         return self.document is not None and self.document in Krita.instance().documents()
 
     @property
-    def deleted(self) -> bool:
+    def is_deleted(self) -> bool:
         """Whether the layer, or a group it lies in, is no longer in its document."""
         return root_of(self.layer) != id_of(self.document.rootNode())
 
-    def look(self) -> Survey:
+    def survey(self) -> Survey:
         """Look at a layer and the selection, to say what a run would do.
 
         Large ones are not read whole: rows at even distances stand for the rest.
@@ -140,7 +152,7 @@ class Place:
             pixels = read_layer(node, rows)
             nothing = pixels.count(0) == len(pixels)
             amounts = None if selection is None else selection.read(rows)
-            lost = lost or some_lost(pixels, amounts, rows.extent.pixels)
+            lost = lost or has_lost_colour(pixels, amounts, rows.extent.pixels)
             return take_alpha(pixels, len(node.channels()), dtype), nothing
 
         found = survey_rows(
@@ -148,13 +160,13 @@ class Place:
             self.canvas,
             read_alpha,
             None if selection is None else selection.read,
-            has_nothing=self.has_nothing,
+            is_empty=self.is_empty,
             slow=dtype.startswith("f"),
         )
         notes = describe_source(node, found)
         if self.can_redo:
-            notes.append("what can be redone is lost with the result")
-        return replace(found, lost=lost, notes=(*notes, *self.remarks()))
+            notes.append("inserting the result clears your redo history")
+        return replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Read what a run needs: the layer, and where there are any, selection and mask.
@@ -182,7 +194,7 @@ class Place:
             frames["mask"] = Frame("mask", box, "u1", "Y", mask.pixelData(*edges).data())
         return frames
 
-    def has_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether the layer has nothing on the canvas."""
         return is_blank(self.layer, self.canvas)
 
@@ -194,22 +206,24 @@ class Place:
         action = Krita.instance().action("edit_redo")
         return names_command(action.text(), action.iconText())
 
-    def remarks(self) -> list[str]:
+    def placement_notes(self) -> list[str]:
         """Return what the artist should know about where a result comes to lie."""
         layer, document = self.layer, self.document
-        there = not self.deleted
-        found = remark_on_place(
+        there = not self.is_deleted
+        found = describe_placement(
             deleted=not there,
             hidden=there and not layer.visible(),
             inside_hidden=there and not all(group.visible() for group in groups(layer)),
             resized=Extent(document.width(), document.height()) != self.canvas.extent,
         )
         if there and layer.animated():
-            found.append("its layer is animated: this is the current frame, and stays in all")
+            found.append(
+                "the layer is animated: the current frame is used, and the result is still"
+            )
         return found
 
     @property
-    def name(self) -> str:
+    def layer_id(self) -> str:
         """The layer's lasting name: saved with the document, unlike what the artist calls it."""
         return id_of(self.layer)
 
@@ -244,21 +258,21 @@ class Place:
         else:
             group = document.createGroupLayer(title)
             group.setChildNodes(layers)
-            if self.deleted:
+            if self.is_deleted:
                 document.rootNode().addChildNode(group, None)
             else:
                 self.layer.parentNode().addChildNode(group, self._uppermost_batch())
         if len(layers) > 1:  # see above
             document.refreshProjection()
         if active is not None:
-            keep_active(document, active, id_of(group))
+            restore_active(document, active, id_of(group))
         return group
 
     def show_preview(self, frame: Frame, area: Box) -> None:
         """Show over the canvas what a picture looks like so far."""
         overlay.show(self, self.document, image_of(frame.data, frame.box.extent), area)
 
-    def end_preview(self) -> None:
+    def remove_preview(self) -> None:
         """Show none any more."""
         overlay.hide(self)
 
@@ -269,7 +283,7 @@ class Place:
         box = result.area or result.frame.box
         pixels = QtCore.QByteArray(_pixels_of(result))
         layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
-        attach(self.document, layer, result.tag(self))
+        attach_tag(self.document, layer, result.tag(self))
         return layer
 
     def _uppermost_batch(self) -> Any:
@@ -277,7 +291,7 @@ class Place:
         siblings = self.layer.parentNode().childNodes()  # from the lowest
         here = [id_of(node) for node in siblings].index(id_of(self.layer))
         above = siblings[here + 1 :]
-        return siblings[here + newest_place([is_batch(self.document, one) for one in above])]
+        return siblings[here + count_batches_above([is_batch(self.document, one) for one in above])]
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open pictures as a new document, where their own was closed."""
@@ -285,16 +299,16 @@ class Place:
         document = krita.createDocument(extent.width, extent.height, title, *SRGB, 300.0)
         krita.activeWindow().addView(document)
         layer = document.topLevelNodes()[0]
-        Place(document, layer, Box.at(0, 0, extent)).insert(title, results)
+        KritaDocument(document, layer, Box.at(0, 0, extent)).insert(title, results)
 
 
-def recall(document: Any) -> str:
+def load_form(document: Any) -> str:
     """Return the form that was kept with a document; empty where none was."""
     return bytes(document.annotation(_KEY)).decode("utf-8", "replace")
 
 
 def _pixels_of(result: Result) -> bytes:
-    """Return a result's pixels as Krita has them, a sketch's in its full size."""
+    """Return a result's pixels as Krita has them, a kept preview scaled to its full size."""
     frame, area = result.frame, result.area
     if area is None:
         return bytes(frame.data)

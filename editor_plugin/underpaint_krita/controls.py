@@ -111,7 +111,7 @@ class _NoWheel(QtCore.QObject):
         return False
 
 
-def _still(widget: Any) -> Any:
+def _ignore_wheel(widget: Any) -> Any:
     widget.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
     widget.installEventFilter(_NoWheel(widget))
     return widget
@@ -143,7 +143,7 @@ def _number(field: Number, changed: Callable[[], None]) -> Any:
         box.setRange(field.minimum, field.maximum)
     box.setMinimumWidth(_NARROWEST)
     box.valueChanged.connect(lambda _value: changed())
-    return _still(box)
+    return _ignore_wheel(box)
 
 
 def _set_number(box: Any, value: float) -> None:
@@ -165,7 +165,7 @@ def _choice(field: Choice, changed: Callable[[], None]) -> Any:
         QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     box.currentIndexChanged.connect(lambda _index: changed())
-    return _still(box)
+    return _ignore_wheel(box)
 
 
 def _set_choice(box: Any, value: str) -> None:
@@ -190,7 +190,7 @@ _KINDS: dict[type, tuple[Callable[..., Any], Callable[[Any], Any], Callable[[Any
 }
 
 
-def slide(control: Control) -> Any:
+def make_slider(control: Control) -> Any:
     """Return a slider that moves together with a number's control."""
     field = control.field
     slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
@@ -203,7 +203,7 @@ def slide(control: Control) -> Any:
     slider.setMinimumWidth(_NARROWEST)
     slider.valueChanged.connect(lambda value: control.widget.setValue(value / _SLIDES))
     control.widget.valueChanged.connect(lambda value: _follow(slider, round(value * _SLIDES)))
-    return _still(slider)
+    return _ignore_wheel(slider)
 
 
 def _follow(slider: Any, position: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from krita import DockWidget, Krita
@@ -9,14 +10,14 @@ from krita import DockWidget, Krita
 from underpaint_editor.form import BUTTONS, FIELDS, RESULT_BUTTONS, ROWS, SPOKEN, Form, Switch
 from underpaint_editor.layers import preview_size
 from underpaint_editor.panel import Panel
-from underpaint_editor.results import CARD, CARDS, Card
+from underpaint_editor.results import THUMBNAIL_SIDE, THUMBNAILS, Thumbnail
 from underpaint_editor.session import ModelChoice, QueueEntry
 
-from .canvas import Place, recall
-from .controls import Control, KeyWatch, slide
+from .canvas import KritaDocument, load_form
+from .controls import Control, KeyWatch, make_slider
 from .images import image_of, scaled
 from .qt import QtCore, QtGui, QtWidgets
-from .selected import Selected
+from .selected import KritaResult
 from .session import session, signals
 
 DOCKER = "underpaint"
@@ -24,8 +25,8 @@ _ABREAST = 3  # thumbnails
 _ARROW, _NARROW = 32, 40  # pixels of the narrowest buttons; a docker of 250 must not cut off
 
 
-class UnderpaintDocker(Panel, DockWidget):
-    """See the module."""
+class UnderpaintDocker(DockWidget):
+    """See the module. It is the panel's `Toolkit`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,20 +37,21 @@ class UnderpaintDocker(Panel, DockWidget):
         self._listed: list[ModelChoice] = []
         self._jobs_listed: list[QueueEntry] = []
         self.session = session()
-        self._keys = KeyWatch(self.end_comparison)
+        self.panel = Panel(self.session, self)
+        self._keys = KeyWatch(self._end_comparison)
         self._build()
-        self.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
-        signals().said.connect(self.status.setText)
-        signals().moved.connect(self._show_progress)
-        signals().previewed.connect(self._show_preview)
-        signals().changed.connect(self._show_session)
-        self.status.setText(self.session.last_said)
-        self._show_session()
+        self.panel.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
+        signals().message.connect(self.status.setText)
+        signals().progress.connect(self._show_progress)
+        signals().preview.connect(self._show_preview)
+        signals().refresh.connect(self._refresh)
+        self.status.setText(self.session.last_message)
+        self._refresh()
 
     # ---- how it looks ----------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.controls = {field.name: Control(field, self._changed) for field in FIELDS}
+        self.controls = {field.name: Control(field, self.panel.form_edited) for field in FIELDS}
         body = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(body)
         column.setContentsMargins(6, 6, 6, 6)
@@ -57,7 +59,7 @@ class UnderpaintDocker(Panel, DockWidget):
         for name in ("prompt", "negative_prompt"):
             self.controls[name].widget.entered.connect(lambda: self.press("generate"))
             column.addWidget(self.controls[name].widget)
-        self.controls["prompt"].widget.stepped.connect(self.recall)
+        self.controls["prompt"].widget.stepped.connect(self.panel.recall_prompt)
         column.addLayout(self._strength())
         self.plan = self._label("plan")
         column.addWidget(self.plan)
@@ -79,7 +81,7 @@ class UnderpaintDocker(Panel, DockWidget):
         column.addWidget(self.preview)
         self.remedy = QtWidgets.QPushButton()
         self.remedy.setObjectName("remedy")
-        self.remedy.clicked.connect(self.session.put_right)
+        self.remedy.clicked.connect(self.session.apply_remedy)
         column.addWidget(self.remedy)
         column.addLayout(self._rows())
         column.addStretch(1)
@@ -93,16 +95,16 @@ class UnderpaintDocker(Panel, DockWidget):
     def _strength(self) -> Any:
         strength = self.controls["strength"]
         strength.widget.setFixedWidth(64)
-        self.words = QtWidgets.QLabel()
-        self.words.setObjectName("strength_words")
+        self.strength_label = QtWidgets.QLabel()
+        self.strength_label.setObjectName("strength_words")
         grid = QtWidgets.QGridLayout()
         grid.setVerticalSpacing(2)
         title = QtWidgets.QLabel("&Strength")
         title.setBuddy(strength.widget)
         grid.addWidget(title, 0, 0)
-        self.words.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
-        grid.addWidget(self.words, 0, 1, 1, 2)
-        grid.addWidget(slide(strength), 1, 0, 1, 2)
+        self.strength_label.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(self.strength_label, 0, 1, 1, 2)
+        grid.addWidget(make_slider(strength), 1, 0, 1, 2)
         grid.addWidget(strength.widget, 1, 2)
         grid.setColumnStretch(1, 1)
         return grid
@@ -120,10 +122,10 @@ class UnderpaintDocker(Panel, DockWidget):
 
     def _seed(self) -> Any:
         self.dice = _button("seed_dice", QtWidgets.QToolButton())
-        self.dice.clicked.connect(self.throw_dice)
+        self.dice.clicked.connect(self.panel.draw_seed)
         self.lock = _button("seed_locked", QtWidgets.QToolButton())
         self.lock.setCheckable(True)
-        self.lock.toggled.connect(lambda _on: self._changed())
+        self.lock.toggled.connect(lambda _on: self.panel.form_edited())
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(4)
         row.addWidget(self.controls["seed"].widget, 1)
@@ -152,14 +154,14 @@ class UnderpaintDocker(Panel, DockWidget):
             if name != "compare":
                 button.clicked.connect(lambda _=False, n=name: self.use_result(n))
         self.result_buttons["compare"].pressed.connect(self._compare)
-        self.result_buttons["compare"].released.connect(self.end_comparison)
+        self.result_buttons["compare"].released.connect(self._end_comparison)
         buttons = self.result_buttons
         for name in ("previous", "next"):
             buttons[name].setFixedWidth(_ARROW)
         column = QtWidgets.QVBoxLayout(self.result_row)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(self._cards())
+        column.addLayout(self._thumbnails())
         self.page = self._label("page")
         column.addWidget(self.page)
         for line in (
@@ -173,21 +175,21 @@ class UnderpaintDocker(Panel, DockWidget):
             column.addLayout(row)
         return self.result_row
 
-    def _cards(self) -> Any:
-        """Return the places of the batch's thumbnails."""
+    def _thumbnails(self) -> Any:
+        """Return the grid of the batch's thumbnails."""
         grid = QtWidgets.QGridLayout()
         grid.setSpacing(2)
-        self.cards = [QtWidgets.QToolButton() for _ in range(CARDS)]
-        for place, card in enumerate(self.cards):
-            card.setObjectName(f"result_{place}")
-            card.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-            card.setIconSize(QtCore.QSize(CARD, CARD))
-            card.setCheckable(True)
-            card.setSizePolicy(
-                QtWidgets.QSizePolicy.Policy.Ignored, card.sizePolicy().verticalPolicy()
+        self.thumbnails = [QtWidgets.QToolButton() for _ in range(THUMBNAILS)]
+        for slot, button in enumerate(self.thumbnails):
+            button.setObjectName(f"result_{slot}")
+            button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+            button.setIconSize(QtCore.QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+            button.setCheckable(True)
+            button.setSizePolicy(
+                QtWidgets.QSizePolicy.Policy.Ignored, button.sizePolicy().verticalPolicy()
             )
-            card.clicked.connect(lambda _=False, c=card: self._show_result(c.property("index")))
-            grid.addWidget(card, place // _ABREAST, place % _ABREAST)
+            button.clicked.connect(lambda _=False, b=button: self._show_result(b.property("index")))
+            grid.addWidget(button, slot // _ABREAST, slot % _ABREAST)
         for column in range(_ABREAST):
             grid.setColumnStretch(column, 1)
         return grid
@@ -203,30 +205,25 @@ class UnderpaintDocker(Panel, DockWidget):
 
     # ---- the form --------------------------------------------------------------------------
 
-    def is_locked(self) -> bool:
-        """Return whether the seed is to be taken again."""
+    def is_seed_locked(self) -> bool:
+        """Return whether the button that locks the seed is down."""
         return bool(self.lock.isChecked())
 
-    def set_locked(self, locked: bool) -> None:
-        """Show whether the seed is to be taken again."""
+    def set_seed_locked(self, locked: bool) -> None:
+        """Set the button that locks the seed."""
         self.lock.setChecked(locked)
 
     def show_plan(self, text: str) -> None:
-        """Show what the next run will do."""
+        """Show the plan line."""
         self.plan.setText(text)
 
-    def show_words(self, text: str) -> None:
-        """Show the strength in words."""
-        self.words.setText(text)
+    def show_strength(self, text: str) -> None:
+        """Show the description of the strength."""
+        self.strength_label.setText(text)
 
-    def _changed(self) -> None:
-        if not self.filling:
-            self.keep()
-            self.describe_run()
-
-    def keep(self) -> None:
-        """Keep the form among Krita's settings."""
-        Krita.instance().writeSetting(DOCKER, "form", self.form.to_text())
+    def save_form(self) -> None:
+        """Keep the form in Krita's settings."""
+        Krita.instance().writeSetting(DOCKER, "form", self.panel.form.to_text())
 
     def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802 - Krita calls it
         """Look at the document that came to the front, once it is whole."""
@@ -238,11 +235,11 @@ class UnderpaintDocker(Panel, DockWidget):
             return
         root = document.rootNode().uniqueId().toString()
         if root != self._document:
-            self._forms[self._document] = self.form
+            self._forms[self._document] = self.panel.form
             self._document = root
             if root not in self._forms:
-                self._forms[root] = Form.from_text(recall(document), self.form)
-            self.fill(self._forms[root])
+                self._forms[root] = Form.from_text(load_form(document), self.panel.form)
+            self.panel.fill(self._forms[root])
         self._look()
 
     def enterEvent(self, event: Any) -> None:  # noqa: N802 - Qt calls it
@@ -251,34 +248,35 @@ class UnderpaintDocker(Panel, DockWidget):
         self._look()
 
     def _look(self) -> None:
-        self.end_comparison()
-        self.show_selected(Selected.of_active())
-        self.survey_place(lambda: Place.of_active().look())
+        self._end_comparison()
+        self.panel.show_selected(KritaResult.of_active())
+        self.panel.survey_document(lambda: KritaDocument.of_active().survey())
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
-        selected = Selected.of_active()
+        selected = KritaResult.of_active()
         if selected is not None:
-            self.use_selected(name, selected)
+            self.panel.use_selected(name, selected)
         self._look()
 
     def _show_result(self, index: int) -> None:
-        selected = Selected.of_active()
+        selected = KritaResult.of_active()
         if selected is not None and index < len(selected.results):
             selected.show(index)
         self._look()
 
     def _compare(self) -> None:
         """Show the layer as it was, while no key is pressed: it may be the one that saves."""
-        self.compare(Selected.of_active())
+        self._end_comparison()
+        self.panel.compare(KritaResult.of_active())
         self._keys.start()
 
-    def end_comparison(self) -> None:
-        """Show again what `compare` hid."""
+    def _end_comparison(self) -> None:
+        """Show the results that Compare has hidden."""
         self._keys.end()
-        super().end_comparison()
+        self.panel.end_comparison()
 
-    def show_row(self, enabled: dict[str, bool] | None, page: str) -> None:
+    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: str) -> None:
         """Show the buttons for a result."""
         self.result_row.setVisible(enabled is not None)
         self.page.setText(page)
@@ -286,20 +284,20 @@ class UnderpaintDocker(Panel, DockWidget):
         for name, usable in (enabled or {}).items():
             _enable(self.result_buttons[name], usable)
 
-    def show_card(self, place: int, card: Card | None, picture: Any) -> None:
+    def show_thumbnail(self, slot: int, thumbnail: Thumbnail | None, image: Any) -> None:
         """Show one of the batch's results, or nothing."""
-        button = self.cards[place]
-        button.setVisible(card is not None)
-        if card is not None:
-            button.setProperty("index", card.index)
-            button.setIcon(QtGui.QIcon(QtGui.QPixmap.fromImage(picture)))
-            button.setText(f"{card.seed}\n{card.amount}")
-            button.setToolTip(card.tip)
-            button.setAccessibleName(card.tip)
-            button.setChecked(card.shown)
-            button.setAutoRaise(not card.shown)
+        button = self.thumbnails[slot]
+        button.setVisible(thumbnail is not None)
+        if thumbnail is not None:
+            button.setProperty("index", thumbnail.index)
+            button.setIcon(QtGui.QIcon(QtGui.QPixmap.fromImage(image)))
+            button.setText(f"{thumbnail.seed}\n{thumbnail.amount}")
+            button.setToolTip(thumbnail.tip)
+            button.setAccessibleName(thumbnail.tip)
+            button.setChecked(thumbnail.shown)
+            button.setAutoRaise(not thumbnail.shown)
             button.setFont(self.plan.font())
-            button.setPalette(_lit(self.palette()) if card.shown else self.palette())
+            button.setPalette(_highlight(self.palette()) if thumbnail.shown else self.palette())
 
     # ---- the session ------------------------------------------------------------------------
 
@@ -308,7 +306,7 @@ class UnderpaintDocker(Panel, DockWidget):
         if button == "cancel":
             self.session.cancel()
             return
-        sent = self.session.generate(self.form, Place.of_active)
+        sent = self.session.generate(self.panel.form, KritaDocument.of_active)
         if sent is not None:
             self.controls["seed"].value = sent.seed
         self._look()
@@ -326,17 +324,18 @@ class UnderpaintDocker(Panel, DockWidget):
             fitting = scaled(image, preview_size(frame.box.extent))
             self.preview.setPixmap(QtGui.QPixmap.fromImage(fitting))
 
-    def _show_session(self) -> None:
+    def _refresh(self) -> None:
         running, remedy = self.session.running, self.session.remedy
-        if self._show_again is None:  # else what is hidden for a moment would count
-            self.show_selected(Selected.of_active())
+        if not self.panel.comparing:  # else results that are hidden for a moment would count
+            self.panel.show_selected(KritaResult.of_active())
         _enable(self.cancel, running)
         if not running:
             self._show_progress(0)
-        _enable(self.remedy, bool(remedy))
-        self.remedy.setText(remedy)
-        self.remedy.setAccessibleName(remedy)
-        self.remedy.setVisible(bool(remedy))
+        _enable(self.remedy, remedy is not None)
+        label = "" if remedy is None else remedy.label
+        self.remedy.setText(label)
+        self.remedy.setAccessibleName(label)
+        self.remedy.setVisible(remedy is not None)
         self._list_jobs()
         self._list_models()
 
@@ -372,22 +371,22 @@ class UnderpaintDocker(Panel, DockWidget):
         wanted, control = self.session.model_choices, self.controls["model"]
         if wanted == self._listed:
             return
-        self._listed, chosen, self.filling = wanted, control.value, True
+        self._listed, chosen, self.panel.filling = wanted, control.value, True
         control.widget.clear()
         for index, choice in enumerate(wanted):
             control.widget.addItem(choice.label, choice.value)
             control.widget.setItemData(index, choice.tip, QtCore.Qt.ItemDataRole.ToolTipRole)
             control.widget.model().item(index).setEnabled(choice.usable)
         control.value = chosen
-        self.filling = False
+        self.panel.filling = False
 
 
-def _lit(palette: Any) -> Any:
+def _highlight(palette: Any) -> Any:
     """Return the colours of a button that stands out; the theme may be another next time."""
-    lit, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole
-    lit.setColor(role.Button, palette.color(role.Highlight))
-    lit.setColor(role.ButtonText, palette.color(role.HighlightedText))
-    return lit
+    colours, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole
+    colours.setColor(role.Button, palette.color(role.Highlight))
+    colours.setColor(role.ButtonText, palette.color(role.HighlightedText))
+    return colours
 
 
 def _enable(button: Any, usable: bool) -> None:

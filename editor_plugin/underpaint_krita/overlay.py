@@ -1,4 +1,4 @@
-"""The picture so far, shown over the canvas and nowhere in the document.
+"""The live preview, shown over the canvas and nowhere in the document.
 
 A layer would be an undo step in Krita, be saved with the document, and be painted on by mistake. So
 it is a widget on top of the canvas: it lets all input through, moves with the picture, and goes
@@ -59,12 +59,12 @@ def hide(owner: object) -> None:
             overlay.end()
 
 
-def veil(document: Any, *, veiled: bool) -> None:
+def set_hidden(document: Any, *, hidden: bool) -> None:
     """Hide for a while what is over a document, or show it again."""
     for overlay in _overlays:
         if overlay.view.document() == document:
-            overlay.veiled = veiled
-            overlay.setVisible(not veiled)
+            overlay.hidden = hidden
+            overlay.setVisible(not hidden)
 
 
 def _find_canvas(main: Any) -> Any:
@@ -115,7 +115,7 @@ class _Overlay(QtWidgets.QWidget):
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
         _overlays.add(self)
         self.destroyed.connect(lambda: _overlays.discard(self))
-        self.owner, self.view, self.veiled = owner, view, False
+        self.owner, self.view, self.hidden = owner, view, False
         self._image, self._area = QtGui.QImage(), Box(0, 0, 0, 0)
         self._way = QtGui.QTransform()
         self._bars = canvas.parent().parent()
@@ -128,7 +128,7 @@ class _Overlay(QtWidgets.QWidget):
         """Show another image."""
         self._image, self._area = image, area
         self._follow()
-        self.setVisible(not self.veiled)
+        self.setVisible(not self.hidden)
         self.update()
 
     def end(self) -> None:

@@ -12,18 +12,18 @@ from krita import Krita
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_editor.layers import SOURCE_GONE, fit_into
-from underpaint_editor.results import CARD, Member
+from underpaint_editor.results import THUMBNAIL_SIDE, Member
 from underpaint_editor.tag import Tag
 
 from . import overlay
-from .canvas import Place
+from .canvas import KritaDocument
 from .images import scaled
 from .qt import QtGui
 from .tree import all_nodes, batch_of, groups, id_of, remove, tag_of, tag_of_copy
 
 
 @dataclass(frozen=True)
-class Selected:
+class KritaResult:
     """A result that the artist has selected, and what it carries."""
 
     document: Any
@@ -31,7 +31,7 @@ class Selected:
     tag: Tag
 
     @classmethod
-    def of_active(cls) -> Selected | None:
+    def of_active(cls) -> KritaResult | None:
         """Return the active layer as a result; for a batch's group the one that is shown."""
         document = Krita.instance().activeDocument()
         node = None if document is None else document.activeNode()
@@ -45,8 +45,8 @@ class Selected:
                     return cls(document, candidate, tag)
         return None
 
-    def find_source(self) -> Place:
-        """Return the place of the layer that it was made from.
+    def find_source(self) -> KritaDocument:
+        """Return the document of the layer that it was made from.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Selected:
         for node in all_nodes(self.document.rootNode()):
             if id_of(node) == self.tag.source:
                 canvas = Box(0, 0, self.document.width(), self.document.height())
-                return Place(self.document, node, canvas)
+                return KritaDocument(self.document, node, canvas)
         raise BadInputError(SOURCE_GONE)
 
     @property
@@ -75,21 +75,21 @@ class Selected:
         return [id_of(one.layer) for one in self.results].index(id_of(self.layer))
 
     def thumbnail(self, index: int) -> Any:
-        """Return what one of them looks like: an image, as large as `CARD` at most.
+        """Return what one of them looks like: an image, as large as `THUMBNAIL_SIDE` at most.
 
         Krita's own is square whatever the layer is, and has the layer's surroundings around it.
         These are cut off where only what was painted is in the layer; in a large one that is mostly
         empty, `bounds` would take half a second.
         """
         layer, recipe = self.results[index].layer, self.results[index].tag.recipe
-        image = layer.thumbnail(2 * CARD, 2 * CARD)
+        image = layer.thumbnail(2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE)
         if recipe is not None and recipe.result == "layer":
             extent = Extent(recipe.width, recipe.height)
         else:
             opaque = QtGui.QBitmap.fromImage(image.createAlphaMask())
             image = image.copy(QtGui.QRegion(opaque).boundingRect())
             extent = Extent(layer.bounds().width(), layer.bounds().height())
-        return scaled(image, fit_into(extent, Extent(CARD, CARD)))
+        return scaled(image, fit_into(extent, Extent(THUMBNAIL_SIDE, THUMBNAIL_SIDE)))
 
     def show(self, index: int) -> None:
         """Show one of them alone, and make it the active layer."""
@@ -121,7 +121,7 @@ class Selected:
         if not others:
             return 0
         if any(group.locked() for group in groups(others[0])):
-            raise BadInputError("the results lie in a locked group; unlock it first")
+            raise BadInputError("the results are in a locked group; unlock it first")
         remove(self.document, others)
         self.document.setActiveNode(self.layer)
         return len(others)
@@ -136,7 +136,7 @@ class Selected:
             if (result and node.visible()) or (source and not node.visible()):
                 changed.append((node, not result))
         self._set_visible(changed)
-        overlay.veil(self.document, veiled=True)
+        overlay.set_hidden(self.document, hidden=True)
         # Krita 5.1 has no way to hold its own timed saving back.
         autosaves = hasattr(self.document, "setAutosave") and self.document.autosave()
         if autosaves:
@@ -144,7 +144,7 @@ class Selected:
 
         def show_again() -> None:
             self._set_visible([(node, not visible) for node, visible in changed])
-            overlay.veil(self.document, veiled=False)
+            overlay.set_hidden(self.document, hidden=False)
             if autosaves:
                 self.document.setAutosave(True)
 

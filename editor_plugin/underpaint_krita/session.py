@@ -6,28 +6,31 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from krita import Krita
+
+from underpaint_editor.log import open_log
 from underpaint_editor.session import Session
 
-from .canvas import Place
+from .canvas import KritaDocument
 from .qt import QtCore
 
 
 class Signals(QtCore.QObject):
-    """What the session says; dockers connect to it, and come and go."""
+    """Tells the dockers, which come and go, about the session's state."""
 
-    said = QtCore.pyqtSignal(str)
-    moved = QtCore.pyqtSignal(object)
-    previewed = QtCore.pyqtSignal(object)
-    changed = QtCore.pyqtSignal()
+    message = QtCore.pyqtSignal(str)
+    progress = QtCore.pyqtSignal(object)
+    preview = QtCore.pyqtSignal(object)
+    refresh = QtCore.pyqtSignal()
 
 
-class _Loop:
+class _EventLoop:
     def __init__(self, parent: Any) -> None:
         self._parent = parent
 
-    def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, fd: int, callback: Callable[[], None]) -> Callable[[], None]:
         notifier = QtCore.QSocketNotifier(fd, QtCore.QSocketNotifier.Type.Read, self._parent)
-        notifier.activated.connect(lambda *_: call())
+        notifier.activated.connect(lambda *_: callback())
 
         def end() -> None:
             notifier.setEnabled(False)
@@ -35,25 +38,26 @@ class _Loop:
 
         return end
 
-    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
-        QtCore.QTimer.singleShot(milliseconds, call)
+    def call_later(self, milliseconds: int, callback: Callable[[], None]) -> None:
+        QtCore.QTimer.singleShot(milliseconds, callback)
 
 
 class _Listener:
     def __init__(self, signals: Signals) -> None:
-        self.said = signals.said.emit
-        self.moved = signals.moved.emit
-        self.previewed = signals.previewed.emit
-        self.changed = signals.changed.emit
+        self.show_message = signals.message.emit
+        self.show_progress = signals.progress.emit
+        self.show_preview = signals.preview.emit
+        self.refresh = signals.refresh.emit
 
 
 @functools.cache
 def signals() -> Signals:
-    """Return what says what the session says."""
+    """Return the signals that dockers connect to."""
     return Signals()
 
 
 @functools.cache
 def session() -> Session:
     """Return the one session of this Krita."""
-    return Session("Krita", _Loop(signals()), _Listener(signals()), Place.find)
+    open_log("Krita", Krita.instance().version())
+    return Session("Krita", _EventLoop(signals()), _Listener(signals()), KritaDocument.find)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from underpaint_client.geometry import Box
-from underpaint_editor.layers import overlap
+from underpaint_editor.layers import intersection
 from underpaint_editor.pixels import restore_hidden
 from underpaint_editor.survey import Survey
 
@@ -52,12 +52,12 @@ def find_selection(document: Any, node: Any, canvas: Box) -> SelectedArea | None
     if local:
         bounds = local[-1].bounds()
         box = Box(bounds.x(), bounds.y(), bounds.width(), bounds.height())
-        return SelectedArea(local[-1], overlap(box, canvas))
+        return SelectedArea(local[-1], intersection(box, canvas))
     selection = document.selection()
     if selection is None:
         return None
     box = Box(selection.x(), selection.y(), selection.width(), selection.height())
-    return SelectedArea(selection, overlap(box, canvas))
+    return SelectedArea(selection, intersection(box, canvas))
 
 
 def local_selections(node: Any) -> list[Any]:
@@ -96,7 +96,7 @@ def read_layer(node: Any, box: Box) -> bytes:
 def is_blank(node: Any, canvas: Box) -> bool:
     """Return whether a layer has nothing on the canvas, whatever it has outside of it."""
     bounds = node.bounds()
-    box = overlap(Box(bounds.x(), bounds.y(), bounds.width(), bounds.height()), canvas)
+    box = intersection(Box(bounds.x(), bounds.y(), bounds.width(), bounds.height()), canvas)
     if box.empty:
         return True
     rows = max(1, _STRIP // box.width)
@@ -120,14 +120,14 @@ def describe_source(node: Any, found: Survey) -> list[str]:
     notes = []
     local = local_selections(node)
     if len(local) > 1:
-        notes.append(f"of its local selections {local[-1].name()!r} counts; hide it if not")
+        notes.append(f"its local selection {local[-1].name()!r} is used; hide it to use another")
     if found.empty and not node.bounds().isEmpty():
-        notes.append("what the layer holds lies outside of the canvas")
+        notes.append("the layer's content lies outside the canvas")
     moved = any(mask.type() == "transformmask" for mask in _effect_masks(node))
     if found.transparent and node.type() == _PAINT and not moved and _is_recoloured(node):
-        notes.append("the colour underneath is the layer's own, without its masks")
+        notes.append("erased pixels have the layer's own colour, without its masks")
     if (node.colorModel(), node.colorDepth(), node.colorProfile()) != SRGB:
-        notes.append("the result is a layer in 8-bit sRGB")
+        notes.append("the result is an 8-bit sRGB layer")
     return notes
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from krita import Krita
 
 from underpaint_client.errors import BadInputError
-from underpaint_editor.results import Member, agreed, is_copy
+from underpaint_editor.results import Member, common_tag, is_copy
 from underpaint_editor.tag import Tag
 
 from .qt import QtCore
@@ -93,13 +93,13 @@ def tag_of_copy(document: Any, node: Any) -> Tag | None:
         if one.bounds() == bounds
     ]
     beside = [tag for one, tag in alike if group_id(one) == group]
-    found = agreed(beside or [tag for _, tag in alike])
+    found = common_tag(beside or [tag for _, tag in alike])
     if found is not None:
-        attach(document, node, found)
+        attach_tag(document, node, found)
     return found
 
 
-def attach(document: Any, node: Any, tag: Tag) -> None:
+def attach_tag(document: Any, node: Any, tag: Tag) -> None:
     """Let a layer carry that, in the saved document too."""
     text = tag.to_text().encode("ascii")
     document.setAnnotation(_TAG + id_of(node), "Underpaint's recipe", text)
@@ -124,11 +124,11 @@ def remove(document: Any, nodes: Sequence[Any]) -> None:
         node.setLocked(before)
     view = Krita.instance().activeWindow().activeView()
     if {id_of(node) for node in view.selectedNodes()} != wanted:
-        raise BadInputError("Krita did not let the other results be selected; remove them by hand")
+        raise BadInputError("Krita did not select the other results; delete them by hand")
     Krita.instance().action("remove_layer").trigger()
 
 
-def keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> None:
+def restore_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> None:
     """Return the active layer back, as soon as Krita has made the group active."""
     now = document.activeNode()
     if now is not None and id_of(now) != id_of(active):
@@ -138,5 +138,5 @@ def keep_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> 
         return  # else the artist has chosen another meanwhile
     if looks:
         QtCore.QTimer.singleShot(
-            _LOOK_EVERY, lambda: keep_active(document, active, group, looks - 1)
+            _LOOK_EVERY, lambda: restore_active(document, active, group, looks - 1)
         )

@@ -17,6 +17,7 @@ from underpaint.server.config import config_file
 from underpaint.server.paths import log_file, make_home
 from underpaint_client import connect
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
+from underpaint_editor.log import log_file as editor_log_file
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +128,7 @@ def test_a_report_is_safe_to_show(
         f"{home}/keys/server.json has {server.secret}; /mnt/{user}/models",
     ]
     log_file().write_text("\n".join(told))
+    editor_log_file("Krita").write_text(f"krita had {server.secret} in {home}\n" * 99)
     assert main(["doctor", "--report"]) == 0
     report = capsys.readouterr().out
     for secret in (server.public, server.secret, keys.own_keys("client").public, str(home),
@@ -134,6 +136,9 @@ def test_a_report_is_safe_to_show(
         assert secret not in report, secret
     assert "Underpaint 0." in report
     assert "~/keys/server.json has KEY; /mnt/USER/models" in report
+    assert "the last of 99 lines of Krita's log:" in report
+    assert report.count("krita had KEY in ~\n") == doctor.LOG_LINES
+    assert "GIMP's log" not in report  # which was not used here
 
 
 @pytest.mark.parametrize(

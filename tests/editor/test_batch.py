@@ -13,8 +13,8 @@ from underpaint_editor.batch import Batch
 from underpaint_editor.jobs import Job, Pace, Painted
 
 FRAME = Frame("patch", Box(0, 0, 1, 1), "u1", "RGBA", bytes(4))
-OTHER_LAYER = "the layer or the selection is another than the result was made from"
-OTHER_WEIGHTS = "the model has other weights than the result was made with"
+OTHER_LAYER = "the layer or the selection has changed since the result was made"
+OTHER_WEIGHTS = "the model's weights have changed since the result was made"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_only_a_model_that_ran_has_other_weights(
     meant: tuple[str, str], came: tuple[str, str], notes: list[str]
 ) -> None:
     place: Any = None
-    batch = Batch(place, expected=meant[0], expected_model=meant[1])
+    batch = Batch(place, expected_source=meant[0], expected_model=meant[1])
     recipe = replace(make_recipe(), source_hash=came[0], model_hash=came[1], notes=())
     batch.add(
         Painted(

@@ -81,7 +81,7 @@ def test_what_cannot_be_used_is_as_it_was(text: str, changed: dict[str, object])
 @pytest.mark.parametrize(
     ("strength", "words"),
     [
-        (0, "keeps the picture"),
+        (0, "keeps the image"),
         (0.35, "minor change"),
         (0.55, "moderate change"),
         (0.75, "significant change"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from underpaint_editor.layer_id import LayerId, Marks, SlowLine, claim_id, find_layers
+from underpaint_editor.layer_id import IdentifiedLayer, LayerId, Marks, claim_id, find_layers
 
 X, Y, Z = "x", "y", "z"
 
@@ -15,13 +15,13 @@ HERE = "1"  # the document in which the ids were given
 DOUBLE = "2"  # the same file opened again, or a duplicate of the image
 
 
-def layer(number: str, name: str, *ids: tuple[str, str, str]) -> SlowLine:
+def layer(number: str, name: str, *ids: tuple[str, str, str]) -> IdentifiedLayer:
     """A layer as GIMP has it: the number and the name of today, and the ids with theirs."""
     known = LayerId(tuple((id_, Marks(HERE, n, called)) for id_, n, called in ids))
-    return SlowLine(known if ids else None, Marks(HERE, number, name))
+    return IdentifiedLayer(known if ids else None, Marks(HERE, number, name))
 
 
-def now(carrier: SlowLine, number: str, name: str, document: str = HERE) -> SlowLine:
+def now(carrier: IdentifiedLayer, number: str, name: str, document: str = HERE) -> IdentifiedLayer:
     """The same layer after it was renamed, or the document duplicated."""
     return replace(carrier, marks=Marks(document, number, name))
 
@@ -61,7 +61,7 @@ USED_COPY = layer("5", "B copy", (X, "4", "B"), (Y, "5", "B copy"))
     ],
 )
 def test_an_id_means_the_original_and_is_never_guessed(
-    layers: list[SlowLine], found: list[int]
+    layers: list[IdentifiedLayer], found: list[int]
 ) -> None:
     assert find_layers(X, layers) == found
 
@@ -79,7 +79,7 @@ def test_an_id_means_the_original_and_is_never_guessed(
     ],
 )
 def test_a_copy_gets_an_id_of_its_own_once_something_is_made_of_it(
-    layers: list[SlowLine], index: int, *, keeps: bool
+    layers: list[IdentifiedLayer], index: int, *, keeps: bool
 ) -> None:
     known = layers[index].known
     claimed = claim_id(index, layers)
@@ -101,7 +101,7 @@ def test_what_could_not_be_told_is_not_settled_by_a_claim() -> None:
 def test_a_copy_of_a_copy_of_a_copy_carries_no_more_than_it_must() -> None:
     layers = [ORIGINAL]
     for number in range(10, 60):
-        copy = SlowLine(layers[-1].known, Marks(HERE, str(number), "é" * 1000))
+        copy = IdentifiedLayer(layers[-1].known, Marks(HERE, str(number), "é" * 1000))
         layers.append(copy)
         layers[-1] = replace(copy, known=claim_id(len(layers) - 1, layers))
     last = layers[-1].known
@@ -112,10 +112,10 @@ def test_a_copy_of_a_copy_of_a_copy_carries_no_more_than_it_must() -> None:
 
 
 def test_ids_are_read_as_they_were_written() -> None:
-    known = claim_id(0, [SlowLine(None, Marks(HERE, "7", "Schloß im Nebel"))])
+    known = claim_id(0, [IdentifiedLayer(None, Marks(HERE, "7", "Schloß im Nebel"))])
     assert known.to_text().isascii()
     assert LayerId.from_text(known.to_text()) == known
-    assert claim_id(0, [SlowLine(None, Marks(HERE, "7", ""))]).own != known.own
+    assert claim_id(0, [IdentifiedLayer(None, Marks(HERE, "7", ""))]).own != known.own
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import pytest
 
 from underpaint_client import Box, Frame
 from underpaint_editor.layers import (
+    count_batches_above,
     crop_preview,
-    describe_before,
     describe_job,
+    describe_plan_line,
     describe_position,
-    newest_place,
-    step_to,
+    next_index,
 )
 
 
@@ -18,7 +18,7 @@ from underpaint_editor.layers import (
     [([], 0), ([False], 0), ([True], 1), ([True, True, False, True], 2), ([False, True], 0)],
 )
 def test_the_newest_batch_goes_on_top_of_the_others(above: list[bool], place: int) -> None:
-    assert newest_place(above) == place
+    assert count_batches_above(above) == place
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_the_newest_batch_goes_on_top_of_the_others(above: list[bool], place: in
     ],
 )
 def test_stepping_through_results(shown: list[bool], step: int, wanted: int) -> None:
-    assert step_to(shown, step) == wanted
+    assert next_index(shown, step) == wanted
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def test_a_preview_that_shows_nothing_is_none() -> None:
 def test_the_plan_line_says_what_cannot_be_done_better(
     plan: str, cautions: list[str], document: str, line: str
 ) -> None:
-    assert describe_before(plan, cautions, document) == line
+    assert describe_plan_line(plan, cautions, document) == line
 
 
-@pytest.mark.parametrize(("position", "words"), [(0, "runs"), (3, "3 before it")])
+@pytest.mark.parametrize(("position", "words"), [(0, "running"), (3, "3 ahead")])
 def test_a_job_is_listed_with_its_position(position: int, words: str) -> None:
     assert describe_position(position) == words
     assert describe_job("a  lake", position) == f"a lake: {words}"
-    assert describe_job("", position) == f"No words: {words}"
+    assert describe_job("", position) == f"No prompt: {words}"

@@ -12,19 +12,19 @@ from underpaint_client.request import MAX_VARIATIONS
 from underpaint_editor.form import Form
 from underpaint_editor.layers import fit_into
 from underpaint_editor.results import (
-    agreed,
+    common_tag,
     describe_kept,
     describe_page,
     describe_settings,
     is_copy,
-    lay_out,
-    name_sketch,
+    list_thumbnails,
+    name_preview,
 )
 from underpaint_editor.tag import Tag
 
 RECIPE = dataclasses.replace(make_recipe(), seed=7, variations=(), variation_amount=0, box=None)
 TAG = Tag(RECIPE, "source")
-SKETCH = Tag(None, "source")
+PREVIEW = Tag(None, "source")
 
 
 def varied(*steps: tuple[int, float], **more: Any) -> Tag:
@@ -38,11 +38,11 @@ def varied(*steps: tuple[int, float], **more: Any) -> Tag:
         (TAG, "7", "", "Seed 7. "),
         (varied((5, 0.5), (6, 0.2)), "6", "varied 0.2", "Seed 7 with 5:0.5,6:0.2. "),
         (varied(chained=2), "7", "chained, 3", "Seed 7. "),
-        (SKETCH, "sketch", "", "A sketch, "),
+        (PREVIEW, "preview", "", "A preview, "),
     ],
 )
 def test_what_stands_beneath_a_thumbnail(tag: Tag, seed: str, amount: str, tip: str) -> None:
-    (card,) = lay_out([tag], [True], 0)
+    (card,) = list_thumbnails([tag], [True], 0)
     assert (card.index, card.seed, card.amount, card.shown) == (0, seed, amount, True)
     assert card.tip.startswith(tip)
 
@@ -60,7 +60,7 @@ def test_what_stands_beneath_a_thumbnail(tag: Tag, seed: str, amount: str, tip: 
 def test_the_selected_result_is_among_those_shown(
     count: int, at: int, indexes: list[int], page: str
 ) -> None:
-    cards = lay_out([TAG] * count, [index == at for index in range(count)], at)
+    cards = list_thumbnails([TAG] * count, [index == at for index in range(count)], at)
     assert [card.index for card in cards] == indexes
     assert [card.index for card in cards if card.shown] == [at]
     assert describe_page(count, at) == page
@@ -69,9 +69,9 @@ def test_the_selected_result_is_among_those_shown(
 @pytest.mark.parametrize(
     ("removed", "words"),
     [
-        (0, "The results beside seed 7 are locked, and stay."),
-        (1, "Kept seed 7. Undo brings the other result back."),
-        (3, "Kept seed 7. Undo brings the other 3 results back."),
+        (0, "The other results are locked, so they were kept beside seed 7."),
+        (1, "Kept seed 7. Undo restores the other result."),
+        (3, "Kept seed 7. Undo restores the other 3 results."),
     ],
 )
 def test_keeping_is_told(removed: int, words: str) -> None:
@@ -81,30 +81,29 @@ def test_keeping_is_told(removed: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("tag", "words"),
     [
-        (TAG, "Settings taken over, the seed locked."),
+        (TAG, "Settings copied. The seed is locked."),
         (
             varied(box=(512, 512)),
-            "Settings taken over, without the size it was worked out in: the form has no place for"
-            " that.",
+            "Settings copied, except its processing size: there is no field for it.",
         ),
         (
             varied((5, 0.5), chained=1),
-            "Settings taken over, without its variation (Vary goes on from it) and its place in a"
-            " chain: the form has no place for those.",
+            "Settings copied, except its variation (use Vary to continue from it) and its position"
+            " in a chain: there is no field for them.",
         ),
     ],
 )
 def test_what_the_form_cannot_hold_is_told(tag: Tag, words: str) -> None:
-    assert describe_settings(tag.beyond_form()) == words
+    assert describe_settings(tag.settings_without_field()) == words
 
 
-def test_a_sketch_is_a_result_without_a_recipe() -> None:
-    assert Tag.from_text(SKETCH.to_text()) == SKETCH
-    assert name_sketch("seed 7", 3, 20) == "sketch of seed 7, step 3 of 20"
+def test_a_kept_preview_is_a_result_without_a_recipe() -> None:
+    assert Tag.from_text(PREVIEW.to_text()) == PREVIEW
+    assert name_preview("seed 7", 3, 20) == "preview of seed 7, step 3 of 20"
     with pytest.raises(BadInputError, match="select a finished result"):
-        SKETCH.variations(0.1, 1, 1)
+        PREVIEW.variations(0.1, 1, 1)
     with pytest.raises(BadInputError, match="select a finished result"):
-        SKETCH.to_form(Form())
+        PREVIEW.to_form(Form())
 
 
 def test_the_last_generation_tells_the_way_out() -> None:
@@ -133,9 +132,9 @@ def test_a_copy_is_known_by_its_name(name: str, original: str, copy: bool) -> No
 
 
 def test_a_copy_of_one_of_several_is_of_none() -> None:
-    assert agreed([]) is None
-    assert agreed([TAG, TAG]) == TAG
-    assert agreed([TAG, SKETCH]) is None
+    assert common_tag([]) is None
+    assert common_tag([TAG, TAG]) == TAG
+    assert common_tag([TAG, PREVIEW]) is None
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,13 @@ from underpaint_client.errors import (
 from underpaint_client.geometry import Extent
 from underpaint_editor.batch import Batch, Result
 from underpaint_editor.jobs import Ended, Job, Lost, Pace, Painted, Previewed, ResultsWait
-from underpaint_editor.session import Session
+from underpaint_editor.session import Remedy, Session
+from underpaint_editor.survey import Survey
 
 AREA = Box(64, 0, 256, 128)
 SMALL = Frame("preview", Box(0, 0, 2, 1), "u1", "RGBA", bytes(range(8)))
 CLEAR = replace(SMALL, data=bytes(8))
-OFFER = "Keep the sketch"
+OFFER = Remedy.KEEP_PREVIEW
 
 
 class Quiet:
@@ -34,19 +35,19 @@ class Quiet:
     def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
 
-    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+    def call_later(self, milliseconds: int, call: Callable[[], None]) -> None:
         pass
 
-    def said(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         pass
 
-    def moved(self, fraction: float | None) -> None:
+    def show_progress(self, fraction: float | None) -> None:
         pass
 
-    def previewed(self, frame: Frame | None) -> None:
+    def show_preview(self, frame: Frame | None) -> None:
         pass
 
-    def changed(self) -> None:
+    def refresh(self) -> None:
         pass
 
 
@@ -54,7 +55,7 @@ class Place:
     """Takes what is inserted, or refuses."""
 
     def __init__(self) -> None:
-        self.open, self.refuses, self.name = True, False, "source"
+        self.is_open, self.refuses, self.layer_id = True, False, "source"
         self.can_redo: bool | None = None
         self.address = Address("test")
         self.there: frozenset[int] = frozenset()
@@ -62,13 +63,16 @@ class Place:
         self.previews: list[tuple[Extent, Box] | None] = []
         self.inserted: list[tuple[str, Sequence[Result], Any]] = []
 
+    def survey(self) -> Survey:
+        raise AssertionError
+
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         raise AssertionError(native, whole)
 
-    def has_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         raise AssertionError
 
-    def remarks(self) -> Sequence[str]:
+    def placement_notes(self) -> Sequence[str]:
         return ()
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
@@ -82,17 +86,22 @@ class Place:
         if self.refuses:
             raise OSError("full")
 
-    def end_preview(self) -> None:
+    def remove_preview(self) -> None:
         self.previews.append(None)
 
-    def has(self, job: str) -> frozenset[int]:
+    def inserted_images(self, job: str) -> frozenset[int]:
         return self.there
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         self.opened.append(results)
 
-    def remember(self, text: str) -> None:
+    def save_form(self, text: str) -> None:
         raise AssertionError
+
+
+def remedy_of(session: Session) -> Remedy | None:
+    """What the session offers now: mypy takes a property for something that does not change."""
+    return session.remedy
 
 
 def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple[Session, Place]:
@@ -102,32 +111,32 @@ def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple
     batch = Batch(place, "beside")
     job = Job("job", Request(prompt="a lake", seed=7, images=2, **asked), batch, Pace())
     if seen:
-        session._heed([Previewed(job, AREA, SMALL, 2, 10, 20)])
-    session._heed([Ended(job, error)])
+        session.handle_notices([Previewed(job, AREA, SMALL, 2, 10, 20)])
+    session.handle_notices([Ended(job, error)])
     return session, place
 
 
 @pytest.mark.parametrize(
     ("asked", "name"),
     [
-        ({}, "sketch of seed 8, step 10 of 20"),
+        ({}, "preview of seed 8, step 10 of 20"),
         (
             {"variation_amount": 0.3, "variation_seed": 90},
-            "sketch of seed 7 with 91:0.3, step 10 of 20",
+            "preview of seed 7 with 91:0.3, step 10 of 20",
         ),
     ],
 )
-def test_the_sketch_is_inserted_when_asked(asked: dict[str, Any], name: str) -> None:
+def test_the_preview_is_inserted_when_asked(asked: dict[str, Any], name: str) -> None:
     session, place = stopped(CancelledError("cancelled"), **asked)
-    assert session.remedy == OFFER
+    assert remedy_of(session) == OFFER
     assert place.inserted == []
-    session.put_right()
-    ((title, (sketch,), into),) = place.inserted
+    session.apply_remedy()
+    ((title, (preview,), into),) = place.inserted
     assert (title, into) == ("a lake (seed 7)", "beside")
-    assert (sketch.name, sketch.frame, sketch.area) == (name, SMALL, AREA)
-    assert sketch.tag(place).recipe is None
-    assert session.remedy != OFFER
-    assert session.last_said == f"Kept: {name}."
+    assert (preview.name, preview.frame, preview.area) == (name, SMALL, AREA)
+    assert preview.tag(place).recipe is None
+    assert remedy_of(session) != OFFER
+    assert session.last_message == f"Kept: {name}."
 
 
 @pytest.mark.parametrize(
@@ -136,23 +145,23 @@ def test_the_sketch_is_inserted_when_asked(asked: dict[str, Any], name: str) -> 
 )
 def test_nothing_is_offered_where_there_is_none(error: UnderpaintError, seen: bool) -> None:
     session, _ = stopped(error, seen=seen)
-    assert session.remedy != OFFER
+    assert remedy_of(session) != OFFER
 
 
 def test_the_offer_goes_with_its_document() -> None:
     session, place = stopped(CancelledError("cancelled"))
-    place.open = False
-    assert session.remedy != OFFER
+    place.is_open = False
+    assert remedy_of(session) != OFFER
 
 
-def test_a_sketch_that_cannot_be_inserted_is_not_lost() -> None:
+def test_a_preview_that_cannot_be_inserted_is_not_lost() -> None:
     session, place = stopped(CancelledError("cancelled"))
     place.refuses = True
-    session.put_right()
-    assert session.last_said == "The sketch could not be inserted (full)."
+    session.apply_remedy()
+    assert session.last_message == "The preview could not be inserted (full)."
     place.refuses = False
-    assert session.remedy == OFFER
-    session.put_right()
+    assert remedy_of(session) == OFFER
+    session.apply_remedy()
     assert len(place.inserted) == 1
 
 
@@ -175,17 +184,22 @@ class Loop(Quiet):
     def __init__(self) -> None:
         self.calls: list[tuple[int, Callable[[], None]]] = []
         self.heard: list[Any] = []
+        self.watched: list[int] = []
 
-    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+    def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+        self.watched.append(fd)
+        return lambda: self.watched.remove(fd)
+
+    def call_later(self, milliseconds: int, call: Callable[[], None]) -> None:
         self.calls.append((milliseconds, call))
 
-    def said(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         self.heard.append(text)
 
-    def previewed(self, frame: Frame | None) -> None:
+    def show_preview(self, frame: Frame | None) -> None:
         self.heard.append(frame)
 
-    def changed(self) -> None:
+    def refresh(self) -> None:
         self.heard.append("changed")
 
 
@@ -232,13 +246,13 @@ def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session, loop, talker = listening(monkeypatch, *steps(1000))
-    session._hear()
+    session._handle_events()
     left = len(talker.messages)
     assert 1900 < left < 2000
     ((pause, go_on),) = loop.calls
     assert pause >= 30
-    session._hear()  # the descriptor woke up, or another part of the session looks
-    session._take_turn(session.tracker.check)
+    session._handle_events()  # the descriptor woke up, or another part of the session looks
+    session._handle_notices_briefly(session.tracker.check)
     assert len(talker.messages) == left
     go_on()
     assert len(talker.messages) < left
@@ -248,12 +262,27 @@ def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn(
     assert loop.heard[-1] is SMALL
 
 
+def test_during_a_pause_the_descriptor_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be read all the while: an event loop that watched it would never rest."""
+    session, loop, _ = listening(monkeypatch, *steps(1000))
+    session._watch_connection()
+    assert loop.watched == [1]
+    loop.calls.pop()[1]()
+    ((_, go_on),) = loop.calls
+    session._watch_connection()
+    assert loop.watched == []
+    session.tracker._connection.messages.clear()  # type: ignore[union-attr]
+    loop.calls.clear()
+    go_on()
+    assert loop.watched == [1]
+
+
 def test_once_all_was_heard_nothing_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
     session, loop, _ = listening(monkeypatch, *steps(1))
-    session._hear()
+    session._handle_events()
     loop.calls.pop()[1]()
     assert loop.calls == []
-    session._hear()
+    session._handle_events()
     assert loop.calls == []
 
 
@@ -264,7 +293,7 @@ def test_of_progress_only_the_last_is_shown_and_nothing_is_overtaken(
     session, loop, _ = listening(
         monkeypatch, *steps(3), (picture, (SMALL,)), (messages.Done("job"), ())
     )
-    session._hear()
+    session._handle_events()
     progress, preview, no_preview, end, *more = loop.heard
     assert progress.startswith("Step 3 of 3")
     assert preview is SMALL
@@ -282,11 +311,11 @@ def test_a_slot_that_runs_inside_of_another_changes_nothing(
 
     def nested(text: str) -> None:
         before = len(talker.messages)
-        session._hear()
+        session._handle_events()
         left.append(before - len(talker.messages))
 
-    loop.said = nested  # type: ignore[method-assign]
-    session._hear()
+    loop.show_message = nested  # type: ignore[method-assign]
+    session._handle_events()
     assert left == [0]
 
 
@@ -312,16 +341,16 @@ def test_a_result_waits_while_it_would_clear_what_can_be_redone(
     session.tracker.jobs["c"] = Job("c", Request(), Batch(place, had_redo=before is True), Pace())
     arrive(session, "c", 0)
     assert (place.inserted == []) == held
-    assert (session.remedy == "Insert the result") == held
+    assert (remedy_of(session) == Remedy.INSERT) == held
     assert (("take", "c") in told) == (not held)
     if held:
-        assert "clears what can be redone" in session.last_said
-        session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
-        assert session.remedy == "Insert the result"
-        session.put_right()
+        assert "clear your redo history" in session.last_message
+        session.handle_notices([ResultsWait((left("c", "Krita"),))])  # after another connection
+        assert remedy_of(session) == Remedy.INSERT
+        session.apply_remedy()
         assert len(place.inserted) == 1
         assert told[-1] == ("take", "c")
-        assert session.remedy not in ("Insert the result", "Fetch what waits")
+        assert remedy_of(session) not in (Remedy.INSERT, Remedy.FETCH)
 
 
 @pytest.mark.parametrize("later", [False, None, "closed"])
@@ -336,13 +365,13 @@ def test_what_was_held_comes_by_itself_once_nothing_can_be_redone(later: Any) ->
     look()
     assert place.inserted == []
     if later == "closed":
-        place.open = False
+        place.is_open = False
     else:
         place.can_redo = later
     loop.calls.pop()[1]()
     assert len(place.inserted) == (later is False)
-    offers = {False: False, None: "Insert the result", "closed": "Open as a new document"}
-    assert session.remedy == offers[later] or later is False
+    offers = {False: False, None: Remedy.INSERT, "closed": Remedy.OPEN_AS_DOCUMENT}
+    assert remedy_of(session) == offers[later] or later is False
     assert len(loop.calls) == (2 if later is None else 1)
 
 
@@ -394,8 +423,8 @@ def arrive(
     job = session.tracker.jobs.pop(name)
     for index in indexes:
         picture = messages.Picture(name, index, "patch", replace(make_recipe(), seed=7 + index))
-        session._heed([Painted(job, picture, SMALL)])
-    session._heed([Ended(job, error, given_up=given_up)])
+        session.handle_notices([Painted(job, picture, SMALL)])
+    session.handle_notices([Ended(job, error, given_up=given_up)])
 
 
 @pytest.mark.parametrize("refuses", [False, True])
@@ -404,8 +433,8 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
     place.refuses = refuses
     session, _ = opened(place)
     job = Job("job", Request(images=2), Batch(place), Pace())
-    session._heed([Previewed(job, AREA, SMALL)])
-    session._heed([Previewed(job, AREA, CLEAR)])
+    session.handle_notices([Previewed(job, AREA, SMALL)])
+    session.handle_notices([Previewed(job, AREA, CLEAR)])
     assert place.previews == [(Extent(2, 1), AREA)]
     session.tracker.jobs[job.name] = job
     arrive(session, job.name, 0)
@@ -415,16 +444,19 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
 
 def test_what_waits_is_offered_to_its_own_editor() -> None:
     session, told = opened(Place())
-    session._heed([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
-    assert session.remedy != "Fetch what waits"
-    session._heed([ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))])
-    assert session.remedy == "Fetch what waits"
-    assert session.last_said == (
-        "2 results wait from before, for forest.kra. Open it first to have them in their place."
+    session.handle_notices([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
+    assert remedy_of(session) != Remedy.FETCH
+    session.handle_notices(
+        [ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))]
     )
-    session.put_right()
+    assert remedy_of(session) == Remedy.FETCH
+    assert session.last_message == (
+        "2 results are waiting from an earlier session (forest.kra). Open the document first to"
+        " insert them there."
+    )
+    session.apply_remedy()
     assert told == [("follow", "c"), ("follow", "d")]
-    assert session.remedy != "Fetch what waits"
+    assert remedy_of(session) != Remedy.FETCH
 
 
 @pytest.mark.parametrize(("there", "inserted"), [((), [[0, 1]]), ((0,), [[1]]), ((0, 1), [])])
@@ -434,8 +466,8 @@ def test_what_lies_there_already_is_not_inserted_again(
     place = Place()
     place.there = frozenset(there)
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", 0, 1)
     assert [[one.index for one in results] for _, results, _ in place.inserted] == inserted
     assert told[-1] == ("take", "c")
@@ -443,10 +475,10 @@ def test_what_lies_there_already_is_not_inserted_again(
 
 def test_without_its_document_it_becomes_one() -> None:
     place = Place()
-    place.open = False
+    place.is_open = False
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", 0)
     assert [[one.index for one in results] for results in place.opened] == [[0]]
     assert told[-1] == ("take", "c")
@@ -456,25 +488,25 @@ def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
     place = Place()
     place.refuses = True
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", 0)
     assert ("take", "c") not in told
-    assert session.remedy == "Open as a new document"
-    session._heed([ResultsWait((left("c", "Krita"),))])  # after another connection
-    assert session.remedy == "Open as a new document"
-    session.put_right()
+    assert remedy_of(session) == Remedy.OPEN_AS_DOCUMENT
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])  # after another connection
+    assert remedy_of(session) == Remedy.OPEN_AS_DOCUMENT
+    session.apply_remedy()
     assert told[-1] == ("take", "c")
-    assert session.last_said.startswith("Opened as a new document")
-    assert session.remedy != "Fetch what waits"
+    assert session.last_message.startswith("Opened as a new document")
+    assert remedy_of(session) != Remedy.FETCH
 
 
 @pytest.mark.parametrize("pictures", [(), (0,)])
 def test_what_was_given_up_here_stays_with_the_daemon(pictures: tuple[int, ...]) -> None:
     place = Place()
     session, told = opened(place)
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
     arrive(session, "c", *pictures, error=DaemonUnavailableError("it stays away"), given_up=True)
     assert ("take", "c") not in told
     assert len(place.inserted) == len(pictures)
@@ -488,11 +520,11 @@ def test_a_daemon_that_died_is_started_when_jobs_wait_for_it(
     monkeypatch.setattr(Session, "_start_daemon", lambda self: started.append(True))
     session, _ = opened(Place())
     lost = Lost(DaemonUnavailableError("it has ended"))
-    session._heed([lost])
+    session.handle_notices([lost])
     assert not started
-    session._heed([ResultsWait((left("c", "Krita"),))])
-    session.put_right()
-    session._heed([Lost(DaemonUnavailableError("it was stopped"), meant=True)])
+    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.apply_remedy()
+    session.handle_notices([Lost(DaemonUnavailableError("it was stopped"), meant=True)])
     assert not started
-    session._heed([lost])
+    session.handle_notices([lost])
     assert started

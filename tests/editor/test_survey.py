@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.request import Request
-from underpaint_editor.layers import describe_end, name_group, needed_box, overlap
+from underpaint_editor.layers import describe_outcome, intersection, name_group, needed_box
 from underpaint_editor.survey import (
     Survey,
     describe_run,
-    settle,
-    settle_mode,
-    some_lost,
+    expected_mode,
+    has_lost_colour,
+    resolve_mode,
     survey,
     take_alpha,
 )
@@ -92,22 +92,22 @@ def test_what_a_run_will_do(
     found = survey(bytes(alpha), None if selection is None else bytes(selection), empty=empty)
     steps = 20 if empty else 15
     assert describe_run(Request(), found) == f"{told}, runs {steps} of 20 steps"
-    assert settle_mode(Request(mode="img2img"), found) == "img2img"
+    assert expected_mode(Request(mode="img2img"), found) == "img2img"
 
 
 ERASED = Survey(
     empty=False, transparent=True, erased=0.5, selected=1, most_erased=1, most_selected=1,
-    whole=True, lost=True, notes=("its layer is hidden",),
+    whole=True, lost=True, notes=("the layer is hidden",),
 )  # fmt: skip
 FILLS = "Fills the erased 50 % of the layer, runs 15 of 20 steps"
-LOST = "Where no colour is left, the colours around are taken"
+LOST = "Where no colour is left, it is filled from the surrounding colours"
 
 
 @pytest.mark.parametrize(
     ("asked", "seen", "told"),
     [
-        ({}, {}, f"{FILLS}. Its layer is hidden. {LOST}"),
-        ({}, {"lost": False}, f"{FILLS}. Its layer is hidden"),
+        ({}, {}, f"{FILLS}. The layer is hidden. {LOST}"),
+        ({}, {"lost": False}, f"{FILLS}. The layer is hidden"),
         ({}, {"notes": ()}, f"{FILLS}. {LOST}"),
         ({"fill": "noise"}, {"notes": ()}, FILLS),
         ({"mode": "img2img"}, {"notes": ()}, "Repaints 100 % of the layer, runs 15 of 20 steps"),
@@ -135,7 +135,7 @@ def test_a_pixel_without_any_colour_is_seen(
     pixels: list[list[int]], selection: list[int] | None, lost: bool
 ) -> None:
     data = b"".join(map(bytes, pixels))
-    assert some_lost(data, None if selection is None else bytes(selection), 2) == lost
+    assert has_lost_colour(data, None if selection is None else bytes(selection), 2) == lost
 
 
 CANVAS = Box(0, 0, 4000, 3000)
@@ -151,11 +151,11 @@ def test_the_box_that_is_read_holds_all_that_the_engine_looks_at(
     from underpaint.engine.plan import choose_area
     from underpaint_client.geometry import Extent
 
-    selected = overlap(Box(x, y, width, height), CANVAS)
+    selected = intersection(Box(x, y, width, height), CANVAS)
     read = needed_box(selected, CANVAS, native)
     assert CANVAS.contains(read)
     area = choose_area(selected, CANVAS, Extent(native, native))
-    assert read.contains(overlap(area, CANVAS)) or read == CANVAS
+    assert read.contains(intersection(area, CANVAS)) or read == CANVAS
 
 
 def test_names_and_ends() -> None:
@@ -164,8 +164,8 @@ def test_names_and_ends() -> None:
     long = name_group("word " * 50, 1, 1)
     assert len(long) < 55
     assert "…" in long
-    assert describe_end(1, 1, 3.21, []) == "Done: 1 image in 3.2 s."
-    assert describe_end(3, 2, 1, ["a note"]) == "Done: 2 images of 3 in 1.0 s. A note."
+    assert describe_outcome(1, 1, 3.21, []) == "Done: 1 image in 3.2 s."
+    assert describe_outcome(3, 2, 1, ["a note"]) == "Done: 2 images of 3 in 1.0 s. A note."
 
 
 @pytest.mark.parametrize(
@@ -191,5 +191,5 @@ def test_the_mode_is_settled_on_every_pixel(
     for name, values in (("selection", selection), ("mask", mask)):
         if values is not None:
             frames[name] = Frame(name, box, "u1", "Y", bytes(values))
-    assert settle(Request(), frames, lambda: nothing).mode == mode
-    assert settle(Request(mode="img2img"), frames, lambda: nothing).mode == "img2img"
+    assert resolve_mode(Request(), frames, lambda: nothing).mode == mode
+    assert resolve_mode(Request(mode="img2img"), frames, lambda: nothing).mode == "img2img"

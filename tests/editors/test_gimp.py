@@ -99,12 +99,14 @@ def test_a_result_knows_its_layer_whatever_was_copied(scripted: Found) -> None:
         assert said[case] == "B", case
     assert said["by_address"] == ["B"] * 5 + [None] * 3
     assert said["other_document"] == "B copy"  # as GIMP calls it there
-    assert said["gone"].startswith("the layer that this was made from is gone")
+    assert said["gone"].startswith("the layer this result was made from was deleted")
     assert said["of_the_copy"] == "B copy"
     assert said["both_doubled"] == ["B", "B copy"]
     assert said["again"] == "B"
     assert said["instead"] == "B copy"  # which stands in for what was deleted
-    assert said["untold"].startswith("this was made from 'B copy #1' or 'B copy', which cannot be")
+    assert said["untold"].startswith(
+        "this result was made from 'B copy #1' or 'B copy', and Underpaint"
+    )
 
 
 def test_odd_calls_are_answered(scripted: Found) -> None:
@@ -112,7 +114,7 @@ def test_odd_calls_are_answered(scripted: Found) -> None:
     assert said["foreign"].startswith("'Painting' is in another image")
     assert said["empty_group"] == [0, 0, 256, 256]
     assert said["fine"].startswith("seed 7")
-    assert said["no_screen"] == "There is no screen to show Underpaint's window on."
+    assert said["no_screen"] == "There is no display to show Underpaint's window on."
     assert said["alive"]
 
 
@@ -153,7 +155,7 @@ def test_layers_off_the_corner(scripted: Found) -> None:
     assert said["above"]
     assert said["whole"] == [-40, -30, 128, 128]
     assert said["kept"]
-    assert said["far"].startswith("The layer lies outside of the canvas")
+    assert said["far"].startswith("The layer lies outside the canvas")
     assert said["outpainted"] == [[100, 100, 64, 64]]
 
 
@@ -178,7 +180,7 @@ def test_what_is_wrong_is_told_to_scripts(scripted: Found) -> None:
     assert said["model"].startswith("Model 'no-such-model' is unknown")
     assert said["two"].startswith("2 layers are selected")
     assert said["floating"].startswith("There is a floating selection")
-    assert said["channel"].startswith("'c' is no layer")
+    assert said["channel"].startswith("'c' is not a layer")
 
 
 def test_script_fu_by_named_arguments(scripted: Found) -> None:
@@ -266,7 +268,7 @@ def test_variations_of_a_result(in_gimp: Found) -> None:
 def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_gimp: Found) -> None:
     said = in_gimp("kept_one")
     assert said["before"] == [["seed 7", False], ["seed 8", False], ["seed 9", True]]
-    assert said["status"] == "Kept seed 8. Undo brings the other 2 results back."
+    assert said["status"] == "Kept seed 8. Undo restores the other 2 results."
     assert said["after"] == [["seed 8", True]]
     assert said["selected"] == ["seed 8"]
     assert said["recipe_stays"]
@@ -305,7 +307,7 @@ def test_thumbnails_of_a_batch(in_gimp: Found) -> None:
     assert said["width"] < 450
     assert said["page"] == ["1 to 6 of 8", 6]
     assert said["page_of_last"] == ["7 to 8 of 8", 2]
-    assert said["settings"].startswith("Settings taken over, without its variation")
+    assert said["settings"].startswith("Settings copied, except its variation")
 
 
 def test_a_duplicated_image_varies_the_right_layer(in_gimp: Found) -> None:
@@ -323,8 +325,8 @@ def test_a_duplicated_image_varies_the_right_layer(in_gimp: Found) -> None:
 def test_what_a_cancelled_job_had_come_to_is_kept_if_asked(in_gimp: Found) -> None:
     said = in_gimp("sketched")
     assert not said["offered_while"]
-    assert said["offer"] == "Keep the sketch"
-    assert said["status"].startswith("Kept: sketch of seed 7, step ")
+    assert said["offer"] == "Keep the preview"
+    assert said["status"].startswith("Kept: preview of seed 7, step ")
     assert not said["offer_after"]
     assert said["group"] == "a lake (seed 7)"
     assert said["opaque"] > 0.7  # all but the soft edge
@@ -347,7 +349,7 @@ def test_cancel(in_gimp: Found) -> None:
 
 
 LONG = ("three " * 20).strip()
-QUEUE = ["one: runs", "two: 1 before it", f"{LONG}: 2 before it", "four: 3 before it"]
+QUEUE = ["one: running", "two: 1 ahead", f"{LONG}: 2 ahead", "four: 3 ahead"]
 
 
 def test_several_jobs_are_listed_hurried_and_dropped(in_gimp: Found) -> None:
@@ -366,7 +368,9 @@ def test_where_it_cannot_be_seen_which_image_is_in_front_none_is_guessed(in_gimp
     said = in_gimp("unseen_front")
     assert said["alone"] == [PLAN, False]
     for case in ("two", "refused", "three"):
-        assert said[case].startswith("Several images are open, and which one is in front"), case
+        assert said[case].startswith(
+            "Several images are open, and Underpaint cannot tell which one is in front"
+        ), case
     assert said["named"] == said["titles"]
     assert len(set(said["named"])) == 2
     first = said["titles"][1]
@@ -383,13 +387,13 @@ def test_what_gimp_cannot_do_better_is_said_before_the_run(in_gimp: Found) -> No
     said = in_gimp("cautioned")
     assert said["plain"] == said["filter_off"] == PLAN
     told = {
-        "hidden": "Its layer is hidden, the result is shown above it.",
-        "inside_hidden": "The group it lies in is hidden, and the result in it.",
-        "locked": "The group it lies in is locked, so the result lies above that.",
-        "filtered": "The model sees the layer without its filters (Blurred); merge them to paint"
-        " from what they show.",
-        "grey": "The image is greyscale, and so is what is painted.",
-        "indexed": "The image is indexed: what is painted has the palette's colours alone, and no"
+        "hidden": "The layer is hidden, but the result above it is visible.",
+        "inside_hidden": "The layer's group is hidden, and so is the result.",
+        "locked": "The layer's group is locked, so the result goes above that group.",
+        "filtered": "The layer is used without its filters (Blurred); merge them to include their"
+        " effect.",
+        "grey": "The image is greyscale, and so is the result.",
+        "indexed": "The image is indexed, so the result has only the palette's colours and no"
         " soft edges.",
     }
     for case, caution in told.items():
@@ -397,7 +401,7 @@ def test_what_gimp_cannot_do_better_is_said_before_the_run(in_gimp: Found) -> No
     for case in ("grey", "indexed"):
         assert "greyscale" not in said[f"{case}_after"]
         assert "indexed" not in said[f"{case}_after"]
-    assert "Its layer is hidden" in said["meanwhile"]
+    assert "The layer is hidden" in said["meanwhile"]
 
 
 def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found) -> None:
@@ -412,10 +416,12 @@ def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found
 def test_a_deleted_layer_and_a_closed_image_lose_nothing(in_gimp: Found) -> None:
     said = in_gimp("deleted_and_resized")
     assert "deleted meanwhile" in said["status"]
-    assert "size was changed meanwhile" in said["status"]
+    assert "document was resized" in said["status"]
     assert said["layers"] == ["a lake (seed 7)"]
     said = in_gimp("closed_image")
-    assert said["status"] == "The document was closed; its result is kept here."
+    assert (
+        said["status"] == "The document was closed. Its result is kept: open it as a new document."
+    )
     assert said["remedy"] == "Open as a new document"
     assert not said["open"]
     assert said["layers"][0].startswith("a lake (seed 7)")
@@ -441,7 +447,7 @@ def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
 
 def test_what_is_wrong_is_said(in_gimp: Found) -> None:
     said = in_gimp("wrong_input")
-    assert said["no_image"] == "No image is open; open or make one first."
+    assert said["no_image"] == "No image is open; open or create one first."
     assert "'no-such-model' is unknown" in said["model"]
 
 
@@ -526,7 +532,7 @@ def test_a_killed_daemon_comes_back_and_the_job_with_it(gimp: Gimp) -> None:
             pool.submit(start_when_asked, gimp)
         said = gimp.run("daemon_killed")["daemon_killed"]
     assert not said["error"], said["error"]
-    assert said["layers"] in (["Painting"], ["The picture so far", "Painting"])
+    assert said["layers"] in (["Painting"], ["Live preview", "Painting"])
     assert said["after"] == ["a lake (seed 7)", "Painting"]
     assert not said["remedy"]
 
@@ -549,7 +555,7 @@ def jobs(gimp: Gimp) -> list[Any]:
 
 def test_the_picture_so_far_lies_over_the_hole_and_leaves_no_trace(in_gimp: Found) -> None:
     said = in_gimp("previewed")
-    assert said["seen"] == ["The picture so far", "Painting"]
+    assert said["seen"] == ["Live preview", "Painting"]
     assert said["box"] == [80, 80, 96, 96]
     assert said["colours"] > 50
     assert said["whole"]  # the stroke during which it came
@@ -561,13 +567,13 @@ def test_the_picture_so_far_lies_over_the_hole_and_leaves_no_trace(in_gimp: Foun
 
 def test_the_picture_so_far_minds_its_place(in_gimp: Found) -> None:
     said = in_gimp("previewed_beside")
-    assert said["there"] == ["The picture so far", "G"]
-    assert "is but a preview" in said["refused"]
+    assert said["there"] == ["Live preview", "G"]
+    assert "is the live preview" in said["refused"]
     assert said["colour"] == [99, 8, 7, 255]
     assert said["clean"]
     assert said["locked"] == said["colour"]
     assert said["swept"] == 3  # it is in use, and the copy is the artist's
-    assert said["left"] == ["The picture so far copy", "G"]
+    assert said["left"] == ["Live preview copy", "G"]
     assert said["end"] == ["G"]
 
 

@@ -74,7 +74,7 @@ def test_the_colour_that_masks_hide_arrives_at_the_daemon(in_krita: Found, name:
     assert said["looks_the_same"]
     assert said["still_a_hole"]
     assert "no colour" not in said["status"]
-    note = "The colour underneath is the layer's own, without its masks"
+    note = "Erased pixels have the layer's own colour, without its masks"
     assert (note in said["plan"]) == (name != "two_masks")
 
 
@@ -93,7 +93,7 @@ def test_what_lies_off_the_canvas_does_not_count(in_krita: Found) -> None:
     said = in_krita("off_canvas")
     assert said["around_the_canvas"]
     paints = "Paints a new picture, runs 4 of 4 steps"
-    assert said["plan"] == f"{paints}. What the layer holds lies outside of the canvas"
+    assert said["plan"] == f"{paints}. The layer's content lies outside the canvas"
     assert said["status"].startswith("Done")
     assert said["opaque"] == 256 * 256
 
@@ -102,11 +102,11 @@ def test_what_krita_cannot_do_is_said_before_the_run(in_krita: Found) -> None:
     said = in_krita("noted")
     fills = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
     assert said["plain"] == fills
-    assert said["hidden"] == f"{fills}. Its layer is hidden, the result is shown above it"
-    assert said["undone"] == f"{fills}. What can be redone is lost with the result"
-    assert "Where no colour is left, the colours around are taken" in said["cleared"]
+    assert said["hidden"] == f"{fills}. The layer is hidden, but the result above it is visible"
+    assert said["undone"] == f"{fills}. Inserting the result clears your redo history"
+    assert "Where no colour is left, it is filled from the surrounding colours" in said["cleared"]
     assert said["nothing_runs"] == "Keeps the picture as it is: nothing may change"
-    assert "The result is a layer in 8-bit sRGB" in in_krita("cmyk")["plan"]
+    assert "The result is an 8-bit sRGB layer" in in_krita("cmyk")["plan"]
 
 
 def test_a_layer_that_lies_nowhere_breaks_nothing(in_krita: Found) -> None:
@@ -122,7 +122,7 @@ def test_a_layer_that_lies_nowhere_breaks_nothing(in_krita: Found) -> None:
 def test_what_was_undone_meanwhile_can_still_be_redone(in_krita: Found) -> None:
     said = in_krita("undone")
     for told, remedy, shown in said["held"]:
-        assert "clears what can be redone" in told
+        assert "clear your redo history" in told
         assert remedy == "Insert the result"
         assert shown
     first, second = said["layers"]
@@ -247,7 +247,7 @@ def test_the_picture_so_far_lies_where_the_picture_does(in_krita: Found) -> None
 
 def test_several_jobs_are_listed_hurried_and_dropped(in_krita: Found) -> None:
     said = in_krita("queued")
-    waiting = ["two: 1 before it", "three: 2 before it", "four: 3 before it"]
+    waiting = ["two: 1 ahead", "three: 2 ahead", "four: 3 ahead"]
     assert said["lines"] == ["one: runs", *waiting]
     assert said["layers"] == ["Background", "Painting", "four (seed 7)", "three (seed 7)"]
     assert said["left"] == 0
@@ -261,8 +261,8 @@ def test_each_document_gets_its_own(in_krita: Found) -> None:
 
 def test_what_is_odd_about_a_layer_is_said(in_krita: Found) -> None:
     said = in_krita("hidden_and_locked")
-    assert "Its layer is hidden, the result is shown above it." in said["status"]
-    assert "The document's size was changed meanwhile" in said["status"]
+    assert "The layer is hidden, but the result above it is visible." in said["status"]
+    assert "The document was resized" in said["status"]
     assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
     assert said["same"]
 
@@ -275,7 +275,9 @@ def test_a_deleted_layer_and_a_closed_document_lose_nothing(in_krita: Found) -> 
     assert "deleted meanwhile" in said["status"]
     assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
     said = in_krita("closed_document")
-    assert said["status"] == "The document was closed; its result is kept here."
+    assert (
+        said["status"] == "The document was closed. Its result is kept: open it as a new document."
+    )
     assert said["remedy"] == "Open as a new document"
     assert said["layers"][-1] == "a lake (seed 7)"
     assert said["told"] == "Opened as a new document: a lake (seed 7)."
@@ -309,7 +311,7 @@ def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_krita: Found)
         ["seed 7", False, False], ["seed 8", False, False], ["seed 9", True, False],
     ]  # fmt: skip
     assert said["recipes"]
-    assert said["status"] == "Kept seed 8. Undo brings the other 2 results back."
+    assert said["status"] == "Kept seed 8. Undo restores the other 2 results."
     assert said["after"] == [["seed 8", True, False]]
     assert said["active"] == "seed 8"
     assert said["recipe_stays"]
@@ -370,8 +372,8 @@ def test_thumbnails_of_a_batch(in_krita: Found) -> None:
 def test_what_a_cancelled_job_had_come_to_is_kept_if_asked(in_krita: Found) -> None:
     said = in_krita("sketched")
     assert not said["offered_while"]
-    assert said["offer"] == "Keep the sketch"
-    assert said["status"].startswith("Kept: sketch of seed 7, step ")
+    assert said["offer"] == "Keep the preview"
+    assert said["status"].startswith("Kept: preview of seed 7, step ")
     assert not said["offer_after"]
     assert said["group"] == "a lake (seed 7)"
     assert said["name"].endswith(" of 1000")
@@ -394,7 +396,7 @@ def test_a_copy_of_a_result_has_its_recipe(in_krita: Found) -> None:
     assert said["can_vary"]
     assert said["after_moving"]
     assert not said["mine"]
-    assert said["settings"].startswith("Settings taken over, without its variation")
+    assert said["settings"].startswith("Settings copied, except its variation")
 
 
 def test_the_newest_batch_lies_on_top(in_krita: Found) -> None:
@@ -415,7 +417,7 @@ def test_a_document_remembers_its_settings(in_krita: Found) -> None:
 def test_what_is_wrong_is_said(in_krita: Found) -> None:
     said = in_krita("wrong_input")
     assert "'no-such-model' is unknown" in said["model"]
-    assert said["no_document"] == "No document is open; open or make one first."
+    assert said["no_document"] == "No document is open; open or create one first."
 
 
 def test_a_large_layer(in_krita: Found) -> None:
@@ -451,7 +453,7 @@ def test_the_next_krita_fetches_what_a_dead_one_asked_for(krita: Krita) -> None:
     assert "krita ended with" in krita.run("left_behind")["left_behind"]["error"]
     said = krita.run("fetched")["fetched"]
     assert not said["error"], said["error"]
-    assert said["status"].startswith("A result waits from before, for left.kra. Open it first")
+    assert said["status"].startswith("A result is waiting from an earlier session (left.kra).")
     assert said["names"] == ["Background", "Painting", "a lake (seeds 7 to 8)"]
     assert said["results"] == ["seed 7", "seed 8"]
     assert said["after"] == [0, 0, 2]  # once each, though they were fetched twice

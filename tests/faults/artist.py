@@ -26,6 +26,7 @@ from underpaint_editor.batch import Result
 from underpaint_editor.form import Form
 from underpaint_editor.jobs import Ended
 from underpaint_editor.session import Session
+from underpaint_editor.survey import Survey
 
 BOX = Box(0, 0, 64, 64)
 PIXELS = bytes(
@@ -60,7 +61,7 @@ class Loop:
         self._calls[fd] = call
         return lambda: self._calls.pop(fd, None) and None
 
-    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+    def call_later(self, milliseconds: int, call: Callable[[], None]) -> None:
         when = time.monotonic() + milliseconds / 1000
         heapq.heappush(self._timers, (when, next(self._count), call))
 
@@ -75,10 +76,10 @@ class Loop:
 class Listener:
     """Somebody who does not listen."""
 
-    def said(self, text: str) -> None: ...
-    def moved(self, fraction: float | None) -> None: ...
-    def previewed(self, frame: Frame | None) -> None: ...
-    def changed(self) -> None: ...
+    def show_message(self, text: str) -> None: ...
+    def show_progress(self, fraction: float | None) -> None: ...
+    def show_preview(self, frame: Frame | None) -> None: ...
+    def refresh(self) -> None: ...
 
 
 def read_lines(path: Path) -> list[str]:
@@ -101,33 +102,36 @@ class Paper:
         Holds `layers`, `accepted` and `errors`, a line each.
     """
 
-    open = True
-    name = "{layer}"
+    is_open = True
+    layer_id = "{layer}"
     can_redo = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.address = Address("Paper", str(folder), self.name, 64, 64)
+        self.address = Address("Paper", str(folder), self.layer_id, 64, 64)
 
     def note(self, file: str, *lines: object) -> None:
         with (self.folder / file).open("a") as stream:
             stream.write("".join(f"{line}\n" for line in lines))
 
+    def survey(self) -> Survey:
+        raise AssertionError("there is no window to say it in")
+
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         return {"layer": Frame("layer", BOX, "u1", "RGBA", PIXELS)}
 
-    def has_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         return False
 
-    def remarks(self) -> Sequence[str]:
+    def placement_notes(self) -> Sequence[str]:
         return ()
 
-    def has(self, job: str) -> frozenset[int]:
+    def inserted_images(self, job: str) -> frozenset[int]:
         found = (line.split() for line in read_lines(self.folder / "layers"))
         return frozenset(int(index) for name, index, *_ in found if name == job)
 
     def show_preview(self, frame: Frame, area: Box) -> None: ...
-    def end_preview(self) -> None: ...
+    def remove_preview(self) -> None: ...
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:
         self.note("layers", *(describe_layer(one) for one in results))
@@ -136,7 +140,7 @@ class Paper:
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         raise AssertionError("the document is open")
 
-    def remember(self, text: str) -> None: ...
+    def save_form(self, text: str) -> None: ...
 
 
 class Witness(Session):
@@ -144,10 +148,10 @@ class Witness(Session):
 
     paper: Paper
 
-    def _end(self, ended: Ended) -> None:
+    def _finish(self, ended: Ended) -> None:
         if ended.error is not None:
             self.paper.note("errors", json.dumps([ended.job.name, str(ended.error)]))
-        super()._end(ended)
+        super()._finish(ended)
 
 
 def work(folder: Path) -> None:
@@ -161,7 +165,7 @@ def work(folder: Path) -> None:
     while time.monotonic() - quiet < QUIET:
         enough = (folder / "enough").exists()
         if session.remedy:
-            session.put_right()
+            session.apply_remedy()
         elif not enough and len(session.tracker.jobs) < AT_ONCE and session.tracker.fd is not None:
             session.generate(replace(FORM, seed=next(seeds)), lambda: paper)
         loop.turn()

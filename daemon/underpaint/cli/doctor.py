@@ -24,6 +24,8 @@ from underpaint.server.paths import daemon_runs, log_file, make_home
 from underpaint_client import connect
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.home import home, remote_file
+from underpaint_editor.log import EDITORS
+from underpaint_editor.log import log_file as editor_log_file
 
 from .gimp import PLUGIN as GIMP_PLUGIN
 from .gimp import find_gimps
@@ -34,7 +36,7 @@ from .plugins import SHARED, package_folder
 from .printing import show
 
 LOG_LINES = 40
-"""Last lines of the log that a report shows."""
+"""Last lines of each log that a report shows."""
 
 LEAST_SPACE = 2**30
 """Bytes of free disk below which it is said."""
@@ -69,14 +71,14 @@ def run_doctor(words: Sequence[str]) -> int:
     parser.add_argument(
         "--report",
         action="store_true",
-        help="with versions and the end of the log, to paste where you ask for help: no prompts,"
+        help="with versions and the ends of the logs, to paste where you ask for help: no prompts,"
         " no keys, your name left out",
     )
     options = parser.read(words)
     found = [finding for check in _CHECKS for finding in _look(check)]
     lines = [f"{_MARKS[one.state]} {one.what:9} {one.text}" for one in found]
     if options.report:
-        lines = [*_versions(), "", *lines, "", *_end_of_log()]
+        lines = [*_versions(), "", *lines, "", *_ends_of_logs()]
         lines = anonymous("\n".join(lines), _names()).splitlines()
     show("\n".join(lines))
     return 3 if any(one.state == "bad" for one in found) else 0
@@ -255,12 +257,22 @@ def _versions() -> list[str]:
     return [f"Underpaint {underpaint.__version__}, {python}, {system}", ", ".join(found)]
 
 
-def _end_of_log() -> list[str]:
+def _ends_of_logs() -> list[str]:
+    """Return the last lines of the daemon's log, and of those of the editors' plug-ins."""
+    found = _end_of_log(log_file(), "the daemon's log") or ["the daemon has no log"]
+    for editor in EDITORS:
+        lines = _end_of_log(editor_log_file(editor), f"{editor}'s log")
+        found += ["", *lines] if lines else []
+    return found
+
+
+def _end_of_log(file: Path, name: str) -> list[str]:
+    """Return a log's last lines under a heading; none if it does not exist."""
     try:
-        lines = log_file().read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return ["there is no log"]
-    return [f"the last of {len(lines)} lines of the log:", *lines[-LOG_LINES:]]
+        return []
+    return [f"the last of {len(lines)} lines of {name}:", *lines[-LOG_LINES:]]
 
 
 def _names() -> dict[str, str]:

@@ -409,13 +409,13 @@ def sourced(said: Said) -> None:
 
     sys.path.insert(0, str(Path(Gimp.directory(), "plug-ins", "underpaint_gimp", "lib")))
     from underpaint_client.errors import BadInputError
-    from underpaint_gimp.selected import Selected
+    from underpaint_gimp.selected import GimpResult
     from underpaint_gimp.tree import find_layer, lasting_name
 
     def source_of(group: Any) -> str:
         image = group.get_image()
         image.set_selected_layers([group])
-        selected = Selected.of(image)
+        selected = GimpResult.of(image)
         assert selected is not None
         try:
             return str(selected.find_source().layer.get_name())

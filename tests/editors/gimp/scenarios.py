@@ -262,9 +262,9 @@ def again(said: Said) -> Run:
     said["after_enter"] = names(image)
     xdo("key", "Home")
     xdo("key", "Up")
-    yield lambda: window().form.prompt == "a lake"
+    yield lambda: window().panel.form.prompt == "a lake"
     xdo("key", "Down")
-    yield lambda: window().form.prompt == "two hills"
+    yield lambda: window().panel.form.prompt == "two hills"
 
 
 def entered(said: Said) -> Run:
@@ -348,14 +348,14 @@ def previewed_beside(said: Said) -> Run:
     from underpaint_client.frames import Frame
     from underpaint_client.geometry import Box
     from underpaint_gimp import preview
-    from underpaint_gimp.canvas import Place
+    from underpaint_gimp.canvas import GimpDocument
 
     image, layer = yield from painted()
     group = Gimp.GroupLayer.new(image, "G")
     image.insert_layer(group, None, 0)
     image.reorder_item(layer, group, 0)
     image.clean_all()
-    place = Place.of(image, [layer])
+    place = GimpDocument.of(image, [layer])
     frame = Frame("preview", Box(0, 0, 1, 1), "u1", "RGBA", bytes((9, 8, 7, 255)))
     box = Box(80, 80, 96, 96)
 
@@ -368,7 +368,7 @@ def previewed_beside(said: Said) -> Run:
     said["there"] = names(image)
     said["refused"] = ""
     try:
-        Place.of(image, [shown])
+        GimpDocument.of(image, [shown])
     except Exception as error:  # noqa: BLE001 - told
         said["refused"] = str(error)
     yield from show(99)
@@ -379,12 +379,12 @@ def previewed_beside(said: Said) -> Run:
     said["locked"] = list(get(shown, "R'G'B'A u8")[:4])
     copy = shown.copy()
     image.insert_layer(copy, None, 0)
-    preview.sweep(image)
+    preview.remove_leftovers(image)
     said["swept"] = len(names(image))
     preview._shown.clear()  # as another start of GIMP finds it
-    preview.sweep(image)
+    preview.remove_leftovers(image)
     said["left"] = names(image)
-    place.end_preview()
+    place.remove_preview()
     image.remove_layer(copy)
     said["end"] = names(image)
 
@@ -413,7 +413,7 @@ def queued(said: Said) -> Run:
     said["width"] = window().window.get_size()[0]
     fourth = lines()[3]
     press(fourth[2])  # four is the next
-    yield lambda: listed()[1] == "four: 1 before it"
+    yield lambda: listed()[1] == "four: 1 ahead"
     yield 0.2
     said["same_line"] = lines()[1] == fourth
     press(lines()[2][3])  # two is dropped
@@ -466,7 +466,7 @@ def _unseen_front(said: Said) -> Run:
     said["chosen"] = window()._image.get_id() == first.get_id()
     said["plan"] = window().plan.get_text()
     said["title"] = window().window.get_title()
-    said["prompt"] = window().form.prompt
+    said["prompt"] = window().panel.form.prompt
     yield from generated()
     said["layers"] = [names(first), names(second)]
     yield from to_gimp()
@@ -547,14 +547,14 @@ def two_images(said: Said) -> Run:
         return bool(window()._image.get_id() == first.get_id())
 
     yield followed
-    said["prompt"] = window().form.prompt
+    said["prompt"] = window().panel.form.prompt
     fill(prompt="the first", seed=1, steps=4)
     window().generate_now()
     yield lambda: not window().session.running
     yield 0.5
     said["first"], said["second"] = names(first), names(second)
     window().look(second)
-    said["kept"] = window().form.prompt
+    said["kept"] = window().panel.form.prompt
 
 
 def closed_image(said: Said) -> Run:
@@ -642,7 +642,7 @@ def save_and_reopen(said: Said) -> Run:
     shown(image)
     yield 0.5
     window().look(image)
-    said["prompt"], said["strength"] = window().form.prompt, window().form.strength
+    said["prompt"], said["strength"] = window().panel.form.prompt, window().panel.form.strength
     said["layers"] = names(image)
 
 
@@ -721,16 +721,16 @@ def large(said: Said) -> Run:
 
         return call
 
-    methods = ("look", "read", "insert")
-    whole = {name: getattr(canvas.Place, name) for name in methods}
+    methods = ("survey", "read", "insert")
+    whole = {name: getattr(canvas.GimpDocument, name) for name in methods}
     for name, function in whole.items():
-        setattr(canvas.Place, name, timed(name, function))
+        setattr(canvas.GimpDocument, name, timed(name, function))
     began = time.perf_counter()
     get(layer, "R'G'B'A u8")
     said["bare_read_ms"] = 1000 * (time.perf_counter() - began)
     yield from generated()
     for name, function in whole.items():
-        setattr(canvas.Place, name, function)
+        setattr(canvas.GimpDocument, name, function)
     said["status"] = status()
     said.update({f"{name}_ms": ms for name, ms in took.items()})
 
@@ -787,7 +787,7 @@ def fetched(said: Said) -> Run:
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     shown(image)
     window().show(image, to_front=False)
-    yield lambda: window().remedy.get_label() == "Fetch what waits"
+    yield lambda: window().remedy.get_label() == "Fetch waiting results"
     yield 0.5
     take = session().tracker.take  # as if this one died before it could say that it has them
     session().tracker.take = lambda job: None  # type: ignore[method-assign]
@@ -799,7 +799,7 @@ def fetched(said: Said) -> Run:
     session().tracker.take = take  # type: ignore[method-assign]
     session().tracker.close()
     session().tracker.open()
-    session()._listen()
+    session()._watch_connection()
     yield window().remedy.get_visible
     yield 0.5
     press(window().remedy)
@@ -808,7 +808,7 @@ def fetched(said: Said) -> Run:
     said["after"] = [len(names(image)), len(image.get_layers()[0].get_children())]
     session().tracker.close()
     session().tracker.open()
-    session()._listen()
+    session()._watch_connection()
     yield 1.0
     said["nothing_more"] = not window().remedy.get_visible()
 
@@ -865,7 +865,11 @@ def varied(said: Said) -> Run:
     window().use_result("previous")
     said["after_previous"] = [child.get_visible() for child in children]
     window().use_result("settings")
-    said["settings"] = [window().form.prompt, window().form.seed, window().form.seed_locked]
+    said["settings"] = [
+        window().panel.form.prompt,
+        window().panel.form.seed,
+        window().panel.form.seed_locked,
+    ]
     file = Gio.File.new_for_path(str(FOUND / "varied.xcf"))
     Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
     clear()
@@ -1009,7 +1013,7 @@ def duplicated(said: Said) -> Run:
 
 
 def cards() -> list[Any]:
-    return [card for card in window().cards if card.button.get_visible()]
+    return [card for card in window().thumbnails if card.button.get_visible()]
 
 
 def captions() -> list[list[str]]:

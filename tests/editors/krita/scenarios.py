@@ -600,10 +600,10 @@ def noted(said: Said) -> Run:
 def removed(said: Said) -> Run:
     """A layer that was removed lies in no group; what looks at it meanwhile does not break."""
     from underpaint_krita import tree
-    from underpaint_krita.selected import Selected
+    from underpaint_krita.selected import KritaResult
 
     document, _group, layers = yield from chosen(images=2)
-    selected = Selected.of_active()
+    selected = KritaResult.of_active()
     assert selected is not None
     layers[0].remove()
     copy = layers[1].duplicate()
@@ -614,7 +614,7 @@ def removed(said: Said) -> Run:
     said["groups"] = list(tree.groups(layers[0]))
     active = document.activeNode
     fake = type("Fake", (), {"activeNode": lambda _self: copy})()
-    tree.keep_active(fake, layers[1], "another")
+    tree.restore_active(fake, layers[1], "another")
     said["active"] = active() is not None
 
 
@@ -632,7 +632,7 @@ def undone(said: Said) -> Run:
         yield from underway(steps=100)
         yield from undo()
         document.setActiveNode(document.nodeByName("Painting"))
-        yield lambda: status().startswith("The result is here")
+        yield lambda: status().startswith("The result is ready")
         yield 1.2
         said["held"].append([status(), control("remedy").text(), control("remedy").isVisible()])
         redo = Krita.instance().action("edit_redo")
@@ -879,10 +879,10 @@ def overlaid(said: Said) -> Run:
     yield from settled(viewport)
     overlay.hide("another")
     said["others"] = len(_magenta(viewport))
-    overlay.veil(document, veiled=True)
+    overlay.set_hidden(document, hidden=True)
     overlay.show(said, document, image, Box(*box))
     said["veiled"] = len(_magenta(viewport))
-    overlay.veil(document, veiled=False)
+    overlay.set_hidden(document, hidden=False)
     said["unveiled"] = len(_magenta(viewport))
 
 
@@ -1069,7 +1069,7 @@ def _timed(*names: str) -> dict[str, float]:
         return timed
 
     for name in names:
-        setattr(canvas.Place, name, wrap(name, getattr(canvas.Place, name)))
+        setattr(canvas.KritaDocument, name, wrap(name, getattr(canvas.KritaDocument, name)))
     return took
 
 
@@ -1140,7 +1140,7 @@ def fetched(said: Said) -> Run:
     """The next start offers what came meanwhile, and its place is found again."""
     from underpaint_krita.session import session
 
-    yield lambda: control("remedy").text() == "Fetch what waits"
+    yield lambda: control("remedy").text() == "Fetch waiting results"
     said["status"] = status()
     document = Krita.instance().openDocument(str(FOUND / "left.kra"))
     Krita.instance().activeWindow().addView(document)
@@ -1157,15 +1157,15 @@ def fetched(said: Said) -> Run:
     session().tracker.take = take  # type: ignore[method-assign]
     session().tracker.close()
     session().tracker.open()
-    session()._listen()
-    yield lambda: control("remedy").text() == "Fetch what waits"
+    session()._watch_connection()
+    yield lambda: control("remedy").text() == "Fetch waiting results"
     control("remedy").click()
     yield lambda: status().startswith("Done")
     yield 0.5
     said["after"] = [len(node.childNodes()) for node in document.topLevelNodes()]
     session().tracker.close()
     session().tracker.open()
-    session()._listen()
+    session()._watch_connection()
     yield 1.0
     said["nothing_more"] = control("remedy").isHidden()
 
@@ -1233,7 +1233,7 @@ def varied(said: Said) -> Run:
     control("settings").click()
     said["settings"] = [
         control("prompt").toPlainText(),
-        docker().form.seed,
+        docker().panel.form.seed,
         docker().lock.isChecked(),
     ]
     fill(images=1)
@@ -1391,7 +1391,7 @@ def carded(said: Said) -> Run:
     yield 0.3
 
     def cards() -> list[Any]:
-        return [card for card in docker().cards if card.isVisible()]
+        return [card for card in docker().thumbnails if card.isVisible()]
 
     said["captions"] = [card.text().split("\n") for card in cards()]
     said["checked"] = [card.isChecked() for card in cards()]
@@ -1519,7 +1519,7 @@ def queued(said: Said) -> Run:
     yield 0.3
     said["lines"] = [text(line) for line in lines()]
     push(lines()[3], "hurry")
-    yield lambda: text(lines()[1]) == "four: 1 before it"
+    yield lambda: text(lines()[1]) == "four: 1 ahead"
     push(lines()[2], "drop")
     yield lambda: len(lines()) == 3
     push(lines()[0], "drop")
