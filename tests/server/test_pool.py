@@ -203,6 +203,22 @@ def test_a_worker_that_cannot_be_understood_is_replaced(
     assert scene.worker.starts == 2
 
 
+def test_an_end_that_is_not_understood_leaves_no_job_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    scene.ready()
+    scene.run()
+
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(scene, "on_message", fail)
+    scene.worker.say(messages.Done("j"))
+    scene.pool.watch()
+    assert scene.deaths == [(0, "was killed")]
+
+
 def test_a_worker_that_was_stopped_is_given_no_job() -> None:
     scene = Scene()
     scene.ready()

@@ -251,10 +251,10 @@ class Pool:
         elif isinstance(message, JobMessage):
             phase = message.phase if isinstance(message, messages.Progress) else ""
             slot.watchdog.advance(self._awake.now, phase)
+            self._listener.on_message(message, parts)  # if that fails, the job goes on elsewhere
             if isinstance(message, messages.Done | messages.Failed):
                 slot.state, slot.cancelled = "idle", None
                 slot.watchdog.end(self._awake.now)
-            self._listener.on_message(message, parts)
 
     # ---- supervision -----------------------------------------------------------------------
 
