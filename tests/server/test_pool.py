@@ -240,11 +240,11 @@ def test_a_worker_that_does_not_stay_alive_is_given_up_and_tried_again_later() -
     scene.worker.say(messages.WorkerReady(1, "cuda"))  # its last words
     assert scene.states == ["broken"]
     scene.now += TRY_AGAIN - 1
-    assert not scene.pool.may_start_again
+    assert not scene.pool.may_start_again()
     scene.pool.start_again()
     assert scene.states == ["broken"]
     scene.now += 2
-    assert scene.pool.may_start_again
+    assert scene.pool.may_start_again()
     scene.pool.start_again()
     assert scene.states == ["starting"]
     scene.ready()
