@@ -203,6 +203,22 @@ def test_a_worker_that_cannot_be_understood_is_replaced(
     assert scene.worker.starts == 2
 
 
+def test_an_end_that_is_not_understood_leaves_no_job_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    scene.ready()
+    scene.run()
+
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(scene, "on_message", fail)
+    scene.worker.say(messages.Done("j"))
+    scene.pool.watch()
+    assert scene.deaths == [(0, "was killed")]
+
+
 def test_a_worker_that_was_stopped_is_given_no_job() -> None:
     scene = Scene()
     scene.ready()
@@ -224,11 +240,11 @@ def test_a_worker_that_does_not_stay_alive_is_given_up_and_tried_again_later() -
     scene.worker.say(messages.WorkerReady(1, "cuda"))  # its last words
     assert scene.states == ["broken"]
     scene.now += TRY_AGAIN - 1
-    assert not scene.pool.may_start_again
+    assert not scene.pool.may_start_again()
     scene.pool.start_again()
     assert scene.states == ["broken"]
     scene.now += 2
-    assert scene.pool.may_start_again
+    assert scene.pool.may_start_again()
     scene.pool.start_again()
     assert scene.states == ["starting"]
     scene.ready()

@@ -24,7 +24,7 @@ from underpaint.server.arrays import to_frame
 from underpaint.server.background import start_background
 from underpaint.server.config import check_address, config_file
 from underpaint.server.paths import log_file, make_home
-from underpaint_client import Connection, connect, messages, wire
+from underpaint_client import Connection, connect, messages, packing, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
 from underpaint_client.frames import Bytes
 from underpaint_client.geometry import Box
@@ -119,7 +119,7 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
 def test_what_is_too_large_for_the_line_fails_that_job_alone(
     guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "MAX_REMOTE_FRAME", 10)
+    monkeypatch.setattr(packing, "MAX_REMOTE_FRAME", 10)
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     with Connection(guest) as connection:
         connection.hello()

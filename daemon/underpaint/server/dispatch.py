@@ -47,7 +47,7 @@ class Dispatcher:
 
     def assign(self) -> None:
         """Give waiting jobs to idle workers; end all jobs where no worker stays alive."""
-        if self.pool.may_start_again and self._queue.waiting() is not None:
+        if self.pool.may_start_again() and self._queue.waiting() is not None:
             self.pool.start_again()
         if self.pool.is_broken:
             for job in self._queue:

@@ -251,10 +251,10 @@ class Pool:
         elif isinstance(message, JobMessage):
             phase = message.phase if isinstance(message, messages.Progress) else ""
             slot.watchdog.advance(self._awake.now, phase)
+            self._listener.on_message(message, parts)  # if that fails, the job goes on elsewhere
             if isinstance(message, messages.Done | messages.Failed):
                 slot.state, slot.cancelled = "idle", None
                 slot.watchdog.end(self._awake.now)
-            self._listener.on_message(message, parts)
 
     # ---- supervision -----------------------------------------------------------------------
 
@@ -305,9 +305,8 @@ class Pool:
             self._give_up(slot)
             log.error("worker %d does not stay alive; it is left alone", slot.number)
 
-    @property
     def may_start_again(self) -> bool:
-        """Whether a worker was given up long enough ago to be started again."""
+        """Return whether a worker was given up long enough ago to be started again."""
         return any(self._is_due(slot) for slot in self._slots)
 
     def _is_due(self, slot: _Slot) -> bool:
