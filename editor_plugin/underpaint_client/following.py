@@ -67,7 +67,7 @@ class State(Enum):
     LOST = "lost"
     """The daemon has it and is away; the job is asked for when the daemon is back."""
     ASKED = "asked"
-    """The daemon was asked what has become of it."""
+    """The daemon was asked what has become of it, or to stop it."""
     QUEUED = "queued"
     """It waits for others."""
     RUNNING = "running"
@@ -174,7 +174,8 @@ RULES: tuple[tuple[tuple[State, ...], tuple[Event, ...], State | None, tuple[Act
     ((State.LOST,), (Event.CONNECTED,), State.ASKED, (Action.FOLLOW,)),
     ((State.SENT,), (Event.DISCONNECTED,), State.UNSENT, ()),
     (_KNOWN, (Event.DISCONNECTED,), State.LOST, ()),
-    ((State.SENT,), (Event.CANCEL,), None, (Action.CANCEL,)),
+    # It is not wanted any more, so it is not sent again if it was lost on its way.
+    ((State.SENT,), (Event.CANCEL,), State.ASKED, (Action.CANCEL,)),
     # Had the line been cut unnoticed, the job would not be this client's to cancel.
     (_KNOWN, (Event.CANCEL,), None, (Action.FOLLOW, Action.CANCEL)),
     # It is over for the client; the daemon is told when it is back.
@@ -263,7 +264,7 @@ class Following:
 
     @property
     def accepted(self) -> bool:
-        """Whether the daemon has said that it has the job, or how it ended."""
+        """Whether the job is not to be sent again: the daemon has it, or it was cancelled."""
         return self.state not in NOT_ACCEPTED
 
     @property

@@ -78,7 +78,7 @@ class Job:
 
     @property
     def accepted(self) -> bool:
-        """Whether the daemon has said that it has the job."""
+        """Whether the job is not to be sent again; see `Following.accepted`."""
         return self.following.accepted
 
     @property

@@ -57,7 +57,7 @@ taken       .            .            .            .               .           .
 
             connected    disconnected check        cancel          take        give_up
 unsent      sent+submit  .            .            failed+follow+cancel +take  given_up
-sent        .            unsent       +follow      +cancel         +take       given_up
+sent        .            unsent       +follow      asked+cancel    +take       given_up
 lost        asked+follow .            .            failed+follow+cancel +take  given_up
 asked       .            lost         +follow      +follow+cancel  +take       given_up
 queued      .            lost         +follow      +follow+cancel  +take       given_up
@@ -281,7 +281,8 @@ class Fates(RuleBasedStateMachine):
         self.following = Following.submitted(SUBMIT, ())
         self.wished: deque[tuple[Action, ...]] = deque()  # while there was no line
         self.news: list[Message] = []
-        self.connected = False
+        self.connected = self.cancelled = False
+        self.submits = 0  # before it was cancelled
 
     def happens(self, event: Event) -> None:
         actions = self.following.handle(event)
@@ -346,6 +347,7 @@ class Fates(RuleBasedStateMachine):
 
     @rule()
     def cancel(self) -> None:
+        self.cancelled = True
         self.happens(Event.CANCEL)
 
     @precondition(lambda self: self.following.ended)
@@ -373,8 +375,15 @@ class Fates(RuleBasedStateMachine):
 
     @invariant()
     def pixels_are_kept_until_the_daemon_has_them(self) -> None:
-        if not self.daemon.has and not self.following.ended:
+        if not self.daemon.has and not self.following.ended and not self.cancelled:
             assert self.following.submission is not None
+
+    @invariant()
+    def what_was_cancelled_is_not_sent_again(self) -> None:
+        submits = sum(isinstance(one, messages.Submit) for one in self.wire.told)
+        if not self.cancelled:
+            self.submits = submits
+        assert submits == self.submits
 
     def teardown(self) -> None:
         """However it went, a job comes to an end once the line holds."""
