@@ -27,8 +27,8 @@ def main() -> None:
         said = krita.run("event_loop")["event_loop"]
     finally:
         krita.close()
-    if said.pop("error"):
-        print("it did not end")
+    if error := said.pop("error"):
+        sys.exit(f"It did not end: {error}")
     for name, found in said.items():
         gaps = sorted(found["gaps"])
         middle, most = gaps[len(gaps) // 2], gaps[len(gaps) * 95 // 100]
