@@ -23,10 +23,12 @@ SET_UP = {"home", "session_home", "server", "engine"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `unit` what needs no daemon, no model and no editor."""
+    """Mark as `unit` what needs no daemon, no model, no torch and no editor."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder not in NOT_UNIT and not SET_UP & set(getattr(item, "fixturenames", ())):
+        uses_torch = hasattr(getattr(item, "module", None), "torch")
+        set_up = SET_UP & set(getattr(item, "fixturenames", ()))
+        if folder not in NOT_UNIT and not uses_torch and not set_up:
             item.add_marker(pytest.mark.unit)
 
 
