@@ -15,6 +15,22 @@ import pytest
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
+NOT_UNIT = ("editors", "faults", "training")
+"""Folders whose tests drive real editors, attack, or train."""
+
+SET_UP = {"home", "session_home", "server", "engine"}
+"""Fixtures with which a daemon, a model or a home of Underpaint's comes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `unit` what needs no daemon, no model, no torch and no editor."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        uses_torch = hasattr(getattr(item, "module", None), "torch")
+        set_up = SET_UP & set(getattr(item, "fixturenames", ()))
+        if folder not in NOT_UNIT and not uses_torch and not set_up:
+            item.add_marker(pytest.mark.unit)
+
 
 @pytest.fixture(scope="session")
 def session_home() -> Iterator[Path]:
