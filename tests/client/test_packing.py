@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from underpaint_client import messages, wire
+from underpaint_client import messages, packing
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import CHANNELS, ITEM_SIZES, Frame
 from underpaint_client.geometry import Box
@@ -129,7 +129,7 @@ def test_a_frame_is_sent_once() -> None:
 
 def test_what_is_too_large_for_a_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     parcels = Packer()
-    monkeypatch.setattr(wire, "MAX_REMOTE_FRAME", 20)
+    monkeypatch.setattr(packing, "MAX_REMOTE_FRAME", 20)
     with pytest.raises(BadInputError, match="crop the layer"):
         parcels.outgoing(messages.Submit("a", Request()), (frame(64, 64),))
     assert parcels.again(messages.Want("a")) is None
