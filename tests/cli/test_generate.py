@@ -533,4 +533,5 @@ def test_every_step_is_saved(daemon: Path, tmp_path: Path, sketch: Any) -> None:
         "generate", "a lake", "-I", "sketch.png", "--save-intermediates", "sketch.png",
         cwd=tmp_path, code=2,
     )  # fmt: skip
-    assert "name another with --save-intermediates" in process.stderr
+    assert "choose another with --save-intermediates" in process.stderr
+    assert run("results", cwd=tmp_path).stdout == ""  # it was noticed before the job was sent

@@ -38,7 +38,7 @@ from underpaint_client.steps import plan_request, plan_steps
 
 from .options import Parser, add_parameters, read_parameters
 from .output_spec import OutputSpec, forget_spec, keep_spec
-from .outputs import choose_outputs, make_stem
+from .outputs import choose_outputs, make_stem, open_folder
 from .pictures import Drawing, read_picture, read_selection
 from .printing import show_json, show_path
 from .terminal import Display, make_display
@@ -147,6 +147,8 @@ def run_generate(words: Sequence[str]) -> int:
     drawing, selection = read_inputs(options, request, display)
     stem = make_stem(request.prompt, options.init_img)
     outputs = choose_outputs(options.output, request.images, stem, force=options.force)
+    if options.save_intermediates is not None:
+        open_folder(options.save_intermediates, "--save-intermediates")
     if drawing is not None:
         display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
