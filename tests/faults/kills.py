@@ -42,9 +42,9 @@ class Tally:
     kills : Counter of str
         How often whom.
     accepted, whole, failed : int
-        JobQueue: all, those with all their layers, and those that ended in an error.
+        Jobs: all, those with all their layers, and those that ended in an error.
     lost, doubled, wrong : list of str
-        JobQueue that ended in neither, layers that are there twice, and layers with other pixels.
+        Jobs that ended in neither, layers that are there twice, and layers with other pixels.
     reasons : Counter of str
         What the errors said.
     """

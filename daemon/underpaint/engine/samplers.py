@@ -68,7 +68,7 @@ class Sampler:
     Parameters
     ----------
     name : str
-        A name of `rules.SAMPLERS`.
+        A name of `samplers.SAMPLERS`.
     scheduler : diffusers scheduler
         A fresh one: schedulers have state, and no two runs may share it.
     """
@@ -83,7 +83,7 @@ class Sampler:
         Parameters
         ----------
         name : str
-            A name of `rules.SAMPLERS`.
+            A name of `samplers.SAMPLERS`.
         config : dict
             The model's own scheduler config, which tells how its noise levels are spaced.
         schedule : int

@@ -187,7 +187,7 @@ class Source:
         return cls.of(np.zeros((extent.height, extent.width, 4), np.uint8))
 
     def with_mode(self, mode: str) -> Source:
-        """Settle the mode: `auto` is decided by the pixels, as `rules.choose_mode` says."""
+        """Settle the mode: `auto` is decided by the pixels, as `steps.choose_mode` says."""
         if mode == "auto":
             mode = choose_mode(
                 mode, empty=not self.pixels.any(), transparent=bool(self._erased().any())

@@ -47,7 +47,7 @@ class ModelInfo:
     train_steps : int
         Timesteps it was trained on.
     sampler : str
-        A name of `rules.SAMPLERS`: what suits it, as a file `underpaint.json` in the folder may
+        A name of `samplers.SAMPLERS`: what suits it, as a file `underpaint.json` in the folder may
         say: `{"sampler": "k_euler_a"}`.
     prompt_tokens : int
         How many tokens of a prompt it reads, with their start and end.

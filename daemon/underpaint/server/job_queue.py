@@ -14,10 +14,10 @@ from underpaint_client.messages import JobStatus, Submit
 from .job_state import JobState
 
 MAX_JOBS = 64
-"""JobQueue that one client may have waiting; from elsewhere, one key over all its connections."""
+"""Jobs that one client may have waiting; from elsewhere, one key over all its connections."""
 
 MAX_WAITING = 1024
-"""JobQueue that may wait in all."""
+"""Jobs that may wait in all."""
 
 MAX_BYTES = 8 * 2**30
 """Bytes of pixels that may wait in all."""

@@ -80,7 +80,7 @@ class Watchdog:
     moved : float
         When its engine last advanced.
     phase : str
-        What the engine does, as `wire.Progress` says; empty while it has no job.
+        What the engine does, as `messages.Progress` says; empty while it has no job.
     model : str
         What its job asks for.
     work : float
