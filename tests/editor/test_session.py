@@ -1,4 +1,4 @@
-"""What an session offers, without an editor or a daemon."""
+"""What a session offers, without an editor or a daemon."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def remedy_of(session: Session) -> Remedy | None:
 
 
 def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple[Session, Place]:
-    """An session whose job ended with an error, after its second image was seen halfway."""
+    """A session whose job ended with an error, after its second image was seen halfway."""
     place = Place()
     session = Session("test", Quiet(), Quiet(), lambda _: place)
     batch = Batch(place, "beside")
@@ -385,7 +385,7 @@ def left(name: str, editor: str, document: str = "") -> messages.WaitingJob:
 
 
 def opened(place: Place) -> tuple[Session, list[Any]]:
-    """An session that is connected to nobody, and what it tells the daemon."""
+    """A session that is connected to nobody, and what it tells the daemon."""
     session = Session("Krita", Quiet(), Quiet(), lambda _: place)
     told: list[Any] = []
     session.tracker._connection = Line(told)  # type: ignore[assignment]

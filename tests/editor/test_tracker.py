@@ -123,7 +123,7 @@ def test_what_the_daemon_could_not_read_is_not_taken() -> None:
         (notice,) = tracker._understand(Failed("a", code, "it could not be read"), ())
         assert isinstance(notice, Ended)
         assert notice.job is job
-        assert notice.given_up == kept  # which an session answers with no `Taken`
+        assert notice.given_up == kept  # which a session answers with no `Taken`
     tracker.close()
 
 

@@ -144,7 +144,7 @@ class Paper:
 
 
 class Witness(Session):
-    """An session that notes errors before it lets go of what they were about."""
+    """A session that notes errors before it lets go of what they were about."""
 
     paper: Paper
 

@@ -114,7 +114,7 @@ class SharedFrames:
         return bool(self._seen)
 
     def pack(self, parts: list[Bytes]) -> list[Bytes]:
-        """Return what travels: parts, large ones laid on the shared_frames, and the manifest.
+        """Return what travels: parts, large ones in shared memory, and the manifest.
 
         With no parts it only carries the news.
         """
@@ -138,7 +138,7 @@ class SharedFrames:
         packed : list of bytes-like
             What came.
         folder : str
-            The name of the other side's shared_frames.
+            The name of the other side's shared memory.
         """
         *parts, last = packed
         manifest = json.loads(bytes(last))
@@ -186,7 +186,7 @@ class SharedFrames:
     def _look(self, folder: str, name: str, size: int) -> memoryview:
         shelves = shared_memory_folder()
         if shelves is None:
-            raise OSError("frames were laid on a shared_frames that this process cannot see")
+            raise OSError("frames are in shared memory that this process cannot see")
         path = shelves / folder / name
         try:
             memory = _map(path, size)

@@ -89,7 +89,7 @@ class _Painter:
             self._warm(engine)
         while True:
             self._carry_out(engine, *self.orders.get())
-            self.voice.send(b"")  # the layer has been let go of: the shared_frames has news
+            self.voice.send(b"")  # the layer is no longer used: its block can be lent again
 
     def _warm(self, engine: Engine) -> None:
         """Open the default model while there is nothing else to do."""
@@ -242,7 +242,7 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
                 continue
             parts = shared_frames.unpack(parts, f"daemon-{number}")
             if not parts:
-                continue  # only news of its shared_frames
+                continue  # it only gives blocks back
             message, frames = wire.decode(parts)
             if isinstance(message, messages.Run):
                 painter.known.add(message.job)
