@@ -27,8 +27,8 @@ MAX_VARIATIONS = 16
 
 MODES = {
     "auto": "Automatic",
-    "inpaint": "Fill erased areas (inpaint)",
-    "img2img": "Repaint the layer (img2img)",
+    "inpaint": "Fill erased (inpaint)",
+    "img2img": "Repaint (img2img)",
     "txt2img": "New image (txt2img)",
 }
 """The modes, and what editors call each."""

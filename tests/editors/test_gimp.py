@@ -282,7 +282,7 @@ def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_gimp: Found) 
 def test_locked_results_are_not_removed(in_gimp: Found) -> None:
     said = in_gimp("kept_with_locks")
     assert said["after"] == [["seed 7", True], ["seed 8", False]]
-    assert said["status"] == "The results lie in a locked group; unlock it first."
+    assert said["status"] == "The results are in a locked group; unlock it first."
     assert said["in_locked_group"] == said["after"]
 
 
@@ -415,7 +415,7 @@ def test_each_image_gets_its_own_and_the_one_in_front_is_followed(in_gimp: Found
 
 def test_a_deleted_layer_and_a_closed_image_lose_nothing(in_gimp: Found) -> None:
     said = in_gimp("deleted_and_resized")
-    assert "deleted meanwhile" in said["status"]
+    assert "layer was deleted" in said["status"]
     assert "document was resized" in said["status"]
     assert said["layers"] == ["a lake (seed 7)"]
     said = in_gimp("closed_image")

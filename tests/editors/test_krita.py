@@ -248,7 +248,7 @@ def test_the_picture_so_far_lies_where_the_picture_does(in_krita: Found) -> None
 def test_several_jobs_are_listed_hurried_and_dropped(in_krita: Found) -> None:
     said = in_krita("queued")
     waiting = ["two: 1 ahead", "three: 2 ahead", "four: 3 ahead"]
-    assert said["lines"] == ["one: runs", *waiting]
+    assert said["lines"] == ["one: running", *waiting]
     assert said["layers"] == ["Background", "Painting", "four (seed 7)", "three (seed 7)"]
     assert said["left"] == 0
 
@@ -269,10 +269,10 @@ def test_what_is_odd_about_a_layer_is_said(in_krita: Found) -> None:
 
 def test_a_deleted_layer_and_a_closed_document_lose_nothing(in_krita: Found) -> None:
     said = in_krita("deleted_layer")
-    assert "deleted meanwhile" in said["status"]
+    assert "layer was deleted" in said["status"]
     assert said["layers"] == ["Background", "a lake (seed 7)"]
     said = in_krita("deleted_group")
-    assert "deleted meanwhile" in said["status"]
+    assert "layer was deleted" in said["status"]
     assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
     said = in_krita("closed_document")
     assert (
@@ -329,7 +329,7 @@ def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_krita: Found)
 def test_locked_results_are_not_removed(in_krita: Found) -> None:
     said = in_krita("kept_with_locks")
     assert said["after"] == [["seed 7", True, False], ["seed 8", False, True]]
-    assert said["status"] == "The results lie in a locked group; unlock it first."
+    assert said["status"] == "The results are in a locked group; unlock it first."
     assert said["in_locked_group"] == [["seed 7", True, False], ["seed 8", False, False]]
 
 

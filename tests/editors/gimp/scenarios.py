@@ -676,7 +676,11 @@ def typed(said: Said) -> Run:
         return [window().controls[name].value, box.get_text()]
 
     press(window().controls["strength"].widget)
-    yield window().window.is_active  # else the first keys go to GIMP's own window
+    # Else the first keys go to GIMP's own window, which comes to the front shortly after its start.
+    from underpaint_gimp import front
+
+    yield lambda: window().window.is_active() or front.bring_to_front(window().window)
+    yield 0.5
     for name, text in TYPED:
         fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
         said[f"{name} {text}"] = yield from typing(name, text)
