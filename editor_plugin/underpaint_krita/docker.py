@@ -54,7 +54,7 @@ class UnderpaintDocker(DockWidget):
         self.controls = {field.name: Control(field, self.panel.form_edited) for field in FIELDS}
         body = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(body)
-        column.setContentsMargins(6, 6, 6, 6)
+        column.setContentsMargins(4, 6, 4, 6)
         column.setSpacing(6)
         for name in ("prompt", "negative_prompt"):
             self.controls[name].widget.entered.connect(lambda: self.press("generate"))
@@ -112,7 +112,7 @@ class UnderpaintDocker(DockWidget):
     def _rows(self) -> Any:
         form = QtWidgets.QFormLayout()
         form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setHorizontalSpacing(8)
+        form.setHorizontalSpacing(6)
         form.setVerticalSpacing(4)
         for name in ROWS:
             control = self.controls[name]
