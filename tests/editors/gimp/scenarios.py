@@ -679,7 +679,11 @@ def typed(said: Said) -> Run:
     # Else the first keys go to GIMP's own window, which comes to the front shortly after its start.
     from underpaint_gimp import front
 
-    yield lambda: window().window.is_active() or front.bring_to_front(window().window)
+    def in_front() -> bool:
+        front.bring_to_front(window().window)
+        return bool(window().window.is_active())
+
+    yield in_front
     yield 0.5
     for name, text in TYPED:
         fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
