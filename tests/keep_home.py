@@ -59,7 +59,7 @@ def fill(home: Path) -> None:
     """Let a daemon paint, and kill it in the middle of it."""
     (home / "config.toml").write_text(CONFIG, encoding="utf-8")
     (home / "form.json").write_text(
-        Form(prompt="a lake", strength=0.4, seed=3, seed_locked=True, images=2).to_text(),
+        Form.of(prompt="a lake", strength=0.4, seed=3, seed_locked=True, images=2).to_text(),
         encoding="utf-8",
     )
     own_keys("server")
@@ -87,28 +87,28 @@ def _send_all() -> None:
     half[:, 8:] = 255
     tiny: dict[str, Any] = {"model": "sd", "steps": 4, "seed": 7}
     with connect() as connection:
-        send(connection, "kept", Request(prompt="nothing", strength=0.0, seed=1), layer=layer())
-        varied = Request(
+        send(connection, "kept", Request.of(prompt="nothing", strength=0.0, seed=1), layer=layer())
+        varied = Request.of(
             prompt="a {red|blue} lake", negative_prompt="people", strength=0.6, images=2,
             variation_amount=0.2, variation_seed=11, variations=(Variation(3, 0.1),),
             result="patch", **tiny,
         )  # fmt: skip
         send(connection, "varied", varied, layer=layer(), selection=half)
-        send(connection, "chained", Request(prompt="a lake", images=2, chain=True, **tiny),
+        send(connection, "chained", Request.of(prompt="a lake", images=2, chain=True, **tiny),
              layer=layer())  # fmt: skip
-        send(connection, "failed", Request(prompt="a lake", model="gone"), layer=layer())
-        send(connection, "taken", Request(prompt="taken", strength=0.0, seed=1), layer=layer())
+        send(connection, "failed", Request.of(prompt="a lake", model="gone"), layer=layer())
+        send(connection, "taken", Request.of(prompt="taken", strength=0.0, seed=1), layer=layer())
         until(lambda: not connection.status().jobs)
         connection.take("taken")
     with connect() as connection:
         until(lambda: len(connection.waiting()) == 4)
-        long = Request(prompt="a long one", model="sd", steps=500, width=64, height=64, seed=5)
+        long = Request.of(prompt="a long one", model="sd", steps=500, width=64, height=64, seed=5)
         send(connection, "running", long)
         until(lambda: [job.state for job in connection.status().jobs] == ["running"])
-        mode = Request(prompt="queued", mode="inpaint", fill="neighbours", compensate=True,
+        mode = Request.of(prompt="queued", mode="inpaint", fill="neighbours", compensate=True,
                        guidance_scale=3.0, sampler="k_euler", **tiny)  # fmt: skip
         send(connection, "queued", mode, layer=layer(), selection=half, mask=half)
-        new = Request(prompt="from nothing", width=64, height=64, seed=9, model="sd", steps=2)
+        new = Request.of(prompt="from nothing", width=64, height=64, seed=9, model="sd", steps=2)
         send(connection, "new", new)
         until(lambda: len(connection.status().jobs) == 3)
         time.sleep(1)  # until what was sent is on the disk

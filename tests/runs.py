@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from underpaint.engine import Engine, Picture
 from underpaint_client.request import Request
 
-BASE = Request(prompt="a lake", model="sd", seed=7, steps=8)
+BASE = Request.of(prompt="a lake", model="sd", seed=7, steps=8)
 
 
 def texture(height: int, width: int, seed: int = 0) -> Any:
@@ -37,4 +36,4 @@ def make(engine: Engine, layer: Any = None, selection: Any = None, **changes: An
 def make_all(
     engine: Engine, layer: Any = None, selection: Any = None, **changes: Any
 ) -> list[Picture]:
-    return list(engine.generate(dataclasses.replace(BASE, **changes), layer, selection))
+    return list(engine.generate(BASE.with_values(**changes), layer, selection))

@@ -31,7 +31,7 @@ def engine() -> Engine:
 
 
 def paint(engine: Engine, prompt: str, seed: int, layer: Any = None, **how: Any) -> Any:
-    request = Request(prompt=prompt, model="starter", seed=seed, **{"steps": 8, **how})
+    request = Request.of(prompt=prompt, model="starter", seed=seed, **{"steps": 8, **how})
     (found,) = engine.generate(request, layer)
     return found.pixels.astype(float)
 

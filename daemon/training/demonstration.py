@@ -31,7 +31,7 @@ from .painter import describe, paint, sample_scene
 
 INSTALL = Path(__file__).parents[2] / "install"
 
-SKETCH = Request(
+SKETCH = Request.of(
     prompt="tree on a hill with a river at sunset, oil painting",
     strength=0.7,
     steps=24,
@@ -44,7 +44,7 @@ SKETCH = Request(
 FADE = (0.12, 0.86)
 """Where the sketch begins to fade, and where nothing of it is left, in parts of its width."""
 
-LANDSCAPE = Request(
+LANDSCAPE = Request.of(
     prompt="lavender field, watercolour",
     strength=0.67,
     steps=24,

@@ -195,7 +195,7 @@ class Judge:
 
     def paint(self, prompt: str, layer: NDArray[np.uint8] | None = None, **how: Any) -> Picture:
         """Run the engine and give the result's colours."""
-        request = Request(prompt=prompt, model=self.model, **{"seed": 0, **how})
+        request = Request.of(prompt=prompt, model=self.model, **{"seed": 0, **how})
         (found,) = self.engine.generate(request, layer)
         pixels = found.pixels[..., :3]
         assert pixels.dtype == np.uint8  # noqa: S101

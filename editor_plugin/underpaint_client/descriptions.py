@@ -15,7 +15,7 @@ STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything
 
 def describe_noise(recipe: Recipe) -> str:
     """Say what a picture's noise was made of, as `-S` and `-V` take it."""
-    return describe_seeds(recipe.seed, recipe.variations)
+    return describe_seeds(recipe.facts.seed, recipe.facts.variations)
 
 
 def describe_seeds(seed: int, variations: tuple[Variation, ...]) -> str:

@@ -18,6 +18,21 @@ class BadInputError(UnderpaintError):
     code = "bad_input"
 
 
+class OtherProtocolError(BadInputError):
+    """A message is of another version of the wire's protocol.
+
+    Parameters
+    ----------
+    message : str
+    protocol : int
+        The message's.
+    """
+
+    def __init__(self, message: str, protocol: int) -> None:
+        super().__init__(message)
+        self.protocol = protocol
+
+
 class ModelUnavailableError(UnderpaintError):
     """The model does not exist, cannot be opened, or is of a kind that is not supported."""
 

@@ -1,7 +1,11 @@
 """Parameters: how a field of a request is declared, once for everything that handles it.
 
-The command line's option, the editors' control, the check and the table in the README are made
-from the declaration. The name, the type and the default are those of the dataclass field.
+The command line's option, the editors' control, the check, the wire's validation, the recipe and
+the table in the README are made from the declaration. The type and the default are those of the
+dataclass field, and so is the name where the declaration has none.
+
+Fields lie in groups, which are dataclasses in each other. What knows no groups, as options,
+controls and old recipes, calls a parameter by its name, which no other group uses again.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from .errors import BadInputError
 from .typed_json import field_types
 
 T = TypeVar("T")
+G = TypeVar("G", bound="ParameterGroup")
 
 _KEY = "parameter"
 
@@ -61,11 +66,13 @@ class Parameter:
     modes : tuple of str
         The modes in which it changes the result; empty for all of them.
     name : str
-        The field's.
+        What it is called where there are no groups; the default is the field's name.
     kind : type
         The field's, without None.
     default : object
         The field's.
+    path : tuple of str
+        The fields that lead to it: its groups from the outside in, then itself.
     """
 
     help: str
@@ -88,6 +95,7 @@ class Parameter:
     name: str = ""
     kind: Any = None
     default: Any = None
+    path: tuple[str, ...] = ()
 
     def check_value(self, value: Any) -> None:
         """Check a value of the parameter's type.
@@ -128,26 +136,117 @@ def declare(default: T, parameter: Parameter) -> T:
     return field(default=default, metadata={_KEY: parameter})
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """A frozen dataclass of parameters and of further groups, all of them with defaults."""
+
+    @classmethod
+    def of(cls: type[G], **values: Any) -> G:  # noqa: PYI019 - Python 3.9 has no Self
+        """Return the group with these parameters, by name, and all others by default.
+
+        Raises
+        ------
+        TypeError
+            There is no parameter of that name.
+
+        Examples
+        --------
+        >>> from underpaint_client.request import Request
+        >>> Request.of(prompt="a lake", steps=30).sampling.steps
+        30
+        """
+        return cls().with_values(**values)
+
+    def with_values(self: G, **values: Any) -> G:  # noqa: PYI019 - as above
+        """Return the same with other values for these parameters, by name; raises as `of` does."""
+        unknown = values.keys() - parameters_of(type(self)).keys()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no parameter {', '.join(sorted(unknown))}")
+        return self._replaced(nest(type(self), values))
+
+    def _replaced(self: G, changes: Mapping[str, Any]) -> G:  # noqa: PYI019 - as above
+        """Return the same with other values for these fields; for a group, for fields of it."""
+        now = {name: getattr(self, name) for name in changes}
+        new = {
+            name: now[name]._replaced(value) if isinstance(now[name], ParameterGroup) else value
+            for name, value in changes.items()
+        }
+        return dataclasses.replace(self, **new)
+
+    def value(self, name: str) -> Any:
+        """Return the value of a parameter; raises KeyError where there is none of that name."""
+        found: Any = self
+        for field_name in parameters_of(type(self))[name].path:
+            found = getattr(found, field_name)
+        return found
+
+    def values(self) -> dict[str, Any]:
+        """Return the values of all parameters by name, in the order of their declarations."""
+        return {name: self.value(name) for name in parameters_of(type(self))}
+
+
+def nest(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the parameters' names as the groups of a dataclass hold them.
+
+    Names that are no parameter's stay where they are.
+
+    Examples
+    --------
+    >>> from underpaint_client.request import Request
+    >>> nest(Request, {"mode": "img2img", "steps": 30})
+    {'mode': 'img2img', 'sampling': {'steps': 30}}
+    """
+    parameters = parameters_of(cls)
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *groups, last = parameters[name].path if name in parameters else (name,)
+        inner = nested
+        for group in groups:
+            inner = inner.setdefault(group, {})
+        inner[last] = value
+    return nested
+
+
 def parameters_of(cls: type) -> dict[str, Parameter]:
-    """Return the parameters that a dataclass declares, by name, in order."""
+    """Return the parameters that a dataclass and its groups declare, by name, in order.
+
+    Raises
+    ------
+    TypeError
+        Two of them have the same name.
+    """
     return _parameters_of(cls)
 
 
 @functools.cache
 def _parameters_of(cls: type) -> dict[str, Parameter]:
-    return {found.name: found for found in _find(cls)}
+    found: dict[str, Parameter] = {}
+    for parameter in _find(cls):
+        if parameter.name in found:
+            raise TypeError(f"{cls.__name__} has two parameters {parameter.name}; name one anew")
+        found[parameter.name] = parameter
+    return found
 
 
-def _find(cls: type) -> Iterator[Parameter]:
+def _find(cls: type, group: Any = None, path: tuple[str, ...] = ()) -> Iterator[Parameter]:
+    """Yield the parameters of a class; where a default `group` is given, with its values."""
     types = field_types(cls)
     for one in dataclasses.fields(cls):
+        kind = types[one.name]
+        default = one.default if group is None else getattr(group, one.name)
         if _KEY in one.metadata:
-            kind = types[one.name]
+            declared: Parameter = one.metadata[_KEY]
             if type(None) in get_args(kind):
                 kind = Union[tuple(a for a in get_args(kind) if a is not type(None))]
             yield dataclasses.replace(
-                one.metadata[_KEY], name=one.name, kind=kind, default=one.default
+                declared,
+                name=declared.name or one.name,
+                kind=kind,
+                default=default,
+                path=(*path, one.name),
             )
+        elif isinstance(kind, type) and issubclass(kind, ParameterGroup):
+            yield from _find(kind, default, (*path, one.name))
 
 
 def _is_text(value: str) -> bool:

@@ -2,99 +2,103 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+from .old_recipes import nest_recipe
 from .request import Request, Variation
-from .typed_json import field_types, read_value, shorten
+from .typed_json import read_fields, shorten, to_json
 
-RECIPE_FORMAT = 2
-"""What `Recipe.to_dict` writes; 1 knew no variations and no chains, and can be read."""
+RECIPE_FORMAT = 3
+"""What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.
+
+In formats 1 and 2, which can be read, all fields lie side by side. Format 1 knows no variations and
+no chains.
+"""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """The request as it was really run: enough to run it again. It travels with its picture.
-
-    Fields that `Request` has too mean the same, with these differences: `mode`, `seed` and
-    `sampler` are what was used, never `auto`, None or an alias; `width` and `height` are the
-    result's size in pixels and `box` is what the request called width and height.
+class Facts:
+    """What is known of one image only after it was made.
 
     Parameters
     ----------
+    prompt : str
+        As it was used: one of its alternatives chosen, and no escaped braces.
+    seed : int
+        Of the noise that the image is made of.
+    width, height : int
+        The result's size in pixels, the whole layer's where it is a patch.
+    strength_run : float
+        0..1. The strength that steps_run of schedule amounts to.
     steps_run : int
         How many steps of the schedule ran; 0 where the model was not needed.
     schedule : int
-        The schedule's length; `steps`, unless `compensate` or a very low strength made it longer.
-    strength_run : float
-        0..1. The strength that steps_run of schedule amounts to.
+        The schedule's length; the request's steps, unless `compensate` or a very low strength made
+        it longer.
     model_hash : str
         SHA-256 over the model's files, hexadecimal; empty where no model ran.
     work_area : tuple of int
         x, y, width, height on the canvas of what went through the model; zeros for none.
     work_size : tuple of int
         width, height in pixels of what the model saw; zeros for none.
-    variations : tuple of Variation
-        All that were applied to the noise of `seed`, in turn; where there is a
-        `variation_amount`, the last one is the image's own.
-    chained : int
-        How many images the input had become before this one, each from the one before.
-    template : str
-        The prompt as it was asked for, before one of its alternatives was chosen; in a chain each
-        image chooses its own.
-    source_hash : str
-        BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
-        empty where no model ran.
-    box : tuple of int or None
-        width, height of the box asked for.
     notes : tuple of str
         What the artist should know: one sentence each.
     versions : dict of str to str
         underpaint, torch and diffusers, and the device and precision that ran it.
+    variations : tuple of Variation
+        All that were applied to the noise of `seed`, in turn.
+    source_hash : str
+        BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
+        empty where no model ran.
     """
 
-    mode: str
     prompt: str
-    negative_prompt: str
-    strength: float
-    strength_run: float
-    steps: int
-    steps_run: int
-    schedule: int
-    compensate: bool
-    guidance_scale: float
     seed: int
-    sampler: str
-    model: str
-    model_hash: str
     width: int
     height: int
-    box: tuple[int, ...] | None
-    fit: bool
+    strength_run: float
+    steps_run: int
+    schedule: int
+    model_hash: str
     work_area: tuple[int, ...]
     work_size: tuple[int, ...]
-    fill: str
-    result: str
     notes: tuple[str, ...]
     versions: dict[str, str]
-    variation_amount: float = 0.0
     variations: tuple[Variation, ...] = ()
-    chained: int = 0
     source_hash: str = ""
-    template: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The request as it was really run: enough to run it again. It travels with its picture.
+
+    Parameters
+    ----------
+    request : Request
+        Makes this picture again from the same input, as its only or, in a chain, its last image.
+        Nothing in it is left open: mode, sampler, model and seeds are those that were used.
+    facts : Facts
+    """
+
+    request: Request
+    facts: Facts
+
+    @property
+    def chained(self) -> int:
+        """How many images the input had become before this one, each from the one before."""
+        return self.request.sampling.images - 1 if self.request.variation.chain else 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON can hold it: lists for tuples."""
-        values = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
-        return {"format": RECIPE_FORMAT, **values}
+        return {"format": RECIPE_FORMAT, **to_json(self)}
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Recipe:
-        """Read what `to_dict` wrote; names that a newer version added are passed over.
+        """Read what `to_dict` wrote, or an earlier version of it.
+
+        Names that a newer version added are passed over, and what an older one did not know is as
+        by default.
 
         Raises
         ------
@@ -106,17 +110,21 @@ class Recipe:
         written = found.get("format", 1)
         if type(written) is not int or written > RECIPE_FORMAT:
             raise ValueError(f"a recipe of format {shorten(written)} is newer than this Underpaint")
-        known = {field.name: field for field in fields(cls)}
-        missing = [n for n, f in known.items() if f.default is MISSING and n not in found]
+        if written < RECIPE_FORMAT:
+            found = nest_recipe(found)
+        facts = found.get("facts")
+        there = facts if isinstance(facts, dict) else {}
+        missing = [name for name in ("request", "facts") if name not in found]
+        if "facts" in found:
+            missing += [
+                f.name for f in fields(Facts) if f.default is MISSING and f.name not in there
+            ]
         if missing:
             raise ValueError(f"a recipe without {', '.join(missing)} cannot be read")
-        types = field_types(cls)
-        values = {
-            name: read_value(f"the recipe's {name}", types[name], found[name])
-            for name in known
-            if name in found
-        }
-        recipe = cls(**values)
+        recipe = cls(
+            read_fields("the recipe's request", Request, found["request"], skip_unknown=True),
+            read_fields("the recipe's facts", Facts, facts, skip_unknown=True),
+        )
         recipe.check()
         return recipe
 
@@ -128,39 +136,25 @@ class Recipe:
         ValueError
             Names the first field that cannot be used.
         """
-        for name in ("work_area", "work_size", "box"):
-            sides = getattr(self, name)
-            wanted = 4 if name == "work_area" else 2
-            if sides is not None and not _are_whole(sides, wanted):
+        facts = self.facts
+        for name, count in (("work_area", 4), ("work_size", 2)):
+            sides = getattr(facts, name)
+            if not _are_whole(sides, count):
                 raise ValueError(
-                    f"the recipe's {name} {shorten(sides)} is not {wanted} whole numbers"
+                    f"the recipe's {name} {shorten(sides)} is not {count} whole numbers"
                 )
-        for name in ("steps", "steps_run", "schedule", "seed", "width", "height"):
-            if not 0 <= getattr(self, name) < 2**32:
-                raise ValueError(
-                    f"the recipe's {name} {shorten(getattr(self, name))} is out of range"
-                )
-        if self.variation_amount and not self.variations:
+        numbers = {name: getattr(facts, name) for name in _COUNTS}
+        numbers.update(steps=self.request.sampling.steps)
+        for name, number in numbers.items():
+            if not 0 <= number < 2**32:
+                raise ValueError(f"the recipe's {name} {shorten(number)} is out of range")
+        if self.request.variation.amount and not facts.variations:
             raise ValueError("the recipe has a variation_amount but no variations")
         if not 0 <= self.chained < 2**16:
             raise ValueError(f"the recipe's chained {shorten(self.chained)} is out of range")
 
-    def to_request(self) -> Request:
-        """Return the request that makes this picture again, from the same input."""
-        names = {field.name for field in fields(Request)} & {f.name for f in fields(self)}
-        width, height = self.box or (None, None)
-        values = {name: getattr(self, name) for name in names}
-        prompt = self.template if self.chained and self.template else escape_braces(self.prompt)
-        again = Request(**{**values, "prompt": prompt, "width": width, "height": height})
-        again = replace(again, images=self.chained + 1, chain=self.chained > 0)
-        if not self.variation_amount:
-            return replace(again, seed=(self.seed - self.chained) % 2**32)
-        own = self.variations[-1]
-        return replace(
-            again,
-            variations=self.variations[:-1],
-            variation_seed=(own.seed - self.chained) % 2**32,
-        )
+
+_COUNTS = ("steps_run", "schedule", "seed", "width", "height")
 
 
 def _are_whole(found: Any, count: int) -> bool:
@@ -169,8 +163,3 @@ def _are_whole(found: Any, count: int) -> bool:
         and len(found) == count
         and all(type(n) is int and abs(n) < 2**31 for n in found)
     )
-
-
-def escape_braces(prompt: str) -> str:
-    r"""Return a prompt whose braces are braces: `\{` for `{`, as `seeds.expand_prompt` reads it."""
-    return re.sub(r"([{}])", r"\\\1", prompt)

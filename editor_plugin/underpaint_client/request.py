@@ -1,7 +1,8 @@
 """The request: everything one generation needs, without pixels.
 
-Its fields are the vocabulary of the command line, of both editors and of the wire. To add one,
-declare it here; `rules.check_request` has what involves more than one of them.
+Its parameters are the vocabulary of the command line, of the editors, of the wire and of recipes.
+To add one, declare it in its group here; `rules.check_request` has what involves more than one of
+them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from .errors import BadInputError
 from .geometry import Extent
-from .parameters import Parameter, declare
+from .parameters import Parameter, ParameterGroup, declare
 from .samplers import SAMPLERS, TRAIN_STEPS, choose_sampler
 
 SEEDS = 2**32
@@ -113,10 +114,10 @@ def _check_model(name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the artist asked for. Each field's declaration says what it means and may be."""
+class PromptSettings(ParameterGroup):
+    """What the image shows, and what it does not."""
 
-    prompt: str = declare(
+    positive: str = declare(
         "",
         Parameter(
             "What the image should show: subject, light, weather, medium. The seed picks one of"
@@ -126,9 +127,10 @@ class Request:
             label="Prompt",
             tip="Ctrl+Enter generates; the up and down arrow keys recall earlier prompts.",
             lines=3,
+            name="prompt",
         ),
     )
-    negative_prompt: str = declare(
+    negative: str = declare(
         "",
         Parameter(
             "What the image should not show or look like. Usually left empty.",
@@ -137,20 +139,15 @@ class Request:
             metavar="PROMPT",
             usage="Used where the guidance scale is over 1.",
             label="Negative prompt",
+            name="negative_prompt",
         ),
     )
-    mode: str = declare(
-        "auto",
-        Parameter(
-            "Automatic fills what is erased inside the selection (inpaint), repaints the layer if"
-            " nothing is erased (img2img), and starts from the prompt alone if it is empty"
-            " (txt2img).",
-            choices=MODES,
-            flags=("--mode",),
-            usage="The layer is the image of -I.",
-            label="Mode",
-        ),
-    )
+
+
+@dataclass(frozen=True)
+class SamplingSettings(ParameterGroup):
+    """How noise becomes images: by which model, in which steps, from which seed."""
+
     strength: float = declare(
         0.75,
         Parameter(
@@ -246,6 +243,12 @@ class Request:
             label="Model",
         ),
     )
+
+
+@dataclass(frozen=True)
+class SourceSettings(ParameterGroup):
+    """What the model is given of the layer."""
+
     fill: str = declare(
         "auto",
         Parameter(
@@ -257,6 +260,12 @@ class Request:
             modes=_WITH_A_PICTURE,
         ),
     )
+
+
+@dataclass(frozen=True)
+class OutputSettings(ParameterGroup):
+    """What comes back."""
+
     result: str = declare(
         "layer",
         Parameter(
@@ -269,6 +278,12 @@ class Request:
             label="Result",
         ),
     )
+
+
+@dataclass(frozen=True)
+class SizeSettings(ParameterGroup):
+    """The size that the model works in."""
+
     width: int | None = declare(
         None,
         Parameter(
@@ -289,25 +304,40 @@ class Request:
             flags=("--fit",),
         ),
     )
-    variation_amount: float = declare(
+
+    @property
+    def box(self) -> Extent | None:
+        """The box that width and height ask for; None where they are not given."""
+        if self.width is None or self.height is None:
+            return None
+        return Extent(self.width, self.height)
+
+
+@dataclass(frozen=True)
+class VariationSettings(ParameterGroup):
+    """How the images of a request differ from that of its seed, and from each other."""
+
+    amount: float = declare(
         0.0,
         Parameter(
             "How much each image differs from that of --seed, by its noise: 0 not at all, 1 as much"
             " as one of another seed. Above 0 the images share --seed.",
             limits=(0.0, 1.0),
             flags=("-v", "--variation-amount"),
+            name="variation_amount",
         ),
     )
-    variation_seed: int | None = declare(
+    seed: int | None = declare(
         None,
         Parameter(
             "The seed that the first image is varied towards; each one uses the next. Without it"
             " one is drawn and printed.",
             limits=_SEEDS,
             flags=("--variation-seed",),
+            name="variation_seed",
         ),
     )
-    variations: tuple[Variation, ...] = declare(
+    base: tuple[Variation, ...] = declare(
         (),
         Parameter(
             "Variations to start from, applied in turn to the noise of --seed. Messages show"
@@ -317,15 +347,54 @@ class Request:
             flags=("-V", "--with-variations"),
             metavar="SEED:WEIGHT,...",
             read=read_variations,
+            name="variations",
         ),
     )
     chain: bool = declare(
         False, Parameter("Each image is the next one's input.", flags=("--chain",))
     )
 
-    @property
-    def box(self) -> Extent | None:
-        """The box that width and height ask for; None where they are not given."""
-        if self.width is None or self.height is None:
-            return None
-        return Extent(self.width, self.height)
+
+@dataclass(frozen=True)
+class Request(ParameterGroup):
+    """What the artist asked for, by subject. Each declaration says what its field means and may be.
+
+    Parameters
+    ----------
+    prompt : PromptSettings
+    mode : str
+    sampling : SamplingSettings
+    source : SourceSettings
+    output : OutputSettings
+    size : SizeSettings
+    variation : VariationSettings
+
+    Examples
+    --------
+    >>> request = Request.of(prompt="a lake", steps=30)
+    >>> request == Request(PromptSettings("a lake"), sampling=SamplingSettings(steps=30))
+    True
+    >>> request.with_values(strength=0.5).sampling.strength
+    0.5
+    >>> request.value("steps")
+    30
+    """
+
+    prompt: PromptSettings = PromptSettings()
+    mode: str = declare(
+        "auto",
+        Parameter(
+            "Automatic fills what is erased inside the selection (inpaint), repaints the layer if"
+            " nothing is erased (img2img), and starts from the prompt alone if it is empty"
+            " (txt2img).",
+            choices=MODES,
+            flags=("--mode",),
+            usage="The layer is the image of -I.",
+            label="Mode",
+        ),
+    )
+    sampling: SamplingSettings = SamplingSettings()
+    source: SourceSettings = SourceSettings()
+    output: OutputSettings = OutputSettings()
+    size: SizeSettings = SizeSettings()
+    variation: VariationSettings = VariationSettings()

@@ -28,15 +28,16 @@ def check_request(request: Request) -> None:
         Names the first field that is out of range, its value, and what is allowed.
     """
     for name, parameter in parameters_of(type(request)).items():
-        parameter.check_value(getattr(request, name))
-    sampler = choose_sampler(request.sampler)
-    if request.steps > longest_schedule(sampler):
+        parameter.check_value(request.value(name))
+    sampler = choose_sampler(request.sampling.sampler)
+    steps, size = request.sampling.steps, request.size
+    if steps > longest_schedule(sampler):
         raise BadInputError(
-            f"steps {request.steps} are too many for the sampler {sampler}; it takes up to"
+            f"steps {steps} are too many for the sampler {sampler}; it takes up to"
             f" {longest_schedule(sampler)}"
         )
-    if (request.width is None) != (request.height is None):
-        given, other = ("width", "height") if request.height is None else ("height", "width")
+    if (size.width is None) != (size.height is None):
+        given, other = ("width", "height") if size.height is None else ("height", "width")
         raise BadInputError(
-            f"{given} {getattr(request, given)} was given without a {other}; give both or neither"
+            f"{given} {getattr(size, given)} was given without a {other}; give both or neither"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import replace
 
 from .request import SEEDS, Request, Variation
 
@@ -35,6 +34,11 @@ def expand_prompt(prompt: str, seed: int) -> str:
     return re.sub(r"\\([{}|])", r"\1", prompt)
 
 
+def escape_braces(prompt: str) -> str:
+    r"""Return a prompt whose braces are braces: `\{` for `{`, as `expand_prompt` reads it."""
+    return re.sub(r"([{}])", r"\\\1", prompt)
+
+
 def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...]]:
     """Give what the noise of an image is made of: its base seed, and the variations in turn.
 
@@ -45,11 +49,11 @@ def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...
     index : int
         0, 1, ...
     """
-    seed = request.seed or 0
-    if not request.variation_amount:
-        return image_seed(seed, index), request.variations
-    own = image_seed(request.variation_seed or 0, index)
-    return seed, (*request.variations, Variation(own, request.variation_amount))
+    seed, variation = request.sampling.seed or 0, request.variation
+    if not variation.amount:
+        return image_seed(seed, index), variation.base
+    own = image_seed(variation.seed or 0, index)
+    return seed, (*variation.base, Variation(own, variation.amount))
 
 
 def draw_seed() -> int:
@@ -63,7 +67,40 @@ def draw_seeds(request: Request) -> Request:
     def drawn(seed: int | None) -> int:
         return draw_seed() if seed is None else seed
 
-    return replace(request, seed=drawn(request.seed), variation_seed=drawn(request.variation_seed))
+    return request.with_values(
+        seed=drawn(request.sampling.seed), variation_seed=drawn(request.variation.seed)
+    )
+
+
+def request_of_image(request: Request, index: int) -> Request:
+    """Return the request that makes one image of a request again, as its only or last one.
+
+    Parameters
+    ----------
+    request : Request
+        With its seeds drawn.
+    index : int
+        0, 1, ... In a chain, all images before it are made again too.
+    """
+    varies = request.variation.amount > 0
+    if request.variation.chain and index:
+        first = request.variation.seed if varies else None
+        return request.with_values(images=index + 1, variation_seed=first)
+    seed, variations = image_noise(request, index)
+    own = variations[-1].seed if varies else None
+    return request.with_values(
+        prompt=escape_braces(image_prompt(request, index)),
+        seed=seed,
+        variation_seed=own,
+        images=1,
+        chain=False,
+    )
+
+
+def image_prompt(request: Request, index: int) -> str:
+    """Return the prompt of an image of a request, its alternatives chosen by the image's seed."""
+    seed, _ = image_noise(request, index)
+    return expand_prompt(request.prompt.positive, seed)
 
 
 def image_seed(seed: int, index: int) -> int:

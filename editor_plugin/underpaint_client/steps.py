@@ -84,7 +84,7 @@ def plan_steps(
 
 def mode_strength(request: Request, mode: str) -> float:
     """Give the strength (0..1) that a pixel of change 1 gets: `txt2img` ignores the original."""
-    return 1.0 if mode == "txt2img" else request.strength
+    return 1.0 if mode == "txt2img" else request.sampling.strength
 
 
 def plan_request(
@@ -103,11 +103,12 @@ def plan_request(
     train_steps : int
         Timesteps the model was trained on.
     """
+    sampling = request.sampling
     return plan_steps(
-        request.steps,
+        sampling.steps,
         mode_strength(request, mode) * most_change,
-        request.compensate,
-        longest_schedule(choose_sampler(request.sampler), train_steps),
+        sampling.compensate,
+        longest_schedule(choose_sampler(sampling.sampler), train_steps),
     )
 
 

@@ -52,7 +52,26 @@ def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
     return resolve(ast.parse(annotation, mode="eval").body)
 
 
-def read_value(what: str, kind: Any, value: Any) -> Any:
+def to_json(value: Any) -> Any:
+    """Return a value as JSON holds it: an object for a dataclass, a list for a tuple.
+
+    Does what `dataclasses.asdict` does, without copying what is immutable.
+    """
+    if dataclasses.is_dataclass(value):
+        return {name: to_json(getattr(value, name)) for name in _field_names(type(value))}
+    if isinstance(value, (tuple, list)):
+        return [to_json(one) for one in value]
+    if isinstance(value, dict):
+        return {key: to_json(one) for key, one in value.items()}
+    return value
+
+
+@functools.cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+def read_value(what: str, kind: Any, value: Any, *, skip_unknown: bool = False) -> Any:
     """Return a JSON value as a field of a type holds it: tuples for lists, floats for whole ones.
 
     Parameters
@@ -64,6 +83,8 @@ def read_value(what: str, kind: Any, value: Any) -> Any:
         of such.
     value : object
         As `json.loads` returns it; tuples may stand for lists, and dataclasses for objects.
+    skip_unknown : bool
+        Pass over unknown fields of objects, which a newer version may have added.
 
     Raises
     ------
@@ -75,13 +96,18 @@ def read_value(what: str, kind: Any, value: Any) -> Any:
             return None
         (kind,) = (one for one in get_args(kind) if one is not type(None))
     if dataclasses.is_dataclass(kind):
-        return value if type(value) is kind else read_fields(what, kind, value)
+        is_read = type(value) is kind
+        return value if is_read else read_fields(what, kind, value, skip_unknown=skip_unknown)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(read_value(f"{what}[{n}]", inner[0], one) for n, one in enumerate(value))
+        return tuple(
+            read_value(f"{what}[{n}]", inner[0], one, skip_unknown=skip_unknown)
+            for n, one in enumerate(value)
+        )
     if origin is dict and isinstance(value, dict):
         return {
-            key: read_value(f"{what}[{shorten(key)}]", inner[1], one) for key, one in value.items()
+            key: read_value(f"{what}[{shorten(key)}]", inner[1], one, skip_unknown=skip_unknown)
+            for key, one in value.items()
         }
     if kind is float and type(value) in (int, float) and _is_finite(value):
         return float(value)
@@ -94,8 +120,8 @@ def _is_optional(kind: Any) -> bool:
     return get_origin(kind) is Union and type(None) in get_args(kind)
 
 
-def read_fields(what: str, cls: Any, found: Any) -> Any:
-    """Return a dataclass from a JSON object.
+def read_fields(what: str, cls: Any, found: Any, *, skip_unknown: bool = False) -> Any:
+    """Return a dataclass from a JSON object; `skip_unknown` as in `read_value`.
 
     Raises
     ------
@@ -109,10 +135,15 @@ def read_fields(what: str, cls: Any, found: Any) -> Any:
         for field in dataclasses.fields(cls)
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
+    if skip_unknown and isinstance(found, dict):
+        found = {name: one for name, one in found.items() if name in types}
     if not isinstance(found, dict) or found.keys() - types.keys() or required - found.keys():
         raise ValueError(f"{what} {shorten(found)} is not an object with {', '.join(types)}")
     return cls(
-        **{name: read_value(f"{what}.{name}", types[name], one) for name, one in found.items()}
+        **{
+            name: read_value(f"{what}.{name}", types[name], one, skip_unknown=skip_unknown)
+            for name, one in found.items()
+        }
     )
 
 

@@ -16,27 +16,28 @@ if TYPE_CHECKING:
 
 def describe_parameters(recipe: Recipe) -> str:
     """Return a recipe in those words; what they have none for is left out."""
-    width, height = recipe.work_size if any(recipe.work_size) else (recipe.width, recipe.height)
+    sampling, facts = recipe.request.sampling, recipe.facts
+    width, height = facts.work_size if any(facts.work_size) else (facts.width, facts.height)
     pairs = {
-        "Steps": recipe.steps,
-        "Sampler": SAMPLER_LABELS.get(recipe.sampler, recipe.sampler),
-        "CFG scale": f"{recipe.guidance_scale:g}",
-        "Seed": recipe.seed,
+        "Steps": sampling.steps,
+        "Sampler": SAMPLER_LABELS.get(sampling.sampler, sampling.sampler),
+        "CFG scale": f"{sampling.guidance_scale:g}",
+        "Seed": facts.seed,
         "Size": f"{width}x{height}",
     }
-    if recipe.model_hash:
-        pairs["Model hash"] = recipe.model_hash[:10]
-    if recipe.model:
-        pairs["Model"] = _quoted(recipe.model)
-    if recipe.mode != "txt2img":
-        pairs["Denoising strength"] = f"{recipe.strength:g}"
-    if len(recipe.variations) == 1:
-        pairs["Variation seed"] = recipe.variations[0].seed
-        pairs["Variation seed strength"] = f"{recipe.variations[0].weight:g}"
-    pairs["Version"] = f"underpaint {recipe.versions.get('underpaint', '')}".strip()
-    lines = [recipe.prompt]
-    if recipe.negative_prompt:
-        lines.append(f"Negative prompt: {recipe.negative_prompt}")
+    if facts.model_hash:
+        pairs["Model hash"] = facts.model_hash[:10]
+    if sampling.model:
+        pairs["Model"] = _quoted(sampling.model)
+    if recipe.request.mode != "txt2img":
+        pairs["Denoising strength"] = f"{sampling.strength:g}"
+    if len(facts.variations) == 1:
+        pairs["Variation seed"] = facts.variations[0].seed
+        pairs["Variation seed strength"] = f"{facts.variations[0].weight:g}"
+    pairs["Version"] = f"underpaint {facts.versions.get('underpaint', '')}".strip()
+    lines = [facts.prompt]
+    if recipe.request.prompt.negative:
+        lines.append(f"Negative prompt: {recipe.request.prompt.negative}")
     lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items()))
     return "\n".join(lines)
 

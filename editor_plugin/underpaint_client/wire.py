@@ -2,7 +2,7 @@
 
 A message is a list of frames. The first is a JSON object
 
-    {"protocol": 1, "type": "submit", "body": {...}, "frames": [{...}, ...]}
+    {"protocol": 2, "type": "submit", "body": {...}, "frames": [{...}, ...]}
 
 and one raw frame of pixels follows for each entry of `frames`, in that order. An entry says the
 pixels' name, shape, dtype, channel order and the canvas position of their top left corner. Pixels
@@ -12,15 +12,18 @@ ones are left out, since the daemon has them by their digest.
 
 Bodies are the dataclasses below. Both sides build them with `encode`; the daemon decodes with a
 validating library on top of `open_envelope`, the client, which trusts its daemon, with `decode`.
+
+The protocol's version is raised whenever a message is written in another way, so that neither side
+misreads the other. Protocol 2 has the request and the recipe by groups.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_args, get_origin
 
-from .errors import BadInputError
+from .errors import BadInputError, OtherProtocolError
 from .frames import CHANNELS, Bytes, Frame
 from .geometry import Box
 from .messages import (
@@ -39,10 +42,10 @@ from .messages import (
     WorkerStatus,
 )
 from .recipe import Recipe
-from .request import Request, Variation
-from .typed_json import read_fields
+from .request import Request
+from .typed_json import field_types, read_fields, to_json
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 MAX_HEADER = 2**20
 """Bytes of the largest header that is read."""
@@ -52,10 +55,16 @@ MAX_FRAMES = 8
 """Frames of the largest message that is read."""
 
 
-def encode(message: Message, frames: tuple[Frame, ...] = ()) -> list[Bytes]:
-    """Return a message as the frames that travel."""
+def encode(
+    message: Message, frames: tuple[Frame, ...] = (), protocol: int = PROTOCOL
+) -> list[Bytes]:
+    """Return a message as the frames that travel.
+
+    Another `protocol` than today's is for a `Failed`, which has always looked the same, to somebody
+    who speaks that one.
+    """
     header = {
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         "type": message.type,
         "body": _body(message),
         "frames": [frame.describe() for frame in frames],
@@ -64,7 +73,7 @@ def encode(message: Message, frames: tuple[Frame, ...] = ()) -> list[Bytes]:
 
 
 def _body(message: Message) -> dict[str, Any]:
-    body = asdict(message)
+    body: dict[str, Any] = to_json(message)
     if isinstance(message, Picture):
         body["recipe"] = message.recipe.to_dict()
     return body
@@ -84,17 +93,18 @@ def open_envelope(parts: list[Bytes]) -> Envelope:
 
     Raises
     ------
+    OtherProtocolError
+        Says which, and what to do about it where a client sent the message.
     BadInputError
-        Says what does not fit: no JSON, another protocol, an unknown type or field, a frame too
-        many or too few, bytes that do not fill the declared shape.
+        Says what does not fit: no JSON, no protocol, an unknown type or field, a frame too many or
+        too few, bytes that do not fill the declared shape.
     """
     header = _read_header(parts)
     protocol = header.get("protocol")
-    if type(protocol) is not int or protocol != PROTOCOL:
-        raise BadInputError(
-            f"this message speaks protocol {protocol!r}, this program speaks {PROTOCOL};"
-            " update the older of the daemon and the plug-in"
-        )
+    if type(protocol) is not int or protocol < 1:
+        raise BadInputError(f"protocol {protocol!r} is none; this program speaks {PROTOCOL}")
+    if protocol != PROTOCOL:
+        raise OtherProtocolError(describe_protocol(protocol, from_client=True), protocol)
     _refuse_unknown("message", header, ("protocol", "type", "body", "frames"))
     kind, body, entries = header.get("type"), header.get("body", {}), header.get("frames", [])
     if not isinstance(kind, str) or kind not in TYPES:
@@ -111,6 +121,30 @@ def open_envelope(parts: list[Bytes]) -> Envelope:
         )
     frames = tuple(_read_frame(entry, data) for entry, data in zip(entries, parts[1:]))
     return Envelope(kind, body, frames)
+
+
+def describe_protocol(protocol: int, *, from_client: bool) -> str:
+    """Return what to do where a message is of another protocol.
+
+    Parameters
+    ----------
+    protocol : int
+        The message's.
+    from_client : bool
+        Whether a client sent it to the daemon, or the daemon to a client.
+    """
+    is_older = protocol < PROTOCOL
+    who, other = ("plug-in or program", "the daemon") if from_client else ("daemon", "this program")
+    told = (
+        f"{'this' if from_client else 'the'} {who} is of {'an older' if is_older else 'a newer'}"
+        f" Underpaint than {other}: it speaks protocol {protocol}, and not {PROTOCOL}"
+    )
+    if from_client != is_older:
+        return f"{told}; end the daemon with `underpaint stop`, and start it again"
+    return (
+        f"{told}; update the plug-in with `underpaint install` and its editor's name, or else the"
+        " program, and start it again"
+    )
 
 
 def _read_header(parts: list[Bytes]) -> dict[str, Any]:
@@ -180,15 +214,18 @@ def refuse_unknown_fields(envelope: Envelope) -> None:
     BadInputError
         Names the field.
     """
-    known = tuple(f.name for f in fields(TYPES[envelope.type]))
-    _refuse_unknown(envelope.type, envelope.body, known)
-    request = envelope.body.get("request")
-    if isinstance(request, dict):
-        _refuse_unknown("request", request, tuple(f.name for f in fields(Request)))
-        variations = request.get("variations", ())
-        for one in variations if isinstance(variations, list) else ():
-            if isinstance(one, dict):
-                _refuse_unknown("variation", one, tuple(f.name for f in fields(Variation)))
+    _refuse_unknown_fields(envelope.type, TYPES[envelope.type], envelope.body)
+
+
+def _refuse_unknown_fields(what: str, cls: Any, found: Any) -> None:
+    """Look through a dataclass's JSON, whatever its types: they are checked later."""
+    if isinstance(found, list) and get_origin(cls) is tuple:
+        for one in found:
+            _refuse_unknown_fields(what, get_args(cls)[0], one)
+    elif is_dataclass(cls) and isinstance(found, dict):
+        _refuse_unknown(what, found, tuple(f.name for f in fields(cls)))
+        for name, kind in field_types(cls).items():
+            _refuse_unknown_fields(name, kind, found.get(name))
 
 
 def read_request(found: dict[str, Any]) -> Request:
@@ -211,7 +248,11 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
     BadInputError
         Where it is no message of this protocol.
     """
-    envelope = open_envelope(parts)
+    try:
+        envelope = open_envelope(parts)
+    except OtherProtocolError as error:
+        told = describe_protocol(error.protocol, from_client=False)
+        raise OtherProtocolError(told, error.protocol) from None
     cls = TYPES[envelope.type]
     known = {f.name: envelope.body[f.name] for f in fields(cls) if f.name in envelope.body}
     try:

@@ -111,10 +111,11 @@ class Batch:
         name, index = name_layer(recipe), painted.picture.index
         self.results.append(Result(name, painted.frame, recipe, painted.job.name, index))
         self.results.sort(key=lambda result: result.index)  # what was fetched may come later
-        notes = list(recipe.notes)
-        if self.expected_source and recipe.source_hash != self.expected_source:
+        facts = recipe.facts
+        notes = list(facts.notes)
+        if self.expected_source and facts.source_hash != self.expected_source:
             notes.append("the layer or the selection has changed since the result was made")
-        ran, meant = recipe.model_hash, self.expected_model
+        ran, meant = facts.model_hash, self.expected_model
         if ran and meant and ran != meant:
             notes.append("the model's weights have changed since the result was made")
         self.notes += [note for note in notes if note not in self.notes]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Union
 
-from underpaint_client.parameters import Parameter, declare, parameters_of
+from underpaint_client.parameters import Parameter, ParameterGroup, declare, parameters_of
 from underpaint_client.request import Request
-from underpaint_client.typed_json import field_types, read_value
+from underpaint_client.typed_json import read_value
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,27 @@ class Switch:
 Field = Union[Text, Number, Choice, Switch]
 
 
+_AT_FIRST = Request.of(seed=0, result="patch")
+"""What a form asks for that nobody has changed; the rest is as everywhere."""
+
+
 @dataclass(frozen=True)
-class Form(Request):
+class Form(ParameterGroup):
     """What the controls hold: a request, and what editors alone need to know.
 
-    Fields of `Request` without a label have no control and are as by default.
+    Parameters of `Request` without a label have no control and are as by default.
 
     Parameters
     ----------
-    seed : int
-        Used where `seed_locked`; else the last one that was drawn.
+    settings : Request
+        Its seed is used where `seed_locked`, and else the last one that was drawn.
+    previews : bool
+    vary_amount : float
     seed_locked : bool
-        Whether the next run uses it again.
+        Whether the next run uses the seed again.
     """
 
-    seed: int = declare(0, parameters_of(Request)["seed"])
-    result: str = declare("patch", parameters_of(Request)["result"])
+    settings: Request = _AT_FIRST
     previews: bool = declare(
         True,
         Parameter(
@@ -117,7 +122,7 @@ class Form(Request):
             decimals=2,
         ),
     )
-    seed_locked: bool = False
+    seed_locked: bool = declare(False, Parameter("Uses the seed again for the next run."))
 
     def request(self, drawn: int) -> Request:
         """Return what is asked for.
@@ -127,12 +132,11 @@ class Form(Request):
         drawn : int
             The seed to take where it is not locked, from `draw_seed`.
         """
-        values = {one.name: getattr(self, one.name) for one in fields(Request)}
-        return Request(**{**values, "seed": self.seed if self.seed_locked else drawn})
+        return self.settings if self.seed_locked else self.settings.with_values(seed=drawn)
 
     def to_text(self) -> str:
         """Return what the controls hold as text in ASCII, to be kept with a document."""
-        return json.dumps({"version": 1, **{name: getattr(self, name) for name in _kept()}})
+        return json.dumps({"version": 1, **{name: self.value(name) for name in _kept()}})
 
     @classmethod
     def from_text(cls, text: str, default: Form | None = None) -> Form:
@@ -145,13 +149,15 @@ class Form(Request):
             found = json.loads(text)
         except (ValueError, RecursionError):
             return form
-        if not isinstance(found, dict):
-            return form
+        return form.with_usable(found) if isinstance(found, dict) else form
+
+    def with_usable(self, values: Mapping[str, Any]) -> Form:
+        """Return the form with those of the values, by name, that its controls can show."""
         usable: dict[str, Any] = {}
-        for name in found.keys() & _kept():
+        for name in values.keys() & set(_kept()):
             with contextlib.suppress(ValueError):
-                usable[name] = _read(name, found[name])
-        return replace(form, **usable)
+                usable[name] = _read(name, values[name])
+        return self.with_values(**usable)
 
 
 def make_fields(parameters: Iterable[Parameter]) -> tuple[Field, ...]:
@@ -200,7 +206,7 @@ def _read(name: str, value: Any) -> Any:
     ValueError
         It is not of the field's type, or the control cannot show it.
     """
-    read = read_value(name, field_types(Form)[name], value)
+    read = read_value(name, parameters_of(Form)[name].kind, value)
     control = next((field for field in FIELDS if field.name == name), None)
     is_shown = True
     if isinstance(control, Number):

@@ -6,7 +6,6 @@ docker or window that owns it is its `Toolkit`.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.errors import UnderpaintError, to_sentence
@@ -56,13 +55,13 @@ class Panel:
         """What the controls hold."""
         toolkit = self._toolkit
         values: dict[str, Any] = {name: one.value for name, one in toolkit.controls.items()}
-        return Form(seed_locked=toolkit.is_seed_locked(), **values)
+        return Form.of(seed_locked=toolkit.is_seed_locked(), **values)
 
     def fill(self, form: Form) -> None:
         """Set the controls to a form's values."""
         self.filling = True
         controls = self._toolkit.controls
-        for name, value in asdict(form).items():
+        for name, value in form.values().items():
             if name in controls:
                 controls[name].value = value
         self._toolkit.set_seed_locked(form.seed_locked)
@@ -89,7 +88,7 @@ class Panel:
     def describe_run(self) -> None:
         """Show in the plan line what the next run will do."""
         form = self.form
-        self._toolkit.show_strength(describe_strength(form.strength))
+        self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
         if self._survey is not None:
             try:
                 self._toolkit.show_plan(describe_run(form.request(0), self._survey))

@@ -79,11 +79,12 @@ def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
     if recipe is None:
         return "preview", "", "A preview, kept when its job was cancelled. Click to show it"
     tip = f"{describe_noise(recipe).capitalize()}. Click to show it"
+    facts = recipe.facts
     if recipe.chained:
-        return str(recipe.seed), f"chained, {recipe.chained + 1}", tip
-    if not recipe.variations:
-        return str(recipe.seed), "", tip
-    last = recipe.variations[-1]
+        return str(facts.seed), f"chained, {recipe.chained + 1}", tip
+    if not facts.variations:
+        return str(facts.seed), "", tip
+    last = facts.variations[-1]
     return str(last.seed), f"varied {last.weight:g}", tip
 
 

@@ -7,7 +7,7 @@ There is one for the whole editor, whatever windows come and go. What it needs o
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +149,9 @@ class Session:
         if len(jobs) < 2:
             return []
         return [
-            QueueEntry(job, describe_job(job.request.prompt, job.position), waits=job.position > 0)
+            QueueEntry(
+                job, describe_job(job.request.prompt.positive, job.position), waits=job.position > 0
+            )
             for job in jobs
         ]
 
@@ -203,9 +205,9 @@ class Session:
         except UnderpaintError as error:
             self.report(to_sentence(error))
         else:
-            sent = replace(form, seed=request.seed or 0)
+            sent = form.with_values(seed=request.sampling.seed or 0)
             document.save_form(sent.to_text())
-            self.history.add(form.prompt)
+            self.history.add(request.prompt.positive)
             return sent
         return None
 
@@ -231,14 +233,14 @@ class Session:
             None if it could not be sent, which the listener was told.
         """
         try:
-            request = tag.variations(form.vary_amount, form.images, draw_seed())
+            request = tag.variations(form.vary_amount, form.settings.sampling.images, draw_seed())
             batch = self.send(request, find_source(), into=layer, previews=form.previews)
         except UnderpaintError as error:
             self.report(to_sentence(error))
             return None
         if tag.recipe is not None:
-            recipe = tag.recipe
-            batch.expected_source, batch.expected_model = recipe.source_hash, recipe.model_hash
+            facts = tag.recipe.facts
+            batch.expected_source, batch.expected_model = facts.source_hash, facts.model_hash
         return batch
 
     def send(
@@ -267,9 +269,9 @@ class Session:
         except DaemonUnavailableError as error:
             self._report_unavailable(to_sentence(error))
             raise
-        model = request.model or self.default_model
+        model = request.sampling.model or self.default_model
         native = next((entry.native for entry in self.models if entry.name == model), 0)
-        frames = document.read(native, whole=request.result == "layer")
+        frames = document.read(native, whole=request.output.result == "layer")
         request = resolve_mode(request, frames, document.is_empty)
         batch, self._cancelled = Batch(document, into, had_redo=document.can_redo is True), None
         note = document.address.to_text()
@@ -560,26 +562,27 @@ class Session:
     def _deliver(self, ended: Ended, batch: Batch) -> str:
         """Insert the results of a job, and return a message about how it ended."""
         came, request = len(batch.results), ended.job.request
+        prompt, sampling = request.prompt.positive, request.sampling
         notes = [
             *batch.notes,
             *(batch.document.placement_notes() if batch.document.is_open else ()),
         ]
         if ended.job.remark and ended.error is not None:
             notes.append(ended.job.remark)
-        message = describe_outcome(request.images, came, time.monotonic() - batch.started, notes)
+        message = describe_outcome(sampling.images, came, time.monotonic() - batch.started, notes)
         if isinstance(ended.error, CancelledError):
             message = f"Cancelled. {message}" if came else "Cancelled."
         elif ended.error is not None:
             message = to_sentence(ended.error)
         if came:
             batch.title = name_group(
-                request.prompt, request.seed or 0, 1 if request.variation_amount else came
+                prompt, sampling.seed or 0, 1 if request.variation.amount else came
             )
             message = self._insert(batch) or message
         elif not ended.given_up:
             self.tracker.take(ended.job)
         if isinstance(ended.error, CancelledError) and batch.latest_preview is not None:
-            batch.title = batch.title or name_group(request.prompt, request.seed or 0, 1)
+            batch.title = batch.title or name_group(prompt, sampling.seed or 0, 1)
             self._cancelled = batch
         return message
 

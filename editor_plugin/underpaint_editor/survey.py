@@ -8,7 +8,7 @@ digits). Shares are estimated from a sample of the pixels given.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_plan
@@ -193,7 +193,7 @@ def describe_run(request: Request, found: Survey) -> str:
     plan = plan_request(request, mode, most)
     told = describe_plan(mode, changed, plan, of="layer" if found.whole else "selection")
     notes = list(found.notes) if plan.run else []
-    if plan.run and mode == "inpaint" and found.lost and request.fill == "auto":
+    if plan.run and mode == "inpaint" and found.lost and request.source.fill == "auto":
         notes.append("where no colour is left, it is filled from the surrounding colours")
     return ". ".join([told, *(f"{note[:1].upper()}{note[1:]}" for note in notes)])
 
@@ -227,7 +227,7 @@ def resolve_mode(
         alphas.append(bytes(frames["mask"].data))
     transparent = any(_some_erased(alpha, selection) for alpha in alphas)
     mode = choose_mode(request.mode, empty=empty, transparent=transparent)
-    return replace(request, mode=mode)
+    return request.with_values(mode=mode)
 
 
 def _some_erased(alpha: bytes, selection: bytes | None) -> bool:

@@ -6,12 +6,13 @@ It travels with the file: Krita keeps it as an annotation, GIMP as a parasite.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.recipe import Recipe, escape_braces
+from underpaint_client.recipe import Recipe
 from underpaint_client.request import MAX_VARIATIONS
+from underpaint_client.seeds import escape_braces
 
 from .form import Form
 
@@ -84,19 +85,19 @@ class Tag:
             Where this is a kept preview, or there were too many variations before it.
         """
         recipe = self._finished()
-        if len(recipe.variations) > MAX_VARIATIONS:
+        facts = recipe.facts
+        if len(facts.variations) > MAX_VARIATIONS:
             raise BadInputError(
-                f"this result is {len(recipe.variations)} variations away from its first seed, and"
+                f"this result is {len(facts.variations)} variations away from its first seed, and"
                 f" the limit is {MAX_VARIATIONS}; vary an earlier result of its group, or press"
                 " Settings and generate again"
             )
-        return replace(
-            recipe.to_request(),
+        return recipe.request.with_values(
             images=images,
             chain=False,
-            prompt=escape_braces(recipe.prompt),
-            seed=recipe.seed,
-            variations=recipe.variations,
+            prompt=escape_braces(facts.prompt),
+            seed=facts.seed,
+            variations=facts.variations,
             variation_amount=amount,
             variation_seed=seed,
         )
@@ -109,20 +110,23 @@ class Tag:
         BadInputError
             Where this is a kept preview.
         """
-        recipe, text = self._finished(), form.to_text()
-        known = {**json.loads(text), **recipe.to_dict(), "seed_locked": True}
-        known["images"], known["prompt"] = form.images, escape_braces(recipe.prompt)
-        if form.mode == "auto":  # which would settle on the recipe's again
-            known["mode"] = form.mode
-        return Form.from_text(json.dumps(known), form)
+        recipe = self._finished()
+        used = recipe.request.with_values(
+            images=form.settings.sampling.images,
+            prompt=escape_braces(recipe.facts.prompt),
+            seed=recipe.facts.seed,
+        )
+        if form.settings.mode == "auto":  # which would settle on the recipe's again
+            used = used.with_values(mode="auto")
+        return form.with_usable({**used.values(), "seed_locked": True})
 
     def settings_without_field(self) -> list[str]:
         """Name what made this picture and has no place in the form."""
         recipe = self._finished()
         there = {
-            "its variation (use Vary to continue from it)": bool(recipe.variations),
+            "its variation (use Vary to continue from it)": bool(recipe.facts.variations),
             "its position in a chain": recipe.chained > 0,
-            "its processing size": recipe.box is not None,
+            "its processing size": recipe.request.size.box is not None,
         }
         return [name for name, so in there.items() if so]
 

@@ -197,9 +197,9 @@ def form_of(config: Any) -> Form:
         if isinstance(field, Number):
             value = value if field.decimals else whole_number(field, value)
         elif value is None:  # a script may say NULL
-            value = getattr(Form(), field.name)
+            value = Form().value(field.name)
         found[field.name] = value
-    return Form(**found)
+    return Form.of(**found)
 
 
 def whole_number(field: Number, value: float) -> int:
@@ -224,7 +224,7 @@ def _add_argument(procedure: Any, field: Field) -> None:
     GIMP gets no limits: it replaces what is outside of them by the default and says nothing, or a
     warning that scripts do not see. `check_request` refuses it, by name and value.
     """
-    name, default = field.name.replace("_", "-"), getattr(Form(), field.name)
+    name, default = field.name.replace("_", "-"), Form().value(field.name)
     told = f"{field.tip} {_allowed(field)}".rstrip()
     if isinstance(field, Number):
         limits = (-math.inf, math.inf)

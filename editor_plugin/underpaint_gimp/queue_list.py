@@ -50,7 +50,7 @@ class _Line:
         self, job: Any, prefer: Callable[[Any], None], cancel: Callable[[Any], None]
     ) -> None:
         self.widget = Gtk.Box(spacing=4)
-        prompt = " ".join(job.request.prompt.split()) or "No prompt"
+        prompt = " ".join(job.request.prompt.positive.split()) or "No prompt"
         label = Gtk.Label(label=prompt, xalign=0, ellipsize=Pango.EllipsizeMode.END)
         label.set_tooltip_text(prompt)
         self._position = Gtk.Label(xalign=1)

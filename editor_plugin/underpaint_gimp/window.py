@@ -349,7 +349,7 @@ class Window:
         self.look(image)
         sent = self.session.generate(self.panel.form, lambda: self._current_document(layers))
         if sent is not None:
-            self.controls["seed"].value = sent.seed
+            self.controls["seed"].value = sent.value("seed")
             self.look(image)
 
     def use_result(self, name: str) -> None:

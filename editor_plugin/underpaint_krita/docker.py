@@ -308,7 +308,7 @@ class UnderpaintDocker(DockWidget):
             return
         sent = self.session.generate(self.panel.form, KritaDocument.of_active)
         if sent is not None:
-            self.controls["seed"].value = sent.seed
+            self.controls["seed"].value = sent.value("seed")
         self._look()
 
     def _show_progress(self, fraction: float | None) -> None:

@@ -83,8 +83,8 @@ class KritaResult:
         """
         layer, recipe = self.results[index].layer, self.results[index].tag.recipe
         image = layer.thumbnail(2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE)
-        if recipe is not None and recipe.result == "layer":
-            extent = Extent(recipe.width, recipe.height)
+        if recipe is not None and recipe.request.output.result == "layer":
+            extent = Extent(recipe.facts.width, recipe.facts.height)
         else:
             opaque = QtGui.QBitmap.fromImage(image.createAlphaMask())
             image = image.copy(QtGui.QRegion(opaque).boundingRect())

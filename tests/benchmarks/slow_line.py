@@ -85,7 +85,7 @@ class Line:
 
 def send(connection: Connection, frame: Frame) -> None:
     """Have a job leave a layer as it is, and get it back."""
-    job = connection.submit(Request(strength=0.0), frame)
+    job = connection.submit(Request.of(strength=0.0), frame)
     for message, frames in connection.events(job):
         if isinstance(message, messages.Failed):
             raise SystemExit(message.message)

@@ -76,7 +76,7 @@ def finish(connection: Connection, request: Request, frame: Frame | None = None)
 def end_to_end(connection: Connection, engine: Engine, rounds: int) -> None:
     """A whole img2img run through client, daemon and worker, over the bare loop and decode."""
     model = engine.load("bench")
-    request = Request(
+    request = Request.of(
         prompt="a lake", model="bench", strength=1.0, steps=20, sampler="k_euler", seed=1
     )
     frame = to_frame("layer", layer(NATIVE), Box(0, 0, NATIVE, NATIVE))
@@ -103,7 +103,7 @@ def end_to_end(connection: Connection, engine: Engine, rounds: int) -> None:
 
 def hole(engine: Engine, rounds: int) -> None:
     """A 300 pixel hole on 16 megapixels over the same hole on one."""
-    request = Request(prompt="a lake", model="bench", strength=0.75, steps=20, seed=1)
+    request = Request.of(prompt="a lake", model="bench", strength=0.75, steps=20, seed=1)
     small, large = layer(1024), layer(4096)
     for pixels in (small, large):
         pixels[300:600, 300:600, 3] = 0
@@ -149,7 +149,7 @@ def transport(connection: Connection, rounds: int) -> None:
 
             compare(
                 f"null job / bare echo, {side} x {side} RGBA8",
-                lambda frame=frame: finish(connection, Request(strength=0.0), frame),  # type: ignore[misc]
+                lambda frame=frame: finish(connection, Request.of(strength=0.0), frame),  # type: ignore[misc]
                 bare, rounds, 1.5,
             )  # fmt: skip
 

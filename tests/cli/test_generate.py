@@ -25,6 +25,7 @@ from underpaint.cli.pictures import read_recipe
 from underpaint.server import background
 from underpaint_client import connect, connection, messages, patience
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
+from underpaint_client.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,8 +68,8 @@ def test_the_seeds_example(daemon: Path, tmp_path: Path, sketch: Any) -> None:
     np.testing.assert_array_equal(result[kept], sketch[kept])
     assert (result[..., 3] == 255).all()
     recipe = read_recipe(tmp_path / "sketch-0001.png")
-    assert recipe.prompt == "tree on a hill with a river, nature photograph"
-    assert f"seed {recipe.seed}" in process.stderr
+    assert recipe.facts.prompt == "tree on a hill with a river, nature photograph"
+    assert f"seed {recipe.facts.seed}" in process.stderr
 
 
 def test_words_need_no_quotes_and_underscores_are_dashes(
@@ -81,16 +82,19 @@ def test_words_need_no_quotes_and_underscores_are_dashes(
     )  # fmt: skip
     found = [json.loads(line) for line in process.stdout.splitlines()]
     assert [Path(one["output"]).name for one in found] == ["sketch-0001.png", "sketch-0002.png"]
-    first = found[0]["recipe"]
+    recipe = Recipe.from_dict(found[0]["recipe"])
     wanted = {
         "mode": "inpaint", "prompt": "tree on a hill with a river", "negative_prompt": "雨",
-        "strength": 0.4, "steps": 10, "steps_run": 10, "schedule": 25, "compensate": True,
-        "guidance_scale": 6, "seed": 42, "sampler": "k_lms", "model": "sd", "width": 90,
-        "height": 72, "fill": "auto", "notes": [], "work_area": [0, 0, 90, 72],
-        "work_size": [96, 80],
+        "strength": 0.4, "steps": 10, "compensate": True, "guidance_scale": 6, "seed": 42,
+        "sampler": "k_lms", "model": "sd", "fill": "auto",
     }  # fmt: skip
-    assert {name: first[name] for name in wanted} == wanted
-    assert found[1]["recipe"]["seed"] == 43
+    facts = {
+        "prompt": "tree on a hill with a river", "seed": 42, "steps_run": 10, "schedule": 25,
+        "width": 90, "height": 72, "notes": [], "work_area": [0, 0, 90, 72], "work_size": [96, 80],
+    }  # fmt: skip
+    assert {name: recipe.request.value(name) for name in wanted} == wanted
+    assert {name: found[0]["recipe"]["facts"][name] for name in facts} == facts
+    assert found[1]["recipe"]["facts"]["seed"] == 43
     assert found[0]["timings"]["denoise"] > 0
     assert read_recipe(tmp_path / "sketch-0002.png").to_dict() == found[1]["recipe"]
 
@@ -474,7 +478,7 @@ def test_a_prompt_may_begin_with_a_dash(daemon: Path, tmp_path: Path) -> None:
     process = run(
         "generate", "-s", "1", "--json", "--", "-Impressionist", "lake_side", cwd=tmp_path
     )
-    assert json.loads(process.stdout)["recipe"]["prompt"] == "-Impressionist lake_side"
+    assert json.loads(process.stdout)["recipe"]["facts"]["prompt"] == "-Impressionist lake_side"
 
 
 def test_a_folder_does_not_hide_a_model(daemon: Path, tmp_path: Path) -> None:
@@ -485,7 +489,7 @@ def test_a_folder_does_not_hide_a_model(daemon: Path, tmp_path: Path) -> None:
 def test_variations(daemon: Path, tmp_path: Path, sketch: Any) -> None:
     usual = ("-I", "sketch.png", "-s", "4", "-S", "7")
     process = run("generate", "a lake", *usual, "-n", "3", "-v", "0.2", "--json", cwd=tmp_path)
-    recipes = [json.loads(line)["recipe"] for line in process.stdout.splitlines()]
+    recipes = [json.loads(line)["recipe"]["facts"] for line in process.stdout.splitlines()]
     assert [recipe["seed"] for recipe in recipes] == [7, 7, 7]
     (second,) = recipes[1]["variations"]
     words = f"{second['seed']}:0.2"

@@ -77,12 +77,12 @@ def test_a_picture_says_that_its_model_changed(model: Path) -> None:
     from underpaint.engine import Engine
     from underpaint_client.request import Request
 
-    request = Request(prompt="x", model="sd", steps=1, width=64, height=64, seed=1)
-    assert next(iter(Engine("cpu").generate(request))).recipe.notes == ()
+    request = Request.of(prompt="x", model="sd", steps=1, width=64, height=64, seed=1)
+    assert next(iter(Engine("cpu").generate(request))).recipe.facts.notes == ()
     change(model / "unet" / "diffusion_pytorch_model.safetensors", keep_time=False)
     (picture,) = Engine("cpu").generate(request)
-    assert "other weights than when it was last used" in picture.recipe.notes[0]
-    assert next(iter(Engine("cpu").generate(request))).recipe.notes == ()
+    assert "other weights than when it was last used" in picture.recipe.facts.notes[0]
+    assert next(iter(Engine("cpu").generate(request))).recipe.facts.notes == ()
 
 
 WRITER = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,40 @@ from PIL import Image, PngImagePlugin
 
 from client.test_wire import make_recipe
 from underpaint.cli import main
+from underpaint.cli.metadata import RECIPE_KEY, find_text
 
 BIG = 10**400
 HUGE = 10**4200
 GOOD = make_recipe().to_dict()
+OLD = json.loads(
+    find_text(
+        (Path(__file__).parent / "old_pictures" / "format-2-varied.png").read_bytes(), RECIPE_KEY
+    )
+    or ""
+)
+"""A recipe of format 2."""
 NESTED = "[" * 100_000
+COUNTS = ("width", "height", "seed", "steps", "images", "format")
+OPTIONAL = ("width", "height", "seed")
+"""Those of a request may be None; those of the facts are tried with other values."""
+
+
+def find_paths(found: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield where there is something in nested objects."""
+    for name, value in found.items():
+        yield (*path, name)
+        if isinstance(value, dict) and name != "versions":
+            yield from find_paths(value, (*path, name))
+
+
+PATHS = tuple(find_paths(GOOD))
+GROUPS = {path[:-1] for path in PATHS}
+
+
+def changed(found: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """Return nested objects with another value at one place."""
+    first, *rest = path
+    return {**found, first: changed(found[first], tuple(rest), value) if rest else value}
 
 
 def write(folder: Path, text: str) -> Path:
@@ -30,14 +60,22 @@ def write(folder: Path, text: str) -> Path:
     "found",
     [
         [], "text", 5, None, [GOOD], {}, {**GOOD, "format": [BIG]},
-        *({**GOOD, name: BIG} for name in GOOD),
-        *({**GOOD, name: HUGE} for name in ("width", "height", "seed", "steps", "format")),
-        *({**GOOD, name: [BIG] * 2} for name in ("box", "work_size")),
-        *({**GOOD, name: None} for name in GOOD if name != "box"),
-        *({**GOOD, name: {"a": []}} for name in GOOD),
-        {**GOOD, "variations": [{"seed": BIG, "weight": BIG}]},
-        {**GOOD, "variations": [{"seed": BIG, "weight": 0.5}], "mode": "txt2img"},
-        {**GOOD, "notes": [BIG]},
+        *({**OLD, name: BIG} for name in OLD),
+        *({**OLD, name: HUGE} for name in ("width", "height", "seed", "steps", "format")),
+        *({**OLD, name: [BIG] * 2} for name in ("box", "work_size")),
+        *({**OLD, name: None} for name in OLD if name != "box"),
+        *({**OLD, name: {"a": []}} for name in OLD),
+        {**OLD, "variations": [{"seed": BIG, "weight": BIG}]},
+        {**OLD, "variations": [{"seed": BIG, "weight": 0.5}], "mode": "txt2img"},
+        {**OLD, "notes": [BIG]},
+        *(changed(GOOD, path, BIG) for path in PATHS),
+        *(changed(GOOD, path, HUGE) for path in PATHS if path[-1] in COUNTS),
+        *(changed(GOOD, path, None) for path in PATHS if path[-1] not in OPTIONAL),
+        *(changed(GOOD, path, {"a": []}) for path in PATHS if path not in GROUPS),
+        changed(GOOD, ("facts", "work_size"), [BIG] * 2),
+        changed(GOOD, ("facts", "notes"), [BIG]),
+        changed(GOOD, ("facts", "variations"), [{"seed": 1}]),
+        changed(GOOD, ("request", "variation", "base"), [{"seed": BIG, "weight": 0.5}]),
     ],
     ids=lambda found: str(found)[:0],
 )  # fmt: skip

@@ -15,7 +15,9 @@ from underpaint_client.messages import WaitingJob
 from underpaint_client.request import Request
 
 JOBS = [
-    WaitingJob("abc1", Request(prompt="a  lake"), Address("Krita", "/a.kra").to_text(), ended=True),
+    WaitingJob(
+        "abc1", Request.of(prompt="a  lake"), Address("Krita", "/a.kra").to_text(), ended=True
+    ),
     WaitingJob("abd2", Request(), "no address", ended=False),
 ]
 
@@ -39,7 +41,7 @@ def test_a_line() -> None:
 
 def leave(images: int, prompt: str) -> str:
     """Ask for pictures, and be gone before they come."""
-    request = Request(
+    request = Request.of(
         prompt=prompt, model="sd", steps=2, strength=1.0, width=64, height=64, images=images, seed=5
     )
     gone = connect()

@@ -7,16 +7,26 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint_client.errors import BadInputError
-from underpaint_client.parameters import Parameter, parameters_of
-from underpaint_client.request import Request
+from underpaint_client.parameters import Parameter, declare, nest, parameters_of
+from underpaint_client.request import (
+    PromptSettings,
+    Request,
+    SamplingSettings,
+    SizeSettings,
+    VariationSettings,
+)
+from underpaint_editor.form import Form
 
 PLUGIN = Path(__file__).parents[2] / "editor_plugin"
+OLD_PICTURE = Path(__file__).parents[1] / "cli" / "old_pictures" / "format-2-varied.png"
 
 DECLARATION = """
     hue: float | None = declare(
@@ -44,14 +54,19 @@ DECLARATION = """
 
 SCRIPT = """
 import json
+import sys
 from dataclasses import asdict
+from client.test_wire import make_recipe
 from underpaint.cli.generate import make_parser, make_request
 from underpaint.cli.option_table import option_table
 from underpaint.server.validation import read_message
 from underpaint_client import messages, wire
 from underpaint_client.request import Request
+from underpaint_client.recipe import Recipe
 from underpaint_client.rules import check_request
+from underpaint_client.seeds import draw_seeds, request_of_image
 from underpaint_editor.form import FIELDS, ROWS, Form
+from underpaint_editor.tag import Tag
 
 def error(call, *args):
     try:
@@ -60,25 +75,36 @@ def error(call, *args):
         return str(found)
 
 def arrive(**values):
-    parts = wire.encode(messages.Submit("j", Request(**values)))
-    return read_message(wire.open_envelope(parts)).request
+    parts = wire.encode(messages.Submit("j", Request.of(**values)))
+    return read_message(wire.open_envelope(parts)).request.value
+
+def come_back(**values):
+    parts = wire.encode(messages.Picture("j", 0, "layer", make_recipe(**values)))
+    return wire.decode(parts)[0].recipe
 
 words = ["x", "-u", "40", "--bias", "left"]
 form = Form.from_text(json.dumps({"hue": 30, "bias": "left"}))
+OLD = json.loads(open(sys.argv[1]).read())
 print(json.dumps({
-    "option": asdict(make_request(make_parser().read(words))),
+    "option": make_request(make_parser().read(words)).values(),
     "refused options": [error(make_request, make_parser().read(["x", "-u", "400"])),
                         error(make_parser().read, ["x", "--bias", "up"])],
     "controls": {field.name: asdict(field) for field in FIELDS},
     "rows": ROWS,
-    "form": [form.hue, form.bias, form.request(1).hue],
-    "refused form": Form.from_text(json.dumps({"hue": 300, "bias": "up"})).bias,
-    "check": [error(check_request, Request(hue=float("nan"))),
-              error(check_request, Request(bias="up"))],
-    "wire": [arrive(hue=40).hue, arrive(bias="left").bias,
-             wire.read_request({"hue": 7}).hue],
+    "form": [form.value("hue"), form.value("bias"), form.request(1).value("hue")],
+    "kept form": json.loads(form.to_text())["hue"],
+    "refused form": Form.from_text(json.dumps({"hue": 300, "bias": "up"})).value("bias"),
+    "check": [error(check_request, Request.of(hue=float("nan"))),
+              error(check_request, Request.of(bias="up"))],
+    "wire": [arrive(hue=40)("hue"), arrive(bias="left")("bias"),
+             wire.read_request({"size": {"hue": 7}}).size.hue],
     "refused wire": [error(lambda: arrive(hue="red")), error(lambda: arrive(hue=400.0)),
-                     error(lambda: wire.read_request({"hue": "red"}))],
+                     error(lambda: wire.read_request({"size": {"hue": "red"}}))],
+    "recipe": come_back(hue=40, bias="left").to_dict()["request"]["size"],
+    "replayed": come_back(hue=40, bias="left").request.value("bias"),
+    "run": request_of_image(draw_seeds(Request.of(hue=40)), 0).value("hue"),
+    "settings": Tag(come_back(hue=40, bias="left"), "source").to_form(Form()).value("hue"),
+    "old recipe": Recipe.from_dict(OLD).request.value("bias"),
     "table": option_table(make_parser()),
 }))
 """
@@ -86,7 +112,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What there is of two parameters that were declared in a copy of `request.py`."""
+    """What there is of two parameters whose declarations alone were added to a copy of the code."""
     folder = tmp_path_factory.mktemp("plugin")
     for package in ("underpaint_client", "underpaint_editor"):
         shutil.copytree(PLUGIN / package, folder / package)
@@ -95,9 +121,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     before, place, after = text.partition("\n    @property\n    def box")
     assert place
     source.write_text(f"{before}{DECLARATION}{place}{after}", encoding="utf-8")
+    recipe = folder / "recipe.json"
+    recipe.write_text(find_text(OLD_PICTURE.read_bytes(), RECIPE_KEY) or "", encoding="utf-8")
     process = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT],
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        [sys.executable, "-W", "error", "-c", SCRIPT, str(recipe)],
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{Path(__file__).parents[1]}"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
@@ -120,6 +148,7 @@ def test_the_form_has_its_control(seen: dict[str, Any]) -> None:
     assert seen["controls"]["bias"]["options"] == {"none": "Neither", "left": "The left one"}
     assert {"hue", "bias"} <= set(seen["rows"])
     assert seen["form"] == [30, "left", 30]
+    assert seen["kept form"] == 30
     assert seen["refused form"] == "none"
 
 
@@ -138,6 +167,13 @@ def test_the_wire_carries_and_validates_it(seen: dict[str, Any]) -> None:
     assert "hue 'red' is not a finite number" in read
 
 
+def test_a_recipe_keeps_it_and_gives_it_back(seen: dict[str, Any]) -> None:
+    kept = {"width": None, "height": None, "fit": False, "hue": 40, "bias": "left"}
+    assert seen["recipe"] == kept
+    assert (seen["replayed"], seen["run"], seen["settings"]) == ("left", 40, 40)
+    assert seen["old recipe"] == "none"
+
+
 def test_the_table_of_options_has_it(seen: dict[str, Any]) -> None:
     assert (
         "| `-u`, `--hue` | Turns the colours of the picture."
@@ -147,6 +183,44 @@ def test_the_table_of_options_has_it(seen: dict[str, Any]) -> None:
         "| `--bias` | Which side comes first. (one of none, left; default: none) |"
         in (seen["table"])
     )
+
+
+def test_two_parameters_of_one_name_are_refused() -> None:
+    @dataclass(frozen=True)
+    class Twice(SizeSettings):
+        high: int = declare(1, Parameter("Another height.", name="height"))
+
+    with pytest.raises(TypeError, match="Twice has two parameters height"):
+        parameters_of(Twice)
+
+
+def test_parameters_are_set_and_read_by_name_through_their_groups() -> None:
+    request = Request.of(prompt="a lake", steps=30, variation_amount=0.2)
+    assert request == Request(
+        PromptSettings("a lake"),
+        sampling=SamplingSettings(steps=30),
+        variation=VariationSettings(amount=0.2),
+    )
+    changed = request.with_values(steps=7, mode="img2img")
+    assert (changed.sampling.steps, changed.mode, changed.prompt) == (7, "img2img", request.prompt)
+    assert request.sampling.steps == 30
+    assert changed.with_values() == changed
+    assert list(changed.values()) == list(parameters_of(Request))
+    assert Request.of(**changed.values()) == changed
+    assert nest(Request, {"steps": 1, "prompt": "x", "new": 2}) == {
+        "sampling": {"steps": 1}, "prompt": {"positive": "x"}, "new": 2,
+    }  # fmt: skip
+    for call in (Request.of, request.with_values):
+        with pytest.raises(TypeError, match="Request has no parameter strenght"):
+            call(strenght=0.5)
+    with pytest.raises(KeyError, match="strenght"):
+        request.value("strenght")
+
+
+def test_a_group_in_a_group_has_its_own_defaults() -> None:
+    assert parameters_of(Form)["result"].default == "patch"
+    assert parameters_of(Request)["result"].default == "layer"
+    assert parameters_of(Form)["steps"].path == ("settings", "sampling", "steps")
 
 
 @pytest.mark.parametrize("name", parameters_of(Request))

@@ -18,7 +18,8 @@ from underpaint_client import Box, Frame, Request, connect
 connection = connect()
 assert connection.hello().pid == connection.info.pid
 data = bytes(range(64))
-job = connection.submit(Request(strength=0.0), Frame("layer", Box(1, 2, 4, 4), "u1", "BGRA", data))
+frame = Frame("layer", Box(1, 2, 4, 4), "u1", "BGRA", data)
+job = connection.submit(Request.of(strength=0.0), frame)
 pictures = [frames[0] for message, frames in connection.events(job) if message.type == "picture"]
 assert [bytes(picture.data) for picture in pictures] == [data]
 assert connection.fd > 0

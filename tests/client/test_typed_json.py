@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Optional
 
 import pytest
 
 from underpaint_client.parameters import parameters_of
-from underpaint_client.recipe import Recipe
+from underpaint_client.recipe import Facts, Recipe
 from underpaint_client.request import Request, Variation
-from underpaint_client.typed_json import field_types, read_fields, read_value
+from underpaint_client.typed_json import field_types, read_fields, read_value, to_json
 from underpaint_editor.form import Form
 
 WHOLE_OR_NONE = Optional[int]
-PAIR_LIST = field_types(Recipe)["variations"]
+PAIR_LIST = field_types(Facts)["variations"]
+BOX = Optional[tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ class Odd:
         (WHOLE_OR_NONE, None, None),
         (PAIR_LIST, [{"seed": 1, "weight": 1}], (Variation(1, 1.0),)),
         (PAIR_LIST, (Variation(1, 1.0),), (Variation(1, 1.0),)),
-        (field_types(Recipe)["box"], [1, 2], (1, 2)),
-        (field_types(Recipe)["box"], None, None),
-        (field_types(Recipe)["versions"], {"torch": "2"}, {"torch": "2"}),
+        (BOX, [1, 2], (1, 2)),
+        (BOX, None, None),
+        (field_types(Facts)["versions"], {"torch": "2"}, {"torch": "2"}),
     ],
 )
 def test_what_is_of_the_type_is_read(kind: Any, value: Any, read: Any) -> None:
@@ -67,8 +70,8 @@ def test_what_is_of_the_type_is_read(kind: Any, value: Any, read: Any) -> None:
         (PAIR_LIST, [{"seed": 1}], "is not an object with seed, weight"),
         (PAIR_LIST, [{"seed": 1, "weight": 1, "x": 1}], "is not an object with seed, weight"),
         (PAIR_LIST, [{"seed": "1", "weight": 1}], "seed '1' is not a whole number"),
-        (field_types(Recipe)["versions"], {"torch": 2}, r"it\['torch'\] 2 is not text"),
-        (field_types(Recipe)["notes"], ["a", 1], r"it\[1\] 1 is not text"),
+        (field_types(Facts)["versions"], {"torch": 2}, r"it\['torch'\] 2 is not text"),
+        (field_types(Facts)["notes"], ["a", 1], r"it\[1\] 1 is not text"),
     ],
 )
 def test_what_is_not_of_the_type_is_named(kind: Any, value: Any, told: str) -> None:
@@ -86,7 +89,7 @@ def test_a_field_that_may_be_left_open_takes_its_own_type() -> None:
 
 
 def test_every_type_in_use_is_understood() -> None:
-    for cls in (Request, Recipe, Variation, Form):
+    for cls in (Request, Recipe, Facts, Variation, Form):
         assert field_types(cls).keys() == {field.name for field in fields(cls)}
 
 
@@ -100,4 +103,21 @@ def test_what_is_not_understood_is_no_excuse_for_anything() -> None:
 
 
 def test_every_field_of_a_request_is_a_parameter() -> None:
-    assert list(parameters_of(Request)) == [field.name for field in fields(Request)]
+    def leaves(cls: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        for name, kind in field_types(cls).items():
+            is_group = isinstance(kind, type) and is_dataclass(kind)
+            yield from leaves(kind, (*path, name)) if is_group else [(*path, name)]
+
+    assert [one.path for one in parameters_of(Request).values()] == list(leaves(Request))
+
+
+def test_values_are_written_as_they_are_read() -> None:
+    for value in (
+        Request.of(prompt="a lake", seed=3, variations=(Variation(1, 0.5),)), Odd(2, 1.0, ("a",)),
+    ):  # fmt: skip
+        written = to_json(value)
+        assert written == json.loads(json.dumps(asdict(value)))
+        assert read_fields("it", type(value), written) == value
+        assert read_fields("it", type(value), {**written, "new": 1}, skip_unknown=True) == value
+        with pytest.raises(ValueError, match="is not an object with"):
+            read_fields("it", type(value), {**written, "new": 1})

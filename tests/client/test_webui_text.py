@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 from client.test_wire import make_recipe
 from underpaint_client import Request, Variation
 from underpaint_client.rules import check_request
@@ -10,11 +8,13 @@ from underpaint_client.webui_text import describe_parameters
 
 
 def test_parameters_as_others_read_them() -> None:
-    recipe = dataclasses.replace(
-        make_recipe(), prompt="a lake,\nat dusk", negative_prompt="text", sampler="k_euler_a",
-        steps=20, guidance_scale=7.5, seed=7, mode="inpaint", strength=0.6, model="a, b",
-        model_hash="0123456789abcdef", work_size=(512, 448), versions={"underpaint": "0.1.0"},
-        variations=(Variation(9, 0.25),),
+    recipe = make_recipe(
+        prompt="a lake,\nat dusk", negative_prompt="text", sampler="k_euler_a", steps=20,
+        guidance_scale=7.5, seed=7, mode="inpaint", strength=0.6, model="a, b",
+        facts={
+            "model_hash": "0123456789abcdef", "work_size": (512, 448),
+            "versions": {"underpaint": "0.1.0"}, "variations": (Variation(9, 0.25),),
+        },
     )  # fmt: skip
     assert describe_parameters(recipe) == (
         "a lake,\nat dusk\nNegative prompt: text\n"
@@ -22,9 +22,10 @@ def test_parameters_as_others_read_them() -> None:
         ' Model hash: 0123456789, Model: "a, b", Denoising strength: 0.6, Variation seed: 9,'
         " Variation seed strength: 0.25, Version: underpaint 0.1.0"
     )
-    fresh = dataclasses.replace(recipe, mode="txt2img", variations=(), negative_prompt="")
+    fresh = make_recipe(mode="txt2img")
     assert "Denoising" not in describe_parameters(fresh)
     assert "Variation" not in describe_parameters(fresh)
+    assert "Negative" not in describe_parameters(fresh)
 
 
 def test_samplers_are_understood_as_our_pictures_call_them() -> None:
@@ -32,4 +33,4 @@ def test_samplers_are_understood_as_our_pictures_call_them() -> None:
     for sampler, label in SAMPLER_LABELS.items():
         for name in (label, label.upper(), f" {label.replace(' ', '  ')}", label.replace(" ", "_")):
             assert choose_sampler(name) == sampler, name
-    check_request(Request(sampler="Euler a"))
+    check_request(Request.of(sampler="Euler a"))

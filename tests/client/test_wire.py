@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,40 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from underpaint_client import messages, wire
-from underpaint_client.errors import BadInputError
+from underpaint_client.errors import BadInputError, OtherProtocolError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
-from underpaint_client.recipe import Recipe
-from underpaint_client.request import Request
+from underpaint_client.recipe import Facts, Recipe
+from underpaint_client.request import Request, Variation
 
 
-def make_recipe() -> Recipe:
-    return Recipe(
-        mode="inpaint",
-        prompt="ein See, 湖, بحيرة",
-        negative_prompt="",
-        strength=0.75,
-        strength_run=0.75,
-        steps=20,
-        steps_run=15,
-        schedule=20,
-        compensate=False,
-        guidance_scale=7.5,
-        seed=1,
-        sampler="k_lms",
-        model="m",
-        model_hash="",
-        width=2,
-        height=1,
-        box=None,
-        fit=False,
-        work_area=(0, 0, 2, 1),
-        work_size=(64, 64),
-        fill="auto",
-        result="layer",
-        notes=("a note",),
-        versions={"torch": "2"},
-    )
+def make_recipe(facts: Mapping[str, Any] | None = None, **values: Any) -> Recipe:
+    """Return a recipe with these parameters of its request, and facts that go with them."""
+    request = Request.of(
+        **{
+            "mode": "inpaint", "prompt": "ein See, 湖, بحيرة", "seed": 1, "sampler": "k_lms",
+            "model": "m", **values,
+        }
+    )  # fmt: skip
+    found: dict[str, Any] = {
+        "prompt": request.prompt.positive, "seed": request.sampling.seed,
+        "variations": request.variation.base, "width": 2, "height": 1, "strength_run": 0.75,
+        "steps_run": 15, "schedule": 20, "model_hash": "", "work_area": (0, 0, 2, 1),
+        "work_size": (64, 64), "notes": ("a note",), "versions": {"torch": "2"}, **(facts or {}),
+    }  # fmt: skip
+    return Recipe(request, Facts(**found))
 
 
 LAYER = Frame("layer", Box(-3, 5, 2, 1), "u1", "RGBA", bytes(range(8)))
@@ -64,7 +53,7 @@ MESSAGES = [
     ),
     messages.WorkerReady(1, "cpu"),
     messages.WorkerModel("m"),
-    messages.Run("j", Request(prompt="p", seed=3), True),
+    messages.Run("j", Request.of(prompt="p", seed=3), True),
 ]  # fmt: skip
 
 
@@ -94,8 +83,11 @@ def header(**changes: Any) -> bytes:
         (b"[" * 100_000, "no JSON"),
         (b'{"protocol": NaN}', "NaN is no JSON number"),
         (b" " * (wire.MAX_HEADER + 1), "over"),
-        (header(protocol=99), "protocol 99.*speaks 1.*update"),
+        (header(protocol=99), "a newer Underpaint.*protocol 99, and not 2; .*`underpaint stop`"),
+        (header(protocol=1), "an older.*protocol 1, and not 2; update .*`underpaint install`"),
         (header(protocol=None), "protocol None"),
+        (header(protocol=0), "protocol 0"),
+        (header(protocol=True), "protocol True"),
         (header(extra=1), "'extra' is unknown"),
         (header(type="submitt"), "'submitt' is unknown"),
         (header(type=["hello"]), "unknown"),
@@ -163,7 +155,12 @@ def test_any_json_is_opened_or_refused(found: Any) -> None:
 def test_unknown_fields_are_named() -> None:
     for body, told in (
         ({"job": "j", "request": {}, "urgent": 1}, "'urgent' is unknown"),
-        ({"job": "j", "request": {"strenght": 0.5}}, "'strenght' is unknown"),
+        ({"job": "j", "request": {"strenght": 0.5}}, "request: field 'strenght' is unknown"),
+        (
+            {"job": "j", "request": {"sampling": {"strenght": 0.5}}},
+            "sampling: field 'strenght' is unknown; it has strength, steps,",
+        ),
+        ({"job": "j", "request": {"variation": {"base": [{"sed": 1}]}}}, "'sed' is unknown"),
     ):
         with pytest.raises(BadInputError, match=told):
             wire.refuse_unknown_fields(wire.Envelope("submit", body, ()))
@@ -180,6 +177,42 @@ def test_recipes_survive_json_and_say_what_is_missing() -> None:
     recipe = make_recipe()
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     found = recipe.to_dict()
-    del found["seed"]
+    del found["facts"]["seed"]
     with pytest.raises(ValueError, match="without seed"):
         Recipe.from_dict(found)
+    for name in ("request", "facts"):
+        without = {**recipe.to_dict()}
+        del without[name]
+        with pytest.raises(ValueError, match=f"without {name}"):
+            Recipe.from_dict(without)
+
+
+def test_a_newer_recipes_fields_are_passed_over() -> None:
+    recipe = make_recipe(steps=7, variations=(Variation(1, 0.5),))
+    found = recipe.to_dict()
+    found["mood"] = found["facts"]["mood"] = found["request"]["mood"] = "sunny"
+    found["request"]["sampling"]["mood"] = "sunny"
+    assert Recipe.from_dict(found) == recipe
+
+
+def test_what_an_older_recipe_did_not_know_is_as_by_default() -> None:
+    recipe = make_recipe(steps=7)
+    found = recipe.to_dict()
+    del found["request"]["variation"], found["request"]["sampling"]["compensate"]
+    assert Recipe.from_dict(found) == recipe
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [
+        (1, "the daemon is of an older Underpaint than this program.*`underpaint stop`"),
+        (99, "the daemon is of a newer Underpaint than this program.*`underpaint install`"),
+    ],
+)
+def test_a_client_says_what_to_do_about_a_daemon_of_another_protocol(
+    protocol: int, told: str
+) -> None:
+    with pytest.raises(OtherProtocolError, match=told) as error:
+        wire.decode(wire.encode(messages.Done("j"), protocol=protocol))
+    assert error.value.protocol == protocol
+    assert error.value.code == BadInputError.code

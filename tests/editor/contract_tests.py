@@ -7,7 +7,6 @@ artist does in the editor. `test_contract.py` does so for the fake editor.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
@@ -40,10 +39,9 @@ def painting() -> bytes:
 
 
 def results(count: int, first: int = 0) -> list[Result]:
-    recipe = make_recipe()
     frame = Frame("patch", HOLE, "u1", "RGBA", bytes((200, 10, 20, 255)) * HOLE.extent.pixels)
     return [
-        Result(f"seed {seed}", frame, replace(recipe, seed=seed), "job", seed)
+        Result(f"seed {seed}", frame, make_recipe(seed=seed), "job", seed)
         for seed in range(first, first + count)
     ]
 
@@ -259,7 +257,7 @@ class ContractTests:
         assert (selected.name, selected.index) == ("seed 1", 1)
         recipe = selected.tag.recipe
         assert recipe is not None
-        assert recipe.seed == 1
+        assert recipe.facts.seed == 1
         assert [one.shown for one in selected.results] == [False, False, True]
         assert selected.find_source().layer_id == document.layer_id
 
@@ -314,7 +312,7 @@ class ContractTests:
         self, panel: tuple[Panel, Toolkit], changes: dict[str, object]
     ) -> None:
         form = Form.from_text(Form().to_text())
-        form = replace(form, **changes)  # type: ignore[arg-type]
+        form = form.with_values(**changes)
         panel[0].fill(form)
         assert panel[0].form == form
 

@@ -338,7 +338,7 @@ class FakeToolkit:
     def __init__(self) -> None:
         form = Form()
         self.controls: Mapping[str, FakeControl] = {
-            one.name: FakeControl(getattr(form, one.name)) for one in FIELDS
+            one.name: FakeControl(form.value(one.name)) for one in FIELDS
         }
         self.locked = False
         self.plan = self.strength = self.message = ""

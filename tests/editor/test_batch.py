@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ def test_only_a_model_that_ran_has_other_weights(
 ) -> None:
     place: Any = None
     batch = Batch(place, expected_source=meant[0], expected_model=meant[1])
-    recipe = replace(make_recipe(), source_hash=came[0], model_hash=came[1], notes=())
+    recipe = make_recipe({"source_hash": came[0], "model_hash": came[1], "notes": ()})
     batch.add(
         Painted(
             Job("job", Request(), batch, Pace()), messages.Picture("job", 0, "patch", recipe), FRAME

@@ -98,7 +98,7 @@ def test_a_panel_shows_the_plan_and_the_thumbnails() -> None:
     assert "was deleted" in toolkit.message
     panel.use_selected("settings", artist.select_layer(document, "seed 1"))
     assert toolkit.message.startswith("Settings copied")
-    assert (panel.form.seed, toolkit.locked, toolkit.saved) == (1, True, 1)
+    assert (panel.form.value("seed"), toolkit.locked, toolkit.saved) == (1, True, 1)
     panel.compare(artist.select_layer(document, "seed 1"))
     assert panel.comparing
     assert not any(artist.shown(document).values())

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +16,34 @@ from underpaint_editor.launch import start_command, write_start_command
 
 
 def asked(**values: Any) -> Request:
-    return Request(**values)
+    return Request.of(**values)
 
 
 def test_every_field_of_the_form_has_one_control() -> None:
     names = [field.name for field in FIELDS]
     kept = set(json.loads(Form().to_text())) - {"version"}
     assert sorted([*names, "seed_locked"]) == sorted(kept)
-    without = {field.name for field in fields(Form)} - kept
+    without = parameters_of(Form).keys() - kept
     labelled = {name for name, one in parameters_of(Form).items() if one.label}
     assert not without & labelled
-    assert all(getattr(Form(), name) == getattr(Request(), name) for name in without)
+    assert all(Form().value(name) == Request().value(name) for name in without)
     assert all(field.label and len(field.tip) > 20 for field in FIELDS)
 
 
 def test_the_form_asks_for_what_it_shows() -> None:
-    form = Form(prompt="a lake", strength=0.4, seed=3)
-    assert form.request(9).seed == 9
-    assert replace(form, seed_locked=True).request(9).seed == 3
+    form = Form.of(prompt="a lake", strength=0.4, seed=3)
+    assert form.request(9).sampling.seed == 9
+    assert form.with_values(seed_locked=True).request(9).sampling.seed == 3
     request = form.request(9)
-    assert (request.prompt, request.strength, request.result) == ("a lake", 0.4, "patch")
+    assert (request.prompt.positive, request.sampling.strength) == ("a lake", 0.4)
+    assert request.output.result == "patch"
     check_request(request)
 
 
 def test_what_controls_can_show_is_allowed_and_nothing_else() -> None:
     for field in FIELDS:
-        if isinstance(field, Number) and field.name in {one.name for one in fields(Request)}:
-            whole = type(getattr(Form(), field.name)) is int
+        if isinstance(field, Number) and field.name in parameters_of(Request):
+            whole = type(Form().value(field.name)) is int
             for value in (field.minimum, field.maximum):
                 check_request(asked(**{field.name: int(value) if whole else value}))
             with pytest.raises(BadInputError):
@@ -54,7 +54,7 @@ def test_what_controls_can_show_is_allowed_and_nothing_else() -> None:
 
 
 def test_forms_travel_as_text() -> None:
-    form = Form(prompt="ein Schloß\nim Nebel", seed=2**32 - 1, seed_locked=True, mode="inpaint")
+    form = Form.of(prompt="ein Schloß\nim Nebel", seed=2**32 - 1, seed_locked=True, mode="inpaint")
     assert Form.from_text(form.to_text()) == form
 
 
@@ -74,8 +74,8 @@ def test_forms_travel_as_text() -> None:
     ],
 )
 def test_what_cannot_be_used_is_as_it_was(text: str, changed: dict[str, object]) -> None:
-    default = Form(prompt="before", steps=11)
-    assert asdict(Form.from_text(text, default)) == {**asdict(default), **changed}
+    default = Form.of(prompt="before", steps=11)
+    assert Form.from_text(text, default).values() == {**default.values(), **changed}
 
 
 @pytest.mark.parametrize(

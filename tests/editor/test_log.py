@@ -53,7 +53,7 @@ def test_a_swallowed_exception_is_logged_without_its_message(home: Path) -> None
     whole = editor.open(f"{SECRET}.fake", painting(), SIZE)
     document = Refusing(editor, whole.canvas, whole.layer_id)
     session = Session("Krita", editor.loop, FakeToolkit(), editor.find)
-    job = Job("job", Request(prompt=SECRET, seed=7), Batch(document), Pace())
+    job = Job("job", Request.of(prompt=SECRET, seed=7), Batch(document), Pace())
     frame = Frame("preview", Box(0, 0, 1, 1), "u1", "RGBA", bytes((1, 2, 3, 255)))
     (result,) = results(1)
     assert result.recipe is not None

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -22,14 +21,14 @@ from underpaint_editor.results import (
 )
 from underpaint_editor.tag import Tag
 
-RECIPE = dataclasses.replace(make_recipe(), seed=7, variations=(), variation_amount=0, box=None)
+RECIPE = make_recipe(seed=7)
 TAG = Tag(RECIPE, "source")
 PREVIEW = Tag(None, "source")
 
 
 def varied(*steps: tuple[int, float], **more: Any) -> Tag:
     variations = tuple(Variation(seed, weight) for seed, weight in steps)
-    return Tag(dataclasses.replace(RECIPE, variations=variations, **more), "source")
+    return Tag(make_recipe({"variations": variations}, seed=7, **more), "source")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +36,7 @@ def varied(*steps: tuple[int, float], **more: Any) -> Tag:
     [
         (TAG, "7", "", "Seed 7. "),
         (varied((5, 0.5), (6, 0.2)), "6", "varied 0.2", "Seed 7 with 5:0.5,6:0.2. "),
-        (varied(chained=2), "7", "chained, 3", "Seed 7. "),
+        (varied(chain=True, images=3), "7", "chained, 3", "Seed 7. "),
         (PREVIEW, "preview", "", "A preview, "),
     ],
 )
@@ -83,11 +82,11 @@ def test_keeping_is_told(removed: int, words: str) -> None:
     [
         (TAG, "Settings copied. The seed is locked."),
         (
-            varied(box=(512, 512)),
+            varied(width=512, height=512),
             "Settings copied, except its processing size: there is no field for it.",
         ),
         (
-            varied((5, 0.5), chained=1),
+            varied((5, 0.5), chain=True, images=2),
             "Settings copied, except its variation (use Vary to continue from it) and its position"
             " in a chain: there is no field for them.",
         ),
@@ -108,7 +107,7 @@ def test_a_kept_preview_is_a_result_without_a_recipe() -> None:
 
 def test_the_last_generation_tells_the_way_out() -> None:
     most = varied(*[(n, 0.1) for n in range(MAX_VARIATIONS)])
-    assert len(most.variations(0.1, 1, 1).variations) == MAX_VARIATIONS
+    assert len(most.variations(0.1, 1, 1).variation.base) == MAX_VARIATIONS
     one_more = varied(*[(n, 0.1) for n in range(MAX_VARIATIONS + 1)])
     with pytest.raises(BadInputError, match="vary an earlier result of its group"):
         one_more.variations(0.1, 1, 1)

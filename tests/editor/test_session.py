@@ -109,7 +109,7 @@ def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple
     place = Place()
     session = Session("test", Quiet(), Quiet(), lambda _: place)
     batch = Batch(place, "beside")
-    job = Job("job", Request(prompt="a lake", seed=7, images=2, **asked), batch, Pace())
+    job = Job("job", Request.of(prompt="a lake", seed=7, images=2, **asked), batch, Pace())
     if seen:
         session.handle_notices([Previewed(job, AREA, SMALL, 2, 10, 20)])
     session.handle_notices([Ended(job, error)])
@@ -238,7 +238,7 @@ def listening(monkeypatch: pytest.MonkeyPatch, *messages: Any) -> tuple[Session,
     session = Session("test", loop, loop, lambda _: Place())
     loop.calls.clear()
     session.tracker._connection = talker  # type: ignore[assignment]
-    session.tracker.jobs["job"] = Job("job", Request(images=1), Batch(Place()), Pace())
+    session.tracker.jobs["job"] = Job("job", Request.of(images=1), Batch(Place()), Pace())
     return session, loop, talker
 
 
@@ -380,7 +380,7 @@ def test_what_was_held_comes_by_itself_once_nothing_can_be_redone(later: Any) ->
 
 def left(name: str, editor: str, document: str = "") -> messages.WaitingJob:
     return messages.WaitingJob(
-        name, Request(images=2), Address(editor, document).to_text(), ended=True
+        name, Request.of(images=2), Address(editor, document).to_text(), ended=True
     )
 
 
@@ -422,7 +422,7 @@ def arrive(
 ) -> None:
     job = session.tracker.jobs.pop(name)
     for index in indexes:
-        picture = messages.Picture(name, index, "patch", replace(make_recipe(), seed=7 + index))
+        picture = messages.Picture(name, index, "patch", make_recipe(seed=7 + index))
         session.handle_notices([Painted(job, picture, SMALL)])
     session.handle_notices([Ended(job, error, given_up=given_up)])
 
@@ -432,7 +432,7 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
     place = Place()
     place.refuses = refuses
     session, _ = opened(place)
-    job = Job("job", Request(images=2), Batch(place), Pace())
+    job = Job("job", Request.of(images=2), Batch(place), Pace())
     session.handle_notices([Previewed(job, AREA, SMALL)])
     session.handle_notices([Previewed(job, AREA, CLEAR)])
     assert place.previews == [(Extent(2, 1), AREA)]

@@ -92,7 +92,7 @@ def test_what_a_run_will_do(
     found = survey(bytes(alpha), None if selection is None else bytes(selection), empty=empty)
     steps = 20 if empty else 15
     assert describe_run(Request(), found) == f"{told}, runs {steps} of 20 steps"
-    assert expected_mode(Request(mode="img2img"), found) == "img2img"
+    assert expected_mode(Request.of(mode="img2img"), found) == "img2img"
 
 
 ERASED = Survey(
@@ -117,7 +117,7 @@ LOST = "Where no colour is left, it is filled from the surrounding colours"
 def test_what_the_editor_cannot_do_is_said_before_the_run(
     asked: dict[str, Any], seen: dict[str, Any], told: str
 ) -> None:
-    assert describe_run(Request(**asked), replace(ERASED, **seen)) == told
+    assert describe_run(Request.of(**asked), replace(ERASED, **seen)) == told
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_the_mode_is_settled_on_every_pixel(
         if values is not None:
             frames[name] = Frame(name, box, "u1", "Y", bytes(values))
     assert resolve_mode(Request(), frames, lambda: nothing).mode == mode
-    assert resolve_mode(Request(mode="img2img"), frames, lambda: nothing).mode == "img2img"
+    assert resolve_mode(Request.of(mode="img2img"), frames, lambda: nothing).mode == "img2img"

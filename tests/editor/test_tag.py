@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from client.test_wire import make_recipe
+from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint_client import Variation
 from underpaint_editor.form import Form
 from underpaint_editor.tag import Tag
 
-RECIPE = dataclasses.replace(make_recipe(), prompt="ein Teich \u00fc", seed=7)
+RECIPE = make_recipe(prompt="ein Teich \u00fc", seed=7)
 TAG = Tag(RECIPE, "source", "job", 3)
+CHOSEN = {"images": 4, "vary_amount": 0.7, "seed_locked": True, "mode": "auto"}
+"""What is not taken over from a recipe, but the lock of the seed."""
+
+OLD_PICTURES = Path(__file__).parents[1] / "cli" / "old_pictures"
 
 
 def test_a_tag_is_read_as_it_was_written() -> None:
@@ -25,6 +31,20 @@ def test_tags_of_older_files_are_read() -> None:
     assert Tag.from_text(json.dumps(older)) == Tag(RECIPE, "source")
 
 
+@pytest.mark.parametrize("file", sorted(OLD_PICTURES.glob("format-*.png")), ids=lambda f: f.stem)
+def test_tags_with_recipes_of_older_formats_are_read(file: Path) -> None:
+    recipe = json.loads(find_text(file.read_bytes(), RECIPE_KEY) or "")
+    text = json.dumps({"format": 1, "source": "a", "job": "j", "index": 0, "recipe": recipe})
+    tag = Tag.from_text(text)
+    assert tag is not None
+    form = tag.to_form(Form())
+    for name in ("prompt", "negative_prompt", "seed", "steps", "strength", "sampler", "model"):
+        assert form.value(name) == recipe[name]
+    request = tag.variations(0.1, 2, 5)
+    assert request.sampling.seed == recipe["seed"]
+    assert len(request.variation.base) == len(recipe.get("variations", ()))
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "7", '{"format": 1}', '{"format": 2, "source": "a", "recipe": {}}',
@@ -36,25 +56,30 @@ def test_what_is_no_tag_is_none(text: str) -> None:
 
 
 def test_variations_go_on_from_all_that_there_were() -> None:
-    recipe = dataclasses.replace(
-        RECIPE, variations=(Variation(5, 0.5), Variation(6, 0.2)), variation_amount=0.2
+    steps = (Variation(5, 0.5), Variation(6, 0.2))
+    recipe = make_recipe(
+        {"variations": steps}, seed=7, variations=steps[:1], variation_amount=0.2, variation_seed=6
     )
     request = dataclasses.replace(TAG, recipe=recipe).variations(0.1, 3, 99)
-    assert request.seed == 7
-    assert request.variations == recipe.variations
-    assert (request.variation_amount, request.variation_seed, request.images) == (0.1, 99, 3)
+    assert request.sampling.seed == 7
+    assert request.variation.base == recipe.facts.variations
+    assert (request.variation.amount, request.variation.seed) == (0.1, 99)
+    assert request.sampling.images == 3
 
 
 def test_settings_are_taken_over() -> None:
-    form = TAG.to_form(Form(prompt="other", images=4, vary_amount=0.7))
-    assert (form.prompt, form.seed, form.seed_locked) == ("ein Teich \u00fc", 7, True)
-    assert (form.images, form.vary_amount) == (4, 0.7)
-    assert form.steps == RECIPE.steps
+    form = TAG.to_form(Form.of(prompt="other", images=4, vary_amount=0.7))
+    settings = form.settings
+    assert (settings.prompt.positive, settings.sampling.seed) == ("ein Teich \u00fc", 7)
+    assert (form.seed_locked, form.vary_amount) == (True, 0.7)
+    assert settings.sampling.images == 4
+    assert settings.sampling.steps == RECIPE.request.sampling.steps
+    assert form == Form.of(**{**RECIPE.request.values(), **CHOSEN})
 
 
 def test_a_foreign_value_in_a_recipe_is_left_out() -> None:
     found = json.loads(TAG.to_text())
-    found["recipe"]["sampler"] = "from_the_future"
+    found["recipe"]["request"]["sampling"]["sampler"] = "from_the_future"
     tag = Tag.from_text(json.dumps(found))
     assert tag is not None
-    assert tag.to_form(Form(sampler="k_lms")).sampler == "k_lms"
+    assert tag.to_form(Form.of(sampler="k_lms")).settings.sampling.sampler == "k_lms"

@@ -71,11 +71,13 @@ def test_a_job_from_greeting_to_end(daemon: Path) -> None:
         ("sd", 64),
         ("sdxl", 64),
     ]
-    job = tracker.submit(Request(prompt="x", steps=4, images=2, seed=1), {"layer": LAYER}, "here")
+    job = tracker.submit(
+        Request.of(prompt="x", steps=4, images=2, seed=1), {"layer": LAYER}, "here"
+    )
     heard = hear(tracker, ended)
     assert kinds(heard) - {ResultsWait} == {Advanced, Painted, Ended}
     painted = [notice for notice in heard if isinstance(notice, Painted)]
-    assert [notice.picture.recipe.seed for notice in painted] == [1, 2]
+    assert [notice.picture.recipe.facts.seed for notice in painted] == [1, 2]
     assert painted[0].frame.box == LAYER.box
     assert painted[0].frame.channels == "BGRA"
     assert job.about == "here"
@@ -92,7 +94,7 @@ def test_a_mask_erases_and_keeps_the_colour(daemon: Path) -> None:
         "layer": Frame("layer", Box(0, 0, 64, 64), "u1", "BGRA", pixels),
         "mask": Frame("mask", Box(0, 0, 64, 64), "u1", "Y", bytes(64 * 32) + b"\x80" * 64 * 32),
     }
-    tracker.submit(Request(strength=0.0), frames)
+    tracker.submit(Request.of(strength=0.0), frames)
     (painted,) = (n for n in hear(tracker, ended) if isinstance(n, Painted))
     half = 4 * 64 * 32
     assert bytes(painted.frame.data[:half]) == bytes([10, 20, 30, 0]) * 64 * 32
@@ -102,13 +104,13 @@ def test_a_mask_erases_and_keeps_the_colour(daemon: Path) -> None:
 
 def test_cancel_and_refusal(daemon: Path) -> None:
     tracker = JobTracker("test")
-    job = tracker.submit(Request(prompt="x", steps=1000, strength=1), {"layer": LAYER})
+    job = tracker.submit(Request.of(prompt="x", steps=1000, strength=1), {"layer": LAYER})
     hear(tracker, lambda n: isinstance(n, Advanced) and n.fraction is not None)
     tracker.cancel(job)
     (*_, last) = hear(tracker, ended)
     assert isinstance(last, Ended)
     assert isinstance(last.error, CancelledError)
-    tracker.submit(Request(model="nowhere"), {"layer": LAYER})
+    tracker.submit(Request.of(model="nowhere"), {"layer": LAYER})
     (*_, last) = hear(tracker, ended)
     assert isinstance(last, Ended)
     assert "'nowhere' is unknown" in str(last.error)
@@ -139,7 +141,7 @@ def test_jobs_outlive_their_daemon(home: Path, models: Path) -> None:
     shutil.copytree(models / "sd", home / "models" / "sd")
     process = serve()
     tracker = JobTracker("test")
-    long = Request(prompt="x", steps=200, images=2, seed=1)
+    long = Request.of(prompt="x", steps=200, images=2, seed=1)
     job = tracker.submit(long, {"layer": LAYER}, "here")
     hear(tracker, lambda n: isinstance(n, Painted))
     assert not kinds(list(tracker.check())) & {Ended, Lost}
@@ -199,14 +201,14 @@ def test_a_daemon_that_stays_away_is_given_up(home: Path, monkeypatch: pytest.Mo
 
 def test_results_that_wait_are_offered_to_the_next(daemon: Path) -> None:
     gone = JobTracker("test")
-    job = gone.submit(Request(prompt="x", steps=4, seed=1), {"layer": LAYER}, note="where")
+    job = gone.submit(Request.of(prompt="x", steps=4, seed=1), {"layer": LAYER}, note="where")
     hear(gone, lambda n: isinstance(n, Painted))
     gone.close()
     tracker = JobTracker("test")
     until(lambda: job.name in [one.job for one in offered(tracker)])
     waiting = next(one for one in offered(tracker) if one.job == job.name)
     assert waiting.note == "where"
-    assert waiting.request.prompt == "x"
+    assert waiting.request.prompt.positive == "x"
     fetched = tracker.fetch(waiting, "here")
     heard = hear(tracker, ended)
     assert kinds(heard) == {Painted, Ended}
@@ -246,7 +248,7 @@ def test_a_question_from_before_a_job_does_not_end_it(daemon: Path) -> None:
     tracker.open()
     hear(tracker, lambda n: isinstance(n, ModelsListed))
     assert not kinds(list(tracker.check())) & {Ended, Lost}
-    job = tracker.submit(Request(strength=0.0), {"layer": LAYER})
+    job = tracker.submit(Request.of(strength=0.0), {"layer": LAYER})
     (*_, last) = hear(tracker, ended)
     assert last == Ended(job, None)
     tracker.close()
@@ -268,7 +270,7 @@ def test_a_daemon_that_slept_is_waited_for(
     shutil.copytree(models / "sd", home / "models" / "sd")
     process = serve()
     tracker = JobTracker("test")
-    job = tracker.submit(Request(prompt="x", steps=100, images=2, seed=1), {"layer": LAYER})
+    job = tracker.submit(Request.of(prompt="x", steps=100, images=2, seed=1), {"layer": LAYER})
     heard = hear(tracker, lambda n: isinstance(n, Advanced) and n.fraction is not None)
     process.send_signal(signal.SIGSTOP)
     while not any(isinstance(notice, Lost) for notice in heard):
@@ -304,7 +306,7 @@ def test_a_daemon_of_another_version_is_named(home: Path) -> None:
     assert isinstance(last, Lost)
     assert last.meant  # there is no use in starting another
     assert "protocol 99" in str(last.error)
-    assert "update the older" in str(last.error)
+    assert "update the plug-in with `underpaint install`" in str(last.error)
     tracker.close()
     socket.close(0)
     context.term()

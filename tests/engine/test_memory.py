@@ -273,7 +273,7 @@ def short_of_memory(
 
 
 def memory_notes(picture: Any) -> list[str]:
-    return [note for note in picture.recipe.notes if note.startswith("memory was short")]
+    return [note for note in picture.recipe.facts.notes if note.startswith("memory was short")]
 
 
 LAYER = with_hole(texture(96, 128))
@@ -298,7 +298,7 @@ def test_fewer_images_at_once_are_the_same_pictures(
         assert len(failed) == 2  # it was remembered
     assert set(ran) == {4, 2, 1}
     for one, other, third in zip(expected, found, again, strict=True):
-        assert other.recipe.seed == one.recipe.seed
+        assert other.recipe.facts.seed == one.recipe.facts.seed
         np.testing.assert_array_equal(other.pixels, one.pixels)
         np.testing.assert_array_equal(third.pixels, one.pixels)
         assert memory_notes(other) == ["memory was short: painted 1 at a time instead of 4"]
@@ -311,7 +311,7 @@ def test_tiles_paint_what_does_not_fit_in_one_piece(engine: Engine, model: str) 
     vae = engine.load(model).pipeline.vae
     steps: list[int] = []
     with short_of_memory(vae.decoder, lambda z: z.shape[-1] * z.shape[-2] <= 64) as failed:
-        request = replace(BASE, model=model)
+        request = BASE.with_values(model=model)
         (tiled,) = engine.generate(request, LAYER, progress=lambda at: steps.append(at.step))
         assert len(failed) == 1
         again = make(engine, LAYER, model=model)
@@ -354,7 +354,7 @@ def test_what_was_finished_is_not_painted_again(engine: Engine) -> None:
     with short_of_memory(engine.load("sd").pipeline.vae.decoder, fits) as failed:
         found = make_all(engine, SMALL, images=3)
     assert len(failed) == 1
-    assert [one.recipe.seed for one in found] == [one.recipe.seed for one in expected]
+    assert [one.recipe.facts.seed for one in found] == [one.recipe.facts.seed for one in expected]
     np.testing.assert_array_equal(found[0].pixels, expected[0].pixels)
     assert [len(memory_notes(one)) for one in found] == [0, 1, 1]
 
@@ -519,15 +519,15 @@ def test_previews_come_in_tiles_too(engine: Engine) -> None:
     seen: list[Preview] = []
     with short_of_memory(engine.load("sd").pipeline.vae.decoder, lambda z: z.shape[-1] <= 8):
         (found,) = engine.generate(BASE, LAYER, viewer=Viewer(seen.append, full=True, every=0))
-    assert len(seen) == found.recipe.steps_run
-    assert found.recipe.steps_run == expected.recipe.steps_run
+    assert len(seen) == found.recipe.facts.steps_run
+    assert found.recipe.facts.steps_run == expected.recipe.facts.steps_run
 
 
 def test_a_chain_goes_on(engine: Engine) -> None:
     expected = make_all(engine, LAYER, images=2, chain=True)
     with short_of_memory(engine.load("sd").pipeline.vae.decoder, lambda z: z.shape[-1] <= 8):
         found = make_all(engine, LAYER, images=2, chain=True)
-    assert [one.recipe.seed for one in found] == [one.recipe.seed for one in expected]
+    assert [one.recipe.facts.seed for one in found] == [one.recipe.facts.seed for one in expected]
     for one in found:
         kept = LAYER[..., 3] == 255
         np.testing.assert_array_equal(one.pixels[kept], LAYER[kept])
@@ -547,7 +547,6 @@ def test_tiles_add_up_to_the_picture(tmp_path: Path, session_home: Path, native:
 
 STARVED = """
 import resource, sys
-from dataclasses import replace
 from pathlib import Path
 import torch
 from underpaint.engine import Engine
@@ -560,15 +559,15 @@ def allow(more):
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 def paint(side):
-    (picture,) = engine.generate(replace(request, width=side, height=side))
+    (picture,) = engine.generate(request.with_values(width=side, height=side))
     return picture
 
 torch.set_num_threads(1)
 engine = Engine("cpu")
-request = Request(prompt="a lake", model=sys.argv[1], steps=1, strength=1.0, seed=1)
+request = Request.of(prompt="a lake", model=sys.argv[1], steps=1, strength=1.0, seed=1)
 before = paint(512)
 allow(200)
-print(paint(1024).recipe.notes)
+print(paint(1024).recipe.facts.notes)
 allow(10)
 try:
     paint(2048)
@@ -576,7 +575,7 @@ except GenerationFailedError as error:
     print(error)
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 after = paint(512)
-print(after.recipe.notes, (after.pixels == before.pixels).all())
+print(after.recipe.facts.notes, (after.pixels == before.pixels).all())
 """
 
 

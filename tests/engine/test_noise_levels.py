@@ -72,8 +72,8 @@ def test_a_model_of_zero_snr_paints_with_every_sampler(
     engine: Engine, zero_snr: Path, name: str
 ) -> None:
     """A velocity is small where all is noise, so that the colours stay in range."""
-    request = Request(
-        "a lake", model=str(zero_snr), seed=1, steps=8, sampler=name, width=64, height=64
+    request = Request.of(
+        prompt="a lake", model=str(zero_snr), seed=1, steps=8, sampler=name, width=64, height=64
     )
     (picture,) = engine.generate(request)
     colours = picture.pixels[..., :3].astype(np.float32)

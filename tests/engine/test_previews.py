@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -20,14 +19,14 @@ LAYER = with_hole(texture(96, 128))
 def watch(engine: Engine, layer: Any = LAYER, **how: Any) -> tuple[list[Preview], Any]:
     seen: list[Preview] = []
     viewer = Viewer(seen.append, full=how.pop("full", False), every=0)
-    (picture,) = engine.generate(replace(BASE, **how), layer, viewer=viewer)
+    (picture,) = engine.generate(BASE.with_values(**how), layer, viewer=viewer)
     return seen, picture
 
 
 @pytest.mark.parametrize("sampler", list(SAMPLERS))
 def test_every_step_is_seen_with_every_sampler(engine: Engine, sampler: str) -> None:
     seen, picture = watch(engine, sampler=sampler)
-    steps = picture.recipe.steps_run
+    steps = picture.recipe.facts.steps_run
     assert len(seen) >= steps
     assert [one.step for one in seen] == sorted(one.step for one in seen)
     assert {one.step for one in seen} == set(range(1, steps + 1))
@@ -54,7 +53,7 @@ def test_the_last_full_preview_is_the_picture(engine: Engine) -> None:
 @pytest.mark.skipif(not STARTER_FOLDER.exists(), reason="this package is a slim one")
 def test_a_quick_preview_looks_like_the_picture() -> None:
     engine, seen = Engine("cpu"), list[Preview]()
-    request = replace(BASE, model="starter", prompt="a lake at sunset", steps=10)
+    request = BASE.with_values(model="starter", prompt="a lake at sunset", steps=10)
     (picture,) = engine.generate(request, viewer=Viewer(seen.append, every=0))
     size = (picture.pixels.shape[1], picture.pixels.shape[0])
     errors = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -73,7 +72,7 @@ def test_kept_pixels_are_kept_bit_for_bit(
     )  # fmt: skip
     selected = np.ones((height, width), bool) if selection is None else selection > 0
     kept = ~selected
-    if result.recipe.mode == "inpaint":
+    if result.recipe.request.mode == "inpaint":
         kept |= layer[..., 3] >= full
     if strength == 0:
         kept[:] = True
@@ -91,19 +90,19 @@ def test_kept_pixels_are_kept_bit_for_bit(
 @pytest.mark.parametrize("mode", ["auto", "inpaint", "img2img"])
 def test_strength_zero_returns_the_same_bytes_and_needs_no_model(mode: str) -> None:
     layer = with_hole(texture(30, 40))
-    request = Request(strength=0.0, model="there is no such model", mode=mode, images=2)
+    request = Request.of(strength=0.0, model="there is no such model", mode=mode, images=2)
     pictures = list(Engine("cpu").generate(request, layer))
     assert len(pictures) == 2
     for picture in pictures:
         assert picture.pixels.tobytes() == layer.tobytes()
-        assert picture.recipe.steps_run == 0
-        assert "strength 0" in picture.recipe.notes[0]
+        assert picture.recipe.facts.steps_run == 0
+        assert "strength 0" in picture.recipe.facts.notes[0]
 
 
 def test_fit_keeps_the_scaled_source(engine: Engine) -> None:
     layer = with_hole(texture(128, 256))
     result = make(engine, layer, fit=True, width=64, height=64)
-    assert (result.recipe.width, result.recipe.height) == (64, 32)
+    assert (result.recipe.facts.width, result.recipe.facts.height) == (64, 32)
     kept = make(engine, layer, fit=True, width=64, height=64, strength=0.0)
     opaque = np.ones((32, 64), bool)
     opaque[8:16, 16:32] = False
@@ -126,7 +125,7 @@ def test_hidden_colour_changes_the_result(engine: Engine) -> None:
 def test_lost_colour_is_said(engine: Engine) -> None:
     layer = texture(64, 64)
     layer[10:20, 10:20] = 0
-    assert "100 pixels had no colour left" in make(engine, layer).recipe.notes[0]
+    assert "100 pixels had no colour left" in make(engine, layer).recipe.facts.notes[0]
 
 
 # ---- 3: partial alpha ----------------------------------------------------------------------
@@ -140,7 +139,7 @@ def test_uniform_alpha_is_strength(engine: Engine, sampler: str, model: str) -> 
     same = {"sampler": sampler, "model": model, "steps": 10}
     whole = make(engine, half, strength=1.0, **same)
     halved = make(engine, erased, strength=0.5, **same)
-    assert whole.recipe.steps_run == halved.recipe.steps_run == 5
+    assert whole.recipe.facts.steps_run == halved.recipe.facts.steps_run == 5
     np.testing.assert_array_equal(whole.pixels, halved.pixels)
 
 
@@ -161,7 +160,7 @@ def test_nothing_kept_is_txt2img(engine: Engine) -> None:
     erased[..., 3] = 0
     painted = make(engine, erased, strength=1.0)
     from_nothing = make(engine, width=64, height=64)
-    assert from_nothing.recipe.mode == "txt2img"
+    assert from_nothing.recipe.request.mode == "txt2img"
     np.testing.assert_array_equal(painted.pixels, from_nothing.pixels)
 
 
@@ -209,7 +208,7 @@ def test_img2img_is_the_stock_pipelines_to_the_bit(
 )
 def test_auto_mode(engine: Engine, layer: Any, mode: str) -> None:
     result = make(engine, layer)
-    assert result.recipe.mode == mode
+    assert result.recipe.request.mode == mode
     assert (result.pixels[..., 3] == 255).all()
 
 
@@ -217,9 +216,9 @@ def test_nothing_to_do_says_so(engine: Engine) -> None:
     layer = texture(32, 32)
     kept = make(engine, layer, mode="inpaint")
     assert kept.pixels.tobytes() == layer.tobytes()
-    assert "nothing is erased" in kept.recipe.notes[0]
+    assert "nothing is erased" in kept.recipe.facts.notes[0]
     unselected = make(engine, layer, np.zeros((32, 32), np.uint8))
-    assert "nothing is selected" in unselected.recipe.notes[0]
+    assert "nothing is selected" in unselected.recipe.facts.notes[0]
 
 
 # ---- 6: steps ------------------------------------------------------------------------------
@@ -238,10 +237,10 @@ def test_steps(
     engine: Engine, steps: int, strength: float, compensate: bool, schedule: int, run: int
 ) -> None:
     told: list[Any] = []
-    request = dataclasses.replace(BASE, steps=steps, strength=strength, compensate=compensate)
+    request = BASE.with_values(steps=steps, strength=strength, compensate=compensate)
     (result,) = engine.generate(request, texture(64, 64), progress=told.append)
     recipe = result.recipe
-    assert (recipe.schedule, recipe.steps_run, recipe.strength_run) == (
+    assert (recipe.facts.schedule, recipe.facts.steps_run, recipe.facts.strength_run) == (
         schedule,
         run,
         run / schedule,
@@ -257,7 +256,7 @@ def test_steps(
 def test_seeds(engine: Engine, sampler: str) -> None:
     layer = with_hole(texture(64, 64))
     batch = make_all(engine, layer, images=3, seed=10, sampler=sampler)
-    assert [picture.recipe.seed for picture in batch] == [10, 11, 12]
+    assert [picture.recipe.facts.seed for picture in batch] == [10, 11, 12]
     alone = make(engine, layer, seed=11, sampler=sampler)
     np.testing.assert_array_equal(batch[1].pixels, alone.pixels)
     again = make_all(engine, layer, images=3, seed=10, sampler=sampler)
@@ -274,7 +273,7 @@ def test_images_that_run_together_differ_by_a_level_at_most(
     monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 2)
     together = make_all(engine, layer, images=3, sampler="k_euler_a")
     for first, second in zip(one_by_one, together, strict=True):
-        assert first.recipe.seed == second.recipe.seed
+        assert first.recipe.facts.seed == second.recipe.facts.seed
         assert np.abs(first.pixels.astype(int) - second.pixels).max() <= 1
 
 
@@ -287,7 +286,7 @@ def test_noise_comes_from_the_seed_alone() -> None:
 
 
 def test_no_seed_is_a_random_one_reported(engine: Engine) -> None:
-    seeds = {make(engine, texture(16, 16), seed=None, steps=1).recipe.seed for _ in range(3)}
+    seeds = {make(engine, texture(16, 16), seed=None, steps=1).recipe.facts.seed for _ in range(3)}
     assert len(seeds) == 3
 
 
@@ -298,7 +297,7 @@ def test_a_hole_is_painted_from_its_surroundings_alone(engine: Engine) -> None:
     layer = texture(700, 900)
     layer[400:420, 500:520, 3] = 0
     result = make(engine, layer)
-    x, y, width, height = result.recipe.work_area
+    x, y, width, height = result.recipe.facts.work_area
     assert Box(x, y, width, height).contains(Box(500, 400, 20, 20))
     assert width * height < 300 * 300
     far = layer.copy()
@@ -313,7 +312,7 @@ def test_erasing_a_little_more_keeps_the_picture(engine: Engine) -> None:
     more = layer.copy()
     more[200:221, 200:222, 3] = 0
     first, second = make(engine, layer, strength=1.0), make(engine, more, strength=1.0)
-    assert first.recipe.work_area == second.recipe.work_area
+    assert first.recipe.facts.work_area == second.recipe.facts.work_area
     drift = np.abs(first.pixels[202:218, 202:218].astype(int) - second.pixels[202:218, 202:218])
     other = make(engine, layer, strength=1.0, seed=99).pixels
     unlike = np.abs(first.pixels[202:218, 202:218].astype(int) - other[202:218, 202:218])
@@ -322,17 +321,17 @@ def test_erasing_a_little_more_keeps_the_picture(engine: Engine) -> None:
 
 def test_too_small_is_scaled_up_and_too_large_down_and_said(engine: Engine) -> None:
     small = make(engine, texture(20, 20))
-    assert small.recipe.work_size == (64, 64)
+    assert small.recipe.facts.work_size == (64, 64)
     large = make(engine, texture(300, 300))
-    assert large.recipe.work_size == (128, 128)
-    assert "scaled up to 300 x 300" in large.recipe.notes[0]
+    assert large.recipe.facts.work_size == (128, 128)
+    assert "scaled up to 300 x 300" in large.recipe.facts.notes[0]
     assert large.pixels.shape == (300, 300, 4)
 
 
 def test_the_box_replaces_the_native_size(engine: Engine) -> None:
     result = make(engine, texture(100, 200), width=96, height=96)
-    assert result.recipe.work_size == (96, 48)
-    assert (result.recipe.width, result.recipe.height) == (200, 100)
+    assert result.recipe.facts.work_size == (96, 48)
+    assert (result.recipe.facts.width, result.recipe.facts.height) == (200, 100)
 
 
 def test_without_a_layer_the_box_is_the_size(engine: Engine) -> None:
@@ -345,7 +344,7 @@ def test_without_a_layer_the_box_is_the_size(engine: Engine) -> None:
 
 def test_cancel(engine: Engine) -> None:
     steps: list[Any] = []
-    request = dataclasses.replace(BASE, steps=50)
+    request = BASE.with_values(steps=50)
     with pytest.raises(CancelledError):
         list(
             engine.generate(
@@ -374,7 +373,7 @@ def test_a_selection_needs_a_layer(engine: Engine) -> None:
 
 
 def test_long_prompts_say_what_is_not_read(engine: Engine) -> None:
-    notes = make(engine, texture(16, 16), prompt="word " * 60, steps=1).recipe.notes
+    notes = make(engine, texture(16, 16), prompt="word " * 60, steps=1).recipe.facts.notes
     assert any("the model reads the first 75" in note for note in notes)
 
 

@@ -92,7 +92,7 @@ def test_a_negative_prompt_without_guidance_is_one_note(negative: str) -> None:
 def test_recipes_carry_what_a_prompt_has_lost(
     engine: Engine, model: str, changes: dict[str, object], told: str
 ) -> None:
-    notes = make(engine, texture(16, 16), model=model, steps=1, **changes).recipe.notes
+    notes = make(engine, texture(16, 16), model=model, steps=1, **changes).recipe.facts.notes
     assert any(note.startswith(told) for note in notes)
 
 

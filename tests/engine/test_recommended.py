@@ -22,11 +22,11 @@ def recommend(folder: Path, sampler: str) -> None:
 def test_auto_is_what_the_folder_recommends(tmp_path: Path) -> None:
     model, layer = build_model(tmp_path / "model"), texture(64, 64)
     plain = make(Engine("cpu"), layer, model=str(model), sampler="auto")
-    assert plain.recipe.sampler == "dpmpp_2m"
+    assert plain.recipe.request.sampling.sampler == "dpmpp_2m"
     recommend(model, "k_euler_a")
     found = make(Engine("cpu"), layer, model=str(model), sampler="auto")
     asked = make(Engine("cpu"), layer, model=str(model), sampler="k_euler_a")
-    assert found.recipe.sampler == "k_euler_a"
+    assert found.recipe.request.sampling.sampler == "k_euler_a"
     np.testing.assert_array_equal(found.pixels, asked.pixels)
     assert (found.pixels != plain.pixels).any()
     other = make(Engine("cpu"), layer, model=str(model), sampler="dpmpp_2m")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,16 @@ import pytest
 import torch
 
 from runs import make, make_all, texture, with_hole
+from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint.engine import Engine
 from underpaint.engine.noise import draw_noise, slerp, vary
 from underpaint_client import Recipe, Variation
 
 LAYER = texture(96, 128)
+
+OLD_PICTURE = Path(__file__).parents[1] / "cli" / "old_pictures" / "format-2-inpaint.png"
+OLD = json.loads(find_text(OLD_PICTURE.read_bytes(), RECIPE_KEY) or "")
+"""A recipe of the second format."""
 
 
 def distance(one: Any, other: Any) -> float:
@@ -56,14 +62,14 @@ def test_the_ends_of_a_variation_are_the_two_seeds(
     assert distance(there[0], base) < 0.02
     assert np.array_equal(there[2].pixels, own.pixels)
     assert 0 < distance(there[1], base) < distance(own, base)
-    assert there[1].recipe.seed == 7
-    assert there[1].recipe.variations == (Variation(99, 0.3),)
+    assert there[1].recipe.facts.seed == 7
+    assert there[1].recipe.facts.variations == (Variation(99, 0.3),)
 
 
 def test_a_batch_of_variations_counts_its_own_seeds_up(engine: Engine) -> None:
     pictures = make_all(engine, LAYER, images=3, variation_amount=0.2, variation_seed=2**32 - 1)
-    assert [p.recipe.seed for p in pictures] == [7, 7, 7]
-    assert [p.recipe.variations[0].seed for p in pictures] == [2**32 - 1, 0, 1]
+    assert [p.recipe.facts.seed for p in pictures] == [7, 7, 7]
+    assert [p.recipe.facts.variations[0].seed for p in pictures] == [2**32 - 1, 0, 1]
     again = make(engine, LAYER, variations=(Variation(0, 0.2),))
     assert np.array_equal(again.pixels, pictures[1].pixels)
 
@@ -98,12 +104,12 @@ def test_a_chain_from_nothing_goes_on_by_img2img(engine: Engine) -> None:
 
 def test_alternatives_are_chosen_by_seed(engine: Engine) -> None:
     pictures = make_all(engine, LAYER, images=6, prompt="a lake at {day|night|{red|pale} sunset}")
-    prompts = {p.recipe.prompt for p in pictures}
+    prompts = {p.recipe.facts.prompt for p in pictures}
     assert len(prompts) > 1
     assert not any("{" in prompt for prompt in prompts)
     for picture in pictures[:2]:
         recipe = picture.recipe
-        again = make(engine, LAYER, prompt=recipe.prompt, seed=recipe.seed)
+        again = make(engine, LAYER, prompt=recipe.facts.prompt, seed=recipe.facts.seed)
         assert np.array_equal(again.pixels, picture.pixels)
 
 
@@ -115,9 +121,9 @@ def test_a_chain_from_nothing_at_strength_0_repeats_what_came(engine: Engine) ->
 
 def test_braces_that_are_braces(engine: Engine) -> None:
     picture = make(engine, LAYER, prompt=r"a \{x|y\} z")
-    assert picture.recipe.prompt == "a {x|y} z"
-    again = make(engine, LAYER, prompt=picture.recipe.to_request().prompt)
-    assert again.recipe.prompt == "a {x|y} z"
+    assert picture.recipe.facts.prompt == "a {x|y} z"
+    again = make(engine, LAYER, prompt=picture.recipe.request.prompt.positive)
+    assert again.recipe.facts.prompt == "a {x|y} z"
 
 
 def random_request(rng: random.Random) -> dict[str, Any]:
@@ -152,8 +158,9 @@ def test_a_recipe_makes_its_picture_again(engine: Engine, number: int) -> None:
     picture = rng.choice(pictures)
     recipe = Recipe.from_dict(json.loads(json.dumps(picture.recipe.to_dict())))
     assert recipe == picture.recipe
-    again = list(engine.generate(dataclasses.replace(recipe.to_request(), model="sd"), layer))[-1]
-    assert again.recipe == dataclasses.replace(recipe, model=again.recipe.model)
+    again = list(engine.generate(recipe.request.with_values(model="sd"), layer))[-1]
+    assert again.recipe.facts == recipe.facts
+    assert again.recipe.request == recipe.request.with_values(model="sd")
     assert np.array_equal(again.pixels, picture.pixels)
 
 
@@ -175,14 +182,54 @@ def test_a_recipe_makes_its_picture_again(engine: Engine, number: int) -> None:
         ({"format": "x"}, "newer"),
     ],
 )
-def test_a_broken_recipe_is_refused(engine: Engine, broken: dict[str, Any], told: str) -> None:
-    found = {**make(engine, LAYER, strength=0.0).recipe.to_dict(), **broken}
+def test_a_broken_recipe_of_the_second_format_is_refused(broken: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Recipe.from_dict({**OLD, **broken})
+
+
+@pytest.mark.parametrize(
+    ("group", "broken", "told"),
+    [
+        ("sampling", {"seed": "7"}, "sampling.seed '7' is not a whole number"),
+        ("sampling", {"strength": True}, "strength True is not a finite number"),
+        ("variation", {"base": [{"seed": 1}]}, "base.0. .* is not an object with seed, weight"),
+        ("variation", {"base": [[1, 2]]}, "base.0. .* is not an object with seed, weight"),
+        ("variation", {"amount": 0.2}, "but no variations"),
+        ("variation", {"amount": float("nan")}, "amount nan is not a finite number"),
+        ("size", {"width": [1]}, r"size.width \[1\] is not a whole number"),
+        ("sampling", {"steps": 2**32}, "steps 4294967296 is out of range"),
+        (None, {"seed": "7"}, "facts.seed '7' is not a whole number"),
+        (None, {"seed": -1}, "seed -1 is out of range"),
+        (None, {"versions": {"torch": 2}}, "is not text"),
+        (None, {"work_area": [1, 2, 3]}, "work_area .* is not 4 whole numbers"),
+        (None, {"work_size": ["a", "b"]}, "work_size.0. 'a' is not a whole number"),
+        (None, {"variations": [{"seed": 1, "weight": 10**400}]}, "1000.* is not a finite number"),
+    ],
+)
+def test_a_broken_recipe_is_refused(
+    engine: Engine, group: str | None, broken: dict[str, Any], told: str
+) -> None:
+    found = make(engine, LAYER, strength=0.0).recipe.to_dict()
+    (found["facts"] if group is None else found["request"][group]).update(broken)
     with pytest.raises(ValueError, match=told):
         Recipe.from_dict(found)
 
 
-def test_a_recipe_of_the_first_format_is_read(engine: Engine) -> None:
-    found = make(engine, LAYER, strength=0.0).recipe.to_dict()
-    for name in ("format", "variation_amount", "variations", "chained", "source_hash"):
+def test_a_chain_that_is_too_long_is_refused(engine: Engine) -> None:
+    recipe = make(engine, LAYER, strength=0.0).recipe
+    longer = dataclasses.replace(
+        recipe, request=recipe.request.with_values(images=10**9, chain=True)
+    )
+    with pytest.raises(ValueError, match="chained 999999999 is out of range"):
+        Recipe.from_dict(longer.to_dict())
+
+
+def test_a_recipe_of_the_first_format_is_read() -> None:
+    found = dict(OLD)
+    for name in (
+        "format", "variation_amount", "variations", "chained", "source_hash", "template",
+    ):  # fmt: skip
         del found[name]
-    assert Recipe.from_dict(found).variations == ()
+    recipe = Recipe.from_dict(found)
+    assert recipe.facts.variations == ()
+    assert recipe == Recipe.from_dict({**OLD, "source_hash": ""})

@@ -15,7 +15,6 @@ import select
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ QUIET = 8.0
 AT_ONCE = 3
 IMAGES = 2
 SEEDS = (11, 23, 35)  # few, so that each is painted often
-FORM = Form(
+FORM = Form.of(
     prompt="a lake",
     model="sd",
     steps=30,
@@ -88,7 +87,7 @@ def read_lines(path: Path) -> list[str]:
 
 def describe_layer(result: Result) -> str:
     """Return a layer's line in the document."""
-    seed = 0 if result.recipe is None else result.recipe.seed
+    seed = 0 if result.recipe is None else result.recipe.facts.seed
     digest = hashlib.sha256(result.frame.data).hexdigest()
     return f"{result.job} {result.index} {seed} {digest}"
 
@@ -167,7 +166,7 @@ def work(folder: Path) -> None:
         if session.remedy:
             session.apply_remedy()
         elif not enough and len(session.tracker.jobs) < AT_ONCE and session.tracker.fd is not None:
-            session.generate(replace(FORM, seed=next(seeds)), lambda: paper)
+            session.generate(FORM.with_values(seed=next(seeds)), lambda: paper)
         loop.turn()
         for job in session.tracker.jobs.values():
             if job.accepted and job.name not in accepted:

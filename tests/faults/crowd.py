@@ -32,8 +32,8 @@ RUN = [sys.executable, "-m", "underpaint"]
 THINK = 0.05
 """Seconds between a client's answer and its next greeting."""
 
-LONG = Request(prompt="x", model="sd", steps=1000, strength=1.0, width=64, height=64)
-SHORT = Request(strength=0.0)
+LONG = Request.of(prompt="x", model="sd", steps=1000, strength=1.0, width=64, height=64)
+SHORT = Request.of(strength=0.0)
 LAYER = Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(8 * 8 * 4))
 
 

@@ -81,7 +81,7 @@ def _nested(depth: int) -> Any:
 
 def seeds() -> list[Parts]:
     """Give real messages, of each kind that a client sends and some that it does not."""
-    rich = Request(
+    rich = Request.of(
         prompt="a {lake|river}", negative_prompt="fog", strength=0.0, seed=7, images=2,
         width=64, height=64, variation_amount=0.3, variation_seed=3, chain=True,
         variations=(Variation(1, 0.5), Variation(2, 0.25)),
@@ -94,9 +94,9 @@ def seeds() -> list[Parts]:
     known: list[tuple[messages.Message, tuple[Frame, ...]]] = [
         (messages.Hello("fuzz"), ()),
         (messages.Submit(**named), ()),  # type: ignore[arg-type]
-        (messages.Submit("k", Request(strength=0.0), previews="quick"), (layer, selection)),
-        (messages.Submit("l", Request(strength=0.0), packed=True), (pack(large),)),
-        (messages.Submit("m", Request(strength=0.0), packed=True), (held,)),
+        (messages.Submit("k", Request.of(strength=0.0), previews="quick"), (layer, selection)),
+        (messages.Submit("l", Request.of(strength=0.0), packed=True), (pack(large),)),
+        (messages.Submit("m", Request.of(strength=0.0), packed=True), (held,)),
         (messages.Follow(("j", "k")), ()),
         (messages.Taken("j"), ()),
         (messages.AskWaiting(), ()),

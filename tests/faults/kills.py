@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from underpaint_client import connect, messages
@@ -164,7 +164,7 @@ def paint_undisturbed() -> dict[str, str]:
     frame = Frame("layer", BOX, "u1", "RGBA", PIXELS)
     with connect() as connection:
         for seed in SEEDS:
-            job = connection.submit(replace(FORM, seed=seed).request(seed), frame)
+            job = connection.submit(FORM.with_values(seed=seed).request(seed), frame)
             for message, frames in connection.events(job):
                 if isinstance(message, messages.Picture):
                     result = Result("", frames[0], message.recipe, job, message.index)

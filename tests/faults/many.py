@@ -63,7 +63,7 @@ def run(connection: Connection, jobs: int) -> None:
     """Run so many jobs, a few at a time."""
     waiting: list[str] = []
     for _ in range(jobs):
-        waiting.append(connection.submit(Request(strength=0.0), FRAME))
+        waiting.append(connection.submit(Request.of(strength=0.0), FRAME))
         if len(waiting) == AT_ONCE:
             finish(connection, waiting.pop(0))
     for job in waiting:

@@ -34,7 +34,7 @@ connections.MAX_AHEAD = connections.MAX_AHEAD_IN_ALL = 2**24
 
 SIDE = 1024
 FRAME = Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
-NULL = Request(strength=0.0)
+NULL = Request.of(strength=0.0)
 
 
 @pytest.fixture

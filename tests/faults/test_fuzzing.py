@@ -41,7 +41,7 @@ def test_mutated_messages_are_read_or_refused(seed: int) -> None:
 @settings(deadline=None, max_examples=300)
 @given(kind=st.sampled_from(sorted(messages.TYPES)), body=JSON, frames=JSON, data=st.binary())
 def test_any_body_is_read_or_refused(kind: str, body: object, frames: object, data: bytes) -> None:
-    header = json.dumps({"protocol": 1, "type": kind, "body": body, "frames": frames})
+    header = json.dumps({"protocol": wire.PROTOCOL, "type": kind, "body": body, "frames": frames})
     judge([header.encode(), data])
 
 
@@ -54,10 +54,10 @@ def test_a_fuzzer_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
-    parts: list[Bytes] = [b'{"protocol":1,"type":"prefer","body":{"job":{"\\ud800":1}}}']
+    parts: list[Bytes] = [b'{"protocol":2,"type":"prefer","body":{"job":{"\\ud800":1}}}']
     with pytest.raises(BadInputError):
         read_message(wire.open_envelope(parts))
-    parts = [b'{"protocol":1,"type":"submit","body":{"job":"j","request":{},"packed":"\\ud800"}}']
+    parts = [b'{"protocol":2,"type":"submit","body":{"job":"j","request":{},"packed":"\\ud800"}}']
     with pytest.raises(BadInputError, match="UTF-8"):
         read_message(wire.open_envelope(parts))
 

@@ -158,7 +158,9 @@ def test_a_guest_who_floods_does_not_keep_others_waiting(server: ConnectionInfo)
     with Connection(info) as guest, connect() as owner:
         guest.hello()
         for number in range(3000):
-            guest.send(messages.Submit(f"job-{number}", Request(model="none", prompt="x" * 1000)))
+            guest.send(
+                messages.Submit(f"job-{number}", Request.of(model="none", prompt="x" * 1000))
+            )
             if number % 500 == 0:
                 owner.hello()
         owner.hello()

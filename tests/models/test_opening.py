@@ -57,7 +57,7 @@ def model(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> Path:
 
 
 def paint(engine: Engine, folder: Path, prompt: str = "a lake", **changes: Any) -> Any:
-    request = Request(prompt, model=str(folder), seed=1, steps=2, width=64, height=64, **changes)
+    request = Request.of(prompt, model=str(folder), seed=1, steps=2, width=64, height=64, **changes)
     (picture,) = engine.generate(request)
     return picture
 
@@ -68,7 +68,7 @@ def check_and_paint(engine: Engine, folder: Path) -> np.ndarray[Any, Any]:
     picture = paint(engine, folder)
     other = paint(engine, folder, "seven tall red towers by the sea")
     assert (picture.pixels != other.pixels).any(), "the prompt is ignored"
-    assert not [note for note in picture.recipe.notes if "weights" not in note]
+    assert not [note for note in picture.recipe.facts.notes if "weights" not in note]
     return np.asarray(picture.pixels)
 
 

@@ -29,7 +29,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def paint(engine: Engine, folder: Path) -> Any:
-    request = Request("a lake", model=str(folder), seed=1, steps=2, width=64, height=64)
+    request = Request.of(prompt="a lake", model=str(folder), seed=1, steps=2, width=64, height=64)
     (picture,) = engine.generate(request)
     return picture
 
@@ -71,9 +71,9 @@ def test_replaced_weights_paint_the_next_picture(
     replace(two / UNET, folder / UNET)
     second = paint(engine, folder)
     assert (second.pixels != first.pixels).any()
-    assert second.recipe.model_hash != first.recipe.model_hash
-    assert second.recipe.model_hash == hash_model(describe_model(folder))
-    assert any("other weights than when it was last used" in n for n in second.recipe.notes)
+    assert second.recipe.facts.model_hash != first.recipe.facts.model_hash
+    assert second.recipe.facts.model_hash == hash_model(describe_model(folder))
+    assert any("other weights than when it was last used" in n for n in second.recipe.facts.notes)
     fresh = paint(Engine("cpu"), folder)
     np.testing.assert_array_equal(fresh.pixels, second.pixels)
 

@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 
 from daemons import RUN, serve, until
+from underpaint.cli import main
 from underpaint.server.arrays import to_frame, to_pixels
 from underpaint.server.paths import daemon_runs
 from underpaint.server.shared_memory import shared_memory_folder
-from underpaint_client import Connection, connect, messages
+from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import connection_file, remote_file
 from underpaint_client.request import Request
 
-LONG = Request(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, height=64)
-QUICK = Request(prompt="a lake", model="sd", steps=2, strength=1.0, width=64, height=64, seed=1)
+LONG = Request.of(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, height=64)
+QUICK = Request.of(prompt="a lake", model="sd", steps=2, strength=1.0, width=64, height=64, seed=1)
 
 
 def finish(connection: Connection, job: str) -> tuple[list[Any], messages.Message]:
@@ -88,7 +89,7 @@ def test_a_layer_comes_back_as_it_went(daemon: Path, channels: str, dtype: Any) 
     box = Box(-5, 7, 50, 40)
     frame = to_frame("layer", pixels, box, channels)
     with connect() as connection:
-        job = connection.submit(Request(model="sd", steps=2, seed=1), frame)
+        job = connection.submit(Request.of(model="sd", steps=2, seed=1), frame)
         pictures, last = finish(connection, job)
         assert last == messages.Done(job)
         (message, found), *rest = pictures
@@ -97,17 +98,17 @@ def test_a_layer_comes_back_as_it_went(daemon: Path, channels: str, dtype: Any) 
         result = to_pixels(found)
         kept = pixels[..., 3] > 0
         np.testing.assert_array_equal(result[kept], pixels[kept])
-        assert message.recipe.mode == "inpaint"
-        assert message.recipe.work_area[:2] == (-5, 7)
+        assert message.recipe.request.mode == "inpaint"
+        assert message.recipe.facts.work_area[:2] == (-5, 7)
         # Strength 0: every byte, the colour under alpha 0 with it.
-        pictures, _ = finish(connection, connection.submit(Request(strength=0.0), frame))
+        pictures, _ = finish(connection, connection.submit(Request.of(strength=0.0), frame))
         assert bytes(pictures[0][1].data) == bytes(frame.data)
 
 
 def test_a_patch_says_where_it_lies(daemon: Path) -> None:
     with connect() as connection:
         frame = to_frame("layer", layer(), Box(100, 200, 50, 40))
-        request = Request(model="sd", steps=2, result="patch")
+        request = Request.of(model="sd", steps=2, result="patch")
         ((message, found),), _ = finish(connection, connection.submit(request, frame))
     assert message.kind == "patch"
     assert found.box == Box(110, 210, 10, 10)
@@ -153,7 +154,7 @@ def test_cancel_touches_that_job_alone(daemon: Path) -> None:
 def test_same_request_same_bytes(daemon: Path) -> None:
     with connect() as connection:
         frame = to_frame("layer", layer(), Box(0, 0, 50, 40))
-        request = Request(model="sd", steps=4, seed=9)
+        request = Request.of(model="sd", steps=4, seed=9)
         found = [
             bytes(finish(connection, connection.submit(request, frame))[0][0][1].data)
             for _ in range(2)
@@ -169,13 +170,13 @@ def test_shared_memory_may_be_cleared_under_it(daemon: Path) -> None:
     frame = to_frame("layer", pixels, Box(0, 0, 300, 300))
     with connect() as connection:
         for _ in range(3):
-            _, last = finish(connection, connection.submit(Request(strength=0.0), frame))
+            _, last = finish(connection, connection.submit(Request.of(strength=0.0), frame))
             assert isinstance(last, messages.Done)
             for file in folder.glob("*/*"):
                 file.unlink()
         shutil.rmtree(folder)
         ended = [
-            type(finish(connection, connection.submit(Request(strength=0.0), frame))[1])
+            type(finish(connection, connection.submit(Request.of(strength=0.0), frame))[1])
             for _ in range(3)
         ]
         assert ended[-1] is messages.Done
@@ -276,6 +277,21 @@ def test_a_second_daemon_names_the_first(home: Path) -> None:
         "no daemon runs"
         in subprocess.run([*RUN, "stop"], capture_output=True, text=True, check=False).stderr
     )
+
+
+def test_a_daemon_of_another_protocol_is_named_and_can_be_stopped(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = serve()
+    monkeypatch.setattr(wire, "PROTOCOL", wire.PROTOCOL + 1)  # as if this program were newer
+    assert main(["status"]) == 2
+    told = capsys.readouterr().err
+    assert "the daemon is of an older Underpaint than this program" in told
+    assert "end the daemon with `underpaint stop`" in told
+    assert main(["stop"]) == 0
+    assert f"process id {process.pid}) has ended" in capsys.readouterr().err
+    out, _ = process.communicate(timeout=20)
+    assert "Traceback" not in out
 
 
 def test_an_idle_worker_warms_the_default_model(home: Path, models: Path) -> None:

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ from underpaint_client.home import connection_file
 from underpaint_client.request import Request
 
 SIZE = {"width": 64, "height": 64}
-LONG = Request(prompt="a lake", model="sd", steps=300, strength=1.0, seed=3, **SIZE)  # type: ignore[arg-type]
-QUICK = Request(prompt="a lake", model="sd", steps=2, strength=1.0, seed=1, **SIZE)  # type: ignore[arg-type]
+LONG = Request.of(prompt="a lake", model="sd", steps=300, strength=1.0, seed=3, **SIZE)  # type: ignore[arg-type]
+QUICK = Request.of(prompt="a lake", model="sd", steps=2, strength=1.0, seed=1, **SIZE)  # type: ignore[arg-type]
 NOTE = Address("Krita", "a.kra", "{layer}", 64, 64).to_text()
 
 
@@ -69,14 +68,14 @@ def worker_of(connection: Connection) -> int:
 
 def test_a_job_outlives_its_client(daemon: Path) -> None:
     gone = connect()
-    job = gone.submit(replace(QUICK, images=2, steps=60), note=NOTE)
+    job = gone.submit(QUICK.with_values(images=2, steps=60), note=NOTE)
     wait_for(gone, job, messages.Progress, 3)
     gone.close()
     with connect() as connection:
         until(lambda: job in [one.job for one in connection.waiting() if one.ended])
         waiting = next(one for one in connection.waiting() if one.job == job)
         assert waiting.note == NOTE
-        assert waiting.request.images == 2
+        assert waiting.request.sampling.images == 2
         connection.follow(job)
         pictures, last = follow(connection, job)
         assert len(pictures) == 2
@@ -101,10 +100,10 @@ def test_what_a_living_client_has_does_not_wait(daemon: Path) -> None:
 
 def test_a_job_is_its_id(daemon: Path) -> None:
     with connect() as connection:
-        submit = messages.Submit("the same", replace(QUICK, steps=40, seed=None), note=NOTE)
+        submit = messages.Submit("the same", QUICK.with_values(steps=40, seed=None), note=NOTE)
         connection.send(submit)
         connection.send(submit)
-        connection.send(messages.Submit("the same", replace(QUICK, prompt="another")))
+        connection.send(messages.Submit("the same", QUICK.with_values(prompt="another")))
         told = []
         for message, _ in connection.events("the same"):
             told.append(message)
@@ -165,7 +164,7 @@ def test_jobs_go_on_after_the_daemon_was_killed(alone: Path) -> None:
     with connect() as connection:
         ended = connection.submit(QUICK, note=NOTE)
         wait_for(connection, ended, messages.Picture)
-        running = connection.submit(replace(LONG, images=2, seed=None), frame)
+        running = connection.submit(LONG.with_values(images=2, seed=None), frame)
         waiting = connection.submit(QUICK, frame)
         wait_for(connection, waiting, messages.Accepted)
         wait_for(connection, running, messages.Picture)
@@ -255,7 +254,7 @@ def test_a_full_disk_stops_nobody(alone: Path) -> None:
     with connect() as connection:
         worker_of(connection)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300_000, 300_000))
-        job = connection.submit(replace(QUICK, width=None, height=None, strength=0.0), frame)
+        job = connection.submit(QUICK.with_values(width=None, height=None, strength=0.0), frame)
         told = [message for message, _ in connection.events(job)]
         accepted = next(message for message in told if isinstance(message, messages.Accepted))
         assert "could not be written to the disk (File too large)" in accepted.remark
@@ -271,7 +270,7 @@ def test_a_damaged_picture_is_named_and_the_others_come(
 ) -> None:
     process = serve()
     gone = connect()
-    job = gone.submit(replace(QUICK, images=3), note=NOTE)
+    job = gone.submit(QUICK.with_values(images=3), note=NOTE)
     wait_for(gone, job, messages.Accepted)
     gone.close()
     with connect() as connection:

@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 import underpaint
+from client.test_wire import make_recipe
 from daemons import RUN
 from underpaint.models import find_model
 from underpaint.server import keys
@@ -56,13 +57,24 @@ def test_folders_are_named(
 
 
 def test_what_a_client_sent_goes_back_as_it_came(home: Path) -> None:
-    request = Request(prompt=f"a lake in {home}", model=str(home))
+    request = Request.of(prompt=f"a lake in {home}", model=str(home))
     job = messages.WaitingJob("j", request, f"note of {home}", ended=True)
-    assert header(messages.Waiting((job,)))["jobs"][0]["request"]["prompt"] == request.prompt
+    asked = header(messages.Waiting((job,)))["jobs"][0]["request"]
+    assert asked["prompt"]["positive"] == request.prompt.positive
+    assert asked["sampling"]["model"] == str(home)
     assert header(messages.Waiting((job,)))["jobs"][0]["note"] == job.note
     frames = [b"pixels"]
     failed = wire.encode(messages.Failed("j", "failed", f"{home}"))
     assert PathFilter().apply([*failed, *frames])[1:] == frames
+
+
+def test_a_recipe_has_the_clients_prompt_and_not_the_daemons_folders(home: Path) -> None:
+    prompt = f"a lake in {home}"
+    recipe = make_recipe({"notes": (f"see {home}/logs",)}, prompt=prompt, model=str(home))
+    found = header(messages.Picture("j", 0, "layer", recipe))["recipe"]
+    assert found["request"]["prompt"]["positive"] == found["facts"]["prompt"] == prompt
+    assert found["request"]["sampling"]["model"] == "UNDERPAINT_HOME"
+    assert found["facts"]["notes"] == ["see UNDERPAINT_HOME/logs"]
 
 
 def test_nobody_elsewhere_learns_which_users_there_are(home: Path) -> None:
@@ -106,7 +118,9 @@ def test_a_guest_who_asks_for_everything_learns_no_path(
         heard.append(repr(guest.status()))
         heard.append(repr(guest._ask(messages.AskModels(), messages.Models, 5)))
         for model in models:
-            job = guest.submit(Request("a lake", model=model, width=64, height=64, steps=1))
+            job = guest.submit(
+                Request.of(prompt="a lake", model=model, width=64, height=64, steps=1)
+            )
             heard += [repr(message) for message, _ in guest.events(job)]
         guest.follow("unknown")
         received = guest.receive(5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import read_connection_file
+from underpaint_client.parameters import nest
 from underpaint_client.request import Request
 
 
@@ -42,9 +42,12 @@ def ask(socket: zmq.Socket[bytes], parts: list[bytes]) -> messages.Message:
 
 
 def submit(request: Any = None, frames: Any = (), job: Any = "j1", **extra: Any) -> bytes:
-    body = {"job": job, "request": {"strength": 0.0} if request is None else request, **extra}
+    request = {"strength": 0.0} if request is None else request
+    if isinstance(request, dict):
+        request = nest(Request, request)
+    body = {"job": job, "request": request, **extra}
     return json.dumps(
-        {"protocol": 1, "type": "submit", "body": body, "frames": list(frames)}
+        {"protocol": 2, "type": "submit", "body": body, "frames": list(frames)}
     ).encode()
 
 
@@ -64,12 +67,12 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
         ([b"hello"], "no JSON"),
         ([b"\x80\x04pickle"], "no JSON"),
         ([b"[" * 100_000], "no JSON"),
-        ([b'{"protocol":2,"type":"hello"}'], "protocol 2.*speaks 1"),
-        ([b'{"protocol":1,"type":"welcome","body":{"version":"1","pid":1}}'], "does not send"),
-        ([b'{"protocol":1,"type":"run","body":{"job":"j","request":{},"allow_paths":true}}'],
+        ([b'{"protocol":3,"type":"hello"}'], "newer.*protocol 3, and not 2.*`underpaint stop`"),
+        ([b'{"protocol":2,"type":"welcome","body":{"version":"1","pid":1}}'], "does not send"),
+        ([b'{"protocol":2,"type":"run","body":{"job":"j","request":{},"allow_paths":true}}'],
          "does not send"),
-        ([b'{"protocol":1,"type":"hello","body":{"client":5}}'], "Expected `str`"),
-        ([b'{"protocol":1,"type":"hello","body":{"mood":5}}'], "'mood' is unknown"),
+        ([b'{"protocol":2,"type":"hello","body":{"client":5}}'], "Expected `str`"),
+        ([b'{"protocol":2,"type":"hello","body":{"mood":5}}'], "'mood' is unknown"),
         ([submit(job="")], "1 to 64"),
         ([submit(job="x" * 65)], "1 to 64"),
         ([submit(job=7)], "Expected `str`"),
@@ -96,7 +99,7 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
         ([submit(None, [LAYER, entry("selection", (2, 2, 1), channels="Y", offset=[1, 0])]),
           bytes(16), bytes(4)], r"at \(1, 0\)"),
         ([submit(None, [entry(channels="Y", shape=(2, 2, 1))]), bytes(4)], "have no colour"),
-        ([b'{"protocol":1,"type":"ask_status","frames":[%s]}' % json.dumps(LAYER).encode(),
+        ([b'{"protocol":2,"type":"ask_status","frames":[%s]}' % json.dumps(LAYER).encode(),
           bytes(16)], "carries no pixels"),
     ],
 )  # fmt: skip
@@ -129,10 +132,21 @@ def test_the_same_job_twice_is_one(raw: zmq.Socket[bytes]) -> None:
     )
 
 
+def test_an_older_plug_in_is_told_what_to_do_in_its_own_protocol(raw: zmq.Socket[bytes]) -> None:
+    for job, message in (("", {"type": "hello"}), ("j", {"type": "follow", "body": {"job": "j"}})):
+        raw.send_multipart([json.dumps({"protocol": 1, **message}).encode()])
+        assert raw.poll(10_000), "no answer"
+        (answer,) = raw.recv_multipart()
+        found = json.loads(answer)
+        assert (found["protocol"], found["type"], found["frames"]) == (1, "failed", [])
+        assert (found["body"]["job"], found["body"]["code"]) == (job, "bad_input")
+        assert "`underpaint install` and its editor's name" in found["body"]["message"]
+
+
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutated_messages_never_stop_the_daemon(raw: zmq.Socket[bytes], data: Any) -> None:
-    parts = [submit(asdict(Request(strength=0.0)), [LAYER]), bytes(16)]
+    parts = [submit(Request.of(strength=0.0).values(), [LAYER]), bytes(16)]
     for _ in range(data.draw(st.integers(1, 4))):
         index = data.draw(st.integers(0, len(parts) - 1))
         part = bytearray(parts[index])
@@ -220,13 +234,13 @@ def test_bad_models_are_said(
     shutil.copytree(daemon / "models" / "sd", folder)
     damage(folder)
     with connect() as connection:
-        request = Request(model=str(folder), steps=2, width=64, height=64)
+        request = Request.of(model=str(folder), steps=2, width=64, height=64)
         *_, (last, _) = connection.events(connection.submit(request))
         assert isinstance(last, messages.Failed)
         assert last.code == code, last.message
         with pytest.raises(AssertionError, match=told):
             raise AssertionError(last.message)
-        good = Request(model="sd", steps=2, width=64, height=64)
+        good = Request.of(model="sd", steps=2, width=64, height=64)
         *_, (last, _) = connection.events(connection.submit(good))
         assert isinstance(last, messages.Done)
 

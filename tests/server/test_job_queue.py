@@ -16,7 +16,7 @@ ANN, BOB = Client(0, b"ann"), Client(0, b"bob")
 
 
 def job(name: str, client: Client = ANN, frames: tuple[Frame, ...] = ()) -> Job:
-    return Job(client, Submit(name, Request(prompt=name)), frames)
+    return Job(client, Submit(name, Request.of(prompt=name)), frames)
 
 
 def start(jobs: JobQueue, job: Job, worker: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from client.test_wire import make_recipe
 from underpaint.server import unwritten
-from underpaint.server.job_digest import digest_submission
+from underpaint.server.job_digest import digest_submission, is_same_submission
 from underpaint.server.job_events import CancelAsked, Finished, Painted
 from underpaint.server.job_queue import MAX_JOBS, Client, Job
 from underpaint.server.jobs import Jobs
@@ -71,7 +72,7 @@ class House:
             self.jobs.answer()
 
     def submit(self, client: Client, name: str = "j", prompt: str = "a lake") -> None:
-        submit = messages.Submit(name, Request(prompt=prompt, images=2))
+        submit = messages.Submit(name, Request.of(prompt=prompt, images=2))
         self.jobs.accept(client, submit, (), trusted=True)
 
     def run(self, name: str = "j") -> Job:
@@ -389,7 +390,7 @@ def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("followed", "left alone"):
-        submit = messages.Submit(name, Request(prompt="a lake"))
+        submit = messages.Submit(name, Request.of(prompt="a lake"))
         house.jobs.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
     house.settle()
     with monkeypatch.context() as patches:
@@ -419,7 +420,7 @@ def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
 
 
 def test_a_damaged_submission_ends_its_job_and_says_so(house: House) -> None:
-    submit = messages.Submit("j", Request(prompt="a lake"))
+    submit = messages.Submit("j", Request.of(prompt="a lake"))
     house.jobs.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
     house.settle()
     (file,) = (house.folder / "pixels").iterdir()
@@ -493,26 +494,38 @@ def test_the_digest_outlives_an_update() -> None:
     def digest(request: Request, **changes: Any) -> str:
         return digest_submission(
             messages.Submit("j", request, note="here"), (replace(frame, **changes),)
-        ).hex()
+        ).decode()
 
     asked: dict[str, Any] = {
         "prompt": "a lake",
         "strength": 0.5,
         "variations": (Variation(1, 0.5),),
     }
-    known = digest(Request(**asked))
-    assert known == "539eec429f6839aad75c27593170c4f851f987713738fa2517118c7c3144d38d"
-    assert digest(Newer(**asked)) == known
-    assert digest(Newer(**asked, hires=True)) != known
-    assert digest(Newer(**asked, loras=("a",))) != known
-    assert digest(Request(**{**asked, "strength": 0.6})) != known
-    assert digest(Request(**asked), box=Box(1, 0, 2, 2)) != known
+    known = digest(Request.of(**asked))
+    assert known == "2:643993b907764a3263ae3c3567fee475d968ea8ba91fcedfa8f0ff57b4601c32"
+    newer = Newer.of(**asked)
+    assert digest(newer) == known
+    assert digest(replace(newer, hires=True)) != known
+    assert digest(replace(newer, loras=("a",))) != known
+    assert digest(Request.of(**{**asked, "strength": 0.6})) != known
+    assert digest(Request.of(**asked), box=Box(1, 0, 2, 2)) != known
+
+
+def test_digests_of_other_protocols_are_not_compared() -> None:
+    submit = messages.Submit("j", Request())
+    today, other = digest_submission(submit, ()), digest_submission(replace(submit, note="x"), ())
+    assert today.startswith(f"{wire.PROTOCOL}:".encode())
+    assert is_same_submission(today, today)
+    assert not is_same_submission(today, other)
+    assert is_same_submission(hashlib.sha256(b"as protocol 1 made them").digest(), today)
+    assert not is_same_submission(bytes(32), bytes(31) + b":")
+    assert is_same_submission(b"99:" + today, today)
 
 
 @pytest.mark.parametrize("words", [1, 5000])
 def test_what_is_listed_fits_into_a_message(words: int) -> None:
     jobs = [
-        messages.WaitingJob(str(number), Request(prompt="lake " * words), "", ended=True)
+        messages.WaitingJob(str(number), Request.of(prompt="lake " * words), "", ended=True)
         for number in range(3000)
     ]
     listed = as_many_as_fit(jobs)

@@ -67,18 +67,18 @@ def test_an_exception_is_written_without_its_words() -> None:
 
 def test_the_log_of_a_daemon_knows_no_prompt(daemon: Path) -> None:
     prompts = [SECRET, f"{SECRET} " * 100, f"{{{SECRET}|{SECRET}", "\0" + SECRET]
-    requests = [Request(prompt=p, model="sd", steps=1, width=64, height=64) for p in prompts]
+    requests = [Request.of(prompt=p, model="sd", steps=1, width=64, height=64) for p in prompts]
     requests += [
-        Request(prompt=SECRET, sampler=SECRET),
-        Request(prompt=SECRET, model=f"/{SECRET}"),
-        Request(prompt=SECRET * 1000),
+        Request.of(prompt=SECRET, sampler=SECRET),
+        Request.of(prompt=SECRET, model=f"/{SECRET}"),
+        Request.of(prompt=SECRET * 1000),
     ]
     with connect() as connection:
         for request in requests:
             job = connection.submit(request)
             *_, (last, _) = connection.events(job)
             assert isinstance(last, messages.Done | messages.Failed)
-        connection.cancel(connection.submit(Request(prompt=SECRET, model="sd", steps=100)))
+        connection.cancel(connection.submit(Request.of(prompt=SECRET, model="sd", steps=100)))
         connection._socket.send_multipart([SECRET.encode()])
         with pytest.raises(BadInputError, match="no JSON"):
             connection.hello()

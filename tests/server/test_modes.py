@@ -70,7 +70,7 @@ def test_a_daemon_keeps_everything_private_with_an_open_umask(home: Path) -> Non
     serve = f"{shlex.join(RUN)} serve --background --device cpu --bind 'tcp://127.0.0.1:*'"
     subprocess.run(f"umask 0; {serve}", shell=True, check=True, capture_output=True)
     with connect() as connection:
-        job = connection.submit(Request(prompt="a lake", strength=0.5))
+        job = connection.submit(Request.of(prompt="a lake", strength=0.5))
         next(connection.events(job))  # it is written
         names = {path.name for path in home.rglob("*")}
         assert {"jobs.sqlite", "daemon.log", "connection.json", "clients.sock"} <= names

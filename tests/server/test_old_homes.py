@@ -82,4 +82,4 @@ def test_its_keys_and_settings_hold(old_home: Path) -> None:
     read = config.read_config().retention
     assert (read.days, read.gigabytes) == (30, 2)
     form = Form.from_text((old_home / "form.json").read_text(encoding="utf-8"))
-    assert form == Form(prompt="a lake", strength=0.4, seed=3, seed_locked=True, images=2)
+    assert form == Form.of(prompt="a lake", strength=0.4, seed=3, seed_locked=True, images=2)

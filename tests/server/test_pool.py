@@ -21,7 +21,7 @@ from underpaint_client import messages, wire
 from underpaint_client.frames import Bytes
 from underpaint_client.request import Request
 
-ORDER = messages.Run("j", Request(prompt="a lake"), allow_paths=True)
+ORDER = messages.Run("j", Request.of(prompt="a lake"), allow_paths=True)
 
 
 @dataclass

@@ -14,8 +14,8 @@ from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.request import Request
 
-LONG = Request(steps=1000, strength=1.0)
-NOTHING = Request(strength=0.0)  # which runs no model
+LONG = Request.of(steps=1000, strength=1.0)
+NOTHING = Request.of(strength=0.0)  # which runs no model
 
 
 def layer() -> Frame:
@@ -88,7 +88,7 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
 
 
 def test_previews_come_when_they_are_asked_for(daemon: Path) -> None:
-    request = Request(steps=12, strength=1.0, width=64, height=64, seed=1)
+    request = Request.of(steps=12, strength=1.0, width=64, height=64, seed=1)
     with connect() as connection:
         found: dict[str, list[tuple[messages.Preview, Frame]]] = {}
         for wanted in ("", "full"):

@@ -65,7 +65,7 @@ def test_workers_find_a_daemon_whose_sockets_were_removed(home: Path, pid: int) 
     (worker,) = psutil.Process(pid).children()
     worker.kill()
     with connect() as connection:
-        job = connection.submit(Request(strength=0.0))
+        job = connection.submit(Request.of(strength=0.0))
         assert any(isinstance(message, messages.Done) for message, _ in connection.events(job))
 
 

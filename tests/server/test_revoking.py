@@ -22,8 +22,8 @@ from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.request import Request
 
-LONG = Request(prompt="a lake", steps=1000, strength=1.0, width=64, height=64)
-NOTHING = Request(prompt="a hill", strength=0.0)  # which runs no model
+LONG = Request.of(prompt="a lake", steps=1000, strength=1.0, width=64, height=64)
+NOTHING = Request.of(prompt="a hill", strength=0.0)  # which runs no model
 LAYER = to_frame("layer", np.full((8, 8, 4), 255, np.uint8), Box(0, 0, 8, 8))
 
 

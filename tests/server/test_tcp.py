@@ -38,7 +38,7 @@ from underpaint_client.packing import with_digest
 from underpaint_client.request import Request
 from underpaint_editor import jobs
 
-LONG = Request(prompt="a secret lake", steps=1000, strength=1.0, width=64, height=64)
+LONG = Request.of(prompt="a secret lake", steps=1000, strength=1.0, width=64, height=64)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_a_listed_client_is_served(guest: ConnectionInfo) -> None:
     with Connection(guest) as connection:
         assert connection.hello().version
         frame = to_frame("layer", np.ones((3, 4, 4), np.uint8), Box(0, 0, 4, 3))
-        job = connection.submit(Request(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), frame)
         (picture,) = (f for m, f in connection.events(job) if isinstance(m, messages.Picture))
         assert bytes(picture[0].data) == bytes(frame.data)
 
@@ -89,7 +89,7 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
     frame = to_frame("layer", pixels, Box(0, 0, 200, 300))
 
     def paint(connection: Connection) -> bytes:
-        job = connection.submit(Request(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), frame)
         (found,) = (f for m, f in connection.events(job) if isinstance(m, messages.Picture))
         return bytes(found[0].data)
 
@@ -111,7 +111,7 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
         stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
         assert connection._slow_line._packer
         connection._slow_line._packer._held[with_digest(stranger_frame).digest] = None
-        job = connection.submit(Request(strength=0.0), stranger_frame)
+        job = connection.submit(Request.of(strength=0.0), stranger_frame)
         found = [f for m, f in connection.events(job) if isinstance(m, messages.Picture)]
         assert bytes(found[0][0].data) == bytes(stranger_frame.data)
 
@@ -134,7 +134,7 @@ def test_an_event_loop_is_woken(guest: ConnectionInfo) -> None:
     with Connection(guest) as connection, selectors.DefaultSelector() as selector:
         selector.register(connection.fd, selectors.EVENT_READ)
         connection.send(messages.Hello())
-        job = connection.submit(Request(strength=0.0))
+        job = connection.submit(Request.of(strength=0.0))
         received: list[messages.Message] = []
         while not any(isinstance(message, messages.Done | messages.Failed) for message in received):
             received += [message for message, _ in connection.drain()]
@@ -172,11 +172,11 @@ def test_damaged_parcels_fail_that_job_alone(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     bomb = dataclasses.replace(frame, encoding="packed", data=zlib.compress(bytes(2**20), 9))
     with Connection(guest) as connection:
-        job = connection.submit(Request(strength=0.0), bomb)
+        job = connection.submit(Request.of(strength=0.0), bomb)
         *_, (last, _) = connection.events(job)
         assert isinstance(last, messages.Failed)
         assert last.code == "bad_input"
-        job = connection.submit(Request(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), frame)
         *_, (last, _) = connection.events(job)
         assert last == messages.Done(job)
 
@@ -310,13 +310,13 @@ def test_paths_of_models_are_this_machines_own(guest: ConnectionInfo, tmp_path: 
     paths = [str(tmp_path), str(outside), f"{outside.parent}/../..", "../x", "~", "x" * 5000, "a\0"]
     with Connection(guest) as remote:
         for path in paths:
-            request = Request(model=path, width=64, height=64)
+            request = Request.of(model=path, width=64, height=64)
             *_, (last, _) = remote.events(remote.submit(request))
             assert isinstance(last, messages.Failed)
             assert last.code in ("model", "bad_input"), last.message
             assert "is no model" not in last.message, path
     with connect() as local:
-        request = Request(model=str(tmp_path), width=64, height=64)
+        request = Request.of(model=str(tmp_path), width=64, height=64)
         *_, (last, _) = local.events(local.submit(request))
     assert isinstance(last, messages.Failed)
     assert "is no model" in last.message

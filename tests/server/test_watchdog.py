@@ -137,7 +137,7 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_job_done(home: Path) -> No
         os.kill(stopped, signal.SIGSTOP)
         frame = Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(range(256)))
         told: list[messages.Message] = []
-        job = connection.submit(Request(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), frame)
         for message, frames in connection.events(job):
             told.append(message)
             if isinstance(message, messages.Picture):

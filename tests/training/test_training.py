@@ -63,7 +63,7 @@ def test_the_whole_way(tmp_path: Path, home: Path) -> None:
     folder = train(TOY, tmp_path, torch.device("cpu"), 6, processes=1)
     info = describe_model(folder)
     assert (info.family, info.native, info.cell) == ("sd", 64, 8)
-    (picture,) = Engine("cpu").generate(Request(prompt="a lake", model=str(folder), steps=2))
+    (picture,) = Engine("cpu").generate(Request.of(prompt="a lake", model=str(folder), steps=2))
     assert picture.pixels.shape == (64, 64, 4)
     assert np.ptp(picture.pixels[..., :3].astype(int)) > 0
     log = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from underpaint_client import connect
-from underpaint_client.errors import DaemonUnavailableError
+from underpaint_client.errors import DaemonUnavailableError, OtherProtocolError
 from underpaint_client.printable import one_line
 
 from .options import Parser
@@ -124,14 +126,20 @@ def run_stop(words: Sequence[str]) -> int:
     """End the daemon, and wait until it has ended."""
     Parser("stop", "End the daemon; its jobs go on when it starts again.").read(words)
     from underpaint.server.background import connect_running  # noqa: PLC0415
-    from underpaint.server.paths import daemon_runs  # noqa: PLC0415
+    from underpaint.server.paths import daemon_runs, lock_holder  # noqa: PLC0415
 
     if not daemon_runs():
         say("no daemon runs")
         return 0
-    with connect_running() as connection:
-        pid = connection.info.pid
-        connection.stop()
+    try:
+        with connect_running() as connection:
+            pid = connection.info.pid
+            connection.stop()
+    except OtherProtocolError:  # of another version, and not to be asked; a signal ends it as well
+        pid = lock_holder()
+        if not pid:
+            raise
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 15
     while daemon_runs():
         if time.monotonic() > deadline:

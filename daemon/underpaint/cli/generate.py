@@ -104,8 +104,8 @@ def make_request(options: argparse.Namespace) -> Request:
     BadInputError
         Names the value that is out of range.
     """
-    values = read_parameters(options, Request)
-    request = Request(**{**values, "model": settle_model(options.model)})
+    values = {**read_parameters(options, Request), "model": settle_model(options.model)}
+    request = Request.of(**values)
     check_request(request)
     return request
 
@@ -145,20 +145,21 @@ def run_generate(words: Sequence[str]) -> int:
     request = make_request(options)
     display = make_display()
     drawing, selection = read_inputs(options, request, display)
-    stem = make_stem(request.prompt, options.init_img)
-    outputs = choose_outputs(options.output, request.images, stem, force=options.force)
+    model, images = request.sampling.model, request.sampling.images
+    stem = make_stem(request.prompt.positive, options.init_img)
+    outputs = choose_outputs(options.output, images, stem, force=options.force)
     if options.save_intermediates is not None:
         open_folder(options.save_intermediates, "--save-intermediates")
     if drawing is not None:
         display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
         default = connection.welcome.default_model
-        if not options.model and request.model and Path(request.model).name != Path(default).name:
+        if not options.model and model and Path(model).name != Path(default).name:
             display.say(
                 f"note: {DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that is used"
                 f" and not the daemon's default, {default or 'none'}"
             )
-        if (request.model or default) == STARTER_MODEL:
+        if (model or default) == STARTER_MODEL:
             display.say(
                 f"{STARTER_MESSAGE}: put a Stable Diffusion folder into {model_folders()[0]}, or"
                 " name one with -m"
@@ -167,7 +168,7 @@ def run_generate(words: Sequence[str]) -> int:
             connection,
             request,
             drawing,
-            OutputSpec(tuple(outputs), stem, request.images, drawing),
+            OutputSpec(tuple(outputs), stem, images, drawing),
             display,
             force=options.force,
             as_json=options.json,
@@ -228,7 +229,9 @@ def read_inputs(
         Where one is needed and not named, cannot be read, or does not fit.
     """
     if options.init_img is None:
-        wants_picture = options.selection or request.fit or request.mode in ("img2img", "inpaint")
+        wants_picture = (
+            options.selection or request.size.fit or request.mode in ("img2img", "inpaint")
+        )
         if wants_picture:
             raise BadInputError(
                 "--selection, --fit and the modes img2img and inpaint need a picture; name it"
@@ -248,8 +251,8 @@ def read_inputs(
 def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
     source = Source.of(drawing.pixels, selection).with_mode(request.mode)
     change = source.change_box()
-    if change.empty or request.strength == 0:
-        return describe_plan(source.mode, 0, plan_steps(request.steps, 0))
+    if change.empty or request.sampling.strength == 0:
+        return describe_plan(source.mode, 0, plan_steps(request.sampling.steps, 0))
     changes = source.change_in(change)
     selected = float(source.selection_in(source.box).sum())
     plan = plan_request(request, source.mode, float(changes.max()))
@@ -407,10 +410,13 @@ class Session:
             return
         path = self.outputs.write(path, picture, frame, replace=self.force)
         self.written.append(path)
-        for note in recipe.notes:
+        for note in recipe.facts.notes:
             self._note(note)
-        drawn = self.request.variation_amount and self.request.variation_seed is None
-        if self.request.seed is None or drawn:
+        variation = self.request.variation
+        is_drawn = self.request.sampling.seed is None or (
+            variation.amount and variation.seed is None
+        )
+        if is_drawn:
             self.display.say(describe_noise(recipe))
         timings = {name: round(value, 4) for name, value in picture.timings.items()}
         result = {

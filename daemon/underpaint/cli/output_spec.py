@@ -97,7 +97,7 @@ class OutputSpec:
         """
         recipe, pixels = picture.recipe, to_pixels(frame)
         if picture.kind == "patch":
-            pixels = _on_canvas(pixels, frame, recipe.width, recipe.height)
+            pixels = _on_canvas(pixels, frame, recipe.facts.width, recipe.facts.height)
         see_through = bool((pixels[..., 3] < np.iinfo(pixels.dtype).max).any())
         alpha = see_through or (self.source is not None and self.source.has_alpha)
         while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,7 @@ def run_replay(words: Sequence[str]) -> int:
             connection,
             request,
             drawing,
-            OutputSpec(tuple(outputs), stem, request.images, drawing),
+            OutputSpec(tuple(outputs), stem, request.sampling.images, drawing),
             display,
             force=options.force,
             as_json=options.json,
@@ -66,10 +65,10 @@ def run_replay(words: Sequence[str]) -> int:
 
 
 def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
-    request = recipe.to_request()
-    wanted = request.model if options.model is None else options.model
+    request = recipe.request
+    wanted = request.sampling.model if options.model is None else options.model
     if wanted:
-        request = replace(request, model=settle_model(wanted))
+        request = request.with_values(model=settle_model(wanted))
     if request.mode in ("img2img", "inpaint") and options.init_img is None:
         raise BadInputError(
             f"{options.picture} was painted over another picture; name that one with -I"
@@ -85,13 +84,13 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
     """Return what is not as it was, and may make another picture."""
     found: list[str] = []
     try:
-        model = hash_model(describe_model(find_model(request.model)))
+        model = hash_model(describe_model(find_model(request.sampling.model)))
     except UnderpaintError:
-        if request.model not in list_models():
+        if request.sampling.model not in list_models():
             return found  # the daemon will say so
         raise
-    if recipe.model_hash and model != recipe.model_hash:
-        found.append(f"the model {request.model!r} has other weights than then")
+    if recipe.facts.model_hash and model != recipe.facts.model_hash:
+        found.append(f"the model {request.sampling.model!r} has other weights than then")
     return found
 
 
@@ -103,13 +102,13 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     distance = np.abs(was.astype(np.int64) - now.astype(np.int64))
     if not distance.any():
         return "the picture is the same, to the bit"
-    made = read_recipe(again)
+    then, made = recipe.facts, read_recipe(again).facts
     share = 100 * float((distance.max(axis=-1) > 0).mean())
     told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
-    if recipe.source_hash and made.source_hash != recipe.source_hash:
+    if then.source_hash and made.source_hash != then.source_hash:
         told += "; it was made from another input"
     for name in _LOOKED_AT:
-        before, after = recipe.versions.get(name, ""), made.versions.get(name, "")
+        before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:
             told += f"; {name} was {before or 'none'} and is {after or 'none'}"
     return told

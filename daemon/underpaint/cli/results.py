@@ -103,7 +103,7 @@ def describe(job: WaitingJob) -> str:
     address = Address.from_text(job.note)
     place = ", ".join(part for part in (address.editor, address.document) if part)
     state = "ended" if job.ended else "not done"
-    prompt = " ".join(job.request.prompt.split())[:60] or "no words"
+    prompt = " ".join(job.request.prompt.positive.split())[:60] or "no words"
     return f"{job.job[:8]}  {state:8}  {prompt}  ({place or 'from somewhere'})"
 
 
@@ -152,8 +152,8 @@ def _save(connection: Connection, job: WaitingJob, folder: Path, names: FreeName
 
 def _layers(job: WaitingJob) -> OutputSpec:
     """Return how pictures are written that were to become layers: with alpha, named by prompt."""
-    stem = make_stem(job.request.prompt, None)
-    return OutputSpec((), stem, job.request.images, Metadata(has_alpha=True))
+    stem = make_stem(job.request.prompt.positive, None)
+    return OutputSpec((), stem, job.request.sampling.images, Metadata(has_alpha=True))
 
 
 def _write(

@@ -89,7 +89,7 @@ def make_plan(
     from_nothing : bool
         There is no layer: width and height are the picture's size, not the model's box.
     """
-    box = None if from_nothing else request.box
+    box = None if from_nothing else request.size.box
     area = choose_area(change, layer, box or Extent(native, native))
     content, notes = choose_size(area.extent, native, box)
     area, content = fill_up(area, layer, content)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Recipe
+from underpaint_client.recipe import Facts, Recipe
 from underpaint_client.request import Request
 from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler
-from underpaint_client.seeds import image_noise
+from underpaint_client.seeds import image_noise, request_of_image
 
 from .composite import Composed
 from .model import Model
@@ -65,36 +65,32 @@ def make_recipe(
     seed, variations = image_noise(request, made.index)
     area = plan.area if plan else Box(0, 0, 0, 0)
     work_size = plan.work_size if plan else Extent(0, 0)
+    sampling = request.sampling
+    default_sampler = model.info.sampler if model else DEFAULT_SAMPLER
     return Recipe(
-        mode=source.mode,
-        prompt=made.prompt,
-        negative_prompt=request.negative_prompt,
-        strength=plan.strength if plan else request.strength,
-        strength_run=plan.steps.strength_run if plan else 0.0,
-        steps=request.steps,
-        steps_run=plan.steps.run if plan else 0,
-        schedule=plan.steps.schedule if plan else 0,
-        compensate=request.compensate,
-        guidance_scale=request.guidance_scale,
-        seed=seed,
-        sampler=choose_sampler(request.sampler, model.info.sampler if model else DEFAULT_SAMPLER),
-        model=model.info.name if model else request.model,
-        model_hash=model.hash if model else "",
-        width=source.box.width,
-        height=source.box.height,
-        box=(request.box.width, request.box.height) if request.box else None,
-        fit=request.fit,
-        work_area=(area.x, area.y, area.width, area.height),
-        work_size=(work_size.width, work_size.height),
-        fill=request.fill,
-        result=composed.kind,
-        notes=notes,
-        versions=_versions(model),
-        variation_amount=request.variation_amount,
-        variations=variations,
-        chained=made.index if request.chain else 0,
-        source_hash=made.source_hash,
-        template=request.prompt if made.index and request.chain else "",
+        request_of_image(request, made.index).with_values(
+            mode=source.mode,
+            strength=plan.strength if plan else sampling.strength,
+            sampler=choose_sampler(sampling.sampler, default_sampler),
+            model=model.info.name if model else sampling.model,
+            result=composed.kind,
+        ),
+        Facts(
+            prompt=made.prompt,
+            seed=seed,
+            width=source.box.width,
+            height=source.box.height,
+            strength_run=plan.steps.strength_run if plan else 0.0,
+            steps_run=plan.steps.run if plan else 0,
+            schedule=plan.steps.schedule if plan else 0,
+            model_hash=model.hash if model else "",
+            work_area=(area.x, area.y, area.width, area.height),
+            work_size=(work_size.width, work_size.height),
+            notes=notes,
+            versions=_versions(model),
+            variations=variations,
+            source_hash=made.source_hash,
+        ),
     )
 
 

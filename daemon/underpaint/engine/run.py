@@ -5,7 +5,7 @@ Knows no socket: usable as a library.
 >>> from underpaint.engine import Engine
 >>> from underpaint_client import Request
 >>> engine = Engine()
->>> pictures = list(engine.generate(Request(prompt="a lake"), layer))  # doctest: +SKIP
+>>> pictures = list(engine.generate(Request.of(prompt="a lake"), layer))  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.samplers import choose_sampler
-from underpaint_client.seeds import draw_seeds, expand_prompt, image_noise
+from underpaint_client.seeds import draw_seeds, image_noise, image_prompt
 
 from .composite import Composed, compose, unchanged, whole_layer
 from .denoise import Guide, OnClean, Steps, cell_steps, denoise
@@ -246,7 +246,7 @@ class _Run:
     def model(self) -> Model:
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
-            return self.engine.load(self.request.model, allow_paths=self.allow_paths)
+            return self.engine.load(self.request.sampling.model, allow_paths=self.allow_paths)
 
     def size(self, layer: Pixels | None) -> Extent:
         """Return the size of the picture that is worked on."""
@@ -258,7 +258,7 @@ class _Run:
         request = self.request
         with self.clock.phase("prepare"):
             source = self._source(layer, selection, x, y)
-            keeps = layer is not None and request.strength == 0
+            keeps = layer is not None and request.sampling.strength == 0
             change = Box(0, 0, 0, 0) if keeps else source.change_box()
         if layer is not None and change.empty:
             yield from self._keep(source)
@@ -266,7 +266,7 @@ class _Run:
         model = self.model()
         plan = self._plan(model, source, change, from_nothing=layer is None)
         self._fitting(model, "load", plan, lambda: model.save(self._saving(model, plan)))
-        if request.chain:
+        if request.variation.chain:
             yield from self._chain(model, source, plan)
         else:
             yield from self._paint(self._prepare(model, source, plan))
@@ -323,33 +323,33 @@ class _Run:
         request = self.request
         if layer is not None:
             source = Source.of(layer, selection, x, y).with_mode(request.mode)
-            return source.fitted(self._box()) if request.fit else source
+            return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
 
     def _box(self) -> Extent:
-        if self.request.box:
-            return self.request.box
+        if self.request.size.box:
+            return self.request.size.box
         native = self.model().info.native
         return Extent(native, native)
 
     def _keep(self, source: Source) -> Iterator[Picture]:
         """Return the layer back as it is, without the model (promise 1)."""
         request = self.request
-        if request.strength == 0:
+        if request.sampling.strength == 0:
             notes = ("strength 0 keeps the picture as it is; the model was not run",)
         elif source.mode == "inpaint":
             notes = ("nothing is erased inside the selection, so nothing may change",)
         else:
             notes = ("nothing is selected, so nothing may change",)
-        for index in range(request.images):
-            composed = unchanged(source, request.result)
+        for index in range(request.sampling.images):
+            composed = unchanged(source, request.output.result)
             made = Made(index, self._prompt(index))
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
     def _prepare(self, model: Model, source: Source, plan: Plan) -> _Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
-            prepared = prepare(source, plan, request.fill)
+            prepared = prepare(source, plan, request.source.fill)
             cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
@@ -384,12 +384,12 @@ class _Run:
             return None
         of_pixels = cell_steps(source.change_in(plan.area), plan.steps, plan.most_change)
         image = prepare_kept(
-            source, plan, self.request.fill, of_pixels > 0, changing_cells, model.info.cell
+            source, plan, self.request.source.fill, of_pixels > 0, changing_cells, model.info.cell
         )
         return self._fitting(model, "encode", plan, lambda: model.show_kept(image, changing_cells))
 
     def _paint(self, work: _Work) -> Iterator[Picture]:
-        rest = range(self.request.images)
+        rest = range(self.request.sampling.images)
         while rest:
             latents = self._denoise_first(work, rest)
             for one, index in zip(latents, rest, strict=False):
@@ -399,7 +399,7 @@ class _Run:
     def _planned(self, work: _Work) -> int:
         """Return how many images would run at once, were there memory."""
         return batch_size(
-            1 if self.request.chain else self.request.images,
+            1 if self.request.variation.chain else self.request.sampling.images,
             work.plan.work_size,
             work.model.info.native,
             parallel=work.model.device.type != "cpu",
@@ -424,7 +424,7 @@ class _Run:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
         given, first = source, ""
         last: tuple[_Work, Floats] | None = None
-        for index in range(self.request.images):
+        for index in range(self.request.sampling.images):
             if last is None or plan.steps.run:  # at strength 0 there is no more to come
                 work = replace(self._prepare(model, given, plan), source=source)
                 first = first or work.source_hash
@@ -444,7 +444,7 @@ class _Run:
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
                 sampler=Sampler.make(
-                    choose_sampler(self.request.sampler, model.info.sampler),
+                    choose_sampler(self.request.sampling.sampler, model.info.sampler),
                     model.scheduler_config,
                     steps.schedule,
                 ),
@@ -463,7 +463,7 @@ class _Run:
                 model.pipeline,
                 guide,
                 prompt,
-                self.request.guidance_scale,
+                self.request.sampling.guidance_scale,
                 [generator for _, generator in drawn],
             )
 
@@ -498,8 +498,7 @@ class _Run:
         return look
 
     def _prompt(self, index: int) -> str:
-        seed, _ = image_noise(self.request, index)
-        return expand_prompt(self.request.prompt, seed)
+        return image_prompt(self.request, index)
 
     def _encode_prompts(self, work: _Work, images: range) -> dict[str, torch.Tensor]:
         """Encode what each image is to show, each prompt once."""
@@ -507,7 +506,9 @@ class _Run:
 
         def encode(index: int) -> dict[str, torch.Tensor]:
             return model.encode_prompt(
-                self._prompt(index), request.negative_prompt, guided=request.guidance_scale > 1
+                self._prompt(index),
+                request.prompt.negative,
+                guided=request.sampling.guidance_scale > 1,
             )
 
         with self.clock.phase("encode"):
@@ -529,7 +530,7 @@ class _Run:
 
     def _finish(self, work: _Work, painted: Floats, index: int) -> Picture:
         with self.clock.phase("composite"):
-            composed = compose(work.source, work.plan.area, painted, self.request.result)
+            composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         made = Made(index, self._prompt(index), work.model, work.plan, work.source_hash)
         saved = saving_notes(
             work.model.saving,
@@ -538,7 +539,9 @@ class _Run:
             encoded=work.kept is not None or not work.pure.all(),
         )
         of_prompt = work.model.prompt_notes(
-            made.prompt, self.request.negative_prompt, guided=self.request.guidance_scale > 1
+            made.prompt,
+            self.request.prompt.negative,
+            guided=self.request.sampling.guidance_scale > 1,
         )
         notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
         known = self.engine.experience(work.model.info)
@@ -547,7 +550,7 @@ class _Run:
         return self._picture(composed, recipe)
 
     def _on_step(self, image: int, together: int, step: int, steps: int) -> None:
-        images = self.request.images
+        images = self.request.sampling.images
         self.progress(Progress("Denoising", step, steps, image, images, together))
 
     def _check_cancelled(self) -> None:

@@ -22,6 +22,7 @@ from underpaint_client.errors import (
     BadInputError,
     CancelledError,
     GenerationFailedError,
+    OtherProtocolError,
     UnderpaintError,
 )
 from underpaint_client.home import home
@@ -191,6 +192,11 @@ class Daemon:
             job = find_job_name(parts)
             envelope = wire.open_envelope(parts)
             self._answer(client, read_message(envelope), envelope)
+        except OtherProtocolError as error:
+            log.info("refused a message of protocol %d", error.protocol)
+            failed = messages.Failed(job, error.code, str(error))
+            known = min(error.protocol, wire.PROTOCOL)  # an older client can read no other
+            self._endpoints.send(client, wire.encode(failed, protocol=known))
         except UnderpaintError as error:
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
             self._jobs.refuse(client, job, type(error)(str(error)[:MAX_TOLD]))

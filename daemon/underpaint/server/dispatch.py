@@ -110,5 +110,6 @@ class Dispatcher:
 def _work_of(job: Job) -> float:
     """Return about how many pixels a job has to paint."""
     request = job.submit.request
+    size = request.size
     pixels = max((frame.box.extent.pixels for frame in job.frames), default=0)
-    return float(max(pixels, (request.width or 0) * (request.height or 0)) * request.images)
+    return float(max(pixels, (size.width or 0) * (size.height or 0)) * request.sampling.images)

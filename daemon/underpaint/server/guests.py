@@ -18,8 +18,11 @@ from underpaint_client.home import home
 if TYPE_CHECKING:
     from underpaint_client.frames import Bytes
 
-_THEIR_OWN = ("prompt", "negative_prompt", "template", "note", "request", "job")
+_THEIR_OWN = ("prompt", "note", "request", "job")
 """Fields of messages that hold what the client itself sent: they go back as they came."""
+
+_RECIPE = "recipe"
+"""The field whose request is not as it was sent: the name of the model is the daemon's."""
 
 
 class PathFilter:
@@ -71,14 +74,16 @@ class PathFilter:
         message["body"] = self._without(message["body"])
         return [json.dumps(message).encode("ascii"), *parts[1:]]
 
-    def _without(self, found: Any) -> Any:
+    def _without(self, found: Any, own: tuple[str, ...] = _THEIR_OWN) -> Any:
         if isinstance(found, str):
             return self._pattern.sub(lambda match: self._names[match[0]], found)
         if isinstance(found, list):
-            return [self._without(one) for one in found]
+            return [self._without(one, own) for one in found]
         if isinstance(found, dict):
             return {
-                name: value if name in _THEIR_OWN else self._without(value)
+                name: value
+                if name in own
+                else self._without(value, ("prompt",) if name == _RECIPE else own)
                 for name, value in found.items()
             }
         return found

@@ -7,6 +7,8 @@ import json
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from underpaint_client.wire import PROTOCOL
+
 if TYPE_CHECKING:
     from underpaint_client.frames import Frame
     from underpaint_client.messages import Submit
@@ -15,11 +17,27 @@ if TYPE_CHECKING:
 def digest_submission(submit: Submit, frames: tuple[Frame, ...]) -> bytes:
     """Return what tells a job from another of its id, however its pixels were packed.
 
-    It outlives updates: a field that a later Underpaint adds counts only where it is set.
+    It begins with the version of the protocol that the message is of. Within one version it
+    outlives updates: a field that a later Underpaint adds counts only where it is set.
     """
     looks = [[frame.name, frame.box, frame.dtype, frame.channels] for frame in frames]
     told = _canonical([replace(submit, packed=False), looks])
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return f"{PROTOCOL}:{digest}".encode("ascii")
+
+
+def is_same_submission(one: bytes, other: bytes) -> bool:
+    """Return whether two jobs of one id can be the same, by the digests of their messages.
+
+    Digests of different versions of the protocol cannot be compared: then the id decides alone,
+    which clients draw at random.
+    """
+    return one == other or _version(one) != _version(other)
+
+
+def _version(digest: bytes) -> bytes:
+    """Return the protocol of a digest; those of protocol 1 are 32 bytes and do not name it."""
+    return b"1" if len(digest) == 32 else digest.partition(b":")[0]
 
 
 def _canonical(value: Any) -> Any:

@@ -278,7 +278,7 @@ class JobQueue:
             JobStatus(
                 job.name,
                 "queued" if job.worker is None else "running",
-                job.submit.request.prompt[:200],
+                job.submit.request.prompt.positive[:200],
             )
             for job in self
         )

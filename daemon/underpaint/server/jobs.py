@@ -20,7 +20,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.seeds import draw_seeds
 
 from . import job_events as events
-from .job_digest import digest_submission
+from .job_digest import digest_submission, is_same_submission
 from .job_queue import Client, Job, JobQueue, WriteLimit
 from .recovery import recover
 from .results import Results, StoredResults
@@ -117,7 +117,7 @@ class Jobs:
         digest = digest_submission(submit, frames)
         known = self.queue.get(submit.job)
         if known is not None:
-            if known.digest != digest or known.owner != client.owner:
+            if known.owner != client.owner or not is_same_submission(known.digest, digest):
                 raise _another(submit.job)
             self._hand_over(known, client)
             return
@@ -136,7 +136,8 @@ class Jobs:
             written()
             if found is not None:
                 self.handle(job, events.Superseded())
-                if found.digest == digest and found.owner == client.owner:
+                same = is_same_submission(found.digest, digest)
+                if same and found.owner == client.owner:
                     self.follow(job.client, (job.name,))
                 else:
                     self.refuse(job.client, job.name, _another(job.name))

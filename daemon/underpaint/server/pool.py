@@ -209,7 +209,7 @@ class Pool:
         """
         slot = self._slots[worker]
         slot.state, slot.cancelled = "busy", None
-        slot.watchdog.begin(self._awake.now, order.request.model, work)
+        slot.watchdog.begin(self._awake.now, order.request.sampling.model, work)
         slot.worker.send(wire.encode(order, frames))
 
     def cancel(self, worker: int, job: str) -> None:

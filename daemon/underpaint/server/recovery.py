@@ -8,7 +8,12 @@ import time
 from typing import TYPE_CHECKING
 
 from underpaint_client import messages, wire
-from underpaint_client.errors import GenerationFailedError, UnderpaintError
+from underpaint_client.errors import (
+    BadInputError,
+    GenerationFailedError,
+    OtherProtocolError,
+    UnderpaintError,
+)
 
 from .job_queue import Client, Job, JobQueue
 from .job_state import MAX_DEATHS, JobState
@@ -25,6 +30,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OF_ANOTHER_VERSION = (
+    "the job was kept by another version of Underpaint, and this one cannot run it ({}); generate"
+    " again"
+)
 NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
 
 
@@ -95,8 +104,14 @@ def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
     UnderpaintError
         What was kept is of another version.
     """
-    envelope = wire.open_envelope(parts)
-    submit = read_message(envelope)
+    try:
+        envelope = wire.open_envelope(parts)
+        submit = read_message(envelope)
+    except OtherProtocolError as error:
+        told = f"it is of protocol {error.protocol}, and not {wire.PROTOCOL}"
+        raise GenerationFailedError(OF_ANOTHER_VERSION.format(told)) from None
+    except BadInputError as error:
+        raise GenerationFailedError(OF_ANOTHER_VERSION.format(error)) from None
     if not isinstance(submit, messages.Submit):
         raise GenerationFailedError(NO_LONGER_KNOWN)
     nobody = Client.nobody(kept.owner)

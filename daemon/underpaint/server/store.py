@@ -1,7 +1,8 @@
 """The store: accepted jobs and what came of them, on disk. Touches no socket.
 
 Records are in SQLite, with a write-ahead log; pixels lie beside it in `pixel_files`. Messages are
-kept as they travelled, so the store knows nothing of what they say.
+kept as they travelled, so the store knows nothing of what they say; those of an older protocol are
+returned as `old_messages` rewrites them.
 
 What is written survives the end of any process and a power cut at any moment: pixels are on the
 disk before the record that names them, and each record is before a call here returns (but for
@@ -23,6 +24,7 @@ from typing import Any
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.frames import Bytes
 
+from .old_messages import upgrade_header
 from .paths import private_folder
 from .pixel_files import PixelFiles, sync_folder
 from .records import Records
@@ -150,7 +152,7 @@ class Store:
         """
         found = self._ask("SELECT header, file, sizes FROM jobs WHERE name = ?", name)
         header, file, sizes = found[0]
-        return [header, *self._files.read(file, json.loads(sizes))]
+        return [upgrade_header(header), *self._files.read(file, json.loads(sizes))]
 
     def mark(self, name: str, state: str, deaths: int) -> None:
         """Note that a job waits (again) or runs, without waiting for the disk."""
@@ -193,7 +195,8 @@ class Store:
         pictures = Pictures([], {})
         for number, header, file, sizes in found:
             try:
-                pictures.whole.append([header, *self._files.read(file, json.loads(sizes))])
+                pixels = self._files.read(file, json.loads(sizes))
+                pictures.whole.append([upgrade_header(header), *pixels])
             except OSError as error:
                 pictures.unreadable[number] = error.strerror or str(error)
         return pictures
@@ -310,8 +313,12 @@ class Store:
             *values,
         )
         return [
-            StoredJob(name, owner, bool(trusted), *rest) for name, owner, trusted, *rest in found
-        ]
+            StoredJob(
+                name, owner, bool(trusted), digest, state, deaths, upgrade_header(header),
+                None if ending is None else upgrade_header(ending), changed,
+            )
+            for name, owner, trusted, digest, state, deaths, header, ending, changed in found
+        ]  # fmt: skip
 
     def _files_of(self, name: str) -> list[str]:
         return [

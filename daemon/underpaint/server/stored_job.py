@@ -24,7 +24,7 @@ class StoredJob:
     trusted : bool
         Whether its client may open models anywhere on this machine.
     digest : bytes
-        Of the message that it came as, to know that again.
+        Of the message that it came as, to know that again; as `job_digest` makes it.
     state : str
         See the module's constants.
     deaths : int

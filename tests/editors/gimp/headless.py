@@ -553,7 +553,13 @@ def misused(said: Said) -> None:
     group = generate(image, layer, mode="img2img", sampler="EULER_A", fill=None, result="layer")
     (result,) = group.get_children()
     made = json.loads(bytes(result.get_parasite("underpaint-recipe").get_data()))["recipe"]
-    said["made"] = [made["mode"], made["sampler"], made["fill"], made["result"]]
+    asked = made["request"]
+    said["made"] = [
+        asked["mode"],
+        asked["sampling"]["sampler"],
+        asked["source"]["fill"],
+        asked["output"]["result"],
+    ]
 
 
 def timed(said: Said) -> None:

@@ -262,9 +262,9 @@ def again(said: Said) -> Run:
     said["after_enter"] = names(image)
     xdo("key", "Home")
     xdo("key", "Up")
-    yield lambda: window().panel.form.prompt == "a lake"
+    yield lambda: window().panel.form.value("prompt") == "a lake"
     xdo("key", "Down")
-    yield lambda: window().panel.form.prompt == "two hills"
+    yield lambda: window().panel.form.value("prompt") == "two hills"
 
 
 def entered(said: Said) -> Run:
@@ -285,7 +285,7 @@ def entered(said: Said) -> Run:
     yield 0.5
     said["layers"] = names(image)
     made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
-    said["strength"] = made["strength"]
+    said["strength"] = made["request"]["sampling"]["strength"]
     window().status.set_text("")
     xdo("key", "ctrl+Return")  # another press counts
     yield lambda: status().startswith("Done")
@@ -466,7 +466,7 @@ def _unseen_front(said: Said) -> Run:
     said["chosen"] = window()._image.get_id() == first.get_id()
     said["plan"] = window().plan.get_text()
     said["title"] = window().window.get_title()
-    said["prompt"] = window().panel.form.prompt
+    said["prompt"] = window().panel.form.value("prompt")
     yield from generated()
     said["layers"] = [names(first), names(second)]
     yield from to_gimp()
@@ -547,14 +547,14 @@ def two_images(said: Said) -> Run:
         return bool(window()._image.get_id() == first.get_id())
 
     yield followed
-    said["prompt"] = window().panel.form.prompt
+    said["prompt"] = window().panel.form.value("prompt")
     fill(prompt="the first", seed=1, steps=4)
     window().generate_now()
     yield lambda: not window().session.running
     yield 0.5
     said["first"], said["second"] = names(first), names(second)
     window().look(second)
-    said["kept"] = window().panel.form.prompt
+    said["kept"] = window().panel.form.value("prompt")
 
 
 def closed_image(said: Said) -> Run:
@@ -642,7 +642,10 @@ def save_and_reopen(said: Said) -> Run:
     shown(image)
     yield 0.5
     window().look(image)
-    said["prompt"], said["strength"] = window().panel.form.prompt, window().panel.form.strength
+    said["prompt"], said["strength"] = (
+        window().panel.form.value("prompt"),
+        window().panel.form.value("strength"),
+    )
     said["layers"] = names(image)
 
 
@@ -697,7 +700,7 @@ def typed(said: Said) -> Run:
     yield 0.2
     yield from generated()
     made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
-    said["made"] = [made["strength"], made["steps_run"]]
+    said["made"] = [made["request"]["sampling"]["strength"], made["facts"]["steps_run"]]
 
 
 def large(said: Said) -> Run:
@@ -874,8 +877,8 @@ def varied(said: Said) -> Run:
     said["after_previous"] = [child.get_visible() for child in children]
     window().use_result("settings")
     said["settings"] = [
-        window().panel.form.prompt,
-        window().panel.form.seed,
+        window().panel.form.value("prompt"),
+        window().panel.form.value("seed"),
         window().panel.form.seed_locked,
     ]
     file = Gio.File.new_for_path(str(FOUND / "varied.xcf"))
@@ -1012,8 +1015,9 @@ def duplicated(said: Said) -> Run:
     yield 0.3
     said["status"] = status()
     new = json.loads(recipe(group.get_children()[0]))
-    said["varied"] = len(new["recipe"]["variations"])
-    said["same_source"] = new["recipe"]["source_hash"] == first["recipe"]["source_hash"]
+    was, now = first["recipe"]["facts"], new["recipe"]["facts"]
+    said["varied"] = len(now["variations"])
+    said["same_source"] = now["source_hash"] == was["source_hash"]
     said["same_name"] = new["source"] == first["source"]
     said["layers"] = [len(group.get_children()), names(image), names(double)]
     yield from undo()

@@ -1233,7 +1233,7 @@ def varied(said: Said) -> Run:
     control("settings").click()
     said["settings"] = [
         control("prompt").toPlainText(),
-        docker().panel.form.seed,
+        docker().panel.form.value("seed"),
         docker().lock.isChecked(),
     ]
     fill(images=1)

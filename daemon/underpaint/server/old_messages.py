@@ -1,0 +1,47 @@
+"""Messages that an earlier version kept, as today's protocol has them.
+
+The store keeps messages as they travelled. After an update it holds some of an older protocol; they
+are rewritten whenever they are read, and the store is left as it is, so that nothing can be lost
+halfway. Messages of protocol 1 differ in two ways: requests have no groups, and recipes are of
+format 1 or 2, which `Recipe.from_dict` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from underpaint_client.parameters import nest
+from underpaint_client.request import Request
+from underpaint_client.wire import PROTOCOL
+
+_CURRENT = json.dumps({"protocol": PROTOCOL})[:-1].encode("ascii") + b","
+"""How the header of a message of today begins, as `wire.encode` writes it."""
+
+
+def upgrade_header(header: bytes) -> bytes:
+    """Return a message's header as today's protocol has it.
+
+    Parameters
+    ----------
+    header : bytes
+        The JSON that `wire.encode` wrote, in this version or an earlier one.
+
+    Returns
+    -------
+    bytes
+        The same where it is of today's protocol, of a newer one, or nothing that can be read: that
+        is for the reader of the message to tell.
+    """
+    if header.startswith(_CURRENT) or not header:
+        return header
+    try:
+        message: dict[str, Any] = json.loads(header)
+        if message["protocol"] != 1:
+            return header
+        body = message["body"]
+        if "request" in body:
+            body["request"] = nest(Request, body["request"])
+        return json.dumps({**message, "protocol": PROTOCOL}).encode("ascii")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return header
