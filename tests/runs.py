@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from underpaint.engine import Engine, Picture
+from underpaint.engine import Engine, Inputs, Picture
 from underpaint_client.request import Request
 
 BASE = Request.of(prompt="a lake", model="sd", seed=7, steps=8)
@@ -36,4 +36,4 @@ def make(engine: Engine, layer: Any = None, selection: Any = None, **changes: An
 def make_all(
     engine: Engine, layer: Any = None, selection: Any = None, **changes: Any
 ) -> list[Picture]:
-    return list(engine.generate(BASE.with_values(**changes), layer, selection))
+    return list(engine.generate(BASE.with_values(**changes), Inputs(layer, selection)))

@@ -26,6 +26,7 @@ CLIENT = {
     "Extent",
     "Frame",
     "GenerationFailedError",
+    "InputFrames",
     "ModelUnavailableError",
     "Recipe",
     "Request",
@@ -33,7 +34,7 @@ CLIENT = {
     "Variation",
     "connect",
 }
-ENGINE = {"Engine", "Model", "Picture", "Preview", "Progress", "Viewer"}
+ENGINE = {"Engine", "Inputs", "Model", "Picture", "Preview", "Progress", "Viewer"}
 COMMANDS = {
     "cancel",
     "connect",

@@ -17,7 +17,7 @@ from PIL import Image
 
 from daemons import RUN
 from training.demonstration import SKETCH, fade
-from underpaint.engine import Engine
+from underpaint.engine import Engine, Inputs
 from underpaint.models import default_model, describe_model, find, find_model
 from underpaint_client import ModelUnavailableError, Request
 from underpaint_client.descriptions import STARTER_MESSAGE
@@ -32,7 +32,7 @@ def engine() -> Engine:
 
 def paint(engine: Engine, prompt: str, seed: int, layer: Any = None, **how: Any) -> Any:
     request = Request.of(prompt=prompt, model="starter", seed=seed, **{"steps": 8, **how})
-    (found,) = engine.generate(request, layer)
+    (found,) = engine.generate(request, Inputs(layer))
     return found.pixels.astype(float)
 
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from underpaint.engine import Engine
+from underpaint.engine import Engine, Inputs
 from underpaint_client import Request
 
 from .data import HELD_OUT
@@ -111,7 +110,7 @@ def demonstrations(model: str) -> Iterator[tuple[str, NDArray[np.uint8], NDArray
     with Image.open(INSTALL / "sketch.png") as image:
         sketch = fade(np.asarray(image.convert("RGBA"))[..., :3])
     for name, layer, request in (("sketch", sketch, SKETCH), ("landscape", landscape(), LANDSCAPE)):
-        (result,) = engine.generate(replace(request, model=model), layer)
+        (result,) = engine.generate(request.with_values(model=model), Inputs(layer))
         yield name, layer, np.ascontiguousarray(result.pixels)
 
 

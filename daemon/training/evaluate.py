@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from underpaint.engine import Engine
+from underpaint.engine import Engine, Inputs
 from underpaint_client import Request
 
 from .card import format_row
@@ -196,7 +196,7 @@ class Judge:
     def paint(self, prompt: str, layer: NDArray[np.uint8] | None = None, **how: Any) -> Picture:
         """Run the engine and give the result's colours."""
         request = Request.of(prompt=prompt, model=self.model, **{"seed": 0, **how})
-        (found,) = self.engine.generate(request, layer)
+        (found,) = self.engine.generate(request, Inputs(layer))
         pixels = found.pixels[..., :3]
         assert pixels.dtype == np.uint8  # noqa: S101
         return np.ascontiguousarray(pixels.astype(np.uint8))

@@ -15,6 +15,7 @@ from .errors import (
 )
 from .frames import Frame
 from .geometry import Box, Extent
+from .inputs import InputFrames
 from .recipe import Recipe
 from .request import Request, Variation
 
@@ -27,6 +28,7 @@ __all__ = [
     "Extent",
     "Frame",
     "GenerationFailedError",
+    "InputFrames",
     "ModelUnavailableError",
     "Recipe",
     "Request",

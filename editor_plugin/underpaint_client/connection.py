@@ -4,7 +4,7 @@ Usable from a plain blocking loop::
 
     connection = connect()
     connection.hello()
-    job = connection.submit(Request(prompt="a lake"), layer=frame)
+    job = connection.submit(Request.of(prompt="a lake"), InputFrames(layer=frame))
     for message, frames in connection.events(job):
         ...
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .frames import Frame
+    from .inputs import InputFrames
     from .messages import Message
     from .request import Request
 
@@ -213,9 +214,7 @@ class Connection:
     def submit(
         self,
         request: Request,
-        layer: Frame | None = None,
-        selection: Frame | None = None,
-        mask: Frame | None = None,
+        inputs: InputFrames | None = None,
         *,
         previews: str = "",
         note: str = "",
@@ -226,12 +225,8 @@ class Connection:
         ----------
         request : Request
             What to make.
-        layer : Frame, optional
-            The layer raster, named `layer`; without it a picture is made from nothing.
-        selection : Frame, optional
-            Named `selection`, one channel, on the layer's box; without it everything is selected.
-        mask : Frame, optional
-            Named `mask`, one channel, on the layer's box: how much of the layer's alpha is left.
+        inputs : InputFrames, optional
+            The rasters to run it on; without them a picture is made from nothing.
         previews : str
             `quick` or `full` ones, as `messages.Submit` says, or none.
         note : str
@@ -243,7 +238,7 @@ class Connection:
             The job's id, to follow with `events` and to `cancel` by.
         """
         job = uuid.uuid4().hex
-        frames = tuple(frame for frame in (layer, selection, mask) if frame is not None)
+        frames = () if inputs is None else inputs.frames
         self.send(messages.Submit(job, request, previews, note), frames)
         return job
 

@@ -37,7 +37,7 @@ class Frame:
     Parameters
     ----------
     name : str
-        `layer`, `selection`, `mask` or `picture`.
+        What it is: `picture`, `preview`, or as `InputFrames` names them.
     box : Box
         Where they lie on the canvas.
     dtype : str

@@ -23,11 +23,10 @@ class Hello:
 class Submit:
     """Run this request on the frames that come with it, all of which may be left out.
 
-    `layer` has the pixels. `selection` and `mask` are Y on the layer's box: how much is selected,
-    and how much of the layer's alpha is left, as editors' layer masks say. `previews` asks for a
-    `Preview` a few times a second (`quick`), or for one of each step, decoded (`full`). `note` is
-    the client's own text of where the results go, to find it again when it comes back. `packed`
-    says that pictures may come packed.
+    The frames are those of `InputFrames`, each under the name of its field or raster. `previews`
+    asks for a `Preview` a few times a second (`quick`), or for one of each step, decoded (`full`).
+    `note` is the client's own text of where the results go, to find it again when it comes back.
+    `packed` says that pictures may come packed.
 
     A job is its id: sent twice, it is one job. It goes on whatever becomes of its client, and its
     results wait until a client says that they are `Taken`.

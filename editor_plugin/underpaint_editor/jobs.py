@@ -314,7 +314,7 @@ class JobTracker:
         request : Request
             What to make.
         frames : dict of str to Frame
-            As `Connection.submit` takes them: `layer`, `selection`, `mask`.
+            Called as the fields of `InputFrames`: `layer`, `selection`, `mask`.
         about : any
             The editor's own note of where the results go.
         previews : bool

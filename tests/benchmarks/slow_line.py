@@ -31,6 +31,7 @@ from underpaint_client import Connection, connect, messages
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 SKETCH = Path(__file__).parents[2] / "install" / "sketch.png"
@@ -85,7 +86,7 @@ class Line:
 
 def send(connection: Connection, frame: Frame) -> None:
     """Have a job leave a layer as it is, and get it back."""
-    job = connection.submit(Request.of(strength=0.0), frame)
+    job = connection.submit(Request.of(strength=0.0), InputFrames(frame))
     for message, frames in connection.events(job):
         if isinstance(message, messages.Failed):
             raise SystemExit(message.message)

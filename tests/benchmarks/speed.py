@@ -29,12 +29,13 @@ import torch
 import zmq
 
 from tiny_models import build_model
-from underpaint.engine import Engine
+from underpaint.engine import Engine, Inputs
 from underpaint.engine.samplers import Sampler
 from underpaint.server.arrays import to_frame
 from underpaint_client import Connection, connect, messages
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 NATIVE = 256
@@ -64,7 +65,7 @@ def layer(side: int) -> Any:
 
 
 def finish(connection: Connection, request: Request, frame: Frame | None = None) -> None:
-    job = connection.submit(request, frame)
+    job = connection.submit(request, InputFrames(frame))
     for message, _ in connection.events(job):
         if isinstance(message, messages.Failed):
             raise SystemExit(message.message)
@@ -109,8 +110,8 @@ def hole(engine: Engine, rounds: int) -> None:
         pixels[300:600, 300:600, 3] = 0
     compare(
         "engine: 300 pixel hole on 16 megapixels / on 1 megapixel",
-        lambda: list(engine.generate(request, large)),
-        lambda: list(engine.generate(request, small)),
+        lambda: list(engine.generate(request, Inputs(large))),
+        lambda: list(engine.generate(request, Inputs(small))),
         rounds, 1.1,
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ from underpaint_client.following import Action, Event, Following, State
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
+from underpaint_client.inputs import InputFrames
 from underpaint_client.patience import PATIENCE, SLOWEST
 from underpaint_client.request import Request
 
@@ -54,7 +55,7 @@ def answer(
 def test_a_client_waits_for_what_is_on_the_way_and_no_longer(router: zmq.Socket[bytes]) -> None:
     with connect_to(router) as connection:
         for _ in range(20):  # however many were painted before
-            jobs = [connection.submit(Request(), FRAME) for _ in range(2)]
+            jobs = [connection.submit(Request(), InputFrames(FRAME)) for _ in range(2)]
             who = router.recv_multipart()[0]
             router.recv_multipart()
             assert connection.patience == pytest.approx(PATIENCE + 3 * SECONDS)
@@ -72,7 +73,7 @@ def test_a_client_waits_for_what_is_on_the_way_and_no_longer(router: zmq.Socket[
 
 def test_on_one_machine_nothing_takes_long(router: zmq.Socket[bytes]) -> None:
     with connect_to(router, pid=1) as connection:
-        connection.submit(Request(), FRAME)
+        connection.submit(Request(), InputFrames(FRAME))
         assert connection.patience == PATIENCE
 
 

@@ -14,12 +14,12 @@ CLIENT = Path(__file__).parents[2] / "editor_plugin"
 SCRIPT = """
 import sys
 sys.path[:0] = [{client!r}, {packages!r}]
-from underpaint_client import Box, Frame, Request, connect
+from underpaint_client import Box, Frame, InputFrames, Request, connect
 connection = connect()
 assert connection.hello().pid == connection.info.pid
 data = bytes(range(64))
 frame = Frame("layer", Box(1, 2, 4, 4), "u1", "BGRA", data)
-job = connection.submit(Request.of(strength=0.0), frame)
+job = connection.submit(Request.of(strength=0.0), InputFrames(frame))
 pictures = [frames[0] for message, frames in connection.events(job) if message.type == "picture"]
 assert [bytes(picture.data) for picture in pictures] == [data]
 assert connection.fd > 0

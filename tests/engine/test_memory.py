@@ -19,7 +19,7 @@ from diffusers.models.attention_processor import SlicedAttnProcessor
 
 from runs import BASE, make, make_all, texture, with_hole
 from tiny_models import build_model
-from underpaint.engine import Engine, Model, Preview, Viewer
+from underpaint.engine import Engine, Inputs, Model, Preview, Viewer
 from underpaint.engine.memory import (
     Abilities,
     Saving,
@@ -312,7 +312,9 @@ def test_tiles_paint_what_does_not_fit_in_one_piece(engine: Engine, model: str) 
     steps: list[int] = []
     with short_of_memory(vae.decoder, lambda z: z.shape[-1] * z.shape[-2] <= 64) as failed:
         request = BASE.with_values(model=model)
-        (tiled,) = engine.generate(request, LAYER, progress=lambda at: steps.append(at.step))
+        (tiled,) = engine.generate(
+            request, Inputs(LAYER), progress=lambda at: steps.append(at.step)
+        )
         assert len(failed) == 1
         again = make(engine, LAYER, model=model)
         assert len(failed) == 1  # it was remembered
@@ -518,7 +520,9 @@ def test_previews_come_in_tiles_too(engine: Engine) -> None:
     expected = make(engine, LAYER)
     seen: list[Preview] = []
     with short_of_memory(engine.load("sd").pipeline.vae.decoder, lambda z: z.shape[-1] <= 8):
-        (found,) = engine.generate(BASE, LAYER, viewer=Viewer(seen.append, full=True, every=0))
+        (found,) = engine.generate(
+            BASE, Inputs(LAYER), viewer=Viewer(seen.append, full=True, every=0)
+        )
     assert len(seen) == found.recipe.facts.steps_run
     assert found.recipe.facts.steps_run == expected.recipe.facts.steps_run
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runs import BASE, make, texture, with_hole
-from underpaint.engine import Engine, Preview, Viewer
+from underpaint.engine import Engine, Inputs, Preview, Viewer
 from underpaint.models.find import STARTER_FOLDER
 from underpaint_client.samplers import SAMPLERS
 
@@ -19,7 +19,7 @@ LAYER = with_hole(texture(96, 128))
 def watch(engine: Engine, layer: Any = LAYER, **how: Any) -> tuple[list[Preview], Any]:
     seen: list[Preview] = []
     viewer = Viewer(seen.append, full=how.pop("full", False), every=0)
-    (picture,) = engine.generate(BASE.with_values(**how), layer, viewer=viewer)
+    (picture,) = engine.generate(BASE.with_values(**how), Inputs(layer), viewer=viewer)
     return seen, picture
 
 

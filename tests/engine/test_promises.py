@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runs import BASE, make, make_all, texture, with_hole
-from underpaint.engine import Engine
+from underpaint.engine import Engine, Inputs
 from underpaint.engine.noise import draw_noise
 from underpaint.engine.samplers import Sampler
 from underpaint.engine.source import fraction
@@ -91,7 +91,7 @@ def test_kept_pixels_are_kept_bit_for_bit(
 def test_strength_zero_returns_the_same_bytes_and_needs_no_model(mode: str) -> None:
     layer = with_hole(texture(30, 40))
     request = Request.of(strength=0.0, model="there is no such model", mode=mode, images=2)
-    pictures = list(Engine("cpu").generate(request, layer))
+    pictures = list(Engine("cpu").generate(request, Inputs(layer)))
     assert len(pictures) == 2
     for picture in pictures:
         assert picture.pixels.tobytes() == layer.tobytes()
@@ -238,7 +238,7 @@ def test_steps(
 ) -> None:
     told: list[Any] = []
     request = BASE.with_values(steps=steps, strength=strength, compensate=compensate)
-    (result,) = engine.generate(request, texture(64, 64), progress=told.append)
+    (result,) = engine.generate(request, Inputs(texture(64, 64)), progress=told.append)
     recipe = result.recipe
     assert (recipe.facts.schedule, recipe.facts.steps_run, recipe.facts.strength_run) == (
         schedule,
@@ -348,7 +348,10 @@ def test_cancel(engine: Engine) -> None:
     with pytest.raises(CancelledError):
         list(
             engine.generate(
-                request, texture(64, 64), progress=steps.append, cancelled=lambda: len(steps) > 6
+                request,
+                Inputs(texture(64, 64)),
+                progress=steps.append,
+                cancelled=lambda: len(steps) > 6,
             )
         )
     assert len(steps) <= 8

@@ -14,7 +14,7 @@ import torch
 
 from runs import make, make_all, texture, with_hole
 from underpaint.cli.metadata import RECIPE_KEY, find_text
-from underpaint.engine import Engine
+from underpaint.engine import Engine, Inputs
 from underpaint.engine.noise import draw_noise, slerp, vary
 from underpaint_client import Recipe, Variation
 
@@ -158,7 +158,7 @@ def test_a_recipe_makes_its_picture_again(engine: Engine, number: int) -> None:
     picture = rng.choice(pictures)
     recipe = Recipe.from_dict(json.loads(json.dumps(picture.recipe.to_dict())))
     assert recipe == picture.recipe
-    again = list(engine.generate(recipe.request.with_values(model="sd"), layer))[-1]
+    again = list(engine.generate(recipe.request.with_values(model="sd"), Inputs(layer)))[-1]
     assert again.recipe.facts == recipe.facts
     assert again.recipe.request == recipe.request.with_values(model="sd")
     assert np.array_equal(again.pixels, picture.pixels)

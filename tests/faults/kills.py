@@ -25,6 +25,7 @@ from pathlib import Path
 from underpaint_client import connect, messages
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.frames import Frame
+from underpaint_client.inputs import InputFrames
 from underpaint_editor.batch import Result
 
 from .artist import BOX, FORM, IMAGES, PIXELS, SEEDS, describe_layer, read_lines
@@ -164,7 +165,7 @@ def paint_undisturbed() -> dict[str, str]:
     frame = Frame("layer", BOX, "u1", "RGBA", PIXELS)
     with connect() as connection:
         for seed in SEEDS:
-            job = connection.submit(FORM.with_values(seed=seed).request(seed), frame)
+            job = connection.submit(FORM.with_values(seed=seed).request(seed), InputFrames(frame))
             for message, frames in connection.events(job):
                 if isinstance(message, messages.Picture):
                     result = Result("", frames[0], message.recipe, job, message.index)

@@ -18,6 +18,7 @@ import psutil
 from underpaint_client import Connection, connect, messages
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 from .kills import a_home
@@ -63,7 +64,7 @@ def run(connection: Connection, jobs: int) -> None:
     """Run so many jobs, a few at a time."""
     waiting: list[str] = []
     for _ in range(jobs):
-        waiting.append(connection.submit(Request.of(strength=0.0), FRAME))
+        waiting.append(connection.submit(Request.of(strength=0.0), InputFrames(FRAME)))
         if len(waiting) == AT_ONCE:
             finish(connection, waiting.pop(0))
     for job in waiting:

@@ -21,6 +21,7 @@ from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs limits on processes")
@@ -53,7 +54,7 @@ def test_jobs_of_a_client_that_reads_nothing_wait(small: subprocess.Popen[str]) 
             lazy.send_multipart(wire.encode(messages.Submit(f"j{number}", NULL), (FRAME,)))
         until(lambda: other.status().workers[0].state == "idle", 120)
         until(lambda: len(other.status().jobs) > count // 4)  # they all came, and some wait
-        job = other.submit(NULL, FRAME)  # while another's does not
+        job = other.submit(NULL, InputFrames(FRAME))  # while another's does not
         assert isinstance([message for message, _ in other.events(job)][-1], messages.Done)
         status = other.status()
         assert status.workers[0].state == "idle"

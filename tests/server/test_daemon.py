@@ -22,6 +22,7 @@ from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import connection_file, remote_file
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 LONG = Request.of(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, height=64)
@@ -89,7 +90,7 @@ def test_a_layer_comes_back_as_it_went(daemon: Path, channels: str, dtype: Any) 
     box = Box(-5, 7, 50, 40)
     frame = to_frame("layer", pixels, box, channels)
     with connect() as connection:
-        job = connection.submit(Request.of(model="sd", steps=2, seed=1), frame)
+        job = connection.submit(Request.of(model="sd", steps=2, seed=1), InputFrames(frame))
         pictures, last = finish(connection, job)
         assert last == messages.Done(job)
         (message, found), *rest = pictures
@@ -101,7 +102,9 @@ def test_a_layer_comes_back_as_it_went(daemon: Path, channels: str, dtype: Any) 
         assert message.recipe.request.mode == "inpaint"
         assert message.recipe.facts.work_area[:2] == (-5, 7)
         # Strength 0: every byte, the colour under alpha 0 with it.
-        pictures, _ = finish(connection, connection.submit(Request.of(strength=0.0), frame))
+        pictures, _ = finish(
+            connection, connection.submit(Request.of(strength=0.0), InputFrames(frame))
+        )
         assert bytes(pictures[0][1].data) == bytes(frame.data)
 
 
@@ -109,7 +112,7 @@ def test_a_patch_says_where_it_lies(daemon: Path) -> None:
     with connect() as connection:
         frame = to_frame("layer", layer(), Box(100, 200, 50, 40))
         request = Request.of(model="sd", steps=2, result="patch")
-        ((message, found),), _ = finish(connection, connection.submit(request, frame))
+        ((message, found),), _ = finish(connection, connection.submit(request, InputFrames(frame)))
     assert message.kind == "patch"
     assert found.box == Box(110, 210, 10, 10)
 
@@ -156,7 +159,7 @@ def test_same_request_same_bytes(daemon: Path) -> None:
         frame = to_frame("layer", layer(), Box(0, 0, 50, 40))
         request = Request.of(model="sd", steps=4, seed=9)
         found = [
-            bytes(finish(connection, connection.submit(request, frame))[0][0][1].data)
+            bytes(finish(connection, connection.submit(request, InputFrames(frame)))[0][0][1].data)
             for _ in range(2)
         ]
     assert found[0] == found[1]
@@ -170,13 +173,19 @@ def test_shared_memory_may_be_cleared_under_it(daemon: Path) -> None:
     frame = to_frame("layer", pixels, Box(0, 0, 300, 300))
     with connect() as connection:
         for _ in range(3):
-            _, last = finish(connection, connection.submit(Request.of(strength=0.0), frame))
+            _, last = finish(
+                connection, connection.submit(Request.of(strength=0.0), InputFrames(frame))
+            )
             assert isinstance(last, messages.Done)
             for file in folder.glob("*/*"):
                 file.unlink()
         shutil.rmtree(folder)
         ended = [
-            type(finish(connection, connection.submit(Request.of(strength=0.0), frame))[1])
+            type(
+                finish(connection, connection.submit(Request.of(strength=0.0), InputFrames(frame)))[
+                    1
+                ]
+            )
             for _ in range(3)
         ]
         assert ended[-1] is messages.Done

@@ -23,6 +23,7 @@ from underpaint_client.address import Address
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.geometry import Box
 from underpaint_client.home import connection_file
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 SIZE = {"width": 64, "height": 64}
@@ -164,8 +165,8 @@ def test_jobs_go_on_after_the_daemon_was_killed(alone: Path) -> None:
     with connect() as connection:
         ended = connection.submit(QUICK, note=NOTE)
         wait_for(connection, ended, messages.Picture)
-        running = connection.submit(LONG.with_values(images=2, seed=None), frame)
-        waiting = connection.submit(QUICK, frame)
+        running = connection.submit(LONG.with_values(images=2, seed=None), InputFrames(frame))
+        waiting = connection.submit(QUICK, InputFrames(frame))
         wait_for(connection, waiting, messages.Accepted)
         wait_for(connection, running, messages.Picture)
         kill(first)
@@ -254,7 +255,9 @@ def test_a_full_disk_stops_nobody(alone: Path) -> None:
     with connect() as connection:
         worker_of(connection)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300_000, 300_000))
-        job = connection.submit(QUICK.with_values(width=None, height=None, strength=0.0), frame)
+        job = connection.submit(
+            QUICK.with_values(width=None, height=None, strength=0.0), InputFrames(frame)
+        )
         told = [message for message, _ in connection.events(job)]
         accepted = next(message for message in told if isinstance(message, messages.Accepted))
         assert "could not be written to the disk (File too large)" in accepted.remark

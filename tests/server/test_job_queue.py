@@ -9,14 +9,15 @@ from underpaint.server.job_queue import MAX_JOBS, Client, Job, JobQueue
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
+from underpaint_client.inputs import InputFrames
 from underpaint_client.messages import Submit
 from underpaint_client.request import Request
 
 ANN, BOB = Client(0, b"ann"), Client(0, b"bob")
 
 
-def job(name: str, client: Client = ANN, frames: tuple[Frame, ...] = ()) -> Job:
-    return Job(client, Submit(name, Request.of(prompt=name)), frames)
+def job(name: str, client: Client = ANN, layer: Frame | None = None) -> Job:
+    return Job(client, Submit(name, Request.of(prompt=name)), InputFrames(layer))
 
 
 def start(jobs: JobQueue, job: Job, worker: int) -> None:
@@ -62,9 +63,9 @@ def test_pixels_of_waiting_jobs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("underpaint.server.job_queue.MAX_BYTES", 10)
     frame = Frame("layer", Box(0, 0, 2, 1), "u1", "RGBA", bytes(8))
     jobs = JobQueue()
-    jobs.add(job("a", frames=(frame,)))
+    jobs.add(job("a", layer=frame))
     with pytest.raises(BadInputError, match="let some finish"):
-        jobs.add(job("b", frames=(frame,)))
+        jobs.add(job("b", layer=frame))
 
 
 def order(jobs: JobQueue) -> list[str]:
@@ -144,12 +145,12 @@ def test_sizes_are_counted_of_what_pixels_become() -> None:
 
     jobs = JobQueue()
     with pytest.raises(BadInputError, match=r"4\.0 GiB unpacked.*2 GiB may come; crop"):
-        jobs.add(job("a", guest, (packed(16384, 16384, "f4"),)))
+        jobs.add(job("a", guest, packed(16384, 16384, "f4")))
     for name in "abcd":
-        jobs.add(job(name, guest, (packed(16384, 16384),)))
+        jobs.add(job(name, guest, packed(16384, 16384)))
     with pytest.raises(BadInputError, match="pixels of this client's waiting jobs are over 4 GiB"):
-        jobs.add(job("e", guest, (packed(8, 8),)))
-    jobs.add(job("mine", ANN, (Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(256)),)))
+        jobs.add(job("e", guest, packed(8, 8)))
+    jobs.add(job("mine", ANN, Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(256))))
 
 
 def test_a_job_whose_client_is_not_ready_waits() -> None:

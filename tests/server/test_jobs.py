@@ -26,6 +26,7 @@ from underpaint.server.stored_job import ENDED
 from underpaint_client import Box, Frame, Request, messages, wire
 from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.frames import Bytes
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Variation
 
 ANN, BOB, EVE = Client(0, b"ann"), Client(0, b"bob"), Client(1, b"eve", owner="another")
@@ -73,7 +74,7 @@ class House:
 
     def submit(self, client: Client, name: str = "j", prompt: str = "a lake") -> None:
         submit = messages.Submit(name, Request.of(prompt=prompt, images=2))
-        self.jobs.accept(client, submit, (), trusted=True)
+        self.jobs.accept(client, submit, InputFrames(), trusted=True)
 
     def run(self, name: str = "j") -> Job:
         job = self.jobs.queue.get(name)
@@ -391,7 +392,7 @@ def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
 ) -> None:
     for name in ("followed", "left alone"):
         submit = messages.Submit(name, Request.of(prompt="a lake"))
-        house.jobs.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+        house.jobs.accept(ANN, submit, InputFrames(layer=PIXELS), trusted=True)
     house.settle()
     with monkeypatch.context() as patches:
         failures(patches, "read")
@@ -416,12 +417,12 @@ def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
     house.settle()
     house.settle()
     assert [job.name for job in house.jobs.queue] == ["followed", "left alone"]
-    assert [len(job.frames) for job in house.jobs.queue] == [1, 1]
+    assert [len(job.inputs.frames) for job in house.jobs.queue] == [1, 1]
 
 
 def test_a_damaged_submission_ends_its_job_and_says_so(house: House) -> None:
     submit = messages.Submit("j", Request.of(prompt="a lake"))
-    house.jobs.accept(ANN, submit, (replace(PIXELS, name="layer"),), trusted=True)
+    house.jobs.accept(ANN, submit, InputFrames(layer=PIXELS), trusted=True)
     house.settle()
     (file,) = (house.folder / "pixels").iterdir()
     file.write_bytes(b"cut")

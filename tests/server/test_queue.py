@@ -12,6 +12,7 @@ from underpaint.server.arrays import to_frame, to_pixels
 from underpaint_client import Connection, connect, messages
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 LONG = Request.of(steps=1000, strength=1.0)
@@ -34,7 +35,9 @@ def test_200_jobs_of_4_clients_end_once_each_and_wait_alike(daemon: Path) -> Non
         first = blocker.submit(LONG)
         wait_for_step(blocker, first)
         clients = [stack.enter_context(connect()) for _ in range(4)]
-        jobs = [[client.submit(NOTHING, layer()) for _ in range(50)] for client in clients]
+        jobs = [
+            [client.submit(NOTHING, InputFrames(layer())) for _ in range(50)] for client in clients
+        ]
         for client in clients:
             client.waiting()  # by now all of theirs are in the queue
         blocker.cancel(first)
@@ -61,9 +64,9 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
     with connect() as one, connect() as other:
         first = one.submit(LONG)
         wait_for_step(one, first)
-        waiting = [one.submit(NOTHING, layer()) for _ in range(3)]
+        waiting = [one.submit(NOTHING, InputFrames(layer())) for _ in range(3)]
         one.waiting()  # by now all are in the queue
-        theirs = other.submit(NOTHING, layer())
+        theirs = other.submit(NOTHING, InputFrames(layer()))
         other.waiting()
         heard: dict[str, list[int]] = {job: [] for job in waiting}
         one.prefer(waiting[2])

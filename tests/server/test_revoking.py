@@ -20,6 +20,7 @@ from underpaint.server.paths import log_file
 from underpaint_client import Connection, connect, messages
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 LONG = Request.of(prompt="a lake", steps=1000, strength=1.0, width=64, height=64)
@@ -63,7 +64,10 @@ def house(home: Path) -> Iterator[House]:
 
 def fill_queue(connection: Connection, jobs: int) -> list[str]:
     """Send a job that takes long, and others that wait for it."""
-    names = [connection.submit(LONG), *(connection.submit(NOTHING, LAYER) for _ in range(jobs - 1))]
+    names = [
+        connection.submit(LONG),
+        *(connection.submit(NOTHING, InputFrames(LAYER)) for _ in range(jobs - 1)),
+    ]
     until(lambda: len(connection.status().jobs) >= jobs)
     return names
 
@@ -76,7 +80,7 @@ def test_revoking_a_key_ends_64_jobs_at_once(house: House) -> None:
         keys.revoke("ann")
         until(lambda: not local.status().jobs)  # without another word of the guest's
         until(lambda: house.kept(guest) == [])
-        job = local.submit(NOTHING, LAYER)
+        job = local.submit(NOTHING, InputFrames(LAYER))
         assert any(isinstance(m, messages.Done) for m, _ in local.events(job))
 
 
@@ -86,7 +90,7 @@ def test_revoking_the_key_of_who_has_gone_drops_jobs_and_results(house: House) -
         for info in (other, guest):
             with Connection(info) as connection:
                 connection.hello()
-                connection.submit(NOTHING, LAYER)
+                connection.submit(NOTHING, InputFrames(LAYER))
                 until(lambda info=info: house.kept(info) == ["ended"])  # type: ignore[misc]
                 if info is guest:
                     fill_queue(connection, 4)
@@ -107,7 +111,7 @@ def test_a_key_that_was_revoked_while_no_daemon_ran(house: House) -> None:
     guest = house.guest("ann")
     with Connection(guest) as connection:
         connection.hello()
-        connection.submit(NOTHING, LAYER)
+        connection.submit(NOTHING, InputFrames(LAYER))
         fill_queue(connection, 3)
     subprocess.run([*RUN, "stop"], check=True, capture_output=True)
     assert len(house.kept(guest)) == 4
@@ -124,7 +128,7 @@ def test_a_list_of_keys_that_cannot_be_read_drops_nothing(house: House) -> None:
     guest = house.guest("ann")
     with Connection(guest) as connection:
         connection.hello()
-        connection.submit(NOTHING, LAYER)
+        connection.submit(NOTHING, InputFrames(LAYER))
         until(lambda: house.kept(guest) == ["ended"])
     hidden = keys.allow_list().with_name("hidden")
     keys.allow_list().rename(hidden)
@@ -145,7 +149,7 @@ def test_the_owner_cancels_jobs_of_guests(house: House, capsys: pytest.CaptureFi
     with Connection(guest) as connection, connect() as local:
         connection.hello()
         running, first, second = fill_queue(connection, 3)
-        own = local.submit(NOTHING, LAYER)
+        own = local.submit(NOTHING, InputFrames(LAYER))
         until(lambda: len(local.status().jobs) == 4)
         assert main(["cancel", "no such"]) == 2
         assert "no job in the queue begins with 'no such'; `underpaint status`" in (
@@ -186,7 +190,7 @@ def test_the_log_names_no_key(house: House) -> None:
     guest = house.guest("ann")
     with Connection(guest) as connection:
         connection.hello()
-        connection.submit(NOTHING, LAYER)
+        connection.submit(NOTHING, InputFrames(LAYER))
         until(lambda: bool(house.kept(guest)))
     keys.revoke("ann")
     until(lambda: house.kept(guest) == [])

@@ -34,6 +34,7 @@ from underpaint_client.home import (
     remote_file,
     write_connection_file,
 )
+from underpaint_client.inputs import InputFrames
 from underpaint_client.packing import with_digest
 from underpaint_client.request import Request
 from underpaint_editor import jobs
@@ -76,7 +77,7 @@ def test_a_listed_client_is_served(guest: ConnectionInfo) -> None:
     with Connection(guest) as connection:
         assert connection.hello().version
         frame = to_frame("layer", np.ones((3, 4, 4), np.uint8), Box(0, 0, 4, 3))
-        job = connection.submit(Request.of(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), InputFrames(frame))
         (picture,) = (f for m, f in connection.events(job) if isinstance(m, messages.Picture))
         assert bytes(picture[0].data) == bytes(frame.data)
 
@@ -89,7 +90,7 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
     frame = to_frame("layer", pixels, Box(0, 0, 200, 300))
 
     def paint(connection: Connection) -> bytes:
-        job = connection.submit(Request.of(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), InputFrames(frame))
         (found,) = (f for m, f in connection.events(job) if isinstance(m, messages.Picture))
         return bytes(found[0].data)
 
@@ -111,7 +112,7 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
         stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
         assert connection._slow_line._packer
         connection._slow_line._packer._held[with_digest(stranger_frame).digest] = None
-        job = connection.submit(Request.of(strength=0.0), stranger_frame)
+        job = connection.submit(Request.of(strength=0.0), InputFrames(stranger_frame))
         found = [f for m, f in connection.events(job) if isinstance(m, messages.Picture)]
         assert bytes(found[0][0].data) == bytes(stranger_frame.data)
 
@@ -123,7 +124,7 @@ def test_what_is_too_large_for_the_line_fails_that_job_alone(
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     with Connection(guest) as connection:
         connection.hello()
-        job = connection.submit(LONG, frame)
+        job = connection.submit(LONG, InputFrames(frame))
         ((last, _),) = connection.events(job)
         assert isinstance(last, messages.Failed)
         assert "too much for another machine" in last.message
@@ -160,7 +161,7 @@ def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:
         assert connection._slow_line
         assert connection._slow_line._packer
         connection._slow_line._packer._held[with_digest(frame).digest] = None
-        job = connection.submit(LONG, frame)
+        job = connection.submit(LONG, InputFrames(frame))
         connection.cancel(job)
         (last,) = (m for m, _ in connection.events(job))
         assert isinstance(last, messages.Failed)
@@ -172,11 +173,11 @@ def test_damaged_parcels_fail_that_job_alone(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     bomb = dataclasses.replace(frame, encoding="packed", data=zlib.compress(bytes(2**20), 9))
     with Connection(guest) as connection:
-        job = connection.submit(Request.of(strength=0.0), bomb)
+        job = connection.submit(Request.of(strength=0.0), InputFrames(bomb))
         *_, (last, _) = connection.events(job)
         assert isinstance(last, messages.Failed)
         assert last.code == "bad_input"
-        job = connection.submit(Request.of(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), InputFrames(frame))
         *_, (last, _) = connection.events(job)
         assert last == messages.Done(job)
 

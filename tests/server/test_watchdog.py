@@ -21,6 +21,7 @@ from underpaint.server.watchdog import (
 from underpaint_client import connect, messages
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 MODEL = "sd"
@@ -137,7 +138,7 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_job_done(home: Path) -> No
         os.kill(stopped, signal.SIGSTOP)
         frame = Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(range(256)))
         told: list[messages.Message] = []
-        job = connection.submit(Request.of(strength=0.0), frame)
+        job = connection.submit(Request.of(strength=0.0), InputFrames(frame))
         for message, frames in connection.events(job):
             told.append(message)
             if isinstance(message, messages.Picture):

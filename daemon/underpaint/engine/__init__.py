@@ -1,4 +1,4 @@
-"""The engine: a request and a layer raster in, result rasters and recipes out.
+"""The engine: a request and its rasters in, result rasters and recipes out.
 
 Usable as a library, without the daemon. Names are imported when first used: torch and diffusers
 take seconds.
@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .inputs import Inputs
     from .model import Model
     from .reports import Picture, Preview, Progress, Viewer
     from .run import Engine
 
-__all__ = ["Engine", "Model", "Picture", "Preview", "Progress", "Viewer"]
+__all__ = ["Engine", "Inputs", "Model", "Picture", "Preview", "Progress", "Viewer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,10 +2,10 @@
 
 Knows no socket: usable as a library.
 
->>> from underpaint.engine import Engine
+>>> from underpaint.engine import Engine, Inputs
 >>> from underpaint_client import Request
 >>> engine = Engine()
->>> pictures = list(engine.generate(Request.of(prompt="a lake"), layer))  # doctest: +SKIP
+>>> pictures = list(engine.generate(Request.of(prompt="a lake"), Inputs(layer)))  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 
 from underpaint.engine.reports import Picture, Preview, Progress, Viewer
 from underpaint.models import ModelInfo, describe_model, find_model
-from underpaint_client.errors import BadInputError, CancelledError, GenerationFailedError
+from underpaint_client.errors import CancelledError, GenerationFailedError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
@@ -34,6 +34,7 @@ from underpaint_client.seeds import draw_seeds, image_noise, image_prompt
 
 from .composite import Composed, compose, unchanged, whole_layer
 from .denoise import Guide, OnClean, Steps, cell_steps, denoise
+from .inputs import Inputs
 from .memory import (
     Abilities,
     Experience,
@@ -59,6 +60,8 @@ from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quant
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+_NOTHING = Inputs()
 
 
 class _Clock:
@@ -158,11 +161,8 @@ class Engine:
     def generate(
         self,
         request: Request,
-        layer: Pixels | None = None,
-        selection: Pixels | None = None,
+        inputs: Inputs = _NOTHING,
         *,
-        x: int = 0,
-        y: int = 0,
         progress: Callable[[Progress], None] = _quiet,
         cancelled: Callable[[], bool] = _never,
         allow_paths: bool = True,
@@ -174,12 +174,8 @@ class Engine:
         ----------
         request : Request
             What to make.
-        layer : uint8, uint16, float16 or float32, (H, W, 4), optional
-            RGBA, straight alpha, sRGB-encoded; without it a picture is made from nothing.
-        selection : same depths, (H, W), optional
-            How much of each pixel is selected; None for all of it.
-        x, y : int
-            Where the layer lies on the canvas.
+        inputs : Inputs
+            The rasters to run it on, as arrays; a picture from nothing needs none.
         progress : callable
             Told how far it is.
         cancelled : callable
@@ -200,12 +196,11 @@ class Engine:
             Before the first picture, or between two.
         """
         check_request(request)
+        inputs.check()
         request = draw_seeds(request)
-        if layer is None and selection is not None:
-            raise BadInputError("a selection came without a layer; send the layer it belongs to")
         run = _Run(self, request, progress, cancelled, allow_paths, viewer)
         try:
-            yield from run.pictures(layer, selection, x, y)
+            yield from run.pictures(inputs)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -213,7 +208,7 @@ class Engine:
         else:
             return
         free_memory(torch.device(self.device))
-        raise GenerationFailedError(canvas_too_large(run.size(layer)))
+        raise GenerationFailedError(canvas_too_large(run.size(inputs.layer)))
 
 
 @dataclass(frozen=True)
@@ -252,12 +247,10 @@ class _Run:
         """Return the size of the picture that is worked on."""
         return self._box() if layer is None else Extent(layer.shape[1], layer.shape[0])
 
-    def pictures(
-        self, layer: Pixels | None, selection: Pixels | None, x: int, y: int
-    ) -> Iterator[Picture]:
-        request = self.request
+    def pictures(self, inputs: Inputs) -> Iterator[Picture]:
+        request, layer = self.request, inputs.layer
         with self.clock.phase("prepare"):
-            source = self._source(layer, selection, x, y)
+            source = self._source(inputs)
             keeps = layer is not None and request.sampling.strength == 0
             change = Box(0, 0, 0, 0) if keeps else source.change_box()
         if layer is not None and change.empty:
@@ -319,10 +312,10 @@ class _Run:
             from_nothing=from_nothing,
         )
 
-    def _source(self, layer: Pixels | None, selection: Pixels | None, x: int, y: int) -> Source:
-        request = self.request
+    def _source(self, inputs: Inputs) -> Source:
+        request, layer = self.request, inputs.visible_layer
         if layer is not None:
-            source = Source.of(layer, selection, x, y).with_mode(request.mode)
+            source = Source.of(layer, inputs.selection, inputs.x, inputs.y).with_mode(request.mode)
             return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
 

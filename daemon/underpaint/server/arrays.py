@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from underpaint.engine.source import fraction, quantize
+from underpaint.engine.inputs import Inputs
 from underpaint_client.frames import CHANNELS, Frame
 from underpaint_client.geometry import Box
+from underpaint_client.inputs import InputFrames
 
 _SWAPPED = [2, 1, 0, 3]
 """BGRA from RGBA, and back."""
@@ -21,17 +22,22 @@ def to_pixels(frame: Frame) -> NDArray[Any]:
     return np.ascontiguousarray(values[..., _SWAPPED]) if frame.channels == "BGRA" else values
 
 
-def masked(pixels: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
-    """Return a layer, RGBA, of which a mask, (H, W), has erased a part; its colour is kept."""
-    result = pixels.copy()
-    left = fraction(pixels[..., 3]) * fraction(mask)
-    result[..., 3] = quantize(left, pixels.dtype)
-    return result
-
-
 def to_selection(frame: Frame) -> NDArray[Any]:
     """Return a selection's frame as (H, W)."""
     return _values(frame)[..., 0]
+
+
+def to_inputs(frames: InputFrames) -> Inputs:
+    """Return the rasters that came for a request as the engine takes them; none may be packed."""
+    layer, selection, mask = frames.layer, frames.selection, frames.mask
+    return Inputs(
+        layer=None if layer is None else to_pixels(layer),
+        selection=None if selection is None else to_selection(selection),
+        mask=None if mask is None else to_selection(mask),
+        x=0 if layer is None else layer.box.x,
+        y=0 if layer is None else layer.box.y,
+        rasters={name: to_pixels(frame) for name, frame in frames.rasters.items()},
+    )
 
 
 def to_frame(name: str, pixels: NDArray[Any], box: Box, channels: str = "RGBA") -> Frame:

@@ -26,6 +26,7 @@ from underpaint_client.errors import (
     UnderpaintError,
 )
 from underpaint_client.home import home
+from underpaint_client.inputs import InputFrames
 
 from . import keys, logs
 from .config import Config
@@ -262,7 +263,8 @@ class Daemon:
         if complete is None:
             self._tell(client, messages.Want(submit.job))
             return
-        self._jobs.accept(client, submit, complete, trusted=self._endpoints.is_local(client))
+        inputs = InputFrames.of(complete)
+        self._jobs.accept(client, submit, inputs, trusted=self._endpoints.is_local(client))
 
     def _greet(self, job: Job) -> None:
         """Tell a client that its job is accepted: the first that it hears of it."""

@@ -74,7 +74,7 @@ class Dispatcher:
             previews=job.submit.previews,
             packed=job.submit.packed,
         )
-        self.pool.run(worker, order, job.frames, _work_of(job))
+        self.pool.run(worker, order, job.inputs.frames, _work_of(job))
 
     # ---- what the pool says ----------------------------------------------------------------
 
@@ -111,5 +111,5 @@ def _work_of(job: Job) -> float:
     """Return about how many pixels a job has to paint."""
     request = job.submit.request
     size = request.size
-    pixels = max((frame.box.extent.pixels for frame in job.frames), default=0)
+    pixels = max((frame.box.extent.pixels for frame in job.inputs.frames), default=0)
     return float(max(pixels, (size.width or 0) * (size.height or 0)) * request.sampling.images)

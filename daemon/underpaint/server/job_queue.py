@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.frames import Frame
+from underpaint_client.inputs import InputFrames
 from underpaint_client.messages import JobStatus, Submit
 
 from .job_state import JobState
@@ -62,7 +62,7 @@ class Job:
         Whose it is.
     submit : Submit
         The message it came as.
-    frames : tuple of Frame
+    inputs : InputFrames
         Its pixels.
     trusted : bool
         Whether its client may open models anywhere on this machine.
@@ -77,7 +77,7 @@ class Job:
 
     client: Client
     submit: Submit
-    frames: tuple[Frame, ...] = field(repr=False)
+    inputs: InputFrames = field(repr=False)
     trusted: bool = False
     digest: bytes = b""
     stale: bool = False
@@ -104,7 +104,7 @@ class Job:
     @property
     def size(self) -> int:
         """Return how many bytes its pixels take, unpacked: what they become in the worker."""
-        return sum(frame.size for frame in self.frames)
+        return sum(frame.size for frame in self.inputs.frames)
 
 
 class WriteLimit:

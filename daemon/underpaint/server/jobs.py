@@ -31,7 +31,8 @@ from .stored_job import StoredJob
 from .unwritten import UnwrittenResults
 
 if TYPE_CHECKING:
-    from underpaint_client.frames import Bytes, Frame
+    from underpaint_client.frames import Bytes
+    from underpaint_client.inputs import InputFrames
 
     Tell = Callable[[Client, list[Bytes]], bool]
 
@@ -97,15 +98,16 @@ class Jobs:
     # ---- clients ---------------------------------------------------------------------------
 
     def accept(
-        self, client: Client, submit: messages.Submit, frames: tuple[Frame, ...], *, trusted: bool
+        self, client: Client, submit: messages.Submit, inputs: InputFrames, *, trusted: bool
     ) -> None:
         """Take a job in; one that is here already is followed instead.
 
         Parameters
         ----------
         client : Client
-        submit, frames
-            The message.
+        submit : Submit
+        inputs : InputFrames
+            The message's.
         trusted : bool
             Whether the client may open models anywhere on this machine.
 
@@ -114,7 +116,7 @@ class Jobs:
         BadInputError
             There is no room, or another job of that id.
         """
-        digest = digest_submission(submit, frames)
+        digest = digest_submission(submit, inputs.frames)
         known = self.queue.get(submit.job)
         if known is not None:
             if known.owner != client.owner or not is_same_submission(known.digest, digest):
@@ -124,7 +126,7 @@ class Jobs:
         self._unwritten.write(submit.job)  # of one that has just ended
         # Drawn now, so that another try paints the same.
         submit = replace(submit, request=draw_seeds(submit.request))
-        job = Job(client, submit, frames, trusted=trusted, digest=digest)
+        job = Job(client, submit, inputs, trusted=trusted, digest=digest)
         self.queue.add(job)
         try:
             written = self._write_limit.charge(job)
@@ -151,7 +153,7 @@ class Jobs:
             position = self.queue.positions().get(job.name, 0)  # it may run by now
             self.handle(job, events.Recorded(position, remark))
 
-        parts = wire.encode(submit, frames)
+        parts = wire.encode(submit, inputs.frames)
         self._unpruned += len(parts[0])  # which stays when the job has ended
 
         def add(store: Store) -> StoredJob | None:

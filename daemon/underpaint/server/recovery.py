@@ -14,6 +14,7 @@ from underpaint_client.errors import (
     OtherProtocolError,
     UnderpaintError,
 )
+from underpaint_client.inputs import InputFrames
 
 from .job_queue import Client, Job, JobQueue
 from .job_state import MAX_DEATHS, JobState
@@ -114,8 +115,9 @@ def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
         raise GenerationFailedError(OF_ANOTHER_VERSION.format(error)) from None
     if not isinstance(submit, messages.Submit):
         raise GenerationFailedError(NO_LONGER_KNOWN)
+    inputs = InputFrames.of(envelope.frames)
     nobody = Client.nobody(kept.owner)
-    return Job(nobody, submit, envelope.frames, trusted=kept.trusted, digest=kept.digest)
+    return Job(nobody, submit, inputs, trusted=kept.trusted, digest=kept.digest)
 
 
 def describe_deaths(how: str) -> str:

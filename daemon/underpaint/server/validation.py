@@ -9,6 +9,7 @@ import msgspec
 
 from underpaint_client import messages, wire
 from underpaint_client.errors import BadInputError
+from underpaint_client.inputs import InputFrames
 from underpaint_client.rules import check_request
 
 if TYPE_CHECKING:
@@ -63,26 +64,7 @@ def _check_submit(message: messages.Submit, frames: tuple[Frame, ...]) -> None:
             " or for none"
         )
     check_request(message.request)
-    by_name = {frame.name: frame for frame in frames}
-    if len(by_name) != len(frames) or by_name.keys() - {"layer", "selection", "mask"}:
-        names = ", ".join(frame.name for frame in frames)
-        raise BadInputError(
-            f"submit: frames {names} came; send at most one layer, a selection and a mask"
-        )
-    layer = by_name.pop("layer", None)
-    if layer is not None and layer.channels == "Y":
-        raise BadInputError("layer: channels Y have no colour; send RGBA or BGRA")
-    for name, frame in by_name.items():
-        if frame.channels != "Y":
-            raise BadInputError(f"{name}: channels {frame.channels} are a picture; send Y")
-        if layer is None:
-            raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
-        if frame.box != layer.box:
-            raise BadInputError(
-                f"the {name} has {frame.box.extent} pixels at ({frame.box.x}, {frame.box.y}) and"
-                f" the layer {layer.box.extent} at ({layer.box.x}, {layer.box.y}); make them the"
-                " same"
-            )
+    InputFrames.of(frames)
 
 
 def find_job_name(parts: list[Bytes]) -> str:

@@ -22,10 +22,11 @@ from underpaint.models import default_model
 from underpaint_client import messages, wire
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.geometry import Box
+from underpaint_client.inputs import InputFrames
 from underpaint_client.packing import pack, unpack
 
 from . import logs
-from .arrays import masked, to_frame, to_pixels, to_selection
+from .arrays import to_frame, to_inputs
 from .shared_memory import SharedFrames
 from .watchdog import HEARTBEAT
 from .workers import worker_name
@@ -122,11 +123,7 @@ class _Painter:
         self.cancelled.discard(order.job)
 
     def _paint(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
-        by_name = {frame.name: unpack(frame) for frame in frames}
-        layer, selection = by_name.get("layer"), by_name.get("selection")
-        pixels = None if layer is None else to_pixels(layer)
-        if pixels is not None and "mask" in by_name:
-            pixels = masked(pixels, to_selection(by_name["mask"]))
+        inputs = InputFrames.of(unpack(frame) for frame in frames)
 
         def show(message: Message, frame: Frame) -> None:
             self.say(message, (pack(frame) if order.packed else frame,))
@@ -150,17 +147,14 @@ class _Painter:
 
         pictures = engine.generate(
             order.request,
-            pixels,
-            None if selection is None else to_selection(selection),
-            x=layer.box.x if layer else 0,
-            y=layer.box.y if layer else 0,
+            to_inputs(inputs),
             progress=on_progress,
             cancelled=lambda: order.job in self.cancelled,
             allow_paths=order.allow_paths,
             viewer=_viewer(order.previews, on_preview),
         )
         for index, picture in enumerate(pictures):
-            channels = layer.channels if layer else "RGBA"
+            channels = inputs.layer.channels if inputs.layer else "RGBA"
             show(
                 messages.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
                 to_frame("picture", picture.pixels, picture.box, channels),

@@ -1,0 +1,72 @@
+"""Inputs: the rasters that a request is run on, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from underpaint_client.errors import BadInputError
+from underpaint_client.inputs import RASTERS
+
+from .source import Pixels, fraction, quantize
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The rasters that a request is run on; all of them may be left out.
+
+    Parameters
+    ----------
+    layer : uint8, uint16, float16 or float32, (H, W, 4), optional
+        RGBA, straight alpha, sRGB-encoded; without it a picture is made from nothing.
+    selection : same depths, (H, W), optional
+        How much of each pixel is selected; None for all of it.
+    mask : same depths, (H, W), optional
+        How much of the layer's alpha is left, as editors' layer masks say; None for all of it.
+    x, y : int
+        Where the layer's top left corner lies on the canvas, in pixels.
+    rasters : mapping of str to arrays
+        Further rasters, as control or reference layers, by the names in `RASTERS`. There are none
+        yet.
+    """
+
+    layer: Pixels | None = field(default=None, repr=False)
+    selection: Pixels | None = field(default=None, repr=False)
+    mask: Pixels | None = field(default=None, repr=False)
+    x: int = 0
+    y: int = 0
+    rasters: Mapping[str, Pixels] = field(default_factory=dict, repr=False)
+
+    def check(self) -> None:
+        """Check that the rasters belong together; `Source.of` checks their shapes and depths.
+
+        Raises
+        ------
+        BadInputError
+            A raster's name is unknown, or one came without the layer that it belongs to.
+        """
+        for name in self.rasters:
+            if name not in RASTERS:
+                known = ", ".join(["layer", "selection", "mask", *RASTERS])
+                raise BadInputError(f"raster {name!r} is unknown; there are {known}")
+        for name, raster in (("selection", self.selection), ("mask", self.mask)):
+            if self.layer is None and raster is not None:
+                raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
+        if self.layer is not None and self.mask is not None:
+            wanted = self.layer.shape[:2]
+            if self.mask.shape != wanted:
+                found = " x ".join(str(side) for side in reversed(self.mask.shape))
+                raise BadInputError(
+                    f"the mask has {found} pixels and the layer {wanted[1]} x {wanted[0]}; make"
+                    " them the same size"
+                )
+
+    @property
+    def visible_layer(self) -> Pixels | None:
+        """The layer, of which the mask has erased a part; its colour is kept."""
+        if self.layer is None or self.mask is None:
+            return self.layer
+        result = self.layer.copy()
+        left = fraction(self.layer[..., 3]) * fraction(self.mask)
+        result[..., 3] = quantize(left, self.layer.dtype)
+        return result

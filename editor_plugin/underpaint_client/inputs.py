@@ -1,0 +1,100 @@
+"""Inputs: the rasters that a request is run on, as they travel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from .errors import BadInputError
+from .frames import Frame
+from .geometry import Box
+
+RASTERS: tuple[str, ...] = ()
+"""The names of further rasters that a request can be run on, as control or reference layers. There
+are none yet."""
+
+_OWN = ("layer", "selection", "mask")
+
+
+@dataclass(frozen=True)
+class InputFrames:
+    """The rasters that a request is run on; all of them may be left out.
+
+    Parameters
+    ----------
+    layer : Frame, optional
+        The layer's pixels, RGBA or BGRA, at their position on the canvas; without it a picture is
+        made from nothing.
+    selection : Frame, optional
+        How much of each pixel is selected: Y, on the layer's box. Without it, all of it.
+    mask : Frame, optional
+        How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
+        Without it, all of it.
+    rasters : mapping of str to Frame
+        Further rasters, by the names in `RASTERS`.
+    """
+
+    layer: Frame | None = None
+    selection: Frame | None = None
+    mask: Frame | None = None
+    rasters: Mapping[str, Frame] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, frames: Iterable[Frame]) -> InputFrames:
+        """Return the frames of a message by what they are; they can be used together.
+
+        Raises
+        ------
+        BadInputError
+            Two have the same name, one has a name or channels that it cannot have, or a selection
+            or mask does not fit the layer.
+        """
+        frames = tuple(frames)
+        by_name = {frame.name: frame for frame in frames}
+        if len(by_name) != len(frames):
+            names = ", ".join(frame.name for frame in frames)
+            raise BadInputError(
+                f"frames {names} came; send at most one layer, one selection, one mask, and one of"
+                " each further name"
+            )
+        own = {name: by_name.pop(name, None) for name in _OWN}
+        inputs = cls(**own, rasters=by_name)
+        inputs.check()
+        return inputs
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """All of them, each called by what it is."""
+        own = {name: getattr(self, name) for name in _OWN}
+        return tuple(
+            frame if frame.name == name else replace(frame, name=name)
+            for name, frame in {**own, **self.rasters}.items()
+            if frame is not None
+        )
+
+    def check(self) -> None:
+        """Check that the rasters fit each other; raises as `of` does."""
+        for name in self.rasters:
+            if name not in RASTERS:
+                known = ", ".join([*_OWN, *RASTERS])
+                raise BadInputError(f"raster {name[:40]!r} is unknown; there are {known}")
+        if self.layer is not None and self.layer.channels == "Y":
+            raise BadInputError("layer: channels Y have no colour; send RGBA or BGRA")
+        for name, frame in (("selection", self.selection), ("mask", self.mask)):
+            if frame is not None:
+                self._check_on_layer(name, frame)
+
+    def _check_on_layer(self, name: str, frame: Frame) -> None:
+        if frame.channels != "Y":
+            raise BadInputError(f"{name}: channels {frame.channels} are a picture; send Y")
+        if self.layer is None:
+            raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
+        if frame.box != self.layer.box:
+            raise BadInputError(
+                f"the {name} has {_describe(frame.box)} and the layer {_describe(self.layer.box)};"
+                " make them the same"
+            )
+
+
+def _describe(box: Box) -> str:
+    return f"{box.extent} pixels at ({box.x}, {box.y})"
