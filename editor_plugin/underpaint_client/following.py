@@ -8,9 +8,9 @@ beside this package draws it.
     following = Following.submitted(submit, frames)
     perform(connection, following, following.handle(Event.CONNECTED))
     ...
-    step = following.hear(message)
+    step = following.handle_message(message)
     perform(connection, following, step.actions)
-    if step.news:
+    if step.notify:
         show(message)
 """
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         def cancel(self, job: str) -> None:
             """Send `Cancel`."""
 
-        def take(self, job: str) -> None:
+        def acknowledge(self, job: str) -> None:
             """Send `Taken`."""
 
 
@@ -82,7 +82,7 @@ class State(Enum):
     """It ended, and the daemon keeps pictures that it could not read."""
     GIVEN_UP = "given_up"
     """The client waits no longer; what the daemon has of the job stays there."""
-    TAKEN = "taken"
+    ACKNOWLEDGED = "acknowledged"
     """It ended, and the daemon was told to forget it."""
 
 
@@ -115,7 +115,7 @@ class Event(Enum):
     """Nothing was heard for a moment; the line may have been cut unnoticed."""
     CANCEL = "cancel"
     """The client wants it to stop."""
-    TAKE = "take"
+    ACKNOWLEDGE = "acknowledge"
     """The client has its results in safety, or does not want them."""
     GIVE_UP = "give_up"
     """The client stops waiting: the daemon was away for too long, or turned the client away."""
@@ -124,18 +124,18 @@ class Event(Enum):
 class Action(Enum):
     """What the client does about an event."""
 
-    TELL = "tell"
+    NOTIFY = "notify"
     """Hand the message on to whom it concerns."""
     SUBMIT = "submit"
     FOLLOW = "follow"
     CANCEL = "cancel"
-    TAKE = "take"
+    ACKNOWLEDGE = "acknowledge"
 
 
-ENDED = frozenset((State.DONE, State.FAILED, State.KEPT, State.GIVEN_UP, State.TAKEN))
+ENDED = frozenset((State.DONE, State.FAILED, State.KEPT, State.GIVEN_UP, State.ACKNOWLEDGED))
 """The states in which nothing more is to come."""
 
-AWAY = (State.UNSENT, State.LOST)
+OFFLINE = (State.UNSENT, State.LOST)
 """The states in which there is no line to the daemon."""
 
 NOT_ACCEPTED = (State.UNSENT, State.SENT)
@@ -151,23 +151,23 @@ class Transition:
 
 
 _KNOWN = (State.ASKED, State.QUEUED, State.RUNNING, State.DELIVERING)
-_HEARING = (State.SENT, *_KNOWN)
-_OPEN = (*AWAY, *_HEARING)
-_TELL = (Action.TELL,)
+_ONLINE = (State.SENT, *_KNOWN)
+_OPEN = (*OFFLINE, *_ONLINE)
+_NOTIFY = (Action.NOTIFY,)
 
 RULES: tuple[tuple[tuple[State, ...], tuple[Event, ...], State | None, tuple[Action, ...]], ...] = (
     # in these states, at these events: the next state (None: the same), what to do.
     # A later rule has precedence over an earlier one. What no rule names changes nothing.
-    (_HEARING, (Event.ACCEPTED,), State.QUEUED, _TELL),
-    (_HEARING, (Event.FIRST, Event.PROGRESS), State.RUNNING, _TELL),
-    (_HEARING, (Event.PICTURE,), State.DELIVERING, _TELL),
-    (_HEARING, (Event.REPEATED,), State.DELIVERING, ()),
-    (_HEARING, (Event.DONE,), State.DONE, _TELL),
-    (_HEARING, (Event.FAILED, Event.UNKNOWN), State.FAILED, _TELL),
-    (_HEARING, (Event.KEPT,), State.KEPT, _TELL),
-    (_HEARING, (Event.CHECK,), None, (Action.FOLLOW,)),
+    (_ONLINE, (Event.ACCEPTED,), State.QUEUED, _NOTIFY),
+    (_ONLINE, (Event.FIRST, Event.PROGRESS), State.RUNNING, _NOTIFY),
+    (_ONLINE, (Event.PICTURE,), State.DELIVERING, _NOTIFY),
+    (_ONLINE, (Event.REPEATED,), State.DELIVERING, ()),
+    (_ONLINE, (Event.DONE,), State.DONE, _NOTIFY),
+    (_ONLINE, (Event.FAILED, Event.UNKNOWN), State.FAILED, _NOTIFY),
+    (_ONLINE, (Event.KEPT,), State.KEPT, _NOTIFY),
+    (_ONLINE, (Event.CHECK,), None, (Action.FOLLOW,)),
     # What was painted came; the position may change when another worker goes on with it.
-    ((State.DELIVERING,), (Event.ACCEPTED, Event.FIRST, Event.PROGRESS), None, _TELL),
+    ((State.DELIVERING,), (Event.ACCEPTED, Event.FIRST, Event.PROGRESS), None, _NOTIFY),
     # It was lost on its way. A job is its id, so sending it twice does no harm.
     ((State.SENT,), (Event.UNKNOWN,), None, (Action.SUBMIT,)),
     ((State.UNSENT,), (Event.CONNECTED,), State.SENT, (Action.SUBMIT,)),
@@ -179,11 +179,11 @@ RULES: tuple[tuple[tuple[State, ...], tuple[Event, ...], State | None, tuple[Act
     # Had the line been cut unnoticed, the job would not be this client's to cancel.
     (_KNOWN, (Event.CANCEL,), None, (Action.FOLLOW, Action.CANCEL)),
     # It is over for the client; the daemon is told when it is back.
-    (AWAY, (Event.CANCEL,), State.FAILED, (Action.FOLLOW, Action.CANCEL)),
+    (OFFLINE, (Event.CANCEL,), State.FAILED, (Action.FOLLOW, Action.CANCEL)),
     (_OPEN, (Event.GIVE_UP,), State.GIVEN_UP, ()),
     # Before the end it says that the results will not be wanted.
-    (_OPEN, (Event.TAKE,), None, (Action.TAKE,)),
-    ((State.DONE, State.FAILED), (Event.TAKE,), State.TAKEN, (Action.TAKE,)),
+    (_OPEN, (Event.ACKNOWLEDGE,), None, (Action.ACKNOWLEDGE,)),
+    ((State.DONE, State.FAILED), (Event.ACKNOWLEDGE,), State.ACKNOWLEDGED, (Action.ACKNOWLEDGE,)),
 )
 
 
@@ -206,7 +206,7 @@ class Step:
 
     Parameters
     ----------
-    news : bool
+    notify : bool
         Whether whoever waits for the job should be told of the message.
     actions : tuple of Action
         What to `perform`.
@@ -214,7 +214,7 @@ class Step:
         Whether `Following.position` has changed.
     """
 
-    news: bool = False
+    notify: bool = False
     actions: tuple[Action, ...] = ()
     moved: bool = False
 
@@ -274,7 +274,7 @@ class Following:
 
     def handle(self, event: Event) -> tuple[Action, ...]:
         """Go on to the state that an event leads to, and return what to `perform`."""
-        if event is Event.CANCEL and self.state in AWAY:
+        if event is Event.CANCEL and self.state in OFFLINE:
             self.error = CancelledError("cancelled")
         transition = TABLE[self.state, event]
         self.state = transition.state
@@ -288,18 +288,18 @@ class Following:
             self.error = error
         self.handle(Event.GIVE_UP)
 
-    def hear(self, message: Message) -> Step:
+    def handle_message(self, message: Message) -> Step:
         """Take a message of the daemon. Messages of other jobs, and of none, change nothing."""
         event = None if getattr(message, "job", None) != self.job else self._event(message)
         if event is None:
             return Step()
         before = self.position
         actions = self.handle(event)
-        news = Action.TELL in actions
-        if news:
-            self._note(message)
-        sends = tuple(action for action in actions if action is not Action.TELL)
-        return Step(news, sends, moved=self.position != before)
+        notify = Action.NOTIFY in actions
+        if notify:
+            self._record(message)
+        sends = tuple(action for action in actions if action is not Action.NOTIFY)
+        return Step(notify, sends, moved=self.position != before)
 
     def _event(self, message: Message) -> Event | None:
         """Return what a message of this job means to it; None for what is no news of a job."""
@@ -316,7 +316,7 @@ class Following:
             return special.get(message.code, Event.FAILED)
         return None
 
-    def _note(self, message: Message) -> None:
+    def _record(self, message: Message) -> None:
         if isinstance(message, messages.Accepted):
             self.position = message.position
             self.remark = message.remark or self.remark
@@ -337,8 +337,8 @@ def perform(line: Line, following: Following, actions: Iterable[Action]) -> None
             line.follow(following.job)
         elif action is Action.CANCEL:
             line.cancel(following.job)
-        elif action is Action.TAKE:
-            line.take(following.job)
+        elif action is Action.ACKNOWLEDGE:
+            line.acknowledge(following.job)
 
 
 def find_error(message: Message) -> UnderpaintError | None:

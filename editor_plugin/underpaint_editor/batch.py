@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from underpaint_client.recipe import Recipe
 
     from .contract import Document
-    from .jobs import Job, Painted, Previewed
+    from .job import Job
+    from .notices import ImageReceived, PreviewReceived
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Batch:
         What it came of, once ended.
     given_up : bool
         Whether the daemon may have more of it.
-    latest_preview : Previewed or None
+    latest_preview : PreviewReceived or None
         What the image that is being painted looked like last.
     had_redo : bool
         Whether something could be redone in the document when the job was sent.
@@ -100,16 +101,16 @@ class Batch:
     group: Any = None
     job: Job | None = None
     given_up: bool = False
-    latest_preview: Previewed | None = None
+    latest_preview: PreviewReceived | None = None
     had_redo: bool = False
     started: float = field(default_factory=time.monotonic)
 
-    def add(self, painted: Painted) -> None:
+    def add(self, received: ImageReceived) -> None:
         """Keep a picture."""
-        recipe = painted.picture.recipe
+        recipe = received.picture.recipe
         self.latest_preview = None
-        name, index = name_layer(recipe), painted.picture.index
-        self.results.append(Result(name, painted.frame, recipe, painted.job.name, index))
+        name, index = name_layer(recipe), received.picture.index
+        self.results.append(Result(name, received.frame, recipe, received.job.name, index))
         self.results.sort(key=lambda result: result.index)  # what was fetched may come later
         notes = list(recipe.notes)
         if self.expected_source and recipe.source_hash != self.expected_source:

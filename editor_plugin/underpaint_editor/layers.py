@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underpaint_client.descriptions import describe_noise
+from underpaint_client.descriptions import STARTER_MESSAGE, describe_noise
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.rules import STARTER_MODEL
 from underpaint_client.seeds import image_seed
 
 if TYPE_CHECKING:
@@ -233,22 +233,17 @@ def describe_plan_line(plan: str, cautions: Sequence[str], document: str = "") -
     return f"{'. '.join([plan.rstrip('.'), *map(_sentence, cautions)])}."
 
 
-def describe_waiting(documents: Sequence[str]) -> str:
-    """Return whose results wait from an earlier start of the editor.
+def describe_readiness(default_model: str) -> str:
+    """Return the status message for a daemon that has nothing to do.
 
     Parameters
     ----------
-    documents : sequence of str
-        The path of each result's document; empty where it had none.
+    default_model : str
+        Empty if the daemon has no model.
     """
-    names = sorted({re.split(r"[/\\]", path)[-1] for path in documents if path})
-    one = len(documents) == 1
-    told = "A result is" if one else f"{len(documents)} results are"
-    told = f"{told} waiting from an earlier session"
-    if not names:
-        return f"{told}."
-    them = "it" if one else "them"
-    return f"{told} ({', '.join(names)}). Open the document first to insert {them} there."
+    if default_model == STARTER_MODEL:
+        return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
+    return "Ready." if default_model else "No model is installed."
 
 
 def describe_placement(

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daemons import no_carriers, serve, until
+from daemons import no_connection_threads, serve, until
 from underpaint.cli import generate, main, terminal
 from underpaint.cli.pictures import read_recipe
 from underpaint.server import background
@@ -300,7 +300,7 @@ def test_another_machines_daemon_that_dies(
         " runs again; `underpaint results --save "
     )
     assert re.fullmatch("[0-9a-f]{8}` then fetches it", after)
-    until(no_carriers)
+    until(no_connection_threads)
     remote_file().unlink()
 
 

@@ -16,7 +16,8 @@ from underpaint_client import Frame, Request, messages
 from underpaint_client.geometry import Box
 from underpaint_editor import log
 from underpaint_editor.batch import Batch, Result
-from underpaint_editor.jobs import Ended, Job, Pace, Painted, Previewed
+from underpaint_editor.job import Job
+from underpaint_editor.notices import Ended, ImageReceived, PreviewReceived
 from underpaint_editor.session import Session
 
 SECRET = "a castle of a secret client"
@@ -28,8 +29,7 @@ def opened(editor: str = "Krita") -> Iterator[Path]:
     try:
         yield log.log_file(editor)
     finally:
-        handler.close()
-        log._logger.removeHandler(handler)
+        log.close_log(handler)
 
 
 class Refusing(FakeDocument):
@@ -53,15 +53,15 @@ def test_a_swallowed_exception_is_logged_without_its_message(home: Path) -> None
     whole = editor.open(f"{SECRET}.fake", painting(), SIZE)
     document = Refusing(editor, whole.canvas, whole.layer_id)
     session = Session("Krita", editor.loop, FakeToolkit(), editor.find)
-    job = Job("job", Request(prompt=SECRET, seed=7), Batch(document), Pace())
+    job = Job("job", Request(prompt=SECRET, seed=7), Batch(document))
     frame = Frame("preview", Box(0, 0, 1, 1), "u1", "RGBA", bytes((1, 2, 3, 255)))
     (result,) = results(1)
     assert result.recipe is not None
     picture = messages.Picture("job", 0, "patch", result.recipe)
     with opened() as file:
         session.tracker.jobs["job"] = job
-        session.handle_notices([Previewed(job, HOLE, frame)])
-        session.handle_notices([Painted(job, picture, result.frame), Ended(job, None)])
+        session.handle_notices([PreviewReceived(job, HOLE, frame)])
+        session.handle_notices([ImageReceived(job, picture, result.frame), Ended(job, None)])
         session.apply_remedy()
         text = file.read_text()
     assert "Krita 5.3 started the plug-in, Python 3." in text

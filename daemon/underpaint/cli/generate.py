@@ -29,7 +29,7 @@ from underpaint_client.errors import (
     TurnedAwayError,
     UnderpaintError,
 )
-from underpaint_client.following import AWAY, Event, Following, State, find_error, perform
+from underpaint_client.following import OFFLINE, Event, Following, State, find_error, perform
 from underpaint_client.frames import Frame
 from underpaint_client.home import ConnectionInfo, remote_file
 from underpaint_client.request import Request
@@ -357,14 +357,14 @@ class Session:
     def _cancel(self, following: Following) -> bool:
         """Cancel the job, and return whether nothing more is to come of it."""
         accepted = following.accepted
-        if following.state not in AWAY:
+        if following.state not in OFFLINE:
             self.display.say("cancelling; the daemon goes on")
             self._do(following, Event.CANCEL)
             deadline = time.monotonic() + 10
             while not following.ended and time.monotonic() < deadline:
                 self._hear(following, deadline - time.monotonic())
             if following.ended:
-                self._do(following, Event.TAKE)  # what came was written
+                self._do(following, Event.ACKNOWLEDGE)  # what came was written
                 return following.state is not State.KEPT
         told = describe_loss(following.job, accepted=accepted)
         self.display.say(f"the daemon does not answer; {told}")
@@ -378,7 +378,7 @@ class Session:
         error = find_error(received[0])
         if isinstance(error, TurnedAwayError):
             following.give_up(error)
-        perform(self.connection, following, following.hear(received[0]).actions)
+        perform(self.connection, following, following.handle_message(received[0]).actions)
 
     def _save_step(self, preview: messages.Preview, frame: Frame) -> None:
         """Write what a step came to, opaque: the part of the canvas that the model works on."""

@@ -116,7 +116,7 @@ def _carry_out(
             connection.cancel(job.job)
             for _ in connection.events(job.job):
                 pass
-        connection.take(job.job)  # though it could not be read
+        connection.acknowledge(job.job)  # though it could not be read
         if any(one.job == job.job for one in connection.waiting()):
             raise GenerationFailedError(
                 f"job {job.job[:8]} could not be dropped, as the daemon cannot read it now; try"
