@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import messages
 from .errors import DaemonStoppedError, DaemonUnavailableError, TurnedAwayError
-from .following import Event, find_error, perform
+from .following import ENDED, Event, find_error, perform
 from .locate import START_HINT
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def read_job_messages(
     """
     other_jobs: list[Received] = []
     try:
-        while not following.ended:
+        while following.state not in ENDED:
             received = _receive(channel, following, heartbeat)
             if received is None or isinstance(received[0], messages.Followed):
                 continue  # `Followed` only shows that the daemon lives

@@ -20,7 +20,8 @@ import pytest
 from PIL import Image
 
 from daemons import no_connection_threads, serve, until
-from underpaint.cli import generate, main, terminal
+from underpaint.cli import main, terminal
+from underpaint.cli.daemon_connection import describe_return
 from underpaint.cli.pictures import read_recipe
 from underpaint.server import background
 from underpaint_client import connect, connection, messages, patience
@@ -268,7 +269,7 @@ FAR = ConnectionInfo("tcp://gpu:1", 0)
 def test_what_is_said_when_a_daemon_answers_again(
     before: ConnectionInfo, now: ConnectionInfo, started: bool, told: str
 ) -> None:
-    assert generate.describe_return(before, now, started=started) == f"{told} goes on"
+    assert describe_return(before, now, started=started) == f"{told} goes on"
 
 
 def at_first_progress(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
@@ -296,7 +297,7 @@ def test_another_machines_daemon_that_dies(
     *_, told = capsys.readouterr().err.splitlines()
     before, _, after = told.partition("FOLDER ")
     assert before == (
-        f"underpaint: {here.info.endpoint} does not answer any more; the job goes on there when it"
+        f"underpaint: {here.info.endpoint} no longer answers; the job goes on there when it"
         " runs again; `underpaint results --save "
     )
     assert re.fullmatch("[0-9a-f]{8}` then fetches it", after)

@@ -15,7 +15,9 @@ from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 
-from .generate import Session, open_connection, read_inputs, settle_model
+from .daemon_connection import open_connection
+from .generate import read_inputs, settle_model
+from .job_runner import JobRunner
 from .options import Parser
 from .output_spec import OutputSpec
 from .outputs import choose_outputs
@@ -51,7 +53,7 @@ def run_replay(words: Sequence[str]) -> int:
     for difference in _differences(recipe, request):
         display.say(f"note: {difference}")
     with open_connection(display) as connection:
-        session = Session(
+        runner = JobRunner(
             connection,
             request,
             drawing,
@@ -60,8 +62,8 @@ def run_replay(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
         )
-        session.run(selection)
-    display.say(_compare(options.picture, session.written[-1], recipe))
+        runner.run(selection)
+    display.say(_compare(options.picture, runner.written[-1], recipe))
     return 0
 
 

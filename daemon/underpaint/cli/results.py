@@ -12,7 +12,8 @@ from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError, GenerationFailedError, from_code
 from underpaint_client.frames import Frame
 
-from .generate import COMMAND_LINE, open_connection
+from .daemon_connection import open_connection
+from .job_runner import COMMAND_LINE
 from .options import Parser
 from .output_spec import OutputSpec, forget_spec, recall_spec
 from .outputs import FreeNames, make_stem, open_folder
