@@ -204,7 +204,7 @@ class Connection:
         self.send(messages.Follow(jobs))
 
     def acknowledge(self, job: str) -> None:
-        """Say that the results of an ended job are safe; the daemon then forgets it."""
+        """Confirm that the results of an ended job are safe; the daemon then forgets it."""
         self.send(messages.Taken(job))
 
     def cancel(self, job: str) -> None:

@@ -62,7 +62,7 @@ class ConnectionInfo:
 
     @property
     def is_far(self) -> bool:
-        """Whether there may be a slow line between, though it begin here as a tunnel does."""
+        """Whether the connection may be slow, even if it begins here as a tunnel does."""
         near = ("ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:")
         return not (self.pid and self.endpoint.startswith(near))
 
@@ -86,8 +86,7 @@ def read_connection_file(file: Path | None = None) -> ConnectionInfo | None:
     Returns
     -------
     ConnectionInfo or None
-        None where there is none, or where what is there cannot be read as one: either way no
-        daemon can be reached through it.
+        None if there is none, or it cannot be read.
 
     Raises
     ------
@@ -214,6 +213,7 @@ def check_writable_by_owner_only(path: Path, found: os.stat_result) -> None:
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise DaemonUnavailableError(
             f"other users can write {path} (mode {stat.S_IMODE(found.st_mode):04o}), so what it"
-            f" says cannot be trusted; see that nothing in it is theirs, then `chmod go-w` it, or"
+            " says cannot be trusted; check that nothing in it belongs to them, then `chmod go-w`"
+            " it, or"
             " set UNDERPAINT_HOME to a folder of your own"
         )

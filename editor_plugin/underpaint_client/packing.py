@@ -86,7 +86,9 @@ def _inflate(frame: Frame, pixels: bytearray) -> None:
     except EOFError:
         filled = -1
     if filled != frame.size:
-        raise BadInputError(f"{frame.name}: the packed pixels are not the {frame.size} bytes said")
+        raise BadInputError(
+            f"{frame.name}: the packed pixels are not {frame.size} bytes, as the header says"
+        )
 
 
 def _inflated(data: memoryview) -> Iterator[bytes]:

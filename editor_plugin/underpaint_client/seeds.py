@@ -36,7 +36,7 @@ def expand_prompt(prompt: str, seed: int) -> str:
 
 
 def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...]]:
-    """Give what the noise of an image is made of: its base seed, and the variations in turn.
+    """Return what an image's noise is made of: its base seed, and the variations in turn.
 
     Parameters
     ----------
@@ -67,5 +67,5 @@ def draw_seeds(request: Request) -> Request:
 
 
 def image_seed(seed: int, index: int) -> int:
-    """Give the seed of image `index` (0, 1, ...) of a batch that starts at `seed`."""
+    """Return the seed of image `index` (0, 1, ...) of a batch that starts at `seed`."""
     return (seed + index) % SEEDS

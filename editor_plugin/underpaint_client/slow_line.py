@@ -68,7 +68,7 @@ class SlowLine:
     # ---- called by the connection ----------------------------------------------------------
 
     def send(self, message: Message, frames: tuple[Frame, ...]) -> None:
-        """Have a message sent."""
+        """Send a message, in the thread."""
         self._outbox.append((message, frames))
         self.socket.send(b"")
 

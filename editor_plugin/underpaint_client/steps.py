@@ -83,7 +83,7 @@ def plan_steps(
 
 
 def mode_strength(request: Request, mode: str) -> float:
-    """Give the strength (0..1) that a pixel of change 1 gets: `txt2img` ignores the original."""
+    """Return the strength (0..1) at a pixel of change 1; it is 1 for `txt2img`."""
     return 1.0 if mode == "txt2img" else request.strength
 
 
@@ -112,14 +112,14 @@ def plan_request(
 
 
 def _stretched(steps: int, strength: float, longest: int) -> int:
-    """Give the length of the schedule of which `steps` are the share `strength`."""
+    """Return the length of the schedule of which `steps` are the share `strength`."""
     if strength * longest <= steps:  # true for strengths so small that dividing would overflow
         return longest
     return round_half_up(steps / strength)
 
 
 def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
-    """Say what `auto` means for a layer.
+    """Return the mode that `auto` stands for, for a layer.
 
     Parameters
     ----------

@@ -301,7 +301,7 @@ def read_number(text: str, decimals: int) -> float | None:
 
 
 def describe_strength(strength: float) -> str:
-    """Say a strength (0..1) in a word or two, as the sliders' labels do."""
+    """Return a strength (0..1) in a word or two, as the slider's label shows it."""
     if strength <= 0:
         return "keeps the image"
     if strength < 0.45:

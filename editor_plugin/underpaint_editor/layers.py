@@ -84,7 +84,7 @@ def box_to_read(
 
 
 def _span(start: int, stop: int, first: int, last: int, margin: int, least: int) -> tuple[int, int]:
-    """Give start and stop of one side, with room for `least` where the canvas ends early."""
+    """Return start and stop of one side, with room for `least` if the canvas ends early."""
     margin, least = margin + 2 * _GRID, least + 2 * _GRID
     low = max(first, (start - margin) // _GRID * _GRID)
     high = min(last, -(-(stop + margin) // _GRID) * _GRID)
@@ -136,7 +136,7 @@ def name_layer(recipe: Recipe) -> str:
 
 
 def count_batches_above(above: Sequence[bool]) -> int:
-    """Say over how many of the layers above a source a new batch goes.
+    """Return how many of the layers above a source a new batch goes above.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def preview_size(extent: Extent) -> Extent:
 
 
 def crop_preview(frame: Frame, area: Box) -> tuple[Frame, Box] | None:
-    """Leave away what a preview does not show.
+    """Crop a preview to what it shows.
 
     Parameters
     ----------

@@ -217,7 +217,7 @@ class JobTracker:
             self._ended.append(self._end(job))
 
     def acknowledge(self, job: Job) -> None:
-        """Say that the results of a job are safe; the daemon then forgets it."""
+        """Confirm that the results of a job are safe; the daemon then forgets it."""
         self._handle_event(job, Event.ACKNOWLEDGE)
 
     def prefer(self, job: Job) -> None:

@@ -507,7 +507,7 @@ def test_replay(daemon: Path, tmp_path: Path, sketch: Any) -> None:
         "--chain", "--patch", "-f", "0.6", cwd=tmp_path,
     )  # fmt: skip
     process = run("replay", "sketch-0003.png", "-I", "sketch.png", cwd=tmp_path)
-    assert "the picture is the same, to the bit" in process.stderr
+    assert "the picture is identical" in process.stderr
     assert process.stdout == "sketch-0003-again-0001.png\n"
     sketch[40:50] = 9
     Image.fromarray(sketch).save(tmp_path / "other.png")
@@ -515,7 +515,7 @@ def test_replay(daemon: Path, tmp_path: Path, sketch: Any) -> None:
     assert "the picture differs in" in process.stderr
     assert "it was made from another input" in process.stderr
     process = run("replay", "sketch-0003.png", cwd=tmp_path, code=2)
-    assert "was painted over another picture; name that one with -I" in process.stderr
+    assert "was made from another picture; name that picture with -I" in process.stderr
     process = run("replay", "sketch.png", cwd=tmp_path, code=2)
     assert "holds no recipe" in process.stderr
 

@@ -98,8 +98,8 @@ def test_a_bomb_takes_no_more_memory_than_it_says() -> None:
         ({"encoding": "packed"}, "16384 bytes came packed"),
         ({"encoding": "held", "data": b""}, "held pixels are a digest"),
         ({"encoding": "held", "digest": "0" * 64}, "held pixels are a digest"),
-        ({"digest": "0" * 63}, "is no SHA-256"),
-        ({"digest": "A" * 64}, "is no SHA-256"),
+        ({"digest": "0" * 63}, "is not a SHA-256 digest"),
+        ({"digest": "A" * 64}, "is not a SHA-256 digest"),
     ],
 )
 def test_frames_that_are_not_what_they_say_are_refused(changes: dict[str, str], told: str) -> None:

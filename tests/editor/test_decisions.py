@@ -271,14 +271,14 @@ def test_one_start_at_a_time_and_its_message() -> None:
         process.wait(30)
         loop.run(200)
     assert ended == ["no room"]
-    assert starter.can_start
+    assert starter.start()  # again
 
 
 def test_without_a_command_nothing_can_be_started() -> None:
     def fail() -> Any:
         raise DaemonUnavailableError("the daemon cannot be started")
 
-    starter = DaemonStarter(FakeEventLoop(), [].append, Launcher(list, fail))
+    starter = DaemonStarter(FakeEventLoop(), list[str]().append, Launcher(list, fail))
     assert not starter.can_start
     with pytest.raises(DaemonUnavailableError):
         starter.start()

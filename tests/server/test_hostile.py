@@ -125,7 +125,9 @@ def test_the_same_job_twice_is_one(raw: zmq.Socket[bytes]) -> None:
         heard.append(wire.decode(list(raw.recv_multipart()))[0])
     assert sum(isinstance(m, messages.Failed) for m in heard) == 1
     assert ask(raw, [submit({**long, "steps": 999}, job="twice")]) == messages.Failed(
-        "twice", "bad_input", "job 'twice' is already here and another; give each job its own id"
+        "twice",
+        "bad_input",
+        "job 'twice' already exists with other content; give each job its own id",
     )
 
 

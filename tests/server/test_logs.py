@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import zmq
 
 from underpaint.server import logs
 from underpaint.server.paths import log_file, make_home
-from underpaint_client import connect, messages
-from underpaint_client.errors import BadInputError
+from underpaint_client import connect, messages, wire
+from underpaint_client.dealer import open_dealer
 from underpaint_client.request import Request
 
 SECRET = "a-lighthouse-nobody-must-know-of"
@@ -79,9 +80,11 @@ def test_the_log_of_a_daemon_knows_no_prompt(daemon: Path) -> None:
             *_, (last, _) = connection.events(job)
             assert isinstance(last, messages.Done | messages.Failed)
         connection.cancel(connection.submit(Request(prompt=SECRET, model="sd", steps=100)))
-        connection._socket.send_multipart([SECRET.encode()])
-        with pytest.raises(BadInputError, match="no JSON"):
-            connection.hello()
+        with zmq.Context() as context, open_dealer(zmq, context, connection.info) as dealer:
+            dealer.send_multipart([SECRET.encode()])
+            refused, _ = wire.decode(dealer.recv_multipart())
+            assert isinstance(refused, messages.Failed)
+            assert "no JSON" in refused.message
     text = log_file().read_text(encoding="utf-8", errors="replace")
     assert "refused a message" in text
     assert SECRET not in text

@@ -213,7 +213,7 @@ def _decode_grey(image: Image.Image, largest: int) -> Pixels:
 
 
 def _grey(grey: Pixels, clear: int | None = None) -> Pixels:
-    """Give RGBA of greys (H, W); those of the value `clear` are transparent."""
+    """Return RGBA of greys (H, W); those of the value `clear` are transparent."""
     full = np.iinfo(grey.dtype).max
     alpha = np.where(grey == clear, 0, full) if clear is not None else np.full(grey.shape, full)
     return np.dstack([grey, grey, grey, alpha.astype(grey.dtype)])

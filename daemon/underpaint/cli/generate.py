@@ -40,7 +40,7 @@ def make_parser() -> Parser:
     """Return the parser of `underpaint generate`."""
     parser = Parser(
         "generate",
-        "Paint: from a prompt alone, over a whole picture, or into its erased parts.",
+        "Generate images: from a prompt alone, from a whole picture, or into its erased parts.",
     )
     parser.epilog = _EXAMPLES
     add = parser.add_argument
@@ -56,17 +56,17 @@ def make_parser() -> Parser:
         "--selection",
         type=Path,
         metavar="FILE",
-        help="A picture of what may change: white may, black may not, greys in part. The noise of a"
-        " JPEG around black and white is taken for these, and a message says so.",
+        help="A picture of what may change: white may, black may not, grey may in part. Noise of"
+        " a JPEG around black and white counts as black and white, and a message says so.",
     )
     add_parameters(parser, Request)
     add(
         "--save-intermediates",
         type=Path,
         metavar="DIR",
-        help="Write a picture of every step into this folder, which takes time.",
+        help="Write a picture of every step into this folder, which is slow.",
     )
-    add("-o", "--output", metavar="PATH", help="A PNG file, or a folder to count up in.")
+    add("-o", "--output", metavar="PATH", help="A PNG file, or a folder, whose files are numbered.")
     add("--force", action="store_true", help="Replace files that exist.")
     add("--json", action="store_true", help="Print an object per picture: output, recipe, timings.")
     return parser
@@ -131,8 +131,8 @@ def run_generate(words: Sequence[str]) -> int:
         default = connection.welcome.default_model
         if not options.model and request.model and Path(request.model).name != Path(default).name:
             display.say(
-                f"note: {DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that is used"
-                f" and not the daemon's default, {default or 'none'}"
+                f"note: {DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that model"
+                f" is used instead of the daemon's default, {default or 'none'}"
             )
         if (request.model or default) == STARTER_MODEL:
             display.say(

@@ -18,7 +18,7 @@ _OLDEST = "3.0"
 def find_gimps() -> list[Path]:
     """Return the folders of settings of all GIMPs from 3.0 on that were started here.
 
-    Where there is none, the one that GIMP 3.0 will make.
+    If there is none, the one that GIMP 3.0 will make.
     """
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support" / "GIMP"
@@ -57,7 +57,7 @@ def install_gimp(folders: Sequence[Path]) -> list[Path]:
 
 
 def uninstall_gimp(folders: Sequence[Path]) -> bool:
-    """Take the plug-in out of GIMPs' folders; return whether it was there."""
+    """Remove the plug-in from GIMPs' folders; return whether it was there."""
     found = [path for path in (f / "plug-ins" / PLUGIN for f in folders) if path.exists()]
     for path in found:
         shutil.rmtree(path)

@@ -166,7 +166,7 @@ class JobRunner:
         """Cancel the job; return whether it has ended and nothing of it is left with the daemon."""
         accepted = following.accepted
         if following.state not in OFFLINE:
-            self.display.say("cancelling; the daemon goes on")
+            self.display.say("cancelling the job; the daemon keeps running")
             self._handle(following, Event.CANCEL)
             deadline = time.monotonic() + 10
             while not following.ended and time.monotonic() < deadline:

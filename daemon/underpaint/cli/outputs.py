@@ -42,8 +42,8 @@ def choose_outputs(
     """
     if wanted == "-":
         raise BadInputError(
-            f"{option} - would be standard output, and a picture is not written there; name a file,"
-            " or ./- for a folder that is called so"
+            f"{option} - means standard output, but pictures are not written there; name a file,"
+            " or use ./- for a folder called -"
         )
     target = Path(wanted or ".")
     if len(os.fsencode(target.name)) > LONGEST_NAME - 3:  # "-64" may be added
@@ -51,7 +51,7 @@ def choose_outputs(
     if target.suffix and not target.is_dir() and not (wanted or "").endswith(("/", os.sep)):
         if target.suffix.lower() != SUFFIX:
             raise BadInputError(
-                f"output {target} is no PNG by its name; call it {target.stem}{SUFFIX}"
+                f"output {target} does not end in .png; call it {target.stem}{SUFFIX}"
             )
         _check_folder(target.parent, option)
         paths = [target]

@@ -175,7 +175,7 @@ def read_selection(path: Path) -> Selection:
 
 
 def _without_noise(grey: Pixels, noise: int) -> Pixels:
-    """Take values that are up to `noise` from 0 and 255 for these.
+    """Round values that are within `noise` of 0 or 255 to these.
 
     The next ones are stretched, so that a soft edge stays one and has no step.
     """
@@ -276,7 +276,7 @@ def read_recipe(path: Path) -> Recipe:
             raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
         text = metadata.find_text(content, metadata.RECIPE_KEY) if is_png else None
     if text is None:
-        raise BadInputError(f"picture {path} holds no recipe; Underpaint did not write it")
+        raise BadInputError(f"picture {path} has no recipe; Underpaint did not write it")
     try:
         return Recipe.from_dict(json.loads(text))
     except (ValueError, TypeError, RecursionError) as error:
@@ -299,9 +299,9 @@ def _open(content: bytes, path: Path) -> Image.Image:
     except Exception as error:  # noqa: BLE001 - as above
         reason = "it is empty" if not content else type(error).__name__
         if content.startswith((b"II*\0", b"MM\0*")):
-            reason = "a TIFF of a kind that is not read: of 8 bits, or of 16 in grey or RGB, it is"
+            reason = "8 bits are read from a TIFF, and 16 from one in grey or RGB"
         raise BadInputError(
-            f"{path} is no picture that can be read ({reason}); save it as PNG"
+            f"{path} is not a picture that can be read ({reason}); save it as PNG"
         ) from None
 
 

@@ -35,7 +35,7 @@ def make_parser() -> Parser:
     add("-I", "--init-img", type=Path, metavar="FILE", help="the picture that it was made from")
     add("--selection", type=Path, metavar="FILE", help="the selection that it was made with")
     add("-m", "--model", help="another model than the recipe's")
-    add("-o", "--output", metavar="PATH", help="a PNG file, or a folder to count up in")
+    add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
     add("--force", action="store_true", help="replace files that exist")
     add("--json", action="store_true", help="print an object: output, recipe, timings")
     return parser
@@ -74,7 +74,7 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
         request = replace(request, model=settle_model(wanted))
     if request.mode in ("img2img", "inpaint") and options.init_img is None:
         raise BadInputError(
-            f"{options.picture} was painted over another picture; name that one with -I"
+            f"{options.picture} was made from another picture; name that picture with -I"
         )
     try:
         check_request(request)
@@ -93,7 +93,7 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
             return found  # the daemon will say so
         raise
     if recipe.model_hash and model != recipe.model_hash:
-        found.append(f"the model {request.model!r} has other weights than then")
+        found.append(f"the model {request.model!r} has changed since then")
     return found
 
 
@@ -104,7 +104,7 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
         return "the picture differs: it has another size or depth; it was made from another input"
     distance = np.abs(was.astype(np.int64) - now.astype(np.int64))
     if not distance.any():
-        return "the picture is the same, to the bit"
+        return "the picture is identical"
     made = read_recipe(again)
     share = 100 * float((distance.max(axis=-1) > 0).mean())
     told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
@@ -113,5 +113,5 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     for name in _LOOKED_AT:
         before, after = recipe.versions.get(name, ""), made.versions.get(name, "")
         if before != after:
-            told += f"; {name} was {before or 'none'} and is {after or 'none'}"
+            told += f"; {name} was {before or 'none'} and is now {after or 'none'}"
     return told

@@ -41,11 +41,11 @@ def make_parser() -> Parser:
     add(
         "job",
         nargs="*",
-        help="the first characters of a listed job, or the word all (default: all)",
+        help="the first characters of a listed job, or `all` (default: all)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--save", type=Path, metavar="FOLDER", help="write them as PNG files there")
-    what.add_argument("--drop", action="store_true", help="forget them; needs names, or all")
+    what.add_argument("--drop", action="store_true", help="delete them; needs job names, or all")
     return parser
 
 
@@ -53,7 +53,9 @@ def run_results(words: Sequence[str]) -> int:
     """List what waits, save it or drop it."""
     options = make_parser().read(words)
     if options.drop and not options.job:
-        raise BadInputError("--drop needs to know which; name jobs, or say `--drop all`")
+        raise BadInputError(
+            "--drop needs to know which jobs to delete; name the jobs, or use `--drop all`"
+        )
     with open_connection(Display()) as connection:
         chosen = choose(connection.waiting(), options.job)
         if not chosen:
@@ -93,7 +95,7 @@ def choose(
         if len(fitting) > 1:
             which = ", ".join(job.job[:8] for job in fitting)
             raise BadInputError(
-                f"{len(fitting)} jobs begin with {name!r}: {which}; give more of it"
+                f"{len(fitting)} jobs begin with {name!r}: {which}; give more of its characters"
             )
         found[fitting[0].job] = fitting[0]
     return list(found.values())

@@ -35,7 +35,7 @@ def to_selection(frame: Frame) -> NDArray[Any]:
 
 
 def to_frame(name: str, pixels: NDArray[Any], box: Box, channels: str = "RGBA") -> Frame:
-    """Give RGBA pixels, (H, W, 4), or a selection, (H, W), as a frame.
+    """Return RGBA pixels, (H, W, 4), or a selection, (H, W), as a frame.
 
     Parameters
     ----------

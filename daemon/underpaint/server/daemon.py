@@ -173,7 +173,7 @@ class Daemon:
     def _drop_revoked(self, owners: set[str]) -> None:
         for owner in owners - {"", self._endpoints.own_key}:
             if self._endpoints.allowed.has_dropped(owner):
-                log.info("a key was revoked; what there is of its owner ends")
+                log.info("a key was revoked; its owner's jobs and results are dropped")
                 self._frame_cache.drop(owner)
                 self._jobs.drop(owner)
 
@@ -204,7 +204,7 @@ class Daemon:
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
             self._tell(client, messages.Welcome(version, pid, default_model(), self._remark, far))
         elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
-            log.info("a client that does not read what it is sent gets no answer")
+            log.info("a client gets no answer, because it does not read what it was sent")
         elif isinstance(message, messages.AskStatus):
             self._tell(client, self._status(client))
         elif isinstance(message, messages.AskModels):
@@ -270,7 +270,9 @@ class Daemon:
 
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):
-            raise BadInputError("only its own machine ends the daemon; `underpaint stop` there")
+            raise BadInputError(
+                "only only its own machine can stop the daemon; run `underpaint stop` there"
+            )
         log.info("told to stop by a client")
         self._stopping = True
 

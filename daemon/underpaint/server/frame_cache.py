@@ -34,7 +34,7 @@ class FrameCache:
     def complete(
         self, client: Client, job: str, frames: tuple[Frame, ...]
     ) -> tuple[Frame, ...] | None:
-        """Put what is held in the place of digests, and hold what came.
+        """Replace digests by the held frames, and hold the frames that have arrived.
 
         Returns
         -------
@@ -56,7 +56,7 @@ class FrameCache:
         return [job for job, whose in self._awaited.items() if whose == client]
 
     def give_up(self, client: Client, job: str) -> bool:
-        """Await a job no more; return whether it was awaited."""
+        """Stop awaiting a job; return whether it was awaited."""
         if self._awaited.get(job) != client:
             return False
         del self._awaited[job]
@@ -68,7 +68,7 @@ class FrameCache:
             del self._awaited[job]
 
     def drop(self, owner: str) -> None:
-        """Hold nothing of an owner who is let in no more."""
+        """Drop the frames of an owner whose access was revoked."""
         for digest in list(self._of.get(owner, ())):
             self._remove(owner, digest)
 

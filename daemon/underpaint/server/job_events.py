@@ -20,7 +20,7 @@ class State(enum.Enum):
     ENDED = "ended"
     """It ended, and its client is told or will be."""
     DROPPED = "dropped"
-    """Nobody hears of it any more."""
+    """Nobody is told of it any more."""
 
 
 # ---- events ----------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ class SendAllAgain:
 
 @dataclass(frozen=True)
 class WriteNow:
-    """Write what came of the job and is not written yet."""
+    """Write the unwritten results of the job."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class TakeRecord:
 
 @dataclass(frozen=True)
 class ForgetUnwritten:
-    """Write nothing of what came of the job and is not written yet."""
+    """Discard the unwritten results of the job."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class _Formatter(logging.Formatter):
 
 
 def set_up(who: str = "") -> None:
-    """Have this process write its log to standard error.
+    """Make this process write its log to standard error.
 
     A daemon in the background has sent that to `places.log_file`, and its workers share it.
 
@@ -80,7 +80,7 @@ class LogTurner:
 
 
 def turn_log() -> None:
-    """Put aside what is in a log that has grown long."""
+    """Move a log that has grown long aside."""
     file = log_file()
     try:
         if file.stat().st_size > MAX_LOG:

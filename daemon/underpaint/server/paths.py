@@ -130,7 +130,7 @@ def take_lock() -> filelock.FileLock:
         if not (info or pid):
             who = "still starting"
         raise DaemonUnavailableError(
-            f"a daemon is already running for {home()} ({who}); use it, or end it with"
+            f"a daemon is already running for {home()} ({who}); use it, or stop it with"
             " `underpaint stop`"
         ) from None
     connection_file().unlink(missing_ok=True)

@@ -237,7 +237,9 @@ class Pool:
         try:
             self._read(slot, parts)
         except Exception:
-            log.exception("worker %d cannot be understood; it is replaced", slot.number)
+            log.exception(
+                "worker %d sent a message that cannot be read; it is replaced", slot.number
+            )
             self._stop(slot)  # `watch` sees its end and starts another
 
     def _read(self, slot: _Slot, parts: list[Bytes]) -> None:
@@ -303,7 +305,7 @@ class Pool:
             self._try_start(slot)
         else:
             self._give_up(slot)
-            log.error("worker %d does not stay alive; it is left alone", slot.number)
+            log.error("worker %d does not stay alive; it is not started again", slot.number)
 
     def may_start_again(self) -> bool:
         """Return whether a worker was given up long enough ago to be started again."""

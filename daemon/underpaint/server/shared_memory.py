@@ -157,7 +157,7 @@ class SharedFrames:
             self._spare = None
 
     def _take(self, size: int) -> _Block | None:
-        """Take the smallest free block that is large enough, or make one."""
+        """Return the smallest free block that is large enough, or make one."""
         # A system may clear its shared memory when its user logs out.
         self._free = [block for block in self._free if block.path.exists()]
         fitting = [block for block in self._free if len(block.memory) >= size]

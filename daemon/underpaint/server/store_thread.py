@@ -48,7 +48,7 @@ class StoreThread:
         work: Callable[[Store], T],
         then: Callable[[T | None, Exception | None], object] | None = None,
     ) -> None:
-        """Have something done with the store.
+        """Run a function on the store, in its thread.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class StoreThread:
             try:
                 self._answers.popleft()()
             except Exception:  # whatever one of them does, the others must be heard
-                log.exception("an answer of the store's was not understood")
+                log.exception("handling an answer of the store failed")
 
     def close(self) -> None:
         """Finish what was asked for, and close the store."""

@@ -42,7 +42,9 @@ def read_message(envelope: Envelope) -> Message:
     if isinstance(message, messages.Submit):
         _check_submit(message, envelope.frames)
     elif envelope.frames:
-        raise BadInputError(f"{envelope.type}: it carries no pixels, and {envelope.frames[0]} came")
+        raise BadInputError(
+            f"{envelope.type}: this message has no frames, but {envelope.frames[0]} came"
+        )
     return message
 
 
@@ -59,24 +61,27 @@ def _check_submit(message: messages.Submit, frames: tuple[Frame, ...]) -> None:
         )
     if message.previews not in messages.PREVIEWS:
         raise BadInputError(
-            f"submit: previews {message.previews!r} are unknown; ask for 'quick' or 'full' ones,"
-            " or for none"
+            f"submit: previews {message.previews!r} are unknown; ask for 'quick' or 'full'"
+            " previews, or for none"
         )
     check_request(message.request)
     by_name = {frame.name: frame for frame in frames}
     if len(by_name) != len(frames) or by_name.keys() - {"layer", "selection", "mask"}:
         names = ", ".join(frame.name for frame in frames)
         raise BadInputError(
-            f"submit: frames {names} came; send at most one layer, a selection and a mask"
+            f"submit: the frames {names} arrived; send at most one layer, one selection and one"
+            " mask"
         )
     layer = by_name.pop("layer", None)
     if layer is not None and layer.channels == "Y":
-        raise BadInputError("layer: channels Y have no colour; send RGBA or BGRA")
+        raise BadInputError("layer: the channels are Y, which has no colour; send RGBA or BGRA")
     for name, frame in by_name.items():
         if frame.channels != "Y":
-            raise BadInputError(f"{name}: channels {frame.channels} are a picture; send Y")
+            raise BadInputError(f"{name}: channels {frame.channels} have colour; send Y")
         if layer is None:
-            raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
+            raise BadInputError(
+                f"a {name} arrived without a layer; send the layer that it belongs to"
+            )
         if frame.box != layer.box:
             raise BadInputError(
                 f"the {name} has {frame.box.extent} pixels at ({frame.box.x}, {frame.box.y}) and"

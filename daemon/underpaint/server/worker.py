@@ -184,7 +184,7 @@ def _end_where_lost(error: Exception) -> None:
     from underpaint.engine.memory import is_device_lost  # noqa: PLC0415 - as above
 
     if is_device_lost(error):
-        log.error("the GPU cannot be used by this process any more; it ends")
+        log.error("the GPU can no longer be used by this process, so the process ends")
         os._exit(DEVICE_LOST)
 
 
@@ -192,7 +192,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, MemoryError):  # the engine has its own words for its own
         return (
             "there is not enough memory to hold this picture; crop it, send a smaller layer, or"
-            " close other programs that hold memory"
+            " close other programs that use much memory"
         )
     text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return f"the engine failed ({text}); the daemon's log has the details"
