@@ -113,18 +113,18 @@ def _inflated(data: memoryview) -> Iterator[bytes]:
         raise EOFError
 
 
-def check_packed_size(frame: Frame) -> None:
-    """Check that a frame is not too large for another machine.
+def check_packed_size(frame: Frame, limit: int = MAX_REMOTE_FRAME) -> None:
+    """Check that a packed frame is not too large for another machine: over `limit` bytes.
 
     Raises
     ------
     BadInputError
         Says what to do.
     """
-    if memoryview(frame.data).nbytes > MAX_REMOTE_FRAME:
+    if memoryview(frame.data).nbytes > limit:
         raise BadInputError(
             f"{frame.name}: {frame.box.extent} pixels of {frame.dtype} are over"
-            f" {MAX_REMOTE_FRAME >> 20} MiB even packed, too much for another machine; crop the"
+            f" {limit >> 20} MiB even packed, too much for another machine; crop the"
             " layer, or use 8 bits a channel"
         )
 
@@ -181,9 +181,12 @@ class Packer:
     ----------
     held : iterable of str
         The digests of frames that the daemon is known to hold.
+    max_frame : int
+        Bytes of the largest packed frame.
     """
 
-    def __init__(self, held: Iterable[str] = ()) -> None:
+    def __init__(self, held: Iterable[str] = (), max_frame: int = MAX_REMOTE_FRAME) -> None:
+        self._max_frame = max_frame
         self._held: OrderedDict[str, None] = OrderedDict.fromkeys(held)
         self._sent: dict[str, tuple[messages.Submit, tuple[Frame, ...]]] = {}
 
@@ -202,7 +205,7 @@ class Packer:
             for frame in frames
         )
         for frame in packed:
-            check_packed_size(frame)
+            check_packed_size(frame, self._max_frame)
         self._sent[message.job] = (message, frames)
         return message, packed
 

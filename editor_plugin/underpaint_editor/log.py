@@ -54,7 +54,7 @@ class _LogHandler(RotatingFileHandler):
         """Do nothing: a full or read-only disk is no reason to interrupt the artist."""
 
 
-def open_log(editor: str, version: str = "") -> logging.Handler:
+def open_log(editor: str, version: str = "", size: int = LOG_BYTES) -> logging.Handler:
     """Write what is logged from now on to the editor's log.
 
     Parameters
@@ -63,6 +63,8 @@ def open_log(editor: str, version: str = "") -> logging.Handler:
         As in `Session`.
     version : str
         The editor's.
+    size : int
+        Bytes after which a new file is begun.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def open_log(editor: str, version: str = "") -> logging.Handler:
         For `close_log`; an adapter keeps it open as long as the editor runs.
     """
     handler = _LogHandler(
-        log_file(editor), maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+        log_file(editor), maxBytes=size, backupCount=1, encoding="utf-8", delay=True
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s [%(process)d] %(message)s"))
     for logger in _LOGGERS:

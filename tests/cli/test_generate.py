@@ -205,10 +205,9 @@ def test_other_words(tmp_path: Path) -> None:
     assert "generate" in run("--help", cwd=tmp_path).stdout
     assert run("--version", cwd=tmp_path).stdout.startswith("underpaint 0.")
     assert "--init-img" in run("generate", "--help", cwd=tmp_path).stdout
-    assert "'draw' is no command\n" in run("draw", "a", cwd=tmp_path, code=2).stderr
-    assert (
-        "'generatee' is no command; 'generate' is" in run("generatee", cwd=tmp_path, code=2).stderr
-    )
+    assert "'draw' is not a command\n" in run("draw", "a", cwd=tmp_path, code=2).stderr
+    told = run("generatee", cwd=tmp_path, code=2).stderr
+    assert "'generatee' is not a command; did you mean 'generate'?" in told
     assert run(cwd=tmp_path, code=2).stderr.startswith("usage:")
     run(cwd=tmp_path, code=2)
 
@@ -517,7 +516,7 @@ def test_replay(daemon: Path, tmp_path: Path, sketch: Any) -> None:
     process = run("replay", "sketch-0003.png", cwd=tmp_path, code=2)
     assert "was made from another picture; name that picture with -I" in process.stderr
     process = run("replay", "sketch.png", cwd=tmp_path, code=2)
-    assert "holds no recipe" in process.stderr
+    assert "has no recipe" in process.stderr
 
 
 def test_every_step_is_saved(daemon: Path, tmp_path: Path, sketch: Any) -> None:

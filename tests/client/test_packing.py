@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from underpaint_client import messages, packing
+from underpaint_client import messages
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import CHANNELS, ITEM_SIZES, Frame
 from underpaint_client.geometry import Box
@@ -68,14 +68,14 @@ def packed_as(data: bytes) -> Frame:
     ("data", "told"),
     [
         (b"no zlib at all", "damaged"),
-        (zlib.compress(bytes(64 * 64 * 4))[:-3], "not the 16384 bytes"),
-        (zlib.compress(bytes(64 * 64 * 4 - 1)), "not the 16384 bytes"),
-        (zlib.compress(bytes(64 * 64 * 4 + 1)), "not the 16384 bytes"),
-        (zlib.compress(bytes(64 * 64 * 4)) + b"more", "not the 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4))[:-3], "are not 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4 - 1)), "are not 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4 + 1)), "are not 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4)) + b"more", "are not 16384 bytes"),
         (zlib.compress(bytes(64 * 64 * 4))[:-1] + b"\0", "damaged"),
     ],
 )
-def test_damaged_parcels_are_refused(data: bytes, told: str) -> None:
+def test_damaged_frames_are_refused(data: bytes, told: str) -> None:
     with pytest.raises(BadInputError, match=told):
         unpack(packed_as(data))
 
@@ -94,10 +94,10 @@ def test_a_bomb_takes_no_more_memory_than_it_says() -> None:
     ("changes", "told"),
     [
         ({"encoding": "gzip"}, "encoding 'gzip' is unknown"),
-        ({"encoding": "packed", "data": b""}, "0 bytes came packed"),
-        ({"encoding": "packed"}, "16384 bytes came packed"),
-        ({"encoding": "held", "data": b""}, "held pixels are a digest"),
-        ({"encoding": "held", "digest": "0" * 64}, "held pixels are a digest"),
+        ({"encoding": "packed", "data": b""}, "0 packed bytes arrived"),
+        ({"encoding": "packed"}, "16384 packed bytes arrived"),
+        ({"encoding": "held", "data": b""}, "held pixels must have a digest"),
+        ({"encoding": "held", "digest": "0" * 64}, "held pixels must have a digest"),
         ({"digest": "0" * 63}, "is not a SHA-256 digest"),
         ({"digest": "A" * 64}, "is not a SHA-256 digest"),
     ],
@@ -127,9 +127,8 @@ def test_a_frame_is_sent_once() -> None:
     assert packer.outgoing(replace(submit, job="d"), (layer,))[1] == (sent,)
 
 
-def test_what_is_too_large_for_a_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    packer = Packer()
-    monkeypatch.setattr(packing, "MAX_REMOTE_FRAME", 20)
+def test_what_is_too_large_for_a_line_is_said() -> None:
+    packer = Packer(max_frame=20)
     with pytest.raises(BadInputError, match="crop the layer"):
         packer.outgoing(messages.Submit("a", Request()), (frame(64, 64),))
     assert packer.again(messages.Want("a")) is None

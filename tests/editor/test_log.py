@@ -24,8 +24,8 @@ SECRET = "a castle of a secret client"
 
 
 @contextmanager
-def opened(editor: str = "Krita") -> Iterator[Path]:
-    handler = log.open_log(editor, "5.3")
+def opened(editor: str = "Krita", size: int = log.LOG_BYTES) -> Iterator[Path]:
+    handler = log.open_log(editor, "5.3", size)
     try:
         yield log.log_file(editor)
     finally:
@@ -72,9 +72,8 @@ def test_a_swallowed_exception_is_logged_without_its_message(home: Path) -> None
     assert SECRET in session.last_message  # the artist is told
 
 
-def test_a_log_does_not_grow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "LOG_BYTES", 2000)
-    with opened("GIMP") as file:
+def test_a_log_does_not_grow(home: Path) -> None:
+    with opened("GIMP", 2000) as file:
         for number in range(500):
             log.log_event(f"event {number}")
         files = sorted(file.parent.glob("gimp.log*"))

@@ -112,7 +112,7 @@ def test_a_job_is_its_id(daemon: Path) -> None:
                 break
         refusal = told[-1]
         assert isinstance(refusal, messages.Failed)
-        assert "is already here and another" in refusal.message
+        assert "already exists with other content" in refusal.message
         with connect() as again:
             again.send(submit)
             pictures, last = follow(again, "the same")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import zmq
 
 from underpaint.server import logs
@@ -19,18 +18,15 @@ from underpaint_client.request import Request
 SECRET = "a-lighthouse-nobody-must-know-of"
 
 
-def test_a_log_is_turned_while_others_write_to_it(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logs, "MAX_LOG", 1000)
+def test_a_log_is_turned_while_others_write_to_it(home: Path) -> None:
     make_home()
     assert log_file().parent.stat().st_mode & 0o777 == 0o700
     with log_file().open("ab", buffering=0) as daemon, log_file().open("ab", buffering=0) as worker:
         daemon.write(b"old\n" * 300)
-        logs.turn_log()
+        logs.turn_log(1000)
         worker.write(b"new\n")
         daemon.write(b"newer\n")
-        logs.turn_log()
+        logs.turn_log(1000)
     assert log_file().read_bytes() == b"new\nnewer\n"
     assert log_file().with_suffix(".log.1").read_bytes() == b"old\n" * 300
 
@@ -38,8 +34,8 @@ def test_a_log_is_turned_while_others_write_to_it(
 def test_only_the_process_whose_log_it_is_turns_it(home: Path) -> None:
     make_home()
     code = (
-        "from underpaint.server import logs; import sys; logs.MAX_LOG = 10;"
-        "sys.stderr.write('x' * 100); sys.stderr.flush(); logs.LogTurner().look()"
+        "from underpaint.server import logs; import sys;"
+        "sys.stderr.write('x' * 100); sys.stderr.flush(); logs.LogTurner(10).look()"
     )
     with log_file().open("ab") as file:
         file.write(b"y" * 100)

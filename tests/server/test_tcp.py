@@ -123,12 +123,9 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(guest: ConnectionInfo) -
         assert bytes(found[0][0].data) == bytes(stranger_frame.data)
 
 
-def test_what_is_too_large_for_the_line_fails_that_job_alone(
-    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packing, "MAX_REMOTE_FRAME", 10)
+def test_what_is_too_large_for_the_line_fails_that_job_alone(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
-    with Connection(guest) as connection:
+    with Connection(guest, packer=packing.Packer(max_frame=10)) as connection:
         connection.hello()
         job = connection.submit(LONG, frame)
         ((last, _),) = connection.events(job)
@@ -356,10 +353,10 @@ def test_addresses_to_listen_on(endpoint: str) -> None:
         ("tcp://127.0.0.1:0", "port 0 must be"),
         ("tcp://256.0.0.1:1", "256"),
         ("tcp://[:::]:1", "':::'"),
-        ("tcp://127.0.0.1", "give tcp://ADDRESS:PORT"),
-        ("udp://127.0.0.1:1", "give tcp://ADDRESS:PORT"),
-        ("tcp://127.0.0.1:-1", "give tcp://ADDRESS:PORT"),
-        ("nonsense", "give tcp://ADDRESS:PORT"),
+        ("tcp://127.0.0.1", "use tcp://ADDRESS:PORT"),
+        ("udp://127.0.0.1:1", "use tcp://ADDRESS:PORT"),
+        ("tcp://127.0.0.1:-1", "use tcp://ADDRESS:PORT"),
+        ("nonsense", "use tcp://ADDRESS:PORT"),
     ],
 )
 def test_what_is_no_address_to_listen_on_is_named(
@@ -445,14 +442,14 @@ def test_another_machine_connects(server: ConnectionInfo, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("endpoint", "public", "told"),
     [
-        ("tcp://gpu", "a" * 40, "is no address"),
-        ("tcp://gpu:0", "a" * 40, "is no address"),
-        ("tcp://gpu:99999", "a" * 40, "is no address"),
-        ("ipc://gpu", "a" * 40, "is no address"),
-        ("tcp://gpu;x:1", "a" * 40, "is no address"),
+        ("tcp://gpu", "a" * 40, "is not an address"),
+        ("tcp://gpu:0", "a" * 40, "is not an address"),
+        ("tcp://gpu:99999", "a" * 40, "is not an address"),
+        ("ipc://gpu", "a" * 40, "is not an address"),
+        ("tcp://gpu;x:1", "a" * 40, "is not an address"),
         ("tcp://gpu:1", "", "the server's public key is missing"),
-        ("tcp://gpu:1", "a" * 39, "no server's public key"),
-        ("tcp://gpu:1", "#" * 40, "no server's public key"),
+        ("tcp://gpu:1", "a" * 39, "not a server's public key"),
+        ("tcp://gpu:1", "#" * 40, "not a server's public key"),
     ],
 )
 def test_what_is_no_address_or_key_is_named(

@@ -100,7 +100,7 @@ def _run(words: list[str]) -> int:
 
 def _hint(word: str) -> str:
     near = difflib.get_close_matches(word, COMMANDS, n=1)
-    return f"; {near[0]!r} is" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _prepare_streams() -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 from underpaint_client.errors import BadInputError
 
 from . import metadata
+from .damage import DamagedError, decoding
 
 Pixels = NDArray[Any]
 
@@ -134,10 +135,11 @@ def _count_frames(content: bytes) -> int:
     if content.startswith(metadata.SIGNATURE):
         return metadata.count_frames(content)
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return int(getattr(image, "n_frames", 1))
-    except Exception:  # noqa: BLE001 - what is damaged behind the first frame does not matter
-        return 1
+        with decoding(), Image.open(io.BytesIO(content)) as image:
+            frames = int(getattr(image, "n_frames", 1))
+    except DamagedError:  # what is damaged behind the first frame does not matter
+        frames = 1
+    return frames
 
 
 # ---- depth ---------------------------------------------------------------------------------

@@ -85,12 +85,12 @@ def run_doctor(words: Sequence[str]) -> int:
 
 
 def _look(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Return what a check finds, though it fail itself."""
+    """Yield what a check finds; if the check itself fails, that is a finding too."""
     try:
         yield from check()
     except UnderpaintError as error:
         yield Finding("bad", check.__name__.strip("_"), str(error))
-    except Exception as error:  # noqa: BLE001 - a doctor looks at what is broken
+    except Exception as error:  # noqa: BLE001 - each check is shown, whatever is broken
         yield Finding("bad", check.__name__.strip("_"), f"{type(error).__name__}: {error}")
 
 

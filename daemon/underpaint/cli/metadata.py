@@ -22,6 +22,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from .damage import DamagedError, decoding
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 RECIPE_KEY = "underpaint"
@@ -134,10 +136,10 @@ def read_orientation(chunks: tuple[bytes, ...]) -> int:
 def image_orientation(image: Image.Image) -> int:
     """Return an opened image's orientation, 1..8; 1 where it has none that can be read."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), decoding():
             warnings.simplefilter("ignore")
             found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - damaged EXIF data raises anything
+    except DamagedError:
         return 1
     return found if found in range(1, 9) else 1
 
@@ -245,15 +247,13 @@ def _check_readable(chunk: bytes) -> None:
     ValueError
         It does not, and nor would other programs read the result.
     """
-    try:
-        with (
-            warnings.catch_warnings(action="error"),
-            Image.open(io.BytesIO(insert_chunks(_one_pixel(), [chunk]))) as image,
-        ):
-            image.load()
-            image.getexif()
-    except Exception as error:  # noqa: BLE001 - of damaged data, anything
-        raise ValueError(str(error)) from None
+    with (
+        decoding(),
+        warnings.catch_warnings(action="error"),
+        Image.open(io.BytesIO(insert_chunks(_one_pixel(), [chunk]))) as image,
+    ):
+        image.load()
+        image.getexif()
 
 
 @functools.cache
@@ -321,9 +321,10 @@ def _to_png(content: bytes, image: Image.Image, lost: dict[str, str]) -> bytes:
     for what, describe in found.items():
         stream = io.BytesIO()
         try:
-            described = {key: value for key, value in describe().items() if value}
-            pixel.save(stream, "PNG", **described)
-        except Exception:  # noqa: BLE001 - of damaged data, anything
+            with decoding():
+                described = {key: value for key, value in describe().items() if value}
+                pixel.save(stream, "PNG", **described)
+        except DamagedError:
             lost[what] = "it is damaged"
         else:
             made = read_chunks(stream.getvalue())

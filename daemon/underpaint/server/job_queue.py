@@ -144,11 +144,17 @@ class WriteLimit:
 class JobQueue:
     """All jobs that are queued or running, oldest first.
 
-    Clients take turns: however many jobs one of them sends, another's next waits for one of those
-    at most (for as many as there are workers).
+    Clients take turns: however many jobs one client sends, the next job of another waits for at
+    most one of them (for as many as there are workers).
+
+    Parameters
+    ----------
+    max_bytes : int
+        Of the pixels of all jobs; one job may always have more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._jobs: dict[str, Job] = {}
         self._run_once = 0
         self._positions: dict[str, int] | None = None  # until the queue changes
@@ -166,7 +172,7 @@ class JobQueue:
         Raises
         ------
         BadInputError
-            Where there is one of that id, or no room.
+            If there is one of that id, or no room.
         """
         if job.name in self._jobs:
             raise BadInputError(f"job {job.name!r} already exists; give each job its own id")
@@ -190,10 +196,10 @@ class JobQueue:
                 f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; wait"
                 " until some have finished"
             )
-        if sum(other.size for other in self) + job.size > MAX_BYTES and self._jobs:
+        if sum(other.size for other in self) + job.size > self._max_bytes and self._jobs:
             raise BadInputError(
-                f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; wait until some"
-                " have finished"
+                f"the pixels of all waiting jobs are over {self._max_bytes >> 30} GiB; wait until"
+                " some have finished"
             )
         self.take_back(job)
 

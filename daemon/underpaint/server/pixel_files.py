@@ -54,7 +54,7 @@ class PixelFiles:
             draft.replace(self.folder / file)
             sync_folder(self.folder)
             yield file
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no file may stay that no record names
             draft.unlink(missing_ok=True)
             self.remove([file])
             raise

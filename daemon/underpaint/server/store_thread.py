@@ -53,16 +53,16 @@ class StoreThread:
         Parameters
         ----------
         work : callable
-            Is given the store, in the store's thread.
+            Called with the store, in the store's thread.
         then : callable, optional
-            Is given what came of it, or why nothing did, when `answer` is called after.
+            Called with the result, or the error, the next time `answer` is called.
         """
 
         def carry_out() -> None:
             result, error = None, None
             try:
                 result = work(self._store)
-            except Exception as found:  # noqa: BLE001 - the daemon must go on, store or not
+            except Exception as found:  # noqa: BLE001 - the thread's boundary: `then` is given it
                 error = found
                 log.error("the store failed: %s: %s", type(error).__name__, error)  # noqa: TRY400
             if then is not None:
@@ -83,7 +83,7 @@ class StoreThread:
         while self._answers:
             try:
                 self._answers.popleft()()
-            except Exception:  # whatever one of them does, the others must be heard
+            except Exception:  # the boundary between answers: the others must be called too
                 log.exception("handling an answer of the store failed")
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ class _Painter:
         if default_model():
             try:
                 engine.load()
-            except Exception as error:  # noqa: BLE001 - a job that wants it will be told
+            except Exception as error:  # noqa: BLE001 - torch's boundary; the next job reports it
                 log.warning("the default model was not loaded: %s", error)
                 _end_where_lost(error)
             self._tell_model(engine)
@@ -111,7 +111,7 @@ class _Painter:
             self._paint(engine, order, frames)
         except UnderpaintError as error:
             self.say(messages.Failed(order.job, error.code, str(error)))
-        except Exception as error:
+        except Exception as error:  # the boundary of torch and diffusers: the worker goes on
             log.exception("job %s failed", order.job)
             _end_where_lost(error)
             self.say(messages.Failed(order.job, "failed", _explain(error)))

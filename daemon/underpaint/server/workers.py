@@ -145,7 +145,7 @@ class WorkerProcess:
         try:
             if self._shared_frames:
                 parts = self._shared_frames.unpack(parts, self._name)
-        except Exception:
+        except Exception:  # the boundary to another process: only that one is stopped
             log.exception(
                 "worker %d sent a message that cannot be read; it is replaced", self._number
             )
