@@ -34,8 +34,8 @@ def make_parser() -> Parser:
     """Return the parser of `underpaint results`."""
     parser = Parser(
         "results",
-        "List what waits for an editor or command line that ended before it came; save or drop\n"
-        "it. What is not done yet is waited for when it is saved, cancelled when it is dropped.",
+        "List, save or delete results whose editor or command line ended before they arrived.\n"
+        "--save waits for a job that is not finished; --drop cancels it.",
     )
     add = parser.add_argument
     add(
@@ -44,8 +44,10 @@ def make_parser() -> Parser:
         help="the first characters of a listed job, or `all` (default: all)",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--save", type=Path, metavar="FOLDER", help="write them as PNG files there")
-    what.add_argument("--drop", action="store_true", help="delete them; needs job names, or all")
+    what.add_argument(
+        "--save", type=Path, metavar="FOLDER", help="write them as PNG files into this folder"
+    )
+    what.add_argument("--drop", action="store_true", help="delete them; name jobs, or `all`")
     return parser
 
 

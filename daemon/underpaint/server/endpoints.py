@@ -211,7 +211,7 @@ class Endpoints:
         self._poller.register(descriptor, zmq.POLLIN)
 
     def write_connection_file(self) -> None:
-        """Tell this machine's clients where the daemon is."""
+        """Write where the daemon is, for this machine's clients."""
         info = ConnectionInfo(self.addresses[0], os.getpid())
         if self.own_key:
             client, server = keys.own_keys("client"), keys.own_keys("server")
@@ -251,7 +251,7 @@ class Endpoints:
                 receive(parts[0], [part.buffer for part in parts[1:]])
 
     def mend_files(self) -> None:
-        """Put back the files by which clients find this daemon, should others have removed them."""
+        """Write the files again by which clients find this daemon, if they were removed."""
         now = time.monotonic()
         if now - self._looked < LOOK or not lock_file().exists():  # the whole home is gone
             return

@@ -158,7 +158,7 @@ def name_key(public: bytes) -> str:
 
 
 def allow(public: str, comment: str = "") -> bool:
-    """Give a client access, from now on.
+    """Add a client to the allow-list; it has access at once.
 
     Returns
     -------

@@ -84,18 +84,18 @@ class Worker(Protocol):
 
 
 class Listener(Protocol):
-    """Who hears what becomes of the jobs that the workers were given. Workers are numbered."""
+    """Handles what happens to the jobs that workers run. Workers are numbered."""
 
     def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
-        """Take what a worker says about a job; `parts` is the message as it travels."""
+        """Handle a worker's message about a job; `parts` is the encoded message."""
         ...
 
     def on_death(self, worker: int, how: str) -> None:
-        """Take note that a worker died that ran a job; `how` goes on after "the worker"."""
+        """Handle the death of a worker that ran a job; `how` continues "the worker"."""
         ...
 
     def on_delay(self, worker: int, word: str) -> None:
-        """Take what the client of a job should know that takes longer than expected."""
+        """Handle a job that takes longer than expected; `word` is for its client."""
         ...
 
 
@@ -197,7 +197,7 @@ class Pool:
         return [slot.number for slot in self._slots if slot.state == "idle" and not slot.stopped]
 
     def run(self, worker: int, order: messages.Run, frames: tuple[Frame, ...], work: float) -> None:
-        """Give an idle worker a job.
+        """Send a job to an idle worker.
 
         Parameters
         ----------
@@ -213,7 +213,7 @@ class Pool:
         slot.worker.send(wire.encode(order, frames))
 
     def cancel(self, worker: int, job: str) -> None:
-        """Tell a worker to cancel the job that it runs; it is replaced where it does not."""
+        """Make a worker cancel the job that it runs; replace a worker that does not."""
         slot = self._slots[worker]
         if slot.cancelled is None:
             slot.cancelled = self._clock()
