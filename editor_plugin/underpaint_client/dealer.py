@@ -42,7 +42,7 @@ def open_dealer(zmq: Any, context: Any, info: ConnectionInfo) -> Any:
     Raises
     ------
     DaemonUnavailableError
-        If the endpoint or the keys are no valid ones.
+        If the endpoint or the keys are not valid.
     """
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)

@@ -10,7 +10,7 @@ from .recipe import Recipe
 from .request import Variation
 
 STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
-"""What is said where it is used; the way to do so is the caller's to add."""
+"""The note about the starter model; the caller adds how to install another."""
 
 
 def describe_noise(recipe: Recipe) -> str:

@@ -49,7 +49,7 @@ class Frame:
     encoding : str
         One of `ENCODINGS`.
     digest : str
-        SHA-256 of the pixels, hexadecimal; may be empty where they are not `held`.
+        SHA-256 of the pixels, hexadecimal; may be empty if they are not `held`.
     """
 
     name: str

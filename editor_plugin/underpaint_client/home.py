@@ -48,9 +48,9 @@ class ConnectionInfo:
     endpoint : str
         A ZeroMQ endpoint, `ipc://...` or `tcp://...`.
     pid : int
-        The daemon's process id, to name it in messages; 0 where it is another machine's.
+        The daemon's process id, to name it in messages; 0 if it is another machine's.
     server_public, client_public, client_secret : str
-        CURVE keys in Z85, 40 characters each; empty where the transport is ipc, which is guarded
+        CURVE keys in Z85, 40 characters each; empty if the transport is ipc, which is guarded
         by the mode of its folder instead.
     """
 
@@ -122,7 +122,7 @@ def write_private(target: Path, text: str) -> None:
     target : Path
         The file. Its folder exists.
     text : str
-        Bytes that are no UTF-8 may be in it as `surrogateescape` has them.
+        May contain bytes that are not valid UTF-8, as `surrogateescape` decodes them.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def write_private(target: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, as far as they are missing, all for their owner alone.
+    """Make a folder and the missing ones above it, all for their owner alone.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def read_trusted(file: Path) -> str:
     Returns
     -------
     str
-        Its text without a byte order mark; bytes that are no UTF-8 as `surrogateescape` has them.
+        Its text without a byte order mark; invalid UTF-8 as `surrogateescape` decodes it.
 
     Raises
     ------

@@ -26,7 +26,7 @@ class StepPlan:
     Parameters
     ----------
     schedule : int
-        The schedule's length; 0 where nothing runs.
+        The schedule's length; 0 if nothing runs.
     run : int
         How many of its steps run: its last ones.
     strength : float
@@ -126,7 +126,7 @@ def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
     mode : str
         One of `request.MODES`; anything but `auto` stays as it is.
     empty : bool
-        The whole layer holds no colour at all, or there is no layer.
+        Whether the whole layer has no colour at all, or there is no layer.
     transparent : bool
         Some pixel inside the selection is less than opaque.
     """

@@ -264,7 +264,7 @@ SPOKEN = {
     "preview": "Live preview",
     "page": "Results shown",
 }
-"""What screen readers call what is no control."""
+"""What screen readers call the parts that are not controls."""
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)")
@@ -284,7 +284,7 @@ def read_number(text: str, decimals: int) -> float | None:
     Returns
     -------
     float or None
-        None where it cannot be one, or may be two: `1,234.5`.
+        None if it cannot be one, or may be two: `1,234.5`.
 
     Examples
     --------

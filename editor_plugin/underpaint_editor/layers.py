@@ -38,7 +38,7 @@ def needed_box(selected: Box, canvas: Box, native: int = 0) -> Box:
     canvas : Box
         Around all there is.
     native : int
-        The model's native side in pixels; 0 where it is not known.
+        The model's native side in pixels; 0 if it is not known.
     """
     least = native or _UNKNOWN_NATIVE
     margin = max(selected.extent.longer // 4, least // 2, _GRID)
@@ -57,9 +57,9 @@ def box_to_read(
     canvas : Box
         Around all there is.
     selected : Box or None
-        Around all that is selected; None where nothing is, which means everything.
+        Around all that is selected; None if nothing is, which means everything.
     native : int
-        The model's native side in pixels; 0 where it is not known.
+        The model's native side in pixels; 0 if it is not known.
     whole : bool
         Whether the whole layer is asked for, not only what is painted.
     layer : Box, optional
@@ -68,7 +68,7 @@ def box_to_read(
     Raises
     ------
     BadInputError
-        Where nothing lies on the canvas.
+        If the layer or the selection has no pixel on the canvas.
     """
     here = canvas if layer is None else intersection(layer, canvas)
     if selected is None:
@@ -92,7 +92,7 @@ def _span(start: int, stop: int, first: int, last: int, margin: int, least: int)
 
 
 def intersection(one: Box, other: Box) -> Box:
-    """Return the box that lies in both; empty where there is none."""
+    """Return the box that lies in both; empty if there is none."""
     x, y = max(one.x, other.x), max(one.y, other.y)
     right, bottom = min(one.right, other.right), min(one.bottom, other.bottom)
     return Box(x, y, max(0, right - x), max(0, bottom - y))
@@ -254,7 +254,7 @@ def describe_placement(
     Parameters
     ----------
     deleted, hidden : bool
-        What has become of the layer that was sent.
+        What has happened to the layer that was sent.
     inside_hidden : bool
         Whether the group that it lies in is hidden.
     resized : bool

@@ -79,6 +79,6 @@ class PromptHistory:
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
     def _write(self, prompts: list[str]) -> None:
-        # A full or read-only disk is no reason not to paint.
+        # A full or read-only disk must not keep the artist from generating.
         with contextlib.suppress(OSError):
             write_private(self._file or prompt_history_file(), json.dumps(prompts))

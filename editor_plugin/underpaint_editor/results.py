@@ -42,7 +42,7 @@ class Thumbnail:
     index : int
         Which of the batch's results it is.
     seed, amount : str
-        The two lines beneath it; `amount` is empty for what is no variation.
+        The two lines beneath it; `amount` is empty unless it is a variation.
     tip : str
         All of it in words.
     shown : bool

@@ -242,7 +242,7 @@ def _lowest(values: bytes) -> int:
 
 
 def _highest(values: bytes) -> int:
-    """Return the highest byte, 0 where there is none."""
+    """Return the highest byte, 0 if there is none."""
     return next((value for value in range(255, -1, -1) if bytes([value]) in values), 0)
 
 

@@ -32,7 +32,7 @@ class Tag:
     source : str
         The lasting name of the layer that was sent: our id of it (`layer_id`), or the editor's own.
     job : str
-        What it came of, to know it again; empty in files of older versions.
+        The id of the job that it is a result of; empty in files of older versions.
     index : int
         Which picture of that it is.
     """
@@ -81,7 +81,7 @@ class Tag:
         Raises
         ------
         BadInputError
-            Where this is a kept preview, or there were too many variations before it.
+            If this is a kept preview, or already has too many variations.
         """
         recipe = self._finished()
         if len(recipe.variations) > MAX_VARIATIONS:
@@ -107,7 +107,7 @@ class Tag:
         Raises
         ------
         BadInputError
-            Where this is a kept preview.
+            If this is a kept preview.
         """
         recipe, text = self._finished(), form.to_text()
         known = {**json.loads(text), **recipe.to_dict(), "seed_locked": True}

@@ -104,7 +104,7 @@ def _hint(word: str) -> str:
 
 
 def _prepare_streams() -> None:
-    """Make what is printed UTF-8 whatever the locale, and let closed streams swallow it."""
+    """Print UTF-8 whatever the locale, and ignore what is printed to closed streams."""
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):

@@ -61,7 +61,7 @@ def make_info(endpoint: str, public: str) -> ConnectionInfo:
     BadInputError
         Names the invalid address or key.
     DaemonUnavailableError
-        Where Underpaint's home cannot be written.
+        If Underpaint's home cannot be written.
     """
     host, port = _address(endpoint)
     if not host or not 0 < port < 2**16:
@@ -99,7 +99,7 @@ def _forget() -> None:
 
 
 def _use(info: ConnectionInfo) -> None:
-    """Greet that daemon and use it where it answers; return what is missing or in use."""
+    """Connect to that daemon, and use it from now on if it answers; raise what is missing."""
     before = read_connection_file(remote_file())
     used = before.endpoint if before else "this machine's own daemon"
     try:

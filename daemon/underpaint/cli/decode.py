@@ -1,4 +1,4 @@
-"""The pixels of a picture file, at their depth; what is not read of them is said.
+"""The pixels of a picture file, at their depth, and notes about what of them is not read.
 
 Pillow reads what has 8 bits a channel, and greys of 16. It reads deeper colours as 8 bits, so
 OpenCV reads those. Both see every such file: where they do not agree, it is refused.

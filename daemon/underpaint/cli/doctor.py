@@ -39,7 +39,7 @@ LOG_LINES = 40
 """Last lines of each log that a report shows."""
 
 LEAST_SPACE = 2**30
-"""Bytes of free disk below which it is said."""
+"""Bytes of free disk below which `doctor` warns."""
 
 PACKAGES = ("torch", "diffusers", "transformers", "pyzmq", "numpy", "safetensors")
 
@@ -194,7 +194,7 @@ def _daemon() -> Iterator[Finding]:
 
 
 def _environment(default: str, there: set[str]) -> Iterator[Finding]:
-    """Compare a daemon's environment with this one, as far as it matters to models."""
+    """Compare a daemon's environment with this one: the variables about models."""
     again = "`underpaint stop`, and start it from here, for it to be the same"
     if default != default_model():
         text = (

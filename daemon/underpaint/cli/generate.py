@@ -155,12 +155,12 @@ def run_generate(words: Sequence[str]) -> int:
 def read_inputs(
     options: argparse.Namespace, request: Request, display: Display
 ) -> tuple[Drawing | None, Any]:
-    """Read picture and selection, as far as they are named; return what reading has dropped.
+    """Read the picture and the selection, if they are named; print notes about what was lost.
 
     Raises
     ------
     BadInputError
-        Where one is needed and not named, cannot be read, or does not fit.
+        If one is needed and not named, cannot be read, or does not fit.
     """
     if options.init_img is None:
         wants_picture = options.selection or request.fit or request.mode in ("img2img", "inpaint")

@@ -37,7 +37,7 @@ def install_gimp(folders: Sequence[Path]) -> list[Path]:
     Raises
     ------
     DaemonUnavailableError
-        Where pyzmq cannot be fetched.
+        If pyzmq cannot be downloaded.
     """
     plugins = [folder / "plug-ins" for folder in folders]
     with draft_in(plugins[0]) as draft:

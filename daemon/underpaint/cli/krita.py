@@ -53,7 +53,7 @@ def install_krita(folders: KritaFolders) -> Path:
     Raises
     ------
     DaemonUnavailableError
-        Where pyzmq cannot be fetched.
+        If pyzmq cannot be downloaded.
     """
     source = package_folder(PLUGIN)
     with draft_in(folders.plugins) as draft:

@@ -33,12 +33,12 @@ def choose_outputs(
     force : bool
         Files that exist may be replaced.
     option : str
-        Where another place can be named.
+        The option to name another output with, for the message.
 
     Raises
     ------
     BadInputError
-        A file exists, is no PNG by name, or its folder cannot be written.
+        A file exists, does not end in .png, or its folder cannot be written.
     """
     if wanted == "-":
         raise BadInputError(

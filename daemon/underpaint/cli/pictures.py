@@ -92,7 +92,7 @@ def read_picture(path: Path) -> Drawing:
     Raises
     ------
     BadInputError
-        The file is not there, is no picture, is damaged, empty or gigantic, or has a depth that
+        The file does not exist, is not a picture, is damaged, empty or too large, or has a depth that
         cannot be kept.
     """
     return _read(path)[0]
@@ -266,7 +266,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises
     ------
     BadInputError
-        Where there is none, or it cannot be read.
+        If there is none, or it cannot be read.
     """
     content = _read_bytes(path)
     is_png = content.startswith(metadata.SIGNATURE)

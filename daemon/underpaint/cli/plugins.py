@@ -58,7 +58,7 @@ def fetch_pyzmq(folder: Path) -> None:
     Raises
     ------
     DaemonUnavailableError
-        Where not one could be had.
+        If none could be downloaded.
     """
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
            "--no-deps", "--no-compile", "--only-binary=:all:"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`underpaint replay`: make a picture again from the recipe in it, and return what differs."""
+"""`underpaint replay`: make a picture again from the recipe in it, and print what differs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
 
 
 def _differences(recipe: Recipe, request: Request) -> list[str]:
-    """Return what is not as it was, and may make another picture."""
+    """Return what has changed since then, and may change the picture."""
     found: list[str] = []
     try:
         model = hash_model(describe_model(find_model(request.model)))

@@ -1,4 +1,4 @@
-"""Between the queue and the pool: gives waiting jobs to idle workers, and takes what comes of them.
+"""Between the queue and the pool: assigns waiting jobs to idle workers, and handles their messages.
 
 What happens to a job when its worker dies, hangs or is cancelled begins here.
 """

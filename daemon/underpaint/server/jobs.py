@@ -1,4 +1,4 @@
-"""What becomes of jobs, in memory and on disk: carries out what their states (`job_state`) say.
+"""The jobs, in memory and on disk: carries out the instructions of their states (`job_state`).
 
 A job that was accepted ends in pictures or in an error, though its client, its worker or the daemon
 dies meanwhile: it waits in the store until its client says that it has what came of it. That it is
@@ -48,7 +48,7 @@ class Jobs:
     retention : Retention
         How long results wait.
     tell : callable
-        Sends a message to a client; False where that has gone.
+        Sends a message to a client; False if that has gone.
     greet : callable
         Tells a job's client that it is accepted.
     stop_worker : callable
@@ -112,7 +112,7 @@ class Jobs:
         Raises
         ------
         BadInputError
-            There is no room, or another job of that id.
+            If there is no room, or another job has that id.
         """
         digest = digest_submission(submit, frames)
         known = self.queue.get(submit.job)
@@ -165,7 +165,7 @@ class Jobs:
         self._store_thread.do(lambda _: None, lambda *_: then())
 
     def follow(self, client: Client, names: Iterable[str]) -> None:
-        """Send what becomes of jobs, and has become of them, to this client from now on."""
+        """Send the messages of jobs, earlier ones too, to this client from now on."""
         for name in names:
             job = self.queue.get(name)
             if job is not None and job.owner == client.owner:

@@ -87,7 +87,7 @@ def _key_file(name: str) -> Path:
 
 
 def _public(name: str) -> str:
-    """Return the public key of that name; empty where no pair was made yet."""
+    """Return the public key of that name; empty if no pair was made yet."""
     return own_keys(name).public if _key_file(name).exists() else ""
 
 
@@ -163,12 +163,12 @@ def allow(public: str, comment: str = "") -> bool:
     Returns
     -------
     bool
-        False where it already had access; another comment then takes the place of its own.
+        False if it already had access; another comment then takes the place of its own.
 
     Raises
     ------
     BadInputError
-        Where that is no public key, or the comment no line of text.
+        If that is not a public key, or the comment is not one line of text.
     """
     if not is_key(public):
         raise BadInputError(
@@ -207,7 +207,7 @@ def revoke(which: str) -> Allowed:
     Raises
     ------
     BadInputError
-        Where that is nobody, or more than one.
+        If that is no client, or more than one.
     """
     with _changing():
         found = find_allowed(list_allowed(), which)
@@ -283,7 +283,7 @@ class AllowList:
             return False
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Return what changes whenever the list does; None where it cannot be looked at."""
+        """Return what changes whenever the list does; None if it cannot be looked at."""
         try:
             found = self._file.stat()
         except OSError:

@@ -87,7 +87,7 @@ class PixelFiles:
         return parts
 
     def remove(self, files: Iterable[str]) -> None:
-        """Remove files, as far as they are there and can be removed."""
+        """Remove files, if they exist and can be removed."""
         for file in files:
             with contextlib.suppress(OSError):  # somebody looks at it, and nobody can remove it
                 (self.folder / file).unlink()

@@ -64,7 +64,7 @@ def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
 
 
 def take_up(store: Store, kept: StoredJob) -> Job | None:
-    """Return a job as it was before the daemon ended; None where it ends by that.
+    """Return a job as it was before the daemon ended; None if it ends by that.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def take_up(store: Store, kept: StoredJob) -> Job | None:
         failed = messages.Failed(kept.name, GenerationFailedError.code, str(error))
         store.end(kept.name, wire.encode(failed)[0])
         return None
-    # Its client was told of it by the earlier daemon.
+    # The earlier daemon has told the client that it was accepted.
     pictures = set(store.numbers(kept.name))
     job.state = JobState(kept.name, deaths=deaths, pictures=pictures, position=0)
     store.mark(kept.name, QUEUED, deaths)

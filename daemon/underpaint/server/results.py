@@ -1,4 +1,4 @@
-"""What came of jobs that have ended: it waits until its client has it.
+"""The results of jobs that have ended: they wait until their client has them.
 
 Results are sent from the disk. What cannot be read this time is kept, and its client is told so.
 """
@@ -57,7 +57,7 @@ class Results:
     store_thread : StoreThread
     unwritten : UnwrittenResults
     tell : callable
-        Sends a message to a client; False where that has gone.
+        Sends a message to a client; False if that has gone.
     follow : callable
         Has a client follow jobs, wherever they are.
     unread : set of str

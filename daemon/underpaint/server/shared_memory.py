@@ -44,7 +44,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 
 
 def shared_memory_folder() -> Path | None:
-    """Return the private folder of this home's shared memory; None where there is none."""
+    """Return the private folder of this home's shared memory; None if there is none."""
     if not _MEMORY.is_dir() or not hasattr(mmap, "MAP_POPULATE"):
         return None
     try:
@@ -226,7 +226,7 @@ def _map(path: Path, size: int) -> mmap.mmap:
 
 
 def _spare_descriptor() -> int | None:
-    """Open one descriptor more, to be given up when there is no other; None where none is left."""
+    """Open one descriptor more, to be given up when there is no other; None if none is left."""
     try:
         return os.open(os.devnull, os.O_RDONLY)
     except OSError:

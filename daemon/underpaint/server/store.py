@@ -84,7 +84,7 @@ class Store:
         Returns
         -------
         StoredJob or None
-            The job that has this id already, which is left as it is; None where there is none.
+            The job that has this id already, which is left as it is; None if there is none.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class Store:
         return {number for (number,) in found}
 
     def pictures(self, name: str) -> Pictures:
-        """Return a job's pictures, as far as they can be read."""
+        """Return those of a job's pictures that can be read."""
         found = self._ask(
             "SELECT number, header, file, sizes FROM pictures WHERE job = ? ORDER BY number", name
         )

@@ -19,7 +19,7 @@ MOMENT = 2.0
 
 @dataclass
 class Unwritten:
-    """What came of a job and was told, but not yet written.
+    """The results of a job that were sent, but are not yet written.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def find_job_name(parts: list[Bytes]) -> str:
     Returns
     -------
     str
-        Empty where no job is named.
+        Empty if no job is named.
     """
     try:
         job = json.loads(bytes(parts[0][: wire.MAX_HEADER]))["body"]["job"]

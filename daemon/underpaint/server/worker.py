@@ -78,7 +78,7 @@ class _Painter:
         self.voice.send_multipart(wire.encode(message, frames), copy=False)
 
     def work(self) -> None:
-        """Import torch, then take order after order."""
+        """Import torch, then carry out one order after the other."""
         from underpaint.engine import Engine  # noqa: PLC0415 - seconds, and here they hurt nobody
 
         engine = Engine(self.device)
@@ -179,7 +179,7 @@ def _viewer(previews: str, show: Callable[[Preview], None]) -> Viewer | None:
 def _end_where_lost(error: Exception) -> None:
     """End this process where the GPU failed in a way that only a new one recovers from.
 
-    Nothing is told of the job: the daemon sees the exit code, and runs it again on a fresh worker.
+    The job is not reported: the daemon sees the exit code, and runs it again on a fresh worker.
     """
     from underpaint.engine.memory import is_device_lost  # noqa: PLC0415 - as above
 
