@@ -167,7 +167,7 @@ def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any
     ("words", "code", "told"),
     [
         (["-I", "missing.png"], 2, "missing.png cannot be read"),
-        (["-I", "text.png"], 2, "text.png is no picture"),
+        (["-I", "text.png"], 2, "text.png is not a picture"),
         (["-I", "empty.png"], 2, "it is empty"),
         (["-f", "1.5"], 2, "strength 1.5 is out of range"),
         (["-f", "lots"], 2, "invalid float value: 'lots'"),

@@ -146,8 +146,8 @@ def gigapixel(content: bytes) -> bytes:
     ("change", "told"),
     [
         (lambda _: b"", "it is empty"),
-        (lambda _: b"GIF89a nonsense", "is no picture"),
-        (lambda _: b"{}", "is no picture"),
+        (lambda _: b"GIF89a nonsense", "is not a picture"),
+        (lambda _: b"{}", "is not a picture"),
         (cut, "cannot be read"),
         (gigapixel, "1600.0 megapixels"),
     ],

@@ -92,8 +92,8 @@ def read_picture(path: Path) -> Drawing:
     Raises
     ------
     BadInputError
-        The file does not exist, is not a picture, is damaged, empty or too large, or has a depth that
-        cannot be kept.
+        If the file does not exist, is not a picture, is damaged, empty or too large, or has a depth
+        that cannot be kept.
     """
     return _read(path)[0]
 

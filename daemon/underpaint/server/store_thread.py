@@ -34,14 +34,14 @@ class StoreThread:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._answers: deque[Callable[[], object]] = deque()
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
+        self._wake_writer, self._wake_reader = socket.socketpair()
+        self._wake_writer.setblocking(False)
+        self._wake_reader.setblocking(False)
 
     @property
     def fd(self) -> int:
         """The descriptor that can be read when there are answers."""
-        return self._ear.fileno()
+        return self._wake_reader.fileno()
 
     def do(
         self,
@@ -67,18 +67,18 @@ class StoreThread:
                 log.error("the store failed: %s: %s", type(error).__name__, error)  # noqa: TRY400
             if then is not None:
                 self._answers.append(lambda: then(result, error))
-                self._ring()
+                self._wake()
 
         self._thread.submit(carry_out)
 
-    def _ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it rings already
-            self._bell.send(b"!")
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it will wake up anyway
+            self._wake_writer.send(b"!")
 
     def answer(self) -> None:
         """Call every `then` whose work is done."""
         with contextlib.suppress(BlockingIOError):
-            while self._ear.recv(4096):
+            while self._wake_reader.recv(4096):
                 pass
         while self._answers:
             try:
@@ -91,8 +91,8 @@ class StoreThread:
         self._thread.shutdown()
         self.answer()
         self._store.close()
-        self._bell.close()
-        self._ear.close()
+        self._wake_writer.close()
+        self._wake_reader.close()
 
 
 def describe_error(error: Exception) -> str:
