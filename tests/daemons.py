@@ -20,9 +20,9 @@ def until(condition: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.02)
 
 
-def no_carriers() -> bool:
+def no_connection_threads() -> bool:
     """Check that no connection over TCP was left open: its thread would live on."""
-    return all(thread.name != "carrier" for thread in threading.enumerate())
+    return all(thread.name != "underpaint connection" for thread in threading.enumerate())
 
 
 def serve(*options: str) -> subprocess.Popen[str]:

@@ -99,7 +99,7 @@ def _send_all() -> None:
         send(connection, "failed", Request.of(prompt="a lake", model="gone"), layer=layer())
         send(connection, "taken", Request.of(prompt="taken", strength=0.0, seed=1), layer=layer())
         until(lambda: not connection.status().jobs)
-        connection.take("taken")
+        connection.acknowledge("taken")
     with connect() as connection:
         until(lambda: len(connection.waiting()) == 4)
         long = Request.of(prompt="a long one", model="sd", steps=500, width=64, height=64, seed=5)

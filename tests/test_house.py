@@ -243,3 +243,32 @@ def test_a_script_imports_by_full_names(script: Path) -> None:
     tree = ast.parse(script.read_text(encoding="utf-8"))
     relative = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
     assert not [ast.unparse(node) for node in relative]  # it lies in no package when it runs
+
+
+DOCUMENTED = (
+    "daemon/underpaint/cli",
+    "daemon/underpaint/server",
+    "editor_plugin/underpaint_client",
+    "editor_plugin/underpaint_editor",
+)
+VAGUE = {"Give", "Tell", "Say"}
+
+
+def vague_docstrings(source: str) -> list[str]:
+    """Return the functions whose docstring begins with a verb that does not say what they do."""
+    functions = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef))
+    texts = ((node.name, (ast.get_docstring(node) or "-").split()[0]) for node in functions)
+    return [name for name, first in texts if first in VAGUE]
+
+
+@pytest.mark.parametrize("folder", DOCUMENTED)
+def test_docstrings_say_return_send_or_handle(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    found = {file.name: vague_docstrings(file.read_text(encoding="utf-8")) for file in files}
+    assert not {name: functions for name, functions in found.items() if functions}
+
+
+def test_a_vague_docstring_is_seen() -> None:
+    assert vague_docstrings('def f():\n    """Give the end."""') == ["f"]
+    assert not vague_docstrings('def f():\n    """Return the end."""\n\ndef g(): ...')

@@ -34,7 +34,7 @@ class Address:
 
     @classmethod
     def from_text(cls, text: str) -> Address:
-        """Read what `to_text` wrote; what is no address is one of nowhere."""
+        """Read what `to_text` wrote; return an empty address for anything else."""
         try:
             found = cls(**json.loads(text))
         except (ValueError, TypeError, RecursionError):

@@ -10,22 +10,22 @@ from .recipe import Recipe
 from .request import Variation
 
 STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
-"""What is said where it is used; the way to do so is the caller's to add."""
+"""The note about the starter model; the caller adds how to install another."""
 
 
 def describe_noise(recipe: Recipe) -> str:
-    """Say what a picture's noise was made of, as `-S` and `-V` take it."""
+    """Return what a picture's noise was made of, in the form that `-S` and `-V` accept."""
     return describe_seeds(recipe.facts.seed, recipe.facts.variations)
 
 
 def describe_seeds(seed: int, variations: tuple[Variation, ...]) -> str:
-    """Say the same of a base seed and the variations in turn, as `image_noise` gives them."""
+    """Return the same for a base seed and variations, as `image_noise` returns them."""
     steps = ",".join(f"{one.seed}:{one.weight:g}" for one in variations)
     return f"seed {seed} with {steps}" if steps else f"seed {seed}"
 
 
 def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selection") -> str:
-    """Say in one sentence what a run will do, for the line above the Generate button.
+    """Return what a run will do, as a sentence for the line above the Generate button.
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selec
 
 
 def describe_seconds(seconds: float) -> str:
-    """Say a time to wait in words: `5 s`, `3 min`."""
+    """Return a time to wait in words: `5 s`, `3 min`."""
     return f"{max(1, math.ceil(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def describe_size(pixels: int) -> str:
-    """Say a number of pixels in words: `4096 pixels`, `0.3 megapixels`."""
+    """Return a number of pixels in words: `4096 pixels`, `0.3 megapixels`."""
     if pixels < 100_000:
         return f"{pixels} pixel{'' if pixels == 1 else 's'}"
     return f"{pixels / 1e6:.1f} megapixels"

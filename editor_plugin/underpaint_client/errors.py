@@ -1,6 +1,6 @@
-"""What can go wrong, as one small family that crosses the wire by its code.
+"""The errors, which cross the wire by their codes.
 
-Every message names the value that was wrong and the way out, and is fit to be shown to an artist.
+Every message names the wrong value and the way out, and can be shown to an artist.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class UnderpaintError(Exception):
 
 
 class BadInputError(UnderpaintError):
-    """A value, a picture or a message that cannot be worked with."""
+    """A value, a picture or a message is not valid."""
 
     code = "bad_input"
 
@@ -40,17 +40,17 @@ class ModelUnavailableError(UnderpaintError):
 
 
 class DaemonUnavailableError(UnderpaintError):
-    """No daemon answers, or it went away."""
+    """No daemon answers, or it is gone."""
 
     code = "daemon"
 
 
 class DaemonStoppedError(DaemonUnavailableError):
-    """The daemon ended as it was told to; its jobs go on when it starts again."""
+    """The daemon was stopped; its jobs go on when it starts again."""
 
 
 class TurnedAwayError(DaemonUnavailableError):
-    """The daemon lets this machine in no more; its jobs there have ended."""
+    """Access was revoked: the daemon no longer accepts this machine, and its jobs have ended."""
 
 
 class GenerationFailedError(UnderpaintError):

@@ -1,16 +1,16 @@
-"""The fate of one job as its client sees it: a pure state machine.
+"""One job's state as its client sees it: a pure state machine.
 
-Messages of the daemon and what befalls the line go in. What to send, and whether the client should
-be told of a message, comes out. There is no socket here and no clock: whoever owns these feeds the
-machine, and carries out what it answers with `perform`. `RULES` is the whole of it; the README
-beside this package draws it.
+Messages of the daemon and events of the connection go in. What to send, and whether to notify the
+client of a message, comes out. There is no socket here and no clock: their owner feeds the machine,
+and carries out its actions with `perform`. `RULES` contains all of it; the README beside this
+package has the diagram.
 
     following = Following.submitted(submit, frames)
     perform(connection, following, following.handle(Event.CONNECTED))
     ...
-    step = following.hear(message)
+    step = following.handle_message(message)
     perform(connection, following, step.actions)
-    if step.news:
+    if step.notify:
         show(message)
 """
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Submission = tuple[messages.Submit, tuple[Frame, ...]]
 
     class Line(Protocol):
-        """What carries a client's messages to the daemon; a `Connection` is one."""
+        """What sends a client's messages to the daemon; a `Connection` is one."""
 
         def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
             """Send a message."""
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         def cancel(self, job: str) -> None:
             """Send `Cancel`."""
 
-        def take(self, job: str) -> None:
+        def acknowledge(self, job: str) -> None:
             """Send `Taken`."""
 
 
@@ -61,46 +61,46 @@ class State(Enum):
     """Where a job is, as far as its client knows."""
 
     UNSENT = "unsent"
-    """It is to be submitted, again or for the first time, as soon as there is a daemon."""
+    """It will be submitted, again or for the first time, as soon as there is a daemon."""
     SENT = "sent"
-    """It was submitted; the daemon has not said that it has it."""
+    """It was submitted; the daemon has not confirmed it."""
     LOST = "lost"
-    """The daemon has it and is away; the job is asked for when the daemon is back."""
+    """The daemon has it, but is away; the client asks for the job when the daemon is back."""
     ASKED = "asked"
-    """The daemon was asked what has become of it, or to stop it."""
+    """The daemon was asked for its state, or to stop it."""
     QUEUED = "queued"
     """It waits for others."""
     RUNNING = "running"
     """It is the first in the queue, or runs."""
     DELIVERING = "delivering"
-    """Some of its pictures have come."""
+    """Some of its pictures have arrived."""
     DONE = "done"
-    """All its pictures have come."""
+    """All its pictures have arrived."""
     FAILED = "failed"
-    """It ended with an error; what pictures there are have come."""
+    """It ended with an error; the finished pictures have arrived."""
     KEPT = "kept"
     """It ended, and the daemon keeps pictures that it could not read."""
     GIVEN_UP = "given_up"
-    """The client waits no longer; what the daemon has of the job stays there."""
-    TAKEN = "taken"
+    """The client no longer waits; the daemon keeps what it has of the job."""
+    ACKNOWLEDGED = "acknowledged"
     """It ended, and the daemon was told to forget it."""
 
 
 class Event(Enum):
-    """What can happen to a job: words of the daemon, changes of the line, the client's wishes."""
+    """What can happen to a job: messages, changes of the connection, requests of the client."""
 
     ACCEPTED = "accepted"
     """The daemon has it, and others are before it."""
     FIRST = "first"
     """The daemon has it, and no other is before it."""
     PROGRESS = "progress"
-    """It is further, or a preview of it has come."""
+    """It has made progress, or a preview has arrived."""
     PICTURE = "picture"
-    """A picture has come for the first time."""
+    """A picture has arrived for the first time."""
     REPEATED = "repeated"
-    """A picture has come that had come before."""
+    """A picture has arrived again."""
     DONE = "done"
-    """The daemon has sent all."""
+    """The daemon has sent all pictures."""
     FAILED = "failed"
     """The daemon has ended it with an error."""
     UNKNOWN = "unknown"
@@ -108,35 +108,35 @@ class Event(Enum):
     KEPT = "kept"
     """The daemon could not read all of its pictures."""
     CONNECTED = "connected"
-    """There is a line to a daemon."""
+    """There is a connection to a daemon."""
     DISCONNECTED = "disconnected"
-    """There is none any more: the daemon was stopped, has died, or has said nothing for long."""
+    """The connection is gone: the daemon was stopped, has died, or is silent."""
     CHECK = "check"
-    """Nothing was heard for a moment; the line may have been cut unnoticed."""
+    """Nothing has arrived for a moment; the connection may have been cut unnoticed."""
     CANCEL = "cancel"
     """The client wants it to stop."""
-    TAKE = "take"
-    """The client has its results in safety, or does not want them."""
+    ACKNOWLEDGE = "acknowledge"
+    """The client has stored the results, or does not want them."""
     GIVE_UP = "give_up"
-    """The client stops waiting: the daemon was away for too long, or turned the client away."""
+    """The client stops waiting: the daemon was away for too long, or revoked access."""
 
 
 class Action(Enum):
     """What the client does about an event."""
 
-    TELL = "tell"
-    """Hand the message on to whom it concerns."""
+    NOTIFY = "notify"
+    """Tell whoever waits for the job."""
     SUBMIT = "submit"
     FOLLOW = "follow"
     CANCEL = "cancel"
-    TAKE = "take"
+    ACKNOWLEDGE = "acknowledge"
 
 
-ENDED = frozenset((State.DONE, State.FAILED, State.KEPT, State.GIVEN_UP, State.TAKEN))
-"""The states in which nothing more is to come."""
+ENDED = frozenset((State.DONE, State.FAILED, State.KEPT, State.GIVEN_UP, State.ACKNOWLEDGED))
+"""The states in which nothing more will arrive."""
 
-AWAY = (State.UNSENT, State.LOST)
-"""The states in which there is no line to the daemon."""
+OFFLINE = (State.UNSENT, State.LOST)
+"""The states in which there is no connection to the daemon."""
 
 NOT_ACCEPTED = (State.UNSENT, State.SENT)
 """The states in which the daemon may not have the job."""
@@ -151,23 +151,23 @@ class Transition:
 
 
 _KNOWN = (State.ASKED, State.QUEUED, State.RUNNING, State.DELIVERING)
-_HEARING = (State.SENT, *_KNOWN)
-_OPEN = (*AWAY, *_HEARING)
-_TELL = (Action.TELL,)
+_ONLINE = (State.SENT, *_KNOWN)
+_OPEN = (*OFFLINE, *_ONLINE)
+_NOTIFY = (Action.NOTIFY,)
 
 RULES: tuple[tuple[tuple[State, ...], tuple[Event, ...], State | None, tuple[Action, ...]], ...] = (
     # in these states, at these events: the next state (None: the same), what to do.
     # A later rule has precedence over an earlier one. What no rule names changes nothing.
-    (_HEARING, (Event.ACCEPTED,), State.QUEUED, _TELL),
-    (_HEARING, (Event.FIRST, Event.PROGRESS), State.RUNNING, _TELL),
-    (_HEARING, (Event.PICTURE,), State.DELIVERING, _TELL),
-    (_HEARING, (Event.REPEATED,), State.DELIVERING, ()),
-    (_HEARING, (Event.DONE,), State.DONE, _TELL),
-    (_HEARING, (Event.FAILED, Event.UNKNOWN), State.FAILED, _TELL),
-    (_HEARING, (Event.KEPT,), State.KEPT, _TELL),
-    (_HEARING, (Event.CHECK,), None, (Action.FOLLOW,)),
+    (_ONLINE, (Event.ACCEPTED,), State.QUEUED, _NOTIFY),
+    (_ONLINE, (Event.FIRST, Event.PROGRESS), State.RUNNING, _NOTIFY),
+    (_ONLINE, (Event.PICTURE,), State.DELIVERING, _NOTIFY),
+    (_ONLINE, (Event.REPEATED,), State.DELIVERING, ()),
+    (_ONLINE, (Event.DONE,), State.DONE, _NOTIFY),
+    (_ONLINE, (Event.FAILED, Event.UNKNOWN), State.FAILED, _NOTIFY),
+    (_ONLINE, (Event.KEPT,), State.KEPT, _NOTIFY),
+    (_ONLINE, (Event.CHECK,), None, (Action.FOLLOW,)),
     # What was painted came; the position may change when another worker goes on with it.
-    ((State.DELIVERING,), (Event.ACCEPTED, Event.FIRST, Event.PROGRESS), None, _TELL),
+    ((State.DELIVERING,), (Event.ACCEPTED, Event.FIRST, Event.PROGRESS), None, _NOTIFY),
     # It was lost on its way. A job is its id, so sending it twice does no harm.
     ((State.SENT,), (Event.UNKNOWN,), None, (Action.SUBMIT,)),
     ((State.UNSENT,), (Event.CONNECTED,), State.SENT, (Action.SUBMIT,)),
@@ -179,11 +179,11 @@ RULES: tuple[tuple[tuple[State, ...], tuple[Event, ...], State | None, tuple[Act
     # Had the line been cut unnoticed, the job would not be this client's to cancel.
     (_KNOWN, (Event.CANCEL,), None, (Action.FOLLOW, Action.CANCEL)),
     # It is over for the client; the daemon is told when it is back.
-    (AWAY, (Event.CANCEL,), State.FAILED, (Action.FOLLOW, Action.CANCEL)),
+    (OFFLINE, (Event.CANCEL,), State.FAILED, (Action.FOLLOW, Action.CANCEL)),
     (_OPEN, (Event.GIVE_UP,), State.GIVEN_UP, ()),
     # Before the end it says that the results will not be wanted.
-    (_OPEN, (Event.TAKE,), None, (Action.TAKE,)),
-    ((State.DONE, State.FAILED), (Event.TAKE,), State.TAKEN, (Action.TAKE,)),
+    (_OPEN, (Event.ACKNOWLEDGE,), None, (Action.ACKNOWLEDGE,)),
+    ((State.DONE, State.FAILED), (Event.ACKNOWLEDGE,), State.ACKNOWLEDGED, (Action.ACKNOWLEDGE,)),
 )
 
 
@@ -202,11 +202,11 @@ TABLE = _table()
 
 @dataclass(frozen=True)
 class Step:
-    """What a message of the daemon comes to.
+    """What follows from a message of the daemon.
 
     Parameters
     ----------
-    news : bool
+    notify : bool
         Whether whoever waits for the job should be told of the message.
     actions : tuple of Action
         What to `perform`.
@@ -214,34 +214,34 @@ class Step:
         Whether `Following.position` has changed.
     """
 
-    news: bool = False
+    notify: bool = False
     actions: tuple[Action, ...] = ()
     moved: bool = False
 
 
 @dataclass
 class Following:
-    """One job's state, and what has come of it.
+    """One job's state, and what has arrived.
 
     Parameters
     ----------
     job : str
         Its id.
     state : State
-        Without it, the daemon was asked for the job by this client's line, or sent it.
+        Without it, this client has submitted the job already, or asked for it.
     submission : tuple or None
-        The message and its frames, to be sent again until the daemon has the job in safety.
+        The message and its frames, to be sent again until the daemon has confirmed the job.
 
     Attributes
     ----------
     pictures : set of int
-        The indexes of those that have come.
+        The indexes of those that have arrived.
     position : int
         How many jobs run or wait before it; 0 while it runs.
     remark : str
-        What the daemon says of how it keeps the job; mostly empty.
+        What the daemon says about how it stores the job; mostly empty.
     error : UnderpaintError or None
-        Why it ended, where that was not with all its pictures.
+        Why it ended without all its pictures; None if it has not.
     """
 
     job: str
@@ -254,12 +254,12 @@ class Following:
 
     @classmethod
     def submitted(cls, submit: messages.Submit, frames: tuple[Frame, ...]) -> Following:
-        """Return the machine of a job that is to be submitted when connected."""
+        """Return the state of a job that will be submitted once there is a connection."""
         return cls(submit.job, State.UNSENT, (submit, frames))
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether nothing more will arrive."""
         return self.state in ENDED
 
     @property
@@ -269,12 +269,12 @@ class Following:
 
     @property
     def given_up(self) -> bool:
-        """Whether it has ended on this side alone: the daemon may have more of it."""
+        """Whether only this client has ended it: the daemon may have more of it."""
         return self.state in (State.KEPT, State.GIVEN_UP)
 
     def handle(self, event: Event) -> tuple[Action, ...]:
-        """Go on to the state that an event leads to, and return what to `perform`."""
-        if event is Event.CANCEL and self.state in AWAY:
+        """Handle an event: change the state, and return the actions to `perform`."""
+        if event is Event.CANCEL and self.state in OFFLINE:
             self.error = CancelledError("cancelled")
         transition = TABLE[self.state, event]
         self.state = transition.state
@@ -288,21 +288,21 @@ class Following:
             self.error = error
         self.handle(Event.GIVE_UP)
 
-    def hear(self, message: Message) -> Step:
-        """Take a message of the daemon. Messages of other jobs, and of none, change nothing."""
+    def handle_message(self, message: Message) -> Step:
+        """Handle a message of the daemon. Messages that are not about this job change nothing."""
         event = None if getattr(message, "job", None) != self.job else self._event(message)
         if event is None:
             return Step()
         before = self.position
         actions = self.handle(event)
-        news = Action.TELL in actions
-        if news:
-            self._note(message)
-        sends = tuple(action for action in actions if action is not Action.TELL)
-        return Step(news, sends, moved=self.position != before)
+        notify = Action.NOTIFY in actions
+        if notify:
+            self._record(message)
+        sends = tuple(action for action in actions if action is not Action.NOTIFY)
+        return Step(notify, sends, moved=self.position != before)
 
     def _event(self, message: Message) -> Event | None:
-        """Return what a message of this job means to it; None for what is no news of a job."""
+        """Return the event that a message about this job is; None if it is none."""
         if isinstance(message, messages.Accepted):
             return Event.ACCEPTED if message.position else Event.FIRST
         if isinstance(message, (messages.Progress, messages.Preview)):
@@ -316,7 +316,7 @@ class Following:
             return special.get(message.code, Event.FAILED)
         return None
 
-    def _note(self, message: Message) -> None:
+    def _record(self, message: Message) -> None:
         if isinstance(message, messages.Accepted):
             self.position = message.position
             self.remark = message.remark or self.remark
@@ -329,7 +329,7 @@ class Following:
 
 
 def perform(line: Line, following: Following, actions: Iterable[Action]) -> None:
-    """Send what a machine has answered."""
+    """Send what the state machine's actions ask for."""
     for action in actions:
         if action is Action.SUBMIT and following.submission is not None:
             line.send(*following.submission)
@@ -337,23 +337,23 @@ def perform(line: Line, following: Following, actions: Iterable[Action]) -> None
             line.follow(following.job)
         elif action is Action.CANCEL:
             line.cancel(following.job)
-        elif action is Action.TAKE:
-            line.take(following.job)
+        elif action is Action.ACKNOWLEDGE:
+            line.acknowledge(following.job)
 
 
 def find_error(message: Message) -> UnderpaintError | None:
-    """Return what a message that is about no job says of the daemon, or of a message sent to it.
+    """Return the error that a message says, if it is about the daemon and not about a job.
 
     Returns
     -------
     DaemonStoppedError
-        The daemon ends as it was told to.
+        The daemon was stopped.
     TurnedAwayError
-        It no longer lets this machine in.
+        Access was revoked.
     UnderpaintError
-        Otherwise: it has refused a message that names no job.
+        The daemon has refused a message that names no job.
     None
-        The message is no such.
+        The message is about a job, or is not an error.
     """
     if isinstance(message, messages.Leaving):
         return DaemonStoppedError("the Underpaint daemon was stopped")

@@ -49,7 +49,7 @@ class Frame:
     encoding : str
         One of `ENCODINGS`.
     digest : str
-        SHA-256 of the pixels, hexadecimal; may be empty where they are not `held`.
+        SHA-256 of the pixels, hexadecimal; may be empty if they are not `held`.
     """
 
     name: str
@@ -83,22 +83,24 @@ class Frame:
                 f"{self.name}: encoding {self.encoding[:40]!r} is unknown; send 'packed' or 'held'"
             )
         if self.digest and not re.fullmatch(r"[0-9a-f]{64}", self.digest):
-            raise BadInputError(f"{self.name}: digest {self.digest[:80]!r} is no SHA-256")
+            raise BadInputError(f"{self.name}: digest {self.digest[:80]!r} is not a SHA-256 digest")
         self._check_bytes(memoryview(self.data).nbytes)
 
     def _check_bytes(self, found: int) -> None:
         if self.encoding == "packed":
             if not 0 < found < self.size:
                 raise BadInputError(
-                    f"{self.name}: {found} bytes came packed for {self.size}; send fewer, or raw"
+                    f"{self.name}: {found} packed bytes arrived for {self.size} bytes of pixels;"
+                    " send fewer, or send them unpacked"
                 )
         elif self.encoding == "held":
             if found or not self.digest:
-                raise BadInputError(f"{self.name}: held pixels are a digest, and no bytes")
+                raise BadInputError(f"{self.name}: held pixels must have a digest and no bytes")
         elif found != self.size:
             raise BadInputError(
-                f"{self.name}: {found} bytes came where {self.box.extent} pixels of {self.channels}"
-                f" {self.dtype} are {self.size}; send the rows without padding"
+                f"{self.name}: {found} bytes arrived, but {self.box.extent} pixels of"
+                f" {self.channels} {self.dtype} are {self.size} bytes; send the rows without"
+                " padding"
             )
 
     @property
@@ -112,7 +114,7 @@ class Frame:
         return self.box.extent.pixels * self.pixel
 
     def is_like(self, other: Frame) -> bool:
-        """Tell whether another's pixels are laid out as these are."""
+        """Return whether another frame has the same layout: size, dtype and channels."""
         return (self.box.extent, self.dtype, self.channels) == (
             other.box.extent,
             other.dtype,
@@ -120,7 +122,7 @@ class Frame:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Give the entry in the header."""
+        """Return the frame's entry in the header."""
         entry = {
             "name": self.name,
             "shape": [self.box.height, self.box.width, CHANNELS[self.channels]],

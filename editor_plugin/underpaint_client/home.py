@@ -48,9 +48,9 @@ class ConnectionInfo:
     endpoint : str
         A ZeroMQ endpoint, `ipc://...` or `tcp://...`.
     pid : int
-        The daemon's process id, to name it in messages; 0 where it is another machine's.
+        The daemon's process id, to name it in messages; 0 if it is another machine's.
     server_public, client_public, client_secret : str
-        CURVE keys in Z85, 40 characters each; empty where the transport is ipc, which is guarded
+        CURVE keys in Z85, 40 characters each; empty if the transport is ipc, which is guarded
         by the mode of its folder instead.
     """
 
@@ -62,7 +62,7 @@ class ConnectionInfo:
 
     @property
     def is_far(self) -> bool:
-        """Whether there may be a slow line between, though it begin here as a tunnel does."""
+        """Whether the connection may be slow, even if it begins here as a tunnel does."""
         near = ("ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:")
         return not (self.pid and self.endpoint.startswith(near))
 
@@ -86,8 +86,7 @@ def read_connection_file(file: Path | None = None) -> ConnectionInfo | None:
     Returns
     -------
     ConnectionInfo or None
-        None where there is none, or where what is there cannot be read as one: either way no
-        daemon can be reached through it.
+        None if there is none, or it cannot be read.
 
     Raises
     ------
@@ -123,7 +122,7 @@ def write_private(target: Path, text: str) -> None:
     target : Path
         The file. Its folder exists.
     text : str
-        Bytes that are no UTF-8 may be in it as `surrogateescape` has them.
+        May contain bytes that are not valid UTF-8, as `surrogateescape` decodes them.
 
     Raises
     ------
@@ -148,7 +147,7 @@ def write_private(target: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, as far as they are missing, all for their owner alone.
+    """Make a folder and the missing ones above it, all for their owner alone.
 
     Raises
     ------
@@ -173,7 +172,7 @@ def read_trusted(file: Path) -> str:
     Returns
     -------
     str
-        Its text without a byte order mark; bytes that are no UTF-8 as `surrogateescape` has them.
+        Its text without a byte order mark; invalid UTF-8 as `surrogateescape` decodes it.
 
     Raises
     ------
@@ -214,6 +213,7 @@ def check_writable_by_owner_only(path: Path, found: os.stat_result) -> None:
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise DaemonUnavailableError(
             f"other users can write {path} (mode {stat.S_IMODE(found.st_mode):04o}), so what it"
-            f" says cannot be trusted; see that nothing in it is theirs, then `chmod go-w` it, or"
+            " says cannot be trusted; check that nothing in it belongs to them, then `chmod go-w`"
+            " it, or"
             " set UNDERPAINT_HOME to a folder of your own"
         )

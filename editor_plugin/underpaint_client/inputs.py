@@ -54,8 +54,8 @@ class InputFrames:
         if len(by_name) != len(frames):
             names = ", ".join(frame.name for frame in frames)
             raise BadInputError(
-                f"frames {names} came; send at most one layer, one selection, one mask, and one of"
-                " each further name"
+                f"the frames {names} arrived; send at most one layer, one selection, one mask, and"
+                " one of each further name"
             )
         own = {name: by_name.pop(name, None) for name in _OWN}
         inputs = cls(**own, rasters=by_name)
@@ -79,16 +79,18 @@ class InputFrames:
                 known = ", ".join([*_OWN, *RASTERS])
                 raise BadInputError(f"raster {name[:40]!r} is unknown; there are {known}")
         if self.layer is not None and self.layer.channels == "Y":
-            raise BadInputError("layer: channels Y have no colour; send RGBA or BGRA")
+            raise BadInputError("layer: the channels are Y, which has no colour; send RGBA or BGRA")
         for name, frame in (("selection", self.selection), ("mask", self.mask)):
             if frame is not None:
                 self._check_on_layer(name, frame)
 
     def _check_on_layer(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
-            raise BadInputError(f"{name}: channels {frame.channels} are a picture; send Y")
+            raise BadInputError(f"{name}: channels {frame.channels} have colour; send Y")
         if self.layer is None:
-            raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
+            raise BadInputError(
+                f"a {name} arrived without a layer; send the layer that it belongs to"
+            )
         if frame.box != self.layer.box:
             raise BadInputError(
                 f"the {name} has {_describe(frame.box)} and the layer {_describe(self.layer.box)};"

@@ -1,12 +1,12 @@
-"""Frames on a slow line: packed without loss, and sent once.
+"""Frames on a slow line: losslessly packed, and sent once.
 
 Packed pixels are each row less the row above, byte by byte, sorted by their byte in the pixel (all
 first bytes, then all second ones) and deflated: what PNG's filter `up` does, with the standard
 library alone, since editors' Pythons have no numpy. Painted and photographed layers come out at
-half the size that deflate alone gives, in less time.
+half the size of deflate alone, in less time.
 
-A frame that the daemon holds already is sent by its digest alone. Where the daemon holds it no
-more, it says `Want`, and the job is sent again with its pixels.
+Of a frame that the daemon already holds, only the digest is sent. If the daemon no longer holds it,
+it answers with `Want`, and the job is sent again with its pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .errors import BadInputError
 from .frames import MAX_REMOTE_FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .frames import Frame
     from .messages import Message
@@ -39,7 +39,7 @@ _SHORTEST_ROW = 2**10  # bytes; of a narrow picture, several rows count as one
 
 
 def pack(frame: Frame) -> Frame:
-    """Return a frame packed; as it is where that would not make it smaller."""
+    """Return a frame packed, or as it is if packing does not make it smaller."""
     if frame.encoding or frame.size < SMALLEST:
         return frame
     lines = _less_above(bytes(frame.data), _row(frame))
@@ -51,12 +51,12 @@ def pack(frame: Frame) -> Frame:
 
 
 def unpack(frame: Frame) -> Frame:
-    """Return a frame's pixels as they are; never makes more bytes than its header says there are.
+    """Return a frame with its pixels unpacked. Never allocates more bytes than its header says.
 
     Raises
     ------
     BadInputError
-        Where what is packed is damaged, or of another size than said.
+        If the packed pixels are damaged, or of another size than the header says.
     """
     if frame.encoding != "packed":
         return frame
@@ -67,7 +67,7 @@ def unpack(frame: Frame) -> Frame:
 
 
 def _inflate(frame: Frame, pixels: bytearray) -> None:
-    """Put the bytes of a packed frame where they belong, a piece at a time: they may be many."""
+    """Write the bytes of a packed frame into `pixels`, a piece at a time to save memory."""
     count, pixel, filled = frame.size // frame.pixel, frame.pixel, 0
     try:
         for piece in _inflated(memoryview(frame.data).cast("B")):
@@ -86,7 +86,9 @@ def _inflate(frame: Frame, pixels: bytearray) -> None:
     except EOFError:
         filled = -1
     if filled != frame.size:
-        raise BadInputError(f"{frame.name}: the packed pixels are not the {frame.size} bytes said")
+        raise BadInputError(
+            f"{frame.name}: the packed pixels are not {frame.size} bytes, as the header says"
+        )
 
 
 def _inflated(data: memoryview) -> Iterator[bytes]:
@@ -95,9 +97,9 @@ def _inflated(data: memoryview) -> Iterator[bytes]:
     Raises
     ------
     zlib.error
-        What came is damaged.
+        The data is damaged.
     EOFError
-        It is cut short, or something follows.
+        The data is cut short, or something follows it.
     """
     inflater = zlib.decompressobj()
     for start in range(0, len(data), _PIECE):
@@ -111,18 +113,18 @@ def _inflated(data: memoryview) -> Iterator[bytes]:
         raise EOFError
 
 
-def check_packed_size(frame: Frame) -> None:
-    """Check that a frame is not too large for the line.
+def check_packed_size(frame: Frame, limit: int = MAX_REMOTE_FRAME) -> None:
+    """Check that a packed frame is not too large for another machine: over `limit` bytes.
 
     Raises
     ------
     BadInputError
         Says what to do.
     """
-    if memoryview(frame.data).nbytes > MAX_REMOTE_FRAME:
+    if memoryview(frame.data).nbytes > limit:
         raise BadInputError(
             f"{frame.name}: {frame.box.extent} pixels of {frame.dtype} are over"
-            f" {MAX_REMOTE_FRAME >> 20} MiB even packed, too much for another machine; crop the"
+            f" {limit >> 20} MiB even packed, too much for another machine; crop the"
             " layer, or use 8 bits a channel"
         )
 
@@ -134,7 +136,7 @@ def _row(frame: Frame) -> int:
 
 
 def _less_above(data: bytes, row: int) -> bytes:
-    """Take from each row the one above, each byte for itself, modulo 256.
+    """Subtract from each row the one above, byte by byte, modulo 256.
 
     A row is one large number: 128 is set in each byte of the minuend, so that none borrows from
     the next, and what the highest bits should have been is put right after.
@@ -166,40 +168,49 @@ def _masks(row: int) -> tuple[int, int]:
 
 
 def with_digest(frame: Frame) -> Frame:
-    """Return a frame with the SHA-256 of its pixels, where it is worth holding."""
+    """Return a frame with the SHA-256 of its pixels, if it is large enough to be held."""
     if frame.size < SMALLEST:
         return frame
     return replace(frame, digest=hashlib.sha256(frame.data).hexdigest())
 
 
 class Packer:
-    """What a client on a slow line knows: what the daemon holds, and which jobs it has not yet."""
+    """Packs the frames of jobs, and leaves out those that the daemon holds.
 
-    def __init__(self) -> None:
-        self._held: OrderedDict[str, None] = OrderedDict()
+    Parameters
+    ----------
+    held : iterable of str
+        The digests of frames that the daemon is known to hold.
+    max_frame : int
+        Bytes of the largest packed frame.
+    """
+
+    def __init__(self, held: Iterable[str] = (), max_frame: int = MAX_REMOTE_FRAME) -> None:
+        self._max_frame = max_frame
+        self._held: OrderedDict[str, None] = OrderedDict.fromkeys(held)
         self._sent: dict[str, tuple[messages.Submit, tuple[Frame, ...]]] = {}
 
     def outgoing(
         self, message: Message, frames: tuple[Frame, ...]
     ) -> tuple[Message, tuple[Frame, ...]]:
-        """Return what travels in the place of a message."""
+        """Return the message and frames to send instead of these."""
         if isinstance(message, messages.Cancel):
             self._sent.pop(message.job, None)
         if not isinstance(message, messages.Submit):
             return message, frames
         frames = tuple(with_digest(frame) for frame in frames)
         message = replace(message, packed=True)
-        parcels = tuple(
+        packed = tuple(
             replace(frame, encoding="held", data=b"") if frame.digest in self._held else pack(frame)
             for frame in frames
         )
-        for frame in parcels:
-            check_packed_size(frame)
+        for frame in packed:
+            check_packed_size(frame, self._max_frame)
         self._sent[message.job] = (message, frames)
-        return message, parcels
+        return message, packed
 
     def again(self, want: messages.Want) -> tuple[Message, tuple[Frame, ...]] | None:
-        """Return a job that the daemon has not all frames of; None where it was cancelled."""
+        """Return a job with all frames, since the daemon lacks some; None if it was cancelled."""
         if want.job not in self._sent:
             return None
         message, frames = self._sent[want.job]
@@ -207,8 +218,8 @@ class Packer:
             self._held.pop(frame.digest, None)
         return message, tuple(pack(frame) for frame in frames)
 
-    def heard(self, message: Message) -> None:
-        """Note which jobs have come, and with them their frames."""
+    def received(self, message: Message) -> None:
+        """Note which jobs have arrived, and with them their frames."""
         if isinstance(message, (messages.Accepted, messages.Failed)):
             _, frames = self._sent.pop(message.job, (None, ()))
             if isinstance(message, messages.Accepted):

@@ -1,4 +1,4 @@
-"""How long a daemon may say nothing before it counts as gone. Pure: whoever calls has the clock."""
+"""How long a daemon may be silent before it counts as gone. Pure: the caller has the clock."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ LONGEST_PATIENCE = 600.0
 """Seconds that `Silence.wait_longer` stops at."""
 
 SLOWEST = 500_000
-"""Bytes a second of the slowest line that is waited for."""
+"""Bytes a second of the slowest connection that is waited for."""
 
 
 def seconds_to_send(frames: tuple[Frame, ...]) -> float:
-    """Return how long the slowest line may take for pixels."""
+    """Return the seconds that the slowest connection may take for pixels."""
     return sum(memoryview(frame.data).nbytes for frame in frames) / SLOWEST
 
 
 class Silence:
-    """How long nothing was heard of a daemon, and how long that may be.
+    """How long a daemon has been silent, and how long it may be.
 
-    Pixels may keep a slow line busy. A layer is on its way until its job is accepted. A result of
-    the same size may be, one at a time, until the job ends.
+    Pixels may keep a slow connection busy: those of a layer until its job is accepted, and then
+    those of one result of the same size at a time, until the job ends.
 
     Parameters
     ----------
     now : float
-        Seconds of a clock that only goes forward, as everywhere here.
+        Seconds of a monotonic clock, as everywhere here.
     slow : bool
-        Whether pixels may take long at all.
+        Whether sending pixels may take long at all.
+    shortest : float, optional
+        Seconds of silence that are always tolerated; `PATIENCE` without it.
     """
 
-    def __init__(self, now: float, *, slow: bool) -> None:
+    def __init__(self, now: float, *, slow: bool, shortest: float | None = None) -> None:
         self._slow = slow
+        self._shortest = PATIENCE if shortest is None else shortest
         self._since = now
         self._factor = 1
         self._going: dict[str, float] = {}  # seconds by job, until it is accepted
@@ -51,25 +54,25 @@ class Silence:
         """Seconds of silence after which the daemon counts as gone, now."""
         # Of what was sent, all is on its way; of results, one at a time.
         pixels = sum(self._going.values()) + max(self._coming.values(), default=0.0)
-        patience = PATIENCE + pixels
+        patience = self._shortest + pixels
         return max(patience, min(self._factor * patience, LONGEST_PATIENCE))
 
     @property
     def since(self) -> float:
-        """When the daemon was heard last, or was first to say something."""
+        """When the last message arrived, or when the daemon was first asked for one."""
         return self._since
 
     def begin(self, now: float) -> None:
-        """Count from now: nobody was asked anything before."""
+        """Count from now on: nothing was asked of the daemon before."""
         self._since = now
 
     def sent(self, message: Message, frames: tuple[Frame, ...]) -> None:
-        """Note what is sent."""
+        """Note what was sent."""
         if self._slow and isinstance(message, messages.Submit):
             self._going[message.job] = self._coming[message.job] = seconds_to_send(frames)
 
-    def heard(self, message: Message, now: float) -> None:
-        """Note what has come."""
+    def received(self, message: Message, now: float) -> None:
+        """Note that a message has arrived."""
         self._since = now
         job = getattr(message, "job", "")
         if job:
@@ -85,7 +88,7 @@ class Silence:
         self._coming.pop(job, None)
 
     def wait_longer(self) -> None:
-        """Double the patience until a picture has come, as something large may be on its way."""
+        """Double the patience until a picture has arrived: something large may be on its way."""
         if self.patience < LONGEST_PATIENCE:
             self._factor *= 2
 

@@ -40,7 +40,7 @@ def escape_braces(prompt: str) -> str:
 
 
 def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...]]:
-    """Give what the noise of an image is made of: its base seed, and the variations in turn.
+    """Return what an image's noise is made of: its base seed, and the variations in turn.
 
     Parameters
     ----------
@@ -104,5 +104,5 @@ def image_prompt(request: Request, index: int) -> str:
 
 
 def image_seed(seed: int, index: int) -> int:
-    """Give the seed of image `index` (0, 1, ...) of a batch that starts at `seed`."""
+    """Return the seed of image `index` (0, 1, ...) of a batch that starts at `seed`."""
     return (seed + index) % SEEDS

@@ -1,12 +1,14 @@
-"""A thread between a connection and a slow line: it packs and sends, hears and unpacks.
+"""A thread between a connection and a slow line: it packs and sends, receives and unpacks.
 
-Pixels take a moment to pack, and no editor shall wait for that. The thread alone owns the socket to
-the daemon; the connection has one end of a pair, on which a word says that there is something in
-the box beside it, so that its descriptor wakes an event loop as the daemon's own would.
+Packing pixels takes a moment, and no editor should wait for it. The thread alone uses the socket to
+the daemon. Messages travel between it and the connection in two queues. A pair of sockets beside
+them carries one empty message for each, so that the connection's descriptor wakes an event loop as
+the daemon's own socket would.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -16,12 +18,16 @@ from .errors import DaemonUnavailableError, UnderpaintError
 from .packing import Packer, unpack
 
 if TYPE_CHECKING:
+    from .dealer import Received
     from .frames import Frame
     from .messages import Message
 
-    Received = tuple[Message, tuple[Frame, ...]]
+THREAD_NAME = "underpaint connection"
 
-_ENDPOINT = "inproc://carrier"  # each connection has a context of its own
+_ENDPOINT = "inproc://underpaint"  # each connection has a context of its own
+
+_logger = logging.getLogger("underpaint_client")
+_logger.addHandler(logging.NullHandler())
 
 
 class SlowLine:
@@ -30,24 +36,27 @@ class SlowLine:
     Parameters
     ----------
     zmq : module
-        Handed in, as `connection` alone imports it.
+        Passed in, since only `connection` imports it.
     context : zmq.Context
         The connection's; ended by this thread.
     dealer : zmq.Socket
         The socket to the daemon, from now on this thread's.
+    packer : Packer, optional
+        Knows what the daemon holds; without it, one that knows nothing is made as soon as the
+        daemon has said that it accepts packed frames.
     """
 
-    def __init__(self, zmq: Any, context: Any, dealer: Any) -> None:
+    def __init__(self, zmq: Any, context: Any, dealer: Any, packer: Packer | None = None) -> None:
         self._zmq, self._context, self._dealer = zmq, context, dealer
-        self._packer: Packer | None = None  # until the daemon has said that it takes them
+        self._packer = packer
         self._outbox: deque[Received | None] = deque()
         self._inbox: deque[Received | UnderpaintError] = deque()
-        self.end = self._pair()
-        self.end.bind(_ENDPOINT)
-        self._far_end = self._pair()
-        self._far_end.connect(_ENDPOINT)
+        self.socket = self._pair()
+        self.socket.bind(_ENDPOINT)
+        self._inner = self._pair()
+        self._inner.connect(_ENDPOINT)
         self._patience = 0.0
-        self._thread = threading.Thread(target=self._run, name="carrier", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
     def _pair(self) -> Any:
@@ -56,99 +65,103 @@ class SlowLine:
         pair.setsockopt(self._zmq.RCVHWM, 0)
         return pair
 
-    # ---- the connection's side -------------------------------------------------------------
+    # ---- called by the connection ----------------------------------------------------------
 
     def send(self, message: Message, frames: tuple[Frame, ...]) -> None:
-        """Have a message sent."""
+        """Send a message, in the thread."""
         self._outbox.append((message, frames))
-        self.end.send(b"")
+        self.socket.send(b"")
 
     def receive(self) -> Received:
-        """Take what its word has come for.
+        """Return the message that has arrived.
 
         Raises
         ------
         UnderpaintError
-            Where it was nothing that can be read.
+            If it cannot be read, or something could not be sent.
         """
-        self.end.recv()
+        self.socket.recv()
         received = self._inbox.popleft()
         if isinstance(received, UnderpaintError):
             raise received
         return received
 
     def close(self, patience: float) -> None:
-        """Let go; the thread ends by itself.
+        """Close. The thread ends when it has sent everything, or its time is up.
 
         Parameters
         ----------
         patience : float
-            Seconds that what was not yet sent may still take.
+            Seconds that sending what was not sent yet may still take.
         """
         self._patience = patience
         self._outbox.append(None)
-        self.end.send(b"")
-        self.end.close()
+        self.socket.send(b"")
+        self.socket.close()
         self._thread.join(patience)
 
-    # ---- the thread's ----------------------------------------------------------------------
+    # ---- in the thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
         poller = self._zmq.Poller()
-        poller.register(self._far_end, self._zmq.POLLIN)
+        poller.register(self._inner, self._zmq.POLLIN)
         poller.register(self._dealer, self._zmq.POLLIN)
         while True:
             for socket, _ in poller.poll():
                 if socket is self._dealer:
-                    self._hear()
-                elif not self._carry():
-                    self._far_end.close(linger=0)
+                    self._receive_next()
+                elif not self._send_next():
+                    self._inner.close(linger=0)
                     self._dealer.close(linger=int(1000 * self._patience))
                     self._context.term()
                     return
 
-    def _carry(self) -> bool:
-        """Send one message; return whether there may be more."""
-        self._far_end.recv()
-        going = self._outbox.popleft()
-        if going is None:
+    def _send_next(self) -> bool:
+        """Send one message; return False when the connection was closed."""
+        self._inner.recv()
+        queued = self._outbox.popleft()
+        if queued is None:
             return False
-        message, frames = going
+        message, frames = queued
         try:
             if self._packer is not None:
                 message, frames = self._packer.outgoing(message, frames)
             self._send(message, frames)
-        except Exception as error:  # noqa: BLE001 - this thread must go on, and somebody be told
-            self._deliver_failure(message, error)
+        except UnderpaintError as error:
+            self._report_unsent(message, error.code, str(error))
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: the client is told
+            _logger.error("sending failed: %s", type(error).__name__)  # noqa: TRY400 - no content
+            self._report_unsent(message, "failed", str(error) or type(error).__name__)
         return True
 
     def _send(self, message: Message, frames: tuple[Frame, ...]) -> None:
         self._dealer.send_multipart(wire.encode(message, frames), copy=False)
 
-    def _hear(self) -> None:
+    def _receive_next(self) -> None:
         try:
-            parts = [part.buffer for part in self._dealer.recv_multipart(copy=False)]
-            message, frames = wire.decode(parts)
-            if isinstance(message, messages.Welcome) and message.packed:
-                self._packer = self._packer or Packer()
-            if self._packer is not None:
-                self._packer.heard(message)
-            if isinstance(message, messages.Want):
-                again = self._packer.again(message) if self._packer is not None else None
-                if again is not None:
-                    self._send(*again)
-                return
-            self._deliver((message, tuple(unpack(frame) for frame in frames)))
+            self._handle([part.buffer for part in self._dealer.recv_multipart(copy=False)])
         except UnderpaintError as error:
             self._deliver(error)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._deliver(DaemonUnavailableError(f"what the daemon said cannot be read ({error})"))
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: the client is told
+            _logger.error("receiving failed: %s", type(error).__name__)  # noqa: TRY400 - as above
+            self._deliver(DaemonUnavailableError(f"cannot read a message of the daemon ({error})"))
 
-    def _deliver_failure(self, message: Message, error: Exception) -> None:
-        code = error.code if isinstance(error, UnderpaintError) else "failed"
-        told = str(error) or type(error).__name__
-        self._deliver((messages.Failed(getattr(message, "job", ""), code, told), ()))
+    def _handle(self, parts: list[Any]) -> None:
+        message, frames = wire.decode(parts)
+        if isinstance(message, messages.Welcome) and message.packed:
+            self._packer = self._packer or Packer()
+        if self._packer is not None:
+            self._packer.received(message)
+        if isinstance(message, messages.Want):
+            again = self._packer.again(message) if self._packer is not None else None
+            if again is not None:
+                self._send(*again)
+            return
+        self._deliver((message, tuple(unpack(frame) for frame in frames)))
+
+    def _report_unsent(self, message: Message, code: str, why: str) -> None:
+        self._deliver((messages.Failed(getattr(message, "job", ""), code, why), ()))
 
     def _deliver(self, received: Received | UnderpaintError) -> None:
         self._inbox.append(received)
-        self._far_end.send(b"")
+        self._inner.send(b"")

@@ -26,7 +26,7 @@ class StepPlan:
     Parameters
     ----------
     schedule : int
-        The schedule's length; 0 where nothing runs.
+        The schedule's length; 0 if nothing runs.
     run : int
         How many of its steps run: its last ones.
     strength : float
@@ -83,7 +83,7 @@ def plan_steps(
 
 
 def mode_strength(request: Request, mode: str) -> float:
-    """Give the strength (0..1) that a pixel of change 1 gets: `txt2img` ignores the original."""
+    """Return the strength (0..1) at a pixel of change 1; it is 1 for `txt2img`."""
     return 1.0 if mode == "txt2img" else request.sampling.strength
 
 
@@ -113,21 +113,21 @@ def plan_request(
 
 
 def _stretched(steps: int, strength: float, longest: int) -> int:
-    """Give the length of the schedule of which `steps` are the share `strength`."""
+    """Return the length of the schedule of which `steps` are the share `strength`."""
     if strength * longest <= steps:  # true for strengths so small that dividing would overflow
         return longest
     return round_half_up(steps / strength)
 
 
 def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
-    """Say what `auto` means for a layer.
+    """Return the mode that `auto` stands for, for a layer.
 
     Parameters
     ----------
     mode : str
         One of `request.MODES`; anything but `auto` stays as it is.
     empty : bool
-        The whole layer holds no colour at all, or there is no layer.
+        Whether the whole layer has no colour at all, or there is no layer.
     transparent : bool
         Some pixel inside the selection is less than opaque.
     """

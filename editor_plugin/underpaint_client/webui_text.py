@@ -43,7 +43,7 @@ def describe_parameters(recipe: Recipe) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Put text that would end a pair early between quotation marks, as there."""
+    """Quote text that would end a pair early, as the WebUI does."""
     if not set(text) & set(',:\n"'):
         return text
     return json.dumps(text, ensure_ascii=False)

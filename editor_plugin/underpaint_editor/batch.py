@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from underpaint_client.recipe import Recipe
 
     from .contract import Document
-    from .jobs import Job, Painted, Previewed
+    from .job import Job
+    from .notices import ImageReceived, PreviewReceived
 
 
 @dataclass(frozen=True)
 class Result:
-    """A picture that came, and its layer's name.
+    """An image that has arrived, and its layer's name.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class Result:
     recipe : Recipe or None
         None for a kept preview.
     area : Box or None
-        Where the frame is to be scaled to; None where it fits as it is.
+        Where the frame is to be scaled to; None if it fits as it is.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Result:
     area: Box | None = None
 
     def tag(self, document: Document) -> Tag:
-        """Return what its layer is to carry."""
+        """Return what its layer carries."""
         return Tag(self.recipe, document.layer_id, self.job, self.index)
 
 
@@ -62,27 +63,27 @@ class Batch:
     expected_source : str
         The `source_hash` that a variation should have.
     fetched : bool
-        Whether it was asked for by an editor that has ended.
+        Whether it was submitted by an earlier start of the editor.
     expected_model : str
         The `model_hash` that it should have.
     results : list of Result
         In the order of their seeds.
     notes : list of str
-        What the recipes say of the runs, each once.
+        The notes of the recipes, each once.
     title : str
         The group's name.
     ended : bool
-        Whether nothing more will come.
+        Whether nothing more will arrive.
     error : UnderpaintError or None
-        Why not all has come.
+        Why some images are missing.
     group : any
         The editor's own group of layers, once inserted.
     job : Job or None
-        What it came of, once ended.
+        The job that it is the result of, once ended.
     given_up : bool
         Whether the daemon may have more of it.
-    latest_preview : Previewed or None
-        What the image that is being painted looked like last.
+    latest_preview : PreviewReceived or None
+        The last preview of the unfinished image.
     had_redo : bool
         Whether something could be redone in the document when the job was sent.
     """
@@ -100,16 +101,16 @@ class Batch:
     group: Any = None
     job: Job | None = None
     given_up: bool = False
-    latest_preview: Previewed | None = None
+    latest_preview: PreviewReceived | None = None
     had_redo: bool = False
     started: float = field(default_factory=time.monotonic)
 
-    def add(self, painted: Painted) -> None:
-        """Keep a picture."""
-        recipe = painted.picture.recipe
+    def add(self, received: ImageReceived) -> None:
+        """Add an image that has arrived."""
+        recipe = received.picture.recipe
         self.latest_preview = None
-        name, index = name_layer(recipe), painted.picture.index
-        self.results.append(Result(name, painted.frame, recipe, painted.job.name, index))
+        name, index = name_layer(recipe), received.picture.index
+        self.results.append(Result(name, received.frame, recipe, received.job.name, index))
         self.results.sort(key=lambda result: result.index)  # what was fetched may come later
         facts = recipe.facts
         notes = list(facts.notes)
@@ -124,13 +125,13 @@ class Batch:
     def clears_redo(self) -> bool:
         """Whether inserting it now clears what the artist has undone since it was sent.
 
-        What could be redone before that was given up with the run, as by anything else that is
-        done.
+        If something could be redone before, the artist gave it up by starting the run, as by any
+        other action.
         """
         return self.document.is_open and self.document.can_redo is True and not self.had_redo
 
     def last_preview(self) -> Result | None:
-        """Return what the image that was being painted looked like last."""
+        """Return the last preview of the unfinished image, to keep it as a layer."""
         preview = self.latest_preview
         if preview is None:
             return None

@@ -270,7 +270,7 @@ SPOKEN = {
     "preview": "Live preview",
     "page": "Results shown",
 }
-"""What screen readers call what is no control."""
+"""What screen readers call the parts that are not controls."""
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)")
@@ -290,7 +290,7 @@ def read_number(text: str, decimals: int) -> float | None:
     Returns
     -------
     float or None
-        None where it cannot be one, or may be two: `1,234.5`.
+        None if it cannot be one, or may be two: `1,234.5`.
 
     Examples
     --------
@@ -307,7 +307,7 @@ def read_number(text: str, decimals: int) -> float | None:
 
 
 def describe_strength(strength: float) -> str:
-    """Say a strength (0..1) in a word or two, as the sliders' labels do."""
+    """Return a strength (0..1) in a word or two, as the slider's label shows it."""
     if strength <= 0:
         return "keeps the image"
     if strength < 0.45:

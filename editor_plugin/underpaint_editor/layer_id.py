@@ -115,7 +115,7 @@ def find_layers(wanted: str, layers: Sequence[IdentifiedLayer]) -> list[int]:
     Returns
     -------
     list of int
-        One index where the layer is known, none where it is gone, several where copies of it
+        One index where the layer is known, none if it is gone, several where copies of it
         cannot be told from it.
     """
     fits: dict[int, tuple[bool, bool]] = {}

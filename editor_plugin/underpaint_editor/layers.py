@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underpaint_client.descriptions import describe_noise
+from underpaint_client.descriptions import STARTER_MESSAGE, describe_noise
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.rules import STARTER_MODEL
 from underpaint_client.seeds import image_seed
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def needed_box(selected: Box, canvas: Box, native: int = 0) -> Box:
     canvas : Box
         Around all there is.
     native : int
-        The model's native side in pixels; 0 where it is not known.
+        The model's native side in pixels; 0 if it is not known.
     """
     least = native or _UNKNOWN_NATIVE
     margin = max(selected.extent.longer // 4, least // 2, _GRID)
@@ -57,9 +57,9 @@ def box_to_read(
     canvas : Box
         Around all there is.
     selected : Box or None
-        Around all that is selected; None where nothing is, which means everything.
+        Around all that is selected; None if nothing is, which means everything.
     native : int
-        The model's native side in pixels; 0 where it is not known.
+        The model's native side in pixels; 0 if it is not known.
     whole : bool
         Whether the whole layer is asked for, not only what is painted.
     layer : Box, optional
@@ -68,7 +68,7 @@ def box_to_read(
     Raises
     ------
     BadInputError
-        Where nothing lies on the canvas.
+        If the layer or the selection has no pixel on the canvas.
     """
     here = canvas if layer is None else intersection(layer, canvas)
     if selected is None:
@@ -84,7 +84,7 @@ def box_to_read(
 
 
 def _span(start: int, stop: int, first: int, last: int, margin: int, least: int) -> tuple[int, int]:
-    """Give start and stop of one side, with room for `least` where the canvas ends early."""
+    """Return start and stop of one side, with room for `least` if the canvas ends early."""
     margin, least = margin + 2 * _GRID, least + 2 * _GRID
     low = max(first, (start - margin) // _GRID * _GRID)
     high = min(last, -(-(stop + margin) // _GRID) * _GRID)
@@ -92,7 +92,7 @@ def _span(start: int, stop: int, first: int, last: int, margin: int, least: int)
 
 
 def intersection(one: Box, other: Box) -> Box:
-    """Return the box that lies in both; empty where there is none."""
+    """Return the box that lies in both; empty if there is none."""
     x, y = max(one.x, other.x), max(one.y, other.y)
     right, bottom = min(one.right, other.right), min(one.bottom, other.bottom)
     return Box(x, y, max(0, right - x), max(0, bottom - y))
@@ -136,7 +136,7 @@ def name_layer(recipe: Recipe) -> str:
 
 
 def count_batches_above(above: Sequence[bool]) -> int:
-    """Say over how many of the layers above a source a new batch goes.
+    """Return how many of the layers above a source a new batch goes above.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def preview_size(extent: Extent) -> Extent:
 
 
 def crop_preview(frame: Frame, area: Box) -> tuple[Frame, Box] | None:
-    """Leave away what a preview does not show.
+    """Crop a preview to what it shows.
 
     Parameters
     ----------
@@ -233,22 +233,17 @@ def describe_plan_line(plan: str, cautions: Sequence[str], document: str = "") -
     return f"{'. '.join([plan.rstrip('.'), *map(_sentence, cautions)])}."
 
 
-def describe_waiting(documents: Sequence[str]) -> str:
-    """Return whose results wait from an earlier start of the editor.
+def describe_readiness(default_model: str) -> str:
+    """Return the status message for a daemon that has nothing to do.
 
     Parameters
     ----------
-    documents : sequence of str
-        The path of each result's document; empty where it had none.
+    default_model : str
+        Empty if the daemon has no model.
     """
-    names = sorted({re.split(r"[/\\]", path)[-1] for path in documents if path})
-    one = len(documents) == 1
-    told = "A result is" if one else f"{len(documents)} results are"
-    told = f"{told} waiting from an earlier session"
-    if not names:
-        return f"{told}."
-    them = "it" if one else "them"
-    return f"{told} ({', '.join(names)}). Open the document first to insert {them} there."
+    if default_model == STARTER_MODEL:
+        return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
+    return "Ready." if default_model else "No model is installed."
 
 
 def describe_placement(
@@ -259,7 +254,7 @@ def describe_placement(
     Parameters
     ----------
     deleted, hidden : bool
-        What has become of the layer that was sent.
+        What has happened to the layer that was sent.
     inside_hidden : bool
         Whether the group that it lies in is hidden.
     resized : bool

@@ -28,8 +28,10 @@ EDITORS = ("Krita", "GIMP")
 _FRAMES = 6  # of a traceback, the innermost
 
 _logger = logging.getLogger("underpaint_editor")
-_logger.propagate = False  # an editor's own handlers would print it
-_logger.addHandler(logging.NullHandler())
+_LOGGERS = (_logger, logging.getLogger("underpaint_client"))
+for _one in _LOGGERS:
+    _one.propagate = False  # an editor's own handlers would print it
+    _one.addHandler(logging.NullHandler())
 
 
 def log_file(editor: str) -> Path:
@@ -52,7 +54,7 @@ class _LogHandler(RotatingFileHandler):
         """Do nothing: a full or read-only disk is no reason to interrupt the artist."""
 
 
-def open_log(editor: str, version: str = "") -> logging.Handler:
+def open_log(editor: str, version: str = "", size: int = LOG_BYTES) -> logging.Handler:
     """Write what is logged from now on to the editor's log.
 
     Parameters
@@ -61,21 +63,31 @@ def open_log(editor: str, version: str = "") -> logging.Handler:
         As in `Session`.
     version : str
         The editor's.
+    size : int
+        Bytes after which a new file is begun.
 
     Returns
     -------
     logging.Handler
-        To close it; an adapter keeps it open as long as the editor runs.
+        For `close_log`; an adapter keeps it open as long as the editor runs.
     """
     handler = _LogHandler(
-        log_file(editor), maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+        log_file(editor), maxBytes=size, backupCount=1, encoding="utf-8", delay=True
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s [%(process)d] %(message)s"))
-    _logger.addHandler(handler)
-    _logger.setLevel(logging.INFO)
+    for logger in _LOGGERS:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     name = f"{editor} {version}".strip()
     log_event(f"{name} started the plug-in, Python {platform.python_version()}")
     return handler
+
+
+def close_log(handler: logging.Handler) -> None:
+    """Close the log that `open_log` has opened."""
+    for logger in _LOGGERS:
+        logger.removeHandler(handler)
+    handler.close()
 
 
 def log_event(text: str) -> None:

@@ -96,7 +96,7 @@ class Panel:
                 self._toolkit.show_plan(to_sentence(error))
 
     def survey_document(self, survey: Callable[[], Survey]) -> None:
-        """Look at the current document, and describe the next run or why it cannot run.
+        """Survey the current document, and describe the next run or why it cannot run.
 
         Parameters
         ----------

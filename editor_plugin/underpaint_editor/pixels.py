@@ -34,7 +34,7 @@ def changed_pixels(before: bytes, after: bytes, pixels: int) -> bytes:
 
 
 def choose(amounts: bytes, ones: bytes, zeros: bytes) -> bytes:
-    """Take pixels of one raster where `amounts` is 255, of another where it is 0.
+    """Return the pixels of one raster where `amounts` is 255, and of another where it is 0.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def restore_hidden(shown: bytes, stored: bytes, pixels: int, alpha: int) -> byte
 
 
 def keep_unchanged(sent: bytes, painted: bytes, before: bytes, after: bytes, pixels: int) -> bytes:
-    """Give pixels that came back as they were sent their own bytes back.
+    """Restore the original bytes of pixels that came back as they were sent.
 
     Parameters
     ----------

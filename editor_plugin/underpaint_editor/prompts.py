@@ -32,7 +32,7 @@ class PromptHistory:
         self._draft = ""
 
     def add(self, prompt: str) -> None:
-        """Keep a prompt that was used, as the newest; where it cannot be kept, nothing happens."""
+        """Keep a prompt that was used, as the newest; do nothing if it cannot be written."""
         self._at = None
         if not prompt.strip():
             return
@@ -40,7 +40,7 @@ class PromptHistory:
         self._write([*kept, prompt][-MOST:])
 
     def older(self, current: str) -> str | None:
-        """Return the prompt before the one that is shown; None where there is none.
+        """Return the prompt before the one that is shown; None if there is none.
 
         Parameters
         ----------
@@ -79,6 +79,6 @@ class PromptHistory:
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
     def _write(self, prompts: list[str]) -> None:
-        # A full or read-only disk is no reason not to paint.
+        # A full or read-only disk must not keep the artist from generating.
         with contextlib.suppress(OSError):
             write_private(self._file or prompt_history_file(), json.dumps(prompts))

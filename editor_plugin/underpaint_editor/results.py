@@ -1,4 +1,4 @@
-"""What is decided about a batch's results, alike in every editor: who is who, and what is shown.
+"""What is decided about a batch's results, alike in every editor: captions, pages, messages.
 
 A batch's results are counted from the lowest layer of its group, 0, 1, ...
 """
@@ -42,7 +42,7 @@ class Thumbnail:
     index : int
         Which of the batch's results it is.
     seed, amount : str
-        The two lines beneath it; `amount` is empty for what is no variation.
+        The two lines beneath it; `amount` is empty unless it is a variation.
     tip : str
         All of it in words.
     shown : bool
@@ -57,7 +57,7 @@ class Thumbnail:
 
 
 def list_thumbnails(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list[Thumbnail]:
-    """Return the cards of a batch: at most `THUMBNAILS`, among them that of the result `at`.
+    """Return the thumbnails of a batch: at most `THUMBNAILS`, among them that of the result `at`.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
 
 
 def describe_page(count: int, at: int) -> str:
-    """Return which results the cards are of; empty where they are all."""
+    """Return which results the thumbnails show; empty if they show all."""
     if count <= THUMBNAILS:
         return ""
     first = at // THUMBNAILS * THUMBNAILS
@@ -98,7 +98,7 @@ def describe_page(count: int, at: int) -> str:
 
 
 def describe_kept(name: str, removed: int) -> str:
-    """Return what keeping one result has done."""
+    """Return the message after one result was kept."""
     if not removed:
         return f"The other results are locked, so they were kept beside {name}."
     others = "the other result" if removed == 1 else f"the other {removed} results"
@@ -106,7 +106,7 @@ def describe_kept(name: str, removed: int) -> str:
 
 
 def describe_settings(beyond: Sequence[str]) -> str:
-    """Say that a result's settings were taken over, and what of them the form cannot hold."""
+    """Return the message that a result's settings were copied, except those without a field."""
     if not beyond:
         return "Settings copied. The seed is locked."
     them = "it" if len(beyond) == 1 else "them"
@@ -124,5 +124,5 @@ def is_copy(name: str, original: str) -> bool:
 
 
 def common_tag(tags: Sequence[Tag]) -> Tag | None:
-    """Return the tag that all say; None where there is none, or where they differ."""
+    """Return the tag that all have; None if there is none, or they differ."""
     return tags[0] if tags and all(tag == tags[0] for tag in tags) else None

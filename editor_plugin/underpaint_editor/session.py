@@ -1,100 +1,64 @@
 """The session: what an editor has asked of the daemon, and what happens to the results.
 
-There is one for the whole editor, whatever windows come and go. What it needs of the editor is in
-`contract`: an event loop, a listener, and documents.
+There is one for the whole editor, whatever windows are opened and closed. What it needs of the
+editor is in `contract`: an event loop, a listener, and documents. The session itself only connects
+the parts:
+
+- `tracker`: the jobs and the connection to the daemon
+- `pump`: when the daemon's messages are handled
+- `delivery`: where results go
+- `launch`: how the daemon is started
+- `remedy` and `lists`: what a panel shows of all that
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from underpaint_client.address import Address
-from underpaint_client.descriptions import STARTER_MESSAGE
-from underpaint_client.errors import (
-    CancelledError,
-    DaemonUnavailableError,
-    GenerationFailedError,
-    UnderpaintError,
-    to_sentence,
-)
-from underpaint_client.rules import STARTER_MODEL, check_request
+from underpaint_client.errors import DaemonUnavailableError, UnderpaintError, to_sentence
+from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seed
 
 from .batch import Batch
-from .form import Form
-from .jobs import (
-    CHECK,
-    Advanced,
+from .delivery import Delivery
+from .launch import DaemonStarter, Launcher
+from .layers import crop_preview, describe_readiness
+from .lists import ModelChoice, QueueEntry, list_models, list_queue
+from .log import log_event, log_exception
+from .notices import (
+    Connected,
+    Disconnected,
     Ended,
-    Greeted,
-    Job,
-    JobTracker,
-    Lost,
+    ImageReceived,
     ModelsListed,
     Notice,
-    Painted,
-    Previewed,
+    PreviewReceived,
+    Progressed,
     Refused,
-    ResultsWait,
+    ResultsWaiting,
+    skip_outdated,
 )
-from .launch import start_command, start_daemon
-from .layers import crop_preview, describe_job, describe_outcome, describe_waiting, name_group
-from .log import log_event, log_exception
 from .prompts import PromptHistory
+from .pump import Pump
+from .remedy import Remedy, choose_remedy
 from .survey import resolve_mode
+from .tracker import JobTracker
+from .waiting import WaitingResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from underpaint_client.messages import ModelEntry, WaitingJob
+    from underpaint_client.address import Address
+    from underpaint_client.messages import ModelEntry
     from underpaint_client.request import Request
 
     from .contract import Document, EventLoop, Listener
+    from .form import Form
+    from .job import Job
     from .tag import Tag
 
-_TURN = 0.02  # seconds that are spent on the daemon's messages before the editor has its turn,
-_PAUSE = 0.03  # which is at least this long,
-_LONGEST_PAUSE = 0.1  # and at most this, however long the messages took
-_POLL_START = 100  # milliseconds
-_POLL_REDO = 500  # milliseconds
 _ASK_WAITING_AGAIN = 5000  # milliseconds in which the daemon has noticed that another editor died
-
-
-class Remedy(Enum):
-    """What the artist can do about the session's state with one button; the value is its label."""
-
-    OPEN_AS_DOCUMENT = "Open as a new document"
-    INSERT = "Insert the result"
-    KEEP_PREVIEW = "Keep the preview"
-    FETCH = "Fetch waiting results"
-    START_DAEMON = "Start the daemon"
-
-    @property
-    def label(self) -> str:
-        """The button's label, in plain English."""
-        return self.value
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """A model to choose: its value in the form, what it is called, more, and whether it works."""
-
-    value: str
-    label: str
-    tip: str = ""
-    usable: bool = True
-
-
-@dataclass(frozen=True)
-class QueueEntry:
-    """One of several jobs, in words, and whether it waits."""
-
-    job: Job
-    text: str
-    waits: bool
 
 
 class Session:
@@ -108,6 +72,12 @@ class Session:
     listener : Listener
     find_document : callable
         Returns the document of an address; one that is not open if the editor has none.
+    tracker : JobTracker, optional
+        Without it, one that connects to the running daemon.
+    launcher : Launcher, optional
+        Without it, the daemon is started by the command that the installer has left.
+    clock : callable
+        Returns the seconds of a monotonic clock.
     """
 
     def __init__(
@@ -116,26 +86,26 @@ class Session:
         loop: EventLoop,
         listener: Listener,
         find_document: Callable[[Address], Document],
+        *,
+        tracker: JobTracker | None = None,
+        launcher: Launcher | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.tracker = JobTracker(editor)
+        self.tracker = tracker or JobTracker(editor)
+        self.pump = Pump(loop, self.tracker, self.handle_notices, clock)
         self.models: tuple[ModelEntry, ...] = ()
         self.default_model = ""
         self.last_message = ""
         self.history = PromptHistory()
         self._loop = loop
         self._listener = listener
-        self._find_document = find_document
-        self._undelivered: list[Batch] = []
-        self._deferred: list[Batch] = []  # until nothing can be redone
-        self._waiting: list[WaitingJob] = []
-        self._cancelled: Batch | None = None
-        self._start_process: Any = None
-        self._stop_watching: Callable[[], None] | None = None
-        self._watched_fd = -1
-        self._heartbeat_scheduled = False
-        self._pausing = False
-        self._resting = False
-        loop.call_later(0, self._connect)
+        self._delivery = Delivery(
+            loop, self.tracker.acknowledge, self.report, listener.refresh, clock
+        )
+        self._starter = DaemonStarter(loop, self._daemon_started, launcher or Launcher())
+        self._waiting = WaitingResults(self.tracker, find_document)
+        self._clock = clock
+        loop.call_later(0, self.connect)
 
     @property
     def running(self) -> bool:
@@ -144,42 +114,26 @@ class Session:
 
     @property
     def queue(self) -> list[QueueEntry]:
-        """The jobs of this editor, that which runs first; empty where there is but one."""
-        jobs = sorted(self.tracker.jobs.values(), key=lambda job: job.position)
-        if len(jobs) < 2:
-            return []
-        return [
-            QueueEntry(
-                job, describe_job(job.request.prompt.positive, job.position), waits=job.position > 0
-            )
-            for job in jobs
-        ]
+        """The jobs of this editor, the one that runs first; empty if there are fewer than two."""
+        return list_queue(self.tracker.jobs.values())
 
     @property
     def model_choices(self) -> list[ModelChoice]:
         """What to offer for the form's model."""
-        default = f"Default ({self.default_model})" if self.default_model else "Default"
-        return [
-            ModelChoice("", default),
-            *(
-                ModelChoice(m.name, m.name, m.problem or f"{m.native} pixels", not m.problem)
-                for m in self.models
-            ),
-        ]
+        return list_models(self.models, self.default_model)
 
     @property
     def remedy(self) -> Remedy | None:
         """What to offer on the button for remedies; None to hide it."""
-        if self._undelivered:
-            return Remedy.OPEN_AS_DOCUMENT
-        if self._deferred:
-            return Remedy.INSERT
-        if self._cancelled is not None and self._cancelled.document.is_open:
-            return Remedy.KEEP_PREVIEW
-        if self._waiting and self.tracker.fd is not None:
-            return Remedy.FETCH
-        away = self.tracker.fd is None and self._start_process is None
-        return Remedy.START_DAEMON if away and start_command() else None
+        connected = self.tracker.fd is not None
+        return choose_remedy(
+            undelivered=bool(self._delivery.undelivered),
+            deferred=bool(self._delivery.deferred),
+            has_preview=self._delivery.has_preview,
+            waiting=bool(self._waiting),
+            connected=connected,
+            can_start=not connected and self._starter.can_start,
+        )
 
     # ---- the artist's actions ---------------------------------------------------------------
 
@@ -195,8 +149,8 @@ class Session:
         Returns
         -------
         Form or None
-            The form with the seed that was used; None if the job could not be sent, which the
-            listener was told.
+            The form with the seed that was used; None if the job could not be sent: the listener
+            was told why.
         """
         try:
             request = form.request(draw_seed())
@@ -230,7 +184,7 @@ class Session:
         Returns
         -------
         Batch or None
-            None if it could not be sent, which the listener was told.
+            None if it could not be sent; the listener was told why.
         """
         try:
             request = tag.variations(form.vary_amount, form.settings.sampling.images, draw_seed())
@@ -273,13 +227,15 @@ class Session:
         native = next((entry.native for entry in self.models if entry.name == model), 0)
         frames = document.read(native, whole=request.output.result == "layer")
         request = resolve_mode(request, frames, document.is_empty)
-        batch, self._cancelled = Batch(document, into, had_redo=document.can_redo is True), None
+        had_redo = document.can_redo is True
+        batch = Batch(document, into, had_redo=had_redo, started=self._clock())
+        self._delivery.cancelled = None
         note = document.address.to_text()
         job = self.tracker.submit(request, frames, batch, previews=previews, note=note)
         box = frames["layer"].box
         log_event(f"sent job {job.name}: {request.mode}, {box.width} x {box.height} pixels")
-        self._watch_connection()
-        self._schedule_heartbeat()
+        self.pump.wake()
+        self.pump.schedule_checks()
         self.report("Sent.")
         self._listener.refresh()
         return batch
@@ -288,198 +244,103 @@ class Session:
         """Cancel a job, or all of them. Their finished images are inserted."""
         for one in list(self.tracker.jobs.values()) if job is None else [job]:
             self.tracker.cancel(one)
-        self._handle_events()
-        self._watch_connection()
+        self.pump.run()
+        self.pump.wake()
 
     def prefer(self, job: Job) -> None:
         """Run a job before the others in the queue."""
         self.tracker.prefer(job)
-        self._watch_connection()
+        self.pump.wake()
 
     def apply_remedy(self) -> None:
         """Do what `remedy` offers."""
         remedy = self.remedy
-        if remedy is Remedy.START_DAEMON:
-            self._start_daemon()
-        if remedy is Remedy.KEEP_PREVIEW:
-            self._keep_preview()
         try:
-            while self._undelivered:
-                self._open_as_document(self._undelivered[0])
-                del self._undelivered[0]  # not before it is safe
-            if remedy is Remedy.INSERT:
-                while self._deferred:
-                    self._insert_first_deferred()
-            elif self.remedy is Remedy.FETCH:
-                self._fetch()
-        except Exception as error:  # noqa: BLE001 - whatever the editor has, it can be tried again
+            if remedy is Remedy.START_DAEMON:
+                self._start_daemon()
+            elif remedy is Remedy.KEEP_PREVIEW:
+                self._delivery.keep_preview()
+            elif remedy is Remedy.OPEN_AS_DOCUMENT:
+                self._delivery.open_undelivered()
+            elif remedy is Remedy.INSERT:
+                self._delivery.insert_deferred_now()
+            elif remedy is Remedy.FETCH:
+                self._waiting.fetch(self._clock())
+                self.pump.wake()
+                self.pump.schedule_checks()
+        except Exception as error:  # noqa: BLE001 - an adapter's fault; the artist can try again
             log_exception("the remedy", error)
             self.report(f"That failed ({error}). Nothing is lost; try again.")
         self._listener.refresh()
 
-    def _fetch(self) -> None:
-        """Fetch results that an earlier start of this editor did not receive."""
-        while self._waiting:
-            waiting = self._waiting.pop(0)
-            document = self._find_document(Address.from_text(waiting.note))
-            self.tracker.fetch(waiting, Batch(document, fetched=True))
-        self._watch_connection()
-        self._schedule_heartbeat()
-
     # ---- the daemon ------------------------------------------------------------------------
 
-    def _connect(self) -> None:
+    def connect(self) -> None:
+        """Connect to the daemon, if there is no connection; report it if there is no daemon."""
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
             self._report_unavailable(to_sentence(error))
         else:
-            self._watch_connection()
+            self.pump.wake()
 
     def _ask_waiting_again(self) -> None:
-        """Ask again for waiting results: the daemon needs seconds to notice that an editor died."""
         self.tracker.ask_waiting()
-        self._watch_connection()
+        self.pump.wake()
 
     def _report_unavailable(self, why: str) -> None:
         if self.tracker.fd is None:
-            self._unwatch()
+            self.pump.unwatch()
         self.report(why)
         self._listener.refresh()
 
-    def _watch_connection(self) -> None:
-        if self.tracker.fd is None or self._resting:
-            return
-        self._watch(self.tracker.fd)
-        # The descriptor tells of changes only: what came meanwhile is taken now.
-        self._loop.call_later(0, self._handle_events)
-
-    def _watch(self, fd: int) -> None:
-        if self._stop_watching is None or self._watched_fd != fd:
-            self._unwatch()
-            self._watched_fd = fd
-            self._stop_watching = self._loop.watch(fd, self._handle_events)
-
-    def _unwatch(self) -> None:
-        if self._stop_watching is not None:
-            self._stop_watching()
-            self._stop_watching = None
-
-    def _handle_events(self) -> None:
-        self._handle_notices_briefly(self.tracker.hear)
-
-    def _handle_notices_briefly(self, listen: Callable[[float], Iterable[Notice]]) -> None:
-        """Handle notices for a short time, then pause for as long.
-
-        Otherwise a daemon that sends without end would keep the editor from drawing and from its
-        own input. Nothing is handled during the call and the pause: an editor that handles events
-        inside its own calls would let a later message overtake an earlier one.
-
-        Parameters
-        ----------
-        listen : callable
-            Takes seconds and returns notices: `JobTracker.hear` or `JobTracker.check`.
-        """
-        if self._pausing:
-            return  # what has come is taken after the pause
-        self._pausing, more, began = True, True, time.monotonic()
-        try:
-            more = self.handle_notices(listen(_TURN))
-        finally:
-            spent = time.monotonic() - began
-            if more or spent >= _TURN:
-                pause = min(max(spent, _PAUSE), _LONGEST_PAUSE)
-                self._resting = True
-                self._unwatch()  # it can be read all the while, and would keep the loop busy
-                self._loop.call_later(int(1000 * pause), self._end_pause)
-            else:
-                self._pausing = False
-
-    def _end_pause(self) -> None:
-        self._pausing = self._resting = False
-        if self.tracker.fd is not None:
-            self._watch(self.tracker.fd)
-        self._handle_events()
-
-    def _schedule_heartbeat(self) -> None:
-        if not self._heartbeat_scheduled:
-            self._heartbeat_scheduled = True
-            self._loop.call_later(int(1000 * CHECK), self._heartbeat)
-
-    def _heartbeat(self) -> None:
-        self._heartbeat_scheduled = False
-        if self.running:
-            try:
-                self._handle_notices_briefly(self.tracker.check)
-                self._watch_connection()
-            finally:
-                self._schedule_heartbeat()
-
     def _start_daemon(self) -> None:
-        if self._start_process is not None:
-            return
         try:
-            self._start_process = start_daemon()
+            if not self._starter.start():
+                return
         except DaemonUnavailableError as error:
             log_exception("starting the daemon", error)
             self.report(to_sentence(error))
             return
         log_event("starting the daemon")
         self.report("Starting the daemon...")
-        self._await_daemon()
 
-    def _await_daemon(self) -> None:
-        """Connect as soon as what starts the daemon has ended, which is when it runs."""
-        if self._start_process.poll() is None:
-            self._loop.call_later(_POLL_START, self._await_daemon)
-            return
-        message = self._start_process.communicate()[1].decode("utf-8", "replace").strip()
-        self._start_process = None
+    def _daemon_started(self, message: str) -> None:
+        """Connect, now that the process that starts the daemon has ended."""
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
             self._report_unavailable(f"The daemon could not be started: {message or error}")
         else:
-            self._watch_connection()
+            self.pump.wake()
             self._listener.refresh()
+
+    # ---- notices ---------------------------------------------------------------------------
 
     def handle_notices(self, notices: Iterable[Notice]) -> bool:
         """Handle notices in their order; return whether there were any.
 
         Of consecutive progress and previews, only the last are shown.
         """
-        advanced: Advanced | None = None
-        previews: dict[str, Previewed] = {}
         came = changed = False
-        for notice in notices:
+        for notice in skip_outdated(notices):
             came = True
-            if isinstance(notice, Advanced):
-                advanced = notice
-            elif isinstance(notice, Previewed):
-                notice.job.about.latest_preview = notice
-                previews[notice.job.name] = notice
+            if isinstance(notice, Progressed):
+                self.report(notice.text)
+                self._listener.show_progress(notice.fraction)
+            elif isinstance(notice, PreviewReceived):
+                self._show_preview(notice)
             else:
-                self._show_latest(advanced, previews)
-                advanced, changed = None, True
+                changed = True
                 self._handle_notice(notice)
-        self._show_latest(advanced, previews)
         if changed:
             self._listener.refresh()
         return came
 
-    def _show_latest(self, advanced: Advanced | None, previews: dict[str, Previewed]) -> None:
-        """Show progress and previews, and clear the previews."""
-        if advanced is not None:
-            self.report(advanced.text)
-            self._listener.show_progress(advanced.fraction)
-        for previewed in previews.values():
-            self._show_preview(previewed)
-        previews.clear()
-
     def _handle_notice(self, notice: Notice) -> None:
         """Handle a notice that changes the session's state."""
-        if isinstance(notice, Painted):
-            notice.job.about.add(notice)
+        if isinstance(notice, ImageReceived):
+            notice.job.destination.add(notice)
         elif isinstance(notice, Ended):
             self._finish(notice)
         elif isinstance(notice, Refused):
@@ -489,182 +350,47 @@ class Session:
 
     def _handle_daemon_notice(self, notice: Notice) -> None:
         """Handle a notice about the daemon."""
-        if isinstance(notice, Greeted):
+        if isinstance(notice, Connected):
             log_event("connected to the daemon")
             self.default_model = notice.default_model
+            # The daemon needs seconds to notice that an editor died.
             self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
             if notice.remark:
                 self.report(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
             elif not self.running:
-                self.report(self._describe_readiness())
-        elif isinstance(notice, ResultsWait):
-            self._offer_waiting(notice.jobs)
+                self.report(describe_readiness(self.default_model))
+        elif isinstance(notice, ResultsWaiting):
+            self._waiting.offer(notice.jobs, self._delivery.present)
+            if self._waiting and not self.running:
+                self.report(self._waiting.describe())
         elif isinstance(notice, ModelsListed):
             self.models = notice.models
-        elif isinstance(notice, Lost):
-            log_event("the daemon was stopped" if notice.meant else "lost the daemon")
+        elif isinstance(notice, Disconnected):
+            log_event("the daemon was stopped" if notice.planned else "lost the daemon")
             self._report_unavailable(to_sentence(notice.error))
-            if self.running and not notice.meant and start_command():
+            if self.running and not notice.planned and self._starter.can_start:
                 self._start_daemon()
 
-    def _offer_waiting(self, jobs: Iterable[WaitingJob]) -> None:
-        """Offer the waiting results of this editor that are not here already."""
-        kept = [*self._undelivered, *self._deferred]
-        here = {batch.job.name for batch in kept if batch.job is not None}
-        addresses = {job.job: Address.from_text(job.note) for job in jobs}
-        self._waiting = [
-            job
-            for job in jobs
-            if addresses[job.job].editor == self.tracker.editor and job.job not in here
-        ]
-        if self._waiting and not self.running:
-            self.report(describe_waiting([addresses[job.job].document for job in self._waiting]))
-
-    def _describe_readiness(self) -> str:
-        if self.default_model == STARTER_MODEL:
-            return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
-        return "Ready." if self.default_model else "No model is installed."
-
-    # ---- results ---------------------------------------------------------------------------
-
-    def _show_preview(self, previewed: Previewed) -> None:
-        batch: Batch = previewed.job.about
-        self._listener.show_preview(previewed.frame)
-        cropped = crop_preview(previewed.frame, previewed.area)
+    def _show_preview(self, preview: PreviewReceived) -> None:
+        batch: Batch = preview.job.destination
+        batch.latest_preview = preview
+        self._listener.show_preview(preview.frame)
+        cropped = crop_preview(preview.frame, preview.area)
         if cropped is not None and batch.document.is_open:
             try:
                 batch.document.show_preview(*cropped)
-            except Exception as error:  # noqa: BLE001 - the job goes on without its preview
+            except Exception as error:  # noqa: BLE001 - an adapter's fault; the job goes on
                 log_exception("showing a preview", error)
 
     def _finish(self, ended: Ended) -> None:
-        batch: Batch = ended.job.about
-        batch.job, batch.given_up, batch.error = ended.job, ended.given_up, ended.error
+        batch: Batch = ended.job.destination
         try:
             batch.document.remove_preview()
-        except Exception as error:  # noqa: BLE001 - the results matter more
+        except Exception as error:  # noqa: BLE001 - an adapter's fault; the results come next
             log_exception("removing a preview", error)
         if not self.running:
             self._listener.show_preview(None)
-        try:
-            message = self._deliver(ended, batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
-            log_exception("processing results", error)
-            message = f"The result could not be processed ({error})."
-            batch.error = batch.error or GenerationFailedError(message)
-            if batch.results and batch not in self._undelivered:
-                self._undelivered.append(batch)
-        batch.ended = True
-        how = "done" if ended.error is None else ended.error.code
-        log_event(f"job {ended.job.name} ended: {how}, {len(batch.results)} images")
-        self.report(message)
-
-    def _deliver(self, ended: Ended, batch: Batch) -> str:
-        """Insert the results of a job, and return a message about how it ended."""
-        came, request = len(batch.results), ended.job.request
-        prompt, sampling = request.prompt.positive, request.sampling
-        notes = [
-            *batch.notes,
-            *(batch.document.placement_notes() if batch.document.is_open else ()),
-        ]
-        if ended.job.remark and ended.error is not None:
-            notes.append(ended.job.remark)
-        message = describe_outcome(sampling.images, came, time.monotonic() - batch.started, notes)
-        if isinstance(ended.error, CancelledError):
-            message = f"Cancelled. {message}" if came else "Cancelled."
-        elif ended.error is not None:
-            message = to_sentence(ended.error)
-        if came:
-            batch.title = name_group(
-                prompt, sampling.seed or 0, 1 if request.variation.amount else came
-            )
-            message = self._insert(batch) or message
-        elif not ended.given_up:
-            self.tracker.take(ended.job)
-        if isinstance(ended.error, CancelledError) and batch.latest_preview is not None:
-            batch.title = batch.title or name_group(prompt, sampling.seed or 0, 1)
-            self._cancelled = batch
-        return message
-
-    def _insert(self, batch: Batch) -> str:
-        """Insert results, or keep them and return a message that says why; else an empty one."""
-        if not batch.document.is_open and not batch.fetched:
-            self._undelivered.append(batch)
-            return "The document was closed. Its result is kept: open it as a new document."
-        if batch.clears_redo:
-            if not self._deferred:
-                self._loop.call_later(_POLL_REDO, self._insert_deferred)
-            self._deferred.append(batch)
-            return (
-                "The result is ready. Inserting it would clear your redo history: redo first, or"
-                f" press {Remedy.INSERT.label}."
-            )
-        try:
-            self._insert_or_open(batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the pictures must not be lost
-            log_exception("inserting results", error)
-            self._undelivered.append(batch)
-            batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
-            return f"{to_sentence(batch.error)} It is kept: open it as a new document."
-        return ""
-
-    def _insert_first_deferred(self) -> None:
-        """Insert the first deferred batch, even if that clears the redo history."""
-        batch = self._deferred.pop(0)  # before: `_insert_deferred` may be called meanwhile
-        try:
-            self._insert_or_open(batch)
-        except Exception:
-            self._deferred.insert(0, batch)
-            raise
-        self.report(f"Inserted: {batch.title}.")
-
-    def _insert_deferred(self) -> None:
-        """Insert deferred batches, as soon as that does not clear the redo history."""
-        for batch in list(self._deferred):
-            if batch.document.is_open and batch.document.can_redo is not False:
-                continue
-            self._deferred.remove(batch)
-            self.report(self._insert(batch) or f"Inserted: {batch.title}.")
-            self._listener.refresh()
-        if self._deferred:
-            self._loop.call_later(_POLL_REDO, self._insert_deferred)
-
-    def _insert_or_open(self, batch: Batch) -> None:
-        """Insert results, or open them as a document; then let the daemon forget them."""
-        if not batch.document.is_open:
-            self._open_as_document(batch)
-            return
-        if batch.fetched and batch.job is not None:
-            there = batch.document.inserted_images(batch.job.name)  # the editor died right after
-            batch.results = [one for one in batch.results if one.index not in there]
-        if batch.results:
-            batch.group = batch.document.insert(batch.title, batch.results, batch.into)
-        self._acknowledge(batch)
-
-    def _open_as_document(self, batch: Batch) -> None:
-        batch.document.open_as_document(batch.title, batch.results)
-        self._acknowledge(batch)
-        self.report(f"Opened as a new document: {batch.title}.")
-
-    def _acknowledge(self, batch: Batch) -> None:
-        """Tell the daemon to forget a job, unless it may have more results of it."""
-        if batch.job is not None and not batch.given_up:
-            self.tracker.take(batch.job)
-
-    def _keep_preview(self) -> None:
-        """Insert the last preview of the job that was cancelled."""
-        batch, self._cancelled = self._cancelled, None
-        preview = None if batch is None else batch.last_preview()
-        if batch is None or preview is None:
-            return
-        try:
-            batch.document.insert(batch.title, [preview], batch.into)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
-            log_exception("inserting a preview", error)
-            self._cancelled = batch
-            self.report(f"The preview could not be inserted ({error}).")
-        else:
-            self.report(f"Kept: {preview.name}.")
+        self._delivery.finish(ended)
 
     def report(self, text: str) -> None:
         """Show the artist a message."""

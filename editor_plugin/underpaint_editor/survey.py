@@ -65,7 +65,7 @@ class Survey:
 def survey(
     alpha: bytes, selection: bytes | None = None, *, empty: bool = False, part: float = 1.0
 ) -> Survey:
-    """Look at a layer.
+    """Survey a layer.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def survey_rows(
     is_empty: Callable[[], bool],
     slow: bool,
 ) -> Survey:
-    """Look at a layer in an editor.
+    """Survey a layer in an editor.
 
     Large ones are not read whole: rows at even distances stand for the rest.
 
@@ -143,7 +143,7 @@ def survey_rows(
 
 
 def take_alpha(pixels: bytes, channels: int, dtype: str) -> bytes:
-    """Take the alpha out of pixels, as 0..255.
+    """Return the alpha of pixels, as 0..255.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def has_lost_colour(pixels: bytes, selection: bytes | None, count: int) -> bool:
 
 
 def describe_run(request: Request, found: Survey) -> str:
-    """Say before a run what it will do."""
+    """Return what a run will do."""
     mode = expected_mode(request, found)
     most = {"inpaint": found.most_erased, "img2img": found.most_selected}.get(mode, 1.0)
     changed = found.erased if mode == "inpaint" else found.selected
@@ -242,7 +242,7 @@ def _lowest(values: bytes) -> int:
 
 
 def _highest(values: bytes) -> int:
-    """Return the highest byte, 0 where there is none."""
+    """Return the highest byte, 0 if there is none."""
     return next((value for value in range(255, -1, -1) if bytes([value]) in values), 0)
 
 

@@ -33,7 +33,7 @@ class Tag:
     source : str
         The lasting name of the layer that was sent: our id of it (`layer_id`), or the editor's own.
     job : str
-        What it came of, to know it again; empty in files of older versions.
+        The id of the job that it is a result of; empty in files of older versions.
     index : int
         Which picture of that it is.
     """
@@ -82,7 +82,7 @@ class Tag:
         Raises
         ------
         BadInputError
-            Where this is a kept preview, or there were too many variations before it.
+            If this is a kept preview, or already has too many variations.
         """
         recipe = self._finished()
         facts = recipe.facts
@@ -108,7 +108,7 @@ class Tag:
         Raises
         ------
         BadInputError
-            Where this is a kept preview.
+            If this is a kept preview.
         """
         recipe = self._finished()
         used = recipe.request.with_values(

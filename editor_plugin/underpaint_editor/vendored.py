@@ -13,7 +13,7 @@ _NEWEST = 12  # the wheel for 3.12 serves all later ones
 
 
 def use_vendored(folder: Path) -> None:
-    """Let Python find the pyzmq that fits it below a folder, unless it has one already."""
+    """Make Python find the pyzmq that fits it below a folder, unless it has one already."""
     if importlib.util.find_spec("zmq") is None:
         suffix = f"-cp3{min(sys.version_info.minor, _NEWEST)}"
         sys.path += [str(path) for path in sorted(folder.glob("*")) if path.name.endswith(suffix)]

@@ -12,7 +12,7 @@ from gi.repository import Gtk, Pango  # noqa: E402 - after its version
 
 from underpaint_editor.form import BUTTONS  # noqa: E402
 from underpaint_editor.layers import describe_position  # noqa: E402
-from underpaint_editor.session import QueueEntry  # noqa: E402
+from underpaint_editor.lists import QueueEntry  # noqa: E402
 
 
 class QueueList:

@@ -20,9 +20,9 @@ from gi.repository import Gdk, Gimp, GimpUi, GLib, Gtk, Pango  # noqa: E402 - af
 from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_editor.form import BUTTONS, FIELDS, RESULT_BUTTONS, ROWS, SPOKEN, Form, Switch  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
+from underpaint_editor.lists import ModelChoice  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
 from underpaint_editor.results import THUMBNAILS, Thumbnail  # noqa: E402
-from underpaint_editor.session import ModelChoice  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402

@@ -9,9 +9,9 @@ from krita import DockWidget, Krita
 
 from underpaint_editor.form import BUTTONS, FIELDS, RESULT_BUTTONS, ROWS, SPOKEN, Form, Switch
 from underpaint_editor.layers import preview_size
+from underpaint_editor.lists import ModelChoice, QueueEntry
 from underpaint_editor.panel import Panel
 from underpaint_editor.results import THUMBNAIL_SIDE, THUMBNAILS, Thumbnail
-from underpaint_editor.session import ModelChoice, QueueEntry
 
 from .canvas import KritaDocument, load_form
 from .controls import Control, KeyWatch, make_slider

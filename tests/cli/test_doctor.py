@@ -44,7 +44,7 @@ def test_a_running_daemon_is_asked(daemon: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_what_is_not_there_is_said(home: Path) -> None:
-    assert found("daemon") == [("note", "none runs; it is started when it is needed")]
+    assert found("daemon") == [("note", "not running; it is started when it is needed")]
     assert not (home / "daemon.lock").exists()
     ((state, text),) = found("krita")
     assert (state, "underpaint install krita" in text) == ("note", True)

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daemons import no_carriers, serve, until
-from underpaint.cli import generate, main, terminal
+from daemons import no_connection_threads, serve, until
+from underpaint.cli import main, terminal
+from underpaint.cli.daemon_connection import describe_return
 from underpaint.cli.pictures import read_recipe
 from underpaint.server import background
 from underpaint_client import connect, connection, messages, patience
@@ -170,7 +171,7 @@ def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any
     ("words", "code", "told"),
     [
         (["-I", "missing.png"], 2, "missing.png cannot be read"),
-        (["-I", "text.png"], 2, "text.png is no picture"),
+        (["-I", "text.png"], 2, "text.png is not a picture"),
         (["-I", "empty.png"], 2, "it is empty"),
         (["-f", "1.5"], 2, "strength 1.5 is out of range"),
         (["-f", "lots"], 2, "invalid float value: 'lots'"),
@@ -208,10 +209,9 @@ def test_other_words(tmp_path: Path) -> None:
     assert "generate" in run("--help", cwd=tmp_path).stdout
     assert run("--version", cwd=tmp_path).stdout.startswith("underpaint 0.")
     assert "--init-img" in run("generate", "--help", cwd=tmp_path).stdout
-    assert "'draw' is no command\n" in run("draw", "a", cwd=tmp_path, code=2).stderr
-    assert (
-        "'generatee' is no command; 'generate' is" in run("generatee", cwd=tmp_path, code=2).stderr
-    )
+    assert "'draw' is not a command\n" in run("draw", "a", cwd=tmp_path, code=2).stderr
+    told = run("generatee", cwd=tmp_path, code=2).stderr
+    assert "'generatee' is not a command; did you mean 'generate'?" in told
     assert run(cwd=tmp_path, code=2).stderr.startswith("usage:")
     run(cwd=tmp_path, code=2)
 
@@ -272,7 +272,7 @@ FAR = ConnectionInfo("tcp://gpu:1", 0)
 def test_what_is_said_when_a_daemon_answers_again(
     before: ConnectionInfo, now: ConnectionInfo, started: bool, told: str
 ) -> None:
-    assert generate.describe_return(before, now, started=started) == f"{told} goes on"
+    assert describe_return(before, now, started=started) == f"{told} goes on"
 
 
 def at_first_progress(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
@@ -300,11 +300,11 @@ def test_another_machines_daemon_that_dies(
     *_, told = capsys.readouterr().err.splitlines()
     before, _, after = told.partition("FOLDER ")
     assert before == (
-        f"underpaint: {here.info.endpoint} does not answer any more; the job goes on there when it"
+        f"underpaint: {here.info.endpoint} no longer answers; the job goes on there when it"
         " runs again; `underpaint results --save "
     )
     assert re.fullmatch("[0-9a-f]{8}` then fetches it", after)
-    until(no_carriers)
+    until(no_connection_threads)
     remote_file().unlink()
 
 
@@ -510,7 +510,7 @@ def test_replay(daemon: Path, tmp_path: Path, sketch: Any) -> None:
         "--chain", "--patch", "-f", "0.6", cwd=tmp_path,
     )  # fmt: skip
     process = run("replay", "sketch-0003.png", "-I", "sketch.png", cwd=tmp_path)
-    assert "the picture is the same, to the bit" in process.stderr
+    assert "the picture is identical" in process.stderr
     assert process.stdout == "sketch-0003-again-0001.png\n"
     sketch[40:50] = 9
     Image.fromarray(sketch).save(tmp_path / "other.png")
@@ -518,9 +518,9 @@ def test_replay(daemon: Path, tmp_path: Path, sketch: Any) -> None:
     assert "the picture differs in" in process.stderr
     assert "it was made from another input" in process.stderr
     process = run("replay", "sketch-0003.png", cwd=tmp_path, code=2)
-    assert "was painted over another picture; name that one with -I" in process.stderr
+    assert "was made from another picture; name that picture with -I" in process.stderr
     process = run("replay", "sketch.png", cwd=tmp_path, code=2)
-    assert "holds no recipe" in process.stderr
+    assert "has no recipe" in process.stderr
 
 
 def test_every_step_is_saved(daemon: Path, tmp_path: Path, sketch: Any) -> None:

@@ -33,5 +33,5 @@ def test_only_what_stands_between_the_comments_is_written() -> None:
     written = update(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     assert written.startswith(f"before\n{BEGIN}\n| option |")
     assert written.endswith(f"|\n{END}\nafter\n")
-    with pytest.raises(ValueError, match="no place for the options"):
+    with pytest.raises(ValueError, match="no section for the options"):
         update("no table here")

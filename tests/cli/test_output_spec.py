@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from daemons import no_carriers, serve, until
+from daemons import no_connection_threads, serve, until
 from underpaint.cli import main, output_spec, terminal
 from underpaint.cli.output_spec import OutputSpec, forget_spec, keep_spec, recall_spec
 from underpaint.cli.pictures import Metadata, read_picture
@@ -218,4 +218,4 @@ def test_another_machines_results_are_written_as_generate_would_have(
         monkeypatch.setenv("UNDERPAINT_HOME", str(home))
         process.terminate()
         process.communicate()
-        until(no_carriers)
+        until(no_connection_threads)

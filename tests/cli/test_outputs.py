@@ -83,7 +83,7 @@ def test_free_names(tmp_path: Path, there: list[str], stem: str, next_name: str)
 
 
 def test_only_png(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match=r"a.jpg is no PNG.*a.png"):
+    with pytest.raises(BadInputError, match=r"a.jpg does not end in .png.*a.png"):
         choose_outputs(str(tmp_path / "a.jpg"), 1, "x", force=False)
 
 

@@ -146,8 +146,8 @@ def gigapixel(content: bytes) -> bytes:
     ("change", "told"),
     [
         (lambda _: b"", "it is empty"),
-        (lambda _: b"GIF89a nonsense", "is no picture"),
-        (lambda _: b"{}", "is no picture"),
+        (lambda _: b"GIF89a nonsense", "is not a picture"),
+        (lambda _: b"{}", "is not a picture"),
         (cut, "cannot be read"),
         (gigapixel, "1600.0 megapixels"),
     ],
@@ -169,7 +169,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_recipes_of_others_are_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "in.png"
-    for text, told in ((None, "holds no recipe"), ("{", "cannot be read"), ("{}", "without mode")):
+    for text, told in ((None, "has no recipe"), ("{", "cannot be read"), ("{}", "without mode")):
         info = PngImagePlugin.PngInfo()
         if text is not None:
             info.add_itxt("underpaint", text)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -22,8 +22,11 @@ from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.inputs import InputFrames
+from underpaint_client.job_messages import read_job_messages
 from underpaint_client.patience import PATIENCE, SLOWEST
 from underpaint_client.request import Request
+
+Received = tuple[messages.Message, tuple[Frame, ...]]
 
 SIDE = 512
 FRAME = Frame("layer", Box(0, 0, SIDE, SIDE), "u1", "RGBA", bytes(SIDE * SIDE * 4))
@@ -38,10 +41,12 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zmq.Socket[byte
         yield socket
 
 
-def connect_to(router: zmq.Socket[bytes], pid: int = 0) -> Connection:
+def connect_to(
+    router: zmq.Socket[bytes], pid: int = 0, clock: Callable[[], float] = time.monotonic
+) -> Connection:
     endpoint = router.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)
-    return Connection(ConnectionInfo(endpoint.rstrip(b"\0").decode(), pid))
+    return Connection(ConnectionInfo(endpoint.rstrip(b"\0").decode(), pid), clock=clock)
 
 
 def answer(
@@ -78,21 +83,20 @@ def test_on_one_machine_nothing_takes_long(router: zmq.Socket[bytes]) -> None:
 
 
 def test_a_client_that_was_idle_gives_the_daemon_time_to_answer(
-    router: zmq.Socket[bytes], monkeypatch: pytest.MonkeyPatch
+    router: zmq.Socket[bytes],
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("underpaint_client.connection.time.monotonic", lambda: now)
-    with connect_to(router) as connection:
+    with connect_to(router, clock=lambda: now) as connection:
         now += 10 * PATIENCE
         connection.submit(Request())
-        connection._check_alive()
+        connection.check_alive()
         now += PATIENCE + 1
         with pytest.raises(DaemonUnavailableError, match="has not answered for 11 seconds"):
-            connection._check_alive()
+            connection.check_alive()
 
 
 @pytest.mark.parametrize(
-    ("ending", "taken"),
+    ("ending", "acknowledged"),
     [
         (messages.Done("j"), ["j"]),
         (messages.Failed("j", "failed", "no memory"), ["j"]),
@@ -100,49 +104,65 @@ def test_a_client_that_was_idle_gives_the_daemon_time_to_answer(
         (messages.Failed("j", "kept", "picture 2 could not be read"), []),
     ],
 )
-def test_only_what_came_whole_is_taken(
-    monkeypatch: pytest.MonkeyPatch, ending: messages.Message, taken: list[str]
+def test_only_what_came_whole_is_acknowledged(
+    ending: messages.Message, acknowledged: list[str]
 ) -> None:
-    connection, said = object.__new__(Connection), list[str]()
-    connection._inbox = deque([(ending, ())])
-    monkeypatch.setattr(connection, "take", said.append)
-    assert [message for message, _ in connection.events("j")] == [ending]
-    assert said == taken
+    channel = Channel(ending)
+    assert [message for message, _ in read_job_messages(channel, Following("j"), 1)] == [ending]
+    assert channel.sent == [messages.Taken(job) for job in acknowledged]
 
 
-def connection_that_hears(
-    monkeypatch: pytest.MonkeyPatch, said: list[messages.Message], *heard: messages.Message
-) -> Connection:
-    connection = object.__new__(Connection)
-    connection._inbox = deque((message, ()) for message in heard)
-    monkeypatch.setattr(connection, "send", lambda message, _frames=(): said.append(message))
-    return connection
+class Channel:
+    """A connection that has received messages, and notes what is sent."""
+
+    def __init__(self, *received: messages.Message) -> None:
+        self.received: list[Received] = [(message, ()) for message in received]
+        self.sent: list[messages.Message] = []
+
+    def receive(self, timeout: float | None = None) -> Received | None:
+        return self.received.pop(0) if self.received else None
+
+    def put_back(self, received: Iterable[Received]) -> None:
+        self.received.extend(received)
+
+    def check_alive(self) -> None:
+        raise AssertionError("nothing more is to come")
+
+    def send(self, message: messages.Message, frames: tuple[Frame, ...] = ()) -> None:
+        self.sent.append(message)
+
+    def follow(self, *jobs: str) -> None:
+        self.send(messages.Follow(jobs))
+
+    def cancel(self, job: str) -> None:
+        self.send(messages.Cancel(job))
+
+    def acknowledge(self, job: str) -> None:
+        self.send(messages.Taken(job))
 
 
-def test_a_job_is_gone_on_with_by_another_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was lost on its way is sent again, and no picture is given twice."""
+def test_another_connection_continues_a_job() -> None:
+    """What was lost on its way is sent again, and no picture is yielded twice."""
     submit = messages.Submit("j", Request())
     first, second = (messages.Picture("j", n, "layer", cast(Any, None)) for n in range(2))
-    said: list[messages.Message] = []
     following = Following.submitted(submit, ())
     following.handle(Event.CONNECTED)
     unknown = messages.Failed("j", "unknown", "not known")
-    told = (unknown, messages.Done("another"), first, messages.Leaving())
-    before = connection_that_hears(monkeypatch, said, *told)
-    given: list[messages.Message] = []
+    before = Channel(unknown, messages.Done("another"), first, messages.Leaving())
+    yielded: list[messages.Message] = []
     with pytest.raises(DaemonStoppedError, match="stopped; the job goes on when it starts again"):
-        given.extend(message for message, _ in before.events(following))
-    assert list(before._inbox) == [(messages.Done("another"), ())]
-    assert said == [submit]
+        yielded.extend(message for message, _ in read_job_messages(before, following, 1))
+    assert before.received == [(messages.Done("another"), ())]
+    assert before.sent == [submit]
     assert following.state is State.LOST
     assert following.handle(Event.CONNECTED) == (Action.FOLLOW,)
     ending = messages.Done("j")
-    after = connection_that_hears(monkeypatch, said, first, second, ending)
-    given.extend(message for message, _ in after.events(following))
-    assert given == [first, second, ending]  # the first had come before
+    after = Channel(first, second, ending)
+    yielded.extend(message for message, _ in read_job_messages(after, following, 1))
+    assert yielded == [first, second, ending]  # the first had come before
     assert following.pictures == {0, 1}
-    assert said == [submit, messages.Taken("j")]
-    assert list(after.events(following)) == []  # it has ended
+    assert after.sent == [messages.Taken("j")]
+    assert list(read_job_messages(after, following, 1)) == []  # it has ended
 
 
 @pytest.mark.parametrize(
@@ -154,13 +174,9 @@ def test_a_job_is_gone_on_with_by_another_connection(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_what_is_said_of_no_job_ends_the_wait(
-    monkeypatch: pytest.MonkeyPatch,
-    told: messages.Message,
-    error: type[Exception],
-    state: State,
+    told: messages.Message, error: type[Exception], state: State
 ) -> None:
     following = Following("j")
-    connection = connection_that_hears(monkeypatch, [], told)
     with pytest.raises(error):
-        list(connection.events(following))
+        list(read_job_messages(Channel(told), following, 1))
     assert following.state is state

@@ -23,8 +23,8 @@ from underpaint_client.errors import (
     UnknownJobError,
 )
 from underpaint_client.following import (
-    AWAY,
     ENDED,
+    OFFLINE,
     TABLE,
     Action,
     Event,
@@ -43,31 +43,31 @@ SUBMIT = messages.Submit("j", Request())
 EXPECTED = """
             accepted     first        progress     picture         repeated    done     failed      unknown      kept
 unsent      .            .            .            .               .           .        .           .            .
-sent        queued+tell  running+tell running+tell delivering+tell delivering  done+tell failed+tell +submit     kept+tell
+sent        queued+notify  running+notify running+notify delivering+notify delivering  done+notify failed+notify +submit     kept+notify
 lost        .            .            .            .               .           .        .           .            .
-asked       queued+tell  running+tell running+tell delivering+tell delivering  done+tell failed+tell failed+tell kept+tell
-queued      +tell        running+tell running+tell delivering+tell delivering  done+tell failed+tell failed+tell kept+tell
-running     queued+tell  +tell        +tell        delivering+tell delivering  done+tell failed+tell failed+tell kept+tell
-delivering  +tell        +tell        +tell        +tell           .           done+tell failed+tell failed+tell kept+tell
+asked       queued+notify  running+notify running+notify delivering+notify delivering  done+notify failed+notify failed+notify kept+notify
+queued      +notify        running+notify running+notify delivering+notify delivering  done+notify failed+notify failed+notify kept+notify
+running     queued+notify  +notify        +notify        delivering+notify delivering  done+notify failed+notify failed+notify kept+notify
+delivering  +notify        +notify        +notify        +notify           .           done+notify failed+notify failed+notify kept+notify
 done        .            .            .            .               .           .        .           .            .
 failed      .            .            .            .               .           .        .           .            .
 kept        .            .            .            .               .           .        .           .            .
 given_up    .            .            .            .               .           .        .           .            .
-taken       .            .            .            .               .           .        .           .            .
+acknowledged      .            .            .            .               .           .        .           .            .
 
-            connected    disconnected check        cancel          take        give_up
-unsent      sent+submit  .            .            failed+follow+cancel +take  given_up
-sent        .            unsent       +follow      asked+cancel    +take       given_up
-lost        asked+follow .            .            failed+follow+cancel +take  given_up
-asked       .            lost         +follow      +follow+cancel  +take       given_up
-queued      .            lost         +follow      +follow+cancel  +take       given_up
-running     .            lost         +follow      +follow+cancel  +take       given_up
-delivering  .            lost         +follow      +follow+cancel  +take       given_up
-done        .            .            .            .               taken+take  .
-failed      .            .            .            .               taken+take  .
+            connected    disconnected check        cancel          acknowledge       give_up
+unsent      sent+submit  .            .            failed+follow+cancel +acknowledge  given_up
+sent        .            unsent       +follow      asked+cancel    +acknowledge       given_up
+lost        asked+follow .            .            failed+follow+cancel +acknowledge  given_up
+asked       .            lost         +follow      +follow+cancel  +acknowledge       given_up
+queued      .            lost         +follow      +follow+cancel  +acknowledge       given_up
+running     .            lost         +follow      +follow+cancel  +acknowledge       given_up
+delivering  .            lost         +follow      +follow+cancel  +acknowledge       given_up
+done        .            .            .            .               acknowledged+acknowledge  .
+failed      .            .            .            .               acknowledged+acknowledge  .
 kept        .            .            .            .               .           .
 given_up    .            .            .            .               .           .
-taken       .            .            .            .               .           .
+acknowledged      .            .            .            .               .           .
 """  # noqa: E501
 
 
@@ -108,7 +108,7 @@ def picture(index: int) -> messages.Picture:
 
 
 @pytest.mark.parametrize(
-    ("message", "state", "news"),
+    ("message", "state", "notify"),
     [
         (messages.Accepted("j", 2), State.QUEUED, True),
         (messages.Accepted("j", 0), State.RUNNING, True),
@@ -130,11 +130,11 @@ def picture(index: int) -> messages.Picture:
     ids=repr,
 )
 def test_what_a_message_means_to_a_job_that_was_sent(
-    message: Message, state: State, news: bool
+    message: Message, state: State, notify: bool
 ) -> None:
     following = Following("j", State.SENT, (SUBMIT, ()))
-    step = following.hear(message)
-    assert (following.state, step.news) == (state, news)
+    step = following.handle_message(message)
+    assert (following.state, step.notify) == (state, notify)
     resent = isinstance(message, messages.Failed) and message.code == "unknown"
     assert step.actions == ((Action.SUBMIT,) if resent else ())
 
@@ -150,7 +150,7 @@ def test_position_and_remark_are_those_heard_last() -> None:
         (messages.Progress("j", "Denoising"), False, 0),
     ]
     for message, moved, position in told:
-        assert following.hear(message).moved == moved
+        assert following.handle_message(message).moved == moved
         assert following.position == position
     assert following.remark == "the disk is full"
 
@@ -166,14 +166,14 @@ def test_position_and_remark_are_those_heard_last() -> None:
 )
 def test_how_a_job_fails(code: str, kind: type[Exception], given_up: bool) -> None:
     following = Following("j")
-    following.hear(messages.Failed("j", code, "told so"))
+    following.handle_message(messages.Failed("j", code, "told so"))
     assert type(following.error) is kind
     assert str(following.error) == "told so"
     assert following.given_up == given_up
 
 
 def test_a_job_is_cancelled_without_a_daemon_and_given_up_for_a_reason() -> None:
-    for state in AWAY:
+    for state in OFFLINE:
         cancelled = Following("j", state, (SUBMIT, ()))
         cancelled.handle(Event.CANCEL)
         assert isinstance(cancelled.error, CancelledError)
@@ -224,7 +224,7 @@ class Wire:
     def cancel(self, job: str) -> None:
         self.send(messages.Cancel(job))
 
-    def take(self, job: str) -> None:
+    def acknowledge(self, job: str) -> None:
         self.send(messages.Taken(job))
 
 
@@ -339,9 +339,9 @@ class Fates(RuleBasedStateMachine):
             return
         message = self.wire.to_client.popleft()
         ended = self.following.ended
-        step = self.following.hear(message)
+        step = self.following.handle_message(message)
         perform(self.wire, self.following, step.actions)
-        if step.news:
+        if step.notify:
             assert not ended
             self.news.append(message)
 
@@ -352,8 +352,8 @@ class Fates(RuleBasedStateMachine):
 
     @precondition(lambda self: self.following.ended)
     @rule()
-    def take(self) -> None:
-        self.happens(Event.TAKE)
+    def acknowledge(self) -> None:
+        self.happens(Event.ACKNOWLEDGE)
 
     @invariant()
     def each_picture_is_told_once(self) -> None:

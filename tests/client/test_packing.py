@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from underpaint_client import messages, packing
+from underpaint_client import messages
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import CHANNELS, ITEM_SIZES, Frame
 from underpaint_client.geometry import Box
@@ -68,14 +68,14 @@ def packed_as(data: bytes) -> Frame:
     ("data", "told"),
     [
         (b"no zlib at all", "damaged"),
-        (zlib.compress(bytes(64 * 64 * 4))[:-3], "not the 16384 bytes"),
-        (zlib.compress(bytes(64 * 64 * 4 - 1)), "not the 16384 bytes"),
-        (zlib.compress(bytes(64 * 64 * 4 + 1)), "not the 16384 bytes"),
-        (zlib.compress(bytes(64 * 64 * 4)) + b"more", "not the 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4))[:-3], "are not 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4 - 1)), "are not 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4 + 1)), "are not 16384 bytes"),
+        (zlib.compress(bytes(64 * 64 * 4)) + b"more", "are not 16384 bytes"),
         (zlib.compress(bytes(64 * 64 * 4))[:-1] + b"\0", "damaged"),
     ],
 )
-def test_damaged_parcels_are_refused(data: bytes, told: str) -> None:
+def test_damaged_frames_are_refused(data: bytes, told: str) -> None:
     with pytest.raises(BadInputError, match=told):
         unpack(packed_as(data))
 
@@ -94,12 +94,12 @@ def test_a_bomb_takes_no_more_memory_than_it_says() -> None:
     ("changes", "told"),
     [
         ({"encoding": "gzip"}, "encoding 'gzip' is unknown"),
-        ({"encoding": "packed", "data": b""}, "0 bytes came packed"),
-        ({"encoding": "packed"}, "16384 bytes came packed"),
-        ({"encoding": "held", "data": b""}, "held pixels are a digest"),
-        ({"encoding": "held", "digest": "0" * 64}, "held pixels are a digest"),
-        ({"digest": "0" * 63}, "is no SHA-256"),
-        ({"digest": "A" * 64}, "is no SHA-256"),
+        ({"encoding": "packed", "data": b""}, "0 packed bytes arrived"),
+        ({"encoding": "packed"}, "16384 packed bytes arrived"),
+        ({"encoding": "held", "data": b""}, "held pixels must have a digest"),
+        ({"encoding": "held", "digest": "0" * 64}, "held pixels must have a digest"),
+        ({"digest": "0" * 63}, "is not a SHA-256 digest"),
+        ({"digest": "A" * 64}, "is not a SHA-256 digest"),
     ],
 )
 def test_frames_that_are_not_what_they_say_are_refused(changes: dict[str, str], told: str) -> None:
@@ -108,40 +108,39 @@ def test_frames_that_are_not_what_they_say_are_refused(changes: dict[str, str], 
 
 
 def test_a_frame_is_sent_once() -> None:
-    parcels, layer = Packer(), frame(64, 64)
+    packer, layer = Packer(), frame(64, 64)
     submit = messages.Submit("a", Request())
-    message, (sent,) = parcels.outgoing(submit, (layer,))
+    message, (sent,) = packer.outgoing(submit, (layer,))
     assert message == replace(submit, packed=True)
     assert sent.encoding == "packed"
     # Until the daemon has said that it has it, nothing is left out.
-    assert parcels.outgoing(replace(submit, job="b"), (layer,))[1] == (sent,)
-    parcels.heard(messages.Accepted("a", 0))
+    assert packer.outgoing(replace(submit, job="b"), (layer,))[1] == (sent,)
+    packer.received(messages.Accepted("a", 0))
     moved = replace(layer, box=Box(0, 0, 64, 64))
-    _, (named,) = parcels.outgoing(replace(submit, job="c"), (moved,))
+    _, (named,) = packer.outgoing(replace(submit, job="c"), (moved,))
     assert (named.encoding, named.data, named.digest) == ("held", b"", sent.digest)
     assert named.box == moved.box
     # The daemon has lost it: all of it again, and from then on until it has it.
-    again = parcels.again(messages.Want("c"))
+    again = packer.again(messages.Want("c"))
     assert again is not None
     assert again[1] == (replace(sent, box=moved.box),)
-    assert parcels.outgoing(replace(submit, job="d"), (layer,))[1] == (sent,)
+    assert packer.outgoing(replace(submit, job="d"), (layer,))[1] == (sent,)
 
 
-def test_what_is_too_large_for_a_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    parcels = Packer()
-    monkeypatch.setattr(packing, "MAX_REMOTE_FRAME", 20)
+def test_what_is_too_large_for_a_line_is_said() -> None:
+    packer = Packer(max_frame=20)
     with pytest.raises(BadInputError, match="crop the layer"):
-        parcels.outgoing(messages.Submit("a", Request()), (frame(64, 64),))
-    assert parcels.again(messages.Want("a")) is None
+        packer.outgoing(messages.Submit("a", Request()), (frame(64, 64),))
+    assert packer.again(messages.Want("a")) is None
 
 
 def test_jobs_that_ended_or_were_cancelled_are_not_sent_again() -> None:
-    parcels = Packer()
+    packer = Packer()
     for job in "ab":
-        parcels.outgoing(messages.Submit(job, Request()), (frame(64, 64),))
-    parcels.outgoing(messages.Cancel("a"), ())
-    parcels.heard(messages.Failed("b", "bad_input", "no"))
-    assert parcels.again(messages.Want("a")) is None
-    assert parcels.again(messages.Want("b")) is None
-    _, (sent,) = parcels.outgoing(messages.Submit("c", Request()), (frame(64, 64),))
+        packer.outgoing(messages.Submit(job, Request()), (frame(64, 64),))
+    packer.outgoing(messages.Cancel("a"), ())
+    packer.received(messages.Failed("b", "bad_input", "no"))
+    assert packer.again(messages.Want("a")) is None
+    assert packer.again(messages.Want("b")) is None
+    _, (sent,) = packer.outgoing(messages.Submit("c", Request()), (frame(64, 64),))
     assert sent.encoding == "packed"  # a job that failed says nothing of what is held

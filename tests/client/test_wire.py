@@ -100,7 +100,7 @@ def header(**changes: Any) -> bytes:
         (header(entry={"dtype": 1}), "must be text"),
         (header(entry={"channels": "CMYK"}), "'CMYK' is unknown"),
         (header(entry={"channels": "Y"}), "4 channels do not fit Y"),
-        (header(entry={"shape": [1, 3, 4]}), "8 bytes came.*3 x 1.*are 12"),
+        (header(entry={"shape": [1, 3, 4]}), "8 bytes arrived.*3 x 1.*are 12"),
         (header(entry={"shape": [0, 2, 4]}), "empty"),
         (header(entry={"shape": [-1, -2, 4]}), "empty"),
         (header(entry={"shape": [100_000, 100_000, 4]}), "10000.0 megapixels"),

@@ -9,7 +9,8 @@ import pytest
 from client.test_wire import make_recipe
 from underpaint_client import Box, Frame, Request, messages
 from underpaint_editor.batch import Batch
-from underpaint_editor.jobs import Job, Pace, Painted
+from underpaint_editor.job import Job
+from underpaint_editor.notices import ImageReceived
 
 FRAME = Frame("patch", Box(0, 0, 1, 1), "u1", "RGBA", bytes(4))
 OTHER_LAYER = "the layer or the selection has changed since the result was made"
@@ -35,8 +36,8 @@ def test_only_a_model_that_ran_has_other_weights(
     batch = Batch(place, expected_source=meant[0], expected_model=meant[1])
     recipe = make_recipe({"source_hash": came[0], "model_hash": came[1], "notes": ()})
     batch.add(
-        Painted(
-            Job("job", Request(), batch, Pace()), messages.Picture("job", 0, "patch", recipe), FRAME
+        ImageReceived(
+            Job("job", Request(), batch), messages.Picture("job", 0, "patch", recipe), FRAME
         )
     )
     assert batch.notes == notes

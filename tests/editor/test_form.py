@@ -99,12 +99,12 @@ def test_seeds_are_drawn_from_all_there_are() -> None:
 
 
 def test_the_start_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "daemon.json"
     write_start_command(tmp_path, ["python", "-m", "underpaint"])
-    monkeypatch.setattr("underpaint_editor.launch.COMMAND_FILE", tmp_path / "daemon.json")
-    assert start_command() == ["python", "-m", "underpaint"]
-    (tmp_path / "daemon.json").write_text('{"no": "list"}')
+    assert start_command(file) == ["python", "-m", "underpaint"]
+    file.write_text('{"no": "list"}')
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert start_command() == []
+    assert start_command(file) == []
 
 
 @pytest.mark.parametrize(

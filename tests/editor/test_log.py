@@ -16,20 +16,20 @@ from underpaint_client import Frame, Request, messages
 from underpaint_client.geometry import Box
 from underpaint_editor import log
 from underpaint_editor.batch import Batch, Result
-from underpaint_editor.jobs import Ended, Job, Pace, Painted, Previewed
+from underpaint_editor.job import Job
+from underpaint_editor.notices import Ended, ImageReceived, PreviewReceived
 from underpaint_editor.session import Session
 
 SECRET = "a castle of a secret client"
 
 
 @contextmanager
-def opened(editor: str = "Krita") -> Iterator[Path]:
-    handler = log.open_log(editor, "5.3")
+def opened(editor: str = "Krita", size: int = log.LOG_BYTES) -> Iterator[Path]:
+    handler = log.open_log(editor, "5.3", size)
     try:
         yield log.log_file(editor)
     finally:
-        handler.close()
-        log._logger.removeHandler(handler)
+        log.close_log(handler)
 
 
 class Refusing(FakeDocument):
@@ -53,15 +53,15 @@ def test_a_swallowed_exception_is_logged_without_its_message(home: Path) -> None
     whole = editor.open(f"{SECRET}.fake", painting(), SIZE)
     document = Refusing(editor, whole.canvas, whole.layer_id)
     session = Session("Krita", editor.loop, FakeToolkit(), editor.find)
-    job = Job("job", Request.of(prompt=SECRET, seed=7), Batch(document), Pace())
+    job = Job("job", Request.of(prompt=SECRET, seed=7), Batch(document))
     frame = Frame("preview", Box(0, 0, 1, 1), "u1", "RGBA", bytes((1, 2, 3, 255)))
     (result,) = results(1)
     assert result.recipe is not None
     picture = messages.Picture("job", 0, "patch", result.recipe)
     with opened() as file:
         session.tracker.jobs["job"] = job
-        session.handle_notices([Previewed(job, HOLE, frame)])
-        session.handle_notices([Painted(job, picture, result.frame), Ended(job, None)])
+        session.handle_notices([PreviewReceived(job, HOLE, frame)])
+        session.handle_notices([ImageReceived(job, picture, result.frame), Ended(job, None)])
         session.apply_remedy()
         text = file.read_text()
     assert "Krita 5.3 started the plug-in, Python 3." in text
@@ -72,9 +72,8 @@ def test_a_swallowed_exception_is_logged_without_its_message(home: Path) -> None
     assert SECRET in session.last_message  # the artist is told
 
 
-def test_a_log_does_not_grow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "LOG_BYTES", 2000)
-    with opened("GIMP") as file:
+def test_a_log_does_not_grow(home: Path) -> None:
+    with opened("GIMP", 2000) as file:
         for number in range(500):
             log.log_event(f"event {number}")
         files = sorted(file.parent.glob("gimp.log*"))

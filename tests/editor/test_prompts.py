@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_it_is_kept_and_bounded(history: PromptHistory, tmp_path: Path) -> None:
     again = PromptHistory(tmp_path / "prompts.json")
     assert again.older("") == str(MOST + 9)
     assert (tmp_path / "prompts.json").stat().st_mode & 0o777 == 0o600
-    assert len(again._read()) == MOST
+    assert len(json.loads((tmp_path / "prompts.json").read_text())) == MOST
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", "[1, null]", "[" * 5000])

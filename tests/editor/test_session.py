@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from client.test_wire import make_recipe
+from editor.fake_connection import FakeConnection
 from underpaint_client import Box, Frame, Request, messages
 from underpaint_client.address import Address
 from underpaint_client.errors import (
@@ -19,9 +21,19 @@ from underpaint_client.errors import (
 )
 from underpaint_client.geometry import Extent
 from underpaint_editor.batch import Batch, Result
-from underpaint_editor.jobs import Ended, Job, Lost, Pace, Painted, Previewed, ResultsWait
-from underpaint_editor.session import Remedy, Session
+from underpaint_editor.job import Job
+from underpaint_editor.launch import Launcher
+from underpaint_editor.notices import (
+    Disconnected,
+    Ended,
+    ImageReceived,
+    PreviewReceived,
+    ResultsWaiting,
+)
+from underpaint_editor.remedy import Remedy
+from underpaint_editor.session import Session
 from underpaint_editor.survey import Survey
+from underpaint_editor.tracker import JobTracker
 
 AREA = Box(64, 0, 256, 128)
 SMALL = Frame("preview", Box(0, 0, 2, 1), "u1", "RGBA", bytes(range(8)))
@@ -109,9 +121,9 @@ def stopped(error: UnderpaintError, *, seen: bool = True, **asked: Any) -> tuple
     place = Place()
     session = Session("test", Quiet(), Quiet(), lambda _: place)
     batch = Batch(place, "beside")
-    job = Job("job", Request.of(prompt="a lake", seed=7, images=2, **asked), batch, Pace())
+    job = Job("job", Request.of(prompt="a lake", seed=7, images=2, **asked), batch)
     if seen:
-        session.handle_notices([Previewed(job, AREA, SMALL, 2, 10, 20)])
+        session.handle_notices([PreviewReceived(job, AREA, SMALL, 2, 10, 20)])
     session.handle_notices([Ended(job, error)])
     return session, place
 
@@ -179,11 +191,11 @@ class Clock:
 
 
 class Loop(Quiet):
-    """An event loop that is told when to call what; and a listener who writes it down."""
+    """An event loop that calls nothing by itself, and a listener that notes everything."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, Callable[[], None]]] = []
-        self.heard: list[Any] = []
+        self.notes: list[Any] = []
         self.watched: list[int] = []
 
     def watch(self, fd: int, call: Callable[[], None]) -> Callable[[], None]:
@@ -194,34 +206,30 @@ class Loop(Quiet):
         self.calls.append((milliseconds, call))
 
     def show_message(self, text: str) -> None:
-        self.heard.append(text)
+        self.notes.append(text)
 
     def show_preview(self, frame: Frame | None) -> None:
-        self.heard.append(frame)
+        self.notes.append(frame)
 
     def refresh(self) -> None:
-        self.heard.append("changed")
+        self.notes.append("changed")
 
 
-class Talker:
-    """A connection on which the daemon says this and that, as fast as it is heard."""
-
-    fd = 1
-
-    def __init__(self, *messages: tuple[Any, tuple[Frame, ...]]) -> None:
-        self.messages = list(messages)
-
-    def see_process(self) -> None:
-        pass
-
-    def follow(self, *jobs: str) -> None:
-        pass
-
-    def take(self, job: str) -> None:
-        pass
-
-    def receive(self, timeout: float) -> Any:
-        return self.messages.pop(0) if self.messages else None
+def connected(
+    place: Place,
+    loop: Quiet,
+    connection: FakeConnection,
+    clock: Callable[[], float] = time.monotonic,
+    launcher: Launcher | None = None,
+) -> Session:
+    """A session that is connected to a fake daemon."""
+    tracker = JobTracker("Krita", connect=lambda: connection, clock=clock)
+    session = Session(
+        "Krita", loop, loop, lambda _: place, tracker=tracker, launcher=launcher, clock=clock
+    )
+    session.tracker.open()
+    connection.sent.clear()
+    return session
 
 
 def steps(count: int) -> list[tuple[Any, tuple[Frame, ...]]]:
@@ -230,71 +238,61 @@ def steps(count: int) -> list[tuple[Any, tuple[Frame, ...]]]:
     return [message for one in progress for message in ((one, ()), (preview, (SMALL,)))]
 
 
-def listening(monkeypatch: pytest.MonkeyPatch, *messages: Any) -> tuple[Session, Loop, Talker]:
-    clock = Clock()
-    monkeypatch.setattr("underpaint_editor.session.time", clock)
-    monkeypatch.setattr("underpaint_editor.jobs.time", clock)
-    loop, talker = Loop(), Talker(*messages)
-    session = Session("test", loop, loop, lambda _: Place())
+def listening(*messages: Any) -> tuple[Session, Loop, FakeConnection]:
+    loop, connection = Loop(), FakeConnection(*messages)
+    session = connected(Place(), loop, connection, Clock().monotonic)
     loop.calls.clear()
-    session.tracker._connection = talker  # type: ignore[assignment]
-    session.tracker.jobs["job"] = Job("job", Request.of(images=1), Batch(Place()), Pace())
-    return session, loop, talker
+    session.tracker.jobs["job"] = Job("job", Request.of(images=1), Batch(Place()))
+    return session, loop, connection
 
 
-def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session, loop, talker = listening(monkeypatch, *steps(1000))
-    session._handle_events()
-    left = len(talker.messages)
+def test_a_daemon_that_speaks_without_end_leaves_the_editor_its_turn() -> None:
+    session, loop, connection = listening(*steps(1000))
+    session.pump.run()
+    left = len(connection.messages)
     assert 1900 < left < 2000
     ((pause, go_on),) = loop.calls
     assert pause >= 30
-    session._handle_events()  # the descriptor woke up, or another part of the session looks
-    session._handle_notices_briefly(session.tracker.check)
-    assert len(talker.messages) == left
+    session.pump.run()  # the descriptor woke up, or another part of the session looks
+    session.pump.check()
+    assert len(connection.messages) == left
     go_on()
-    assert len(talker.messages) < left
-    while talker.messages:
+    assert len(connection.messages) < left
+    while connection.messages:
         loop.calls.pop()[1]()
-    assert loop.heard[-2].startswith("Step 1000 of 1000")
-    assert loop.heard[-1] is SMALL
+    assert loop.notes[-2].startswith("Step 1000 of 1000")
+    assert loop.notes[-1] is SMALL
 
 
-def test_during_a_pause_the_descriptor_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_during_a_pause_the_descriptor_is_not_watched() -> None:
     """It can be read all the while: an event loop that watched it would never rest."""
-    session, loop, _ = listening(monkeypatch, *steps(1000))
-    session._watch_connection()
+    session, loop, connection = listening(*steps(1000))
+    session.pump.wake()
     assert loop.watched == [1]
     loop.calls.pop()[1]()
     ((_, go_on),) = loop.calls
-    session._watch_connection()
+    session.pump.wake()
     assert loop.watched == []
-    session.tracker._connection.messages.clear()  # type: ignore[union-attr]
+    connection.messages.clear()
     loop.calls.clear()
     go_on()
     assert loop.watched == [1]
 
 
-def test_once_all_was_heard_nothing_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    session, loop, _ = listening(monkeypatch, *steps(1))
-    session._handle_events()
+def test_once_all_was_heard_nothing_is_called_again() -> None:
+    session, loop, _ = listening(*steps(1))
+    session.pump.run()
     loop.calls.pop()[1]()
     assert loop.calls == []
-    session._handle_events()
+    session.pump.run()
     assert loop.calls == []
 
 
-def test_of_progress_only_the_last_is_shown_and_nothing_is_overtaken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_of_progress_only_the_last_is_shown_and_nothing_is_overtaken() -> None:
     picture = messages.Picture("job", 0, "patch", make_recipe())
-    session, loop, _ = listening(
-        monkeypatch, *steps(3), (picture, (SMALL,)), (messages.Done("job"), ())
-    )
-    session._handle_events()
-    progress, preview, no_preview, end, *more = loop.heard
+    session, loop, _ = listening(*steps(3), (picture, (SMALL,)), (messages.Done("job"), ()))
+    session.pump.run()
+    progress, preview, no_preview, end, *more = loop.notes
     assert progress.startswith("Step 3 of 3")
     assert preview is SMALL
     assert no_preview is None
@@ -302,20 +300,18 @@ def test_of_progress_only_the_last_is_shown_and_nothing_is_overtaken(
     assert more == ["changed"]
 
 
-def test_a_slot_that_runs_inside_of_another_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_slot_that_runs_inside_of_another_changes_nothing() -> None:
     """Krita handles events inside of its own calls."""
-    session, loop, talker = listening(monkeypatch, *steps(2))
+    session, loop, connection = listening(*steps(2))
     left: list[int] = []
 
     def nested(text: str) -> None:
-        before = len(talker.messages)
-        session._handle_events()
-        left.append(before - len(talker.messages))
+        before = len(connection.messages)
+        session.pump.run()
+        left.append(before - len(connection.messages))
 
     loop.show_message = nested  # type: ignore[method-assign]
-    session._handle_events()
+    session.pump.run()
     assert left == [0]
 
 
@@ -338,18 +334,18 @@ def test_a_result_waits_while_it_would_clear_what_can_be_redone(
     place = Place()
     place.can_redo = now
     session, told = opened(place)
-    session.tracker.jobs["c"] = Job("c", Request(), Batch(place, had_redo=before is True), Pace())
+    session.tracker.jobs["c"] = Job("c", Request(), Batch(place, had_redo=before is True))
     arrive(session, "c", 0)
     assert (place.inserted == []) == held
     assert (remedy_of(session) == Remedy.INSERT) == held
-    assert (("take", "c") in told) == (not held)
+    assert (("acknowledge", "c") in told) == (not held)
     if held:
         assert "clear your redo history" in session.last_message
-        session.handle_notices([ResultsWait((left("c", "Krita"),))])  # after another connection
+        session.handle_notices([ResultsWaiting((left("c", "Krita"),))])  # after another connection
         assert remedy_of(session) == Remedy.INSERT
         session.apply_remedy()
         assert len(place.inserted) == 1
-        assert told[-1] == ("take", "c")
+        assert told[-1] == ("acknowledge", "c")
         assert remedy_of(session) not in (Remedy.INSERT, Remedy.FETCH)
 
 
@@ -357,9 +353,9 @@ def test_a_result_waits_while_it_would_clear_what_can_be_redone(
 def test_what_was_held_comes_by_itself_once_nothing_can_be_redone(later: Any) -> None:
     place, loop = Place(), Loop()
     place.can_redo = True
-    session, _ = opened(place)
-    session._loop = loop
-    session.tracker.jobs["c"] = Job("c", Request(), Batch(place), Pace())
+    session, _ = opened(place, loop)
+    loop.calls.clear()
+    session.tracker.jobs["c"] = Job("c", Request(), Batch(place))
     arrive(session, "c", 0)
     ((_, look),) = loop.calls
     look()
@@ -384,33 +380,12 @@ def left(name: str, editor: str, document: str = "") -> messages.WaitingJob:
     )
 
 
-def opened(place: Place) -> tuple[Session, list[Any]]:
-    """A session that is connected to nobody, and what it tells the daemon."""
-    session = Session("Krita", Quiet(), Quiet(), lambda _: place)
-    told: list[Any] = []
-    session.tracker._connection = Line(told)  # type: ignore[assignment]
-    return session, told
-
-
-class Line:
-    """A connection on which one only speaks."""
-
-    fd = 1
-
-    def __init__(self, told: list[Any]) -> None:
-        self.told = told
-
-    def follow(self, *jobs: str) -> None:
-        self.told.append(("follow", *jobs))
-
-    def take(self, job: str) -> None:
-        self.told.append(("take", job))
-
-    def see_process(self) -> None:
-        pass
-
-    def receive(self, timeout: float) -> None:
-        return None
+def opened(
+    place: Place, loop: Quiet | None = None, launcher: Launcher | None = None
+) -> tuple[Session, list[Any]]:
+    """A session, and what it sends to the daemon."""
+    connection = FakeConnection()
+    return connected(place, loop or Quiet(), connection, launcher=launcher), connection.sent
 
 
 def arrive(
@@ -423,7 +398,7 @@ def arrive(
     job = session.tracker.jobs.pop(name)
     for index in indexes:
         picture = messages.Picture(name, index, "patch", make_recipe(seed=7 + index))
-        session.handle_notices([Painted(job, picture, SMALL)])
+        session.handle_notices([ImageReceived(job, picture, SMALL)])
     session.handle_notices([Ended(job, error, given_up=given_up)])
 
 
@@ -432,9 +407,9 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
     place = Place()
     place.refuses = refuses
     session, _ = opened(place)
-    job = Job("job", Request.of(images=2), Batch(place), Pace())
-    session.handle_notices([Previewed(job, AREA, SMALL)])
-    session.handle_notices([Previewed(job, AREA, CLEAR)])
+    job = Job("job", Request.of(images=2), Batch(place))
+    session.handle_notices([PreviewReceived(job, AREA, SMALL)])
+    session.handle_notices([PreviewReceived(job, AREA, CLEAR)])
     assert place.previews == [(Extent(2, 1), AREA)]
     session.tracker.jobs[job.name] = job
     arrive(session, job.name, 0)
@@ -444,10 +419,10 @@ def test_previews_are_shown_until_the_job_ends(refuses: bool) -> None:
 
 def test_what_waits_is_offered_to_its_own_editor() -> None:
     session, told = opened(Place())
-    session.handle_notices([ResultsWait((left("a", "GIMP"), left("b", "the command line")))])
+    session.handle_notices([ResultsWaiting((left("a", "GIMP"), left("b", "the command line")))])
     assert remedy_of(session) != Remedy.FETCH
     session.handle_notices(
-        [ResultsWait((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))]
+        [ResultsWaiting((left("c", "Krita", "/home/me/forest.kra"), left("d", "Krita")))]
     )
     assert remedy_of(session) == Remedy.FETCH
     assert session.last_message == (
@@ -466,37 +441,37 @@ def test_what_lies_there_already_is_not_inserted_again(
     place = Place()
     place.there = frozenset(there)
     session, told = opened(place)
-    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.handle_notices([ResultsWaiting((left("c", "Krita"),))])
     session.apply_remedy()
     arrive(session, "c", 0, 1)
     assert [[one.index for one in results] for _, results, _ in place.inserted] == inserted
-    assert told[-1] == ("take", "c")
+    assert told[-1] == ("acknowledge", "c")
 
 
 def test_without_its_document_it_becomes_one() -> None:
     place = Place()
     place.is_open = False
     session, told = opened(place)
-    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.handle_notices([ResultsWaiting((left("c", "Krita"),))])
     session.apply_remedy()
     arrive(session, "c", 0)
     assert [[one.index for one in results] for results in place.opened] == [[0]]
-    assert told[-1] == ("take", "c")
+    assert told[-1] == ("acknowledge", "c")
 
 
 def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
     place = Place()
     place.refuses = True
     session, told = opened(place)
-    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.handle_notices([ResultsWaiting((left("c", "Krita"),))])
     session.apply_remedy()
     arrive(session, "c", 0)
-    assert ("take", "c") not in told
+    assert ("acknowledge", "c") not in told
     assert remedy_of(session) == Remedy.OPEN_AS_DOCUMENT
-    session.handle_notices([ResultsWait((left("c", "Krita"),))])  # after another connection
+    session.handle_notices([ResultsWaiting((left("c", "Krita"),))])  # after another connection
     assert remedy_of(session) == Remedy.OPEN_AS_DOCUMENT
     session.apply_remedy()
-    assert told[-1] == ("take", "c")
+    assert told[-1] == ("acknowledge", "c")
     assert session.last_message.startswith("Opened as a new document")
     assert remedy_of(session) != Remedy.FETCH
 
@@ -505,26 +480,26 @@ def test_what_cannot_be_inserted_is_not_let_go_of() -> None:
 def test_what_was_given_up_here_stays_with_the_daemon(pictures: tuple[int, ...]) -> None:
     place = Place()
     session, told = opened(place)
-    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.handle_notices([ResultsWaiting((left("c", "Krita"),))])
     session.apply_remedy()
     arrive(session, "c", *pictures, error=DaemonUnavailableError("it stays away"), given_up=True)
-    assert ("take", "c") not in told
+    assert ("acknowledge", "c") not in told
     assert len(place.inserted) == len(pictures)
 
 
-def test_a_daemon_that_died_is_started_when_jobs_wait_for_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_daemon_that_died_is_started_when_jobs_wait_for_it() -> None:
     started: list[bool] = []
-    monkeypatch.setattr("underpaint_editor.session.start_command", lambda: ["underpaint"])
-    monkeypatch.setattr(Session, "_start_daemon", lambda self: started.append(True))
-    session, _ = opened(Place())
-    lost = Lost(DaemonUnavailableError("it has ended"))
+
+    def start() -> Any:
+        started.append(True)
+
+    session, _ = opened(Place(), launcher=Launcher(lambda: ["underpaint"], start))
+    lost = Disconnected(DaemonUnavailableError("it has ended"))
     session.handle_notices([lost])
     assert not started
-    session.handle_notices([ResultsWait((left("c", "Krita"),))])
+    session.handle_notices([ResultsWaiting((left("c", "Krita"),))])
     session.apply_remedy()
-    session.handle_notices([Lost(DaemonUnavailableError("it was stopped"), meant=True)])
+    session.handle_notices([Disconnected(DaemonUnavailableError("it was stopped"), planned=True)])
     assert not started
     session.handle_notices([lost])
     assert started

@@ -11,61 +11,61 @@ from typing import Any
 import pytest
 
 from daemons import serve, until
+from editor.fake_connection import FakeConnection
 from underpaint_client import Box, DaemonUnavailableError, Frame, Request, connect
 from underpaint_client.errors import CancelledError
-from underpaint_client.following import Event
 from underpaint_client.home import ConnectionInfo, read_connection_file, write_connection_file
 from underpaint_client.messages import Failed, Progress, WaitingJob
-from underpaint_editor.jobs import (
-    Advanced,
+from underpaint_editor.notices import (
+    Connected,
+    Disconnected,
     Ended,
-    Greeted,
-    JobTracker,
-    Lost,
+    ImageReceived,
     ModelsListed,
     Notice,
-    Pace,
-    Painted,
-    ResultsWait,
-    describe_progress,
+    Progressed,
+    ResultsWaiting,
 )
+from underpaint_editor.presence import DaemonPresence
+from underpaint_editor.progress import Pace, describe_progress
+from underpaint_editor.tracker import JobTracker
 
 LAYER = Frame("layer", Box(3, 4, 64, 64), "u1", "BGRA", bytes(range(256)) * 64)
 
 
-def hear(
+def receive(
     tracker: JobTracker, until: Callable[[Notice], bool], patience: float = 30
 ) -> list[Notice]:
     """Drive a tracker as an event loop would: by its descriptor."""
     import select
 
-    heard: list[Notice] = []
+    notices: list[Notice] = []
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        for notice in tracker.hear():
-            heard.append(notice)
+        for notice in tracker.receive():
+            notices.append(notice)
             if until(notice):
-                return heard
+                return notices
         if tracker.fd is not None:
             select.select([tracker.fd], [], [], 0.5)
-    raise TimeoutError(heard)
+    raise TimeoutError(notices)
 
 
 def ended(notice: Notice) -> bool:
     return isinstance(notice, Ended)
 
 
-def kinds(heard: list[Notice]) -> set[type]:
-    return {type(notice) for notice in heard}
+def kinds(notices: list[Notice]) -> set[type]:
+    return {type(notice) for notice in notices}
 
 
 def test_a_job_from_greeting_to_end(daemon: Path) -> None:
     tracker = JobTracker("test")
     tracker.open()
-    heard = hear(tracker, lambda n: isinstance(n, ModelsListed))
-    assert isinstance(heard[0], Greeted)
-    assert heard[0].default_model == "sd"
-    listed = heard[-1]
+    notices = receive(tracker, lambda n: isinstance(n, ModelsListed))
+    assert isinstance(notices[0], Connected)
+    assert notices[0].default_model == "sd"
+    listed = notices[-1]
     assert isinstance(listed, ModelsListed)
     assert [(m.name, m.native) for m in listed.models if m.name != "starter"] == [
         ("sd", 64),
@@ -74,15 +74,15 @@ def test_a_job_from_greeting_to_end(daemon: Path) -> None:
     job = tracker.submit(
         Request.of(prompt="x", steps=4, images=2, seed=1), {"layer": LAYER}, "here"
     )
-    heard = hear(tracker, ended)
-    assert kinds(heard) - {ResultsWait} == {Advanced, Painted, Ended}
-    painted = [notice for notice in heard if isinstance(notice, Painted)]
+    notices = receive(tracker, ended)
+    assert kinds(notices) - {ResultsWaiting} == {Progressed, ImageReceived, Ended}
+    painted = [notice for notice in notices if isinstance(notice, ImageReceived)]
     assert [notice.picture.recipe.facts.seed for notice in painted] == [1, 2]
     assert painted[0].frame.box == LAYER.box
     assert painted[0].frame.channels == "BGRA"
-    assert job.about == "here"
+    assert job.destination == "here"
     assert job.pictures == {0, 1}
-    assert heard[-1] == Ended(job, None)
+    assert notices[-1] == Ended(job, None)
     assert tracker.jobs == {}
     tracker.close()
 
@@ -95,7 +95,7 @@ def test_a_mask_erases_and_keeps_the_colour(daemon: Path) -> None:
         "mask": Frame("mask", Box(0, 0, 64, 64), "u1", "Y", bytes(64 * 32) + b"\x80" * 64 * 32),
     }
     tracker.submit(Request.of(strength=0.0), frames)
-    (painted,) = (n for n in hear(tracker, ended) if isinstance(n, Painted))
+    (painted,) = (n for n in receive(tracker, ended) if isinstance(n, ImageReceived))
     half = 4 * 64 * 32
     assert bytes(painted.frame.data[:half]) == bytes([10, 20, 30, 0]) * 64 * 32
     assert bytes(painted.frame.data[half:]) == bytes([10, 20, 30, 128]) * 64 * 32
@@ -105,33 +105,34 @@ def test_a_mask_erases_and_keeps_the_colour(daemon: Path) -> None:
 def test_cancel_and_refusal(daemon: Path) -> None:
     tracker = JobTracker("test")
     job = tracker.submit(Request.of(prompt="x", steps=1000, strength=1), {"layer": LAYER})
-    hear(tracker, lambda n: isinstance(n, Advanced) and n.fraction is not None)
+    receive(tracker, lambda n: isinstance(n, Progressed) and n.fraction is not None)
     tracker.cancel(job)
-    (*_, last) = hear(tracker, ended)
+    (*_, last) = receive(tracker, ended)
     assert isinstance(last, Ended)
     assert isinstance(last.error, CancelledError)
     tracker.submit(Request.of(model="nowhere"), {"layer": LAYER})
-    (*_, last) = hear(tracker, ended)
+    (*_, last) = receive(tracker, ended)
     assert isinstance(last, Ended)
     assert "'nowhere' is unknown" in str(last.error)
     tracker.close()
 
 
-def test_what_the_daemon_could_not_read_is_not_taken() -> None:
-    tracker = JobTracker("test")
-    for code, kept in (("kept", True), ("failed", False)):
-        job = tracker.fetch(WaitingJob("a", Request(), "", ended=True))
-        job.following.handle(Event.CONNECTED)
-        (notice,) = tracker._understand(Failed("a", code, "it could not be read"), ())
-        assert isinstance(notice, Ended)
-        assert notice.job is job
-        assert notice.given_up == kept  # which a session answers with no `Taken`
+@pytest.mark.parametrize(("code", "given_up"), [("kept", True), ("failed", False)])
+def test_what_the_daemon_could_not_read_is_not_acknowledged(code: str, given_up: bool) -> None:
+    connection = FakeConnection((Failed("a", code, "it could not be read"), ()))
+    tracker = JobTracker("test", connect=lambda: connection)
+    tracker.open()
+    job = tracker.fetch(WaitingJob("a", Request(), "", ended=True))
+    (notice,) = tracker.receive()
+    assert isinstance(notice, Ended)
+    assert notice.job is job
+    assert notice.given_up == given_up  # then a session does not acknowledge it
     tracker.close()
 
 
 def test_no_daemon(home: Path) -> None:
     tracker = JobTracker("test")
-    with pytest.raises(DaemonUnavailableError, match="no Underpaint daemon runs"):
+    with pytest.raises(DaemonUnavailableError, match="no Underpaint daemon is running"):
         tracker.submit(Request(), {})
     assert tracker.fd is None
     assert list(tracker.check()) == []
@@ -143,35 +144,35 @@ def test_jobs_outlive_their_daemon(home: Path, models: Path) -> None:
     tracker = JobTracker("test")
     long = Request.of(prompt="x", steps=200, images=2, seed=1)
     job = tracker.submit(long, {"layer": LAYER}, "here")
-    hear(tracker, lambda n: isinstance(n, Painted))
-    assert not kinds(list(tracker.check())) & {Ended, Lost}
+    receive(tracker, lambda n: isinstance(n, ImageReceived))
+    assert not kinds(list(tracker.check())) & {Ended, Disconnected}
     process.kill()
     process.communicate()
     *_, lost = tracker.check()
-    assert isinstance(lost, Lost)
-    assert not lost.meant
-    assert "has ended unexpectedly" in str(lost.error)
+    assert isinstance(lost, Disconnected)
+    assert not lost.planned
+    assert "ended unexpectedly" in str(lost.error)
     assert tracker.fd is None
     assert list(tracker.check()) == []
     assert tracker.jobs == {job.name: job}
 
     process = serve()
     assert list(tracker.check()) == []
-    heard = hear(tracker, ended)
-    painted = [notice for notice in heard if isinstance(notice, Painted)]
+    notices = receive(tracker, ended)
+    painted = [notice for notice in notices if isinstance(notice, ImageReceived)]
     assert [notice.picture.index for notice in painted] == [1]  # the first had come before
-    assert heard[-1] == Ended(job, None)
-    tracker.take(job)
+    assert notices[-1] == Ended(job, None)
+    tracker.acknowledge(job)
 
     again = tracker.submit(long, {"layer": LAYER})
-    hear(tracker, lambda n: isinstance(n, Advanced) and n.fraction is not None)
+    receive(tracker, lambda n: isinstance(n, Progressed) and n.fraction is not None)
     process.terminate()
     process.communicate()
-    (*_, lost) = hear(tracker, lambda n: isinstance(n, Lost))
-    assert isinstance(lost, Lost)
-    assert lost.meant
+    (*_, lost) = receive(tracker, lambda n: isinstance(n, Disconnected))
+    assert isinstance(lost, Disconnected)
+    assert lost.planned
     tracker.cancel(again)
-    (last,) = tracker.hear()
+    (last,) = tracker.receive()
     assert isinstance(last, Ended)
     assert isinstance(last.error, CancelledError)
     process = serve()
@@ -184,25 +185,24 @@ def test_jobs_outlive_their_daemon(home: Path, models: Path) -> None:
     process.communicate()
 
 
-def test_a_daemon_that_stays_away_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_stays_away_is_given_up(home: Path) -> None:
     process = serve()
-    tracker = JobTracker("test")
+    tracker = JobTracker("test", presence=DaemonPresence(max_absence=0.1))
     job = tracker.submit(Request(), {"layer": LAYER})
     process.kill()
     process.communicate()
-    monkeypatch.setattr("underpaint_editor.jobs.AWAY", 0.1)
-    heard = list(tracker.check())
-    while not any(map(ended, heard)):
+    notices = list(tracker.check())
+    while not any(map(ended, notices)):
         time.sleep(0.05)
-        heard += tracker.check()
-    assert heard[-1].job is job  # type: ignore[union-attr]
+        notices += tracker.check()
+    assert notices[-1].job is job  # type: ignore[union-attr]
     assert tracker.jobs == {}
 
 
 def test_results_that_wait_are_offered_to_the_next(daemon: Path) -> None:
     gone = JobTracker("test")
     job = gone.submit(Request.of(prompt="x", steps=4, seed=1), {"layer": LAYER}, note="where")
-    hear(gone, lambda n: isinstance(n, Painted))
+    receive(gone, lambda n: isinstance(n, ImageReceived))
     gone.close()
     tracker = JobTracker("test")
     until(lambda: job.name in [one.job for one in offered(tracker)])
@@ -210,9 +210,9 @@ def test_results_that_wait_are_offered_to_the_next(daemon: Path) -> None:
     assert waiting.note == "where"
     assert waiting.request.prompt.positive == "x"
     fetched = tracker.fetch(waiting, "here")
-    heard = hear(tracker, ended)
-    assert kinds(heard) == {Painted, Ended}
-    tracker.take(fetched)
+    notices = receive(tracker, ended)
+    assert kinds(notices) == {ImageReceived, Ended}
+    tracker.acknowledge(fetched)
     assert job.name not in [one.job for one in offered(tracker)]
     tracker.close()
 
@@ -220,8 +220,8 @@ def test_results_that_wait_are_offered_to_the_next(daemon: Path) -> None:
 def offered(tracker: JobTracker) -> tuple[WaitingJob, ...]:
     tracker.close()
     tracker.open()
-    (*_, last) = hear(tracker, lambda n: isinstance(n, ResultsWait))
-    assert isinstance(last, ResultsWait)
+    (*_, last) = receive(tracker, lambda n: isinstance(n, ResultsWaiting))
+    assert isinstance(last, ResultsWaiting)
     return last.jobs
 
 
@@ -246,10 +246,10 @@ def test_progress_in_words(progress: Any, now: float, fraction: float | None, te
 def test_a_question_from_before_a_job_does_not_end_it(daemon: Path) -> None:
     tracker = JobTracker("test")
     tracker.open()
-    hear(tracker, lambda n: isinstance(n, ModelsListed))
-    assert not kinds(list(tracker.check())) & {Ended, Lost}
+    receive(tracker, lambda n: isinstance(n, ModelsListed))
+    assert not kinds(list(tracker.check())) & {Ended, Disconnected}
     job = tracker.submit(Request.of(strength=0.0), {"layer": LAYER})
-    (*_, last) = hear(tracker, ended)
+    (*_, last) = receive(tracker, ended)
     assert last == Ended(job, None)
     tracker.close()
 
@@ -263,27 +263,26 @@ def test_a_stale_connection_file_is_no_daemon(home: Path) -> None:
         JobTracker("test").open()
 
 
-def test_a_daemon_that_slept_is_waited_for(
-    home: Path, models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("underpaint_client.patience.PATIENCE", 1.0)
+def test_a_daemon_that_slept_is_waited_for(home: Path, models: Path) -> None:
     shutil.copytree(models / "sd", home / "models" / "sd")
     process = serve()
-    tracker = JobTracker("test")
+    tracker = JobTracker("test", presence=DaemonPresence(patience=1.0))
     job = tracker.submit(Request.of(prompt="x", steps=100, images=2, seed=1), {"layer": LAYER})
-    heard = hear(tracker, lambda n: isinstance(n, Advanced) and n.fraction is not None)
+    notices = receive(tracker, lambda n: isinstance(n, Progressed) and n.fraction is not None)
     process.send_signal(signal.SIGSTOP)
-    while not any(isinstance(notice, Lost) for notice in heard):
+    while not any(isinstance(notice, Disconnected) for notice in notices):
         time.sleep(0.1)
-        heard += tracker.check()
-    assert "has said nothing for" in str(next(n.error for n in heard if isinstance(n, Lost)))
-    heard += tracker.check()  # which sends a new greeting into the silence
+        notices += tracker.check()
+    assert "has not answered for" in str(
+        next(n.error for n in notices if isinstance(n, Disconnected))
+    )
+    notices += tracker.check()  # which sends a new greeting into the silence
     process.send_signal(signal.SIGCONT)
-    while not any(map(ended, heard)):
+    while not any(map(ended, notices)):
         time.sleep(0.1)
-        heard += tracker.check()
-    assert sorted(n.picture.index for n in heard if isinstance(n, Painted)) == [0, 1]
-    assert Ended(job, None) in heard
+        notices += tracker.check()
+    assert sorted(n.picture.index for n in notices if isinstance(n, ImageReceived)) == [0, 1]
+    assert Ended(job, None) in notices
     tracker.close()
     process.terminate()
     process.communicate()
@@ -300,11 +299,11 @@ def test_a_daemon_of_another_version_is_named(home: Path) -> None:
     job = tracker.submit(Request(), {"layer": LAYER})
     address, *_ = socket.recv_multipart()
     socket.send_multipart([address, b'{"protocol": 99, "type": "welcome", "body": {}}'])
-    first, last = hear(tracker, lambda n: isinstance(n, Lost))
+    first, last = receive(tracker, lambda n: isinstance(n, Disconnected))
     assert isinstance(first, Ended)
     assert first.job is job
-    assert isinstance(last, Lost)
-    assert last.meant  # there is no use in starting another
+    assert isinstance(last, Disconnected)
+    assert last.planned  # there is no use in starting another
     assert "protocol 99" in str(last.error)
     assert "update the plug-in with `underpaint install`" in str(last.error)
     tracker.close()

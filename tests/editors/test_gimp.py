@@ -499,7 +499,7 @@ def test_the_daemon_is_started_from_the_window(gimp: Gimp) -> None:
             pool.submit(start_when_asked, gimp)
         said = gimp.run("no_daemon")["no_daemon"]
     assert not said["error"], said["error"]
-    assert said["status"].startswith("No Underpaint daemon runs")
+    assert said["status"].startswith("No Underpaint daemon is running")
     assert said["remedy"] == "Start the daemon"
     assert said["after"].startswith("Ready")
     assert said["done"].startswith("Done")
@@ -509,7 +509,7 @@ def test_a_script_is_told_that_no_daemon_runs(gimp: Gimp) -> None:
     gimp.underpaint("stop")
     said = gimp.run_headless("no_daemon")["no_daemon"]
     assert not said["error"], said["error"]
-    assert said["told"].startswith("No Underpaint daemon runs")
+    assert said["told"].startswith("No Underpaint daemon is running")
     assert said["again"] == said["told"]
 
 

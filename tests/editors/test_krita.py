@@ -431,7 +431,7 @@ def test_the_daemon_is_started_from_the_docker(krita: Krita) -> None:
     krita.underpaint("stop")
     said = krita.run("no_daemon")["no_daemon"]
     assert not said["error"], said["error"]
-    assert said["status"].startswith("No Underpaint daemon runs")
+    assert said["status"].startswith("No Underpaint daemon is running")
     assert said["remedy"] == "Start the daemon"
     assert said["after"].startswith("Ready")
     assert said["done"].startswith("Done")

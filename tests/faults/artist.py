@@ -14,7 +14,7 @@ import json
 import select
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_editor.batch import Result
 from underpaint_editor.form import Form
-from underpaint_editor.jobs import Ended
+from underpaint_editor.notices import Ended, Notice
 from underpaint_editor.session import Session
 from underpaint_editor.survey import Survey
 
@@ -143,14 +143,18 @@ class Paper:
 
 
 class Witness(Session):
-    """A session that notes errors before it lets go of what they were about."""
+    """A session that notes errors before it acknowledges what they were about."""
 
     paper: Paper
 
-    def _finish(self, ended: Ended) -> None:
-        if ended.error is not None:
-            self.paper.note("errors", json.dumps([ended.job.name, str(ended.error)]))
-        super()._finish(ended)
+    def handle_notices(self, notices: Iterable[Notice]) -> bool:
+        return super().handle_notices(self._noted(notices))
+
+    def _noted(self, notices: Iterable[Notice]) -> Iterator[Notice]:
+        for notice in notices:
+            if isinstance(notice, Ended) and notice.error is not None:
+                self.paper.note("errors", json.dumps([notice.job.name, str(notice.error)]))
+            yield notice
 
 
 def work(folder: Path) -> None:

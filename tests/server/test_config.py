@@ -47,7 +47,10 @@ def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
             "[serve]\nbind = 'tcp://*:7'",
             r"bind under \[serve\] is 'tcp://\*:7'; give a list of texts",
         ),
-        ("[serve]\nbind = ['udp://*:7']", "config.toml: 'udp://\\*:7' is no address to listen on"),
+        (
+            "[serve]\nbind = ['udp://*:7']",
+            "config.toml: 'udp://\\*:7' is not an address to listen on",
+        ),
         ("[serve]\nipc = 1", r"ipc under \[serve\] is 1; give true or false"),
         ("[serve]\ndevices = ['gpu']", "device 'gpu' is unknown; give auto, cpu"),
         ("[serve]\ndevices = []", r"devices under \[serve\] is empty; remove the line for auto"),

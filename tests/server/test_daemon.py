@@ -207,7 +207,9 @@ def test_status_lists_workers_and_jobs(daemon: Path) -> None:
 
 
 def test_no_daemon_is_said(home: Path) -> None:
-    with pytest.raises(DaemonUnavailableError, match="no Underpaint daemon runs.*underpaint serve"):
+    with pytest.raises(
+        DaemonUnavailableError, match="no Underpaint daemon is running.*underpaint serve"
+    ):
         connect()
 
 

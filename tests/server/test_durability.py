@@ -96,7 +96,7 @@ def test_what_a_living_client_has_does_not_wait(daemon: Path) -> None:
                 break
         until(lambda: not other.status().jobs)
         assert job not in [one.job for one in other.waiting()]
-        slow.take(job)
+        slow.acknowledge(job)
 
 
 def test_a_job_is_its_id(daemon: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_job_is_its_id(daemon: Path) -> None:
                 break
         refusal = told[-1]
         assert isinstance(refusal, messages.Failed)
-        assert "is already here and another" in refusal.message
+        assert "already exists with other content" in refusal.message
         with connect() as again:
             again.send(submit)
             pictures, last = follow(again, "the same")

@@ -58,11 +58,9 @@ def test_nothing_is_held_for_this_machine() -> None:
     assert store.complete(HOME, "2", (named(one),)) is None
 
 
-def test_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_are_forgotten() -> None:
     size = frame().size
-    monkeypatch.setattr(frame_cache, "HOLD_EACH", 2 * size)
-    monkeypatch.setattr(frame_cache, "HOLD_ALL", 3 * size)
-    store = FrameCache()
+    store = FrameCache(max_each=2 * size, max_all=3 * size)
     for value in (1, 2):
         store.complete(ANN, "x", (frame(value),))
     assert store.complete(ANN, "x", (named(frame(1)),))  # used: the other is the oldest now
@@ -101,8 +99,7 @@ def test_holding_costs_the_same_however_much_is_held(monkeypatch: pytest.MonkeyP
         return count(one)
 
     monkeypatch.setattr(frame_cache, "_bytes", look)
-    monkeypatch.setattr(frame_cache, "HOLD_EACH", 500 * 4096)
-    store, one = FrameCache(), frame()
+    store, one = FrameCache(max_each=500 * 4096), frame()
     for number in range(2000):
         store.complete(ANN, "x", (replace(one, digest=f"{number:064x}"),))
     assert looks < 5 * 2000
@@ -113,9 +110,8 @@ def test_holding_costs_the_same_however_much_is_held(monkeypatch: pytest.MonkeyP
     assert store.complete(ANN, "x", (replace(named(one), digest=f"{1999:064x}"),)) is None
 
 
-def test_tiny_frames_count_as_the_objects_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_cache, "HOLD_EACH", 100 * frame_cache.SMALLEST)
-    store, tiny = FrameCache(), frame(side=1)
+def test_tiny_frames_count_as_the_objects_they_are() -> None:
+    store, tiny = FrameCache(max_each=100 * frame_cache.SMALLEST), frame(side=1)
     for number in range(200):
         store.complete(ANN, "x", (replace(tiny, digest=f"{number:064x}"),))
-    assert len(store._frames) == 100
+    assert len(store) == 100

@@ -85,7 +85,7 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
         ([submit({"strenght": 1})], "'strenght' is unknown"),
         ([submit({"prompt": "x" * 30_000})], "30000 characters"),
         ([submit(None, [LAYER])], "1 frames are declared and 0 came"),
-        ([submit(None, [LAYER]), b"12"], "2 bytes came.*are 16"),
+        ([submit(None, [LAYER]), b"12"], "2 bytes arrived.*are 16"),
         ([submit(None, [entry(shape=(10**6, 10**6, 4))]), b"12"], "megapixels"),
         ([submit(None, [entry(shape=(2**31, 2**31, 4))]), b"12"], "whole numbers"),
         ([submit(None, [entry(dtype="O")]), bytes(16)], "dtype 'O'"),
@@ -99,9 +99,9 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
           bytes(16), bytes(2)], "selection has 1 x 2.*layer 2 x 2"),
         ([submit(None, [LAYER, entry("selection", (2, 2, 1), channels="Y", offset=[1, 0])]),
           bytes(16), bytes(4)], r"at \(1, 0\)"),
-        ([submit(None, [entry(channels="Y", shape=(2, 2, 1))]), bytes(4)], "have no colour"),
-        ([b'{"protocol":2,"type":"ask_status","frames":[%s]}' % json.dumps(LAYER).encode(),
-          bytes(16)], "carries no pixels"),
+        ([submit(None, [entry(channels="Y", shape=(2, 2, 1))]), bytes(4)], "has no colour"),
+        ([b'{"protocol":1,"type":"ask_status","frames":[%s]}' % json.dumps(LAYER).encode(),
+          bytes(16)], "has no frames"),
     ],
 )  # fmt: skip
 def test_each_gets_one_clear_error(raw: zmq.Socket[bytes], parts: list[bytes], told: str) -> None:
@@ -129,7 +129,9 @@ def test_the_same_job_twice_is_one(raw: zmq.Socket[bytes]) -> None:
         heard.append(wire.decode(list(raw.recv_multipart()))[0])
     assert sum(isinstance(m, messages.Failed) for m in heard) == 1
     assert ask(raw, [submit({**long, "steps": 999}, job="twice")]) == messages.Failed(
-        "twice", "bad_input", "job 'twice' is already here and another; give each job its own id"
+        "twice",
+        "bad_input",
+        "job 'twice' already exists with other content; give each job its own id",
     )
 
 

@@ -38,7 +38,7 @@ def test_allow_list_and_revoke(home: Path) -> None:
     "text", ["", "a" * 39, "a" * 41, "#" * 40, "a" * 39 + "\n", "ä" * 40, "-h"]
 )
 def test_what_is_no_key_is_refused(home: Path, text: str) -> None:
-    with pytest.raises(BadInputError, match="is no public key"):
+    with pytest.raises(BadInputError, match="is not a public key"):
         keys.allow(text)
     assert keys.list_allowed() == []
 
@@ -134,7 +134,7 @@ def test_a_list_in_another_encoding_is_left_alone_and_said(home: Path) -> None:
     written = f"{make_key()} ann\r\n".encode("utf-16")
     keys.allow_list().write_bytes(written)
     keys.allow_list().chmod(0o600)
-    with pytest.raises(BadInputError, match="authorized_clients is no UTF-8 text"):
+    with pytest.raises(BadInputError, match="authorized_clients is not valid UTF-8"):
         keys.allow(make_key())
     assert keys.allow_list().read_bytes() == written
 

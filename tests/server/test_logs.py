@@ -7,29 +7,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+import zmq
 
 from underpaint.server import logs
 from underpaint.server.paths import log_file, make_home
-from underpaint_client import connect, messages
-from underpaint_client.errors import BadInputError
+from underpaint_client import connect, messages, wire
+from underpaint_client.dealer import open_dealer
 from underpaint_client.request import Request
 
 SECRET = "a-lighthouse-nobody-must-know-of"
 
 
-def test_a_log_is_turned_while_others_write_to_it(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logs, "MAX_LOG", 1000)
+def test_a_log_is_turned_while_others_write_to_it(home: Path) -> None:
     make_home()
     assert log_file().parent.stat().st_mode & 0o777 == 0o700
     with log_file().open("ab", buffering=0) as daemon, log_file().open("ab", buffering=0) as worker:
         daemon.write(b"old\n" * 300)
-        logs.turn_log()
+        logs.turn_log(1000)
         worker.write(b"new\n")
         daemon.write(b"newer\n")
-        logs.turn_log()
+        logs.turn_log(1000)
     assert log_file().read_bytes() == b"new\nnewer\n"
     assert log_file().with_suffix(".log.1").read_bytes() == b"old\n" * 300
 
@@ -37,8 +34,8 @@ def test_a_log_is_turned_while_others_write_to_it(
 def test_only_the_process_whose_log_it_is_turns_it(home: Path) -> None:
     make_home()
     code = (
-        "from underpaint.server import logs; import sys; logs.MAX_LOG = 10;"
-        "sys.stderr.write('x' * 100); sys.stderr.flush(); logs.LogTurner().look()"
+        "from underpaint.server import logs; import sys;"
+        "sys.stderr.write('x' * 100); sys.stderr.flush(); logs.LogTurner(10).look()"
     )
     with log_file().open("ab") as file:
         file.write(b"y" * 100)
@@ -79,9 +76,11 @@ def test_the_log_of_a_daemon_knows_no_prompt(daemon: Path) -> None:
             *_, (last, _) = connection.events(job)
             assert isinstance(last, messages.Done | messages.Failed)
         connection.cancel(connection.submit(Request.of(prompt=SECRET, model="sd", steps=100)))
-        connection._socket.send_multipart([SECRET.encode()])
-        with pytest.raises(BadInputError, match="no JSON"):
-            connection.hello()
+        with zmq.Context() as context, open_dealer(zmq, context, connection.info) as dealer:
+            dealer.send_multipart([SECRET.encode()])
+            refused, _ = wire.decode(dealer.recv_multipart())
+            assert isinstance(refused, messages.Failed)
+            assert "no JSON" in refused.message
     text = log_file().read_text(encoding="utf-8", errors="replace")
     assert "refused a message" in text
     assert SECRET not in text

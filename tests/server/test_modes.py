@@ -264,7 +264,7 @@ def test_another_user_cannot_write_into_a_home_made_with_an_open_umask(
     assert found.stdout == ""
 
 
-# ---- nothing goes in clear -------------------------------------------------------------------
+# ---- nothing is sent unencrypted ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,10 @@ def test_a_remote_file_without_keys_is_refused(
         connect()
     assert main(["status"]) == 3
     assert main(["generate", "a secret"]) == 3
-    assert "in clear; `underpaint connect` writes it anew" in capsys.readouterr().err
+    assert (
+        "nothing unencrypted to another machine; run `underpaint connect`"
+        in capsys.readouterr().err
+    )
     assert start_command() == []
 
 
@@ -291,10 +294,10 @@ def test_no_connection_over_tcp_is_made_without_keys(home: Path) -> None:
     from underpaint_client import Connection
 
     info = ConnectionInfo("tcp://127.0.0.1:1", os.getpid())
-    with pytest.raises(DaemonUnavailableError, match="nothing goes in clear"):
+    with pytest.raises(DaemonUnavailableError, match="sends nothing unencrypted"):
         Connection(info)
     write_connection_file(info)
-    with pytest.raises(DaemonUnavailableError, match="nothing goes in clear"):
+    with pytest.raises(DaemonUnavailableError, match="sends nothing unencrypted"):
         connect()
 
 

@@ -196,7 +196,7 @@ def test_a_worker_that_cannot_be_understood_is_replaced(
     scene.run()
     with caplog.at_level(logging.ERROR):
         scene.worker.hear([b"{"])
-    assert "cannot be understood" in caplog.text
+    assert "cannot be read" in caplog.text
     assert scene.worker.stopped == [""]
     scene.pool.watch()
     assert scene.deaths == [(0, "was killed")]

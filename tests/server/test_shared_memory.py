@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from underpaint.server import shared_memory as shelves
 from underpaint.server.shared_memory import (
     SMALLEST,
     SharedFrames,
@@ -84,11 +83,8 @@ def test_full_memory_falls_back_to_the_socket(
     clear_shared_memory()
 
 
-def test_no_more_is_kept_than_is_warm(
-    ends: tuple[SharedFrames, SharedFrames], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shelves, "KEEP", 3 * SMALLEST)
-    left, right = ends
+def test_no_more_is_kept_than_is_warm(home: Path) -> None:
+    left, right = SharedFrames("left", keep=3 * SMALLEST), SharedFrames("right")
     looked = [right.unpack(left.pack([HEADER, large(n)]), "left") for n in range(6)]
     folder = shared_memory_folder()
     assert folder
@@ -100,11 +96,8 @@ def test_no_more_is_kept_than_is_warm(
     clear_shared_memory()
 
 
-def test_there_are_no_more_blocks_than_descriptors_for_them(
-    ends: tuple[SharedFrames, SharedFrames], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shelves, "MAX_BLOCKS", 3)
-    left, right = ends
+def test_there_are_no_more_blocks_than_descriptors_for_them(home: Path) -> None:
+    left, right = SharedFrames("left", max_blocks=3), SharedFrames("right")
     packed = [left.pack([HEADER, large(n)]) for n in range(5)]
     assert [len(one[1]) for one in packed] == [0, 0, 0, SMALLEST, SMALLEST]
     looked = [right.unpack(one, "left") for one in packed]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import zmq
 
-from daemons import RUN, no_carriers, until
+from daemons import RUN, no_connection_threads, until
 from underpaint.cli import main
 from underpaint.cli.connect import make_info
 from underpaint.server import keys
@@ -26,7 +26,7 @@ from underpaint.server.config import check_address, config_file
 from underpaint.server.paths import log_file, make_home
 from underpaint_client import Connection, connect, messages, packing, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
-from underpaint_client.frames import Bytes
+from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import (
     ConnectionInfo,
@@ -37,7 +37,8 @@ from underpaint_client.home import (
 from underpaint_client.inputs import InputFrames
 from underpaint_client.packing import with_digest
 from underpaint_client.request import Request
-from underpaint_editor import jobs
+from underpaint_editor.notices import Disconnected, Ended, Notice
+from underpaint_editor.tracker import JobTracker
 
 LONG = Request.of(prompt="a secret lake", steps=1000, strength=1.0, width=64, height=64)
 
@@ -82,9 +83,20 @@ def test_a_listed_client_is_served(guest: ConnectionInfo) -> None:
         assert bytes(picture[0].data) == bytes(frame.data)
 
 
-def test_a_layer_travels_once_and_comes_back_as_it_went(
-    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class CountingPacker(packing.Packer):
+    """Counts the bytes of the frames that are sent."""
+
+    sent = 0
+
+    def outgoing(
+        self, message: messages.Message, frames: tuple[Frame, ...]
+    ) -> tuple[messages.Message, tuple[Frame, ...]]:
+        message, packed = super().outgoing(message, frames)
+        self.sent += sum(memoryview(frame.data).nbytes for frame in packed)
+        return message, packed
+
+
+def test_a_layer_travels_once_and_comes_back_as_it_went(guest: ConnectionInfo) -> None:
     pixels = np.zeros((300, 200, 4), np.uint8)
     pixels[..., 0] = np.arange(200)
     frame = to_frame("layer", pixels, Box(0, 0, 200, 300))
@@ -94,35 +106,27 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(
         (found,) = (f for m, f in connection.events(job) if isinstance(m, messages.Picture))
         return bytes(found[0].data)
 
-    with Connection(guest) as connection:
+    packer = CountingPacker()
+    with Connection(guest, packer=packer) as connection:
         connection.hello()
         assert paint(connection) == bytes(frame.data)
-        sent: list[int] = []
-        assert connection._slow_line
-        send = connection._slow_line._dealer.send_multipart
-
-        def watch(parts: list[Bytes], **more: bool) -> None:
-            sent.extend(memoryview(part).nbytes for part in parts)
-            send(parts, **more)
-
-        monkeypatch.setattr(connection._slow_line._dealer, "send_multipart", watch)
+        first = packer.sent
+        assert first > 0
         assert paint(connection) == bytes(frame.data)
-        assert sum(sent) < 2000
-        # Another connection knows nothing; this one is wrong about what the daemon holds.
-        stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
-        assert connection._slow_line._packer
-        connection._slow_line._packer._held[with_digest(stranger_frame).digest] = None
+        assert packer.sent == first
+    # This client is wrong about what the daemon holds.
+    stranger_frame = to_frame("layer", 255 - pixels, Box(0, 0, 200, 300))
+    packer = CountingPacker(held=[with_digest(stranger_frame).digest])
+    with Connection(guest, packer=packer) as connection:
+        connection.hello()
         job = connection.submit(Request.of(strength=0.0), InputFrames(stranger_frame))
         found = [f for m, f in connection.events(job) if isinstance(m, messages.Picture)]
         assert bytes(found[0][0].data) == bytes(stranger_frame.data)
 
 
-def test_what_is_too_large_for_the_line_fails_that_job_alone(
-    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packing, "MAX_REMOTE_FRAME", 10)
+def test_what_is_too_large_for_the_line_fails_that_job_alone(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
-    with Connection(guest) as connection:
+    with Connection(guest, packer=packing.Packer(max_frame=10)) as connection:
         connection.hello()
         job = connection.submit(LONG, InputFrames(frame))
         ((last, _),) = connection.events(job)
@@ -151,16 +155,14 @@ def test_connections_that_close_leave_no_thread(guest: ConnectionInfo) -> None:
     for _ in range(5):
         with Connection(guest) as connection:
             connection.send(messages.Hello())
-    until(no_carriers)
+    until(no_connection_threads)
 
 
 def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
-    with Connection(guest) as connection:
+    packer = packing.Packer(held=[with_digest(frame).digest])
+    with Connection(guest, packer=packer) as connection:
         connection.hello()
-        assert connection._slow_line
-        assert connection._slow_line._packer
-        connection._slow_line._packer._held[with_digest(frame).digest] = None
         job = connection.submit(LONG, InputFrames(frame))
         connection.cancel(job)
         (last,) = (m for m, _ in connection.events(job))
@@ -169,7 +171,7 @@ def test_a_cancelled_job_is_not_sent_again(guest: ConnectionInfo) -> None:
         assert connection.status().jobs == ()
 
 
-def test_damaged_parcels_fail_that_job_alone(guest: ConnectionInfo) -> None:
+def test_damaged_frames_fail_that_job_alone(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     bomb = dataclasses.replace(frame, encoding="packed", data=zlib.compress(bytes(2**20), 9))
     with Connection(guest) as connection:
@@ -219,26 +221,23 @@ def test_a_revoked_client_is_out_at_once(server: ConnectionInfo, guest: Connecti
         keys.revoke(guest.client_public)
 
 
-def test_an_editor_whose_key_is_revoked_loses_its_jobs_with_a_reason(
-    guest: ConnectionInfo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "connect", lambda: Connection(guest))
-    editor = jobs.JobTracker("test")
+def test_an_editor_whose_key_is_revoked_loses_its_jobs_with_a_reason(guest: ConnectionInfo) -> None:
+    editor = JobTracker("test", connect=lambda: Connection(guest))
     job = editor.submit(LONG, {})
-    heard: list[jobs.Notice] = []
+    received: list[Notice] = []
 
-    def hear() -> list[jobs.Notice]:
-        heard.extend(editor.hear())
-        return heard
+    def receive() -> list[Notice]:
+        received.extend(editor.receive())
+        return received
 
-    until(lambda: bool(hear()))
+    until(lambda: bool(receive()))
     keys.revoke(guest.client_public)
-    heard.extend(editor.check())  # it asks, and is told
-    until(lambda: isinstance(hear()[-1], jobs.Lost))
-    ended, lost = heard[-2:]
-    assert isinstance(ended, jobs.Ended)
+    received.extend(editor.check())  # it asks, and is told
+    until(lambda: isinstance(receive()[-1], Disconnected))
+    ended, lost = received[-2:]
+    assert isinstance(ended, Ended)
     assert ended.job is job
-    assert isinstance(lost, jobs.Lost)
+    assert isinstance(lost, Disconnected)
     assert "was revoked" in str(lost.error)
 
 
@@ -355,10 +354,10 @@ def test_addresses_to_listen_on(endpoint: str) -> None:
         ("tcp://127.0.0.1:0", "port 0 must be"),
         ("tcp://256.0.0.1:1", "256"),
         ("tcp://[:::]:1", "':::'"),
-        ("tcp://127.0.0.1", "give tcp://ADDRESS:PORT"),
-        ("udp://127.0.0.1:1", "give tcp://ADDRESS:PORT"),
-        ("tcp://127.0.0.1:-1", "give tcp://ADDRESS:PORT"),
-        ("nonsense", "give tcp://ADDRESS:PORT"),
+        ("tcp://127.0.0.1", "use tcp://ADDRESS:PORT"),
+        ("udp://127.0.0.1:1", "use tcp://ADDRESS:PORT"),
+        ("tcp://127.0.0.1:-1", "use tcp://ADDRESS:PORT"),
+        ("nonsense", "use tcp://ADDRESS:PORT"),
     ],
 )
 def test_what_is_no_address_to_listen_on_is_named(
@@ -444,14 +443,14 @@ def test_another_machine_connects(server: ConnectionInfo, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("endpoint", "public", "told"),
     [
-        ("tcp://gpu", "a" * 40, "is no address"),
-        ("tcp://gpu:0", "a" * 40, "is no address"),
-        ("tcp://gpu:99999", "a" * 40, "is no address"),
-        ("ipc://gpu", "a" * 40, "is no address"),
-        ("tcp://gpu;x:1", "a" * 40, "is no address"),
+        ("tcp://gpu", "a" * 40, "is not an address"),
+        ("tcp://gpu:0", "a" * 40, "is not an address"),
+        ("tcp://gpu:99999", "a" * 40, "is not an address"),
+        ("ipc://gpu", "a" * 40, "is not an address"),
+        ("tcp://gpu;x:1", "a" * 40, "is not an address"),
         ("tcp://gpu:1", "", "the server's public key is missing"),
-        ("tcp://gpu:1", "a" * 39, "no server's public key"),
-        ("tcp://gpu:1", "#" * 40, "no server's public key"),
+        ("tcp://gpu:1", "a" * 39, "not a server's public key"),
+        ("tcp://gpu:1", "#" * 40, "not a server's public key"),
     ],
 )
 def test_what_is_no_address_or_key_is_named(

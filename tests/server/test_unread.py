@@ -8,7 +8,6 @@ import pytest
 import zmq
 
 from daemons import until
-from underpaint.server import unread
 from underpaint.server.job_queue import Client
 from underpaint.server.unread import SMALLEST, Unread
 
@@ -75,11 +74,8 @@ def test_small_parts_are_limited_by_their_number(router: zmq.Socket[bytes]) -> N
         assert counter.of(client) == 0
 
 
-def test_a_client_or_key_has_a_budget(
-    router: zmq.Socket[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(unread, "MAX_EACH", 6 * SIZE)
-    counter = Unread()
+def test_a_client_or_key_has_a_budget(router: zmq.Socket[bytes]) -> None:
+    counter = Unread(max_each=6 * SIZE)
     (one, ann), (two, same), (three, bob) = (dealer(router, key) for key in ("key", "key", "bob"))
     with one, two, three:
         for _ in range(8):
@@ -94,12 +90,8 @@ def test_a_client_or_key_has_a_budget(
         assert counter.is_too_much(ann)
 
 
-def test_all_clients_have_a_budget(
-    router: zmq.Socket[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(unread, "MAX_ALL", 6 * SIZE)
-    monkeypatch.setattr(unread, "MAX_PREVIEWS", SIZE)
-    counter = Unread()
+def test_all_clients_have_a_budget(router: zmq.Socket[bytes]) -> None:
+    counter = Unread(max_all=6 * SIZE, max_previews=SIZE)
     (one, ann), (two, bob) = dealer(router), dealer(router)
     with one, two:
         for _ in range(6):

@@ -33,19 +33,19 @@ EXIT_CODES: dict[type[UnderpaintError], int] = {
 }
 
 COMMANDS = {
-    "generate": "paint: from a prompt, over a picture, or into its erased parts",
+    "generate": "generate images: from a prompt, from a picture, or into its erased parts",
     "replay": "make a picture again from the recipe in it",
     "serve": "run the daemon",
     "status": "show the daemon, its workers and its queue",
-    "stop": "end the daemon; its jobs go on when it starts again",
-    "cancel": "cancel jobs of the queue, whoever sent them",
-    "results": "list, save or drop what nobody has fetched",
-    "keys": "say who may use the daemon over the network",
+    "stop": "stop the daemon; its jobs go on when it starts again",
+    "cancel": "cancel jobs in the queue, from any program",
+    "results": "list, save or delete results that nobody has fetched",
+    "keys": "choose which machines may use the daemon over the network",
     "connect": "use the daemon of another machine",
-    "doctor": "look at everything that painting needs, and return what is missing",
-    "models": "list the models that are there",
+    "doctor": "check everything that Underpaint needs, and list what is missing",
+    "models": "list the installed models",
     "install": "put the plug-in into Krita or GIMP",
-    "uninstall": "take it out again",
+    "uninstall": "remove it again",
 }
 
 _MODULES = {"serve": "daemon", "status": "daemon", "stop": "daemon", "uninstall": "install"}
@@ -93,18 +93,18 @@ def _run(words: list[str]) -> int:
         show(_overview())
         return 0
     if words:
-        say(f"underpaint: {words[0]!r} is no command{_hint(words[0])}\n")
+        say(f"underpaint: {words[0]!r} is not a command{_hint(words[0])}\n")
     say(_overview())
     return EXIT_CODES[BadInputError]
 
 
 def _hint(word: str) -> str:
     near = difflib.get_close_matches(word, COMMANDS, n=1)
-    return f"; {near[0]!r} is" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _prepare_streams() -> None:
-    """Make what is printed UTF-8 whatever the locale, and let closed streams swallow it."""
+    """Print UTF-8 whatever the locale, and ignore what is printed to closed streams."""
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):

@@ -23,9 +23,7 @@ def run_cancel(words: Sequence[str]) -> int:
         "Cancel jobs that `underpaint status` lists. What was painted of them stays with whoever\n"
         "sent them. On the daemon's own machine that may be anybody's, else it is one's own.",
     )
-    parser.add_argument(
-        "job", nargs="+", help="the first characters of a listed job, or the word all"
-    )
+    parser.add_argument("job", nargs="+", help="the first characters of a listed job, or `all`")
     options = parser.read(words)
     with connect() as connection:
         # Of others' jobs a guest of the daemon is told no id.

@@ -28,7 +28,9 @@ PATIENCE = 5.0
 
 def run_connect(words: Sequence[str]) -> int:
     """Choose the daemon that this machine's command line and editors use."""
-    parser = Parser("connect", "Use the daemon of another machine; without words, say which.")
+    parser = Parser(
+        "connect", "Use the daemon of another machine; without arguments, show which is used."
+    )
     parser.add_argument("endpoint", nargs="?", metavar="tcp://HOST:PORT", help="where it listens")
     parser.add_argument(
         "public",
@@ -52,30 +54,30 @@ def run_connect(words: Sequence[str]) -> int:
 
 
 def make_info(endpoint: str, public: str) -> ConnectionInfo:
-    """Return what this machine's clients must know; its own key pair is made where there is none.
+    """Return what this machine's clients must know; make its key pair if there is none.
 
     Raises
     ------
     BadInputError
-        Names what is no address or no key.
+        Names the invalid address or key.
     DaemonUnavailableError
-        Where Underpaint's home cannot be written.
+        If Underpaint's home cannot be written.
     """
     host, port = _address(endpoint)
     if not host or not 0 < port < 2**16:
         raise BadInputError(
-            f"{endpoint!r} is no address; give tcp://HOST:PORT, as `underpaint serve --bind`"
-            " prints it where the daemon runs"
+            f"{endpoint!r} is not an address; use tcp://HOST:PORT, as `underpaint serve --bind`"
+            " prints it on the daemon's machine"
         )
     if not public:
         raise BadInputError(
-            "the server's public key is missing; `underpaint serve --bind` prints it where the"
-            " daemon runs"
+            "the server's public key is missing; `underpaint serve --bind` prints it on the"
+            " daemon's machine"
         )
     if not keys.is_key(public):
         raise BadInputError(
-            f"{public!r} is no server's public key, which has {keys.KEY_LENGTH} characters;"
-            " `underpaint serve --bind` prints it where the daemon runs"
+            f"{public!r} is not a server's public key, which has {keys.KEY_LENGTH} characters;"
+            " `underpaint serve --bind` prints it on the daemon's machine"
         )
     make_home()
     own = keys.own_keys("client")
@@ -83,7 +85,7 @@ def make_info(endpoint: str, public: str) -> ConnectionInfo:
 
 
 def _address(endpoint: str) -> tuple[str, int]:
-    """Give host and port; an empty host where that is none."""
+    """Return host and port; the host is empty if it is not valid."""
     found = re.fullmatch(r"tcp://(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})", endpoint)
     return (found["host"].strip("[]"), int(found["port"])) if found else ("", 0)
 
@@ -97,7 +99,7 @@ def _forget() -> None:
 
 
 def _use(info: ConnectionInfo) -> None:
-    """Greet that daemon and use it where it answers; return what is missing or in use."""
+    """Connect to that daemon, and use it from now on if it answers; raise what is missing."""
     before = read_connection_file(remote_file())
     used = before.endpoint if before else "this machine's own daemon"
     try:
@@ -106,8 +108,8 @@ def _use(info: ConnectionInfo) -> None:
     except OSError as error:
         raise DaemonUnavailableError(
             f"nothing answers at {info.endpoint} ({error}); start the daemon there with"
-            " `underpaint serve --bind`, and see that no firewall is between. Nothing has changed:"
-            f" {used} is used"
+            " `underpaint serve --bind`, and check that no firewall blocks it. Nothing has"
+            f" changed: {used} is used"
         ) from None
     try:
         with Connection(info) as connection:
@@ -115,9 +117,9 @@ def _use(info: ConnectionInfo) -> None:
     except DaemonUnavailableError:
         write_connection_file(info, remote_file())
         raise DaemonUnavailableError(
-            f"{info.endpoint} does not let this machine in (or has another key). Run where the"
-            f" daemon is:\n  {allow_command(info.client_public)}\nand then this command again. It"
-            " is used from now on; `underpaint connect --forget` takes that back"
+            f"{info.endpoint} does not accept this machine (or has another key). Run on the"
+            f" daemon's machine:\n  {allow_command(info.client_public)}\nand then this command"
+            " again. This address is used from now on; `underpaint connect --forget` undoes that"
         ) from None
     write_connection_file(info, remote_file())
     say(f"the daemon at {info.endpoint} ({one_line(welcome.version)}) is used from now on")

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 def run_serve(words: Sequence[str]) -> int:
     """Run a daemon here, or start one in the background."""
     parser = Parser("serve", "Run the daemon that paints for the command line and the editors.")
-    parser.add_argument("--background", action="store_true", help="detach, once it answers")
+    parser.add_argument("--background", action="store_true", help="detach once it answers")
     parser.add_argument(
         "--bind",
         action="append",
         default=[],
         metavar="tcp://ADDRESS:PORT",
         help="listen there too, for sandboxed editors and other machines; always encrypted, and"
-        " only clients are let in that `underpaint keys list` shows",
+        " only for the clients that `underpaint keys list` shows",
     )
-    parser.add_argument("--no-ipc", action="store_true", help="listen on TCP alone")
+    parser.add_argument("--no-ipc", action="store_true", help="listen only on TCP")
     parser.add_argument(
         "--device",
         action="append",
@@ -74,8 +74,8 @@ def _serve_in_background(config: Config) -> int:
         with connect_running() as connection:
             info = connection.info
         raise DaemonUnavailableError(
-            f"a daemon is already running (process id {info.pid}, {info.endpoint}); use it, or end"
-            " it with `underpaint stop`"
+            f"a daemon is already running (process id {info.pid}, {info.endpoint}); use it, or"
+            " stop it with `underpaint stop`"
         )
     options = [f"--bind={endpoint}" for endpoint in config.bind]
     options += [] if config.ipc else ["--no-ipc"]
@@ -124,7 +124,7 @@ def _describe(status: Status) -> Iterator[str]:
 
 def run_stop(words: Sequence[str]) -> int:
     """End the daemon, and wait until it has ended."""
-    Parser("stop", "End the daemon; its jobs go on when it starts again.").read(words)
+    Parser("stop", "Stop the daemon; its jobs go on when it starts again.").read(words)
     from underpaint.server.background import connect_running  # noqa: PLC0415
     from underpaint.server.paths import daemon_runs, lock_holder  # noqa: PLC0415
 
@@ -143,7 +143,7 @@ def run_stop(words: Sequence[str]) -> int:
     deadline = time.monotonic() + 15
     while daemon_runs():
         if time.monotonic() > deadline:
-            raise DaemonUnavailableError(f"the daemon does not end; kill process {pid}")
+            raise DaemonUnavailableError(f"the daemon does not stop; kill process {pid}")
         time.sleep(0.02)
     say(f"the daemon (process id {pid}) has ended")
     return 0

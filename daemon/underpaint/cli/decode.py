@@ -1,4 +1,4 @@
-"""The pixels of a picture file, at their depth; what is not read of them is said.
+"""The pixels of a picture file, at their depth, and notes about what of them is not read.
 
 Pillow reads what has 8 bits a channel, and greys of 16. It reads deeper colours as 8 bits, so
 OpenCV reads those. Both see every such file: where they do not agree, it is refused.
@@ -19,6 +19,7 @@ from PIL import Image
 from underpaint_client.errors import BadInputError
 
 from . import metadata
+from .damage import DamagedError, decoding
 
 Pixels = NDArray[Any]
 
@@ -134,10 +135,11 @@ def _count_frames(content: bytes) -> int:
     if content.startswith(metadata.SIGNATURE):
         return metadata.count_frames(content)
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return int(getattr(image, "n_frames", 1))
-    except Exception:  # noqa: BLE001 - what is damaged behind the first frame does not matter
-        return 1
+        with decoding(), Image.open(io.BytesIO(content)) as image:
+            frames = int(getattr(image, "n_frames", 1))
+    except DamagedError:  # what is damaged behind the first frame does not matter
+        frames = 1
+    return frames
 
 
 # ---- depth ---------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def _decode_grey(image: Image.Image, largest: int) -> Pixels:
 
 
 def _grey(grey: Pixels, clear: int | None = None) -> Pixels:
-    """Give RGBA of greys (H, W); those of the value `clear` are transparent."""
+    """Return RGBA of greys (H, W); those of the value `clear` are transparent."""
     full = np.iinfo(grey.dtype).max
     alpha = np.where(grey == clear, 0, full) if clear is not None else np.full(grey.shape, full)
     return np.dstack([grey, grey, grey, alpha.astype(grey.dtype)])

@@ -1,4 +1,4 @@
-"""`underpaint doctor`: look at everything that painting needs, and return what is missing."""
+"""`underpaint doctor`: check everything that Underpaint needs, and list what is missing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOG_LINES = 40
 """Last lines of each log that a report shows."""
 
 LEAST_SPACE = 2**30
-"""Bytes of free disk below which it is said."""
+"""Bytes of free disk below which `doctor` warns."""
 
 PACKAGES = ("torch", "diffusers", "transformers", "pyzmq", "numpy", "safetensors")
 
@@ -67,7 +67,7 @@ class Finding:
 
 def run_doctor(words: Sequence[str]) -> int:
     """Look, and say; the exit code is 3 where something is bad."""
-    parser = Parser("doctor", "Look at everything that painting needs, and return what is missing.")
+    parser = Parser("doctor", "Check everything that Underpaint needs, and list what is missing.")
     parser.add_argument(
         "--report",
         action="store_true",
@@ -85,12 +85,12 @@ def run_doctor(words: Sequence[str]) -> int:
 
 
 def _look(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Return what a check finds, though it fail itself."""
+    """Yield what a check finds; if the check itself fails, that is a finding too."""
     try:
         yield from check()
     except UnderpaintError as error:
         yield Finding("bad", check.__name__.strip("_"), str(error))
-    except Exception as error:  # noqa: BLE001 - a doctor looks at what is broken
+    except Exception as error:  # noqa: BLE001 - each check is shown, whatever is broken
         yield Finding("bad", check.__name__.strip("_"), f"{type(error).__name__}: {error}")
 
 
@@ -113,7 +113,7 @@ def _torch() -> Iterator[Finding]:
     elif torch.backends.mps.is_available():
         yield Finding("good", "device", f"Apple GPU, torch {torch.__version__}")
     else:
-        text = f"no GPU that torch {torch.__version__} can use; the processor paints, slowly"
+        text = f"torch {torch.__version__} can use no GPU here; the CPU is used, which is slow"
         yield Finding("note", "device", text)
 
 
@@ -132,7 +132,10 @@ def _home() -> Iterator[Finding]:
     for file in (*home().glob("*.json"), *(home() / "keys").glob("*.json")):
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & 0o077 and file.name != "model-hashes.json":
-            text = f"{file} can be read by others; chmod 600 it, and remove keys that were seen"
+            text = (
+                f"{file} can be read by others; chmod 600 it, and replace the keys that others may"
+                " have seen"
+            )
             yield Finding("bad", "home", text)
 
 
@@ -162,7 +165,7 @@ def _models() -> Iterator[Finding]:
         if entry.problem:
             yield Finding("bad" if entry.name == default else "note", "model", entry.problem)
     if usable:
-        yield Finding("good", "models", f"{', '.join(usable)}; {default} where none is named")
+        yield Finding("good", "models", f"{', '.join(usable)}; {default} by default")
         if default not in {entry.name for entry in entries}:
             describe_model(find_model(default))  # says what is wrong with it
     else:
@@ -172,7 +175,7 @@ def _models() -> Iterator[Finding]:
 def _daemon() -> Iterator[Finding]:
     far = remote_file().exists()
     if not far and not daemon_runs():
-        yield Finding("note", "daemon", "none runs; it is started when it is needed")
+        yield Finding("note", "daemon", "not running; it is started when it is needed")
         return
     with connect() as connection:
         connection.hello()
@@ -191,10 +194,12 @@ def _daemon() -> Iterator[Finding]:
 
 
 def _environment(default: str, there: set[str]) -> Iterator[Finding]:
-    """Compare a daemon's environment with this one, as far as it matters to models."""
+    """Compare a daemon's environment with this one: the variables about models."""
     again = "`underpaint stop`, and start it from here, for it to be the same"
     if default != default_model():
-        text = f"its default model is {default or 'none'}, and here {default_model() or 'none'}"
+        text = (
+            f"its default model is {default or 'none'}, but here it is {default_model() or 'none'}"
+        )
         yield Finding("note", "daemon", f"{text}: it was started with another {VARIABLES}; {again}")
     here = {entry.name for entry in list_entries()}
     for names, who in ((here - there, "it does not know"), (there - here, "only it knows")):
@@ -206,7 +211,7 @@ def _environment(default: str, there: set[str]) -> Iterator[Finding]:
 def _guests() -> Iterator[Finding]:
     count = len(keys.list_allowed()) if (home() / "keys").exists() else 0
     if count:
-        text = f"{count} let in over the network; `underpaint keys list` shows whom"
+        text = f"{count} have access over the network; `underpaint keys list` shows which"
         yield Finding("good", "guests", text)
 
 
@@ -223,12 +228,12 @@ def _gimp() -> Iterator[Finding]:
 def _plugin(editor: str, copies: list[Path], plugin: str) -> Finding:
     """Compare what an editor has with what is installed here."""
     if not copies[0].exists():
-        text = f"the plug-in is not there; `underpaint install {editor}` puts it there"
+        text = f"the plug-in is not installed; run `underpaint install {editor}`"
         return Finding("note", editor, text)
     if editor == "krita":
         copies = [*copies, copies[0].with_name(plugin)]
     if all(_is_copy(package_folder(copy.name), copy) for copy in copies):
-        return Finding("good", editor, f"the plug-in is there, in {copies[0].parent}")
+        return Finding("good", editor, f"the plug-in is installed in {copies[0].parent}")
     text = f"the plug-in is of another version; `underpaint install {editor}`, and restart it"
     return Finding("bad", editor, text)
 
@@ -294,7 +299,7 @@ def _names() -> dict[str, str]:
 
 
 def anonymous(text: str, names: dict[str, str]) -> str:
-    """Leave out of a text who wrote it, and where from.
+    """Remove names of users and of their folders from a text.
 
     Parameters
     ----------

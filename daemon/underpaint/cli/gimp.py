@@ -18,7 +18,7 @@ _OLDEST = "3.0"
 def find_gimps() -> list[Path]:
     """Return the folders of settings of all GIMPs from 3.0 on that were started here.
 
-    Where there is none, the one that GIMP 3.0 will make.
+    If there is none, the one that GIMP 3.0 will make.
     """
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support" / "GIMP"
@@ -37,7 +37,7 @@ def install_gimp(folders: Sequence[Path]) -> list[Path]:
     Raises
     ------
     DaemonUnavailableError
-        Where pyzmq cannot be fetched.
+        If pyzmq cannot be downloaded.
     """
     plugins = [folder / "plug-ins" for folder in folders]
     with draft_in(plugins[0]) as draft:
@@ -57,7 +57,7 @@ def install_gimp(folders: Sequence[Path]) -> list[Path]:
 
 
 def uninstall_gimp(folders: Sequence[Path]) -> bool:
-    """Take the plug-in out of GIMPs' folders; return whether it was there."""
+    """Remove the plug-in from GIMPs' folders; return whether it was there."""
     found = [path for path in (f / "plug-ins" / PLUGIN for f in folders) if path.exists()]
     for path in found:
         shutil.rmtree(path)

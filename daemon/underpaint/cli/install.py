@@ -47,8 +47,8 @@ _EDITORS = {
 
 
 def run_install(words: Sequence[str]) -> int:
-    """Put the plug-in into an editor."""
-    editor = _read("install", "Put the plug-in into an editor, and enable it.", words)
+    """Install the plug-in into an editor."""
+    editor = _read("install", "Install the plug-in into an editor, and enable it.", words)
     os.umask(os.umask(0o077) | 0o022)  # the editor runs what is written: that is nobody else's
     try:
         folders = editor.install()
@@ -63,12 +63,12 @@ def run_install(words: Sequence[str]) -> int:
 
 
 def run_uninstall(words: Sequence[str]) -> int:
-    """Take the plug-in out of an editor."""
-    editor = _read("uninstall", "Take the plug-in out of an editor.", words)
+    """Remove the plug-in from an editor."""
+    editor = _read("uninstall", "Remove the plug-in from an editor.", words)
     if not editor.uninstall():
-        say(f"there is no plug-in in {editor.name}")
+        say(f"the plug-in is not installed in {editor.name}")
         return 0
-    say(_advice(editor, "the plug-in is gone"))
+    say(_advice(editor, "the plug-in was removed"))
     return 0
 
 

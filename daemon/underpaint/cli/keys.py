@@ -23,11 +23,11 @@ def make_parser() -> Parser:
     """Return the parser of `underpaint keys`."""
     parser = Parser(
         "keys",
-        "Say who may use this machine's daemon over the network.\n\n"
+        "Choose which machines may use the daemon of this machine over the network.\n\n"
         "  new                     show this machine's public key, made the first time\n"
-        "  list                    show who is let in: key, comment\n"
-        "  allow PUBLIC [COMMENT]  let in the machine whose public key that is\n"
-        "  revoke WHICH            let it in no more: its key, the beginning of it, or its comment",
+        "  list                    list the machines that have access: key, comment\n"
+        "  allow PUBLIC [COMMENT]  give access to the machine with this public key\n"
+        "  revoke WHICH            revoke access: by the key, its beginning, or the comment",
     )
     parser.add_argument("action", choices=ACTIONS, help="see above")
     parser.add_argument("which", nargs="?", help="a public key; to revoke, what tells it apart")
@@ -36,14 +36,14 @@ def make_parser() -> Parser:
 
 
 def run_keys(words: Sequence[str]) -> int:
-    """Show or change who is let in."""
+    """Show or change which machines have access."""
     options = make_parser().read(words)
     wants_which, wants_comment = options.action in ("allow", "revoke"), options.action == "allow"
     if wants_which and not options.which:
         what = {"allow": "a public key", "revoke": "a key, the beginning of one, or a comment"}
         raise BadInputError(
             f"`underpaint keys {options.action}` needs {what[options.action]};"
-            " `underpaint keys list` shows who is let in"
+            " `underpaint keys list` shows who has access"
         )
     if options.which and not wants_which:
         raise BadInputError(f"`underpaint keys {options.action}` takes no {options.which!r}")
@@ -56,7 +56,7 @@ def run_keys(words: Sequence[str]) -> int:
 
 
 def allow_command(public: str) -> str:
-    """Return what lets this machine in, to be run where the daemon is."""
+    """Return the command that gives this machine access, to run on the daemon's machine."""
     host = socket.gethostname() or "a client"
     return f"underpaint keys allow {shlex.quote(public)} {shlex.quote(host)}"
 
@@ -75,12 +75,12 @@ def _list(_which: str, _comment: str) -> None:
     for one in allowed:
         show(f"{one.public}  {one_line(one.comment)}".rstrip())
     if not allowed:
-        say("nobody from elsewhere is let in")
+        say("no other machine can connect")
 
 
 def _allow(which: str, comment: str) -> None:
     added = keys.allow(which, comment)
-    told = "is let in" if added else "was let in already"
+    told = "has access now" if added else "already had access"
     if comment and not added:
         told += f"; it is called {comment!r} now"
     say(f"{which[:SHOWN]}... {told}")
@@ -89,7 +89,7 @@ def _allow(which: str, comment: str) -> None:
 def _revoke(which: str, _comment: str) -> None:
     found = keys.revoke(which)
     who = f"{found.public[:SHOWN]}... {one_line(found.comment)}".rstrip()
-    say(f"{who} is let in no more; its jobs end, and its results are dropped")
+    say(f"{who} can no longer connect; its jobs end, and its results are deleted")
 
 
 _DO = {"new": _new, "list": _list, "allow": _allow, "revoke": _revoke}

@@ -53,7 +53,7 @@ def install_krita(folders: KritaFolders) -> Path:
     Raises
     ------
     DaemonUnavailableError
-        Where pyzmq cannot be fetched.
+        If pyzmq cannot be downloaded.
     """
     source = package_folder(PLUGIN)
     with draft_in(folders.plugins) as draft:
@@ -70,7 +70,7 @@ def install_krita(folders: KritaFolders) -> Path:
 
 
 def uninstall_krita(folders: KritaFolders) -> bool:
-    """Take the plug-in out of a Krita's folders; return whether it was there."""
+    """Remove the plug-in from a Krita's folders; return whether it was there."""
     there = (folders.plugins / PLUGIN).exists()
     for folder in (PLUGIN, *SHARED):
         shutil.rmtree(folders.plugins / folder, ignore_errors=True)
@@ -82,7 +82,7 @@ def uninstall_krita(folders: KritaFolders) -> bool:
 
 
 def set_enabled(settings: Path, *, enabled: bool | None) -> None:
-    """Say in `kritarc` whether the plug-in is enabled; None takes the word out again.
+    """Write into `kritarc` whether the plug-in is enabled; None removes the entry.
 
     The other lines stay as they are, to the byte.
     """

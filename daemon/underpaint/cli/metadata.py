@@ -1,4 +1,4 @@
-"""What a picture file holds beside its pixels: carried along into the results, or said to be lost.
+"""The metadata of a picture file: copied into the results, or reported as lost.
 
 The currency is the PNG chunk, as results are PNGs. A chunk of a PNG travels as it is, where the PNG
 specification says that it is still true after the pixels have changed: those that describe colours,
@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
+
+from .damage import DamagedError, decoding
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -121,7 +123,7 @@ def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...]
 
 
 def read_orientation(chunks: tuple[bytes, ...]) -> int:
-    """Return how the pixels of a PNG with these chunks lie: EXIF's 1..8, 1 where none says it."""
+    """Return how the pixels of a PNG with these chunks lie: EXIF's 1..8, 1 if none says it."""
     stand_in = Image.new("1", (1, 1))
     for chunk in chunks:
         if chunk[4:8] == b"eXIf":
@@ -132,12 +134,12 @@ def read_orientation(chunks: tuple[bytes, ...]) -> int:
 
 
 def image_orientation(image: Image.Image) -> int:
-    """Return an opened image's orientation, 1..8; 1 where it has none that can be read."""
+    """Return an opened image's orientation, 1..8; 1 if it has none that can be read."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), decoding():
             warnings.simplefilter("ignore")
             found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - damaged EXIF data raises anything
+    except DamagedError:
         return 1
     return found if found in range(1, 9) else 1
 
@@ -167,7 +169,7 @@ def pixels_alone(content: bytes) -> bytes:
 
 
 def count_frames(content: bytes) -> int:
-    """Return how many frames a PNG says it has; 1 where it is not animated."""
+    """Return how many frames a PNG says it has; 1 if it is not animated."""
     for chunk in read_chunks(content):
         if chunk[4:8] == b"acTL" and len(chunk) == 20:
             return int(struct.unpack_from(">I", chunk, 8)[0])
@@ -191,7 +193,7 @@ def insert_chunks(content: bytes, chunks: list[bytes]) -> bytes:
 
 
 def find_text(content: bytes, key: str) -> str | None:
-    """Return a PNG's text by its keyword; None where there is none that can be read."""
+    """Return a PNG's text by its keyword; None if there is none that can be read."""
     texts = (_read_text(chunk) for chunk in read_chunks(content) if _key(chunk) == key)
     return next((text for text in texts if text is not None), None)
 
@@ -243,17 +245,15 @@ def _check_readable(chunk: bytes) -> None:
     Raises
     ------
     ValueError
-        It does not, and nor would other programs read the result.
+        If it does not: other programs could not read the result either.
     """
-    try:
-        with (
-            warnings.catch_warnings(action="error"),
-            Image.open(io.BytesIO(insert_chunks(_one_pixel(), [chunk]))) as image,
-        ):
-            image.load()
-            image.getexif()
-    except Exception as error:  # noqa: BLE001 - of damaged data, anything
-        raise ValueError(str(error)) from None
+    with (
+        decoding(),
+        warnings.catch_warnings(action="error"),
+        Image.open(io.BytesIO(insert_chunks(_one_pixel(), [chunk]))) as image,
+    ):
+        image.load()
+        image.getexif()
 
 
 @functools.cache
@@ -289,7 +289,7 @@ def _key(chunk: bytes) -> str:
 
 
 def _read_text(chunk: bytes) -> str | None:
-    """Return the text of a text chunk; None where that is damaged."""
+    """Return the text of a text chunk; None if that is damaged."""
     try:
         return _unpack(chunk).decode("utf-8" if chunk[4:8] == b"iTXt" else "latin-1")
     except (ValueError, zlib.error):
@@ -321,9 +321,10 @@ def _to_png(content: bytes, image: Image.Image, lost: dict[str, str]) -> bytes:
     for what, describe in found.items():
         stream = io.BytesIO()
         try:
-            described = {key: value for key, value in describe().items() if value}
-            pixel.save(stream, "PNG", **described)
-        except Exception:  # noqa: BLE001 - of damaged data, anything
+            with decoding():
+                described = {key: value for key, value in describe().items() if value}
+                pixel.save(stream, "PNG", **described)
+        except DamagedError:
             lost[what] = "it is damaged"
         else:
             made = read_chunks(stream.getvalue())

@@ -21,12 +21,12 @@ from .printing import say, show, show_json
 
 def run_models(words: Sequence[str]) -> int:
     """List the models."""
-    parser = Parser("models", "List the models that are there.")
+    parser = Parser("models", "List the installed models.")
     parser.add_argument("--json", action="store_true", help="one JSON object per model")
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="read every file, and see that none changed unseen; prints each model's SHA-256",
+        help="read every file to check that none has changed; prints each model's SHA-256",
     )
     options = parser.read(words)
     if options.verify:
@@ -68,7 +68,7 @@ def _verify() -> int:
         if before != now:
             code = 3
             say(
-                f"underpaint: model {entry.name} has other content than before ({before[:8]}, now"
+                f"underpaint: model {entry.name} has changed ({before[:8]}, now"
                 f" {now[:8]}), though its files' sizes and times are the same: it is damaged or was"
                 " tampered with; fetch it again"
             )

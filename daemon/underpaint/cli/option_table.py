@@ -39,7 +39,7 @@ def update(text: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"the README has no place for the options, between {BEGIN} and {END}")
+        raise ValueError(f"the README has no section for the options between {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{option_table(make_parser())}\n{END}{after}"
 
 

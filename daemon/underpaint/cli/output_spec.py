@@ -50,7 +50,7 @@ class OutputSpec:
     images : int
         How many images the job makes.
     source : Metadata or None
-        The metadata of the source picture; None where the job has none.
+        The metadata of the source picture; None if the job has none.
     """
 
     paths: tuple[Path, ...]
@@ -59,7 +59,7 @@ class OutputSpec:
     source: Metadata | None = None
 
     def path_of(self, index: int) -> Path | None:
-        """Return the file of image `index`, 0, 1, ...; None where that image is not wanted."""
+        """Return the file of image `index`, 0, 1, ...; None if that image is not wanted."""
         place = index - (self.images - len(self.paths))
         return self.paths[place] if 0 <= place < len(self.paths) else None
 
@@ -149,7 +149,7 @@ def keep_spec(job: str, spec: OutputSpec) -> None:
 
 
 def recall_spec(job: str) -> OutputSpec | None:
-    """Return what was kept for a job; None where nothing was, or what was cannot be read."""
+    """Return what was kept for a job; None if nothing was, or what was cannot be read."""
     try:
         found = json.loads(_file(job).read_text(encoding="utf-8"))
         if found["format"] != FORMAT:

@@ -33,17 +33,17 @@ def choose_outputs(
     force : bool
         Files that exist may be replaced.
     option : str
-        Where another place can be named.
+        The option to name another output with, for the message.
 
     Raises
     ------
     BadInputError
-        A file exists, is no PNG by name, or its folder cannot be written.
+        A file exists, does not end in .png, or its folder cannot be written.
     """
     if wanted == "-":
         raise BadInputError(
-            f"{option} - would be standard output, and a picture is not written there; name a file,"
-            " or ./- for a folder that is called so"
+            f"{option} - means standard output, but pictures are not written there; name a file,"
+            " or use ./- for a folder called -"
         )
     target = Path(wanted or ".")
     if len(os.fsencode(target.name)) > LONGEST_NAME - 3:  # "-64" may be added
@@ -51,7 +51,7 @@ def choose_outputs(
     if target.suffix and not target.is_dir() and not (wanted or "").endswith(("/", os.sep)):
         if target.suffix.lower() != SUFFIX:
             raise BadInputError(
-                f"output {target} is no PNG by its name; call it {target.stem}{SUFFIX}"
+                f"output {target} does not end in .png; call it {target.stem}{SUFFIX}"
             )
         _check_folder(target.parent, option)
         paths = [target]

@@ -31,6 +31,7 @@ from underpaint_client.recipe import Recipe
 from underpaint_client.webui_text import describe_parameters
 
 from . import metadata
+from .damage import DamagedError, decoding
 from .decode import decode, describe_losses, measure_noise
 
 Pixels = NDArray[Any]
@@ -91,8 +92,8 @@ def read_picture(path: Path) -> Drawing:
     Raises
     ------
     BadInputError
-        The file is not there, is no picture, is damaged, empty or gigantic, or has a depth that
-        cannot be kept.
+        If the file does not exist, is not a picture, is damaged, empty or too large, or has a depth
+        that cannot be kept.
     """
     return _read(path)[0]
 
@@ -105,11 +106,12 @@ def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
     with warnings.catch_warnings(action="ignore"), _open(bare, path) as image:
         check_size(str(path), Box.at(0, 0, Extent(*image.size)))
         try:
-            pixels = decode(bare, image)
-            has_alpha = image.has_transparency_data
+            with decoding():
+                pixels = decode(bare, image)
+                has_alpha = image.has_transparency_data
         except BadInputError as error:
             raise BadInputError(f"picture {path}: {error}") from None
-        except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
+        except DamagedError as error:
             raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
         of_pixels = tuple(f"{path.name}: {told}" for told in describe_losses(content, image))
         chunks, left_out = metadata.read_metadata(content, image)
@@ -175,7 +177,7 @@ def read_selection(path: Path) -> Selection:
 
 
 def _without_noise(grey: Pixels, noise: int) -> Pixels:
-    """Take values that are up to `noise` from 0 and 255 for these.
+    """Round values that are within `noise` of 0 or 255 to these.
 
     The next ones are stretched, so that a soft edge stays one and has no step.
     """
@@ -264,19 +266,20 @@ def read_recipe(path: Path) -> Recipe:
     Raises
     ------
     BadInputError
-        Where there is none, or it cannot be read.
+        If there is none, or it cannot be read.
     """
     content = _read_bytes(path)
     is_png = content.startswith(metadata.SIGNATURE)
     bare = metadata.pixels_alone(content) if is_png else content
     with warnings.catch_warnings(action="ignore"), _open(bare, path) as image:
         try:
-            image.load()
-        except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
+            with decoding():
+                image.load()
+        except DamagedError as error:
             raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
         text = metadata.find_text(content, metadata.RECIPE_KEY) if is_png else None
     if text is None:
-        raise BadInputError(f"picture {path} holds no recipe; Underpaint did not write it")
+        raise BadInputError(f"picture {path} has no recipe; Underpaint did not write it")
     try:
         return Recipe.from_dict(json.loads(text))
     except (ValueError, TypeError, RecursionError) as error:
@@ -295,14 +298,16 @@ def _read_bytes(path: Path) -> bytes:
 
 def _open(content: bytes, path: Path) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(content))
-    except Exception as error:  # noqa: BLE001 - as above
-        reason = "it is empty" if not content else type(error).__name__
+        with decoding():
+            image = Image.open(io.BytesIO(content))
+    except DamagedError as error:
+        reason = "it is empty" if not content else type(error.__cause__).__name__
         if content.startswith((b"II*\0", b"MM\0*")):
-            reason = "a TIFF of a kind that is not read: of 8 bits, or of 16 in grey or RGB, it is"
+            reason = "an unsupported kind of TIFF: only 8 bits, or 16 in grey or RGB"
         raise BadInputError(
-            f"{path} is no picture that can be read ({reason}); save it as PNG"
+            f"{path} is not a picture that can be read ({reason}); save it as PNG"
         ) from None
+    return image
 
 
 def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -46,19 +46,19 @@ def copy_packages(plugin: str, target: Path) -> None:
 
 
 def put(new: Path, target: Path) -> None:
-    """Put a finished folder in the place of an older one."""
+    """Replace an older folder by a finished one."""
     if target.exists():
         target.replace(new.with_name(f"old-{new.name}"))
     new.replace(target)
 
 
 def fetch_pyzmq(folder: Path) -> None:
-    """Put pyzmq for every Python that an editor may bring into `folder`, one folder each.
+    """Download pyzmq for every Python that an editor may bring into `folder`, one folder each.
 
     Raises
     ------
     DaemonUnavailableError
-        Where not one could be had.
+        If none could be downloaded.
     """
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
            "--no-deps", "--no-compile", "--only-binary=:all:"]  # fmt: skip
@@ -83,7 +83,7 @@ def fetch_pyzmq(folder: Path) -> None:
         )
     for version, trouble in troubles.items():
         say(
-            f"pyzmq for Python {version} could not be had ({trouble}); an editor that brings this"
+            f"pyzmq for Python {version} could not be fetched ({trouble}); an editor with this"
             " Python cannot use the plug-in"
         )
 

@@ -40,9 +40,9 @@ def show_json(found: Any) -> None:
 
 
 def flush() -> str:
-    """Print what is held back, and return why results could not be printed; empty where they were.
+    """Print what is held back, and return why results could not be printed; empty if they were.
 
-    Whoever stops reading early, as `head` does, has what it wants: that is no trouble.
+    A reader that stops early, as `head` does, has what it wants: that is not an error.
     """
     with _noted():
         sys.stdout.flush()

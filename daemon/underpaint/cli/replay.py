@@ -1,4 +1,4 @@
-"""`underpaint replay`: make a picture again from the recipe in it, and return what differs."""
+"""`underpaint replay`: make a picture again from the recipe in it, and print what differs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 
-from .generate import Session, open_connection, read_inputs, settle_model
+from .daemon_connection import open_connection
+from .generate import read_inputs, settle_model
+from .job_runner import JobRunner
 from .options import Parser
 from .output_spec import OutputSpec
 from .outputs import choose_outputs
@@ -32,7 +34,7 @@ def make_parser() -> Parser:
     add("-I", "--init-img", type=Path, metavar="FILE", help="the picture that it was made from")
     add("--selection", type=Path, metavar="FILE", help="the selection that it was made with")
     add("-m", "--model", help="another model than the recipe's")
-    add("-o", "--output", metavar="PATH", help="a PNG file, or a folder to count up in")
+    add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
     add("--force", action="store_true", help="replace files that exist")
     add("--json", action="store_true", help="print an object: output, recipe, timings")
     return parser
@@ -50,7 +52,7 @@ def run_replay(words: Sequence[str]) -> int:
     for difference in _differences(recipe, request):
         display.say(f"note: {difference}")
     with open_connection(display) as connection:
-        session = Session(
+        runner = JobRunner(
             connection,
             request,
             drawing,
@@ -59,8 +61,8 @@ def run_replay(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
         )
-        session.run(selection)
-    display.say(_compare(options.picture, session.written[-1], recipe))
+        runner.run(selection)
+    display.say(_compare(options.picture, runner.written[-1], recipe))
     return 0
 
 
@@ -71,7 +73,7 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
         request = request.with_values(model=settle_model(wanted))
     if request.mode in ("img2img", "inpaint") and options.init_img is None:
         raise BadInputError(
-            f"{options.picture} was painted over another picture; name that one with -I"
+            f"{options.picture} was made from another picture; name that picture with -I"
         )
     try:
         check_request(request)
@@ -81,7 +83,7 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
 
 
 def _differences(recipe: Recipe, request: Request) -> list[str]:
-    """Return what is not as it was, and may make another picture."""
+    """Return what has changed since then, and may change the picture."""
     found: list[str] = []
     try:
         model = hash_model(describe_model(find_model(request.sampling.model)))
@@ -90,7 +92,7 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
             return found  # the daemon will say so
         raise
     if recipe.facts.model_hash and model != recipe.facts.model_hash:
-        found.append(f"the model {request.sampling.model!r} has other weights than then")
+        found.append(f"the model {request.sampling.model!r} has changed since then")
     return found
 
 
@@ -101,7 +103,7 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
         return "the picture differs: it has another size or depth; it was made from another input"
     distance = np.abs(was.astype(np.int64) - now.astype(np.int64))
     if not distance.any():
-        return "the picture is the same, to the bit"
+        return "the picture is identical"
     then, made = recipe.facts, read_recipe(again).facts
     share = 100 * float((distance.max(axis=-1) > 0).mean())
     told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
@@ -110,5 +112,5 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     for name in _LOOKED_AT:
         before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:
-            told += f"; {name} was {before or 'none'} and is {after or 'none'}"
+            told += f"; {name} was {before or 'none'} and is now {after or 'none'}"
     return told

@@ -12,7 +12,8 @@ from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError, GenerationFailedError, from_code
 from underpaint_client.frames import Frame
 
-from .generate import COMMAND_LINE, open_connection
+from .daemon_connection import open_connection
+from .job_runner import COMMAND_LINE
 from .options import Parser
 from .output_spec import OutputSpec, forget_spec, recall_spec
 from .outputs import FreeNames, make_stem, open_folder
@@ -33,18 +34,20 @@ def make_parser() -> Parser:
     """Return the parser of `underpaint results`."""
     parser = Parser(
         "results",
-        "List what waits for an editor or command line that ended before it came; save or drop\n"
-        "it. What is not done yet is waited for when it is saved, cancelled when it is dropped.",
+        "List, save or delete results whose editor or command line ended before they arrived.\n"
+        "--save waits for a job that is not finished; --drop cancels it.",
     )
     add = parser.add_argument
     add(
         "job",
         nargs="*",
-        help="the first characters of a listed job, or the word all (default: all)",
+        help="the first characters of a listed job, or `all` (default: all)",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--save", type=Path, metavar="FOLDER", help="write them as PNG files there")
-    what.add_argument("--drop", action="store_true", help="forget them; needs names, or all")
+    what.add_argument(
+        "--save", type=Path, metavar="FOLDER", help="write them as PNG files into this folder"
+    )
+    what.add_argument("--drop", action="store_true", help="delete them; name jobs, or `all`")
     return parser
 
 
@@ -52,7 +55,9 @@ def run_results(words: Sequence[str]) -> int:
     """List what waits, save it or drop it."""
     options = make_parser().read(words)
     if options.drop and not options.job:
-        raise BadInputError("--drop needs to know which; name jobs, or say `--drop all`")
+        raise BadInputError(
+            "--drop needs to know which jobs to delete; name the jobs, or use `--drop all`"
+        )
     with open_connection(Display()) as connection:
         chosen = choose(connection.waiting(), options.job)
         if not chosen:
@@ -92,7 +97,7 @@ def choose(
         if len(fitting) > 1:
             which = ", ".join(job.job[:8] for job in fitting)
             raise BadInputError(
-                f"{len(fitting)} jobs begin with {name!r}: {which}; give more of it"
+                f"{len(fitting)} jobs begin with {name!r}: {which}; give more of its characters"
             )
         found[fitting[0].job] = fitting[0]
     return list(found.values())
@@ -116,7 +121,7 @@ def _carry_out(
             connection.cancel(job.job)
             for _ in connection.events(job.job):
                 pass
-        connection.take(job.job)  # though it could not be read
+        connection.acknowledge(job.job)  # though it could not be read
         if any(one.job == job.job for one in connection.waiting()):
             raise GenerationFailedError(
                 f"job {job.job[:8]} could not be dropped, as the daemon cannot read it now; try"

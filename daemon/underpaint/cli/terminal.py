@@ -87,7 +87,7 @@ class Bar(Display):
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         self._bar.stop()
 
     def say(self, text: str) -> None:

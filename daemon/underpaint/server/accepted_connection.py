@@ -52,7 +52,7 @@ class AcceptedConnection:
 
 
 def _open_again(descriptor: int) -> socket.socket | None:
-    """Return a socket object for libzmq's descriptor, to be detached; None where it is none."""
+    """Return a socket object for libzmq's descriptor, to be detached; None if it is no socket."""
     try:
         return socket.socket(fileno=descriptor)
     except OSError:
@@ -60,7 +60,7 @@ def _open_again(descriptor: int) -> socket.socket | None:
 
 
 def ends_of(descriptor: int) -> tuple[Any, Any] | None:
-    """Return the names of both ends of a connection; None where it is closed."""
+    """Return the names of both ends of a connection; None if it is closed."""
     found = _open_again(descriptor)
     if found is None:
         return None
@@ -87,7 +87,7 @@ def shut_down(line: AcceptedConnection) -> None:
 
 
 def bytes_received(line: AcceptedConnection) -> int:
-    """Return how many bytes have come over a TCP connection; 0 where the system does not tell."""
+    """Return how many bytes have come over a TCP connection; 0 if the system does not tell."""
     if sys.platform != "linux":
         return 0
     found = _open_again(line.descriptor)

@@ -41,7 +41,7 @@ def to_inputs(frames: InputFrames) -> Inputs:
 
 
 def to_frame(name: str, pixels: NDArray[Any], box: Box, channels: str = "RGBA") -> Frame:
-    """Give RGBA pixels, (H, W, 4), or a selection, (H, W), as a frame.
+    """Return RGBA pixels, (H, W, 4), or a selection, (H, W), as a frame.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def start_background(options: Sequence[str] = ()) -> Connection:
     Raises
     ------
     DaemonUnavailableError
-        Where it ends or does not answer; with the last lines that it wrote into its log.
+        If it ends or does not answer; the message has the last lines of its log.
     """
     make_home()
     turn_log()
@@ -81,7 +81,7 @@ def connect_running() -> Connection:
     Raises
     ------
     DaemonUnavailableError
-        Where it does not answer.
+        If it does not answer.
     """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and daemon_runs():

@@ -93,7 +93,7 @@ def check_address(endpoint: str) -> None:
     )
     if found is None:
         raise BadInputError(
-            f"{endpoint!r} is no address to listen on; give tcp://ADDRESS:PORT, such as"
+            f"{endpoint!r} is not an address to listen on; use tcp://ADDRESS:PORT, such as"
             " tcp://0.0.0.0:7860"
         )
     host, port = found["host"], found["port"]

@@ -219,7 +219,7 @@ class ConnectionGuard:
         try:
             work()
         except Exception:  # without this thread, strangers could end the daemon
-            log.exception("a connection could not be looked at")
+            log.exception("a connection could not be checked")
 
     def _hear(self, monitor: zmq.Socket[bytes], transport: str) -> None:
         with self._lock:
@@ -361,7 +361,7 @@ class ConnectionGuard:
             if line.key is None:
                 unknown = not self._approved.get(line.source)
                 if now - line.moved > SILENCE or (unknown and line.ahead > MAX_AHEAD_UNKNOWN):
-                    self._drop(line, "it shows no key, or says nothing")
+                    self._drop(line, "it has shown no key, or sent nothing")
                     continue
             ahead[line.key or ""] += line.ahead
         over = [key for key, count in ahead.items() if count > MAX_AHEAD]

@@ -60,13 +60,13 @@ PRUNE = 600.0
 """Seconds between two looks for results that have waited too long."""
 
 MAX_FILES = 2**16
-"""Open files that are asked for: each connection is one, a stranger's too until it is refused."""
+"""Open files to ask the system for: each connection needs one, until it is refused."""
 
 MAX_TOLD = 1000
-"""Characters of a refused message that are told back and logged."""
+"""Characters of a refused message that are sent back and logged."""
 
 TELLING = 0.001
-"""Seconds for each job that waits between two times that positions are told."""
+"""Seconds, for each waiting job, between two reports of positions."""
 
 _LARGE_ANSWERS = (messages.AskStatus, messages.AskModels, messages.AskWaiting)
 
@@ -161,7 +161,7 @@ class Daemon:
         self._endpoints.send(client, wire.encode(message))
 
     def _forget(self, client: Client) -> None:
-        """Let the jobs of a client that has gone go on without it."""
+        """Continue the jobs of a client that has gone without it."""
         self._frame_cache.forget(client)
         self._jobs.lose(client)
 
@@ -175,7 +175,7 @@ class Daemon:
     def _drop_revoked(self, owners: set[str]) -> None:
         for owner in owners - {"", self._endpoints.own_key}:
             if self._endpoints.allowed.has_dropped(owner):
-                log.info("a key was revoked; what there is of its owner ends")
+                log.info("a key was revoked; its owner's jobs and results are dropped")
                 self._frame_cache.drop(owner)
                 self._jobs.drop(owner)
 
@@ -211,7 +211,7 @@ class Daemon:
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
             self._tell(client, messages.Welcome(version, pid, default_model(), self._remark, far))
         elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
-            log.info("a client that does not read what it is sent gets no answer")
+            log.info("a client gets no answer, because it does not read what it was sent")
         elif isinstance(message, messages.AskStatus):
             self._tell(client, self._status(client))
         elif isinstance(message, messages.AskModels):
@@ -267,7 +267,7 @@ class Daemon:
         self._jobs.accept(client, submit, inputs, trusted=self._endpoints.is_local(client))
 
     def _greet(self, job: Job) -> None:
-        """Tell a client that its job is accepted: the first that it hears of it."""
+        """Send a client `Accepted`, the first message about its job."""
         position = job.state.position or 0
         self._tell(job.client, messages.Accepted(job.name, position, job.state.remark))
         if self._pool.is_starting and not position:  # the others wait for jobs, not for the worker
@@ -278,12 +278,14 @@ class Daemon:
 
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):
-            raise BadInputError("only its own machine ends the daemon; `underpaint stop` there")
+            raise BadInputError(
+                "only only its own machine can stop the daemon; run `underpaint stop` there"
+            )
         log.info("told to stop by a client")
         self._stopping = True
 
     def _send_positions(self) -> None:
-        """Tell clients where their jobs are in the queue, as far as they do not know it."""
+        """Send clients the positions of their jobs in the queue, if they have changed."""
         positions = self._queue.positions()
         now = time.monotonic()
         if positions is self._sent_positions or now < self._positions_due:

@@ -1,4 +1,4 @@
-"""Between the queue and the pool: gives waiting jobs to idle workers, and takes what comes of them.
+"""Between the queue and the pool: assigns waiting jobs to idle workers, and handles their messages.
 
 What happens to a job when its worker dies, hangs or is cancelled begins here.
 """
@@ -46,7 +46,7 @@ class Dispatcher:
         self._endpoints = endpoints
 
     def assign(self) -> None:
-        """Give waiting jobs to idle workers; end all jobs where no worker stays alive."""
+        """Assign waiting jobs to idle workers; end all jobs if no worker stays alive."""
         if self.pool.may_start_again() and self._queue.waiting() is not None:
             self.pool.start_again()
         if self.pool.is_broken:
@@ -79,7 +79,7 @@ class Dispatcher:
     # ---- what the pool says ----------------------------------------------------------------
 
     def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
-        """Tell a job's state what its worker says; previews only where its client keeps up."""
+        """Handle a worker's message about a job; skip previews if its client cannot keep up."""
         job = self._queue.get(message.job)
         if job is None:
             return
@@ -101,7 +101,7 @@ class Dispatcher:
             self._jobs.handle(job, WorkerDied(how, error))
 
     def on_delay(self, worker: int, word: str) -> None:
-        """Tell the client of a job why it takes longer."""
+        """Report to the client of a job why it takes longer."""
         job = self._queue.on(worker)
         if job is not None:
             self._jobs.handle(job, Reported(wire.encode(messages.Progress(job.name, word))))

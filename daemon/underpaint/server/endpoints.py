@@ -140,7 +140,7 @@ class Endpoints:
         wanted = list(bind) if bind or self._use_ipc else ["tcp://127.0.0.1:*"]
         if wanted and self._descriptors < FEWEST_DESCRIPTORS:
             raise DaemonUnavailableError(
-                f"this process may have {self._descriptors} files open, too few to listen on"
+                f"this process may have only {self._descriptors} files open, too few to listen on"
                 f" {', '.join(wanted)}; raise the limit to {FEWEST_DESCRIPTORS} or more, as"
                 " `ulimit -n 4096` does in a shell"
             )
@@ -211,7 +211,7 @@ class Endpoints:
         self._poller.register(descriptor, zmq.POLLIN)
 
     def write_connection_file(self) -> None:
-        """Tell this machine's clients where the daemon is."""
+        """Write where the daemon is, for this machine's clients."""
         info = ConnectionInfo(self.addresses[0], os.getpid())
         if self.own_key:
             client, server = keys.own_keys("client"), keys.own_keys("server")
@@ -251,7 +251,7 @@ class Endpoints:
                 receive(parts[0], [part.buffer for part in parts[1:]])
 
     def mend_files(self) -> None:
-        """Put back the files by which clients find this daemon, should others have removed them."""
+        """Write the files again by which clients find this daemon, if they were removed."""
         now = time.monotonic()
         if now - self._looked < LOOK or not lock_file().exists():  # the whole home is gone
             return
@@ -260,14 +260,14 @@ class Endpoints:
             for socket, endpoint in self._bound:
                 path = Path(endpoint.removeprefix("ipc://"))
                 if endpoint.startswith("ipc://") and not path.exists():
-                    log.warning("%s was removed; it is made again", path)
+                    log.warning("%s was removed; it is written again", path)
                     private_folder(path.parent)
                     socket.bind(endpoint)  # beside what is left of the old one, which harms nobody
                     path.chmod(0o600)
             if not connection_file().exists():
                 self.write_connection_file()
         except (OSError, zmq.ZMQError, UnderpaintError) as error:
-            log.error("clients may not find this daemon: %s", error)  # noqa: TRY400 - it says all
+            log.error("clients may be unable to find this daemon: %s", error)  # noqa: TRY400 - it says all
 
     # ---- clients ---------------------------------------------------------------------------
 
@@ -293,10 +293,10 @@ class Endpoints:
         """
         if client.owner and client.owner not in self.allowed:
             raise DaemonUnavailableError(
-                "this machine is let in no more: its key was revoked where the daemon runs"
+                "access was revoked: the daemon no longer accepts this machine's key"
             )
         if client.owner and not client.identity.startswith(b"\0"):
-            raise BadInputError("a client from elsewhere must leave its routing id to the daemon")
+            raise BadInputError("a client on another machine must not set its own routing id")
 
     def send(self, client: Client, parts: list[Bytes]) -> bool:
         """Send a message, and return whether there is somebody to send it to."""

@@ -1,4 +1,4 @@
-"""Frames that clients from elsewhere have sent, held so that they need not be sent twice."""
+"""Frames that clients on other machines have sent, held so that they need not be sent twice."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ HOLD_ALL = 2**30
 class FrameCache:
     """The frames of each owner by their digest, those used longest ago forgotten first.
 
-    What an owner's digest stands for is what this owner sent under it: nobody gets another's.
+    An owner's digest stands for what this owner has sent: nobody gets the frames of another.
+
+    Parameters
+    ----------
+    max_each, max_all : int
+        Bytes that are held for one owner, and in all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_each: int = HOLD_EACH, max_all: int = HOLD_ALL) -> None:
+        self._max_each, self._max_all = max_each, max_all
         self._frames: OrderedDict[tuple[str, str], Frame] = OrderedDict()
         self._of: dict[str, OrderedDict[str, None]] = {}  # each owner's digests, in that order too
         self._bytes: Counter[str] = Counter()  # of each owner
@@ -34,12 +40,12 @@ class FrameCache:
     def complete(
         self, client: Client, job: str, frames: tuple[Frame, ...]
     ) -> tuple[Frame, ...] | None:
-        """Put what is held in the place of digests, and hold what came.
+        """Replace digests by the held frames, and hold the frames that have arrived.
 
         Returns
         -------
         tuple of Frame or None
-            None where one is not held: the job is then awaited again, with its pixels.
+            None if one is not held: the job is then awaited again, with its pixels.
         """
         found = tuple(self._find(client.owner, frame) for frame in frames)
         if any(frame.encoding == "held" for frame in found):
@@ -51,24 +57,28 @@ class FrameCache:
                 self._hold(client.owner, frame)
         return found
 
+    def __len__(self) -> int:
+        """Return how many frames are held."""
+        return len(self._frames)
+
     def awaits(self, client: Client) -> list[str]:
-        """Return the jobs of a client that it is to send again."""
+        """Return the jobs that a client was asked to send again."""
         return [job for job, whose in self._awaited.items() if whose == client]
 
     def give_up(self, client: Client, job: str) -> bool:
-        """Await a job no more; return whether it was awaited."""
+        """Stop awaiting a job; return whether it was awaited."""
         if self._awaited.get(job) != client:
             return False
         del self._awaited[job]
         return True
 
     def forget(self, client: Client) -> None:
-        """Await nothing more of a client that has gone; what is held may be of use to its next."""
+        """Stop awaiting the jobs of a client that has gone; keep its owner's frames."""
         for job in self.awaits(client):
             del self._awaited[job]
 
     def drop(self, owner: str) -> None:
-        """Hold nothing of an owner who is let in no more."""
+        """Drop the frames of an owner whose access was revoked."""
         for digest in list(self._of.get(owner, ())):
             self._remove(owner, digest)
 
@@ -85,15 +95,15 @@ class FrameCache:
         self._awaited[job] = client
 
     def _hold(self, owner: str, frame: Frame) -> None:
-        if _bytes(frame) > HOLD_EACH:
+        if _bytes(frame) > self._max_each:
             return
         self._remove(owner, frame.digest)
         self._frames[owner, frame.digest] = frame
         self._of.setdefault(owner, OrderedDict())[frame.digest] = None
         self._bytes[owner] += _bytes(frame)
-        while self._bytes[owner] > HOLD_EACH:
+        while self._bytes[owner] > self._max_each:
             self._remove(owner, next(iter(self._of[owner])))
-        while self._bytes.total() > HOLD_ALL:
+        while self._bytes.total() > self._max_all:
             self._remove(*next(iter(self._frames)))
 
     def _touch(self, owner: str, digest: str) -> None:
@@ -111,5 +121,5 @@ class FrameCache:
 
 
 def _bytes(frame: Frame) -> int:
-    """Return what a frame takes: small ones are an object each, too."""
+    """Return the bytes that a frame counts: small ones need memory for the object, too."""
     return max(SMALLEST, memoryview(frame.data).nbytes)

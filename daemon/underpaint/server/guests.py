@@ -1,4 +1,4 @@
-"""What clients from elsewhere are told: nothing of where this machine's user keeps files."""
+"""Messages to clients on other machines: without the paths of this machine's files."""
 
 from __future__ import annotations
 

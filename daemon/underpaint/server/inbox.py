@@ -38,7 +38,7 @@ class Inbox:
         Returns
         -------
         list of zmq.Frame or None
-            None where there is none, or where the time ran out.
+            None if there is none, or the time has run out.
         """
         parts, number = self._parts, 0
         while True:

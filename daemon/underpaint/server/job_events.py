@@ -18,9 +18,9 @@ class State(enum.Enum):
     CANCELLING = "cancelling"
     """Its worker was told to stop, and has not stopped yet."""
     ENDED = "ended"
-    """It ended, and its client is told or will be."""
+    """It has ended; its client was notified or will be."""
     DROPPED = "dropped"
-    """Nobody hears of it any more."""
+    """It was dropped; no client is notified."""
 
 
 # ---- events ----------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ class WorkerDied:
     how : str
         Goes on after "the worker".
     error : UnderpaintError
-        What the client is told where the job is not tried again.
+        What the client is told if the job is not tried again.
     """
 
     how: str
@@ -108,7 +108,7 @@ class NoWorker:
 
 @dataclass(frozen=True)
 class CancelAsked:
-    """Somebody wants the job cancelled; `why` is what its client is told where it waits."""
+    """Somebody wants the job cancelled; `why` is what its client is told if the job waits."""
 
     why: str
 
@@ -185,19 +185,19 @@ class Send:
 
 @dataclass(frozen=True)
 class SendEnding:
-    """Send the client how the job ended; where it has gone, write what came of the job now."""
+    """Send the client how the job ended; if it has gone, write the results now."""
 
     parts: list[Bytes]
 
 
 @dataclass(frozen=True)
 class SendAllAgain:
-    """Read all that came of the job from the disk, and send it with the ending."""
+    """Read all results of the job from the disk, and send them with the ending."""
 
 
 @dataclass(frozen=True)
 class WriteNow:
-    """Write what came of the job and is not written yet."""
+    """Write the unwritten results of the job."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class TakeRecord:
 
 @dataclass(frozen=True)
 class ForgetUnwritten:
-    """Write nothing of what came of the job and is not written yet."""
+    """Discard the unwritten results of the job."""
 
 
 @dataclass(frozen=True)

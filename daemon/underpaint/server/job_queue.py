@@ -128,7 +128,7 @@ class WriteLimit:
         size = max(MAX_SHARE // MAX_JOBS, job.size)
         if self._bytes[who] and self._bytes[who] + size > MAX_SHARE:
             raise BadInputError(
-                "the jobs of this client come faster than they can be written to the disk; wait"
+                "this client sends jobs faster than they can be written to the disk; wait"
                 " until some are accepted"
             )
         self._bytes[who] += size
@@ -144,11 +144,17 @@ class WriteLimit:
 class JobQueue:
     """All jobs that are queued or running, oldest first.
 
-    Clients take turns: however many jobs one of them sends, another's next waits for one of those
-    at most (for as many as there are workers).
+    Clients take turns: however many jobs one client sends, the next job of another waits for at
+    most one of them (for as many as there are workers).
+
+    Parameters
+    ----------
+    max_bytes : int
+        Of the pixels of all jobs; one job may always have more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._jobs: dict[str, Job] = {}
         self._run_once = 0
         self._positions: dict[str, int] | None = None  # until the queue changes
@@ -161,38 +167,44 @@ class JobQueue:
         return name in self._jobs
 
     def add(self, job: Job) -> None:
-        """Put a job at the end.
+        """Add a job at the end.
 
         Raises
         ------
         BadInputError
-            Where there is one of that id, or no room.
+            If there is one of that id, or no room.
         """
         if job.name in self._jobs:
-            raise BadInputError(f"job {job.name!r} is already here; give each job its own id")
+            raise BadInputError(f"job {job.name!r} already exists; give each job its own id")
         if len(self._jobs) >= MAX_WAITING:
-            raise BadInputError(f"{MAX_WAITING} jobs wait already; let some finish")
+            raise BadInputError(
+                f"{MAX_WAITING} jobs are waiting already; wait until some have finished"
+            )
         mine = [other for other in self if other.client.is_same(job.client)]
         if len(mine) >= MAX_JOBS:
-            raise BadInputError(f"{MAX_JOBS} jobs of this client wait already; let some finish")
+            raise BadInputError(
+                f"{MAX_JOBS} jobs of this client are waiting already; wait until some have finished"
+            )
         if job.owner and job.size > MAX_REMOTE:
             raise BadInputError(
-                f"the pixels of this job are {job.size / 2**30:.1f} GiB unpacked, and from another"
-                f" machine {MAX_REMOTE >> 30} GiB may come; crop the layer, or use 8 bits a channel"
+                f"the pixels of this job are {job.size / 2**30:.1f} GiB unpacked, but at most"
+                f" {MAX_REMOTE >> 30} GiB may come from another machine; crop the layer, or use 8"
+                " bits a channel"
             )
         if sum(other.size for other in mine) + job.size > MAX_SHARE and mine:
             raise BadInputError(
-                f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; let some"
-                " finish"
+                f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; wait"
+                " until some have finished"
             )
-        if sum(other.size for other in self) + job.size > MAX_BYTES and self._jobs:
+        if sum(other.size for other in self) + job.size > self._max_bytes and self._jobs:
             raise BadInputError(
-                f"the pixels of all waiting jobs are over {MAX_BYTES >> 30} GiB; let some finish"
+                f"the pixels of all waiting jobs are over {self._max_bytes >> 30} GiB; wait until"
+                " some have finished"
             )
         self.take_back(job)
 
     def take_back(self, job: Job) -> None:
-        """Put a job at the end that was taken in before, whatever the room."""
+        """Add a job at the end again, regardless of the limits."""
         # Who comes, or comes back, goes after all that wait since before, and before who had the
         # last turn: else those who send one job after the other would always be first.
         self._served.setdefault(job.client, self._run_once - 0.5)
@@ -225,13 +237,13 @@ class JobQueue:
         return next((job for job in self._order() if ready(job.client)), None)
 
     def note_turn(self, job: Job) -> None:
-        """Note that a worker has a job: its client has had its turn."""
+        """Record that a worker has a job: its client has had its turn."""
         self._positions = None
         self._run_once += 1
         self._served[job.client] = self._run_once
 
     def prefer(self, job: Job) -> None:
-        """Put a job before the others of its client that wait."""
+        """Move a job before the other waiting jobs of its client."""
         self._positions = None
         others = [one for one in self.of(job.client) if one is not job and one.worker is None]
         for one in others:  # a dict keeps the order in which its keys came

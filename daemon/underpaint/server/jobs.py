@@ -1,4 +1,4 @@
-"""What becomes of jobs, in memory and on disk: carries out what their states (`job_state`) say.
+"""The jobs, in memory and on disk: carries out the instructions of their states (`job_state`).
 
 A job that was accepted ends in pictures or in an error, though its client, its worker or the daemon
 dies meanwhile: it waits in the store until its client says that it has what came of it. That it is
@@ -49,7 +49,7 @@ class Jobs:
     retention : Retention
         How long results wait.
     tell : callable
-        Sends a message to a client; False where that has gone.
+        Sends a message to a client; False if that has gone.
     greet : callable
         Tells a job's client that it is accepted.
     stop_worker : callable
@@ -85,7 +85,7 @@ class Jobs:
         self.tell_waiting = self._results.tell_waiting
 
     def close(self) -> None:
-        """Leave all jobs for the next start."""
+        """Leave all jobs to the next start."""
         for client in {job.client for job in self.queue}:
             self._tell(client, wire.encode(messages.Leaving()))
         for job in self.queue:
@@ -100,7 +100,7 @@ class Jobs:
     def accept(
         self, client: Client, submit: messages.Submit, inputs: InputFrames, *, trusted: bool
     ) -> None:
-        """Take a job in; one that is here already is followed instead.
+        """Accept a job; follow it instead if it exists already.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Jobs:
         Raises
         ------
         BadInputError
-            There is no room, or another job of that id.
+            If there is no room, or another job has that id.
         """
         digest = digest_submission(submit, inputs.frames)
         known = self.queue.get(submit.job)
@@ -168,7 +168,7 @@ class Jobs:
         self._store_thread.do(lambda _: None, lambda *_: then())
 
     def follow(self, client: Client, names: Iterable[str]) -> None:
-        """Send what becomes of jobs, and has become of them, to this client from now on."""
+        """Send the messages of jobs, earlier ones too, to this client from now on."""
         for name in names:
             job = self.queue.get(name)
             if job is not None and job.owner == client.owner:
@@ -190,9 +190,9 @@ class Jobs:
         self._results.fetch(job.name, then)
 
     def take(self, client: Client, name: str) -> None:
-        """Let go of an ended job, whose results its client has."""
+        """Forget an ended job, since its client has the results."""
         if self._results.is_refused(client, name):
-            log.info("job %s is kept: its client has not been sent all of it", name)
+            log.info("job %s is kept: its client has not received all results", name)
             return
         self._results.forget_delivery(name)
         job = self.queue.get(name)
@@ -202,16 +202,16 @@ class Jobs:
             self._results.take(client, name)
 
     def lose(self, client: Client) -> None:
-        """Let the jobs of a client that has gone go on without it."""
+        """Continue the jobs of a client that has gone without it."""
         if client.endpoint < 0:
             return
         for job in self.queue.of(client):
-            log.info("job %s: its client has gone; what comes of it waits", job.name)
+            log.info("job %s: its client has gone; its results are kept", job.name)
             self.queue.hand_over(job, Client.nobody(client.owner))
         self._results.forget_client(client)
 
     def ask_owners(self, then: Callable[[set[str]], object]) -> None:
-        """Call `then` with all owners of whom there is something, on the disk or not."""
+        """Call `then` with all owners of jobs or results, on the disk or not."""
 
         def answer(stored: set[str] | None, _: Exception | None) -> None:
             then((stored or set()) | {job.owner for job in self.queue})
@@ -219,7 +219,7 @@ class Jobs:
         self._store_thread.do(lambda store: store.owners(), answer)
 
     def drop(self, owner: str) -> None:
-        """Drop all jobs and results of an owner who is let in no more; stop those that run."""
+        """Drop all jobs and results of an owner whose access was revoked; stop those that run."""
         for job in self.queue:
             if job.owner == owner:
                 job.stale = True  # its record goes before the worker is done with it
@@ -234,7 +234,7 @@ class Jobs:
         self.queue.note_turn(job)
 
     def handle(self, job: Job, event: events.Event) -> None:
-        """Tell a job's state what happened, and do what is to be done about it."""
+        """Handle an event of a job, and carry out the instructions of its state."""
         for instruction in job.state.handle(event):
             self._carry_out(job, instruction)
         limit = self._retention.gigabytes * 2**30 / 4
@@ -335,4 +335,6 @@ class Jobs:
 
 
 def _another(name: str) -> BadInputError:
-    return BadInputError(f"job {name!r} is already here and another; give each job its own id")
+    return BadInputError(
+        f"job {name!r} already exists with other content; give each job its own id"
+    )

@@ -1,4 +1,4 @@
-"""CURVE keys for TCP: the daemon's, this machine's client's, and the list of clients let in."""
+"""CURVE keys for TCP: the daemon's, this machine's client's, and the allow-list of clients."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def own_keys(name: str) -> KeyPair:
         return _read_pair(read_trusted(file))
     except (TypeError, ValueError, OSError, RecursionError) as error:
         raise DaemonUnavailableError(
-            f"the key file {file} cannot be read ({error}); remove it, and a new pair is made"
+            f"the key file {file} cannot be read ({error}); remove it, and a new pair is created"
         ) from None
 
 
 def _read_pair(text: str) -> KeyPair:
     pair = KeyPair(**json.loads(text))
     if not (is_key(pair.public) and is_key(pair.secret)):
-        raise ValueError("what is in it is no pair of keys")
+        raise ValueError("it does not contain a pair of keys")
     return pair
 
 
@@ -87,13 +87,13 @@ def _key_file(name: str) -> Path:
 
 
 def _public(name: str) -> str:
-    """Return the public key of that name; empty where no pair was made yet."""
+    """Return the public key of that name; empty if no pair was made yet."""
     return own_keys(name).public if _key_file(name).exists() else ""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """One line of the allow-list: a client that is let in over TCP.
+    """One line of the allow-list: a client that has access over TCP.
 
     Parameters
     ----------
@@ -111,12 +111,12 @@ class Allowed:
 
 
 def allow_list() -> Path:
-    """Return the list of clients that are let in: a public key a line, then a comment."""
+    """Return the path of the allow-list: a public key on each line, then a comment."""
     return key_folder() / "authorized_clients"
 
 
 def list_allowed() -> list[Allowed]:
-    """Return the clients that are let in, as they were added; what is no key is passed over.
+    """Return the clients with access, as they were added; skip lines without a valid key.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _read_lines() -> list[str]:
 
 
 def _read_line(line: str) -> Allowed | None:
-    """Return the client that a line lets in; None for an empty line, a comment or a damaged one."""
+    """Return the client of a line; None for an empty line, a comment or a damaged one."""
     words = line.lstrip("\ufeff").split(maxsplit=1)  # joined files have such marks within
     if not words or not is_key(words[0]):
         return None
@@ -153,38 +153,39 @@ def is_key(text: str) -> bool:
 
 
 def name_key(public: bytes) -> str:
-    """Return what tells keys apart in a log, and is none."""
+    """Return a digest that tells keys apart in a log."""
     return hashlib.sha256(public).hexdigest()[:12]
 
 
 def allow(public: str, comment: str = "") -> bool:
-    """Let a client in, from now on.
+    """Add a client to the allow-list; it has access at once.
 
     Returns
     -------
     bool
-        False where it was let in already; another comment then takes the place of its own.
+        False if it already had access; another comment then takes the place of its own.
 
     Raises
     ------
     BadInputError
-        Where that is no public key, or the comment no line of text.
+        If that is not a public key, or the comment is not one line of text.
     """
     if not is_key(public):
         raise BadInputError(
-            f"{public!r} is no public key, which has {KEY_LENGTH} characters; `underpaint keys new`"
+            f"{public!r} is not a public key, which has {KEY_LENGTH} characters; `underpaint keys"
+            " new`"
             " on the other machine prints its own (quote it: it may hold characters that a shell"
             " reads)"
         )
     if public in (own_keys("server").public, own_keys("server").secret):
-        raise BadInputError("that is this server's key; return the other machine's")
+        raise BadInputError("that is this server's own key; use the other machine's")
     if not comment.isprintable() or len(comment) > MAX_COMMENT:
         raise BadInputError(f"comment {comment[:40]!r} must be one line of {MAX_COMMENT} or fewer")
     new = Allowed(public, " ".join(comment.split()))
     with _changing():
         lines = _read_lines()
         if any("\0" in line for line in lines):
-            raise BadInputError(f"{allow_list()} is no UTF-8 text; save it as that")
+            raise BadInputError(f"{allow_list()} is not valid UTF-8; save it as UTF-8 text")
         found = [_read_line(line) for line in lines]
         is_new = all(one is None or one.public != public for one in found)
         if is_new:
@@ -196,7 +197,7 @@ def allow(public: str, comment: str = "") -> bool:
 
 
 def revoke(which: str) -> Allowed:
-    """Let a client in no more, from now on; a running daemon turns it away at its next word.
+    """Revoke a client's access; a running daemon refuses its next message.
 
     Parameters
     ----------
@@ -206,7 +207,7 @@ def revoke(which: str) -> Allowed:
     Raises
     ------
     BadInputError
-        Where that is nobody, or more than one.
+        If that is no client, or more than one.
     """
     with _changing():
         found = find_allowed(list_allowed(), which)
@@ -230,7 +231,9 @@ def find_allowed(known: Sequence[Allowed], which: str) -> Allowed:
             return found[0]
         if found:
             who = ", ".join(f"{one.public[:8]}... {one.comment}".rstrip() for one in found)
-            raise BadInputError(f"{which!r} is more than one client: {who}; give more of the key")
+            raise BadInputError(
+                f"{which!r} is more than one client: {who}; give more of the key's characters"
+            )
     raise BadInputError(f"no client is called {which!r}; `underpaint keys list` shows them")
 
 
@@ -239,7 +242,7 @@ def _write(lines: Sequence[str]) -> None:
 
 
 def _changing() -> filelock.FileLock:
-    """Keep others from changing the list meanwhile."""
+    """Lock the allow-list against changes by others."""
     return filelock.FileLock(key_folder() / "authorized_clients.lock", mode=0o600)
 
 
@@ -265,7 +268,7 @@ class AllowList:
         try:
             return frozenset(one.public for one in list_allowed())
         except DaemonUnavailableError as error:
-            log.error("nobody from elsewhere is let in: %s", error)  # noqa: TRY400 - it says all
+            log.error("no other machine can connect: %s", error)  # noqa: TRY400 - it says all
             return frozenset()
 
     def has_dropped(self, public: str) -> bool:
@@ -280,7 +283,7 @@ class AllowList:
             return False
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Return what changes whenever the list does; None where it cannot be looked at."""
+        """Return what changes whenever the list does; None if it cannot be looked at."""
         try:
             found = self._file.stat()
         except OSError:
@@ -288,7 +291,7 @@ class AllowList:
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
     def lets_in(self, public: str) -> bool:
-        """Return whether a client is let in, and log where it is not."""
+        """Return whether a client has access, and log if it has not."""
         allowed = public in self
         if not allowed:
             log.warning(

@@ -47,7 +47,7 @@ class _Formatter(logging.Formatter):
 
 
 def set_up(who: str = "") -> None:
-    """Have this process write its log to standard error.
+    """Make this process write its log to standard error.
 
     A daemon in the background has sent that to `places.log_file`, and its workers share it.
 
@@ -62,28 +62,34 @@ def set_up(who: str = "") -> None:
 
 
 class LogTurner:
-    """Keeps this process's log short while it runs, and that of the workers that share it.
+    """Keeps the log of this process, and of the workers that share it, short while it runs.
 
-    They all append to one open file. So the file stays, and what is in it is put aside.
+    They all append to one open file. So the file stays, and its content is moved aside.
+
+    Parameters
+    ----------
+    limit : int
+        As in `turn_log`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_LOG) -> None:
+        self._limit = limit
         self._next = 0.0
 
     def look(self) -> None:
-        """Turn the log where it is time to and standard error goes there."""
+        """Turn the log if it is time for it and standard error goes there."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + LOOK
             if _writes_log():
-                turn_log()
+                turn_log(self._limit)
 
 
-def turn_log() -> None:
-    """Put aside what is in a log that has grown long."""
+def turn_log(limit: int = MAX_LOG) -> None:
+    """Move a log of more than `limit` bytes aside."""
     file = log_file()
     try:
-        if file.stat().st_size > MAX_LOG:
+        if file.stat().st_size > limit:
             aside = open(file.with_suffix(".log.1"), "wb", opener=open_private)  # noqa: SIM115
             with file.open("rb") as log, aside:
                 shutil.copyfileobj(log, aside)

@@ -32,7 +32,7 @@ def private_folder(path: Path) -> Path:
     Raises
     ------
     DaemonUnavailableError
-        Where it is a link, somebody else's, or others can write it.
+        If it is a link, somebody else's, or others can write it.
     """
     make_folder(path)
     if os.name != "posix":
@@ -87,7 +87,7 @@ def make_home() -> None:
     Raises
     ------
     DaemonUnavailableError
-        Where they cannot be written, or others can write them.
+        If they cannot be written, or others can write them.
     """
     try:
         make_folder(home())
@@ -130,7 +130,7 @@ def take_lock() -> filelock.FileLock:
         if not (info or pid):
             who = "still starting"
         raise DaemonUnavailableError(
-            f"a daemon is already running for {home()} ({who}); use it, or end it with"
+            f"a daemon is already running for {home()} ({who}); use it, or stop it with"
             " `underpaint stop`"
         ) from None
     connection_file().unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def lock_file() -> Path:
 
 
 def lock_holder() -> int:
-    """Return the process id of the daemon that holds the lock; 0 where it cannot be told.
+    """Return the process id of the daemon that holds the lock; 0 if it is not known.
 
     It is there from the daemon's first moment on, though its other files be removed.
     """
@@ -156,7 +156,7 @@ def lock_holder() -> int:
 
 
 def allow_many_files(count: int) -> int:
-    """Raise the number of files that this process may have open, as far as the system lets it.
+    """Raise the number of files that this process may have open, up to the system's limit.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def daemon_runs() -> bool:
     Raises
     ------
     DaemonUnavailableError
-        Where the home cannot be written, so that nobody can tell.
+        If the home cannot be written, so that it cannot be determined.
     """
     if not lock_file().exists():
         return False

@@ -54,7 +54,7 @@ class PixelFiles:
             draft.replace(self.folder / file)
             sync_folder(self.folder)
             yield file
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no file may stay that no record names
             draft.unlink(missing_ok=True)
             self.remove([file])
             raise
@@ -87,7 +87,7 @@ class PixelFiles:
         return parts
 
     def remove(self, files: Iterable[str]) -> None:
-        """Remove files, as far as they are there and can be removed."""
+        """Remove files, if they exist and can be removed."""
         for file in files:
             with contextlib.suppress(OSError):  # somebody looks at it, and nobody can remove it
                 (self.folder / file).unlink()

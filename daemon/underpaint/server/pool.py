@@ -84,18 +84,18 @@ class Worker(Protocol):
 
 
 class Listener(Protocol):
-    """Who hears what becomes of the jobs that the workers were given. Workers are numbered."""
+    """Handles what happens to the jobs that workers run. Workers are numbered."""
 
     def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
-        """Take what a worker says about a job; `parts` is the message as it travels."""
+        """Handle a worker's message about a job; `parts` is the encoded message."""
         ...
 
     def on_death(self, worker: int, how: str) -> None:
-        """Take note that a worker died that ran a job; `how` goes on after "the worker"."""
+        """Handle the death of a worker that ran a job; `how` continues "the worker"."""
         ...
 
     def on_delay(self, worker: int, word: str) -> None:
-        """Take what the client of a job should know that takes longer than expected."""
+        """Handle a job that takes longer than expected; `word` is for its client."""
         ...
 
 
@@ -197,7 +197,7 @@ class Pool:
         return [slot.number for slot in self._slots if slot.state == "idle" and not slot.stopped]
 
     def run(self, worker: int, order: messages.Run, frames: tuple[Frame, ...], work: float) -> None:
-        """Give an idle worker a job.
+        """Send a job to an idle worker.
 
         Parameters
         ----------
@@ -213,7 +213,7 @@ class Pool:
         slot.worker.send(wire.encode(order, frames))
 
     def cancel(self, worker: int, job: str) -> None:
-        """Tell a worker to cancel the job that it runs; it is replaced where it does not."""
+        """Make a worker cancel the job that it runs; replace a worker that does not."""
         slot = self._slots[worker]
         if slot.cancelled is None:
             slot.cancelled = self._clock()
@@ -237,7 +237,9 @@ class Pool:
         try:
             self._read(slot, parts)
         except Exception:
-            log.exception("worker %d cannot be understood; it is replaced", slot.number)
+            log.exception(
+                "worker %d sent a message that cannot be read; it is replaced", slot.number
+            )
             self._stop(slot)  # `watch` sees its end and starts another
 
     def _read(self, slot: _Slot, parts: list[Bytes]) -> None:
@@ -303,7 +305,7 @@ class Pool:
             self._try_start(slot)
         else:
             self._give_up(slot)
-            log.error("worker %d does not stay alive; it is left alone", slot.number)
+            log.error("worker %d does not stay alive; it is not started again", slot.number)
 
     def may_start_again(self) -> bool:
         """Return whether a worker was given up long enough ago to be started again."""

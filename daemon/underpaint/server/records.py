@@ -107,7 +107,7 @@ class Records:
         try:
             yield
             self.ask("COMMIT")
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no transaction may stay open
             with contextlib.suppress(sqlite3.Error):  # where SQLite has done so by itself
                 self.ask("ROLLBACK")
             raise

@@ -39,7 +39,7 @@ NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
 
 
 def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
-    """Take up what an earlier daemon left: what waited waits, what ran is tried again.
+    """Continue what an earlier daemon left: waiting jobs wait, running ones are tried again.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
     try:
         store.prune(retention, time.time(), 0.0)
     except (OSError, sqlite3.Error) as error:
-        log.error("results that are too old were not removed: %s", describe_error(error))  # noqa: TRY400
+        log.error("old results could not be removed: %s", describe_error(error))  # noqa: TRY400
     for kept in store.unfinished():
         try:
             job = take_up(store, kept)
@@ -69,12 +69,12 @@ def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
             if job is not None:
                 queue.take_back(job)
     if waiting := len(list(queue)):
-        log.info("jobs that go on from before: %d", waiting)
+        log.info("jobs continued from the last start: %d", waiting)
     return unread
 
 
 def take_up(store: Store, kept: StoredJob) -> Job | None:
-    """Return a job as it was before the daemon ended; None where it ends by that.
+    """Return a job as it was before the daemon ended; None if it ends by that.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def take_up(store: Store, kept: StoredJob) -> Job | None:
         failed = messages.Failed(kept.name, GenerationFailedError.code, str(error))
         store.end(kept.name, wire.encode(failed)[0])
         return None
-    # Its client was told of it by the earlier daemon.
+    # The earlier daemon has told the client that it was accepted.
     pictures = set(store.numbers(kept.name))
     job.state = JobState(kept.name, deaths=deaths, pictures=pictures, position=0)
     store.mark(kept.name, QUEUED, deaths)
@@ -123,6 +123,6 @@ def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
 def describe_deaths(how: str) -> str:
     """Return why a job is not tried again, whose worker died `how`."""
     return (
-        f"{how} while it ran this job, and so it was the time before; it is not tried again. Make"
-        f" the picture smaller or choose another model; {log_file()} says more"
+        f"{how} while it ran this job, for the second time, so the job is not tried again. Make"
+        f" the picture smaller or choose another model; see {log_file()} for details"
     )

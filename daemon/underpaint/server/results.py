@@ -1,4 +1,4 @@
-"""What came of jobs that have ended: it waits until its client has it.
+"""The results of jobs that have ended: they wait until their client has them.
 
 Results are sent from the disk. What cannot be read this time is kept, and its client is told so.
 """
@@ -57,7 +57,7 @@ class Results:
     store_thread : StoreThread
     unwritten : UnwrittenResults
     tell : callable
-        Sends a message to a client; False where that has gone.
+        Sends a message to a client; False if that has gone.
     follow : callable
         Has a client follow jobs, wherever they are.
     unread : set of str
@@ -101,7 +101,7 @@ class Results:
         self._store_thread.do(work, answer)
 
     def send(self, client: Client, name: str) -> None:
-        """Send a client what came of a job that has ended."""
+        """Send a client the results of a job that has ended."""
         self._unwritten.write(name)
         if name in self._unread:
             self.try_unread(name, functools.partial(self._send_unread, client, name))
@@ -151,7 +151,7 @@ class Results:
         self._delivered[name] = client
 
     def refuse(self, client: Client, name: str, error: UnderpaintError) -> None:
-        """Tell a client something else of a job than how it ended; `name` may be empty.
+        """Send a client an error about a job other than its ending; `name` may be empty.
 
         Clients say that they have `Taken` a job after whatever they take for its end. After this,
         that word is not believed, until the client has been sent all there is.
@@ -164,11 +164,11 @@ class Results:
         self._tell(client, wire.encode(messages.Failed(name, error.code, str(error))))
 
     def is_refused(self, client: Client, name: str) -> bool:
-        """Return whether a client was told last that it cannot have the job whole."""
+        """Return whether the last message to a client was that the job cannot be sent whole."""
         return (client, name) in self._refused
 
     def take(self, client: Client, name: str) -> None:
-        """Let go of an ended job, whose results its client has."""
+        """Forget an ended job, since its client has the results."""
 
         def work(store: Store) -> None:
             kept = store.find(name)
@@ -183,7 +183,7 @@ class Results:
             self._store_thread.do(lambda store: store.take(name))
 
     def tell_waiting(self, client: Client) -> None:
-        """Tell a client of the jobs of its owner that no client follows."""
+        """Send a client the list of its owner's jobs that no client follows."""
         for unwritten in self._unwritten:
             self._unwritten.write(unwritten.job.name)
         followers = {one for one in self._delivered.values() if one.owner == client.owner}
@@ -225,7 +225,7 @@ class Results:
                 self._unwritten.write(unwritten.job.name)
 
     def forget_owner(self, owner: str) -> None:
-        """Drop the results of an owner who is let in no more."""
+        """Drop the results of an owner whose access was revoked."""
         for unwritten in self._unwritten:
             if unwritten.job.owner == owner:
                 self._unwritten.forget(unwritten.job.name)
@@ -263,8 +263,8 @@ def _waiting(kept: StoredJob) -> messages.WaitingJob | None:
 
 def _kept_though(why: str) -> ResultsKeptError:
     return ResultsKeptError(
-        f"what there is of this job could not be read ({why}); the daemon keeps it: fetch it again,"
-        " or see `underpaint results`"
+        f"the results of this job could not be read ({why}); the daemon keeps them: fetch them"
+        " again, or see `underpaint results`"
     )
 
 
@@ -272,6 +272,6 @@ def _unreadable(name: str, found: dict[int, str]) -> ResultsKeptError:
     """Return which pictures could not be read."""
     which = ", ".join(f"picture {number + 1} ({why})" for number, why in found.items())
     return ResultsKeptError(
-        f"this could not be read: {which}; what else there is was delivered, and the daemon keeps"
+        f"these could not be read: {which}; everything else was delivered, and the daemon keeps"
         f" all of it: fetch it again, or `underpaint results --drop {name[:8]}` forgets it"
     )

@@ -19,7 +19,7 @@ class Retention:
     days : float
         Older ones go.
     gigabytes : float
-        Where all that wait for one owner are larger, the oldest of them go.
+        If all that wait for one owner are larger, the oldest of them are removed.
     """
 
     days: float = 7

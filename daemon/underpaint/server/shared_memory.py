@@ -44,7 +44,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 
 
 def shared_memory_folder() -> Path | None:
-    """Return the private folder of this home's shared memory; None where there is none."""
+    """Return the private folder of this home's shared memory; None if there is none."""
     if not _MEMORY.is_dir() or not hasattr(mmap, "MAP_POPULATE"):
         return None
     try:
@@ -92,15 +92,20 @@ class _Block:
 
 
 class SharedFrames:
-    """One side's end of the way to the other: lays its own frames, looks at the other's.
+    """One side of the shared memory: writes its own frames, and reads the other side's.
 
     Parameters
     ----------
     name : str
-        Of the side that lays; no two live ones of a home share it.
+        Of this side; no two live ones of a home share it.
+    keep : int
+        Bytes of free blocks that are kept.
+    max_blocks : int
+        Blocks at most, since each needs a descriptor.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, keep: int = KEEP, max_blocks: int = MAX_BLOCKS) -> None:
+        self._keep, self._max_blocks = keep, max_blocks
         folder = shared_memory_folder()
         self._folder = private_folder(folder / name) if folder else None
         self._made = 0
@@ -110,13 +115,13 @@ class SharedFrames:
         self._spare = _spare_descriptor()
 
     def has_news(self) -> bool:
-        """Return whether the other side should be told of blocks that nobody looks at any more."""
+        """Return whether there are blocks of the other side that are no longer read."""
         return bool(self._seen)
 
     def pack(self, parts: list[Bytes]) -> list[Bytes]:
-        """Return what travels: parts, large ones in shared memory, and the manifest.
+        """Return the message to send: parts, large ones in shared memory, and the manifest.
 
-        With no parts it only carries the news.
+        Without parts, it only says which blocks are no longer read.
         """
         laid: list[tuple[int, str, int]] = []
         packed = list(parts)
@@ -157,14 +162,14 @@ class SharedFrames:
             self._spare = None
 
     def _take(self, size: int) -> _Block | None:
-        """Take the smallest free block that is large enough, or make one."""
+        """Return the smallest free block that is large enough, or make one."""
         # A system may clear its shared memory when its user logs out.
         self._free = [block for block in self._free if block.path.exists()]
         fitting = [block for block in self._free if len(block.memory) >= size]
         if fitting:
             block = min(fitting, key=lambda found: len(found.memory))
             self._free.remove(block)
-        elif self._folder is None or len(self._lent) >= MAX_BLOCKS:
+        elif self._folder is None or len(self._lent) >= self._max_blocks:
             return None
         else:
             self._made += 1
@@ -178,8 +183,8 @@ class SharedFrames:
     def _give_back(self, block: _Block) -> None:
         self._free.append(block)
         while (
-            sum(len(kept.memory) for kept in self._free) > KEEP
-            or len(self._free) + len(self._lent) > MAX_BLOCKS
+            sum(len(kept.memory) for kept in self._free) > self._keep
+            or len(self._free) + len(self._lent) > self._max_blocks
         ):
             self._free.pop(0).drop()
 
@@ -221,7 +226,7 @@ def _map(path: Path, size: int) -> mmap.mmap:
 
 
 def _spare_descriptor() -> int | None:
-    """Open one descriptor more, to be given up when there is no other; None where none is left."""
+    """Open one descriptor more, to be given up when there is no other; None if none is left."""
     try:
         return os.open(os.devnull, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""The store: accepted jobs and what came of them, on disk. Touches no socket.
+"""The store: accepted jobs and their results, on disk. Touches no socket.
 
 Records are in SQLite, with a write-ahead log; pixels lie beside it in `pixel_files`. Messages are
 kept as they travelled, so the store knows nothing of what they say; those of an older protocol are
@@ -72,7 +72,7 @@ class Store:
     def add(
         self, name: str, parts: list[Bytes], *, owner: str, trusted: bool, digest: bytes
     ) -> StoredJob | None:
-        """Take a job in.
+        """Add a job.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class Store:
         Returns
         -------
         StoredJob or None
-            The job that has this id already, which is left as it is; None where there is none.
+            The job that has this id already, which is left as it is; None if there is none.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Store:
         return [kept for name in read if (kept := self.find(name)) is not None]
 
     def owners(self) -> set[str]:
-        """Return whose jobs are here, taken ones too."""
+        """Return the owners of all jobs, acknowledged ones too."""
         return {owner for (owner,) in self._ask("SELECT DISTINCT owner FROM jobs")}
 
     def submission(self, name: str) -> list[Bytes]:
@@ -155,7 +155,7 @@ class Store:
         return [upgrade_header(header), *self._files.read(file, json.loads(sizes))]
 
     def mark(self, name: str, state: str, deaths: int) -> None:
-        """Note that a job waits (again) or runs, without waiting for the disk."""
+        """Record that a job waits (again) or runs, without waiting for the disk."""
         with self._records.without_waiting():
             self._ask(
                 "UPDATE jobs SET state = ?, deaths = ?, changed = ? WHERE name = ?",
@@ -165,7 +165,7 @@ class Store:
     # ---- results ---------------------------------------------------------------------------
 
     def add_picture(self, name: str, number: int, parts: list[Bytes]) -> None:
-        """Keep one of a job's pictures, as the message that it travels in; the first that comes.
+        """Add one of a job's pictures, as its message; only the first of each index is kept.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class Store:
         return {number for (number,) in found}
 
     def pictures(self, name: str) -> Pictures:
-        """Return a job's pictures, as far as they can be read."""
+        """Return those of a job's pictures that can be read."""
         found = self._ask(
             "SELECT number, header, file, sizes FROM pictures WHERE job = ? ORDER BY number", name
         )
@@ -202,7 +202,7 @@ class Store:
         return pictures
 
     def end(self, name: str, ending: Bytes) -> None:
-        """Note how a job ended, with that message's header; what it was sent with goes."""
+        """Record how a job ended, with that message's header; remove its submission."""
         found = self._ask("SELECT file FROM jobs WHERE name = ?", name)
         self._ask(
             "UPDATE jobs SET state = ?, ending = ?, bytes = length(header) + ?, changed = ?"
@@ -212,7 +212,7 @@ class Store:
         self._files.remove(file for (file,) in found)
 
     def take(self, name: str, ending: Bytes | None = None) -> None:
-        """Let go of a job whose client has its results; that it was there is remembered.
+        """Forget a job whose client has its results, except that it existed.
 
         Parameters
         ----------
@@ -291,7 +291,7 @@ class Store:
         return float(counted + seconds)
 
     def _look(self, kind: str, old: set[str], awake: float) -> None:
-        """Note since when something is too old; what is no longer found so begins anew."""
+        """Record since when something is too old; start again for what no longer is."""
         known = self._old_since(kind).keys()
         for name in known - old:
             self._ask("DELETE FROM old_since WHERE kind = ? AND name = ?", kind, name)
@@ -366,7 +366,7 @@ def open_store(folder: Path) -> tuple[Store, str]:
             number += 1
         folder.rename(aside)
         remark = (
-            f"the store of jobs could not be read ({error}), so a new one was begun; the old one,"
-            f" with what had not been fetched from it, is now {aside}"
+            f"the store of jobs could not be read ({error}), so a new one was created; the old one,"
+            f" with the results that had not been fetched, is now {aside}"
         )
         return Store(folder), remark

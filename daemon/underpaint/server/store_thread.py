@@ -34,65 +34,65 @@ class StoreThread:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._answers: deque[Callable[[], object]] = deque()
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
+        self._wake_writer, self._wake_reader = socket.socketpair()
+        self._wake_writer.setblocking(False)
+        self._wake_reader.setblocking(False)
 
     @property
     def fd(self) -> int:
         """The descriptor that can be read when there are answers."""
-        return self._ear.fileno()
+        return self._wake_reader.fileno()
 
     def do(
         self,
         work: Callable[[Store], T],
         then: Callable[[T | None, Exception | None], object] | None = None,
     ) -> None:
-        """Have something done with the store.
+        """Run a function on the store, in its thread.
 
         Parameters
         ----------
         work : callable
-            Is given the store, in the store's thread.
+            Called with the store, in the store's thread.
         then : callable, optional
-            Is given what came of it, or why nothing did, when `answer` is called after.
+            Called with the result, or the error, the next time `answer` is called.
         """
 
         def carry_out() -> None:
             result, error = None, None
             try:
                 result = work(self._store)
-            except Exception as found:  # noqa: BLE001 - the daemon must go on, store or not
+            except Exception as found:  # noqa: BLE001 - the thread's boundary: `then` is given it
                 error = found
                 log.error("the store failed: %s: %s", type(error).__name__, error)  # noqa: TRY400
             if then is not None:
                 self._answers.append(lambda: then(result, error))
-                self._ring()
+                self._wake()
 
         self._thread.submit(carry_out)
 
-    def _ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it rings already
-            self._bell.send(b"!")
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it will wake up anyway
+            self._wake_writer.send(b"!")
 
     def answer(self) -> None:
         """Call every `then` whose work is done."""
         with contextlib.suppress(BlockingIOError):
-            while self._ear.recv(4096):
+            while self._wake_reader.recv(4096):
                 pass
         while self._answers:
             try:
                 self._answers.popleft()()
-            except Exception:  # whatever one of them does, the others must be heard
-                log.exception("an answer of the store's was not understood")
+            except Exception:  # the boundary between answers: the others must be called too
+                log.exception("handling an answer of the store failed")
 
     def close(self) -> None:
         """Finish what was asked for, and close the store."""
         self._thread.shutdown()
         self.answer()
         self._store.close()
-        self._bell.close()
-        self._ear.close()
+        self._wake_writer.close()
+        self._wake_reader.close()
 
 
 def describe_error(error: Exception) -> str:

@@ -37,7 +37,7 @@ class Turns:
         self._asked = 0
 
     def ask(self, client: Client, question: Hashable, work: Work) -> None:
-        """Do something when it is the client's turn; the same question is answered once.
+        """Call a function when it is the client's turn; answer equal questions once.
 
         Raises
         ------
@@ -47,7 +47,7 @@ class Turns:
         mine = self._waiting.setdefault(client.owner or client, OrderedDict())
         if len(mine) >= MAX_ASKED:
             raise BadInputError(
-                f"{MAX_ASKED} questions of this client wait already; wait for the answers"
+                f"{MAX_ASKED} questions of this client are waiting already; wait for the answers"
             )
         mine.setdefault((client, question), work)
         self._go_on()

@@ -1,4 +1,4 @@
-"""What was sent to clients and is still here, in bytes: not yet read by who asked for it."""
+"""The bytes that were sent to clients and that they have not read yet."""
 
 from __future__ import annotations
 
@@ -26,15 +26,24 @@ SMALLEST = 2**12
 
 
 class Unread:
-    """Counts what ZeroMQ holds of the messages to each client."""
+    """Counts what ZeroMQ holds of the messages to each client.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    max_each, max_all, max_previews : int
+        As `MAX_EACH`, `MAX_ALL` and `MAX_PREVIEWS`.
+    """
+
+    def __init__(
+        self, max_each: int = MAX_EACH, max_all: int = MAX_ALL, max_previews: int = MAX_PREVIEWS
+    ) -> None:
+        self._max_each, self._max_all, self._max_previews = max_each, max_all, max_previews
         self._sent: dict[str | Client, deque[tuple[zmq.MessageTracker, int]]] = {}
 
     def count(self, client: Client, parts: list[Bytes]) -> list[Bytes | zmq.Frame]:
         """Return the parts as they are to be sent, and count them from now on.
 
-        Where they are not sent after all, they are counted no more once they are let go of.
+        If they are not sent after all, they no longer count once they are freed.
         """
         counted: list[Bytes | zmq.Frame] = []
         for part in parts:
@@ -70,7 +79,9 @@ class Unread:
     def is_too_much(self, client: Client) -> bool:
         """Return whether a client should read before it is sent more."""
         mine = self.of(client)
-        return mine > MAX_EACH or (mine > MAX_PREVIEWS and self.in_all() > MAX_ALL)
+        if mine > self._max_each:
+            return True
+        return mine > self._max_previews and self.in_all() > self._max_all
 
 
 def _who(client: Client) -> str | Client:

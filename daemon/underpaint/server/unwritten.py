@@ -1,4 +1,4 @@
-"""What came of jobs and is not written yet: kept for a moment, in which its client may take it."""
+"""Results that are not written yet: kept for a moment, in which the client may fetch them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .store import Store
 from .store_thread import StoreThread, describe_error
 
 MOMENT = 2.0
-"""Seconds that a living client has to say that it has what came."""
+"""Seconds in which a connected client can acknowledge results before they are written."""
 
 
 @dataclass
 class Unwritten:
-    """What came of a job and was told, but not yet written.
+    """The results of a job that were sent, but are not yet written.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class UnwrittenResults:
         return self._unwritten.get(name)
 
     def forget(self, name: str) -> None:
-        """Write nothing of what came of a job."""
+        """Discard the unwritten results of a job."""
         self._unwritten.pop(name, None)
 
     def add(self, job: Job, work: Callable[[Store], None], *, is_last: bool = False) -> None:
@@ -69,7 +69,7 @@ class UnwrittenResults:
         unwritten.ended |= is_last
 
     def write(self, name: str) -> None:
-        """Write what came of a job and is not written yet."""
+        """Write the unwritten results of a job."""
         unwritten = self._unwritten.pop(name, None)
         if unwritten is None:
             return
@@ -99,5 +99,5 @@ class UnwrittenResults:
         work: Callable[[Store], None],
         then: Callable[[None, Exception | None], object] | None = None,
     ) -> None:
-        """Have something done with a job's record; another job's of the same id is left alone."""
+        """Run a function on a job's record; another job's record of the same id is left alone."""
         self._store_thread.do(lambda store: None if job.stale else work(store), then)

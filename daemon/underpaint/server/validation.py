@@ -43,7 +43,9 @@ def read_message(envelope: Envelope) -> Message:
     if isinstance(message, messages.Submit):
         _check_submit(message, envelope.frames)
     elif envelope.frames:
-        raise BadInputError(f"{envelope.type}: it carries no pixels, and {envelope.frames[0]} came")
+        raise BadInputError(
+            f"{envelope.type}: this message has no frames, but {envelope.frames[0]} came"
+        )
     return message
 
 
@@ -60,8 +62,8 @@ def _check_submit(message: messages.Submit, frames: tuple[Frame, ...]) -> None:
         )
     if message.previews not in messages.PREVIEWS:
         raise BadInputError(
-            f"submit: previews {message.previews!r} are unknown; ask for 'quick' or 'full' ones,"
-            " or for none"
+            f"submit: previews {message.previews!r} are unknown; ask for 'quick' or 'full'"
+            " previews, or for none"
         )
     check_request(message.request)
     InputFrames.of(frames)
@@ -78,7 +80,7 @@ def find_job_name(parts: list[Bytes]) -> str:
     Returns
     -------
     str
-        Empty where no job is named.
+        Empty if no job is named.
     """
     try:
         job = json.loads(bytes(parts[0][: wire.MAX_HEADER]))["body"]["job"]

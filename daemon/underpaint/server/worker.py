@@ -79,7 +79,7 @@ class _Painter:
         self.voice.send_multipart(wire.encode(message, frames), copy=False)
 
     def work(self) -> None:
-        """Import torch, then take order after order."""
+        """Import torch, then carry out one order after the other."""
         from underpaint.engine import Engine  # noqa: PLC0415 - seconds, and here they hurt nobody
 
         engine = Engine(self.device)
@@ -97,7 +97,7 @@ class _Painter:
         if default_model():
             try:
                 engine.load()
-            except Exception as error:  # noqa: BLE001 - a job that wants it will be told
+            except Exception as error:  # noqa: BLE001 - torch's boundary; the next job reports it
                 log.warning("the default model was not loaded: %s", error)
                 _end_where_lost(error)
             self._tell_model(engine)
@@ -112,7 +112,7 @@ class _Painter:
             self._paint(engine, order, frames)
         except UnderpaintError as error:
             self.say(messages.Failed(order.job, error.code, str(error)))
-        except Exception as error:
+        except Exception as error:  # the boundary of torch and diffusers: the worker goes on
             log.exception("job %s failed", order.job)
             _end_where_lost(error)
             self.say(messages.Failed(order.job, "failed", _explain(error)))
@@ -173,12 +173,12 @@ def _viewer(previews: str, show: Callable[[Preview], None]) -> Viewer | None:
 def _end_where_lost(error: Exception) -> None:
     """End this process where the GPU failed in a way that only a new one recovers from.
 
-    Nothing is told of the job: the daemon sees the exit code, and runs it again on a fresh worker.
+    The job is not reported: the daemon sees the exit code, and runs it again on a fresh worker.
     """
     from underpaint.engine.memory import is_device_lost  # noqa: PLC0415 - as above
 
     if is_device_lost(error):
-        log.error("the GPU cannot be used by this process any more; it ends")
+        log.error("the GPU can no longer be used by this process, so the process ends")
         os._exit(DEVICE_LOST)
 
 
@@ -186,7 +186,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, MemoryError):  # the engine has its own words for its own
         return (
             "there is not enough memory to hold this picture; crop it, send a smaller layer, or"
-            " close other programs that hold memory"
+            " close other programs that use much memory"
         )
     text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return f"the engine failed ({text}); the daemon's log has the details"

@@ -1,4 +1,4 @@
-"""Worker processes of this machine: children of the daemon that talk to it by a socket of its own.
+"""Worker processes of this machine: children of the daemon, connected by a socket of their own.
 
 Large frames travel beside the socket, by shared memory.
 """
@@ -140,13 +140,15 @@ class WorkerProcess:
             log.warning("worker %d cannot be reached", self._number)  # `watch` sees why
 
     def receive(self, parts: list[Bytes]) -> None:
-        """Take a message that came by the socket."""
+        """Handle a message from the socket."""
         self._is_connected = True
         try:
             if self._shared_frames:
                 parts = self._shared_frames.unpack(parts, self._name)
-        except Exception:
-            log.exception("worker %d sent what cannot be read; it is replaced", self._number)
+        except Exception:  # the boundary to another process: only that one is stopped
+            log.exception(
+                "worker %d sent a message that cannot be read; it is replaced", self._number
+            )
             self.stop()
         else:
             self._hear(parts)
@@ -163,7 +165,7 @@ class WorkerProcess:
         return None
 
     def _return_blocks(self) -> None:
-        """Tell the process which of its memory is read, so that it uses that again."""
+        """Send the process the blocks of memory that were read, so that it uses them again."""
         if self._is_connected and self._shared_frames and self._shared_frames.has_news():
             self.send([])
 

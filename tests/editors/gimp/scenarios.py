@@ -800,17 +800,17 @@ def fetched(said: Said) -> Run:
     window().show(image, to_front=False)
     yield lambda: window().remedy.get_label() == "Fetch waiting results"
     yield 0.5
-    take = session().tracker.take  # as if this one died before it could say that it has them
-    session().tracker.take = lambda job: None  # type: ignore[method-assign]
+    # As if this one died before it could say that it has them.
+    acknowledge = session().tracker.acknowledge
+    session().tracker.acknowledge = lambda job: None  # type: ignore[method-assign]
     press(window().remedy)
     yield lambda: status().startswith("Done")
     yield 0.5
     said["names"] = names(image)
     said["results"] = [layer.get_name() for layer in image.get_layers()[0].get_children()]
-    session().tracker.take = take  # type: ignore[method-assign]
+    session().tracker.acknowledge = acknowledge  # type: ignore[method-assign]
     session().tracker.close()
-    session().tracker.open()
-    session()._watch_connection()
+    session().connect()
     yield window().remedy.get_visible
     yield 0.5
     press(window().remedy)
@@ -818,8 +818,7 @@ def fetched(said: Said) -> Run:
     yield 0.5
     said["after"] = [len(names(image)), len(image.get_layers()[0].get_children())]
     session().tracker.close()
-    session().tracker.open()
-    session()._watch_connection()
+    session().connect()
     yield 1.0
     said["nothing_more"] = not window().remedy.get_visible()
 

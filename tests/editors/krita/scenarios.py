@@ -1145,8 +1145,9 @@ def fetched(said: Said) -> Run:
     document = Krita.instance().openDocument(str(FOUND / "left.kra"))
     Krita.instance().activeWindow().addView(document)
     yield 0.8
-    take = session().tracker.take  # as if this one died before it could say that it has them
-    session().tracker.take = lambda job: None  # type: ignore[method-assign]
+    # As if this one died before it could say that it has them.
+    acknowledge = session().tracker.acknowledge
+    session().tracker.acknowledge = lambda job: None  # type: ignore[method-assign]
     control("remedy").click()
     said["gone"] = control("remedy").isHidden()
     yield lambda: status().startswith("Done")
@@ -1154,18 +1155,16 @@ def fetched(said: Said) -> Run:
     said["names"] = [node.name() for node in document.topLevelNodes()]
     group = document.topLevelNodes()[-1]
     said["results"] = [node.name() for node in group.childNodes()]
-    session().tracker.take = take  # type: ignore[method-assign]
+    session().tracker.acknowledge = acknowledge  # type: ignore[method-assign]
     session().tracker.close()
-    session().tracker.open()
-    session()._watch_connection()
+    session().connect()
     yield lambda: control("remedy").text() == "Fetch waiting results"
     control("remedy").click()
     yield lambda: status().startswith("Done")
     yield 0.5
     said["after"] = [len(node.childNodes()) for node in document.topLevelNodes()]
     session().tracker.close()
-    session().tracker.open()
-    session()._watch_connection()
+    session().connect()
     yield 1.0
     said["nothing_more"] = control("remedy").isHidden()
 

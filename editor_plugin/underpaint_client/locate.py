@@ -1,0 +1,132 @@
+"""Find the daemon: which connection file counts, and whether the daemon that left it still runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import DaemonUnavailableError
+from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
+
+START_HINT = "start it with `underpaint serve --background`"
+
+
+def locate_daemon() -> ConnectionInfo:
+    """Return where the daemon is: what `remote.json` says if there is one, else the local daemon.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        If there is no daemon, its connection file cannot be trusted or read, or there are no keys
+        for a daemon on another machine.
+    """
+    remote = remote_file()
+    if remote.exists():
+        return check_remote(read_connection_file(remote), remote)
+    return check_local(read_connection_file(), connection_file())
+
+
+def check_remote(info: ConnectionInfo | None, file: Path) -> ConnectionInfo:
+    """Return what a connection file to another machine's daemon says, if it can be used.
+
+    Parameters
+    ----------
+    info : ConnectionInfo or None
+        None if the file cannot be read.
+    file : Path
+        For the message.
+
+    Raises
+    ------
+    DaemonUnavailableError
+    """
+    again = (
+        "run `underpaint connect` to write it again, or `underpaint connect --forget` to use the"
+        " daemon of this machine"
+    )
+    if info is None:
+        raise DaemonUnavailableError(
+            f"{file}, which says where the daemon is, cannot be read; {again}"
+        )
+    if not info.server_public:
+        raise DaemonUnavailableError(
+            f"{file} has no keys to encrypt the connection to {info.endpoint}, and Underpaint sends"
+            f" nothing unencrypted to another machine; {again}"
+        )
+    return info
+
+
+def check_local(info: ConnectionInfo | None, file: Path) -> ConnectionInfo:
+    """Return what a local daemon's connection file says, if that daemon runs.
+
+    Parameters
+    ----------
+    info : ConnectionInfo or None
+        None if there is no file that can be read.
+    file : Path
+        For the message.
+
+    Raises
+    ------
+    DaemonUnavailableError
+    """
+    if info is None:
+        raise DaemonUnavailableError(
+            f"no Underpaint daemon is running (there is no {file}); {START_HINT}"
+        )
+    transport, _, path = info.endpoint.partition("://")
+    if transport == "ipc":
+        check_process(info)
+        if not Path(path).exists():
+            raise _gone(info)
+    return info
+
+
+def check_process(info: ConnectionInfo) -> None:
+    """Check that the daemon's process runs, as far as that can be seen from here.
+
+    Raises
+    ------
+    DaemonUnavailableError
+        If it is gone.
+    """
+    if info.endpoint.startswith("ipc:") and not process_lives(info.pid):
+        raise _gone(info)
+
+
+def _gone(info: ConnectionInfo) -> DaemonUnavailableError:
+    return DaemonUnavailableError(
+        f"the Underpaint daemon with process id {info.pid} is gone; {START_HINT}"
+    )
+
+
+def process_lives(pid: int) -> bool:
+    """Return whether a process of this machine lives; always True on Windows.
+
+    There, `os.kill` would end the process instead of looking for it.
+    """
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to another user
+        return True
+    return True
+
+
+def describe_daemon(info: ConnectionInfo) -> str:
+    """Return what to call the daemon in an error."""
+    where = f"process id {info.pid}, {info.endpoint}" if info.pid else info.endpoint
+    return f"the Underpaint daemon ({where})"
+
+
+def suggest_remedy(info: ConnectionInfo) -> str:
+    """Return what may help if the daemon does not answer, as a clause."""
+    if info.pid:
+        return f"look at its log, or {START_HINT}"
+    return (
+        "check on the other machine that it is running and that it allows this one:"
+        f" `underpaint keys allow {info.client_public}`"
+    )

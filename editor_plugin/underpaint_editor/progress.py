@@ -1,0 +1,52 @@
+"""A job's progress: how much of it is done, how long it will take, and both in words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from underpaint_client.descriptions import describe_seconds
+
+if TYPE_CHECKING:
+    from underpaint_client import messages
+
+
+@dataclass
+class Pace:
+    """How fast a job's steps go by."""
+
+    first: tuple[int, float] | None = None
+
+    def seconds_left(self, done: int, total: int, now: float) -> float | None:
+        """Return an estimate; None until two steps have been seen.
+
+        Parameters
+        ----------
+        done, total : int
+            Steps of the whole job.
+        now : float
+            Seconds of a monotonic clock.
+        """
+        if self.first is None or done < self.first[0]:
+            self.first = (done, now)
+        since, began = self.first
+        if done <= since:
+            return None
+        return (now - began) / (done - since) * (total - done)
+
+
+def describe_progress(
+    progress: messages.Progress, pace: Pace, now: float
+) -> tuple[float | None, str]:
+    """Return a progress message as a fraction (or None) and a sentence for the artist."""
+    if not progress.steps:
+        return None, f"{progress.phase}..."
+    total = progress.steps * max(progress.images, 1)
+    done = progress.steps * max(progress.image - 1, 0) + progress.step * progress.together
+    left = pace.seconds_left(done, total, now)
+    parts = [f"Step {progress.step} of {progress.steps}"]
+    if progress.images > 1:
+        parts.append(f"image {progress.image} of {progress.images}")
+    if left is not None:
+        parts.append(f"{describe_seconds(left)} left")
+    return done / total, ", ".join(parts)
