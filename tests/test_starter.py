@@ -107,7 +107,7 @@ def test_the_command_line_says_what_it_is(home: Path, tmp_path: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert STARTER_MESSAGE in found.stderr
     assert str(home / "models") in found.stderr
-    assert json.loads(found.stdout)["recipe"]["model"] == "starter"
+    assert json.loads(found.stdout)["recipe"]["request"]["sampling"]["model"] == "starter"
 
 
 def test_the_sketch_fades_out_and_keeps_its_colour() -> None:

@@ -97,6 +97,12 @@ class Parameter:
     default: Any = None
     path: tuple[str, ...] = ()
 
+    def value_in(self, group: Any) -> Any:
+        """Return its value in the group of groups that declares it."""
+        for name in self.path:
+            group = getattr(group, name)
+        return group
+
     def check_value(self, value: Any) -> None:
         """Check a value of the parameter's type.
 
@@ -175,14 +181,11 @@ class ParameterGroup:
 
     def value(self, name: str) -> Any:
         """Return the value of a parameter; raises KeyError where there is none of that name."""
-        found: Any = self
-        for field_name in parameters_of(type(self))[name].path:
-            found = getattr(found, field_name)
-        return found
+        return parameters_of(type(self))[name].value_in(self)
 
     def values(self) -> dict[str, Any]:
         """Return the values of all parameters by name, in the order of their declarations."""
-        return {name: self.value(name) for name in parameters_of(type(self))}
+        return {name: one.value_in(self) for name, one in parameters_of(type(self)).items()}
 
 
 def nest(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:

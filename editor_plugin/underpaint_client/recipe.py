@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from .old_recipes import nest_recipe
 from .request import Request, Variation
-from .typed_json import read_fields, shorten, to_json
+from .typed_json import read_fields, required_fields, shorten, to_json
 
 RECIPE_FORMAT = 3
 """What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.
@@ -116,9 +116,7 @@ class Recipe:
         there = facts if isinstance(facts, dict) else {}
         missing = [name for name in ("request", "facts") if name not in found]
         if "facts" in found:
-            missing += [
-                f.name for f in fields(Facts) if f.default is MISSING and f.name not in there
-            ]
+            missing += sorted(required_fields(Facts) - there.keys())
         if missing:
             raise ValueError(f"a recipe without {', '.join(missing)} cannot be read")
         recipe = cls(

@@ -27,8 +27,8 @@ def check_request(request: Request) -> None:
     BadInputError
         Names the first field that is out of range, its value, and what is allowed.
     """
-    for name, parameter in parameters_of(type(request)).items():
-        parameter.check_value(request.value(name))
+    for parameter in parameters_of(type(request)).values():
+        parameter.check_value(parameter.value_in(request))
     sampler = choose_sampler(request.sampling.sampler)
     steps, size = request.sampling.steps, request.size
     if steps > longest_schedule(sampler):

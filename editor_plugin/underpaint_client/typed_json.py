@@ -57,8 +57,10 @@ def to_json(value: Any) -> Any:
 
     Does what `dataclasses.asdict` does, without copying what is immutable.
     """
+    if type(value) in _SCALARS:
+        return value
     if dataclasses.is_dataclass(value):
-        return {name: to_json(getattr(value, name)) for name in _field_names(type(value))}
+        return {name: to_json(getattr(value, name)) for name in field_types(type(value))}
     if isinstance(value, (tuple, list)):
         return [to_json(one) for one in value]
     if isinstance(value, dict):
@@ -66,9 +68,7 @@ def to_json(value: Any) -> Any:
     return value
 
 
-@functools.cache
-def _field_names(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(cls))
+_SCALARS = (bool, int, float, str, type(None))
 
 
 def read_value(what: str, kind: Any, value: Any, *, skip_unknown: bool = False) -> Any:
@@ -91,14 +91,12 @@ def read_value(what: str, kind: Any, value: Any, *, skip_unknown: bool = False) 
     ValueError
         The value is not of that type; the message names both.
     """
-    if _is_optional(kind):
-        if value is None:
-            return None
-        (kind,) = (one for one in get_args(kind) if one is not type(None))
-    if dataclasses.is_dataclass(kind):
+    is_optional, kind, origin, inner = _take_apart(kind)
+    if is_optional and value is None:
+        return None
+    if origin is _OBJECT:
         is_read = type(value) is kind
         return value if is_read else read_fields(what, kind, value, skip_unknown=skip_unknown)
-    origin, inner = get_origin(kind), get_args(kind)
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(
             read_value(f"{what}[{n}]", inner[0], one, skip_unknown=skip_unknown)
@@ -116,8 +114,28 @@ def read_value(what: str, kind: Any, value: Any, *, skip_unknown: bool = False) 
     raise ValueError(f"{what} {shorten(value)} is not {describe_type(kind)}")
 
 
-def _is_optional(kind: Any) -> bool:
-    return get_origin(kind) is Union and type(None) in get_args(kind)
+_OBJECT = object()
+"""Stands for the origin of a dataclass."""
+
+
+@functools.cache
+def _take_apart(kind: Any) -> tuple[bool, Any, Any, tuple[Any, ...]]:
+    """Return whether a type may be None, the type without it, and the origin and arguments."""
+    is_optional = get_origin(kind) is Union and type(None) in get_args(kind)
+    if is_optional:
+        (kind,) = (one for one in get_args(kind) if one is not type(None))
+    origin = _OBJECT if dataclasses.is_dataclass(kind) else get_origin(kind)
+    return is_optional, kind, origin, get_args(kind)
+
+
+@functools.cache
+def required_fields(cls: Any) -> frozenset[str]:
+    """Return the names of a dataclass's fields that have no default."""
+    return frozenset(
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    )
 
 
 def read_fields(what: str, cls: Any, found: Any, *, skip_unknown: bool = False) -> Any:
@@ -129,22 +147,17 @@ def read_fields(what: str, cls: Any, found: Any, *, skip_unknown: bool = False) 
         It is not an object, has an unknown field, lacks one without a default, or a field is not
         of its type. The message names the field.
     """
-    types = field_types(cls)
-    required = {
-        field.name
-        for field in dataclasses.fields(cls)
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
+    types, required = field_types(cls), required_fields(cls)
     if skip_unknown and isinstance(found, dict):
         found = {name: one for name, one in found.items() if name in types}
     if not isinstance(found, dict) or found.keys() - types.keys() or required - found.keys():
         raise ValueError(f"{what} {shorten(found)} is not an object with {', '.join(types)}")
-    return cls(
-        **{
-            name: read_value(f"{what}.{name}", types[name], one, skip_unknown=skip_unknown)
-            for name, one in found.items()
-        }
-    )
+    values = dict(found)
+    for name, one in found.items():
+        kind = types[name]
+        if type(one) is not kind or kind is float:  # what is left is as it should be
+            values[name] = read_value(f"{what}.{name}", kind, one, skip_unknown=skip_unknown)
+    return cls(**values)
 
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}

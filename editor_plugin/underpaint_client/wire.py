@@ -19,7 +19,9 @@ misreads the other. Protocol 2 has the request and the recipe by groups.
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
@@ -200,7 +202,7 @@ def _whole_numbers(what: str, value: Any, count: int) -> list[int]:
     )
 
 
-def _refuse_unknown(what: str, found: dict[str, Any], known: tuple[str, ...]) -> None:
+def _refuse_unknown(what: str, found: dict[str, Any], known: Collection[str]) -> None:
     for name in found:
         if name not in known:
             raise BadInputError(f"{what}: field {name!r} is unknown; it has {', '.join(known)}")
@@ -219,13 +221,25 @@ def refuse_unknown_fields(envelope: Envelope) -> None:
 
 def _refuse_unknown_fields(what: str, cls: Any, found: Any) -> None:
     """Look through a dataclass's JSON, whatever its types: they are checked later."""
-    if isinstance(found, list) and get_origin(cls) is tuple:
-        for one in found:
-            _refuse_unknown_fields(what, get_args(cls)[0], one)
-    elif is_dataclass(cls) and isinstance(found, dict):
-        _refuse_unknown(what, found, tuple(f.name for f in fields(cls)))
-        for name, kind in field_types(cls).items():
-            _refuse_unknown_fields(name, kind, found.get(name))
+    if not isinstance(found, dict):
+        return
+    _refuse_unknown(what, found, field_types(cls))
+    for name, (kind, is_list) in _inner_objects(cls).items():
+        inner = found.get(name)
+        for one in (inner if isinstance(inner, list) else ()) if is_list else (inner,):
+            _refuse_unknown_fields(name, kind, one)
+
+
+@functools.cache
+def _inner_objects(cls: Any) -> dict[str, tuple[Any, bool]]:
+    """Return the fields that hold dataclasses: which, and whether as a list."""
+    found = {}
+    for name, kind in field_types(cls).items():
+        is_list = get_origin(kind) is tuple
+        inner = get_args(kind)[0] if is_list else kind
+        if is_dataclass(inner):
+            found[name] = inner, is_list
+    return found
 
 
 def read_request(found: dict[str, Any]) -> Request:

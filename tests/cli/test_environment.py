@@ -54,11 +54,11 @@ def test_the_default_of_a_command_holds(
     monkeypatch.setenv("UNDERPAINT_MODEL", "sdxl")
     assert main(SMALL) == 0
     found = capsys.readouterr()
-    assert json.loads(found.out)["recipe"]["model"] == "sdxl"
+    assert json.loads(found.out)["recipe"]["request"]["sampling"]["model"] == "sdxl"
     assert "note: UNDERPAINT_MODEL is sdxl here, so that is used and not the daemon's" in found.err
     assert main([*SMALL, "-m", "sd"]) == 0
     found = capsys.readouterr()
-    assert json.loads(found.out)["recipe"]["model"] == "sd"
+    assert json.loads(found.out)["recipe"]["request"]["sampling"]["model"] == "sd"
     assert "UNDERPAINT_MODEL" not in found.err
 
 
@@ -66,7 +66,7 @@ def test_the_models_of_a_command_are_used(
     daemon: Path, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*SMALL, "-m", "other"]) == 0
-    assert json.loads(capsys.readouterr().out)["recipe"]["model"] == "other"
+    assert json.loads(capsys.readouterr().out)["recipe"]["request"]["sampling"]["model"] == "other"
 
 
 def test_the_doctor_names_what_differs(

@@ -159,7 +159,7 @@ def test_from_nothing_and_fit(daemon: Path, tmp_path: Path, sketch: Any) -> None
     assert pixels_of(tmp_path / "f.png").shape[:2] == (51, 64)
     run("generate", "x", "-I", "sketch.png", "-W64", "-H64", "-s2", "-o", "w.png", cwd=tmp_path)
     assert pixels_of(tmp_path / "w.png").shape[:2] == (72, 90)
-    assert read_recipe(tmp_path / "w.png").work_size == (64, 64)
+    assert read_recipe(tmp_path / "w.png").facts.work_size == (64, 64)
 
 
 def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any) -> None:

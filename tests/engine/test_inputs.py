@@ -54,6 +54,8 @@ def test_a_request_runs_on_the_masked_layer(engine: Engine) -> None:
         (Inputs(mask=HALF), "a mask came without a layer"),
         (Inputs(LAYER, mask=HALF[:9]), "the mask has 48 x 9 pixels and the layer 48 x 32"),
         (Inputs(LAYER, selection=HALF[:9]), "the selection has 48 x 9 pixels"),
+        (Inputs(LAYER, mask=HALF.astype(float)), "a mask of depth float64 cannot be used"),
+        (Inputs(LAYER[..., :3], mask=HALF), "layer of shape .* cannot be used"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

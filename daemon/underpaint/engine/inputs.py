@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from underpaint_client.errors import BadInputError
 from underpaint_client.inputs import RASTERS
 
-from .source import Pixels, fraction, quantize
+from .source import Pixels, Source, check_like, fraction, quantize
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +38,13 @@ class Inputs:
     rasters: Mapping[str, Pixels] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
-        """Check that the rasters belong together; `Source.of` checks their shapes and depths.
+        """Check that the rasters can be used, and belong together.
 
         Raises
         ------
         BadInputError
-            A raster's name is unknown, or one came without the layer that it belongs to.
+            A raster's name is unknown, one came without the layer that it belongs to, or shapes or
+            depths are not as described above.
         """
         for name in self.rasters:
             if name not in RASTERS:
@@ -52,14 +53,10 @@ class Inputs:
         for name, raster in (("selection", self.selection), ("mask", self.mask)):
             if self.layer is None and raster is not None:
                 raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
-        if self.layer is not None and self.mask is not None:
-            wanted = self.layer.shape[:2]
-            if self.mask.shape != wanted:
-                found = " x ".join(str(side) for side in reversed(self.mask.shape))
-                raise BadInputError(
-                    f"the mask has {found} pixels and the layer {wanted[1]} x {wanted[0]}; make"
-                    " them the same size"
-                )
+        if self.layer is not None:
+            Source.of(self.layer, self.selection)
+            if self.mask is not None:
+                check_like("mask", self.mask, self.layer)
 
     @property
     def visible_layer(self) -> Pixels | None:

@@ -126,6 +126,28 @@ def _touched(count: int, cell: int, source: int, content: int) -> NDArray[np.int
     return np.stack([first, stop], axis=1).ravel().astype(np.intp)
 
 
+def check_like(name: str, values: Pixels, pixels: Pixels) -> None:
+    """Check a selection or a mask, (H, W), of a layer, (H, W, 4).
+
+    Raises
+    ------
+    BadInputError
+        It has another size, or a depth that cannot be used; the message calls it by `name`.
+    """
+    height, width = pixels.shape[:2]
+    if values.shape != (height, width):
+        found = " x ".join(str(side) for side in reversed(values.shape))
+        raise BadInputError(
+            f"the {name} has {found} pixels and the layer {width} x {height};"
+            " make them the same size"
+        )
+    if values.dtype not in FULL:
+        raise BadInputError(
+            f"a {name} of depth {values.dtype} cannot be used; send uint8, uint16, float16 or"
+            " float32"
+        )
+
+
 @dataclass(frozen=True)
 class Source:
     """A layer on its way through the engine.
@@ -168,17 +190,8 @@ class Source:
                 " (height, width, 4) of uint8, uint16, float16 or float32"
             )
         height, width = pixels.shape[:2]
-        if selection is not None and selection.shape != (height, width):
-            found = " x ".join(str(side) for side in reversed(selection.shape))
-            raise BadInputError(
-                f"the selection has {found} pixels and the layer {width} x {height};"
-                " make them the same size"
-            )
-        if selection is not None and selection.dtype not in FULL:
-            raise BadInputError(
-                f"a selection of depth {selection.dtype} cannot be used; send uint8, uint16,"
-                " float16 or float32"
-            )
+        if selection is not None:
+            check_like("selection", selection, pixels)
         return cls(pixels, Box(x, y, width, height), selection)
 
     @classmethod
