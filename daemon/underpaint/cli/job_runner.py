@@ -25,6 +25,7 @@ from underpaint_client.errors import (
 )
 from underpaint_client.following import OFFLINE, Event, Following, State, find_error, perform
 from underpaint_client.frames import Frame
+from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 from .daemon_connection import describe_loss, describe_return
@@ -83,17 +84,18 @@ class JobRunner:
         UnderpaintError
             If the job fails, or a file cannot be written.
         """
-        frames: dict[str, Frame] = {}
+        inputs = InputFrames()
         if self.drawing is not None:
             box = self.drawing.box
-            frames["layer"] = to_frame("layer", self.drawing.pixels, box)
-            if selection is not None:
-                frames["selection"] = to_frame("selection", selection, box, "Y")
+            inputs = InputFrames(
+                to_frame("layer", self.drawing.pixels, box),
+                None if selection is None else to_frame("selection", selection, box, "Y"),
+            )
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""
         note = Address(COMMAND_LINE, str(self.outputs.paths[0])).to_text()
         submit = messages.Submit(uuid.uuid4().hex, self.request, previews, note)
-        following = Following.submitted(submit, tuple(frames.values()))
+        following = Following.submitted(submit, inputs.frames)
         self._keep_spec(submit.job)
         self._handle(following, Event.CONNECTED)
         try:
