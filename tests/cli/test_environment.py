@@ -55,7 +55,10 @@ def test_the_default_of_a_command_holds(
     assert main(SMALL) == 0
     found = capsys.readouterr()
     assert json.loads(found.out)["recipe"]["model"] == "sdxl"
-    assert "note: UNDERPAINT_MODEL is sdxl here, so that is used and not the daemon's" in found.err
+    assert (
+        "note: UNDERPAINT_MODEL is sdxl here, so that model is used instead of the daemon's"
+        in found.err
+    )
     assert main([*SMALL, "-m", "sd"]) == 0
     found = capsys.readouterr()
     assert json.loads(found.out)["recipe"]["model"] == "sd"
