@@ -80,7 +80,7 @@ def test_the_doctor_names_what_differs(
 
     assert "it does not know other: it was started with another UNDERPAINT_MODELS" in told()
     monkeypatch.setenv("UNDERPAINT_MODEL", "other")
-    assert "its default model is sd, and here other: it was started with another" in told()
+    assert "its default model is sd, but here it is other: it was started with another" in told()
     monkeypatch.delenv("UNDERPAINT_MODELS")
     monkeypatch.delenv("UNDERPAINT_MODEL")
     assert "was started" not in told()
