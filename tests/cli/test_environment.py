@@ -76,7 +76,7 @@ def test_the_doctor_names_what_differs(
     daemon: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told() -> str:
-        return "\n".join(one.text for one in doctor._look(doctor._daemon))
+        return "\n".join(one.text for one in doctor.run_check("daemon", doctor.CHECKS["daemon"]))
 
     assert "it does not know other: it was started with another UNDERPAINT_MODELS" in told()
     monkeypatch.setenv("UNDERPAINT_MODEL", "other")
