@@ -241,7 +241,7 @@ class Following:
     remark : str
         What the daemon says about how it stores the job; mostly empty.
     error : UnderpaintError or None
-        Why it ended without all its pictures; None if it has not.
+        Why it ended, where that was not with all its pictures.
     """
 
     job: str

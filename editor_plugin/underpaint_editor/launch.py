@@ -8,12 +8,14 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import remote_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .contract import EventLoop
 
 COMMAND_FILE = Path(__file__).parent / "daemon.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> KritaFolders:
 
 
 def found(check: str) -> list[tuple[str, str]]:
-    return [(one.state, one.text) for one in doctor._look(getattr(doctor, f"_{check}"))]
+    return [(one.state, one.text) for one in doctor.run_check(check, doctor.CHECKS[check])]
 
 
 def test_a_running_daemon_is_asked(daemon: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,15 +109,17 @@ def test_a_default_model_that_is_not_there_is_bad(
     assert ("bad", True) in [(s, "'nowhere' is unknown" in text) for s, text in found("models")]
 
 
-def test_a_broken_check_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "list_entries", lambda: 1 / 0)
-    assert found("models") == [("bad", "ZeroDivisionError: division by zero")]
+def test_a_broken_check_is_a_finding() -> None:
+    def broken() -> Iterator[doctor.Finding]:
+        yield doctor.Finding("good", "models", f"{1 / 0}")
+
+    (finding,) = doctor.run_check("models", broken)
+    assert finding == doctor.Finding("bad", "models", "ZeroDivisionError: division by zero")
 
 
 def test_a_report_is_safe_to_show(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home, doctor._guests))
     monkeypatch.setenv("HOME", str(home))
     server = keys.own_keys("server")
     keys.allow(keys.own_keys("client").public, "my other machine")
@@ -129,7 +132,8 @@ def test_a_report_is_safe_to_show(
     ]
     log_file().write_text("\n".join(told))
     editor_log_file("Krita").write_text(f"krita had {server.secret} in {home}\n" * 99)
-    assert main(["doctor", "--report"]) == 0
+    checks = {name: doctor.CHECKS[name] for name in ("home", "guests")}
+    assert doctor.run_doctor(["--report"], checks) == 0
     report = capsys.readouterr().out
     for secret in (server.public, server.secret, keys.own_keys("client").public, str(home),
                    "192.168.1.7", "gpu.of", f"/{user}/", "my other machine"):  # fmt: skip

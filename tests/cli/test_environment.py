@@ -55,7 +55,10 @@ def test_the_default_of_a_command_holds(
     assert main(SMALL) == 0
     found = capsys.readouterr()
     assert json.loads(found.out)["recipe"]["request"]["sampling"]["model"] == "sdxl"
-    assert "note: UNDERPAINT_MODEL is sdxl here, so that is used and not the daemon's" in found.err
+    assert (
+        "note: UNDERPAINT_MODEL is sdxl here, so that model is used instead of the daemon's"
+        in found.err
+    )
     assert main([*SMALL, "-m", "sd"]) == 0
     found = capsys.readouterr()
     assert json.loads(found.out)["recipe"]["request"]["sampling"]["model"] == "sd"
@@ -73,11 +76,11 @@ def test_the_doctor_names_what_differs(
     daemon: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told() -> str:
-        return "\n".join(one.text for one in doctor._look(doctor._daemon))
+        return "\n".join(one.text for one in doctor.run_check("daemon", doctor.CHECKS["daemon"]))
 
     assert "it does not know other: it was started with another UNDERPAINT_MODELS" in told()
     monkeypatch.setenv("UNDERPAINT_MODEL", "other")
-    assert "its default model is sd, and here other: it was started with another" in told()
+    assert "its default model is sd, but here it is other: it was started with another" in told()
     monkeypatch.delenv("UNDERPAINT_MODELS")
     monkeypatch.delenv("UNDERPAINT_MODEL")
     assert "was started" not in told()

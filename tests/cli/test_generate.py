@@ -189,7 +189,7 @@ def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any
         (["-I", "sketch.png", "--selection", "small.png"], 2, "3 x 4 pixels and the layer 90 x 72"),
         (["-I", "sketch.png", "-o", "sketch.png"], 2, "sketch.png exists"),
         (["-o", "text.png/out.png"], 2, "cannot be written"),
-        (["-o", "out.webp"], 2, "no PNG"),
+        (["-o", "out.webp"], 2, "does not end in .png"),
         (["-m", "unheard-of"], 3, "'unheard-of' is unknown; models found: sd, sdxl"),
         (["-m", "."], 3, "is no model"),
     ],

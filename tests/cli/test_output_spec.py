@@ -188,7 +188,7 @@ def test_what_cannot_be_kept_is_said_and_stops_nothing(
     monkeypatch.setattr(output_spec, "write_private", fail)
     monkeypatch.chdir(inputs)
     assert main(["generate", "a lake", "-m", "sd", "-s", "1", "-o", "a.png"]) == 0
-    assert "note: should this run end early" in capsys.readouterr().err
+    assert "note: if this run ends early" in capsys.readouterr().err
     assert Path("a.png").exists()
 
 

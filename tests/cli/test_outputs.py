@@ -103,7 +103,7 @@ def test_standard_output_is_no_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["generate", "a lake", "-o", "-"]) == 2
-    assert "-o - would be standard output" in capsys.readouterr().err
+    assert "-o - means standard output" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     assert choose_outputs("./-", 1, "x", force=False) == [Path("-/x-0001.png")]
 

@@ -44,7 +44,7 @@ def test_what_is_no_key_is_refused(home: Path, text: str) -> None:
 
 
 def test_this_servers_own_keys_and_odd_comments_are_refused(home: Path) -> None:
-    with pytest.raises(BadInputError, match="this server's key"):
+    with pytest.raises(BadInputError, match="this server's own key"):
         keys.allow(keys.own_keys("server").public)
     with pytest.raises(BadInputError, match="one line"):
         keys.allow(make_key(), f"x\n{make_key()}")

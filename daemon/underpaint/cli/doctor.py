@@ -12,7 +12,7 @@ import re
 import shutil
 import socket
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Finding:
     Parameters
     ----------
     state : str
-        `good`; `note` where something is not there that need not be; `bad` where it must be.
+        `good`; `note` if something optional is missing; `bad` if something necessary is.
     what, text : str
         The thing, and a sentence, with the way out where there is something to do.
     """
@@ -65,8 +65,23 @@ class Finding:
     text: str
 
 
-def run_doctor(words: Sequence[str]) -> int:
-    """Look, and say; the exit code is 3 where something is bad."""
+Check = Callable[[], Iterator[Finding]]
+
+
+def run_doctor(words: Sequence[str], checks: Mapping[str, Check] | None = None) -> int:
+    """Run the checks, and print what they find.
+
+    Parameters
+    ----------
+    words : sequence of str
+    checks : mapping of str to callable, optional
+        By what is checked; `CHECKS` without it.
+
+    Returns
+    -------
+    int
+        The exit code: 3 if something is bad.
+    """
     parser = Parser("doctor", "Check everything that Underpaint needs, and list what is missing.")
     parser.add_argument(
         "--report",
@@ -75,7 +90,8 @@ def run_doctor(words: Sequence[str]) -> int:
         " no keys, your name left out",
     )
     options = parser.read(words)
-    found = [finding for check in _CHECKS for finding in _look(check)]
+    named = (CHECKS if checks is None else checks).items()
+    found = [finding for name, check in named for finding in run_check(name, check)]
     lines = [f"{_MARKS[one.state]} {one.what:9} {one.text}" for one in found]
     if options.report:
         lines = [*_versions(), "", *lines, "", *_ends_of_logs()]
@@ -84,14 +100,14 @@ def run_doctor(words: Sequence[str]) -> int:
     return 3 if any(one.state == "bad" for one in found) else 0
 
 
-def _look(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def run_check(name: str, check: Check) -> Iterator[Finding]:
     """Yield what a check finds; if the check itself fails, that is a finding too."""
     try:
         yield from check()
     except UnderpaintError as error:
-        yield Finding("bad", check.__name__.strip("_"), str(error))
+        yield Finding("bad", name, str(error))
     except Exception as error:  # noqa: BLE001 - each check is shown, whatever is broken
-        yield Finding("bad", check.__name__.strip("_"), f"{type(error).__name__}: {error}")
+        yield Finding("bad", name, f"{type(error).__name__}: {error}")
 
 
 # ---- what is looked at ---------------------------------------------------------------------
@@ -244,7 +260,19 @@ def _is_copy(source: Path, copy: Path) -> bool:
     return len(same) == len(files)
 
 
-_CHECKS = (_python, _torch, _home, _config, _keys, _models, _daemon, _guests, _krita, _gimp)
+CHECKS: dict[str, Check] = {
+    "python": _python,
+    "torch": _torch,
+    "home": _home,
+    "config": _config,
+    "keys": _keys,
+    "models": _models,
+    "daemon": _daemon,
+    "guests": _guests,
+    "krita": _krita,
+    "gimp": _gimp,
+}
+"""The checks, in the order in which they are run."""
 
 
 # ---- the report ----------------------------------------------------------------------------

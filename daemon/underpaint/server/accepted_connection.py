@@ -87,7 +87,7 @@ def shut_down(line: AcceptedConnection) -> None:
 
 
 def bytes_received(line: AcceptedConnection) -> int:
-    """Return how many bytes have come over a TCP connection; 0 if the system does not tell."""
+    """Return how many bytes have come over a TCP connection; 0 where the system does not tell."""
     if sys.platform != "linux":
         return 0
     found = _open_again(line.descriptor)

@@ -108,7 +108,7 @@ class NoWorker:
 
 @dataclass(frozen=True)
 class CancelAsked:
-    """Somebody wants the job cancelled; `why` is what its client is told if the job waits."""
+    """Somebody wants the job cancelled; `why` is what its client is told where it waits."""
 
     why: str
 

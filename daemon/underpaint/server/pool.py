@@ -87,7 +87,7 @@ class Listener(Protocol):
     """Handles what happens to the jobs that workers run. Workers are numbered."""
 
     def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
-        """Handle a worker's message about a job; `parts` is the encoded message."""
+        """Take what a worker says about a job; `parts` is the message as it travels."""
         ...
 
     def on_death(self, worker: int, how: str) -> None:

@@ -79,7 +79,7 @@ class _Painter:
         self.voice.send_multipart(wire.encode(message, frames), copy=False)
 
     def work(self) -> None:
-        """Import torch, then carry out one order after the other."""
+        """Import torch, then take order after order."""
         from underpaint.engine import Engine  # noqa: PLC0415 - seconds, and here they hurt nobody
 
         engine = Engine(self.device)
