@@ -25,6 +25,7 @@ from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
 from .guests import PathFilter
 from .inbox import Inbox
 from .job_queue import Client
+from .memory_watch import KeptFrames, MemoryWatch
 from .paths import lock_file, private_folder, socket_folder
 from .unread import MAX_PREVIEWS, Unread
 
@@ -111,6 +112,7 @@ class Endpoints:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._unread = Unread()
+        self._kept_frames = KeptFrames()
         self._paths = PathFilter()
         self._sockets: list[zmq.Socket[bytes]] = []
         self._bound: list[tuple[zmq.Socket[bytes], str]] = []
@@ -146,7 +148,8 @@ class Endpoints:
             )
         limits = Limits.within(self._descriptors)
         lets_in = keys.AllowList().lets_in  # a list of its own, as the guard has its own thread
-        self._guard = ConnectionGuard(self._context, limits, lets_in, self.own_key)
+        memory = MemoryWatch(self._kept_frames.count)
+        self._guard = ConnectionGuard(self._context, limits, lets_in, memory, self.own_key)
         try:
             if self._use_ipc:
                 self._listen(f"ipc://{socket_folder() / 'clients.sock'}")
@@ -202,7 +205,7 @@ class Endpoints:
         receive : callable
             Is given the first part of each message, its sender's address, and the others.
         """
-        self._inboxes[socket] = Inbox(socket, MAX_PARTS), receive
+        self._inboxes[socket] = Inbox(socket, MAX_PARTS, self._kept_frames), receive
         self._poller.register(socket, zmq.POLLIN)
 
     def watch_descriptor(self, descriptor: int, call: Callable[[], object]) -> None:
