@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from limited import memory_limit
 from underpaint_client import connect, messages
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.frames import Frame
@@ -225,4 +226,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with memory_limit():
+        main()
