@@ -16,9 +16,10 @@ validating library on top of `open_envelope`, the client, which trusts its daemo
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, get_args, get_origin
 
 from .errors import BadInputError
 from .frames import CHANNELS, Bytes, Frame
@@ -39,8 +40,8 @@ from .messages import (
     WorkerStatus,
 )
 from .recipe import Recipe
-from .request import Request, Variation
-from .typed_json import read_fields
+from .request import Request
+from .typed_json import field_types, read_fields
 
 PROTOCOL = 1
 
@@ -173,22 +174,36 @@ def _refuse_unknown(what: str, found: dict[str, Any], known: tuple[str, ...]) ->
 
 
 def refuse_unknown_fields(envelope: Envelope) -> None:
-    """Check that a body has no field that its type does not know.
+    """Check that a body, and each object in it, has no field that its type does not know.
 
     Raises
     ------
     BadInputError
         Names the field.
     """
-    known = tuple(f.name for f in fields(TYPES[envelope.type]))
-    _refuse_unknown(envelope.type, envelope.body, known)
-    request = envelope.body.get("request")
-    if isinstance(request, dict):
-        _refuse_unknown("request", request, tuple(f.name for f in fields(Request)))
-        variations = request.get("variations", ())
-        for one in variations if isinstance(variations, list) else ():
-            if isinstance(one, dict):
-                _refuse_unknown("variation", one, tuple(f.name for f in fields(Variation)))
+    _refuse_unknown_in(envelope.type, TYPES[envelope.type], envelope.body)
+
+
+def _refuse_unknown_in(what: str, kind: Any, value: Any) -> None:
+    if is_dataclass(kind) and isinstance(value, dict):
+        types = field_types(kind)
+        _refuse_unknown(what, value, tuple(types))
+        for name, inner in types.items():
+            if name in value and _has_objects(inner):
+                _refuse_unknown_in(name, inner, value[name])
+        return
+    several = value if isinstance(value, list) and get_origin(kind) is tuple else [value]
+    if get_origin(kind) is dict and isinstance(value, dict):
+        several = list(value.values())
+    for inner in get_args(kind):
+        for one in several if _has_objects(inner) else ():
+            _refuse_unknown_in(getattr(inner, "__name__", what).lower(), inner, one)
+
+
+@functools.cache
+def _has_objects(kind: Any) -> bool:
+    """Return whether values of a type have fields somewhere in them."""
+    return is_dataclass(kind) or any(_has_objects(inner) for inner in get_args(kind))
 
 
 def read_request(found: dict[str, Any]) -> Request:
