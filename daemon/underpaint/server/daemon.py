@@ -327,13 +327,15 @@ class Daemon:
             return
         job = self._queue.get(name)
         if job is not None and job.client == client:  # else it has ended, or is somebody else's
-            self._jobs.handle(job, CancelAsked("cancelled before it began"))
+            self._jobs.handle(job, CancelAsked())
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
         job = self._queue.get(name)
-        if job is not None and (job.owner == client.owner or self._endpoints.is_local(client)):
-            self._jobs.handle(job, CancelAsked("cancelled by `underpaint cancel`"))
+        if job is not None and job.owner == client.owner:
+            self._jobs.handle(job, CancelAsked("`underpaint cancel`"))
+        elif job is not None and self._endpoints.is_local(client):
+            self._jobs.handle(job, CancelAsked("the user of the daemon's machine"))
 
 
 def serve(
