@@ -6,6 +6,7 @@ What a message means is not.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -226,10 +227,16 @@ class Endpoints:
         write_connection_file(info)
 
     def close(self) -> None:
-        """Remove the connection file and close all sockets."""
+        """Remove the connection file, and close and remove all sockets."""
         connection_file().unlink(missing_ok=True)
         self._guard.stop()
         self._context.destroy(linger=1000)
+        for _, endpoint in self._bound:
+            transport, _, path = endpoint.partition("://")
+            if transport == "ipc":
+                Path(path).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # there is more in it
+                    Path(path).parent.rmdir()
 
     # ---- the loop --------------------------------------------------------------------------
 
