@@ -185,7 +185,7 @@ def refuse_unknown_fields(envelope: Envelope) -> None:
 
 
 def _refuse_unknown_in(what: str, kind: Any, value: Any) -> None:
-    if is_dataclass(kind) and isinstance(value, dict):
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         types = field_types(kind)
         _refuse_unknown(what, value, tuple(types))
         for name, inner in types.items():

@@ -186,7 +186,7 @@ def test_unknown_fields_are_named_in_every_object_of_every_message() -> None:
     sent: list[tuple[messages.Message, int]] = [
         (messages.Submit("j", request), 3),
         (messages.Run("j", request, allow_paths=True), 3),
-        (messages.Waiting((messages.WaitingJob("j", request, "", "ended"),)), 4),
+        (messages.Waiting((messages.WaitingJob("j", request, "", ended=True),)), 4),
         (
             messages.Status(
                 "1", 1, (), 0.0, "", (messages.WorkerStatus(1, "idle", "cpu", ""),),

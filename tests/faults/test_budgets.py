@@ -128,7 +128,7 @@ MOST = 1000
 """Megabytes: the budget, and what comes between two looks at it."""
 
 
-def send_without_end(info: ConnectionInfo, part: bytes, count: int, pid: int, most: int) -> int:
+def send_without_end(info: ConnectionInfo, part: bytes, count: int, pid: int, most: int) -> float:
     """Send a message of very many parts, and return how far the daemon's memory grew, in MB."""
     before = grown = memory(pid)
     with zmq.Context() as context, dealer(context, info) as endless:

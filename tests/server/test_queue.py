@@ -78,7 +78,7 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
                 done.append(message.job)
 
         one.prefer(waiting[2])
-        while heard[waiting[2]][-1:] != [1] or heard[waiting[0]][-1:] != [3]:
+        while heard[waiting[2]][-1:] != [2] or heard[waiting[0]][-1:] != [3]:
             hear()
         one.cancel(first)
         while len(done) < 3:
