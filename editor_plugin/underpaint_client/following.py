@@ -202,8 +202,8 @@ TABLE = _table()
 
 
 MAX_RESENDS = 3
-"""How often a job is sent again that a daemon does not know which it was sent to. After that the
-daemon refuses the message, and does not see which job it is about."""
+"""How often a job is sent again after the daemon has said that it does not know it. A daemon that
+never knows it has refused the message without finding out which job it was about."""
 
 
 @dataclass(frozen=True)
