@@ -568,7 +568,8 @@ class Session:
             notes.append(ended.job.remark)
         message = describe_outcome(request.images, came, time.monotonic() - batch.started, notes)
         if isinstance(ended.error, CancelledError):
-            message = f"Cancelled. {message}" if came else "Cancelled."
+            told = to_sentence(ended.error)  # it may say who that was
+            message = f"{told} {message}" if came else told
         elif ended.error is not None:
             message = to_sentence(ended.error)
         if came:
