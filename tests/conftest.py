@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,13 @@ def models(session_home: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def daemon(session_home: Path, models: Path) -> Iterator[Path]:
-    """A running daemon, with its worker ready; gives its home."""
+    """A running daemon, with its worker ready and a memory limit of its own; gives its home."""
     run = [sys.executable, "-m", "underpaint"]
-    subprocess.run([*run, "serve", "--background"], check=True, capture_output=True)
+    with ExitStack() as stack:
+        if os.name == "posix":
+            from limited import memory_limit
+
+            stack.enter_context(memory_limit())
+        subprocess.run([*run, "serve", "--background"], check=True, capture_output=True)
     yield session_home
     subprocess.run([*run, "stop"], check=True, capture_output=True)

@@ -17,6 +17,10 @@ from underpaint_client.home import ConnectionInfo, read_connection_file
 MEMORY = 16 * 2**30
 """Bytes of addresses that the daemon and its worker may use each: PyTorch alone maps several."""
 
+DATA = 8 * 2**30
+"""Bytes of data that a process may have where it is only kept from using up the machine: shared
+memory, files and what a GPU's driver reserves do not count."""
+
 _SERVE = """
 {before}
 from underpaint.cli import main
@@ -25,8 +29,40 @@ raise SystemExit(main({options!r}))
 
 
 @contextmanager
+def memory_limit(data: int = DATA) -> Iterator[None]:
+    """Keep this process, and what it starts meanwhile, from using up the machine's memory.
+
+    Parameters
+    ----------
+    data : int
+        Bytes that a process which is started may have, and this one more than it has.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = data + _data_now()
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _data_now() -> int:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    (size,) = (line.split()[1] for line in status.read_text().splitlines() if "VmData" in line)
+    return int(size) * 1024
+
+
+@contextmanager
 def limited_daemon(
-    *options: str, before: str = "", descriptors: int = 4096, memory: int = MEMORY
+    *options: str,
+    before: str = "",
+    program: str = "",
+    descriptors: int = 4096,
+    memory: int = MEMORY,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a daemon that may open so many files and use so much memory.
 
@@ -36,6 +72,8 @@ def limited_daemon(
         Of `underpaint serve`.
     before : str
         Python that runs first, to set budgets that are reached soon.
+    program : str
+        Python that runs instead, and serves.
     descriptors : int
     memory : int
         Bytes.
@@ -45,9 +83,10 @@ def limited_daemon(
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
-    command = [sys.executable, "-c", _SERVE.format(before=before, options=["serve", *options])]
+    if before:
+        program = _SERVE.format(before=before, options=["serve", *options])
     process = subprocess.Popen(
-        command if before else [*RUN, "serve", *options],
+        [sys.executable, "-c", program] if program else [*RUN, "serve", *options],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, preexec_fn=lower,  # noqa: PLW1509
     )  # fmt: skip
     try:

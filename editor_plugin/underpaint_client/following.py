@@ -25,6 +25,7 @@ from .errors import (
     CancelledError,
     DaemonStoppedError,
     DaemonUnavailableError,
+    GenerationFailedError,
     ResultsKeptError,
     TurnedAwayError,
     UnderpaintError,
@@ -200,6 +201,11 @@ TABLE = _table()
 """The transition of every pair of state and event."""
 
 
+MAX_RESENDS = 3
+"""How often a job is sent again after the daemon has said that it does not know it. A daemon that
+never knows it has refused the message without finding out which job it was about."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What follows from a message of the daemon.
@@ -242,6 +248,8 @@ class Following:
         What the daemon says about how it stores the job; mostly empty.
     error : UnderpaintError or None
         Why it ended, where that was not with all its pictures.
+    resends : int
+        How often the daemon has not known it right after it was sent.
     """
 
     job: str
@@ -251,6 +259,7 @@ class Following:
     position: int = 0
     remark: str = ""
     error: UnderpaintError | None = None
+    resends: int = 0
 
     @classmethod
     def submitted(cls, submit: messages.Submit, frames: tuple[Frame, ...]) -> Following:
@@ -312,7 +321,11 @@ class Following:
         if isinstance(message, messages.Done):
             return Event.DONE
         if isinstance(message, messages.Failed):
-            special = {UnknownJobError.code: Event.UNKNOWN, ResultsKeptError.code: Event.KEPT}
+            is_unknown = message.code == UnknownJobError.code
+            self.resends += is_unknown and self.state is State.SENT
+            special = {ResultsKeptError.code: Event.KEPT}
+            if self.resends <= MAX_RESENDS:
+                special[UnknownJobError.code] = Event.UNKNOWN
             return special.get(message.code, Event.FAILED)
         return None
 
@@ -326,6 +339,11 @@ class Following:
             self.pictures.add(message.index)
         elif isinstance(message, messages.Failed):
             self.error = from_code(message.code, message.message)
+            if self.resends > MAX_RESENDS:
+                self.error = GenerationFailedError(
+                    f"the daemon did not take this job, though it was sent {self.resends} times;"
+                    " make the request shorter, or see `underpaint doctor --report` for the reason"
+                )
 
 
 def perform(line: Line, following: Following, actions: Iterable[Action]) -> None:

@@ -209,7 +209,7 @@ def _refuse_unknown(what: str, found: dict[str, Any], known: Collection[str]) ->
 
 
 def refuse_unknown_fields(envelope: Envelope) -> None:
-    """Check that a body has no field that its type does not know.
+    """Check that a body, and each object in it, has no field that its type does not know.
 
     Raises
     ------

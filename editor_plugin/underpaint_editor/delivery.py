@@ -90,7 +90,8 @@ def describe_end(
     outcome = describe_outcome(request.sampling.images, came, seconds, notes)
     if error is None:
         return outcome
-    return f"Cancelled. {outcome}" if came else "Cancelled."
+    told = to_sentence(error)  # it may say who cancelled it
+    return f"{told} {outcome}" if came else told
 
 
 class Delivery:

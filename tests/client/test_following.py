@@ -24,6 +24,7 @@ from underpaint_client.errors import (
 )
 from underpaint_client.following import (
     ENDED,
+    MAX_RESENDS,
     OFFLINE,
     TABLE,
     Action,
@@ -137,6 +138,19 @@ def test_what_a_message_means_to_a_job_that_was_sent(
     assert (following.state, step.notify) == (state, notify)
     resent = isinstance(message, messages.Failed) and message.code == "unknown"
     assert step.actions == ((Action.SUBMIT,) if resent else ())
+
+
+def test_a_job_that_the_daemon_never_knows_is_not_sent_for_ever() -> None:
+    """It refuses the submission without seeing which job that is."""
+    following = Following("j", State.SENT, (SUBMIT, ()))
+    unknown = messages.Failed("j", "unknown", "not known")
+    for _ in range(MAX_RESENDS):
+        following.handle_message(messages.Failed("", "bad_input", "the header is too long"))
+        assert following.handle_message(unknown).actions == (Action.SUBMIT,)
+    step = following.handle_message(unknown)
+    assert (following.state, step.is_news, step.actions) == (State.FAILED, True, ())
+    assert isinstance(following.error, GenerationFailedError)
+    assert f"though it was sent {MAX_RESENDS + 1} times" in str(following.error)
 
 
 def test_position_and_remark_are_those_heard_last() -> None:

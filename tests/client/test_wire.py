@@ -166,6 +166,42 @@ def test_unknown_fields_are_named() -> None:
             wire.refuse_unknown_fields(wire.Envelope("submit", body, ()))
 
 
+def objects_in(found: Any) -> list[dict[str, Any]]:
+    inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+    return [
+        *([found] if isinstance(found, dict) else ()),
+        *(o for i in inner for o in objects_in(i)),
+    ]
+
+
+def test_unknown_fields_are_named_in_every_object_of_every_message() -> None:
+    request = Request.of(variations=(Variation(1, 0.5),))
+    sent: list[tuple[messages.Message, int]] = [
+        (messages.Submit("j", request), 9),
+        (messages.Run("j", request, allow_paths=True), 9),
+        (messages.Waiting((messages.WaitingJob("j", request, "", ended=True),)), 10),
+        (
+            messages.Status(
+                "1", 1, (), 0.0, "", (messages.WorkerStatus(1, "idle", "cpu", ""),),
+                (messages.JobStatus("j", "queued", ""),),
+            ),
+            3,
+        ),
+        (messages.Hello(), 1),
+    ]  # fmt: skip
+    for message, count in sent:
+        header = json.loads(bytes(wire.encode(message)[0]))
+        envelope = wire.Envelope(message.type, header["body"], ())
+        wire.refuse_unknown_fields(envelope)
+        objects = objects_in(header["body"])
+        assert len(objects) == count
+        for one in objects:
+            one["mood"] = 1
+            with pytest.raises(BadInputError, match="field 'mood' is unknown"):
+                wire.refuse_unknown_fields(envelope)
+            del one["mood"]
+
+
 def test_a_newer_daemons_fields_are_passed_over() -> None:
     parts = wire.encode(messages.Done("j"))
     found = json.loads(bytes(parts[0]))

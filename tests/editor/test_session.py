@@ -160,6 +160,11 @@ def test_nothing_is_offered_where_there_is_none(error: UnderpaintError, seen: bo
     assert remedy_of(session) != OFFER
 
 
+def test_who_cancelled_is_shown() -> None:
+    session, _ = stopped(CancelledError("cancelled by the user of the daemon's machine"))
+    assert session.last_message == "Cancelled by the user of the daemon's machine."
+
+
 def test_the_offer_goes_with_its_document() -> None:
     session, place = stopped(CancelledError("cancelled"))
     place.is_open = False

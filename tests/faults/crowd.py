@@ -22,6 +22,7 @@ from pathlib import Path
 
 import zmq
 
+from limited import memory_limit
 from underpaint_client import connect, messages, wire
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
@@ -195,4 +196,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with memory_limit():
+        main()

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 import zmq
 
-from limited import limited_daemon, new_guest
+from limited import limited_daemon, memory_limit, new_guest
 from underpaint.server import validation
 from underpaint_client import messages, packing, request, rules, wire
 from underpaint_client.errors import UnderpaintError
@@ -366,4 +366,5 @@ def _fuzz_daemon(fuzzer: Fuzzer, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with memory_limit():
+        main()

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from limited import memory_limit
 from underpaint_client import connect, messages
 from underpaint_client.errors import UnderpaintError
 from underpaint_client.frames import Frame
@@ -226,4 +227,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with memory_limit():
+        main()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from limited import memory_limit
 from underpaint_client import Connection, connect, messages
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
@@ -131,4 +132,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with memory_limit():
+        main()

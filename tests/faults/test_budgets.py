@@ -27,9 +27,9 @@ from underpaint_client.request import Request
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs limits on processes")
 
 SMALL = """
-from underpaint.server import connections, unread
+from underpaint.server import connections, memory_watch, unread
 unread.MAX_EACH, unread.MAX_PREVIEWS = 2**24, 2**23
-connections.MAX_AHEAD = connections.MAX_AHEAD_IN_ALL = 2**24
+connections.MAX_AHEAD = connections.MAX_AHEAD_IN_ALL = memory_watch.MAX_UNFINISHED = 2**24
 """
 """Budgets of sixteen megabytes."""
 
@@ -106,35 +106,86 @@ def broken_line(info: ConnectionInfo, after: int) -> Iterator[ConnectionInfo]:
         yield replace(info, endpoint=f"tcp://127.0.0.1:{listening.getsockname()[1]}")
 
 
-def test_a_message_that_does_not_end_is_not_kept(small: subprocess.Popen[str]) -> None:
-    guest = new_guest()
-    with connect() as connection:
-        until(lambda: connection.status().workers[0].state == "idle", 120)
-    before = most = memory(small.pid)
-    with (
-        broken_line(guest, 200 * 2**20) as broken,
-        zmq.Context() as context,
-        context.socket(zmq.DEALER) as endless,
-    ):
-        endless.linger = 0
-        endless.reconnect_ivl = -1
-        endless.curve_serverkey = broken.server_public.encode()
-        endless.curve_publickey = broken.client_public.encode()
-        endless.curve_secretkey = broken.client_secret.encode()
-        endless.connect(broken.endpoint)
+def dealer(context: zmq.Context[zmq.Socket[bytes]], info: ConnectionInfo) -> zmq.Socket[bytes]:
+    """Return a socket that does not connect again, and does not wait for ever."""
+    found = context.socket(zmq.DEALER)
+    found.linger, found.reconnect_ivl, found.sndtimeo = 0, -1, 2000
+    if info.server_public:
+        found.curve_serverkey = info.server_public.encode()
+        found.curve_publickey = info.client_public.encode()
+        found.curve_secretkey = info.client_secret.encode()
+    found.connect(info.endpoint)
+    return found
+
+
+UNCOUNTED = """
+from underpaint.server import accepted_connection
+accepted_connection.AcceptedConnection.is_counted = property(lambda _: False)
+"""
+"""As on systems that do not tell how much a TCP connection has received."""
+
+
+MOST = 1000
+"""Megabytes: the budget, and what comes between two looks at it."""
+
+
+def send_without_end(info: ConnectionInfo, part: bytes, count: int, pid: int, most: int) -> float:
+    """Send a message of very many parts, and return how far the daemon's memory grew, in MB."""
+    before = grown = memory(pid)
+    with zmq.Context() as context, dealer(context, info) as endless:
         events = endless.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        for _ in range(300):
-            endless.send(bytes(2**20), zmq.SNDMORE)
-        endless.send(b"")
-        until(lambda: bool(events.poll(100)) or memory(small.pid) > before + 150, 60)
-        most = memory(small.pid)
+
+        def is_over() -> bool:
+            nonlocal grown
+            grown = max(grown, memory(pid))
+            return bool(events.poll(20)) or grown > before + most
+
+        endless.send_multipart(wire.encode(messages.Hello()))
+        for _ in range(count):
+            endless.send(part, zmq.SNDMORE, copy=False)
+        endless.send(b"")  # nothing is sent before
+        until(is_over, 60)
         endless.disable_monitor()
         events.close(0)
-    assert most < before + 150
-    with Connection(guest) as again:
-        again.hello(20)
-    with connect() as connection:
-        assert connection.hello().pid == small.pid
+    return grown - before
+
+
+@pytest.mark.parametrize(
+    ("is_local", "before", "part", "count"),
+    [
+        (False, "", bytes(2**20), 3000),
+        (False, UNCOUNTED, bytes(2**20), 3000),
+        (True, "", bytes(2**20), 3000),
+        (True, "", b"", 2_000_000),
+    ],
+    ids=["guest", "guest whose bytes are not counted", "this machine's own", "empty parts"],
+)
+def test_a_message_that_does_not_end_is_not_kept(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_local: bool,
+    before: str,
+    part: bytes,
+    count: int,
+) -> None:
+    monkeypatch.setenv("UNDERPAINT_MODEL", "none")
+    options = ("--bind", "tcp://127.0.0.1:*", "--device", "cpu")
+    with (
+        limited_daemon(*options, before=SMALL + before) as process,
+        ExitStack() as stack,
+        connect() as other,
+    ):
+        until(lambda: other.status().workers[0].state == "idle", 120)
+        guest = new_guest()
+        far = stack.enter_context(Connection(guest))
+        far.hello(20)
+        endless = other.info if is_local else stack.enter_context(broken_line(guest, 2000 * 2**20))
+        grown = send_without_end(endless, part, count, process.pid, MOST)
+        assert grown < MOST
+        for innocent in (other, far):  # they neither wait nor lose anything
+            job = innocent.submit(NULL, InputFrames(FRAME))
+            assert isinstance([m for m, _ in innocent.events(job)][-1], messages.Done)
+        assert other.hello().pid == process.pid
 
 
 def test_messages_of_very_many_names_or_parts_are_refused(small: subprocess.Popen[str]) -> None:

@@ -133,6 +133,17 @@ def test_a_folder_of_models_may_be_anything(
         find_model("none/such")
 
 
+def test_a_folder_of_a_user_that_is_not_there_hides_no_other(
+    home: Path, models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = ["~nosuchuser", "~nosuchuser/models", str(models)]
+    monkeypatch.setenv("UNDERPAINT_MODELS", os.pathsep.join(several))
+    assert {"sd", "sdxl"} <= list_models().keys()
+    assert main(["models"]) == 0
+    assert main(["doctor"]) in (0, 1, 3)
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_name_in_no_script_is_said_and_can_be_sent(folder: Path) -> None:
     try:
         shutil.copytree(folder / "sd", folder / os.fsdecode(b"caf\xe9"))

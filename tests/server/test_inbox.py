@@ -9,6 +9,7 @@ import pytest
 import zmq
 
 from underpaint.server.inbox import LOOK_EVERY, Inbox
+from underpaint.server.memory_watch import KeptFrames
 
 NEVER = float("inf")
 
@@ -34,7 +35,7 @@ def taken(inbox: Inbox) -> list[bytes]:
 
 def test_messages_come_whole(ends: tuple[zmq.Socket[bytes], zmq.Socket[bytes]]) -> None:
     router, dealer = ends
-    inbox = Inbox(router, 4)
+    inbox = Inbox(router, 4, KeptFrames())
     dealer.send_multipart([b"a", b"b", b"c"])
     dealer.send(b"d")
     assert taken(inbox) == [b"a", b"b", b"c"]
@@ -44,7 +45,7 @@ def test_messages_come_whole(ends: tuple[zmq.Socket[bytes], zmq.Socket[bytes]]) 
 
 def test_of_too_many_parts_few_are_kept(ends: tuple[zmq.Socket[bytes], zmq.Socket[bytes]]) -> None:
     router, dealer = ends
-    inbox = Inbox(router, 4)
+    inbox = Inbox(router, 4, KeptFrames())
     dealer.send_multipart([b"x"] * 10_000)
     dealer.send(b"after")
     assert taken(inbox) == [b"x"] * 4  # and the address: one more than may be
@@ -55,7 +56,7 @@ def test_others_have_their_turn_meanwhile(
     ends: tuple[zmq.Socket[bytes], zmq.Socket[bytes]],
 ) -> None:
     router, dealer = ends
-    inbox = Inbox(router, 4)
+    inbox = Inbox(router, 4, KeptFrames())
     dealer.send_multipart([b"x"] * (10 * LOOK_EVERY))
     turns = 0
     while inbox.take(time.monotonic() - 1) is None:

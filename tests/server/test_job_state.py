@@ -62,7 +62,7 @@ DONE = messages.Done("j")
 CANCELLED = messages.Failed("j", "cancelled", "cancelled")
 DIED = WorkerDied("was killed", GenerationFailedError("it died twice"))
 NO_WORKER = NoWorker(DaemonUnavailableError("no worker"))
-STOP = CancelAsked("cancelled before it began")
+STOP = CancelAsked()
 
 EVENTS: tuple[Event, ...] = (
     Recorded(3),

@@ -234,7 +234,7 @@ def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
     house.submit(ANN, "stopped")
     house.submit(ANN, "goes on")
     house.settle()
-    house.jobs.handle(house.run("stopped"), CancelAsked("cancelled"))
+    house.jobs.handle(house.run("stopped"), CancelAsked())
     assert house.stopped == [(0, "stopped")]
     house.run("goes on")
     house.reopen()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from daemons import serve
 from underpaint.cli import main
 from underpaint.server import keys
 from underpaint.server.paths import (
@@ -55,6 +56,19 @@ def test_a_long_home_gets_a_short_socket(home: Path, monkeypatch: pytest.MonkeyP
     assert mode(folder) == 0o700
     assert folder == socket_folder()
     folder.rmdir()
+
+
+@posix
+def test_a_daemon_leaves_no_socket_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERPAINT_MODEL", "none")
+    for folder in (home, home / ("x" * 100)):
+        monkeypatch.setenv("UNDERPAINT_HOME", str(folder))
+        process = serve("--device", "cpu")
+        sockets = socket_folder()
+        assert {path.name for path in sockets.iterdir()} == {"clients.sock", "workers.sock"}
+        process.terminate()
+        process.communicate()
+        assert not sockets.exists()
 
 
 def test_connection_file(home: Path) -> None:

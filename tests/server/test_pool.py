@@ -16,11 +16,12 @@ from underpaint.server.pool import (
     JobMessage,
     Pool,
 )
-from underpaint.server.watchdog import LEAST_PATIENCE, MAX_SILENCE, UNMEASURED
+from underpaint.server.watchdog import WatchdogLimits
 from underpaint_client import messages, wire
 from underpaint_client.frames import Bytes
 from underpaint_client.request import Request
 
+LIMITS = WatchdogLimits()
 ORDER = messages.Run("j", Request.of(prompt="a lake"), allow_paths=True)
 
 
@@ -72,7 +73,8 @@ class Scene:
         self.pool = Pool(devices, self, clock=lambda: self.now)
         self.pool.start()
 
-    def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
+    def on_message(self, worker: int, message: JobMessage, parts: list[Bytes]) -> None:
+        assert worker < self.count
         assert wire.decode(parts)[0] == message
         self.heard.append(message)
 
@@ -169,9 +171,9 @@ def test_a_silent_worker_is_replaced_and_its_job_told_first() -> None:
     scene = Scene()
     scene.ready()
     scene.run()
-    scene.wait(MAX_SILENCE / 2, alive=False)
+    scene.wait(LIMITS.silence / 2, alive=False)
     assert "no progress for" in scene.delays[0][1]
-    scene.wait(MAX_SILENCE / 2 + 1, alive=False)
+    scene.wait(LIMITS.silence / 2 + 1, alive=False)
     ((worker, how),) = scene.deaths
     assert worker == 0
     assert "gave no sign of life" in how
@@ -179,11 +181,11 @@ def test_a_silent_worker_is_replaced_and_its_job_told_first() -> None:
 
 
 def test_a_worker_that_does_not_advance_is_replaced() -> None:
-    assert UNMEASURED > LEAST_PATIENCE
+    assert LIMITS.unmeasured > LIMITS.least
     scene = Scene()
     scene.ready()
     scene.run()
-    scene.wait(UNMEASURED + 1)
+    scene.wait(LIMITS.unmeasured + 1)
     ((_, how),) = scene.deaths
     assert "did not advance" in how
 

@@ -69,18 +69,23 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
         theirs = other.submit(NOTHING, InputFrames(layer()))
         other.waiting()
         heard: dict[str, list[int]] = {job: [] for job in waiting}
-        one.prefer(waiting[2])
-        time.sleep(0.3)
-        one.cancel(first)
         done: list[str] = []
-        while len(done) < 3:
-            received = one.receive(20)
+
+        def hear() -> None:
+            received = one.receive(60)
             assert received is not None
             message, _ = received
             if isinstance(message, messages.Accepted) and message.job in heard:
                 heard[message.job].append(message.position)
             if isinstance(message, messages.Done):
                 done.append(message.job)
+
+        one.prefer(waiting[2])
+        while heard[waiting[2]][-1:] != [2] or heard[waiting[0]][-1:] != [3]:
+            hear()
+        one.cancel(first)
+        while len(done) < 3:
+            hear()
         assert done == [waiting[2], waiting[0], waiting[1]]
         assert heard[waiting[0]][0] == 1
         assert max(heard[waiting[0]]) == 3  # the other client's came between, and the preferred one

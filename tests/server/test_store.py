@@ -164,9 +164,15 @@ def test_what_was_half_written_is_removed_and_what_is_whole_is_not(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"pix", "3 bytes instead of 6"), (b"", "0 bytes"), (None, "is missing")]
+    ("content", "told"),
+    [
+        (b"pix", "3 bytes instead of 6"),
+        (b"", "0 bytes"),
+        (None, "is missing"),
+        (b"pixelz", "does not have the bytes that were written"),
+    ],
 )
-def test_pixels_that_were_cut_are_not_taken_for_whole(
+def test_pixels_that_were_cut_or_changed_are_not_taken_for_whole(
     store: Store, content: bytes | None, told: str
 ) -> None:
     add(store, "a", b"pixels")
@@ -176,6 +182,28 @@ def test_pixels_that_were_cut_are_not_taken_for_whole(
         file.write_bytes(content)
     with pytest.raises(DamagedFileError, match=told):
         store.submission("a")
+
+
+def test_large_pixels_are_compared_in_every_byte(store: Store) -> None:
+    pixels = bytes(range(256)) * 2**13
+    add(store, "a", pixels)
+    assert read(store.submission("a"))[1] == pixels
+    (file,) = store._files.folder.iterdir()
+    for place in (0, 2**20, len(pixels) - 1):
+        changed = bytearray(pixels)
+        changed[place] ^= 1
+        file.write_bytes(changed)
+        with pytest.raises(DamagedFileError):
+            store.submission("a")
+
+
+def test_files_of_an_older_underpaint_have_no_checksum(store: Store) -> None:
+    add(store, "a", b"pixels")
+    (file,) = store._files.folder.iterdir()
+    old = file.name.partition("-")[0]
+    file.rename(file.with_name(old))
+    store._ask("UPDATE jobs SET file = ?", old)
+    assert read(store.submission("a"))[1] == b"pixels"
 
 
 def test_whole_pictures_are_read_beside_damaged_ones(

@@ -62,7 +62,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectionInfo]
 
 @pytest.fixture
 def guest(server: ConnectionInfo) -> ConnectionInfo:
-    """A client from elsewhere that is let in."""
+    """A client from elsewhere that is let in, when the jobs of earlier tests have ended."""
+    with connect() as local:
+        until(lambda: not local.status().jobs)
     info = stranger(server)
     keys.allow(info.client_public, f"guest {info.client_public[:12]}")
     return info

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from daemons import until
 from limited import limited_daemon
-from underpaint.server.watchdog import (
-    LEAST_PATIENCE,
-    MAX_SILENCE,
-    MAX_START,
-    UNMEASURED,
-    AwakeClock,
-    Watchdog,
-)
-from underpaint_client import connect, messages
-from underpaint_client.frames import Frame
-from underpaint_client.geometry import Box
-from underpaint_client.inputs import InputFrames
+from underpaint.server.watchdog import AwakeClock, Watchdog, WatchdogLimits
+from underpaint_client import Connection, connect, messages
 from underpaint_client.request import Request
 
 MODEL = "sd"
+LIMITS = WatchdogLimits()
 
 
 def running(*, step: float, work: float = 1e6) -> tuple[Watchdog, float]:
@@ -51,23 +45,23 @@ def alive(watched: Watchdog, now: float) -> tuple[str, str]:
 def test_a_silent_process_is_ended() -> None:
     watched, now = running(step=1)
     watched.hear(now)
-    assert not watched.why_ended(now + MAX_SILENCE)
-    assert "no sign of life for 61 seconds" in watched.why_ended(now + MAX_SILENCE + 1)
+    assert not watched.why_ended(now + LIMITS.silence)
+    assert "no sign of life for 61 seconds" in watched.why_ended(now + LIMITS.silence + 1)
     watched.end(now)  # without a job, too
-    assert watched.why_ended(now + MAX_SILENCE + 1)
+    assert watched.why_ended(now + LIMITS.silence + 1)
 
 
 def test_a_process_that_starts_is_given_more_time() -> None:
     watched = Watchdog()
     watched.start(5)
-    assert not watched.why_ended(5 + MAX_START)
-    assert watched.why_ended(5 + MAX_START + 1)
+    assert not watched.why_ended(5 + LIMITS.silence_at_start)
+    assert watched.why_ended(5 + LIMITS.silence_at_start + 1)
 
 
 @pytest.mark.parametrize("step", [0.1, 30.0, 500.0])
 def test_an_engine_may_take_ten_times_as_long_as_ever(step: float) -> None:
     watched, now = running(step=step)
-    patience = max(LEAST_PATIENCE, 10 * step)
+    patience = max(LIMITS.least, 10 * step)
     assert alive(watched, now + patience - 1)[0] == ""
     assert "did not advance" in alive(watched, now + patience + 1)[0]
 
@@ -91,8 +85,8 @@ def test_what_was_never_measured_is_given_much_time(model: str, phase: str) -> N
     watched.begin(now, model, 1e6)
     watched.advance(now, phase)
     watched.advance(now, phase)  # a phase that goes on was not measured yet
-    assert not alive(watched, now + UNMEASURED - 1)[0]
-    assert alive(watched, now + UNMEASURED + 1)[0]
+    assert not alive(watched, now + LIMITS.unmeasured - 1)[0]
+    assert alive(watched, now + LIMITS.unmeasured + 1)[0]
 
 
 def test_the_client_is_told_before_and_not_too_often() -> None:
@@ -109,7 +103,7 @@ def test_the_client_is_told_before_and_not_too_often() -> None:
 def test_a_worker_without_a_job_waits_for_ever() -> None:
     watched, now = running(step=1)
     watched.end(now)
-    assert alive(watched, now + 10 * UNMEASURED) == ("", "")
+    assert alive(watched, now + 10 * LIMITS.unmeasured) == ("", "")
 
 
 def test_who_was_asleep_has_not_waited() -> None:
@@ -124,32 +118,114 @@ def test_who_was_asleep_has_not_waited() -> None:
 
 
 IMPATIENT = """
-from underpaint.server import watchdog
-watchdog.MAX_SILENCE, watchdog.LEAST_PATIENCE, watchdog.TELL_AFTER = 6.0, 6.0, 1.0
-watchdog.BETWEEN_WORDS = 0.5
+from underpaint.server.config import Config
+from underpaint.server.daemon import serve
+from underpaint.server.watchdog import WatchdogLimits
+limits = WatchdogLimits(
+    silence=6.0, least=3.0, unmeasured=10.0, tell_after=1.0, between_words=0.5
+)
+serve(Config(devices=("cpu",)), limits, ({python!r}, "-P", {worker!r}))
 """
+
+HANGING_WORKER = """
+import ctypes, os, signal, threading
+from dataclasses import dataclass
+from pathlib import Path
+from underpaint.server import worker
+
+@dataclass
+class Progress:
+    phase: str
+
+class Engine:
+    device, model_name = "cpu", ""
+
+    def __init__(self, device):
+        pass
+
+    def load(self):
+        pass
+
+    def generate(self, request, *_, progress, **__):
+        progress(Progress("Denoising"))
+        how, times = request.prompt.positive.rsplit(" for ", 1)
+        tried = Path(os.environ["UNDERPAINT_HOME"], how)
+        tries = len(tried.read_text()) if tried.exists() else 0
+        if tries < int(times):
+            tried.write_text("x" * (tries + 1))
+            if how == "waits":
+                threading.Event().wait()
+            elif how == "keeps the interpreter":
+                ctypes.PyDLL(None).pause()
+            else:
+                os.kill(os.getpid(), signal.SIGSTOP)
+        return []
+
+worker.main(Engine)
+"""
+"""A real worker process whose engine hangs, as many times as its prompt says."""
+
+
+@pytest.fixture
+def impatient(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    """A connection to a daemon that soon takes its worker for one that hangs."""
+    monkeypatch.setenv("UNDERPAINT_MODEL", "none")
+    worker = home / "hanging_worker.py"
+    worker.write_text(HANGING_WORKER)
+    program = IMPATIENT.format(python=sys.executable, worker=str(worker))
+    with limited_daemon(program=program), connect() as connection:
+        until(lambda: connection.status().workers[0].state == "idle")
+        yield connection
+
+
+def watch(connection: Connection, prompt: str) -> tuple[list[str], messages.Message]:
+    """Return the phases of a job as its client is told them, and how it ended."""
+    told = [
+        message for message, _ in connection.events(connection.submit(Request.of(prompt=prompt)))
+    ]
+    return [one.phase for one in told if isinstance(one, messages.Progress)], told[-1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_a_worker_that_is_stopped_is_replaced_and_its_job_done(home: Path) -> None:
-    with limited_daemon("--device", "cpu", before=IMPATIENT), connect() as connection:
-        until(lambda: connection.status().workers[0].state == "idle", 120)
-        stopped = connection.status().workers[0].pid
-        os.kill(stopped, signal.SIGSTOP)
-        frame = Frame("layer", Box(0, 0, 8, 8), "u1", "RGBA", bytes(range(256)))
-        told: list[messages.Message] = []
-        job = connection.submit(Request.of(strength=0.0), InputFrames(frame))
-        for message, frames in connection.events(job):
-            told.append(message)
-            if isinstance(message, messages.Picture):
-                assert bytes(frames[0].data) == bytes(frame.data)
-        assert isinstance(told[-1], messages.Done)
-        phases = [message.phase for message in told if isinstance(message, messages.Progress)]
-        late = next(n for n, phase in enumerate(phases) if "no progress for" in phase)
-        again = next(n for n, phase in enumerate(phases) if "Starting again" in phase)
-        assert late < again
-        assert "gave no sign of life" in phases[again]
-        idle = connection.status().workers[0].pid
-        assert idle != stopped
-        os.kill(idle, signal.SIGSTOP)  # without a job
-        until(lambda: connection.status().workers[0].pid != idle)
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("waits", "did not advance for"),
+        ("keeps the interpreter", "gave no sign of life for"),
+        ("is stopped", "gave no sign of life for"),
+    ],
+)
+def test_a_worker_that_hangs_is_told_of_ended_and_its_job_tried_again(
+    impatient: Connection, how: str, why: str
+) -> None:
+    hanging = impatient.status().workers[0].pid
+    phases, end = watch(impatient, f"{how} for 1")
+    assert isinstance(end, messages.Done)
+    late = next(n for n, phase in enumerate(phases) if "no progress for" in phase)
+    again = next(n for n, phase in enumerate(phases) if "Starting again" in phase)
+    assert late < again
+    assert why in phases[again]
+    assert phases[-1] == "Denoising"
+    assert impatient.status().workers[0].pid != hanging
+    assert not psutil.pid_exists(hanging)
+    _, end = watch(impatient, f"{how} for 0")  # the new one goes on
+    assert isinstance(end, messages.Done)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_job_whose_worker_hangs_twice_ends_with_a_reason(impatient: Connection) -> None:
+    _, end = watch(impatient, "waits for 2")
+    assert isinstance(end, messages.Failed)
+    assert "did not advance for" in end.message
+    assert "it is not tried again" in end.message
+    _, end = watch(impatient, "waits for 2")
+    assert isinstance(end, messages.Done)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_worker_that_is_stopped_without_a_job_is_replaced(impatient: Connection) -> None:
+    idle = impatient.status().workers[0].pid
+    os.kill(idle, signal.SIGSTOP)
+    until(lambda: impatient.status().workers[0].pid != idle)
+    _, end = watch(impatient, "waits for 0")
+    assert isinstance(end, messages.Done)

@@ -7,8 +7,10 @@ Each sampler here is a diffusers scheduler class of which five things are made s
 - It tells what it takes for the finished latents so far (`clean_guess`), for previews.
 - It can start in the middle of its schedule. Stock LMS then weighs derivatives it does not have
   yet, and stock PNDM repeats the wrong timestep; both are put right below.
-- A latent cell that joins late comes out as if the run had begun with it (`joining`). PLMS alone is
-  an exception: its run begins with a call more, which a cell that joins late does not get.
+- A latent cell that joins late comes out as if the run had begun with it (`joining`). So that this
+  holds for PLMS, it calls the model once for each step. Stock PLMS begins with a call more, which a
+  cell that joins late cannot get: it looks at its first step's end, takes the step again with the
+  mean of both outputs, and then calls the model there again. Ours goes on with the outputs it has.
 - It hands the model what is kept beside the noisy latents, where the model takes it (`show_kept`).
 """
 
@@ -103,11 +105,8 @@ class Sampler:
     def execute(self, run: int) -> Executed:
         """Take the last `run` steps of the schedule that the scheduler was set to."""
         timesteps = self.scheduler.timesteps
-        if self._plms:
-            steps = torch.cat([timesteps[:1], timesteps[2:]])[-run:]  # the second is there twice
-            if run > 1:
-                steps = torch.cat([steps[:1], steps[1:2], steps[1:]])
-            return Executed(steps, 0)
+        if self._plms:  # its second timestep is there twice
+            timesteps = torch.cat([timesteps[:1], timesteps[2:]])
         begin = max(0, len(timesteps) - self.calls(run))
         return Executed(timesteps[begin:], begin)
 
@@ -115,7 +114,7 @@ class Sampler:
         """Return how often the model is called for `run` steps."""
         if self.scheduler.order == 2:
             return 2 * run - 1  # Heun and DPM2 look twice, but for the last step
-        return run + 1 if self._plms and run > 1 else run
+        return run
 
     def first_calls(self, steps: NDArray[np.intp], calls: int) -> NDArray[np.intp]:
         """Say from which call on a latent cell takes part.
@@ -133,8 +132,6 @@ class Sampler:
             0 for the first call; `calls` for cells that never take part.
         """
         wanted = np.where(steps > 0, 2 * steps - 1, 0) if self.scheduler.order == 2 else steps
-        if self._plms:  # its extra call belongs to the first step
-            wanted = np.where(steps >= calls - 1, calls, steps)
         return np.maximum(calls - wanted, 0)
 
     def begin(self, executed: Executed, joins: torch.Tensor) -> None:
@@ -211,10 +208,17 @@ def _clean_guess(
     return (noisy - (1 - left).sqrt() * output) / left.sqrt()
 
 
-def _prepare_history(scheduler: Any, *, is_late: bool) -> None:
-    """Let PNDM go on after the first step of late cells without a second look at it."""
-    if is_late and getattr(scheduler, "counter", 0) == 1:
-        scheduler.counter = 2
+def _first_step_again(
+    base: Any, scheduler: Any, output: torch.Tensor, timestep: torch.Tensor, noisy: torch.Tensor
+) -> torch.Tensor:
+    """Return where PLMS's second step begins: its first step with the mean of both outputs.
+
+    For other steps and samplers, the latents as they are.
+    """
+    if base is not diffusers.PNDMScheduler or scheduler.counter != 1:
+        return noisy
+    corrected: torch.Tensor = base.step(scheduler, output, timestep, noisy, return_dict=False)[0]
+    return corrected
 
 
 def _copy(scheduler: Any) -> Any:
@@ -255,11 +259,11 @@ def _tapped(class_name: str) -> Any:
         def step_one(scheduler: Any) -> tuple[torch.Tensor, ...]:
             if self.joining is not None and pictures is not None:
                 kwargs["generator"] = self.joining.generators(pictures)
-            _prepare_history(scheduler, is_late=scheduler is not self)
+            start = _first_step_again(base, scheduler, output, timestep, noisy)
             if class_name == "LMSDiscreteScheduler":
                 kwargs["order"] = min(len(scheduler.derivatives) + 1, 4)
             stepped: tuple[torch.Tensor, ...] = base.step(
-                scheduler, output, timestep, noisy, *args, **kwargs
+                scheduler, output, timestep, start, *args, **kwargs
             )
             return stepped
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -24,7 +23,15 @@ def model_folders() -> list[Path]:
     The variable is a list of folders, separated as in `$PATH`.
     """
     more = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    return [home() / "models", *(Path(folder).expanduser() for folder in more if folder)]
+    return [home() / "models", *(_expanded(Path(folder)) for folder in more if folder)]
+
+
+def _expanded(path: Path) -> Path:
+    """Return a path with `~` and `~user` replaced; as it is where there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def list_models() -> dict[str, Path]:
@@ -136,8 +143,7 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
         return models[wanted]
     path = Path(wanted)
     if allow_paths:  # others would learn which users there are
-        with contextlib.suppress(RuntimeError):  # there is none of that name
-            path = path.expanduser()
+        path = _expanded(path)
     known = f"models found: {', '.join(sorted(models)) or 'none'}; yours go to {model_folders()[0]}"
     if path.is_absolute() or len(path.parts) > 1:
         inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())

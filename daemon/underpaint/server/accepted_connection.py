@@ -33,6 +33,8 @@ class AcceptedConnection:
         Those at the last look; the bytes that had come; the bytes that had come with them.
     moved : float
         When something came last, by the monotonic clock.
+    busy_looks : int
+        Looks since its last whole message at which it had input that was not read yet.
     """
 
     descriptor: int
@@ -44,6 +46,12 @@ class AcceptedConnection:
     received: int = 0
     base: int = 0
     moved: float = field(default_factory=time.monotonic)
+    busy_looks: int = 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the system tells how many bytes have come."""
+        return bool(self.source) and sys.platform == "linux"
 
     @property
     def ahead(self) -> int:
@@ -86,9 +94,22 @@ def shut_down(line: AcceptedConnection) -> None:
         found.detach()
 
 
+def has_input(line: AcceptedConnection) -> bool:
+    """Return whether something has come that libzmq has not read yet."""
+    found = _open_again(line.descriptor)
+    if found is None:
+        return False
+    try:
+        return bool(found.recv(1, socket.MSG_PEEK))  # libzmq made it non-blocking
+    except OSError:
+        return False
+    finally:
+        found.detach()
+
+
 def bytes_received(line: AcceptedConnection) -> int:
-    """Return how many bytes have come over a TCP connection; 0 where the system does not tell."""
-    if sys.platform != "linux":
+    """Return how many bytes have come over a connection; 0 where the system does not tell."""
+    if not line.is_counted:
         return 0
     found = _open_again(line.descriptor)
     if found is None:

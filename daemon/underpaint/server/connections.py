@@ -28,6 +28,7 @@ from zmq.utils import z85
 
 from .accepted_connection import AcceptedConnection, bytes_received, ends_of, shut_down
 from .keys import ZAP_DOMAIN
+from .memory_watch import MemoryWatch
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ LOOK = 0.5
 
 BETWEEN_WARNINGS = 10.0
 """Least seconds between two warnings in the log."""
+
+ENDLESS = "it sends a message without end"
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class ConnectionGuard:
     limits : Limits
     allows : callable
         Says whether a client's public key, in Z85, is let in. Called in the guard's thread.
+    memory : MemoryWatch
+        Says which connections to close that send messages without end, where no bytes are counted.
     own_key : str
         The key of this machine's own client, which has no limit; empty where it uses ipc.
     """
@@ -111,9 +116,11 @@ class ConnectionGuard:
         context: zmq.Context[zmq.Socket[bytes]],
         limits: Limits,
         allows: Callable[[str], bool],
+        memory: MemoryWatch,
         own_key: str = "",
     ) -> None:
         self._context = context
+        self._memory = memory
         self._limits = limits
         self._allows = allows
         self._own_key = own_key
@@ -181,6 +188,7 @@ class ConnectionGuard:
         if line is None:
             return
         line.messages += 1
+        line.busy_looks = 0
         line.moved = time.monotonic()
         if line.key != key:
             with self._lock:
@@ -369,4 +377,7 @@ class ConnectionGuard:
             over = [max(ahead, key=lambda key: ahead[key])]
         for key in over:
             its = [line for line in remote if (line.key or "") == key]
-            self._drop(max(its, key=lambda line: line.ahead), "it sends a message without end")
+            self._drop(max(its, key=lambda line: line.ahead), ENDLESS)
+        uncounted = [line for line in self._lines.values() if not line.is_counted]
+        for line in self._memory.look(uncounted, sum(ahead.values())):
+            self._drop(line, ENDLESS)

@@ -41,10 +41,11 @@ from .shared_memory import clear_shared_memory
 from .store import open_store
 from .turns import Turns
 from .validation import find_job_name, read_message
-from .workers import worker_processes
+from .watchdog import WatchdogLimits
+from .workers import WORKER_COMMAND, worker_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
     from underpaint_client.frames import Bytes, Frame
@@ -78,6 +79,10 @@ class Daemon:
     ----------
     config : Config
         Without ipc, or where there is none, and without `bind`, it listens on TCP on the loopback.
+    limits : WatchdogLimits, optional
+        When a worker is taken for one that hangs.
+    worker_command : sequence of str, optional
+        As `WorkerProcess`.
 
     Raises
     ------
@@ -85,7 +90,12 @@ class Daemon:
         Another daemon runs in this home, or an endpoint cannot be bound.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self,
+        config: Config,
+        limits: WatchdogLimits | None = None,
+        worker_command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
         self._lock = take_lock()
         sys.setswitchinterval(0.0005)  # the guard of connections must keep up with libzmq
         descriptors = allow_many_files(MAX_FILES)
@@ -106,8 +116,11 @@ class Daemon:
         self._sent_positions: dict[str, int] = {}
         self._positions_due = 0.0
         self._allowed_stamp: tuple[int, ...] | None = None  # of the list at the last look
-        workers = worker_processes(self._endpoints, self._endpoints.open(), config.devices)
-        self._dispatcher = Dispatcher(workers, self._jobs, self._endpoints)
+        workers = worker_processes(
+            self._endpoints, self._endpoints.open(), config.devices, worker_command
+        )
+        limits = limits or WatchdogLimits()
+        self._dispatcher = Dispatcher(workers, self._jobs, self._endpoints, limits)
         self._pool = self._dispatcher.pool
 
     @property
@@ -324,17 +337,28 @@ class Daemon:
             return
         job = self._queue.get(name)
         if job is not None and job.client == client:  # else it has ended, or is somebody else's
-            self._jobs.handle(job, CancelAsked("cancelled before it began"))
+            self._jobs.handle(job, CancelAsked())
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:
         """Cancel a job that may have come by another connection, or from another machine."""
         job = self._queue.get(name)
-        if job is not None and (job.owner == client.owner or self._endpoints.is_local(client)):
-            self._jobs.handle(job, CancelAsked("cancelled by `underpaint cancel`"))
+        if job is not None and job.owner == client.owner:
+            self._jobs.handle(job, CancelAsked("`underpaint cancel`"))
+        elif job is not None and self._endpoints.is_local(client):
+            self._jobs.handle(job, CancelAsked("the user of the daemon's machine"))
 
 
-def serve(config: Config) -> None:
+def serve(
+    config: Config,
+    limits: WatchdogLimits | None = None,
+    worker_command: Sequence[str] = WORKER_COMMAND,
+) -> None:
     """Run a daemon in this process until it is told to stop.
+
+    Parameters
+    ----------
+    config, limits, worker_command
+        As `Daemon`.
 
     Raises
     ------
@@ -343,7 +367,7 @@ def serve(config: Config) -> None:
     """
     logs.set_up()
     os.umask(0o077)  # the libraries that make files for us and the workers know no modes
-    daemon = Daemon(config)
+    daemon = Daemon(config, limits, worker_command)
     if config.bind and sys.stderr.isatty():  # the log holds no keys
         print(keys.invitation(daemon.addresses), file=sys.stderr)
     daemon.run()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .endpoints import Endpoints
     from .jobs import Jobs
     from .pool import Worker
+    from .watchdog import WatchdogLimits
 
 
 class Dispatcher:
@@ -35,12 +36,17 @@ class Dispatcher:
         As `Pool`.
     jobs : Jobs
     endpoints : Endpoints
+    limits : WatchdogLimits
     """
 
     def __init__(
-        self, workers: Sequence[tuple[str, Worker]], jobs: Jobs, endpoints: Endpoints
+        self,
+        workers: Sequence[tuple[str, Worker]],
+        jobs: Jobs,
+        endpoints: Endpoints,
+        limits: WatchdogLimits,
     ) -> None:
-        self.pool = Pool(workers, self)
+        self.pool = Pool(workers, self, limits=limits)
         self._jobs = jobs
         self._queue = jobs.queue
         self._endpoints = endpoints
@@ -78,11 +84,11 @@ class Dispatcher:
 
     # ---- what the pool says ----------------------------------------------------------------
 
-    def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
+    def on_message(self, worker: int, message: JobMessage, parts: list[Bytes]) -> None:
         """Handle a worker's message about a job; skip previews if its client cannot keep up."""
         job = self._queue.get(message.job)
-        if job is None:
-            return
+        if job is None or job.worker != worker:
+            return  # it has ended, or is another worker's by now
         match message:
             case messages.Picture():
                 self._jobs.handle(job, Painted(message.index, parts))

@@ -6,6 +6,7 @@ What a message means is not.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -25,6 +26,7 @@ from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
 from .guests import PathFilter
 from .inbox import Inbox
 from .job_queue import Client
+from .memory_watch import KeptFrames, MemoryWatch
 from .paths import lock_file, private_folder, socket_folder
 from .unread import MAX_PREVIEWS, Unread
 
@@ -111,6 +113,7 @@ class Endpoints:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._unread = Unread()
+        self._kept_frames = KeptFrames()
         self._paths = PathFilter()
         self._sockets: list[zmq.Socket[bytes]] = []
         self._bound: list[tuple[zmq.Socket[bytes], str]] = []
@@ -146,7 +149,8 @@ class Endpoints:
             )
         limits = Limits.within(self._descriptors)
         lets_in = keys.AllowList().lets_in  # a list of its own, as the guard has its own thread
-        self._guard = ConnectionGuard(self._context, limits, lets_in, self.own_key)
+        memory = MemoryWatch(self._kept_frames.count)
+        self._guard = ConnectionGuard(self._context, limits, lets_in, memory, self.own_key)
         try:
             if self._use_ipc:
                 self._listen(f"ipc://{socket_folder() / 'clients.sock'}")
@@ -202,7 +206,7 @@ class Endpoints:
         receive : callable
             Is given the first part of each message, its sender's address, and the others.
         """
-        self._inboxes[socket] = Inbox(socket, MAX_PARTS), receive
+        self._inboxes[socket] = Inbox(socket, MAX_PARTS, self._kept_frames), receive
         self._poller.register(socket, zmq.POLLIN)
 
     def watch_descriptor(self, descriptor: int, call: Callable[[], object]) -> None:
@@ -223,10 +227,16 @@ class Endpoints:
         write_connection_file(info)
 
     def close(self) -> None:
-        """Remove the connection file and close all sockets."""
+        """Remove the connection file, and close and remove all sockets."""
         connection_file().unlink(missing_ok=True)
         self._guard.stop()
         self._context.destroy(linger=1000)
+        for _, endpoint in self._bound:
+            transport, _, path = endpoint.partition("://")
+            if transport == "ipc":
+                Path(path).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # there is more in it
+                    Path(path).parent.rmdir()
 
     # ---- the loop --------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import time
 
 import zmq
 
+from .memory_watch import KeptFrames
+
 LOOK_EVERY = 64
 """Parts of an overlong message between two looks at the clock."""
 
@@ -19,10 +21,13 @@ class Inbox:
     most : int
         Parts of the longest message that is taken. One more is kept, so that the reader sees that
         there were too many; all others are dropped as they come.
+    kept : KeptFrames
+        Counts the parts that are returned for as long as they are in memory.
     """
 
-    def __init__(self, socket: zmq.Socket[bytes], most: int) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], most: int, kept: KeptFrames) -> None:
         self._socket = socket
+        self._kept = kept
         self._most = most
         self._parts: list[zmq.Frame] = []
 
@@ -48,6 +53,7 @@ class Inbox:
                 return None
             if len(parts) <= self._most:
                 parts.append(part)
+                self._kept.add(part)
             if not part.more:
                 self._parts = []
                 return parts

@@ -108,9 +108,15 @@ class NoWorker:
 
 @dataclass(frozen=True)
 class CancelAsked:
-    """Somebody wants the job cancelled; `why` is what its client is told where it waits."""
+    """Somebody wants the job cancelled.
 
-    why: str
+    Parameters
+    ----------
+    by : str
+        What its client is told of who that was; empty where it was the client itself.
+    """
+
+    by: str = ""
 
 
 @dataclass(frozen=True)

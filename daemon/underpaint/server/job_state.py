@@ -12,7 +12,7 @@ deferred until then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from underpaint_client import messages, wire
 from underpaint_client.errors import CancelledError, UnderpaintError
@@ -127,6 +127,8 @@ class JobState:
         Whether its client has, or will have, all earlier pictures.
     reading : int
         How often its earlier pictures are being read for a client that took over.
+    cancelled_by : str
+        Who had it cancelled while it ran; empty where that was its client.
     """
 
     name: str
@@ -140,6 +142,7 @@ class JobState:
     is_revoked: bool = False
     is_complete: bool = True
     reading: int = 0
+    cancelled_by: str = ""
     _deferred: list[Instruction] = field(default_factory=list, repr=False)
 
     @property
@@ -236,8 +239,9 @@ class JobState:
                 self._move(event, State.RUNNING)
                 self.worker = worker
                 return (Mark(State.RUNNING),)
-            case CancelAsked(why):
-                return self._end(event, self._failed(CancelledError(why)))
+            case CancelAsked(by):
+                told = f"cancelled by {by}" if by else "cancelled before it began"
+                return self._end(event, self._failed(CancelledError(told)))
             case NoWorker(error):
                 return self._end(event, self._failed(error))
             case Revoked():
@@ -257,8 +261,9 @@ class JobState:
                 self._move(event, State.QUEUED)
                 again = messages.Progress(self.name, f"The worker {how}. Starting again")
                 return QueueAgain(), Mark(State.QUEUED), *self._mention(wire.encode(again))
-            case CancelAsked():
+            case CancelAsked(by):
                 self._move(event, State.CANCELLING)
+                self.cancelled_by = by
                 return self._stop_worker()
             case Revoked():
                 self._move(event, State.CANCELLING)
@@ -274,7 +279,7 @@ class JobState:
             case Reported() | Painted() | Finished() | NoWorker():
                 return self._handle_message(event)
             case WorkerDied() | DaemonStops():
-                return self._end(event, self._failed(CancelledError("cancelled")))
+                return self._end(event, self._failed(CancelledError(self._cancelled())))
             case Revoked():
                 self.is_revoked = True
                 return (ForgetUnwritten(),)
@@ -290,10 +295,15 @@ class JobState:
                     return ()
                 self.pictures.add(index)
                 return KeepPicture(index, parts), *self._say(Send(parts))
+            case Finished(messages.Failed(code=CancelledError.code) as told) if self.cancelled_by:
+                return self._end(event, replace(told, message=self._cancelled()))
             case Finished(ending):
                 return self._end(event, ending)
             case NoWorker(error):
                 return self._end(event, self._failed(error))
+
+    def _cancelled(self) -> str:
+        return f"cancelled by {self.cancelled_by}" if self.cancelled_by else "cancelled"
 
     def _stop_worker(self) -> Instructions:
         return () if self.worker is None else (StopWorker(self.worker),)

@@ -1,4 +1,8 @@
-"""Files of pixels in a folder: each is whole, and on the disk, before anything names it."""
+"""Files of pixels in a folder: each is whole, and on the disk, before anything names it.
+
+A file's name ends in the checksum (CRC-32) of its bytes. They are read and compared before they are
+looked at: a disk that returns other bytes, or an error, damages one job, and ends no process.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import contextlib
 import mmap
 import os
 import secrets
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from underpaint_client.frames import Bytes
 
@@ -15,9 +21,11 @@ from .paths import private_folder
 
 _DRAFT = ".part"
 
+_BLOCK = 2**20
+
 
 class DamagedFileError(OSError):
-    """A file of pixels is missing or has been cut: reading it again will not help."""
+    """A file of pixels is missing, cut or changed: reading it again will not help."""
 
 
 class PixelFiles:
@@ -46,11 +54,15 @@ class PixelFiles:
         """
         file = secrets.token_hex(8)
         draft = self.folder / f"{file}{_DRAFT}"
+        checksum = 0
         try:
             with open(draft, "wb", opener=_private, buffering=0) as stream:
                 for part in pixels:
-                    _write_all(stream.fileno(), memoryview(part).cast("B"))
+                    data = memoryview(part).cast("B")
+                    checksum = zlib.crc32(data, checksum)
+                    _write_all(stream.fileno(), data)
                 sync(stream.fileno())
+            file = f"{file}-{checksum:08x}"
             draft.replace(self.folder / file)
             sync_folder(self.folder)
             yield file
@@ -65,7 +77,7 @@ class PixelFiles:
         Raises
         ------
         DamagedFileError
-            It is missing, or not as long as it was.
+            It is missing, or not what was written.
         OSError
             It could not be read this time.
         """
@@ -76,6 +88,7 @@ class PixelFiles:
                 found = os.fstat(stream.fileno()).st_size
                 if found != sum(sizes):
                     raise DamagedFileError(f"{file} has {found} bytes instead of {sum(sizes)}")
+                _check(stream, file)
                 pixels = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
         except FileNotFoundError:
             raise DamagedFileError(f"{file} is missing") from None
@@ -106,6 +119,16 @@ class PixelFiles:
     def remove_drafts(self) -> None:
         """Remove what was half written when a process ended."""
         self.remove([path.name for path in self.folder.iterdir() if path.suffix == _DRAFT])
+
+
+def _check(stream: BinaryIO, file: str) -> None:
+    """Compare a file's bytes with the checksum in its name; older ones have none."""
+    _, _, expected = file.partition("-")
+    checksum, block = 0, bytearray(_BLOCK)
+    while expected and (count := stream.readinto(block)):  # type: ignore[attr-defined]
+        checksum = zlib.crc32(memoryview(block)[:count], checksum)
+    if expected and f"{checksum:08x}" != expected:
+        raise DamagedFileError(f"{file} does not have the bytes that were written")
 
 
 def sync(descriptor: int) -> None:

@@ -10,13 +10,13 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from underpaint_client import messages, wire
 from underpaint_client.errors import UnderpaintError
 
-from .watchdog import AwakeClock, Watchdog
+from .watchdog import AwakeClock, Watchdog, WatchdogLimits
 
 if TYPE_CHECKING:
     from underpaint_client.frames import Bytes, Frame
@@ -86,7 +86,7 @@ class Worker(Protocol):
 class Listener(Protocol):
     """Handles what happens to the jobs that workers run. Workers are numbered."""
 
-    def on_message(self, message: JobMessage, parts: list[Bytes]) -> None:
+    def on_message(self, worker: int, message: JobMessage, parts: list[Bytes]) -> None:
         """Take what a worker says about a job; `parts` is the message as it travels."""
         ...
 
@@ -110,6 +110,7 @@ class _Slot:
     device : str
         Where it computes, as asked for, and as it is once it is ready.
     worker : Worker
+    watchdog : Watchdog
     state : str
         starting, idle, busy or broken.
     pid : int
@@ -129,6 +130,7 @@ class _Slot:
     number: int
     device: str
     worker: Worker
+    watchdog: Watchdog
     state: str = "starting"
     pid: int = 0
     model: str = ""
@@ -136,7 +138,6 @@ class _Slot:
     given_up: float = 0.0
     cancelled: float | None = None
     stopped: bool = False
-    watchdog: Watchdog = field(default_factory=Watchdog)
 
 
 class Pool:
@@ -149,6 +150,7 @@ class Pool:
     listener : Listener
     clock : callable
         Returns seconds.
+    limits : WatchdogLimits, optional
     """
 
     def __init__(
@@ -156,9 +158,12 @@ class Pool:
         workers: Sequence[tuple[str, Worker]],
         listener: Listener,
         clock: Callable[[], float] = time.monotonic,
+        limits: WatchdogLimits | None = None,
     ) -> None:
+        limits = limits or WatchdogLimits()
         self._slots = [
-            _Slot(number, device, worker) for number, (device, worker) in enumerate(workers)
+            _Slot(number, device, worker, Watchdog(limits))
+            for number, (device, worker) in enumerate(workers)
         ]
         self._listener = listener
         self._clock = clock
@@ -253,7 +258,8 @@ class Pool:
         elif isinstance(message, JobMessage):
             phase = message.phase if isinstance(message, messages.Progress) else ""
             slot.watchdog.advance(self._awake.now, phase)
-            self._listener.on_message(message, parts)  # if that fails, the job goes on elsewhere
+            # Where that fails, the job goes on elsewhere.
+            self._listener.on_message(slot.number, message, parts)
             if isinstance(message, messages.Done | messages.Failed):
                 slot.state, slot.cancelled = "idle", None
                 slot.watchdog.end(self._awake.now)

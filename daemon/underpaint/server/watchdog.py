@@ -14,29 +14,6 @@ from dataclasses import dataclass, field
 HEARTBEAT = 2.0
 """Seconds between two signs of life of a worker's process."""
 
-MAX_SILENCE = 60.0
-"""Seconds without a sign of life after which a process is ended."""
-
-MAX_START = 300.0
-"""The same while it starts: importing PyTorch from a slow disk may keep it from answering."""
-
-PATIENCE = 10.0
-"""How many times as long as ever measured a phase may go without progress, before the worker is
-ended."""
-
-LEAST_PATIENCE = 120.0
-"""Seconds that any phase may go without progress."""
-
-UNMEASURED = 1800.0
-"""The same where nothing was measured yet: a large model's first step on a CPU takes minutes."""
-
-TELL_AFTER = 30.0
-"""Seconds without progress after which the client is told, and three times the longest measured;
-a tenth of `UNMEASURED` where nothing was."""
-
-BETWEEN_WORDS = 10.0
-"""Seconds between two times that it is told."""
-
 MAX_TICK = 1.0
 """Seconds that pass at most between two looks at the clock."""
 
@@ -69,12 +46,46 @@ class AwakeClock:
         self._looked = now
 
 
+@dataclass(frozen=True)
+class WatchdogLimits:
+    """How long a worker may take before its client is told, and before it is ended.
+
+    Parameters
+    ----------
+    silence : float
+        Seconds without a sign of life after which a process is ended.
+    silence_at_start : float
+        The same while it starts: importing PyTorch from a slow disk may keep it from answering.
+    factor : float
+        How many times as long as ever measured a phase may go without progress, before the worker
+        is ended.
+    least : float
+        Seconds that any phase may go without progress.
+    unmeasured : float
+        The same where nothing was measured yet: a large model's first step on a CPU takes minutes.
+    tell_after : float
+        Seconds without progress after which the client is told, and three times the longest
+        measured; a tenth of `unmeasured` where nothing was.
+    between_words : float
+        Seconds between two times that it is told.
+    """
+
+    silence: float = 60.0
+    silence_at_start: float = 300.0
+    factor: float = 10.0
+    least: float = 120.0
+    unmeasured: float = 1800.0
+    tell_after: float = 30.0
+    between_words: float = 10.0
+
+
 @dataclass
 class Watchdog:
     """Watches one worker, over all its restarts. All times are an `AwakeClock`'s.
 
     Parameters
     ----------
+    limits : WatchdogLimits
     heard : float
         When its process last said something.
     moved : float
@@ -92,6 +103,7 @@ class Watchdog:
         progress, in seconds, and the job's size.
     """
 
+    limits: WatchdogLimits = field(default_factory=WatchdogLimits)
     heard: float = 0.0
     moved: float = 0.0
     phase: str = ""
@@ -156,12 +168,17 @@ class Watchdog:
     def patience(self) -> float:
         """Return the seconds for which the engine may go on without progress."""
         expected = self._expected()
-        return UNMEASURED if expected is None else max(LEAST_PATIENCE, PATIENCE * expected)
+        if expected is None:
+            return self.limits.unmeasured
+        return max(self.limits.least, self.limits.factor * expected)
+
+    def _silence(self) -> float:
+        return self.limits.silence_at_start if self.starting else self.limits.silence
 
     def why_ended(self, now: float) -> str:
         """Return why the worker is to be ended, after "the worker"; nothing where it is well."""
         silent, quiet = now - self.heard, now - self.moved
-        if silent > (MAX_START if self.starting else MAX_SILENCE):
+        if silent > self._silence():
             return f"gave no sign of life for {silent:.0f} seconds and was ended"
         if self.phase and quiet > self.patience():
             return f"did not advance for {quiet:.0f} seconds and was ended"
@@ -171,14 +188,17 @@ class Watchdog:
         """Return what the job's client should know meanwhile; nothing where all is well."""
         silent, quiet = now - self.heard, now - self.moved
         expected = self._expected()
-        due = UNMEASURED / 10 if expected is None else max(TELL_AFTER, 3 * expected)
-        is_silent = silent > MAX_SILENCE / 3
+        if expected is None:
+            due = self.limits.unmeasured / 10
+        else:
+            due = max(self.limits.tell_after, 3 * expected)
+        is_silent = silent > self.limits.silence / 3
         if not self.phase or not (quiet > due or is_silent):
             return ""
-        if now - self.told < BETWEEN_WORDS:
+        if now - self.told < self.limits.between_words:
             return ""
         self.told = now
-        left = MAX_SILENCE - silent if is_silent else self.patience() - quiet
+        left = self.limits.silence - silent if is_silent else self.patience() - quiet
         return (
             f"{self.phase}: no progress for {quiet:.0f} seconds. After {max(left, 0):.0f} more the"
             " worker is started again"

@@ -56,6 +56,12 @@ PARENT_CHECK = 1000
 """Milliseconds between two looks at whether the daemon still lives, and signs of life to it."""
 
 
+def _import_engine(device: str) -> Engine:
+    from underpaint.engine import Engine  # noqa: PLC0415 - seconds, in the engine's own thread
+
+    return Engine(device)
+
+
 @dataclass
 class _Painter:
     """The engine's thread.
@@ -66,10 +72,13 @@ class _Painter:
         Where to compute.
     voice : PAIR socket
         What it says goes to the daemon.
+    make_engine : callable
+        Returns the engine that computes on a device.
     """
 
     device: str
     voice: zmq.Socket[bytes]
+    make_engine: Callable[[str], Engine] = _import_engine
     orders: queue.SimpleQueue[Order] = field(default_factory=queue.SimpleQueue)
     known: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
@@ -80,9 +89,7 @@ class _Painter:
 
     def work(self) -> None:
         """Import torch, then take order after order."""
-        from underpaint.engine import Engine  # noqa: PLC0415 - seconds, and here they hurt nobody
-
-        engine = Engine(self.device)
+        engine = self.make_engine(self.device)
         self.say(messages.WorkerReady(os.getpid(), engine.device))
         try:
             self._carry_out(engine, *self.orders.get(timeout=BEFORE_WARMING))
@@ -162,10 +169,10 @@ class _Painter:
 
 
 def _viewer(previews: str, show: Callable[[Preview], None]) -> Viewer | None:
-    from underpaint.engine import Viewer  # noqa: PLC0415 - as above
-
     if not previews:
         return None
+    from underpaint.engine import Viewer  # noqa: PLC0415 - as above
+
     full = previews == "full"
     return Viewer(show, full=full, every=0 if full else BETWEEN_PREVIEWS)
 
@@ -192,7 +199,13 @@ def _explain(error: Exception) -> str:
     return f"the engine failed ({text}); the daemon's log has the details"
 
 
-def run(endpoint: str, number: int, device: str, parent: int) -> None:
+def run(
+    endpoint: str,
+    number: int,
+    device: str,
+    parent: int,
+    make_engine: Callable[[str], Engine] = _import_engine,
+) -> None:
     """Work until the daemon has gone.
 
     Parameters
@@ -205,6 +218,8 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
         As `Engine`.
     parent : int
         The daemon's process id.
+    make_engine : callable
+        Returns the engine that computes on a device; called in the engine's thread.
     """
     sys.setswitchinterval(0.0005)  # the I/O thread waits no longer than that for the engine's
     context = zmq.Context()
@@ -220,7 +235,7 @@ def run(endpoint: str, number: int, device: str, parent: int) -> None:
     ear.bind("inproc://painter")
     voice = context.socket(zmq.PAIR)
     voice.connect("inproc://painter")
-    painter = _Painter(device, voice)
+    painter = _Painter(device, voice, make_engine)
     thread = threading.Thread(target=painter.work, name="painter", daemon=True)
     thread.start()
     poller = zmq.Poller()
@@ -260,8 +275,8 @@ def _unlock(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.CURVE_SECRETKEY, client.secret.encode("ascii"))
 
 
-def main() -> None:
-    """Read the daemon's command line and work."""
+def main(make_engine: Callable[[str], Engine] = _import_engine) -> None:
+    """Read the daemon's command line and work; `make_engine` as in `run`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--number", type=int, required=True)
@@ -269,7 +284,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     options = parser.parse_args()
     logs.set_up("worker ")
-    run(options.endpoint, options.number, options.device, options.parent)
+    run(options.endpoint, options.number, options.device, options.parent, make_engine)
 
 
 if __name__ == "__main__":

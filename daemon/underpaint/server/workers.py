@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORKER_COMMAND = (sys.executable, "-P", "-m", "underpaint.server.worker")
+"""What starts a worker's process; its options come behind."""
+
 LEFT_BEHIND = 30.0
 """Seconds after which a process that cannot be killed, as a driver holds it, is left behind."""
 
@@ -39,7 +42,10 @@ def worker_name(number: int, pid: int) -> str:
 
 
 def worker_processes(
-    endpoints: Endpoints, backend: tuple[zmq.Socket[bytes], str], devices: Sequence[str]
+    endpoints: Endpoints,
+    backend: tuple[zmq.Socket[bytes], str],
+    devices: Sequence[str],
+    command: Sequence[str] = WORKER_COMMAND,
 ) -> list[tuple[str, Worker]]:
     """Return a worker for each device, none of them started, and read what they will say.
 
@@ -49,10 +55,13 @@ def worker_processes(
     backend : tuple of zmq.Socket and str
         The socket for workers and its address, as `Endpoints.open` returns them.
     devices : sequence of str
+    command : sequence of str
+        As `WorkerProcess`.
     """
     socket, address = backend
     workers = [
-        WorkerProcess(number, device, socket, address) for number, device in enumerate(devices)
+        WorkerProcess(number, device, socket, address, command)
+        for number, device in enumerate(devices)
     ]
 
     def receive(sender: zmq.Frame, parts: list[Bytes]) -> None:
@@ -80,9 +89,19 @@ class WorkerProcess:
         What the worker is sent goes out here.
     address : str
         Where that listens.
+    command : sequence of str
+        The program and its first arguments; it takes the options of `worker.main`.
     """
 
-    def __init__(self, number: int, device: str, socket: zmq.Socket[bytes], address: str) -> None:
+    def __init__(
+        self,
+        number: int,
+        device: str,
+        socket: zmq.Socket[bytes],
+        address: str,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self._command = command
         self._number = number
         self.device = device
         self._socket = socket
@@ -115,7 +134,7 @@ class WorkerProcess:
         self._shared_frames = SharedFrames(f"daemon-{self._number}")
         self._process = subprocess.Popen(
             [
-                sys.executable, "-P", "-m", "underpaint.server.worker",
+                *self._command,
                 "--endpoint", self._address,
                 "--number", str(self._number),
                 "--device", self.device,
