@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint_client import Box, Frame, Request, messages
 from underpaint_client.address import Address
 from underpaint_client.errors import (

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint_client import Variation
 from underpaint_editor.form import Form
 from underpaint_editor.tag import Tag
