@@ -207,6 +207,8 @@ class Gimp(Editor):
         self.underpaint("install", "gimp")
         shutil.copy(self.plugin / "underpaint_gimp.py", self.plugin / "start.py")
         shutil.copytree(HERE, self.folder / "tests")
+        shutil.copytree(HERE.parent / "editor", self.folder / "editor")
+        shutil.copy(HERE.parent / "example_recipe.py", self.folder)
 
     @property
     def environment(self) -> dict[str, str]:

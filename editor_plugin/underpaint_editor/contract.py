@@ -15,8 +15,9 @@ dialog or run a nested event loop. An implementation raises an `UnderpaintError`
 can correct: its message is shown as it is. Any other exception is a fault of the adapter; the
 session logs it, and keeps the results.
 
-`tests/editor/contract_tests.py` checks an adapter against this contract. `fake_editor.py` beside it
-is a complete adapter, for an editor that exists in memory only.
+`tests/editor/contract_checks.py` checks an adapter against this contract, in pytest or inside a
+real editor. `fake_editor.py` beside it is a complete adapter, for an editor that exists in memory
+only.
 """
 
 from __future__ import annotations

@@ -1,26 +1,26 @@
 """GIMP's canvas: read a layer and the selection, insert results.
 
-What GIMP's API forces is here and in `buffers`, `tree` and `preview`, and nothing else. Facts about
-it that are not in its manual:
+This module and `buffers`, `tree`, `selection`, `result_layers` and `preview` hold what GIMP's API
+forces, and nothing else. Facts about the API that are not in its manual:
 
-- Writing to a layer that is in an image goes past its undo; one that is not, can be filled freely.
-- Inserting a layer selects it, so that the artist's next stroke would go there.
-- An undo step that is kept open takes in what the artist paints meanwhile.
-- Hiding a layer is an undo step, unless the image's undo is frozen.
+- Writing to a layer that is in an image bypasses its undo history. A new layer can be filled freely
+  before it is inserted.
+- Inserting a layer selects it, so the artist's next stroke would go there.
+- An undo step that is kept open includes what the artist paints meanwhile.
+- Hiding a layer is an undo step, unless the image's undo history is frozen.
+- An `Image` or `Layer` outlives what it stands for. `is_valid` tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import gi
 
 gi.require_version("Gimp", "3.0")
-gi.require_version("Gegl", "0.4")
 gi.require_version("Babl", "0.1")
-from gi.repository import Babl, Gegl, Gimp  # noqa: E402 - after their versions
+from gi.repository import Babl, Gimp  # noqa: E402 - after their versions
 
 from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
@@ -34,21 +34,13 @@ from underpaint_editor.layers import (  # noqa: E402
     intersection,
     union,
 )
-from underpaint_editor.pixels import keep_unchanged  # noqa: E402
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
-from .buffers import (  # noqa: E402
-    AMOUNTS,
-    Reader,
-    fill_scaled,
-    flush_layer,
-    get_pixels,
-    mask_reader,
-    pixel_format,
-    set_pixels,
-)
+from .buffers import AMOUNTS, Reader, mask_reader, pixel_format  # noqa: E402
 from .cautions import cautions_of  # noqa: E402
-from .preview import Preview, is_preview  # noqa: E402
+from .preview import Preview  # noqa: E402
+from .result_layers import SentLayer, make_layer  # noqa: E402
+from .selection import selected_layer, selection_bounds  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
@@ -57,6 +49,7 @@ from .tree import (  # noqa: E402
     blank_layer,
     claim,
     find_layer,
+    id_of,
     is_batch,
     lasting_name,
     parasite,
@@ -73,37 +66,8 @@ _BAND = 256  # rows that are read at once
 _EIGHT_BITS = {
     Gimp.Precision.U8_NON_LINEAR,
     Gimp.Precision.U8_PERCEPTUAL,
-    Gimp.Precision.U8_LINEAR,  # which babl does not convert to 16 bits without garbage
+    Gimp.Precision.U8_LINEAR,  # babl's conversion of it to 16 bits is wrong
 }
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """What a layer was when it was read, so that a result fits that and nothing later.
-
-    Parameters
-    ----------
-    frame : Frame
-        The pixels that were sent.
-    format_name : str
-        Their format, colour space and all: the image's may be another when they come back.
-    bounds : Box
-        Around what the whole layer's result must hold.
-    own : str
-        The layer's own format, with alpha.
-    everything : bytes
-        The bounds in that format; empty where only a patch was asked for.
-    precision : Gimp.Precision
-    profile : Gimp.ColorProfile or None
-    """
-
-    frame: Frame
-    format_name: str
-    bounds: Box
-    own: str
-    everything: bytes
-    precision: Any
-    profile: Any
 
 
 @dataclass
@@ -112,81 +76,95 @@ class GimpDocument:
 
     Parameters
     ----------
-    image, layer : Gimp.Image, Gimp.Layer
-        They outlive what they stand for, and say so.
+    found_image, found_layer : Gimp.Image, Gimp.Layer, or None
+        None for a document that is not open.
     canvas : Box
         The image's size when it was read.
     is_source : bool
         Whether results are made from the layer; else they only go above it.
     """
 
-    image: Any
-    layer: Any
+    found_image: Gimp.Image | None
+    found_layer: Gimp.Layer | None
     canvas: Box
     is_source: bool = True
     _name: str = ""
-    _sent: _Sent | None = field(default=None, repr=False)
+    _sent: SentLayer | None = field(default=None, repr=False)
     _told: list[str] = field(default_factory=list)
     _preview: Preview | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, image: Any, layers: Sequence[Any] | None = None) -> GimpDocument:
-        """Return the document of the layer that is selected in an image, or of another.
+    def of(cls, image: Gimp.Image | None, items: Sequence[Gimp.Item] | None = None) -> GimpDocument:
+        """Return the document of the layer that is selected in an image, or of another layer.
 
         Raises
         ------
         BadInputError
-            Where there is no image, or not one layer that has pixels.
+            If there is no image, or not exactly one layer that has pixels; see `selected_layer`.
         """
         if image is None or not image.is_valid():
             raise BadInputError("no image is open; open or create one first")
-        if image.get_floating_sel() is not None:
-            raise BadInputError(
-                "there is a floating selection; anchor it or turn it into a layer first"
-            )
-        chosen = list(image.get_selected_layers() if layers is None else layers)
-        if len(chosen) != 1:
-            count = f"{len(chosen)} layers are" if chosen else "no layer is"
-            raise BadInputError(f"{count} selected; select one in the Layers dockable")
-        layer = chosen[0]
-        if isinstance(layer, Gimp.LayerMask):
-            layer = Gimp.Layer.from_mask(layer)
-        if not isinstance(layer, Gimp.Layer):
-            raise BadInputError(f"{layer.get_name()!r} is not a layer; select one")
-        if layer.get_image().get_id() != image.get_id():
-            raise BadInputError(f"{layer.get_name()!r} is in another image; pass that image")
-        if is_preview(layer):
-            raise BadInputError("the selected layer is the live preview; select another one")
-        return cls(image, layer, Box(0, 0, image.get_width(), image.get_height()))
+        return cls(image, selected_layer(image, items), _canvas_of(image))
 
     @classmethod
     def find(cls, address: Address) -> GimpDocument:
-        """Return the document of an address; one that is not open if there is no such image."""
+        """Return the document of an address; one that is not open if there is none.
+
+        Without the layer, the image's topmost layer stands in for it.
+        """
         for image in Gimp.get_images():
             if not address.document or path_of(image) != address.document:
                 continue
             layer = find_layer(image, address.layer)
-            canvas = Box(0, 0, image.get_width(), image.get_height())
             layers = [layer] if layer is not None else image.get_layers()
             if layers:
-                return cls(image, layers[0], canvas, is_source=layer is not None)
+                return cls(image, layers[0], _canvas_of(image), is_source=layer is not None)
         return cls(None, None, Box(0, 0, address.width, address.height))
 
     @property
+    def image(self) -> Gimp.Image:
+        """GIMP's image.
+
+        Raises
+        ------
+        BadInputError
+            If none was found.
+        """
+        if self.found_image is None:
+            raise BadInputError("the image is not open; open it first")
+        return self.found_image
+
+    @property
+    def layer(self) -> Gimp.Layer:
+        """GIMP's layer.
+
+        Raises
+        ------
+        BadInputError
+            If none was found.
+        """
+        if self.found_layer is None:
+            raise BadInputError("the image is not open; open it first")
+        return self.found_layer
+
+    @property
     def address(self) -> Address:
-        """Where this is, for another start of GIMP."""
+        """Where the image and layer are, for the next start of GIMP to find them."""
         canvas, name = self.canvas, lasting_name(self.layer)
         return Address("GIMP", path_of(self.image), name, canvas.width, canvas.height)
 
-    def inserted_images(self, job: str) -> frozenset[int]:
-        """Return which pictures of a job lie in the image already."""
-        tags = (tag_of(layer) for layer in all_layers(self.image.get_layers()))
-        return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
+    @property
+    def layer_id(self) -> str:
+        """Our id of the layer; empty if no result was made from it yet."""
+        if self._name or not self.is_source or self.is_deleted:
+            return self._name
+        ids = id_of(self.layer)
+        return "" if ids is None else ids.own
 
     @property
     def is_open(self) -> bool:
-        """Whether the image still is."""
-        return self.image is not None and bool(self.image.is_valid())
+        """Whether the image is still open."""
+        return self.found_image is not None and self.found_image.is_valid()
 
     @property
     def can_redo(self) -> None:
@@ -200,7 +178,7 @@ class GimpDocument:
 
     @property
     def bounds(self) -> Box:
-        """Around the layer, on the canvas and off it; an empty group is as large as the canvas."""
+        """The layer's bounds on the canvas and beyond; an empty group is as large as the canvas."""
         if self.layer.is_group() and not self.layer.get_children():
             return self.canvas
         _, x, y = self.layer.get_offsets()
@@ -209,78 +187,73 @@ class GimpDocument:
     # ---- reading ---------------------------------------------------------------------------
 
     def survey(self) -> Survey:
-        """Look at the layer and the selection, to say what a run would do.
+        """Return what a run would do here.
 
         Raises
         ------
         BadInputError
-            Where there is nothing to paint on.
+            If nothing can be generated here.
         """
-        selected = _selected(self.image)
+        selected = selection_bounds(self.image)
         seen = box_to_read(self.canvas, selected, 0, whole=False, layer=self.bounds)
         layer = Reader(self.layer.get_buffer(), pixel_format(self.layer), self.bounds)
         mask = mask_reader(self.layer, self.bounds)
-        chosen = Reader(self.image.get_selection().get_buffer(), AMOUNTS, self.canvas)
+        selection = Reader(self.image.get_selection().get_buffer(), AMOUNTS, self.canvas)
 
         def read_alpha(rows: Box) -> tuple[bytes, bool]:
             pixels = layer.read(rows)
             alpha = take_alpha(pixels, 4, "u1")
             if mask is not None:
-                hidden = mask.read(rows)
-                alpha = bytes(map(min, alpha, hidden)) if hidden.strip(b"\xff") else alpha
+                shown = mask.read(rows)
+                alpha = bytes(map(min, alpha, shown)) if shown.strip(b"\xff") else alpha
             return alpha, pixels.count(0) == len(pixels)
 
         return survey_rows(
             seen if selected is None else selected,
             intersection(self.bounds, self.canvas),
             read_alpha,
-            None if selected is None else chosen.read,
+            None if selected is None else selection.read,
             is_empty=self.is_empty,
             slow=False,
         )
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
-        """Read what a run needs: the layer, and where there are any, selection and mask.
+        """Return the pixels that a run needs, in the image's own colour space.
 
-        Pixels stay in the image's own colour space, as 8 bits where it has no more, else 16.
+        They have 8 bits if the image has no more, else 16.
 
         Parameters
         ----------
         native : int
-            The model's native side; 0 where it is not known.
+            The model's native side in pixels; 0 if it is not known.
         whole : bool
-            Whether to read all of the layer; else only what is selected, with context.
+            Whether to read the whole layer; else only the selection with its context.
         """
         image, bounds = self.image, self.bounds
         self._told = self.cautions()
-        selected = _selected(image)
+        selected = selection_bounds(image)
         box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
         dtype = "u1" if image.get_precision() in _EIGHT_BITS else "u2"
         name, buffer = pixel_format(self.layer, dtype), self.layer.get_buffer()
         frame = Frame("layer", box, dtype, "RGBA", Reader(buffer, name, bounds).read(box))
         frames = {"layer": frame}
         if selected is not None:
-            chosen = Reader(image.get_selection().get_buffer(), AMOUNTS, self.canvas)
-            frames["selection"] = Frame("selection", box, "u1", "Y", chosen.read(box))
+            selection = Reader(image.get_selection().get_buffer(), AMOUNTS, self.canvas)
+            frames["selection"] = Frame("selection", box, "u1", "Y", selection.read(box))
         mask = mask_reader(self.layer, bounds)
         if mask is not None:
             frames["mask"] = Frame("mask", box, "u1", "Y", mask.read(box))
-        own = str(Babl.get_name(blank_layer(image, "", Box(0, 0, 1, 1)).get_format()))
-        held = union(box, bounds)
-        everything = Reader(buffer, own, bounds).read(held) if whole else b""
-        self._sent = _Sent(
-            frame,
-            name,
-            held,
-            own,
-            everything,
-            image.get_precision(),
-            image.get_color_profile(),
+        own = Babl.get_name(blank_layer(image, "", Box(0, 0, 1, 1)).get_format())
+        covered = union(box, bounds)
+        everything = Reader(buffer, own, bounds).read(covered) if whole else b""
+        profile = image.get_color_profile()
+        self._sent = SentLayer(
+            frame, name, covered, own, everything, image.get_precision(), profile
         )
         return frames
 
     def is_empty(self) -> bool:
-        """Return whether there is nothing in the whole layer."""
+        """Return whether every byte of the layer is 0 on the canvas."""
         seen = intersection(self.bounds, self.canvas)
         layer = Reader(self.layer.get_buffer(), pixel_format(self.layer), self.bounds)
         for y in range(seen.y, seen.bottom, _BAND):
@@ -291,55 +264,53 @@ class GimpDocument:
 
     # ---- writing ---------------------------------------------------------------------------
 
-    def placement_notes(self) -> list[str]:
-        """Return what the artist was not told before the run about where a result comes to lie."""
-        there = not self.is_deleted
-        news = describe_placement(
-            deleted=not there, hidden=False, inside_hidden=False, resized=self._resized
-        )
-        now = cautions_of(self.image, self.layer if there else None)
-        return [*news, *(caution for caution in now if caution not in self._told)]
-
-    @property
-    def _resized(self) -> bool:
-        extent = Extent(self.image.get_width(), self.image.get_height())
-        return extent != self.canvas.extent
-
     def cautions(self) -> list[str]:
-        """Return what the artist should know before a run."""
+        """Return what the artist should know before a run, each a clause."""
         return cautions_of(self.image, self.layer)
 
-    @property
-    def layer_id(self) -> str:
-        """The layer's lasting name: our id of it. Empty before results were inserted."""
-        return self._name
+    def placement_notes(self) -> list[str]:
+        """Return what the artist should know about where results go, except what `read` told."""
+        image, there = self.image, not self.is_deleted
+        resized = Extent(image.get_width(), image.get_height()) != self.canvas.extent
+        news = describe_placement(
+            deleted=not there, hidden=False, inside_hidden=False, resized=resized
+        )
+        now = cautions_of(image, self.layer if there else None)
+        return [*news, *(caution for caution in now if caution not in self._told)]
 
-    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
-        """Insert results as a group above their layer: one undo step.
+    def inserted_images(self, job: str) -> frozenset[int]:
+        """Return the indexes of a job's images that are in the document already."""
+        tags = (tag_of(layer) for layer in all_layers(self.image.get_layers()))
+        return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
-        The last lies on top and is the only visible one. What is selected stays so. Where the
-        layer was deleted, the group goes on top of all; where a group around it is locked, above
-        that one. With `into`, an earlier result, they come to lie above that.
+    def insert(
+        self, title: str, results: Sequence[Result], into: Gimp.Layer | None = None
+    ) -> Gimp.GroupLayer:
+        """Insert results as one group above their layer, in one undo step.
+
+        The last result is on top, and the only visible one. What is selected stays selected. If the
+        layer was deleted, the group goes above all layers; if a group around it is locked, above
+        that group. If `into` is in a group still, the results go above it, into that group.
 
         Raises
         ------
         GenerationFailedError
-            Where GIMP refuses.
+            If GIMP refuses the layers.
         """
         image = self.image
-        beside = into is not None and into.is_valid() and into.get_parent() is not None
-        earlier = batch_of(into) if beside else []
+        beside = into.get_parent() if into is not None and into.is_valid() else None
+        earlier = [] if into is None or beside is None else batch_of(into)
         ids = claim(self.layer) if self.is_source and not self.is_deleted else None
         self._name = "" if ids is None else ids.own
-        layers = [self._layer(result) for result in results]
-        parent, position = self._spot()
+        layers = [self._make_layer(result) for result in results]
+        parent, position = self._insertion_point()
         restore = remember_selection(image)
         image.undo_group_start()
         try:
             if ids is not None:
                 attach_ids(self.layer, ids)
-            if beside:
-                group, done, at = into.get_parent(), True, image.get_item_position(into)
+            if into is not None and beside is not None:
+                group, done, at = beside, True, image.get_item_position(into)
             else:
                 group, at = Gimp.GroupLayer.new(image, title), 0
                 group.set_mode(Gimp.LayerMode.PASS_THROUGH)
@@ -347,7 +318,7 @@ class GimpDocument:
             for layer in layers:
                 layer.set_visible(layer is layers[-1])
                 done = done and image.insert_layer(layer, group, at)
-            if beside and done:
+            if done:
                 for one in earlier:
                     one.layer.set_visible(False)
             restore(group)
@@ -358,20 +329,8 @@ class GimpDocument:
         Gimp.displays_flush()
         return group
 
-    def show_preview(self, frame: Frame, area: Box) -> None:
-        """Show above the layer what a picture looks like so far."""
-        if self._preview is None:
-            self._preview = Preview(self.image, self.layer)
-        self._preview.show(frame, area)
-
-    def remove_preview(self) -> None:
-        """Show none any more."""
-        if self._preview is not None:
-            self._preview.end()
-            self._preview = None
-
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
-        """Open results as a new image, of their own image's kind, where that was closed."""
+        """Open results as a new image, with the precision and profile that theirs had."""
         extent, sent = self.canvas.extent, self._sent
         precision = _PRECISIONS[results[0].frame.dtype] if sent is None else sent.precision
         image = Gimp.Image.new_with_precision(
@@ -389,75 +348,47 @@ class GimpDocument:
         Gimp.Display.new(image)
         Gimp.displays_flush()
 
+    def show_preview(self, frame: Frame, area: Box) -> None:
+        """Show an unfinished image above the layer."""
+        if self._preview is None:
+            self._preview = Preview(self.image, self.layer)
+        self._preview.show(frame, area)
+
+    def remove_preview(self) -> None:
+        """Remove what `show_preview` shows."""
+        if self._preview is not None:
+            self._preview.end()
+            self._preview = None
+
     def save_form(self, text: str) -> None:
-        """Keep the form with the image."""
+        """Keep the form's settings with the image."""
         self.image.attach_parasite(parasite(_KEY, text))
 
-    def _spot(self) -> tuple[Any, int]:
-        """Return the group's parent and its position in it."""
+    def _insertion_point(self) -> tuple[Gimp.GroupLayer | None, int]:
+        """Return the parent of a new group, None for the image itself, and its position there."""
         if self.is_deleted:
             return None, 0
         below = self.layer
-        for parent in parents(self.layer):
-            if parent.get_lock_content():
-                below = parent
+        for group in parents(self.layer):
+            if group.get_lock_content():
+                below = group
         parent = below.get_parent()
         siblings = self.image.get_layers() if parent is None else parent.get_children()
         at = self.image.get_item_position(below)
         above = [is_batch(one) for one in reversed(siblings[:at])]
         return parent, at - count_batches_above(above)
 
-    def _layer(self, result: Result) -> Any:
-        """Make a layer of a result, not yet in the image."""
-        frame, sent = result.frame, self._sent  # which an earlier start of GIMP took along
-        if result.area is not None:
-            return self._scaled_layer(result, result.area)
-        painted = bytes(frame.data)
-        whole = sent is not None and bool(sent.everything) and sent.frame.box == frame.box
-        box = sent.bounds if sent is not None and whole else frame.box
-        layer = blank_layer(self.image, result.name, box)
-        # As the daemon, and most editors, mix colours: a soft edge comes out as it was computed.
-        layer.set_blend_space(Gimp.LayerColorSpace.RGB_NON_LINEAR)
-        buffer, everywhere = layer.get_buffer(), Box(0, 0, box.width, box.height)
-        inner = frame.box.moved(-box.x, -box.y)
-        if sent is not None and whole:
-            # Sending as 16 bits or in another encoding cost precision: what was not painted gets
-            # its own back, to the bit; and what the canvas does not show stays.
-            held = Gegl.Buffer.new(sent.own, 0, 0, box.width, box.height)
-            set_pixels(held, everywhere, sent.own, sent.everything)
-            before = get_pixels(held, inner, sent.own)
-            set_pixels(held, inner, sent.format_name, painted)
-            pixels = frame.box.extent.pixels
-            after = get_pixels(held, inner, sent.own)
-            after = keep_unchanged(bytes(sent.frame.data), painted, before, after, pixels)
-            set_pixels(held, inner, sent.own, after)
-            set_pixels(buffer, everywhere, sent.own, get_pixels(held, everywhere, sent.own))
-        else:
-            format_name = (
-                pixel_format(self.layer, frame.dtype) if sent is None else sent.format_name
-            )
-            set_pixels(buffer, inner, format_name, painted)
-        flush_layer(layer, buffer)
-        return self._tagged(layer, result)
-
-    def _scaled_layer(self, result: Result, area: Box) -> Any:
-        """Make a layer of a kept preview, scaled to its area."""
-        layer = blank_layer(self.image, result.name, area)
-        fill_scaled(layer, result.frame.data, result.frame.box.extent)
-        return self._tagged(layer, result)
-
-    def _tagged(self, layer: Any, result: Result) -> Any:
-        """Return a layer what it is to attach_ids."""
+    def _make_layer(self, result: Result) -> Gimp.Layer:
+        """Return a new layer with a result and its tag, not yet in the image."""
+        layer = make_layer(self.image, self.layer, result, self._sent)
         layer.attach_parasite(parasite(TAG, result.tag(self).to_text()))
         return layer
 
 
-def load_form(image: Any) -> str:
-    """Return the form that was kept with an image; empty where none was."""
+def load_form(image: Gimp.Image) -> str:
+    """Return the form's settings that were kept with an image; empty if there are none."""
     return text_of(image.get_parasite(_KEY))
 
 
-def _selected(image: Any) -> Box | None:
-    """Return the box around what is selected; None where nothing is."""
-    _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
-    return Box(left, top, right - left, bottom - top) if some else None
+def _canvas_of(image: Gimp.Image) -> Box:
+    return Box(0, 0, image.get_width(), image.get_height())

@@ -1,8 +1,6 @@
-"""What GIMP cannot do better for a layer: said before a run, in the plan line."""
+"""What the artist should know about a layer before a run, because GIMP allows nothing better."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import gi
 
@@ -13,7 +11,7 @@ from underpaint_editor.layers import describe_placement  # noqa: E402
 
 from .tree import parents  # noqa: E402
 
-_POORER = {
+_REDUCED = {
     Gimp.ImageBaseType.GRAY: "the image is greyscale, and so is the result",
     Gimp.ImageBaseType.INDEXED: (
         "the image is indexed, so the result has only the palette's colours and no soft edges"
@@ -21,21 +19,21 @@ _POORER = {
 }
 
 
-def cautions_of(image: Any, layer: Any = None) -> list[str]:
-    """Return what the artist should know before results are made for a layer, each as a clause.
+def cautions_of(image: Gimp.Image, layer: Gimp.Layer | None = None) -> list[str]:
+    """Return what the artist should know before results are made for a layer, each a clause.
 
     Parameters
     ----------
     image : Gimp.Image
     layer : Gimp.Layer, optional
-        None where it was deleted.
+        None if it was deleted.
     """
-    found = [] if layer is None else _about_layer(layer)
-    poorer = _POORER.get(image.get_base_type())
-    return [*found, poorer] if poorer else found
+    found = [] if layer is None else _layer_cautions(layer)
+    reduced = _REDUCED.get(image.get_base_type())
+    return [*found, reduced] if reduced else found
 
 
-def _about_layer(layer: Any) -> list[str]:
+def _layer_cautions(layer: Gimp.Layer) -> list[str]:
     groups = list(parents(layer))
     found = describe_placement(
         deleted=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Union
 
 import gi
 
@@ -11,59 +11,245 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
-from underpaint_editor.form import Choice, Field, Number, Switch, Text, read_number  # noqa: E402
+from underpaint_editor.form import (  # noqa: E402
+    FIELDS,
+    Choice,
+    Field,
+    Number,
+    Switch,
+    Text,
+    read_number,
+)
 
-_ENTERS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
+_ENTER_KEYS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
+_NO_ID = "\0"  # stands for an empty value: GTK takes an empty id for none
+_ELLIPSIS_AT_END = 3  # Pango.EllipsizeMode.END, as the property of a cell wants it
 
 
-class Control:
-    """One field's widget, and its value.
+def _describe(widget: Gtk.Widget, field: Field) -> None:
+    """Set a widget's name and tooltip to those of its field."""
+    widget.set_name(field.name)
+    widget.set_tooltip_text(field.tip)
+    accessible = widget.get_accessible()
+    accessible.set_name(field.label)
+    accessible.set_description(field.tip)
+
+
+def _ignore_wheel(widget: Gtk.Widget) -> None:
+    """Let the mouse wheel scroll the window, not change the control under the pointer."""
+
+    def scrolled(widget: Gtk.Widget, _event: object) -> bool:
+        if not widget.has_focus():
+            widget.stop_emission_by_name("scroll-event")
+        return False
+
+    widget.connect("scroll-event", scrolled)
+
+
+class TextControl:
+    """A text field's widget, and its value. `shown` is the widget with its frame and label.
 
     Parameters
     ----------
-    field : Field
-        What it is for; the widget is called by its name.
+    field : Text
     changed : callable
         Called after each change of the value.
     """
 
-    def __init__(self, field: Field, changed: Callable[[], None]) -> None:
+    def __init__(self, field: Text, changed: Callable[[], None]) -> None:
         self.field = field
-        self.shown, self.widget = _MAKE[type(field)](field, changed)
-        self.widget.set_name(field.name)
-        self.widget.set_tooltip_text(field.tip)
-        spoken = self.widget.get_accessible()
-        spoken.set_name(field.label)
-        spoken.set_description(field.tip)
+        self.widget = view = Gtk.TextView(wrap_mode=Gtk.WrapMode.WORD_CHAR, accepts_tab=False)
+        view.set_left_margin(4)
+        view.set_right_margin(4)
+        view.set_top_margin(3)
+        line = view.create_pango_layout("X").get_pixel_size()[1]
+        scroll = Gtk.ScrolledWindow(
+            shadow_type=Gtk.ShadowType.IN, hscrollbar_policy=Gtk.PolicyType.NEVER
+        )
+        scroll.set_min_content_height(field.lines * line + 8)
+        if field.lines == 1:  # a scroll bar would need more height than the line
+            scroll.set_property("vscrollbar-policy", Gtk.PolicyType.EXTERNAL)
+        scroll.add(view)
+        hint = Gtk.Label(
+            label=field.label, halign=Gtk.Align.START, valign=Gtk.Align.START, margin=5
+        )
+        hint.show()
+        hint.set_no_show_all(True)
+        hint.get_style_context().add_class("dim-label")
+        overlay = Gtk.Overlay()
+        overlay.add(scroll)
+        overlay.add_overlay(hint)
+        overlay.set_overlay_pass_through(hint, True)
+        self.shown: Gtk.Widget = overlay
+        buffer = view.get_buffer()
+
+        def edited(_buffer: object) -> None:
+            hint.set_visible(buffer.get_char_count() == 0)
+            changed()
+
+        buffer.connect("changed", edited)
+        _describe(view, field)
 
     @property
-    def value(self) -> Any:
-        """What it shows."""
-        return _GET[type(self.field)](self.widget)
+    def value(self) -> str:
+        """The text."""
+        return str(self.widget.get_buffer().get_property("text"))
 
     @value.setter
-    def value(self, value: Any) -> None:
-        _SET[type(self.field)](self.widget, value)
+    def value(self, value: str) -> None:
+        self.widget.get_buffer().set_text(value)
 
 
-def on_enter(window: Any, call: Callable[[], None]) -> None:
-    """Call when Ctrl+Enter is pressed anywhere in a window: once, however long it is held."""
+class _SpinButton(Gtk.SpinButton):
+    """A number that is typed with a decimal point or a decimal comma, whatever GIMP's language.
+
+    GTK's own `numeric` property drops the decimal sign of another language: 0.45 became 45, which
+    was cut to the maximum. Text that is not a number leaves the value as it was.
+    """
+
+    __gtype_name__ = "UnderpaintSpin"
+
+    def do_input(self, _result: object) -> int:
+        """Replace the text by one that GTK reads in every language."""
+        value = read_number(self.get_text(), self.get_digits())
+        self.set_text(f"{self.get_value() if value is None else value:.{self.get_digits()}f}")
+        return 0  # GTK reads the text then; Python cannot write to the result
+
+
+class NumberControl:
+    """A number field's widget, and its value; see `TextControl`."""
+
+    def __init__(self, field: Number, changed: Callable[[], None]) -> None:
+        self.field = field
+        adjustment = Gtk.Adjustment(
+            lower=field.minimum, upper=field.maximum, step_increment=field.step,
+            page_increment=10 * field.step,
+        )  # fmt: skip
+        self.widget = spin = _SpinButton(adjustment=adjustment, digits=field.decimals)
+        self.shown: Gtk.Widget = spin
+        spin.set_width_chars(min(10, len(str(int(field.maximum))) + field.decimals))
+        spin.connect("value-changed", lambda _spin: changed())
+        _ignore_wheel(spin)
+        _describe(spin, field)
+
+    @property
+    def value(self) -> float:
+        """The number: an int if the field has no decimals."""
+        value, digits = self.widget.get_value(), self.widget.get_digits()
+        return round(value, digits) if digits else round(value)
+
+    @value.setter
+    def value(self, value: float) -> None:
+        self.widget.set_value(value)
+
+
+class ChoiceControl:
+    """The widget of a choice, and its value; see `TextControl`."""
+
+    def __init__(self, field: Choice, changed: Callable[[], None]) -> None:
+        self.field = field
+        self.widget = box = Gtk.ComboBoxText(hexpand=True)
+        self.shown: Gtk.Widget = box
+        for cell in box.get_cells():
+            cell.set_property("ellipsize", _ELLIPSIS_AT_END)  # so that the window can be narrow
+        for value, label in field.options.items():
+            box.append(value or _NO_ID, label)
+        box.connect("changed", lambda _box: changed())
+        _ignore_wheel(box)
+        _describe(box, field)
+
+    @property
+    def value(self) -> str:
+        """The chosen value; empty if nothing is chosen."""
+        found = self.widget.get_active_id()
+        return "" if found in (None, _NO_ID) else str(found)
+
+    @value.setter
+    def value(self, value: str) -> None:
+        if not self.widget.set_active_id(value or _NO_ID):  # such as a model that is not installed
+            self.widget.append(value or _NO_ID, value)
+            self.widget.set_active_id(value or _NO_ID)
+
+    def set_options(self, options: list[tuple[str, str]]) -> None:
+        """Replace the options, as values and labels; the chosen value stays chosen."""
+        chosen = self.value
+        self.widget.remove_all()
+        for value, label in options:
+            self.widget.append(value or _NO_ID, label)
+        self.value = chosen
+
+
+class SwitchControl:
+    """The widget of a switch, and its value; see `TextControl`."""
+
+    def __init__(self, field: Switch, changed: Callable[[], None]) -> None:
+        self.field = field
+        self.widget = box = Gtk.CheckButton(label=field.label)
+        self.shown: Gtk.Widget = box
+        box.connect("toggled", lambda _box: changed())
+        _describe(box, field)
+
+    @property
+    def value(self) -> bool:
+        """Whether it is on."""
+        return self.widget.get_active()
+
+    @value.setter
+    def value(self, value: bool) -> None:
+        self.widget.set_active(value)
+
+
+Control = Union[TextControl, NumberControl, ChoiceControl, SwitchControl]
+
+
+class Controls:
+    """The form's controls by the names of their fields: all of them, and by kind.
+
+    Parameters
+    ----------
+    changed : callable
+        Called after each change of a value.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.texts = {f.name: TextControl(f, changed) for f in FIELDS if isinstance(f, Text)}
+        self.numbers = {f.name: NumberControl(f, changed) for f in FIELDS if isinstance(f, Number)}
+        self.choices = {f.name: ChoiceControl(f, changed) for f in FIELDS if isinstance(f, Choice)}
+        self.switches = {f.name: SwitchControl(f, changed) for f in FIELDS if isinstance(f, Switch)}
+        self.all: dict[str, Control] = {
+            **self.texts, **self.numbers, **self.choices, **self.switches,
+        }  # fmt: skip
+
+
+def make_slider(control: NumberControl) -> Gtk.Scale:
+    """Return a slider that moves together with a number's control."""
+    scale = Gtk.Scale(adjustment=control.widget.get_adjustment(), draw_value=False, hexpand=True)
+    scale.set_name(f"{control.field.name}_slider")
+    scale.set_tooltip_text(control.field.tip)
+    scale.get_accessible().set_name(control.field.label)
+    _ignore_wheel(scale)
+    return scale
+
+
+def on_enter(window: Gtk.Window, call: Callable[[], None]) -> None:
+    """Call a function when Ctrl+Enter is pressed in a window: once, however long it is held."""
     held = False
 
-    def pressed(_window: Any, event: Any) -> bool:
+    def pressed(_window: object, event: Gdk.EventKey) -> bool:
         nonlocal held
-        if event.keyval not in _ENTERS or not event.state & Gdk.ModifierType.CONTROL_MASK:
+        if event.keyval not in _ENTER_KEYS or not event.state & Gdk.ModifierType.CONTROL_MASK:
             return False
         if not held:
             held = True
-            if isinstance(window.get_focus(), Gtk.SpinButton):
-                window.get_focus().update()  # or the number that is being typed would not count
+            focus = window.get_focus()
+            if isinstance(focus, Gtk.SpinButton):
+                focus.update()  # else the number that is being typed would not count
             call()
         return True
 
-    def released(_window: Any, event: Any) -> bool:
+    def released(_window: object, event: Gdk.EventKey) -> bool:
         nonlocal held
-        held = held and event.keyval not in _ENTERS
+        held = held and event.keyval not in _ENTER_KEYS
         return False
 
     def left(*_: object) -> bool:
@@ -76,10 +262,10 @@ def on_enter(window: Any, call: Callable[[], None]) -> None:
     window.connect("focus-out-event", left)
 
 
-def on_arrow(control: Control, call: Callable[[int], None]) -> None:
-    """Call with -1 or 1 when an arrow key up or down can go no further in a text."""
+def on_arrow(control: TextControl, call: Callable[[int], None]) -> None:
+    """Call a function with -1 or 1 if the arrow key up or down can go no further in a text."""
 
-    def pressed(view: Any, event: Any) -> bool:
+    def pressed(view: Gtk.TextView, event: Gdk.EventKey) -> bool:
         step = {Gdk.KEY_Up: -1, Gdk.KEY_Down: 1}.get(event.keyval)
         if step is None or event.state & Gtk.accelerator_get_default_mod_mask():
             return False
@@ -93,146 +279,3 @@ def on_arrow(control: Control, call: Callable[[int], None]) -> None:
         return True
 
     control.widget.connect("key-press-event", pressed)
-
-
-def make_slider(control: Control) -> Any:
-    """Return a slider that moves together with a number's control."""
-    scale = Gtk.Scale(adjustment=control.widget.get_adjustment(), draw_value=False, hexpand=True)
-    scale.set_name(f"{control.field.name}_slider")
-    scale.set_tooltip_text(control.field.tip)
-    scale.get_accessible().set_name(control.field.label)
-    _ignore_wheel(scale)
-    return scale
-
-
-def _ignore_wheel(widget: Any) -> None:
-    """Let the wheel scroll the window instead of changing what happens to lie under it."""
-
-    def scrolled(widget: Any, _event: Any) -> bool:
-        if not widget.has_focus():
-            widget.stop_emission_by_name("scroll-event")
-        return False
-
-    widget.connect("scroll-event", scrolled)
-
-
-def _text(field: Text, changed: Callable[[], None]) -> tuple[Any, Any]:
-    """Give several lines of text in a frame, with their label in it while they are empty."""
-    view = Gtk.TextView(wrap_mode=Gtk.WrapMode.WORD_CHAR, accepts_tab=False)
-    view.set_left_margin(4)
-    view.set_right_margin(4)
-    view.set_top_margin(3)
-    line = view.create_pango_layout("X").get_pixel_size()[1]
-    scroll = Gtk.ScrolledWindow(shadow_type=Gtk.ShadowType.IN, hscrollbar_policy=_NEVER)
-    scroll.set_min_content_height(field.lines * line + 8)
-    if field.lines == 1:  # a scroll bar would need more room than the line
-        scroll.set_property("vscrollbar-policy", Gtk.PolicyType.EXTERNAL)
-    scroll.add(view)
-    hint = Gtk.Label(label=field.label, halign=Gtk.Align.START, valign=Gtk.Align.START, margin=5)
-    hint.show()
-    hint.set_no_show_all(True)
-    hint.get_style_context().add_class("dim-label")
-    overlay = Gtk.Overlay()
-    overlay.add(scroll)
-    overlay.add_overlay(hint)
-    overlay.set_overlay_pass_through(hint, True)
-    buffer = view.get_buffer()
-
-    def edited(_buffer: Any) -> None:
-        hint.set_visible(buffer.get_char_count() == 0)
-        changed()
-
-    buffer.connect("changed", edited)
-    return overlay, view
-
-
-class _Spin(Gtk.SpinButton):
-    """A number that is typed with a decimal point or a decimal comma, whatever GIMP's language.
-
-    GTK's own `numeric` drops the sign of the other languages: 0.45 became 45, and that the maximum.
-    What is no number leaves the value as it was.
-    """
-
-    __gtype_name__ = "UnderpaintSpin"
-
-    def do_input(self, _place: object) -> int:
-        """Leave for GTK to read what it can read in every language."""
-        value = read_number(self.get_text(), self.get_digits())
-        self.set_text(f"{self.get_value() if value is None else value:.{self.get_digits()}f}")
-        return 0  # GTK goes on; Python cannot write to the place of the value
-
-
-def _number(field: Number, changed: Callable[[], None]) -> tuple[Any, Any]:
-    adjustment = Gtk.Adjustment(
-        lower=field.minimum, upper=field.maximum, step_increment=field.step,
-        page_increment=10 * field.step,
-    )  # fmt: skip
-    spin = _Spin(adjustment=adjustment, digits=field.decimals)
-    spin.set_width_chars(min(10, len(str(int(field.maximum))) + field.decimals))
-    spin.connect("value-changed", lambda _spin: changed())
-    _ignore_wheel(spin)
-    return spin, spin
-
-
-def _get_number(spin: Any) -> float | int:
-    value, digits = float(spin.get_value()), int(spin.get_digits())
-    return round(value, digits) if digits else round(value)
-
-
-def _choice(field: Choice, changed: Callable[[], None]) -> tuple[Any, Any]:
-    box = Gtk.ComboBoxText(hexpand=True)
-    for cell in box.get_cells():
-        cell.set_property("ellipsize", 3)  # at the end, so that the window may be narrow
-    for value, label in field.options.items():
-        box.append(value or _DEFAULT, label)
-    box.connect("changed", lambda _box: changed())
-    _ignore_wheel(box)
-    return box, box
-
-
-_DEFAULT = "\0"  # GTK takes an empty id for none
-_NEVER = Gtk.PolicyType.NEVER
-
-
-def _get_choice(box: Any) -> str:
-    found = box.get_active_id()
-    return "" if found in (None, _DEFAULT) else str(found)
-
-
-def _set_choice(box: Any, value: str) -> None:
-    if not box.set_active_id(value or _DEFAULT):  # a model that is not there just now
-        box.append(value, value)
-        box.set_active_id(value)
-
-
-def fill_choice(control: Control, options: list[tuple[str, str]]) -> None:
-    """Return a choice other options, values and labels; what is chosen stays."""
-    chosen = control.value
-    control.widget.remove_all()
-    for value, label in options:
-        control.widget.append(value or _DEFAULT, label)
-    control.value = chosen
-
-
-def _switch(field: Switch, changed: Callable[[], None]) -> tuple[Any, Any]:
-    box = Gtk.CheckButton(label=field.label)
-    box.connect("toggled", lambda _box: changed())
-    return box, box
-
-
-def _get_text(view: Any) -> str:
-    return str(view.get_buffer().get_property("text"))
-
-
-_MAKE: dict[type, Callable[..., tuple[Any, Any]]] = {
-    Text: _text, Number: _number, Choice: _choice, Switch: _switch,
-}  # fmt: skip
-_GET: dict[type, Callable[[Any], Any]] = {
-    Text: _get_text, Number: _get_number, Choice: _get_choice, Switch: lambda w: w.get_active(),
-}  # fmt: skip
-_SET: dict[type, Callable[[Any, Any], None]] = {
-    Text: lambda w, value: w.get_buffer().set_text(value),
-    Number: lambda w, value: w.set_value(value),
-    Choice: _set_choice,
-    Switch: lambda w, value: w.set_active(value),
-}

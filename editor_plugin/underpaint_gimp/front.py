@@ -1,10 +1,9 @@
-"""Which image is in front, and bringing our window there.
+"""Which image is in front, and how to bring our window to the front.
 
 GIMP tells a plug-in which image is meant only when one of its menu entries is chosen.
 
-Where windows can be seen (X11), the title of the topmost GIMP window names the image, as it does
-unless the artist has chosen another format for titles. Elsewhere nothing is known, and the artist
-chooses.
+On X11, where a program can list windows, the title of the topmost GIMP window names the image,
+unless the artist has set another format for titles. Elsewhere the artist has to choose.
 """
 
 from __future__ import annotations
@@ -13,15 +12,18 @@ import ctypes
 import functools
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import gi
 
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk  # noqa: E402 - after its version
 
+if TYPE_CHECKING:
+    from gi.repository import Gimp, Gtk
+
 _ID = re.compile(r"-(\d+)\.\d+ \(")
-_OURS = "Underpaint"  # how our own window's title begins
+_OURS = "Underpaint"  # the beginning of our own window's title
 
 
 def image_in_title(title: str) -> int | None:
@@ -30,26 +32,26 @@ def image_in_title(title: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def name_in_title(image: Any) -> str:
-    """Return what the title of an image's window begins with: no two images are called alike."""
+def name_in_title(image: Gimp.Image) -> str:
+    """Return how the title of an image's window begins, which is unique among the open images."""
     return f"{image.get_name()}-{image.get_id()}"
 
 
 def choose_image(
     images: Sequence[int], in_front: int | None, chosen: int | None, seen: Collection[int]
 ) -> int | None:
-    """Return the id of the image to paint on; None where the artist has to say which.
+    """Return the id of the image to work on; None if the artist has to choose one.
 
     Parameters
     ----------
     images : sequence of int
-        The ids of all that are open.
+        The ids of the open images.
     in_front : int or None
-        Of that in front; None where that cannot be seen.
+        The one in front; None if that cannot be told.
     chosen : int or None
-        Of that which the artist chose last.
+        The one that the artist chose last.
     seen : collection of int
-        Of those that were open then. One that was opened later may be the one that is meant now.
+        Those that were open then. The artist may mean one that was opened later.
     """
     if in_front is not None:
         return in_front
@@ -58,8 +60,8 @@ def choose_image(
     return chosen if chosen in images and set(images) <= set(seen) else None
 
 
-def image_in_front(images: Sequence[Any]) -> Any | None:
-    """Return the image, of these, whose window is the topmost; None where nobody can know."""
+def image_in_front(images: Sequence[Gimp.Image]) -> Gimp.Image | None:
+    """Return the image whose window is the topmost; None if that cannot be told."""
     screen = Gdk.Screen.get_default()
     stack = screen.get_window_stack() if screen is not None else None
     by_id = {image.get_id(): image for image in images}
@@ -71,15 +73,17 @@ def image_in_front(images: Sequence[Any]) -> Any | None:
     return None
 
 
-def bring_to_front(window: Any) -> None:
-    """Bring a window of ours to the front, as the artist has just asked for it."""
-    stamp = 0
-    if type(window.get_window()).__name__.startswith("X11"):
-        # GIMP passes no time of the click on; without one, window managers keep it in the back.
+def bring_to_front(window: Gtk.Window) -> None:
+    """Bring a window of ours to the front, after the artist has asked for it."""
+    stamp, surface = 0, window.get_window()
+    if type(surface).__name__.startswith("X11"):
+        # GIMP does not pass on the time of the click. Window managers keep a window without one in
+        # the back.
         gi.require_version("GdkX11", "3.0")
-        from gi.repository import GdkX11  # noqa: PLC0415 - on X11 alone
+        from gi.repository import GdkX11  # noqa: PLC0415 - on X11 only
 
-        stamp = GdkX11.x11_get_server_time(window.get_window())
+        if isinstance(surface, GdkX11.X11Window):
+            stamp = GdkX11.x11_get_server_time(surface)
     window.present_with_time(stamp)
 
 
@@ -94,8 +98,11 @@ class _TextProperty(ctypes.Structure):
     )
 
 
-def _title(window: Any) -> str:
-    """Return a window's title; GTK 3 does not let Python read those of other programs."""
+def _title(window: Gdk.Window) -> str:
+    """Return the title of a GIMP window; empty for other programs' windows, and without X11.
+
+    GTK 3 does not let Python read the titles of other programs.
+    """
     xlib = _xlib()
     if xlib is None or not hasattr(window, "get_xid"):
         return ""
@@ -103,7 +110,7 @@ def _title(window: Any) -> str:
     if "gimp" not in _program(library, display, window.get_xid()).lower():
         return ""
     found = _TextProperty()
-    # A window that is gone meanwhile is an error, which GDK passes over: it is not its connection.
+    # A window that was closed meanwhile is an error of this connection, which GDK ignores.
     if not library.XGetTextProperty(display, window.get_xid(), ctypes.byref(found), atom):
         return ""
     if not found.value:
@@ -119,8 +126,8 @@ class _ClassHint(ctypes.Structure):
     _fields_ = (("name", ctypes.c_void_p), ("program", ctypes.c_void_p))
 
 
-def _program(library: Any, display: Any, xid: int) -> str:
-    """Return the class of the program that a window belongs to."""
+def _program(library: ctypes.CDLL, display: ctypes.c_void_p, xid: int) -> str:
+    """Return the class of the program that a window belongs to; empty if it has none."""
     found = _ClassHint()
     if not library.XGetClassHint(display, ctypes.c_ulong(xid), ctypes.byref(found)):
         return ""
@@ -131,8 +138,8 @@ def _program(library: Any, display: Any, xid: int) -> str:
 
 
 @functools.cache
-def _xlib() -> tuple[Any, Any, int] | None:
-    """Give Xlib, a connection of our own and what titles are kept under; None without X11."""
+def _xlib() -> tuple[ctypes.CDLL, ctypes.c_void_p, int] | None:
+    """Return Xlib, a connection of our own and the atom of window titles; None without X11."""
     try:
         library = ctypes.CDLL("libX11.so.6")
     except OSError:

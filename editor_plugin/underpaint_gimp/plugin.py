@@ -1,14 +1,15 @@
-"""What GIMP sees: menu entries, and procedures for scripts.
+"""What GIMP sees of the plug-in: menu entries, and procedures for scripts.
 
-One process lives as long as GIMP does. It holds the connection to the daemon and the window, and
-its procedures come and go with it.
+GIMP starts one process with itself. The process holds the connection to the daemon and the window,
+and registers the temporary procedures behind the menu entries.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import gi
 
@@ -40,26 +41,26 @@ _ENTRIES = {
     WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
 }
 _ARGUMENTS = tuple(field for field in FIELDS if hasattr(Request, field.name))
-"""The fields that scripts give; the rest is for the window alone."""
+"""The fields that are arguments for scripts; the others are for the window alone."""
 
 _READ_WRITE = GObject.ParamFlags.READWRITE
 _SUCCESS = Gimp.PDBStatusType.SUCCESS
 
 
 def has_screen() -> bool:
-    """Return whether there is one to show windows on."""
+    """Return whether there is a display to show windows on."""
     gi.require_version("Gdk", "3.0")
     gi.require_version("Gtk", "3.0")
     from gi.repository import Gdk, Gtk  # noqa: PLC0415 - GIMP may run without a screen
 
     found, _ = Gtk.init_check([])
-    return bool(found) and Gdk.Display.get_default() is not None
+    return found and Gdk.Display.get_default() is not None
 
 
 @functools.cache
 def window() -> Window:
-    """Return the one window; the first call connects to the screen."""
-    from .window import Window  # noqa: PLC0415 - as above
+    """Return the window, which is created by the first call."""
+    from .window import Window  # noqa: PLC0415 - GIMP may run without a screen
 
     return Window()
 
@@ -68,35 +69,39 @@ class Underpaint(Gimp.PlugIn):
     """See the module."""
 
     def do_query_procedures(self) -> list[str]:
-        """Name what is always there: the process that brings all else."""
+        """Return the name of the procedure that GIMP runs at its start."""
         return [SERVICE]
 
     def do_set_i18n(self, _name: str) -> bool:
-        """Say that there are no translations."""
+        """Return False: there are no translations."""
         return False
 
-    def do_create_procedure(self, name: str) -> Any:
-        """Describe the process that GIMP starts with itself."""
+    def do_create_procedure(self, name: str) -> Gimp.Procedure:
+        """Return the procedure that GIMP runs at its start."""
         procedure = Gimp.Procedure.new(self, name, Gimp.PDBProcType.PERSISTENT, self._serve, None)
         procedure.set_documentation("Holds Underpaint's connection to its daemon", None, name)
         return procedure
 
-    def _serve(self, procedure: Any, _config: Any, _data: Any) -> Any:
+    def _serve(
+        self, procedure: Gimp.Procedure, _config: Gimp.ProcedureConfig, _data: object
+    ) -> Gimp.ValueArray:
+        """Register the menu entries, and run until GIMP ends."""
         for name in _ENTRIES:
-            self.add_temp_procedure(self._entry(name))
+            self.add_temp_procedure(self._make_entry(name))
         procedure.persistent_ready()
         self.persistent_enable()
         session()
         GLib.MainLoop().run()
         return procedure.new_return_values(_SUCCESS, None)
 
-    def _entry(self, name: str) -> Any:
-        label, told = _ENTRIES[name]
+    def _make_entry(self, name: str) -> Gimp.ImageProcedure:
+        """Return the procedure behind a menu entry."""
+        label, description = _ENTRIES[name]
         run = self._generate if name == GENERATE else self._press
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.TEMPORARY, run, None)
         procedure.set_menu_label(label)
         procedure.add_menu_path(MENU)
-        procedure.set_documentation(told, _HELP, name)
+        procedure.set_documentation(description, _HELP, name)
         procedure.set_image_types("*" if name in (GENERATE, AGAIN) else "")
         procedure.set_sensitivity_mask(
             Gimp.ProcedureSensitivityMask.DRAWABLE
@@ -119,43 +124,62 @@ class Underpaint(Gimp.PlugIn):
             )
         return procedure
 
-    # ---- what is chosen --------------------------------------------------------------------
+    # ---- called by GIMP --------------------------------------------------------------------
 
     def _press(
-        self, procedure: Any, _mode: Any, image: Any, layers: Any, _config: Any, _data: Any
-    ) -> Any:
+        self,
+        procedure: Gimp.Procedure,
+        _mode: Gimp.RunMode,
+        image: Gimp.Image | None,
+        layers: Sequence[Gimp.Item],
+        _config: Gimp.ProcedureConfig,
+        _data: object,
+    ) -> Gimp.ValueArray:
+        """Run one of the menu entries that have no arguments."""
         name = procedure.get_name()
         if name == CANCEL:
             session().cancel()
-            return _answer(procedure)
-        return _on_screen(procedure, image, None if name == WINDOW else layers)
+            return _values(procedure)
+        return _show_window(procedure, image, None if name == WINDOW else layers)
 
     def _generate(
-        self, procedure: Any, mode: Any, image: Any, layers: Any, config: Any, _data: Any
-    ) -> Any:
+        self,
+        procedure: Gimp.Procedure,
+        mode: Gimp.RunMode,
+        image: Gimp.Image | None,
+        layers: Sequence[Gimp.Item],
+        config: Gimp.ProcedureConfig,
+        _data: object,
+    ) -> Gimp.ValueArray:
+        """Generate for a script, or show the window to an artist."""
         if mode == Gimp.RunMode.NONINTERACTIVE:
-            return _run(self, procedure, image, layers, config)
+            return _generate_for_script(self, procedure, image, layers, config)
         again = mode == Gimp.RunMode.WITH_LAST_VALS
-        return _on_screen(procedure, image, layers if again else None, to_front=not again)
+        return _show_window(procedure, image, layers if again else None, to_front=not again)
 
 
-def _answer(procedure: Any, error: str = "") -> Any:
+def _values(procedure: Gimp.Procedure, error: str = "") -> Gimp.ValueArray:
+    """Return a procedure's return values: success, or an error with its message."""
     if error:
         failed = Gimp.PDBStatusType.EXECUTION_ERROR
         return procedure.new_return_values(failed, GLib.Error(error))
     return procedure.new_return_values(_SUCCESS, None)
 
 
-def _on_screen(
-    procedure: Any, image: Any, layers: list[Any] | None, *, to_front: bool = False
-) -> Any:
-    """Show the window, and where there are layers, paint with the settings as they are."""
+def _show_window(
+    procedure: Gimp.Procedure,
+    image: Gimp.Image | None,
+    layers: Sequence[Gimp.Item] | None,
+    *,
+    to_front: bool = False,
+) -> Gimp.ValueArray:
+    """Show the window; if there are layers, generate on them with the window's settings."""
     if not has_screen():
-        return _answer(procedure, "There is no display to show Underpaint's window on.")
+        return _values(procedure, "There is no display to show Underpaint's window on.")
     window().show(image, to_front=to_front)
     if layers is not None:
         window().generate_now(image, layers)
-    return _answer(procedure)
+    return _values(procedure)
 
 
 _HELP = (
@@ -165,52 +189,57 @@ _HELP = (
 )
 
 
-def _run(plugin: Any, procedure: Any, image: Any, layers: Any, config: Any) -> Any:
-    """Paint for a script, which waits."""
+def _generate_for_script(
+    plugin: Gimp.PlugIn,
+    procedure: Gimp.Procedure,
+    image: Gimp.Image | None,
+    layers: Sequence[Gimp.Item],
+    config: Gimp.ProcedureConfig,
+) -> Gimp.ValueArray:
+    """Generate, wait until the results are inserted, and return their group."""
     try:
         batch = session().send(form_of(config).request(draw_seed()), GimpDocument.of(image, layers))
         wait_until(lambda: batch.ended, plugin)
     except UnderpaintError as error:
-        return _answer(procedure, to_sentence(error))
-    except Exception as error:  # noqa: BLE001 - a script must hear of it, whatever it is
+        return _values(procedure, to_sentence(error))
+    except Exception as error:  # noqa: BLE001 - GIMP prints it where a script does not see it
         log_exception("generating for a script", error)
-        return _answer(procedure, f"Underpaint failed ({type(error).__name__}: {error}).")
+        return _values(procedure, f"Underpaint failed ({type(error).__name__}: {error}).")
     if batch.error is not None:
-        return _answer(procedure, to_sentence(batch.error))
-    values = _answer(procedure)
+        return _values(procedure, to_sentence(batch.error))
+    values = _values(procedure)
     values.remove(1)
     values.insert(1, GObject.Value(Gimp.GroupLayer, batch.group))
     return values
 
 
-def form_of(config: Any) -> Form:
-    """Return the form that a script's arguments make.
+def form_of(config: Gimp.ProcedureConfig) -> Form:
+    """Return a script's arguments as a form.
 
     Raises
     ------
     BadInputError
-        Where an argument is not what the form's field can hold.
+        If an argument is not a value of its field.
     """
-    found: dict[str, Any] = {"seed_locked": config.get_property("seed-locked")}
+    found: dict[str, object] = {"seed_locked": config.get_property("seed-locked")}
     for field in _ARGUMENTS:
         value = config.get_property(field.name.replace("_", "-"))
-        if isinstance(field, Number):
-            value = value if field.decimals else whole_number(field, value)
-        elif value is None:  # a script may say NULL
-            value = Form().value(field.name)
-        found[field.name] = value
+        if isinstance(field, Number) and isinstance(value, float):
+            found[field.name] = value if field.decimals else whole_number(field, value)
+        else:  # a script may pass NULL
+            found[field.name] = Form().value(field.name) if value is None else value
     return Form.of(**found)
 
 
 def whole_number(field: Number, value: float) -> int:
-    """Return a number of a field that holds whole ones.
+    """Return the value of a field without decimals as an int.
 
     Raises
     ------
     BadInputError
-        Where it is none.
+        If it is not a whole number.
     """
-    if not float(value).is_integer():  # nor is what is infinite
+    if not value.is_integer():  # infinity is not one either
         low, high = int(field.minimum), int(field.maximum)
         raise BadInputError(
             f"{field.name} {value} is not a whole number; give one from {low} to {high}"
@@ -218,25 +247,25 @@ def whole_number(field: Number, value: float) -> int:
     return int(value)
 
 
-def _add_argument(procedure: Any, field: Field) -> None:
-    """Describe one of the form's fields to scripts.
+def _add_argument(procedure: Gimp.Procedure, field: Field) -> None:
+    """Add an argument for one of the form's fields.
 
-    GIMP gets no limits: it replaces what is outside of them by the default and says nothing, or a
-    warning that scripts do not see. `check_request` refuses it, by name and value.
+    Numbers get no limits: GIMP replaces a value outside of them by the default without a message
+    that scripts see. `check_request` refuses it, with its name and value.
     """
     name, default = field.name.replace("_", "-"), Form().value(field.name)
-    told = f"{field.tip} {_allowed(field)}".rstrip()
+    blurb = f"{field.tip} {_allowed_values(field)}".rstrip()
     if isinstance(field, Number):
         limits = (-math.inf, math.inf)
-        procedure.add_double_argument(name, field.label, told, *limits, default, _READ_WRITE)
+        procedure.add_double_argument(name, field.label, blurb, *limits, default, _READ_WRITE)
     elif isinstance(field, Switch):
-        procedure.add_boolean_argument(name, field.label, told, default, _READ_WRITE)
+        procedure.add_boolean_argument(name, field.label, blurb, default, _READ_WRITE)
     else:
-        procedure.add_string_argument(name, field.label, told, default, _READ_WRITE)
+        procedure.add_string_argument(name, field.label, blurb, default, _READ_WRITE)
 
 
-def _allowed(field: Field) -> str:
-    """Return the values that a field can hold, for those who write scripts."""
+def _allowed_values(field: Field) -> str:
+    """Return the values that a field can have, in a sentence for those who write scripts."""
     if isinstance(field, Number):
         return f"From {field.minimum:g} to {int(field.maximum)}."
     if isinstance(field, Choice) and field.name != "model":

@@ -1,16 +1,15 @@
-"""A result that the artist has selected, and its batch."""
+"""The selected result, and its batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import gi
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp  # noqa: E402 - after its version
+from gi.repository import GdkPixbuf, Gimp  # noqa: E402 - after its version
 
 from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_client.geometry import Extent  # noqa: E402
@@ -25,16 +24,18 @@ from .tree import all_layers, batch_of, parents, sources, tag_of, undo_group, wi
 
 @dataclass(frozen=True)
 class GimpResult:
-    """A result that the artist has selected, and what it carries."""
+    """A result layer that is selected; see `contract.SelectedResult`."""
 
-    image: Any
-    layer: Any
+    image: Gimp.Image
+    layer: Gimp.Layer
     tag: Tag
 
     @classmethod
-    def of(cls, image: Any) -> GimpResult | None:
-        """Return the selected layer as a result; for a batch's group the one that is shown."""
-        layers = image.get_selected_layers() if image is not None and image.is_valid() else []
+    def of(cls, image: Gimp.Image | None) -> GimpResult | None:
+        """Return the selected layer as a result; for a batch's group, the result that it shows."""
+        if image is None or not image.is_valid():
+            return None
+        layers = image.get_selected_layers()
         if len(layers) != 1:
             return None
         children = layers[0].get_children() if layers[0].is_group() else []
@@ -45,18 +46,18 @@ class GimpResult:
         return None
 
     def find_source(self) -> GimpDocument:
-        """Return the document of the layer that it was made from.
+        """Return the document with the layer that the result was made from.
 
         Raises
         ------
         BadInputError
-            Where that is no longer there, or cannot be told from a copy of it.
+            If the layer was deleted, or cannot be told from a copy.
         """
         found = sources(self.image, self.tag.source)
         if not found:
             raise BadInputError(SOURCE_GONE)
         if len(found) > 1:
-            names = " or ".join(repr(str(layer.get_name())) for layer in found)
+            names = " or ".join(repr(layer.get_name()) for layer in found)
             raise BadInputError(
                 f"this result was made from {names}, and Underpaint cannot tell which; delete the"
                 " copy, or generate again"
@@ -65,57 +66,64 @@ class GimpResult:
 
     @property
     def name(self) -> str:
-        """What the layer is called."""
-        return str(self.layer.get_name())
+        """The layer's name."""
+        return self.layer.get_name()
 
     @cached_property
     def results(self) -> list[Member]:
-        """The batch's results, from the lowest."""
+        """The batch's results, from the lowest layer to the highest."""
         return batch_of(self.layer)
 
     @property
-    def index(self) -> int:
-        """Which of them this one is."""
-        return [one.layer.get_id() for one in self.results].index(self.layer.get_id())
+    def _layers(self) -> list[Gimp.Layer]:
+        return [one.layer for one in self.results]
 
-    def thumbnail(self, index: int) -> Any:
-        """Return what one of them looks like: an image, as large as `THUMBNAIL_SIDE` at most."""
-        layer = self.results[index].layer
+    @property
+    def index(self) -> int:
+        """The selected result's index in `results`."""
+        return [layer.get_id() for layer in self._layers].index(self.layer.get_id())
+
+    def thumbnail(self, index: int) -> GdkPixbuf.Pixbuf | None:
+        """Return the image of a result; no side is longer than `THUMBNAIL_SIDE`.
+
+        None if GIMP makes none, as for a layer that was deleted meanwhile.
+        """
+        layer = self._layers[index]
         size = fit_into(
             Extent(layer.get_width(), layer.get_height()), Extent(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
         )
         return layer.get_thumbnail(size.width, size.height, Gimp.PixbufTransparency.KEEP_ALPHA)
 
     def show(self, index: int) -> None:
-        """Show one of them alone, and select it: one undo step."""
+        """Make a result the only visible one of its batch and select it, in one undo step."""
         with undo_group(self.image):
             self._show(index)
 
     def _show(self, index: int) -> None:
-        results = self.results
-        for at, one in enumerate(results):
-            one.layer.set_visible(at == index)
-        self.image.set_selected_layers([results[index].layer])
+        layers = self._layers
+        for at, layer in enumerate(layers):
+            layer.set_visible(at == index)
+        self.image.set_selected_layers([layers[index]])
 
     def keep_only(self) -> int:
-        """Show this one, and remove the others but for locked ones: one undo step.
+        """Show this result and delete the others, except locked ones, in one undo step.
 
         Returns
         -------
         int
-            How many were removed.
+            How many were deleted.
 
         Raises
         ------
         BadInputError
-            Where a lock forbids it.
+            If their group is locked.
         """
         if any(parent.get_lock_content() for parent in parents(self.layer)):
             raise BadInputError("the results are in a locked group; unlock it first")
         others = [
-            one.layer
-            for one in self.results
-            if one.layer.get_id() != self.layer.get_id() and not one.layer.get_lock_content()
+            layer
+            for layer in self._layers
+            if layer.get_id() != self.layer.get_id() and not layer.get_lock_content()
         ]
         if others:
             with undo_group(self.image):
@@ -125,7 +133,7 @@ class GimpResult:
         return len(others)
 
     def hide_results(self) -> Callable[[], None]:
-        """Show the layer as it was, without any result made from it; return what ends that."""
+        """Show the source layer without its results; return what shows them again."""
         changed, found = [], sources(self.image, self.tag.source)
         source_id = found[0].get_id() if len(found) == 1 else None
         for layer in all_layers(self.image.get_layers()):
@@ -137,8 +145,8 @@ class GimpResult:
         self._set_visible(changed)
         return lambda: self._set_visible([(layer, not visible) for layer, visible in changed])
 
-    def _set_visible(self, wanted: Sequence[tuple[Any, bool]]) -> None:
-        """Show and hide layers, of which the undo history hears nothing."""
+    def _set_visible(self, wanted: Sequence[tuple[Gimp.Layer, bool]]) -> None:
+        """Show and hide layers outside of the undo history."""
         if not self.image.is_valid():
             return
         with without_undo(self.image):

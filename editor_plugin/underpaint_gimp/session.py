@@ -1,46 +1,60 @@
-"""The session of this GIMP, on GLib's event loop."""
+"""The plug-in's session, on GLib's event loop. There is one for each running GIMP."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import gi
 
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib  # noqa: E402 - after its version
 
+from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_editor.log import open_log  # noqa: E402
 from underpaint_editor.session import Session  # noqa: E402
 
 from .canvas import GimpDocument  # noqa: E402
 
-_PERSIST = 20  # milliseconds that GIMP is listened to at once
+if TYPE_CHECKING:
+    from underpaint_editor.contract import Listener
+
+_WAIT = 20  # milliseconds to wait for GIMP's calls at once
 
 
-class _EventLoop:
+class GimpEventLoop:
+    """GLib's event loop; see `contract.EventLoop`."""
+
     def watch(self, fd: int, callback: Callable[[], None]) -> Callable[[], None]:
-        def awake(*_: object) -> bool:
-            callback()
-            return bool(GLib.SOURCE_CONTINUE)
+        """Call `callback` whenever a descriptor becomes readable; return what stops that."""
 
-        source = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN, awake)
-        return lambda: GLib.source_remove(source)
+        def readable(*_: object) -> bool:
+            callback()
+            return GLib.SOURCE_CONTINUE
+
+        source = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN, readable)
+
+        def stop() -> None:
+            GLib.source_remove(source)
+
+        return stop
 
     def call_later(self, milliseconds: int, callback: Callable[[], None]) -> None:
+        """Call `callback` once, after a delay."""
+
         def once(*_: object) -> bool:
             callback()
-            return bool(GLib.SOURCE_REMOVE)
+            return GLib.SOURCE_REMOVE
 
         GLib.timeout_add(milliseconds, once)
 
 
 class WindowListener:
-    """Shows the session's state in the window, once there is one."""
+    """Passes the session's state on to the window, if there is one."""
 
     def __init__(self) -> None:
-        self.window: Any = None
+        self.window: Listener | None = None
 
     def show_message(self, text: str) -> None:
         """Show a status message."""
@@ -52,8 +66,8 @@ class WindowListener:
         if self.window is not None:
             self.window.show_progress(fraction)
 
-    def show_preview(self, frame: Any) -> None:
-        """Show the unfinished image."""
+    def show_preview(self, frame: Frame | None) -> None:
+        """Show the unfinished image, or remove it."""
         if self.window is not None:
             self.window.show_preview(frame)
 
@@ -65,21 +79,21 @@ class WindowListener:
 
 @functools.cache
 def listener() -> WindowListener:
-    """Return the listener, to give it the window."""
+    """Return the session's listener; the window sets itself as its `window`."""
     return WindowListener()
 
 
 @functools.cache
 def session() -> Session:
-    """Return the one session of this GIMP."""
+    """Return the session, which is created by the first call."""
     open_log("GIMP", Gimp.version())
-    return Session("GIMP", _EventLoop(), listener(), GimpDocument.find)
+    return Session("GIMP", GimpEventLoop(), listener(), GimpDocument.find)
 
 
-def wait_until(condition: Callable[[], bool], plugin: Any) -> None:
-    """Let the event loop run until something is so, and GIMP call what its menu has."""
+def wait_until(condition: Callable[[], bool], plugin: Gimp.PlugIn) -> None:
+    """Run the event loop until a condition is true. Menu entries work meanwhile."""
     context = GLib.MainContext.default()
     while not condition():
         while context.iteration(False):
             pass
-        plugin.persistent_process(_PERSIST)
+        plugin.persistent_process(_WAIT)

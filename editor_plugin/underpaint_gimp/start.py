@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What GIMP runs; the installer puts it beside `lib`, which holds the packages."""
+"""The program that GIMP starts. The installer puts it beside `lib`, which holds the packages."""
 
 import sys
 from pathlib import Path

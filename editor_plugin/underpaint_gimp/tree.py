@@ -1,11 +1,10 @@
-"""The layers of an image: how they lie, what they carry, and how the undo history hears of it."""
+"""The layers of an image: their order, ids and tags, and changes outside of the undo history."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import gi
 
@@ -19,7 +18,7 @@ from underpaint_editor.tag import Tag  # noqa: E402
 
 TAG = "underpaint-recipe"
 _ID = "underpaint-id"
-_SESSION = uuid.uuid4().hex  # GIMP counts its images from 1 in each
+_SESSION = uuid.uuid4().hex  # each GIMP counts its images from 1
 _NO_ID = "-"
 _DIGITS = 10  # of the largest tattoo
 _TYPES = {
@@ -29,16 +28,16 @@ _TYPES = {
 }
 
 
-def path_of(image: Any) -> str:
-    """Return the file that an image was saved to; empty where it never was."""
+def path_of(image: Gimp.Image) -> str:
+    """Return the file that an image was saved to; empty if it never was."""
     file = image.get_file()
     return "" if file is None else str(file.get_path() or file.get_uri())
 
 
-def sources(image: Any, name: str) -> list[Any]:
+def sources(image: Gimp.Image, name: str) -> list[Gimp.Layer]:
     """Return the layers that the name in a result's tag may mean.
 
-    One where the layer is known, none where it is gone, several where copies of it cannot be told
+    That is one if the layer is known, none if it was deleted, and several if copies cannot be told
     from it. Files of older versions have GIMP's tattoo in place of our id.
     """
     if is_tattoo(name):
@@ -48,17 +47,17 @@ def sources(image: Any, name: str) -> list[Any]:
     return [layers[index] for index in find_layers(name, [_identified(one) for one in layers])]
 
 
-def lasting_name(layer: Any) -> str:
-    """Return what another start of GIMP finds a layer by in the saved file: our id, and the tattoo.
+def lasting_name(layer: Gimp.Layer) -> str:
+    """Return a name by which another start of GIMP finds a layer in the saved file.
 
-    The file may have been saved before the layer got its id.
+    It holds our id and the tattoo, as the file may have been saved before the layer got its id.
     """
     ids = id_of(layer)
     return f"{_NO_ID if ids is None else ids.own} {layer.get_tattoo()}"
 
 
-def find_layer(image: Any, lasting: str) -> Any | None:
-    """Return the layer of a `lasting_name`, or of one that an older version wrote; None if gone."""
+def find_layer(image: Gimp.Image, lasting: str) -> Gimp.Layer | None:
+    """Return the layer of a `lasting_name`, also of an older version; None if it was deleted."""
     name, _, tattoo = lasting.rpartition(" ")
     found = sources(image, name) if name else []
     if len(found) == 1:
@@ -72,40 +71,38 @@ def is_tattoo(name: str) -> bool:
     return len(name) <= _DIGITS and name.isascii() and name.isdigit() and 0 < int(name) < 2**32
 
 
-def id_of(layer: Any) -> LayerId | None:
-    """Return the ids that a layer carries; None where nothing was made from it yet."""
+def id_of(layer: Gimp.Layer) -> LayerId | None:
+    """Return the ids that a layer has; None if no result was made from it yet."""
     return LayerId.from_text(text_of(layer.get_parasite(_ID)))
 
 
-def claim(layer: Any) -> LayerId:
-    """Return the ids that a layer is to attach_ids, as something is made from it."""
+def claim(layer: Gimp.Layer) -> LayerId:
+    """Return the ids to attach to a layer, because a result is made from it."""
     layers = list(all_layers(layer.get_image().get_layers()))
     index = [one.get_id() for one in layers].index(layer.get_id())
     return claim_id(index, [_identified(one) for one in layers])
 
 
-def attach_ids(layer: Any, ids: LayerId) -> None:
-    """Let a layer attach_ids these ids: part of the undo step that is open."""
+def attach_ids(layer: Gimp.Layer, ids: LayerId) -> None:
+    """Attach ids to a layer, as part of the undo step that is open."""
     if id_of(layer) != ids:
         layer.attach_parasite(parasite(_ID, ids.to_text(), undoable=True))
 
 
-def _identified(layer: Any) -> IdentifiedLayer:
+def _identified(layer: Gimp.Layer) -> IdentifiedLayer:
     document = f"{_SESSION} {layer.get_image().get_id()}"
-    return IdentifiedLayer(
-        id_of(layer), Marks(document, str(layer.get_tattoo()), str(layer.get_name()))
-    )
+    return IdentifiedLayer(id_of(layer), Marks(document, str(layer.get_tattoo()), layer.get_name()))
 
 
-def all_layers(layers: Iterable[Any]) -> Iterator[Any]:
-    """Give layers and all that lie in them."""
+def all_layers(layers: Iterable[Gimp.Layer]) -> Iterator[Gimp.Layer]:
+    """Return layers and all that are inside them, each group before its children."""
     for layer in layers:
         yield layer
         if layer.is_group():
             yield from all_layers(layer.get_children())
 
 
-def parents(layer: Any) -> Iterable[Any]:
+def parents(layer: Gimp.Layer) -> Iterator[Gimp.GroupLayer]:
     """Return the groups around a layer, the innermost first."""
     parent = layer.get_parent()
     while parent is not None:
@@ -113,40 +110,48 @@ def parents(layer: Any) -> Iterable[Any]:
         parent = parent.get_parent()
 
 
-def tag_of(layer: Any) -> Tag | None:
-    """Return what a result carries; None for any other layer."""
+def tag_of(layer: Gimp.Layer) -> Tag | None:
+    """Return the tag of a result; None for any other layer."""
     return Tag.from_text(text_of(layer.get_parasite(TAG)))
 
 
-def is_batch(layer: Any) -> bool:
+def is_batch(layer: Gimp.Layer) -> bool:
     """Return whether a layer is a group with results in it."""
     return layer.is_group() and any(tag_of(child) for child in layer.get_children())
 
 
-def batch_of(layer: Any) -> list[Member]:
-    """Return the results in a result's group; outside of any group it is one by itself."""
+def batch_of(layer: Gimp.Layer) -> list[Member]:
+    """Return the results in a result's group, from the lowest; without a group, it alone."""
     parent = layer.get_parent()
     inside = [layer] if parent is None else reversed(parent.get_children())
     tagged = ((one, tag_of(one)) for one in inside)
-    return [Member(one, tag, bool(one.get_visible())) for one, tag in tagged if tag is not None]
+    return [Member(one, tag, one.get_visible()) for one, tag in tagged if tag is not None]
 
 
-def parasite(name: str, text: str, *, undoable: bool = False) -> Any:
-    """Return what keeps a text with an image or a layer, in its file too.
+def parasite(name: str, text: str, *, undoable: bool = False) -> Gimp.Parasite:
+    """Return a parasite that keeps a text with an image or a layer, in the saved file too.
 
-    Without `undoable`, GIMP lets nothing before it be undone where the layer is in an image.
+    Parameters
+    ----------
+    name : str
+        The parasite's name.
+    text : str
+        ASCII.
+    undoable : bool
+        Whether attaching it is an undo step. Otherwise, attaching it to a layer of an image makes
+        it impossible to undo what was done before.
     """
     flags = Gimp.PARASITE_PERSISTENT | (Gimp.PARASITE_UNDOABLE if undoable else 0)
     return Gimp.Parasite.new(name, flags, list(text.encode("ascii")))
 
 
-def text_of(parasite: Any) -> str:
+def text_of(parasite: Gimp.Parasite | None) -> str:
     """Return the text in a parasite; empty for None."""
     return "" if parasite is None else bytes(parasite.get_data()).decode("ascii", "replace")
 
 
-def blank_layer(image: Any, name: str, box: Box) -> Any:
-    """Make an empty layer with alpha for an image, not yet in it."""
+def blank_layer(image: Gimp.Image, name: str, box: Box) -> Gimp.Layer:
+    """Return a new empty layer with alpha, not yet in the image."""
     layer = Gimp.Layer.new(
         image, name, box.width, box.height,
         _TYPES[image.get_base_type()], 100, Gimp.LayerMode.NORMAL,
@@ -155,15 +160,18 @@ def blank_layer(image: Any, name: str, box: Box) -> Any:
     return layer
 
 
-def remember_selection(image: Any) -> Callable[[Any], None]:
-    """Remember what is selected; return what selects it again, or else what it is told to."""
+def remember_selection(image: Gimp.Image) -> Callable[[Gimp.Layer], None]:
+    """Return a function that selects again what is selected now.
+
+    It selects the layer that it is called with if no layer is selected now.
+    """
     layers, channels, paths = (
         image.get_selected_layers(),
         image.get_selected_channels(),
         image.get_selected_paths(),
     )
 
-    def restore(otherwise: Any) -> None:
+    def restore(otherwise: Gimp.Layer) -> None:
         image.set_selected_layers(layers or [otherwise])
         if channels:
             image.set_selected_channels(channels)
@@ -174,11 +182,11 @@ def remember_selection(image: Any) -> Callable[[Any], None]:
 
 
 @contextmanager
-def without_undo(image: Any) -> Iterator[None]:
-    """Keep what is done to an image out of its undo history, and show it.
+def without_undo(image: Gimp.Image) -> Iterator[None]:
+    """Keep changes of an image out of its undo history, and show them.
 
-    Whatever the artist does meanwhile is kept out too: so be quick. An image that was saved counts
-    as such still.
+    Be quick: what the artist does meanwhile is kept out too. An image without unsaved changes still
+    has none afterwards.
     """
     clean = not image.is_dirty()
     image.undo_freeze()
@@ -192,8 +200,8 @@ def without_undo(image: Any) -> Iterator[None]:
 
 
 @contextmanager
-def undo_group(image: Any) -> Iterator[None]:
-    """Make one undo step of what is done to an image, and show it."""
+def undo_group(image: Gimp.Image) -> Iterator[None]:
+    """Make one undo step of changes of an image, and show them."""
     image.undo_group_start()
     try:
         yield

@@ -10,7 +10,7 @@ use_vendored(Path(__file__).parent / "vendor")
 
 try:
     from krita import DockWidgetFactory, DockWidgetFactoryBase, Krita
-except ImportError:  # outside of Krita, where tests look at the parts
+except ImportError:  # outside of Krita, where only tests import parts of this package
     pass
 else:
     from .actions import Actions

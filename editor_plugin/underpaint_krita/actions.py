@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from krita import Extension, Krita, Window
 
-from krita import Extension, Krita
-
-from .docker import DOCKER
+from .docker import DOCKER, UnderpaintDocker
 from .qt import QtWidgets
 
 _ACTIONS = {
@@ -16,24 +14,25 @@ _ACTIONS = {
 
 
 class Actions(Extension):
-    """Generate and Cancel, also where the docker is hidden."""
+    """Generate and Cancel. They work while the docker is hidden, too."""
 
     def setup(self) -> None:
-        """Do nothing: Krita asks for it before there is a window."""
+        """Do nothing: Krita calls this before there is a window."""
 
-    def createActions(self, window: Any) -> None:  # noqa: N802 - Krita calls it
-        """Return a window its actions."""
+    def createActions(self, window: Window) -> None:  # noqa: N802 - Krita calls it
+        """Add the actions to a window."""
         for name, (title, button) in _ACTIONS.items():
             action = window.createAction(name, title, "tools/scripts")
             action.triggered.connect(lambda _=False, b=button: _press(b))
 
 
 def _press(button: str) -> None:
-    """Press a button of the docker in the window in front.
+    """Press a button of the docker in the active window.
 
-    The `Window` that `createActions` is given cannot be kept: Krita deletes it soon after.
+    The `Window` that `createActions` receives cannot be kept: Krita deletes it soon after.
     """
     window = Krita.instance().activeWindow()
-    docker = None if window is None else window.qwindow().findChild(QtWidgets.QDockWidget, DOCKER)
-    if docker is not None:
+    main = None if window is None else window.qwindow()
+    docker = None if main is None else main.findChild(QtWidgets.QDockWidget, DOCKER)
+    if isinstance(docker, UnderpaintDocker):
         docker.press(button)

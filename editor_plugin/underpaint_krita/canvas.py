@@ -1,23 +1,23 @@
 """Krita's canvas: read a layer and the selection, insert results.
 
-What Krita's API forces is here and in `tree`, `selected` and `overlay`, and nothing else. Facts
-about it that are not in its manual:
+This module and `sources`, `tree`, `selected` and `overlay` hold what Krita's API forces, and
+nothing else. Facts about the API that are not in its manual:
 
 - `Document.pixelData` loses the colour under alpha 0, `Node.pixelData` and
-  `Node.projectionPixelData` keep it; `Node.bounds` passes over such pixels.
-- Only `addChildNode` can be undone, and each is a step, in a group that is nowhere yet too.
-  `setChildNodes` is none: a group that is filled by it and then attached is one, pixels and all;
-  but of several layers in it Krita draws none until it is told to.
+  `Node.projectionPixelData` keep it. `Node.bounds` ignores such pixels.
+- Only `addChildNode` can be undone. Each call is a step, even into a group that is not in the
+  document yet. `setChildNodes` leaves no step: a group that is filled by it and then attached is
+  one step, pixels included. But if it has several layers, Krita draws none until it is told to.
 - `setVisible` and `setLocked` leave no undo step.
+- A `Document` or `Node` outlives what it stands for. Most of its methods then return None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from krita import Krita
+from krita import Document, Krita, Node
 
 from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError
@@ -46,14 +46,15 @@ from .tree import (
     groups,
     id_of,
     is_batch,
+    is_in,
     restore_active,
-    root_of,
     tag_of,
 )
 
 _KEY = "underpaint/form"
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
 _DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
+_RESOLUTION = 300.0  # pixels per inch of a new document
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,16 @@ class KritaDocument:
 
     Parameters
     ----------
-    document : Document
-        Krita's.
-    layer : Node
-        Krita's; it outlives its deletion, which could be undone.
+    found_document : Document or None
+        Krita's document; None for one that is not open.
+    found_layer : Node or None
+        Krita's layer. It outlives its deletion, which the artist can undo.
     canvas : Box
         The document's size when it was read.
     """
 
-    document: Any
-    layer: Any
+    found_document: Document | None
+    found_layer: Node | None
     canvas: Box
 
     @classmethod
@@ -81,7 +82,7 @@ class KritaDocument:
         Raises
         ------
         BadInputError
-            Where there is no document or no layer that has pixels.
+            If there is no document, or no layer that has pixels.
         """
         document = Krita.instance().activeDocument()
         if document is None:
@@ -95,52 +96,89 @@ class KritaDocument:
             raise BadInputError(
                 f"{node.name()!r} is a {node.type()}, which has no pixels; select a layer"
             )
-        canvas = Box(0, 0, document.width(), document.height())
-        return cls(document, node, canvas)
-
-    def save_form(self, text: str) -> None:
-        """Keep the form with the document, which makes it a changed one."""
-        self.document.setAnnotation(_KEY, "Underpaint's settings", text.encode("utf-8"))
+        return cls(document, node, _canvas_of(document))
 
     @classmethod
     def find(cls, address: Address) -> KritaDocument:
-        """Return the document of an address; one that is not open if there is no such layer."""
+        """Return the document of an address; one that is not open if there is none.
+
+        Without the layer, the document's topmost layer stands in for it.
+        """
         for document in Krita.instance().documents():
-            canvas = Box(0, 0, document.width(), document.height())
-            for node in all_nodes(document.rootNode()):
+            for node in all_nodes(document):
                 if id_of(node) == address.layer:
-                    return cls(document, node, canvas)
-            if address.document and document.fileName() == address.document:
-                return cls(document, document.topLevelNodes()[-1], canvas)
+                    return cls(document, node, _canvas_of(document))
+            layers = document.topLevelNodes()
+            if address.document and document.fileName() == address.document and layers:
+                return cls(document, layers[-1], _canvas_of(document))
         return cls(None, None, Box(0, 0, address.width, address.height))
 
     @property
+    def document(self) -> Document:
+        """Krita's document.
+
+        Raises
+        ------
+        BadInputError
+            If none was found.
+        """
+        if self.found_document is None:
+            raise BadInputError("the document is not open; open it first")
+        return self.found_document
+
+    @property
+    def layer(self) -> Node:
+        """Krita's layer.
+
+        Raises
+        ------
+        BadInputError
+            If none was found.
+        """
+        if self.found_layer is None:
+            raise BadInputError("the document is not open; open it first")
+        return self.found_layer
+
+    @property
     def address(self) -> Address:
-        """Where this is, for another start of Krita."""
+        """Where the document and layer are, for the next start of Krita to find them."""
         canvas = self.canvas
         return Address(
             "Krita", self.document.fileName(), self.layer_id, canvas.width, canvas.height
         )
 
-    def inserted_images(self, job: str) -> frozenset[int]:
-        """Return which pictures of a job lie in the document already."""
-        tags = (tag_of(self.document, node) for node in all_nodes(self.document.rootNode()))
-        return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
+    @property
+    def layer_id(self) -> str:
+        """The layer's unique id, which is saved with the document."""
+        return id_of(self.layer)
 
     @property
     def is_open(self) -> bool:
-        """Whether the document still is."""
-        return self.document is not None and self.document in Krita.instance().documents()
+        """Whether the document is still open."""
+        return (
+            self.found_document is not None and self.found_document in Krita.instance().documents()
+        )
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the layer, or a group it lies in, is no longer in its document."""
-        return root_of(self.layer) != id_of(self.document.rootNode())
+        """Whether the layer, or a group around it, is no longer in its document."""
+        return not is_in(self.document, self.layer)
+
+    @property
+    def can_redo(self) -> bool | None:
+        """Whether something can be redone; None for a document that is not in front."""
+        krita = Krita.instance()
+        if self.found_document is None or self.found_document != krita.activeDocument():
+            return None
+        action = krita.action("edit_redo")
+        return None if action is None else names_command(action.text(), action.iconText())
+
+    # ---- reading ---------------------------------------------------------------------------
 
     def survey(self) -> Survey:
-        """Look at a layer and the selection, to say what a run would do.
+        """Return what a run would do here.
 
-        Large ones are not read whole: rows at even distances stand for the rest.
+        Of a large layer, only rows at even distances are read.
         """
         node = self.layer
         selection = find_selection(self.document, node, self.canvas)
@@ -169,16 +207,14 @@ class KritaDocument:
         return replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
-        """Read what a run needs: the layer, and where there are any, selection and mask.
-
-        Other colour spaces are converted to 8-bit sRGB for the trip.
+        """Return the pixels that a run needs, with colours converted to 8-bit sRGB.
 
         Parameters
         ----------
         native : int
-            The model's native side; 0 where it is not known.
+            The model's native side in pixels; 0 if it is not known.
         whole : bool
-            Whether to read all of the layer; else only what is selected, with context.
+            Whether to read the whole layer; else only the selection with its context.
         """
         document, node = self.document, self.layer
         selection = find_selection(document, node, self.canvas)
@@ -186,7 +222,7 @@ class KritaDocument:
         box = box_to_read(self.canvas, selected, native, whole=whole)
         edges = (box.x, box.y, box.width, box.height)
         mask = only_transparency_mask(node)
-        pixels = node.pixelData(*edges).data() if mask else read_layer(node, box)
+        pixels = read_layer(node, box) if mask is None else node.pixelData(*edges).data()
         frames = {"layer": _converted(document, node, pixels, box)}
         if selection is not None:
             frames["selection"] = Frame("selection", box, "u1", "Y", selection.read(box))
@@ -195,19 +231,13 @@ class KritaDocument:
         return frames
 
     def is_empty(self) -> bool:
-        """Return whether the layer has nothing on the canvas."""
+        """Return whether every byte of the layer is 0 on the canvas."""
         return is_blank(self.layer, self.canvas)
 
-    @property
-    def can_redo(self) -> bool | None:
-        """Whether something can be redone; None for a document that is not in front."""
-        if self.document is None or self.document != Krita.instance().activeDocument():
-            return None
-        action = Krita.instance().action("edit_redo")
-        return names_command(action.text(), action.iconText())
+    # ---- writing ---------------------------------------------------------------------------
 
     def placement_notes(self) -> list[str]:
-        """Return what the artist should know about where a result comes to lie."""
+        """Return what the artist should know about where results go, each a clause."""
         layer, document = self.layer, self.document
         there = not self.is_deleted
         found = describe_placement(
@@ -222,63 +252,90 @@ class KritaDocument:
             )
         return found
 
-    @property
-    def layer_id(self) -> str:
-        """The layer's lasting name: saved with the document, unlike what the artist calls it."""
-        return id_of(self.layer)
+    def inserted_images(self, job: str) -> frozenset[int]:
+        """Return the indexes of a job's images that are in the document already."""
+        document = self.document
+        tags = (tag_of(document, node) for node in all_nodes(document))
+        return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
-    def insert(self, title: str, results: Sequence[Result], into: Any = None) -> Any:
-        """Insert pictures as a group above their layer: one undo step.
+    def insert(self, title: str, results: Sequence[Result], into: Node | None = None) -> Node:
+        """Insert results as one group above their layer, in one undo step.
 
-        The last picture lies on top and is the only visible one. Active layer and selection stay.
-        Beside an earlier result each is a step of its own: Krita has no other way to add to a group
-        that is there.
-        Where the layer was deleted, the group goes on top of all.
+        The last result is on top, and the only visible one. If the layer was deleted, the group
+        goes above all layers. Beside an earlier result, each new one is an undo step of its own:
+        Krita has no other way to add to a group that is in the document.
 
         Parameters
         ----------
         title : str
             The group's name.
         results : sequence of Result
-            Pixels in BGRA, 8 bits.
+            From the lowest layer to the highest; BGRA, 8 bits.
         into : Node, optional
-            An earlier result; the new ones come to lie above it, where it is still in its group.
+            The layer of an earlier result. If it is in a group still, the new ones go above it.
+
+        Raises
+        ------
+        BadInputError
+            If the document was closed.
         """
         document = self.document
         active = document.activeNode()
-        layers = [self._layer(result) for result in results]
+        layers = [self._make_layer(result) for result in results]
         for layer in layers[:-1]:
             layer.setVisible(False)
-        if into is not None and root_of(into) == id_of(document.rootNode()):
-            group = into.parentNode()
+        beside = into.parentNode() if into is not None and is_in(document, into) else None
+        if into is not None and beside is not None:
+            group = beside
             for one in batch_of(document, into):
                 one.layer.setVisible(False)
             for below, layer in zip((into, *layers), layers):
                 group.addChildNode(layer, below)
         else:
-            group = document.createGroupLayer(title)
+            group = _created(document.createGroupLayer(title))
             group.setChildNodes(layers)
-            if self.is_deleted:
-                document.rootNode().addChildNode(group, None)
-            else:
-                self.layer.parentNode().addChildNode(group, self._uppermost_batch())
-        if len(layers) > 1:  # see above
+            parent, above = self._insertion_point()
+            parent.addChildNode(group, above)
+        if len(layers) > 1:  # see the module
             document.refreshProjection()
         if active is not None:
             restore_active(document, active, id_of(group))
         return group
 
+    def open_as_document(self, title: str, results: Sequence[Result]) -> None:
+        """Open results as a new document, because theirs was closed or refused them.
+
+        Raises
+        ------
+        BadInputError
+            If Krita creates no document, or has no window to show it in.
+        """
+        krita, extent = Krita.instance(), self.canvas.extent
+        window = krita.activeWindow()
+        document = krita.createDocument(extent.width, extent.height, title, *SRGB, _RESOLUTION)
+        if document is None or window is None:
+            raise BadInputError(
+                f"Krita opened no document of {extent.width} x {extent.height} pixels"
+            )
+        window.addView(document)
+        layer = document.topLevelNodes()[0]
+        KritaDocument(document, layer, Box.at(0, 0, extent)).insert(title, results)
+
     def show_preview(self, frame: Frame, area: Box) -> None:
-        """Show over the canvas what a picture looks like so far."""
+        """Show an unfinished image over the canvas."""
         overlay.show(self, self.document, image_of(frame.data, frame.box.extent), area)
 
     def remove_preview(self) -> None:
-        """Show none any more."""
+        """Remove what `show_preview` shows."""
         overlay.hide(self)
 
-    def _layer(self, result: Result) -> Any:
-        """Make a layer of a result, not yet in the document."""
-        layer = self.document.createNode(result.name, "paintlayer")
+    def save_form(self, text: str) -> None:
+        """Keep the form's settings with the document, which marks it as modified."""
+        self.document.setAnnotation(_KEY, "Underpaint's settings", text.encode("utf-8"))
+
+    def _make_layer(self, result: Result) -> Node:
+        """Return a new layer with a result, not yet in the document."""
+        layer = _created(self.document.createNode(result.name, "paintlayer"))
         layer.setColorSpace(*SRGB)
         box = result.area or result.frame.box
         pixels = QtCore.QByteArray(_pixels_of(result))
@@ -286,45 +343,60 @@ class KritaDocument:
         attach_tag(self.document, layer, result.tag(self))
         return layer
 
-    def _uppermost_batch(self) -> Any:
-        """Return the layer, or the highest of the batches that lie on it."""
-        siblings = self.layer.parentNode().childNodes()  # from the lowest
+    def _insertion_point(self) -> tuple[Node, Node | None]:
+        """Return the parent of a new group, and the node to insert it above; None for the top.
+
+        That is the layer, or the highest of the groups of results that lie directly above it.
+        """
+        document, parent = self.document, self.layer.parentNode()
+        if parent is None or self.is_deleted:
+            return _created(document.rootNode()), None
+        siblings = parent.childNodes()  # from the lowest
         here = [id_of(node) for node in siblings].index(id_of(self.layer))
-        above = siblings[here + 1 :]
-        return siblings[here + count_batches_above([is_batch(self.document, one) for one in above])]
-
-    def open_as_document(self, title: str, results: Sequence[Result]) -> None:
-        """Open pictures as a new document, where their own was closed."""
-        krita, extent = Krita.instance(), self.canvas.extent
-        document = krita.createDocument(extent.width, extent.height, title, *SRGB, 300.0)
-        krita.activeWindow().addView(document)
-        layer = document.topLevelNodes()[0]
-        KritaDocument(document, layer, Box.at(0, 0, extent)).insert(title, results)
+        above = [is_batch(document, one) for one in siblings[here + 1 :]]
+        return parent, siblings[here + count_batches_above(above)]
 
 
-def load_form(document: Any) -> str:
-    """Return the form that was kept with a document; empty where none was."""
-    return bytes(document.annotation(_KEY)).decode("utf-8", "replace")
+def load_form(document: Document) -> str:
+    """Return the form's settings that were kept with a document; empty if there are none."""
+    return document.annotation(_KEY).data().decode("utf-8", "replace")
+
+
+def _canvas_of(document: Document) -> Box:
+    return Box(0, 0, document.width(), document.height())
+
+
+def _created(node: Node | None) -> Node:
+    """Return a node of a document.
+
+    Raises
+    ------
+    BadInputError
+        If Krita returned none, as it does for a closed document.
+    """
+    if node is None:
+        raise BadInputError("the document was closed")
+    return node
 
 
 def _pixels_of(result: Result) -> bytes:
-    """Return a result's pixels as Krita has them, a kept preview scaled to its full size."""
+    """Return a result's pixels in Krita's order; those of a kept preview at its full size."""
     frame, area = result.frame, result.area
     if area is None:
         return bytes(frame.data)
-    image = image_of(frame.data, frame.box.extent)
-    image = scaled(image, area.extent).convertToFormat(QtGui.QImage.Format.Format_ARGB32)
-    # Blue first, and without padding: a line is whole pixels of 4 bytes.
-    return bytes(image.constBits().asstring(4 * area.extent.pixels))
+    image = scaled(image_of(frame.data, frame.box.extent), area.extent)
+    # ARGB32 is BGRA in memory, and its lines have no padding: a pixel has 4 bytes.
+    data = image.convertToFormat(QtGui.QImage.Format.Format_ARGB32).constBits()
+    return b"" if data is None else data.asstring(4 * area.extent.pixels)
 
 
-def _converted(document: Any, node: Any, pixels: bytes, box: Box) -> Frame:
+def _converted(document: Document, node: Node, pixels: bytes, box: Box) -> Frame:
     """Return a layer's pixels as 8-bit sRGB."""
     if (node.colorModel(), node.colorDepth(), node.colorProfile()) == SRGB:
         return Frame("layer", box, "u1", "BGRA", pixels)
     edges = (box.x, box.y, box.width, box.height)
-    # Converting the layer's own copy of itself would lose its masks; this one is never attached.
-    copy = document.createNode("underpaint", "paintlayer")
+    # Krita's duplicate of the layer would lose the masks. This layer is never attached.
+    copy = _created(document.createNode("underpaint", "paintlayer"))
     copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
     copy.setPixelData(QtCore.QByteArray(pixels), *edges)
     copy.setColorSpace(*SRGB)

@@ -3,194 +3,245 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar, Union
 
-from underpaint_editor.form import Choice, Field, Number, Switch, Text
+from underpaint_editor.form import FIELDS, Choice, Field, Number, Switch, Text
 
-from .qt import QtCore, QtWidgets
+from .qt import QtCore, QtGui, QtWidgets
 
-_NARROWEST = 60  # pixels; a docker of 250 must not cut off
+_NARROWEST = 60  # pixels, for a docker of 250 pixels
 _SLIDES = 100  # a slider's positions for each 1.0
 
-
-class Control:
-    """One field's widget, and its value.
-
-    Parameters
-    ----------
-    field : Field
-        What it is for; the widget is called by its name.
-    changed : callable
-        Called after each change of the value.
-    """
-
-    def __init__(self, field: Field, changed: Callable[[], None]) -> None:
-        self.field = field
-        make, self._get, self._set = _KINDS[type(field)]
-        self.widget = make(field, changed)
-        self.widget.setObjectName(field.name)
-        self.widget.setToolTip(f"<qt>{field.tip}</qt>")
-        self.widget.setAccessibleName(field.label)
-        self.widget.setAccessibleDescription(field.tip)
-
-    @property
-    def value(self) -> Any:
-        """What it shows."""
-        return self._get(self.widget)
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        self._set(self.widget, value)
+_Widget = TypeVar("_Widget", bound=QtWidgets.QWidget)
 
 
 class PromptEdit(QtWidgets.QPlainTextEdit):
-    """Several lines of text, in which Ctrl+Enter generates and Tab goes on.
+    """Several lines of text, in which Ctrl+Enter generates and Tab goes to the next control.
 
-    An arrow key that can go no further asks for an earlier (-1) or later text (1).
+    `stepped` is sent if an arrow key can go no further: -1 for up, 1 for down.
     """
 
     entered = QtCore.pyqtSignal()
     stepped = QtCore.pyqtSignal(int)
 
-    def event(self, event: Any) -> bool:
-        """Claim Ctrl+Enter, which is Krita's shortcut for its search bar."""
+    def event(self, event: QtCore.QEvent) -> bool:
+        """Accept Ctrl+Enter, which is Krita's shortcut for its search bar."""
         if event.type() == QtCore.QEvent.Type.ShortcutOverride and _is_ctrl_enter(event):
             event.accept()
             return True
         return bool(super().event(event))
 
-    def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt calls it
-        """Look for Ctrl+Enter."""
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 - Qt calls it
+        """Generate on Ctrl+Enter, and send `stepped` for an arrow key without effect."""
         if _is_ctrl_enter(event):
             if not event.isAutoRepeat():
                 self.entered.emit()
             return
         before = self.textCursor()
         super().keyPressEvent(event)
-        step = {QtCore.Qt.Key.Key_Up: -1, QtCore.Qt.Key.Key_Down: 1}.get(event.key())
+        key, keys = event.key(), QtCore.Qt.Key
         plain = event.modifiers() == QtCore.Qt.KeyboardModifier.NoModifier
-        if step and plain and self.textCursor() == before:
-            self.stepped.emit(step)
+        if key in (keys.Key_Up, keys.Key_Down) and plain and self.textCursor() == before:
+            self.stepped.emit(-1 if key == keys.Key_Up else 1)
 
 
-def _is_ctrl_enter(event: Any) -> bool:
+def _is_ctrl_enter(event: QtCore.QEvent) -> bool:
+    if not isinstance(event, QtGui.QKeyEvent):
+        return False
     enter = event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
-    return bool(enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier)
+    return enter and bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier)
 
 
 class KeyWatch(QtCore.QObject):
-    """Calls as soon as a key is pressed anywhere in Krita, before any shortcut acts on it."""
+    """Calls a function when any key is pressed in Krita, before a shortcut acts on it."""
 
-    def __init__(self, call: Callable[[], None]) -> None:
+    def __init__(self, pressed: Callable[[], None]) -> None:
         super().__init__()
-        self._call = call
+        self._pressed = pressed
 
     def start(self) -> None:
         """Begin to watch."""
-        QtWidgets.QApplication.instance().installEventFilter(self)
+        application = QtWidgets.QApplication.instance()
+        if application is not None:
+            application.installEventFilter(self)
 
-    def end(self) -> None:
-        """Watch no more."""
-        QtWidgets.QApplication.instance().removeEventFilter(self)
+    def stop(self) -> None:
+        """Stop watching."""
+        application = QtWidgets.QApplication.instance()
+        if application is not None:  # else Krita is quitting
+            application.removeEventFilter(self)
 
-    def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt calls it
-        """Call for a key that is not merely held; the key itself goes on."""
-        if event.type() == QtCore.QEvent.Type.ShortcutOverride and not event.isAutoRepeat():
-            self._call()
+    def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802 - Qt calls it
+        """Call the function for a key that is not repeated, and let the key take effect."""
+        override = event.type() == QtCore.QEvent.Type.ShortcutOverride
+        if override and isinstance(event, QtGui.QKeyEvent) and not event.isAutoRepeat():
+            self._pressed()
         return False
 
 
-class _NoWheel(QtCore.QObject):
-    """Lets the wheel scroll the docker instead of changing what happens to lie under it."""
+class _WheelFilter(QtCore.QObject):
+    """Lets the mouse wheel scroll the docker, not change the control under the pointer."""
 
-    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt calls it
-        """Pass the wheel on, unless the control was clicked before."""
-        if event.type() == QtCore.QEvent.Type.Wheel and not watched.hasFocus():
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802 - Qt calls it
+        """Pass the wheel on to the docker, unless the control was clicked before."""
+        wheel = event.type() == QtCore.QEvent.Type.Wheel
+        if wheel and isinstance(watched, QtWidgets.QWidget) and not watched.hasFocus():
             event.ignore()
             return True
         return False
 
 
-def _ignore_wheel(widget: Any) -> Any:
+def _ignore_wheel(widget: _Widget) -> _Widget:
     widget.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
-    widget.installEventFilter(_NoWheel(widget))
+    widget.installEventFilter(_WheelFilter(widget))
     return widget
 
 
-def _text(field: Text, changed: Callable[[], None]) -> Any:
-    edit = PromptEdit()
-    edit.setPlaceholderText(field.label)
-    edit.setTabChangesFocus(True)
-    line = edit.fontMetrics().lineSpacing()
-    frame = 2 * (edit.frameWidth() + int(edit.document().documentMargin()))
-    edit.setFixedHeight(field.lines * line + frame)
-    edit.textChanged.connect(changed)
-    return edit
+def _describe(widget: _Widget, field: Field) -> _Widget:
+    """Return a widget with the name and tooltip of its field."""
+    widget.setObjectName(field.name)
+    widget.setToolTip(f"<qt>{field.tip}</qt>")
+    widget.setAccessibleName(field.label)
+    widget.setAccessibleDescription(field.tip)
+    return widget
 
 
-def _number(field: Number, changed: Callable[[], None]) -> Any:
-    if field.decimals:
-        box = QtWidgets.QDoubleSpinBox()
-        box.setDecimals(field.decimals)
-        box.setRange(field.minimum, field.maximum)
-        box.setSingleStep(field.step)
-    elif field.maximum < 2**31:
-        box = QtWidgets.QSpinBox()
-        box.setRange(int(field.minimum), int(field.maximum))
-    else:  # a seed is larger than Qt's whole numbers
-        box = QtWidgets.QDoubleSpinBox()
-        box.setDecimals(0)
-        box.setRange(field.minimum, field.maximum)
-    box.setMinimumWidth(_NARROWEST)
-    box.valueChanged.connect(lambda _value: changed())
-    return _ignore_wheel(box)
+class TextControl:
+    """A text field's widget, and its value.
+
+    Parameters
+    ----------
+    field : Text
+    changed : callable
+        Called after each change of the value.
+    """
+
+    def __init__(self, field: Text, changed: Callable[[], None]) -> None:
+        self.field = field
+        self.widget = edit = _describe(PromptEdit(), field)
+        edit.setPlaceholderText(field.label)
+        edit.setTabChangesFocus(True)
+        line = edit.fontMetrics().lineSpacing()
+        frame = 2 * (edit.frameWidth() + int(edit.document().documentMargin()))
+        edit.setFixedHeight(field.lines * line + frame)
+        edit.textChanged.connect(changed)
+
+    @property
+    def value(self) -> str:
+        """The text."""
+        return self.widget.toPlainText()
+
+    @value.setter
+    def value(self, value: str) -> None:
+        self.widget.setPlainText(value)
 
 
-def _set_number(box: Any, value: float) -> None:
-    box.setValue(value)
+class NumberControl:
+    """A number field's widget, and its value; see `TextControl`."""
+
+    def __init__(self, field: Number, changed: Callable[[], None]) -> None:
+        self.field = field
+        self._whole = not field.decimals
+        self.widget: QtWidgets.QSpinBox | QtWidgets.QDoubleSpinBox
+        if self._whole and field.maximum < 2**31:
+            box = QtWidgets.QSpinBox()
+            box.setRange(int(field.minimum), int(field.maximum))
+            self.widget = box
+        else:  # also for a seed, which is too large for QSpinBox
+            real = QtWidgets.QDoubleSpinBox()
+            real.setDecimals(field.decimals)
+            real.setRange(field.minimum, field.maximum)
+            real.setSingleStep(field.step)
+            self.widget = real
+        _describe(self.widget, field)
+        self.widget.setMinimumWidth(_NARROWEST)
+        self.widget.valueChanged.connect(lambda _value: changed())
+        _ignore_wheel(self.widget)
+
+    @property
+    def value(self) -> float:
+        """The number: an int if the field has no decimals."""
+        value = self.widget.value()
+        return int(value) if self._whole else round(value, self.field.decimals)
+
+    @value.setter
+    def value(self, value: float) -> None:
+        if isinstance(self.widget, QtWidgets.QSpinBox):
+            self.widget.setValue(int(value))
+        else:
+            self.widget.setValue(value)
 
 
-def _get_number(box: Any) -> float | int:
-    value = box.value()
-    whole = isinstance(value, int) or not box.decimals()
-    return int(value) if whole else round(value, box.decimals())
+class ChoiceControl:
+    """The widget of a choice, and its value; see `TextControl`."""
+
+    def __init__(self, field: Choice, changed: Callable[[], None]) -> None:
+        self.field = field
+        self.widget = box = _describe(QtWidgets.QComboBox(), field)
+        for value, label in field.options.items():
+            box.addItem(label, value)
+        box.setMinimumContentsLength(6)
+        box.setSizeAdjustPolicy(
+            QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        box.currentIndexChanged.connect(lambda _index: changed())
+        _ignore_wheel(box)
+
+    @property
+    def value(self) -> str:
+        """The chosen value; empty if the list is."""
+        return self.widget.currentData() or ""
+
+    @value.setter
+    def value(self, value: str) -> None:
+        index = self.widget.findData(value)
+        if index < 0:  # such as a model that is not installed now
+            self.widget.addItem(value, value)
+            index = self.widget.count() - 1
+        self.widget.setCurrentIndex(index)
 
 
-def _choice(field: Choice, changed: Callable[[], None]) -> Any:
-    box = QtWidgets.QComboBox()
-    for value, label in field.options.items():
-        box.addItem(label, value)
-    box.setMinimumContentsLength(6)
-    box.setSizeAdjustPolicy(
-        QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    box.currentIndexChanged.connect(lambda _index: changed())
-    return _ignore_wheel(box)
+class SwitchControl:
+    """The widget of a switch, and its value; see `TextControl`."""
+
+    def __init__(self, field: Switch, changed: Callable[[], None]) -> None:
+        self.field = field
+        self.widget = _describe(QtWidgets.QCheckBox(field.label), field)
+        self.widget.toggled.connect(lambda _on: changed())
+
+    @property
+    def value(self) -> bool:
+        """Whether it is on."""
+        return self.widget.isChecked()
+
+    @value.setter
+    def value(self, value: bool) -> None:
+        self.widget.setChecked(value)
 
 
-def _set_choice(box: Any, value: str) -> None:
-    index = box.findData(value)
-    if index < 0:  # a model that is not there just now
-        box.addItem(value, value)
-        index = box.count() - 1
-    box.setCurrentIndex(index)
+Control = Union[TextControl, NumberControl, ChoiceControl, SwitchControl]
 
 
-def _switch(field: Switch, changed: Callable[[], None]) -> Any:
-    box = QtWidgets.QCheckBox(field.label)
-    box.toggled.connect(lambda _on: changed())
-    return box
+class Controls:
+    """The form's controls by the names of their fields: all of them, and by kind.
+
+    Parameters
+    ----------
+    changed : callable
+        Called after each change of a value.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.texts = {f.name: TextControl(f, changed) for f in FIELDS if isinstance(f, Text)}
+        self.numbers = {f.name: NumberControl(f, changed) for f in FIELDS if isinstance(f, Number)}
+        self.choices = {f.name: ChoiceControl(f, changed) for f in FIELDS if isinstance(f, Choice)}
+        self.switches = {f.name: SwitchControl(f, changed) for f in FIELDS if isinstance(f, Switch)}
+        self.all: dict[str, Control] = {
+            **self.texts, **self.numbers, **self.choices, **self.switches,
+        }  # fmt: skip
 
 
-_KINDS: dict[type, tuple[Callable[..., Any], Callable[[Any], Any], Callable[[Any, Any], None]]] = {
-    Text: (_text, lambda w: w.toPlainText(), lambda w, value: w.setPlainText(value)),
-    Number: (_number, _get_number, _set_number),
-    Choice: (_choice, lambda w: w.currentData(), _set_choice),
-    Switch: (_switch, lambda w: w.isChecked(), lambda w, value: w.setChecked(value)),
-}
-
-
-def make_slider(control: Control) -> Any:
+def make_slider(control: NumberControl) -> QtWidgets.QSlider:
     """Return a slider that moves together with a number's control."""
     field = control.field
     slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
@@ -201,12 +252,17 @@ def make_slider(control: Control) -> Any:
     slider.setSingleStep(5)
     slider.setPageStep(10)
     slider.setMinimumWidth(_NARROWEST)
-    slider.valueChanged.connect(lambda value: control.widget.setValue(value / _SLIDES))
-    control.widget.valueChanged.connect(lambda value: _follow(slider, round(value * _SLIDES)))
+
+    def set_number(position: int) -> None:
+        control.value = position / _SLIDES
+
+    slider.valueChanged.connect(set_number)
+    control.widget.valueChanged.connect(lambda value: _move(slider, round(value * _SLIDES)))
     return _ignore_wheel(slider)
 
 
-def _follow(slider: Any, position: int) -> None:
+def _move(slider: QtWidgets.QSlider, position: int) -> None:
+    """Move a slider without a signal, which would round the number to the slider's step."""
     slider.blockSignals(True)
     slider.setValue(position)
     slider.blockSignals(False)

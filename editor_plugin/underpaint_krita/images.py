@@ -1,23 +1,22 @@
-"""Images of Qt's."""
+"""Images in Qt's own format."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from underpaint_client.frames import Bytes
 from underpaint_client.geometry import Extent
 
 from .qt import QtCore, QtGui
 
 
-def image_of(rgba: Any, extent: Extent) -> Any:
-    """Give RGBA pixels of 8 bits as an image of Qt's."""
+def image_of(rgba: Bytes, extent: Extent) -> QtGui.QImage:
+    """Return RGBA pixels of 8 bits as an image."""
     straight = QtGui.QImage.Format.Format_RGBA8888
     image = QtGui.QImage(bytes(rgba), extent.width, extent.height, 4 * extent.width, straight)
-    return image.copy()  # its own: the bytes above are gone when this returns
+    return image.copy()  # the image above does not own its bytes, which are freed on return
 
 
-def scaled(image: Any, extent: Extent) -> Any:
-    """Scale an image of Qt's, smoothly."""
+def scaled(image: QtGui.QImage, extent: Extent) -> QtGui.QImage:
+    """Return an image, scaled smoothly."""
     return image.scaled(
         extent.width,
         extent.height,

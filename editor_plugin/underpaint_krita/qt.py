@@ -1,18 +1,19 @@
-"""PyQt5 (Krita 5) and PyQt6 (Krita 6) under one name each.
+"""PyQt5 (Krita 5) or PyQt6 (Krita 6) under the same names.
 
-A machine may have both, and only the one that this Krita was built on can be loaded into it: the
-one that `krita`, which is to be imported before, has brought along.
+A machine may have both, but only the one that Krita itself was built on can be loaded into it.
+Importing `krita` loads that one, so `krita` must be imported before this module.
 
-Enumerations are named in full (`Qt.Orientation.Horizontal`), which both understand.
+Enumerations are written in full (`Qt.Orientation.Horizontal`), which both versions understand.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-if "PyQt6.QtCore" in sys.modules:
-    from PyQt6 import QtCore, QtGui, QtWidgets
-else:
+if TYPE_CHECKING or "PyQt6.QtCore" not in sys.modules:
     from PyQt5 import QtCore, QtGui, QtWidgets
+else:
+    from PyQt6 import QtCore, QtGui, QtWidgets
 
 __all__ = ["QtCore", "QtGui", "QtWidgets"]

@@ -1,4 +1,4 @@
-"""Whether something can be redone, which Krita tells scripts only by the words of its menu."""
+"""Whether something can be redone, which Krita tells scripts only in the text of its menu."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 def names_command(text: str, bare: str) -> bool | None:
     """Return whether an action's text names a command besides its own.
 
-    Krita's action for redoing is always enabled, and called `Redo Brush stroke`, or `Redo ` where
-    there is nothing to redo; in other languages the command may stand first.
+    Krita's Redo action is always enabled. Its text is `Redo Brush stroke`, or `Redo ` if there is
+    nothing to redo. In other languages the command may come first.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def names_command(text: str, bare: str) -> bool | None:
     Returns
     -------
     bool or None
-        None where the bare text is no part of it.
+        None if the bare text is not part of the text.
 
     Examples
     --------

@@ -1,13 +1,12 @@
-"""A result that the artist has selected, and its batch. Showing and hiding leave no undo step."""
+"""The selected result, and its batch. Showing and hiding results leave no undo step in Krita."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from krita import Krita
+from krita import Document, Krita, Node
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
@@ -24,18 +23,18 @@ from .tree import all_nodes, batch_of, groups, id_of, remove, tag_of, tag_of_cop
 
 @dataclass(frozen=True)
 class KritaResult:
-    """A result that the artist has selected, and what it carries."""
+    """A result layer that is selected; see `contract.SelectedResult`."""
 
-    document: Any
-    layer: Any
+    document: Document
+    layer: Node
     tag: Tag
 
     @classmethod
     def of_active(cls) -> KritaResult | None:
-        """Return the active layer as a result; for a batch's group the one that is shown."""
+        """Return the active layer as a result; for a batch's group, the result that it shows."""
         document = Krita.instance().activeDocument()
         node = None if document is None else document.activeNode()
-        if node is None:
+        if document is None or node is None:
             return None
         inside = [child for child in reversed(node.childNodes()) if child.visible()]
         for find in (tag_of, tag_of_copy):
@@ -46,14 +45,14 @@ class KritaResult:
         return None
 
     def find_source(self) -> KritaDocument:
-        """Return the document of the layer that it was made from.
+        """Return the document with the layer that the result was made from.
 
         Raises
         ------
         BadInputError
-            Where that is no longer there.
+            If the layer was deleted.
         """
-        for node in all_nodes(self.document.rootNode()):
+        for node in all_nodes(self.document):
             if id_of(node) == self.tag.source:
                 canvas = Box(0, 0, self.document.width(), self.document.height())
                 return KritaDocument(self.document, node, canvas)
@@ -61,27 +60,31 @@ class KritaResult:
 
     @property
     def name(self) -> str:
-        """What the layer is called."""
-        return str(self.layer.name())
+        """The layer's name."""
+        return self.layer.name()
 
     @cached_property
     def results(self) -> list[Member]:
-        """The batch's results, from the lowest."""
+        """The batch's results, from the lowest layer to the highest."""
         return batch_of(self.document, self.layer)
 
     @property
+    def _layers(self) -> list[Node]:
+        return [one.layer for one in self.results]
+
+    @property
     def index(self) -> int:
-        """Which of them this one is."""
-        return [id_of(one.layer) for one in self.results].index(id_of(self.layer))
+        """The selected result's index in `results`."""
+        return [id_of(layer) for layer in self._layers].index(id_of(self.layer))
 
-    def thumbnail(self, index: int) -> Any:
-        """Return what one of them looks like: an image, as large as `THUMBNAIL_SIDE` at most.
+    def thumbnail(self, index: int) -> QtGui.QImage:
+        """Return the image of a result; no side is longer than `THUMBNAIL_SIDE`.
 
-        Krita's own is square whatever the layer is, and has the layer's surroundings around it.
-        These are cut off where only what was painted is in the layer; in a large one that is mostly
-        empty, `bounds` would take half a second.
+        Krita's thumbnail is square, whatever the layer's shape, and includes the layer's
+        surroundings. They are cut off by the image's alpha. A layer that covers the whole canvas
+        has its size from the recipe instead: `bounds` takes half a second for a large empty layer.
         """
-        layer, recipe = self.results[index].layer, self.results[index].tag.recipe
+        layer, recipe = self._layers[index], self.results[index].tag.recipe
         image = layer.thumbnail(2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE)
         if recipe is not None and recipe.request.output.result == "layer":
             extent = Extent(recipe.facts.width, recipe.facts.height)
@@ -92,31 +95,31 @@ class KritaResult:
         return scaled(image, fit_into(extent, Extent(THUMBNAIL_SIDE, THUMBNAIL_SIDE)))
 
     def show(self, index: int) -> None:
-        """Show one of them alone, and make it the active layer."""
-        results = self.results
-        for at, one in enumerate(results):
-            one.layer.setVisible(at == index)
-        self.document.setActiveNode(results[index].layer)
+        """Make a result the only visible one of its batch, and select it."""
+        layers = self._layers
+        for at, layer in enumerate(layers):
+            layer.setVisible(at == index)
+        self.document.setActiveNode(layers[index])
         self.document.refreshProjection()
 
     def keep_only(self) -> int:
-        """Show this one, and remove the others but for locked ones: one undo step.
+        """Show this result and delete the others, except locked ones, in one undo step.
 
         Returns
         -------
         int
-            How many were removed.
+            How many were deleted.
 
         Raises
         ------
         BadInputError
-            Where Krita would not have it.
+            If their group is locked, or Krita cannot select them.
         """
         self.show(self.index)
         others = [
-            one.layer
-            for one in self.results
-            if id_of(one.layer) != id_of(self.layer) and not one.layer.locked()
+            layer
+            for layer in self._layers
+            if id_of(layer) != id_of(self.layer) and not layer.locked()
         ]
         if not others:
             return 0
@@ -127,9 +130,9 @@ class KritaResult:
         return len(others)
 
     def hide_results(self) -> Callable[[], None]:
-        """Show the layer as it was, without any result made from it; return what ends that."""
+        """Show the source layer without its results; return what shows them again."""
         changed = []
-        for node in all_nodes(self.document.rootNode()):
+        for node in all_nodes(self.document):
             tag = tag_of(self.document, node)
             result = tag is not None and tag.source == self.tag.source
             source = id_of(node) == self.tag.source
@@ -137,7 +140,7 @@ class KritaResult:
                 changed.append((node, not result))
         self._set_visible(changed)
         overlay.set_hidden(self.document, hidden=True)
-        # Krita 5.1 has no way to hold its own timed saving back.
+        # An autosave would save the document without its results. Krita 5.1 cannot be stopped.
         autosaves = hasattr(self.document, "setAutosave") and self.document.autosave()
         if autosaves:
             self.document.setAutosave(False)
@@ -150,7 +153,7 @@ class KritaResult:
 
         return show_again
 
-    def _set_visible(self, wanted: Sequence[tuple[Any, bool]]) -> None:
+    def _set_visible(self, wanted: Sequence[tuple[Node, bool]]) -> None:
         for node, visible in wanted:
             node.setVisible(visible)
         self.document.refreshProjection()

@@ -1,7 +1,7 @@
-"""What Krita's layers hold, and what of it their masks and selections leave.
+"""Read the pixels of Krita's layers, with their masks and the selection.
 
-- `projectionPixelData` has all masks applied, but loses the colour of what a filter or colorize
-  mask, or two masks of any kind, leave transparent; `pixelData` has it, without any mask.
+- `projectionPixelData` has all masks applied. It loses the colour of what a filter or colorize
+  mask, or two masks of any kind, leave transparent. `pixelData` has that colour, without any mask.
 - A selection mask, which Krita calls a local selection, replaces the document's selection for its
   layer. Krita does not tell which of several is active.
 """
@@ -9,12 +9,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from krita import Document, Node, Selection
 
 from underpaint_client.geometry import Box
 from underpaint_editor.layers import intersection
 from underpaint_editor.pixels import restore_hidden
 from underpaint_editor.survey import Survey
+
+from .qt import QtCore
 
 ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 """Bytes of one channel, by Krita's names of depths."""
@@ -23,7 +26,7 @@ SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 """Colour model, depth and profile of what is sent and of results."""
 
 _PAINT = "paintlayer"
-_STRIP = 500_000  # pixels that are looked at before it is known that a layer is not blank
+_STRIP = 500_000  # pixels that are read at once to see whether a layer is empty
 
 
 @dataclass(frozen=True)
@@ -33,26 +36,29 @@ class SelectedArea:
     Parameters
     ----------
     source : Selection or Node
-        Krita's; has one byte a pixel.
+        Krita's object; one byte per pixel.
     box : Box
-        Around all of it on the canvas.
+        The selection's bounds, on the canvas.
     """
 
-    source: Any
+    source: Selection | Node
     box: Box
 
     def read(self, box: Box) -> bytes:
         """Return how much of each pixel is selected, 0..255."""
-        return bytes(self.source.pixelData(box.x, box.y, box.width, box.height).data())
+        return self.source.pixelData(box.x, box.y, box.width, box.height).data()
 
 
-def find_selection(document: Any, node: Any, canvas: Box) -> SelectedArea | None:
-    """Return what is selected of a layer; None where nothing is, which means everything."""
+def to_box(rectangle: QtCore.QRect) -> Box:
+    """Return a rectangle of Qt's as a box."""
+    return Box(rectangle.x(), rectangle.y(), rectangle.width(), rectangle.height())
+
+
+def find_selection(document: Document, node: Node, canvas: Box) -> SelectedArea | None:
+    """Return what is selected of a layer; None if nothing is, which means all of it."""
     local = local_selections(node)
     if local:
-        bounds = local[-1].bounds()
-        box = Box(bounds.x(), bounds.y(), bounds.width(), bounds.height())
-        return SelectedArea(local[-1], intersection(box, canvas))
+        return SelectedArea(local[-1], intersection(to_box(local[-1].bounds()), canvas))
     selection = document.selection()
     if selection is None:
         return None
@@ -60,43 +66,42 @@ def find_selection(document: Any, node: Any, canvas: Box) -> SelectedArea | None
     return SelectedArea(selection, intersection(box, canvas))
 
 
-def local_selections(node: Any) -> list[Any]:
+def local_selections(node: Node) -> list[Node]:
     """Return a layer's visible selection masks, from the lowest."""
-    return [child for child in _visible(node) if child.type() == "selectionmask"]
+    return [child for child in _visible_children(node) if child.type() == "selectionmask"]
 
 
-def only_transparency_mask(node: Any) -> Any | None:
-    """Return a paint layer's transparency mask, where that is all that changes it.
+def only_transparency_mask(node: Node) -> Node | None:
+    """Return a paint layer's transparency mask, if that is its only visible mask.
 
-    Krita's own picture of such a layer has lost the colour that the mask hides.
+    The projection of such a layer has lost the colour that the mask hides.
     """
     masks = _effect_masks(node)
     alone = len(masks) == 1 and masks[0].type() == "transparencymask"
     return masks[0] if alone and node.type() == _PAINT else None
 
 
-def read_layer(node: Any, box: Box) -> bytes:
+def read_layer(node: Node, box: Box) -> bytes:
     """Return a layer's pixels, with its masks applied, in its own colour space.
 
-    What the masks leave transparent has the layer's own colour, unless one moves it.
+    What the masks leave transparent has the layer's own colour, unless a mask moves pixels.
     """
     edges = (box.x, box.y, box.width, box.height)
     masks = _effect_masks(node)
     if node.type() == _PAINT and not masks:
-        return bytes(node.pixelData(*edges).data())
-    shown = bytes(node.projectionPixelData(*edges).data())
+        return node.pixelData(*edges).data()
+    shown = node.projectionPixelData(*edges).data()
     if node.type() != _PAINT or any(mask.type() == "transformmask" for mask in masks):
         return shown
-    stored = bytes(node.pixelData(*edges).data())
+    stored = node.pixelData(*edges).data()
     if len(stored) != len(shown):
         return shown
     return restore_hidden(shown, stored, box.extent.pixels, ITEM_BYTES[node.colorDepth()])
 
 
-def is_blank(node: Any, canvas: Box) -> bool:
-    """Return whether a layer has nothing on the canvas, whatever it has outside of it."""
-    bounds = node.bounds()
-    box = intersection(Box(bounds.x(), bounds.y(), bounds.width(), bounds.height()), canvas)
+def is_blank(node: Node, canvas: Box) -> bool:
+    """Return whether every byte of a layer is 0 on the canvas, whatever there is beyond it."""
+    box = intersection(to_box(node.bounds()), canvas)
     if box.empty:
         return True
     rows = max(1, _STRIP // box.width)
@@ -107,15 +112,15 @@ def is_blank(node: Any, canvas: Box) -> bool:
     return True
 
 
-def describe_source(node: Any, found: Survey) -> list[str]:
-    """Return what the artist should know about a layer before a run.
+def describe_source(node: Node, found: Survey) -> list[str]:
+    """Return what the artist should know about a layer before a run, each a clause.
 
     Parameters
     ----------
     node : Node
-        Krita's.
+        Krita's layer.
     found : Survey
-        What was seen of the layer.
+        What a run would do.
     """
     notes = []
     local = local_selections(node)
@@ -131,18 +136,18 @@ def describe_source(node: Any, found: Survey) -> list[str]:
     return notes
 
 
-def _is_recoloured(node: Any) -> bool:
+def _is_recoloured(node: Node) -> bool:
     return any(mask.type() in ("filtermask", "colorizemask") for mask in _effect_masks(node))
 
 
-def _effect_masks(node: Any) -> list[Any]:
+def _effect_masks(node: Node) -> list[Node]:
     """Return the visible masks that change how a layer looks."""
     return [
         child
-        for child in _visible(node)
+        for child in _visible_children(node)
         if child.type().endswith("mask") and child.type() != "selectionmask"
     ]
 
 
-def _visible(node: Any) -> list[Any]:
+def _visible_children(node: Node) -> list[Node]:
     return [child for child in node.childNodes() if child.visible()]

@@ -1,17 +1,16 @@
-"""The layers of a document: how they lie, what they carry, and what is done to several of them.
+"""The layers of a document: their order, their tags, and what is done to several of them.
 
-- `Node.remove` cannot be undone. What Krita's own actions do can be, in one step for all layers
-  that are selected; and to select several, there is an action that selects the locked ones.
+- `Node.remove` cannot be undone. Krita's own actions can: in one step for all selected layers. The
+  only way to select several is the action that selects the locked ones.
 - `addChildNode` makes the new layer active some time later.
-- A copy of a layer has another unique id, and so none of the annotations that go by it.
+- A copy of a layer has another unique id, and so none of the annotations under the first one's id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from krita import Krita
+from krita import Document, Krita, Node
 
 from underpaint_client.errors import BadInputError
 from underpaint_editor.results import Member, common_tag, is_copy
@@ -19,76 +18,88 @@ from underpaint_editor.tag import Tag
 
 from .qt import QtCore
 
-_TAG = "underpaint/recipe/"  # and the layer's unique id
-_LOOKS = 20  # times that the active layer is looked at after an insertion,
-_LOOK_EVERY = 50  # milliseconds apart
+_TAG = "underpaint/recipe/"  # followed by the layer's unique id
+_CHECKS = 20  # times that the active layer is checked after an insertion,
+_CHECK_EVERY = 50  # milliseconds apart
 
 
-def id_of(node: Any) -> str:
-    """Return what names a layer as long as it is that one, in its file too."""
-    return str(node.uniqueId().toString())
+def id_of(node: Node) -> str:
+    """Return a layer's unique id, which is saved with the document."""
+    return node.uniqueId().toString()
 
 
-def root_of(node: Any) -> str:
-    """Name what a layer lies in: its document's root, unless it was deleted."""
+def top_of(node: Node) -> str:
+    """Return the id of the topmost group around a node: its document's root, if it is in one."""
     *_, top = node, *groups(node)
     return id_of(top)
 
 
-def group_id(node: Any) -> str:
-    """Name the group that a layer lies in; empty where it lies nowhere, as when it was removed."""
+def is_in(document: Document, node: Node) -> bool:
+    """Return whether a document is open and a node is in it."""
+    root = document.rootNode()
+    return root is not None and top_of(node) == id_of(root)
+
+
+def group_id(node: Node) -> str:
+    """Return the id of the group around a layer; empty for one that is in none, as if removed."""
     parent = node.parentNode()
     return "" if parent is None else id_of(parent)
 
 
-def groups(node: Any) -> Iterator[Any]:
-    """Return the groups around a node, and the document's root."""
+def groups(node: Node) -> Iterator[Node]:
+    """Return the groups around a node, the innermost first; the last is the document's root."""
     parent = node.parentNode()
     while parent is not None:
         yield parent
         parent = parent.parentNode()
 
 
-def all_nodes(node: Any) -> Iterator[Any]:
-    """Return a node and all that lie in it."""
+def all_nodes(document: Document) -> Iterator[Node]:
+    """Return a document's root and all nodes below it; none if the document was closed."""
+    root = document.rootNode()
+    if root is not None:
+        yield from _with_children(root)
+
+
+def _with_children(node: Node) -> Iterator[Node]:
     yield node
     for child in node.childNodes():
-        yield from all_nodes(child)
+        yield from _with_children(child)
 
 
-def is_batch(document: Any, node: Any) -> bool:
+def is_batch(document: Document, node: Node) -> bool:
     """Return whether a layer is a group with results in it."""
     return node.type() == "grouplayer" and any(
         tag_of(document, child) for child in node.childNodes()
     )
 
 
-def batch_of(document: Any, layer: Any) -> list[Member]:
-    """Return the results in a result's group; outside of any group it is one by itself."""
+def batch_of(document: Document, layer: Node) -> list[Member]:
+    """Return the results in a result's group, from the lowest; without a group, it alone."""
     parent = layer.parentNode()
     alone = parent is None or parent.parentNode() is None
-    inside = [layer] if alone else parent.childNodes()
+    inside = [layer] if parent is None or alone else parent.childNodes()
     tagged = ((node, tag_of(document, node)) for node in inside)
-    return [Member(node, tag, bool(node.visible())) for node, tag in tagged if tag is not None]
+    return [Member(node, tag, node.visible()) for node, tag in tagged if tag is not None]
 
 
-def tag_of(document: Any, node: Any) -> Tag | None:
-    """Return what a result carries; None for any other layer."""
-    return Tag.from_text(bytes(document.annotation(_TAG + id_of(node))).decode("utf-8", "replace"))
+def tag_of(document: Document, node: Node) -> Tag | None:
+    """Return the tag of a result; None for any other layer."""
+    return Tag.from_text(document.annotation(_TAG + id_of(node)).data().decode("utf-8", "replace"))
 
 
-def tag_of_copy(document: Any, node: Any) -> Tag | None:
-    """Return the tag of the result that a layer is a copy of, and let it carry that from now on.
+def tag_of_copy(document: Document, node: Node) -> Tag | None:
+    """Return the tag of the result that a layer is a copy of, and attach it to the copy.
 
-    Copies are known by what Krita calls them and by where they lie, as long as nothing was painted
-    beyond that.
+    A copy is recognized by the name that Krita gives it, its position and its bounds, so one that
+    was painted on beyond its bounds is not.
     """
     if not any(key.startswith(_TAG) for key in document.annotationTypes()):
         return None
     name, group, bounds = node.name(), group_id(node), node.bounds()
     alike = [
         (one, tag)
-        for one in all_nodes(document.rootNode())
+        for one in all_nodes(document)
         if is_copy(name, one.name()) and (tag := tag_of(document, one)) is not None
         if one.bounds() == bounds
     ]
@@ -99,44 +110,60 @@ def tag_of_copy(document: Any, node: Any) -> Tag | None:
     return found
 
 
-def attach_tag(document: Any, node: Any, tag: Tag) -> None:
-    """Let a layer carry that, in the saved document too."""
+def attach_tag(document: Document, node: Node, tag: Tag) -> None:
+    """Attach a tag to a layer, in the saved document too."""
     text = tag.to_text().encode("ascii")
     document.setAnnotation(_TAG + id_of(node), "Underpaint's recipe", text)
 
 
-def remove(document: Any, nodes: Sequence[Any]) -> None:
-    """Remove layers in one undo step, as Krita does with the layers that are selected.
+def remove(document: Document, nodes: Sequence[Node]) -> None:
+    """Remove layers in one undo step, by Krita's own action on the selected layers.
 
-    To select them they are locked, alone of all, for a moment.
+    To select them, they are for a moment the only locked ones.
 
     Raises
     ------
     BadInputError
-        Where Krita has not selected these and no others; nothing was removed.
+        If Krita cannot select exactly these layers; nothing was removed.
     """
+    krita = Krita.instance()
+    select, delete = krita.action("select_locked_layers"), krita.action("remove_layer")
+    window = krita.activeWindow()
+    view = None if window is None else window.activeView()
+    if select is None or delete is None or view is None:
+        raise BadInputError("Krita offers no way to delete the other results; delete them by hand")
     wanted = {id_of(node) for node in nodes}
-    locked = [(node, node.locked()) for node in all_nodes(document.rootNode())]
+    locked = [(node, node.locked()) for node in all_nodes(document)]
     for node, _ in locked:
         node.setLocked(id_of(node) in wanted)
-    Krita.instance().action("select_locked_layers").trigger()
+    select.trigger()
     for node, before in locked:
         node.setLocked(before)
-    view = Krita.instance().activeWindow().activeView()
     if {id_of(node) for node in view.selectedNodes()} != wanted:
         raise BadInputError("Krita did not select the other results; delete them by hand")
-    Krita.instance().action("remove_layer").trigger()
+    delete.trigger()
 
 
-def restore_active(document: Any, active: Any, group: str, looks: int = _LOOKS) -> None:
-    """Return the active layer back, as soon as Krita has made the group active."""
+def restore_active(document: Document, active: Node, group: str, checks: int = _CHECKS) -> None:
+    """Make a layer active again as soon as Krita has made the new group active.
+
+    Parameters
+    ----------
+    document : Document
+        Krita's document.
+    active : Node
+        The layer that was active before.
+    group : str
+        The id of the group that was inserted.
+    checks : int
+        How often to check at most.
+    """
     now = document.activeNode()
     if now is not None and id_of(now) != id_of(active):
-        inside = group in (id_of(now), group_id(now))
-        if inside:
+        if group in (id_of(now), group_id(now)):
             document.setActiveNode(active)
-        return  # else the artist has chosen another meanwhile
-    if looks:
+        return  # if it is another layer, the artist has selected that one meanwhile
+    if checks:
         QtCore.QTimer.singleShot(
-            _LOOK_EVERY, lambda: restore_active(document, active, group, looks - 1)
+            _CHECK_EVERY, lambda: restore_active(document, active, group, checks - 1)
         )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from picture_files import packed_profile, packed_text, png_chunk, with_chunks
 from underpaint.cli import main
 from underpaint.cli.metadata import LARGEST_CHUNK, LARGEST_IN_ALL

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint.cli.pictures import read_picture, read_recipe, read_selection, write_picture
 from underpaint_client.errors import BadInputError
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint.cli import main
 from underpaint.cli.metadata import RECIPE_KEY, find_text
 

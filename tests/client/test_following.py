@@ -148,7 +148,7 @@ def test_a_job_that_the_daemon_never_knows_is_not_sent_for_ever() -> None:
         following.handle_message(messages.Failed("", "bad_input", "the header is too long"))
         assert following.handle_message(unknown).actions == (Action.SUBMIT,)
     step = following.handle_message(unknown)
-    assert (following.state, step.is_news, step.actions) == (State.FAILED, True, ())
+    assert (following.state, step.notify, step.actions) == (State.FAILED, True, ())
     assert isinstance(following.error, GenerationFailedError)
     assert f"though it was sent {MAX_RESENDS + 1} times" in str(following.error)
 

@@ -56,7 +56,7 @@ SCRIPT = """
 import json
 import sys
 from dataclasses import asdict
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint.cli.generate import make_parser, make_request
 from underpaint.cli.option_table import option_table
 from underpaint.server.validation import read_message

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint_client import Request, Variation
 from underpaint_client.rules import check_request
 from underpaint_client.samplers import SAMPLER_LABELS, SAMPLERS, choose_sampler

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint_client import Box, Frame, Request, messages
 from underpaint_editor.batch import Batch
 from underpaint_editor.job import Job

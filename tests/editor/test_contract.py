@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from editor.contract_tests import HOLE, SIZE, ContractTests, painting, results
+from editor.contract_checks import HOLE, SIZE, Steps, painting, results
+from editor.contract_tests import ContractTests
 from editor.fake_editor import FakeDocument, FakeEditor, FakeResult, FakeToolkit
 from underpaint_client.address import Address
 from underpaint_client.geometry import Box, Extent
@@ -47,8 +48,9 @@ class FakeArtist:
     def close(self, document: Any) -> None:
         self.editor.canvases.remove(document.canvas)
 
-    def undo(self, document: Any) -> None:
+    def undo(self, document: Any) -> Steps:
         document.canvas.undo_step()
+        yield 0.0
 
     def state(self, document: Any) -> object:
         canvas = document.canvas

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from client.test_wire import make_recipe
 from editor.fake_editor import FakeEventLoop
+from example_recipe import make_recipe
 from underpaint_client import Box, Frame, Request, messages
 from underpaint_client.address import Address
 from underpaint_client.errors import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from editor.contract_tests import HOLE, SIZE, painting, results
+from editor.contract_checks import HOLE, SIZE, painting, results
 from editor.fake_editor import FakeDocument, FakeEditor, FakeToolkit
 from underpaint_client import Frame, Request, messages
 from underpaint_client.geometry import Box

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint_client import BadInputError, Variation
 from underpaint_client.geometry import Extent
 from underpaint_client.request import MAX_VARIATIONS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint_client import Variation
 from underpaint_editor.form import Form

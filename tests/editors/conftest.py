@@ -9,6 +9,8 @@ import pytest
 from real_editors import Found, Gimp, Krita, find_gimp, skip_without, without_errors
 
 KRITA = (
+    "contract",
+    "nothing_there",
     "looks",
     "shortcuts",
     "ctrl_enter",
@@ -59,6 +61,7 @@ KRITA = (
     "wrong_input",
 )
 GIMP = (
+    "contract",
     "looks",
     "eraser",
     "meanwhile",

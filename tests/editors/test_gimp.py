@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from daemons import until
+from editor.contract_checks import CHECKS, Check
 from real_editors import Found, Gimp, screen
 from underpaint_editor.launch import write_start_command
 
@@ -34,6 +35,11 @@ EXACT = (
     "AdobeRGB, float",
     "indexed",
 )
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_adapter_keeps_the_contract(in_gimp: Found, check: Check) -> None:
+    assert not in_gimp("contract")["checks"][check.__name__]
 
 
 # ---- as scripts call it --------------------------------------------------------------------

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from editor.contract_checks import CHECKS, Check
 from real_editors import Found, Krita
 from underpaint_krita.redo import names_command
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_adapter_keeps_the_contract(in_krita: Found, check: Check) -> None:
+    assert not in_krita("contract")["checks"][check.__name__]
+
+
+def test_what_krita_does_not_have_is_told_and_breaks_nothing(in_krita: Found) -> None:
+    said = in_krita("nothing_there")
+    assert said["no_action"].startswith("Krita offers no way to delete the other results")
+    assert said["still_there"] == [["Painting", "seed 0", "seed 1"], False]
+    assert said["closed"] == "the document was closed"
+    assert said["unknown"] == ["the document is not open; open it first", False, None]
+    assert said["empty_list"] == ""
 
 
 def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:

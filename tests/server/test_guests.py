@@ -11,8 +11,8 @@ import pytest
 import zmq
 
 import underpaint
-from client.test_wire import make_recipe
 from daemons import RUN
+from example_recipe import make_recipe
 from underpaint.models import find_model
 from underpaint.server import keys
 from underpaint.server.guests import PathFilter

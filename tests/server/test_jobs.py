@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from client.test_wire import make_recipe
+from example_recipe import make_recipe
 from underpaint.server import unwritten
 from underpaint.server.job_digest import digest_submission, is_same_submission
 from underpaint.server.job_events import CancelAsked, Finished, Painted

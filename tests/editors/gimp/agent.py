@@ -21,6 +21,7 @@ from gi.repository import Gdk, Gimp, GLib  # noqa: E402
 
 _HERE = Path(os.environ["UNDERPAINT_SCENARIOS"])
 sys.path[:0] = [str(_HERE), str(_HERE.parent)]
+sys.path.append(str(_HERE.parents[1]))
 
 
 def later(milliseconds: int, call: Callable[[], None]) -> None:

@@ -143,6 +143,18 @@ def names(image: Any) -> list[str]:
     return [layer.get_name() for layer in image.get_layers()]
 
 
+def contract(said: Said) -> Run:
+    """The checks that every adapter must pass."""
+    from under_test import GimpUnderTest
+
+    from editor.contract_checks import run_checks
+
+    form = window().panel.form
+    said["checks"] = {}
+    yield from run_checks(GimpUnderTest(window(), to_gimp), said["checks"], clear)
+    window().panel.fill(form)
+
+
 def looks(said: Said) -> Run:
     image, _ = yield from painted()
     fill(prompt="tree on a hill with a river, nature photograph")
@@ -443,7 +455,7 @@ def _unseen_front(said: Said) -> Run:
 
     first, _ = yield from painted()
     window().look()
-    said["alone"] = [window().plan.get_text(), window().images.get_visible()]
+    said["alone"] = [window().plan.get_text(), window().images.widget.get_visible()]
     second, _layer = opened()
     shown(second)
     yield 0.5
@@ -453,17 +465,17 @@ def _unseen_front(said: Said) -> Run:
     press(window().generate)
     yield 0.5
     said["refused"] = status()
-    said["named"] = [row[0] for row in window().images.get_model()]
+    said["named"] = [row[0] for row in window().images.widget.get_model()]
     said["titles"] = [front.name_in_title(one) for one in (second, first)]
     fill(prompt="written before")
-    window().images.grab_focus()
+    window().images.widget.grab_focus()
     window().window.present()
     yield 0.3
     xdo("key", "space")  # opens the list
     yield 0.5
     xdo("key", "End", "Return")  # GIMP lists the first image last
     yield 0.5
-    said["chosen"] = window()._image.get_id() == first.get_id()
+    said["chosen"] = window().images.image.get_id() == first.get_id()
     said["plan"] = window().plan.get_text()
     said["title"] = window().window.get_title()
     said["prompt"] = window().panel.form.value("prompt")
@@ -544,7 +556,7 @@ def two_images(said: Said) -> Run:
 
     def followed() -> bool:
         window().look()
-        return bool(window()._image.get_id() == first.get_id())
+        return bool(window().images.image.get_id() == first.get_id())
 
     yield followed
     said["prompt"] = window().panel.form.value("prompt")
@@ -847,17 +859,17 @@ def varied(said: Said) -> Run:
     fill(prompt="a pond", vary_amount=0.3)
     yield from generated()
     window().look(image)
-    said["hidden_without"] = not window().result_row.get_visible()
+    said["hidden_without"] = not window().result_row.widget.get_visible()
     group = image.get_layers()[0]
     (first,) = group.get_children()
     image.set_selected_layers([first])
     window().look(image)
-    said["shown"] = window().result_row.get_visible()
+    said["shown"] = window().result_row.widget.get_visible()
     fill(images=2, prompt="something else")
     before = get(first, native(first))
     yield 0.3
     window().status.set_text("")
-    press(window().result_buttons["vary"])
+    press(window().result_row.buttons["vary"])
     yield lambda: status().startswith("Done")
     yield 0.3
     said["status"] = status()
@@ -891,7 +903,7 @@ def varied(said: Said) -> Run:
     image.set_selected_layers([group])
     window().look(image)
     fill(images=1)
-    said["after_reopening"] = window().result_row.get_visible()
+    said["after_reopening"] = window().result_row.widget.get_visible()
     window().status.set_text("")
     window().use_result("vary")
     yield lambda: status().startswith("Done")
@@ -901,7 +913,7 @@ def varied(said: Said) -> Run:
     layer.attach_parasite(Gimp.Parasite.new("underpaint-recipe", 1, list(b"{broken")))
     image.set_selected_layers([layer])
     window().look(image)
-    said["broken"] = window().result_row.get_visible()
+    said["broken"] = window().result_row.widget.get_visible()
 
 
 def chosen(images: int = 3, at: int = 0, **values: Any) -> Run:
@@ -928,7 +940,7 @@ def recipe(layer: Any) -> bytes:
 
 
 def button(name: str) -> Any:
-    return window().result_buttons[name]
+    return window().result_row.buttons[name]
 
 
 def kept_one(said: Said) -> Run:
@@ -1024,7 +1036,7 @@ def duplicated(said: Said) -> Run:
 
 
 def cards() -> list[Any]:
-    return [card for card in window().thumbnails if card.button.get_visible()]
+    return [card for card in window().result_row.thumbnails if card.button.get_visible()]
 
 
 def captions() -> list[list[str]]:
@@ -1053,10 +1065,10 @@ def carded(said: Said) -> Run:
     press(button("vary"))
     yield lambda: status().startswith("Done")
     yield 0.5
-    said["page"] = [window().page.get_text(), len(cards())]
+    said["page"] = [window().result_row.page.get_text(), len(cards())]
     image.set_selected_layers([group.get_children()[0]])
     window().look(image)
-    said["page_of_last"] = [window().page.get_text(), len(cards())]
+    said["page_of_last"] = [window().result_row.page.get_text(), len(cards())]
     press(button("settings"))
     yield 0.3
     said["settings"] = status()
@@ -1087,7 +1099,7 @@ def sketched(said: Said) -> Run:
     said["colours"] = len({data[i : i + 3] for i in range(0, len(data), 4)})
     image.set_selected_layers([sketch])
     window().look(image)
-    said["can"] = {name: one.get_sensitive() for name, one in window().result_buttons.items()}
+    said["can"] = {name: one.get_sensitive() for name, one in window().result_row.buttons.items()}
     image.set_selected_layers([layer])
     fill(**USUAL)
     yield 0.3

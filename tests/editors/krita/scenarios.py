@@ -160,6 +160,65 @@ def outside(data: bytes, hole: Hole = HOLE, width: int = 256) -> bytes:
     return bytes(kept)
 
 
+# ---- the contract --------------------------------------------------------------------------
+
+
+def contract(said: Said) -> Run:
+    """The checks that every adapter must pass."""
+    from under_test import KritaUnderTest
+
+    from editor.contract_checks import run_checks
+
+    form = docker().panel.form
+    said["checks"] = {}
+    yield from run_checks(KritaUnderTest(docker()), said["checks"], close_all)
+    docker().panel.fill(form)
+
+
+def nothing_there(said: Said) -> Run:
+    """What Krita may not have: an action, an open document, an entry in a list."""
+    from under_test import KritaUnderTest
+
+    from editor.contract_checks import SIZE, painting, refusal, results
+    from underpaint_client.address import Address
+    from underpaint_krita import tree
+
+    editor = KritaUnderTest(docker())
+    document = editor.open_painting(painting(), SIZE)
+    yield 0.5
+    document.insert("a lake", results(2))
+    yield 0.5
+    selected = editor.select_layer(document, "seed 1")
+    yield 0.5
+    real = tree.Krita
+
+    class WithoutActions:
+        def __getattr__(self, name: str) -> Any:
+            return (lambda _name: None) if name == "action" else getattr(real.instance(), name)
+
+    tree.Krita = type("Fake", (), {"instance": staticmethod(WithoutActions)})  # type: ignore[assignment]
+    try:
+        said["no_action"] = refusal(selected.keep_only)
+    finally:
+        tree.Krita = real
+    said["still_there"] = [list(editor.shown(document)), document.layer.locked()]
+    editor.close(document)
+    yield 0.5
+    said["closed"] = refusal(lambda: document.insert("a lake", results(1)))
+    unknown = editor.find_document(Address("Krita", "", "none", 96, 64))
+    said["unknown"] = [refusal(lambda: unknown.address), unknown.is_open, unknown.can_redo]
+    control("model").clear()
+    said["empty_list"] = docker().controls["model"].value
+    docker()._listed = []
+    docker()._refresh()
+
+
+def close_all() -> None:
+    for document in Krita.instance().documents():
+        document.setModified(False)
+        document.close()
+
+
 # ---- looks ---------------------------------------------------------------------------------
 
 
@@ -694,7 +753,7 @@ def painted_at_once(said: Said) -> Run:
     bar = control("progress")
     painted: list[int] = []
 
-    class Watch(QtCore.QObject):  # type: ignore[misc]
+    class Watch(QtCore.QObject):
         def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt calls it
             painted.append(event.type() == QtCore.QEvent.Paint)
             return False
@@ -846,8 +905,10 @@ def overlaid(said: Said) -> Run:
     image.fill(QtGui.QColor(255, 0, 255))
     window = Krita.instance().activeWindow()
     canvas = window.activeView().canvas()
-    viewport = overlay._find_canvas(window.qwindow()).parent()
-    bar = viewport.parent().horizontalScrollBar()
+    found = overlay.find_canvas(window.qwindow())
+    assert found is not None
+    area: Any = found[1]
+    viewport, bar = area.viewport(), area.horizontalScrollBar()
     views: dict[str, Callable[[], object]] = {
         "as it is": lambda: None,
         "larger": lambda: canvas.setZoomLevel(2.0),
@@ -1390,7 +1451,7 @@ def carded(said: Said) -> Run:
     yield 0.3
 
     def cards() -> list[Any]:
-        return [card for card in docker().thumbnails if card.isVisible()]
+        return [card for card in docker().result_row.thumbnails if card.isVisible()]
 
     said["captions"] = [card.text().split("\n") for card in cards()]
     said["checked"] = [card.isChecked() for card in cards()]
@@ -1445,7 +1506,7 @@ def sketched(said: Said) -> Run:
     document.setActiveNode(sketch)
     yield 0.4
     docker()._look()
-    said["can"] = {name: button.isEnabled() for name, button in docker().result_buttons.items()}
+    said["can"] = {name: button.isEnabled() for name, button in docker().result_row.buttons.items()}
     document.setActiveNode(layer)
     yield 0.4
     fill(**USUAL)

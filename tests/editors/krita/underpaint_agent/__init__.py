@@ -12,18 +12,13 @@ from PyQt5 import QtCore, QtWidgets
 
 _HERE = Path(os.environ["UNDERPAINT_SCENARIOS"])
 sys.path[:0] = [str(_HERE), str(_HERE.parent)]
+sys.path.append(str(_HERE.parents[1]))
 
 from driver import Driver  # noqa: E402
 
 
 def shoot(file: Path) -> None:
     QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(file))
-
-
-def clear() -> None:
-    for document in Krita.instance().documents():
-        document.setModified(False)
-        document.close()
 
 
 def quit_krita() -> None:
@@ -43,7 +38,7 @@ def started() -> None:
 
 def begin() -> None:
     scenarios = importlib.import_module("scenarios")
-    Driver(scenarios, QtCore.QTimer.singleShot, shoot, clear, quit_krita).next()
+    Driver(scenarios, QtCore.QTimer.singleShot, shoot, scenarios.close_all, quit_krita).next()
 
 
 notifier = Krita.instance().notifier()

@@ -1,0 +1,3 @@
+# The part of PyGObject that `underpaint_gimp` uses.
+
+def require_version(namespace: str, version: str) -> None: ...

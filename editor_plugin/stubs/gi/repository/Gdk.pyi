@@ -1,0 +1,33 @@
+import enum
+
+from .GObject import Object
+
+KEY_Down: int
+KEY_KP_Enter: int
+KEY_Return: int
+KEY_Up: int
+
+class ModifierType(enum.IntFlag):
+    CONTROL_MASK = ...
+
+class WindowTypeHint(enum.IntEnum):
+    UTILITY = ...
+
+class Rectangle:
+    y: int
+
+class EventKey:
+    keyval: int
+    state: ModifierType
+
+class Window(Object): ...
+
+class Display(Object):
+    @staticmethod
+    def get_default() -> Display | None: ...
+
+class Screen(Object):
+    @staticmethod
+    def get_default() -> Screen | None: ...
+    # None where windows cannot be listed, such as on Wayland.
+    def get_window_stack(self) -> list[Window] | None: ...

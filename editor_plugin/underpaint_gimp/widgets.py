@@ -1,0 +1,34 @@
+"""Small helpers for GTK's widgets."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import gi
+
+gi.require_version("Gtk", "3.0")
+from gi.repository import Gtk, Pango  # noqa: E402 - after its version
+
+from underpaint_editor.form import BUTTONS, SPOKEN  # noqa: E402
+
+_Button = TypeVar("_Button", bound=Gtk.Button)
+
+
+def set_up_button(name: str, widget: _Button) -> _Button:
+    """Return a button with the text and tooltip of one of `form.BUTTONS`."""
+    button = BUTTONS[name]
+    widget.set_name(name)
+    widget.set_label(button.label)
+    widget.set_tooltip_text(button.tip)
+    widget.get_accessible().set_description(button.tip)
+    return widget
+
+
+def make_label(name: str) -> Gtk.Label:
+    """Return an empty label for one of the texts in `form.SPOKEN`."""
+    label = Gtk.Label(halign=Gtk.Align.START, xalign=0, wrap=True, selectable=True)
+    label.set_line_wrap_mode(Pango.WrapMode.WORD_CHAR)
+    label.set_can_focus(False)
+    label.set_name(name)
+    label.get_accessible().set_description(SPOKEN[name])
+    return label
