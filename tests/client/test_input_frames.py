@@ -52,13 +52,13 @@ def test_a_frame_is_called_by_what_it_is_used_as() -> None:
 @pytest.mark.parametrize(
     ("frames", "told"),
     [
-        ((LAYER, LAYER), "frames layer, layer came; send at most one layer"),
+        ((LAYER, LAYER), "the frames layer, layer arrived; send at most one layer"),
         ((LAYER, replace(LAYER, name="control")), "raster 'control' is unknown; there are layer,"),
         ((replace(LAYER, name="x" * 99),), "raster 'x{40}' is unknown"),
-        ((replace(SELECTION, name="layer"),), "layer: channels Y have no colour"),
-        ((LAYER, replace(LAYER, name="mask")), "mask: channels RGBA are a picture; send Y"),
-        ((SELECTION,), "a selection came without a layer"),
-        ((MASK,), "a mask came without a layer"),
+        ((replace(SELECTION, name="layer"),), "layer: the channels are Y, which has no colour"),
+        ((LAYER, replace(LAYER, name="mask")), "mask: channels RGBA have colour; send Y"),
+        ((SELECTION,), "a selection arrived without a layer"),
+        ((MASK,), "a mask arrived without a layer"),
         ((LAYER, replace(MASK, box=Box(0, 5, 2, 1))), r"mask has 2 x 1 pixels at \(0, 5\).*-3, 5"),
         ((LAYER, replace(SELECTION, box=Box(-3, 5, 1, 2))), "the selection has 1 x 2 pixels"),
     ],

@@ -145,7 +145,7 @@ def names(image: Any) -> list[str]:
 
 def contract(said: Said) -> Run:
     """The checks that every adapter must pass."""
-    from under_test import GimpUnderTest
+    from tested_editor import GimpUnderTest
 
     from editor.contract_checks import run_checks
 

@@ -165,7 +165,7 @@ def outside(data: bytes, hole: Hole = HOLE, width: int = 256) -> bytes:
 
 def contract(said: Said) -> Run:
     """The checks that every adapter must pass."""
-    from under_test import KritaUnderTest
+    from tested_editor import KritaUnderTest
 
     from editor.contract_checks import run_checks
 
@@ -177,7 +177,7 @@ def contract(said: Said) -> Run:
 
 def nothing_there(said: Said) -> Run:
     """What Krita may not have: an action, an open document, an entry in a list."""
-    from under_test import KritaUnderTest
+    from tested_editor import KritaUnderTest
 
     from editor.contract_checks import SIZE, painting, refusal, results
     from underpaint_client.address import Address
