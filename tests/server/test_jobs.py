@@ -228,6 +228,81 @@ def test_a_picture_that_cannot_be_kept_is_told(
     assert "No space left on device" in message.message
 
 
+def no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("when", ["while it runs", "before it is taken over", "when it has ended"])
+@pytest.mark.parametrize("way", ["follow", "submit"])
+def test_a_picture_that_could_not_be_written_is_told_to_whoever_comes_later(
+    house: House, monkeypatch: pytest.MonkeyPatch, when: str, way: str
+) -> None:
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, 0)
+    if when != "when it has ended":
+        with monkeypatch.context() as patches:
+            patches.setattr("underpaint.server.pixel_files._write_all", no_space)
+            house.jobs.write()
+            house.settle()
+    house.gone.add(ANN)
+
+    def come_back() -> None:
+        if way == "follow":
+            house.jobs.follow(BOB, ["j"])
+        else:
+            house.submit(BOB)
+
+    if when == "before it is taken over":
+        come_back()
+        house.settle()
+    house.paint(job, 1)
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    if when == "when it has ended":
+        with monkeypatch.context() as patches:
+            patches.setattr(PixelFiles, "written", no_space)
+            house.jobs.write()
+            house.settle()
+    if when != "before it is taken over":
+        come_back()
+    for _ in range(4):
+        house.settle()
+    *others, last = house.said.pop(BOB)
+    assert isinstance(last, messages.Failed)
+    assert "1 (No space left on device)" in last.message
+    pictures = {one.index for one in others if isinstance(one, messages.Picture)}
+    assert pictures == (set() if when == "when it has ended" else {1})
+
+
+def test_who_has_a_picture_that_could_not_be_written_takes_the_job(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
+    ended(house)
+    monkeypatch.setattr("underpaint.server.pixel_files._write_all", no_space)
+    house.jobs.write()
+    house.jobs.take(ANN, "j")  # before it is known that the writing failed
+    for _ in range(3):
+        house.jobs.write()
+        house.settle()
+    assert house.heard(ANN) == ["accepted", "picture", "picture", "done"]
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    (message,) = house.said.pop(BOB)
+    assert isinstance(message, messages.Failed)
+    assert "fetched already" in message.message
+
+
+def test_a_worker_stops_that_runs_a_job_of_which_there_are_results(house: House) -> None:
+    ended(house)
+    house.submit(BOB)
+    house.run()  # before the store has answered
+    house.settle()
+    assert house.stopped == [(0, "j")]
+
+
 def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
     house.submit(ANN, "stopped")
     house.submit(ANN, "goes on")

@@ -295,8 +295,7 @@ class Jobs:
     ) -> None:
         match instruction:
             case events.KeepPicture(index, parts):
-                self._unpruned += sum(memoryview(part).nbytes for part in parts)
-                self._unwritten.add(job, lambda store: store.add_picture(job.name, index, parts))
+                self._keep_picture(job, index, parts)
             case events.KeepEnding(ending):
                 self._unwritten.add(job, lambda store: store.end(job.name, ending), is_last=True)
             case events.WriteNow():
@@ -308,6 +307,14 @@ class Jobs:
                 self._unwritten.do(job, lambda store: store.mark(job.name, state.value, deaths))
             case events.TakeRecord(last):
                 self._unwritten.do(job, lambda store: store.take(job.name, last))
+
+    def _keep_picture(self, job: Job, index: int, parts: list[Bytes]) -> None:
+        def then(_: None, error: Exception | None) -> None:
+            if error is not None:
+                self.handle(job, events.NotWritten(index, describe_error(error)))
+
+        self._unpruned += sum(memoryview(part).nbytes for part in parts)
+        self._unwritten.add(job, lambda store: store.add_picture(job.name, index, parts), then)
 
     # ---- from time to time -----------------------------------------------------------------
 

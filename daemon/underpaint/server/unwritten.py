@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from underpaint_client import messages, wire
-from underpaint_client.errors import GenerationFailedError
-
 from .job_queue import Job
 from .store import Store
-from .store_thread import StoreThread, describe_error
+from .store_thread import StoreThread
+
+Then = Callable[[None, Exception | None], object]
 
 MOMENT = 2.0
 """Seconds that a living client has to say that it has what came."""
@@ -26,15 +25,15 @@ class Unwritten:
     job : Job
     due : float
         When it is written, by the monotonic clock.
-    works : list of callable
-        Write it.
+    works : list of (callable, callable or None)
+        Write it; and what is told how that went.
     ended : bool
         Whether nothing more will come.
     """
 
     job: Job
     due: float
-    works: list[Callable[[Store], None]] = field(default_factory=list)
+    works: list[tuple[Callable[[Store], None], Then | None]] = field(default_factory=list)
     ended: bool = False
 
 
@@ -61,30 +60,26 @@ class UnwrittenResults:
         """Write nothing of what came of a job."""
         self._unwritten.pop(name, None)
 
-    def add(self, job: Job, work: Callable[[Store], None], *, is_last: bool = False) -> None:
+    def add(
+        self,
+        job: Job,
+        work: Callable[[Store], None],
+        then: Then | None = None,
+        *,
+        is_last: bool = False,
+    ) -> None:
         """Write something about a job in a moment; nothing more comes after the last."""
         due = time.monotonic() + MOMENT
         unwritten = self._unwritten.setdefault(job.name, Unwritten(job, due))
-        unwritten.works.append(work)
+        unwritten.works.append((work, then))
         unwritten.ended |= is_last
 
     def write(self, name: str) -> None:
         """Write what came of a job and is not written yet."""
         unwritten = self._unwritten.pop(name, None)
-        if unwritten is None:
-            return
-
-        def then(_: None, error: Exception | None) -> None:
-            if error is not None:  # better no picture than one that is missing without a word
-                told = (
-                    f"a picture could not be written to the disk ({describe_error(error)}); make"
-                    " room, and generate again"
-                )
-                lost = messages.Failed(name, GenerationFailedError.code, told)
-                self.do(unwritten.job, lambda store: store.end(name, wire.encode(lost)[0]))
-
-        for work in unwritten.works:
-            self.do(unwritten.job, work, then)
+        if unwritten is not None:
+            for work, then in unwritten.works:
+                self.do(unwritten.job, work, then)
 
     def write_due(self) -> None:
         """Write what its client has not fetched in a moment."""
@@ -97,7 +92,7 @@ class UnwrittenResults:
         self,
         job: Job,
         work: Callable[[Store], None],
-        then: Callable[[None, Exception | None], object] | None = None,
+        then: Then | None = None,
     ) -> None:
         """Have something done with a job's record; another job's of the same id is left alone."""
         self._store_thread.do(lambda store: None if job.stale else work(store), then)
