@@ -83,9 +83,16 @@ class Jobs:
         self.refuse = self._results.refuse
         self.tell_waiting = self._results.tell_waiting
 
-    def close(self) -> None:
-        """Leave all jobs for the next start."""
-        for client in {job.client for job in self.queue}:
+    def close(self, *, is_meant: bool = True) -> None:
+        """Leave all jobs for the next start.
+
+        Parameters
+        ----------
+        is_meant : bool
+            Whether somebody told the daemon to stop: its clients then leave it at that. Where it
+            ends by a fault, they start another.
+        """
+        for client in {job.client for job in self.queue} if is_meant else ():
             self._tell(client, wire.encode(messages.Leaving()))
         for job in self.queue:
             self.handle(job, events.DaemonStops())
