@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,100 @@ def test_a_picture_that_cannot_be_kept_is_told(
     house.jobs.follow(BOB, ["j"])
     house.settle()
     (message,) = house.said[BOB]
+    assert isinstance(message, messages.Failed)
+    assert "No space left on device" in message.message
+
+
+@pytest.fixture
+def asked(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the store was asked to write, in order; nothing waits for a moment, or is small."""
+    found: list[str] = []
+
+    def watch(way: str, real: Callable[..., Any]) -> None:
+        def ask(store: Store, name: str, *args: Any, **more: Any) -> Any:
+            found.append(f"{way} {name}")
+            return real(store, name, *args, **more)
+
+        monkeypatch.setattr(Store, way, ask)
+
+    for way in ("add", "add_picture", "end", "take"):
+        watch(way, getattr(Store, way))
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
+    monkeypatch.setattr(unwritten, "AT_ONCE", 1)
+    return found
+
+
+def write_all(house: House) -> None:
+    while list(house.jobs._unwritten):
+        house.jobs.write()
+        house.settle()
+    house.settle()
+
+
+def test_who_asks_the_store_waits_for_one_picture_of_others(house: House, asked: list[str]) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, *range(16))
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.jobs.write()
+    house.submit(BOB, "small")
+    house.jobs.tell_waiting(EVE)
+    house.settle()
+    assert house.heard(BOB) == ["accepted"]
+    assert house.heard(EVE) == ["waiting"]
+    assert asked.index("add small") <= 2
+    house.jobs.follow(BOB, ["j"])  # comes after what it asks for
+    write_all(house)
+    assert house.heard(BOB) == [*["picture"] * 16, "done"]
+    assert asked.count("add_picture j") == 16
+
+
+@pytest.mark.parametrize("is_told_first", [False, True])
+def test_what_is_taken_is_not_written_any_more(
+    house: House, asked: list[str], is_told_first: bool
+) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, *range(16))
+    if is_told_first:
+        house.jobs.take(ANN, "j")
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.jobs.write()
+    if not is_told_first:
+        house.jobs.take(ANN, "j")
+    write_all(house)
+    assert asked.count("add_picture j") <= 2
+    assert asked[-1] == "take j"
+    assert house.files == 0
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    assert "fetched already" in house.said[BOB][-1].message  # type: ignore[union-attr]
+
+
+def test_a_daemon_that_ends_writes_all_that_waits(house: House, asked: list[str]) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, *range(16))
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.reopen()
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == [*["picture"] * 16, "done"]
+
+
+def test_a_picture_that_a_daemon_cannot_write_at_its_end_is_told_by_the_next(
+    house: House, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(house)
+    with monkeypatch.context() as patches:
+        patches.setattr("underpaint.server.pixel_files._write_all", no_space)
+        house.reopen()
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    message = house.said[BOB][-1]
     assert isinstance(message, messages.Failed)
     assert "No space left on device" in message.message
 

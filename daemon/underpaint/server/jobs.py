@@ -96,8 +96,9 @@ class Jobs:
             self._tell(client, wire.encode(messages.Leaving()))
         for job in self.queue:
             self.handle(job, events.DaemonStops())
-        for unwritten in self._unwritten:
-            self._unwritten.write(unwritten.job.name)
+        while list(self._unwritten):  # what cannot be written changes the ending
+            self._unwritten.write_all()
+            self._store_thread.finish()
         self._prune_store(None)  # or short days of work would never count
         self._store_thread.close()
 
@@ -128,7 +129,6 @@ class Jobs:
                 raise _another(submit.job)
             self._hand_over(known, client)
             return
-        self._unwritten.write(submit.job)  # of one that has just ended
         # Drawn now, so that another try paints the same.
         submit = replace(submit, request=draw_seeds(submit.request))
         job = Job(client, submit, frames, trusted=trusted, digest=digest)
@@ -165,7 +165,8 @@ class Jobs:
             job.stale = found is not None
             return found
 
-        self._store_thread.do(add, then)
+        # First what there is of one of that id that has just ended.
+        self._unwritten.write(job.name, lambda: self._store_thread.do(add, then))
 
     def when_done(self, then: Callable[[], object]) -> None:
         """Call something when the store has done all that it was asked until now."""
@@ -191,7 +192,7 @@ class Jobs:
             is_complete = not (found.error or found.pictures.unreadable)
             self.handle(job, events.PicturesRead(tuple(found.pictures.whole), is_complete))
 
-        self._results.fetch(job.name, then)
+        self._unwritten.write(job.name, lambda: self._results.fetch(job.name, then))
 
     def take(self, client: Client, name: str) -> None:
         """Let go of an ended job, whose results its client has."""
@@ -320,8 +321,11 @@ class Jobs:
             if error is not None:
                 self.handle(job, events.NotWritten(index, describe_error(error)))
 
-        self._unpruned += sum(memoryview(part).nbytes for part in parts)
-        self._unwritten.add(job, lambda store: store.add_picture(job.name, index, parts), then)
+        size = sum(memoryview(part).nbytes for part in parts)
+        self._unpruned += size
+        self._unwritten.add(
+            job, lambda store: store.add_picture(job.name, index, parts), then, size=size
+        )
 
     # ---- from time to time -----------------------------------------------------------------
 
