@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from underpaint.engine.composite import compose, unchanged
 from underpaint.engine.source import FULL, Source, fraction
-from underpaint_client.geometry import Box
+from underpaint_client.geometry import Box, Extent
 
 rng = np.random.default_rng(1)
 
@@ -147,3 +147,53 @@ def test_unchanged_is_the_same_bytes_or_nothing() -> None:
     source = Source.of(random_layer(np.zeros((4, 4), np.uint8))).with_mode("inpaint")
     assert unchanged(source, "layer").pixels is source.pixels
     assert not unchanged(source, "patch").pixels.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinite_colour_is_replaced_in_full_or_stays(dtype: Any, value: float) -> None:
+    pixels = np.full((1, 4, 4), value, dtype)
+    pixels[..., 3] = 1
+    selection = np.array([[0, 0.1, 0.25, 1]], np.float32)
+    source = Source.of(pixels, selection).with_mode("img2img")
+    painted = np.full((1, 4, 3), 0.5, np.float32)
+    whole = compose(source, source.box, painted, "layer")
+    np.testing.assert_array_equal(whole.pixels[0, :, 0], np.array([value, value, 0.5, 0.5]))
+    patch = compose(source, source.box, painted, "patch")  # which is infinite where it is laid over
+    assert patch.box == Box(1, 0, 3, 1)
+    np.testing.assert_array_equal(patch.pixels[..., :3], np.full((1, 3, 3), 0.5))
+    np.testing.assert_allclose(patch.pixels[0, :, 3], [0.4, 1, 1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+@pytest.mark.parametrize("mode", ["inpaint", "txt2img"])
+@pytest.mark.parametrize("kind", ["layer", "patch"])
+def test_no_black_is_mixed_in_where_no_colour_is_left(dtype: Any, mode: str, kind: str) -> None:
+    full = FULL[np.dtype(dtype)]
+    pixels = np.zeros((1, 6, 4), dtype)
+    selection = (np.array([[1, 16, 32, 48, 64, 255]]) * full / 255).astype(dtype)
+    source = Source.of(pixels, selection).with_mode(mode)
+    painted = np.full((1, 6, 3), 200 / 255, np.float32)
+    result = compose(source, source.box, painted, kind)
+    assert result.kind == kind
+    np.testing.assert_allclose(fraction(result.pixels)[..., :3], 200 / 255, atol=5e-4)
+    np.testing.assert_allclose(fraction(result.pixels)[..., 3], fraction(selection), atol=1e-6)
+
+
+@pytest.mark.parametrize("extent", [Extent(8, 8), Extent(60, 60)])
+def test_pixels_that_scaling_mixed_with_lost_ones_do_not_darken(extent: Extent) -> None:
+    pixels = np.full((20, 20, 4), 200, np.uint8)
+    pixels[..., 3] = 255
+    pixels[:, :9] = 0  # cleared
+    source = Source.of(pixels, np.full((20, 20), 40, np.uint8)).with_mode("inpaint").fitted(extent)
+    painted = np.full((extent.height, extent.width, 3), 200 / 255, np.float32)
+    result = compose(source, source.box, painted, "layer").pixels
+    changed = source.change_in(source.box) > 0
+    assert changed.any()
+    np.testing.assert_allclose(result[changed][:, :3], 200, atol=1)
+    patch = compose(source, source.box, painted, "patch")
+    if patch.kind == "patch":
+        canvas = np.zeros_like(result)
+        box = patch.box
+        canvas[box.y : box.bottom, box.x : box.right] = patch.pixels
+        np.testing.assert_allclose(over(canvas, source.pixels), seen(result), atol=1.6 / 255)

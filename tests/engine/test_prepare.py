@@ -99,3 +99,18 @@ def test_a_white_layer_stays_white(fill: str, side: int) -> None:
     pixels[side // 4 : side // 2, side // 4 : side // 2, 3] = 0
     result, _ = prepared(pixels, fill, strength=1.0)
     assert result.image.min() > 0.99
+
+
+@pytest.mark.parametrize("side", [16, 64, 1000])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_pixel_that_is_not_finite_leaves_the_rest_of_the_picture(
+    side: int, value: float
+) -> None:
+    pixels = np.full((side, side, 4), 0.75, np.float32)
+    pixels[..., 3] = 1
+    pixels[: side // 2, : side // 2, 3] = 0
+    pixels[side // 2 + 1, side // 2 + 1, 0] = value
+    result, colour = prepared(pixels)
+    np.testing.assert_allclose(colour, 0.75 * 255, rtol=1e-5)
+    assert np.isfinite(result.image).all()
+    np.testing.assert_allclose(np.median(result.image, axis=(0, 1)), 0.75, rtol=1e-5)

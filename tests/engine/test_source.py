@@ -17,6 +17,7 @@ from underpaint.engine.source import (
     max_resize,
     mean_opacity,
     quantize,
+    resize,
 )
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
@@ -159,3 +160,46 @@ def test_an_edge_between_cells_is_half_opaque() -> None:
     found = mean_opacity(values, Extent(4, 2))
     assert found.dtype == np.uint8
     assert found.tolist() == [[0, 128, 255, 255], [0, 64, 128, 128]]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("side", [8, 20, 32, 50, 100])
+def test_a_value_that_is_not_finite_stays_where_it_is(dtype: Any, value: float, side: int) -> None:
+    values = np.random.default_rng(2).random((32, 32, 4)).astype(dtype)
+    plain = resize(values, Extent(side, side)).astype(np.float32)
+    values[12, 20, 1] = value
+    scaled = resize(values, Extent(side, side))
+    assert scaled.dtype == dtype
+    # Cubic interpolation looks at two pixels on each side.
+    reach = max(1, side / 32)
+    y, x = np.ogrid[:side, :side]
+    away = (abs((y + 0.5) / side * 32 - 12.5) > 2 + 1 / reach) | (
+        abs((x + 0.5) / side * 32 - 20.5) > 2 + 1 / reach
+    )
+    np.testing.assert_array_equal(scaled[away].astype(np.float32), plain[away])
+    np.testing.assert_array_equal(scaled[..., [0, 2, 3]].astype(np.float32), plain[..., [0, 2, 3]])
+    found = scaled[..., 1].astype(np.float32)
+    finite = found[np.isfinite(found)]
+    assert finite.size >= (1 - 2 / 32**2) * side**2
+    assert ((finite >= 0) & (finite <= 1)).all()
+    if side >= 32:
+        at = int((12 + 0.5) / 32 * side), int((20 + 0.5) / 32 * side)
+        np.testing.assert_array_equal(found[at], np.float32(value))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_everywhere_stays_so(value: float) -> None:
+    for side in (8, 50):
+        scaled = resize(np.full((32, 32, 4), value, np.float32), Extent(side, side))
+        np.testing.assert_array_equal(scaled, np.full((side, side, 4), value, np.float32))
+
+
+@pytest.mark.parametrize("limit", [Extent(16, 16), Extent(100, 100)])
+def test_fit_keeps_a_layer_with_one_pixel_that_is_no_number(limit: Extent) -> None:
+    pixels = np.full((32, 32, 4), 0.5, np.float32)
+    pixels[..., 3] = 1
+    pixels[5, 5, 0] = np.nan
+    fitted = Source.of(pixels).with_mode("img2img").fitted(limit)
+    assert np.isnan(fitted.pixels[..., 0]).mean() < 2 / 32**2
+    np.testing.assert_allclose(fitted.pixels[..., 1:3], 0.5, rtol=1e-6)

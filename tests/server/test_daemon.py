@@ -7,6 +7,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from underpaint.server.shared_memory import shared_memory_folder
 from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
 from underpaint_client.geometry import Box
-from underpaint_client.home import connection_file, remote_file
+from underpaint_client.home import connection_file, read_connection_file, remote_file
 from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
@@ -228,6 +229,34 @@ def test_a_signal_ends_it_cleanly(home: Path, number: signal.Signals) -> None:
     assert "Traceback" not in out
     assert not connection_file().exists()
     assert not alive(worker)
+
+
+FAULTY = """
+from underpaint.server import daemon
+from underpaint.server.config import Config
+
+def fail(self):
+    if list(self._queue):
+        raise MemoryError("none is left")
+    run_once(self)
+
+run_once, daemon.Daemon._run_once = daemon.Daemon._run_once, fail
+daemon.serve(Config())
+"""
+
+
+def test_a_daemon_that_ends_by_a_fault_says_nothing_of_leaving(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FAULTY], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    until(lambda: (info := read_connection_file()) is not None and info.pid == process.pid)
+    with connect() as connection:
+        job = connection.submit(LONG)
+        with pytest.raises(DaemonUnavailableError) as raised:
+            finish(connection, job)
+        assert not isinstance(raised.value, DaemonStoppedError)
+    out, _ = process.communicate(timeout=15)
+    assert "MemoryError: none is left" in out
 
 
 def test_what_a_killed_daemon_left_is_cleared(home: Path) -> None:

@@ -27,6 +27,7 @@ from underpaint.server.job_events import (
     LeaveQueue,
     Mark,
     Moved,
+    NotWritten,
     NoWorker,
     Painted,
     PicturesRead,
@@ -71,6 +72,7 @@ EVENTS: tuple[Event, ...] = (
     Started(1),
     Reported([b"progress"]),
     Painted(0, [b"picture"]),
+    NotWritten(0, "the disk is full"),
     Finished(DONE),
     DIED,
     NO_WORKER,
@@ -102,6 +104,7 @@ TABLE: dict[tuple[State, type[Event]], Row] = {
     (State.QUEUED, Started): (State.RUNNING, Mark),
     (State.QUEUED, Reported): (State.QUEUED,),
     (State.QUEUED, Painted): (State.QUEUED,),
+    (State.QUEUED, NotWritten): (State.QUEUED,),
     (State.QUEUED, Finished): (State.QUEUED,),
     (State.QUEUED, WorkerDied): (State.QUEUED,),
     (State.QUEUED, NoWorker): (State.ENDED, LeaveQueue, KeepEnding, SendEnding),
@@ -112,11 +115,12 @@ TABLE: dict[tuple[State, type[Event]], Row] = {
     (State.QUEUED, Revoked): (State.DROPPED, LeaveQueue, ForgetUnwritten),
     (State.QUEUED, DaemonStops): (State.QUEUED,),
     (State.RUNNING, Recorded): (State.RUNNING, Greet),
-    (State.RUNNING, Superseded): (State.DROPPED, LeaveQueue, ForgetUnwritten),
+    (State.RUNNING, Superseded): (State.DROPPED, LeaveQueue, ForgetUnwritten, StopWorker),
     (State.RUNNING, Moved): (State.RUNNING,),
     (State.RUNNING, Started): (State.RUNNING,),
     (State.RUNNING, Reported): (State.RUNNING, Send),
     (State.RUNNING, Painted): (State.RUNNING, KeepPicture, Send),
+    (State.RUNNING, NotWritten): (State.RUNNING,),
     (State.RUNNING, Finished): (State.ENDED, LeaveQueue, KeepEnding, SendEnding),
     (State.RUNNING, WorkerDied): (State.QUEUED, QueueAgain, Mark, Send),
     (State.RUNNING, NoWorker): (State.ENDED, LeaveQueue, KeepEnding, SendEnding),
@@ -132,6 +136,7 @@ TABLE: dict[tuple[State, type[Event]], Row] = {
     (State.CANCELLING, Started): (State.CANCELLING,),
     (State.CANCELLING, Reported): (State.CANCELLING, Send),
     (State.CANCELLING, Painted): (State.CANCELLING, KeepPicture, Send),
+    (State.CANCELLING, NotWritten): (State.CANCELLING,),
     (State.CANCELLING, Finished): (State.ENDED, LeaveQueue, KeepEnding, SendEnding),
     (State.CANCELLING, WorkerDied): _CANCELLED,
     (State.CANCELLING, NoWorker): (State.ENDED, LeaveQueue, KeepEnding, SendEnding),
@@ -144,10 +149,11 @@ TABLE: dict[tuple[State, type[Event]], Row] = {
     (State.ENDED, Recorded): (State.ENDED, Greet),
     (State.ENDED, Superseded): (State.DROPPED, LeaveQueue, ForgetUnwritten),
     (State.ENDED, HandedOver): (State.ENDED, *_TAKE_OVER),
+    (State.ENDED, NotWritten): (State.ENDED, KeepEnding),
     **{
         (State.ENDED, event): (State.ENDED,)
         for event in get_args(Event)
-        if event not in {Recorded, Superseded, HandedOver}
+        if event not in {Recorded, Superseded, HandedOver, NotWritten}
     },
     **{(State.DROPPED, event): (State.DROPPED,) for event in get_args(Event)},
 }
@@ -265,6 +271,32 @@ def test_what_comes_of_a_job_that_was_taken_is_not_kept() -> None:
     ]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_the_kept_ending_names_a_picture_that_could_not_be_written(late: bool) -> None:
+    events: list[Event] = [Painted(0, [b"a"]), Painted(1, [b"b"]), Finished(DONE)]
+    events.insert(3 if late else 2, NotWritten(1, "the disk is full"))
+    state = after(Started(1))
+    done = [one for event in events for one in state.handle(event)]
+    *_, kept = [one for one in done if isinstance(one, KeepEnding)]
+    message, _ = wire.decode([kept.ending])
+    assert isinstance(message, messages.Failed)
+    assert "2 (the disk is full)" in message.message
+    assert SendEnding(wire.encode(DONE)) in done  # whose client has the picture
+    assert kinds(state.handle(NotWritten(0, "the disk is full"))) == [KeepEnding]
+
+
+def test_who_took_over_is_sent_the_kept_ending_where_a_picture_was_not_written() -> None:
+    state = after(Started(1), Painted(0, [b"a"]), NotWritten(0, "full"), HandedOver())
+    state.handle(PicturesRead((), is_complete=True))
+    *_, last = state.handle(Finished(DONE))
+    assert last == SendAllAgain()
+
+
+def test_what_was_taken_has_no_ending_that_is_put_right() -> None:
+    state = after(Started(1), Painted(0, [b"a"]), Taken(), Finished(DONE))
+    assert state.handle(NotWritten(0, "full")) == ()
+
+
 def test_nothing_is_kept_for_an_owner_whose_key_was_revoked() -> None:
     state = after(Started(1), Revoked())
     assert state.handle(Painted(0, [b"picture"])) == ()
@@ -286,7 +318,7 @@ class Life(RuleBasedStateMachine):
         self.stops = 0
 
     def happen(self, event: Event) -> None:
-        before = self.state.current
+        before, self.worker = self.state.current, self.state.worker
         done = self.state.handle(event)
         if before is not self.state.current:
             assert self.state.current in TRANSITIONS[before, type(event)]
@@ -313,7 +345,7 @@ class Life(RuleBasedStateMachine):
                 assert index not in self.kept
                 self.kept.add(index)
             case StopWorker(worker):
-                assert worker == self.state.worker
+                assert worker == self.worker
                 self.stops += 1
             case _:
                 pass
@@ -348,7 +380,16 @@ class Life(RuleBasedStateMachine):
 
     @rule(
         event=st.sampled_from(
-            [DIED, STOP, HandedOver(), Moved(2), Taken(), Reported([b"progress"]), DaemonStops()]
+            [
+                DIED,
+                STOP,
+                HandedOver(),
+                Moved(2),
+                Taken(),
+                Reported([b"progress"]),
+                DaemonStops(),
+                NotWritten(0, "full"),
+            ]
         )
     )
     def anything_else(self, event: Event) -> None:

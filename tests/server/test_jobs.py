@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -228,6 +228,175 @@ def test_a_picture_that_cannot_be_kept_is_told(
     (message,) = house.said[BOB]
     assert isinstance(message, messages.Failed)
     assert "No space left on device" in message.message
+
+
+@pytest.fixture
+def asked(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the store was asked to write, in order; nothing waits for a moment, or is small."""
+    found: list[str] = []
+
+    def watch(way: str, real: Callable[..., Any]) -> None:
+        def ask(store: Store, name: str, *args: Any, **more: Any) -> Any:
+            found.append(f"{way} {name}")
+            return real(store, name, *args, **more)
+
+        monkeypatch.setattr(Store, way, ask)
+
+    for way in ("add", "add_picture", "end", "take"):
+        watch(way, getattr(Store, way))
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
+    monkeypatch.setattr(unwritten, "AT_ONCE", 1)
+    return found
+
+
+def write_all(house: House) -> None:
+    while list(house.jobs._unwritten):
+        house.jobs.write()
+        house.settle()
+    house.settle()
+
+
+def test_who_asks_the_store_waits_for_one_picture_of_others(house: House, asked: list[str]) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, *range(16))
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.jobs.write()
+    house.submit(BOB, "small")
+    house.jobs.tell_waiting(EVE)
+    house.settle()
+    assert house.heard(BOB) == ["accepted"]
+    assert house.heard(EVE) == ["waiting"]
+    assert asked.index("add small") <= 2
+    house.jobs.follow(BOB, ["j"])  # comes after what it asks for
+    write_all(house)
+    assert house.heard(BOB) == [*["picture"] * 16, "done"]
+    assert asked.count("add_picture j") == 16
+
+
+@pytest.mark.parametrize("is_told_first", [False, True])
+def test_what_is_taken_is_not_written_any_more(
+    house: House, asked: list[str], is_told_first: bool
+) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, *range(16))
+    if is_told_first:
+        house.jobs.take(ANN, "j")
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.jobs.write()
+    if not is_told_first:
+        house.jobs.take(ANN, "j")
+    write_all(house)
+    assert asked.count("add_picture j") <= 2
+    assert asked[-1] == "take j"
+    assert house.files == 0
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    assert "fetched already" in house.said[BOB][-1].message  # type: ignore[union-attr]
+
+
+def test_a_daemon_that_ends_writes_all_that_waits(house: House, asked: list[str]) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, *range(16))
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.reopen()
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    assert house.heard(BOB) == [*["picture"] * 16, "done"]
+
+
+def test_a_picture_that_a_daemon_cannot_write_at_its_end_is_told_by_the_next(
+    house: House, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(house)
+    with monkeypatch.context() as patches:
+        patches.setattr("underpaint.server.pixel_files._write_all", no_space)
+        house.reopen()
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    message = house.said[BOB][-1]
+    assert isinstance(message, messages.Failed)
+    assert "No space left on device" in message.message
+
+
+def no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("when", ["while it runs", "before it is taken over", "when it has ended"])
+@pytest.mark.parametrize("way", ["follow", "submit"])
+def test_a_picture_that_could_not_be_written_is_told_to_whoever_comes_later(
+    house: House, monkeypatch: pytest.MonkeyPatch, when: str, way: str
+) -> None:
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, 0)
+    if when != "when it has ended":
+        with monkeypatch.context() as patches:
+            patches.setattr("underpaint.server.pixel_files._write_all", no_space)
+            house.jobs.write()
+            house.settle()
+    house.gone.add(ANN)
+
+    def come_back() -> None:
+        if way == "follow":
+            house.jobs.follow(BOB, ["j"])
+        else:
+            house.submit(BOB)
+
+    if when == "before it is taken over":
+        come_back()
+        house.settle()
+    house.paint(job, 1)
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    if when == "when it has ended":
+        with monkeypatch.context() as patches:
+            patches.setattr(PixelFiles, "written", no_space)
+            house.jobs.write()
+            house.settle()
+    if when != "before it is taken over":
+        come_back()
+    for _ in range(4):
+        house.settle()
+    *others, last = house.said.pop(BOB)
+    assert isinstance(last, messages.Failed)
+    assert "1 (No space left on device)" in last.message
+    pictures = {one.index for one in others if isinstance(one, messages.Picture)}
+    assert pictures == (set() if when == "when it has ended" else {1})
+
+
+def test_who_has_a_picture_that_could_not_be_written_takes_the_job(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
+    ended(house)
+    monkeypatch.setattr("underpaint.server.pixel_files._write_all", no_space)
+    house.jobs.write()
+    house.jobs.take(ANN, "j")  # before it is known that the writing failed
+    for _ in range(3):
+        house.jobs.write()
+        house.settle()
+    assert house.heard(ANN) == ["accepted", "picture", "picture", "done"]
+    house.jobs.follow(BOB, ["j"])
+    house.settle()
+    (message,) = house.said.pop(BOB)
+    assert isinstance(message, messages.Failed)
+    assert "fetched already" in message.message
+
+
+def test_a_worker_stops_that_runs_a_job_of_which_there_are_results(house: House) -> None:
+    ended(house)
+    house.submit(BOB)
+    house.run()  # before the store has answered
+    house.settle()
+    assert house.stopped == [(0, "j")]
 
 
 def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:

@@ -95,6 +95,37 @@ def test_a_job_learns_its_position_and_can_be_the_next(daemon: Path) -> None:
             assert not isinstance(message, messages.Failed)
 
 
+def test_jobs_are_cancelled_and_preferred_that_are_followed_at_the_same_moment(
+    daemon: Path,
+) -> None:
+    with connect() as connection:
+        with connect() as former:
+            first = former.submit(LONG)
+            wait_for_step(former, first)
+            jobs = [former.submit(LONG) for _ in range(24)]
+            former.waiting()  # by now all are in the queue
+        *cancelled, preferred = jobs
+        connection.follow(preferred)
+        connection.prefer(preferred)
+        for job in cancelled:  # more than the store is asked for at once
+            connection.follow(job)
+            connection.cancel(job)
+        connection.waiting()
+        left = {job.job for job in connection.status().jobs}
+        connection.cancel(first)
+        connection.cancel(preferred)
+        assert left == {first, preferred}
+        ended: set[str] = set()
+        while ended != set(cancelled):
+            received = connection.receive(20)
+            assert received is not None
+            message, _ = received
+            if isinstance(message, messages.Failed):
+                assert message.code == "cancelled"
+                ended.add(message.job)
+                ended -= {first, preferred}
+
+
 def test_previews_come_when_they_are_asked_for(daemon: Path) -> None:
     request = Request.of(steps=12, strength=1.0, width=64, height=64, seed=1)
     with connect() as connection:

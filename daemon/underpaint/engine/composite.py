@@ -2,7 +2,8 @@
 
 Words: a is the source's alpha, sel the selection, c the change, w = min(1, 4c) how much of the
 painted colour shows, A the whole layer's alpha, p the patch's; all 0..1. w reaches 1 at a quarter
-of full change, so that a soft brush's edge blends and everything inside it is the model's.
+of full change, so that a soft brush's edge blends and everything inside it is the model's. Where
+the source has no colour left, there is nothing to blend with, and the painted colour shows alone.
 """
 
 from __future__ import annotations
@@ -86,7 +87,11 @@ def whole_layer(source: Source, area: Box, painted: Floats) -> Pixels:
 
 @dataclass(frozen=True)
 class _Blend:
-    """The maps of one area, float32, 0..1: alphas and weights (h, w), colours (h, w, 3)."""
+    """The maps of one area, float32, 0..1: alphas and weights (h, w), colours (h, w, 3).
+
+    `completed` is what the painted colour adds to the source's where that is not known, in full or
+    in part, so that no black is mixed in.
+    """
 
     pixels: Pixels
     change: Floats
@@ -94,6 +99,7 @@ class _Blend:
     result_alpha: Floats  # A
     weight: Floats  # w
     colour: Floats
+    completed: Floats
     painted: Floats
 
     @classmethod
@@ -104,21 +110,36 @@ class _Blend:
         grown = alpha
         if source.mode != "img2img":
             grown = alpha + source.selection_in(area) * (1 - alpha)
+        completed = (1 - source.known_in(area))[..., np.newaxis] * painted
         return cls(
             pixels=pixels,
             change=change,
             alpha=alpha,
             result_alpha=grown,
             weight=np.minimum(1, 4 * change),
-            colour=unclipped(pixels[..., :3]),
+            colour=unclipped(pixels[..., :3]) + completed,
+            completed=completed,
             painted=painted,
         )
 
+    def _mix(self, weight: Floats) -> Floats:
+        """Return colour + weight (painted - colour).
+
+        An infinite colour stays where any of it is left, as the mean with anything else is
+        infinite too, and is gone where nothing is left.
+        """
+        weight = weight[..., np.newaxis]
+        with np.errstate(invalid="ignore"):
+            mixed = self.colour + weight * (self.painted - self.colour)
+        if np.isfinite(mixed).all():
+            return mixed
+        infinite = np.where(weight == 1, self.painted, self.colour)
+        return np.where(np.isfinite(self.colour), mixed, infinite)
+
     def whole(self) -> Pixels:
         """Return the area of the whole layer; where c is 0, the source's own bytes."""
-        colour = self.colour + self.weight[..., np.newaxis] * (self.painted - self.colour)
         result = np.empty_like(self.pixels)
-        result[..., :3] = quantize(colour, self.pixels.dtype)
+        result[..., :3] = quantize(self._mix(self.weight), self.pixels.dtype)
         result[..., 3] = quantize(self.result_alpha, self.pixels.dtype)
         kept = (self.change == 0)[..., np.newaxis]
         return np.where(kept, self.pixels, result)
@@ -128,16 +149,17 @@ class _Blend:
 
         Laid over means out = p + a (1 - p) and out x colour = p x patch + (1 - p) a x source.
         Solved for the patch: p = (A - a) / (1 - a), or w where a is 1, and its colour is
-        source + (w A / p) (painted - source).
+        source + (w A / p) (painted - source), and (A / p - 1) more of what completes the source.
         """
         seen_through = self.alpha < 1
         with np.errstate(divide="ignore", invalid="ignore"):
             gained = (self.result_alpha - self.alpha) / (1 - self.alpha)
             alpha = np.where(seen_through, gained, self.weight)
             reach = np.where(alpha > 0, self.weight * self.result_alpha / alpha, 0)
+            behind = np.where(alpha > 0, self.result_alpha / alpha - 1, 0)
         if ((alpha <= 0) & (self.weight > 0)).any():
             return None
-        colour = self.colour + reach[..., np.newaxis] * (self.painted - self.colour)
+        colour = self._mix(reach) + behind[..., np.newaxis] * self.completed
         half_level = 0.5 / max(FULL[self.pixels.dtype], 255.0)
         shown = colour[alpha > 0]
         if ((shown < -half_level) | (shown > 1 + half_level)).any():

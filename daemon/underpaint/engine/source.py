@@ -329,18 +329,44 @@ def box_of(mask: Mask) -> Box:
 def resize(values: Pixels, extent: Extent) -> Pixels:
     """Resample pixels, every channel by itself, keeping the depth.
 
-    Area averaging towards smaller (no aliasing), cubic towards larger.
+    Area averaging towards smaller (no aliasing), cubic towards larger. A value that is not finite
+    takes no part in the mean of its neighbours; it stays where it is more than half of a pixel.
     """
     height, width = values.shape[:2]
     if (width, height) == (extent.width, extent.height):
         return values
-    shrinks = extent.pixels < width * height
     wide = values.astype(np.float32) if values.dtype == np.float16 else values
-    scaled = cv2.resize(
-        np.ascontiguousarray(wide),
-        (extent.width, extent.height),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
-    )
-    if values.dtype.kind == "f":
-        scaled = np.clip(scaled, values.min(), values.max())  # cubic overshoots
+    if values.dtype.kind != "f":
+        return _interpolate(wide, extent)
+    lowest, highest = wide.min(), wide.max()
+    if np.isfinite(lowest) and np.isfinite(highest):
+        scaled = np.clip(_interpolate(wide, extent), lowest, highest)  # cubic overshoots
+    else:
+        scaled = _resize_finite(wide, extent)
     return scaled.astype(values.dtype, copy=False)
+
+
+def _interpolate(values: Pixels, extent: Extent) -> Pixels:
+    height, width = values.shape[:2]
+    shrinks = extent.pixels < width * height
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return _scale(values, extent, method)
+
+
+def _scale(values: Pixels, extent: Extent, method: int) -> Pixels:
+    size = (extent.width, extent.height)
+    return np.asarray(cv2.resize(np.ascontiguousarray(values), size, interpolation=method))
+
+
+def _resize_finite(values: Floats, extent: Extent) -> Pixels:
+    """Resample by the finite values alone; the nearest value where they are less than half."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        return _scale(values, extent, cv2.INTER_NEAREST_EXACT)
+    lowest = values.min(where=finite, initial=np.inf)
+    highest = values.max(where=finite, initial=-np.inf)
+    weight = _interpolate(finite.astype(np.float32), extent)
+    weight = np.where(abs(weight - 1) < 1e-5, np.float32(1), weight)  # the others keep their bits
+    total = _interpolate(np.where(finite, values, np.float32(0)), extent)
+    mean = np.clip(total / np.maximum(weight, np.float32(0.5)), lowest, highest)
+    return np.where(weight >= 0.5, mean, _scale(values, extent, cv2.INTER_NEAREST_EXACT))

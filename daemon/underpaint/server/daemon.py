@@ -162,7 +162,7 @@ class Daemon:
 
     def _close(self) -> None:
         self._pool.stop()
-        self._jobs.close()
+        self._jobs.close(is_meant=self._stopping)
         clear_shared_memory()
         self._endpoints.close()
         self._lock.release()
@@ -256,7 +256,7 @@ class Daemon:
 
     def _prefer(self, client: Client, name: str) -> None:
         job = self._queue.get(name)
-        if job is not None and job.client == client and job.worker is None:
+        if job is not None and job.owner == client.owner and job.worker is None:
             self._queue.prefer(job)
 
     def _follow_all(self, client: Client, names: Iterable[str]) -> None:
@@ -336,7 +336,8 @@ class Daemon:
             self._tell(client, messages.Failed(name, told.code, str(told)))
             return
         job = self._queue.get(name)
-        if job is not None and job.client == client:  # else it has ended, or is somebody else's
+        # By owner: the `Follow` that makes the job this client's may wait for its turn.
+        if job is not None and job.owner == client.owner:
             self._jobs.handle(job, CancelAsked())
 
     def _cancel_anywhere(self, client: Client, name: str) -> None:

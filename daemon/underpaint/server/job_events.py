@@ -77,6 +77,14 @@ class Painted:
 
 
 @dataclass(frozen=True)
+class NotWritten:
+    """One of the pictures could not be written to the disk; its client may have it all the same."""
+
+    index: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """The worker said how the job ended."""
 
@@ -162,6 +170,7 @@ Event = (
     | Started
     | Reported
     | Painted
+    | NotWritten
     | Finished
     | WorkerDied
     | NoWorker

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from underpaint_client import messages, wire
-from underpaint_client.errors import CancelledError, UnderpaintError
+from underpaint_client.errors import CancelledError, GenerationFailedError, UnderpaintError
 from underpaint_client.frames import Bytes
 
 from .job_events import (
@@ -33,6 +33,7 @@ from .job_events import (
     LeaveQueue,
     Mark,
     Moved,
+    NotWritten,
     NoWorker,
     Painted,
     PicturesRead,
@@ -125,6 +126,8 @@ class JobState:
         Whether the key of its owner was revoked.
     is_complete : bool
         Whether its client has, or will have, all earlier pictures.
+    lost : dict of int to str
+        Why pictures could not be written, by their indexes: who fetches the job later lacks them.
     reading : int
         How often its earlier pictures are being read for a client that took over.
     cancelled_by : str
@@ -141,9 +144,11 @@ class JobState:
     is_taken: bool = False
     is_revoked: bool = False
     is_complete: bool = True
+    lost: dict[int, str] = field(default_factory=dict)
     reading: int = 0
     cancelled_by: str = ""
     _deferred: list[Instruction] = field(default_factory=list, repr=False)
+    _ending: messages.Done | messages.Failed | None = field(default=None, repr=False)
 
     @property
     def is_accepted(self) -> bool:
@@ -162,8 +167,12 @@ class JobState:
             case Recorded() | HandedOver() | PicturesRead() | Moved():
                 return self._handle_client(event)
             case Superseded():
+                # A worker that runs it is not told yet; one that cancels it is.
+                stop = self._stop_worker() if self.current is State.RUNNING else ()
                 self._move(event, State.DROPPED)
-                return LeaveQueue(), ForgetUnwritten()
+                return LeaveQueue(), ForgetUnwritten(), *stop
+            case NotWritten(index, why):
+                return self._handle_not_written(index, why)
             case Taken():
                 self.is_taken = True
                 return ()
@@ -206,7 +215,7 @@ class JobState:
                 if not self.reading:
                     return ()
                 # What could not be read is read again at the end, and said if that fails too.
-                self.is_complete = is_complete
+                self.is_complete = is_complete and not self.lost
                 self.reading -= 1
                 return *(Send(parts) for parts in pictures), *self._release()
 
@@ -305,6 +314,27 @@ class JobState:
     def _cancelled(self) -> str:
         return f"cancelled by {self.cancelled_by}" if self.cancelled_by else "cancelled"
 
+    def _handle_not_written(self, index: int, why: str) -> Instructions:
+        self.lost[index] = why
+        if self._ending is None or self.is_taken:
+            return ()
+        return (KeepEnding(wire.encode(self._with_lost(self._ending))[0]),)
+
+    def _with_lost(
+        self, ending: messages.Done | messages.Failed
+    ) -> messages.Done | messages.Failed:
+        """Return what is kept as the ending: better no picture than one missing without a word."""
+        if not self.lost:
+            return ending
+        which = ", ".join(f"{index + 1} ({why})" for index, why in sorted(self.lost.items()))
+        told = (
+            f"these pictures could not be written to the disk: {which}; make room, and generate"
+            " again"
+        )
+        if isinstance(ending, messages.Failed):
+            return messages.Failed(self.name, ending.code, f"{ending.message}; {told}")
+        return messages.Failed(self.name, GenerationFailedError.code, told)
+
     def _stop_worker(self) -> Instructions:
         return () if self.worker is None else (StopWorker(self.worker),)
 
@@ -322,8 +352,9 @@ class JobState:
         is_cancelled = isinstance(ending, messages.Failed) and ending.code == CancelledError.code
         if is_cancelled and not self.pictures:  # there is nothing to come back for
             return LeaveQueue(), TakeRecord(parts[0]), *self._say(Send(parts))
+        self._ending = ending
+        keep = KeepEnding(wire.encode(self._with_lost(ending))[0])
+        kept: Instructions = (keep,)
         if self.is_taken:
-            kept: Instructions = KeepEnding(parts[0]), ForgetUnwritten(), TakeRecord()
-        else:
-            kept = (KeepEnding(parts[0]),)
+            kept = keep, ForgetUnwritten(), TakeRecord()
         return LeaveQueue(), *kept, *self._say(SendEnding(parts))

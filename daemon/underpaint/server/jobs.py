@@ -84,14 +84,22 @@ class Jobs:
         self.refuse = self._results.refuse
         self.tell_waiting = self._results.tell_waiting
 
-    def close(self) -> None:
-        """Leave all jobs to the next start."""
-        for client in {job.client for job in self.queue}:
+    def close(self, *, is_meant: bool = True) -> None:
+        """Leave all jobs for the next start.
+
+        Parameters
+        ----------
+        is_meant : bool
+            Whether somebody told the daemon to stop: its clients then leave it at that. Where it
+            ends by a fault, they start another.
+        """
+        for client in {job.client for job in self.queue} if is_meant else ():
             self._tell(client, wire.encode(messages.Leaving()))
         for job in self.queue:
             self.handle(job, events.DaemonStops())
-        for unwritten in self._unwritten:
-            self._unwritten.write(unwritten.job.name)
+        while list(self._unwritten):  # what cannot be written changes the ending
+            self._unwritten.write_all()
+            self._store_thread.finish()
         self._prune_store(None)  # or short days of work would never count
         self._store_thread.close()
 
@@ -123,7 +131,6 @@ class Jobs:
                 raise _another(submit.job)
             self._hand_over(known, client)
             return
-        self._unwritten.write(submit.job)  # of one that has just ended
         # Drawn now, so that another try paints the same.
         submit = replace(submit, request=draw_seeds(submit.request))
         job = Job(client, submit, inputs, trusted=trusted, digest=digest)
@@ -161,7 +168,8 @@ class Jobs:
             job.stale = found is not None
             return found
 
-        self._store_thread.do(add, then)
+        # First what there is of one of that id that has just ended.
+        self._unwritten.write(job.name, lambda: self._store_thread.do(add, then))
 
     def when_done(self, then: Callable[[], object]) -> None:
         """Call something when the store has done all that it was asked until now."""
@@ -187,7 +195,7 @@ class Jobs:
             is_complete = not (found.error or found.pictures.unreadable)
             self.handle(job, events.PicturesRead(tuple(found.pictures.whole), is_complete))
 
-        self._results.fetch(job.name, then)
+        self._unwritten.write(job.name, lambda: self._results.fetch(job.name, then))
 
     def take(self, client: Client, name: str) -> None:
         """Forget an ended job, since its client has the results."""
@@ -298,8 +306,7 @@ class Jobs:
     ) -> None:
         match instruction:
             case events.KeepPicture(index, parts):
-                self._unpruned += sum(memoryview(part).nbytes for part in parts)
-                self._unwritten.add(job, lambda store: store.add_picture(job.name, index, parts))
+                self._keep_picture(job, index, parts)
             case events.KeepEnding(ending):
                 self._unwritten.add(job, lambda store: store.end(job.name, ending), is_last=True)
             case events.WriteNow():
@@ -311,6 +318,17 @@ class Jobs:
                 self._unwritten.do(job, lambda store: store.mark(job.name, state.value, deaths))
             case events.TakeRecord(last):
                 self._unwritten.do(job, lambda store: store.take(job.name, last))
+
+    def _keep_picture(self, job: Job, index: int, parts: list[Bytes]) -> None:
+        def then(_: None, error: Exception | None) -> None:
+            if error is not None:
+                self.handle(job, events.NotWritten(index, describe_error(error)))
+
+        size = sum(memoryview(part).nbytes for part in parts)
+        self._unpruned += size
+        self._unwritten.add(
+            job, lambda store: store.add_picture(job.name, index, parts), then, size=size
+        )
 
     # ---- from time to time -----------------------------------------------------------------
 

@@ -102,7 +102,9 @@ class Results:
 
     def send(self, client: Client, name: str) -> None:
         """Send a client the results of a job that has ended."""
-        self._unwritten.write(name)
+        self._unwritten.write(name, functools.partial(self._send_written, client, name))
+
+    def _send_written(self, client: Client, name: str) -> None:
         if name in self._unread:
             self.try_unread(name, functools.partial(self._send_unread, client, name))
         elif self._delivered.get(name) != client:
@@ -184,8 +186,14 @@ class Results:
 
     def tell_waiting(self, client: Client) -> None:
         """Send a client the list of its owner's jobs that no client follows."""
-        for unwritten in self._unwritten:
-            self._unwritten.write(unwritten.job.name)
+        # Nobody waits for the pixels: what is not written yet is known without the store.
+        alone = {
+            one.job.name: one.job
+            for one in self._unwritten
+            if one.ended and one.job.owner == client.owner and not self._is_there(one.job.client)
+        }
+        for name in alone:
+            self._unwritten.write(name)
         followers = {one for one in self._delivered.values() if one.owner == client.owner}
         present = {one for one in followers if self._is_there(one)}
         had = frozenset(name for name, one in self._delivered.items() if one in present)
@@ -200,16 +208,20 @@ class Results:
             if error is not None:
                 self.refuse(client, "", _kept_though(describe_error(error)))
                 return
-            alone = [
-                kept for kept in found or () if not self._is_there(self._delivered.get(kept.name))
+            listed = [
+                one
+                for kept in found or ()
+                if kept.name not in alone
+                and not self._is_there(self._delivered.get(kept.name))
+                and (one := _waiting(kept)) is not None
             ]
-            jobs = [
-                messages.WaitingJob(job.name, job.submit.request, job.submit.note, ended=False)
+            listed += [_waiting_job(job, ended=True) for job in alone.values()]
+            listed += [
+                _waiting_job(job, ended=False)
                 for job in self._queue
                 if job.owner == client.owner and not self._is_there(job.client)
             ]
-            listed = [one for kept in alone if (one := _waiting(kept)) is not None]
-            self._tell(client, wire.encode(messages.Waiting(as_many_as_fit([*listed, *jobs]))))
+            self._tell(client, wire.encode(messages.Waiting(as_many_as_fit(listed))))
 
         self._store_thread.do(work, then)
 
@@ -248,6 +260,10 @@ def as_many_as_fit(jobs: list[messages.WaitingJob]) -> tuple[messages.WaitingJob
     """Return the first of the jobs: as many as a message's header may hold, with room to spare."""
     sizes = itertools.accumulate(len(wire.encode(messages.Waiting((job,)))[0]) for job in jobs)
     return tuple(job for job, size in zip(jobs, sizes, strict=True) if size < wire.MAX_HEADER // 2)
+
+
+def _waiting_job(job: Job, *, ended: bool) -> messages.WaitingJob:
+    return messages.WaitingJob(job.name, job.submit.request, job.submit.note, ended=ended)
 
 
 def _waiting(kept: StoredJob) -> messages.WaitingJob | None:

@@ -202,12 +202,15 @@ class Store:
         return pictures
 
     def end(self, name: str, ending: Bytes) -> None:
-        """Record how a job ended, with that message's header; remove its submission."""
+        """Record how a job ended, with that message's header; remove its submission.
+
+        A job that was taken stays so.
+        """
         found = self._ask("SELECT file FROM jobs WHERE name = ?", name)
         self._ask(
             "UPDATE jobs SET state = ?, ending = ?, bytes = length(header) + ?, changed = ?"
-            " WHERE name = ?",
-            ENDED, bytes(ending), len(ending), time.time(), name,
+            " WHERE name = ? AND state != ?",
+            ENDED, bytes(ending), len(ending), time.time(), name, TAKEN,
         )  # fmt: skip
         self._files.remove(file for (file,) in found)
 

@@ -86,6 +86,11 @@ class StoreThread:
             except Exception:  # the boundary between answers: the others must be called too
                 log.exception("handling an answer of the store failed")
 
+    def finish(self) -> None:
+        """Wait until all that was asked for is done, and call what waits for that."""
+        self._thread.submit(lambda: None).result()
+        self.answer()
+
     def close(self) -> None:
         """Finish what was asked for, and close the store."""
         self._thread.shutdown()
