@@ -130,14 +130,9 @@ def test_the_first_run_paints_the_first_picture() -> None:
     assert options["-I"].endswith("/install/sketch.png")
     given = (words[0], *(float(options[name]) for name in ("-f", "-C", "-s", "-S")), options["-m"])
     assert given == (
-        SKETCH.prompt,
-        SKETCH.strength,
-        SKETCH.guidance_scale,
-        SKETCH.steps,
-        SKETCH.seed,
-        SKETCH.model,
+        *map(SKETCH.value, ("prompt", "strength", "guidance_scale", "steps", "seed", "model")),
     )
-    assert f'*"{SKETCH.prompt}"' in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f'*"{SKETCH.prompt.positive}"' in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_before_and_after_side_by_side(tmp_path: Path) -> None:

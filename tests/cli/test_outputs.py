@@ -117,7 +117,7 @@ def test_a_folder_in_the_working_directory_is_no_model_by_its_name(
     (tmp_path / "real" / "model_index.json").touch()
 
     def model(*words: str) -> str:
-        return make_request(make_parser().read(["x", *words])).model
+        return make_request(make_parser().read(["x", *words])).sampling.model
 
     assert model() == ""  # the daemon's default, though there is a folder "-"
     assert model("-m", "sdxl") == "sdxl"  # which the daemon may have

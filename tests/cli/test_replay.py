@@ -23,7 +23,8 @@ OLD = json.loads(
     )
     or ""
 )
-"""A recipe of format 2."""
+"""A recipe of format 2, of a variation."""
+PLAIN = {**OLD, "variation_amount": 0.0}
 NESTED = "[" * 100_000
 COUNTS = ("width", "height", "seed", "steps", "images", "format")
 OPTIONAL = ("width", "height", "seed")
@@ -66,7 +67,7 @@ def write(folder: Path, text: str) -> Path:
         *({**OLD, name: None} for name in OLD if name != "box"),
         *({**OLD, name: {"a": []}} for name in OLD),
         {**OLD, "variations": [{"seed": BIG, "weight": BIG}]},
-        {**OLD, "variations": [{"seed": BIG, "weight": 0.5}], "mode": "txt2img"},
+        {**PLAIN, "variations": [{"seed": BIG, "weight": 0.5}], "mode": "txt2img"},
         {**OLD, "notes": [BIG]},
         *(changed(GOOD, path, BIG) for path in PATHS),
         *(changed(GOOD, path, HUGE) for path in PATHS if path[-1] in COUNTS),

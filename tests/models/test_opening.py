@@ -57,7 +57,9 @@ def model(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> Path:
 
 
 def paint(engine: Engine, folder: Path, prompt: str = "a lake", **changes: Any) -> Any:
-    request = Request.of(prompt, model=str(folder), seed=1, steps=2, width=64, height=64, **changes)
+    request = Request.of(
+        prompt=prompt, model=str(folder), seed=1, steps=2, width=64, height=64, **changes
+    )
     (picture,) = engine.generate(request)
     return picture
 
