@@ -342,6 +342,7 @@ class _Run:
         else:
             notes = ("nothing is selected, so nothing may change",)
         for index in range(request.images):
+            self._check_cancelled()
             composed = unchanged(source, request.result)
             made = Made(index, self._prompt(index))
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))

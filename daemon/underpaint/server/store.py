@@ -185,13 +185,15 @@ class Store:
         found = self._ask("SELECT number FROM pictures WHERE job = ?", name)
         return {number for (number,) in found}
 
-    def pictures(self, name: str) -> Pictures:
-        """Return a job's pictures, as far as they can be read."""
+    def pictures(self, name: str, without: frozenset[int] = frozenset()) -> Pictures:
+        """Return a job's pictures but for those, as far as they can be read."""
         found = self._ask(
             "SELECT number, header, file, sizes FROM pictures WHERE job = ? ORDER BY number", name
         )
         pictures = Pictures([], {})
         for number, header, file, sizes in found:
+            if number in without:
+                continue
             try:
                 pictures.whole.append([header, *self._files.read(file, json.loads(sizes))])
             except OSError as error:
