@@ -20,7 +20,7 @@ CLIENT = (
     "ask_status", "ask_models", "ask_stop",
 )  # fmt: skip
 SERVER = ("welcome", "accepted", "want", "followed", "waiting", "leaving", "status", "models")
-ORDERS = ("run", "cancel")
+ORDERS = ("run", "cancel", "go_on")
 WORKER = ("worker_ready", "worker_model")
 RESULTS = ("progress", "preview", "picture", "done", "failed")
 

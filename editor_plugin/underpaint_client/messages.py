@@ -331,10 +331,18 @@ class Run:
     packed: bool = False
 
 
+@dataclass(frozen=True)
+class GoOn:
+    """The daemon has room for the next picture of that job; a worker waits for it after each."""
+
+    type: ClassVar[str] = "go_on"
+    job: str
+
+
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
     AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
-    Failed, Status, Models, WorkerReady, WorkerModel, Run,
+    Failed, Status, Models, WorkerReady, WorkerModel, Run, GoOn,
 ]  # fmt: skip
 
 
@@ -343,6 +351,6 @@ TYPES: dict[str, Any] = {
     for message in (
         Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
         AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture,
-        Done, Failed, Status, Models, WorkerReady, WorkerModel, Run,
+        Done, Failed, Status, Models, WorkerReady, WorkerModel, Run, GoOn,
     )
 }  # fmt: skip

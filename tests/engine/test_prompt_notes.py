@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from runs import make, texture
-from underpaint.engine import Engine
+from underpaint.engine import Engine, prompt_notes
 from underpaint.engine.prompt_notes import Reading, describe_losses
 
 
@@ -39,6 +43,8 @@ def test_prompts_that_lose_nothing(prompt: str) -> None:
         ("(a:-1)", "(a:-1)", "a weight is read as words"),
         ("a ((lake))", "((lake))", "emphasis is read as words"),
         ("a [[lake]]", "[[lake]]", "emphasis is read as words"),
+        ("a (((lake)))", "(((lake)))", "emphasis is read as words"),
+        (r"a \(((lake))", "((lake))", "emphasis is read as words"),
         ("a lake <lora:ink:0.7>", "<lora:ink:0.7>", "not loaded"),
         ("<LyCO:x>", "<LyCO:x>", "not loaded"),
         ("<hypernet:x:1>", "<hypernet:x:1>", "not loaded"),
@@ -71,6 +77,38 @@ def test_what_is_quoted_is_short_and_shows_no_controls() -> None:
     (note,) = notes_of(f"<lora:{'x' * 5000}\x1b[2J:1>")
     assert len(note) < 200
     assert "\x1b" not in note
+
+
+def test_of_many_unknown_words_some_are_quoted() -> None:
+    (note,) = describe_losses(
+        " ".join(f"湖{number}" for number in range(5000)),
+        "",
+        lambda text: Reading(1, 75, tuple(text.split())),
+        guided=True,
+    )
+    assert note.startswith("the prompt has words that the model does not know: '湖0', '湖1'")
+    assert note.endswith("and 4990 more")
+    assert len(note) < 500
+
+
+SEARCH = """
+import itertools, resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+patterns = runpy.run_path(sys.argv[1])["_SYNTAX"]
+parts = ["(", "[", ":", "(:", "[:", "[|", "<", "<lora", "<lora:", "embedding:", " ", "1", "1.", "a",
+         "((a", "[[a", "(a:1", "\\\\(", "\\\\["]
+firsts = ["", "(", "((", "[", "[[", "(a:", "(a:1.", "<", "<lora:"]
+for first, rest in itertools.product(firsts, parts):
+    text = first + rest * (20_000 // len(rest))
+    for pattern, _ in patterns:
+        pattern.search(text)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of processes")
+def test_no_prompt_takes_long_to_look_at() -> None:
+    """Ends by a limit on the CPU's time, many times what is needed, where one does."""
+    subprocess.run([sys.executable, "-c", SEARCH, prompt_notes.__file__], check=True)
 
 
 @pytest.mark.parametrize("negative", ["fog", "word " * 80, "(fog:1.3)"])

@@ -193,7 +193,12 @@ def test_all_transitions_are_listed_and_can_happen() -> None:
         for (current, event), (target, *_) in TABLE.items()
         if target is not current
     }
-    for first, event in (((DIED, Started(2)), DIED), ((Revoked(),), Finished(DONE))):
+    rare: tuple[tuple[tuple[Event, ...], Event], ...] = (
+        ((DIED, Started(2)), DIED),
+        ((Revoked(),), Finished(DONE)),
+        ((Painted(0, [b"picture"], is_read=False),), NotWritten(0, "full")),
+    )
+    for first, event in rare:
         state = after(Started(1), *first)
         before = state.current
         state.handle(event)
@@ -292,6 +297,32 @@ def test_who_took_over_is_sent_the_kept_ending_where_a_picture_was_not_written()
     assert last == SendAllAgain()
 
 
+def test_what_a_client_does_not_read_it_gets_at_the_end() -> None:
+    state = after(Started(1), Painted(0, [b"a"]))
+    assert kinds(state.handle(Painted(1, [b"b"], is_read=False))) == [KeepPicture, WriteNow]
+    assert kinds(state.handle(Painted(2, [b"c"]))) == [KeepPicture, Send]
+    *_, last = state.handle(Finished(DONE))
+    assert last == SendAllAgain(without=frozenset({0, 2}))
+
+
+def test_who_takes_over_has_what_the_former_did_not_read() -> None:
+    state = after(Started(1), Painted(0, [b"a"], is_read=False), HandedOver())
+    state.handle(PicturesRead(([b"a"],)))
+    *_, last = state.handle(Finished(DONE))
+    assert last == SendEnding(wire.encode(DONE))
+
+
+def test_a_job_stops_whose_picture_is_neither_sent_nor_written() -> None:
+    state = after(Started(1), Painted(0, [b"a"], is_read=False))
+    assert state.handle(NotWritten(0, "the disk is full")) == (StopWorker(1),)
+    _, kept, _ = state.handle(Finished(CANCELLED))
+    assert isinstance(kept, KeepEnding)
+    message, _ = wire.decode([kept.ending])
+    assert isinstance(message, messages.Failed)
+    assert message.code == "failed"
+    assert "1 (the disk is full)" in message.message
+
+
 def test_what_was_taken_has_no_ending_that_is_put_right() -> None:
     state = after(Started(1), Painted(0, [b"a"]), Taken(), Finished(DONE))
     assert state.handle(NotWritten(0, "full")) == ()
@@ -315,6 +346,7 @@ class Life(RuleBasedStateMachine):
         self.endings = 0
         self.sent: Counter[bytes] = Counter()
         self.kept: set[int] = set()
+        self.unread: set[bytes] = set()
         self.stops = 0
 
     def happen(self, event: Event) -> None:
@@ -364,9 +396,11 @@ class Life(RuleBasedStateMachine):
             self.stops = 0
         self.happen(Started(worker))
 
-    @rule(index=st.integers(0, 2))
-    def paint(self, index: int) -> None:
-        self.happen(Painted(index, [b"picture%d" % index]))
+    @rule(index=st.integers(0, 2), is_read=st.booleans())
+    def paint(self, index: int, is_read: bool) -> None:
+        if not is_read and index not in self.state.pictures:
+            self.unread.add(b"picture%d" % index)
+        self.happen(Painted(index, [b"picture%d" % index], is_read))
 
     @rule(ending=st.sampled_from([DONE, CANCELLED]))
     def finish(self, ending: messages.Done | messages.Failed) -> None:
@@ -429,7 +463,7 @@ class Life(RuleBasedStateMachine):
         assert set(heard.values()) <= {1}
         listens = self.state.is_accepted and not self.state.reading
         if listens and self.state.current is not State.DROPPED:
-            assert set(heard) == {b"picture%d" % index for index in self.kept}
+            assert set(heard) == {b"picture%d" % index for index in self.kept} - self.unread
 
 
 Life.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)

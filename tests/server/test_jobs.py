@@ -33,6 +33,13 @@ ANN, BOB, EVE = Client(0, b"ann"), Client(0, b"bob"), Client(1, b"eve", owner="a
 PIXELS = Frame("picture", Box(0, 0, 2, 2), "u1", "RGBA", bytes(16))
 
 
+def picture(job: str, index: int) -> list[Bytes]:
+    return wire.encode(messages.Picture(job, index, "patch", make_recipe()), (PIXELS,))
+
+
+SIZE = sum(memoryview(part).nbytes for part in picture("j", 0))
+
+
 @dataclass
 class House:
     """The jobs of a daemon, and all that is said of them."""
@@ -82,10 +89,9 @@ class House:
         self.jobs.start(job, 0)
         return job
 
-    def paint(self, job: Job, *indexes: int) -> None:
+    def paint(self, job: Job, *indexes: int, is_read: bool = True) -> None:
         for index in indexes:
-            picture = messages.Picture(job.name, index, "patch", make_recipe())
-            self.jobs.handle(job, Painted(index, wire.encode(picture, (PIXELS,))))
+            self.jobs.handle(job, Painted(index, picture(job.name, index), is_read))
 
     def heard(self, client: Client) -> list[str]:
         return [message.type for message in self.said.pop(client, [])]
@@ -324,6 +330,77 @@ def test_a_picture_that_a_daemon_cannot_write_at_its_end_is_told_by_the_next(
     assert "No space left on device" in message.message
 
 
+def test_no_more_is_painted_than_the_disk_takes(
+    house: House, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unwritten, "MOMENT", 1000.0)
+    monkeypatch.setattr(unwritten, "MAX_KEPT", 8.5 * SIZE)
+    house.submit(ANN)
+    job = house.run()
+    assert not house.jobs.has_room(job)  # what comes before it is accepted is kept to be said
+    house.settle()
+    assert house.jobs.has_room(job)
+    painted = 0
+    while house.jobs.has_room(job):
+        house.paint(job, painted)
+        painted += 1
+    assert painted == 9
+    house.settle()  # what has waited longest is written though its moment is not over
+    assert house.jobs.has_room(job)
+    assert 0 < asked.count("add_picture j") < painted
+    house.jobs.take(ANN, "j")
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    write_all(house)
+    assert house.jobs._unwritten._size == 0
+
+
+def test_what_a_client_does_not_read_comes_from_the_disk_at_the_end(house: House) -> None:
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    house.paint(job, 0)
+    house.paint(job, 1, 2, is_read=False)
+    assert house.heard(ANN) == ["accepted", "picture"]
+    house.settle()
+    assert len(house.store.numbers("j")) == 3  # in no moment
+    house.paint(job, 3)
+    house.jobs.handle(job, Finished(messages.Done("j")))
+    house.settle()
+    house.settle()
+    sent = house.said.pop(ANN)
+    assert [one.index for one in sent if isinstance(one, messages.Picture)] == [3, 1, 2]
+    assert sent[-1] == messages.Done("j")
+    house.jobs.take(ANN, "j")
+    house.settle()
+    assert house.files == 0
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_what_is_kept_of_one_job_has_a_limit(house: House, asked: list[str], is_read: bool) -> None:
+    house.jobs._retention = Retention(gigabytes=3.5 * SIZE / 2**30)
+    house.submit(ANN)
+    house.settle()
+    job = house.run()
+    for index in range(6):
+        house.paint(job, index, is_read=is_read)
+    write_all(house)
+    assert asked.count("add_picture j") == 3
+    assert house.stopped == ([] if is_read else [(0, "j")])
+    ending = messages.Done("j") if is_read else messages.Failed("j", "cancelled", "cancelled")
+    house.jobs.handle(job, Finished(ending))
+    for _ in range(3):
+        house.settle()
+    (last,) = house.said.pop(ANN)[-1:]
+    if is_read:
+        assert last == messages.Done("j")  # who has all of it
+        house.jobs.follow(BOB, ["j"])
+        house.settle()
+        (last,) = house.said.pop(BOB)[-1:]
+    assert isinstance(last, messages.Failed)
+    assert last.code == "failed"
+    assert "ask for fewer or smaller images" in last.message
+
+
 def no_space(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
@@ -333,17 +410,16 @@ def no_space(*_: object) -> None:
 def test_a_picture_that_could_not_be_written_is_told_to_whoever_comes_later(
     house: House, monkeypatch: pytest.MonkeyPatch, when: str, way: str
 ) -> None:
-    monkeypatch.setattr(unwritten, "MOMENT", -1.0)
     house.submit(ANN)
     house.settle()
     job = house.run()
     house.paint(job, 0)
+    house.gone.add(ANN)
     if when != "when it has ended":
         with monkeypatch.context() as patches:
             patches.setattr("underpaint.server.pixel_files._write_all", no_space)
-            house.jobs.write()
+            house.jobs.lose(ANN)
             house.settle()
-    house.gone.add(ANN)
 
     def come_back() -> None:
         if way == "follow":
@@ -359,7 +435,7 @@ def test_a_picture_that_could_not_be_written_is_told_to_whoever_comes_later(
     if when == "when it has ended":
         with monkeypatch.context() as patches:
             patches.setattr(PixelFiles, "written", no_space)
-            house.jobs.write()
+            house.jobs.lose(ANN)
             house.settle()
     if when != "before it is taken over":
         come_back()
@@ -488,9 +564,9 @@ def test_whole_pictures_come_and_damaged_ones_are_named(
         damaged.write_bytes(content)
     house.jobs.follow(BOB, ["j"])
     house.settle()
-    picture, error = house.said.pop(BOB)
-    assert isinstance(picture, messages.Picture)
-    assert picture.index == 0
+    first, error = house.said.pop(BOB)
+    assert isinstance(first, messages.Picture)
+    assert first.index == 0
     assert isinstance(error, messages.Failed)
     assert error.code == "kept"
     assert f"picture 2 ({damaged.name}" in error.message

@@ -9,10 +9,20 @@ from typing import Any
 
 _LONGEST_QUOTE = 40
 
+_MOST_QUOTED = 10
+"""Words that one note quotes: recipes travel in messages, whose headers have a limit."""
+
 _AS_WORDS = "is read as words"
 _SYNTAX: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?<!\\)\([^()]*:\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*\)"), f"a weight {_AS_WORDS}"),
-    (re.compile(r"(?<!\\)(?:\({2,}[^()]*\){2,}|\[{2,}[^\[\]]*\]{2,})"), f"emphasis {_AS_WORDS}"),
+    (re.compile(r"(?<!\\)\([^()]*:\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)\s*\)"), f"a weight {_AS_WORDS}"),
+    (
+        # From the first bracket of a run, or from the second where a backslash is before the first.
+        re.compile(
+            r"(?:(?<![\\(])|(?<=\\\())\({2,}[^()]*\){2,}"
+            r"|(?:(?<![\\\[])|(?<=\\\[))\[{2,}[^\[\]]*\]{2,}"
+        ),
+        f"emphasis {_AS_WORDS}",
+    ),
     (
         re.compile(r"<\s*(?:lora|lyco|lycoris|hypernet)\s*:[^<>]*>", re.IGNORECASE),
         f"what it names is not loaded, and it {_AS_WORDS}",
@@ -22,12 +32,16 @@ _SYNTAX: tuple[tuple[re.Pattern[str], str], ...] = (
         f"what it names is not loaded, and it {_AS_WORDS}",
     ),
     (
-        re.compile(r"(?<!\\)\[[^\[\]]*[:|][^\[\]]*\]"),
+        re.compile(r"(?<!\\)\[[^\[\]:|]*[:|][^\[\]]*\]"),
         f"a prompt that changes from step to step {_AS_WORDS}",
     ),
     (re.compile(r"\b(?:BREAK|AND)\b"), f"prompts are not divided there, and it {_AS_WORDS}"),
 )
-"""What Stable Diffusion WebUI, ComfyUI and others understand, and what becomes of it here."""
+"""What Stable Diffusion WebUI, ComfyUI and others understand, and what becomes of it here.
+
+A prompt comes from anywhere, so each pattern can match a text in one way only: searching takes time
+that grows with the length of a prompt, and not with its square.
+"""
 
 
 @dataclass(frozen=True)
@@ -102,8 +116,10 @@ def _of_one(which: str, text: str, reading: Reading) -> list[str]:
             " the rest was left out"
         )
     if reading.unknown:
-        quoted = ", ".join(_quote(word) for word in dict.fromkeys(reading.unknown))
-        notes.append(f"{which} has words that the model does not know: {quoted}")
+        words = list(dict.fromkeys(reading.unknown))
+        quoted = ", ".join(_quote(word) for word in words[:_MOST_QUOTED])
+        more = f" and {len(words) - _MOST_QUOTED} more" if len(words) > _MOST_QUOTED else ""
+        notes.append(f"{which} has words that the model does not know: {quoted}{more}")
     for pattern, consequence in _SYNTAX:
         if found := pattern.search(text):
             notes.append(f"{which} has {_quote(found[0])}: {consequence}")

@@ -335,6 +335,7 @@ class _Run:
         else:
             notes = ("nothing is selected, so nothing may change",)
         for index in range(request.sampling.images):
+            self._check_cancelled()
             composed = unchanged(source, request.output.result)
             made = Made(index, self._prompt(index))
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))

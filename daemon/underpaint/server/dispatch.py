@@ -50,9 +50,12 @@ class Dispatcher:
         self._jobs = jobs
         self._queue = jobs.queue
         self._endpoints = endpoints
+        self._paused: dict[int, Job] = {}  # by worker: who waits until there is room
 
     def assign(self) -> None:
         """Assign waiting jobs to idle workers; end all jobs if no worker stays alive."""
+        for worker, paused in list(self._paused.items()):
+            self._let_go_on(worker, paused)
         if self.pool.may_start_again() and self._queue.waiting() is not None:
             self.pool.start_again()
         if self.pool.is_broken:
@@ -91,13 +94,26 @@ class Dispatcher:
             return  # it has ended, or is another worker's by now
         match message:
             case messages.Picture():
-                self._jobs.handle(job, Painted(message.index, parts))
+                is_read = self._endpoints.keeps_up(job.client)
+                self._jobs.handle(job, Painted(message.index, parts, is_read))
+                self._let_go_on(worker, job)
             case messages.Done() | messages.Failed():
                 self._jobs.handle(job, Finished(message))
             case messages.Preview() if not self._endpoints.takes_previews(job.client):
                 pass
             case _:
                 self._jobs.handle(job, Reported(parts))
+
+    def _let_go_on(self, worker: int, job: Job) -> None:
+        """Let a worker paint the job's next picture once there is memory for it."""
+        if job.worker != worker:
+            self._paused.pop(worker, None)
+        elif self._jobs.has_room(job):
+            self._paused.pop(worker, None)
+            self.pool.go_on(worker, job.name)
+        else:
+            self._paused[worker] = job
+            self.pool.note_pause(worker)
 
     def on_death(self, worker: int, how: str) -> None:
         """Try the job of a worker that died again, or end it."""

@@ -70,10 +70,21 @@ class Reported:
 
 @dataclass(frozen=True)
 class Painted:
-    """The worker sent one of the pictures; `parts` is the message as it travels."""
+    """The worker sent one of the pictures.
+
+    Parameters
+    ----------
+    index : int
+    parts : list of bytes-like
+        The message as it travels.
+    is_read : bool
+        Whether its client reads what it is sent. One that does not gets the picture at the end,
+        from the disk, so that no memory is needed meanwhile.
+    """
 
     index: int
     parts: list[Bytes]
+    is_read: bool = True
 
 
 @dataclass(frozen=True)
@@ -207,7 +218,15 @@ class SendEnding:
 
 @dataclass(frozen=True)
 class SendAllAgain:
-    """Read all results of the job from the disk, and send them with the ending."""
+    """Read all results of the job from the disk, and send them with the ending.
+
+    Parameters
+    ----------
+    without : frozenset of int
+        The indexes of pictures that the client was sent before.
+    """
+
+    without: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class Job:
         Whether its client may open models anywhere on this machine.
     digest : bytes
         Of the message that it came as, to know that again.
+    kept : int
+        Bytes of its pictures that were to be written since this daemon began.
     state : JobState
         Where it is in its life.
     stale : bool
@@ -81,6 +83,7 @@ class Job:
     trusted: bool = False
     digest: bytes = b""
     stale: bool = False
+    kept: int = 0
     state: JobState = field(init=False)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ deferred until then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from underpaint_client import messages, wire
 from underpaint_client.errors import CancelledError, GenerationFailedError, UnderpaintError
@@ -68,6 +68,7 @@ TRANSITIONS: dict[tuple[State, type[Event]], frozenset[State]] = {
     (State.RUNNING, Finished): frozenset({State.ENDED}),
     (State.RUNNING, WorkerDied): frozenset({State.QUEUED, State.ENDED}),
     (State.RUNNING, NoWorker): frozenset({State.ENDED}),
+    (State.RUNNING, NotWritten): frozenset({State.CANCELLING}),
     (State.RUNNING, CancelAsked): frozenset({State.CANCELLING}),
     (State.RUNNING, Superseded): frozenset({State.DROPPED}),
     (State.RUNNING, Revoked): frozenset({State.CANCELLING}),
@@ -128,6 +129,8 @@ class JobState:
         Whether its client has, or will have, all earlier pictures.
     lost : dict of int to str
         Why pictures could not be written, by their indexes: who fetches the job later lacks them.
+    unsent : set of int
+        Those that its client was not sent, as it does not read; they are on the disk, or will be.
     reading : int
         How often its earlier pictures are being read for a client that took over.
     cancelled_by : str
@@ -145,10 +148,16 @@ class JobState:
     is_revoked: bool = False
     is_complete: bool = True
     lost: dict[int, str] = field(default_factory=dict)
+    unsent: set[int] = field(default_factory=set)
     reading: int = 0
     cancelled_by: str = ""
     _deferred: list[Instruction] = field(default_factory=list, repr=False)
     _ending: messages.Done | messages.Failed | None = field(default=None, repr=False)
+
+    @property
+    def is_deferring(self) -> bool:
+        """Whether what is said now is heard later, and is kept until then."""
+        return not self.is_accepted or bool(self.reading)
 
     @property
     def is_accepted(self) -> bool:
@@ -172,7 +181,7 @@ class JobState:
                 self._move(event, State.DROPPED)
                 return LeaveQueue(), ForgetUnwritten(), *stop
             case NotWritten(index, why):
-                return self._handle_not_written(index, why)
+                return self._handle_not_written(event, index, why)
             case Taken():
                 self.is_taken = True
                 return ()
@@ -206,6 +215,7 @@ class JobState:
                 return (self._accepted(),)
             case HandedOver():
                 self.reading += 1
+                self.unsent.clear()  # it is sent all there is until now
                 accepted: Instructions = ()
                 if self.is_accepted:  # else it is not in safety yet
                     self.position = 0
@@ -232,13 +242,14 @@ class JobState:
         return self._release()
 
     def _release(self) -> Instructions:
-        if not self.is_accepted or self.reading:
+        if self.is_deferring:
             return ()
         released, self._deferred = self._deferred, []
-        return tuple(
-            SendAllAgain() if isinstance(one, SendEnding) and not self.is_complete else one
-            for one in released
-        )
+        if self.is_complete and not self.unsent:
+            return tuple(released)
+        sent = frozenset(self.pictures - self.unsent) if self.is_complete else frozenset[int]()
+        again = SendAllAgain(sent)
+        return tuple(again if isinstance(one, SendEnding) else one for one in released)
 
     # ---- what workers do -------------------------------------------------------------------
 
@@ -298,24 +309,36 @@ class JobState:
         match event:
             case Reported(parts):
                 return self._mention(parts)
-            case Painted(index, parts):
+            case Painted(index, parts, is_read):
                 # What an earlier try has made is passed over.
                 if index in self.pictures or self.is_revoked:
                     return ()
                 self.pictures.add(index)
-                return KeepPicture(index, parts), *self._say(Send(parts))
-            case Finished(messages.Failed(code=CancelledError.code) as told) if self.cancelled_by:
-                return self._end(event, replace(told, message=self._cancelled()))
+                if is_read:
+                    return KeepPicture(index, parts), *self._say(Send(parts))
+                self.unsent.add(index)
+                return KeepPicture(index, parts), WriteNow()
             case Finished(ending):
-                return self._end(event, ending)
+                return self._end(event, self._with_canceller(ending))
             case NoWorker(error):
                 return self._end(event, self._failed(error))
 
     def _cancelled(self) -> str:
         return f"cancelled by {self.cancelled_by}" if self.cancelled_by else "cancelled"
 
-    def _handle_not_written(self, index: int, why: str) -> Instructions:
+    def _with_canceller(
+        self, ending: messages.Done | messages.Failed
+    ) -> messages.Done | messages.Failed:
+        is_cancelled = isinstance(ending, messages.Failed) and ending.code == CancelledError.code
+        if is_cancelled and self.cancelled_by:
+            return messages.Failed(self.name, CancelledError.code, self._cancelled())
+        return ending
+
+    def _handle_not_written(self, event: Event, index: int, why: str) -> Instructions:
         self.lost[index] = why
+        if self.current is State.RUNNING and index in self.unsent:  # nobody will ever have it
+            self._move(event, State.CANCELLING)
+            return self._stop_worker()
         if self._ending is None or self.is_taken:
             return ()
         return (KeepEnding(wire.encode(self._with_lost(self._ending))[0]),)
@@ -331,7 +354,7 @@ class JobState:
             f"these pictures could not be written to the disk: {which}; make room, and generate"
             " again"
         )
-        if isinstance(ending, messages.Failed):
+        if isinstance(ending, messages.Failed) and not self.unsent & self.lost.keys():
             return messages.Failed(self.name, ending.code, f"{ending.message}; {told}")
         return messages.Failed(self.name, GenerationFailedError.code, told)
 

@@ -246,7 +246,7 @@ class Jobs:
         for instruction in job.state.handle(event):
             self._carry_out(job, instruction)
         limit = self._retention.gigabytes * 2**30 / 4
-        if job.state.current is events.State.ENDED and self._unpruned > limit:
+        if self._unpruned > limit:
             self.prune()
 
     def _carry_out(self, job: Job, instruction: events.Instruction) -> None:
@@ -289,8 +289,8 @@ class Jobs:
                     self._results.note_delivered(job.name, job.client)
                 else:
                     self._unwritten.write(job.name)
-            case events.SendAllAgain():
-                self.follow(job.client, (job.name,))
+            case events.SendAllAgain(without):
+                self._results.send(job.client, job.name, without)
             case events.ReadPictures():
                 self._read_pictures(job)
 
@@ -319,12 +319,25 @@ class Jobs:
             case events.TakeRecord(last):
                 self._unwritten.do(job, lambda store: store.take(job.name, last))
 
+    def has_room(self, job: Job) -> bool:
+        """Return whether there is memory for the next picture of a job that runs."""
+        return not self._unwritten.is_full and not job.state.is_deferring
+
     def _keep_picture(self, job: Job, index: int, parts: list[Bytes]) -> None:
         def then(_: None, error: Exception | None) -> None:
             if error is not None:
                 self.handle(job, events.NotWritten(index, describe_error(error)))
 
         size = sum(memoryview(part).nbytes for part in parts)
+        gigabytes = self._retention.gigabytes
+        job.kept += size
+        if job.kept > gigabytes * 2**30:
+            told = (
+                f"what is kept of one job would be over {gigabytes:g} GB; ask for fewer or smaller"
+                " images at once, or raise `gigabytes` under [retention] in config.toml"
+            )
+            self.handle(job, events.NotWritten(index, told))
+            return
         self._unpruned += size
         self._unwritten.add(
             job, lambda store: store.add_picture(job.name, index, parts), then, size=size

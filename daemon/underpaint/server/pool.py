@@ -224,6 +224,15 @@ class Pool:
             slot.cancelled = self._clock()
             slot.worker.send(wire.encode(messages.Cancel(job)))
 
+    def go_on(self, worker: int, job: str) -> None:
+        """Let a worker paint the next picture of the job that it runs."""
+        self.note_pause(worker)
+        self._slots[worker].worker.send(wire.encode(messages.GoOn(job)))
+
+    def note_pause(self, worker: int) -> None:
+        """Note that a worker waits for `go_on`, and does not hang."""
+        self._slots[worker].watchdog.advance(self._awake.now)
+
     def status(self) -> tuple[messages.WorkerStatus, ...]:
         """Describe all workers."""
         return tuple(

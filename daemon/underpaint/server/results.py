@@ -100,15 +100,16 @@ class Results:
 
         self._store_thread.do(work, answer)
 
-    def send(self, client: Client, name: str) -> None:
-        """Send a client the results of a job that has ended."""
-        self._unwritten.write(name, functools.partial(self._send_written, client, name))
+    def send(self, client: Client, name: str, without: frozenset[int] = frozenset()) -> None:
+        """Send a client the results of a job that has ended, without the pictures that it has."""
+        self._unwritten.write(name, functools.partial(self._send_written, client, name, without))
 
-    def _send_written(self, client: Client, name: str) -> None:
+    def _send_written(self, client: Client, name: str, without: frozenset[int]) -> None:
         if name in self._unread:
             self.try_unread(name, functools.partial(self._send_unread, client, name))
         elif self._delivered.get(name) != client:
-            self.fetch(name, functools.partial(self._send_ended, client, name))
+            send = functools.partial(self._send_ended, client, name)
+            self.fetch(name, send, without)
 
     def _send_unread(self, client: Client, name: str, why: str) -> None:
         if why:
@@ -116,8 +117,13 @@ class Results:
         else:
             self._follow(client, (name,))
 
-    def fetch(self, name: str, then: Callable[[StoredResults], None]) -> None:
-        """Call `then` with what the store has of a job."""
+    def fetch(
+        self,
+        name: str,
+        then: Callable[[StoredResults], None],
+        without: frozenset[int] = frozenset(),
+    ) -> None:
+        """Call `then` with what the store has of a job, but for some of its pictures."""
 
         def answer(
             found: tuple[StoredJob | None, Pictures] | None, error: Exception | None
@@ -127,7 +133,9 @@ class Results:
             elif error is not None:
                 then(StoredResults(None, Pictures([], {}), describe_error(error)))
 
-        self._store_thread.do(lambda store: (store.find(name), store.pictures(name)), answer)
+        self._store_thread.do(
+            lambda store: (store.find(name), store.pictures(name, without)), answer
+        )
 
     def _send_ended(self, client: Client, name: str, found: StoredResults) -> None:
         kept = found.kept

@@ -187,13 +187,15 @@ class Store:
         found = self._ask("SELECT number FROM pictures WHERE job = ?", name)
         return {number for (number,) in found}
 
-    def pictures(self, name: str) -> Pictures:
-        """Return those of a job's pictures that can be read."""
+    def pictures(self, name: str, without: frozenset[int] = frozenset()) -> Pictures:
+        """Return those of a job's pictures that can be read, without these."""
         found = self._ask(
             "SELECT number, header, file, sizes FROM pictures WHERE job = ? ORDER BY number", name
         )
         pictures = Pictures([], {})
         for number, header, file, sizes in found:
+            if number in without:
+                continue
             try:
                 pixels = self._files.read(file, json.loads(sizes))
                 pictures.whole.append([upgrade_header(header), *pixels])

@@ -26,7 +26,7 @@ next picture before there is room."""
 AT_ONCE = 2**24
 """Bytes that the store is given at once; of a larger picture one."""
 
-Then = Callable[[None, Exception | None], object]
+Then = Callable[[object, Exception | None], object]
 
 
 @dataclass

@@ -52,6 +52,9 @@ BETWEEN_PREVIEWS = 0.3
 DEVICE_LOST = 70
 """Exit code of a worker whose GPU context is broken (EX_SOFTWARE of BSD's sysexits)."""
 
+ROOM_CHECK = 0.2
+"""Seconds between two looks at whether a job was cancelled that waits for room."""
+
 PARENT_CHECK = 1000
 """Milliseconds between two looks at whether the daemon still lives, and signs of life to it."""
 
@@ -82,10 +85,21 @@ class _Painter:
     orders: queue.SimpleQueue[Order] = field(default_factory=queue.SimpleQueue)
     known: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    has_room: threading.Event = field(default_factory=threading.Event)
     told_model: str = ""
 
     def say(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         self.voice.send_multipart(wire.encode(message, frames), copy=False)
+
+    def hear(self, message: Message, frames: tuple[Frame, ...]) -> None:
+        """Take what the daemon says, in the thread that reads it."""
+        if isinstance(message, messages.Run):
+            self.known.add(message.job)
+            self.orders.put((message, frames))
+        elif isinstance(message, messages.Cancel) and message.job in self.known:
+            self.cancelled.add(message.job)
+        elif isinstance(message, messages.GoOn) and message.job in self.known:
+            self.has_room.set()
 
     def work(self) -> None:
         """Import torch, then take order after order."""
@@ -98,6 +112,12 @@ class _Painter:
         while True:
             self._carry_out(engine, *self.orders.get())
             self.voice.send(b"")  # the layer is no longer used: its block can be lent again
+
+    def is_cancelled(self, job: str) -> bool:
+        """Return whether to stop; first wait until the daemon has room for another picture."""
+        while not self.has_room.wait(ROOM_CHECK) and job not in self.cancelled:
+            pass
+        return job in self.cancelled
 
     def _warm(self, engine: Engine) -> None:
         """Open the default model while there is nothing else to do."""
@@ -130,6 +150,7 @@ class _Painter:
         self.cancelled.discard(order.job)
 
     def _paint(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
+        self.has_room.set()
         inputs = InputFrames.of(unpack(frame) for frame in frames)
 
         def show(message: Message, frame: Frame) -> None:
@@ -156,12 +177,13 @@ class _Painter:
             order.request,
             to_inputs(inputs),
             progress=on_progress,
-            cancelled=lambda: order.job in self.cancelled,
+            cancelled=lambda: self.is_cancelled(order.job),
             allow_paths=order.allow_paths,
             viewer=_viewer(order.previews, on_preview),
         )
         for index, picture in enumerate(pictures):
             channels = inputs.layer.channels if inputs.layer else "RGBA"
+            self.has_room.clear()  # until `GoOn` comes
             show(
                 messages.Picture(order.job, index, picture.kind, picture.recipe, picture.timings),
                 to_frame("picture", picture.pixels, picture.box, channels),
@@ -253,11 +275,7 @@ def run(
             if not parts:
                 continue  # it only gives blocks back
             message, frames = wire.decode(parts)
-            if isinstance(message, messages.Run):
-                painter.known.add(message.job)
-                painter.orders.put((message, frames))
-            elif isinstance(message, messages.Cancel) and message.job in painter.known:
-                painter.cancelled.add(message.job)
+            painter.hear(message, frames)
             del message, frames, parts  # or the last layer would be held until the next
         if shared_frames.has_news() or time.monotonic() - spoke > HEARTBEAT:
             spoke = time.monotonic()
