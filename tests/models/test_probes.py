@@ -532,6 +532,9 @@ def text(value: bytes, length: int | None = None) -> bytes:
 ONE = b'{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}'
 DAMAGED: dict[str, tuple[str, bytes]] = {
     "empty": (".safetensors", b""),
+    "no entry": (".safetensors", safetensors(b'{"a":{"dtype":"F16"}}')),
+    "an odd shape": (".safetensors", safetensors(ONE.replace(b"[2]", b'"x"'), b"1234")),
+    "an odd entry": (".safetensors", safetensors(b'{"a":[1]}')),
     "an LFS pointer": (".safetensors", b"version https://git-lfs.github.com/spec/v1\n"),
     "a web page": (".safetensors", b"<!doctype html><html>" * 9),
     "header of 2^60 bytes": (".safetensors", safetensors(b"{}", length=2**60)),

@@ -11,6 +11,7 @@ that a file that is cut short meanwhile ends no process.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 import stat
@@ -19,8 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import msgspec
 
 from underpaint_client.errors import ModelUnavailableError
 
@@ -136,12 +135,6 @@ class _DamagedError(Exception):
     """A file is not what its format asks for."""
 
 
-class _Entry(msgspec.Struct):
-    dtype: str
-    shape: tuple[int, ...]
-    data_offsets: tuple[int, int]
-
-
 def _read_safetensors(stream: BinaryIO, size: int) -> Header:
     beginning = stream.read(8)
     if len(beginning) < 8:
@@ -152,32 +145,43 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
         raise _DamagedError(f"it is {what}, and its header would need {length}")
     if length > MAX_HEADER:
         raise _DamagedError(f"its header has {length} bytes, and at most {MAX_HEADER} are read")
-    text = stream.read(length)
     try:
-        raw = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        said = raw.pop("__metadata__", None)
-        metadata = {} if said is None else msgspec.json.decode(said, type=dict[str, Any])
-        entries = {name: msgspec.json.decode(one, type=_Entry) for name, one in raw.items()}
-    except (ValueError, RecursionError) as error:  # msgspec's errors and UnicodeDecodeError
+        entries = json.loads(stream.read(length))
+    except (ValueError, RecursionError) as error:
         raise _DamagedError(f"its header: {error}") from None
+    if not isinstance(entries, dict):
+        raise _DamagedError("its header is no JSON object")
+    metadata = entries.pop("__metadata__", None)
     data = 8 + length
     tensors = {}
     end = 0
     for name, entry in entries.items():
-        start, stop = entry.data_offsets
-        bits = _BITS.get(entry.dtype)
-        if not 0 <= start <= stop or any(side < 0 for side in entry.shape):
-            raise _DamagedError(f"its header places {name[:120]!r} at {start} to {stop}")
-        if bits is not None and math.prod(entry.shape) * bits != 8 * (stop - start):
+        dtype, shape, start, stop = _read_entry(name, entry)
+        bits = _BITS.get(dtype)
+        if bits is not None and math.prod(shape) * bits != 8 * (stop - start):
             raise _DamagedError(
-                f"{name[:120]!r}, {entry.dtype} {list(entry.shape)[:8]}, has {stop - start} bytes"
+                f"{name[:120]!r}, {dtype[:20]} {str(shape)[:80]}, has {stop - start} bytes"
             )
         end = max(end, stop)
-        tensors[name] = Tensor(entry.dtype, entry.shape, data + start, stop - start)
+        tensors[name] = Tensor(dtype, tuple(shape), data + start, stop - start)
     if data + end != size:
         raise _DamagedError(f"it has {size} bytes, and its header says {data + end}")
-    texts = {name: value for name, value in metadata.items() if isinstance(value, str)}
-    return Header("safetensors", tensors, texts)
+    said = metadata.items() if isinstance(metadata, dict) else ()
+    return Header("safetensors", tensors, {n: one for n, one in said if isinstance(one, str)})
+
+
+def _read_entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
+    """Return the type, the shape and the place of a tensor."""
+    try:
+        dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    except (TypeError, KeyError, ValueError):
+        raise _DamagedError(f"its header does not describe {name[:120]!r}") from None
+    numbers = [*shape, start, stop] if isinstance(shape, list) else [None]
+    if not isinstance(dtype, str) or not all(type(one) is int and one >= 0 for one in numbers):
+        raise _DamagedError(f"its header describes {name[:120]!r} in values of the wrong kind")
+    if start > stop:
+        raise _DamagedError(f"its header places {name[:120]!r} at {start} to {stop}")
+    return dtype, shape, start, stop
 
 
 _SCALARS = {
