@@ -397,9 +397,18 @@ def test_what_is_no_model_is_called_by_what_it_is(what: str) -> None:
     assert (found.kind, found.family) == (wanted, "")
 
 
-def test_a_model_maker_may_say_the_prediction() -> None:
-    said = dataclasses.replace(header(SD2), metadata={"modelspec.prediction_type": "v"})
-    assert probe_header(said).prediction == "v_prediction"
+def test_what_a_model_s_maker_says() -> None:
+    said = {
+        "modelspec.prediction_type": "v",
+        "modelspec.resolution": "768x768",
+        "modelspec.license": "CreativeML\nOpenRAIL-M",
+    }
+    found = probe_header(dataclasses.replace(header(SD2), metadata=said))
+    assert (found.prediction, found.native) == ("v_prediction", 768)
+    assert found.licence == "CreativeML OpenRAIL-M"
+    odd = {"modelspec.resolution": "large", "modelspec.prediction_type": "?"}
+    found = probe_header(dataclasses.replace(header(SD1), metadata=odd))
+    assert (found.prediction, found.native) == ("epsilon", 0)
 
 
 COMFY = {"layers": {"double_blocks.0.img_attn.proj": {"format": "float8_e4m3fn"}}}

@@ -109,7 +109,7 @@ def read_header(file: Path) -> Header:
             return read(stream, status.st_size)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ModelUnavailableError(
+        raise UnreadableError(
             f"weights {file} cannot be read ({reason}); fetch the file again, or remove it"
         ) from None
     except _DamagedError as error:
@@ -129,6 +129,10 @@ def read_bytes(file: Path, tensor: Tensor, most: int) -> bytes:
     with file.open("rb") as stream:
         stream.seek(tensor.start)
         return stream.read(min(tensor.size, most))
+
+
+class UnreadableError(ModelUnavailableError):
+    """The system does not let us read a file: it is not there, locked, or on a failing disk."""
 
 
 class _DamagedError(Exception):

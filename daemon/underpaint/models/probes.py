@@ -46,6 +46,11 @@ class Contents:
         `open_clip`, `t5xxl`, ...), sorted.
     layout : str
         `original`, as the authors and most model sites name tensors, or `diffusers`.
+    native : int
+        The side it was trained at, in pixels, as its maker says (modelspec.resolution); 0 where
+        the file does not say it.
+    licence : str
+        As its maker says (modelspec.license); empty where the file does not say it.
     """
 
     kind: str
@@ -57,6 +62,8 @@ class Contents:
     precision: str = ""
     parts: tuple[str, ...] = ()
     layout: str = "original"
+    native: int = 0
+    licence: str = ""
 
 
 def read_contents(file: Path) -> Contents:
@@ -304,7 +311,15 @@ def _describe(names: _Names, probe: _Probe, header: Header, file: Path | None) -
         precision=find_precision(header, names.denoiser(), file),
         parts=tuple(sorted(set(_list_parts(names, probe.family)))),
         layout=probe.layout,
+        native=_native(header.metadata.get("modelspec.resolution", "")),
+        licence=" ".join(header.metadata.get("modelspec.license", "").split())[:80],
     )
+
+
+def _native(said: str) -> int:
+    """Return the side of a resolution such as `1024x1024`; 0 where it is none."""
+    sides = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", said.strip(), re.ASCII)
+    return round((int(sides[1]) * int(sides[2])) ** 0.5) if sides else 0
 
 
 _ENCODERS = (
