@@ -8,6 +8,7 @@ from .entries import list_entries
 from .files import INDEX, read_weight_map, stamp_files
 from .find import default_model, find_model, list_models, model_folders
 from .reading import read_json, read_text
+from .scanning import scan
 
 __all__ = [
     "INDEX",
@@ -24,5 +25,6 @@ __all__ = [
     "read_json",
     "read_text",
     "read_weight_map",
+    "scan",
     "stamp_files",
 ]

@@ -17,7 +17,7 @@ from .files import Stamp, stamp_files, stamp_folder
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
 from .roots import Root
-from .scan import Scanned, contents_of, scan
+from .scanning import Scanned, contents_of, scan
 from .sidecar import Sidecar, find_sidecar, read_sidecar
 from .walking import Found
 

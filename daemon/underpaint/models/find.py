@@ -15,7 +15,7 @@ from .facts import why_unusable
 from .files import INDEX
 from .other_tools import hub_cache
 from .roots import list_roots, used_roots
-from .scan import Scanned, scan
+from .scanning import Scanned, scan
 from .walking import find_snapshot
 
 DEFAULT_VARIABLE = "UNDERPAINT_MODEL"

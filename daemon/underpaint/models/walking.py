@@ -78,16 +78,18 @@ def _rank(found: Found) -> int:
 
 def _with_names(found: list[Found]) -> Iterator[Found]:
     """Yield all without the endings of files, and so that no two have one name."""
-    taken: set[str] = set()
+    taken: dict[str, Path] = {}
     for one in found:
         stem, where = _stem(one), one.root.name
-        names = [stem, one.name, f"{stem} ({where})", f"{one.name} ({where})"]
+        names = [stem, f"{stem} ({where})", f"{one.name} ({where})"]
+        if taken.get(stem) == one.root.path:
+            names.insert(1, one.name)
         number = 2
         while all(name in taken for name in names):
             names.append(f"{one.name} ({where} {number})")
             number += 1
         name = next(name for name in names if name not in taken)
-        taken.add(name)
+        taken[name] = one.root.path
         yield replace(one, name=name)
 
 
