@@ -333,7 +333,7 @@ _ENCODERS = (
 
 def _list_parts(names: _Names, family: str) -> Iterator[str]:
     yield "unet" if family in ("sd", "sdxl", "stable-cascade") else "transformer"
-    beginnings = {".".join(name.split(".", 4)[:4]) for name in names.all}
+    beginnings = {".".join(name.split(".", 4)[:4]) + "." for name in names.all}
     for name in beginnings:
         if name.startswith(("first_stage_model.", "vae.")):
             yield "vae"
@@ -358,6 +358,9 @@ _ENDINGS = tuple((re.compile(rf"(?:{ending})$"), kind) for ending, kind in (
 _LYCORIS_STARTS = ("lora_", "lycoris_", "diffusion_model.", "transformer.", "unet.")
 
 
+_LONGER = (".down.weight", ".up.weight")
+
+
 def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
     """Return the ends of names, their last two parts, with how often each beginning has them.
 
@@ -365,8 +368,9 @@ def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
     """
     tails: dict[str, Counter[str]] = {}
     for name in names:
-        # peft may put an adapter's name in between
-        tail = name if ".lora_A." in name or ".lora_B." in name else _last_two(name)
+        # peft may put an adapter's name in between, and diffusers had lora before the last two
+        is_long = ".lora_A." in name or ".lora_B." in name or name.endswith(_LONGER)
+        tail = name if is_long else _last_two(name)
         tails.setdefault(tail, Counter())[name[:16]] += 1
     return tails
 
