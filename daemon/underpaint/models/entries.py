@@ -13,12 +13,12 @@ from underpaint_client.rules import STARTER_MODEL
 
 from .describe import ModelInfo, describe_model
 from .facts import memory_needed, native_size, why_unusable
-from .files import Stamp, stamp_files, stamp_folder
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
 from .roots import Root
 from .scan import Scanned, contents_of, scan
 from .sidecar import Sidecar, find_sidecar, read_sidecar
+from .stamps import Stamp, stamp_files, stamp_folder
 from .walking import Found
 
 
