@@ -212,3 +212,34 @@ def save_checkpoint(
     if said:
         file.with_name(f"{file.stem}.underpaint.json").write_text(json.dumps(said))
     return file
+
+
+def save_gguf(file: Path, tensors: Tensors, quantise: Callable[[str, torch.Tensor], str]) -> Path:
+    """Write tensors as GGUF.
+
+    Parameters
+    ----------
+    file : Path
+        Where to.
+    tensors : dict
+        By name.
+    quantise : callable
+        Tells the type of each tensor. Those whose rows do not fill blocks are joined, and their
+        shape is noted, as converters do it.
+    """
+    import gguf
+
+    writer = gguf.GGUFWriter(file, "sd1")
+    for name, tensor in tensors.items():
+        kind = gguf.GGMLQuantizationType[quantise(name, tensor)]
+        values = tensor.float().numpy()
+        if values.shape[-1:] and values.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0]:
+            writer.add_array(f"comfy.gguf.orig_shape.{name}", list(values.shape))
+            values = values.reshape(-1, gguf.GGML_QUANT_SIZES[kind][0])
+        data = gguf.quants.quantize(values, kind)
+        writer.add_tensor(name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file

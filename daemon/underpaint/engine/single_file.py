@@ -15,7 +15,7 @@ from diffusers.models.model_loading_utils import load_gguf_checkpoint
 from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
 from safetensors import safe_open
 
-from underpaint.models import Inside, Part
+from underpaint.models import Inside, Part, read_header
 
 Tensors = dict[str, torch.Tensor]
 
@@ -46,9 +46,9 @@ def open_from_file(
     Exception
         What diffusers and transformers raise where they cannot open it.
     """
-    tensors = _read(file, inside.prefix)
+    keeps = part.library == "diffusers" and part.name != "vae"
+    tensors = _read(file, inside.prefix, dtype, keep_quantised=keeps)
     if part.library == "transformers":
-        tensors = {name: _whole(tensor, dtype) for name, tensor in tensors.items()}
         config = part_class.config_class.from_pretrained(file.parent, local_files_only=True)
         if inside.original:
             tensors = _convert_open_clip(config, tensors)
@@ -57,9 +57,7 @@ def open_from_file(
         )
         return opened.eval(), sorted(found["missing_keys"])
     more: dict[str, Any] = {}
-    if part.name == "vae":
-        tensors = {name: _whole(tensor, dtype) for name, tensor in tensors.items()}
-    elif any(isinstance(tensor, GGUFParameter) for tensor in tensors.values()):
+    if any(isinstance(tensor, GGUFParameter) for tensor in tensors.values()):
         more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=dtype)
     if inside.original:
         prefix = _ORIGINAL_PREFIXES.get(part.name, "")
@@ -82,22 +80,57 @@ def _list_missing(part_class: Any, tensors: Tensors, folder: Path) -> list[str]:
     return sorted(needed.keys() - convert(config=config, checkpoint=tensors).keys())
 
 
-def _read(file: Path, prefix: str) -> Tensors:
+def _read(file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: bool) -> Tensors:
     """Read the tensors whose names begin with a prefix, by their names without it."""
     if file.suffix == ".gguf":
-        found = load_gguf_checkpoint(str(file))
-        return {n.removeprefix(prefix): t for n, t in found.items() if n.startswith(prefix)}
+        return _read_gguf(file, prefix, dtype, keep_quantised=keep_quantised)
     with safe_open(file, framework="pt") as opened:
         names = [name for name in opened.keys() if name.startswith(prefix)]  # noqa: SIM118
-        return {name.removeprefix(prefix): opened.get_tensor(name) for name in names}
+        return _rescale({n.removeprefix(prefix): opened.get_tensor(n) for n in names}, dtype)
 
 
-def _whole(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return a tensor that is not quantised any more."""
-    if isinstance(tensor, GGUFParameter):
-        whole: torch.Tensor = dequantize_gguf_tensor(tensor).to(dtype)
-        return whole
-    return tensor
+_SCALES = (".scale_weight", ".weight_scale")
+_NO_WEIGHTS = (*_SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+"""How tensors end that go with weights of 8 bits, in ComfyUI's files."""
+
+
+def _rescale(tensors: Tensors, dtype: torch.dtype) -> Tensors:
+    """Return tensors in the range that they were trained in.
+
+    Weights of 8 bits may have been scaled to use that type's whole range, by a factor for each
+    layer or each row, which lies beside them.
+    """
+    found = {n: tensor for n, tensor in tensors.items() if not n.endswith(_NO_WEIGHTS)}
+    for name, scale in tensors.items():
+        weight = f"{name.rpartition('.')[0]}.weight"
+        if name.endswith(_SCALES) and weight in found:
+            rows = scale.float().reshape(-1, *[1] * (found[weight].ndim - 1))
+            found[weight] = (found[weight].float() * rows).to(dtype)
+    return found
+
+
+def _read_gguf(file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: bool) -> Tensors:
+    """Read tensors from a GGUF file.
+
+    Parameters
+    ----------
+    keep_quantised : bool
+        Whether the weights of linear layers stay quantised, as diffusers computes with them. All
+        others become whole: it has no other layers that do so.
+    """
+    described = read_header(file).tensors
+    found: Tensors = {}
+    for name, tensor in load_gguf_checkpoint(str(file)).items():
+        if name.startswith(prefix):
+            shape = described[name].shape
+            if not isinstance(tensor, GGUFParameter):
+                found[name.removeprefix(prefix)] = tensor.reshape(shape)
+            elif keep_quantised and len(shape) == 2 and tensor.shape[0] == shape[0]:
+                found[name.removeprefix(prefix)] = tensor
+            else:
+                whole = dequantize_gguf_tensor(tensor).to(dtype)
+                found[name.removeprefix(prefix)] = whole.reshape(shape)
+    return found
 
 
 def _convert_open_clip(config: Any, tensors: Tensors) -> Tensors:

@@ -8,6 +8,7 @@ from .entries import list_entries
 from .files import INDEX, Inside, ModelFile, Part, read_config, read_weight_map
 from .find import default_model, find_model, list_models, model_folders
 from .hashes import BackgroundHash, first_hash, hash_model, note_use
+from .headers import read_header
 from .reading import read_json, read_text
 from .stamps import stamp_files
 
@@ -28,6 +29,7 @@ __all__ = [
     "model_folders",
     "note_use",
     "read_config",
+    "read_header",
     "read_json",
     "read_text",
     "read_weight_map",

@@ -10,7 +10,8 @@ from typing import Any
 from underpaint_client.errors import ModelUnavailableError
 
 from .files import Part, read_weight_map
-from .headers import Tensor, read_header
+from .headers import Header, Tensor, read_header
+from .precisions import find_precision
 
 Wanted = tuple[int | None, ...]
 """How a shape begins; None is any length."""
@@ -18,8 +19,20 @@ Wanted = tuple[int | None, ...]
 Tensors = dict[str, Tensor]
 """The tensors of a part as headers describe them, by name."""
 
-_QUANTISED = re.compile(r"I\d|U\d|BOOL|F4|F6|F8_E8M0|I?Q\d|TQ\d|MXFP4|NVFP4")
-"""How the types of tensors begin that hold no numbers but with others."""
+_READABLE = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+"""The types of tensors whose numbers mean what they say, in safetensors."""
+
+_READABLE_GGUF = (
+    *("F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0"),
+    *("Q3_K", "Q2_K", "IQ4_NL", "IQ4_XS"),
+)
+"""The types of tensors in GGUF that diffusers reads."""
+
+_READABLE_METHODS = ("fp64", "fp32", "fp16", "bf16", "fp8", "fp8_scaled", "")
+"""The methods of `find_precision` that are read from safetensors."""
+
+_NO_WEIGHTS = ("position_ids", ".comfy_quant")
+"""How tensors end in name that no layer computes with."""
 
 
 def read_tensors(model: Path, part: Part) -> Tensors:
@@ -42,15 +55,14 @@ def read_tensors(model: Path, part: Part) -> Tensors:
             for name, tensor in header.tensors.items()
             if name.startswith(prefix)
         }
-        if header.format == "safetensors":
-            _check_types(model / part.weights, found)
+        _check_types(model / part.weights, header.format, found)
         return found
     tensors: Tensors = {}
     shards: dict[str, str] = {}
     for file in part.files:
         if file.is_weights:
             found = dict(read_header(model / file.path).tensors)
-            _check_types(model / file.path, found)
+            _check_types(model / file.path, "safetensors", found)
             tensors.update(found)
             shards.update(dict.fromkeys(found, file.opened_as))
     for file in part.files:
@@ -64,14 +76,22 @@ def read_tensors(model: Path, part: Part) -> Tensors:
     return tensors
 
 
-def _check_types(file: Path, tensors: Tensors) -> None:
+def _check_types(file: Path, form: str, tensors: Tensors) -> None:
     """Check that all tensors are numbers that can be computed with."""
-    for name, tensor in tensors.items():
-        if _QUANTISED.match(tensor.dtype) and "position_ids" not in name:
-            raise ModelUnavailableError(
-                f"weights {file} are quantised ({name} is {tensor.dtype}), which is"
-                " not supported yet; take the model in float32, bfloat16 or float16"
-            )
+    readable = _READABLE_GGUF if form == "gguf" else _READABLE
+    odd = [
+        (name, tensor.dtype)
+        for name, tensor in tensors.items()
+        if tensor.dtype not in readable and not name.endswith(_NO_WEIGHTS)
+    ]
+    method = find_precision(Header(form, tensors), tensors, file)
+    if odd or (form == "safetensors" and method not in _READABLE_METHODS):
+        name, dtype = odd[0] if odd else next((n, t.dtype) for n, t in tensors.items())
+        raise ModelUnavailableError(
+            f"weights {file} are quantised as {method} ({name[:120]} is {dtype}), which is not"
+            " supported yet; take the model in float32, bfloat16, float16 or fp8, or as GGUF in"
+            f" one of {', '.join(_READABLE_GGUF[3:])}"
+        )
 
 
 def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tensors) -> None:
