@@ -18,6 +18,7 @@ from tiny_models import build_model
 from underpaint.engine import Engine
 from underpaint.models import describe_model, find_model
 from underpaint.models.checkpoint import CONFIGS
+from underpaint.models.roots import Root
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
 from weight_files import write_safetensors
@@ -208,6 +209,24 @@ def test_a_part_that_a_file_lacks_comes_from_the_folder_of_parts(
         assert told in str(caught.value)
     lone(folder, part, place / f"{name}.fp32.safetensors", bare=bare)
     np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+
+
+@pytest.mark.parametrize("place", ["VAE", "vae"])
+def test_another_tools_parts_are_found(
+    engine: Engine,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """Beside the folder of its models, once that is used."""
+    tool = tmp_path / "tool" / "models"
+    (tool / "checkpoints").mkdir(parents=True)
+    roots = [Root("underpaint", tmp_path, is_own=True), Root("comfyui", tool / "checkpoints")]
+    monkeypatch.setattr("underpaint.models.parts.used_roots", lambda: roots)
+    lone(models / "sd", "vae", tool / place / "vae-ft-mse-840000-ema.safetensors", bare=True)
+    file = save_checkpoint(models / "sd", tmp_path / "one.safetensors", without=("vae",))
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, models / "sd"))
 
 
 def test_a_unet_alone_is_a_model_where_its_parts_are(
@@ -467,7 +486,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "edit": (
         "sd1",
         {f"{UNET}input_blocks.0.0.weight": ("F16", (320, 8, 3, 3))},
-        r"for another purpose \(edit\)",
+        "it is a Stable Diffusion 1 model for edit; take a plain or an inpainting one",
+    ),
+    "refiner": (
+        "sdxl",
+        {f"{UNET}label_emb.0.0.weight": ("F16", (1536, 2560))},
+        "it is a refiner.*take a whole model",
     ),
     "wider": (
         "sd1",
@@ -516,7 +540,7 @@ NO_MODELS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "something else": ({"weight": (3, 3)}, "no model but a file of no kind that Underpaint knows"),
     "flux": (
         {"double_blocks.0.img_attn.norm.key_norm.scale": (128,)},
-        "is a flux model .*not supported yet; take a model of Stable Diffusion 1.x",
+        "it is a FLUX.1 model, and Underpaint opens Stable Diffusion, SDXL",
     ),
 }
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
+from .facts import why_unusable
 from .files import INDEX, ModelFile, Part, check_classes, read_family, tokenizer_files
 from .headers import Header, read_bytes, read_header
 from .parts import find_inside, find_part
@@ -27,10 +28,8 @@ from .sidecar import Sidecar
 CONFIGS = Path(__file__).with_name("configs")
 """A folder for each architecture, and `clip`, with the vocabulary that all of them share."""
 
-_SUPPORTED = {("sd", "1"): "sd1", ("sd", "2"): "sd2", ("sdxl", ""): "sdxl"}
+_CONFIGS = {("sd", "1"): "sd1", ("sd", "2"): "sd2", ("sdxl", ""): "sdxl"}
 """Families and variants, as `probes` tells them, and the folder of each in `CONFIGS`."""
-
-_TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
 
 
 def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...], str]:
@@ -109,21 +108,18 @@ def _check_kind(model: Path, header: Header, contents: Contents) -> str:
         )
     if contents.prediction == "edm" or any(name.startswith("edm_") for name in header.tensors):
         raise ModelUnavailableError(
-            f"model {model} was trained for EDM's noise levels (it has an edm_... key, as"
-            f" Playground 2.5 and CosXL have), which are not supported; take another"
+            f"model {model} cannot be opened: it was trained for EDM's noise levels (it has a tensor"
+            " edm_..., as Playground 2.5 and CosXL have), which are not supported; take another"
             f" {contents.family} model"
         )
-    kind = _SUPPORTED.get((contents.family, contents.variant))
+    reason = why_unusable(contents)
+    if reason:
+        raise ModelUnavailableError(f"model {model} cannot be opened: {reason}")
+    kind = _CONFIGS.get((contents.family, contents.variant))
     if kind is None:
-        named = f"{contents.family} model ({contents.variant or 'plain'})"
         raise ModelUnavailableError(
-            f"model {model} is a {named}, which is not supported yet;"
-            f" take a model of {', '.join(_TITLES.values())}"
-        )
-    if contents.purpose not in ("plain", "inpainting"):
-        raise ModelUnavailableError(
-            f"model {model} is a model of {_TITLES[kind]} for another purpose"
-            f" ({contents.purpose}), which is not supported; take a plain or an inpainting model"
+            f"model {model} cannot be opened: its variant {contents.variant!r} of"
+            f" {contents.family} is not supported yet; take another model"
         )
     return kind
 

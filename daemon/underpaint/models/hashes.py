@@ -54,15 +54,19 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
     if again or key not in known:
         now = _hash_files(info)
         if _key(info) != key:
-            raise ModelUnavailableError(
-                f"model {info.path} was changed while it was read; try again when it is complete"
-            )
+            raise _changed(info)
         with _changing_hashes() as known:
             if known.get(key, now) != now:
                 known.setdefault(f"first {key}", known[key])
             known[key] = now
         return now
     return known[key]
+
+
+def _changed(info: ModelInfo) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"model {info.path} was changed while it was read; try again when it is complete"
+    )
 
 
 def _hash_files(info: ModelInfo) -> str:
@@ -95,9 +99,16 @@ class BackgroundHash:
 
     def _run(self) -> None:
         try:
-            self._future.set_result(hash_model(self._info))
+            self._future.set_result(self._read())
         except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
             self._future.set_exception(error)
+
+    def _read(self) -> str:
+        info = self._info
+        found = hash_model(info)
+        if stamp_files(info.path, info.files) != info.stamps:
+            raise _changed(info)  # these are not the files that were opened
+        return found
 
     @property
     def value(self) -> str:
@@ -114,13 +125,8 @@ class BackgroundHash:
         info = self._info
         try:
             found = self._future.result()
-        except ModelUnavailableError as error:
+        except Exception as error:  # noqa: BLE001 - a picture that is painted is not given up for it
             return "", (f"the recipe does not tell the model's files: {error}",)
-        if stamp_files(info.path, info.files) != info.stamps:
-            return "", (
-                f"the files of the model {info.name} were changed while it was in use, so that the"
-                " recipe does not tell them",
-            )
         if note_use(info, found) in ("", found):
             return found, ()
         return found, (

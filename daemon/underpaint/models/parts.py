@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.home import home
 
 from .files import WEIGHTS_ENDINGS, WEIGHTS_NAMES, Inside, ModelFile, Part, choose_weights
 from .headers import Header, read_header
 from .reading import read_json
+from .roots import used_roots
 from .sidecar import Sidecar
 from .walking import SIDECAR
 
@@ -89,9 +89,21 @@ _FILE_NAMES = {
 _TITLES = {"vae": "VAE", "unet": "UNet", "text_encoder": "CLIP text encoder"}
 
 
+_OTHER_TOOLS = ("VAE", "vae", "text_encoder", "text_encoders", "clip")
+"""What WebUI, Forge and ComfyUI call the folders of parts, beside those of their models."""
+
+
 def parts_folders() -> list[Path]:
-    """Return the folders of parts that models may lack: `models/parts` in Underpaint's home."""
-    return [home() / "models" / "parts"]
+    """Return the folders of parts that models may lack, those that come first in a search first.
+
+    `parts` in each folder of models that its user named, then those of other tools that are used.
+    """
+    roots = used_roots()
+    folders = [root.path / "parts" for root in roots if root.is_own]
+    for root in roots:
+        if not root.is_own and not root.is_hub:
+            folders += [root.path.parent / name for name in _OTHER_TOOLS]
+    return list({os.path.realpath(folder): folder for folder in folders}.values())
 
 
 def find_part(model: Path, kind: str, part: Part, said: Sidecar) -> Part:
