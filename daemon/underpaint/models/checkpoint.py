@@ -23,7 +23,7 @@ from .parts import find_inside, find_part
 from .probes import MODEL, Contents, probe_header
 from .reading import check_regular, list_names, read_json
 from .schedulers import ZERO_SNR
-from .sidecar import Sidecar
+from .sidecar import Sidecar, correct_contents
 
 CONFIGS = Path(__file__).with_name("configs")
 """A folder for each architecture, and `clip`, with the vocabulary that all of them share."""
@@ -58,7 +58,7 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     """
     check_regular(model.parent, model.name)
     header = read_header(model)
-    contents = probe_header(header, model)
+    contents = correct_contents(probe_header(header, model), said)
     kind = _check_kind(model, header, contents)
     folder = (model.parent / said.config).absolute() if said.config else CONFIGS / kind
     index = str(folder / INDEX)
@@ -69,7 +69,7 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
             f"model {model} is of the family {contents.family}, and the configs in {folder} are of"
             f" {family}; name others in the side-car file"
         )
-    changes = _find_changes(model, kind, header, contents, said)
+    changes = _find_changes(model, kind, header, contents, has_configs=bool(said.config))
     parts = []
     for name, (library, class_name) in check_classes(model, family, given).items():
         part = Part(name, library, class_name, ())
@@ -108,9 +108,9 @@ def _check_kind(model: Path, header: Header, contents: Contents) -> str:
         )
     if contents.prediction == "edm" or any(name.startswith("edm_") for name in header.tensors):
         raise ModelUnavailableError(
-            f"model {model} cannot be opened: it was trained for EDM's noise levels (it has a tensor"
-            " edm_..., as Playground 2.5 and CosXL have), which are not supported; take another"
-            f" {contents.family} model"
+            f"model {model} cannot be opened: it was trained for EDM's noise levels (a tensor of it"
+            " is called edm_..., as in Playground 2.5 and CosXL), which are not supported; take"
+            f" another {contents.family} model"
         )
     reason = why_unusable(contents)
     if reason:
@@ -132,25 +132,30 @@ _PLACES = {
 
 
 def _find_changes(
-    model: Path, kind: str, header: Header, contents: Contents, said: Sidecar
+    model: Path, kind: str, header: Header, contents: Contents, *, has_configs: bool
 ) -> Mapping[str, tuple[tuple[str, Any], ...]]:
     """Return what a file, and its user, say better than the configs of its architecture."""
     unet: dict[str, Any] = {}
     if contents.purpose == "inpainting":
         unet["in_channels"] = 9
-    prediction = said.prediction or contents.prediction
+    prediction = contents.prediction
     if not prediction and contents.purpose == "plain":
         prediction = _read_prediction(model, header)
     scheduler: dict[str, Any] = {}
-    if not said.config or contents.prediction == "v_prediction":
+    if not has_configs or contents.prediction == "v_prediction":
         scheduler["prediction_type"] = prediction or "epsilon"
-    if kind == "sd2" and not said.config and scheduler["prediction_type"] == "epsilon":
+    if kind == "sd2" and not has_configs and scheduler["prediction_type"] == "epsilon":
         unet["sample_size"] = 64  # those of 768 pixels predict velocity
+    if contents.native:
+        unet["sample_size"] = contents.native // _CELL
     if contents.zero_snr:
         scheduler |= ZERO_SNR
     found = {"unet": unet, "scheduler": scheduler}
     return {part: tuple(values.items()) for part, values in found.items()}
 
+
+_CELL = 8
+"""Pixels a side of a latent cell, in all of these architectures."""
 
 _V_SPREAD = 0.09
 """From which standard deviation on this bias is of a model that predicts velocity.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
+from .probes import Contents
 from .reading import read_json
 from .walking import FOLDER_SIDECAR, SIDECAR
 
@@ -75,6 +76,13 @@ class Sidecar:
         """The files or folders of parts that are named, by part."""
         named = {part: getattr(self, part) for part in ("vae", "text_encoder", "text_encoder_2")}
         return {part: str(where) for part, where in named.items() if where is not None}
+
+
+def correct_contents(contents: Contents, said: Sidecar) -> Contents:
+    """Return what a file is, as its side-car corrects it."""
+    names = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "licence")
+    given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
+    return replace(contents, **given)
 
 
 def find_sidecar(model: Path) -> Path | None:
