@@ -13,12 +13,12 @@ from underpaint_client.rules import STARTER_MODEL
 
 from .describe import ModelInfo, describe_model
 from .facts import memory_needed, native_size, why_unusable
-from .files import Stamp, stamp_files, stamp_folder
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
 from .roots import Root
 from .scanning import Scanned, contents_of, scan
-from .sidecar import Sidecar, find_sidecar, read_sidecar
+from .sidecar import Sidecar, correct_contents, find_sidecar, read_sidecar
+from .stamps import Stamp, stamp_files, stamp_folder
 from .walking import Found
 
 
@@ -138,19 +138,12 @@ def _list(one: Scanned) -> ListedModel | None:
         if contents is None or contents.kind != MODEL:
             return None
         said = read_sidecar(found.sidecar)
-        return _file(listed, found, _corrected(contents, said), said)
+        return _file(listed, found, correct_contents(contents, said), said)
     except ModelUnavailableError as error:
         return replace(listed, problem=_printable(str(error)))
     except Exception as error:  # noqa: BLE001 - one odd folder must not hide the others
         told = f"model {found.path} cannot be read ({error}); fetch it again"
         return replace(listed, problem=_printable(told))
-
-
-def _corrected(contents: Contents, said: Sidecar) -> Contents:
-    """Return what a file is, as its side-car corrects it."""
-    names = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "licence")
-    given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
-    return replace(contents, **given)
 
 
 def _file(listed: ListedModel, found: Found, contents: Contents, said: Sidecar) -> ListedModel:
@@ -200,7 +193,7 @@ def _folder(listed: ListedModel, path: Path, said: Sidecar) -> ListedModel:
     for part in info.parts:
         if part.name in ("unet", "transformer"):
             weights = next(file.path for file in part.files if file.is_weights)
-            denoiser = _corrected(contents_of(path / weights), said)
+            denoiser = correct_contents(contents_of(path / weights), said)
             parts = tuple(sorted(one.name for one in info.parts))
             return _with_contents(listed, replace(denoiser, parts=parts), size)
     return replace(listed, size=size)

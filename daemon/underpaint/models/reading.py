@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import stat
@@ -70,7 +71,7 @@ def list_names(model: Path, part: str) -> list[str]:
 
 
 def read_text(model: Path, name: str) -> str:
-    """Return the text of a file in a model folder.
+    """Return the text of a file in a model folder; of one that is called `.gz`, unpacked.
 
     Raises
     ------
@@ -84,6 +85,8 @@ def read_text(model: Path, name: str) -> str:
             " read; fetch it again"
         )
     try:
+        if name.endswith(".gz"):
+            return gzip.decompress((model / name).read_bytes()).decode()
         return (model / name).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ModelUnavailableError(

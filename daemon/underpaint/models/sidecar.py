@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
+from .probes import Contents
 from .reading import read_json
 from .walking import FOLDER_SIDECAR, SIDECAR
 
@@ -44,6 +45,13 @@ class Sidecar:
         A name of `samplers.SAMPLERS`.
     licence, note : str
         For its user.
+    clip_skip : int
+        Which of the text encoder's last layers the prompt is taken from: 1 is the last.
+    vae, text_encoder, text_encoder_2 : str
+        Parts to take instead of its own: weight files, or folders in the diffusers format.
+        Relative to the model's folder.
+    config : str
+        A folder in the diffusers format whose configs describe a file. Relative as well.
     """
 
     family: str | None = None
@@ -57,6 +65,24 @@ class Sidecar:
     sampler: str | None = None
     licence: str | None = None
     note: str | None = None
+    clip_skip: int | None = None
+    vae: str | None = None
+    text_encoder: str | None = None
+    text_encoder_2: str | None = None
+    config: str | None = None
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The files or folders of parts that are named, by part."""
+        named = {part: getattr(self, part) for part in ("vae", "text_encoder", "text_encoder_2")}
+        return {part: str(where) for part, where in named.items() if where is not None}
+
+
+def correct_contents(contents: Contents, said: Sidecar) -> Contents:
+    """Return what a file is, as its side-car corrects it."""
+    names = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "licence")
+    given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
+    return replace(contents, **given)
 
 
 def find_sidecar(model: Path) -> Path | None:
@@ -84,7 +110,7 @@ def read_sidecar(file: Path | None) -> Sidecar:
         try:
             _CHECKS.get(name, _unknown)(value)
         except (ValueError, BadInputError) as error:
-            told = f"{name[:80]} {error}"
+            told = str(error) if isinstance(error, BadInputError) else f"{name[:80]} {error}"
             raise ModelUnavailableError(f"{file}: {told}; correct it, or remove it") from None
     return Sidecar(**said)
 
@@ -96,6 +122,11 @@ def _unknown(_value: Any) -> None:
 def _text(value: Any) -> None:
     if not isinstance(value, str) or len(value) > 1000:
         raise ValueError(f"is {str(value)[:80]!r}; give a text")
+
+
+def _path(value: Any) -> None:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"is {str(value)[:80]!r}; give the path of a file or folder")
 
 
 def _one_of(*choices: str) -> Callable[[Any], None]:
@@ -125,7 +156,7 @@ def _sampler(value: Any) -> None:
     _text(value)
     sampler = choose_sampler(value)
     if longest_schedule(sampler) < longest_schedule(DEFAULT_SAMPLER):
-        raise ValueError(
+        raise BadInputError(
             f"{sampler} runs {longest_schedule(sampler)} steps at most and must be chosen, not"
             " recommended; name another sampler there"
         )
@@ -143,4 +174,9 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "sampler": _sampler,
     "licence": _text,
     "note": _text,
+    "clip_skip": _number(1, 12, whole=True),
+    "vae": _path,
+    "text_encoder": _path,
+    "text_encoder_2": _path,
+    "config": _path,
 }
