@@ -389,3 +389,10 @@ def test_a_wrong_side_car_says_what_is_wrong(own: Path, said: object, told: str)
     assert told in found["a"].problem
     assert "a.underpaint.json" in found["a"].problem
     assert not found["b"].problem
+
+
+def test_a_file_that_lacks_a_part_says_which(own: Path) -> None:
+    lone = {name: one for name, one in SDXL.items() if not name.startswith("conditioner")}
+    write_safetensors(own / "lone.safetensors", lone)
+    assert str(own / "lone.safetensors") in listed()["lone"].problem
+    assert default_model() == "lone"  # it is the user's own, and says what it lacks
