@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
@@ -100,12 +100,10 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
             f" ({STARTER_FOLDER} is missing); put a model into {model_folders()[0]}, name the path"
             " of one with --model, or install the full package"
         )
-    if wanted in models:
-        return models[wanted]
-    near = {path for one, path in models.items() if _is_called(one, path, wanted)}
-    if len(near) == 1:
-        return near.pop()
-    known = f"models found: {_some(models)}; yours go to {model_folders()[0]}"
+    named = pick_model(models, wanted)
+    if named is not None:
+        return named
+    known = f"models found: {name_some(models)}; yours go to {model_folders()[0]}"
     path = _find_path(wanted, known, allow_paths=allow_paths)
     if path is not None:
         return path
@@ -141,6 +139,14 @@ def find_in_hub(repository: str) -> Path | None:
     return find_snapshot(hub_cache() / f"models--{repository.replace('/', '--')}")
 
 
+def pick_model(models: Mapping[str, Path], wanted: str) -> Path | None:
+    """Return the model that a name means: its own, or one that only one model could have."""
+    if wanted in models:
+        return models[wanted]
+    near = {path for one, path in models.items() if _is_called(one, path, wanted)}
+    return near.pop() if len(near) == 1 else None
+
+
 def _is_called(name: str, path: Path, wanted: str) -> bool:
     """Return whether a model may also be meant by a name that is not its own."""
     last = name.rpartition("/")[2]
@@ -150,7 +156,8 @@ def _is_called(name: str, path: Path, wanted: str) -> bool:
 _MOST_NAMED = 30
 
 
-def _some(models: Iterable[str]) -> str:
+def name_some(models: Iterable[str]) -> str:
+    """Return the names of models for a message: all, or how many more there are."""
     names = sorted(models)
     more = len(names) - _MOST_NAMED
     shown = ", ".join(names[:_MOST_NAMED]) or "none"
