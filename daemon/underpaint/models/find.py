@@ -104,16 +104,16 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     if named is not None:
         return named
     known = f"models found: {name_some(models)}; yours go to {model_folders()[0]}"
-    path = _find_path(wanted, known, allow_paths=allow_paths)
-    if path is not None:
-        return path
     for one in scanned:
         if one.found.name == wanted:
             raise ModelUnavailableError(one.problem or _no_model(one, known))
+    path = _find_path(wanted, f"model {name!r} is a path", known, allow_paths=allow_paths)
+    if path is not None:
+        return path
     raise ModelUnavailableError(f"model {wanted!r} is unknown; {known}, or name its path")
 
 
-def _find_path(wanted: str, known: str, *, allow_paths: bool) -> Path | None:
+def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path | None:
     """Return what a path means, or the id of a repository that was downloaded."""
     path = Path(wanted)
     if allow_paths:  # others would learn which users there are
@@ -124,8 +124,8 @@ def _find_path(wanted: str, known: str, *, allow_paths: bool) -> Path | None:
     inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
     if not (allow_paths or inside):
         raise ModelUnavailableError(
-            f"model {wanted!r} is a path outside the model folders, which only requests from"
-            f" this machine may open; {known}"
+            f"{told} outside the model folders, which only requests from this machine may open;"
+            f" {known}"
         )
     if path.exists():
         return path
