@@ -502,7 +502,7 @@ def test_a_prompt_or_a_model_that_does_not_fit(
     with pytest.raises(GenerationFailedError, match="for model 'sd', whatever the size"):
         make(engine, SMALL)
     hook.remove()
-    monkeypatch.setattr("underpaint.engine.model.hash_model", fail)
+    monkeypatch.setattr("underpaint.engine.model.BackgroundHash", fail)
     with pytest.raises(GenerationFailedError, match="for model 'sdxl', whatever the size"):
         make(engine, SMALL, model="sdxl")
 

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from underpaint.engine import Engine
-from underpaint.models import ModelInfo, describe_model, list_entries
+from underpaint.models import BackgroundHash, ModelInfo, describe_model, list_entries
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
 
@@ -616,11 +616,12 @@ def test_files_that_change_while_they_are_opened_are_not_used(
 ) -> None:
     from underpaint.engine import model as engine_model
 
-    def hash_and_replace(info: ModelInfo) -> str:
-        os.utime(info.path / UNET)
-        return "0" * 64
+    class HashAndReplace(BackgroundHash):
+        def __init__(self, info: ModelInfo) -> None:
+            super().__init__(info)
+            os.utime(info.path / UNET)
 
-    monkeypatch.setattr(engine_model, "hash_model", hash_and_replace)
+    monkeypatch.setattr(engine_model, "BackgroundHash", HashAndReplace)
     with pytest.raises(ModelUnavailableError, match="was changed while it was opened"):
         paint(Engine("cpu"), model)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from tiny_models import build_model
 from underpaint.engine import Engine
-from underpaint.models import describe_model, hash_model
+from underpaint.engine.reports import Progress
+from underpaint.models import ModelInfo, describe_model, hash_model, hashes
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
 
@@ -98,6 +100,81 @@ def test_a_hash_is_of_one_state_of_the_files(
     monkeypatch.setenv("UNDERPAINT_HOME", str(home))
     again = hash_model(describe_model(folder))
     assert again == hash_model(describe_model(folder), again=True)
+
+
+class HeldHash:
+    """Hashing that goes on only when it is let."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.let = threading.Event()
+        real = hashes._hash_files
+
+        def wait(info: ModelInfo) -> str:
+            assert self.let.wait(60), "nothing went on before the hash was there"
+            return real(info)
+
+        monkeypatch.setattr(hashes, "_hash_files", wait)
+
+
+def test_the_first_picture_is_painted_while_its_model_is_hashed(
+    home: Path, others: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = HeldHash(monkeypatch)
+
+    def let_at_last_step(progress: Progress) -> None:
+        if progress.phase == "Denoising" and progress.step == progress.steps:
+            held.let.set()
+
+    request = Request("a lake", model=str(others[0]), seed=1, steps=2, width=64, height=64)
+    (picture,) = Engine("cpu").generate(request, progress=let_at_last_step)
+    assert picture.recipe.model_hash == hash_model(describe_model(others[0]))
+    assert picture.recipe.notes == ()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_hash_is_of_the_files_that_were_opened(
+    home: Path,
+    tmp_path: Path,
+    others: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+) -> None:
+    """A hash of files that took their place would tell a lie of the picture."""
+    folder = Path(shutil.copytree(others[0], tmp_path / "model"))
+    opened = hash_model(describe_model(others[0]))
+    held = HeldHash(monkeypatch)
+    engine = Engine("cpu")
+
+    def change(progress: Progress) -> None:
+        if progress.phase == "Denoising" and progress.step == 1:
+            if when == "after":
+                held.let.set()
+                assert engine.load(str(folder)).hash == opened
+            moved_over(others[1] / UNET, folder / UNET)
+            held.let.set()
+
+    request = Request("a lake", model=str(folder), seed=1, steps=2, width=64, height=64)
+    (picture,) = engine.generate(request, progress=change)
+    if when == "after":
+        assert (picture.recipe.model_hash, picture.recipe.notes) == (opened, ())
+    else:
+        assert picture.recipe.model_hash == ""
+        assert any("was changed while it was read" in note for note in picture.recipe.notes)
+    after = paint(engine, folder)
+    assert (after.pixels != picture.pixels).any()
+    assert after.recipe.model_hash == hash_model(describe_model(folder))
+
+
+def test_a_picture_is_not_given_up_for_a_hash(
+    home: Path, others: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: ModelInfo) -> str:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(hashes, "_hash_files", fail)
+    picture = paint(Engine("cpu"), others[0])
+    assert picture.recipe.model_hash == ""
+    assert any("Input/output error" in note for note in picture.recipe.notes)
 
 
 def test_a_replaced_variant_or_config_is_another_model_too(

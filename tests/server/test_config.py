@@ -22,6 +22,7 @@ from underpaint_client.errors import BadInputError
             "[serve]\nipc = false\ndevices = ['cuda:1', 'cpu']\n[results]\ngigabytes = 1",
             Config(Retention(7, 1), ipc=False, devices=("cuda:1", "cpu")),
         ),
+        ("[models]\nfolders = ['/x', '~/y']", Config(folders=("/x", "~/y"))),
     ],
 )
 def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
@@ -40,7 +41,7 @@ def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
         ("[results]\nweeks = 1", r"weeks under \[results\] is unknown; there are days and gigab"),
         (
             "[result]\ndays = 1",
-            r"config.toml: result is unknown; there are \[results\] and \[serve\]",
+            r"config.toml: result is unknown; there are \[results\], \[serve\], \[models\]",
         ),
         ("results = 1", "results is unknown"),
         (
@@ -58,6 +59,8 @@ def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
             "[serve]\nport = 1",
             r"port under \[serve\] is unknown; there are bind and ipc and devices",
         ),
+        ("[models]\nfolders = ['x']", "'x' is relative; give the whole path"),
+        ("[models]\nfolders = '/x'", r"folders under \[models\] is '/x'; give a list of texts"),
         ("results = [", "config.toml"),
         ("\\ud800", "config.toml"),
     ],

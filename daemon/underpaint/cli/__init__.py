@@ -43,7 +43,7 @@ COMMANDS = {
     "keys": "choose which machines may use the daemon over the network",
     "connect": "use the daemon of another machine",
     "doctor": "check everything that Underpaint needs, and list what is missing",
-    "models": "list the installed models",
+    "models": "list models, add and download more",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "remove it again",
 }

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import transformers
 
-from underpaint.models import ModelInfo, hash_model, note_use
+from underpaint.models import BackgroundHash, ModelInfo
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 
@@ -114,15 +114,8 @@ class Model:
         self.saving = Saving()
         self.device = torch.device(device)
         self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
-        self.hash = hash_model(info)
+        self._hash = BackgroundHash(info)
         self.pipeline = self._open()
-        before = note_use(info, self.hash)
-        self.notes: tuple[str, ...] = ()
-        if before not in ("", self.hash):
-            self.notes = (
-                f"the model {info.name} has other weights than when it was last used; pictures made"
-                " with those come out differently",
-            )
         self.scheduler_config = levels_only(self.pipeline.scheduler.config)
         self._sketch: torch.Tensor | None = None
         self._attention = dict(self.pipeline.unet.attn_processors)
@@ -131,6 +124,16 @@ class Model:
             self.save(Saving(offloaded=True))
         else:
             self.pipeline.to(self.device)
+
+    @property
+    def hash(self) -> str:
+        """What tells its files from others'. Waits until they are read, once."""
+        return self._hash.value
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the artist should know of its files. Waits as `hash` does."""
+        return self._hash.notes
 
     def _open(self) -> Any:
         diffusers.utils.logging.disable_progress_bar()

@@ -3,7 +3,8 @@
 diffusers and transformers look into a folder and choose by themselves: an index before a file, a
 pickle where there is no safetensors, an adapter that lies beside. So they are given a folder of
 their own, which holds the files of `ModelInfo.parts` and nothing else, under the names that are
-looked for first: weights as links, the small files as copies.
+looked for first: weights as links, the small files as copies. Parts that lie in a file of another
+layout are opened by `single_file`, through the same links.
 """
 
 from __future__ import annotations
@@ -21,8 +22,19 @@ import diffusers
 import torch
 import transformers
 
-from underpaint.models import INDEX, ModelInfo, read_json, read_text, read_weight_map, stamp_files
+from underpaint.models import (
+    INDEX,
+    ModelInfo,
+    Part,
+    read_config,
+    read_json,
+    read_text,
+    read_weight_map,
+    stamp_files,
+)
 from underpaint_client.errors import ModelUnavailableError
+
+from .single_file import open_from_file
 
 _LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 
@@ -52,22 +64,11 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
         What diffusers and transformers raise where they cannot open a part.
     """
     with _folder_of(info) as folder:
-        parts: dict[str, Any] = dict.fromkeys(
-            ("safety_checker", "feature_extractor", "image_encoder")
-        )
-        if info.family == "sdxl":
-            del parts["safety_checker"]
+        parts: dict[str, Any] = dict.fromkeys(_list_optional(pipeline_class))
         for part in info.parts:
-            if any(file.is_weights for file in part.files):
-                part_class = getattr(_LIBRARIES[part.library], part.class_name)
-                parts[part.name], found = part_class.from_pretrained(
-                    folder / part.name,
-                    **{"dtype" if part.library == "transformers" else "torch_dtype": dtype},
-                    use_safetensors=True,
-                    local_files_only=True,
-                    output_loading_info=True,
-                )
-                _check_weights(info, part.name, parts[part.name], found["missing_keys"])
+            if part.has_weights:
+                parts[part.name], missing = _open_part(part, folder, dtype)
+                _check_weights(info, part.name, parts[part.name], missing)
         pipeline = pipeline_class.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, **parts
         )
@@ -80,6 +81,40 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
             tokenizer.model_max_length = info.prompt_tokens
             _check_tokenizer(info, name, tokenizer)
     return pipeline
+
+
+def _list_optional(pipeline_class: Any) -> list[str]:
+    """Return the parts that a pipeline can do without: they are left out."""
+    return [name for name in pipeline_class._optional_components if name in _LEFT_OUT]
+
+
+_LEFT_OUT = ("safety_checker", "feature_extractor", "image_encoder")
+
+
+def _open_part(part: Part, folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Open one part, and return it with the names of the weights that it lacks.
+
+    Parameters
+    ----------
+    part : Part
+        One with weights.
+    folder : Path
+        From `_folder_of`.
+    dtype : torch.dtype
+        Which precision to compute in.
+    """
+    part_class = getattr(_LIBRARIES[part.library], part.class_name)
+    if part.inside is None:
+        opened, found = part_class.from_pretrained(
+            folder / part.name,
+            **{"dtype" if part.library == "transformers" else "torch_dtype": dtype},
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        return opened, found["missing_keys"]
+    file = next(folder / part.name / one.opened_as for one in part.files if one.is_weights)
+    return open_from_file(part, part.inside, part_class, file, dtype)
 
 
 @contextmanager
@@ -99,7 +134,7 @@ def _folder_of(info: ModelInfo) -> Iterator[Path]:
 
 
 def _fill(folder: Path, info: ModelInfo) -> None:
-    index, parts = read_json(info.path, INDEX), {part.name for part in info.parts}
+    index, parts = read_json(info.path, info.index), {part.name for part in info.parts}
     plain = {
         key: value
         for key, value in index.items()
@@ -116,6 +151,8 @@ def _fill(folder: Path, info: ModelInfo) -> None:
             if file.is_index:
                 shards = {"metadata": {}, "weight_map": read_weight_map(info.path, file.path)}
                 text = json.dumps(shards)
+            elif file.changes:
+                text = json.dumps(read_config(info.path, file))
             else:
                 text = read_text(info.path, file.path)
             target.write_text(text, encoding="utf-8")

@@ -3,15 +3,23 @@
 `underpaint.engine.model` opens them.
 """
 
-from .describe import ModelInfo, describe_model, first_hash, hash_model, note_use
+from .describe import ModelInfo, describe_model
 from .entries import list_entries
-from .files import INDEX, read_weight_map, stamp_files
+from .files import INDEX, Inside, ModelFile, Part, read_config, read_weight_map
 from .find import default_model, find_model, list_models, model_folders
+from .hashes import BackgroundHash, first_hash, hash_model, note_use
+from .headers import read_header
 from .reading import read_json, read_text
+from .scanning import scan
+from .stamps import stamp_files
 
 __all__ = [
     "INDEX",
+    "BackgroundHash",
+    "Inside",
+    "ModelFile",
     "ModelInfo",
+    "Part",
     "default_model",
     "describe_model",
     "find_model",
@@ -21,8 +29,11 @@ __all__ = [
     "list_models",
     "model_folders",
     "note_use",
+    "read_config",
+    "read_header",
     "read_json",
     "read_text",
     "read_weight_map",
+    "scan",
     "stamp_files",
 ]

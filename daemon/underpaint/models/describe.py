@@ -5,39 +5,45 @@ All that can be wrong with a folder is found here, before minutes are spent on l
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import filelock
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler
 
-from underpaint_client.errors import BadInputError, ModelUnavailableError
-from underpaint_client.home import home, make_folder, write_private
-from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
-
-from .files import INDEX, Part, Stamp, read_family, resolve_files, stamp_files, stamp_folder
-from .reading import check_regular, read_json, unreadable
-from .schedulers import check_scheduler
+from .checkpoint import CONFIGS, resolve_checkpoint
+from .files import (
+    INDEX,
+    WEIGHTS_ENDINGS,
+    Part,
+    read_config,
+    read_family,
+    resolve_files,
+)
+from .headers import Header
+from .parts import find_part, stamp_names
+from .precisions import find_precision
+from .reading import read_json
+from .schedulers import ZERO_SNR, check_scheduler
+from .sidecar import Sidecar, find_sidecar, read_sidecar
+from .stamps import Stamp, stamp_files, stamp_folder
 from .tokenizers import check_tokenizer
-from .weights import check_shapes, read_shapes
+from .weights import Tensors, check_shapes, read_tensors
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model as its folder describes it.
+    """A model as its folder or its file describes it.
 
     Parameters
     ----------
     name : str
-        The folder's name.
+        The folder's name, or the file's without its ending.
     path : Path
-        The folder.
+        The folder, or the file.
     family : str
         `sd` or `sdxl`.
     native : int
@@ -47,8 +53,8 @@ class ModelInfo:
     train_steps : int
         Timesteps it was trained on.
     sampler : str
-        A name of `samplers.SAMPLERS`: what suits it, as a file `underpaint.json` in the folder may
-        say: `{"sampler": "k_euler_a"}`.
+        A name of `samplers.SAMPLERS`: what suits it, as the side-car file may say:
+        `{"sampler": "k_euler_a"}`.
     prompt_tokens : int
         How many tokens of a prompt it reads, with their start and end.
     parts : tuple of Part
@@ -56,6 +62,20 @@ class ModelInfo:
     stamps : tuple of Stamp
         What tells those files, as they were when they were looked at, from later ones: a model
         whose files were replaced is another one.
+    index : str
+        The path of the `model_index.json` that names its parts: relative to its folder, or
+        absolute.
+    form : str
+        `folder`, in the diffusers format, or `file`.
+    purpose : str
+        `plain` or `inpainting`.
+    prediction_type : str
+        What its denoiser predicts: `epsilon` or `v_prediction`.
+    zero_snr : bool
+        Whether its noise levels end where all is noise.
+    precision : str
+        How most weights of its denoiser are stored: `fp32`, `fp16`, `bf16`, `fp8`, a type of GGUF
+        such as `Q4_K`, ... (`precisions.find_precision`).
     """
 
     name: str
@@ -68,62 +88,148 @@ class ModelInfo:
     prompt_tokens: int
     parts: tuple[Part, ...]
     stamps: tuple[Stamp, ...]
+    index: str
+    form: str
+    purpose: str
+    prediction_type: str
+    zero_snr: bool
+    precision: str
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All files that it is opened from, relative to its folder, sorted."""
-        return _list_files(self.parts)
+        """All files that it is opened from, relative to its folder or absolute, sorted."""
+        return _list_files(self.index, self.parts)
+
+    @property
+    def own_files(self) -> tuple[str, ...]:
+        """Those of them that did not come with Underpaint."""
+        return tuple(name for name in self.files if not Path(name).is_relative_to(CONFIGS))
 
 
 def describe_model(path: Path) -> ModelInfo:
-    """Look at a model folder, and see that it can be opened.
+    """Look at a model, and see that it can be opened.
+
+    Parameters
+    ----------
+    path : Path
+        A folder in the diffusers format, or a `.safetensors` or `.gguf` file.
 
     Raises
     ------
     ModelUnavailableError
-        The folder is no model, of an unsupported kind, incomplete, damaged, or keeps its weights
-        in anything but safetensors. Names the file, and what to do.
+        It is no model, of an unsupported kind, incomplete, damaged, or keeps its weights in
+        anything but safetensors or GGUF. Names the file, and what to do.
     """
-    return _describe(path, str(path.absolute()), stamp_folder(path))
+    said = read_sidecar(find_sidecar(path))
+    named = stamp_files(path, stamp_names(path, said))
+    if path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir():
+        stamps = (*stamp_files(path.parent, [path.name]), *named)
+    else:
+        stamps = (*stamp_folder(path), *named)
+    return _describe(path, str(path.absolute()), said, stamps)
 
 
 @functools.lru_cache(maxsize=64)  # every job asks, and the answer is the same until a file changes
-def _describe(path: Path, _absolute: str, _stamps: tuple[Stamp, ...]) -> ModelInfo:
-    index = read_json(path, INDEX)
-    family = read_family(path, index)
-    parts = {part.name: part for part in resolve_files(path, family, index)}
-    stamps = stamp_files(path, _list_files(tuple(parts.values())))
+def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, ...]) -> ModelInfo:
+    name = Path(os.path.realpath(path)).name
+    if path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir():
+        form, name = "file", path.stem
+        family, found, index = resolve_checkpoint(path, said)
+    else:
+        form, index = "folder", INDEX
+        given = read_json(path, INDEX)
+        family = read_family(path, given)
+        found = tuple(
+            find_part(path, family, replace(part, files=part.files[:1]), said)
+            if part.name in said.parts
+            else part
+            for part in resolve_files(path, family, given)
+        )
+    parts = {part.name: _change(path, part, family, said) for part in found}
+    stamps = stamp_files(path, _list_files(index, tuple(parts.values())))
     configs = {name: _read_config(path, part) for name, part in parts.items()}
-    _check_channels(path, configs["unet"], configs["vae"])
-    for name, part in parts.items():
-        if any(file.is_weights for file in part.files):
-            check_shapes(path, part, configs[name], read_shapes(path, part))
+    purpose = _check_channels(path, configs["unet"], configs["vae"])
+    tensors: dict[str, Tensors] = {}
+    for one, part in parts.items():
+        if part.has_weights:
+            tensors[one] = read_tensors(path, part)
+            check_shapes(path, part, configs[one], tensors[one])
     cell = _check_parts_match(path, configs)
     lengths = [
-        check_tokenizer(path, part, configs[name.replace("tokenizer", "text_encoder")])
-        for name, part in parts.items()
-        if name.startswith("tokenizer")
+        check_tokenizer(path, part, configs[one.replace("tokenizer", "text_encoder")])
+        for one, part in parts.items()
+        if one.startswith("tokenizer")
     ]
+    levels = configs["scheduler"]
+    native = _number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell
     return ModelInfo(
-        name=Path(os.path.realpath(path)).name,
+        name=name,
         path=path,
         family=family,
-        native=_number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell,
+        native=said.native or native,
         cell=cell,
-        train_steps=check_scheduler(path, family, configs["scheduler"]),
-        sampler=_recommended_sampler(path),
+        train_steps=check_scheduler(path, family, levels),
+        sampler=choose_sampler(said.sampler or DEFAULT_SAMPLER),
         prompt_tokens=min(lengths),
         parts=tuple(parts.values()),
         stamps=stamps,
+        index=index,
+        form=form,
+        purpose=purpose,
+        prediction_type=levels.get("prediction_type") or "epsilon",
+        zero_snr=bool(levels.get("rescale_betas_zero_snr")),
+        precision=_precision(parts["unet"], tensors["unet"]),
     )
+
+
+def _precision(part: Part, tensors: Tensors) -> str:
+    ending = Path(part.weights).suffix.lower().removeprefix(".")
+    return find_precision(Header(ending, tensors), tensors)
+
+
+def _change(model: Path, part: Part, family: str, said: Sidecar) -> Part:
+    """Return a part with what the user says of it in its config."""
+    if part.name == "scheduler":
+        if said.prediction is not None:
+            part = part.changed(prediction_type=said.prediction)
+        if said.zero_snr is not None:
+            part = part.changed(
+                **(ZERO_SNR if said.zero_snr else {"rescale_betas_zero_snr": False})
+            )
+    elif part.name == "text_encoder" and said.clip_skip is not None:
+        return _skip_layers(model, part, family, said.clip_skip)
+    return part
+
+
+def _skip_layers(model: Path, part: Part, family: str, skip: int) -> Part:
+    """Return a text encoder that ends before the layers that are skipped.
+
+    A prompt is taken from the last layer in Stable Diffusion 1, and from the last but one in 2 and
+    XL: there, 1 and 2 mean what the model was trained for, as in Stable Diffusion WebUI Forge.
+    """
+    config = read_config(model, part.files[0])
+    layers = _number(model, config, "num_hidden_layers", 12, 2**10)
+    second = config.get("hidden_size") == _OPEN_CLIP_WIDTH
+    skipped = max(0, skip - (2 if second or family == "sdxl" else 1))
+    if skipped >= layers or (skipped and family == "sdxl"):
+        most = 2 if family == "sdxl" else skip - skipped + layers - 1
+        raise ModelUnavailableError(
+            f"model {model}: clip_skip {skip} is too large for it; set it to at most {most} in the"
+            " side-car file"
+        )
+    return part.changed(num_hidden_layers=layers - skipped) if skipped else part
+
+
+_OPEN_CLIP_WIDTH = 1024
+"""The width of Stable Diffusion 2's text encoder, of which diffusers leaves out the last layer."""
 
 
 _NATIVE_CELLS = {"sd": 64, "sdxl": 128}
 """The side in latent cells that a UNet was trained at, where its config does not say it."""
 
 
-def _list_files(parts: tuple[Part, ...]) -> tuple[str, ...]:
-    return tuple(sorted([INDEX, *(file.path for part in parts for file in part.files)]))
+def _list_files(index: str, parts: tuple[Part, ...]) -> tuple[str, ...]:
+    return tuple(sorted({index, *(file.path for part in parts for file in part.files)}))
 
 
 def _read_config(model: Path, part: Part) -> dict[str, Any]:
@@ -131,7 +237,7 @@ def _read_config(model: Path, part: Part) -> dict[str, Any]:
     if part.name.startswith("tokenizer"):
         return {}
     name = part.files[0].path
-    config = read_json(model, name)
+    config = read_config(model, part.files[0])
     if config.get("quantization_config") is not None:
         raise ModelUnavailableError(
             f"model {model}: {name} has a quantization_config, and quantised models are not"
@@ -140,8 +246,8 @@ def _read_config(model: Path, part: Part) -> dict[str, Any]:
     return config
 
 
-def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> None:
-    """Check that a UNet takes latents of the autoencoder, alone or with what is kept."""
+def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> str:
+    """Check that a UNet takes latents of the autoencoder; return what it is made for."""
     channels = _number(model, unet, "in_channels", 4, 2**10)
     latent = _number(model, vae, "latent_channels", 4, 2**10)
     if channels not in (latent, 2 * latent + 1):
@@ -150,6 +256,7 @@ def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> N
             f" supported; take a plain model of its family ({latent}) or an inpainting one"
             f" ({2 * latent + 1})"
         )
+    return "plain" if channels == latent else "inpainting"
 
 
 def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
@@ -189,145 +296,6 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
 
 _MOST_VAE_BLOCKS = 5
 """Each but the first halves the picture; work areas are multiples of 16 pixels."""
-
-
-def hash_model(info: ModelInfo, *, again: bool = False) -> str:
-    """Return the SHA-256 over the files a model is opened from: recipes tell models apart by it.
-
-    Weights are gigabytes: what was hashed once is remembered, by size and time of change, in
-    Underpaint's home.
-
-    Parameters
-    ----------
-    info : ModelInfo
-        The model.
-    again : bool
-        Read the files though they seem to be as they were.
-
-    Raises
-    ------
-    ModelUnavailableError
-        A file cannot be read, or was written to meanwhile.
-    """
-    key = _key(info)
-    known = _known_hashes()
-    if again or key not in known:
-        total = hashlib.sha256()
-        for name in info.files:
-            try:
-                with (info.path / name).open("rb") as stream:
-                    total.update(name.encode() + hashlib.file_digest(stream, "sha256").digest())
-            except OSError as error:
-                raise unreadable(info.path, name, error) from None
-        if _key(info) != key:
-            raise ModelUnavailableError(
-                f"model {info.path} was changed while it was read; try again when it is complete"
-            )
-        now = total.hexdigest()
-        with _changing_hashes() as known:
-            if known.get(key, now) != now:
-                known.setdefault(f"first {key}", known[key])
-            known[key] = now
-        return now
-    return known[key]
-
-
-def first_hash(info: ModelInfo) -> str:
-    """Return the hash that a model had when its files, by size and time, were first read."""
-    key = _key(info)
-    known = _known_hashes()
-    return known.get(f"first {key}") or known.get(key) or hash_model(info)
-
-
-def _key(info: ModelInfo) -> str:
-    """Return what names, sizes, times and inodes of a model's files come to at present.
-
-    Not the time at which their status changed: it also changes when a file is only linked to.
-    """
-    stamps = []
-    for name in info.files:
-        found = check_regular(info.path, name)
-        stamps.append((name, found.st_size, found.st_mtime_ns, found.st_ino))
-    text = json.dumps([os.path.realpath(info.path), stamps])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def note_use(info: ModelInfo, found: str) -> str:
-    """Remember with which hash a model was used, and return the one that it was used with before.
-
-    Parameters
-    ----------
-    info : ModelInfo
-        The model.
-    found : str
-        From `hash_model`.
-
-    Returns
-    -------
-    str
-        Empty where it was never used.
-    """
-    folder = f"opened {os.path.realpath(info.path)}"
-    before = _known_hashes().get(folder, "")
-    if before != found:
-        with _changing_hashes() as known:
-            before = known.get(folder, "")
-            known[folder] = found
-    return before
-
-
-def _known_hashes() -> dict[str, str]:
-    try:
-        return dict(json.loads(_hash_memory().read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return {}
-
-
-@contextlib.contextmanager
-def _changing_hashes() -> Iterator[dict[str, str]]:
-    """Yield what is remembered, to be changed, and write it; other processes wait meanwhile.
-
-    Where the home cannot be written, nothing is remembered: models are hashed again next time.
-    """
-    memory = _hash_memory()
-    lock = filelock.FileLock(f"{memory}.lock", timeout=_PATIENCE, mode=0o600)
-    locked = False
-    with contextlib.suppress(OSError):  # `filelock.Timeout` is one
-        make_folder(memory.parent)
-        lock.acquire()
-        locked = True
-    try:
-        known = _known_hashes()
-        yield known
-        if locked:
-            with contextlib.suppress(OSError):
-                write_private(memory, json.dumps(known, indent=1))
-    finally:
-        lock.release()
-
-
-_PATIENCE = 10.0
-"""Seconds to wait for another process; a change takes milliseconds."""
-
-
-def _hash_memory() -> Path:
-    return home() / "model-hashes.json"
-
-
-def _recommended_sampler(model: Path) -> str:
-    if not os.path.lexists(model / "underpaint.json"):
-        return DEFAULT_SAMPLER
-    said = read_json(model, "underpaint.json")
-    try:
-        sampler = choose_sampler(str(said.get("sampler", DEFAULT_SAMPLER)))
-    except BadInputError as error:
-        raise ModelUnavailableError(f"model {model}: underpaint.json: {error}") from None
-    if longest_schedule(sampler) < longest_schedule(DEFAULT_SAMPLER):
-        raise ModelUnavailableError(
-            f"model {model}: underpaint.json: {sampler} runs {longest_schedule(sampler)} steps at"
-            " most and must be chosen, not recommended; name another sampler there"
-        )
-    return sampler
 
 
 def _number(model: Path, config: dict[str, Any], name: str, default: int, most: int) -> int:

@@ -1,36 +1,220 @@
-"""The models there are, as clients are told of them."""
+"""The models there are, with all that is known of each."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.messages import ModelEntry
+from underpaint_client.rules import STARTER_MODEL
 
-from .describe import describe_model
-from .files import Stamp, stamp_folder
-from .find import list_models, list_unreadable
+from .describe import ModelInfo, describe_model
+from .facts import memory_needed, native_size, why_unusable
+from .find import STARTER_FOLDER
+from .probes import MODEL, Contents
+from .roots import Root
+from .scanning import Scanned, contents_of, scan
+from .sidecar import Sidecar, correct_contents, find_sidecar, read_sidecar
+from .stamps import Stamp, stamp_files, stamp_folder
+from .walking import Found
 
 
-def list_entries() -> tuple[ModelEntry, ...]:
-    """Describe every model, by name; one that cannot be used says why."""
-    entries = {name: ModelEntry(name, "", 0, why) for name, why in list_unreadable().items()}
-    for name, path in list_models().items():
-        entries[name] = _entry(name, path, stamp_folder(path))
-    return tuple(entries[name] for name in sorted(entries))
+@dataclass(frozen=True)
+class ListedModel:
+    """A model as `underpaint models` lists it.
+
+    Parameters
+    ----------
+    name : str
+        By which it is asked for.
+    path : str
+        The folder or file.
+    root : str
+        Where it was found: `Root.name`, or `starter`.
+    form : str
+        `folder`, `safetensors` or `gguf`.
+    family, variant, purpose, prediction, precision : str
+        As `Contents` has them; empty where that is not known.
+    zero_snr : bool
+        As `Contents` has it.
+    native : int
+        The side it was trained at, in pixels; 0 where that is not known.
+    size, memory : int
+        Bytes of its weights on disk, and what it needs to paint, computed.
+    sampler : str
+        What suits it; empty for the usual one.
+    steps : int
+        What suits it; 0 where its side-car does not say it.
+    guidance_scale : float or None
+        As `steps`.
+    licence, note : str
+        Where known.
+    problem : str
+        Why it cannot be used; empty where it can.
+    """
+
+    name: str
+    path: str
+    root: str
+    form: str = "folder"
+    family: str = ""
+    variant: str = ""
+    purpose: str = ""
+    prediction: str = ""
+    zero_snr: bool = False
+    native: int = 0
+    precision: str = ""
+    size: int = 0
+    memory: int = 0
+    sampler: str = ""
+    steps: int = 0
+    guidance_scale: float | None = None
+    licence: str = ""
+    note: str = ""
+    problem: str = ""
+
+
+def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
+    """Describe every model, by name; one that cannot be used says why.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        How long headers of new files may be read; those that are left are not listed yet.
+    """
+    return tuple(
+        ModelEntry(one.name, one.family, one.native, one.problem)
+        if not one.problem
+        else ModelEntry(one.name, "", 0, one.problem)
+        for one in describe_all(seconds=seconds)
+    )
+
+
+def describe_all(
+    *, seconds: float | None = None, tell: Callable[[int, int], None] = lambda _done, _all: None
+) -> tuple[ListedModel, ...]:
+    """Describe every model with all that is known of it, by name.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        As `list_entries` has it.
+    tell : callable
+        Is told how many headers were read, of how many.
+    """
+    return describe_scanned(scan(seconds=seconds, tell=tell))
+
+
+def describe_scanned(scanned: list[Scanned]) -> tuple[ListedModel, ...]:
+    """Describe the models in what was found; what is no model is left out."""
+    found = {one.name: one for one in map(_list, _with_starter(scanned)) if one is not None}
+    return tuple(found[name] for name in sorted(found))
+
+
+def _with_starter(scanned: list[Scanned]) -> Iterator[Scanned]:
+    yield from scanned
+    if STARTER_FOLDER.exists() and all(one.found.name != STARTER_MODEL for one in scanned):
+        sidecar = find_sidecar(STARTER_FOLDER)
+        root = Root(STARTER_MODEL, STARTER_FOLDER.parent)
+        yield Scanned(Found(STARTER_MODEL, STARTER_FOLDER, root, True, sidecar=sidecar))
+
+
+def _list(one: Scanned) -> ListedModel | None:
+    found, contents = one.found, one.contents
+    values: dict[str, Any] = {
+        "name": found.name,
+        "path": _printable(str(found.path)),
+        "root": found.root.name,
+        "form": "folder" if found.is_folder else found.path.suffix[1:].lower(),
+        "problem": _printable(one.problem),
+    }
+    if not (one.problem or found.is_folder) and (contents is None or contents.kind != MODEL):
+        return None
+    try:
+        if not one.problem:
+            said = read_sidecar(found.sidecar)
+            if found.is_folder:
+                values |= _folder(found.path, said)
+            elif contents is not None:
+                values |= _file(found, correct_contents(contents, said))
+            values |= _said(said)
+    except ModelUnavailableError as error:
+        values["problem"] = _printable(str(error))
+    except Exception as error:  # noqa: BLE001 - one odd folder must not hide the others
+        told = f"model {found.path} cannot be read ({error}); fetch it again"
+        values["problem"] = _printable(told)
+    return ListedModel(**values)
+
+
+def _file(found: Found, contents: Contents) -> dict[str, Any]:
+    reason = why_unusable(contents)
+    if not reason and not _is_ordinary(contents):
+        describe_model(found.path)  # says which part is missing, or which form is not read
+    return {
+        **_contents(contents, found.stamp[0]),
+        "family": contents.family,
+        "native": native_size(contents),
+        "problem": _printable(f"model {found.path}: {reason}") if reason else "",
+    }
+
+
+_ORDINARY = ("fp32", "fp16", "bf16", "fp8")
+
+
+def _is_ordinary(contents: Contents) -> bool:
+    """Return whether a file has all parts in a form that is always read, as most files have.
+
+    The others are looked at as when they are opened, which takes longer.
+    """
+    encoders = len(set(contents.parts) - {"unet", "transformer", "vae"})
+    is_whole = "vae" in contents.parts and encoders >= (2 if contents.family == "sdxl" else 1)
+    return is_whole and contents.precision in _ORDINARY
+
+
+def _contents(contents: Contents, size: int) -> dict[str, Any]:
+    return {
+        "variant": contents.variant,
+        "purpose": contents.purpose,
+        "prediction": contents.prediction,
+        "zero_snr": contents.zero_snr,
+        "precision": contents.precision,
+        "licence": contents.licence,
+        "size": size,
+        "memory": memory_needed(contents, size),
+    }
+
+
+_SAID = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "sampler", "steps",
+         "guidance_scale", "licence", "note")  # fmt: skip
+"""What a side-car may say of what is listed."""
+
+
+def _said(said: Sidecar) -> dict[str, Any]:
+    return {name: value for name in _SAID if (value := getattr(said, name)) is not None}
+
+
+def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
+    info = _describe(path, stamp_folder(path))
+    size = sum(
+        size for name, size, *_ in stamp_files(path, info.files) if name.endswith(".safetensors")
+    )
+    listed = {"family": info.family, "native": info.native, "sampler": info.sampler, "size": size}
+    for part in info.parts:
+        if part.name in ("unet", "transformer"):
+            weights = next(file.path for file in part.files if file.is_weights)
+            denoiser = correct_contents(contents_of(path / weights), said)
+            parts = tuple(sorted(one.name for one in info.parts))
+            listed |= _contents(replace(denoiser, parts=parts), size)
+    return {**listed, "prediction": info.prediction_type, "zero_snr": info.zero_snr}
 
 
 @functools.lru_cache(maxsize=256)  # a disk may be slow, and the daemon has others to answer
-def _entry(name: str, path: Path, _stamps: tuple[Stamp, ...]) -> ModelEntry:
-    try:
-        info = describe_model(path)
-    except ModelUnavailableError as error:
-        return ModelEntry(name, "", 0, _printable(str(error)))
-    except Exception as error:  # noqa: BLE001 - one odd folder must not hide the others
-        reason = f"model {path} cannot be read ({error}); fetch it again"
-        return ModelEntry(name, "", 0, _printable(reason))
-    return ModelEntry(name, info.family, info.native)
+def _describe(path: Path, _stamps: tuple[Stamp, ...]) -> ModelInfo:
+    return describe_model(path)
 
 
 def _printable(text: str) -> str:

@@ -10,8 +10,8 @@ alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,9 @@ PARTS: dict[str, dict[str, Classes]] = {
 WEIGHTS_NAMES = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
 """What each library calls a part's weights."""
 
+WEIGHTS_ENDINGS = (".safetensors", ".gguf")
+"""The formats of weights that are opened."""
+
 _VARIANTS = ("", "fp32", "fp16", "bf16")
 """Which variant of a part is taken first; then any other, by name, and `non_ema` last."""
 
@@ -68,23 +71,43 @@ class ModelFile:
     Parameters
     ----------
     path : str
-        Relative to the model's folder, with `/` between.
+        Relative to the model's folder, with `/` between; absolute where it lies elsewhere.
     opened_as : str
         The name, in its part's folder, under which the libraries look for it: without a variant.
+    changes : tuple of pairs
+        Values that take the place of those in a JSON file: what is known better from elsewhere.
     """
 
     path: str
     opened_as: str
+    changes: tuple[tuple[str, Any], ...] = ()
 
     @property
     def is_weights(self) -> bool:
         """Whether it holds tensors."""
-        return self.path.endswith(".safetensors")
+        return self.path.endswith(WEIGHTS_ENDINGS)
 
     @property
     def is_index(self) -> bool:
         """Whether it says which tensor is in which shard."""
         return self.opened_as.endswith(".safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Inside:
+    """How the tensors of a part are named in a file that diffusers did not save.
+
+    Parameters
+    ----------
+    prefix : str
+        What the names of this part begin with, and those of other parts in the same file do not.
+    original : bool
+        Whether the rest of a name is the one that the model's authors chose, which must be
+        converted; else it is diffusers' or transformers' own.
+    """
+
+    prefix: str
+    original: bool
 
 
 @dataclass(frozen=True)
@@ -101,12 +124,44 @@ class Part:
         Its class there.
     files : tuple of ModelFile
         All that it is opened from.
+    inside : Inside, optional
+        How its tensors are named, where its weights are not in a folder in the diffusers format.
     """
 
     name: str
     library: str
     class_name: str
     files: tuple[ModelFile, ...]
+    inside: Inside | None = None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it is a network; a scheduler and a tokenizer are not."""
+        return any(file.is_weights for file in self.files)
+
+    def changed(self, **values: Any) -> Part:
+        """Return the part with other values in its own config, which is its first file."""
+        config = self.files[0]
+        changes = dict(config.changes) | values
+        return replace(
+            self, files=(replace(config, changes=tuple(changes.items())), *self.files[1:])
+        )
+
+    @property
+    def weights(self) -> str:
+        """The path of its weights, or of the first shard."""
+        return next(file.path for file in self.files if file.is_weights)
+
+
+def read_config(model: Path, file: ModelFile) -> dict[str, Any]:
+    """Return what a JSON file of a model says, with what is known better.
+
+    Raises
+    ------
+    ModelUnavailableError
+        As `read_json`.
+    """
+    return {**read_json(model, file.path), **dict(file.changes)}
 
 
 def read_family(model: Path, index: dict[str, Any]) -> str:
@@ -145,8 +200,20 @@ def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part
         A part is missing, has a class that is not its family's, lacks a file, or is kept in
         anything but safetensors.
     """
+    classes = check_classes(model, family, index)
+    return tuple(_resolve_part(model, name, given) for name, given in classes.items())
+
+
+def check_classes(model: Path, family: str, index: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the library and class of each part, as an index names them.
+
+    Raises
+    ------
+    ModelUnavailableError
+        A part is missing, or has a class that is not its family's.
+    """
     wanted = PARTS[family]
-    given = {name: index.get(name) for name in wanted}
+    given: dict[str, Any] = {name: index.get(name) for name in wanted}
     missing = [
         name for name, value in given.items() if not (isinstance(value, list) and any(value))
     ]
@@ -157,7 +224,7 @@ def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part
         )
     for name, classes in wanted.items():
         _check_class(model, name, given[name], classes)
-    return tuple(_resolve_part(model, name, given[name]) for name in wanted)
+    return {name: (str(given[name][0]), str(given[name][1])) for name in wanted}
 
 
 def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
@@ -178,22 +245,23 @@ def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
     )
 
 
-def _resolve_part(model: Path, name: str, given: Any) -> Part:
+def _resolve_part(model: Path, name: str, given: tuple[str, str]) -> Part:
     library, class_name = given
     if name == "scheduler":
         config = "scheduler_config.json"
         files: tuple[ModelFile, ...] = (ModelFile(f"{name}/{config}", config),)
     elif name.startswith("tokenizer"):
-        files = tuple(ModelFile(f"{name}/{one}", one) for one in _tokenizer_files(model, name))
+        files = tuple(ModelFile(f"{name}/{one}", one) for one in tokenizer_files(model, name))
     else:
         described = ModelFile(f"{name}/config.json", "config.json")
-        files = (described, *_weights(model, name, WEIGHTS_NAMES[library]))
+        files = (described, *choose_weights(model, name, WEIGHTS_NAMES[library]))
     for file in files:
         check_regular(model, file.path)
     return Part(name, library, class_name, files)
 
 
-def _tokenizer_files(model: Path, part: str) -> Iterator[str]:
+def tokenizer_files(model: Path, part: str) -> Iterator[str]:
+    """Yield the names of the files that a tokenizer is opened from."""
     names = list_names(model, part)
     if "tokenizer.json" in names:
         yield "tokenizer.json"
@@ -210,7 +278,7 @@ def _tokenizer_files(model: Path, part: str) -> Iterator[str]:
             yield name
 
 
-def _weights(model: Path, part: str, base: str) -> tuple[ModelFile, ...]:
+def choose_weights(model: Path, part: str, base: str) -> tuple[ModelFile, ...]:
     """Choose a part's weights: one file, or an index and its shards."""
     names = list_names(model, part)
     whole = re.compile(rf"{base}(?:\.(?P<variant>.+))?\.safetensors")
@@ -297,46 +365,6 @@ def _no_weights(model: Path, part: str, base: str, names: list[str]) -> ModelUna
         f"model {model} is incomplete: there are no weights ({part}/{base}.safetensors);"
         " fetch it again"
     )
-
-
-Stamp = tuple[str, int, int, int]
-"""A file's path in its model, its size, and when its content and its status changed, in ns.
-
-No inode: on some network file systems it changes though the file does not.
-"""
-
-
-def stamp_files(model: Path, names: Iterable[str]) -> tuple[Stamp, ...]:
-    """Return what tells the present files of a model from later ones, without reading them.
-
-    Parameters
-    ----------
-    model : Path
-        The model's folder.
-    names : iterable of str
-        Files, relative to it. Those that cannot be looked at have size -1.
-    """
-    stamps = []
-    for name in names:
-        try:
-            found = (model / name).stat()
-        except OSError as error:
-            stamps.append((name, -1, error.errno or 0, 0))
-        else:
-            stamps.append((name, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-    return tuple(stamps)
-
-
-def stamp_folder(model: Path) -> tuple[Stamp, ...]:
-    """Return stamps of everything that the check of a model may look at."""
-    names = [INDEX, "underpaint.json"]
-    for part in {part for parts in PARTS.values() for part in parts}:
-        names.append(part)
-        try:
-            names += [f"{part}/{entry.name}" for entry in (model / part).iterdir()]
-        except OSError:
-            continue  # the stamp of the folder itself tells
-    return stamp_files(model, sorted(names))
 
 
 def _without_purpose(class_name: str) -> str:

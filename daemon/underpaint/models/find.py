@@ -3,112 +3,71 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.home import home
 from underpaint_client.rules import STARTER_MODEL
 
+from .facts import why_unusable
 from .files import INDEX
+from .other_tools import hub_cache
+from .reading import expand_user
+from .roots import list_roots, used_roots
+from .scanning import Scanned, scan
+from .walking import find_snapshot
 
-FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
 DEFAULT_VARIABLE = "UNDERPAINT_MODEL"
 STARTER_FOLDER = Path(__file__).parents[1] / STARTER_MODEL
 """The model inside the package; a slim wheel comes without."""
 
+_BUDGET = 0.3
+"""Seconds for the headers of new files where an answer is waited for; more are read later."""
+
 
 def model_folders() -> list[Path]:
-    """Return the folders of models: `models` in Underpaint's home, then `$UNDERPAINT_MODELS`.
+    """Return the folders whose models are listed: `models` in Underpaint's home first.
 
-    The variable is a list of folders, separated as in `$PATH`.
+    Then those of `$UNDERPAINT_MODELS`, a list separated as in `$PATH`, those of `config.toml`, and
+    those of other tools that are used.
     """
-    more = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    return [home() / "models", *(_expanded(Path(folder)) for folder in more if folder)]
-
-
-def _expanded(path: Path) -> Path:
-    """Return a path with `~` and `~user` replaced; as it is where there is no such user."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
+    return [root.path for root in used_roots()]
 
 
 def list_models() -> dict[str, Path]:
-    """Return the models there are, by name; of two with one name, the one found first.
+    """Return the models there are, by name: folders and files.
 
-    The starter model comes last, where this installation has it. Nothing is opened: a folder that
-    has a `model_index.json` is taken for a model, whatever that is.
+    The starter model comes last, where this installation has it. Of a folder nothing is opened: one
+    that has a `model_index.json` is taken for a model, whatever that is. A file that was not
+    looked into yet is among them; what is known not to be a model is not.
     """
-    found: dict[str, Path] = {}
-    for folder in model_folders():
-        for path in _look_into(folder):
-            if _has_index(path) and _is_text(path.name):
-                found.setdefault(path.name, path)
-    if _has_index(STARTER_FOLDER):
+    return _paths(scan(seconds=_BUDGET))
+
+
+def _paths(scanned: Iterable[Scanned]) -> dict[str, Path]:
+    found = {one.found.name: one.found.path for one in scanned if one.is_model or one.is_unknown}
+    if os.path.lexists(STARTER_FOLDER / INDEX):
         found.setdefault(STARTER_MODEL, STARTER_FOLDER)
     return found
-
-
-def list_unreadable() -> dict[str, str]:
-    """Return what lies in the model folders and cannot be looked at: the reasons, by name."""
-    found: dict[str, str] = {}
-    for folder in model_folders():
-        for path in _look_into(folder):
-            if not _is_text(path.name):
-                shown = path.name.encode("utf-8", "backslashreplace").decode()
-                if _has_index(path):
-                    found[shown] = f"model {folder}/{shown} has a name that is no UTF-8; rename it"
-            elif reason := _unreadable(path):
-                found[path.name] = f"{path} cannot be looked at ({reason}); mend or remove it"
-    return found
-
-
-def _look_into(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
-
-
-def _has_index(path: Path) -> bool:
-    """Return whether a folder names itself a model; a link that is broken counts, as damage."""
-    try:
-        (path / INDEX).lstat()
-    except OSError:
-        return False
-    return True
-
-
-def _unreadable(path: Path) -> str:
-    """Return why an entry cannot be looked at; empty where it can."""
-    try:
-        path.stat()
-        (path / INDEX).lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return "a link to what is not there" if path.is_symlink() and not path.exists() else ""
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
-
-
-def _is_text(name: str) -> bool:
-    """Return whether a name can be sent: POSIX allows any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def default_model() -> str:
     """Return the name of the model that is taken when none is asked for; empty where there is none.
 
     `$UNDERPAINT_MODEL`, else the first that the artist has put into the model folders, in
-    alphabetical order, else the starter model.
+    alphabetical order, else the starter model. Other tools' models are taken when asked for.
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
-    return chosen or min(list_models(), key=lambda name: (name == STARTER_MODEL, name), default="")
+    if chosen:
+        return chosen
+    roots = [root for root in list_roots() if root.is_own]
+    own = _paths(one for one in scan(roots, seconds=_BUDGET) if _is_usable(one))
+    return min(own, key=lambda name: (name == STARTER_MODEL, name), default="")
+
+
+def _is_usable(one: Scanned) -> bool:
+    return one.found.is_folder or (one.contents is not None and not why_unusable(one.contents))
 
 
 def _real(path: Path) -> Path:
@@ -117,12 +76,13 @@ def _real(path: Path) -> Path:
 
 
 def find_model(name: str, *, allow_paths: bool = True) -> Path:
-    """Find the folder of a model.
+    """Find the folder or the file of a model.
 
     Parameters
     ----------
     name : str
-        A name from `list_models`, the path of a folder, or empty for the default model.
+        A name from `list_models`, its last part or with the ending of its file, the id of a
+        repository in the Hugging Face Hub's cache, a path, or empty for the default model.
     allow_paths : bool
         Whether paths outside `model_folders` may be opened: not for requests from elsewhere.
 
@@ -131,27 +91,84 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     ModelUnavailableError
         Says where was looked and which models there are.
     """
-    models = list_models()
+    scanned = scan(seconds=_BUDGET)
+    models = _paths(scanned)
     wanted = name or default_model()
     if not wanted:
         raise ModelUnavailableError(
             "there is no model yet, and this installation came without the starter model"
-            f" ({STARTER_FOLDER} is missing); put a diffusers folder into {model_folders()[0]},"
-            " name the path of one with --model, or install the full package"
+            f" ({STARTER_FOLDER} is missing); put a model into {model_folders()[0]}, name the path"
+            " of one with --model, or install the full package"
         )
-    if wanted in models:
-        return models[wanted]
+    named = pick_model(models, wanted)
+    if named is not None:
+        return named
+    known = f"models found: {name_some(models)}; yours go to {model_folders()[0]}"
+    for one in scanned:
+        if one.found.name == wanted:
+            raise ModelUnavailableError(one.problem or _no_model(one, known))
+    path = _find_path(wanted, f"model {name!r} is a path", known, allow_paths=allow_paths)
+    if path is not None:
+        return path
+    raise ModelUnavailableError(f"model {wanted!r} is unknown; {known}, or name its path")
+
+
+def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path | None:
+    """Return what a path means, or the id of a repository that was downloaded."""
     path = Path(wanted)
     if allow_paths:  # others would learn which users there are
-        path = _expanded(path)
-    known = f"models found: {', '.join(sorted(models)) or 'none'}; yours go to {model_folders()[0]}"
-    if path.is_absolute() or len(path.parts) > 1:
-        inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
-        if not (allow_paths or inside):
-            raise ModelUnavailableError(
-                f"model {name!r} is a path outside the model folders, which only requests from"
-                f" this machine may open; {known}"
-            )
-        if path.exists():
-            return path
-    raise ModelUnavailableError(f"model {wanted!r} is unknown; {known}, or name a folder's path")
+        path = expand_user(path)
+    if not path.is_absolute() and len(path.parts) < 2:
+        return None
+    inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
+    if not (allow_paths or inside):
+        raise ModelUnavailableError(
+            f"{told} outside the model folders, which only requests from this machine may open;"
+            f" {known}"
+        )
+    if path.exists():
+        return path
+    return find_in_hub(wanted) if allow_paths else None
+
+
+def find_in_hub(repository: str) -> Path | None:
+    """Return the folder of a repository that the Hugging Face Hub's cache holds, used or not."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
+        return None
+    return find_snapshot(hub_cache() / f"models--{repository.replace('/', '--')}")
+
+
+def pick_model(models: Mapping[str, Path], wanted: str) -> Path | None:
+    """Return the model that a name means: its own, or one that only one model could have."""
+    if wanted in models:
+        return models[wanted]
+    near = {path for one, path in models.items() if _is_called(one, path, wanted)}
+    return near.pop() if len(near) == 1 else None
+
+
+def _is_called(name: str, path: Path, wanted: str) -> bool:
+    """Return whether a model may also be meant by a name that is not its own."""
+    last = name.rpartition("/")[2]
+    return wanted in (last, f"{name}{path.suffix}", f"{last}{path.suffix}")
+
+
+_MOST_NAMED = 30
+
+
+def name_some(models: Iterable[str]) -> str:
+    """Return the names of models for a message: all, or how many more there are."""
+    names = sorted(models)
+    more = len(names) - _MOST_NAMED
+    shown = ", ".join(names[:_MOST_NAMED]) or "none"
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _no_model(one: Scanned, known: str) -> str:
+    kind = one.contents.kind if one.contents and one.contents.kind else "nothing that is known"
+    return f"{one.found.path} is no model but {_with_article(kind)}; {known}"
+
+
+def _with_article(kind: str) -> str:
+    if kind.startswith("nothing"):
+        return kind
+    return f"an {kind}" if kind[0] in "AEIOUaeio" else f"a {kind}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import stat
@@ -70,7 +71,7 @@ def list_names(model: Path, part: str) -> list[str]:
 
 
 def read_text(model: Path, name: str) -> str:
-    """Return the text of a file in a model folder.
+    """Return the text of a file in a model folder; of one that is called `.gz`, unpacked.
 
     Raises
     ------
@@ -84,6 +85,8 @@ def read_text(model: Path, name: str) -> str:
             " read; fetch it again"
         )
     try:
+        if name.endswith(".gz"):
+            return gzip.decompress((model / name).read_bytes()).decode()
         return (model / name).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ModelUnavailableError(
@@ -140,3 +143,11 @@ def _kind(mode: int) -> str:
     if stat.S_ISFIFO(mode):
         return "a pipe"
     return "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def expand_user(path: Path) -> Path:
+    """Return a path with `~` and `~user` replaced; as it is if there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

@@ -37,8 +37,17 @@ _VARIANCE_PRESERVING = frozenset({
 SCHEDULERS = {"sd": _VARIANCE_PRESERVING, "sdxl": _VARIANCE_PRESERVING}
 """The scheduler classes that a model of each family may name."""
 
+PREDICTION_TYPES = ("epsilon", "v_prediction")
+"""What a denoiser of these families may predict: the noise, or velocity (Salimans and Ho 2022)."""
+
+ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+"""What a config of a model has that was trained down to a signal-to-noise ratio of 0.
+
+Spaced otherwise, steps would leave out the last level, where all is noise (Lin et al. 2024).
+"""
+
 _CHOICES: dict[str, tuple[Any, ...]] = {
-    "prediction_type": ("epsilon", "v_prediction"),
+    "prediction_type": PREDICTION_TYPES,
     "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2"),
     "timestep_spacing": ("leading", "linspace", "trailing"),
     "timestep_type": ("discrete",),

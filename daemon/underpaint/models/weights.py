@@ -7,35 +7,63 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from underpaint_client.errors import ModelUnavailableError
 
 from .files import Part, read_weight_map
+from .headers import Header, Tensor, read_header
+from .precisions import find_precision
 
 Wanted = tuple[int | None, ...]
 """How a shape begins; None is any length."""
 
-Shapes = dict[str, tuple[int, ...]]
-"""The shape of each tensor of a part, by name."""
+Tensors = dict[str, Tensor]
+"""The tensors of a part as headers describe them, by name."""
 
-_INTEGERS = ("I", "U", "BOOL")
+_READABLE = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+"""The types of tensors whose numbers mean what they say, in safetensors."""
+
+_READABLE_GGUF = (
+    *("F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0"),
+    *("Q3_K", "Q2_K", "IQ4_NL", "IQ4_XS"),
+)
+"""The types of tensors in GGUF that diffusers reads."""
+
+_READABLE_METHODS = ("fp64", "fp32", "fp16", "bf16", "fp8", "fp8_scaled", "")
+"""The methods of `find_precision` that are read from safetensors."""
+
+_NO_WEIGHTS = ("position_ids", ".comfy_quant")
+"""How tensors end in name that no layer computes with."""
 
 
-def read_shapes(model: Path, part: Part) -> Shapes:
+def read_tensors(model: Path, part: Part) -> Tensors:
     """Read the headers of a part's weights.
+
+    Returns
+    -------
+    dict of str to Tensor
+        What there is of this part, by names without `Inside.prefix`.
 
     Raises
     ------
     ModelUnavailableError
         A file is damaged, cut short or quantised, or its shards are not what their index says.
     """
-    shapes: Shapes = {}
+    if part.inside is not None:
+        header, prefix = read_header(model / part.weights), part.inside.prefix
+        found = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in header.tensors.items()
+            if name.startswith(prefix)
+        }
+        _check_types(model / part.weights, header.format, found)
+        return found
+    tensors: Tensors = {}
     shards: dict[str, str] = {}
     for file in part.files:
         if file.is_weights:
-            found = _read_header(model / file.path)
-            shapes.update(found)
+            found = dict(read_header(model / file.path).tensors)
+            _check_types(model / file.path, "safetensors", found)
+            tensors.update(found)
             shards.update(dict.fromkeys(found, file.opened_as))
     for file in part.files:
         if file.is_index:
@@ -45,30 +73,28 @@ def read_shapes(model: Path, part: Part) -> Shapes:
                         f"model {model}: {file.path} says that {name[:120]} is in {shard}, and"
                         " it is not; fetch the index and its shards again, all of one model"
                     )
-    return shapes
+    return tensors
 
 
-def _read_header(file: Path) -> Shapes:
-    """Return the shapes in a file whose header says how long it must be, and which is that long."""
-    shapes: Shapes = {}
-    try:
-        with safe_open(file, framework="np") as opened:
-            for name in opened.keys():  # noqa: SIM118 - it is no dict
-                tensor = opened.get_slice(name)
-                if tensor.get_dtype().startswith(_INTEGERS) and "position_ids" not in name:
-                    raise ModelUnavailableError(
-                        f"weights {file} are quantised ({name} is {tensor.get_dtype()}), which is"
-                        " not supported yet; take the model in float32, bfloat16 or float16"
-                    )
-                shapes[name] = tuple(tensor.get_shape())
-    except (SafetensorError, OSError) as error:
+def _check_types(file: Path, form: str, tensors: Tensors) -> None:
+    """Check that all tensors are numbers that can be computed with."""
+    readable = _READABLE_GGUF if form == "gguf" else _READABLE
+    odd = [
+        (name, tensor.dtype)
+        for name, tensor in tensors.items()
+        if tensor.dtype not in readable and not name.endswith(_NO_WEIGHTS)
+    ]
+    method = find_precision(Header(form, tensors), tensors, file)
+    if odd or (form == "safetensors" and method not in _READABLE_METHODS):
+        name, dtype = odd[0] if odd else next((n, t.dtype) for n, t in tensors.items())
         raise ModelUnavailableError(
-            f"weights {file} are damaged or cut short ({error}); fetch them again"
-        ) from None
-    return shapes
+            f"weights {file} are quantised as {method} ({name[:120]} is {dtype}), which is not"
+            " supported yet; take the model in float32, bfloat16, float16 or fp8, or as GGUF in"
+            f" one of {', '.join(_READABLE_GGUF[3:])}"
+        )
 
 
-def check_shapes(model: Path, part: Part, config: dict[str, Any], shapes: Shapes) -> None:
+def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tensors) -> None:
     """Check that a part's weights are of the model that its config describes.
 
     Only the tensors at the ends of the part are looked at, which differ between families.
@@ -81,40 +107,79 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], shapes: Shapes
         Of `resolve_files`.
     config : dict
         What its `config.json` holds.
-    shapes : dict
-        From `read_shapes`.
+    tensors : dict
+        From `read_tensors`.
 
     Raises
     ------
     ModelUnavailableError
         Names the tensor, its shape, and the shape that the config asks for.
     """
-    weights = next(file.path for file in part.files if file.is_weights)
+    original = part.inside is not None and part.inside.original
+    weights = part.weights
     try:
-        expected = list(_expected(part.name, config))
+        expected = list((_expected_originally if original else _expected)(part.name, config))
     except (TypeError, IndexError, KeyError) as error:
         raise ModelUnavailableError(
             f"model {model} cannot be read: {part.name}/config.json holds values of the wrong kind"
             f" ({error}); fetch it again"
         ) from None
     for ending, wanted in expected:
-        found = [name for name in shapes if re.search(rf"(^|\.){re.escape(ending)}$", name)]
+        found = [name for name in tensors if re.search(rf"(^|\.){re.escape(ending)}$", name)]
+        if not found and part.inside is not None:
+            raise _unlike(model, part, f"it has no {ending}")
         if not found:
             raise ModelUnavailableError(
                 f"model {model} cannot be opened: its {part.name} lacks {ending} ({weights});"
                 " fetch it again"
             )
         for name in found:
-            shape = shapes[name]
+            shape = tensors[name].shape
             beginning = shape[: len(wanted)]
             if len(beginning) < len(wanted) or any(
                 length not in (None, is_) for length, is_ in zip(wanted, beginning, strict=True)
             ):
+                if part.inside is not None:
+                    told = f"its {name} has the shape {list(shape)}, and {_shown(wanted)} is known"
+                    raise _unlike(model, part, told)
                 raise ModelUnavailableError(
                     f"model {model}: {weights} is not what {part.name}/config.json describes:"
                     f" {name} has the shape {list(shape)}, where {_shown(wanted)} is described;"
                     " fetch both from one model"
                 )
+
+    if original:
+        _check_depth(model, part, config, tensors)
+
+
+def _unlike(model: Path, part: Part, told: str) -> ModelUnavailableError:
+    """Return the error for a file that is not of the architecture that it was taken for."""
+    return ModelUnavailableError(
+        f"model {model}: the {part.name} in {part.weights} is of no architecture that Underpaint"
+        f" knows: {told}. Name a folder in the diffusers format whose configs describe it in the"
+        ' side-car file, as {"config": "FOLDER"}, or take another model'
+    )
+
+
+def _check_depth(model: Path, part: Part, config: dict[str, Any], tensors: Tensors) -> None:
+    """Check that a part has no more layers than its config says: they would be left out."""
+    layers = config.get("transformer_layers_per_block", 1)
+    deepest = max(layers) if isinstance(layers, list) else layers
+    limits: dict[str, int] = {}
+    if part.name == "unet":
+        blocks = len(config.get("block_out_channels", ())) * (_layers(config) + 1)
+        limits = {"input_blocks": blocks, "output_blocks": blocks, "transformer_blocks": deepest}
+    elif part.name == "vae":
+        limits = {"encoder.down": len(config.get("block_out_channels", ()))}
+    for name, limit in limits.items():
+        found = re.compile(rf"(?:^|\.){re.escape(name)}\.(\d+)\.")
+        numbers = [int(match[1]) for one in tensors if (match := found.search(one))]
+        if max(numbers, default=-1) >= limit:
+            raise _unlike(model, part, f"it has {max(numbers) + 1} {name}, and {limit} are known")
+
+
+def _layers(config: dict[str, Any]) -> int:
+    return int(config.get("layers_per_block", 2))
 
 
 def _shown(wanted: Wanted) -> str:
@@ -152,3 +217,31 @@ def _expected(part: str, config: dict[str, Any]) -> Iterator[tuple[str, Wanted]]
         yield "final_layer_norm.weight", (width,)
         if part == "text_encoder_2":
             yield "text_projection.weight", (config.get("projection_dim", 512), width)
+
+
+def _expected_originally(part: str, config: dict[str, Any]) -> Iterator[tuple[str, Wanted]]:
+    """Yield the same for names that the model's authors chose."""
+    if part == "unet":
+        blocks = config["block_out_channels"]
+        last = len(blocks) * (_layers(config) + 1) - 1
+        yield "input_blocks.0.0.weight", (blocks[0], config.get("in_channels", 4))
+        yield "out.2.weight", (config.get("out_channels", 4), blocks[0])
+        yield f"input_blocks.{last}.0.in_layers.2.weight", (blocks[-1],)
+        yield f"output_blocks.{last}.0.in_layers.2.weight", (blocks[0],)
+        if isinstance(width := config.get("cross_attention_dim", 1280), int):
+            for name in ("attn2.to_k.weight", "attn2.to_v.weight"):
+                yield name, (None, width)
+        if config.get("addition_embed_type") == "text_time":
+            beside = config["projection_class_embeddings_input_dim"]
+            yield "label_emb.0.0.weight", (4 * blocks[0], beside)
+    elif part == "vae":
+        yield from _expected(part, config)
+        yield f"encoder.down.{len(config['block_out_channels']) - 1}.block.0.conv1.weight", ()
+    else:
+        width, last = config["hidden_size"], config["num_hidden_layers"] - 1
+        yield "token_embedding.weight", (config.get("vocab_size", 49408), width)
+        yield "positional_embedding", (config.get("max_position_embeddings", 77), width)
+        yield f"transformer.resblocks.{last}.attn.in_proj_weight", (3 * width, width)
+        yield "ln_final.weight", (width,)
+        if part == "text_encoder_2":
+            yield "text_projection", (width, config.get("projection_dim", 512))

@@ -10,6 +10,9 @@
     bind = ["tcp://0.0.0.0:7860"]
     ipc = true      # false as --no-ipc
     devices = ["auto"]
+
+    [models]
+    folders = ["/mnt/models"]  # more folders of models; `underpaint.models.roots` reads them
 """
 
 from __future__ import annotations
@@ -43,12 +46,15 @@ class Config:
     ipc : bool
     devices : tuple of str
         As `check_device` wants them; a worker for each.
+    folders : tuple of str
+        More folders of models, as `check_folder` wants them.
     """
 
     retention: Retention = field(default_factory=Retention)
     bind: tuple[str, ...] = ()
     ipc: bool = True
     devices: tuple[str, ...] = ("auto",)
+    folders: tuple[str, ...] = ()
 
 
 def config_file() -> Path:
@@ -118,6 +124,18 @@ def check_device(device: str) -> None:
         raise BadInputError(f"device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps")
 
 
+def check_folder(folder: str) -> None:
+    """Check that a folder of models is named from the root or a home; it may not be there yet.
+
+    Raises
+    ------
+    BadInputError
+        It is relative: to what depends on who starts the daemon.
+    """
+    if not (folder.startswith("~") or Path(folder).is_absolute()):
+        raise BadInputError(f"{folder!r} is relative; give the whole path, or one that begins ~/")
+
+
 def _positive(value: Any) -> float:
     try:
         number = float(value) if type(value) in (int, float) else 0.0
@@ -148,17 +166,19 @@ def _texts(check: Callable[[str], None]) -> Callable[[Any], tuple[str, ...]]:
 _SECTIONS: dict[str, dict[str, Callable[[Any], Any]]] = {
     "results": {"days": _positive, "gigabytes": _positive},
     "serve": {"bind": _texts(check_address), "ipc": _flag, "devices": _texts(check_device)},
+    "models": {"folders": _texts(check_folder)},
 }
 
 
 def _to_config(found: Mapping[str, Any]) -> Config:
+    known = ", ".join(f"[{name}]" for name in _SECTIONS)
     for name, section in found.items():
         if name not in _SECTIONS or not isinstance(section, dict):
-            raise ValueError(f"{name} is unknown; there are [{'] and ['.join(_SECTIONS)}]")
-    results, serve = (_read(name, found.get(name, {})) for name in _SECTIONS)
+            raise ValueError(f"{name} is unknown; there are {known}")
+    results, serve, models = (_read(name, found.get(name, {})) for name in _SECTIONS)
     if serve.get("devices") == ():
         raise ValueError("devices under [serve] is empty; remove the line for auto")
-    return Config(Retention(**results), **serve)
+    return Config(Retention(**results), **serve, **models)
 
 
 def _read(section: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,201 @@
+"""A model in one file, as model sites offer it.
+
+Such a file has the weights of several parts, under names of its own, and no configs. The configs of
+each architecture come with Underpaint, in `configs`, as folders in the diffusers format without
+weights. What a file's header says better is changed in them.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from underpaint_client.errors import ModelUnavailableError
+
+from .facts import why_unusable
+from .files import INDEX, ModelFile, Part, check_classes, read_family, tokenizer_files
+from .headers import Header, read_bytes, read_header
+from .parts import find_inside, find_part
+from .probes import MODEL, Contents, probe_header
+from .reading import check_regular, list_names, read_json
+from .schedulers import ZERO_SNR
+from .sidecar import Sidecar, correct_contents
+
+CONFIGS = Path(__file__).with_name("configs")
+"""A folder for each architecture, and `clip`, with the vocabulary that all of them share."""
+
+_CONFIGS = {("sd", "1"): "sd1", ("sd", "2"): "sd2", ("sdxl", ""): "sdxl"}
+"""Families and variants, as `probes` tells them, and the folder of each in `CONFIGS`."""
+
+
+def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...], str]:
+    """List the files that each part of a model in one file is opened from.
+
+    Parameters
+    ----------
+    model : Path
+        A `.safetensors` or `.gguf` file. All paths of what is returned are absolute.
+    said : Sidecar
+        What the user says about it.
+
+    Returns
+    -------
+    family : str
+        `sd` or `sdxl`.
+    parts : tuple of Part
+        Those of the family.
+    index : str
+        The path of the `model_index.json` that names the parts.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It is no model, of an unsupported kind, or a part is neither in it nor elsewhere.
+    """
+    check_regular(model.parent, model.name)
+    header = read_header(model)
+    contents = correct_contents(probe_header(header, model), said)
+    kind = _check_kind(model, header, contents)
+    folder = (model.parent / said.config).absolute() if said.config else CONFIGS / kind
+    index = str(folder / INDEX)
+    given = read_json(model, index)
+    family = read_family(model, given)
+    if family != contents.family:
+        raise ModelUnavailableError(
+            f"model {model} is of the family {contents.family}, and the configs in {folder} are of"
+            f" {family}; name others in the side-car file"
+        )
+    changes = _find_changes(model, kind, header, contents, has_configs=bool(said.config))
+    parts = []
+    for name, (library, class_name) in check_classes(model, family, given).items():
+        part = Part(name, library, class_name, ())
+        if name.startswith("tokenizer"):
+            files = _find_tokenizer(folder, name)
+            parts.append(replace(part, files=files))
+            continue
+        config = "scheduler_config.json" if name == "scheduler" else "config.json"
+        file = ModelFile(str(folder / name / config), config, changes.get(name, ()))
+        part = replace(part, files=(file,))
+        if name != "scheduler":
+            inside = find_inside(name, header, read_json(model, file.path))
+            if inside is None or name in said.parts:
+                part = find_part(model, kind, part, said)
+            else:
+                weights = ModelFile(str(model.absolute()), f"weights{model.suffix.lower()}")
+                part = replace(part, files=(file, weights), inside=inside)
+        parts.append(part)
+    return family, tuple(parts), index
+
+
+def _check_kind(model: Path, header: Header, contents: Contents) -> str:
+    """Return which configs a file needs.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It is no model, or one that cannot be run: says what it is.
+    """
+    if contents.kind != MODEL:
+        what = contents.kind or "file of no kind that Underpaint knows"
+        article = "an" if what[:1] in "AEIOU" and not what.startswith("U") else "a"
+        raise ModelUnavailableError(
+            f"{model} is no model but {article} {what}; name a checkpoint that has the denoiser in"
+            f" it{_PLACES.get(contents.kind, '')}"
+        )
+    if contents.prediction == "edm" or any(name.startswith("edm_") for name in header.tensors):
+        raise ModelUnavailableError(
+            f"model {model} cannot be opened: it was trained for EDM's noise levels (a tensor of it"
+            " is called edm_..., as in Playground 2.5 and CosXL), which are not supported; take"
+            f" another {contents.family} model"
+        )
+    reason = why_unusable(contents)
+    if reason:
+        raise ModelUnavailableError(f"model {model} cannot be opened: {reason}")
+    kind = _CONFIGS.get((contents.family, contents.variant))
+    if kind is None:
+        raise ModelUnavailableError(
+            f"model {model} cannot be opened: its variant {contents.variant!r} of"
+            f" {contents.family} is not supported yet; take another model"
+        )
+    return kind
+
+
+_PLACES = {
+    "VAE": '. This file can be a model\'s autoencoder: {"vae": "FILE"} in its side-car file',
+    "text encoder": ". This file can be a part of a model: put it into models/parts",
+}
+"""What can be done with files that are no models."""
+
+
+def _find_changes(
+    model: Path, kind: str, header: Header, contents: Contents, *, has_configs: bool
+) -> Mapping[str, tuple[tuple[str, Any], ...]]:
+    """Return what a file, and its user, say better than the configs of its architecture."""
+    unet: dict[str, Any] = {}
+    if contents.purpose == "inpainting":
+        unet["in_channels"] = 9
+    prediction = contents.prediction
+    if not prediction and contents.purpose == "plain":
+        prediction = _read_prediction(model, header)
+    scheduler: dict[str, Any] = {}
+    if not has_configs or contents.prediction == "v_prediction":
+        scheduler["prediction_type"] = prediction or "epsilon"
+    if kind == "sd2" and not has_configs and scheduler["prediction_type"] == "epsilon":
+        unet["sample_size"] = 64  # those of 768 pixels predict velocity
+    if contents.native:
+        unet["sample_size"] = contents.native // _CELL
+    if contents.zero_snr:
+        scheduler |= ZERO_SNR
+    found = {"unet": unet, "scheduler": scheduler}
+    return {part: tuple(values.items()) for part, values in found.items()}
+
+
+_CELL = 8
+"""Pixels a side of a latent cell, in all of these architectures."""
+
+_V_SPREAD = 0.09
+"""From which standard deviation on this bias is of a model that predicts velocity.
+
+Stable Diffusion 2 says it nowhere; ComfyUI and others tell it by this.
+"""
+
+
+def _read_prediction(model: Path, header: Header) -> str:
+    """Return what a model predicts that does not say so; empty where it cannot be told."""
+    beside = model.with_suffix(".yaml")  # as WebUI wants it beside such models
+    if beside.is_file() and beside.stat().st_size < 2**20:
+        text = beside.read_text(encoding="utf-8", errors="replace")
+        if re.search(r"""^\s*parameterization:\s*["']?v["']?\s*(#.*)?$""", text, re.MULTILINE):
+            return "v_prediction"
+    ending = "output_blocks.11.1.transformer_blocks.0.norm1.bias"
+    tensor = next((one for name, one in header.tensors.items() if name.endswith(ending)), None)
+    if tensor is None or tensor.dtype not in ("F32", "F16", "BF16"):
+        return ""
+    raw = read_bytes(model, tensor, 2**16)
+    if tensor.dtype == "BF16":  # the upper half of a float32
+        raw = b"".join(b"\0\0" + raw[place : place + 2] for place in range(0, len(raw), 2))
+    kind = "e" if tensor.dtype == "F16" else "f"
+    count = len(raw) // struct.calcsize(kind)
+    values = struct.unpack(f"<{count}{kind}", raw[: count * struct.calcsize(kind)])
+    mean = sum(values) / max(1, count)
+    spread = (sum((value - mean) ** 2 for value in values) / max(1, count)) ** 0.5
+    return "v_prediction" if spread > _V_SPREAD else "epsilon"
+
+
+def _find_tokenizer(folder: Path, name: str) -> tuple[ModelFile, ...]:
+    """Return a tokenizer's files: with CLIP's vocabulary, where the folder has none."""
+    there = list_names(folder, name)
+    if "tokenizer.json" in there or "vocab.json" in there:
+        return tuple(
+            ModelFile(str(folder / name / one), one) for one in tokenizer_files(folder, name)
+        )
+    words = (
+        ModelFile(str(CONFIGS / "clip" / "vocab.json.gz"), "vocab.json"),
+        ModelFile(str(CONFIGS / "clip" / "merges.txt.gz"), "merges.txt"),
+    )
+    config = "tokenizer_config.json"
+    return (*words, ModelFile(str(folder / name / config), config))

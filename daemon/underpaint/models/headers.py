@@ -1,0 +1,322 @@
+"""The headers of weight files: the names, shapes and types of their tensors. No tensor is read.
+
+Both formats are read here rather than by their packages: a folder may hold thousands of files, any
+of them damaged or hostile. What is read of each is bounded, and nothing is mapped into memory, so
+that a file that is cut short meanwhile ends no process.
+
+- safetensors: https://github.com/huggingface/safetensors#format
+- GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+import stat
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from underpaint_client.errors import ModelUnavailableError
+
+MAX_HEADER = 2**26
+"""The most bytes of a header that are read; those of the largest models have about 1 MB."""
+
+MAX_TENSORS = 2**18
+"""The most tensors of a file; the largest models have some thousands."""
+
+ENDINGS = (".safetensors", ".gguf")
+"""The file formats that are read."""
+
+_BITS = {
+    "BOOL": 8,
+    **{f"F8_{kind}": 8 for kind in ("E4M3", "E5M2", "E4M3FNUZ", "E5M2FNUZ", "E8M0")},
+    **{f"{letter}{bits}": bits for letter in "IUF" for bits in (8, 16, 32, 64)},
+    "BF16": 16,
+    "C64": 64,
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+}
+"""Bits of a number, by the types of safetensors."""
+
+
+class Tensor(NamedTuple):
+    """A tensor as a header describes it.
+
+    Parameters
+    ----------
+    dtype : str
+        In capitals, as the format calls it: `F16`, `F8_E4M3`, `Q4_K`.
+    shape : tuple of int
+        As in PyTorch: the last dimension changes fastest.
+    start : int
+        Where its bytes begin in the file.
+    size : int
+        How many there are.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a weight file says of itself.
+
+    Parameters
+    ----------
+    format : str
+        `safetensors` or `gguf`.
+    tensors : mapping of str to Tensor
+        By name, in the order of the file.
+    metadata : mapping of str to str
+        Texts and numbers that the file's maker added; long lists are left out.
+    """
+
+    format: str
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_header(file: Path) -> Header:
+    """Read the header of a `.safetensors` or `.gguf` file.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It is no such file, damaged, cut short, or too large to be one. Names the file, and what
+        to do.
+    """
+    ending = file.suffix.lower()
+    if ending not in ENDINGS:
+        raise ModelUnavailableError(
+            f"{file} is no model file: Underpaint reads {' and '.join(ENDINGS)} files"
+        )
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe or a device would wait for ever
+            raise ModelUnavailableError(f"{file} is no regular file; name the file of a model")
+        with file.open("rb") as stream:
+            read = _read_gguf if ending == ".gguf" else _read_safetensors
+            return read(stream, status.st_size)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadableError(
+            f"weights {file} cannot be read ({reason}); fetch the file again, or remove it"
+        ) from None
+    except _DamagedError as error:
+        raise ModelUnavailableError(
+            f"weights {file} are damaged or cut short ({error}); fetch the file again"
+        ) from None
+
+
+def read_bytes(file: Path, tensor: Tensor, most: int) -> bytes:
+    """Return the beginning of a tensor's bytes: at most `most`.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    with file.open("rb") as stream:
+        stream.seek(tensor.start)
+        return stream.read(min(tensor.size, most))
+
+
+class UnreadableError(ModelUnavailableError):
+    """The system does not let us read a file: it is not there, locked, or on a failing disk."""
+
+
+class _DamagedError(Exception):
+    """A file is not what its format asks for."""
+
+
+def _read_safetensors(stream: BinaryIO, size: int) -> Header:
+    beginning = stream.read(8)
+    if len(beginning) < 8:
+        raise _DamagedError(f"it has {size} bytes")
+    (length,) = struct.unpack("<Q", beginning)
+    if length > size - 8:
+        what = "a Git LFS pointer" if beginning == b"version " else f"of {size} bytes"
+        raise _DamagedError(f"it is {what}, and its header would need {length}")
+    if length > MAX_HEADER:
+        raise _DamagedError(f"its header has {length} bytes, and at most {MAX_HEADER} are read")
+    try:
+        entries = json.loads(stream.read(length))
+    except (ValueError, RecursionError) as error:
+        raise _DamagedError(f"its header: {error}") from None
+    if not isinstance(entries, dict):
+        raise _DamagedError("its header is no JSON object")
+    metadata = entries.pop("__metadata__", None)
+    data = 8 + length
+    tensors = {}
+    end = 0
+    for name, entry in entries.items():
+        dtype, shape, start, stop = _read_entry(name, entry)
+        bits = _BITS.get(dtype)
+        if bits is not None and math.prod(shape) * bits != 8 * (stop - start):
+            raise _DamagedError(
+                f"{name[:120]!r}, {dtype[:20]} {str(shape)[:80]}, has {stop - start} bytes"
+            )
+        end = max(end, stop)
+        tensors[name] = Tensor(dtype, tuple(shape), data + start, stop - start)
+    if data + end != size:
+        raise _DamagedError(f"it has {size} bytes, and its header says {data + end}")
+    said = metadata.items() if isinstance(metadata, dict) else ()
+    return Header("safetensors", tensors, {n: one for n, one in said if isinstance(one, str)})
+
+
+def _read_entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
+    """Return the type, the shape and the place of a tensor."""
+    try:
+        dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    except (TypeError, KeyError, ValueError):
+        raise _DamagedError(f"its header does not describe {name[:120]!r}") from None
+    numbers = [*shape, start, stop] if isinstance(shape, list) else [None]
+    if not isinstance(dtype, str) or not all(type(one) is int and one >= 0 for one in numbers):
+        raise _DamagedError(f"its header describes {name[:120]!r} in values of the wrong kind")
+    if start > stop:
+        raise _DamagedError(f"its header places {name[:120]!r} at {start} to {stop}")
+    return dtype, shape, start, stop
+
+
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+"""GGUF's types of values that have one length, as `struct` calls them."""
+
+_TEXT, _LIST = 8, 9
+_MOST_DIMENSIONS = 8
+_SHORT_LIST = 8
+
+
+class _Cursor:
+    """Read a GGUF header from the front of a file, never more than `MAX_HEADER` bytes of it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.place = 0
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes."""
+        self._advance(count)
+        self._stream.seek(self.place)
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes."""
+        self._advance(count)
+        found = self._stream.read(count)
+        if len(found) < count:
+            raise _DamagedError("its header ends too early")
+        return found
+
+    def number(self, kind: str) -> Any:
+        """Return the next number, of a type of `struct`."""
+        return struct.unpack(f"<{kind}", self.take(struct.calcsize(kind)))[0]
+
+    def text(self) -> str:
+        """Return the next text."""
+        return self.take(self.number("Q")).decode("utf-8", "replace")
+
+    def value(self, kind: int) -> str | None:
+        """Return the next value as text; pass over a list, unless it is a few numbers."""
+        if kind == _TEXT:
+            return self.text()
+        if kind in _SCALARS:
+            return str(self.number(_SCALARS[kind]))
+        if kind != _LIST:
+            raise _DamagedError(f"its header has a value of the unknown type {kind}")
+        inner, length = self.number("I"), self.number("Q")
+        if inner in _SCALARS and length <= _SHORT_LIST:
+            return " ".join(str(self.number(_SCALARS[inner])) for _ in range(length))
+        if inner in _SCALARS:
+            self.skip(length * struct.calcsize(_SCALARS[inner]))
+        elif inner == _TEXT:
+            for _ in range(length):  # each moves the place on, which is bounded
+                self.skip(self.number("Q"))
+        else:
+            raise _DamagedError("its header has a list of lists")
+        return None
+
+    def _advance(self, count: int) -> None:
+        self.place += count
+        if self.place > MAX_HEADER:
+            raise _DamagedError(f"its header has over {MAX_HEADER} bytes, and no more are read")
+
+
+def _read_gguf(stream: BinaryIO, size: int) -> Header:
+    cursor = _Cursor(stream)
+    if cursor.take(4) != b"GGUF":
+        raise _DamagedError("it does not begin as a GGUF file")
+    version = cursor.number("I")
+    if version not in (2, 3):
+        raise _DamagedError(f"it is of version {version} of the format; 2 and 3 are read")
+    count, values = cursor.number("Q"), cursor.number("Q")
+    if count > MAX_TENSORS:
+        raise _DamagedError(f"it has {count} tensors, and at most {MAX_TENSORS} are read")
+    metadata = {}
+    for _ in range(values):
+        name, kind = cursor.text(), cursor.number("I")
+        value = cursor.value(kind)
+        if value is not None:
+            metadata[name] = value
+    described = [_read_tensor(cursor) for _ in range(count)]
+    alignment = _alignment(metadata)
+    data = -(-cursor.place // alignment) * alignment
+    tensors = {}
+    for name, tensor in described:
+        said = metadata.get(f"comfy.gguf.orig_shape.{name}", "")  # where rows were joined to fit
+        shape = tuple(int(one) for one in said.split() if one.isdecimal()) or tensor.shape
+        tensors[name] = Tensor(tensor.dtype, shape, data + tensor.start, tensor.size)
+    end = max((tensor.start + tensor.size for tensor in tensors.values()), default=0)
+    if end > size:
+        raise _DamagedError(f"it has {size} bytes, and its header says {end}")
+    return Header("gguf", tensors, metadata)
+
+
+def _read_tensor(cursor: _Cursor) -> tuple[str, Tensor]:
+    name, dimensions = cursor.text(), cursor.number("I")
+    if dimensions > _MOST_DIMENSIONS:
+        raise _DamagedError(f"{name[:120]!r} has {dimensions} dimensions")
+    shape = tuple(cursor.number("Q") for _ in range(dimensions))[::-1]
+    kind, start = cursor.number("I"), cursor.number("Q")
+    if kind not in _gguf_types():
+        raise _DamagedError(f"{name[:120]!r} has the unknown type {kind}")
+    dtype, block, length = _gguf_types()[kind]
+    return name, Tensor(dtype, shape, start, math.prod(shape) // block * length)
+
+
+def _alignment(metadata: Mapping[str, str]) -> int:
+    said = metadata.get("general.alignment", "32")
+    if not re.fullmatch(r"[1-9]\d{0,8}", said, re.ASCII):
+        raise _DamagedError(f"its alignment is {said[:80]!r}")
+    return int(said)
+
+
+@functools.cache
+def _gguf_types() -> dict[int, tuple[str, int, int]]:
+    """Return the name of each type of GGUF, its numbers a block, and bytes a block."""
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType  # noqa: PLC0415 - it is slow
+
+    return {
+        int(kind): (kind.name, *GGML_QUANT_SIZES[kind])
+        for kind in GGMLQuantizationType
+        if kind in GGML_QUANT_SIZES
+    }

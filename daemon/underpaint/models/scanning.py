@@ -1,0 +1,221 @@
+"""Look into the files that were found, and remember what they are, by size and time.
+
+A header takes some milliseconds, and a folder may hold thousands of files. So each is read once:
+what it is, is kept in `model-scan.json` in Underpaint's home, which all of its programs share. A
+lost file only means that the headers are read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import underpaint
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.home import home, make_folder, write_private
+
+from .headers import UnreadableError
+from .probes import Contents, read_contents
+from .roots import Root, used_roots
+from .walking import Found, walk_roots
+
+_RULES = 1
+"""Counts up when the probes tell files apart otherwise."""
+
+_WRITE = 5.0
+"""Seconds between two times that what was found is kept, while there is more to look into."""
+
+
+class Scanned(NamedTuple):
+    """What was found, and what it is.
+
+    Parameters
+    ----------
+    found : Found
+    contents : Contents or None
+        Of a file; None for a folder, for one that cannot be read, and for one that was not looked
+        into yet.
+    problem : str
+        Why it cannot be read; empty where it can.
+    """
+
+    found: Found
+    contents: Contents | None = None
+    problem: str = ""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether this is a model, as far as it was looked into."""
+        if self.problem:
+            return False
+        return self.found.is_folder or (self.contents is not None and self.contents.kind == "model")
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it was not looked into yet."""
+        return not (self.found.is_folder or self.problem or self.contents)
+
+
+def scan(
+    roots: Iterable[Root] | None = None,
+    *,
+    seconds: float | None = None,
+    tell: Callable[[int, int], None] = lambda _done, _all: None,
+) -> list[Scanned]:
+    """Look for models, and into those that are new or have changed.
+
+    Parameters
+    ----------
+    roots : iterable of Root, optional
+        Where; all that are used, where not given.
+    seconds : float, optional
+        How long headers may be read; those that are left come back as unknown.
+    tell : callable
+        Is told how many headers were read, of how many.
+    """
+    roots = list(used_roots() if roots is None else roots)
+    found = walk_roots(roots)
+    with _lock:
+        memory = _memory()
+        files = [one for one in found if not (one.is_folder or one.problem)]
+        new = [one for one in files if not memory.knows(one)]
+        deadline = None if seconds is None else time.monotonic() + seconds
+        unreadable: dict[Path, str] = {}
+        written = time.monotonic()
+        for number, one in enumerate(new):
+            if deadline is not None and time.monotonic() > deadline:
+                break
+            tell(number, len(new))
+            try:
+                memory.look_into(one)
+            except UnreadableError as error:  # may be mended without a change of the file
+                unreadable[one.path] = str(error)
+            if time.monotonic() - written > _WRITE:
+                memory.write()
+                written = time.monotonic()
+        if memory.forget([root.path for root in roots], files) or new:
+            memory.write()
+        return [memory.recall(one, unreadable) for one in found]
+
+
+def contents_of(file: Path) -> Contents:
+    """Return what a weight file is, from memory where that is known.
+
+    Raises
+    ------
+    ModelUnavailableError
+        As `read_contents`.
+    """
+    try:
+        status = file.stat()
+    except OSError:
+        return read_contents(file)  # says what is wrong
+    stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    one = Found(file.name, file, Root("", file.parent), stamp=stamp)
+    with _lock:
+        memory = _memory()
+        if not memory.knows(one):
+            memory.look_into(one)
+            memory.write()
+        scanned = memory.recall(one, {})
+    if scanned.contents is None:
+        raise ModelUnavailableError(scanned.problem)
+    return scanned.contents
+
+
+_lock = threading.RLock()
+
+
+class _Memory:
+    """What files are, by path, size and time."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.stamp = _stamp(file)
+        self._version = [_RULES, underpaint.__version__]
+        self._files: dict[str, list[Any]] = {}
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, KeyError):
+            kept = json.loads(file.read_text(encoding="utf-8", errors="surrogateescape"))
+            if kept["version"] == self._version:
+                self._files = dict(kept["files"])
+
+    def knows(self, one: Found) -> bool:
+        """Return whether a file was looked into, as it is now."""
+        kept = self._files.get(str(one.path))
+        return isinstance(kept, list) and len(kept) == 3 and kept[0] == list(one.stamp)
+
+    def look_into(self, one: Found) -> None:
+        """Read a header, and remember what it says or what is wrong with it.
+
+        Raises
+        ------
+        UnreadableError
+            The system does not let us read it.
+        """
+        contents: dict[str, Any] | None = None
+        problem = ""
+        try:
+            contents = asdict(read_contents(one.path))
+        except UnreadableError:
+            raise
+        except ModelUnavailableError as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001 - one odd file must not hide the others
+            problem = f"weights {one.path} cannot be read ({error}); fetch the file again"
+        self._files[str(one.path)] = [list(one.stamp), contents, problem]
+
+    def recall(self, one: Found, unreadable: dict[Path, str]) -> Scanned:
+        """Return what is known of a file or folder."""
+        if one.problem or one.path in unreadable:
+            return Scanned(one, problem=one.problem or unreadable[one.path])
+        if one.is_folder or not self.knows(one):
+            return Scanned(one)
+        _, kept, problem = self._files[str(one.path)]
+        try:
+            contents = None if kept is None else Contents(**{**kept, "parts": (*kept["parts"],)})
+        except (TypeError, KeyError):  # somebody changed the file
+            del self._files[str(one.path)]
+            return Scanned(one)
+        return Scanned(one, contents, str(problem))
+
+    def forget(self, roots: list[Path], there: list[Found]) -> bool:
+        """Forget what no longer lies in these folders, and return whether there was any."""
+        seen = {str(one.path) for one in there}
+        starts = tuple(f"{root}{os.sep}" for root in roots)
+        gone = [path for path in self._files if path not in seen and path.startswith(starts)]
+        for path in gone:
+            del self._files[path]
+        return bool(gone)
+
+    def write(self) -> None:
+        """Keep it all; where the home cannot be written, headers are read again next time."""
+        with contextlib.suppress(OSError, ValueError):
+            make_folder(self.file.parent)
+            write_private(self.file, json.dumps({"version": self._version, "files": self._files}))
+            self.stamp = _stamp(self.file)
+
+
+_kept: list[_Memory] = []
+
+
+def _memory() -> _Memory:
+    """Return what is known, read again where another program has written it."""
+    file = home() / "model-scan.json"
+    if not _kept or _kept[0].file != file or _kept[0].stamp != _stamp(file):
+        _kept[:] = [_Memory(file)]
+    return _kept[0]
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return (0, 0)
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,237 @@
+"""Walk folders of models: what lies there, by name. No file is opened."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .files import INDEX
+from .headers import ENDINGS
+from .roots import Root
+
+MOST = 200_000
+"""Files and folders that are looked at in a root; the rest is left out."""
+
+SIDECAR = ".underpaint.json"
+"""How a file that describes a model ends, after the model's own name."""
+
+FOLDER_SIDECAR = "underpaint.json"
+
+Stamp = tuple[int, int, int]
+"""A file's size, and when its content and its status changed, in ns."""
+
+
+class Found(NamedTuple):
+    """What may be a model: a folder in the diffusers format, or a weight file.
+
+    Parameters
+    ----------
+    name : str
+        From the root, with `/` between folders, without the file's ending; no two have the same.
+    path : Path
+        The folder or file.
+    root : Root
+        Where it was found.
+    stamp : Stamp
+        Of a file; zeros for a folder.
+    sidecar : Path or None
+        The file beside it or in it that describes it.
+    problem : str
+        Why it cannot be looked at; empty where it can.
+    """
+
+    name: str
+    path: Path
+    root: Root
+    is_folder: bool = False
+    stamp: Stamp = (0, 0, 0)
+    sidecar: Path | None = None
+    problem: str = ""
+
+
+def walk_roots(roots: Iterable[Root]) -> list[Found]:
+    """Return what lies in folders of models, in the order of the folders, then of names."""
+    walk = _Walk()
+    found: list[Found] = []
+    for root in roots:
+        here = list(walk.hub(root) if root.is_hub else walk.folder(root, root.path, ""))
+        found += sorted(here, key=lambda one: (_stem(one), not one.is_folder, _rank(one)))
+    return list(_with_names(found))
+
+
+def _stem(found: Found) -> str:
+    return found.name if found.is_folder else found.name.removesuffix(_ending(found))
+
+
+def _ending(found: Found) -> str:
+    """Return the ending of a weight file; empty for all else."""
+    lower = found.name.lower()
+    return next((found.name[-len(one) :] for one in ENDINGS if lower.endswith(one)), "")
+
+
+def _rank(found: Found) -> int:
+    ending = _ending(found).lower()
+    return ENDINGS.index(ending) if ending else len(ENDINGS)
+
+
+def _with_names(found: list[Found]) -> Iterator[Found]:
+    """Yield all without the endings of files, and so that no two have one name."""
+    taken: dict[str, Path] = {}
+    for one in found:
+        stem, where = _stem(one), one.root.name
+        names = [stem, f"{stem} ({where})", f"{one.name} ({where})"]
+        if taken.get(stem) == one.root.path:
+            names.insert(1, one.name)
+        number = 2
+        while all(name in taken for name in names):
+            names.append(f"{one.name} ({where} {number})")
+            number += 1
+        name = next(name for name in names if name not in taken)
+        taken[name] = one.root.path
+        yield one._replace(name=name)
+
+
+class _Walk:
+    """One walk: no folder is entered twice, however links lead to it."""
+
+    def __init__(self) -> None:
+        self._entered: set[tuple[int, int]] = set()
+        self._left = MOST
+
+    def hub(self, root: Root) -> Iterator[Found]:
+        """Yield what lies in a cache of the Hugging Face Hub, named by the repositories' ids."""
+        try:
+            names = sorted(one.name for one in root.path.iterdir())
+        except OSError:
+            return
+        for name in names:
+            kind, _, repository = name.partition("--")
+            if kind == "models" and repository:
+                snapshot = find_snapshot(root.path / name)
+                if snapshot is not None:
+                    yield from self._enter(root, snapshot, repository.replace("--", "/"))
+
+    def folder(self, root: Root, folder: Path, prefix: str) -> Iterator[Found]:
+        """Yield what lies in a folder and below it."""
+        if not self._is_new(folder):
+            return
+        try:
+            with os.scandir(folder) as entries:
+                here = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+        except OSError as error:
+            if prefix:  # a root need not be there
+                yield _unreadable(root, prefix.removesuffix("/"), folder, error)
+            return
+        names = {entry.name for entry in here}
+        for entry in here:
+            self._left -= 1
+            if self._left < 0:
+                return
+            if not entry.name.startswith("."):  # macOS puts ._NAME beside NAME
+                yield from self._entry(root, entry, prefix, names)
+
+    def _entry(
+        self, root: Root, entry: os.DirEntry[str], prefix: str, names: set[str]
+    ) -> Iterator[Found]:
+        name, path = prefix + entry.name, Path(entry.path)
+        try:
+            if entry.is_dir():
+                yield from self._enter(root, path, name, names)
+                return
+            if entry.is_symlink() and not path.exists():
+                if _may_be_model(entry.name):
+                    gone = "a link to what is not there"
+                    yield _problem(root, name, path, gone)
+                return
+            if _is_weights(entry.name):
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode):
+                    beside = entry.name.rpartition(".")[0] + SIDECAR
+                    sidecar = path.with_name(beside) if beside in names else None
+                    yield _checked(Found(name, path, root, False, _stamp(status), sidecar))
+        except OSError as error:
+            if _may_be_model(entry.name):
+                yield _unreadable(root, name, path, error)
+
+    def _enter(
+        self, root: Root, path: Path, name: str, beside: Iterable[str] = ()
+    ) -> Iterator[Found]:
+        if not os.path.lexists(path / INDEX):
+            yield from self.folder(root, path, f"{name}/")
+            return
+        sidecar = path / FOLDER_SIDECAR
+        if f"{path.name}{SIDECAR}" in beside:
+            sidecar = path.with_name(f"{path.name}{SIDECAR}")
+        there = sidecar if os.path.lexists(sidecar) else None
+        yield _checked(Found(name, path, root, is_folder=True, sidecar=there))
+
+    def _is_new(self, folder: Path) -> bool:
+        try:
+            status = folder.stat()
+        except OSError:
+            return True  # what is wrong with it is said where it is read
+        key = (status.st_dev, status.st_ino)
+        if key in self._entered:
+            return False
+        if status.st_ino:  # some file systems have no such numbers
+            self._entered.add(key)
+        return True
+
+
+def find_snapshot(repository: Path) -> Path | None:
+    """Return the folder of a repository's newest version in a cache of the Hugging Face Hub.
+
+    It is the one that `refs/main` names, else the one that was written last.
+    """
+    snapshots = repository / "snapshots"
+    try:
+        with (repository / "refs" / "main").open(encoding="utf-8") as stream:
+            main = stream.read(100).strip()
+        if re.fullmatch(r"[0-9a-f]{4,64}", main) and (snapshots / main).is_dir():
+            return snapshots / main
+    except (OSError, ValueError):
+        pass
+    try:
+        there = [one for one in snapshots.iterdir() if one.is_dir()]
+        return max(there, key=lambda one: one.stat().st_mtime_ns, default=None)
+    except OSError:
+        return None
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _is_weights(name: str) -> bool:
+    """Return whether a file may hold a whole model: by its ending, and as no shard of one."""
+    return name.lower().endswith(ENDINGS) and not re.search(r"\d{5}-of-\d{5}", name)
+
+
+def _may_be_model(name: str) -> bool:
+    """Return whether what cannot be looked at may be a model: not if its ending says otherwise."""
+    return _is_weights(name) or not re.search(r"\.[A-Za-z]{1,11}$", name)
+
+
+def _checked(found: Found) -> Found:
+    """Return it, or why its name cannot be sent: POSIX allows any bytes."""
+    try:
+        found.name.encode()
+    except UnicodeEncodeError:
+        shown = found.name.encode("utf-8", "backslashreplace").decode()
+        told = f"model {found.root.path}/{shown} has a name that is no UTF-8; rename it"
+        return found._replace(name=shown, problem=told)
+    return found
+
+
+def _unreadable(root: Root, name: str, path: Path, error: OSError) -> Found:
+    return _problem(root, name, path, error.strerror or str(error))
+
+
+def _problem(root: Root, name: str, path: Path, reason: str) -> Found:
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    told = f"{path} cannot be looked at ({reason}); mend or remove it"
+    return Found(shown, path, root, problem=told.encode("utf-8", "backslashreplace").decode())

@@ -1,0 +1,234 @@
+"""Quantised files paint what their numbers say; what cannot be read says which form it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from single_files import Tensors, checkpoint_parts, save_checkpoint, save_gguf
+from underpaint.engine import Engine
+from underpaint.models import describe_model
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.request import Request
+
+UNET = "model.diffusion_model."
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _home(home: Path) -> None:
+    """Parts that one test puts into the home are not found by another."""
+
+
+def paint(engine: Engine, model: Path, **changes: Any) -> Any:
+    request = Request("a lake", model=str(model), seed=1, steps=2, width=64, height=64, **changes)
+    (picture,) = engine.generate(request)
+    return picture.pixels
+
+
+def name_configs(file: Path, folder: Path, **said: str) -> Path:
+    """Write the side-car file of a model of no size that is known."""
+    beside = file.with_name(f"{file.stem}.underpaint.json")
+    beside.write_text(json.dumps({"config": str(folder), **said}))
+    return file
+
+
+def whole(file: Path, names: dict[str, tuple[int, ...]]) -> Tensors:
+    """Return the numbers that a GGUF file says, as diffusers reads them."""
+    from diffusers.models.model_loading_utils import load_gguf_checkpoint
+    from diffusers.quantizers.gguf.utils import dequantize_gguf_tensor
+
+    found = load_gguf_checkpoint(str(file))
+    return {
+        name: dequantize_gguf_tensor(tensor).float().reshape(names[name])
+        for name, tensor in found.items()
+    }
+
+
+def quantise_by(kind: str) -> Callable[[str, torch.Tensor], str]:
+    """Quantise all that has enough numbers; norms and biases stay as they are."""
+
+    def choose(name: str, tensor: torch.Tensor) -> str:
+        return kind if tensor.ndim > 1 and tensor.numel() % 32 == 0 else "F32"
+
+    return choose
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "Q5_1", "Q4_0", "BF16", "F16"])
+@pytest.mark.parametrize("family", ["sd", "sdxl"])
+def test_a_unet_in_gguf_is_painted_with(
+    engine: Engine, models: Path, tmp_path: Path, family: str, kind: str
+) -> None:
+    """As ComfyUI's users have it: the UNet alone, its names without what comes before them."""
+    folder = models / family
+    tensors = {n.removeprefix(UNET): t for n, t in checkpoint_parts(folder)["unet"].items()}
+    file = save_gguf(tmp_path / "unet.gguf", tensors, quantise_by(kind))
+    rest = save_checkpoint(folder, tmp_path / "rest.safetensors", without=("unet",))
+    parts = ["vae", "text_encoder", *["text_encoder_2"] * (family == "sdxl")]
+    name_configs(file, folder, **dict.fromkeys(parts, rest.name))
+    info = describe_model(file)
+    assert (info.form, info.precision) == ("file", {"BF16": "bf16", "F16": "fp16"}.get(kind, kind))
+    numbers = whole(file, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+
+    def with_numbers(given: Tensors) -> Tensors:
+        return given | {UNET + name: tensor for name, tensor in numbers.items()}
+
+    expected = save_checkpoint(folder, tmp_path / "expected.safetensors", change=with_numbers)
+    found = paint(engine, file)
+    np.testing.assert_array_equal(found, paint(engine, expected))
+    if kind == "Q4_0":
+        assert (found != paint(engine, folder)).any()
+    unet = engine.load(str(file)).pipeline.unet
+    kept = {type(module).__name__ for module in unet.modules()}
+    assert ("GGUFLinear" in kept) == (kind != "F16"), "linear layers stay as small as they were"
+
+
+def test_a_whole_model_in_gguf_is_painted_with(
+    engine: Engine, models: Path, tmp_path: Path
+) -> None:
+    """As stable-diffusion.cpp writes it: all parts, with the names of a checkpoint."""
+    tensors = {
+        name: tensor
+        for part in checkpoint_parts(models / "sd").values()
+        for name, tensor in part.items()
+        if not name.endswith("position_ids")
+    }
+    file = save_gguf(tmp_path / "model.gguf", tensors, quantise_by("Q8_0"))
+    name_configs(file, models / "sd")
+    numbers = whole(file, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    expected = save_checkpoint(
+        models / "sd", tmp_path / "expected.safetensors", change=lambda _: numbers
+    )
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, expected))
+
+
+def scaled(ending: str, *, rows: bool, more: tuple[str, ...] = ()) -> Callable[[Tensors], Tensors]:
+    """Store a UNet's linear weights as 8 bits that use their whole range."""
+
+    def change(tensors: Tensors) -> Tensors:
+        found = dict(tensors)
+        for name, tensor in tensors.items():
+            if name.startswith(UNET) and tensor.ndim == 2 and name.endswith(".weight"):
+                base = name.removesuffix(".weight")
+                most = tensor.abs().amax(1) if rows else tensor.abs().max()
+                scale = most / 448
+                by = scale[:, None] if rows else scale
+                found[name] = (tensor / by).to(torch.float8_e4m3fn)
+                found[base + ending] = scale
+                for one in more:
+                    found[base + one] = torch.ones(())
+            elif name.startswith(UNET):
+                found[name] = tensor.to(torch.float8_e4m3fn)
+        return found
+
+    return change
+
+
+FORMS = {
+    "fp8_scaled": (scaled(".scale_weight", rows=False, more=(".scale_input",)), True),
+    "by rows": (scaled(".weight_scale", rows=True), False),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_of_eight_bits_are_taken_back_to_their_range(
+    engine: Engine, models: Path, tmp_path: Path, form: str
+) -> None:
+    change, marked = FORMS[form]
+
+    def marking(tensors: Tensors) -> Tensors:
+        mark = {f"{UNET}scaled_fp8": torch.empty(2, dtype=torch.float8_e4m3fn)} if marked else {}
+        return change(tensors) | mark
+
+    def numbers(tensors: Tensors) -> Tensors:
+        stored, found = change(tensors), {}
+        for name in tensors:
+            base = name.removesuffix(".weight")
+            scale = stored.get(f"{base}.scale_weight", stored.get(f"{base}.weight_scale"))
+            found[name] = stored[name]
+            if tensors[name].is_floating_point():
+                found[name] = stored[name].float()
+            if scale is not None:
+                found[name] = found[name] * (scale[:, None] if scale.ndim else scale)
+        return found
+
+    file = save_checkpoint(models / "sd", tmp_path / "one.safetensors", change=marking)
+    assert describe_model(file).precision == "fp8_scaled"
+    expected = save_checkpoint(models / "sd", tmp_path / "expected.safetensors", change=numbers)
+    found = paint(engine, file)
+    np.testing.assert_array_equal(found, paint(engine, expected))
+    forgotten = save_checkpoint(
+        models / "sd",
+        tmp_path / "forgotten.safetensors",
+        change=lambda given: {n: t for n, t in change(given).items() if "scale" not in n},
+    )
+    assert (found != paint(engine, forgotten)).any()
+
+
+def rotated(tensors: Tensors) -> Tensors:
+    """Store linear weights as ComfyUI's int8 with a rotation."""
+    described = {"format": "int8_tensorwise", "convrot": True}
+    text = torch.frombuffer(bytearray(json.dumps(described).encode()), dtype=torch.uint8)
+    found = dict(tensors)
+    for name, tensor in tensors.items():
+        if name.startswith(UNET) and tensor.ndim == 2 and name.endswith(".weight"):
+            found[name] = tensor.to(torch.int8)
+            found[name.removesuffix("weight") + "comfy_quant"] = text.clone()
+            found[name.removesuffix("weight") + "weight_scale"] = torch.ones(())
+    return found
+
+
+def in_four_bits(tensors: Tensors) -> Tensors:
+    """Store linear weights as bitsandbytes does."""
+    found = dict(tensors)
+    for name, tensor in tensors.items():
+        if name.startswith(UNET) and tensor.ndim == 2 and name.endswith(".weight"):
+            found[name] = torch.zeros(tensor.numel() // 2, 1, dtype=torch.uint8)
+            state = torch.zeros(4, dtype=torch.uint8)
+            found[f"{name}.quant_state.bitsandbytes__nf4"] = state
+    return found
+
+
+UNREADABLE: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
+    "int8_convrot": (rotated, "int8_convrot"),
+    "bnb_nf4": (in_four_bits, "bnb_nf4"),
+}
+
+
+@pytest.mark.parametrize("form", UNREADABLE)
+def test_what_cannot_be_read_says_which_form_it_is(models: Path, tmp_path: Path, form: str) -> None:
+    change, told = UNREADABLE[form]
+    file = save_checkpoint(models / "sd", tmp_path / "one.safetensors", change=change)
+    with pytest.raises(ModelUnavailableError, match=f"quantised as {told} .*take the model in"):
+        describe_model(file)
+
+
+def test_a_type_of_gguf_that_diffusers_cannot_read_is_named(models: Path, tmp_path: Path) -> None:
+    import gguf
+
+    file = tmp_path / "unet.gguf"
+    writer = gguf.GGUFWriter(file, "sd1")
+    for name, tensor in checkpoint_parts(models / "sd")["unet"].items():
+        values = tensor.numpy()
+        if name.endswith("attn2.to_k.weight"):
+            kind = gguf.GGMLQuantizationType.TQ2_0
+            writer.add_tensor(name, np.zeros((len(values), 66), np.uint8), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    name_configs(file, models / "sd", vae=str(models / "sd"), text_encoder=str(models / "sd"))
+    with pytest.raises(ModelUnavailableError, match=r"TQ2_0.*GGUF in one of Q8_0, Q6_K"):
+        describe_model(file)
