@@ -38,9 +38,11 @@ def _home(home: Path) -> None:
 
 
 def paint(engine: Engine, model: Path, **changes: Any) -> Any:
-    request = Request("a lake", model=str(model), seed=1, steps=2, width=64, height=64, **changes)
+    request = Request.of(
+        prompt="a lake", model=str(model), seed=1, steps=2, width=64, height=64, **changes
+    )
     (picture,) = engine.generate(request)
-    assert not [note for note in picture.recipe.notes if "weights" not in note]
+    assert not [note for note in picture.recipe.facts.notes if "weights" not in note]
     return picture.pixels
 
 

@@ -125,10 +125,12 @@ def test_the_first_picture_is_painted_while_its_model_is_hashed(
         if progress.phase == "Denoising" and progress.step == progress.steps:
             held.let.set()
 
-    request = Request("a lake", model=str(others[0]), seed=1, steps=2, width=64, height=64)
+    request = Request.of(
+        prompt="a lake", model=str(others[0]), seed=1, steps=2, width=64, height=64
+    )
     (picture,) = Engine("cpu").generate(request, progress=let_at_last_step)
-    assert picture.recipe.model_hash == hash_model(describe_model(others[0]))
-    assert picture.recipe.notes == ()
+    assert picture.recipe.facts.model_hash == hash_model(describe_model(others[0]))
+    assert picture.recipe.facts.notes == ()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -153,16 +155,16 @@ def test_the_hash_is_of_the_files_that_were_opened(
             moved_over(others[1] / UNET, folder / UNET)
             held.let.set()
 
-    request = Request("a lake", model=str(folder), seed=1, steps=2, width=64, height=64)
+    request = Request.of(prompt="a lake", model=str(folder), seed=1, steps=2, width=64, height=64)
     (picture,) = engine.generate(request, progress=change)
     if when == "after":
-        assert (picture.recipe.model_hash, picture.recipe.notes) == (opened, ())
+        assert (picture.recipe.facts.model_hash, picture.recipe.facts.notes) == (opened, ())
     else:
-        assert picture.recipe.model_hash == ""
-        assert any("was changed while it was read" in note for note in picture.recipe.notes)
+        assert picture.recipe.facts.model_hash == ""
+        assert any("was changed while it was read" in note for note in picture.recipe.facts.notes)
     after = paint(engine, folder)
     assert (after.pixels != picture.pixels).any()
-    assert after.recipe.model_hash == hash_model(describe_model(folder))
+    assert after.recipe.facts.model_hash == hash_model(describe_model(folder))
 
 
 def test_a_picture_is_not_given_up_for_a_hash(
@@ -173,8 +175,8 @@ def test_a_picture_is_not_given_up_for_a_hash(
 
     monkeypatch.setattr(hashes, "_hash_files", fail)
     picture = paint(Engine("cpu"), others[0])
-    assert picture.recipe.model_hash == ""
-    assert any("Input/output error" in note for note in picture.recipe.notes)
+    assert picture.recipe.facts.model_hash == ""
+    assert any("Input/output error" in note for note in picture.recipe.facts.notes)
 
 
 def test_a_replaced_variant_or_config_is_another_model_too(

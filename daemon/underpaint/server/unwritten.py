@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from .job_queue import Job
 from .store import Store
@@ -26,7 +27,7 @@ next picture before there is room."""
 AT_ONCE = 2**24
 """Bytes that the store is given at once; of a larger picture one."""
 
-Then = Callable[[object, Exception | None], object]
+Then = Callable[[Any, Exception | None], object]
 
 
 @dataclass
