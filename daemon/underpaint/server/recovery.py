@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import time
 from typing import TYPE_CHECKING
 
 from underpaint_client import messages, wire
@@ -14,7 +13,6 @@ from .job_queue import Client, Job, JobQueue
 from .job_state import MAX_DEATHS, JobState
 from .paths import log_file
 from .pixel_files import DamagedFileError
-from .retention import Retention
 from .store import Store
 from .store_thread import describe_error
 from .stored_job import QUEUED, RUNNING, StoredJob
@@ -28,14 +26,14 @@ log = logging.getLogger(__name__)
 NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
 
 
-def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
+def recover(store: Store, queue: JobQueue) -> set[str]:
     """Take up what an earlier daemon left: what waited waits, what ran is tried again.
+
+    Nothing is removed here: first the clients may come back that want it.
 
     Parameters
     ----------
     store : Store
-    retention : Retention
-        What is too old by this is removed.
     queue : JobQueue
         Gets all jobs that go on.
 
@@ -45,10 +43,6 @@ def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
         The ids of jobs that could not be read, and stay as they are.
     """
     unread: set[str] = set()
-    try:
-        store.prune(retention, time.time(), 0.0)
-    except (OSError, sqlite3.Error) as error:
-        log.error("results that are too old were not removed: %s", describe_error(error))  # noqa: TRY400
     for kept in store.unfinished():
         try:
             job = take_up(store, kept)
