@@ -209,3 +209,26 @@ def test_the_invitation_names_no_ipc(home: Path) -> None:
     assert command.split() == [
         "underpaint", "connect", "tcp://192.168.1.2:7", keys.own_keys("server").public
     ]  # fmt: skip
+
+
+def test_a_list_counts_when_it_has_stayed_as_it_is() -> None:
+    now = [0.0]
+    settling = keys.Settling(3.0, lambda: now[0])
+    seen = []
+    for moment, stamp in [
+        (0, "all"),
+        (2, "all"),
+        (4, "all"),
+        (5, "all"),
+        (6, "empty"),
+        (8, "all"),
+        (10, "all"),
+        (12, "all"),
+        (13, "some"),
+        (17, "some"),
+        (30, "some"),
+    ]:
+        now[0] = moment
+        if settling.has_settled(stamp):
+            seen.append((moment, stamp))
+    assert seen == [(4, "all"), (12, "all"), (17, "some")]

@@ -12,7 +12,6 @@ from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint.server.job_queue import JobQueue
 from underpaint.server.old_messages import upgrade_header
 from underpaint.server.recovery import recover
-from underpaint.server.retention import Retention
 from underpaint.server.store import Store
 from underpaint.server.validation import read_message
 from underpaint_client import messages, wire
@@ -90,7 +89,7 @@ def test_a_job_that_cannot_be_read_is_put_aside_with_a_sentence(
     store.add("j", [kept], owner="", trusted=True, digest=bytes(32))
     old = header(1, job="k", request=FLAT, previews="", note="", packed=False)
     store.add("k", [old], owner="", trusted=True, digest=bytes(32))
-    assert recover(store, Retention(), queue) == set()
+    assert recover(store, queue) == set()
     (job,) = queue
     assert (job.name, job.submit.request) == ("k", NESTED)
     found = store.find("j")

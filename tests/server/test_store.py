@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from underpaint.server.pixel_files import DamagedFileError
-from underpaint.server.retention import DAY, Entry, Retention, find_old, outdated
+from underpaint.server.retention import DAY, Entry, Retention, find_old, outdated, oversized
 from underpaint.server.store import Store, open_store
 from underpaint.server.stored_job import ENDED, QUEUED, RUNNING, TAKEN, StoredJob
 from underpaint_client.errors import DaemonUnavailableError
@@ -275,18 +275,44 @@ def entry(name: str, size: int = 0, owner: str = "") -> Entry:
         ([], {}, []),
         ([entry("old"), entry("new")], {"old": 0.0}, ["old"]),
         ([entry("found old a moment ago")], {"found old a moment ago": DAY}, []),
-        ([entry("large", 3), entry("larger", 5)], {}, []),
-        ([entry("first", 3), entry("second", 3), entry("third", 3)], {}, ["first"]),
-        ([entry("first", 9), entry("second", 9)], {}, ["first", "second"]),
-        ([entry("empty"), entry("large", 9)], {}, ["large"]),
-        ([entry("old", 9), entry("new", 7)], {"old": 0.0}, ["old"]),
-        ([entry("mine", 7), entry("a guest's", 9, "guest")], {}, ["a guest's"]),
-        ([entry("a guest's", 8, "guest"), entry("mine", 8)], {}, []),
+        ([entry("large", 9), entry("larger", 10)], {}, []),
     ],
 )
-def test_what_goes(ended: list[Entry], old_since: dict[str, float], going: list[str]) -> None:
+def test_what_goes_as_it_is_old(
+    ended: list[Entry], old_since: dict[str, float], going: list[str]
+) -> None:
+    assert outdated(ended, old_since, awake=1.5 * DAY) == going
+
+
+TAKEN_ENTRY = Entry("taken", "", 0.0, 1, is_taken=True)
+
+
+@pytest.mark.parametrize(
+    ("ended", "running", "going"),
+    [
+        ([], {}, []),
+        ([entry("large", 3), entry("larger", 5)], {}, []),
+        ([entry("first", 3), entry("second", 3), entry("third", 3)], {}, ["first"]),
+        ([entry("first", 9), entry("second", 9)], {}, ["first"]),
+        ([entry("the newest", 9)], {}, []),
+        ([entry("the newest", 9), TAKEN_ENTRY], {}, ["taken"]),
+        ([TAKEN_ENTRY, entry("large", 8), entry("new", 1)], {}, ["taken", "large"]),
+        ([entry("empty"), entry("large", 9)], {}, []),
+        (
+            [entry("mine", 7), entry("a guest's", 9, "guest"), entry("b", 1, "guest")],
+            {},
+            ["a guest's"],
+        ),
+        ([entry("a guest's", 8, "guest"), entry("mine", 8)], {}, []),
+        ([entry("first", 3), entry("second", 3)], {"": 3}, ["first"]),
+        ([entry("first", 3), entry("second", 3)], {"guest": 3}, []),
+    ],
+)
+def test_what_goes_to_make_room(
+    ended: list[Entry], running: dict[str, int], going: list[str]
+) -> None:
     limit = Retention(days=7, gigabytes=8 / 2**30)
-    assert outdated(ended, old_since, limit, awake=1.5 * DAY) == going
+    assert [entry.name for entry in oversized(ended, running, limit)] == going
 
 
 def test_what_is_old() -> None:
@@ -339,6 +365,40 @@ def test_files_that_no_record_names_go_as_late_as_results(store: Store) -> None:
     assert files(store) == 1
     store.prune(Retention(), late, DAY)
     assert files(store) == 0
+
+
+@pytest.mark.parametrize("state", ["nowhere", TAKEN])
+def test_a_picture_of_no_job_is_not_kept(store: Store, state: str) -> None:
+    if state == TAKEN:
+        add(store, "a")
+        store.end("a", b"done")
+        store.take("a")
+    store.add_picture("a", 0, [b"", b"picture"])
+    assert files(store) == 0
+    assert store.numbers("a") == set()
+
+
+def test_pictures_that_an_earlier_version_left_without_a_job_go(store: Store) -> None:
+    add(store, "a")
+    store.add_picture("a", 0, [b"", b"picture"])
+    store._ask("DELETE FROM jobs WHERE name = 'a'")
+    before = files(store)
+    store.prune(Retention(), time.time(), 0)
+    assert store.numbers("a") == set()
+    assert files(store) == before - 1  # the submission's goes as one that no record names
+
+
+def test_who_asks_for_what_went_to_make_room_is_told_so(store: Store) -> None:
+    for name in ("a", "b"):
+        add(store, name)
+        store.add_picture(name, 0, [b"", bytes(2**20)])
+        store.end(name, b"done")
+    limit = Retention(gigabytes=1 / 1024)
+    store.prune(limit, time.time(), 0, lambda name: b"no room for " + name.encode())
+    kept = store.find("a")
+    assert kept is not None
+    assert (kept.state, kept.ending) == (TAKEN, b"no room for a")
+    assert [one.name for one in store.ended("me")] == ["b"]  # the newest stays, whatever its size
 
 
 @pytest.mark.parametrize("where", ["note", "ending", "picture's header", "pixels"])

@@ -117,7 +117,7 @@ class Daemon:
         self._log = logs.LogTurner()
         self._sent_positions: dict[str, int] = {}
         self._positions_due = 0.0
-        self._allowed_stamp: tuple[int, ...] | None = None  # of the list at the last look
+        self._allowed = keys.Settling()
         workers = worker_processes(
             self._endpoints, self._endpoints.open(), config.devices, worker_command
         )
@@ -183,9 +183,7 @@ class Daemon:
 
     def _look_for_revoked(self) -> None:
         """End all that is of owners whose keys were revoked, there or not; drop their results."""
-        stamp = self._endpoints.allowed.stamp()
-        if stamp != self._allowed_stamp:
-            self._allowed_stamp = stamp
+        if self._allowed.has_settled(self._endpoints.allowed.stamp()):
             self._jobs.ask_owners(self._drop_revoked)
 
     def _drop_revoked(self, owners: set[str]) -> None:

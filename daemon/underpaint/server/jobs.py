@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from underpaint_client import messages, wire
-from underpaint_client.errors import BadInputError
+from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.seeds import draw_seeds
 
 from . import job_events as events
@@ -72,7 +72,7 @@ class Jobs:
         self._unpruned = 0  # bytes of pictures since the last look
         self._looked = time.monotonic()
         self._write_limit = WriteLimit()
-        unread = recover(store, retention, self.queue)
+        unread = recover(store, self.queue)
         self._store_thread = StoreThread(store)
         self._unwritten = UnwrittenResults(self._store_thread)
         self._results = Results(
@@ -362,7 +362,18 @@ class Jobs:
     ) -> None:
         now = time.monotonic()  # which stands still while the machine sleeps
         awake, self._looked = now - self._looked, now
-        self._store_thread.do(lambda store: store.prune(self._retention, time.time(), awake), then)
+
+        def explain(name: str) -> Bytes:
+            told = (
+                "the results of this job were removed to make room for newer ones, as they waited"
+                f" and were over {self._retention.gigabytes:g} GB with those; generate again, or"
+                " raise `gigabytes` under [retention] in config.toml"
+            )
+            return wire.encode(messages.Failed(name, GenerationFailedError.code, told))[0]
+
+        self._store_thread.do(
+            lambda store: store.prune(self._retention, time.time(), awake, explain), then
+        )
 
 
 def _another(name: str) -> BadInputError:

@@ -11,7 +11,8 @@ import os
 import shlex
 import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -244,6 +245,40 @@ def _write(lines: Sequence[str]) -> None:
 def _changing() -> filelock.FileLock:
     """Lock the allow-list against changes by others."""
     return filelock.FileLock(key_folder() / "authorized_clients.lock", mode=0o600)
+
+
+SETTLE = 3.0
+"""Seconds for which a list must stay as it is before what it no longer has counts as revoked: an
+editor that saves it may empty it first."""
+
+
+class Settling:
+    """Tells once when something has stayed as it is for a while.
+
+    Parameters
+    ----------
+    seconds : float
+        How long.
+    clock : callable
+        Returns seconds.
+    """
+
+    def __init__(
+        self, seconds: float = SETTLE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._last: object = self  # which is like nothing else
+        self._since: float | None = None
+
+    def has_settled(self, now_is: object) -> bool:
+        """Return whether that has become so and has stayed so until now; once for each change."""
+        if now_is != self._last:
+            self._last, self._since = now_is, self._clock()
+        if self._since is None or self._clock() - self._since < self._seconds:
+            return False
+        self._since = None
+        return True
 
 
 class AllowList:

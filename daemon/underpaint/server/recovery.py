@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import time
 from typing import TYPE_CHECKING
 
 from underpaint_client import messages, wire
@@ -20,7 +19,6 @@ from .job_queue import Client, Job, JobQueue
 from .job_state import MAX_DEATHS, JobState
 from .paths import log_file
 from .pixel_files import DamagedFileError
-from .retention import Retention
 from .store import Store
 from .store_thread import describe_error
 from .stored_job import QUEUED, RUNNING, StoredJob
@@ -38,14 +36,16 @@ OF_ANOTHER_VERSION = (
 NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
 
 
-def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
+def recover(store: Store, queue: JobQueue) -> set[str]:
     """Continue what an earlier daemon left: waiting jobs wait, running ones are tried again.
+
+    Nothing is removed here, since the clients that want it may come back first.
+
+    Nothing is removed here: first the clients may come back that want it.
 
     Parameters
     ----------
     store : Store
-    retention : Retention
-        What is too old by this is removed.
     queue : JobQueue
         Gets all jobs that go on.
 
@@ -55,10 +55,6 @@ def recover(store: Store, retention: Retention, queue: JobQueue) -> set[str]:
         The ids of jobs that could not be read, and stay as they are.
     """
     unread: set[str] = set()
-    try:
-        store.prune(retention, time.time(), 0.0)
-    except (OSError, sqlite3.Error) as error:
-        log.error("old results could not be removed: %s", describe_error(error))  # noqa: TRY400
     for kept in store.unfinished():
         try:
             job = take_up(store, kept)

@@ -19,7 +19,8 @@ class Retention:
     days : float
         Older ones go.
     gigabytes : float
-        If all that wait for one owner are larger, the oldest of them are removed.
+        If all that wait for one owner are larger, the oldest of them are removed, but never the
+        newest. It is also the limit on what is kept of one job.
     """
 
     days: float = 7
@@ -40,12 +41,15 @@ class Entry:
         When it ended, in seconds of the epoch.
     size : int
         Bytes that it takes on the disk: pixels, headers and notes.
+    is_taken : bool
+        Whether its client has its results, so that little of it is left.
     """
 
     name: str
     owner: str
     changed: float
     size: int
+    is_taken: bool = False
 
 
 def find_old(changed: Mapping[str, float], retention: Retention, now: float) -> set[str]:
@@ -77,10 +81,8 @@ def is_due(old_since: float, awake: float) -> bool:
     return awake - old_since >= DAY
 
 
-def outdated(
-    ended: Sequence[Entry], old_since: Mapping[str, float], retention: Retention, awake: float
-) -> list[str]:
-    """Return the names of the jobs that go: the old ones, then the oldest of too many bytes.
+def outdated(ended: Sequence[Entry], old_since: Mapping[str, float], awake: float) -> list[str]:
+    """Return the names of the jobs that go as they have waited too long.
 
     Parameters
     ----------
@@ -88,18 +90,40 @@ def outdated(
         All that have ended, oldest first.
     old_since : mapping of str to float
         For those that are too old now and at every look since, when that was first found.
-    retention : Retention
     awake : float
         Seconds for which daemons ran in all.
     """
-    going = {name for name, since in old_since.items() if is_due(since, awake)}
+    return [
+        entry.name
+        for entry in ended
+        if entry.name in old_since and is_due(old_since[entry.name], awake)
+    ]
+
+
+def oversized(
+    ended: Sequence[Entry], running: Mapping[str, int], retention: Retention
+) -> list[Entry]:
+    """Return the jobs that go as there is too much: the oldest, but never an owner's newest.
+
+    Parameters
+    ----------
+    ended : sequence of Entry
+        All that have ended and stay otherwise, oldest first.
+    running : mapping of str to int
+        For owners, the bytes of pictures of jobs that have not ended.
+    retention : Retention
+    """
     limit = retention.gigabytes * 2**30
-    excess = _sizes(entry for entry in ended if entry.name not in going)
+    excess = _sizes(ended)
+    excess.update(running)
+    newest = {entry.owner: entry.name for entry in ended if not entry.is_taken}
+    going = []
     for entry in ended:
-        if entry.name not in going and entry.size and excess[entry.owner] > limit:
-            going.add(entry.name)
+        is_newest = newest.get(entry.owner) == entry.name
+        if entry.size and excess[entry.owner] > limit and not is_newest:
+            going.append(entry)
             excess[entry.owner] -= entry.size
-    return [entry.name for entry in ended if entry.name in going]
+    return going
 
 
 def _sizes(ended: Iterable[Entry]) -> Counter[str]:

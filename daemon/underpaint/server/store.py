@@ -17,7 +17,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from .old_messages import upgrade_header
 from .paths import private_folder
 from .pixel_files import PixelFiles, sync_folder
 from .records import Records
-from .retention import Entry, Retention, find_old, is_due, outdated
+from .retention import Entry, Retention, find_old, is_due, outdated, oversized
 from .stored_job import ENDED, QUEUED, RUNNING, TAKEN, Pictures, StoredJob
 
 _DAMAGED = (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -167,12 +167,15 @@ class Store:
     def add_picture(self, name: str, number: int, parts: list[Bytes]) -> None:
         """Add one of a job's pictures, as its message; only the first of each index is kept.
 
+        Of a job that was taken, or is not here, nothing is kept.
+
         Raises
         ------
         OSError, sqlite3.Error
             It could not be written.
         """
-        if number in self.numbers(name):
+        known = self._ask("SELECT 1 FROM jobs WHERE name = ? AND state != ?", name, TAKEN)
+        if not known or number in self.numbers(name):
             return
         sizes = [memoryview(part).nbytes for part in parts[1:]]
         with self._files.written(parts[1:]) as file:
@@ -251,7 +254,13 @@ class Store:
         """Remove all that there is of an owner's jobs."""
         self.forget(name for (name,) in self._ask("SELECT name FROM jobs WHERE owner = ?", owner))
 
-    def prune(self, retention: Retention, now: float, awake: float) -> list[str]:
+    def prune(
+        self,
+        retention: Retention,
+        now: float,
+        awake: float,
+        explain: Callable[[str], Bytes] | None = None,
+    ) -> list[str]:
         """Remove what has waited too long, and return the ids of those jobs.
 
         No clock is trusted alone: a job goes only when this finds it too old, and has found so at
@@ -264,8 +273,11 @@ class Store:
             Seconds of the epoch.
         awake : float
             Seconds for which the daemon has run since it last asked.
+        explain : callable, optional
+            Returns what to say to who asks for a job of that id that went to make room.
         """
         ended = self._entries()
+        self._remove_pictures_without_job()
         unnamed = {file: self._files.changed(file) for file in self._unnamed_files()}
         ages = {_JOB: {entry.name: entry.changed for entry in ended}, _FILE: unnamed}
         with self._records.at_once():
@@ -273,20 +285,42 @@ class Store:
             for kind, changed in ages.items():
                 self._look(kind, find_old(changed, retention, now), total)
         old = {kind: self._old_since(kind) for kind in ages}
-        going = outdated(ended, old[_JOB], retention, total)
+        going = outdated(ended, old[_JOB], total)
+        staying = [entry for entry in ended if entry.name not in set(going)]
+        large = oversized(staying, self._running(), retention)
+        explained: list[str] = []
+        for one in large:
+            if one.is_taken or explain is None:
+                going.append(one.name)
+            else:
+                explained.append(one.name)
+                self.take(one.name, explain(one.name))
         if going:
             self.forget(going)
         self._files.remove(file for file, since in old[_FILE].items() if is_due(since, total))
-        return going
+        return [*going, *explained]
 
     def _entries(self) -> list[Entry]:
         """Return what has ended, taken or not, oldest first."""
         found = self._ask(
             "SELECT name, owner, changed, bytes + (SELECT coalesce(sum(bytes), 0) FROM pictures"
-            " WHERE job = jobs.name) FROM jobs WHERE state IN (?, ?) ORDER BY number",
+            " WHERE job = jobs.name), state FROM jobs WHERE state IN (?, ?) ORDER BY number",
             ENDED, TAKEN,
         )  # fmt: skip
-        return [Entry(*values) for values in found]
+        return [
+            Entry(name, owner, changed, size, state == TAKEN)
+            for name, owner, changed, size, state in found
+        ]
+
+    def _running(self) -> dict[str, int]:
+        """Return the bytes of pictures of jobs that have not ended, for each owner."""
+        return dict(
+            self._ask(
+                "SELECT owner, sum(pictures.bytes) FROM jobs JOIN pictures ON job = name"
+                " WHERE state IN (?, ?) GROUP BY owner",
+                QUEUED, RUNNING,
+            )
+        )  # fmt: skip
 
     def _count_awake(self, seconds: float) -> float:
         """Add to the seconds for which daemons ran, and return all of them."""
@@ -334,6 +368,13 @@ class Store:
                 name, name,
             )
         ]  # fmt: skip
+
+    def _remove_pictures_without_job(self) -> None:
+        """Remove pictures that nobody can ask for, as earlier versions may have left them."""
+        without = "FROM pictures WHERE job NOT IN (SELECT name FROM jobs WHERE state != ?)"
+        files = self._ask(f"SELECT file {without}", TAKEN)
+        self._ask(f"DELETE {without}", TAKEN)
+        self._files.remove(file for (file,) in files)
 
     def _unnamed_files(self) -> set[str]:
         """Return the files that no record names.
