@@ -1,7 +1,7 @@
 """How long a library of ten thousand files takes to list: the first time, and when it is known.
 
-By hand, from the repository: `python tests/benchmarks/scan.py [FILES]`. A quarter are SDXL checkpoints, the others
-LoRAs; each header is as long as a real one's, and the weights take no room.
+By hand, from the repository: `python tests/benchmarks/scan.py [FILES]`. A quarter are SDXL
+checkpoints, the others LoRAs; each header is as long as a real one's, and the weights take no room.
 """
 
 from __future__ import annotations
