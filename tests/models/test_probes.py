@@ -15,15 +15,15 @@ from underpaint.models.probes import Contents, probe_header, read_contents
 from underpaint_client.errors import ModelUnavailableError
 from weight_files import BITS, layout, write_gguf, write_safetensors
 
+Shapes = dict[str, tuple[int, ...]]
+
 UNET = "model.diffusion_model."
 ATTENTION = "1.transformer_blocks.0.attn2.to_k.weight"
-CLIP_L = {"transformer.text_model.embeddings.position_embedding.weight": (77, 768)}
-OPEN_CLIP = {"model.transformer.resblocks.9.mlp.c_proj.bias": (1280,),
+CLIP_L: Shapes = {"transformer.text_model.embeddings.position_embedding.weight": (77, 768)}
+OPEN_CLIP: Shapes = {"model.transformer.resblocks.9.mlp.c_proj.bias": (1280,),
              "model.token_embedding.weight": (49408, 1280),
              "model.text_projection": (1280, 1280)}  # fmt: skip
-VAE = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_out.weight": (3, 128, 3, 3)}
-
-Shapes = dict[str, tuple[int, ...]]
+VAE: Shapes = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_out.weight": (3, 128, 3, 3)}
 
 
 def under(prefix: str, shapes: Shapes) -> Shapes:
@@ -79,7 +79,7 @@ def whole(unet: Shapes, **parts: Shapes) -> Shapes:
 
 SD1 = whole(sd_unet(), first_stage_model=VAE, cond_stage_model=CLIP_L)
 SD2 = whole(sd_unet(width=1024), first_stage_model=VAE, cond_stage_model=OPEN_CLIP)
-XL_TEXT = {
+XL_TEXT: dict[str, Shapes] = {
     "conditioner__embedders__0": CLIP_L,
     "conditioner__embedders__1": OPEN_CLIP,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from underpaint.models import scanning
+from underpaint.models.probes import read_contents
 from underpaint.server import model_list
 from underpaint.server.guests import PathFilter
 from underpaint.server.model_list import Entries, ModelList
@@ -56,11 +57,10 @@ def test_the_list_comes_when_it_is_there(models: ModelList, library: Path) -> No
 def test_a_slow_disk_holds_up_nothing(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known is listed, and the rest is looked into afterwards."""
     gate = threading.Semaphore(0)
-    real = scanning.read_contents
 
     def wait(file: Path) -> object:
         gate.acquire()
-        return real(file)
+        return read_contents(file)
 
     monkeypatch.setattr(scanning, "read_contents", wait)
     monkeypatch.setattr(model_list, "SLICE", 0)

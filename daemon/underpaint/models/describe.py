@@ -129,7 +129,7 @@ def describe_model(path: Path) -> ModelInfo:
     return _describe(path, str(path.absolute()), said, stamps)
 
 
-@functools.lru_cache(maxsize=64)  # every job asks, and the answer is the same until a file changes
+@functools.lru_cache(maxsize=256)  # every job asks, and the answer is the same until a file changes
 def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, ...]) -> ModelInfo:
     name = Path(os.path.realpath(path)).name
     if path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir():

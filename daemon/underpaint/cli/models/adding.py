@@ -84,12 +84,16 @@ def _ask() -> None:
 
 
 def _show_bars(*, shown: bool) -> None:
-    from huggingface_hub import utils  # noqa: PLC0415 - slow, and only needed here
+    # slow to import, and only needed here
+    from huggingface_hub.utils.tqdm import (  # noqa: PLC0415
+        disable_progress_bars,
+        enable_progress_bars,
+    )
 
     if shown:
-        utils.enable_progress_bars()
+        enable_progress_bars()
     else:
-        utils.disable_progress_bars()
+        disable_progress_bars()
 
 
 def _tell(model: RemoteModel) -> Callable[[RemoteFile, int], None]:

@@ -93,8 +93,10 @@ def _ask_about_tools(roots: list[Root]) -> None:
                 f" lists them, --ignore {name} ends this note")  # fmt: skip
             continue
         say(f"Models of {name} may be in {places}. List them too? They are only read. [Y/n]")
-        answer = sys.stdin.readline().strip().lower()
-        choose_root(name, use=answer in ("", "y", "yes"))
+        answer = sys.stdin.readline()
+        if not answer:  # nobody answers: ask again next time
+            return
+        choose_root(name, use=answer.strip().lower() in ("", "y", "yes"))
 
 
 def _show_models(models: Sequence[ListedModel], *, as_json: bool) -> None:
