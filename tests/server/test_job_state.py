@@ -398,9 +398,10 @@ class Life(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 2), is_read=st.booleans())
     def paint(self, index: int, is_read: bool) -> None:
-        if not is_read and index not in self.state.pictures:
-            self.unread.add(b"picture%d" % index)
+        before = set(self.state.pictures)
         self.happen(Painted(index, [b"picture%d" % index], is_read))
+        if not is_read and index in self.state.pictures - before:
+            self.unread.add(b"picture%d" % index)
 
     @rule(ending=st.sampled_from([DONE, CANCELLED]))
     def finish(self, ending: messages.Done | messages.Failed) -> None:

@@ -156,7 +156,7 @@ class UnwrittenResults:
         self._hand_over()
 
     def write_all(self) -> None:
-        """Give all of it to the store now."""
+        """Pass everything to the store now."""
         for name in list(self._unwritten):
             while (unwritten := self._unwritten.get(name)) is not None:
                 self._hand_over_one(name, unwritten)
@@ -182,7 +182,7 @@ class UnwrittenResults:
         self._store_thread.do(unless_stale, then)
 
     def _hand_over(self) -> None:
-        """Give the store the next of what is due, as much as it is given at once."""
+        """Pass what is due to the store, at most `AT_ONCE` bytes at a time."""
         while self._given < AT_ONCE and (name := self._next()) is not None:
             self._unwritten.move_to_end(name)  # the next is another's
             self._hand_over_one(name, self._unwritten[name])

@@ -105,7 +105,7 @@ def _tell(model: RemoteModel) -> Callable[[RemoteFile, int], None]:
 
 
 def _check_kind(path: Path, model: RemoteModel) -> None:
-    """Say where what was downloaded is no model to paint with."""
+    """Warn if what was downloaded is not a model that can be used."""
     if not model.is_folder:
         kind = contents_of(path).kind
         if kind != MODEL:
