@@ -1,6 +1,6 @@
 """Samplers: diffusers' schedulers, run over an exact part of their schedule.
 
-Each sampler here is a diffusers scheduler class of which five things are made sure:
+Each sampler here is a diffusers scheduler class of which six things are made sure:
 
 - It steps in float32 whatever the model's precision, so that the noise which some samplers add as
   they go is the same on every device and for every precision.
@@ -9,6 +9,7 @@ Each sampler here is a diffusers scheduler class of which five things are made s
   yet, and stock PNDM repeats the wrong timestep; both are put right below.
 - A latent cell that joins late comes out as if the run had begun with it (`joining`). PLMS alone is
   an exception: its run begins with a call more, which a cell that joins late does not get.
+- It keeps the schedule that it was set to, whatever the pipeline would set (`set_schedule`).
 - It hands the model what is kept beside the noisy latents, where the model takes it (`show_kept`).
 """
 
@@ -25,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from underpaint_client.samplers import SAMPLERS
+from underpaint_client.steps import StepPlan
 
 from .joining import Joining
 from .noise_levels import zero_snr_changes
@@ -100,6 +102,16 @@ class Sampler:
         changes |= zero_snr_changes(getattr(diffusers, class_name), config)
         return cls(name, _tapped(class_name).from_config(config, **changes))
 
+    def set_schedule(self, plan: StepPlan, device: torch.device) -> None:
+        """Set the scheduler to a schedule, which no pipeline changes from then on."""
+        self.scheduler.set_timesteps(plan.schedule, device=device)
+        self.scheduler.is_set = True
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """What noise alone is multiplied with at the beginning of the whole schedule."""
+        return float(self.scheduler.init_noise_sigma)
+
     def execute(self, run: int) -> Executed:
         """Take the last `run` steps of the schedule that the scheduler was set to."""
         timesteps = self.scheduler.timesteps
@@ -145,7 +157,8 @@ class Sampler:
         executed : Executed
             The calls of the run.
         joins : int tensor (h, w)
-            From which call on each latent cell takes part, as `first_calls`.
+            From which call on each latent cell takes part, as `first_calls`; for a pipeline that
+            packs its latents, packed as they are.
         """
         unused = _copy(self.scheduler)
 
@@ -234,9 +247,20 @@ def _set_begin(scheduler: Any, index: int) -> None:
         scheduler.set_begin_index(index)
 
 
+def _set_once(base: Any) -> Any:
+    """Return the method of a subclass that sets a schedule until `is_set`."""
+
+    @functools.wraps(base.set_timesteps)  # pipelines look at its signature for `sigmas`
+    def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not self.is_set:
+            base.set_timesteps(self, *args, **kwargs)
+
+    return set_timesteps
+
+
 @functools.cache
 def _tapped(class_name: str) -> Any:
-    """Return a subclass of a diffusers scheduler with the five things made sure."""
+    """Return a subclass of a diffusers scheduler with the six things made sure."""
     base = getattr(diffusers, class_name)
 
     @functools.wraps(base.step)  # pipelines look at its signature for `generator` and `eta`
@@ -285,6 +309,8 @@ def _tapped(class_name: str) -> Any:
 
     members: dict[str, Any] = {
         "step": step,
+        "set_timesteps": _set_once(base),
+        "is_set": False,  # until `Sampler.set_schedule`
         "scale_model_input": scale_model_input,
         "kept": None,
         "joining": None,  # until `Sampler.begin`
