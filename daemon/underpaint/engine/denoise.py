@@ -39,7 +39,8 @@ def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
     """Return how many of the last steps each cell takes part in.
 
     A cell of change c runs as many as strength x c would over the whole picture; the most changed
-    cells run them all.
+    cells run them all. In a run that begins exactly at its strength (`StepPlan.exact`), it joins at
+    the executed step that is nearest to that.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
         0 .. plan.run.
     """
     exact = plan.schedule * plan.strength
-    if round_half_up(exact) != plan.run:  # the schedule was stretched as far as it goes
+    if plan.exact or round_half_up(exact) != plan.run:  # or stretched as far as it goes
         exact = plan.run
     share = change.astype(np.float64) / most_change
     nearest = np.floor(exact * share + 0.5 + 1e-6).astype(np.intp)

@@ -259,6 +259,11 @@ class Model:
 
     # ---- runs ------------------------------------------------------------------------------
 
+    @property
+    def starts_exactly(self) -> bool:
+        """Whether runs begin exactly at their strength, as of few steps a share is coarse."""
+        return self.family.starts_exactly and self.info.recommended.few_steps
+
     def make_sampler(self, name: str, plan: StepPlan, cells: Extent) -> Sampler:
         """Make a sampler for one run.
 

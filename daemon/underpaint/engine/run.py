@@ -316,6 +316,7 @@ class _Run:
             model.info.native,
             model.info.train_steps,
             from_nothing=from_nothing,
+            exact=model.starts_exactly,
         )
 
     def _source(self, layer: Pixels | None, selection: Pixels | None, x: int, y: int) -> Source:

@@ -100,7 +100,7 @@ class Sampler:
         if class_name in _CROWDED and schedule >= config.get("num_train_timesteps", 1000):
             changes["timestep_spacing"] = "trailing"
         changes |= zero_snr_changes(getattr(diffusers, class_name), config)
-        return cls(name, _tapped(class_name).from_config(config, **changes))
+        return cls(name, tapped(class_name).from_config(config, **changes))
 
     def set_schedule(self, plan: StepPlan, device: torch.device) -> None:
         """Set the scheduler to a schedule, which no pipeline changes from then on."""
@@ -212,6 +212,8 @@ def _clean_guess(
     if len(result) > 1 and isinstance(result[1], torch.Tensor):
         return result[1]
     config = scheduler.config
+    if hasattr(scheduler, "scale_noise"):  # flow matching: the output is noise - x0
+        return noisy - timestep.to(noisy) / config.num_train_timesteps * output
     predicts = config.get("predict_x0") or "++" in config.get("algorithm_type", "")
     if predicts and scheduler.model_outputs[-1] is not None:
         remembered: torch.Tensor = scheduler.model_outputs[-1]
@@ -258,8 +260,22 @@ def _set_once(base: Any) -> Any:
     return set_timesteps
 
 
+def _show_kept(base: Any) -> Any:
+    """Return the method of a subclass that hands the model what is kept beside the latents."""
+
+    def scale_model_input(
+        self: Any, sample: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        scaled: torch.Tensor = base.scale_model_input(self, sample, *args, **kwargs)
+        if self.kept is None:
+            return scaled
+        return torch.cat([scaled, self.kept.to(scaled).expand(len(scaled), -1, -1, -1)], dim=1)
+
+    return scale_model_input
+
+
 @functools.cache
-def _tapped(class_name: str) -> Any:
+def tapped(class_name: str) -> Any:
     """Return a subclass of a diffusers scheduler with the six things made sure."""
     base = getattr(diffusers, class_name)
 
@@ -299,22 +315,15 @@ def _tapped(class_name: str) -> Any:
         # Between DPM2's two looks the sample lies at a level of its own.
         return original + noise * self.sigmas_interpol[self.step_index].to(original)
 
-    def scale_model_input(
-        self: Any, sample: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> torch.Tensor:
-        scaled: torch.Tensor = base.scale_model_input(self, sample, *args, **kwargs)
-        if self.kept is None:
-            return scaled
-        return torch.cat([scaled, self.kept.to(scaled).expand(len(scaled), -1, -1, -1)], dim=1)
-
     members: dict[str, Any] = {
         "step": step,
         "set_timesteps": _set_once(base),
         "is_set": False,  # until `Sampler.set_schedule`
-        "scale_model_input": scale_model_input,
         "kept": None,
         "joining": None,  # until `Sampler.begin`
     }
+    if hasattr(base, "scale_model_input"):
+        members["scale_model_input"] = _show_kept(base)
     if class_name.startswith("KDPM2"):
         members["add_noise"] = add_noise
     return type(class_name, (base,), members)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
 from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
+from .families import FLOWS, Recommended, check_flow_parts, override, read_native, recommend
 from .files import INDEX, Part, Stamp, read_family, resolve_files, stamp_files, stamp_folder
 from .reading import check_regular, read_json, unreadable
 from .schedulers import check_scheduler
@@ -39,7 +40,7 @@ class ModelInfo:
     path : Path
         The folder.
     family : str
-        `sd` or `sdxl`.
+        `sd`, `sdxl` or a key of `families.FLOWS`.
     native : int
         The side it was trained at, in pixels.
     cell : int
@@ -56,6 +57,9 @@ class ModelInfo:
     stamps : tuple of Stamp
         What tells those files, as they were when they were looked at, from later ones: a model
         whose files were replaced is another one.
+    recommended : Recommended
+        Steps and guidance that suit it; `underpaint.json` may say others:
+        `{"steps": 4, "guidance_scale": 1.0}`, as it may say its `native` side.
     """
 
     name: str
@@ -68,6 +72,7 @@ class ModelInfo:
     prompt_tokens: int
     parts: tuple[Part, ...]
     stamps: tuple[Stamp, ...]
+    recommended: Recommended = field(default_factory=Recommended)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -94,29 +99,43 @@ def _describe(path: Path, _absolute: str, _stamps: tuple[Stamp, ...]) -> ModelIn
     parts = {part.name: part for part in resolve_files(path, family, index)}
     stamps = stamp_files(path, _list_files(tuple(parts.values())))
     configs = {name: _read_config(path, part) for name, part in parts.items()}
-    _check_channels(path, configs["unet"], configs["vae"])
+    facts = FLOWS.get(family)
+    if facts is None:
+        _check_channels(path, configs["unet"], configs["vae"])
     for name, part in parts.items():
         if any(file.is_weights for file in part.files):
             check_shapes(path, part, configs[name], read_shapes(path, part))
-    cell = _check_parts_match(path, configs)
+    if facts is None:
+        cell = _check_parts_match(path, configs)
+        side = _number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell
+    else:
+        cell, side = check_flow_parts(path, facts, configs), facts.native
     lengths = [
         check_tokenizer(path, part, configs[name.replace("tokenizer", "text_encoder")])
         for name, part in parts.items()
         if name.startswith("tokenizer")
     ]
+    said = read_json(path, _SAID) if os.path.lexists(path / _SAID) else {}
+    recommended = override(path, recommend(path, family, index, configs), said)
     return ModelInfo(
         name=Path(os.path.realpath(path)).name,
         path=path,
         family=family,
-        native=_number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell,
+        native=read_native(path, said, side),
         cell=cell,
         train_steps=check_scheduler(path, family, configs["scheduler"]),
-        sampler=_recommended_sampler(path),
-        prompt_tokens=min(lengths),
+        sampler=_recommended_sampler(path, said, recommended.sampler),
+        prompt_tokens=min(
+            (length for length in lengths if length is not None),
+            default=facts.prompt_tokens if facts else 0,
+        ),
         parts=tuple(parts.values()),
         stamps=stamps,
+        recommended=recommended,
     )
 
+
+_SAID = "underpaint.json"
 
 _NATIVE_CELLS = {"sd": 64, "sdxl": 128}
 """The side in latent cells that a UNet was trained at, where its config does not say it."""
@@ -314,12 +333,9 @@ def _hash_memory() -> Path:
     return home() / "model-hashes.json"
 
 
-def _recommended_sampler(model: Path) -> str:
-    if not os.path.lexists(model / "underpaint.json"):
-        return DEFAULT_SAMPLER
-    said = read_json(model, "underpaint.json")
+def _recommended_sampler(model: Path, said: dict[str, Any], default: str) -> str:
     try:
-        sampler = choose_sampler(str(said.get("sampler", DEFAULT_SAMPLER)))
+        sampler = choose_sampler(str(said.get("sampler", default)))
     except BadInputError as error:
         raise ModelUnavailableError(f"model {model}: underpaint.json: {error}") from None
     if longest_schedule(sampler) < longest_schedule(DEFAULT_SAMPLER):

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from underpaint_client.errors import ModelUnavailableError
 
+from .families import EXPECTED
 from .files import Part, read_weight_map
 
 Wanted = tuple[int | None, ...]
@@ -91,7 +92,8 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], shapes: Shapes
     """
     weights = next(file.path for file in part.files if file.is_weights)
     try:
-        expected = list(_expected(part.name, config))
+        own = EXPECTED.get(part.class_name)
+        expected = list(own(config) if own else _expected(part.name, config))
     except (TypeError, IndexError, KeyError) as error:
         raise ModelUnavailableError(
             f"model {model} cannot be read: {part.name}/config.json holds values of the wrong kind"

@@ -10,6 +10,7 @@ from .family import Family
 _WHERE = {
     "sd": ("stable_diffusion", "SD"),
     "sdxl": ("stable_diffusion", "SDXL"),
+    "sd3": ("sd3", "FAMILY"),
 }
 """The module and the name of each family; others are imported when needed."""
 

@@ -62,6 +62,8 @@ class Family(ABC):
     full_precision_vae : bool
         Whether an autoencoder whose config says `force_upcast` runs in float32: it overflows in
         half precision.
+    starts_exactly : bool
+        Whether a run can begin between two steps of a schedule (`StepPlan.exact`).
     """
 
     pipeline_class: Any
@@ -69,6 +71,7 @@ class Family(ABC):
     denoiser: str = "unet"
     half: torch.dtype = torch.float16
     full_precision_vae: bool = False
+    starts_exactly: bool = False
 
     # ---- prompts ---------------------------------------------------------------------------
 
