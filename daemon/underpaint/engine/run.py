@@ -29,11 +29,11 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
-from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds, expand_prompt, image_noise
 
 from .composite import Composed, compose, unchanged, whole_layer
-from .denoise import Guide, OnClean, Steps, cell_steps, denoise
+from .denoise import Guide, OnClean, Steps, cell_steps
+from .families.family import Prompt
 from .memory import (
     Abilities,
     Experience,
@@ -53,7 +53,6 @@ from .noise import vary
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
-from .samplers import Sampler
 from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
 
 log = logging.getLogger(__name__)
@@ -317,6 +316,7 @@ class _Run:
             model.info.native,
             model.info.train_steps,
             from_nothing=from_nothing,
+            exact=model.starts_exactly,
         )
 
     def _source(self, layer: Pixels | None, selection: Pixels | None, x: int, y: int) -> Source:
@@ -443,10 +443,8 @@ class _Run:
             shape = tuple(work.clean.shape[1:])
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
-                sampler=Sampler.make(
-                    choose_sampler(self.request.sampler, model.info.sampler),
-                    model.scheduler_config,
-                    steps.schedule,
+                sampler=model.make_sampler(
+                    self.request.sampler, steps, Extent(shape[-1], shape[-2])
                 ),
                 plan=steps,
                 clean=work.clean,
@@ -459,8 +457,7 @@ class _Run:
                 on_clean=self._preview_maker(work, images.start + 1),
             )
             guide.on_step(0, steps.run)
-            return denoise(
-                model.pipeline,
+            return model.denoise(
                 guide,
                 prompt,
                 self.request.guidance_scale,
@@ -501,13 +498,15 @@ class _Run:
         seed, _ = image_noise(self.request, index)
         return expand_prompt(self.request.prompt, seed)
 
-    def _encode_prompts(self, work: _Work, images: range) -> dict[str, torch.Tensor]:
+    def _encode_prompts(self, work: _Work, images: range) -> Prompt:
         """Encode what each image is to show, each prompt once."""
         request, model = self.request, work.model
 
-        def encode(index: int) -> dict[str, torch.Tensor]:
+        def encode(index: int) -> Prompt:
             return model.encode_prompt(
-                self._prompt(index), request.negative_prompt, guided=request.guidance_scale > 1
+                self._prompt(index),
+                request.negative_prompt,
+                guided=model.guided(request.guidance_scale),
             )
 
         with self.clock.phase("encode"):
@@ -515,7 +514,7 @@ class _Run:
                 self._fitting(model, "prompt", work.plan, functools.partial(encode, index))
                 for index in images
             ]
-            return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+            return model.family.join_prompts(found)
 
     def _decode(self, work: _Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
@@ -538,7 +537,9 @@ class _Run:
             encoded=work.kept is not None or not work.pure.all(),
         )
         of_prompt = work.model.prompt_notes(
-            made.prompt, self.request.negative_prompt, guided=self.request.guidance_scale > 1
+            made.prompt,
+            self.request.negative_prompt,
+            guided=work.model.guided(self.request.guidance_scale),
         )
         notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
         known = self.engine.experience(work.model.info)
