@@ -58,7 +58,7 @@ def test_a_slim_package_says_what_is_missing(home: Path, monkeypatch: pytest.Mon
     assert default_model() == ""
     with pytest.raises(ModelUnavailableError, match="came without the starter model") as caught:
         find_model("")
-    assert "put a diffusers folder into" in str(caught.value)
+    assert "put a model into" in str(caught.value)
 
 
 @pytest.mark.parametrize(

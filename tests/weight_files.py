@@ -73,3 +73,36 @@ def write_gguf(
 def layout(dtype: str, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> Layout:
     """Return a layout of one type, with a text before each name."""
     return {prefix + name: (dtype, shape) for name, shape in shapes.items()}
+
+
+_UNET = "model.diffusion_model."
+
+SD1 = layout(
+    "F16",
+    {
+        f"{_UNET}input_blocks.0.0.weight": (320, 4, 3, 3),
+        f"{_UNET}input_blocks.1.1.proj_in.weight": (320, 320, 1, 1),
+        f"{_UNET}out.2.weight": (4, 320, 3, 3),
+        "first_stage_model.encoder.conv_in.weight": (128, 3, 3, 3),
+        "cond_stage_model.transformer.text_model.final_layer_norm.weight": (768,),
+    },
+)
+SDXL = {
+    **SD1,
+    f"{_UNET}label_emb.0.0.weight": ("F16", (1280, 2816)),
+    "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight": ("F16", (768,)),
+    "conditioner.embedders.1.model.text_projection": ("F16", (1280, 1280)),
+}
+FLUX = layout(
+    "BF16",
+    {
+        "img_in.weight": (3072, 64),
+        "double_blocks.0.img_attn.norm.key_norm.scale": (128,),
+        "guidance_in.in_layer.weight": (3072, 256),
+    },
+)
+LORA = layout(
+    "F16",
+    {"lora_unet_x.lora_down.weight": (4, 320), "lora_unet_x.lora_up.weight": (320, 4)},
+)
+"""As much of each as tells it from the others."""

@@ -216,7 +216,7 @@ def test_status_and_models(daemon: Path, tmp_path: Path) -> None:
     status = json.loads(run("status", "--json", cwd=tmp_path).stdout)
     assert status["workers"][0]["device"] == "cpu"
     assert "queue     0 jobs" in run("status", cwd=tmp_path).stdout
-    assert "sd: sd, 64 pixels" in run("models", cwd=tmp_path).stdout
+    assert "sd (default)  Stable Diffusion 1  plain" in run("models", cwd=tmp_path).stdout
     names = [
         json.loads(line)["name"]
         for line in run("models", "--json", cwd=tmp_path).stdout.splitlines()

@@ -244,6 +244,10 @@ MODELS: dict[str, tuple[Shapes, Contents]] = {
     ),
     "z-image": (Z_IMAGE, model("z-image")),
     "z-image, prefixed": (under(UNET, Z_IMAGE), model("z-image")),
+    "z-image, diffusers' names": (
+        {**Z_IMAGE, "all_x_embedder.2-1.weight": (3840, 64)},
+        model("z-image", layout="diffusers"),
+    ),
     "lumina2": (LUMINA2, model("lumina2")),
     "qwen-image": (QWEN, model("qwen-image")),
     "qwen-image-edit 2511": (

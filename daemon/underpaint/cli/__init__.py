@@ -43,7 +43,7 @@ COMMANDS = {
     "keys": "say who may use the daemon over the network",
     "connect": "use the daemon of another machine",
     "doctor": "look at everything that painting needs, and return what is missing",
-    "models": "list the models that are there",
+    "models": "list models, add and download more",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "take it out again",
 }

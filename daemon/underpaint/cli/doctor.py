@@ -18,6 +18,7 @@ from pathlib import Path
 
 import underpaint
 from underpaint.models import default_model, describe_model, find_model, list_entries
+from underpaint.models.find import name_some
 from underpaint.server import keys
 from underpaint.server.config import config_file, read_config
 from underpaint.server.paths import daemon_runs, log_file, make_home
@@ -162,11 +163,11 @@ def _models() -> Iterator[Finding]:
         if entry.problem:
             yield Finding("bad" if entry.name == default else "note", "model", entry.problem)
     if usable:
-        yield Finding("good", "models", f"{', '.join(usable)}; {default} where none is named")
+        yield Finding("good", "models", f"{name_some(usable)}; {default} where none is named")
         if default not in {entry.name for entry in entries}:
             describe_model(find_model(default))  # says what is wrong with it
     else:
-        yield Finding("bad", "models", f"none; put a diffusers folder into {home() / 'models'}")
+        yield Finding("bad", "models", f"none; put a model into {home() / 'models'}")
 
 
 def _daemon() -> Iterator[Finding]:
@@ -199,7 +200,7 @@ def _environment(default: str, there: set[str]) -> Iterator[Finding]:
     here = {entry.name for entry in list_entries()}
     for names, who in ((here - there, "it does not know"), (there - here, "only it knows")):
         if names:
-            text = f"{who} {', '.join(sorted(names))}: it was started with another"
+            text = f"{who} {name_some(names)}: it was started with another"
             yield Finding("note", "daemon", f"{text} UNDERPAINT_MODELS; {again}")
 
 

@@ -16,7 +16,8 @@ from PIL import Image
 
 from underpaint.engine.source import Source
 from underpaint.models import list_models, model_folders
-from underpaint.models.find import DEFAULT_VARIABLE
+from underpaint.models.find import DEFAULT_VARIABLE, pick_model
+from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
 from underpaint.server.arrays import to_frame, to_pixels
 from underpaint.server.background import find_or_start
 from underpaint_client import messages
@@ -125,11 +126,12 @@ def settle_model(name: str) -> str:
         A name; a path where a folder is named, or lies in this environment's `$UNDERPAINT_MODELS`.
     """
     name = name or os.environ.get(DEFAULT_VARIABLE, "")
-    found = list_models().get(name)
+    found = pick_model(list_models(), name)
     if found is None:  # else the daemon runs in another folder
         return str(Path(name).absolute()) if _names_folder(name) else name
-    is_here_alone = found.parent in model_folders()[1:] and not remote_file().exists()
-    return str(found.absolute()) if is_here_alone else name
+    here = [root.path for root in used_roots() if root.name == FOLDERS_VARIABLE]
+    is_here_alone = any(found.is_relative_to(folder) for folder in here)
+    return str(found.absolute()) if is_here_alone and not remote_file().exists() else name
 
 
 def _names_folder(model: str) -> bool:
@@ -160,7 +162,7 @@ def run_generate(words: Sequence[str]) -> int:
             )
         if (request.model or default) == STARTER_MODEL:
             display.say(
-                f"{STARTER_MESSAGE}: put a Stable Diffusion folder into {model_folders()[0]}, or"
+                f"{STARTER_MESSAGE}: put a Stable Diffusion model into {model_folders()[0]}, or"
                 " name one with -m"
             )
         Session(

@@ -10,6 +10,7 @@ from .find import default_model, find_model, list_models, model_folders
 from .hashes import BackgroundHash, first_hash, hash_model, note_use
 from .headers import read_header
 from .reading import read_json, read_text
+from .scanning import scan
 from .stamps import stamp_files
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "read_json",
     "read_text",
     "read_weight_map",
+    "scan",
     "stamp_files",
 ]

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.messages import ModelEntry
@@ -16,7 +17,7 @@ from .facts import memory_needed, native_size, why_unusable
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
 from .roots import Root
-from .scan import Scanned, contents_of, scan
+from .scanning import Scanned, contents_of, scan
 from .sidecar import Sidecar, correct_contents, find_sidecar, read_sidecar
 from .stamps import Stamp, stamp_files, stamp_folder
 from .walking import Found
@@ -123,80 +124,92 @@ def _with_starter(scanned: list[Scanned]) -> Iterator[Scanned]:
 
 
 def _list(one: Scanned) -> ListedModel | None:
-    found = one.found
-    path = _printable(str(found.path))
-    listed = ListedModel(found.name, path, found.root.name)
-    if not found.is_folder:
-        listed = replace(listed, form=found.path.suffix[1:].lower())
-    if one.problem:
-        return replace(listed, problem=_printable(one.problem))
-    contents = one.contents
+    found, contents = one.found, one.contents
+    values: dict[str, Any] = {
+        "name": found.name,
+        "path": _printable(str(found.path)),
+        "root": found.root.name,
+        "form": "folder" if found.is_folder else found.path.suffix[1:].lower(),
+        "problem": _printable(one.problem),
+    }
+    if not (one.problem or found.is_folder) and (contents is None or contents.kind != MODEL):
+        return None
     try:
-        if found.is_folder:
+        if not one.problem:
             said = read_sidecar(found.sidecar)
-            return _with_said(_folder(listed, found.path, said), said)
-        if contents is None or contents.kind != MODEL:
-            return None
-        said = read_sidecar(found.sidecar)
-        return _file(listed, found, correct_contents(contents, said), said)
+            if found.is_folder:
+                values |= _folder(found.path, said)
+            elif contents is not None:
+                values |= _file(found, correct_contents(contents, said))
+            values |= _said(said)
     except ModelUnavailableError as error:
-        return replace(listed, problem=_printable(str(error)))
+        values["problem"] = _printable(str(error))
     except Exception as error:  # noqa: BLE001 - one odd folder must not hide the others
         told = f"model {found.path} cannot be read ({error}); fetch it again"
-        return replace(listed, problem=_printable(told))
+        values["problem"] = _printable(told)
+    return ListedModel(**values)
 
 
-def _file(listed: ListedModel, found: Found, contents: Contents, said: Sidecar) -> ListedModel:
+def _file(found: Found, contents: Contents) -> dict[str, Any]:
     reason = why_unusable(contents)
-    return _with_said(
-        _with_contents(
-            replace(
-                listed,
-                family=contents.family,
-                native=native_size(contents),
-                problem=f"model {listed.path}: {reason}" if reason else "",
-            ),
-            contents,
-            found.stamp[0],
-        ),
-        said,
-    )
+    if not reason and not _is_ordinary(contents):
+        describe_model(found.path)  # says which part is missing, or which form is not read
+    return {
+        **_contents(contents, found.stamp[0]),
+        "family": contents.family,
+        "native": native_size(contents),
+        "problem": _printable(f"model {found.path}: {reason}") if reason else "",
+    }
 
 
-def _with_contents(listed: ListedModel, contents: Contents, size: int) -> ListedModel:
-    return replace(
-        listed,
-        variant=contents.variant,
-        purpose=contents.purpose,
-        prediction=contents.prediction,
-        zero_snr=contents.zero_snr,
-        precision=contents.precision,
-        licence=contents.licence,
-        size=size,
-        memory=memory_needed(contents, size),
-    )
+_ORDINARY = ("fp32", "fp16", "bf16", "fp8")
 
 
-def _with_said(listed: ListedModel, said: Sidecar) -> ListedModel:
-    names = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "sampler", "steps",
-             "guidance_scale", "licence", "note")  # fmt: skip
-    given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
-    return replace(listed, **given)
+def _is_ordinary(contents: Contents) -> bool:
+    """Return whether a file has all parts in a form that is always read, as most files have.
+
+    The others are looked at as when they are opened, which takes longer.
+    """
+    encoders = len(set(contents.parts) - {"unet", "transformer", "vae"})
+    is_whole = "vae" in contents.parts and encoders >= (2 if contents.family == "sdxl" else 1)
+    return is_whole and contents.precision in _ORDINARY
 
 
-def _folder(listed: ListedModel, path: Path, said: Sidecar) -> ListedModel:
+def _contents(contents: Contents, size: int) -> dict[str, Any]:
+    return {
+        "variant": contents.variant,
+        "purpose": contents.purpose,
+        "prediction": contents.prediction,
+        "zero_snr": contents.zero_snr,
+        "precision": contents.precision,
+        "licence": contents.licence,
+        "size": size,
+        "memory": memory_needed(contents, size),
+    }
+
+
+_SAID = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "sampler", "steps",
+         "guidance_scale", "licence", "note")  # fmt: skip
+"""What a side-car may say of what is listed."""
+
+
+def _said(said: Sidecar) -> dict[str, Any]:
+    return {name: value for name in _SAID if (value := getattr(said, name)) is not None}
+
+
+def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
     info = _describe(path, stamp_folder(path))
-    listed = replace(listed, family=info.family, native=info.native, sampler=info.sampler)
     size = sum(
         size for name, size, *_ in stamp_files(path, info.files) if name.endswith(".safetensors")
     )
+    listed = {"family": info.family, "native": info.native, "sampler": info.sampler, "size": size}
     for part in info.parts:
         if part.name in ("unet", "transformer"):
             weights = next(file.path for file in part.files if file.is_weights)
             denoiser = correct_contents(contents_of(path / weights), said)
             parts = tuple(sorted(one.name for one in info.parts))
-            return _with_contents(listed, replace(denoiser, parts=parts), size)
-    return replace(listed, size=size)
+            listed |= _contents(replace(denoiser, parts=parts), size)
+    return {**listed, "prediction": info.prediction_type, "zero_snr": info.zero_snr}
 
 
 @functools.lru_cache(maxsize=256)  # a disk may be slow, and the daemon has others to answer

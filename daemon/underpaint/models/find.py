@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
@@ -15,7 +15,7 @@ from .facts import why_unusable
 from .files import INDEX
 from .other_tools import hub_cache
 from .roots import list_roots, used_roots
-from .scan import Scanned, scan
+from .scanning import Scanned, scan
 from .walking import find_snapshot
 
 DEFAULT_VARIABLE = "UNDERPAINT_MODEL"
@@ -100,22 +100,20 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
             f" ({STARTER_FOLDER} is missing); put a model into {model_folders()[0]}, name the path"
             " of one with --model, or install the full package"
         )
-    if wanted in models:
-        return models[wanted]
-    near = {path for one, path in models.items() if _is_called(one, path, wanted)}
-    if len(near) == 1:
-        return near.pop()
-    known = f"models found: {_some(models)}; yours go to {model_folders()[0]}"
-    path = _find_path(wanted, known, allow_paths=allow_paths)
-    if path is not None:
-        return path
+    named = pick_model(models, wanted)
+    if named is not None:
+        return named
+    known = f"models found: {name_some(models)}; yours go to {model_folders()[0]}"
     for one in scanned:
         if one.found.name == wanted:
             raise ModelUnavailableError(one.problem or _no_model(one, known))
+    path = _find_path(wanted, f"model {name!r} is a path", known, allow_paths=allow_paths)
+    if path is not None:
+        return path
     raise ModelUnavailableError(f"model {wanted!r} is unknown; {known}, or name its path")
 
 
-def _find_path(wanted: str, known: str, *, allow_paths: bool) -> Path | None:
+def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path | None:
     """Return what a path means, or the id of a repository that was downloaded."""
     path = Path(wanted)
     if allow_paths:  # others would learn which users there are
@@ -126,8 +124,8 @@ def _find_path(wanted: str, known: str, *, allow_paths: bool) -> Path | None:
     inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
     if not (allow_paths or inside):
         raise ModelUnavailableError(
-            f"model {wanted!r} is a path outside the model folders, which only requests from"
-            f" this machine may open; {known}"
+            f"{told} outside the model folders, which only requests from this machine may open;"
+            f" {known}"
         )
     if path.exists():
         return path
@@ -141,6 +139,14 @@ def find_in_hub(repository: str) -> Path | None:
     return find_snapshot(hub_cache() / f"models--{repository.replace('/', '--')}")
 
 
+def pick_model(models: Mapping[str, Path], wanted: str) -> Path | None:
+    """Return the model that a name means: its own, or one that only one model could have."""
+    if wanted in models:
+        return models[wanted]
+    near = {path for one, path in models.items() if _is_called(one, path, wanted)}
+    return near.pop() if len(near) == 1 else None
+
+
 def _is_called(name: str, path: Path, wanted: str) -> bool:
     """Return whether a model may also be meant by a name that is not its own."""
     last = name.rpartition("/")[2]
@@ -150,7 +156,8 @@ def _is_called(name: str, path: Path, wanted: str) -> bool:
 _MOST_NAMED = 30
 
 
-def _some(models: Iterable[str]) -> str:
+def name_some(models: Iterable[str]) -> str:
+    """Return the names of models for a message: all, or how many more there are."""
     names = sorted(models)
     more = len(names) - _MOST_NAMED
     shown = ", ".join(names[:_MOST_NAMED]) or "none"

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from underpaint_client.errors import ModelUnavailableError
 
@@ -45,8 +45,7 @@ _BITS = {
 """Bits of a number, by the types of safetensors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """A tensor as a header describes it.
 
     Parameters

@@ -261,6 +261,8 @@ _PROBES = (
     _Probe("hunyuan-video", ("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",),
            _flow()),
     _Probe("flux", ("double_blocks.0.img_attn.norm.key_norm.scale",), _tell_flux),
+    _Probe("z-image", ("all_x_embedder.2-1.weight", "cap_embedder.0.weight"), _flow(),
+           "diffusers"),
     _Probe("z-image", ("cap_embedder.0.weight", "layers.0.adaLN_modulation.0.weight"), _flow()),
     _Probe("lumina2", ("cap_embedder.0.weight", "layers.0.adaLN_modulation.1.weight"), _flow()),
     _Probe("qwen-image", ("txt_in.text_norm.weight",), _flow("2.1")),
@@ -275,8 +277,6 @@ _PROBES = (
                     "context_embedder.weight"), _tell_flux, "diffusers"),
     _Probe("sd3", ("pos_embed.proj.weight", "context_embedder.weight",
                    "transformer_blocks.0.norm1_context.linear.weight"), _tell_sd3, "diffusers"),
-    _Probe("z-image", ("all_x_embedder.2-1.weight", "cap_embedder.0.weight"), _flow(),
-           "diffusers"),
     _Probe("lumina2", ("time_caption_embed.caption_embedder.0.weight",), _flow(), "diffusers"),
     _Probe("krea2", ("text_fusion.projector.weight",), _flow(), "diffusers"),
     # Families that are only told by name
@@ -333,18 +333,17 @@ _ENCODERS = (
 
 def _list_parts(names: _Names, family: str) -> Iterator[str]:
     yield "unet" if family in ("sd", "sdxl", "stable-cascade") else "transformer"
-    for name in names.all:
+    beginnings = {".".join(name.split(".", 4)[:4]) + "." for name in names.all}
+    for name in beginnings:
         if name.startswith(("first_stage_model.", "vae.")):
             yield "vae"
         elif name.startswith("text_encoders."):
             yield name.split(".", 2)[1]
         else:
-            for start, encoder in _ENCODERS:
-                if name.startswith(start):
-                    yield encoder
+            yield from (encoder for start, encoder in _ENCODERS if name.startswith(start))
 
 
-_ENDINGS: tuple[tuple[str, str], ...] = (
+_ENDINGS = tuple((re.compile(rf"(?:{ending})$"), kind) for ending, kind in (
     (r"\.lora_(up|down|mid)\.weight|\.lora_[AB]\.(\w+\.)?weight|\.lora\.(up|down)\.weight"
      r"|_lora\.(up|down)\.weight|\.lora_linear_layer\.(up|down)\.weight", "LoRA"),
     (r"\.hada_w[12](_[ab])?|\.hada_t[12]", "LyCORIS (LoHa)"),
@@ -353,10 +352,32 @@ _ENDINGS: tuple[tuple[str, str], ...] = (
     (r"\.on_input", "LyCORIS (IA3)"),
     (r"\.[ab][12]\.weight", "LyCORIS (GLoRA)"),
     (r"\.diff|\.diff_b", "LyCORIS (full)"),
-)  # fmt: skip
+))  # fmt: skip
 """How the tensors of additions to a model end."""
 
 _LYCORIS_STARTS = ("lora_", "lycoris_", "diffusion_model.", "transformer.", "unet.")
+
+
+_LONGER = (".down.weight", ".up.weight")
+
+
+def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
+    """Return the ends of names, their last two parts, with how often each beginning has them.
+
+    There are far fewer of them than names.
+    """
+    tails: dict[str, Counter[str]] = {}
+    for name in names:
+        # peft may put an adapter's name in between, and diffusers had lora before the last two
+        is_long = ".lora_A." in name or ".lora_B." in name or name.endswith(_LONGER)
+        tail = name if is_long else _last_two(name)
+        tails.setdefault(tail, Counter())[name[:16]] += 1
+    return tails
+
+
+def _last_two(name: str) -> str:
+    middle = name.rfind(".", 0, max(0, name.rfind(".")))
+    return name[middle:] if middle >= 0 else f".{name}"
 
 
 def _find_other(names: _Names) -> str:
@@ -364,30 +385,42 @@ def _find_other(names: _Names) -> str:
     if "lora_controlnet" in names.all:
         return "ControlNet (Control-LoRA)"
     found: Counter[str] = Counter()
-    for name in names.all:
+    for tail, starts in _tails(names.all).items():
         for ending, kind in _ENDINGS:
-            if re.search(f"(?:{ending})$", name) and (
-                kind == "LoRA" or name.startswith(_LYCORIS_STARTS)
-            ):
-                found[kind] += 1
+            if ending.search(tail):
+                counted = (
+                    starts.values()
+                    if kind == "LoRA"
+                    else (
+                        count
+                        for start, count in starts.items()
+                        if start.startswith(_LYCORIS_STARTS)
+                    )
+                )
+                found[kind] += sum(counted)
+    found += Counter()  # without those that were not counted
     if found:
         # a full-size model in which a LoRA was forgotten is no LoRA: it has far more of its own
         kind, count = found.most_common(1)[0]
         if 4 * sum(found.values()) >= len(names.all) or not names.get(*_UNET_INPUT):
             return kind if count else ""
-    for kind, pattern in _OTHERS:
-        if any(re.match(pattern, name) for name in names.all):
-            return kind
-    return ""
+    return _first_match(_OTHERS, names.all)
 
 
-_OTHERS: tuple[tuple[str, str], ...] = (
+def _first_match(patterns: Patterns, names: Iterable[str]) -> str:
+    """Return the first kind of which a name begins as its pattern says; empty for none."""
+    return next((kind for kind, one in patterns if any(map(one.match, names))), "")
+
+
+Patterns = tuple[tuple[str, re.Pattern[str]], ...]
+
+_OTHERS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
     ("ControlNet", r"(control_model\.|controlnet_|(model\.diffusion_model\.)?control_(layers|all_x)"
                    r"|pulid_|controlnet_blocks\.|input_hint_block\.|zero_convs\.)"),
     ("T2I adapter", r"(adapter\.)?body\.0\.(in_conv|block1)\."),
     ("IP-Adapter", r"(ip_adapter|image_proj)\."),
     ("motion module", r"(down_blocks|mid_block|up_blocks)\S*\.motion_modules\."),
-)  # fmt: skip
+))  # fmt: skip
 
 
 def _find_part(names: _Names, header: Header) -> str:
@@ -397,17 +430,14 @@ def _find_part(names: _Names, header: Header) -> str:
     architecture = header.metadata.get("general.architecture", "")
     if architecture in _LANGUAGE_MODELS:
         return "text encoder"
-    for kind, pattern in _PARTS:
-        if any(re.match(pattern, name) for name in names.all):
-            return kind
-    return ""
+    return _first_match(_PARTS, names.all)
 
 
 _LANGUAGE_MODELS = ("t5", "t5encoder", "llama", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma2",
                     "gemma3", "mistral3", "clip")  # fmt: skip
 """Architectures, as GGUF calls them."""
 
-_PARTS: tuple[tuple[str, str], ...] = (
+_PARTS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
     ("VAE", r"((first_stage_model|vae)\.)?(encoder|decoder)\."
             r"(conv_in|conv_out|down\.|up\.|down_blocks|up_blocks|mid|middle|conv1|head)"),
     ("preview decoder", r"((taesd_)?decoder\.)?(layers\.)?\d+\.(conv\.\d+\.)?(weight|bias)$"),
@@ -418,7 +448,7 @@ _PARTS: tuple[tuple[str, str], ...] = (
                      r"|text_projection|enc\.blk\.|blk\.\d+\.attn)"),
     ("upscaler", r"(model\.\d+\.|conv_first\.|conv_body|RRDB_trunk|RDB\d|params\.|layers\.\d+\."
                  r"(residual_group|blocks)|body\.\d+\.(rdb|weight|bias)|upsampler\.|relative_pos)"),
-)  # fmt: skip
+))  # fmt: skip
 
 
 def _is_embedding(tensors: Mapping[str, Tensor]) -> bool:

@@ -6,8 +6,8 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from .files import INDEX
 from .headers import ENDINGS
@@ -25,8 +25,7 @@ Stamp = tuple[int, int, int]
 """A file's size, and when its content and its status changed, in ns."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What may be a model: a folder in the diffusers format, or a weight file.
 
     Parameters
@@ -65,30 +64,35 @@ def walk_roots(roots: Iterable[Root]) -> list[Found]:
 
 
 def _stem(found: Found) -> str:
-    ending = found.path.suffix
-    if found.is_folder or ending.lower() not in ENDINGS:
-        return found.name
-    return found.name.removesuffix(ending)
+    return found.name if found.is_folder else found.name.removesuffix(_ending(found))
+
+
+def _ending(found: Found) -> str:
+    """Return the ending of a weight file; empty for all else."""
+    lower = found.name.lower()
+    return next((found.name[-len(one) :] for one in ENDINGS if lower.endswith(one)), "")
 
 
 def _rank(found: Found) -> int:
-    ending = found.path.suffix.lower()
-    return ENDINGS.index(ending) if ending in ENDINGS else len(ENDINGS)
+    ending = _ending(found).lower()
+    return ENDINGS.index(ending) if ending else len(ENDINGS)
 
 
 def _with_names(found: list[Found]) -> Iterator[Found]:
     """Yield all without the endings of files, and so that no two have one name."""
-    taken: set[str] = set()
+    taken: dict[str, Path] = {}
     for one in found:
         stem, where = _stem(one), one.root.name
-        names = [stem, one.name, f"{stem} ({where})", f"{one.name} ({where})"]
+        names = [stem, f"{stem} ({where})", f"{one.name} ({where})"]
+        if taken.get(stem) == one.root.path:
+            names.insert(1, one.name)
         number = 2
         while all(name in taken for name in names):
             names.append(f"{one.name} ({where} {number})")
             number += 1
         name = next(name for name in names if name not in taken)
-        taken.add(name)
-        yield replace(one, name=name)
+        taken[name] = one.root.path
+        yield one._replace(name=name)
 
 
 class _Walk:
@@ -146,8 +150,8 @@ class _Walk:
             if _is_weights(entry.name):
                 status = entry.stat()
                 if stat.S_ISREG(status.st_mode):
-                    beside = path.with_name(path.stem + SIDECAR)
-                    sidecar = beside if beside.name in names else None
+                    beside = entry.name.rpartition(".")[0] + SIDECAR
+                    sidecar = path.with_name(beside) if beside in names else None
                     yield _checked(Found(name, path, root, False, _stamp(status), sidecar))
         except OSError as error:
             if _may_be_model(entry.name):
@@ -219,7 +223,7 @@ def _checked(found: Found) -> Found:
     except UnicodeEncodeError:
         shown = found.name.encode("utf-8", "backslashreplace").decode()
         told = f"model {found.root.path}/{shown} has a name that is no UTF-8; rename it"
-        return replace(found, name=shown, problem=told)
+        return found._replace(name=shown, problem=told)
     return found
 
 

@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import underpaint
-from underpaint.models import default_model, list_entries
 from underpaint_client import messages, wire
 from underpaint_client.errors import (
     BadInputError,
@@ -34,6 +33,7 @@ from .frame_cache import FrameCache
 from .job_events import CancelAsked, Moved
 from .job_queue import Client, Job
 from .jobs import Jobs
+from .model_list import Entries, ModelList
 from .paths import allow_many_files, take_lock
 from .shared_memory import clear_shared_memory
 from .store import open_store
@@ -98,6 +98,8 @@ class Daemon:
         self._queue = self._jobs.queue
         self._turns = Turns(self._jobs.when_done)
         self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
+        self._models = ModelList()
+        self._endpoints.watch_descriptor(self._models.fd, self._models.answer)
         self._pruned = time.monotonic()
         self._frame_cache = FrameCache()
         self._log = logs.LogTurner()
@@ -147,6 +149,7 @@ class Daemon:
 
     def _close(self) -> None:
         self._pool.stop()
+        self._models.close()
         self._jobs.close()
         clear_shared_memory()
         self._endpoints.close()
@@ -202,13 +205,15 @@ class Daemon:
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, messages.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
-            self._tell(client, messages.Welcome(version, pid, default_model(), self._remark, far))
+            self._tell(
+                client, messages.Welcome(version, pid, self._models.default(), self._remark, far)
+            )
         elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
             log.info("a client that does not read what it is sent gets no answer")
         elif isinstance(message, messages.AskStatus):
             self._tell(client, self._status(client))
         elif isinstance(message, messages.AskModels):
-            self._tell(client, messages.Models(list_entries()))
+            self._models.ask(functools.partial(self._tell_models, client))
         elif isinstance(message, messages.AskStop):
             self._stop(client)
         else:
@@ -268,6 +273,15 @@ class Daemon:
     def _stop_worker(self, worker: int, job: str) -> None:
         self._pool.cancel(worker, job)
 
+    def _tell_models(
+        self, client: Client, entries: Entries | None, error: Exception | None
+    ) -> None:
+        if entries is None:
+            told = f"the models cannot be listed ({error}); the daemon's log has the details"
+            self._jobs.refuse(client, "", GenerationFailedError(told))
+        else:
+            self._tell(client, messages.Models(entries))
+
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):
             raise BadInputError("only its own machine ends the daemon; `underpaint stop` there")
@@ -299,7 +313,7 @@ class Daemon:
                 if everything or endpoint.startswith("tcp")  # the other names this user
             ),
             uptime=round(time.monotonic() - self._started, 3),
-            default_model=default_model(),
+            default_model=self._models.default(),
             workers=self._pool.status(),
             jobs=tuple(
                 job if everything or job.job in shown else replace(job, job="", prompt="")

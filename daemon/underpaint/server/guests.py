@@ -7,12 +7,13 @@ import json
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import underpaint
-from underpaint.models import model_folders
 from underpaint.models.find import DEFAULT_VARIABLE
+from underpaint.models.roots import list_roots
 from underpaint_client.home import home
 
 if TYPE_CHECKING:
@@ -22,19 +23,37 @@ _THEIR_OWN = ("prompt", "negative_prompt", "template", "note", "request", "job")
 """Fields of messages that hold what the client itself sent: they go back as they came."""
 
 
+_LOOK_AGAIN = 1.0
+"""Seconds between two looks for folders of models."""
+
+
 class PathFilter:
     """Replaces this machine's folders in messages by names: `UNDERPAINT_HOME/logs/daemon.log`.
 
-    The folders are those that this process has when it is made.
+    The folders of models are looked for again now and then, since they may be chosen at any time.
     """
 
     def __init__(self) -> None:
+        self._folders: list[Path] = []
+        self._due = 0.0
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _LOOK_AGAIN
+        folders = [root.path for root in list_roots()]
+        if folders != self._folders:
+            self._folders = folders
+            self._read_folders()
+
+    def _read_folders(self) -> None:
         self._names: dict[str, str] = {}
         chosen = os.environ.get(DEFAULT_VARIABLE, "")
         if os.path.isabs(chosen):  # noqa: PTH117 - or it is a name, and no path
             self._add(Path(chosen), Path(chosen).name)
         self._add(home(), "UNDERPAINT_HOME")
-        for folder in model_folders()[1:]:
+        for folder in self._folders[1:]:
             self._add(folder, "UNDERPAINT_MODELS")
         self._add(Path(underpaint.__file__).parent, "underpaint")
         self._add(Path(sys.prefix), "PYTHON")
@@ -64,6 +83,7 @@ class PathFilter:
         list of bytes-like
             The same frames; the header is another only where it holds a folder.
         """
+        self._look_again()
         header = bytes(parts[0])
         if not any(path in header for path in self._encoded):
             return parts

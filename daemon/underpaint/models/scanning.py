@@ -13,9 +13,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import underpaint
 from underpaint_client.errors import ModelUnavailableError
@@ -33,8 +33,7 @@ _WRITE = 5.0
 """Seconds between two times that what was found is kept, while there is more to look into."""
 
 
-@dataclass(frozen=True)
-class Scanned:
+class Scanned(NamedTuple):
     """What was found, and what it is.
 
     Parameters

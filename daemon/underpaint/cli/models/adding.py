@@ -1,0 +1,138 @@
+"""`underpaint models add | get | suggest`: more models for Underpaint's folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from underpaint.cli.options import Parser
+from underpaint.cli.printing import say, show, show_json, show_path
+from underpaint.models.adding import add_model
+from underpaint.models.downloading import (
+    PRECISIONS,
+    RemoteFile,
+    RemoteModel,
+    download,
+    look_up,
+    split_id,
+)
+from underpaint.models.probes import MODEL
+from underpaint.models.scanning import contents_of
+from underpaint.models.suggestions import find_memory, suggest_models
+from underpaint_client.errors import BadInputError, CancelledError
+from underpaint_client.printable import one_line
+
+from .tables import show_size, show_table
+
+
+def run_add(words: Sequence[str]) -> int:
+    """Link to a model, or copy it."""
+    parser = Parser("models add", "Put a model of this machine into Underpaint's folder.")
+    parser.add_argument(
+        "model", help="a file, a folder in the diffusers format, or the id of a downloaded model"
+    )
+    parser.add_argument("--name", default="", help="what to call it")
+    parser.add_argument(
+        "--copy", action="store_true", help="copy it; without this, it is only linked to"
+    )
+    options = parser.read(words)
+    show_path(add_model(options.model, options.name, copy=options.copy))
+    return 0
+
+
+def run_get(words: Sequence[str]) -> int:
+    """Download a model."""
+    parser = Parser(
+        "models get",
+        "Download a model from the Hugging Face Hub. A download that was interrupted goes on when"
+        " the same\ncommand is given again. For a gated model, log in first: hf auth login",
+    )
+    parser.add_argument("model", help="OWNER/NAME, OWNER/NAME/FILE, or the address of its page")
+    parser.add_argument("--name", default="", help="what to call it")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="",
+        help="which variant of the weights; without this, the smallest that is there",
+    )  # fmt: skip
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    options = parser.read(words)
+    repository, file = split_id(options.model)
+    model = look_up(repository, file, options.precision)
+    _describe(model)
+    if not options.yes:
+        _ask()
+    _show_bars(shown=sys.stderr.isatty())
+    path = download(model, options.name, _tell(model))
+    _check_kind(path, model)
+    show_path(path)
+    return 0
+
+
+def _describe(model: RemoteModel) -> None:
+    what = f"{len(model.files)} files" if model.is_folder else model.files[0].path
+    say(f"{model.repository}: {what}, {show_size(model.size)}")
+    say(f"licence: {one_line(model.licence) or 'not given'}; its terms are on {model.page}")
+
+
+def _ask() -> None:
+    if not (sys.stdin is not None and sys.stdin.isatty()):
+        raise BadInputError("nobody can be asked whether to download that; say so with --yes")
+    say("Download it? [y/N]")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CancelledError("not downloaded")
+
+
+def _show_bars(*, shown: bool) -> None:
+    from huggingface_hub import utils  # noqa: PLC0415 - slow, and only needed here
+
+    if shown:
+        utils.enable_progress_bars()
+    else:
+        utils.disable_progress_bars()
+
+
+def _tell(model: RemoteModel) -> Callable[[RemoteFile, int], None]:
+    def tell(file: RemoteFile, number: int) -> None:
+        count = f"{number + 1} of {len(model.files)}"
+        say(f"{count}: {one_line(file.path)}, {show_size(file.size)}")
+
+    return tell
+
+
+def _check_kind(path: Path, model: RemoteModel) -> None:
+    """Say where what was downloaded is no model to paint with."""
+    if not model.is_folder:
+        kind = contents_of(path).kind
+        if kind != MODEL:
+            say(f"note: {path} is no model to paint with, but: {kind or 'nothing known'}")
+
+
+def run_suggest(words: Sequence[str]) -> int:
+    """List some models to begin with, and whether they fit this machine."""
+    parser = Parser("models suggest", "List some models to begin with.")
+    parser.add_argument("--json", action="store_true", help="one JSON object per model")
+    options = parser.read(words)
+    memory = find_memory()
+    suggestions = suggest_models()
+    if options.json:
+        for one in suggestions:
+            show_json({**asdict(one), "fits": one.memory * 1e9 <= memory.size})
+        return 0
+    show(f"This machine has {show_size(memory.size)}: {memory.what}.")
+    show_table(
+        ("id", "for", "to download", "memory", "licence", "here"),
+        [
+            (
+                one.id,
+                one.purpose,
+                f"{one.size:.1f} GB",
+                f"{one.memory:.1f} GB",
+                one.licence,
+                "fits" if one.memory * 1e9 <= memory.size else "slower",
+            )
+            for one in suggestions
+        ],
+    )
+    show("`underpaint models get ID` downloads one.")
+    return 0

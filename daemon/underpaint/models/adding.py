@@ -1,0 +1,106 @@
+"""Put a model that is already on this machine into Underpaint's folder, as a link or as a copy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from underpaint_client.errors import BadInputError, ModelUnavailableError
+from underpaint_client.home import home, make_folder
+
+from .describe import describe_model
+from .downloading import free_target
+from .files import INDEX
+from .find import find_in_hub
+from .probes import MODEL
+from .scanning import contents_of
+
+
+def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
+    """Link to a model from Underpaint's folder, or copy it there.
+
+    Parameters
+    ----------
+    said : str
+        A folder, a file, or the id of a repository that the Hugging Face Hub's cache holds.
+    name : str
+        What to call it; its own name where empty.
+    copy : bool
+        Copy it, so that it may be deleted where it was.
+
+    Raises
+    ------
+    BadInputError
+        There is a model of that name already, or links are not allowed here.
+    ModelUnavailableError
+        It is no model, or damaged.
+    """
+    path = _find(said)
+    own = path.name
+    if path.is_dir():
+        if not os.path.lexists(path / INDEX):
+            raise ModelUnavailableError(
+                f"{path} is no model: there is no {INDEX} in it. A folder of many models: name it"
+                " in config.toml, [models] folders = [...]"
+            )
+        describe_model(path)  # says what is wrong with it
+        if path.parent.name == "snapshots":
+            own = said.rpartition("/")[2]
+    else:
+        kind = contents_of(path).kind
+        if kind != MODEL:
+            raise ModelUnavailableError(f"{path} is no model, but: {kind or 'nothing known'}")
+    make_folder(home() / "models")
+    target = free_target(home() / "models", name or own, "" if path.is_dir() else own)
+    if copy:
+        _copy(path, target)
+        return target
+    try:
+        target.symlink_to(path.absolute(), target_is_directory=path.is_dir())
+    except OSError as error:
+        raise BadInputError(
+            f"no link to {path} can be made ({error.strerror or error}); add it with --copy"
+        ) from None
+    return target
+
+
+def _find(said: str) -> Path:
+    path = Path(said).expanduser()
+    if path.exists():
+        return path
+    cached = find_in_hub(said)
+    if cached is not None:
+        return cached
+    raise ModelUnavailableError(
+        f"there is no file or folder {said}, and no downloaded model of that id; `underpaint models"
+        " get OWNER/NAME` downloads one"
+    )
+
+
+def _copy(path: Path, target: Path) -> None:
+    """Copy under another name first: a copy that was cut short is no model."""
+    draft = target.with_name(f".{target.name}.copy")
+    size = _size(path)
+    free = shutil.disk_usage(target.parent).free
+    if size > free:
+        raise ModelUnavailableError(
+            f"{path} has {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {target.parent};"
+            " make room, or leave out --copy"
+        )
+    try:
+        if path.is_dir():
+            shutil.copytree(path, draft)
+        else:
+            shutil.copyfile(path, draft)
+        draft.rename(target)
+    finally:
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(one.stat().st_size for one in files if one.is_file())

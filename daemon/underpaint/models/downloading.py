@@ -1,0 +1,453 @@
+"""Download models from the Hugging Face Hub: what is needed of them, and nothing else.
+
+Of a repository in the diffusers format, one variant of each part's weights is taken, with its
+configs and tokenizers; of any other, one weight file. Only safetensors, GGUF, JSON and a
+tokenizer's texts are ever written. What was downloaded is compared with the Hub's list of files,
+its sizes and hashes, before it is called a model: `snapshot_download` may return a folder that
+lacks files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from underpaint_client.errors import BadInputError, ModelUnavailableError
+from underpaint_client.home import home, make_folder
+
+from .files import INDEX
+from .headers import ENDINGS
+
+PATIENCE = 10.0
+"""Seconds that the Hub may take to answer."""
+
+RESERVE = 10**9
+"""Bytes of the disk that a download leaves free."""
+
+_PREFERENCES = {
+    "fp16": ("fp16", "bf16", "", "fp32"),
+    "bf16": ("bf16", "fp16", "", "fp32"),
+    "fp32": ("fp32", "", "bf16", "fp16"),
+}
+PRECISIONS = tuple(_PREFERENCES)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a repository.
+
+    Parameters
+    ----------
+    path : str
+        In the repository.
+    size : int
+        Bytes.
+    sha256 : str
+        Of a large file; empty where the Hub has only `blob`.
+    blob : str
+        Git's SHA-1 of a small file.
+    """
+
+    path: str
+    size: int
+    sha256: str = ""
+    blob: str = ""
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """A model on the Hub, as it would be downloaded.
+
+    Parameters
+    ----------
+    repository : str
+        Its id, `OWNER/NAME`.
+    revision : str
+        The commit, so that all files are of one version.
+    licence : str
+        As its page says; empty where it does not.
+    files : tuple of RemoteFile
+        What is needed.
+    is_folder : bool
+        Whether it is a folder in the diffusers format, or one file.
+    page : str
+        Its address for people.
+    """
+
+    repository: str
+    revision: str
+    licence: str
+    files: tuple[RemoteFile, ...]
+    is_folder: bool
+    page: str
+
+    @property
+    def size(self) -> int:
+        """How many bytes all files have."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def name(self) -> str:
+        """What it is called in the folder of models."""
+        if self.is_folder:
+            return self.repository.rpartition("/")[2]
+        return self.files[0].path.rpartition("/")[2]
+
+
+def split_id(said: str) -> tuple[str, str]:
+    """Return the id of a repository and a file in it, from either or the address of its page.
+
+    Raises
+    ------
+    BadInputError
+        It is neither.
+    """
+    address = re.fullmatch(r"https?://[^/]+/(.+?)/?", said)
+    path = address[1] if address else said
+    path = re.sub(r"^([^/]+/[^/]+)/(tree|blob|resolve)/[^/]+", r"\1", path).split("?")[0]
+    found = re.fullmatch(r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<file>.+))?", path, re.ASCII)
+    if not found or ".." in path:
+        raise BadInputError(
+            f"{said!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or the"
+            " address of the model's page"
+        )
+    return found["id"], found["file"] or ""
+
+
+def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel:
+    """Ask the Hub for a model.
+
+    Parameters
+    ----------
+    repository : str
+        `OWNER/NAME`.
+    file : str
+        Which weight file, where it is no folder in the diffusers format.
+    precision : str
+        Which variant of the weights is wanted, of `PRECISIONS`; where it is empty or missing, the
+        smallest.
+
+    Raises
+    ------
+    ModelUnavailableError
+        There is no such model, it is gated, holds nothing that can be used, or the Hub cannot be
+        reached. Names the model and the way out.
+    """
+    from huggingface_hub import HfApi  # noqa: PLC0415 - slow, and only needed here
+
+    with hub_errors(repository):
+        info = HfApi(endpoint=_endpoint()).model_info(
+            repository, files_metadata=True, timeout=PATIENCE
+        )
+    everything = [_remote(one) for one in info.siblings or ()]
+    files = {one.path: one for one in everything if _is_safe(one.path)}
+    if not file and INDEX in files:
+        chosen = _choose_folder(repository, list(files), precision)
+    else:
+        chosen = [_choose_file(repository, files, file)]
+    return RemoteModel(
+        repository=repository,
+        revision=info.sha or "main",
+        licence=_licence(info),
+        files=tuple(files[path] for path in sorted(chosen)),
+        is_folder=not file and INDEX in files,
+        page=_page(repository),
+    )
+
+
+def _remote(sibling: Any) -> RemoteFile:
+    large = sibling.lfs
+    sha256 = (large.get("sha256", "") if isinstance(large, dict) else large.sha256) if large else ""
+    return RemoteFile(sibling.rfilename, sibling.size or 0, sha256, sibling.blob_id or "")
+
+
+def _is_safe(path: str) -> bool:
+    return not re.search(r"(^|/)\.\.?(/|$)|^/|[\\:\0]", path)
+
+
+def _licence(info: Any) -> str:
+    card = info.card_data
+    said = getattr(card, "license_name", None) or getattr(card, "license", None)
+    if isinstance(said, list):
+        said = ", ".join(map(str, said))
+    tags = [tag.partition(":")[2] for tag in info.tags or () if tag.startswith("license:")]
+    return str(said or ", ".join(tags))[:100]
+
+
+def _endpoint() -> str | None:
+    """Return where the Hub is; `huggingface_hub` reads the variable only when it is imported."""
+    return os.environ.get("HF_ENDPOINT") or None
+
+
+def _page(repository: str) -> str:
+    return f"{(_endpoint() or 'https://huggingface.co').rstrip('/')}/{repository}"
+
+
+# ---- which files ---------------------------------------------------------------------------------
+
+_PART = re.compile(r"(unet|transformer|vae|text_encoder(_\d)?|tokenizer(_\d)?|scheduler)/([^/]+)")
+_WEIGHTS = re.compile(
+    r"(?:diffusion_pytorch_model|model)(?:\.(?P<before>\w+))?(?:-\d{5}-of-\d{5})?"
+    r"(?:\.(?P<after>\w+))?\.safetensors"
+)
+_INDEX = re.compile(
+    r"(?:diffusion_pytorch_model|model)\.safetensors(?:\.(?P<old>\w+))?\.index"
+    r"(?:\.(?P<variant>\w+))?\.json"
+)
+_TEXTS = ("merges.txt", "vocab.txt")
+
+
+def _choose_folder(repository: str, paths: Iterable[str], precision: str) -> list[str]:
+    """Choose what is needed of a folder in the diffusers format."""
+    chosen = [INDEX]
+    weights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    pickles: dict[str, str] = {}
+    for path in paths:
+        found = _PART.fullmatch(path)
+        if found is None:
+            continue
+        part, name = found[1], found[4]
+        if variant := _variant(name):
+            weights[part][variant[0]].append(path)
+        elif name.endswith((".bin", ".pt", ".ckpt")):
+            pickles[part] = path
+        elif name.endswith(".json") or name in _TEXTS:
+            chosen.append(path)
+    for part, pickle in pickles.items():
+        if part not in weights:
+            raise ModelUnavailableError(
+                f"model {repository} keeps its {part} in {pickle}, a pickle, which can run any"
+                " program when opened; take a model in safetensors"
+            )
+    wanted = _PREFERENCES.get(precision, _PREFERENCES["fp16"])
+    for variants in weights.values():
+        best = min(variants, key=lambda one: (wanted.index(one) if one in wanted else 9, one))
+        chosen += variants[best]
+    return chosen
+
+
+def _variant(name: str) -> tuple[str] | None:
+    """Return which variant a file of weights, or an index of them, belongs to."""
+    if found := _INDEX.fullmatch(name):
+        return (found["old"] or found["variant"] or "",)
+    if found := _WEIGHTS.fullmatch(name):
+        return (found["before"] or found["after"] or "",)
+    return None
+
+
+def _choose_file(repository: str, files: dict[str, RemoteFile], wanted: str) -> str:
+    there = [path for path in files if path.lower().endswith(ENDINGS)]
+    if wanted and wanted in there:
+        return wanted
+    if wanted:
+        raise ModelUnavailableError(
+            f"{repository} has no model file {wanted}; there are {_some(there, files)}"
+        )
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise ModelUnavailableError(
+            f"{repository} has several model files; choose one, as in `underpaint models get"
+            f" {repository}/{there[0]}`: {_some(there, files)}"
+        )
+    raise ModelUnavailableError(
+        f"{repository} has no model that can be used: neither {INDEX} nor a"
+        f" {' or '.join(ENDINGS)} file; look at {_page(repository)}"
+    )
+
+
+def _some(paths: list[str], files: dict[str, RemoteFile]) -> str:
+    shown = [f"{path} ({files[path].size / 1e9:.1f} GB)" for path in sorted(paths)[:20]]
+    more = len(paths) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {more} more" if more > 0 else "")
+
+
+# ---- downloading ---------------------------------------------------------------------------------
+
+
+def download(
+    model: RemoteModel,
+    name: str = "",
+    tell: Callable[[RemoteFile, int], None] = lambda _file, _number: None,
+) -> Path:
+    """Download a model into Underpaint's folder, going on where an earlier try ended.
+
+    Parameters
+    ----------
+    model : RemoteModel
+        From `look_up`.
+    name : str
+        What to call it; its own name where empty.
+    tell : callable
+        Is told of each file before it is downloaded, and its number.
+
+    Returns
+    -------
+    Path
+        The folder or file, complete and verified.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It cannot be downloaded, the disk is too full, or what came is not what the Hub lists.
+    BadInputError
+        There is a model of that name already.
+    """
+    models = home() / "models"
+    target = free_target(models, name or model.name, "" if model.is_folder else model.name)
+    staging = models / ".downloads" / model.repository.replace("/", "--")
+    make_folder(staging)
+    lock = filelock.FileLock(staging.with_name(f"{staging.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise BadInputError(f"{model.repository} is being downloaded already") from None
+    try:
+        _check_space(model, staging)
+        for number, file in enumerate(model.files):
+            tell(file, number)
+            _fetch(model, file, staging)
+        shutil.rmtree(staging / ".cache", ignore_errors=True)
+        source = staging if model.is_folder else staging / model.files[0].path
+        source.rename(target)
+        shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
+    return target
+
+
+def free_target(models: Path, name: str, like: str = "") -> Path:
+    """Return where a model of a name goes.
+
+    Parameters
+    ----------
+    models : Path
+        The folder of models.
+    name : str
+        What to call it.
+    like : str
+        A file whose ending it gets, if it has none.
+
+    Raises
+    ------
+    BadInputError
+        The name is no name, or there is such a model.
+    """
+    if not name or name.startswith(".") or re.search(r"[/\\:\0]", name):
+        raise BadInputError(f"{name!r} is no name for a model; give one without / and : in it")
+    ending = Path(like).suffix
+    target = models / (name if name.endswith(ending) else f"{name}{ending}")
+    if os.path.lexists(target):
+        raise BadInputError(
+            f"there is {target} already; remove it, or give the new one a name with --name"
+        )
+    return target
+
+
+def _check_space(model: RemoteModel, staging: Path) -> None:
+    there = sum(one.stat().st_size for one in staging.rglob("*") if one.is_file())
+    missing = max(0, model.size - there)
+    free = shutil.disk_usage(staging).free
+    if missing + RESERVE > free:
+        raise ModelUnavailableError(
+            f"{model.repository} needs {missing / 1e9:.1f} GB more and 1 GB to spare, and"
+            f" {free / 1e9:.1f} GB are free in {staging.parent.parent}; make room, or put"
+            " Underpaint's models onto another disk (UNDERPAINT_HOME)"
+        )
+
+
+def _fetch(model: RemoteModel, file: RemoteFile, staging: Path) -> None:
+    """Download a file and compare it with what the Hub lists; once more where it differs."""
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - slow, and only needed here
+
+    for force in (False, True):
+        with hub_errors(model.repository):
+            hf_hub_download(
+                model.repository,
+                file.path,
+                revision=model.revision,
+                local_dir=staging,
+                endpoint=_endpoint(),
+                etag_timeout=PATIENCE,
+                force_download=force,
+            )
+        if _is_right(staging / file.path, file):
+            return
+    raise ModelUnavailableError(
+        f"{file.path} of {model.repository} did not arrive as the Hub lists it, twice; try again"
+        " later"
+    )
+
+
+def _is_right(path: Path, file: RemoteFile) -> bool:
+    try:
+        size = path.stat().st_size
+        if size != file.size:
+            return False
+        with path.open("rb") as stream:
+            if file.sha256:
+                return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
+            if file.blob:
+                whole = b"blob %d\0" % size + stream.read()
+                return hashlib.sha1(whole, usedforsecurity=False).hexdigest() == file.blob
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def hub_errors(repository: str) -> Iterator[None]:
+    """Say in a sentence what is wrong, without what was sent: the token is in it."""
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow, only needed here
+
+    try:
+        yield
+    except Exception as error:
+        is_network = isinstance(error, (ConnectionError, TimeoutError, ValueError, HfHubHTTPError))
+        # `httpx` raises what it raises: which of its versions it is depends on the Hub's library
+        if not (is_network or type(error).__module__.startswith(("httpx", "huggingface_hub"))):
+            raise
+        raise ModelUnavailableError(_explain(repository, error)) from None
+
+
+def _explain(repository: str, error: Exception) -> str:
+    from huggingface_hub import errors  # noqa: PLC0415 - as above
+
+    page = _page(repository)
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set, so that nothing is downloaded; unset it"
+    if isinstance(error, errors.GatedRepoError):
+        return (
+            f"{repository} is gated: accept its terms on {page}, then log in with `hf auth login`"
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"the Hugging Face Hub has no model {repository}, or it is private: look at {page},"
+            " and log in with `hf auth login` if it is yours"
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        status = getattr(error.response, "status_code", "an error")
+        return f"the Hugging Face Hub answers {status} for {repository}; try again later"
+    if isinstance(error, ValueError):
+        return f"{repository} cannot be looked up: {str(error)[:200]}"
+    return _unreachable(repository)
+
+
+def _unreachable(repository: str) -> str:
+    where = _endpoint() or "https://huggingface.co"
+    return (
+        f"{where} cannot be reached, so {repository} is not downloaded; look at the network and"
+        " try again: what was downloaded is kept"
+    )

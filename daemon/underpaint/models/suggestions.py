@@ -1,0 +1,123 @@
+"""A short list of models to begin with, and what of it fits this machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import psutil
+
+from .files import PARTS
+
+_GB = 10**9
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A model on the Hugging Face Hub.
+
+    Parameters
+    ----------
+    id : str
+        Its repository.
+    family : str
+        As `Contents` has it.
+    purpose : str
+        What it is good for.
+    size, memory : float
+        GB to download, and to paint with; about.
+    licence : str
+    """
+
+    id: str
+    family: str
+    purpose: str
+    size: float
+    memory: float
+    licence: str
+
+
+SUGGESTIONS = (
+    Suggestion(
+        "stable-diffusion-v1-5/stable-diffusion-v1-5", "sd",
+        "everything, at 512 pixels; runs on old GPUs", 2.1, 3.1, "CreativeML OpenRAIL-M",
+    ),
+    Suggestion(
+        "stable-diffusion-v1-5/stable-diffusion-inpainting", "sd",
+        "filling holes, at 512 pixels; runs on old GPUs", 2.1, 3.1, "CreativeML OpenRAIL-M",
+    ),
+    Suggestion(
+        "stabilityai/stable-diffusion-xl-base-1.0", "sdxl",
+        "everything, at 1024 pixels; most finetunes and LoRAs are made for it", 6.9, 8.9,
+        "CreativeML OpenRAIL++-M",
+    ),
+    Suggestion(
+        "diffusers/stable-diffusion-xl-1.0-inpainting-0.1", "sdxl",
+        "filling holes, at 1024 pixels", 6.9, 8.9, "CreativeML OpenRAIL++-M",
+    ),
+    Suggestion(
+        "black-forest-labs/FLUX.2-klein-4B", "flux2",
+        "everything, at 1024 pixels and more, in 4 steps", 16.0, 18.0, "Apache-2.0",
+    ),
+    Suggestion(
+        "Tongyi-MAI/Z-Image-Turbo", "z-image",
+        "everything, at 1024 pixels, in 8 steps", 20.5, 22.5, "Apache-2.0",
+    ),
+    Suggestion(
+        "black-forest-labs/FLUX.1-schnell", "flux",
+        "everything, at 1024 pixels, in 4 steps", 33.7, 35.7, "Apache-2.0",
+    ),
+    Suggestion(
+        "Qwen/Qwen-Image", "qwen-image",
+        "text in pictures, at 1328 pixels", 57.7, 60.0, "Apache-2.0",
+    ),
+)  # fmt: skip
+"""Small ones first. Those whose family is not supported yet are not shown."""
+
+
+def suggest_models() -> list[Suggestion]:
+    """Return the models that can be painted with, small ones first."""
+    return [one for one in SUGGESTIONS if one.family in PARTS]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What models have room in.
+
+    Parameters
+    ----------
+    size : int
+        Bytes.
+    what : str
+        The GPU's name, or `memory`.
+    """
+
+    size: int
+    what: str
+
+
+def find_memory() -> Memory:
+    """Return the largest GPU's memory; where there is none, a part of the machine's own.
+
+    torch would know more, and takes seconds to say it.
+    """
+    total = psutil.virtual_memory().total
+    if sys.platform == "darwin":  # the GPU uses the machine's own
+        return Memory(total * 2 // 3, "memory")
+    program = shutil.which("nvidia-smi")
+    if program:
+        query = ["--query-gpu=memory.total,name", "--format=csv,noheader,nounits"]
+        try:
+            told = subprocess.run(
+                [program, *query], capture_output=True, text=True, timeout=10, check=True
+            ).stdout
+            cards = [line.partition(",") for line in told.splitlines() if line.strip()]
+            return max(
+                (Memory(int(size) * 2**20, name.strip()) for size, _, name in cards),
+                key=lambda one: one.size,
+            )
+        except (OSError, ValueError, subprocess.SubprocessError):
+            pass  # a driver without a card
+    return Memory(total, "memory, without an NVIDIA GPU")

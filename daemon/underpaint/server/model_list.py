@@ -1,0 +1,127 @@
+"""Looks for models in a thread of its own, so that the daemon answers meanwhile.
+
+A library may hold thousands of files, on a slow disk. The first time each header is read, a little
+at a time; until then what is known is listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
+
+from underpaint.models import default_model, list_entries, scan
+from underpaint_client.messages import ModelEntry
+
+log = logging.getLogger(__name__)
+
+SLICE = 0.5
+"""Seconds that headers are read at a time."""
+
+PATIENCE = 0.05
+"""Seconds that a client's greeting waits for the default model of this moment."""
+
+FIRST_PATIENCE = 2.0
+"""The same, where none is known yet."""
+
+Entries = tuple[ModelEntry, ...]
+
+Then = Callable[[Entries | None, Exception | None], object]
+"""Is given the models, or why there is no list of them."""
+
+
+class ModelList:
+    """See the module. All but the looking itself happens in the thread that makes this."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
+        self._lock = threading.Lock()
+        self._waiting: list[Then] = []
+        self._answers: deque[Callable[[], object]] = deque()
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._closed = False
+        self._default: str | None = None
+        self._asked: Future[None] = self._thread.submit(self._find_default)
+        self._thread.submit(self._look_on)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that can be read when there are answers."""
+        return self._ear.fileno()
+
+    def default(self) -> str:
+        """Return the default model: that of this moment, or of the last time if that takes long."""
+        if self._asked.done():
+            self._asked = self._thread.submit(self._find_default)
+        with contextlib.suppress(NotYetError):
+            self._asked.result(PATIENCE if self._default is not None else FIRST_PATIENCE)
+        return self._default or ""
+
+    def ask(self, then: Then) -> None:
+        """List the models.
+
+        Parameters
+        ----------
+        then : callable
+            Is called when `answer` is called after.
+        """
+        with self._lock:
+            self._waiting.append(then)
+            if len(self._waiting) == 1:  # else the list that is to be made is for all who wait
+                self._thread.submit(self._list)
+
+    def answer(self) -> None:
+        """Call every `then` whose list is there."""
+        with contextlib.suppress(BlockingIOError):
+            while self._ear.recv(4096):
+                pass
+        while self._answers:
+            self._answers.popleft()()
+
+    def close(self) -> None:
+        """End within a slice of reading."""
+        self._closed = True
+        self._thread.shutdown(cancel_futures=True)
+        self._bell.close()
+        self._ear.close()
+
+    # ---- in the thread ---------------------------------------------------------------------
+
+    def _find_default(self) -> None:
+        try:
+            self._default = default_model()
+        except Exception:
+            log.exception("the default model cannot be found")
+
+    def _list(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        entries, error = None, None
+        try:
+            entries = list_entries(SLICE)
+        except Exception as found:
+            error = found
+            log.exception("the models cannot be listed")
+        self._answers.extend(functools.partial(then, entries, error) for then in waiting)
+        with contextlib.suppress(OSError):  # it rings already, or all ends
+            self._bell.send(b"!")
+        self._look_on()
+
+    def _look_on(self) -> None:
+        """Read the headers that are not read yet, and let others in between."""
+        try:
+            left = any(one.is_unknown for one in scan(seconds=SLICE))
+        except Exception:
+            log.exception("the models cannot be looked for")
+            return
+        if left and not self._closed:
+            with contextlib.suppress(RuntimeError):  # it ends this moment
+                self._thread.submit(self._look_on)
