@@ -22,6 +22,9 @@ Shapes = dict[str, tuple[int, ...]]
 
 _INTEGERS = ("I", "U", "BOOL")
 
+_COUNTS = ("position_ids", "num_batches_tracked")
+"""How tensors end in name that are integers in any model."""
+
 
 def read_shapes(model: Path, part: Part) -> Shapes:
     """Read the headers of a part's weights.
@@ -56,7 +59,7 @@ def _read_header(file: Path) -> Shapes:
         with safe_open(file, framework="np") as opened:
             for name in opened.keys():  # noqa: SIM118 - it is no dict
                 tensor = opened.get_slice(name)
-                if tensor.get_dtype().startswith(_INTEGERS) and "position_ids" not in name:
+                if tensor.get_dtype().startswith(_INTEGERS) and not name.endswith(_COUNTS):
                     raise ModelUnavailableError(
                         f"weights {file} are quantised ({name} is {tensor.get_dtype()}), which is"
                         " not supported yet; take the model in float32, bfloat16 or float16"
