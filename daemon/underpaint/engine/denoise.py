@@ -64,6 +64,21 @@ def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
     return np.where(share >= 1, plan.run, np.minimum(nearest, plan.run))
 
 
+def level_notes(steps: Steps, plan: StepPlan) -> tuple[str, ...]:
+    """Return what the artist should know of partial change in a run of few steps.
+
+    Parameters
+    ----------
+    steps : int, (h, w)
+        From `cell_steps`.
+    plan : StepPlan
+        What runs.
+    """
+    if not plan.exact or not ((steps > 0) & (steps < plan.run)).any():
+        return ()
+    return (f"the model runs {plan.run} steps, so partial change comes in {plan.run} levels",)
+
+
 @dataclass(frozen=True)
 class Guide:
     """What the taps need to know of a run.

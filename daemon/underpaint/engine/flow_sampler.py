@@ -73,7 +73,7 @@ class FlowSampler(Sampler):
         A pipeline that makes a picture from nothing runs all steps of its scheduler.
         """
         sigmas = flow_levels(self.config, plan, self.spaced, self.mu).to(device)
-        self.scheduler.set_timesteps(plan.run, device=device, mu=self.mu)
+        self.scheduler.num_inference_steps = plan.run
         self.scheduler.sigmas = sigmas
         self.scheduler.timesteps = sigmas[:-1] * self.config.get("num_train_timesteps", 1000)
         self.scheduler.is_set = True
@@ -109,6 +109,8 @@ def flow_levels(
     float32, (plan.run + 1,)
         Falling, from 1 at most to 0.
     """
+    if plan.schedule == 1:  # its level is the first, and cannot be the last one of a config too
+        config = {**config, "shift_terminal": None}
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
     if not plan.exact:
         scheduler.set_timesteps(None if spaced else plan.schedule, sigmas=spaced, mu=mu)

@@ -32,7 +32,7 @@ from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seeds, expand_prompt, image_noise
 
 from .composite import Composed, compose, unchanged, whole_layer
-from .denoise import Guide, OnClean, Steps, cell_steps
+from .denoise import Guide, OnClean, Steps, cell_steps, level_notes
 from .families.family import Prompt
 from .memory import (
     Abilities,
@@ -373,7 +373,7 @@ class _Run:
             steps=steps,
             pure=pure,
             kept=kept,
-            notes=(*plan.notes, *prepared.notes),
+            notes=(*plan.notes, *prepared.notes, *level_notes(steps, plan.steps)),
         )
 
     def _show_kept(

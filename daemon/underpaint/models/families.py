@@ -87,6 +87,8 @@ _EULER = "k_euler"
 _CLIP = ("transformers", frozenset({"CLIPTokenizer", "CLIPTokenizerFast"}))
 _T5 = ("transformers", frozenset({"T5Tokenizer", "T5TokenizerFast"}))
 _T5_ENCODER = ("transformers", frozenset({"T5EncoderModel"}))
+_QWEN = ("transformers", frozenset({"Qwen2Tokenizer", "Qwen2TokenizerFast"}))
+_QWEN3 = ("transformers", frozenset({"Qwen3Model", "Qwen3ForCausalLM"}))
 _CLIP_PROJECTED = ("transformers", frozenset({"CLIPTextModelWithProjection"}))
 _VAE = ("diffusers", frozenset({"AutoencoderKL"}))
 _SCHEDULER = ("diffusers", frozenset({"FlowMatchEulerDiscreteScheduler"}))
@@ -117,6 +119,101 @@ FLOWS: dict[str, FlowFacts] = {
         recommended=Recommended(28, 4.5, _EULER),
         fast=Recommended(4, 1.0, _EULER),
     ),
+    "flux": FlowFacts(
+        pipeline="Flux",
+        parts={
+            "transformer": _transformer("FluxTransformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": ("transformers", frozenset({"CLIPTextModel"})),
+            "tokenizer": _CLIP,
+            "text_encoder_2": _T5_ENCODER,
+            "tokenizer_2": _T5,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(28, 3.5, _EULER),
+        fast=Recommended(4, 1.0, _EULER),
+    ),
+    "z-image": FlowFacts(
+        pipeline="ZImage",
+        parts={
+            "transformer": _transformer("ZImageTransformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": _QWEN3,
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=1,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(28, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+    "flux2-klein": FlowFacts(
+        pipeline="Flux2Klein",
+        parts={
+            "transformer": _transformer("Flux2Transformer2DModel"),
+            "vae": ("diffusers", frozenset({"AutoencoderKLFlux2"})),
+            "text_encoder": _QWEN3,
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(24, 5.0, _EULER),
+        fast=Recommended(4, 1.0, _EULER),
+    ),
+    "qwen-image": FlowFacts(
+        pipeline="QwenImage",
+        parts={
+            "transformer": _transformer("QwenImageTransformer2DModel"),
+            "vae": ("diffusers", frozenset({"AutoencoderKLQwenImage"})),
+            "text_encoder": (
+                "transformers",
+                frozenset({"Qwen2_5_VLForConditionalGeneration"}),
+            ),
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1328,
+        prompt_tokens=512,
+        recommended=Recommended(40, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+    "chroma": FlowFacts(
+        pipeline="Chroma",
+        parts={
+            "transformer": _transformer("ChromaTransformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": _T5_ENCODER,
+            "tokenizer": _T5,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(30, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+    "lumina2": FlowFacts(
+        pipeline="Lumina2",
+        parts={
+            "transformer": _transformer("Lumina2Transformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": ("transformers", frozenset({"Gemma2Model"})),
+            "tokenizer": ("transformers", frozenset({"GemmaTokenizer", "GemmaTokenizerFast"})),
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=1,
+        native=1024,
+        prompt_tokens=256,
+        recommended=Recommended(30, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
 }
 """The families, by name."""
 
@@ -130,13 +227,50 @@ def _sd3_weights(config: dict[str, Any]) -> Expected:
     yield "context_embedder.weight", (config["caption_projection_dim"],)
 
 
+def _packed_weights(name: str) -> Callable[[dict[str, Any]], Expected]:
+    def expected(config: dict[str, Any]) -> Expected:
+        width = config["num_attention_heads"] * config["attention_head_dim"]
+        yield name, (width, config["in_channels"])
+
+    return expected
+
+
+def _z_image_weights(config: dict[str, Any]) -> Expected:
+    yield "cap_embedder.1.weight", (config["dim"], config["cap_feat_dim"])
+
+
+def _lumina2_weights(config: dict[str, Any]) -> Expected:
+    patch = config["patch_size"] ** 2 * config["in_channels"]
+    yield "x_embedder.weight", (config["hidden_size"], patch)
+
+
+def _language_weights(config: dict[str, Any]) -> Expected:
+    inner = config.get("text_config", config)
+    yield "embed_tokens.weight", (inner["vocab_size"], inner["hidden_size"])
+
+
+def _qwen_vae_weights(config: dict[str, Any]) -> Expected:
+    yield "post_quant_conv.weight", (config["z_dim"], config["z_dim"])
+
+
 def _t5_weights(config: dict[str, Any]) -> Expected:
     yield "shared.weight", (config["vocab_size"], config["d_model"])
 
 
 EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
     "SD3Transformer2DModel": _sd3_weights,
+    "FluxTransformer2DModel": _packed_weights("x_embedder.weight"),
+    "Flux2Transformer2DModel": _packed_weights("x_embedder.weight"),
+    "ChromaTransformer2DModel": _packed_weights("x_embedder.weight"),
+    "QwenImageTransformer2DModel": _packed_weights("img_in.weight"),
+    "ZImageTransformer2DModel": _z_image_weights,
+    "Lumina2Transformer2DModel": _lumina2_weights,
+    "AutoencoderKLQwenImage": _qwen_vae_weights,
     "T5EncoderModel": _t5_weights,
+    "Qwen3Model": _language_weights,
+    "Qwen3ForCausalLM": _language_weights,
+    "Qwen2_5_VLForConditionalGeneration": _language_weights,
+    "Gemma2Model": _language_weights,
 }
 """What the weights of a class must hold, as its config says; for other classes, see `weights`."""
 
@@ -162,7 +296,8 @@ def recommend(
     configs : dict of str to dict
         The config of each part, by name.
     """
-    named_fast = any(name in path.name.lower() for name in _FAST_NAMES)
+    names = "/".join(path.absolute().parts[-3:]).lower()  # the hub's cache has it two folders up
+    named_fast = any(name in names for name in _FAST_NAMES)
     facts = FLOWS.get(family)
     if facts is None:
         return _FAST_DIFFUSION if named_fast else Recommended()
@@ -174,7 +309,10 @@ def _said_fast(
     family: str, index: dict[str, Any], configs: dict[str, dict[str, Any]]
 ) -> bool | None:
     """Return whether a model's own files say that it was distilled; None where they do not."""
-    del family, index, configs
+    if family == "flux":
+        return not configs["transformer"].get("guidance_embeds", False)
+    if family == "flux2-klein":
+        return bool(index.get("is_distilled"))
     return None
 
 

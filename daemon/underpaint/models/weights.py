@@ -32,8 +32,8 @@ _READABLE_GGUF = (
 _READABLE_METHODS = ("fp64", "fp32", "fp16", "bf16", "fp8", "fp8_scaled", "")
 """The methods of `find_precision` that are read from safetensors."""
 
-_NO_WEIGHTS = ("position_ids", ".comfy_quant")
-"""How tensors end in name that no layer computes with."""
+_NO_WEIGHTS = ("position_ids", "num_batches_tracked", ".comfy_quant")
+"""How tensors end in name that no layer computes with, and that are integers in any model."""
 
 
 def read_tensors(model: Path, part: Part) -> Tensors:

@@ -11,6 +11,12 @@ _WHERE = {
     "sd": ("stable_diffusion", "SD"),
     "sdxl": ("stable_diffusion", "SDXL"),
     "sd3": ("sd3", "FAMILY"),
+    "flux": ("flux", "FAMILY"),
+    "z-image": ("z_image", "FAMILY"),
+    "flux2-klein": ("flux2_klein", "FAMILY"),
+    "qwen-image": ("qwen_image", "FAMILY"),
+    "chroma": ("chroma", "FAMILY"),
+    "lumina2": ("lumina2", "FAMILY"),
 }
 """The module and the name of each family; others are imported when needed."""
 

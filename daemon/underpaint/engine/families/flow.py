@@ -37,7 +37,7 @@ class FlowFamily(Family):
     tokenizer : str
         The part that reads most of a prompt.
     prompt_tokens : int
-        How many tokens of it the model reads, with those that mark its end.
+        How many tokens of it the model reads, with those that the pipeline adds.
     """
 
     denoiser: str = "transformer"
@@ -55,13 +55,19 @@ class FlowFamily(Family):
         tokenizer = getattr(pipeline, self.tokenizer, None)
         if tokenizer is None:  # a model without its longest encoder
             return super().read_prompt(pipeline, text)
-        frame = len(tokenizer(self.frame_prompt(tokenizer, ""))["input_ids"])
-        whole = len(tokenizer(self.frame_prompt(tokenizer, text))["input_ids"])
-        return Reading(whole - frame, self.prompt_tokens - frame)
+        frame, whole = (
+            len(tokenizer(self.frame_prompt(pipeline, one), verbose=False)["input_ids"])
+            for one in ("", text)
+        )
+        return Reading(whole - frame, self.longest_prompt(pipeline) - frame)
 
-    def frame_prompt(self, tokenizer: Any, text: str) -> str:  # noqa: ARG002 - some ask it
+    def frame_prompt(self, pipeline: Any, text: str) -> str:  # noqa: ARG002 - some ask it
         """Return a prompt in the words that the pipeline puts around it."""
         return text
+
+    def longest_prompt(self, pipeline: Any) -> int:  # noqa: ARG002 - some ask it
+        """Return how many tokens the model reads, with those that the pipeline adds."""
+        return self.prompt_tokens
 
     # ---- latents ---------------------------------------------------------------------------
 
