@@ -93,7 +93,6 @@ WRITER = """
 import dataclasses, sys
 from pathlib import Path
 from underpaint.models import describe_model, hash_model, note_use
-from weight_files import SD1, write_safetensors
 info = describe_model(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -331,7 +331,7 @@ def test_families_that_are_not_supported_say_so(own: Path) -> None:
     write_safetensors(own / "w.safetensors", {"head.modulation": ("F16", (1, 2, 1536))})
     found = listed()["w"]
     assert found.family == "wan"
-    assert "it is a wan model, and Underpaint opens" in found.problem
+    assert "it is a wan model, and in one file Underpaint opens" in found.problem
     assert default_model() == "starter"
 
 
@@ -342,11 +342,10 @@ SIDECARS: dict[str, tuple[object, dict[str, object]]] = {
                 {"steps": 4, "guidance_scale": 1.5, "native": 768}),
     "texts": ({"licence": "mine", "note": "good", "variant": "2", "sampler": "k_euler"},
               {"licence": "mine", "note": "good", "variant": "2", "sampler": "k_euler"}),
-    "family": ({"family": "sdxl"}, {"family": "sdxl"}),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["v-prediction", "numbers", "texts", "family"])
+@pytest.mark.parametrize("what", ["v-prediction", "numbers", "texts"])
 @pytest.mark.parametrize("kind", ["file", "folder", "beside the folder"])
 def test_a_side_car_corrects_what_a_model_is(own: Path, models: Path, what: str, kind: str) -> None:
     said, wanted = SIDECARS[what]
@@ -361,6 +360,12 @@ def test_a_side_car_corrects_what_a_model_is(own: Path, models: Path, what: str,
     assert not found.problem
     file.unlink()
     assert {name: getattr(listed()["a"], name) for name in wanted} != wanted
+
+
+def test_a_side_car_may_name_another_family(own: Path) -> None:
+    write_safetensors(own / "a.safetensors", SDXL)
+    (own / "a.underpaint.json").write_text('{"family": "sd", "variant": "2"}')
+    assert (listed()["a"].family, listed()["a"].native) == ("sd", 768)
 
 
 @pytest.mark.parametrize(

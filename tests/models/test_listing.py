@@ -115,9 +115,7 @@ def test_all_odd_entries_at_once(folder: Path, capsys: pytest.CaptureFixture[str
         odd(folder / f"odd{number}")
     assert main(["models"]) == 0
     told = capsys.readouterr()
-    assert re.search(
-        r"^sd \(default\) +Stable Diffusion 1 +plain +64 +fp32 ", told.out, re.MULTILINE
-    )
+    assert re.search(r"^sd +Stable Diffusion 1 +plain +64 +fp32 ", told.out, re.MULTILINE)
     assert told.err.count("underpaint: ") == sum(bool(wanted) for wanted in ODD.values())
     assert main(["models", "--verify"]) == 3
     assert main(["doctor"]) in (0, 1, 3)

@@ -138,7 +138,7 @@ def _is_one_file(path: Path) -> bool:
     return path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir()
 
 
-@functools.lru_cache(maxsize=64)  # every job asks, and the answer is the same until a file changes
+@functools.lru_cache(maxsize=256)  # every job asks, and the answer is the same until a file changes
 def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, ...]) -> ModelInfo:
     name = Path(os.path.realpath(path)).name
     if _is_one_file(path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +11,14 @@ from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.messages import ModelEntry
 from underpaint_client.rules import STARTER_MODEL
 
-from .describe import ModelInfo, describe_model
+from .describe import describe_model
 from .facts import memory_needed, native_size, why_unusable
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
 from .roots import Root
 from .scanning import Scanned, contents_of, scan
 from .sidecar import Sidecar, correct_contents, find_sidecar, read_sidecar
-from .stamps import Stamp, stamp_files, stamp_folder
+from .stamps import stamp_files
 from .walking import Found
 
 
@@ -151,15 +150,25 @@ def _list(one: Scanned) -> ListedModel | None:
 
 
 def _file(found: Found, contents: Contents) -> dict[str, Any]:
-    reason = why_unusable(contents)
-    if not reason and not _is_ordinary(contents):
-        describe_model(found.path)  # says which part is missing, or which form is not read
     return {
         **_contents(contents, found.stamp[0]),
         "family": contents.family,
         "native": native_size(contents),
-        "problem": _printable(f"model {found.path}: {reason}") if reason else "",
+        "problem": _printable(_problem(found.path, contents)),
     }
+
+
+def _problem(file: Path, contents: Contents) -> str:
+    """Return why a file cannot be painted with; empty where it can."""
+    reason = why_unusable(contents)
+    if reason:
+        return f"model {file}: {reason}"
+    if not _is_ordinary(contents):
+        try:
+            describe_model(file)  # says which part is missing, or which form is not read
+        except ModelUnavailableError as error:
+            return str(error)
+    return ""
 
 
 _ORDINARY = ("fp32", "fp16", "bf16", "fp8")
@@ -198,7 +207,7 @@ def _said(said: Sidecar) -> dict[str, Any]:
 
 
 def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
-    info = _describe(path, stamp_folder(path))
+    info = describe_model(path)
     size = sum(
         size for name, size, *_ in stamp_files(path, info.files) if name.endswith(".safetensors")
     )
@@ -210,11 +219,6 @@ def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
             parts = tuple(sorted(one.name for one in info.parts))
             listed |= _contents(replace(denoiser, parts=parts), size)
     return {**listed, "prediction": info.prediction_type, "zero_snr": info.zero_snr}
-
-
-@functools.lru_cache(maxsize=256)  # a disk may be slow, and the daemon has others to answer
-def _describe(path: Path, _stamps: tuple[Stamp, ...]) -> ModelInfo:
-    return describe_model(path)
 
 
 def _printable(text: str) -> str:
