@@ -17,7 +17,7 @@ import torch
 from runs import BASE, make, make_all, texture, with_hole
 from tiny_flow_models import BUILDERS, build_flow_model
 from underpaint.engine import Engine, Viewer
-from underpaint.engine.flow_sampler import flow_levels
+from underpaint.engine.flow_sampler import FLOW_SAMPLERS, flow_levels
 from underpaint.engine.noise import draw_noise
 from underpaint.engine.source import fraction
 from underpaint.models import describe_model, find_model
@@ -364,6 +364,18 @@ def test_a_prompt_that_is_too_long_is_said(engine: Engine, kind: str) -> None:
 
 
 @every_kind
+def test_all_samplers_of_flow_models_come_near_each_other(engine: Engine, kind: str) -> None:
+    layer = with_hole(texture(64, 64))
+    found = [
+        paint(engine, layer, model=kind, sampler=name, strength=1.0, steps=12).pixels.astype(int)
+        for name in FLOW_SAMPLERS
+    ]
+    other = paint(engine, layer, model=kind, strength=1.0, steps=12, seed=8).pixels
+    for one in found[1:]:
+        assert np.abs(one - found[0]).mean() < np.abs(other - found[0]).mean() / 2
+
+
+@every_kind
 def test_a_sampler_of_another_kind_is_refused(engine: Engine, kind: str) -> None:
     with pytest.raises(BadInputError, match="'ddim' does not fit.*k_euler"):
         paint(engine, texture(16, 16), model=kind, sampler="ddim")
@@ -438,8 +450,9 @@ class PointwiseLoop:
         return (latents,)
 
 
+@pytest.mark.parametrize("name", FLOW_SAMPLERS)
 @pytest.mark.parametrize("few", [False, True])
-def test_a_cell_comes_out_as_it_would_alone(few: bool) -> None:
+def test_a_cell_comes_out_as_it_would_alone(few: bool, name: str) -> None:
     """At its own strength, or, in a run of few steps, at that of the step where it joins."""
     from underpaint.engine.denoise import Guide, cell_steps, denoise
     from underpaint.engine.families.sd3 import FAMILY
@@ -451,7 +464,7 @@ def test_a_cell_comes_out_as_it_would_alone(few: bool) -> None:
 
     def run(plan: StepPlan, steps: Any) -> torch.Tensor:
         guide = Guide(
-            sampler=FlowSampler.make_flow("k_euler", {"shift": 3.0}, None, 0.0),
+            sampler=FlowSampler.make_flow(name, {"shift": 3.0}, None, 0.0),
             plan=plan,
             clean=clean,
             noise=noise,
