@@ -134,6 +134,8 @@ TEXT_TO_IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen-image": ("QwenImagePipeline", {"true_cfg_scale": GUIDANCE}),
     "chroma": ("ChromaPipeline", {"guidance_scale": GUIDANCE}),
     "lumina2": ("Lumina2Pipeline", {"guidance_scale": GUIDANCE}),
+    "krea2": ("Krea2Pipeline", {"guidance_scale": 0.0}),
+    "krea2-base": ("Krea2Pipeline", {"guidance_scale": GUIDANCE}),
 }
 """The stock text-to-image pipeline of each kind, and its arguments for guidance."""
 
@@ -332,6 +334,7 @@ def test_any_size_is_worked_on_at_a_multiple(engine: Engine, kind: str) -> None:
         assert not any(side % 16 for side in result.recipe.work_size)
 
 
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")  # Krea's
 @every_kind
 def test_half_precision_keeps_and_paints_nearly_the_same(engine: Engine, kind: str) -> None:
     layer = with_hole(texture(64, 64))
