@@ -275,6 +275,50 @@ def lumina2(_folder: Path) -> Any:
     )
 
 
+def krea2(_folder: Path, *, is_distilled: bool = True) -> Any:
+    from diffusers import AutoencoderKLQwenImage, Krea2Pipeline, Krea2Transformer2DModel
+    from transformers import Qwen3VLConfig, Qwen3VLModel
+
+    transformer = Krea2Transformer2DModel(
+        in_channels=64, num_layers=2, attention_head_dim=16, num_attention_heads=2,
+        num_key_value_heads=1, intermediate_size=32, timestep_embed_dim=32, text_hidden_dim=16,
+        num_text_layers=2, text_num_attention_heads=2, text_num_key_value_heads=1,
+        text_intermediate_size=32, num_layerwise_text_blocks=1, num_refiner_text_blocks=1,
+        axes_dims_rope=(4, 6, 6),
+    )  # fmt: skip
+    encoder = Qwen3VLModel(
+        Qwen3VLConfig(
+            text_config={
+                "vocab_size": 320, "hidden_size": 16, "intermediate_size": 32,
+                "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1,
+                "head_dim": 8,
+                "rope_parameters": {"mrope_section": [2, 1, 1], "mrope_interleaved": True,
+                                    "rope_type": "default", "rope_theta": 10000.0},
+            },
+            vision_config={
+                "depth": 1, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2,
+                "out_hidden_size": 16, "deepstack_visual_indexes": [0],
+                "num_position_embeddings": 16,
+            },
+            image_token_id=300, video_token_id=301, vision_start_token_id=302,
+            vision_end_token_id=303,
+        )
+    )  # fmt: skip
+    return Krea2Pipeline(
+        transformer=transformer,
+        vae=AutoencoderKLQwenImage(base_dim=8, z_dim=16, num_res_blocks=1),
+        scheduler=shifting(),
+        text_encoder=encoder,
+        tokenizer=qwen_tokenizer(),
+        text_encoder_select_layers=(1, 2),
+        is_distilled=is_distilled,
+    )
+
+
+def krea2_base(folder: Path) -> Any:
+    return krea2(folder, is_distilled=False)
+
+
 BUILDERS: dict[str, Callable[[Path], Any]] = {
     "sd3": sd3,
     "flux": flux,
@@ -285,6 +329,8 @@ BUILDERS: dict[str, Callable[[Path], Any]] = {
     "qwen-image": qwen_image,
     "chroma": chroma,
     "lumina2": lumina2,
+    "krea2": krea2,
+    "krea2-base": krea2_base,
 }
 """What builds a model of each family, by the name of its folder."""
 

@@ -17,7 +17,7 @@ import torch
 from runs import BASE, make, make_all, texture, with_hole
 from tiny_flow_models import BUILDERS, build_flow_model
 from underpaint.engine import Engine, Viewer
-from underpaint.engine.flow_sampler import flow_levels
+from underpaint.engine.flow_sampler import FLOW_SAMPLERS, flow_levels
 from underpaint.engine.noise import draw_noise
 from underpaint.engine.source import fraction
 from underpaint.models import describe_model, find_model
@@ -134,6 +134,8 @@ TEXT_TO_IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen-image": ("QwenImagePipeline", {"true_cfg_scale": GUIDANCE}),
     "chroma": ("ChromaPipeline", {"guidance_scale": GUIDANCE}),
     "lumina2": ("Lumina2Pipeline", {"guidance_scale": GUIDANCE}),
+    "krea2": ("Krea2Pipeline", {"guidance_scale": 0.0}),
+    "krea2-base": ("Krea2Pipeline", {"guidance_scale": GUIDANCE}),
 }
 """The stock text-to-image pipeline of each kind, and its arguments for guidance."""
 
@@ -332,6 +334,7 @@ def test_any_size_is_worked_on_at_a_multiple(engine: Engine, kind: str) -> None:
         assert not any(side % 16 for side in result.recipe.work_size)
 
 
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")  # Krea's
 @every_kind
 def test_half_precision_keeps_and_paints_nearly_the_same(engine: Engine, kind: str) -> None:
     layer = with_hole(texture(64, 64))
@@ -361,6 +364,18 @@ def test_a_prompt_that_is_too_long_is_said(engine: Engine, kind: str) -> None:
     assert not any("the model reads" in note for note in plain.recipe.notes)
     notes = paint(engine, texture(16, 16), model=kind, prompt="word " * 400, steps=1).recipe.notes
     assert any("the model reads the first" in note for note in notes)
+
+
+@every_kind
+def test_all_samplers_of_flow_models_come_near_each_other(engine: Engine, kind: str) -> None:
+    layer = with_hole(texture(64, 64))
+    found = [
+        paint(engine, layer, model=kind, sampler=name, strength=1.0, steps=12).pixels.astype(int)
+        for name in FLOW_SAMPLERS
+    ]
+    other = paint(engine, layer, model=kind, strength=1.0, steps=12, seed=8).pixels
+    for one in found[1:]:
+        assert np.abs(one - found[0]).mean() < np.abs(other - found[0]).mean() / 2
 
 
 @every_kind
@@ -438,8 +453,9 @@ class PointwiseLoop:
         return (latents,)
 
 
+@pytest.mark.parametrize("name", FLOW_SAMPLERS)
 @pytest.mark.parametrize("few", [False, True])
-def test_a_cell_comes_out_as_it_would_alone(few: bool) -> None:
+def test_a_cell_comes_out_as_it_would_alone(few: bool, name: str) -> None:
     """At its own strength, or, in a run of few steps, at that of the step where it joins."""
     from underpaint.engine.denoise import Guide, cell_steps, denoise
     from underpaint.engine.families.sd3 import FAMILY
@@ -451,7 +467,7 @@ def test_a_cell_comes_out_as_it_would_alone(few: bool) -> None:
 
     def run(plan: StepPlan, steps: Any) -> torch.Tensor:
         guide = Guide(
-            sampler=FlowSampler.make_flow("k_euler", {"shift": 3.0}, None, 0.0),
+            sampler=FlowSampler.make_flow(name, {"shift": 3.0}, None, 0.0),
             plan=plan,
             clean=clean,
             noise=noise,

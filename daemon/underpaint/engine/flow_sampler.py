@@ -25,8 +25,21 @@ from underpaint_client.steps import StepPlan
 
 from .samplers import Sampler, tapped
 
-FLOW_SAMPLERS = {"k_euler": "FlowMatchEulerDiscreteScheduler"}
-"""The samplers of `samplers.SAMPLERS` that flow models run with, and the scheduler of each."""
+_MULTISTEP = {
+    "algorithm_type": "dpmsolver++",
+    "prediction_type": "flow_prediction",
+    "use_flow_sigmas": True,
+}
+
+FLOW_SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "k_euler": ("FlowMatchEulerDiscreteScheduler", {}),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", _MULTISTEP),
+}
+"""The samplers of `samplers.SAMPLERS` that flow models run with: a scheduler and its settings.
+
+All step over the same levels. UniPC is left out: it divides by the distance of the first two in its
+own measure, and there is none to the level where all is noise.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,8 @@ class FlowSampler(Sampler):
                 f" or one of {', '.join(FLOW_SAMPLERS)}"
             )
         plain = {key: value for key, value in config.items() if not key.startswith("_")}
-        return cls(name, tapped(FLOW_SAMPLERS[name]).from_config(plain), plain, spaced, mu)
+        class_name, settings = FLOW_SAMPLERS[name]
+        return cls(name, tapped(class_name)(**settings), plain, spaced, mu)
 
     def set_schedule(self, plan: StepPlan, device: torch.device) -> None:
         """Set the scheduler to the steps that run, and to no others.
@@ -76,7 +90,7 @@ class FlowSampler(Sampler):
         self.scheduler.num_inference_steps = plan.run
         self.scheduler.sigmas = sigmas
         self.scheduler.timesteps = sigmas[:-1] * self.config.get("num_train_timesteps", 1000)
-        self.scheduler.is_set = True
+        self.scheduler.set_timesteps = _keep_schedule
 
     @property
     def init_noise_sigma(self) -> float:
@@ -88,6 +102,16 @@ class FlowSampler(Sampler):
         (call,) = (self.scheduler.timesteps == timestep).nonzero()[0]
         sigma = self.scheduler.sigmas[call].to(clean)
         return sigma * noise + (1.0 - sigma) * clean
+
+
+def _keep_schedule(
+    num_inference_steps: int | None = None,
+    device: Any = None,
+    sigmas: Any = None,
+    mu: float | None = None,
+    timesteps: Any = None,
+) -> None:
+    """Do nothing, in place of a scheduler's method; pipelines look at its signature."""
 
 
 def flow_levels(

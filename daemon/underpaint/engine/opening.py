@@ -130,11 +130,7 @@ def _folder_of(info: ModelInfo) -> Iterator[Path]:
 
 def _fill(folder: Path, info: ModelInfo) -> None:
     index, parts = read_json(info.path, info.index), {part.name for part in info.parts}
-    plain = {
-        key: value
-        for key, value in index.items()
-        if key in parts or not isinstance(value, list | dict)
-    }
+    plain = {key: value for key, value in index.items() if key in parts or not _is_class(value)}
     (folder / INDEX).write_text(json.dumps(plain), encoding="utf-8")
     for part in info.parts:
         (folder / part.name).mkdir()
@@ -151,6 +147,17 @@ def _fill(folder: Path, info: ModelInfo) -> None:
             else:
                 text = read_text(info.path, file.path)
             target.write_text(text, encoding="utf-8")
+
+
+def _is_class(value: Any) -> bool:
+    """Return whether a value of an index names a library and a class, or none, of a part."""
+    if isinstance(value, dict):
+        return True
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(one is None or isinstance(one, str) for one in value)
+    )
 
 
 def _link(file: Path, target: Path) -> None:

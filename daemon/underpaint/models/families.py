@@ -214,6 +214,21 @@ FLOWS: dict[str, FlowFacts] = {
         recommended=Recommended(30, 4.0, _EULER),
         fast=Recommended(8, 1.0, _EULER),
     ),
+    "krea2": FlowFacts(
+        pipeline="Krea2",
+        parts={
+            "transformer": _transformer("Krea2Transformer2DModel"),
+            "vae": ("diffusers", frozenset({"AutoencoderKLQwenImage"})),
+            "text_encoder": ("transformers", frozenset({"Qwen3VLModel"})),
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(28, 4.5, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
 }
 """The families, by name."""
 
@@ -263,11 +278,13 @@ EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
     "Flux2Transformer2DModel": _packed_weights("x_embedder.weight"),
     "ChromaTransformer2DModel": _packed_weights("x_embedder.weight"),
     "QwenImageTransformer2DModel": _packed_weights("img_in.weight"),
+    "Krea2Transformer2DModel": _packed_weights("img_in.weight"),
     "ZImageTransformer2DModel": _z_image_weights,
     "Lumina2Transformer2DModel": _lumina2_weights,
     "AutoencoderKLQwenImage": _qwen_vae_weights,
     "T5EncoderModel": _t5_weights,
     "Qwen3Model": _language_weights,
+    "Qwen3VLModel": _language_weights,
     "Qwen3ForCausalLM": _language_weights,
     "Qwen2_5_VLForConditionalGeneration": _language_weights,
     "Gemma2Model": _language_weights,
@@ -311,7 +328,7 @@ def _said_fast(
     """Return whether a model's own files say that it was distilled; None where they do not."""
     if family == "flux":
         return not configs["transformer"].get("guidance_embeds", False)
-    if family == "flux2-klein":
+    if family in ("flux2-klein", "krea2"):
         return bool(index.get("is_distilled"))
     return None
 

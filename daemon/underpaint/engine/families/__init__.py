@@ -17,6 +17,7 @@ _WHERE = {
     "qwen-image": ("qwen_image", "FAMILY"),
     "chroma": ("chroma", "FAMILY"),
     "lumina2": ("lumina2", "FAMILY"),
+    "krea2": ("krea2", "FAMILY"),
 }
 """The module and the name of each family; others are imported when needed."""
 

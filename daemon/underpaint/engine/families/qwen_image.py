@@ -16,7 +16,32 @@ _EMBEDS, _MASK = "prompt_embeds", "prompt_embeds_mask"
 
 
 @dataclass(frozen=True)
-class _QwenImage(FlowFamily):
+class FilmFamily(FlowFamily):
+    """A family whose autoencoder is Qwen-Image's: it takes a picture for a film of one frame."""
+
+    packs: bool = True
+
+    def channels(self, vae: Any) -> int:
+        """Return how many channels a latent has."""
+        return int(vae.config.z_dim)
+
+    def encode(self, vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+        """Encode a picture as a film of one frame."""
+        mean, deviation = _statistics(vae)
+        latents = vae.encode(pixels[:, :, None]).latent_dist.mode()[:, :, 0]
+        scaled: torch.Tensor = (latents - mean.to(latents)) / deviation.to(latents)
+        return scaled
+
+    def decode(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents, as `encode` returns them."""
+        mean, deviation = _statistics(vae)
+        scaled = latents * deviation.to(latents) + mean.to(latents)
+        decoded: torch.Tensor = vae.decode(scaled[:, :, None], return_dict=False)[0][:, :, 0]
+        return decoded
+
+
+@dataclass(frozen=True)
+class _QwenImage(FilmFamily):
     def encode_prompt(
         self, pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device
     ) -> Prompt:
@@ -47,24 +72,6 @@ class _QwenImage(FlowFamily):
         guided = self.guided(pipeline, guidance_scale)
         return {"true_cfg_scale": guidance_scale if guided else 1.0}
 
-    def channels(self, vae: Any) -> int:
-        """Return how many channels a latent has."""
-        return int(vae.config.z_dim)
-
-    def encode(self, vae: Any, pixels: torch.Tensor) -> torch.Tensor:
-        """Encode a picture as a film of one frame."""
-        mean, deviation = _statistics(vae)
-        latents = vae.encode(pixels[:, :, None]).latent_dist.mode()[:, :, 0]
-        scaled: torch.Tensor = (latents - mean.to(latents)) / deviation.to(latents)
-        return scaled
-
-    def decode(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents, as `encode` returns them."""
-        mean, deviation = _statistics(vae)
-        scaled = latents * deviation.to(latents) + mean.to(latents)
-        decoded: torch.Tensor = vae.decode(scaled[:, :, None], return_dict=False)[0][:, :, 0]
-        return decoded
-
 
 def _fill(values: torch.Tensor, length: int) -> torch.Tensor:
     """Fill (1, L, ...) with zeros to a length."""
@@ -84,6 +91,5 @@ def _statistics(vae: Any) -> tuple[torch.Tensor, torch.Tensor]:
 FAMILY = _QwenImage(
     pipeline_class=QwenImagePipeline,
     prompt_outputs=(_EMBEDS, _MASK),
-    packs=True,
     prompt_tokens=34 + 512,  # the pipeline leaves out the first 34, which it has put before
 )
