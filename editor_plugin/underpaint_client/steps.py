@@ -31,15 +31,21 @@ class StepPlan:
         How many of its steps run: its last ones.
     strength : float
         0..1. The strength asked for.
+    exact : bool
+        Whether the run begins exactly at that strength, between two steps of the schedule, as a
+        model of few steps does. Else it is the share of the steps that run.
     """
 
     schedule: int
     run: int
     strength: float
+    exact: bool = False
 
     @property
     def strength_run(self) -> float:
         """The strength that is really run, 0..1."""
+        if self.exact:
+            return self.strength
         return self.run / self.schedule if self.schedule else 0.0
 
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from underpaint.engine.denoise import Guide, cell_steps, denoise
+from underpaint.engine.families.stable_diffusion import SD, StableDiffusion
 from underpaint.engine.noise import draw_noise
 from underpaint.engine.samplers import Sampler
 from underpaint_client.errors import CancelledError
@@ -50,8 +51,6 @@ class Pointwise:
     """The stock Stable Diffusion loop on the pointwise model."""
 
     def __new__(cls) -> Any:
-        from underpaint.engine.families.stable_diffusion import StableDiffusion
-
         class Loop(StableDiffusion):
             def __init__(self) -> None:
                 self.unet = PointwiseUNet()
@@ -109,6 +108,7 @@ def run(
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         latents = denoise(
+            SD,
             loop,
             guide,
             {"prompt_embeds": torch.zeros(len(seeds), 2, 2)},

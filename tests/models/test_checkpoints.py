@@ -540,9 +540,13 @@ NO_MODELS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
         "no model but a text encoder.*models/parts",
     ),
     "something else": ({"weight": (3, 3)}, "no model but a file of no kind that Underpaint knows"),
+    "auraflow": (
+        {"double_layers.0.attn.w2q.weight": (8, 8)},
+        "it is a auraflow model, and in one file .* Stable Diffusion and SDXL; take another",
+    ),
     "flux": (
         {"double_blocks.0.img_attn.norm.key_norm.scale": (128,)},
-        "it is a FLUX.1 model, and Underpaint opens Stable Diffusion, SDXL",
+        "it is a FLUX.1 model, and in one file .*; take its folder in the diffusers format",
     ),
 }
 

@@ -1,11 +1,11 @@
-"""The denoise loop: diffusers' own Img2Img pipelines with small taps.
+"""The denoise loop: diffusers' own pipelines, started from our latents.
 
 Differential Diffusion (Levin and Fried 2023): each latent cell joins the run at the step where its
 own strength begins. Until then it is held at the original, re-noised to the level of the next
 step; a cell that never joins ends as the original itself.
 
-The taps are two methods of a pipeline subclass (which steps run, and from what latents) and the
-official end-of-step callback. No pipeline is patched, so nothing needs restoring after a cancel.
+What runs is the pipeline of the model's family, with a scheduler that knows the steps (`samplers`),
+the latents to begin with (`Family.begin`) and the official end-of-step callback.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from underpaint_client.errors import CancelledError
+from underpaint_client.geometry import Extent
 from underpaint_client.steps import StepPlan, round_half_up
 
+from .families.family import Family, Prompt, Start
 from .samplers import Sampler
 from .source import Floats
 
@@ -37,7 +39,8 @@ def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
     """Return how many of the last steps each cell takes part in.
 
     A cell of change c runs as many as strength x c would over the whole picture; the most changed
-    cells run them all.
+    cells run them all. In a run that begins exactly at its strength (`StepPlan.exact`), it joins at
+    the executed step that is nearest to that.
 
     Parameters
     ----------
@@ -54,11 +57,26 @@ def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
         0 .. plan.run.
     """
     exact = plan.schedule * plan.strength
-    if round_half_up(exact) != plan.run:  # the schedule was stretched as far as it goes
+    if plan.exact or round_half_up(exact) != plan.run:  # or stretched as far as it goes
         exact = plan.run
     share = change.astype(np.float64) / most_change
     nearest = np.floor(exact * share + 0.5 + 1e-6).astype(np.intp)
     return np.where(share >= 1, plan.run, np.minimum(nearest, plan.run))
+
+
+def level_notes(steps: Steps, plan: StepPlan) -> tuple[str, ...]:
+    """Return what the artist should know of partial change in a run of few steps.
+
+    Parameters
+    ----------
+    steps : int, (h, w)
+        From `cell_steps`.
+    plan : StepPlan
+        What runs.
+    """
+    if not plan.exact or not ((steps > 0) & (steps < plan.run)).any():
+        return ()
+    return (f"the model runs {plan.run} steps, so partial change comes in {plan.run} levels",)
 
 
 @dataclass(frozen=True)
@@ -103,36 +121,11 @@ class Guide:
     on_clean: OnClean | None = None
 
 
-class _Taps:
-    """The two methods of an Img2Img pipeline that make it follow a `Guide`."""
-
-    guide: Guide
-    joins: torch.Tensor
-    timesteps: torch.Tensor
-
-    def get_timesteps(self, *_args: object, **_kwargs: object) -> tuple[torch.Tensor, int]:
-        """Take exactly the steps of the plan, whatever the family's own rounding."""
-        guide = self.guide
-        executed = guide.sampler.execute(guide.plan.run)
-        guide.sampler.begin(executed, self.joins)
-        self.timesteps = executed.timesteps
-        return executed.timesteps, guide.plan.run
-
-    def prepare_latents(self, *_args: object, **_kwargs: object) -> torch.Tensor:
-        """Start from the original under its noise, or from noise alone."""
-        guide = self.guide
-        clean = guide.clean.float()
-        start: torch.Tensor = guide.sampler.noised(clean, guide.noise, self.timesteps[0])
-        if guide.pure.any():
-            alone = guide.noise * guide.sampler.scheduler.init_noise_sigma
-            start = torch.where(torch.from_numpy(guide.pure).to(start.device), alone, start)
-        return start.to(guide.clean.dtype)
-
-
 def denoise(
+    family: Family,
     pipeline: Any,
     guide: Guide,
-    prompt: dict[str, torch.Tensor],
+    prompt: Prompt,
     guidance_scale: float,
     generators: list[torch.Generator],
 ) -> torch.Tensor:
@@ -140,11 +133,13 @@ def denoise(
 
     Parameters
     ----------
-    pipeline : StableDiffusion or StableDiffusionXL
-        Its scheduler is replaced by the guide's for the time of the run.
+    family : Family
+        The model's.
+    pipeline : diffusers pipeline
+        The family's. Its scheduler is replaced by the guide's for the time of the run.
     guide : Guide
         What to run on.
-    prompt : dict of str to tensor
+    prompt : dict
         The encoded prompt, by the pipeline's own argument names.
     guidance_scale : float
         1 or less switches guidance off.
@@ -162,48 +157,64 @@ def denoise(
         As `guide.cancelled` asked.
     """
     sampler = guide.sampler
-    sampler.scheduler.set_timesteps(guide.plan.schedule, device=guide.noise.device)
-    calls = len(sampler.execute(guide.plan.run).timesteps)
+    sampler.set_schedule(guide.plan, guide.noise.device)
+    executed = sampler.execute(guide.plan.run)
+    calls = len(executed.timesteps)
     if guide.kept is not None:
         sampler.show_kept(guide.kept)
     joins = torch.from_numpy(sampler.first_calls(guide.steps, calls)).to(guide.noise.device)
+    sampler.begin(executed, family.pack_cells(joins, guide.clean))
+    cells = Extent(guide.clean.shape[-1], guide.clean.shape[-2])
+    finished = guide.clean
 
     def on_call_end(
-        tapped: Any, index: int, _timestep: torch.Tensor, state: dict[str, Any]
+        _pipeline: Any, index: int, _timestep: torch.Tensor, state: dict[str, Any]
     ) -> dict[str, Any]:
+        nonlocal finished
         if guide.cancelled():
             raise CancelledError("cancelled")
+        latents = family.unpack(state["latents"], cells)
         held = joins > index
         if held.any():
             original = guide.clean
             if index + 1 < calls:
-                following = tapped.timesteps[index + 1]
+                following = executed.timesteps[index + 1]
                 original = sampler.noised(original.float(), guide.noise, following)
-            latents = state["latents"]
-            state["latents"] = torch.where(held, original.to(latents.dtype), latents)
+            latents = torch.where(held, original.to(latents.dtype), latents)
+            state["latents"] = family.pack(latents)
+        finished = latents
         step = -(-(index + 1) * guide.plan.run // calls)
         if guide.on_clean is not None:
-            guide.on_clean(sampler.scheduler.clean_guess, step)
+            guide.on_clean(family.unpack(sampler.scheduler.clean_guess, cells), step)
         guide.on_step(step, guide.plan.run)
         return state
 
     own = pipeline.scheduler
     pipeline.scheduler = sampler.scheduler
-    pipeline.guide, pipeline.joins = guide, joins
+    latents = _first_latents(guide, executed.timesteps[0])
+    start = Start(latents, guide.clean, executed.timesteps, guide.plan.run)
     try:
-        latents: torch.Tensor = pipeline(
-            image=guide.clean,  # taken for latents, and replaced by what `prepare_latents` gives
-            strength=1.0,
-            num_inference_steps=guide.plan.schedule,
-            guidance_scale=guidance_scale,
-            generator=generators,
-            output_type="latent",
-            return_dict=False,
-            callback_on_step_end=on_call_end,
-            callback_on_step_end_tensor_inputs=["latents"],
-            **prompt,
-        )[0]
+        with family.begin(pipeline, start) as arguments:
+            pipeline(
+                **arguments,
+                **family.guidance(pipeline, guidance_scale),
+                num_inference_steps=guide.plan.schedule,
+                generator=generators,
+                output_type="latent",
+                return_dict=False,
+                callback_on_step_end=on_call_end,
+                callback_on_step_end_tensor_inputs=["latents"],
+                **prompt,
+            )
     finally:
-        del pipeline.guide, pipeline.joins  # and with both the tensors of this run
         pipeline.scheduler = own
-    return latents
+    return finished.to(guide.clean.dtype)
+
+
+def _first_latents(guide: Guide, timestep: torch.Tensor) -> torch.Tensor:
+    """Return the original under its noise, and noise alone where the original is ignored."""
+    first: torch.Tensor = guide.sampler.noised(guide.clean.float(), guide.noise, timestep)
+    if guide.pure.any():
+        alone = guide.noise * guide.sampler.init_noise_sigma
+        first = torch.where(torch.from_numpy(guide.pure).to(first.device), alone, first)
+    return first.to(guide.clean.dtype)

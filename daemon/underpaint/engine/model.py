@@ -19,26 +19,21 @@ import transformers
 from underpaint.models import BackgroundHash, ModelInfo
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
+from underpaint_client.samplers import choose_sampler
+from underpaint_client.steps import StepPlan
 
-from .families.stable_diffusion import StableDiffusion, StableDiffusionXL
+from .denoise import Guide, denoise
+from .families import find_family
+from .families.family import Prompt
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
 from .noise_levels import levels_only
 from .opening import open_pipeline
-from .prompt_notes import describe_losses, read_prompt
+from .prompt_notes import describe_losses
+from .samplers import Sampler
 from .source import Floats, Mask, resize
-
-_PIPELINES: dict[str, Any] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
 
 OFFLOADING = ("cuda", "mps")
 """Kinds of device that have a memory, or a limit, of their own."""
-
-_PROMPT_OUTPUTS = (
-    "prompt_embeds",
-    "negative_prompt_embeds",
-    "pooled_prompt_embeds",
-    "negative_pooled_prompt_embeds",
-)
-"""What `encode_prompt` returns, in order; Stable Diffusion's ends after the second."""
 
 
 def choose_device(wanted: str = "auto") -> str:
@@ -113,12 +108,13 @@ class Model:
         self.info = info
         self.saving = Saving()
         self.device = torch.device(device)
-        self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
+        self.family = find_family(info.family)
+        self.dtype = torch.float32 if self.device.type == "cpu" else self.family.half
         self._hash = BackgroundHash(info)
         self.pipeline = self._open()
         self.scheduler_config = levels_only(self.pipeline.scheduler.config)
         self._sketch: torch.Tensor | None = None
-        self._attention = dict(self.pipeline.unet.attn_processors)
+        self._attention = dict(getattr(self.denoiser, "attn_processors", {}))
         self.forget()
         if offloaded:
             self.save(Saving(offloaded=True))
@@ -139,7 +135,7 @@ class Model:
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
         try:
-            pipeline = open_pipeline(self.info, _PIPELINES[self.info.family], self.dtype)
+            pipeline = open_pipeline(self.info, self.family.pipeline_class, self.dtype)
         except ModelUnavailableError:
             raise
         except Exception as error:
@@ -149,10 +145,16 @@ class Model:
                 f"model {self.info.path} cannot be opened: {_first_line(error)}; fetch it again"
             ) from error
         vae = pipeline.vae
-        if self.info.family == "sdxl" and vae.config.force_upcast and vae.dtype != torch.float32:
-            vae.to(torch.float32)  # it overflows in half precision
+        full = self.family.full_precision_vae and vae.config.force_upcast
+        if full and vae.dtype != torch.float32:
+            vae.to(torch.float32)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
+
+    @property
+    def denoiser(self) -> Any:
+        """The part that denoises."""
+        return getattr(self.pipeline, self.family.denoiser)
 
     def forget(self) -> None:
         """Forget the prompts and pictures that were encoded."""
@@ -173,7 +175,7 @@ class Model:
         kind = self.device.type
         return Abilities(
             tiles=choose_tiles(self.info.native, self.info.cell) if tiled else (),
-            slices=kind == "mps" and hasattr(self.pipeline.unet, "set_attention_slice"),
+            slices=kind == "mps" and hasattr(self.denoiser, "set_attention_slice"),
             offloads=kind in OFFLOADING,
         )
 
@@ -182,12 +184,12 @@ class Model:
 
         A move to or from the device that fails half way is put right by the opposite one.
         """
-        unet = self.pipeline.unet
+        denoiser = self.denoiser
         was, self.saving = self.saving, saving
         if saving.sliced and not was.sliced:
-            unet.set_attention_slice("max")
+            denoiser.set_attention_slice("max")
         elif was.sliced and not saving.sliced:
-            unet.set_attn_processor(dict(self._attention))
+            denoiser.set_attn_processor(dict(self._attention))
         if saving.offloaded and not was.offloaded:
             self.pipeline.enable_model_cpu_offload(device=self.device)
         elif was.offloaded and not saving.offloaded:
@@ -217,7 +219,11 @@ class Model:
 
     # ---- prompts ---------------------------------------------------------------------------
 
-    def encode_prompt(self, prompt: str, negative: str, *, guided: bool) -> dict[str, torch.Tensor]:
+    def guided(self, guidance_scale: float) -> bool:
+        """Return whether a run at that guidance scale uses the negative prompt."""
+        return self.family.guided(self.pipeline, guidance_scale)
+
+    def encode_prompt(self, prompt: str, negative: str, *, guided: bool) -> Prompt:
         """Encode a prompt, or remember it.
 
         Parameters
@@ -229,38 +235,74 @@ class Model:
 
         Returns
         -------
-        dict of str to tensor (1, ...)
+        dict of str to tensor (1, ...) or list of tensors
             By the pipeline's own argument names.
         """
 
-        def encode() -> dict[str, torch.Tensor]:
-            outputs = self.pipeline.encode_prompt(
-                prompt=prompt,
-                device=self.device,
-                num_images_per_prompt=1,
-                do_classifier_free_guidance=guided,
-                negative_prompt=negative or None,
+        def encode() -> Prompt:
+            return self.family.encode_prompt(
+                self.pipeline, prompt, negative, guided=guided, device=self.device
             )
-            named = zip(_PROMPT_OUTPUTS, outputs, strict=False)
-            return {name: tensor for name, tensor in named if tensor is not None}
 
-        found: dict[str, torch.Tensor] = self._prompts.get((prompt, negative, guided), encode)
+        found: Prompt = self._prompts.get((prompt, negative, guided), encode)
         return found
 
     def prompt_notes(
         self, prompt: str, negative: str = "", *, guided: bool = True
     ) -> tuple[str, ...]:
         """Return what of a prompt and a negative prompt the model will not read."""
-        parts = (getattr(self.pipeline, name, None) for name in ("tokenizer", "tokenizer_2"))
-        read = functools.partial(read_prompt, [part for part in parts if part is not None])
-        return describe_losses(prompt, negative, read, guided=guided)
+        read = functools.partial(self.family.read_prompt, self.pipeline)
+        return describe_losses(
+            prompt,
+            negative,
+            read,
+            guided=guided,
+            takes_negative=self.family.takes_negative(self.pipeline),
+        )
+
+    # ---- runs ------------------------------------------------------------------------------
+
+    @property
+    def starts_exactly(self) -> bool:
+        """Whether runs begin exactly at their strength, as of few steps a share is coarse."""
+        return self.family.starts_exactly and self.info.recommended.few_steps
+
+    def make_sampler(self, name: str, plan: StepPlan, cells: Extent) -> Sampler:
+        """Make a sampler for one run.
+
+        Parameters
+        ----------
+        name : str
+            As `Request.sampler`.
+        plan : StepPlan
+            How many steps of which schedule run.
+        cells : Extent
+            The latents' size.
+
+        Raises
+        ------
+        BadInputError
+            There is no such sampler, or it does not fit the model's family.
+        """
+        chosen = choose_sampler(name, self.info.sampler)
+        return self.family.make_sampler(self.pipeline, chosen, self.scheduler_config, plan, cells)
+
+    def denoise(
+        self,
+        guide: Guide,
+        prompt: Prompt,
+        guidance_scale: float,
+        generators: list[torch.Generator],
+    ) -> torch.Tensor:
+        """Run the denoiser, as `denoise.denoise`."""
+        return denoise(self.family, self.pipeline, guide, prompt, guidance_scale, generators)
 
     # ---- pictures --------------------------------------------------------------------------
 
     @property
     def channels(self) -> int:
         """How many channels a latent has."""
-        return int(self.pipeline.vae.config.latent_channels)
+        return self.family.channels(self.pipeline.vae)
 
     def encode(self, image: Floats) -> torch.Tensor:
         """Encode a picture, or remember it.
@@ -276,7 +318,7 @@ class Model:
         Returns
         -------
         tensor (1, C, H / cell, W / cell)
-            Scaled as the UNet expects them.
+            Scaled as the denoiser expects them.
         """
         key = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
         found: torch.Tensor = self._pictures.get(
@@ -287,12 +329,8 @@ class Model:
     def _encode(self, image: Floats) -> torch.Tensor:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None] * 2 - 1
         with self._autoencoder(self.saving.encode_tile) as vae:
-            latents = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist.mode()
-        mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
-        if mean is not None and deviation is not None:
-            latents = (latents - mean.to(latents)) / deviation.to(latents)
-        encoded: torch.Tensor = (latents * vae.config.scaling_factor).to(self.dtype)
-        return encoded
+            latents = self.family.encode(vae, pixels.to(self.device, vae.dtype))
+        return latents.to(self.dtype)
 
     def decode(self, latents: torch.Tensor) -> Floats:
         """Decode one picture's latents: one by one costs least memory and keeps batches alike.
@@ -312,13 +350,8 @@ class Model:
         GenerationFailedError
             Where the model's picture is no picture.
         """
-        vae = self.pipeline.vae
-        scaled = latents[None].to(vae.dtype) / vae.config.scaling_factor
-        mean, deviation = (self._statistics(name) for name in ("latents_mean", "latents_std"))
-        if mean is not None and deviation is not None:
-            scaled = scaled * deviation.to(scaled) + mean.to(scaled)
-        with self._autoencoder(self.saving.decode_tile):
-            decoded = vae.decode(scaled, return_dict=False)[0][0]
+        with self._autoencoder(self.saving.decode_tile) as vae:
+            decoded = self.family.decode(vae, latents[None].to(vae.dtype))[0]
         if not torch.isfinite(decoded).all():
             raise GenerationFailedError(
                 f"model {self.info.name!r} painted a picture that is not a number (NaN): its"
@@ -331,7 +364,7 @@ class Model:
     @property
     def sees_kept(self) -> bool:
         """Whether this is an inpainting model, which is shown what is kept."""
-        return bool(self.pipeline.unet.config.in_channels != self.channels)
+        return self.family.sees_kept(self.pipeline)
 
     def show_kept(self, image: Floats, changes: Mask) -> torch.Tensor:
         """Encode what an inpainting model sees beside the noisy latents, or remember it.
@@ -387,10 +420,6 @@ class Model:
         ridge = 1e-3 * len(known) * torch.eye(known.shape[1]).to(known)
         found: torch.Tensor = torch.linalg.solve(known.T @ known + ridge, known.T @ wanted)
         return found
-
-    def _statistics(self, name: str) -> torch.Tensor | None:
-        values = getattr(self.pipeline.vae.config, name, None)
-        return None if values is None else torch.tensor(values).view(1, -1, 1, 1)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ is known by three numbers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from underpaint_client.descriptions import describe_size
 from underpaint_client.geometry import Box, Extent
@@ -69,6 +69,7 @@ def make_plan(
     train_steps: int,
     *,
     from_nothing: bool = False,
+    exact: bool = False,
 ) -> Plan:
     """Decide how a request runs.
 
@@ -88,6 +89,8 @@ def make_plan(
         Timesteps the model was trained on.
     from_nothing : bool
         There is no layer: width and height are the picture's size, not the model's box.
+    exact : bool
+        As `StepPlan.exact`.
     """
     box = None if from_nothing else request.size.box
     area = choose_area(change, layer, box or Extent(native, native))
@@ -96,7 +99,7 @@ def make_plan(
     return Plan(
         strength=mode_strength(request, mode),
         most_change=most_change,
-        steps=plan_request(request, mode, most_change, train_steps),
+        steps=replace(plan_request(request, mode, most_change, train_steps), exact=exact),
         area=area,
         content=content,
         work_size=Extent(_up(content.width, MULTIPLE), _up(content.height, MULTIPLE)),

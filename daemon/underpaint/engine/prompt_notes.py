@@ -80,7 +80,12 @@ def read_prompt(tokenizers: Sequence[Any], text: str) -> Reading:
 
 
 def describe_losses(
-    prompt: str, negative: str, read: Callable[[str], Reading], *, guided: bool
+    prompt: str,
+    negative: str,
+    read: Callable[[str], Reading],
+    *,
+    guided: bool,
+    takes_negative: bool = True,
 ) -> tuple[str, ...]:
     """Return what of a prompt and a negative prompt the model does not read.
 
@@ -92,6 +97,8 @@ def describe_losses(
         How it reads a text.
     guided : bool
         Whether the guidance scale is over 1, so that the negative prompt is used.
+    takes_negative : bool
+        Whether the model uses one at any guidance scale.
 
     Returns
     -------
@@ -99,7 +106,9 @@ def describe_losses(
         One sentence for each kind of loss.
     """
     notes = _of_one("the prompt", prompt, read(prompt))
-    if negative.strip() and not guided:
+    if negative.strip() and not takes_negative:
+        notes.append("this model takes no negative prompt; it was not used")
+    elif negative.strip() and not guided:
         notes.append(
             "the negative prompt is not used at a guidance scale of 1 or less; choose a higher one"
         )

@@ -29,11 +29,11 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
-from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds, image_noise, image_prompt
 
 from .composite import Composed, compose, unchanged, whole_layer
-from .denoise import Guide, OnClean, Steps, cell_steps, denoise
+from .denoise import Guide, OnClean, Steps, cell_steps, level_notes
+from .families.family import Prompt
 from .inputs import Inputs
 from .memory import (
     Abilities,
@@ -54,7 +54,6 @@ from .noise import vary
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
-from .samplers import Sampler
 from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
 
 log = logging.getLogger(__name__)
@@ -310,6 +309,7 @@ class _Run:
             model.info.native,
             model.info.train_steps,
             from_nothing=from_nothing,
+            exact=model.starts_exactly,
         )
 
     def _source(self, inputs: Inputs) -> Source:
@@ -367,7 +367,7 @@ class _Run:
             steps=steps,
             pure=pure,
             kept=kept,
-            notes=(*plan.notes, *prepared.notes),
+            notes=(*plan.notes, *prepared.notes, *level_notes(steps, plan.steps)),
         )
 
     def _show_kept(
@@ -437,10 +437,8 @@ class _Run:
             shape = tuple(work.clean.shape[1:])
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
-                sampler=Sampler.make(
-                    choose_sampler(self.request.sampling.sampler, model.info.sampler),
-                    model.scheduler_config,
-                    steps.schedule,
+                sampler=model.make_sampler(
+                    self.request.sampling.sampler, steps, Extent(shape[-1], shape[-2])
                 ),
                 plan=steps,
                 clean=work.clean,
@@ -453,8 +451,7 @@ class _Run:
                 on_clean=self._preview_maker(work, images.start + 1),
             )
             guide.on_step(0, steps.run)
-            return denoise(
-                model.pipeline,
+            return model.denoise(
                 guide,
                 prompt,
                 self.request.sampling.guidance_scale,
@@ -494,15 +491,15 @@ class _Run:
     def _prompt(self, index: int) -> str:
         return image_prompt(self.request, index)
 
-    def _encode_prompts(self, work: _Work, images: range) -> dict[str, torch.Tensor]:
+    def _encode_prompts(self, work: _Work, images: range) -> Prompt:
         """Encode what each image is to show, each prompt once."""
         request, model = self.request, work.model
 
-        def encode(index: int) -> dict[str, torch.Tensor]:
+        def encode(index: int) -> Prompt:
             return model.encode_prompt(
                 self._prompt(index),
                 request.prompt.negative,
-                guided=request.sampling.guidance_scale > 1,
+                guided=model.guided(request.sampling.guidance_scale),
             )
 
         with self.clock.phase("encode"):
@@ -510,7 +507,7 @@ class _Run:
                 self._fitting(model, "prompt", work.plan, functools.partial(encode, index))
                 for index in images
             ]
-            return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+            return model.family.join_prompts(found)
 
     def _decode(self, work: _Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
@@ -535,7 +532,7 @@ class _Run:
         of_prompt = work.model.prompt_notes(
             made.prompt,
             self.request.prompt.negative,
-            guided=self.request.sampling.guidance_scale > 1,
+            guided=work.model.guided(self.request.sampling.guidance_scale),
         )
         notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
         known = self.engine.experience(work.model.info)

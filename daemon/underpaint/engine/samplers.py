@@ -1,6 +1,6 @@
 """Samplers: diffusers' schedulers, run over an exact part of their schedule.
 
-Each sampler here is a diffusers scheduler class of which five things are made sure:
+Each sampler here is a diffusers scheduler class of which six things are made sure:
 
 - It steps in float32 whatever the model's precision, so that the noise which some samplers add as
   they go is the same on every device and for every precision.
@@ -11,6 +11,7 @@ Each sampler here is a diffusers scheduler class of which five things are made s
   holds for PLMS, it calls the model once for each step. Stock PLMS begins with a call more, which a
   cell that joins late cannot get: it looks at its first step's end, takes the step again with the
   mean of both outputs, and then calls the model there again. Ours goes on with the outputs it has.
+- It keeps the schedule that it was set to, whatever the pipeline would set (`set_schedule`).
 - It hands the model what is kept beside the noisy latents, where the model takes it (`show_kept`).
 """
 
@@ -27,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from underpaint_client.samplers import SAMPLERS
+from underpaint_client.steps import StepPlan
 
 from .joining import Joining
 from .noise_levels import zero_snr_changes
@@ -100,7 +102,17 @@ class Sampler:
         if class_name in _CROWDED and schedule >= config.get("num_train_timesteps", 1000):
             changes["timestep_spacing"] = "trailing"
         changes |= zero_snr_changes(getattr(diffusers, class_name), config)
-        return cls(name, _tapped(class_name).from_config(config, **changes))
+        return cls(name, tapped(class_name).from_config(config, **changes))
+
+    def set_schedule(self, plan: StepPlan, device: torch.device) -> None:
+        """Set the scheduler to a schedule, which no pipeline changes from then on."""
+        self.scheduler.set_timesteps(plan.schedule, device=device)
+        self.scheduler.is_set = True
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """What noise alone is multiplied with at the beginning of the whole schedule."""
+        return float(self.scheduler.init_noise_sigma)
 
     def execute(self, run: int) -> Executed:
         """Take the last `run` steps of the schedule that the scheduler was set to."""
@@ -142,7 +154,8 @@ class Sampler:
         executed : Executed
             The calls of the run.
         joins : int tensor (h, w)
-            From which call on each latent cell takes part, as `first_calls`.
+            From which call on each latent cell takes part, as `first_calls`; for a pipeline that
+            packs its latents, packed as they are.
         """
         unused = _copy(self.scheduler)
 
@@ -196,6 +209,8 @@ def _clean_guess(
     if len(result) > 1 and isinstance(result[1], torch.Tensor):
         return result[1]
     config = scheduler.config
+    if hasattr(scheduler, "scale_noise"):  # flow matching: the output is noise - x0
+        return noisy - timestep.to(noisy) / config.num_train_timesteps * output
     predicts = config.get("predict_x0") or "++" in config.get("algorithm_type", "")
     if predicts and scheduler.model_outputs[-1] is not None:
         remembered: torch.Tensor = scheduler.model_outputs[-1]
@@ -238,9 +253,34 @@ def _set_begin(scheduler: Any, index: int) -> None:
         scheduler.set_begin_index(index)
 
 
+def _set_once(base: Any) -> Any:
+    """Return the method of a subclass that sets a schedule until `is_set`."""
+
+    @functools.wraps(base.set_timesteps)  # pipelines look at its signature for `sigmas`
+    def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not self.is_set:
+            base.set_timesteps(self, *args, **kwargs)
+
+    return set_timesteps
+
+
+def _show_kept(base: Any) -> Any:
+    """Return the method of a subclass that hands the model what is kept beside the latents."""
+
+    def scale_model_input(
+        self: Any, sample: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        scaled: torch.Tensor = base.scale_model_input(self, sample, *args, **kwargs)
+        if self.kept is None:
+            return scaled
+        return torch.cat([scaled, self.kept.to(scaled).expand(len(scaled), -1, -1, -1)], dim=1)
+
+    return scale_model_input
+
+
 @functools.cache
-def _tapped(class_name: str) -> Any:
-    """Return a subclass of a diffusers scheduler with the five things made sure."""
+def tapped(class_name: str) -> Any:
+    """Return a subclass of a diffusers scheduler with the six things made sure."""
     base = getattr(diffusers, class_name)
 
     @functools.wraps(base.step)  # pipelines look at its signature for `generator` and `eta`
@@ -279,20 +319,15 @@ def _tapped(class_name: str) -> Any:
         # Between DPM2's two looks the sample lies at a level of its own.
         return original + noise * self.sigmas_interpol[self.step_index].to(original)
 
-    def scale_model_input(
-        self: Any, sample: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> torch.Tensor:
-        scaled: torch.Tensor = base.scale_model_input(self, sample, *args, **kwargs)
-        if self.kept is None:
-            return scaled
-        return torch.cat([scaled, self.kept.to(scaled).expand(len(scaled), -1, -1, -1)], dim=1)
-
     members: dict[str, Any] = {
         "step": step,
-        "scale_model_input": scale_model_input,
+        "set_timesteps": _set_once(base),
+        "is_set": False,  # until `Sampler.set_schedule`
         "kept": None,
         "joining": None,  # until `Sampler.begin`
     }
+    if hasattr(base, "scale_model_input"):
+        members["scale_model_input"] = _show_kept(base)
     if class_name.startswith("KDPM2"):
         members["add_noise"] = add_noise
     return type(class_name, (base,), members)

@@ -16,7 +16,7 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
-from .facts import why_unusable
+from .facts import family_facts, why_unusable
 from .files import INDEX, ModelFile, Part, check_classes, read_family, tokenizer_files
 from .headers import Header, read_bytes, read_header
 from .parts import find_inside, find_part
@@ -118,8 +118,8 @@ def _check_kind(model: Path, header: Header, contents: Contents) -> str:
     kind = _CONFIGS.get((contents.family, contents.variant))
     if kind is None:
         raise ModelUnavailableError(
-            f"model {model} cannot be opened: its variant {contents.variant!r} of"
-            f" {contents.family} is not supported yet; take another model"
+            f"model {model} cannot be opened: {family_facts(contents.family).title} in one file is"
+            " not supported yet; take a folder in the diffusers format"
         )
     return kind
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler
+from underpaint_client.samplers import choose_sampler
 
 from .checkpoint import CONFIGS, resolve_checkpoint
+from .families import FLOWS, Recommended, check_flow_parts, override, read_native, recommend
 from .files import (
     INDEX,
     WEIGHTS_ENDINGS,
@@ -45,7 +46,7 @@ class ModelInfo:
     path : Path
         The folder, or the file.
     family : str
-        `sd` or `sdxl`.
+        `sd`, `sdxl` or a key of `families.FLOWS`.
     native : int
         The side it was trained at, in pixels.
     cell : int
@@ -76,6 +77,9 @@ class ModelInfo:
     precision : str
         How most weights of its denoiser are stored: `fp32`, `fp16`, `bf16`, `fp8`, a type of GGUF
         such as `Q4_K`, ... (`precisions.find_precision`).
+    recommended : Recommended
+        Steps and guidance that suit it; `underpaint.json` may say others:
+        `{"steps": 4, "guidance_scale": 1.0}`, as it may say its `native` side.
     """
 
     name: str
@@ -94,6 +98,7 @@ class ModelInfo:
     prediction_type: str
     zero_snr: bool
     precision: str
+    recommended: Recommended = field(default_factory=Recommended)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -122,17 +127,21 @@ def describe_model(path: Path) -> ModelInfo:
     """
     said = read_sidecar(find_sidecar(path))
     named = stamp_files(path, stamp_names(path, said))
-    if path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir():
+    if _is_one_file(path):
         stamps = (*stamp_files(path.parent, [path.name]), *named)
     else:
         stamps = (*stamp_folder(path), *named)
     return _describe(path, str(path.absolute()), said, stamps)
 
 
+def _is_one_file(path: Path) -> bool:
+    return path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir()
+
+
 @functools.lru_cache(maxsize=256)  # every job asks, and the answer is the same until a file changes
 def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, ...]) -> ModelInfo:
     name = Path(os.path.realpath(path)).name
-    if path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir():
+    if _is_one_file(path):
         form, name = "file", path.stem
         family, found, index = resolve_checkpoint(path, said)
     else:
@@ -148,37 +157,48 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
     parts = {part.name: _change(path, part, family, said) for part in found}
     stamps = stamp_files(path, _list_files(index, tuple(parts.values())))
     configs = {name: _read_config(path, part) for name, part in parts.items()}
-    purpose = _check_channels(path, configs["unet"], configs["vae"])
+    facts = FLOWS.get(family)
+    purpose = _check_channels(path, configs["unet"], configs["vae"]) if facts is None else "plain"
     tensors: dict[str, Tensors] = {}
     for one, part in parts.items():
         if part.has_weights:
             tensors[one] = read_tensors(path, part)
             check_shapes(path, part, configs[one], tensors[one])
-    cell = _check_parts_match(path, configs)
+    if facts is None:
+        cell = _check_parts_match(path, configs)
+        side = _number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell
+    else:
+        cell, side = check_flow_parts(path, facts, configs), facts.native
     lengths = [
         check_tokenizer(path, part, configs[one.replace("tokenizer", "text_encoder")])
         for one, part in parts.items()
         if one.startswith("tokenizer")
     ]
     levels = configs["scheduler"]
-    native = _number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell
+    given = {key: value for key, value in vars(said).items() if value is not None}
+    recommended = override(path, recommend(path, family, read_json(path, index), configs), given)
+    denoiser = "unet" if facts is None else "transformer"
     return ModelInfo(
         name=name,
         path=path,
         family=family,
-        native=said.native or native,
+        native=read_native(path, given, side),
         cell=cell,
         train_steps=check_scheduler(path, family, levels),
-        sampler=choose_sampler(said.sampler or DEFAULT_SAMPLER),
-        prompt_tokens=min(lengths),
+        sampler=choose_sampler(said.sampler or recommended.sampler),
+        prompt_tokens=min(
+            (length for length in lengths if length is not None),
+            default=facts.prompt_tokens if facts else 0,
+        ),
         parts=tuple(parts.values()),
         stamps=stamps,
         index=index,
         form=form,
         purpose=purpose,
-        prediction_type=levels.get("prediction_type") or "epsilon",
+        prediction_type=(levels.get("prediction_type") or "epsilon") if facts is None else "flow",
         zero_snr=bool(levels.get("rescale_betas_zero_snr")),
-        precision=_precision(parts["unet"], tensors["unet"]),
+        recommended=recommended,
+        precision=_precision(parts[denoiser], tensors[denoiser]),
     )
 
 
@@ -189,6 +209,15 @@ def _precision(part: Part, tensors: Tensors) -> str:
 
 def _change(model: Path, part: Part, family: str, said: Sidecar) -> Part:
     """Return a part with what the user says of it in its config."""
+    if family in FLOWS:
+        for name, usual in (("prediction", "flow"), ("zero_snr", False), ("clip_skip", None)):
+            value = getattr(said, name)
+            if value not in (None, usual):
+                raise ModelUnavailableError(
+                    f"model {model}: {name} {value!r} is not for a model of the family {family};"
+                    " take it out of the side-car file"
+                )
+        return part
     if part.name == "scheduler":
         if said.prediction is not None:
             part = part.changed(prediction_type=said.prediction)

@@ -95,12 +95,19 @@ def memory_needed(contents: Contents, size: int) -> int:
     return stored + missing + facts.working
 
 
+ONE_FILE = ("sd", "sdxl")
+"""Families that are opened from one file; the configs of others come with their folders alone."""
+
+
 def why_unusable(contents: Contents) -> str:
-    """Return why a model cannot be painted with; empty where its family is supported."""
+    """Return why a file cannot be painted with; empty where its family is supported."""
     title = family_facts(contents.family, contents.variant).title
-    if contents.family not in PARTS:
-        known = ", ".join(family_facts(family).title for family in PARTS)
-        return f"it is a {title} model, and Underpaint opens {known}"
+    if contents.family not in ONE_FILE:
+        known = " and ".join(family_facts(family).title for family in ONE_FILE)
+        told = f"it is a {title} model, and in one file Underpaint opens {known}"
+        has_folders = contents.family in PARTS
+        way_out = "its folder in the diffusers format" if has_folders else "another model"
+        return f"{told}; take {way_out}"
     if contents.variant == "refiner":
         return "it is a refiner, which finishes another model's pictures; take a whole model"
     if contents.purpose not in ("plain", "inpainting"):

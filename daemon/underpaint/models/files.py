@@ -17,6 +17,7 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
+from .families import FLOWS, Classes
 from .reading import check_regular, list_names, read_json
 from .schedulers import SCHEDULERS
 
@@ -25,13 +26,11 @@ INDEX = "model_index.json"
 FAMILIES = {
     "StableDiffusion": "sd",
     "StableDiffusionXL": "sdxl",
+    **{facts.pipeline: family for family, facts in FLOWS.items()},
 }
 """Pipeline classes, less their purpose (`Img2ImgPipeline`), and the family of each."""
 
 _PURPOSES = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
-
-Classes = tuple[str, frozenset[str]]
-"""A library, and the classes of it that a part may have."""
 
 _CLIP = frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})
 _SD: dict[str, Classes] = {
@@ -49,8 +48,10 @@ PARTS: dict[str, dict[str, Classes]] = {
         "tokenizer_2": ("transformers", _CLIP),
         "scheduler": ("diffusers", SCHEDULERS["sdxl"]),
     },
+    **{family: dict(facts.parts) for family, facts in FLOWS.items()},
 }
-"""The parts of each family, all of which a model must have; others are not opened."""
+"""The parts of each family. A model must have them all, but for `FlowFacts.optional`; others are
+not opened."""
 
 WEIGHTS_NAMES = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
 """What each library calls a part's weights."""
@@ -212,8 +213,11 @@ def check_classes(model: Path, family: str, index: dict[str, Any]) -> dict[str, 
     ModelUnavailableError
         A part is missing, or has a class that is not its family's.
     """
-    wanted = PARTS[family]
-    given: dict[str, Any] = {name: index.get(name) for name in wanted}
+    given: dict[str, Any] = {name: index.get(name) for name in PARTS[family]}
+    for name in FLOWS[family].optional if family in FLOWS else ():
+        if given[name] in (None, [None, None]):
+            del given[name]
+    wanted = {name: PARTS[family][name] for name in given}
     missing = [
         name for name, value in given.items() if not (isinstance(value, list) and any(value))
     ]
@@ -273,7 +277,12 @@ def tokenizer_files(model: Path, part: str) -> Iterator[str]:
             f" {part}/vocab.json with merges.txt, without which prompts cannot be read;"
             " fetch it again"
         )
-    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+    for name in (
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "chat_template.jinja",
+    ):
         if name in names:
             yield name
 

@@ -88,7 +88,6 @@ _FILE_NAMES = {
 
 _TITLES = {"vae": "VAE", "unet": "UNet", "text_encoder": "CLIP text encoder"}
 
-
 _OTHER_TOOLS = ("VAE", "vae", "text_encoder", "text_encoders", "clip")
 """What WebUI, Forge and ComfyUI call the folders of parts, beside those of their models."""
 
@@ -147,11 +146,17 @@ def find_part(model: Path, kind: str, part: Part, said: Sidecar) -> Part:
 
 
 def _look_into(folder: Path) -> list[Path]:
+    """Return what may be a part in a folder."""
+    found = _list(folder)
+    return [file for file in found if file.suffix.lower() in WEIGHTS_ENDINGS or file.is_dir()]
+
+
+def _list(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name; nothing where it is none, or cannot be read."""
     try:
-        files = sorted(folder.iterdir())
+        return sorted(folder.iterdir())
     except OSError:
         return []
-    return [file for file in files if file.is_dir() or file.suffix.lower() in WEIGHTS_ENDINGS]
 
 
 def _open_named(model: Path, part: Part, where: Path) -> Part:
@@ -187,6 +192,6 @@ def stamp_names(model: Path, said: Sidecar) -> list[str]:
         if named:
             place = (model.parent / expand_user(Path(named))).absolute()
             names.append(str(place))
-            for base, _, files in os.walk(place):
-                names += [str(Path(base, file)) for file in files]
+            there = _list(place)
+            names += map(str, (*there, *(file for folder in there for file in _list(folder))))
     return names

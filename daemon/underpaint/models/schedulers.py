@@ -12,6 +12,8 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
+from .families import FLOWS
+
 CONFIG = "scheduler/scheduler_config.json"
 
 _VARIANCE_PRESERVING = frozenset({
@@ -34,7 +36,11 @@ _VARIANCE_PRESERVING = frozenset({
 })  # fmt: skip
 """diffusers' schedulers whose levels come from betas (Ho et al. 2020): one table for them all."""
 
-SCHEDULERS = {"sd": _VARIANCE_PRESERVING, "sdxl": _VARIANCE_PRESERVING}
+SCHEDULERS = {
+    "sd": _VARIANCE_PRESERVING,
+    "sdxl": _VARIANCE_PRESERVING,
+    **{family: facts.parts["scheduler"][1] for family, facts in FLOWS.items()},
+}
 """The scheduler classes that a model of each family may name."""
 
 PREDICTION_TYPES = ("epsilon", "v_prediction")
@@ -45,6 +51,15 @@ ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
 
 Spaced otherwise, steps would leave out the last level, where all is noise (Lin et al. 2024).
 """
+
+_FLOW_CHOICES: dict[str, tuple[Any, ...]] = {
+    "invert_sigmas": (False,),
+    "num_train_timesteps": (1000,),  # the pipelines divide by it
+    "stochastic_sampling": (False,),
+    "time_shift_type": ("exponential", "linear"),
+    "use_dynamic_shifting": (False, True),
+}
+"""What the config of a model that works by flow matching may say."""
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "prediction_type": PREDICTION_TYPES,
@@ -86,12 +101,11 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
     class_name = config.get("_class_name")
     if class_name is not None and str(class_name) not in SCHEDULERS[family]:
         raise _refusal(model, "_class_name", class_name, sorted(SCHEDULERS[family]))
-    for name, choices in _CHOICES.items():
-        value = config.get(name)
-        if value is not None and not any(
-            value == one and type(value) is type(one) for one in choices
-        ):
-            raise _refusal(model, name, value, [str(one) for one in choices])
+    if family in FLOWS:
+        _check_choices(model, config, _FLOW_CHOICES)
+        _check_shifts(model, config)
+        return 1000
+    _check_choices(model, config, _CHOICES)
     steps = config.get("num_train_timesteps", 1000)
     if type(steps) is not int or not 1 <= steps <= MOST_TRAIN_STEPS:
         raise ModelUnavailableError(
@@ -107,6 +121,35 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
             " terminal SNR has v_prediction"
         )
     return steps
+
+
+def _check_choices(
+    model: Path, config: dict[str, Any], allowed: dict[str, tuple[Any, ...]]
+) -> None:
+    for name, choices in allowed.items():
+        value = config.get(name)
+        if value is not None and not any(
+            value == one and type(value) is type(one) for one in choices
+        ):
+            raise _refusal(model, name, value, [str(one) for one in choices])
+
+
+def _check_shifts(model: Path, config: dict[str, Any]) -> None:
+    """Check how far a flow model's noise levels are shifted: any amount, but an amount."""
+    for name, least, most in (
+        ("shift", 0.01, 100),
+        ("base_shift", -20, 20),
+        ("max_shift", -20, 20),
+        ("base_image_seq_len", 1, 10**7),
+        ("max_image_seq_len", 1, 10**7),
+        ("shift_terminal", 1e-6, 0.999),
+    ):
+        value = config.get(name)
+        if value is not None and not (type(value) in (int, float) and least <= value <= most):
+            raise _refusal(model, name, value, [f"numbers from {least} to {most}"])
+    lengths = [config.get(f"{which}_image_seq_len") for which in ("base", "max")]
+    if None not in lengths and lengths[0] == lengths[1]:
+        raise _refusal(model, "max_image_seq_len", lengths[1], ["more than base_image_seq_len"])
 
 
 def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:

@@ -21,7 +21,7 @@ _UNMADE = 0.01
 """The share of a vocabulary that may come from no merge: tokens that somebody added."""
 
 
-def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int:
+def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int | None:
     """Check that a tokenizer knows words, and that its text encoder knows all its tokens.
 
     Parameters
@@ -37,7 +37,8 @@ def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int:
     -------
     int
         How many tokens a prompt may have, with its start and its end: what the tokenizer says, at
-        most what the encoder has positions for.
+        most what the encoder has positions for. None for other tokenizers than CLIP's: their
+        pipelines say it.
 
     Raises
     ------
@@ -45,6 +46,8 @@ def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int:
         Names the file that is empty, cut short, or of another model.
     """
     files = {file.opened_as: file.path for file in part.files}
+    if "CLIP" not in part.class_name:
+        return _check_other(model, files)
     settings = {name: read_json(model, files[name]) for name in files if name not in _WORDS}
     source = files.get("tokenizer.json") or files["vocab.json"]
     merges_source = files.get("merges.txt") or source
@@ -65,6 +68,19 @@ def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int:
         if not isinstance(name, str) or name not in known:
             raise _broken(model, source, f"it lacks the {role} {str(name)[:80]!r}")
     return _choose_length(model, files, config, encoder)
+
+
+def _check_other(model: Path, files: dict[str, str]) -> None:
+    """Check that a tokenizer that is not CLIP's has a vocabulary; opening it tries its words."""
+    for name in files.values():
+        if name.endswith(".json"):
+            read_json(model, name)
+    if "tokenizer.json" in files:
+        inner = read_json(model, files["tokenizer.json"]).get("model")
+        if not (isinstance(inner, dict) and inner.get("vocab")):
+            raise _broken(model, files["tokenizer.json"], "it holds no vocabulary")
+    elif not read_json(model, files["vocab.json"]):
+        raise _broken(model, files["vocab.json"], "it is empty")
 
 
 def _choose_length(

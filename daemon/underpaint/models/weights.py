@@ -9,6 +9,7 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
+from .families import EXPECTED
 from .files import Part, read_weight_map
 from .headers import Header, Tensor, read_header
 from .precisions import find_precision
@@ -31,8 +32,8 @@ _READABLE_GGUF = (
 _READABLE_METHODS = ("fp64", "fp32", "fp16", "bf16", "fp8", "fp8_scaled", "")
 """The methods of `find_precision` that are read from safetensors."""
 
-_NO_WEIGHTS = ("position_ids", ".comfy_quant")
-"""How tensors end in name that no layer computes with."""
+_NO_WEIGHTS = ("position_ids", "num_batches_tracked", ".comfy_quant")
+"""How tensors end in name that no layer computes with, and that are integers in any model."""
 
 
 def read_tensors(model: Path, part: Part) -> Tensors:
@@ -118,7 +119,11 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
     original = part.inside is not None and part.inside.original
     weights = part.weights
     try:
-        expected = list((_expected_originally if original else _expected)(part.name, config))
+        own = EXPECTED.get(part.class_name)
+        if own is not None:
+            expected = list(own(config))
+        else:
+            expected = list((_expected_originally if original else _expected)(part.name, config))
     except (TypeError, IndexError, KeyError) as error:
         raise ModelUnavailableError(
             f"model {model} cannot be read: {part.name}/config.json holds values of the wrong kind"

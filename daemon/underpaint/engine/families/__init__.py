@@ -1,1 +1,35 @@
 """The model families that the engine runs, a file each."""
+
+from __future__ import annotations
+
+import importlib
+
+from . import stable_diffusion  # noqa: F401 - its import takes seconds: not in the first job
+from .family import Family
+
+_WHERE = {
+    "sd": ("stable_diffusion", "SD"),
+    "sdxl": ("stable_diffusion", "SDXL"),
+    "sd3": ("sd3", "FAMILY"),
+    "flux": ("flux", "FAMILY"),
+    "z-image": ("z_image", "FAMILY"),
+    "flux2-klein": ("flux2_klein", "FAMILY"),
+    "qwen-image": ("qwen_image", "FAMILY"),
+    "chroma": ("chroma", "FAMILY"),
+    "lumina2": ("lumina2", "FAMILY"),
+    "krea2": ("krea2", "FAMILY"),
+}
+"""The module and the name of each family; others are imported when needed."""
+
+
+def find_family(name: str) -> Family:
+    """Return a family.
+
+    Parameters
+    ----------
+    name : str
+        As `ModelInfo.family`.
+    """
+    module, member = _WHERE[name]
+    family: Family = getattr(importlib.import_module(f"{__name__}.{module}"), member)
+    return family

@@ -1,0 +1,400 @@
+"""What the model families that work by flow matching are made of, and how they are painted with.
+
+A table without torch: folders are checked against it before anything is opened, and the engine's
+`families` run what it names. `files` has the parts of the Stable Diffusion families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.samplers import DEFAULT_SAMPLER
+
+Classes = tuple[str, frozenset[str]]
+"""A library, and the classes of it that a part may have."""
+
+FEW_STEPS = 8
+"""Models that are run with so many steps or fewer start exactly at their strength."""
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """How a model is best run, until the artist chooses otherwise.
+
+    Parameters
+    ----------
+    steps : int
+        How many.
+    guidance_scale : float
+        1 for a model that is run without.
+    sampler : str
+        A name of `samplers.SAMPLERS`.
+    """
+
+    steps: int = 20
+    guidance_scale: float = 7.5
+    sampler: str = DEFAULT_SAMPLER
+
+    @property
+    def few_steps(self) -> bool:
+        """Whether the steps are so few that a share of them would be a coarse strength."""
+        return self.steps <= FEW_STEPS
+
+
+@dataclass(frozen=True)
+class FlowFacts:
+    """What a folder of a family that works by flow matching must hold.
+
+    Parameters
+    ----------
+    pipeline : str
+        The pipeline class that `model_index.json` names, less its purpose (`Img2ImgPipeline`).
+    parts : mapping of str to Classes
+        The parts that are opened.
+    tokens_patch : int
+        How many latent cells go into one token of the transformer.
+    native : int
+        The side that the family was trained at, in pixels.
+    prompt_tokens : int
+        How many tokens of a prompt its longest text encoder reads.
+    recommended : Recommended
+        For its plain models.
+    fast : Recommended
+        For those that were distilled to few steps.
+    optional : frozenset of str
+        Parts that a model may lack; the others are needed.
+    multiple : int
+        Pixels that every side is a multiple of.
+    """
+
+    pipeline: str
+    parts: Mapping[str, Classes]
+    tokens_patch: int
+    native: int
+    prompt_tokens: int
+    recommended: Recommended
+    fast: Recommended
+    optional: frozenset[str] = field(default_factory=frozenset)
+    multiple: int = 16
+
+
+_EULER = "k_euler"
+
+_CLIP = ("transformers", frozenset({"CLIPTokenizer", "CLIPTokenizerFast"}))
+_T5 = ("transformers", frozenset({"T5Tokenizer", "T5TokenizerFast"}))
+_T5_ENCODER = ("transformers", frozenset({"T5EncoderModel"}))
+_QWEN = ("transformers", frozenset({"Qwen2Tokenizer", "Qwen2TokenizerFast"}))
+_QWEN3 = ("transformers", frozenset({"Qwen3Model", "Qwen3ForCausalLM"}))
+_CLIP_PROJECTED = ("transformers", frozenset({"CLIPTextModelWithProjection"}))
+_VAE = ("diffusers", frozenset({"AutoencoderKL"}))
+_SCHEDULER = ("diffusers", frozenset({"FlowMatchEulerDiscreteScheduler"}))
+
+
+def _transformer(class_name: str) -> Classes:
+    return "diffusers", frozenset({class_name})
+
+
+FLOWS: dict[str, FlowFacts] = {
+    "sd3": FlowFacts(
+        pipeline="StableDiffusion3",
+        parts={
+            "transformer": _transformer("SD3Transformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": _CLIP_PROJECTED,
+            "tokenizer": _CLIP,
+            "text_encoder_2": _CLIP_PROJECTED,
+            "tokenizer_2": _CLIP,
+            "text_encoder_3": _T5_ENCODER,
+            "tokenizer_3": _T5,
+            "scheduler": _SCHEDULER,
+        },
+        optional=frozenset({"text_encoder_3", "tokenizer_3"}),
+        tokens_patch=1,
+        native=1024,
+        prompt_tokens=256,
+        recommended=Recommended(28, 4.5, _EULER),
+        fast=Recommended(4, 1.0, _EULER),
+    ),
+    "flux": FlowFacts(
+        pipeline="Flux",
+        parts={
+            "transformer": _transformer("FluxTransformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": ("transformers", frozenset({"CLIPTextModel"})),
+            "tokenizer": _CLIP,
+            "text_encoder_2": _T5_ENCODER,
+            "tokenizer_2": _T5,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(28, 3.5, _EULER),
+        fast=Recommended(4, 1.0, _EULER),
+    ),
+    "z-image": FlowFacts(
+        pipeline="ZImage",
+        parts={
+            "transformer": _transformer("ZImageTransformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": _QWEN3,
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=1,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(28, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+    "flux2-klein": FlowFacts(
+        pipeline="Flux2Klein",
+        parts={
+            "transformer": _transformer("Flux2Transformer2DModel"),
+            "vae": ("diffusers", frozenset({"AutoencoderKLFlux2"})),
+            "text_encoder": _QWEN3,
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(24, 5.0, _EULER),
+        fast=Recommended(4, 1.0, _EULER),
+    ),
+    "qwen-image": FlowFacts(
+        pipeline="QwenImage",
+        parts={
+            "transformer": _transformer("QwenImageTransformer2DModel"),
+            "vae": ("diffusers", frozenset({"AutoencoderKLQwenImage"})),
+            "text_encoder": (
+                "transformers",
+                frozenset({"Qwen2_5_VLForConditionalGeneration"}),
+            ),
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1328,
+        prompt_tokens=512,
+        recommended=Recommended(40, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+    "chroma": FlowFacts(
+        pipeline="Chroma",
+        parts={
+            "transformer": _transformer("ChromaTransformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": _T5_ENCODER,
+            "tokenizer": _T5,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(30, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+    "lumina2": FlowFacts(
+        pipeline="Lumina2",
+        parts={
+            "transformer": _transformer("Lumina2Transformer2DModel"),
+            "vae": _VAE,
+            "text_encoder": ("transformers", frozenset({"Gemma2Model"})),
+            "tokenizer": ("transformers", frozenset({"GemmaTokenizer", "GemmaTokenizerFast"})),
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=1,
+        native=1024,
+        prompt_tokens=256,
+        recommended=Recommended(30, 4.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+    "krea2": FlowFacts(
+        pipeline="Krea2",
+        parts={
+            "transformer": _transformer("Krea2Transformer2DModel"),
+            "vae": ("diffusers", frozenset({"AutoencoderKLQwenImage"})),
+            "text_encoder": ("transformers", frozenset({"Qwen3VLModel"})),
+            "tokenizer": _QWEN,
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=4,
+        native=1024,
+        prompt_tokens=512,
+        recommended=Recommended(28, 4.5, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+    ),
+}
+"""The families, by name."""
+
+Expected = Iterator[tuple[str, tuple[int | None, ...]]]
+"""How tensors end in name, and how their shapes begin; None is any length."""
+
+
+def _sd3_weights(config: dict[str, Any]) -> Expected:
+    width = config["num_attention_heads"] * config["attention_head_dim"]
+    yield "pos_embed.proj.weight", (width, config["in_channels"])
+    yield "context_embedder.weight", (config["caption_projection_dim"],)
+
+
+def _packed_weights(name: str) -> Callable[[dict[str, Any]], Expected]:
+    def expected(config: dict[str, Any]) -> Expected:
+        width = config["num_attention_heads"] * config["attention_head_dim"]
+        yield name, (width, config["in_channels"])
+
+    return expected
+
+
+def _z_image_weights(config: dict[str, Any]) -> Expected:
+    yield "cap_embedder.1.weight", (config["dim"], config["cap_feat_dim"])
+
+
+def _lumina2_weights(config: dict[str, Any]) -> Expected:
+    patch = config["patch_size"] ** 2 * config["in_channels"]
+    yield "x_embedder.weight", (config["hidden_size"], patch)
+
+
+def _language_weights(config: dict[str, Any]) -> Expected:
+    inner = config.get("text_config", config)
+    yield "embed_tokens.weight", (inner["vocab_size"], inner["hidden_size"])
+
+
+def _qwen_vae_weights(config: dict[str, Any]) -> Expected:
+    yield "post_quant_conv.weight", (config["z_dim"], config["z_dim"])
+
+
+def _t5_weights(config: dict[str, Any]) -> Expected:
+    yield "shared.weight", (config["vocab_size"], config["d_model"])
+
+
+EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
+    "SD3Transformer2DModel": _sd3_weights,
+    "FluxTransformer2DModel": _packed_weights("x_embedder.weight"),
+    "Flux2Transformer2DModel": _packed_weights("x_embedder.weight"),
+    "ChromaTransformer2DModel": _packed_weights("x_embedder.weight"),
+    "QwenImageTransformer2DModel": _packed_weights("img_in.weight"),
+    "Krea2Transformer2DModel": _packed_weights("img_in.weight"),
+    "ZImageTransformer2DModel": _z_image_weights,
+    "Lumina2Transformer2DModel": _lumina2_weights,
+    "AutoencoderKLQwenImage": _qwen_vae_weights,
+    "T5EncoderModel": _t5_weights,
+    "Qwen3Model": _language_weights,
+    "Qwen3VLModel": _language_weights,
+    "Qwen3ForCausalLM": _language_weights,
+    "Qwen2_5_VLForConditionalGeneration": _language_weights,
+    "Gemma2Model": _language_weights,
+}
+"""What the weights of a class must hold, as its config says; for other classes, see `weights`."""
+
+_FAST_NAMES = ("turbo", "lightning", "hyper-sd", "lcm", "dmd2", "schnell", "4step", "8step")
+"""What the names of models that were distilled to few steps contain."""
+
+_FAST_DIFFUSION = Recommended(8, 1.0, DEFAULT_SAMPLER)
+
+
+def recommend(
+    path: Path, family: str, index: dict[str, Any], configs: dict[str, dict[str, Any]]
+) -> Recommended:
+    """Return how a model is best run, as its configs say, else its name.
+
+    Parameters
+    ----------
+    path : Path
+        The model's folder.
+    family : str
+        A key of `FLOWS`, `sd` or `sdxl`.
+    index : dict
+        What `model_index.json` holds.
+    configs : dict of str to dict
+        The config of each part, by name.
+    """
+    names = "/".join(path.absolute().parts[-3:]).lower()  # the hub's cache has it two folders up
+    named_fast = any(name in names for name in _FAST_NAMES)
+    facts = FLOWS.get(family)
+    if facts is None:
+        return _FAST_DIFFUSION if named_fast else Recommended()
+    fast = _said_fast(family, index, configs)
+    return facts.fast if (named_fast if fast is None else fast) else facts.recommended
+
+
+def _said_fast(
+    family: str, index: dict[str, Any], configs: dict[str, dict[str, Any]]
+) -> bool | None:
+    """Return whether a model's own files say that it was distilled; None where they do not."""
+    if family == "flux":
+        return not configs["transformer"].get("guidance_embeds", False)
+    if family in ("flux2-klein", "krea2"):
+        return bool(index.get("is_distilled"))
+    return None
+
+
+def override(path: Path, recommended: Recommended, said: dict[str, Any]) -> Recommended:
+    """Return what is recommended with what a model's `underpaint.json` says instead.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Names the value.
+    """
+    for name, kinds, least, most in (
+        ("steps", (int,), 1, 1000),
+        ("guidance_scale", (int, float), 0, 100),
+    ):
+        value = said.get(name)
+        if value is None:
+            continue
+        if type(value) not in kinds or not least <= value <= most:
+            raise ModelUnavailableError(
+                f"model {path}: underpaint.json: {name} {str(value)[:80]!r} is no number from"
+                f" {least} to {most}; correct it there, or leave it out"
+            )
+        recommended = replace(recommended, **{name: value})
+    return recommended
+
+
+def read_native(path: Path, said: dict[str, Any], native: int) -> int:
+    """Return the native side in pixels: what `underpaint.json` says, else the family's.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It says no multiple of 16 from 64 to 8192.
+    """
+    value = said.get("native", native)
+    if type(value) is not int or not 64 <= value <= 8192 or value % 16:
+        raise ModelUnavailableError(
+            f"model {path}: underpaint.json: native {str(value)[:80]!r} is no multiple of 16 from"
+            " 64 to 8192; correct it there, or leave it out"
+        )
+    return value
+
+
+def check_flow_parts(path: Path, facts: FlowFacts, configs: dict[str, dict[str, Any]]) -> int:
+    """Check that the transformer takes latents of the autoencoder; return a cell's side in pixels.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Names both numbers.
+    """
+    vae, transformer = configs["vae"], configs["transformer"]
+    latent = vae.get("z_dim", vae.get("latent_channels"))
+    taken = transformer.get("in_channels")
+    if type(latent) is not int or taken != latent * facts.tokens_patch:
+        raise ModelUnavailableError(
+            f"model {path}: its transformer takes {str(taken)[:20]} channels (in_channels in"
+            f" transformer/config.json), and its vae has {str(latent)[:20]} of which"
+            f" {facts.tokens_patch} cells make a token; fetch all parts from one model"
+        )
+    halvings = vae.get("temperal_downsample", (vae.get("block_out_channels") or [0] * 4)[1:])
+    if not isinstance(halvings, list) or len(halvings) != 3:
+        raise ModelUnavailableError(
+            f"model {path}: vae/config.json describes an autoencoder whose cells are not 8 pixels"
+            " wide; fetch it again"
+        )
+    return 8
