@@ -22,6 +22,7 @@ import torch
 import transformers
 
 from underpaint.models import INDEX, ModelInfo, read_json, read_text, read_weight_map, stamp_files
+from underpaint.models.files import PARTS
 from underpaint_client.errors import ModelUnavailableError
 
 _LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
@@ -53,8 +54,8 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
     """
     with _folder_of(info) as folder:
         given = {part.name for part in info.parts}
-        optional = pipeline_class._optional_components
-        parts: dict[str, Any] = {name: None for name in optional if name not in given}
+        optional = {*pipeline_class._optional_components, *PARTS[info.family]}
+        parts: dict[str, Any] = dict.fromkeys(optional - given)
         for part in info.parts:
             if any(file.is_weights for file in part.files):
                 part_class = getattr(_LIBRARIES[part.library], part.class_name)
