@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from runs import BASE, make, make_all, texture, with_hole
 from tiny_flow_models import BUILDERS, build_flow_model
 from underpaint.engine import Engine, Viewer
 from underpaint.engine.flow_sampler import FLOW_SAMPLERS, flow_levels
+from underpaint.engine.inputs import Inputs
 from underpaint.engine.noise import draw_noise
 from underpaint.engine.source import fraction
 from underpaint.models import describe_model, find_model
@@ -109,7 +109,7 @@ def test_img2img_is_the_stock_pipelines(
     with torch.inference_mode():
         latents = engine.load(kind).encode(fraction(layer[..., :3]))
         expected = open_stock(kind, class_name)(
-            prompt=BASE.prompt,
+            prompt=BASE.prompt.positive,
             **negative,
             image=latents,
             strength=strength,
@@ -143,6 +143,7 @@ TEXT_TO_IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
 def stock_loop(engine: Engine, kind: str, layer: Any, spaced: list[float], steps: int) -> Any:
     """Run the stock text-to-image loop from the original under noise, over these sigmas."""
     model = engine.load(kind)
+    family: Any = model.family
     height, width = layer.shape[:2]
     class_name, guidance = TEXT_TO_IMAGE[kind]
     pipeline = open_stock(kind, class_name)
@@ -152,7 +153,7 @@ def stock_loop(engine: Engine, kind: str, layer: Any, spaced: list[float], steps
     with torch.inference_mode():
         clean = model.encode(fraction(layer[..., :3]))
         noise, generator = draw_noise(3, tuple(clean.shape[1:]))
-        sampler = model.make_sampler("k_euler", StepPlan(steps, steps, 1.0), cells_of(clean))
+        sampler: Any = model.make_sampler("k_euler", StepPlan(steps, steps, 1.0), cells_of(clean))
         if kind == "qwen-image":  # the scheduler would stretch to the last of these sigmas
             spaced = stretch(spaced, 1 / steps, sampler.mu, 0.02)
             pipeline.scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
@@ -160,9 +161,9 @@ def stock_loop(engine: Engine, kind: str, layer: Any, spaced: list[float], steps
         shifted.set_timesteps(sigmas=spaced, mu=sampler.mu)
         start = shifted.sigmas[0] * noise + (1 - shifted.sigmas[0]) * clean
         return pipeline(
-            prompt=BASE.prompt,
+            prompt=BASE.prompt.positive,
             **negative,
-            latents=model.family.hand_over(start),
+            latents=family.hand_over(start),
             height=height,
             width=width,
             num_inference_steps=steps,
@@ -210,8 +211,8 @@ def test_a_model_of_few_steps_starts_exactly_at_its_strength(
         negative_prompt="mud",
     )  # fmt: skip
     run = max(1, int(4 * strength + 0.5))
-    assert ours.recipe.steps_run == run
-    assert ours.recipe.strength_run == strength
+    assert ours.recipe.facts.steps_run == run
+    assert ours.recipe.facts.strength_run == strength
     shares = strength * np.arange(run, 0, -1) / run
     if kind == "sd3":  # its schedule ends a thousandth before 0, shifted twice, and then jumps
         end = 3 * 0.001 / (1 + 2 * 0.001)
@@ -230,7 +231,7 @@ def test_uniform_alpha_is_strength(engine: Engine, kind: str, few: bool, tmp_pat
     same: dict[str, Any] = {"model": f"{kind}-few" if few else kind, "steps": 4 if few else 10}
     whole = paint(engine, half, strength=1.0, **same)
     halved = paint(engine, erased, strength=127 / 255, **same)
-    assert whole.recipe.steps_run == halved.recipe.steps_run == (2 if few else 5)
+    assert whole.recipe.facts.steps_run == halved.recipe.facts.steps_run == (2 if few else 5)
     assert np.abs(whole.pixels.astype(int) - halved.pixels).max() <= 1
 
 
@@ -251,11 +252,11 @@ def test_steps(engine: Engine, kind: str) -> None:
         (9, 0.05, False, 20, 1),
     ):
         told: list[Any] = []
-        request = dataclasses.replace(
-            BASE, model=kind, steps=steps, strength=strength, compensate=compensate
+        request = BASE.with_values(
+            model=kind, steps=steps, strength=strength, compensate=compensate
         )
-        (result,) = engine.generate(request, texture(64, 64), progress=told.append)
-        assert (result.recipe.schedule, result.recipe.steps_run) == (schedule, run)
+        (result,) = engine.generate(request, Inputs(texture(64, 64)), progress=told.append)
+        assert (result.recipe.facts.schedule, result.recipe.facts.steps_run) == (schedule, run)
         assert [p.step for p in told if p.phase == "Denoising"] == list(range(run + 1))
 
 
@@ -265,8 +266,8 @@ def test_seeds_and_batches(engine: Engine, kind: str, monkeypatch: pytest.Monkey
     same = {"model": kind, "images": 3, "seed": 10, "steps": 4, "guidance_scale": GUIDANCE,
             "prompt": "a {red|pale|very bright and long} {sunset|house|road|cat}"}  # fmt: skip
     one_by_one = make_all(engine, layer, **same)
-    assert [picture.recipe.seed for picture in one_by_one] == [10, 11, 12]
-    assert len({picture.recipe.prompt for picture in one_by_one}) > 1
+    assert [picture.recipe.facts.seed for picture in one_by_one] == [10, 11, 12]
+    assert len({picture.recipe.facts.prompt for picture in one_by_one}) > 1
     again = make_all(engine, layer, **same)
     for first, second in zip(one_by_one, again, strict=True):
         assert first.pixels.tobytes() == second.pixels.tobytes()
@@ -289,7 +290,7 @@ def test_variations_lie_between_two_seeds(engine: Engine, kind: str) -> None:
     }
     near = found[0.2][1].pixels
     assert 0 < np.abs(near - base).mean() < np.abs(own - base).mean()
-    (variation,) = found[1.0][1].recipe.variations
+    (variation,) = found[1.0][1].recipe.facts.variations
     other = paint(engine, seed=variation.seed, **same)
     assert np.abs(found[1.0][1].pixels.astype(int) - other.pixels).max() <= 1
 
@@ -298,8 +299,8 @@ def test_variations_lie_between_two_seeds(engine: Engine, kind: str) -> None:
 def test_previews_end_as_the_picture(engine: Engine, kind: str) -> None:
     for full in (False, True):
         shown: list[Any] = []
-        request = dataclasses.replace(
-            BASE, model=kind, steps=5, width=80, height=64, guidance_scale=GUIDANCE
+        request = BASE.with_values(
+            model=kind, steps=5, width=80, height=64, guidance_scale=GUIDANCE
         )
         viewer = Viewer(shown.append, full=full, every=0.0)
         (result,) = engine.generate(request, viewer=viewer)
@@ -315,11 +316,14 @@ def test_previews_end_as_the_picture(engine: Engine, kind: str) -> None:
 @every_kind
 def test_cancel(engine: Engine, kind: str) -> None:
     steps: list[Any] = []
-    request = dataclasses.replace(BASE, model=kind, steps=50)
+    request = BASE.with_values(model=kind, steps=50)
     with pytest.raises(CancelledError):
         list(
             engine.generate(
-                request, texture(64, 64), progress=steps.append, cancelled=lambda: len(steps) > 6
+                request,
+                Inputs(texture(64, 64)),
+                progress=steps.append,
+                cancelled=lambda: len(steps) > 6,
             )
         )
     assert len(steps) <= 8
@@ -331,7 +335,7 @@ def test_any_size_is_worked_on_at_a_multiple(engine: Engine, kind: str) -> None:
     for width, height in ((40, 72), (100, 65), (130, 64)):
         result = paint(engine, texture(height, width), model=kind, steps=2, strength=0.6)
         assert result.pixels.shape == (height, width, 4)
-        assert not any(side % 16 for side in result.recipe.work_size)
+        assert not any(side % 16 for side in result.recipe.facts.work_size)
 
 
 @pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")  # Krea's
@@ -361,8 +365,10 @@ def test_half_precision_keeps_and_paints_nearly_the_same(engine: Engine, kind: s
 @every_kind
 def test_a_prompt_that_is_too_long_is_said(engine: Engine, kind: str) -> None:
     plain = paint(engine, texture(16, 16), model=kind, prompt="a lake", steps=1)
-    assert not any("the model reads" in note for note in plain.recipe.notes)
-    notes = paint(engine, texture(16, 16), model=kind, prompt="word " * 400, steps=1).recipe.notes
+    assert not any("the model reads" in note for note in plain.recipe.facts.notes)
+    notes = paint(
+        engine, texture(16, 16), model=kind, prompt="word " * 400, steps=1
+    ).recipe.facts.notes
     assert any("the model reads the first" in note for note in notes)
 
 

@@ -184,7 +184,7 @@ def test_img2img_is_the_stock_pipelines_to_the_bit(
     with torch.inference_mode():
         latents = model.encode(fraction(layer[..., :3]))
         expected = pipeline(
-            prompt=BASE.prompt,
+            prompt=BASE.prompt.positive,
             image=latents,
             strength=strength,
             num_inference_steps=8,

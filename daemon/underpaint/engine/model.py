@@ -358,8 +358,8 @@ class Model:
                 " weights are broken or overflow in half precision; try another model or sampler,"
                 " or a lower guidance scale"
             )
-        picture: Floats = decoded.permute(1, 2, 0).float().cpu().numpy() / 2 + 0.5
-        return picture.clip(0, 1)
+        picture: Floats = (decoded.permute(1, 2, 0).float() / 2 + 0.5).clamp(0, 1).cpu().numpy()
+        return picture
 
     @property
     def sees_kept(self) -> bool:

@@ -32,6 +32,7 @@ from underpaint.models import (
     read_weight_map,
     stamp_files,
 )
+from underpaint.models.files import PARTS
 from underpaint_client.errors import ModelUnavailableError
 
 from .single_file import open_from_file
@@ -65,8 +66,8 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
     """
     with _folder_of(info) as folder:
         given = {part.name for part in info.parts}
-        optional = pipeline_class._optional_components
-        parts: dict[str, Any] = {name: None for name in optional if name not in given}
+        optional = {*pipeline_class._optional_components, *PARTS[info.family]}
+        parts: dict[str, Any] = dict.fromkeys(optional - given)
         for part in info.parts:
             if part.has_weights:
                 parts[part.name], missing = _open_part(part, folder, dtype)

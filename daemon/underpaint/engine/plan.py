@@ -39,7 +39,8 @@ class Plan:
     most_change : float
         0..1, the largest change of any pixel.
     steps : StepPlan
-        For strength x most_change: where nothing changes more, no step is wasted on more.
+        For strength x most_change: where nothing changes more, no step is wasted on more. Of a
+        model of few steps, the run begins exactly there (`StepPlan.exact`).
     area : Box
         The part of the canvas, inside the layer, that goes through the model.
     content : Extent
