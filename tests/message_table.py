@@ -21,7 +21,7 @@ CLIENT = (
 )  # fmt: skip
 SERVER = ("welcome", "accepted", "want", "followed", "waiting", "leaving", "status", "models")
 ORDERS = ("run", "cancel", "go_on")
-WORKER = ("worker_ready", "worker_model")
+WORKER = ("worker_ready", "worker_model", "worker_plan")
 RESULTS = ("progress", "preview", "picture", "done", "failed")
 
 DIRECTIONS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .daemon_lock import is_lock_held, lock_holder
 from .errors import DaemonUnavailableError
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
 
@@ -75,23 +76,31 @@ def check_local(info: ConnectionInfo | None, file: Path) -> ConnectionInfo:
             f"no Underpaint daemon is running (there is no {file}); {START_HINT}"
         )
     transport, _, path = info.endpoint.partition("://")
-    if transport == "ipc":
-        check_process(info)
-        if not Path(path).exists():
-            raise _gone(info)
+    if not info.is_far and not _is_running(info):
+        raise _gone(info)
+    if transport == "ipc" and not Path(path).exists():
+        raise _gone(info)
     return info
 
 
 def check_process(info: ConnectionInfo) -> None:
-    """Check that the daemon's process runs, as far as that can be seen from here.
+    """Check that the daemon still runs, as far as that can be seen from here.
 
     Raises
     ------
     DaemonUnavailableError
         If it is gone.
     """
-    if info.endpoint.startswith("ipc:") and not process_lives(info.pid):
+    if info.endpoint.startswith("ipc:") and not _is_running(info):
         raise _gone(info)
+
+
+def _is_running(info: ConnectionInfo) -> bool:
+    """Return whether a daemon of this machine runs: by its lock, else by its process id."""
+    is_held = is_lock_held()
+    if is_held is None:
+        return process_lives(info.pid)
+    return is_held and lock_holder() in (0, info.pid)
 
 
 def _gone(info: ConnectionInfo) -> DaemonUnavailableError:

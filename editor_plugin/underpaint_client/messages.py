@@ -320,6 +320,14 @@ class WorkerModel:
 
 
 @dataclass(frozen=True)
+class WorkerPlan:
+    """The model of a worker works on that many pixels of each image from now on."""
+
+    type: ClassVar[str] = "worker_plan"
+    pixels: int
+
+
+@dataclass(frozen=True)
 class Run:
     """The daemon's order to a worker: a `Submit`, and whether it may open models anywhere."""
 
@@ -342,7 +350,7 @@ class GoOn:
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
     AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
-    Failed, Status, Models, WorkerReady, WorkerModel, Run, GoOn,
+    Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
 ]  # fmt: skip
 
 
@@ -351,6 +359,6 @@ TYPES: dict[str, Any] = {
     for message in (
         Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
         AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture,
-        Done, Failed, Status, Models, WorkerReady, WorkerModel, Run, GoOn,
+        Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
     )
 }  # fmt: skip

@@ -35,6 +35,7 @@ MESSAGES = [
     ),
     messages.WorkerReady(1, "cpu"),
     messages.WorkerModel("m"),
+    messages.WorkerPlan(512 * 512),
     messages.Run("j", Request.of(prompt="p", seed=3), True),
 ]  # fmt: skip
 

@@ -97,7 +97,7 @@ class Scene:
             worker.say(messages.WorkerReady(1, "cuda"))
 
     def run(self, worker: int = 0) -> None:
-        self.pool.run(worker, ORDER, (), 64.0 * 64)
+        self.pool.run(worker, ORDER, ())
 
     def wait(self, seconds: float, *, alive: bool = True) -> None:
         """Let time pass as it does for the daemon, which looks at its workers meanwhile."""
@@ -188,6 +188,40 @@ def test_a_worker_that_does_not_advance_is_replaced() -> None:
     scene.wait(LIMITS.unmeasured + 1)
     ((_, how),) = scene.deaths
     assert "did not advance" in how
+
+
+@pytest.mark.parametrize(("pixels", "patience"), [(512 * 512, 200.0), (2 * 512 * 512, 800.0)])
+def test_the_size_that_a_worker_reports_decides_how_long_it_may_take(
+    pixels: int, patience: float
+) -> None:
+    scene = Scene()
+    scene.ready()
+    scene.run()
+    scene.worker.say(messages.WorkerPlan(512 * 512))
+    scene.worker.say(messages.Progress("j", "Denoising", 0, 2))
+    scene.wait(20)
+    scene.worker.say(messages.Progress("j", "Denoising", 1, 2))
+    scene.worker.say(messages.Done("j"))
+    scene.run()
+    scene.worker.say(messages.WorkerPlan(pixels))
+    scene.worker.say(messages.Progress("j", "Denoising", 0, 2))
+    scene.wait(patience - 1)
+    assert scene.deaths == []
+    scene.wait(2)
+    ((_, how),) = scene.deaths
+    assert "did not advance" in how
+
+
+def test_a_worker_that_lives_but_never_becomes_ready_is_replaced() -> None:
+    scene = Scene()
+    scene.wait(LIMITS.start - 1)
+    assert scene.worker.starts == 1
+    scene.wait(2)
+    assert "was not ready after" in scene.worker.stopped[0]
+    assert scene.worker.starts == 2
+    scene.ready()
+    scene.wait(LIMITS.start + 1)
+    assert scene.worker.starts == 2
 
 
 def test_a_worker_that_cannot_be_understood_is_replaced(

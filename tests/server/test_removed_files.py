@@ -16,8 +16,9 @@ import pytest
 from daemons import serve, until
 from underpaint.cli import main
 from underpaint.server import background
-from underpaint.server.paths import lock_holder, take_lock
+from underpaint.server.paths import take_lock
 from underpaint_client import Request, connect, messages
+from underpaint_client.daemon_lock import lock_holder
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import connection_file
 

@@ -13,7 +13,7 @@ import pytest
 
 from daemons import until
 from limited import limited_daemon
-from underpaint.server.watchdog import AwakeClock, Watchdog, WatchdogLimits
+from underpaint.server.watchdog import AwakeClock, Watchdog, WatchdogLimits, Work
 from underpaint_client import Connection, connect, messages
 from underpaint_client.request import Request
 
@@ -21,20 +21,30 @@ MODEL = "sd"
 LIMITS = WatchdogLimits()
 
 
-def running(*, step: float, work: float = 1e6) -> tuple[Watchdog, float]:
+NATIVE = Work(512 * 512)
+
+
+def running(*, step: float, work: Work = NATIVE) -> tuple[Watchdog, float]:
     """Return one whose steps took so long in an earlier job, in the middle of one, and the time."""
     watched = Watchdog()
     watched.start(0)
     watched.starting = False
-    watched.begin(0, MODEL, work)
+    watched.begin(0, MODEL)
     watched.advance(0.5, "Loading the model")
-    watched.advance(1, "Denoising")
-    watched.advance(1 + step, "Denoising")
+    watched.plan(work.pixels)
+    watched.advance(1, "Denoising", work.together)
+    watched.advance(1 + step, "Denoising", work.together)
     watched.advance(1 + step)  # a preview
     watched.end(1 + step)
-    watched.begin(1 + step, MODEL, work)
-    watched.advance(1 + step, "Denoising")
+    begin(watched, 1 + step, work)
     return watched, 1 + step
+
+
+def begin(watched: Watchdog, now: float, work: Work) -> None:
+    """Begin another job, and its first step."""
+    watched.begin(now, MODEL)
+    watched.plan(work.pixels)
+    watched.advance(now, "Denoising", work.together)
 
 
 def alive(watched: Watchdog, now: float) -> tuple[str, str]:
@@ -69,10 +79,70 @@ def test_an_engine_may_take_ten_times_as_long_as_ever(step: float) -> None:
 def test_a_larger_job_is_given_more_time() -> None:
     watched, now = running(step=30)
     watched.end(now)
-    watched.begin(now, MODEL, 4e6)
-    watched.advance(now, "Denoising")
+    begin(watched, now, Work(4 * NATIVE.pixels))
     assert not alive(watched, now + 16 * 299)[0]
     assert alive(watched, now + 16 * 301)[0]
+
+
+@pytest.mark.parametrize(
+    ("step", "measured", "work", "patience"),
+    [
+        (30, NATIVE, NATIVE, 300),
+        (30, NATIVE, Work(2 * NATIVE.pixels), 1200),  # attention: the square
+        (30, NATIVE, Work(NATIVE.pixels, 8), 2400),  # a batch: eight times as much
+        (30, Work(NATIVE.pixels, 8), NATIVE, 300),
+        (30, Work(4 * NATIVE.pixels), NATIVE, 300),
+        (1, NATIVE, Work(100_000_000), 10 * LIMITS.growth),
+        (1, Work(1), NATIVE, 10 * LIMITS.growth),
+        (1, Work(), NATIVE, LIMITS.least),  # nothing is known of the size
+        (1, NATIVE, Work(), LIMITS.least),
+        (30, NATIVE, Work(100_000_000, 64), LIMITS.most),
+        (600, NATIVE, Work(4 * NATIVE.pixels), LIMITS.most),
+        (5000, NATIVE, NATIVE, LIMITS.most),
+    ],
+)
+def test_patience_follows_from_what_the_model_works_on_and_is_bounded(
+    step: float, measured: Work, work: Work, patience: float
+) -> None:
+    watched, now = running(step=step, work=measured)
+    watched.end(now)
+    begin(watched, now, work)
+    assert watched.patience() == pytest.approx(patience)
+    assert alive(watched, now + patience / 2 + 1)[1]  # its client knows long before
+    assert not alive(watched, now + patience - 1)[0]
+    assert "did not advance" in alive(watched, now + patience + 1)[0]
+
+
+def test_each_size_of_one_job_is_measured_by_itself() -> None:
+    """A batch that did not fit into memory goes on with fewer images at once."""
+    watched, now = running(step=1, work=Work(NATIVE.pixels, 8))
+    watched.advance(now + 40, "Denoising", 8)
+    watched.advance(now + 40, "Denoising", 1)
+    watched.advance(now + 45, "Denoising", 1)
+    watched.end(now + 45)
+    begin(watched, now + 45, Work(NATIVE.pixels, 8))
+    assert watched.patience() == pytest.approx(10 * 40)
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_worker_that_never_becomes_ready_is_ended(is_silent: bool) -> None:
+    watched = Watchdog()
+    watched.start(5)
+    limit = LIMITS.silence_at_start if is_silent else LIMITS.start
+    why = "gave no sign of life" if is_silent else "was not ready after 1801 seconds"
+    for now in (5 + limit - 1, 5 + limit + 1):
+        if not is_silent:
+            watched.hear(now)
+        assert (why in watched.why_ended(now)) == (now > 5 + limit)
+
+
+def test_a_worker_that_was_ready_in_time_is_not_measured_by_its_start() -> None:
+    watched = Watchdog()
+    watched.start(5)
+    watched.starting = False
+    assert alive(watched, 5 + 2 * LIMITS.start) == ("", "")
+    watched.start(10_000)
+    assert alive(watched, 10_000 + LIMITS.start - 1) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +152,7 @@ def test_a_larger_job_is_given_more_time() -> None:
 def test_what_was_never_measured_is_given_much_time(model: str, phase: str) -> None:
     watched, now = running(step=1)
     watched.end(now)
-    watched.begin(now, model, 1e6)
+    watched.begin(now, model)
     watched.advance(now, phase)
     watched.advance(now, phase)  # a phase that goes on was not measured yet
     assert not alive(watched, now + LIMITS.unmeasured - 1)[0]

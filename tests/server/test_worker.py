@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
+
+from underpaint.server.worker import _Painter
+from underpaint_client import messages, wire
+from underpaint_client.request import Request
 
 FAILING = """
 from underpaint.server.worker import _Painter
@@ -45,3 +52,49 @@ def test_a_worker_ends_where_its_gpu_is_lost(session_home: Path) -> None:
     assert third.startswith("job-2 failed the engine failed (RuntimeError: CUDA error: no kernel")
     assert ran.returncode == 70  # and not a word of job-3: the daemon runs it again
     assert "device-side assert triggered" in ran.stderr
+
+
+@dataclass
+class Voice:
+    """Keeps what a worker says."""
+
+    said: list[messages.Message] = field(default_factory=list)
+
+    def send_multipart(self, parts: list[Any], **_: object) -> None:
+        self.said.append(wire.decode(parts)[0])
+
+
+@dataclass
+class Progress:
+    phase: str
+    pixels: int
+
+
+class PlanningEngine:
+    """Reports progress, and paints nothing."""
+
+    model_name = ""
+
+    def generate(
+        self, *_: object, progress: Callable[[Progress], None], **__: object
+    ) -> Iterator[object]:
+        progress(Progress("Loading the model", 0))
+        progress(Progress("Encoding", 4096))
+        progress(Progress("Denoising", 4096))
+        return iter(())
+
+
+def test_a_worker_tells_the_daemon_alone_how_large_the_model_works() -> None:
+    voice = Voice()
+    painter = _Painter("cpu", cast(Any, voice))
+    for job in ("a", "b"):
+        order = messages.Run(job, Request(), allow_paths=True)
+        painter._carry_out(cast(Any, PlanningEngine()), order, ())
+        assert voice.said == [
+            messages.Progress(job, "Loading the model"),
+            messages.WorkerPlan(4096),
+            messages.Progress(job, "Encoding"),
+            messages.Progress(job, "Denoising"),
+            messages.Done(job),
+        ]
+        voice.said.clear()

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from underpaint_client import connect
+from underpaint_client.daemon_lock import lock_holder
 from underpaint_client.errors import DaemonUnavailableError, OtherProtocolError
 from underpaint_client.printable import one_line
 
@@ -126,7 +127,7 @@ def run_stop(words: Sequence[str]) -> int:
     """End the daemon, and wait until it has ended."""
     Parser("stop", "Stop the daemon; its jobs go on when it starts again.").read(words)
     from underpaint.server.background import connect_running  # noqa: PLC0415
-    from underpaint.server.paths import daemon_runs, lock_holder  # noqa: PLC0415
+    from underpaint.server.paths import daemon_runs  # noqa: PLC0415
 
     if not daemon_runs():
         say("no daemon runs")

@@ -25,6 +25,8 @@ class Progress:
         Which image (1, 2, ...; the first of those that run together), of how many.
     together : int
         How many images run at once.
+    pixels : int
+        How many pixels each image has at the size that the model works at; 0 before it is known.
     """
 
     phase: str
@@ -33,6 +35,7 @@ class Progress:
     image: int = 0
     images: int = 0
     together: int = 1
+    pixels: int = 0
 
 
 @dataclass(frozen=True)

@@ -348,7 +348,7 @@ class _Run:
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
         with self.clock.phase("encode"):
-            self.progress(Progress("Encoding"))
+            self.progress(Progress("Encoding", pixels=plan.work_size.pixels))
             self._check_cancelled()
             shape = (1, model.channels, cells.height, cells.width)
             clean = (
@@ -445,7 +445,7 @@ class _Run:
                 noise=torch.cat([noise for noise, _ in drawn]).to(model.device),
                 steps=work.steps,
                 pure=work.pure,
-                on_step=functools.partial(self._on_step, images.start + 1, len(images)),
+                on_step=functools.partial(self._on_step, work.plan, images),
                 cancelled=self.cancelled,
                 kept=work.kept,
                 on_clean=self._preview_maker(work, images.start + 1),
@@ -511,7 +511,7 @@ class _Run:
 
     def _decode(self, work: _Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
-            self.progress(Progress("Decoding"))
+            self.progress(Progress("Decoding", pixels=work.plan.work_size.pixels))
             self._check_cancelled()
             content = work.plan.content
             return self._fitted_decode(work, latents)[: content.height, : content.width]
@@ -540,9 +540,18 @@ class _Run:
         recipe = make_recipe(self.request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 
-    def _on_step(self, image: int, together: int, step: int, steps: int) -> None:
-        images = self.request.sampling.images
-        self.progress(Progress("Denoising", step, steps, image, images, together))
+    def _on_step(self, plan: Plan, together: range, step: int, steps: int) -> None:
+        self.progress(
+            Progress(
+                "Denoising",
+                step,
+                steps,
+                together.start + 1,
+                self.request.sampling.images,
+                len(together),
+                plan.work_size.pixels,
+            )
+        )
 
     def _check_cancelled(self) -> None:
         if self.cancelled():

@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 
 from underpaint_client import Connection, connect
+from underpaint_client.daemon_lock import lock_holder
 from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
 from underpaint_client.home import ConnectionInfo, home, read_connection_file, remote_file
 
 from .logs import turn_log
-from .paths import daemon_runs, lock_holder, log_file, make_home, open_private
+from .paths import daemon_runs, log_file, make_home, open_private
 
 PATIENCE = 30.0
 """Seconds that a daemon may take to answer after its start."""

@@ -83,7 +83,7 @@ class Dispatcher:
             previews=job.submit.previews,
             packed=job.submit.packed,
         )
-        self.pool.run(worker, order, job.inputs.frames, _work_of(job))
+        self.pool.run(worker, order, job.inputs.frames)
 
     # ---- what the pool says ----------------------------------------------------------------
 
@@ -127,11 +127,3 @@ class Dispatcher:
         job = self._queue.on(worker)
         if job is not None:
             self._jobs.handle(job, Reported(wire.encode(messages.Progress(job.name, word))))
-
-
-def _work_of(job: Job) -> float:
-    """Return about how many pixels a job has to paint."""
-    request = job.submit.request
-    size = request.size
-    pixels = max((frame.box.extent.pixels for frame in job.inputs.frames), default=0)
-    return float(max(pixels, (size.width or 0) * (size.height or 0)) * request.sampling.images)

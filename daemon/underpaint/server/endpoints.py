@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from underpaint_client import wire
+from underpaint_client.daemon_lock import lock_file
 from underpaint_client.errors import BadInputError, DaemonUnavailableError, UnderpaintError
 from underpaint_client.frames import MAX_REMOTE_FRAME
 from underpaint_client.home import ConnectionInfo, connection_file, write_connection_file
@@ -27,7 +28,7 @@ from .guests import PathFilter
 from .inbox import Inbox
 from .job_queue import Client
 from .memory_watch import KeptFrames, MemoryWatch
-from .paths import lock_file, private_folder, socket_folder
+from .paths import private_folder, socket_folder
 from .unread import MAX_PREVIEWS, Unread
 
 if TYPE_CHECKING:

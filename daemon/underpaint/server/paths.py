@@ -11,6 +11,7 @@ from pathlib import Path
 
 import filelock
 
+from underpaint_client.daemon_lock import is_lock_held, lock_file, lock_holder
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import (
     check_writable_by_owner_only,
@@ -139,22 +140,6 @@ def take_lock() -> filelock.FileLock:
     return lock
 
 
-def lock_file() -> Path:
-    """Return the path of the file that a running daemon holds a lock on, and its number in it."""
-    return home() / "daemon.lock"
-
-
-def lock_holder() -> int:
-    """Return the process id of the daemon that holds the lock; 0 if it is not known.
-
-    It is there from the daemon's first moment on, though its other files be removed.
-    """
-    try:
-        return int(lock_file().read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return 0
-
-
 def allow_many_files(count: int) -> int:
     """Raise the number of files that this process may have open, up to the system's limit.
 
@@ -184,6 +169,9 @@ def daemon_runs() -> bool:
     """
     if not lock_file().exists():
         return False
+    is_held = is_lock_held()
+    if is_held is not None:
+        return is_held
     lock = filelock.FileLock(lock_file(), mode=0o600)
     try:
         lock.acquire(timeout=0)

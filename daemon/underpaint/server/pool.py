@@ -201,7 +201,7 @@ class Pool:
         """Return the workers that are ready and have no job."""
         return [slot.number for slot in self._slots if slot.state == "idle" and not slot.stopped]
 
-    def run(self, worker: int, order: messages.Run, frames: tuple[Frame, ...], work: float) -> None:
+    def run(self, worker: int, order: messages.Run, frames: tuple[Frame, ...]) -> None:
         """Send a job to an idle worker.
 
         Parameters
@@ -209,12 +209,10 @@ class Pool:
         worker : int
         order, frames
             The message.
-        work : float
-            The size of the job, in pixels.
         """
         slot = self._slots[worker]
         slot.state, slot.cancelled = "busy", None
-        slot.watchdog.begin(self._awake.now, order.request.sampling.model, work)
+        slot.watchdog.begin(self._awake.now, order.request.sampling.model)
         slot.worker.send(wire.encode(order, frames))
 
     def cancel(self, worker: int, job: str) -> None:
@@ -264,9 +262,13 @@ class Pool:
             log.info("worker %d is ready on %s", slot.number, message.device)
         elif isinstance(message, messages.WorkerModel):
             slot.model = message.model
+        elif isinstance(message, messages.WorkerPlan):
+            slot.watchdog.plan(message.pixels)
         elif isinstance(message, JobMessage):
-            phase = message.phase if isinstance(message, messages.Progress) else ""
-            slot.watchdog.advance(self._awake.now, phase)
+            if isinstance(message, messages.Progress):
+                slot.watchdog.advance(self._awake.now, message.phase, message.together)
+            else:
+                slot.watchdog.advance(self._awake.now)
             # Where that fails, the job goes on elsewhere.
             self._listener.on_message(slot.number, message, parts)
             if isinstance(message, messages.Done | messages.Failed):

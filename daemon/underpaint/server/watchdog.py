@@ -2,7 +2,7 @@
 
 A worker's process says a word every few seconds, whatever its engine does. The engine reports its
 phases and steps. How long each takes is measured; where one takes many times longer, the worker
-hangs.
+hangs. What a larger job may take follows from the size that the model works at, and has limits.
 """
 
 from __future__ import annotations
@@ -56,11 +56,21 @@ class WatchdogLimits:
         Seconds without a sign of life after which a process is ended.
     silence_at_start : float
         The same while it starts: importing PyTorch from a slow disk may keep it from answering.
+    start : float
+        Seconds that it may take to become ready. PyTorch with its GPU libraries is about 5 GB; a
+        network disk that delivers 5 MB a second takes 17 minutes for them.
     factor : float
         How many times as long as ever measured a phase may go without progress, before the worker
         is ended.
+    growth : float
+        How many times as long as a measured job a larger one is expected to take, at most. The
+        pixel budget keeps sizes of one model within a factor of 4, and attention's time within 16;
+        a size that the artist asked for may exceed it.
     least : float
         Seconds that any phase may go without progress.
+    most : float
+        Seconds that no phase may exceed, whatever was measured: at 2 hours a step, 20 steps would
+        take almost two days.
     unmeasured : float
         The same where nothing was measured yet: a large model's first step on a CPU takes minutes.
     tell_after : float
@@ -72,11 +82,39 @@ class WatchdogLimits:
 
     silence: float = 60.0
     silence_at_start: float = 300.0
+    start: float = 1800.0
     factor: float = 10.0
+    growth: float = 64.0
     least: float = 120.0
+    most: float = 7200.0
     unmeasured: float = 1800.0
     tell_after: float = 30.0
     between_words: float = 10.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the model works on at once.
+
+    Parameters
+    ----------
+    pixels : int
+        Of each image, at the size that the model works at; 0 where that is not known.
+    together : int
+        How many images.
+    """
+
+    pixels: int = 0
+    together: int = 1
+
+    def growth_since(self, measured: Work) -> float:
+        """Return how many times as long this takes as what was measured; never below 1.
+
+        The time grows with the square of the pixels, as attention does, and with the images.
+        """
+        known = self.pixels and measured.pixels
+        pixels = max(1.0, self.pixels / measured.pixels) if known else 1.0
+        return pixels**2 * max(1.0, self.together / measured.together)
 
 
 @dataclass
@@ -90,45 +128,54 @@ class Watchdog:
         When its process last said something.
     moved : float
         When its engine last advanced.
+    started : float
+        When its process was started.
     phase : str
         What the engine does, as `messages.Progress` says; empty while it has no job.
     model : str
         What its job asks for.
-    work : float
-        The size of its job, in pixels.
+    work : Work
+        What the model works on in this phase.
     longest : float
         The longest time without progress in this phase until now, in seconds.
-    measured : dict of (str, str) to (float, float)
+    measured : dict of (str, str) to (float, Work)
         By model and phase, of phases that were seen to their end: the longest time without
-        progress, in seconds, and the job's size.
+        progress, in seconds, and what the model worked on.
     """
 
     limits: WatchdogLimits = field(default_factory=WatchdogLimits)
     heard: float = 0.0
     moved: float = 0.0
+    started: float = 0.0
     phase: str = ""
     model: str = ""
-    work: float = 1.0
+    work: Work = Work()
     longest: float = 0.0
     told: float = 0.0
     starting: bool = True
-    measured: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    measured: dict[tuple[str, str], tuple[float, Work]] = field(default_factory=dict)
+    _pixels: int = 0
 
     def start(self, now: float) -> None:
         """Note that a new process was started."""
-        self.heard = self.moved = now
+        self.heard = self.moved = self.started = now
         self.phase, self.longest, self.starting = "", 0.0, True
 
     def hear(self, now: float) -> None:
         """Note a sign of life."""
         self.heard = now
 
-    def begin(self, now: float, model: str, work: float) -> None:
+    def begin(self, now: float, model: str) -> None:
         """Note that the worker was given a job."""
         self.moved = self.told = now
-        self.phase, self.model, self.work, self.longest = _BEGINNING, model, max(1.0, work), 0.0
+        self.phase, self.model, self.longest = _BEGINNING, model, 0.0
+        self.work, self._pixels = Work(), 0
 
-    def advance(self, now: float, phase: str = "") -> None:
+    def plan(self, pixels: int) -> None:
+        """Note the size at which the model works from the next phase or step on."""
+        self._pixels = pixels
+
+    def advance(self, now: float, phase: str = "", together: int = 1) -> None:
         """Note progress, and measure how long it took.
 
         Parameters
@@ -136,12 +183,15 @@ class Watchdog:
         now : float
         phase : str
             What the engine does from now on; empty where it goes on as before.
+        together : int
+            On how many images at once, where there is a phase.
         """
         self.longest = max(self.longest, now - self.moved)
         self.moved = self.told = now
-        if phase and phase != self.phase:
+        work = Work(self._pixels, together)
+        if phase and (phase, work) != (self.phase, self.work):
             self._measure()
-            self.phase = phase
+            self.phase, self.work = phase, work
 
     def end(self, now: float) -> None:
         """Note that the job has ended."""
@@ -153,24 +203,25 @@ class Watchdog:
         if self.phase in _NEVER_MEASURED:
             return
         key = (self.model, self.phase)
-        seconds, work = self.measured.get(key, (0.0, self.work))
-        self.measured[key] = max((seconds, work), (self.longest, self.work))
+        known = self.measured.get(key)
+        if known is None or self.longest > known[0]:
+            self.measured[key] = self.longest, self.work
         self.longest = 0.0
 
     def _expected(self) -> float | None:
-        """Return the longest that the phase should go without progress; None if not measured.
-
-        That grows with the square of the job's size, as attention does.
-        """
+        """Return the longest that the phase should go without progress; None if not measured."""
         known = self.measured.get((self.model, self.phase))
-        return known and known[0] * max(1.0, self.work / known[1]) ** 2
+        if known is None:
+            return None
+        seconds, work = known
+        return seconds * min(self.work.growth_since(work), self.limits.growth)
 
     def patience(self) -> float:
         """Return the seconds for which the engine may go on without progress."""
         expected = self._expected()
         if expected is None:
             return self.limits.unmeasured
-        return max(self.limits.least, self.limits.factor * expected)
+        return min(max(self.limits.least, self.limits.factor * expected), self.limits.most)
 
     def _silence(self) -> float:
         return self.limits.silence_at_start if self.starting else self.limits.silence
@@ -180,6 +231,8 @@ class Watchdog:
         silent, quiet = now - self.heard, now - self.moved
         if silent > self._silence():
             return f"gave no sign of life for {silent:.0f} seconds and was ended"
+        if self.starting and now - self.started > self.limits.start:
+            return f"was not ready after {now - self.started:.0f} seconds and was ended"
         if self.phase and quiet > self.patience():
             return f"did not advance for {quiet:.0f} seconds and was ended"
         return ""
@@ -191,7 +244,7 @@ class Watchdog:
         if expected is None:
             due = self.limits.unmeasured / 10
         else:
-            due = max(self.limits.tell_after, 3 * expected)
+            due = min(max(self.limits.tell_after, 3 * expected), self.patience() / 2)
         is_silent = silent > self.limits.silence / 3
         if not self.phase or not (quiet > due or is_silent):
             return ""

@@ -87,6 +87,7 @@ class _Painter:
     cancelled: set[str] = field(default_factory=set)
     has_room: threading.Event = field(default_factory=threading.Event)
     told_model: str = ""
+    told_pixels: int = 0
 
     def say(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
         self.voice.send_multipart(wire.encode(message, frames), copy=False)
@@ -134,6 +135,14 @@ class _Painter:
             self.told_model = engine.model_name
             self.say(messages.WorkerModel(engine.model_name))
 
+    def _tell_progress(self, job: str, progress: Progress) -> None:
+        fields = asdict(progress)
+        pixels = fields.pop("pixels", 0)
+        if pixels != self.told_pixels:
+            self.told_pixels = pixels
+            self.say(messages.WorkerPlan(pixels))
+        self.say(messages.Progress(job, **fields))
+
     def _carry_out(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
         try:
             self._paint(engine, order, frames)
@@ -151,6 +160,7 @@ class _Painter:
 
     def _paint(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
         self.has_room.set()
+        self.told_pixels = 0  # as the daemon assumes of each job
         inputs = InputFrames.of(unpack(frame) for frame in frames)
 
         def show(message: Message, frame: Frame) -> None:
@@ -158,7 +168,7 @@ class _Painter:
 
         def on_progress(progress: Progress) -> None:
             self._tell_model(engine)
-            self.say(messages.Progress(order.job, **asdict(progress)))
+            self._tell_progress(order.job, progress)
 
         def on_preview(preview: Preview) -> None:
             height, width = preview.pixels.shape[:2]
