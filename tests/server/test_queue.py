@@ -107,7 +107,7 @@ def test_jobs_are_cancelled_and_preferred_that_are_followed_at_the_same_moment(
         connection.cancel(first)
         connection.cancel(preferred)
         assert left == {first, preferred}
-        ended = set()
+        ended: set[str] = set()
         while ended != set(cancelled):
             received = connection.receive(20)
             assert received is not None
