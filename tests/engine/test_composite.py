@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -197,3 +198,45 @@ def test_pixels_that_scaling_mixed_with_lost_ones_do_not_darken(extent: Extent) 
         box = patch.box
         canvas[box.y : box.bottom, box.x : box.right] = patch.pixels
         np.testing.assert_allclose(over(canvas, source.pixels), seen(result), atol=1.6 / 255)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
+@pytest.mark.parametrize("mode", ["inpaint", "img2img", "txt2img"])
+@pytest.mark.parametrize("kind", ["layer", "patch"])
+@pytest.mark.parametrize("strip", [1, 200, 1000])
+def test_strips_give_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, dtype: Any, mode: str, kind: str, strip: int
+) -> None:
+    draw = np.random.default_rng(3)
+    full = FULL[np.dtype(dtype)]
+    pixels = (draw.random((61, 47, 4)) * full).astype(dtype)
+    pixels[..., 3] = draw.integers(0, 2, (61, 47)) * full
+    pixels[:9] = 0
+    if mode == "img2img":
+        pixels[..., 3] = full
+    selection = draw.random((61, 47), np.float32)
+    source = Source.of(pixels, selection, 5, 7).with_mode(mode)
+    area = Box(8, 9, 40, 50)
+    painted = draw.random((25, 20, 3), np.float32)
+    whole = compose(source, area, painted, kind)
+    assert whole.kind == kind
+    monkeypatch.setattr("underpaint.engine.source.STRIP", strip)
+    again = compose(source, area, painted, kind)
+    np.testing.assert_array_equal(again.pixels, whole.pixels)
+    assert (again.box, again.kind) == (whole.box, whole.kind)
+
+
+@pytest.mark.parametrize("kind", ["layer", "patch"])
+def test_a_large_layer_needs_few_bytes_a_pixel(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr("underpaint.engine.source.STRIP", 2**14, raising=False)
+    side = 1024
+    pixels = random_layer(np.zeros((side, side), np.uint8))
+    source = Source.of(pixels).with_mode("inpaint")
+    painted = rng.random((side, side, 3), np.float32)
+    tracemalloc.start()
+    try:
+        compose(source, source.box, painted, kind)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / side**2 < 8  # the result has 4

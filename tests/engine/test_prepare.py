@@ -114,3 +114,19 @@ def test_one_pixel_that_is_not_finite_leaves_the_rest_of_the_picture(
     np.testing.assert_allclose(colour, 0.75 * 255, rtol=1e-5)
     assert np.isfinite(result.image).all()
     np.testing.assert_allclose(np.median(result.image, axis=(0, 1)), 0.75, rtol=1e-5)
+
+
+@pytest.mark.parametrize("fill", ["auto", "neighbours", "noise"])
+@pytest.mark.parametrize("strip", [1, 500, 4000])
+def test_strips_give_the_same_picture(
+    monkeypatch: pytest.MonkeyPatch, fill: str, strip: int
+) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (300, 300, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[40:200, 50:210, 3] = 0
+    pixels[40:80, 50:110] = 0
+    whole, _ = prepared(pixels, fill, strength=0.75)
+    monkeypatch.setattr("underpaint.engine.source.STRIP", strip)
+    again, _ = prepared(pixels, fill, strength=0.75)
+    np.testing.assert_array_equal(again.image, whole.image)
+    assert again.notes == whole.notes

@@ -8,13 +8,25 @@ the source has no colour left, there is nothing to blend with, and the painted c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from underpaint_client.geometry import Box
 
-from .source import FULL, Floats, Pixels, Source, box_of, fraction, quantize, resize, unclipped
+from .source import (
+    FULL,
+    Floats,
+    Pixels,
+    Source,
+    box_of,
+    fraction,
+    quantize,
+    resize,
+    strips,
+    unclipped,
+)
 
 NO_PATCH = (
     "no patch over this layer gives the same picture (a see-through layer changes only by"
@@ -65,19 +77,38 @@ def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
     kind : str
         `layer` or `patch`. A patch that cannot be made becomes a layer, with a note.
     """
-    blend = _Blend.of(source, area, resize(painted, area.extent))
+    painted = resize(painted, area.extent)
     if kind == "patch":
-        patch = blend.patch()
+        patch = _make_patch(source, area, painted)
         if patch is not None:
             shown = box_of(patch[..., 3] > 0)
             if shown.empty:
                 return unchanged(source, kind)
             cut = patch[shown.y : shown.bottom, shown.x : shown.right]
             return Composed(cut, shown.moved(area.x, area.y), kind)
-    local = area.moved(-source.box.x, -source.box.y)
     pixels = source.pixels.copy()
-    pixels[local.y : local.bottom, local.x : local.right] = blend.whole()
+    result = replace(source, pixels=pixels)
+    for strip, blend in _blends(source, area, painted):
+        result.pixels_in(strip)[:] = blend.whole()
     return Composed(pixels, source.box, "layer", (NO_PATCH,) if kind == "patch" else ())
+
+
+def _make_patch(source: Source, area: Box, painted: Floats) -> Pixels | None:
+    """Return the patch of an area; None where there is none."""
+    patch = np.empty((area.height, area.width, 4), source.pixels.dtype)
+    for strip, blend in _blends(source, area, painted):
+        part = blend.patch()
+        if part is None:
+            return None
+        patch[strip.y - area.y : strip.bottom - area.y] = part
+    return patch
+
+
+def _blends(source: Source, area: Box, painted: Floats) -> Iterator[tuple[Box, _Blend]]:
+    """Yield the area in strips, as the maps of a whole layer would not fit into memory."""
+    for strip in strips(area):
+        rows = painted[strip.y - area.y : strip.bottom - area.y]
+        yield strip, _Blend.of(source, strip, rows)
 
 
 def whole_layer(source: Source, area: Box, painted: Floats) -> Pixels:

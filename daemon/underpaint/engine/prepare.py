@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from underpaint_client.geometry import Extent
+from underpaint_client.geometry import Box, Extent
 
 from .plan import Plan
-from .source import Floats, Mask, Source, fraction, quantize, resize
+from .source import Floats, Mask, Source, fraction, quantize, resize, strips
 
 NOISE_SEED = 20220822
 """The noise that `fill=noise` lays under a hole is the same for every seed, so that images of one
@@ -59,7 +59,11 @@ def prepare(source: Source, plan: Plan, fill: str) -> Prepared:
         strength x change 1 are filled from their neighbours in any case: the model starts them
         from pure noise, and their old colour must not reach it through the pixels around them.
     """
-    ignored = plan.strength * source.change_in(plan.area) >= 1
+    area = plan.area
+    ignored = np.empty((area.height, area.width), np.bool_)
+    for strip in strips(area):
+        rows = slice(strip.y - area.y, strip.bottom - area.y)
+        ignored[rows] = plan.strength * source.change_in(strip) >= 1
     return _prepare(source, plan, fill, ignored)
 
 
@@ -105,10 +109,15 @@ def _prepare(source: Source, plan: Plan, fill: str, ignored: Mask) -> Prepared:
     if weight.all():
         colour = fraction(_shrink(pixels[..., :3], plan.content))
     else:
-        colour = fraction(pixels[..., :3]) * (weight > 0)[..., np.newaxis]
-        if fill == "noise":
-            noise = np.random.default_rng(NOISE_SEED).random(colour.shape, np.float32)
-            colour = np.where((hidden & ~ignored)[..., np.newaxis], noise, colour)
+        colour = np.empty((*weight.shape, 3), np.float32)
+        noise = np.random.default_rng(NOISE_SEED)
+        for strip in strips(Box(0, 0, plan.area.width, plan.area.height)):
+            rows = slice(strip.y, strip.bottom)
+            part = fraction(pixels[rows, :, :3]) * (weight[rows] > 0)[..., np.newaxis]
+            if fill == "noise":
+                drawn = noise.random(part.shape, np.float32)
+                part = np.where((hidden[rows] & ~ignored[rows])[..., np.newaxis], drawn, part)
+            colour[rows] = part
         colour, weight = _shrink(colour, plan.content), _shrink(weight, plan.content)
         colour /= np.maximum(weight, np.float32(1e-3))[..., np.newaxis]
         colour = fill_holes(colour, weight < 1e-2)

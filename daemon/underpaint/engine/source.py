@@ -5,6 +5,7 @@ Words: a is a pixel's alpha, sel how much it is selected, c how much it may chan
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +28,17 @@ FULL: dict[np.dtype[Any], float] = {
     np.dtype(np.float32): 1.0,
 }
 """The value that means 1 in each depth."""
+
+
+STRIP = 2**19
+"""Pixels that are worked on at once where each takes about a hundred bytes meanwhile."""
+
+
+def strips(area: Box) -> Iterator[Box]:
+    """Yield a box from its top to its bottom, in strips of at most `STRIP` pixels or one row."""
+    rows = max(1, STRIP // max(1, area.width))
+    for y in range(area.y, area.bottom, rows):
+        yield Box(area.x, y, area.width, min(rows, area.bottom - y))
 
 
 def fraction(values: Pixels) -> Floats:
