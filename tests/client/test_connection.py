@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import zmq
 
+from example_recipe import make_recipe
 from underpaint_client import messages, wire
 from underpaint_client.connection import Connection
 from underpaint_client.errors import (
@@ -23,7 +24,7 @@ from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.inputs import InputFrames
 from underpaint_client.job_messages import read_job_messages
-from underpaint_client.patience import PATIENCE, SLOWEST
+from underpaint_client.patience import LONGEST_PATIENCE, PATIENCE, SLOWEST
 from underpaint_client.request import Request
 
 Received = tuple[messages.Message, tuple[Frame, ...]]
@@ -74,6 +75,67 @@ def test_a_client_waits_for_what_is_on_the_way_and_no_longer(router: zmq.Socket[
                 messages.Done(jobs[1]),
             )
             assert connection.patience == PATIENCE
+
+
+MEGABYTES_8 = 8_000_000
+PICTURE = messages.Picture("j", 0, "layer", make_recipe())
+
+
+@pytest.mark.parametrize("is_followed", [False, True])
+def test_a_large_message_has_the_time_that_its_size_needs(
+    router: zmq.Socket[bytes], is_followed: bool
+) -> None:
+    """Pixels come back of a job without any, and over a connection that did not submit it."""
+    now = 1000.0
+    with connect_to(router, clock=lambda: now) as connection:
+        if is_followed:
+            connection.follow("j")
+        else:
+            connection.send(messages.Submit("j", Request()))
+        who = router.recv_multipart()[0]
+        answer(router, who, connection, messages.Accepted("j", 0))
+        for _ in range(2):  # each of a batch
+            assert connection.patience == PATIENCE
+            answer(router, who, connection, messages.Incoming(MEGABYTES_8))
+            assert connection.patience == pytest.approx(PATIENCE + MEGABYTES_8 / SLOWEST)
+            now += MEGABYTES_8 / SLOWEST + PATIENCE - 1
+            connection.check_alive()
+            answer(router, who, connection, PICTURE)
+        answer(router, who, connection, messages.Incoming(MEGABYTES_8))
+        now += MEGABYTES_8 / SLOWEST + PATIENCE + 1
+        with pytest.raises(DaemonUnavailableError, match="has not answered"):
+            connection.check_alive()
+
+
+def test_a_line_slower_than_expected_has_ever_more_time_until_a_picture_arrives(
+    router: zmq.Socket[bytes],
+) -> None:
+    with connect_to(router) as first, connect_to(router) as second, connect_to(router) as third:
+        second.continue_from(first)
+        assert second.patience == 2 * PATIENCE
+        third.continue_from(second)
+        assert third.patience == 4 * PATIENCE
+        third.follow("j")
+        who = router.recv_multipart()[0]
+        answer(router, who, third, messages.Incoming(MEGABYTES_8))
+        assert third.patience == pytest.approx(4 * (PATIENCE + MEGABYTES_8 / SLOWEST))
+        answer(router, who, third, PICTURE)
+        assert third.patience == PATIENCE
+        for _ in range(20):
+            third.continue_from(third)
+        assert third.patience == LONGEST_PATIENCE
+
+
+def test_the_size_of_the_next_message_is_nothing_that_a_job_says(
+    router: zmq.Socket[bytes],
+) -> None:
+    with connect_to(router) as connection:
+        connection.follow("j")
+        who = router.recv_multipart()[0]
+        for message in (messages.Incoming(1), PICTURE, messages.Done("j")):
+            router.send_multipart([who, *wire.encode(message)])
+        assert [message for message, _ in connection.events("j")] == [PICTURE, messages.Done("j")]
+        assert connection.receive(0) is None
 
 
 def test_on_one_machine_nothing_takes_long(router: zmq.Socket[bytes]) -> None:
