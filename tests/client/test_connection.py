@@ -138,6 +138,70 @@ def test_the_size_of_the_next_message_is_nothing_that_a_job_says(
         assert connection.receive(0) is None
 
 
+def read_all(router: zmq.Socket[bytes], seconds: float) -> list[messages.Message]:
+    """Return what arrives at the daemon until nothing does for a while."""
+    found = []
+    while router.poll(int(1000 * seconds)):
+        found.append(wire.decode(list(router.recv_multipart()[1:]))[0])
+    return found
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_what_is_submitted_right_after_connecting_waits_for_the_welcome(
+    router: zmq.Socket[bytes], is_packed: bool
+) -> None:
+    """Only then it is known whether pixels may be packed; what follows keeps its place."""
+    with connect_to(router) as connection:
+        connection.send(messages.Hello("test"))
+        connection.send(messages.AskModels())
+        job = connection.submit(Request(), InputFrames(FRAME))
+        connection.prefer(job)
+        connection.submit(Request())
+        assert router.poll(10_000)
+        who, *parts = router.recv_multipart()
+        assert wire.decode(parts)[0] == messages.Hello("test")
+        assert read_all(router, 0.3) == [messages.AskModels()]
+        answer(router, who, connection, messages.Welcome("1", 2, packed=is_packed))
+        assert router.poll(10_000)
+        submit, preferred, second = read_all(router, 1)
+        assert isinstance(submit, messages.Submit)
+        assert (submit.job, submit.packed) == (job, is_packed)
+        assert preferred == messages.Prefer(job)
+        assert isinstance(second, messages.Submit)
+        connection.cancel(job)  # from now on nothing waits
+        assert read_all(router, 1) == [messages.Cancel(job)]
+
+
+def test_what_waits_for_the_welcome_is_sent_when_the_connection_is_closed(
+    router: zmq.Socket[bytes],
+) -> None:
+    with connect_to(router) as connection:
+        connection.send(messages.Hello("test"))
+        job = connection.submit(Request())
+        connection.send(messages.AskStop())
+        assert router.poll(10_000)
+        connection.close(5)
+        hello, submit, stop = read_all(router, 1)
+        assert (hello, stop) == (messages.Hello("test"), messages.AskStop())
+        assert getattr(submit, "job", "") == job
+
+
+def test_an_idle_client_greets_a_daemon_that_it_reaches_again_after_a_cut(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Else the daemon would take the connection for a stranger's, and close it, for ever."""
+    endpoint = f"ipc://{tmp_path_factory.mktemp('r')}/router.sock"
+    with zmq.Context() as context, Connection(ConnectionInfo(endpoint, 0)) as connection:
+        for number in range(3):
+            with context.socket(zmq.ROUTER) as router:
+                router.linger = 0
+                router.bind(endpoint)
+                if not number:
+                    connection.send(messages.Hello("test"))
+                assert router.poll(10_000)
+                assert read_all(router, 0.3) == [messages.Hello("test")]
+
+
 def test_on_one_machine_nothing_takes_long(router: zmq.Socket[bytes]) -> None:
     with connect_to(router, pid=1) as connection:
         connection.submit(Request(), InputFrames(FRAME))
