@@ -19,7 +19,17 @@ CLIENT = (
     "hello", "submit", "follow", "taken", "cancel", "ask_cancel", "prefer", "ask_waiting",
     "ask_status", "ask_models", "ask_stop",
 )  # fmt: skip
-SERVER = ("welcome", "accepted", "want", "followed", "waiting", "leaving", "status", "models")
+SERVER = (
+    "welcome",
+    "accepted",
+    "want",
+    "incoming",
+    "followed",
+    "waiting",
+    "leaving",
+    "status",
+    "models",
+)
 ORDERS = ("run", "cancel", "go_on")
 WORKER = ("worker_ready", "worker_model", "worker_plan")
 RESULTS = ("progress", "preview", "picture", "done", "failed")

@@ -155,6 +155,13 @@ class Connection:
         """What may help if the daemon does not answer, as a clause."""
         return suggest_remedy(self.info)
 
+    def continue_from(self, earlier: Connection) -> None:
+        """Be more patient than an earlier connection that fell silent, until a picture arrives.
+
+        What it waited for may have been on its way, over a line slower than expected.
+        """
+        self._silence.wait_longer_than(earlier._silence)
+
     # ---- sending ---------------------------------------------------------------------------
 
     def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
             """Raise a `DaemonUnavailableError` if the daemon has ended or fallen silent."""
 
 
+_SIGNS_OF_LIFE = (messages.Followed, messages.Incoming)
+"""Messages that say nothing about a job."""
+
+
 def read_job_messages(
     channel: Channel, following: Following, heartbeat: float
 ) -> Iterator[Received]:
@@ -54,8 +58,8 @@ def read_job_messages(
     try:
         while following.state not in ENDED:
             received = _receive(channel, following, heartbeat)
-            if received is None or isinstance(received[0], messages.Followed):
-                continue  # `Followed` only shows that the daemon lives
+            if received is None or isinstance(received[0], _SIGNS_OF_LIFE):
+                continue
             if getattr(received[0], "job", None) != following.job:
                 other_jobs.append(received)
                 continue

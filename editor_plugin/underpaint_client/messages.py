@@ -132,6 +132,17 @@ class Want:
 
 
 @dataclass(frozen=True)
+class Incoming:
+    """The next message from the daemon has so many bytes, and a slow line needs time for them.
+
+    Sent over TCP before each message that is large.
+    """
+
+    type: ClassVar[str] = "incoming"
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Followed:
     """The daemon's answer to `Follow`; what there is of the jobs comes as if it were new."""
 
@@ -349,8 +360,8 @@ class GoOn:
 
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-    AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done,
-    Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+    AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview,
+    Picture, Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
 ]  # fmt: skip
 
 
@@ -358,7 +369,7 @@ TYPES: dict[str, Any] = {
     message.type: message
     for message in (
         Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-        AskStop, Welcome, Want, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture,
-        Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+        AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview,
+        Picture, Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
     )
 }  # fmt: skip

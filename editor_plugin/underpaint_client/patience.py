@@ -29,7 +29,8 @@ class Silence:
     """How long a daemon has been silent, and how long it may be.
 
     Pixels may keep a slow connection busy: those of a layer until its job is accepted, and then
-    those of one result of the same size at a time, until the job ends.
+    those of one result of the same size at a time, until the job ends. Of any other large message
+    the daemon says the size beforehand.
 
     Parameters
     ----------
@@ -48,12 +49,14 @@ class Silence:
         self._factor = 1
         self._going: dict[str, float] = {}  # seconds by job, until it is accepted
         self._coming: dict[str, float] = {}  # until it has ended
+        self._announced = 0.0  # seconds for the next message
 
     @property
     def patience(self) -> float:
         """Seconds of silence after which the daemon counts as gone, now."""
         # Of what was sent, all is on its way; of results, one at a time.
-        pixels = sum(self._going.values()) + max(self._coming.values(), default=0.0)
+        coming = max(self._coming.values(), default=0.0)
+        pixels = sum(self._going.values()) + max(coming, self._announced)
         patience = self._shortest + pixels
         return max(patience, min(self._factor * patience, LONGEST_PATIENCE))
 
@@ -74,6 +77,8 @@ class Silence:
     def received(self, message: Message, now: float) -> None:
         """Note that a message has arrived."""
         self._since = now
+        is_announcement = isinstance(message, messages.Incoming)
+        self._announced = message.bytes / SLOWEST if is_announcement else 0.0
         job = getattr(message, "job", "")
         if job:
             self._going.pop(job, None)
@@ -91,6 +96,11 @@ class Silence:
         """Double the patience until a picture has arrived: something large may be on its way."""
         if self.patience < LONGEST_PATIENCE:
             self._factor *= 2
+
+    def wait_longer_than(self, earlier: Silence) -> None:
+        """Continue for a connection that fell silent, with twice its patience."""
+        self._factor = earlier._factor
+        self.wait_longer()
 
     def is_too_long(self, now: float) -> bool:
         """Return whether the daemon counts as gone."""

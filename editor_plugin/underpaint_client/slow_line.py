@@ -4,6 +4,10 @@ Packing pixels takes a moment, and no editor should wait for it. The thread alon
 the daemon. Messages travel between it and the connection in two queues. A pair of sockets beside
 them carries one empty message for each, so that the connection's descriptor wakes an event loop as
 the daemon's own socket would.
+
+libzmq connects again by itself after a cut. The daemon then knows nothing of the new connection,
+and closes it soon if nothing is said on it, as an idle editor does. So the thread says the client's
+`Hello` again.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 THREAD_NAME = "underpaint connection"
 
 _ENDPOINT = "inproc://underpaint"  # each connection has a context of its own
+_MONITOR = "inproc://monitor"
 
 _logger = logging.getLogger("underpaint_client")
 _logger.addHandler(logging.NullHandler())
@@ -43,7 +48,7 @@ class SlowLine:
         The socket to the daemon, from now on this thread's.
     packer : Packer, optional
         Knows what the daemon holds; without it, one that knows nothing is made as soon as the
-        daemon has said that it accepts packed frames.
+        daemon has said that it accepts packed frames. After a `Hello`, submissions wait for that.
     """
 
     def __init__(self, zmq: Any, context: Any, dealer: Any, packer: Packer | None = None) -> None:
@@ -56,6 +61,13 @@ class SlowLine:
         self._inner = self._pair()
         self._inner.connect(_ENDPOINT)
         self._patience = 0.0
+        self._hello: messages.Hello | None = None
+        self._is_welcome = False
+        self._held: deque[Received] = deque()  # until the daemon says whether it may be packed
+        self._handshakes = 0
+        dealer.monitor(_MONITOR, zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self._monitor = self._pair()
+        self._monitor.connect(_MONITOR)
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
@@ -106,12 +118,17 @@ class SlowLine:
         poller = self._zmq.Poller()
         poller.register(self._inner, self._zmq.POLLIN)
         poller.register(self._dealer, self._zmq.POLLIN)
+        poller.register(self._monitor, self._zmq.POLLIN)
         while True:
             for socket, _ in poller.poll():
                 if socket is self._dealer:
                     self._receive_next()
+                elif socket is self._monitor:
+                    self._greet_again()
                 elif not self._send_next():
                     self._inner.close(linger=0)
+                    self._dealer.disable_monitor()
+                    self._monitor.close(linger=0)
                     self._dealer.close(linger=int(1000 * self._patience))
                     self._context.term()
                     return
@@ -121,8 +138,33 @@ class SlowLine:
         self._inner.recv()
         queued = self._outbox.popleft()
         if queued is None:
+            self._send_held()
             return False
-        message, frames = queued
+        if isinstance(queued[0], messages.Hello):
+            self._hello = queued[0]
+        elif self._held or self._must_wait(queued[0]):  # what follows keeps its place
+            self._held.append(queued)
+            return True
+        self._send_packed(*queued)
+        return True
+
+    def _must_wait(self, message: Message) -> bool:
+        """Return whether the daemon has not said yet whether pixels may be packed."""
+        is_asked = self._hello is not None and not self._is_welcome
+        return is_asked and self._packer is None and isinstance(message, messages.Submit)
+
+    def _send_held(self) -> None:
+        while self._held:
+            self._send_packed(*self._held.popleft())
+
+    def _greet_again(self) -> None:
+        """Say `Hello` on a connection that libzmq has made again."""
+        self._monitor.recv_multipart()
+        self._handshakes += 1
+        if self._handshakes > 1 and self._hello is not None:
+            self._send(self._hello, ())
+
+    def _send_packed(self, message: Message, frames: tuple[Frame, ...]) -> None:
         try:
             if self._packer is not None:
                 message, frames = self._packer.outgoing(message, frames)
@@ -132,7 +174,6 @@ class SlowLine:
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the client is told
             _logger.error("sending failed: %s", type(error).__name__)  # noqa: TRY400 - no content
             self._report_unsent(message, "failed", str(error) or type(error).__name__)
-        return True
 
     def _send(self, message: Message, frames: tuple[Frame, ...]) -> None:
         self._dealer.send_multipart(wire.encode(message, frames), copy=False)
@@ -148,8 +189,11 @@ class SlowLine:
 
     def _handle(self, parts: list[Any]) -> None:
         message, frames = wire.decode(parts)
-        if isinstance(message, messages.Welcome) and message.packed:
-            self._packer = self._packer or Packer()
+        if isinstance(message, messages.Welcome):
+            self._is_welcome = True
+            if message.packed:
+                self._packer = self._packer or Packer()
+            self._send_held()
         if self._packer is not None:
             self._packer.received(message)
         if isinstance(message, messages.Want):

@@ -20,13 +20,16 @@ import pytest
 from PIL import Image
 
 from daemons import no_connection_threads, serve, until
-from underpaint.cli import main, terminal
+from underpaint.cli import job_runner, main, terminal
 from underpaint.cli.daemon_connection import describe_return
+from underpaint.cli.output_spec import Metadata, OutputSpec
 from underpaint.cli.pictures import read_recipe
 from underpaint.server import background
-from underpaint_client import connect, connection, messages, patience
+from underpaint_client import Connection, connect, connection, messages, patience
+from underpaint_client.following import Following
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file
 from underpaint_client.recipe import Recipe
+from underpaint_client.request import Request
 
 ROOT = Path(__file__).parents[2]
 
@@ -273,6 +276,29 @@ def test_what_is_said_when_a_daemon_answers_again(
     before: ConnectionInfo, now: ConnectionInfo, started: bool, told: str
 ) -> None:
     assert describe_return(before, now, started=started) == f"{told} goes on"
+
+
+def test_each_new_connection_to_a_slow_daemon_is_more_patient(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = ConnectionInfo(f"ipc://{tmp_path}/a", 1)
+    runner = job_runner.JobRunner(
+        Connection(info),
+        Request.of(prompt="a lake"),
+        None,
+        OutputSpec((tmp_path / "a.png",), "a", 1, Metadata(has_alpha=True)),
+        terminal.Display(),
+        force=False,
+        as_json=False,
+    )
+    monkeypatch.setattr(job_runner, "find_or_start", lambda: (Connection(info), False))
+    following = Following("j")
+    found = []
+    for _ in range(4):
+        found.append(runner.connection.patience)
+        runner._reconnect(following)
+    runner.connection.close(0)
+    assert found == [patience.PATIENCE * times for times in (1, 2, 4, 8)]
 
 
 def at_first_progress(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:

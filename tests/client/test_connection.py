@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import zmq
 
+from example_recipe import make_recipe
 from underpaint_client import messages, wire
 from underpaint_client.connection import Connection
 from underpaint_client.errors import (
@@ -23,7 +24,7 @@ from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.inputs import InputFrames
 from underpaint_client.job_messages import read_job_messages
-from underpaint_client.patience import PATIENCE, SLOWEST
+from underpaint_client.patience import LONGEST_PATIENCE, PATIENCE, SLOWEST
 from underpaint_client.request import Request
 
 Received = tuple[messages.Message, tuple[Frame, ...]]
@@ -74,6 +75,131 @@ def test_a_client_waits_for_what_is_on_the_way_and_no_longer(router: zmq.Socket[
                 messages.Done(jobs[1]),
             )
             assert connection.patience == PATIENCE
+
+
+MEGABYTES_8 = 8_000_000
+PICTURE = messages.Picture("j", 0, "layer", make_recipe())
+
+
+@pytest.mark.parametrize("is_followed", [False, True])
+def test_a_large_message_has_the_time_that_its_size_needs(
+    router: zmq.Socket[bytes], is_followed: bool
+) -> None:
+    """Pixels come back of a job without any, and over a connection that did not submit it."""
+    now = 1000.0
+    with connect_to(router, clock=lambda: now) as connection:
+        if is_followed:
+            connection.follow("j")
+        else:
+            connection.send(messages.Submit("j", Request()))
+        who = router.recv_multipart()[0]
+        answer(router, who, connection, messages.Accepted("j", 0))
+        for _ in range(2):  # each of a batch
+            assert connection.patience == PATIENCE
+            answer(router, who, connection, messages.Incoming(MEGABYTES_8))
+            assert connection.patience == pytest.approx(PATIENCE + MEGABYTES_8 / SLOWEST)
+            now += MEGABYTES_8 / SLOWEST + PATIENCE - 1
+            connection.check_alive()
+            answer(router, who, connection, PICTURE)
+        answer(router, who, connection, messages.Incoming(MEGABYTES_8))
+        now += MEGABYTES_8 / SLOWEST + PATIENCE + 1
+        with pytest.raises(DaemonUnavailableError, match="has not answered"):
+            connection.check_alive()
+
+
+def test_a_line_slower_than_expected_has_ever_more_time_until_a_picture_arrives(
+    router: zmq.Socket[bytes],
+) -> None:
+    with connect_to(router) as first, connect_to(router) as second, connect_to(router) as third:
+        second.continue_from(first)
+        assert second.patience == 2 * PATIENCE
+        third.continue_from(second)
+        assert third.patience == 4 * PATIENCE
+        third.follow("j")
+        who = router.recv_multipart()[0]
+        answer(router, who, third, messages.Incoming(MEGABYTES_8))
+        assert third.patience == pytest.approx(4 * (PATIENCE + MEGABYTES_8 / SLOWEST))
+        answer(router, who, third, PICTURE)
+        assert third.patience == PATIENCE
+        for _ in range(20):
+            third.continue_from(third)
+        assert third.patience == LONGEST_PATIENCE
+
+
+def test_the_size_of_the_next_message_is_nothing_that_a_job_says(
+    router: zmq.Socket[bytes],
+) -> None:
+    with connect_to(router) as connection:
+        connection.follow("j")
+        who = router.recv_multipart()[0]
+        for message in (messages.Incoming(1), PICTURE, messages.Done("j")):
+            router.send_multipart([who, *wire.encode(message)])
+        assert [message for message, _ in connection.events("j")] == [PICTURE, messages.Done("j")]
+        assert connection.receive(0) is None
+
+
+def read_all(router: zmq.Socket[bytes], seconds: float) -> list[messages.Message]:
+    """Return what arrives at the daemon until nothing does for a while."""
+    found = []
+    while router.poll(int(1000 * seconds)):
+        found.append(wire.decode(list(router.recv_multipart()[1:]))[0])
+    return found
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_what_is_submitted_right_after_connecting_waits_for_the_welcome(
+    router: zmq.Socket[bytes], is_packed: bool
+) -> None:
+    """Only then it is known whether pixels may be packed; what follows keeps its place."""
+    with connect_to(router) as connection:
+        connection.send(messages.Hello("test"))
+        connection.send(messages.AskModels())
+        job = connection.submit(Request(), InputFrames(FRAME))
+        connection.prefer(job)
+        connection.submit(Request())
+        assert router.poll(10_000)
+        who, *parts = router.recv_multipart()
+        assert wire.decode(parts)[0] == messages.Hello("test")
+        assert read_all(router, 0.3) == [messages.AskModels()]
+        answer(router, who, connection, messages.Welcome("1", 2, packed=is_packed))
+        assert router.poll(10_000)
+        submit, preferred, second = read_all(router, 1)
+        assert isinstance(submit, messages.Submit)
+        assert (submit.job, submit.packed) == (job, is_packed)
+        assert preferred == messages.Prefer(job)
+        assert isinstance(second, messages.Submit)
+        connection.cancel(job)  # from now on nothing waits
+        assert read_all(router, 1) == [messages.Cancel(job)]
+
+
+def test_what_waits_for_the_welcome_is_sent_when_the_connection_is_closed(
+    router: zmq.Socket[bytes],
+) -> None:
+    with connect_to(router) as connection:
+        connection.send(messages.Hello("test"))
+        job = connection.submit(Request())
+        connection.send(messages.AskStop())
+        assert router.poll(10_000)
+        connection.close(5)
+        hello, submit, stop = read_all(router, 1)
+        assert (hello, stop) == (messages.Hello("test"), messages.AskStop())
+        assert getattr(submit, "job", "") == job
+
+
+def test_an_idle_client_greets_a_daemon_that_it_reaches_again_after_a_cut(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Else the daemon would take the connection for a stranger's, and close it, for ever."""
+    endpoint = f"ipc://{tmp_path_factory.mktemp('r')}/router.sock"
+    with zmq.Context() as context, Connection(ConnectionInfo(endpoint, 0)) as connection:
+        for number in range(3):
+            with context.socket(zmq.ROUTER) as router:
+                router.linger = 0
+                router.bind(endpoint)
+                if not number:
+                    connection.send(messages.Hello("test"))
+                assert router.poll(10_000)
+                assert read_all(router, 0.3) == [messages.Hello("test")]
 
 
 def test_on_one_machine_nothing_takes_long(router: zmq.Socket[bytes]) -> None:

@@ -24,6 +24,7 @@ MESSAGES = [
     messages.AskStop(),
     messages.Welcome("1", 2, "m"),
     messages.Accepted("j", 1),
+    messages.Incoming(10_000_000),
     messages.Progress("j", "Denoising", 1, 2, 1, 1),
     messages.Picture("j", 0, "layer", make_recipe(), {"denoise": 1.5}),
     messages.Done("j"),

@@ -230,6 +230,15 @@ def test_pixels_on_the_way_give_the_daemon_more_time() -> None:
     assert examine(presence, 30) is Presence.SILENT
 
 
+def test_a_message_on_its_way_gives_the_daemon_the_time_that_its_size_needs() -> None:
+    presence = DaemonPresence(patience=10)
+    presence.begin(0)
+    presence.received(messages.Incoming(10_000_000), 1)
+    assert examine(presence, 30) is Presence.PRESENT
+    presence.received(messages.Done("a"), 30)  # it has arrived
+    assert examine(presence, 41) is Presence.SILENT
+
+
 # ---- turns ---------------------------------------------------------------------------------
 
 

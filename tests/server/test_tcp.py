@@ -126,6 +126,37 @@ def test_a_layer_travels_once_and_comes_back_as_it_went(guest: ConnectionInfo) -
         assert bytes(found[0][0].data) == bytes(stranger_frame.data)
 
 
+def receive_all(connection: Connection) -> list[messages.Message]:
+    """Return all messages up to a job's end; nothing is acknowledged."""
+    received: list[messages.Message] = []
+    while not any(isinstance(message, messages.Done) for message in received):
+        found = connection.receive(30)
+        assert found is not None
+        received.append(found[0])
+    return received
+
+
+def test_the_size_of_a_large_picture_is_told_before_it(guest: ConnectionInfo) -> None:
+    """Nothing is heard while one message arrives: how long that may take follows from its size."""
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 4), np.uint8)
+    large = to_frame("layer", noise, Box(0, 0, 400, 400))
+    small = to_frame("layer", noise[:10, :10].copy(), Box(0, 0, 10, 10))
+    for frame, is_told in ((large, True), (small, False)):
+        with Connection(guest) as first, Connection(guest) as again:
+            job = first.submit(Request.of(strength=0.0), InputFrames(frame))
+            received = receive_all(first)
+            again.follow(job)  # as after a cut
+            for one in (received, receive_all(again)):
+                at = next(n for n, each in enumerate(one) if isinstance(each, messages.Picture))
+                before = one[at - 1]
+                assert isinstance(before, messages.Incoming) is is_told
+                if isinstance(before, messages.Incoming):
+                    assert noise.nbytes < before.bytes < 2 * noise.nbytes
+                    assert sum(isinstance(each, messages.Incoming) for each in one) == 1
+            again.acknowledge(job)
+            again.status()
+
+
 def test_what_is_too_large_for_the_line_fails_that_job_alone(guest: ConnectionInfo) -> None:
     frame = to_frame("layer", np.zeros((64, 64, 4), np.uint8), Box(0, 0, 64, 64))
     with Connection(guest, packer=packing.Packer(max_frame=10)) as connection:

@@ -131,9 +131,9 @@ class JobRunner:
 
     def _reconnect(self, following: Following) -> None:
         """Connect again, and go on with the job; start a daemon of this machine that has died."""
-        before = self.connection.info
+        earlier, before = self.connection, self.connection.info
         self._handle(following, Event.DISCONNECTED)
-        self.connection.close(0)
+        earlier.close(0)
         try:
             self.connection, started = find_or_start()
         except DaemonUnavailableError as error:
@@ -141,6 +141,7 @@ class JobRunner:
             lost = f"{before.endpoint} no longer answers" if far else str(error)
             told = describe_loss(following.job, accepted=following.accepted, far=far)
             raise DaemonUnavailableError(f"{lost}; {told}") from None
+        self.connection.continue_from(earlier)
         self.display.say(describe_return(before, self.connection.info, started=started))
         self._handle(following, Event.CONNECTED)
 

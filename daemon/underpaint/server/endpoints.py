@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from underpaint_client import wire
+from underpaint_client import messages, wire
 from underpaint_client.daemon_lock import lock_file
 from underpaint_client.errors import BadInputError, DaemonUnavailableError, UnderpaintError
 from underpaint_client.frames import MAX_REMOTE_FRAME
@@ -32,7 +32,7 @@ from .paths import private_folder, socket_folder
 from .unread import MAX_PREVIEWS, Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from underpaint_client.frames import Bytes
 
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     Receive = Callable[[zmq.Frame, list[Bytes]], None]
 
 log = logging.getLogger(__name__)
+
+ANNOUNCED = 2**18
+"""Bytes of the smallest message whose size a client by TCP is told beforehand: nothing is heard
+from the daemon while one message arrives."""
 
 LOOK = 2.0
 """Seconds between two looks at whether the files that lead here are there."""
@@ -319,17 +323,22 @@ class Endpoints:
         """Send a message, even to a client that is let in no more; return as `send`."""
         if not self.is_local(client):
             parts = self._paths.apply(parts)
-        counted = self._unread.count(client, parts)
+        size = sum(memoryview(part).nbytes for part in parts)
         try:
-            self._sockets[client.endpoint].send_multipart(
-                [client.identity, *counted], zmq.DONTWAIT, copy=False
-            )
+            if client.owner and size >= ANNOUNCED:  # by TCP
+                self._send_parts(client, wire.encode(messages.Incoming(size)))
+            self._send_parts(client, self._unread.count(client, parts))
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
             self._forget(client)  # gone, or it has stopped to read
             return False
         return True
+
+    def _send_parts(self, client: Client, parts: Sequence[Bytes | zmq.Frame]) -> None:
+        self._sockets[client.endpoint].send_multipart(
+            [client.identity, *parts], zmq.DONTWAIT, copy=False
+        )
 
     def keeps_up(self, client: Client) -> bool:
         """Return whether a client has read enough of what it was sent to be sent more."""
