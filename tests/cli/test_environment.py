@@ -75,7 +75,8 @@ def test_the_doctor_names_what_differs(
     def told() -> str:
         return "\n".join(one.text for one in doctor._look(doctor._daemon))
 
-    assert "it does not know other: it was started with another UNDERPAINT_MODELS" in told()
+    unknown = "it does not know other, sd (UNDERPAINT_MODELS): it was started with another"
+    assert f"{unknown} UNDERPAINT_MODELS" in told()
     monkeypatch.setenv("UNDERPAINT_MODEL", "other")
     assert "its default model is sd, and here other: it was started with another" in told()
     monkeypatch.delenv("UNDERPAINT_MODELS")
