@@ -78,7 +78,8 @@ def test_the_doctor_names_what_differs(
     def told() -> str:
         return "\n".join(one.text for one in doctor.run_check("daemon", doctor.CHECKS["daemon"]))
 
-    assert "it does not know other: it was started with another UNDERPAINT_MODELS" in told()
+    unknown = "it does not know other, sd (UNDERPAINT_MODELS): it was started with another"
+    assert f"{unknown} UNDERPAINT_MODELS" in told()
     monkeypatch.setenv("UNDERPAINT_MODEL", "other")
     assert "its default model is sd, but here it is other: it was started with another" in told()
     monkeypatch.delenv("UNDERPAINT_MODELS")

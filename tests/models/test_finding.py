@@ -170,6 +170,21 @@ def test_a_file_is_read_once(own: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert str(own / "4.safetensors") not in kept
 
 
+def test_a_disk_that_is_not_there_is_remembered(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERPAINT_MODELS", str(tmp_path / "disk"))
+    write_safetensors(tmp_path / "disk" / "a.safetensors", SD1)
+    before = listed()
+    (tmp_path / "disk").rename(tmp_path / "away")
+    (tmp_path / "disk").mkdir()
+    assert listed() == {}
+    (tmp_path / "disk").rmdir()
+    (tmp_path / "away").rename(tmp_path / "disk")
+    monkeypatch.setattr(scanning, "read_contents", lambda _: pytest.fail("it was read again"))
+    assert listed() == before
+
+
 @pytest.mark.parametrize(
     "kept",
     ["", "{", "[]", '{"version": 1}', '{"version": [1, "x"], "files": {}}', "wrong values"],

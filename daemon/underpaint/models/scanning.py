@@ -80,8 +80,7 @@ def scan(
     tell : callable
         Is told how many headers were read, of how many.
     """
-    roots = list(used_roots() if roots is None else roots)
-    found = walk_roots(roots)
+    found = walk_roots(used_roots() if roots is None else roots)
     with _lock:
         memory = _memory()
         files = [one for one in found if not (one.is_folder or one.problem)]
@@ -100,7 +99,10 @@ def scan(
             if time.monotonic() - written > _WRITE:
                 memory.write()
                 written = time.monotonic()
-        if memory.forget([root.path for root in roots], files) or new:
+        there = {
+            one.root.path for one in found
+        }  # the others may be on a disk that is not there now
+        if memory.forget(there, files) or new:
             memory.write()
         return [memory.recall(one, unreadable) for one in found]
 
@@ -185,7 +187,7 @@ class _Memory:
             return Scanned(one)
         return Scanned(one, contents, str(problem))
 
-    def forget(self, roots: list[Path], there: list[Found]) -> bool:
+    def forget(self, roots: Iterable[Path], there: list[Found]) -> bool:
         """Forget what no longer lies in these folders, and return whether there was any."""
         seen = {str(one.path) for one in there}
         starts = tuple(f"{root}{os.sep}" for root in roots)
