@@ -47,7 +47,8 @@ def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int | N
     """
     files = {file.opened_as: file.path for file in part.files}
     if "CLIP" not in part.class_name:
-        return _check_other(model, files)
+        _check_other(model, files)
+        return None
     settings = {name: read_json(model, files[name]) for name in files if name not in _WORDS}
     source = files.get("tokenizer.json") or files["vocab.json"]
     merges_source = files.get("merges.txt") or source
