@@ -67,8 +67,6 @@ class FlowFacts:
         For those that were distilled to few steps.
     optional : frozenset of str
         Parts that a model may lack; the others are needed.
-    multiple : int
-        Pixels that every side is a multiple of.
     """
 
     pipeline: str
@@ -79,7 +77,6 @@ class FlowFacts:
     recommended: Recommended
     fast: Recommended
     optional: frozenset[str] = field(default_factory=frozenset)
-    multiple: int = 16
 
 
 _EULER = "k_euler"
