@@ -245,7 +245,7 @@ def engine(models: Path) -> Engine:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the CPU have what a GPU can: accelerate's hooks move nothing, but they all run."""
-    monkeypatch.setattr("underpaint.engine.run.OFFLOADING", ("cpu",))
+    monkeypatch.setattr("underpaint.engine.engine.OFFLOADING", ("cpu",))
     monkeypatch.setattr("underpaint.engine.model.OFFLOADING", ("cpu",))
 
 

@@ -248,7 +248,7 @@ def test_steps(
     counted = [p.step for p in told if p.phase == "Denoising"]
     assert counted == list(range(run + 1))
     planned = [p.pixels for p in told if p.phase != "Loading the model"]
-    assert set(planned) == {512 * 512}  # the native size, however small the layer is
+    assert set(planned) == {64 * 64}  # what the model works at
 
 
 # ---- 7: seeds ------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine import Engine
     from .inputs import Inputs
     from .model import Model
     from .reports import Picture, Preview, Progress, Viewer
-    from .run import Engine
 
 __all__ = ["Engine", "Inputs", "Model", "Picture", "Preview", "Progress", "Viewer"]
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return Model
     if name in __all__:
-        from . import run  # noqa: PLC0415
+        from . import engine, inputs, reports  # noqa: PLC0415
 
-        return getattr(run, name)
+        return next(getattr(one, name) for one in (engine, inputs, reports) if hasattr(one, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

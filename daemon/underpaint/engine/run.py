@@ -1,213 +1,55 @@
-"""One request, the whole way: plan, prepare, denoise, composite.
-
-Knows no socket: usable as a library.
-
->>> from underpaint.engine import Engine, Inputs
->>> from underpaint_client import Request
->>> engine = Engine()
->>> pictures = list(engine.generate(Request.of(prompt="a lake"), Inputs(layer)))  # doctest: +SKIP
-"""
+"""One request, the whole way: plan, prepare, denoise, composite."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from underpaint.engine.reports import Picture, Preview, Progress, Viewer
-from underpaint.models import ModelInfo, describe_model, find_model
-from underpaint_client.errors import CancelledError, GenerationFailedError
+from underpaint.models import ModelInfo
+from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
-from underpaint_client.rules import check_request
-from underpaint_client.seeds import draw_seeds, image_noise, image_prompt
+from underpaint_client.seeds import image_noise, image_prompt
 
+from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
 from .denoise import Guide, OnClean, Steps, cell_steps, level_notes
 from .families.family import Prompt
+from .fitting import Fitting
 from .inputs import Inputs
-from .memory import (
-    Abilities,
-    Experience,
-    Saving,
-    Stage,
-    canvas_too_large,
-    first_saving,
-    is_out_of_memory,
-    model_too_large,
-    next_saving,
-    saving_notes,
-    too_large,
-    until_it_fits,
-)
-from .model import OFFLOADING, Model, choose_device, free_memory
+from .memory import Experience, saving_notes
+from .model import Model
 from .noise import vary
 from .plan import Plan, batch_size, make_plan
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
+from .reports import Picture, Preview, Progress, Viewer
 from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
-
-log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
-
-_NOTHING = Inputs()
-
-
-class _Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
 def _hash(image: Floats, change: Floats) -> str:
-    """Give BLAKE2b over what the model sees of a picture and over what may change."""
+    """Return the BLAKE2b hash of what the model sees of a picture and over what may change."""
     found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
     found.update(np.ascontiguousarray(change).data)
     return found.hexdigest()
 
 
-def _quiet(_progress: Progress) -> None:
-    """Nobody listens."""
-
-
-def _never() -> bool:
-    return False
-
-
-class Engine:
-    """Runs requests, one after the other, and keeps the last model warm.
-
-    Parameters
-    ----------
-    device : str
-        `auto`, `cuda`, `cuda:1`, `mps` or `cpu`.
-    """
-
-    def __init__(self, device: str = "auto") -> None:
-        self.device = choose_device(device)
-        self._model: Model | None = None
-        self._experience: dict[ModelInfo, Experience] = {}
-
-    @property
-    def model_name(self) -> str:
-        """The name of the model that is warm; empty where none is."""
-        return self._model.info.name if self._model else ""
+class Models(Protocol):
+    """What a run needs of the engine that runs it."""
 
     def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
-        """Open a model, or give the one that is open.
-
-        Parameters
-        ----------
-        name : str
-            As `Request.model`.
-        allow_paths : bool
-            Whether paths outside the model folders may be opened.
-
-        Raises
-        ------
-        ModelUnavailableError
-            Where there is no such model or it cannot be opened.
-        GenerationFailedError
-            Where the memory does not hold it.
-        """
-        info = describe_model(find_model(name, allow_paths=allow_paths))
-        if self._model is None or self._model.info != info:
-            if self._model is not None:
-                self._model.close()
-                self._model = None
-            self._model = self._open(info)
-        return self._model
-
-    def _open(self, info: ModelInfo) -> Model:
-        savings, device = self.experience(info).savings, torch.device(self.device)
-        able = Abilities(offloads=device.type in OFFLOADING)
-
-        def save() -> None:
-            free_memory(device)
-            saving = next_saving("load", first_saving(savings, 0), able)
-            if saving is None:
-                raise GenerationFailedError(model_too_large(info.name))
-            savings[0] = saving
-
-        return until_it_fits(
-            lambda: Model(info, self.device, offloaded=first_saving(savings, 0).offloaded), save
-        )
+        """Return a model, opened if it is not the warm one."""
 
     def experience(self, info: ModelInfo) -> Experience:
         """Return what was learned of a model's need for memory."""
-        return self._experience.setdefault(info, Experience())
-
-    @torch.no_grad()
-    def generate(
-        self,
-        request: Request,
-        inputs: Inputs = _NOTHING,
-        *,
-        progress: Callable[[Progress], None] = _quiet,
-        cancelled: Callable[[], bool] = _never,
-        allow_paths: bool = True,
-        viewer: Viewer | None = None,
-    ) -> Iterator[Picture]:
-        """Run a request.
-
-        Parameters
-        ----------
-        request : Request
-            What to make.
-        inputs : Inputs
-            The rasters to run it on, as arrays; a picture from nothing needs none.
-        progress : callable
-            Told how far it is.
-        cancelled : callable
-            Asked after every step; where it says True, the run ends.
-        allow_paths : bool
-            As in `load`.
-        viewer : Viewer, optional
-            Is shown the pictures while they become.
-
-        Yields
-        ------
-        Picture
-            One by one, as they are finished.
-
-        Raises
-        ------
-        BadInputError, ModelUnavailableError, GenerationFailedError, CancelledError
-            Before the first picture, or between two.
-        """
-        check_request(request)
-        inputs.check()
-        request = draw_seeds(request)
-        run = _Run(self, request, progress, cancelled, allow_paths, viewer)
-        try:
-            yield from run.pictures(inputs)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            log.exception("memory is short beside the model")
-        else:
-            return
-        free_memory(torch.device(self.device))
-        raise GenerationFailedError(canvas_too_large(run.size(inputs.layer)))
 
 
 @dataclass(frozen=True)
@@ -226,27 +68,47 @@ class _Work:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One request on its way through the engine."""
+class Run:
+    """One request on its way through the engine.
 
-    engine: Engine
+    Parameters
+    ----------
+    models : Models
+        Where the model comes from.
+    request : Request
+        What to make, with its seeds drawn.
+    progress : callable
+        Called with how far it is.
+    cancelled : callable
+        Asked between calls of the model; where it returns True, the run ends.
+    allow_paths : bool
+        Whether models outside the model folders may be opened.
+    viewer : Viewer, optional
+        Is shown the images while they are painted.
+    clock : PhaseClock
+        Seconds by phase.
+    """
+
+    models: Models
     request: Request
     progress: Callable[[Progress], None]
     cancelled: Callable[[], bool]
     allow_paths: bool
     viewer: Viewer | None = None
-    clock: _Clock = field(default_factory=_Clock)
+    clock: PhaseClock = field(default_factory=PhaseClock)
 
     def model(self) -> Model:
+        """Return the model that the request names, loaded."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
-            return self.engine.load(self.request.sampling.model, allow_paths=self.allow_paths)
+            return self.models.load(self.request.sampling.model, allow_paths=self.allow_paths)
 
     def size(self, layer: Pixels | None) -> Extent:
         """Return the size of the picture that is worked on."""
         return self._box() if layer is None else Extent(layer.shape[1], layer.shape[0])
 
     def pictures(self, inputs: Inputs) -> Iterator[Picture]:
+        """Yield the images of the request as they are finished, as `Engine.generate` does."""
         request, layer = self.request, inputs.layer
         with self.clock.phase("prepare"):
             source = self._source(inputs)
@@ -257,47 +119,15 @@ class _Run:
             return
         model = self.model()
         plan = self._plan(model, source, change, from_nothing=layer is None)
-        self._fitting(model, "load", plan, lambda: model.save(self._saving(model, plan)))
+        fitting = self._fitting(model, plan)
+        fitting.run("load", lambda: model.save(fitting.saving))
         if request.variation.chain:
             yield from self._chain(model, source, plan)
         else:
             yield from self._paint(self._prepare(model, source, plan))
 
-    def _saving(self, model: Model, plan: Plan) -> Saving:
-        """Return what to save at this size."""
-        savings = self.engine.experience(model.info).savings
-        return first_saving(savings, plan.work_size.pixels)
-
-    def _fitting(
-        self,
-        model: Model,
-        stage: Stage,
-        plan: Plan,
-        attempt: Callable[[], Result],
-        together: Callable[[], int] = lambda: 1,
-    ) -> Result:
-        """Do a part of a run, and where memory is short, once more with a saving."""
-        known, size = self.engine.experience(model.info), plan.work_size
-
-        def save() -> None:
-            model.free()
-            was = self._saving(model, plan)
-            saving = next_saving(
-                stage, was, model.abilities, together=together(), longer=size.longer
-            )
-            if saving is None:
-                known.savings.pop(size.pixels, None)  # they did not help: the next job begins anew
-                whole = stage in ("load", "prompt")
-                raise GenerationFailedError(
-                    model_too_large(model.info.name)
-                    if whole
-                    else too_large(model.info.name, size, model.info.native, known.painted)
-                )
-            log.warning("%s at %s did not fit; next try with %s", stage, size, saving)
-            model.save(saving)
-            known.savings[size.pixels] = saving
-
-        return until_it_fits(attempt, save)
+    def _fitting(self, model: Model, plan: Plan) -> Fitting:
+        return Fitting(model, self.models.experience(model.info), plan.work_size)
 
     def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
         return make_plan(
@@ -354,7 +184,7 @@ class _Run:
             clean = (
                 torch.zeros(shape, dtype=model.dtype, device=model.device)
                 if pure.all()
-                else self._fitting(model, "encode", plan, lambda: model.encode(prepared.image))
+                else self._fitting(model, plan).run("encode", lambda: model.encode(prepared.image))
             )
             steps = cell_steps(change, plan.steps, plan.most_change)
             kept = self._show_kept(model, source, plan, steps > 0)
@@ -380,7 +210,9 @@ class _Run:
         image = prepare_kept(
             source, plan, self.request.source.fill, of_pixels > 0, changing_cells, model.info.cell
         )
-        return self._fitting(model, "encode", plan, lambda: model.show_kept(image, changing_cells))
+        return self._fitting(model, plan).run(
+            "encode", lambda: model.show_kept(image, changing_cells)
+        )
 
     def _paint(self, work: _Work) -> Iterator[Picture]:
         rest = range(self.request.sampling.images)
@@ -406,10 +238,8 @@ class _Run:
             planned = self._planned(work)
             return rest[: min(planned, work.model.saving.together or planned)]
 
-        return self._fitting(
-            work.model,
+        return self._fitting(work.model, work.plan).run(
             "denoise",
-            work.plan,
             lambda: self._denoise(work, batch()),
             lambda: len(batch()),
         )
@@ -504,7 +334,7 @@ class _Run:
 
         with self.clock.phase("encode"):
             found = [
-                self._fitting(model, "prompt", work.plan, functools.partial(encode, index))
+                self._fitting(model, work.plan).run("prompt", functools.partial(encode, index))
                 for index in images
             ]
             return model.family.join_prompts(found)
@@ -517,7 +347,9 @@ class _Run:
             return self._fitted_decode(work, latents)[: content.height, : content.width]
 
     def _fitted_decode(self, work: _Work, latents: torch.Tensor) -> Floats:
-        return self._fitting(work.model, "decode", work.plan, lambda: work.model.decode(latents))
+        return self._fitting(work.model, work.plan).run(
+            "decode", lambda: work.model.decode(latents)
+        )
 
     def _finish(self, work: _Work, painted: Floats, index: int) -> Picture:
         with self.clock.phase("composite"):
@@ -535,7 +367,7 @@ class _Run:
             guided=work.model.guided(self.request.sampling.guidance_scale),
         )
         notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
-        known = self.engine.experience(work.model.info)
+        known = self.models.experience(work.model.info)
         known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
         recipe = make_recipe(self.request, work.source, composed, made, notes)
         return self._picture(composed, recipe)

@@ -1,0 +1,164 @@
+"""The engine: keeps a model warm and runs requests with it. Knows no socket: usable as a library.
+
+>>> from underpaint.engine import Engine, Inputs
+>>> from underpaint_client import Request
+>>> engine = Engine()
+>>> pictures = list(engine.generate(Request.of(prompt="a lake"), Inputs(layer)))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import torch
+
+from underpaint.models import ModelInfo, describe_model, find_model
+from underpaint_client.errors import GenerationFailedError
+from underpaint_client.request import Request
+from underpaint_client.rules import check_request
+from underpaint_client.seeds import draw_seeds
+
+from .inputs import Inputs
+from .memory import (
+    Abilities,
+    Experience,
+    canvas_too_large,
+    first_saving,
+    is_out_of_memory,
+    model_too_large,
+    next_saving,
+    until_it_fits,
+)
+from .model import OFFLOADING, Model, choose_device, free_memory
+from .reports import Picture, Progress, Viewer
+from .run import Run
+
+log = logging.getLogger(__name__)
+
+_NOTHING = Inputs()
+
+
+def _quiet(_progress: Progress) -> None:
+    """Nobody listens."""
+
+
+def _never() -> bool:
+    return False
+
+
+class Engine:
+    """Runs requests, one after the other, and keeps the last model warm.
+
+    Parameters
+    ----------
+    device : str
+        `auto`, `cuda`, `cuda:1`, `mps` or `cpu`.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self._model: Model | None = None
+        self._experience: dict[ModelInfo, Experience] = {}
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model that is warm; empty where none is."""
+        return self._model.info.name if self._model else ""
+
+    def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
+        """Return a model, opened if it is not the warm one.
+
+        Parameters
+        ----------
+        name : str
+            As `Request.model`.
+        allow_paths : bool
+            Whether paths outside the model folders may be opened.
+
+        Raises
+        ------
+        ModelUnavailableError
+            Where there is no such model or it cannot be opened.
+        GenerationFailedError
+            Where the memory does not hold it.
+        """
+        info = describe_model(find_model(name, allow_paths=allow_paths))
+        if self._model is None or self._model.info != info:
+            if self._model is not None:
+                self._model.close()
+                self._model = None
+            self._model = self._open(info)
+        return self._model
+
+    def _open(self, info: ModelInfo) -> Model:
+        savings, device = self.experience(info).savings, torch.device(self.device)
+        able = Abilities(offloads=device.type in OFFLOADING)
+
+        def save() -> None:
+            free_memory(device)
+            saving = next_saving("load", first_saving(savings, 0), able)
+            if saving is None:
+                raise GenerationFailedError(model_too_large(info.name))
+            savings[0] = saving
+
+        return until_it_fits(
+            lambda: Model(info, self.device, offloaded=first_saving(savings, 0).offloaded), save
+        )
+
+    def experience(self, info: ModelInfo) -> Experience:
+        """Return what was learned of a model's need for memory."""
+        return self._experience.setdefault(info, Experience())
+
+    @torch.no_grad()
+    def generate(
+        self,
+        request: Request,
+        inputs: Inputs = _NOTHING,
+        *,
+        progress: Callable[[Progress], None] = _quiet,
+        cancelled: Callable[[], bool] = _never,
+        allow_paths: bool = True,
+        viewer: Viewer | None = None,
+    ) -> Iterator[Picture]:
+        """Run a request.
+
+        Parameters
+        ----------
+        request : Request
+            What to make.
+        inputs : Inputs
+            The rasters to run it on, as arrays; a picture from nothing needs none.
+        progress : callable
+            Told how far it is.
+        cancelled : callable
+            Asked after every step; where it says True, the run ends.
+        allow_paths : bool
+            As in `load`.
+        viewer : Viewer, optional
+            Is shown the pictures while they become.
+
+        Yields
+        ------
+        Picture
+            One by one, as they are finished.
+
+        Raises
+        ------
+        BadInputError, ModelUnavailableError, GenerationFailedError, CancelledError
+            Before the first picture, or between two.
+        """
+        check_request(request)
+        inputs.check()
+        request = draw_seeds(request)
+        run = Run(self, request, progress, cancelled, allow_paths, viewer)
+        try:
+            yield from run.pictures(inputs)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            log.exception("memory is short beside the model")
+        else:
+            return
+        free_memory(torch.device(self.device))
+        raise GenerationFailedError(canvas_too_large(run.size(inputs.layer)))

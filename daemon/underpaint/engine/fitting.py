@@ -1,0 +1,94 @@
+"""The stages of a run within the memory of the device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from underpaint_client.errors import GenerationFailedError
+from underpaint_client.geometry import Extent
+
+from .memory import (
+    Experience,
+    Saving,
+    Stage,
+    first_saving,
+    model_too_large,
+    next_saving,
+    too_large,
+    until_it_fits,
+)
+from .model import Model
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Runs the stages of a run; where memory is short, again with a saving.
+
+    Parameters
+    ----------
+    model : Model
+        The model that runs.
+    experience : Experience
+        What is known of its need for memory; what is learned is added.
+    size : Extent
+        What the model works at, in pixels.
+    """
+
+    model: Model
+    experience: Experience
+    size: Extent
+
+    @property
+    def saving(self) -> Saving:
+        """What to save at this size."""
+        return first_saving(self.experience.savings, self.size.pixels)
+
+    def run(
+        self,
+        stage: Stage,
+        attempt: Callable[[], Result],
+        together: Callable[[], int] = lambda: 1,
+    ) -> Result:
+        """Return the result of a stage.
+
+        Parameters
+        ----------
+        stage : Stage
+            Which one: it decides what can be saved.
+        attempt : callable
+            The stage; called again after each saving.
+        together : callable
+            Returns how many images run at once.
+
+        Raises
+        ------
+        GenerationFailedError
+            The memory is too small whatever is saved; the message says what to change.
+        """
+        known, size, model = self.experience, self.size, self.model
+
+        def save() -> None:
+            model.free()
+            saving = next_saving(
+                stage, self.saving, model.abilities, together=together(), longer=size.longer
+            )
+            if saving is None:
+                known.savings.pop(size.pixels, None)  # they did not help: the next job begins anew
+                whole = stage in ("load", "prompt")
+                raise GenerationFailedError(
+                    model_too_large(model.info.name)
+                    if whole
+                    else too_large(model.info.name, size, model.info.native, known.painted)
+                )
+            log.warning("%s at %s did not fit; next try with %s", stage, size, saving)
+            model.save(saving)
+            known.savings[size.pixels] = saving
+
+        return until_it_fits(attempt, save)
