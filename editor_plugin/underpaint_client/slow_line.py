@@ -158,7 +158,7 @@ class SlowLine:
             self._send_packed(*self._held.popleft())
 
     def _greet_again(self) -> None:
-        """Say `Hello` on a connection that libzmq has made again."""
+        """Send `Hello` on a connection that libzmq has made again."""
         self._monitor.recv_multipart()
         self._handshakes += 1
         if self._handshakes > 1 and self._hello is not None:
