@@ -17,7 +17,8 @@ import torch
 from runs import BASE, make, make_all, texture, with_hole
 from tiny_flow_models import BUILDERS, build_flow_model
 from underpaint.engine import Engine, Viewer
-from underpaint.engine.flow_sampler import FLOW_SAMPLERS, flow_levels
+from underpaint.engine.families.flow import FlowFamily
+from underpaint.engine.flow_sampler import FLOW_SAMPLERS, FlowSampler, flow_levels
 from underpaint.engine.noise import draw_noise
 from underpaint.engine.source import fraction
 from underpaint.models import describe_model, find_model
@@ -153,6 +154,8 @@ def stock_loop(engine: Engine, kind: str, layer: Any, spaced: list[float], steps
         clean = model.encode(fraction(layer[..., :3]))
         noise, generator = draw_noise(3, tuple(clean.shape[1:]))
         sampler = model.make_sampler("k_euler", StepPlan(steps, steps, 1.0), cells_of(clean))
+        assert isinstance(sampler, FlowSampler)
+        assert isinstance(model.family, FlowFamily)
         if kind == "qwen-image":  # the scheduler would stretch to the last of these sigmas
             spaced = stretch(spaced, 1 / steps, sampler.mu, 0.02)
             pipeline.scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
@@ -459,7 +462,6 @@ def test_a_cell_comes_out_as_it_would_alone(few: bool, name: str) -> None:
     """At its own strength, or, in a run of few steps, at that of the step where it joins."""
     from underpaint.engine.denoise import Guide, cell_steps, denoise
     from underpaint.engine.families.sd3 import FAMILY
-    from underpaint.engine.flow_sampler import FlowSampler
 
     shape = (16, 6, 8)
     clean = torch.linspace(-1, 1, 16 * 48).reshape(1, *shape)

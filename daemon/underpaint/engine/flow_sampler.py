@@ -138,7 +138,8 @@ def flow_levels(
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
     if not plan.exact:
         scheduler.set_timesteps(None if spaced else plan.schedule, sigmas=spaced, mu=mu)
-        return scheduler.sigmas[-plan.run - 1 :]
+        last: torch.Tensor = scheduler.sigmas[-plan.run - 1 :]
+        return last
     if spaced is None:
         spaced = np.linspace(scheduler.sigma_max, scheduler.sigma_min, plan.schedule).tolist()
     places = plan.schedule * (1 - plan.strength * np.arange(plan.run, 0, -1) / plan.run)

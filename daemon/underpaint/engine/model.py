@@ -348,7 +348,7 @@ class Model:
             Where the model's picture is no picture.
         """
         with self._autoencoder(self.saving.decode_tile) as vae:
-            decoded = self.family.decode(vae, latents[None].to(vae.dtype))[0]
+            decoded: Any = self.family.decode(vae, latents[None].to(vae.dtype))[0]
         if not torch.isfinite(decoded).all():
             raise GenerationFailedError(
                 f"model {self.info.name!r} painted a picture that is not a number (NaN): its"

@@ -213,7 +213,8 @@ def _clean_guess(
         return result[1]
     config = scheduler.config
     if hasattr(scheduler, "scale_noise"):  # flow matching: the output is noise - x0
-        return noisy - timestep.to(noisy) / config.num_train_timesteps * output
+        guess: torch.Tensor = noisy - timestep.to(noisy) / config.num_train_timesteps * output
+        return guess
     predicts = config.get("predict_x0") or "++" in config.get("algorithm_type", "")
     if predicts and scheduler.model_outputs[-1] is not None:
         remembered: torch.Tensor = scheduler.model_outputs[-1]

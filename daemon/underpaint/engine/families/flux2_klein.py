@@ -67,7 +67,7 @@ class _Klein(FlowFamily):
     def shift(self, pipeline: Any, config: dict[str, Any], cells: Extent, steps: int) -> float:
         """Return how far the noise levels are shifted at a size and with so many steps."""
         del pipeline, config
-        return compute_empirical_mu((cells.height // 2) * (cells.width // 2), steps)
+        return float(compute_empirical_mu((cells.height // 2) * (cells.width // 2), steps))
 
 
 def hand_over(latents: torch.Tensor) -> torch.Tensor:
