@@ -368,7 +368,7 @@ class Daemon:
 
 
 def _adopt_own(store: Store, own_key: str) -> None:
-    """Give this machine's user the results of when config.toml's `ipc` was another."""
+    """Make jobs that came while config.toml's `ipc` was another those of this machine's user."""
     try:
         store.adopt(own_key, keys.own_owners())
     except (OSError, sqlite3.Error, UnderpaintError) as error:  # the next start tries again

@@ -141,7 +141,7 @@ class Store:
         return {owner for (owner,) in self._ask("SELECT DISTINCT owner FROM jobs")}
 
     def adopt(self, owner: str, former: set[str]) -> None:
-        """Give an owner all jobs of others: the same person under other names.
+        """Make an owner that of all jobs of others: the same person under other names.
 
         Raises
         ------
