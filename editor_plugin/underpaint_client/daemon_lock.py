@@ -9,14 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from pathlib import Path
 
 from .home import home
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 def lock_file() -> Path:
@@ -47,8 +43,10 @@ def is_lock_held() -> bool | None:
         None where it cannot be determined: there is no file, it cannot be read, or the file system
         has no such locks.
     """
-    if fcntl is None:
+    if sys.platform == "win32":
         return None
+    import fcntl  # noqa: PLC0415 - POSIX's
+
     with contextlib.suppress(OSError):
         descriptor = os.open(lock_file(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:

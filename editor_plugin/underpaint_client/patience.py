@@ -77,8 +77,9 @@ class Silence:
     def received(self, message: Message, now: float) -> None:
         """Note that a message has arrived."""
         self._since = now
-        is_announcement = isinstance(message, messages.Incoming)
-        self._announced = message.bytes / SLOWEST if is_announcement else 0.0
+        self._announced = 0.0
+        if isinstance(message, messages.Incoming):
+            self._announced = message.bytes / SLOWEST
         job = getattr(message, "job", "")
         if job:
             self._going.pop(job, None)

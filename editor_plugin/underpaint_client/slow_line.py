@@ -6,8 +6,8 @@ them carries one empty message for each, so that the connection's descriptor wak
 the daemon's own socket would.
 
 libzmq connects again by itself after a cut. The daemon then knows nothing of the new connection,
-and closes it soon if nothing is said on it, as an idle editor does. So the thread says the client's
-`Hello` again.
+and closes it soon if nothing is said on it, as an idle editor does. So the thread sends the
+client's `Hello` again.
 """
 
 from __future__ import annotations

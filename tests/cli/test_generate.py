@@ -22,8 +22,8 @@ from PIL import Image
 from daemons import no_connection_threads, serve, until
 from underpaint.cli import job_runner, main, terminal
 from underpaint.cli.daemon_connection import describe_return
-from underpaint.cli.output_spec import Metadata, OutputSpec
-from underpaint.cli.pictures import read_recipe
+from underpaint.cli.output_spec import OutputSpec
+from underpaint.cli.pictures import Metadata, read_recipe
 from underpaint.server import background
 from underpaint_client import Connection, connect, connection, messages, patience
 from underpaint_client.following import Following

@@ -142,7 +142,8 @@ def read_all(router: zmq.Socket[bytes], seconds: float) -> list[messages.Message
     """Return what arrives at the daemon until nothing does for a while."""
     found = []
     while router.poll(int(1000 * seconds)):
-        found.append(wire.decode(list(router.recv_multipart()[1:]))[0])
+        _, *parts = router.recv_multipart()
+        found.append(wire.decode([*parts])[0])
     return found
 
 
@@ -159,7 +160,7 @@ def test_what_is_submitted_right_after_connecting_waits_for_the_welcome(
         connection.submit(Request())
         assert router.poll(10_000)
         who, *parts = router.recv_multipart()
-        assert wire.decode(parts)[0] == messages.Hello("test")
+        assert wire.decode([*parts])[0] == messages.Hello("test")
         assert read_all(router, 0.3) == [messages.AskModels()]
         answer(router, who, connection, messages.Welcome("1", 2, packed=is_packed))
         assert router.poll(10_000)

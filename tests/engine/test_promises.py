@@ -247,8 +247,23 @@ def test_steps(
     )
     counted = [p.step for p in told if p.phase == "Denoising"]
     assert counted == list(range(run + 1))
-    planned = [p.pixels for p in told if p.phase != "Loading the model"]
-    assert set(planned) == {64 * 64}  # what the model works at
+
+
+def test_progress_tells_at_which_size_the_model_works_whatever_the_layer_is(
+    engine: Engine,
+) -> None:
+    for side, images in ((256, 1), (1024, 2)):
+        layer = texture(side, side)
+        layer[side // 2 : side // 2 + 16, side // 2 : side // 2 + 16, 3] = 0
+        told: list[Any] = []
+        request = BASE.with_values(steps=2, images=images)
+        *_, result = engine.generate(request, Inputs(layer), progress=told.append)
+        width, height = result.recipe.facts.work_size
+        assert width * height < 256 * 256
+        assert {p.phase for p in told} == {"Loading the model", "Encoding", "Denoising", "Decoding"}
+        for progress in told:
+            is_planned = progress.phase != "Loading the model"
+            assert progress.pixels == (width * height if is_planned else 0)
 
 
 # ---- 7: seeds ------------------------------------------------------------------------------

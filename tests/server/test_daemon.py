@@ -353,3 +353,20 @@ def test_a_worker_that_cannot_start_is_said(home: Path) -> None:
     process.terminate()
     out, _ = process.communicate()
     assert "device 'cuda:99' is not there" in out
+
+
+def test_an_artist_finds_the_same_results_with_ipc_and_without_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERPAINT_MODEL", "none")
+    jobs: list[str] = []
+    for options in ((), ("--no-ipc",), (), ("--no-ipc",)):
+        process = serve("--device", "cpu", *options)
+        with connect() as connection:
+            assert {one.job for one in connection.waiting()} == set(jobs)
+            jobs.append(connection.submit(Request.of(prompt="a lake", steps=1000)))
+            received = connection.receive(30)
+            assert received
+            assert isinstance(received[0], messages.Accepted)
+        process.kill()
+        process.communicate()

@@ -39,6 +39,15 @@ def files(store: Store) -> int:
     return len(list(store._files.folder.iterdir()))
 
 
+def test_jobs_of_one_person_under_several_names_become_one_owners(store: Store) -> None:
+    for name, owner in (("a", ""), ("b", "own key"), ("c", "guest"), ("d", "own key")):
+        store.add(name, [b"{}"], owner=owner, trusted=True, digest=b"")
+    for owner in ("own key", "", "", "own key"):
+        store.adopt(owner, {"", "own key"})
+        found = {kept.name: kept.owner for kept in store.unfinished()}
+        assert found == {"a": owner, "b": owner, "c": "guest", "d": owner}
+
+
 def test_a_job_from_its_submission_to_its_end(store: Store, tmp_path: Path) -> None:
     assert add(store, "a", b"layer" * 1000, b"", b"mask") is None
     (kept,) = store.unfinished()

@@ -287,7 +287,7 @@ def test_a_job_whose_worker_hangs_twice_ends_with_a_reason(impatient: Connection
     _, end = watch(impatient, "waits for 2")
     assert isinstance(end, messages.Failed)
     assert "did not advance for" in end.message
-    assert "it is not tried again" in end.message
+    assert "the job is not tried again" in end.message
     _, end = watch(impatient, "waits for 2")
     assert isinstance(end, messages.Done)
 

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import time
 from dataclasses import replace
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from underpaint_client.frames import Bytes, Frame
     from underpaint_client.messages import Message
     from underpaint_client.wire import Envelope
+
+    from .store import Store
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +107,7 @@ class Daemon:
         self._stopping = False
         store, self._remark = open_store(home() / "jobs")
         self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
+        _adopt_own(store, self._endpoints.own_key)
         self._jobs = Jobs(
             store, config.retention, self._endpoints.send, self._greet, self._stop_worker
         )
@@ -359,6 +363,14 @@ class Daemon:
             self._jobs.handle(job, CancelAsked("`underpaint cancel`"))
         elif job is not None and self._endpoints.is_local(client):
             self._jobs.handle(job, CancelAsked("the user of the daemon's machine"))
+
+
+def _adopt_own(store: Store, own_key: str) -> None:
+    """Make jobs that came while config.toml's `ipc` was another those of this machine's user."""
+    try:
+        store.adopt(own_key, keys.own_owners())
+    except (OSError, sqlite3.Error, UnderpaintError) as error:  # the next start tries again
+        log.warning("earlier results may be missing from the list: %s", error)
 
 
 def serve(

@@ -140,6 +140,18 @@ class Store:
         """Return the owners of all jobs, acknowledged ones too."""
         return {owner for (owner,) in self._ask("SELECT DISTINCT owner FROM jobs")}
 
+    def adopt(self, owner: str, former: set[str]) -> None:
+        """Make an owner that of all jobs of others: the same person under other names.
+
+        Raises
+        ------
+        sqlite3.Error
+            It could not be written; nothing has changed.
+        """
+        with self._records.at_once():
+            for one in former - {owner}:
+                self._ask("UPDATE jobs SET owner = ? WHERE owner = ?", owner, one)
+
     def submission(self, name: str) -> list[Bytes]:
         """Return the message that a job came as; its pixels are read when they are looked at.
 
