@@ -232,14 +232,14 @@ class SamplingSettings(ParameterGroup):
     model: str = declare(
         "",
         Parameter(
-            "The starter model knows landscapes only. For everything else, put a Stable Diffusion"
-            " model folder into Underpaint's models folder.",
+            "The starter model knows landscapes only. For everything else, put a model into"
+            " Underpaint's models folder.",
             choices={"": "Default"},
             is_open=True,
             most=MAX_NAME,
             check=_check_model,
             flags=("-m", "--model"),
-            usage="Give a name that `underpaint models` lists, or a folder.",
+            usage="Give a name that `underpaint models` lists, or the path of a file or folder.",
             label="Model",
         ),
     )
