@@ -233,10 +233,10 @@ MODELS: dict[str, tuple[Shapes, Contents]] = {
         model("flux", variant="dev", layout="diffusers"),
     ),
     "chroma": (CHROMA, model("chroma")),
-    "flux2 klein 4B": (KLEIN, model("flux2", variant="klein-4b")),
+    "flux2 klein 4B": (KLEIN, model("flux2-klein", variant="4b")),
     "flux2 klein 9B": (
         {**KLEIN, "txt_in.weight": (4096, 12288)},
-        model("flux2", variant="klein-9b"),
+        model("flux2-klein", variant="9b"),
     ),
     "flux2 dev": (
         {**KLEIN, "guidance_in.in_layer.weight": (6144, 256)},

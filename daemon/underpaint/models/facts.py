@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .families import FLOWS
 from .files import PARTS
 from .probes import Contents
 
@@ -19,7 +20,7 @@ class FamilyFacts:
     title : str
         What its users call it.
     native : int
-        The side it was trained at, in pixels.
+        The side it was trained at, in pixels; of flow-matching families `FLOWS` says it.
     encoders : int
         Bytes of its text encoders in 16 bits, for files that come without them.
     working : int
@@ -41,21 +42,21 @@ _QWEN3_4B, _QWEN3_8B, _QWEN25_7B = 8_000_000_000, 16_400_000_000, 16_600_000_000
 _FACTS = {
     "sd 1": FamilyFacts("Stable Diffusion 1", 512, _CLIP_L, _GB),
     "sd 2": FamilyFacts("Stable Diffusion 2", 768, 700_000_000, _GB),
-    "sdxl": FamilyFacts("SDXL", 1024, _CLIP_L + _CLIP_G),
+    "sdxl": FamilyFacts("SDXL", encoders=_CLIP_L + _CLIP_G),
     "sd": FamilyFacts("Stable Diffusion", 512, _CLIP_L, _GB),
-    "sdxl refiner": FamilyFacts("SDXL refiner", 1024, _CLIP_G),
-    "sd3": FamilyFacts("Stable Diffusion 3", 1024, _CLIP_L + _CLIP_G + _T5),
-    "flux": FamilyFacts("FLUX.1", 1024, _CLIP_L + _T5),
-    "chroma": FamilyFacts("Chroma", 1024, _T5),
-    "z-image": FamilyFacts("Z-Image", 1024, _QWEN3_4B),
-    "qwen-image": FamilyFacts("Qwen-Image", 1328, _QWEN25_7B),
-    "qwen-image 2.1": FamilyFacts("Qwen-Image 2.1", 1024, 17_500_000_000),
-    "flux2": FamilyFacts("FLUX.2", 1024, _QWEN3_4B),
-    "flux2 klein-9b": FamilyFacts("FLUX.2 klein 9B", 1024, _QWEN3_8B),
-    "flux2 dev": FamilyFacts("FLUX.2 dev", 1024, 48 * _GB),
-    "krea2": FamilyFacts("Krea 2", 1024, 8_900_000_000),
-    "lumina2": FamilyFacts("Lumina 2", 1024, 5_200_000_000),
-    "anima": FamilyFacts("Anima", 1024, 1_200_000_000),
+    "sdxl refiner": FamilyFacts("SDXL refiner", encoders=_CLIP_G),
+    "sd3": FamilyFacts("Stable Diffusion 3", encoders=_CLIP_L + _CLIP_G + _T5),
+    "flux": FamilyFacts("FLUX.1", encoders=_CLIP_L + _T5),
+    "chroma": FamilyFacts("Chroma", encoders=_T5),
+    "z-image": FamilyFacts("Z-Image", encoders=_QWEN3_4B),
+    "qwen-image": FamilyFacts("Qwen-Image", encoders=_QWEN25_7B),
+    "qwen-image 2.1": FamilyFacts("Qwen-Image 2.1", encoders=17_500_000_000),
+    "flux2-klein": FamilyFacts("FLUX.2 klein", encoders=_QWEN3_4B),
+    "flux2-klein 9b": FamilyFacts("FLUX.2 klein 9B", encoders=_QWEN3_8B),
+    "flux2": FamilyFacts("FLUX.2 dev", encoders=48 * _GB),
+    "krea2": FamilyFacts("Krea 2", encoders=8_900_000_000),
+    "lumina2": FamilyFacts("Lumina 2", encoders=5_200_000_000),
+    "anima": FamilyFacts("Anima", encoders=1_200_000_000),
 }
 
 
@@ -70,7 +71,9 @@ def native_size(contents: Contents) -> int:
     """Return the side that a model was trained at, in pixels."""
     if contents.family == "sd" and contents.variant == "2" and contents.purpose != "plain":
         return contents.native or 512
-    return contents.native or family_facts(contents.family, contents.variant).native
+    flow = FLOWS.get(contents.family)
+    known = flow.native if flow else family_facts(contents.family, contents.variant).native
+    return contents.native or known
 
 
 def memory_needed(contents: Contents, size: int) -> int:

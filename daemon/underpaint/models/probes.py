@@ -143,11 +143,12 @@ _OTHER_PARTS = (
 
 @dataclass(frozen=True)
 class _Told:
-    """What a family's header tells beside the family."""
+    """What a header tells beside the family, or a family that is narrower than its probe's."""
 
     variant: str = ""
     purpose: str = "plain"
     prediction: str = ""
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,10 @@ def _tell_flux2(names: _Names) -> _Told:
         "guidance_in.in_layer.weight", "time_guidance_embed.guidance_embedder.linear_1.weight"
     )
     width = names.width("txt_in.weight", "context_embedder.weight")
-    variant = "dev" if guided else {7680: "klein-4b", 12288: "klein-9b"}.get(width, "klein")
-    return _Told(variant, prediction="flow")
+    if guided:
+        return _Told("dev", prediction="flow")
+    variant = {7680: "4b", 12288: "9b"}.get(width, "")
+    return _Told(variant, prediction="flow", family="flux2-klein")
 
 
 def _tell_qwen(names: _Names) -> _Told:
@@ -303,7 +306,7 @@ def _describe(names: _Names, probe: _Probe, header: Header, file: Path | None) -
         prediction = told.prediction
     return Contents(
         kind=MODEL,
-        family=probe.family,
+        family=told.family or probe.family,
         variant=told.variant,
         purpose=told.purpose,
         prediction=prediction,

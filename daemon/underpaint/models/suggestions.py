@@ -58,7 +58,7 @@ SUGGESTIONS = (
         "filling holes, at 1024 pixels", 6.9, 8.9, "CreativeML OpenRAIL++-M",
     ),
     Suggestion(
-        "black-forest-labs/FLUX.2-klein-4B", "flux2",
+        "black-forest-labs/FLUX.2-klein-4B", "flux2-klein",
         "everything, at 1024 pixels and more, in 4 steps", 16.0, 18.0, "Apache-2.0",
     ),
     Suggestion(
