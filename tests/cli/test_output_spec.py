@@ -79,13 +79,14 @@ class Killed(BaseException):
 
 
 def lose(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    """Run `generate` and die at the first progress; return when the job has ended without it."""
+    """Run `generate` and die at the first progress or picture; return when the job has ended without it."""
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched:
         patched.setattr(terminal.Display, "progress", die)
+        patched.setattr(OutputSpec, "write", die)  # if the picture overtakes all progress
         with pytest.raises(Killed):
             main([*words])
     with connect() as other:

@@ -34,7 +34,7 @@ LAYER = Frame("layer", Box(3, 4, 64, 64), "u1", "BGRA", bytes(range(256)) * 64)
 
 
 def receive(
-    tracker: JobTracker, until: Callable[[Notice], bool], patience: float = 30
+    tracker: JobTracker, until: Callable[[Notice], bool], patience: float = 120
 ) -> list[Notice]:
     """Drive a tracker as an event loop would: by its descriptor."""
     import select
