@@ -79,7 +79,7 @@ class Killed(BaseException):
 
 
 def lose(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    """Run `generate` and die at the first progress or picture; return when the job has ended without it."""
+    """Run `generate`, die at the first progress or picture, and wait until the job has ended."""
 
     def die(*_: object, **__: object) -> None:
         raise Killed
