@@ -17,6 +17,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402 - after their versions
 
 from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence  # noqa: E402
+from underpaint_client.parameters import parameters_of  # noqa: E402
 from underpaint_client.request import Request  # noqa: E402
 from underpaint_client.seeds import draw_seed  # noqa: E402
 from underpaint_editor.form import FIELDS, Choice, Field, Form, Number, Switch  # noqa: E402
@@ -40,7 +41,7 @@ _ENTRIES = {
     CANCEL: ("_Cancel", "Stop all jobs; finished images are kept"),
     WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
 }
-_ARGUMENTS = tuple(field for field in FIELDS if hasattr(Request, field.name))
+_ARGUMENTS = tuple(field for field in FIELDS if field.name in parameters_of(Request))
 """The fields that are arguments for scripts; the others are for the window alone."""
 
 _READ_WRITE = GObject.ParamFlags.READWRITE
