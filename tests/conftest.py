@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# Models of a few thousand weights gain nothing by threads, which wait for each other and for the
+# other processes of a test: with two, the same tests take three times as much of the CPU.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
