@@ -27,8 +27,9 @@ from underpaint_client.request import Request
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs limits on processes")
 
 SMALL = """
-from underpaint.server import connections, memory_watch, unread
-unread.MAX_EACH, unread.MAX_PREVIEWS = 2**24, 2**23
+from functools import partial
+from underpaint.server import connections, endpoints, memory_watch, unread
+endpoints.Unread = partial(unread.Unread, max_each=2**24, max_previews=2**23)
 connections.MAX_AHEAD = connections.MAX_AHEAD_IN_ALL = memory_watch.MAX_UNFINISHED = 2**24
 """
 """Budgets of sixteen megabytes."""

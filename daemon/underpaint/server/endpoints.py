@@ -29,7 +29,7 @@ from .inbox import Inbox
 from .job_queue import Client
 from .memory_watch import KeptFrames, MemoryWatch
 from .paths import private_folder, socket_folder
-from .unread import MAX_PREVIEWS, Unread
+from .unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -346,4 +346,4 @@ class Endpoints:
 
     def takes_previews(self, client: Client) -> bool:
         """Return whether a client has read enough of what it was sent to be sent previews."""
-        return self._unread.of(client) <= MAX_PREVIEWS
+        return self._unread.takes_previews(client)
