@@ -100,7 +100,7 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
         ([submit(None, [LAYER, entry("selection", (2, 2, 1), channels="Y", offset=[1, 0])]),
           bytes(16), bytes(4)], r"at \(1, 0\)"),
         ([submit(None, [entry(channels="Y", shape=(2, 2, 1))]), bytes(4)], "has no colour"),
-        ([b'{"protocol":1,"type":"ask_status","frames":[%s]}' % json.dumps(LAYER).encode(),
+        ([json.dumps({"protocol": wire.PROTOCOL, "type": "ask_status", "frames": [LAYER]}).encode(),
           bytes(16)], "has no frames"),
     ],
 )  # fmt: skip
@@ -191,7 +191,7 @@ def eight_channels(folder: Path) -> None:
 def another_family(folder: Path) -> None:
     file = folder / "model_index.json"
     index = json.loads(file.read_text())
-    file.write_text(json.dumps({**index, "_class_name": "FluxPipeline"}))
+    file.write_text(json.dumps({**index, "_class_name": "KolorsPipeline"}))
 
 
 def not_a_number(folder: Path) -> None:
@@ -226,7 +226,7 @@ def endless_schedule(folder: Path) -> None:
         (half_of_it, "model", "cannot be opened"),
         (eight_channels, "model", "8 input channels"),
         (endless_schedule, "model", "num_train_timesteps 1000000000 is no whole number"),
-        (another_family, "model", "a FluxPipeline, which is not supported yet"),
+        (another_family, "model", "a KolorsPipeline, which is not supported yet"),
         (not_a_number, "failed", "not a number"),
     ],
 )
