@@ -49,8 +49,8 @@ def change(file: Path, **values: Any) -> None:
         ("scheduler/scheduler_config.json", {"shift": "large"}, "shift 'large'"),
         ("scheduler/scheduler_config.json", {"shift_terminal": 1.0}, "shift_terminal"),
         ("tokenizer_3/tokenizer.json", {"model": {}}, "it holds no vocabulary"),
-        ("underpaint.json", {"steps": 0}, "steps '0' is no number from 1 to 1000"),
-        ("underpaint.json", {"guidance_scale": "high"}, "guidance_scale 'high'"),
+        ("underpaint.json", {"steps": 0}, "steps is 0; give a whole number from 1 to 1000"),
+        ("underpaint.json", {"guidance_scale": "high"}, "guidance_scale is high; give a number from 0 to 50"),
         ("underpaint.json", {"native": 100}, "native '100' is no multiple of 16"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_model_without_its_longest_encoder_paints(sd3: Path) -> None:
         shutil.rmtree(sd3 / part)
         change(sd3 / "model_index.json", **{part: [None, None]})
     request = Request.of(prompt="word " * 60, model=str(sd3), seed=1, steps=2)
-    (result,) = Engine("cpu").generate(request, texture(64, 64))
+    (result,) = Engine("cpu").generate(request, Inputs(texture(64, 64)))
     assert any("the model reads the first 75" in note for note in result.recipe.facts.notes)
 
 
