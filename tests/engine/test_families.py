@@ -32,7 +32,8 @@ GUIDANCE = 4.0
 @pytest.fixture(scope="session")
 def engine(models: Path, request: pytest.FixtureRequest) -> Engine:
     """An engine that finds tiny models of each family, by the kind's name: plain, of few steps."""
-    specs = [getattr(item, "callspec", None) for item in request.session.items]
+    own = [item for item in request.session.items if item.path == Path(__file__)]
+    specs = [getattr(item, "callspec", None) for item in own]
     for kind in {spec.params["kind"] for spec in specs if spec and "kind" in spec.params}:
         model = build_flow_model(models / kind, kind)
         few = shutil.copytree(model, models / f"{kind}-few")
