@@ -308,7 +308,7 @@ def through_socket(fuzzer: Fuzzer, count: int, info: ConnectionInfo | None = Non
             heard = False
             while not heard:
                 assert socket.poll(60_000), "the daemon fell silent"
-                answer = list(socket.recv_multipart())
+                answer: list[Bytes] = list(socket.recv_multipart())
                 answers += 1
                 try:
                     message, _ = wire.decode(answer)
