@@ -813,14 +813,14 @@ def fetched(said: Said) -> Run:
     yield lambda: window().remedy.get_label() == "Fetch waiting results"
     yield 0.5
     # As if this one died before it could say that it has them.
-    acknowledge = session().tracker.acknowledge
-    session().tracker.acknowledge = lambda job: None  # type: ignore[method-assign]
+    delivery = session()._delivery
+    acknowledge, delivery._forget = delivery._forget, lambda job: None
     press(window().remedy)
     yield lambda: status().startswith("Done")
     yield 0.5
     said["names"] = names(image)
     said["results"] = [layer.get_name() for layer in image.get_layers()[0].get_children()]
-    session().tracker.acknowledge = acknowledge  # type: ignore[method-assign]
+    delivery._forget = acknowledge
     session().tracker.close()
     session().connect()
     yield window().remedy.get_visible

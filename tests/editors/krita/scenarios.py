@@ -1207,8 +1207,8 @@ def fetched(said: Said) -> Run:
     Krita.instance().activeWindow().addView(document)
     yield 0.8
     # As if this one died before it could say that it has them.
-    acknowledge = session().tracker.acknowledge
-    session().tracker.acknowledge = lambda job: None  # type: ignore[method-assign]
+    delivery = session()._delivery
+    acknowledge, delivery._forget = delivery._forget, lambda job: None
     control("remedy").click()
     said["gone"] = control("remedy").isHidden()
     yield lambda: status().startswith("Done")
@@ -1216,7 +1216,7 @@ def fetched(said: Said) -> Run:
     said["names"] = [node.name() for node in document.topLevelNodes()]
     group = document.topLevelNodes()[-1]
     said["results"] = [node.name() for node in group.childNodes()]
-    session().tracker.acknowledge = acknowledge  # type: ignore[method-assign]
+    delivery._forget = acknowledge
     session().tracker.close()
     session().connect()
     yield lambda: control("remedy").text() == "Fetch waiting results"
