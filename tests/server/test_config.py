@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from underpaint.server.config import Config, config_file, read_config
-from underpaint.server.retention import Retention
+from underpaint.server.retention import RAISE_LIMIT, Retention
 from underpaint_client.errors import BadInputError
 
 
@@ -29,6 +30,13 @@ def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
     assert read_config() == Config()
     config_file().write_text(text)
     assert read_config() == wanted
+
+
+def test_the_way_out_of_a_full_disk_names_a_setting_that_there_is(home: Path) -> None:
+    named = re.fullmatch(r"raise `(\w+)` under (\[\w+\]) in config\.toml", RAISE_LIMIT)
+    assert named
+    config_file().write_text(f"{named[2]}\n{named[1]} = 9\n")
+    assert read_config().retention.gigabytes == 9
 
 
 @pytest.mark.parametrize(

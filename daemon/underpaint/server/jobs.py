@@ -24,7 +24,7 @@ from .job_digest import digest_submission, is_same_submission
 from .job_queue import Client, Job, JobQueue, WriteLimit
 from .recovery import recover
 from .results import Results, StoredResults
-from .retention import Retention
+from .retention import RAISE_LIMIT, Retention
 from .store import Store
 from .store_thread import StoreThread, describe_error
 from .stored_job import StoredJob
@@ -334,7 +334,7 @@ class Jobs:
         if job.kept > gigabytes * 2**30:
             told = (
                 f"what is kept of one job would be over {gigabytes:g} GB; ask for fewer or smaller"
-                " images at once, or raise `gigabytes` under [retention] in config.toml"
+                f" images at once, or {RAISE_LIMIT}"
             )
             self.handle(job, events.NotWritten(index, told))
             return
@@ -367,7 +367,7 @@ class Jobs:
             told = (
                 "the results of this job were removed to make room for newer ones, as they waited"
                 f" and were over {self._retention.gigabytes:g} GB with those; generate again, or"
-                " raise `gigabytes` under [retention] in config.toml"
+                f" {RAISE_LIMIT}"
             )
             return wire.encode(messages.Failed(name, GenerationFailedError.code, told))[0]
 

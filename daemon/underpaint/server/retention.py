@@ -9,6 +9,9 @@ from dataclasses import dataclass
 DAY = 86400.0
 """Seconds."""
 
+RAISE_LIMIT = "raise `gigabytes` under [results] in config.toml"
+"""The way out where results are larger than is kept."""
+
 
 @dataclass(frozen=True)
 class Retention:
