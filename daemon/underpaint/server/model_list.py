@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import socket
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
 
 from underpaint.models import default_model, list_entries, scan
 from underpaint_client.messages import ModelEntry
+
+from .answers import Answers
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,7 @@ class ModelList:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
         self._lock = threading.Lock()
         self._waiting: list[Then] = []
-        self._answers: deque[Callable[[], object]] = deque()
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
+        self._answers = Answers()
         self._closed = False
         self._default: str | None = None
         self._asked: Future[None] = self._thread.submit(self._find_default)
@@ -55,7 +52,7 @@ class ModelList:
     @property
     def fd(self) -> int:
         """The descriptor that can be read when there are answers."""
-        return self._ear.fileno()
+        return self._answers.fd
 
     def default(self) -> str:
         """Return the default model: that of this moment, or of the last time if that takes long."""
@@ -80,18 +77,13 @@ class ModelList:
 
     def answer(self) -> None:
         """Call every `then` whose list is there."""
-        with contextlib.suppress(BlockingIOError):
-            while self._ear.recv(4096):
-                pass
-        while self._answers:
-            self._answers.popleft()()
+        self._answers.handle()
 
     def close(self) -> None:
         """End within a slice of reading."""
         self._closed = True
         self._thread.shutdown(cancel_futures=True)
-        self._bell.close()
-        self._ear.close()
+        self._answers.close()
 
     # ---- in the thread ---------------------------------------------------------------------
 
@@ -110,9 +102,8 @@ class ModelList:
         except Exception as found:
             error = found
             log.exception("the models cannot be listed")
-        self._answers.extend(functools.partial(then, entries, error) for then in waiting)
-        with contextlib.suppress(OSError):  # it rings already, or all ends
-            self._bell.send(b"!")
+        for then in waiting:
+            self._answers.add(functools.partial(then, entries, error))
         self._look_on()
 
     def _look_on(self) -> None:

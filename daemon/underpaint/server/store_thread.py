@@ -6,14 +6,12 @@ something in `then` tells it after it was written.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from .answers import Answers
 from .store import Store
 
 T = TypeVar("T")
@@ -33,15 +31,12 @@ class StoreThread:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._answers: deque[Callable[[], object]] = deque()
-        self._wake_writer, self._wake_reader = socket.socketpair()
-        self._wake_writer.setblocking(False)
-        self._wake_reader.setblocking(False)
+        self._answers = Answers()
 
     @property
     def fd(self) -> int:
         """The descriptor that can be read when there are answers."""
-        return self._wake_reader.fileno()
+        return self._answers.fd
 
     def do(
         self,
@@ -66,25 +61,13 @@ class StoreThread:
                 error = found
                 log.error("the store failed: %s: %s", type(error).__name__, error)  # noqa: TRY400
             if then is not None:
-                self._answers.append(lambda: then(result, error))
-                self._wake()
+                self._answers.add(lambda: then(result, error))
 
         self._thread.submit(carry_out)
 
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it will wake up anyway
-            self._wake_writer.send(b"!")
-
     def answer(self) -> None:
         """Call every `then` whose work is done."""
-        with contextlib.suppress(BlockingIOError):
-            while self._wake_reader.recv(4096):
-                pass
-        while self._answers:
-            try:
-                self._answers.popleft()()
-            except Exception:  # the boundary between answers: the others must be called too
-                log.exception("handling an answer of the store failed")
+        self._answers.handle()
 
     def finish(self) -> None:
         """Wait until all that was asked for is done, and call what waits for that."""
@@ -96,8 +79,7 @@ class StoreThread:
         self._thread.shutdown()
         self.answer()
         self._store.close()
-        self._wake_writer.close()
-        self._wake_reader.close()
+        self._answers.close()
 
 
 def describe_error(error: Exception) -> str:
