@@ -97,8 +97,9 @@ class Run:
     viewer: Viewer | None = None
     clock: PhaseClock = field(default_factory=PhaseClock)
 
+    @functools.cached_property
     def model(self) -> Model:
-        """Return the model that the request names, loaded."""
+        """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
             return self.models.load(self.request.sampling.model, allow_paths=self.allow_paths)
@@ -117,7 +118,7 @@ class Run:
         if layer is not None and change.empty:
             yield from self._keep(source)
             return
-        model = self.model()
+        model = self.model
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
         fitting.run("load", lambda: model.save(fitting.saving))
@@ -152,7 +153,7 @@ class Run:
     def _box(self) -> Extent:
         if self.request.size.box:
             return self.request.size.box
-        native = self.model().info.native
+        native = self.model.info.native
         return Extent(native, native)
 
     def _keep(self, source: Source) -> Iterator[Picture]:

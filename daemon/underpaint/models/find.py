@@ -14,7 +14,7 @@ from .facts import why_unusable
 from .files import INDEX
 from .other_tools import hub_cache
 from .reading import expand_user
-from .roots import list_roots, used_roots
+from .roots import Root, list_roots, used_roots
 from .scanning import Scanned, scan
 from .walking import find_snapshot
 
@@ -59,10 +59,16 @@ def default_model() -> str:
     alphabetical order, else the starter model. Other tools' models are taken when asked for.
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
-    if chosen:
-        return chosen
-    roots = [root for root in list_roots() if root.is_own]
-    own = _paths(one for one in scan(roots, seconds=_BUDGET) if _is_usable(one))
+    return chosen or _choose_default(scan(_own_roots(), seconds=_BUDGET))
+
+
+def _own_roots() -> list[Root]:
+    return [root for root in list_roots() if root.is_own]
+
+
+def _choose_default(scanned: Iterable[Scanned]) -> str:
+    """Return the name of the default model among what lies in the artist's own folders."""
+    own = _paths(one for one in scanned if one.found.root.is_own and _is_usable(one))
     return min(own, key=lambda name: (name == STARTER_MODEL, name), default="")
 
 
@@ -93,7 +99,7 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     """
     scanned = scan(seconds=_BUDGET)
     models = _paths(scanned)
-    wanted = name or default_model()
+    wanted = name or os.environ.get(DEFAULT_VARIABLE) or _choose_default(scanned)
     if not wanted:
         raise ModelUnavailableError(
             "there is no model yet, and this installation came without the starter model"
