@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from underpaint.models.headers import Header, Tensor, read_header
+from underpaint.models.kinds import with_article
 from underpaint.models.probes import Contents, probe_header, read_contents
 from underpaint_client.errors import ModelUnavailableError
 from weight_files import BITS, layout, write_gguf, write_safetensors
@@ -624,3 +625,8 @@ def test_a_pickle_is_not_read(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="No such file"):
         read_contents(tmp_path / "a.gguf")
+
+
+@pytest.mark.parametrize("told", ["a LoRA", "an IP-Adapter", "an upscaler", "a VAE", "a UNet"])
+def test_articles(told: str) -> None:
+    assert with_article(told.partition(" ")[2]) == told

@@ -19,6 +19,7 @@ from underpaint_client.errors import ModelUnavailableError
 from .facts import family_facts, why_unusable
 from .files import INDEX, ModelFile, Part, check_classes, read_family, tokenizer_files
 from .headers import Header, read_bytes, read_header
+from .kinds import with_article
 from .parts import find_inside, find_part
 from .probes import MODEL, Contents, probe_header
 from .reading import check_regular, list_names, read_json
@@ -101,10 +102,9 @@ def _check_kind(model: Path, header: Header, contents: Contents) -> str:
     """
     if contents.kind != MODEL:
         what = contents.kind or "file of no kind that Underpaint knows"
-        article = "an" if what[:1] in "AEIOU" and not what.startswith("U") else "a"
         raise ModelUnavailableError(
-            f"{model} is no model but {article} {what}; name a checkpoint that has the denoiser in"
-            f" it{_PLACES.get(contents.kind, '')}"
+            f"{model} is no model but {with_article(what)}; name a checkpoint that has the denoiser"
+            f" in it{_PLACES.get(contents.kind, '')}"
         )
     if contents.prediction == "edm" or any(name.startswith("edm_") for name in header.tensors):
         raise ModelUnavailableError(

@@ -23,6 +23,9 @@ from .schedulers import SCHEDULERS
 
 INDEX = "model_index.json"
 
+FOLDER_SIDECAR = "underpaint.json"
+"""What describes a model in its folder, where its own files do not."""
+
 FAMILIES = {
     "StableDiffusion": "sd",
     "StableDiffusionXL": "sdxl",

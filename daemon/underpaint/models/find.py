@@ -12,6 +12,7 @@ from underpaint_client.rules import STARTER_MODEL
 
 from .facts import why_unusable
 from .files import INDEX
+from .kinds import with_article
 from .other_tools import hub_cache
 from .reading import expand_user
 from .roots import Root, list_roots, used_roots
@@ -170,11 +171,6 @@ def name_some(models: Iterable[str]) -> str:
 
 
 def _no_model(one: Scanned, known: str) -> str:
-    kind = one.contents.kind if one.contents and one.contents.kind else "nothing that is known"
-    return f"{one.found.path} is no model but {_with_article(kind)}; {known}"
-
-
-def _with_article(kind: str) -> str:
-    if kind.startswith("nothing"):
-        return kind
-    return f"an {kind}" if kind[0] in "AEIOUaeio" else f"a {kind}"
+    kind = one.contents.kind if one.contents else ""
+    what = with_article(kind) if kind else "nothing that is known"
+    return f"{one.found.path} is no model but {what}; {known}"

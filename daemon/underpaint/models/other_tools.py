@@ -161,8 +161,7 @@ def _section_folders(section: dict[Any, Any], beside: Path) -> Iterator[Path]:
     said = section.get("base_path")
     base = beside
     if isinstance(said, str):
-        with contextlib.suppress(RuntimeError):
-            base = beside / expand_user(Path(os.path.expandvars(said)))
+        base = beside / expand_user(Path(os.path.expandvars(said)))
     for key in _COMFY_KEYS:
         lines = section.get(key)
         if isinstance(lines, str):

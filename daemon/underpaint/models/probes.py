@@ -8,13 +8,14 @@ is no model, such as a LoRA, is called by what it is.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .headers import Header, Tensor, read_header
+from .headers import Header, read_header
+from .kinds import find_addition, find_part_kind
 from .precisions import find_precision
+from .tensor_names import UNET_INPUT, TensorNames
 
 MODEL = "model"
 
@@ -87,58 +88,15 @@ def probe_header(header: Header, file: Path | None = None) -> Contents:
     file : Path, optional
         The file, of which some bytes are read if its quantisation is described in a tensor.
     """
-    names = _Names(header)
-    other = _find_other(names)
+    names = TensorNames(header)
+    other = find_addition(names)
     if other:
         return Contents(other, precision=find_precision(header, header.tensors, file))
     for probe in _PROBES:
         if names.has(*probe.keys):
             return _describe(names, probe, header, file)
-    other = _find_part(names, header)
+    other = find_part_kind(names, header)
     return Contents(other, precision=find_precision(header, header.tensors, file))
-
-
-_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.", "unet.", "transformer.")
-"""What comes before the names of a denoiser, if anything."""
-
-
-class _Names:
-    """The names in a header, those of its denoiser without what comes before them."""
-
-    def __init__(self, header: Header) -> None:
-        self.all: Mapping[str, Tensor] = header.tensors
-        starts = {name.split(".", 1)[0] for name in self.all}
-        self.prefix = next(
-            (one for one in _PREFIXES if one.split(".", 1)[0] in starts and self._starts(one)), ""
-        )
-
-    def _starts(self, prefix: str) -> bool:
-        return any(name.startswith(prefix) for name in self.all)
-
-    def get(self, *names: str) -> Tensor | None:
-        """Return the first tensor of the denoiser that is there."""
-        return next((found for one in names if (found := self.all.get(self.prefix + one))), None)
-
-    def has(self, *names: str) -> bool:
-        """Return whether the denoiser has all of these tensors."""
-        return all(self.prefix + name in self.all for name in names)
-
-    def width(self, *names: str) -> int:
-        """Return how many numbers a tensor of the denoiser takes; 0 where it is not there."""
-        found = self.get(*names)
-        return found.shape[1] if found is not None and len(found.shape) > 1 else 0
-
-    def denoiser(self) -> Iterable[str]:
-        """Return the names of the denoiser's tensors."""
-        if self.prefix:
-            return [name for name in self.all if name.startswith(self.prefix)]
-        return [name for name in self.all if not name.startswith(_OTHER_PARTS)]
-
-
-_OTHER_PARTS = (
-    "first_stage_model.", "vae.", "cond_stage_model.", "conditioner.", "text_encoders.",
-    "model_ema.", "text_model.",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,23 +115,22 @@ class _Probe:
 
     family: str
     keys: tuple[str, ...]
-    tell: Callable[[_Names], _Told]
+    tell: Callable[[TensorNames], _Told]
     layout: str = "original"
 
 
 _CHANNELS = {4: "plain", 5: "depth", 7: "upscaling", 8: "edit", 9: "inpainting"}
 """What a UNet with so many input channels is for."""
 
-_UNET_INPUT = ("input_blocks.0.0.weight", "conv_in.weight")
 _ATTENTION = "1.transformer_blocks.0.attn2.to_k.weight"
 
 
-def _unet_purpose(names: _Names) -> str:
-    channels = names.width(*_UNET_INPUT)
+def _unet_purpose(names: TensorNames) -> str:
+    channels = names.width(*UNET_INPUT)
     return _CHANNELS.get(channels, f"{channels} input channels")
 
 
-def _tell_sd(names: _Names) -> _Told:
+def _tell_sd(names: TensorNames) -> _Told:
     """Tell Stable Diffusion 2 from 1: by its encoder, else by its linear projections."""
     projection = names.get(
         "input_blocks.1.1.proj_in.weight", "down_blocks.0.attentions.0.proj_in.weight"
@@ -189,7 +146,7 @@ def _tell_sd(names: _Names) -> _Told:
     return _Told(variant, _unet_purpose(names), "epsilon" if variant == "1" else "")
 
 
-def _tell_sdxl(names: _Names) -> _Told:
+def _tell_sdxl(names: TensorNames) -> _Told:
     width = names.width("label_emb.0.0.weight", "add_embedding.linear_1.weight")
     lone = (
         "conditioner.embedders.0.model.text_projection" in names.all
@@ -199,7 +156,7 @@ def _tell_sdxl(names: _Names) -> _Told:
     return _Told("refiner" if lone or width == 2560 else "", _unet_purpose(names), prediction)
 
 
-def _tell_sd3(names: _Names) -> _Told:
+def _tell_sd3(names: TensorNames) -> _Told:
     if names.has("joint_blocks.0.x_block.attn2.qkv.weight") or names.has(
         "transformer_blocks.0.attn2.to_q.weight"
     ):
@@ -210,7 +167,7 @@ def _tell_sd3(names: _Names) -> _Told:
     return _Told("3.5-large" if later else "3", prediction="flow")
 
 
-def _tell_flux(names: _Names) -> _Told:
+def _tell_flux(names: TensorNames) -> _Told:
     guided = names.get(
         "guidance_in.in_layer.weight", "time_text_embed.guidance_embedder.linear_1.weight"
     )
@@ -219,7 +176,7 @@ def _tell_flux(names: _Names) -> _Told:
     return _Told("fill" if width == 384 else "dev" if guided else "schnell", purpose, "flow")
 
 
-def _tell_flux2(names: _Names) -> _Told:
+def _tell_flux2(names: TensorNames) -> _Told:
     guided = names.get(
         "guidance_in.in_layer.weight", "time_guidance_embed.guidance_embedder.linear_1.weight"
     )
@@ -230,7 +187,7 @@ def _tell_flux2(names: _Names) -> _Told:
     return _Told(variant, prediction="flow", family="flux2-klein")
 
 
-def _tell_qwen(names: _Names) -> _Told:
+def _tell_qwen(names: TensorNames) -> _Told:
     if names.has("__index_timestep_zero__"):
         return _Told("edit-2511", "edit", "flow")
     if names.has("time_text_embed.addition_t_embedding.weight"):
@@ -238,11 +195,11 @@ def _tell_qwen(names: _Names) -> _Told:
     return _Told(prediction="flow")
 
 
-def _flow(variant: str = "") -> Callable[[_Names], _Told]:
+def _flow(variant: str = "") -> Callable[[TensorNames], _Told]:
     return lambda _: _Told(variant, prediction="flow")
 
 
-def _unknown(_: _Names) -> _Told:
+def _unknown(_: TensorNames) -> _Told:
     return _Told()
 
 
@@ -296,7 +253,7 @@ _PROBES = (
 )  # fmt: skip
 
 
-def _describe(names: _Names, probe: _Probe, header: Header, file: Path | None) -> Contents:
+def _describe(names: TensorNames, probe: _Probe, header: Header, file: Path | None) -> Contents:
     told = probe.tell(names)
     said = header.metadata.get("modelspec.prediction_type", "")
     prediction = {"v": "v_prediction", "epsilon": "epsilon"}.get(said, "") or told.prediction
@@ -334,7 +291,7 @@ _ENCODERS = (
 )
 
 
-def _list_parts(names: _Names, family: str) -> Iterator[str]:
+def _list_parts(names: TensorNames, family: str) -> Iterator[str]:
     yield "unet" if family in ("sd", "sdxl", "stable-cascade") else "transformer"
     beginnings = {".".join(name.split(".", 4)[:4]) + "." for name in names.all}
     for name in beginnings:
@@ -344,120 +301,3 @@ def _list_parts(names: _Names, family: str) -> Iterator[str]:
             yield name.split(".", 2)[1]
         else:
             yield from (encoder for start, encoder in _ENCODERS if name.startswith(start))
-
-
-_ENDINGS = tuple((re.compile(rf"(?:{ending})$"), kind) for ending, kind in (
-    (r"\.lora_(up|down|mid)\.weight|\.lora_[AB]\.(\w+\.)?weight|\.lora\.(up|down)\.weight"
-     r"|_lora\.(up|down)\.weight|\.lora_linear_layer\.(up|down)\.weight", "LoRA"),
-    (r"\.hada_w[12](_[ab])?|\.hada_t[12]", "LyCORIS (LoHa)"),
-    (r"\.lokr_w[12](_[ab])?|\.lokr_t2", "LyCORIS (LoKr)"),
-    (r"\.oft_blocks|\.oft_diag|\.oft_R\.(\w+\.)?weight", "LyCORIS (OFT)"),
-    (r"\.on_input", "LyCORIS (IA3)"),
-    (r"\.[ab][12]\.weight", "LyCORIS (GLoRA)"),
-    (r"\.diff|\.diff_b", "LyCORIS (full)"),
-))  # fmt: skip
-"""How the tensors of additions to a model end."""
-
-_LYCORIS_STARTS = ("lora_", "lycoris_", "diffusion_model.", "transformer.", "unet.")
-
-
-_LONGER = (".down.weight", ".up.weight")
-
-
-def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
-    """Return the ends of names, their last two parts, with how often each beginning has them.
-
-    There are far fewer of them than names.
-    """
-    tails: dict[str, Counter[str]] = {}
-    for name in names:
-        # peft may put an adapter's name in between, and diffusers had lora before the last two
-        is_long = ".lora_A." in name or ".lora_B." in name or name.endswith(_LONGER)
-        tail = name if is_long else _last_two(name)
-        tails.setdefault(tail, Counter())[name[:16]] += 1
-    return tails
-
-
-def _last_two(name: str) -> str:
-    middle = name.rfind(".", 0, max(0, name.rfind(".")))
-    return name[middle:] if middle >= 0 else f".{name}"
-
-
-def _find_other(names: _Names) -> str:
-    """Return what a file that might look like a model is instead; empty where it may be one."""
-    if "lora_controlnet" in names.all:
-        return "ControlNet (Control-LoRA)"
-    found: Counter[str] = Counter()
-    for tail, starts in _tails(names.all).items():
-        for ending, kind in _ENDINGS:
-            if ending.search(tail):
-                counted = (
-                    starts.values()
-                    if kind == "LoRA"
-                    else (
-                        count
-                        for start, count in starts.items()
-                        if start.startswith(_LYCORIS_STARTS)
-                    )
-                )
-                found[kind] += sum(counted)
-    found += Counter()  # without those that were not counted
-    if found:
-        # a full-size model in which a LoRA was forgotten is no LoRA: it has far more of its own
-        kind, count = found.most_common(1)[0]
-        if 4 * sum(found.values()) >= len(names.all) or not names.get(*_UNET_INPUT):
-            return kind if count else ""
-    return _first_match(_OTHERS, names.all)
-
-
-def _first_match(patterns: Patterns, names: Iterable[str]) -> str:
-    """Return the first kind of which a name begins as its pattern says; empty for none."""
-    return next((kind for kind, one in patterns if any(map(one.match, names))), "")
-
-
-Patterns = tuple[tuple[str, re.Pattern[str]], ...]
-
-_OTHERS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
-    ("ControlNet", r"(control_model\.|controlnet_|(model\.diffusion_model\.)?control_(layers|all_x)"
-                   r"|pulid_|controlnet_blocks\.|input_hint_block\.|zero_convs\.)"),
-    ("T2I adapter", r"(adapter\.)?body\.0\.(in_conv|block1)\."),
-    ("IP-Adapter", r"(ip_adapter|image_proj)\."),
-    ("motion module", r"(down_blocks|mid_block|up_blocks)\S*\.motion_modules\."),
-))  # fmt: skip
-
-
-def _find_part(names: _Names, header: Header) -> str:
-    """Return what a file that has no denoiser is; empty where that is not known."""
-    if _is_embedding(header.tensors):
-        return "textual inversion"
-    architecture = header.metadata.get("general.architecture", "")
-    if architecture in _LANGUAGE_MODELS:
-        return "text encoder"
-    return _first_match(_PARTS, names.all)
-
-
-_LANGUAGE_MODELS = ("t5", "t5encoder", "llama", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma2",
-                    "gemma3", "mistral3", "clip")  # fmt: skip
-"""Architectures, as GGUF calls them."""
-
-_PARTS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
-    ("VAE", r"((first_stage_model|vae)\.)?(encoder|decoder)\."
-            r"(conv_in|conv_out|down\.|up\.|down_blocks|up_blocks|mid|middle|conv1|head)"),
-    ("preview decoder", r"((taesd_)?decoder\.)?(layers\.)?\d+\.(conv\.\d+\.)?(weight|bias)$"),
-    ("CLIP vision model", r"(visual_projection|vision_model\.|visual\.transformer)"),
-    ("text encoder", r"(text_encoders?\.|(cond_stage_model|conditioner)\.)?"
-                     r"(text_model\.|transformer\.(text_model|resblocks)\.|encoder\.block\.0\.layer"
-                     r"|shared\.weight|token_embedding|model\.(language_model\.)?(layers|embed)"
-                     r"|text_projection|enc\.blk\.|blk\.\d+\.attn)"),
-    ("upscaler", r"(model\.\d+\.|conv_first\.|conv_body|RRDB_trunk|RDB\d|params\.|layers\.\d+\."
-                 r"(residual_group|blocks)|body\.\d+\.(rdb|weight|bias)|upsampler\.|relative_pos)"),
-))  # fmt: skip
-
-
-def _is_embedding(tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether these are the vectors of a textual inversion: few, and of a token's width."""
-    widths = {768, 1024, 1280, 2048, 4096}
-    return 0 < len(tensors) <= 4 and all(
-        len(one.shape) in (1, 2) and one.shape[-1] in widths and one.shape[0] <= 4096
-        for one in tensors.values()
-    )

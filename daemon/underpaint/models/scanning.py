@@ -24,6 +24,7 @@ from underpaint_client.home import home, make_folder, write_private
 from .headers import UnreadableError
 from .probes import Contents, read_contents
 from .roots import Root, used_roots
+from .stamps import stamp_status
 from .walking import Found, walk_roots
 
 _RULES = 1
@@ -119,8 +120,7 @@ def contents_of(file: Path) -> Contents:
         status = file.stat()
     except OSError:
         return read_contents(file)  # says what is wrong
-    stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    one = Found(file.name, file, Root("", file.parent), stamp=stamp)
+    one = Found(file.name, file, Root("", file.parent), stamp=stamp_status(status))
     with _lock:
         memory = _memory()
         if not memory.knows(one):

@@ -16,9 +16,10 @@ from typing import Any
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
+from .files import FOLDER_SIDECAR
 from .probes import Contents
 from .reading import read_json
-from .walking import FOLDER_SIDECAR, SIDECAR
+from .walking import SIDECAR
 
 
 @dataclass(frozen=True)

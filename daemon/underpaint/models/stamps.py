@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .files import INDEX, PARTS
+from .files import FOLDER_SIDECAR, INDEX, PARTS
+
+FileStamp = tuple[int, int, int]
+"""A file's size, and when its content and its status changed, in ns."""
 
 Stamp = tuple[str, int, int, int]
 """A file's path in its model, its size, and when its content and its status changed, in ns.
 
 No inode: on some network file systems it changes though the file does not.
 """
+
+
+def stamp_status(status: os.stat_result) -> FileStamp:
+    """Return what tells a file from later ones, by its status."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def stamp_files(model: Path, names: Iterable[str]) -> tuple[Stamp, ...]:
@@ -31,13 +40,13 @@ def stamp_files(model: Path, names: Iterable[str]) -> tuple[Stamp, ...]:
         except OSError as error:
             stamps.append((name, -1, error.errno or 0, 0))
         else:
-            stamps.append((name, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+            stamps.append((name, *stamp_status(found)))
     return tuple(stamps)
 
 
 def stamp_folder(model: Path) -> tuple[Stamp, ...]:
     """Return stamps of everything that the check of a model may look at."""
-    names = [INDEX, "underpaint.json"]
+    names = [INDEX, FOLDER_SIDECAR]
     for part in {part for parts in PARTS.values() for part in parts}:
         names.append(part)
         try:

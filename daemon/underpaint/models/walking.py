@@ -9,20 +9,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .files import INDEX
+from .files import FOLDER_SIDECAR, INDEX
 from .headers import ENDINGS
 from .roots import Root
+from .stamps import FileStamp, stamp_status
 
 MOST = 200_000
 """Files and folders that are looked at in a root; the rest is left out."""
 
 SIDECAR = ".underpaint.json"
 """How a file that describes a model ends, after the model's own name."""
-
-FOLDER_SIDECAR = "underpaint.json"
-
-Stamp = tuple[int, int, int]
-"""A file's size, and when its content and its status changed, in ns."""
 
 
 class Found(NamedTuple):
@@ -36,7 +32,7 @@ class Found(NamedTuple):
         The folder or file.
     root : Root
         Where it was found.
-    stamp : Stamp
+    stamp : FileStamp
         Of a file; zeros for a folder.
     sidecar : Path or None
         The file beside it or in it that describes it.
@@ -48,7 +44,7 @@ class Found(NamedTuple):
     path: Path
     root: Root
     is_folder: bool = False
-    stamp: Stamp = (0, 0, 0)
+    stamp: FileStamp = (0, 0, 0)
     sidecar: Path | None = None
     problem: str = ""
 
@@ -152,7 +148,7 @@ class _Walk:
                 if stat.S_ISREG(status.st_mode):
                     beside = entry.name.rpartition(".")[0] + SIDECAR
                     sidecar = path.with_name(beside) if beside in names else None
-                    yield _checked(Found(name, path, root, False, _stamp(status), sidecar))
+                    yield _checked(Found(name, path, root, False, stamp_status(status), sidecar))
         except OSError as error:
             if _may_be_model(entry.name):
                 yield _unreadable(root, name, path, error)
@@ -200,10 +196,6 @@ def find_snapshot(repository: Path) -> Path | None:
         return max(there, key=lambda one: one.stat().st_mtime_ns, default=None)
     except OSError:
         return None
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _is_weights(name: str) -> bool:

@@ -1,0 +1,132 @@
+"""What weight files are that are no models: additions to a model, and parts of one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from .headers import Header, Tensor
+from .tensor_names import UNET_INPUT, TensorNames
+
+
+def with_article(kind: str) -> str:
+    """Return what a file is with its article: `a LoRA`, `an upscaler`, `a UNet`."""
+    return f"an {kind}" if kind[:1] in tuple("AEIOaeiou") else f"a {kind}"
+
+
+_ENDINGS = tuple((re.compile(rf"(?:{ending})$"), kind) for ending, kind in (
+    (r"\.lora_(up|down|mid)\.weight|\.lora_[AB]\.(\w+\.)?weight|\.lora\.(up|down)\.weight"
+     r"|_lora\.(up|down)\.weight|\.lora_linear_layer\.(up|down)\.weight", "LoRA"),
+    (r"\.hada_w[12](_[ab])?|\.hada_t[12]", "LyCORIS (LoHa)"),
+    (r"\.lokr_w[12](_[ab])?|\.lokr_t2", "LyCORIS (LoKr)"),
+    (r"\.oft_blocks|\.oft_diag|\.oft_R\.(\w+\.)?weight", "LyCORIS (OFT)"),
+    (r"\.on_input", "LyCORIS (IA3)"),
+    (r"\.[ab][12]\.weight", "LyCORIS (GLoRA)"),
+    (r"\.diff|\.diff_b", "LyCORIS (full)"),
+))  # fmt: skip
+"""How the tensors of additions to a model end."""
+
+_LYCORIS_STARTS = ("lora_", "lycoris_", "diffusion_model.", "transformer.", "unet.")
+
+
+_LONGER = (".down.weight", ".up.weight")
+
+
+def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
+    """Return the ends of names, their last two parts, with how often each beginning has them.
+
+    There are far fewer of them than names.
+    """
+    tails: dict[str, Counter[str]] = {}
+    for name in names:
+        # peft may put an adapter's name in between, and diffusers had lora before the last two
+        is_long = ".lora_A." in name or ".lora_B." in name or name.endswith(_LONGER)
+        tail = name if is_long else _last_two(name)
+        tails.setdefault(tail, Counter())[name[:16]] += 1
+    return tails
+
+
+def _last_two(name: str) -> str:
+    middle = name.rfind(".", 0, max(0, name.rfind(".")))
+    return name[middle:] if middle >= 0 else f".{name}"
+
+
+def find_addition(names: TensorNames) -> str:
+    """Return what a file that might look like a model is instead; empty where it may be one."""
+    if "lora_controlnet" in names.all:
+        return "ControlNet (Control-LoRA)"
+    found: Counter[str] = Counter()
+    for tail, starts in _tails(names.all).items():
+        for ending, kind in _ENDINGS:
+            if ending.search(tail):
+                counted = (
+                    starts.values()
+                    if kind == "LoRA"
+                    else (
+                        count
+                        for start, count in starts.items()
+                        if start.startswith(_LYCORIS_STARTS)
+                    )
+                )
+                found[kind] += sum(counted)
+    found += Counter()  # without those that were not counted
+    if found:
+        # a full-size model in which a LoRA was forgotten is no LoRA: it has far more of its own
+        kind, count = found.most_common(1)[0]
+        if 4 * sum(found.values()) >= len(names.all) or not names.get(*UNET_INPUT):
+            return kind if count else ""
+    return _first_match(_OTHERS, names.all)
+
+
+def _first_match(patterns: Patterns, names: Iterable[str]) -> str:
+    """Return the first kind of which a name begins as its pattern says; empty for none."""
+    return next((kind for kind, one in patterns if any(map(one.match, names))), "")
+
+
+Patterns = tuple[tuple[str, re.Pattern[str]], ...]
+
+_OTHERS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
+    ("ControlNet", r"(control_model\.|controlnet_|(model\.diffusion_model\.)?control_(layers|all_x)"
+                   r"|pulid_|controlnet_blocks\.|input_hint_block\.|zero_convs\.)"),
+    ("T2I adapter", r"(adapter\.)?body\.0\.(in_conv|block1)\."),
+    ("IP-Adapter", r"(ip_adapter|image_proj)\."),
+    ("motion module", r"(down_blocks|mid_block|up_blocks)\S*\.motion_modules\."),
+))  # fmt: skip
+
+
+def find_part_kind(names: TensorNames, header: Header) -> str:
+    """Return what a file that has no denoiser is; empty where that is not known."""
+    if _is_embedding(header.tensors):
+        return "textual inversion"
+    architecture = header.metadata.get("general.architecture", "")
+    if architecture in _LANGUAGE_MODELS:
+        return "text encoder"
+    return _first_match(_PARTS, names.all)
+
+
+_LANGUAGE_MODELS = ("t5", "t5encoder", "llama", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma2",
+                    "gemma3", "mistral3", "clip")  # fmt: skip
+"""Architectures, as GGUF calls them."""
+
+_PARTS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
+    ("VAE", r"((first_stage_model|vae)\.)?(encoder|decoder)\."
+            r"(conv_in|conv_out|down\.|up\.|down_blocks|up_blocks|mid|middle|conv1|head)"),
+    ("preview decoder", r"((taesd_)?decoder\.)?(layers\.)?\d+\.(conv\.\d+\.)?(weight|bias)$"),
+    ("CLIP vision model", r"(visual_projection|vision_model\.|visual\.transformer)"),
+    ("text encoder", r"(text_encoders?\.|(cond_stage_model|conditioner)\.)?"
+                     r"(text_model\.|transformer\.(text_model|resblocks)\.|encoder\.block\.0\.layer"
+                     r"|shared\.weight|token_embedding|model\.(language_model\.)?(layers|embed)"
+                     r"|text_projection|enc\.blk\.|blk\.\d+\.attn)"),
+    ("upscaler", r"(model\.\d+\.|conv_first\.|conv_body|RRDB_trunk|RDB\d|params\.|layers\.\d+\."
+                 r"(residual_group|blocks)|body\.\d+\.(rdb|weight|bias)|upsampler\.|relative_pos)"),
+))  # fmt: skip
+
+
+def _is_embedding(tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether these are the vectors of a textual inversion: few, and of a token's width."""
+    widths = {768, 1024, 1280, 2048, 4096}
+    return 0 < len(tensors) <= 4 and all(
+        len(one.shape) in (1, 2) and one.shape[-1] in widths and one.shape[0] <= 4096
+        for one in tensors.values()
+    )
