@@ -14,8 +14,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,42 +25,13 @@ from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder
 
 from .files import INDEX
-from .headers import ENDINGS
+from .hub_files import RemoteFile, choose_file, choose_folder
 
 PATIENCE = 10.0
 """Seconds that the Hub may take to answer."""
 
 RESERVE = 10**9
 """Bytes of the disk that a download leaves free."""
-
-_PREFERENCES = {
-    "fp16": ("fp16", "bf16", "", "fp32"),
-    "bf16": ("bf16", "fp16", "", "fp32"),
-    "fp32": ("fp32", "", "bf16", "fp16"),
-}
-PRECISIONS = tuple(_PREFERENCES)
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file of a repository.
-
-    Parameters
-    ----------
-    path : str
-        In the repository.
-    size : int
-        Bytes.
-    sha256 : str
-        Of a large file; empty where the Hub has only `blob`.
-    blob : str
-        Git's SHA-1 of a small file.
-    """
-
-    path: str
-    size: int
-    sha256: str = ""
-    blob: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,9 +122,9 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
     everything = [_remote(one) for one in info.siblings or ()]
     files = {one.path: one for one in everything if _is_safe(one.path)}
     if not file and INDEX in files:
-        chosen = _choose_folder(repository, list(files), precision)
+        chosen = choose_folder(repository, files, precision)
     else:
-        chosen = [_choose_file(repository, files, file)]
+        chosen = [choose_file(repository, files, file, _page(repository))]
     return RemoteModel(
         repository=repository,
         revision=info.sha or "main",
@@ -191,88 +161,6 @@ def _endpoint() -> str | None:
 
 def _page(repository: str) -> str:
     return f"{(_endpoint() or 'https://huggingface.co').rstrip('/')}/{repository}"
-
-
-# ---- which files ---------------------------------------------------------------------------------
-
-_PART = re.compile(r"(unet|transformer|vae|text_encoder(_\d)?|tokenizer(_\d)?|scheduler)/([^/]+)")
-_WEIGHTS = re.compile(
-    r"(?:diffusion_pytorch_model|model)(?:\.(?P<before>\w+))?(?:-\d{5}-of-\d{5})?"
-    r"(?:\.(?P<after>\w+))?\.safetensors"
-)
-_INDEX = re.compile(
-    r"(?:diffusion_pytorch_model|model)\.safetensors(?:\.(?P<old>\w+))?\.index"
-    r"(?:\.(?P<variant>\w+))?\.json"
-)
-_TEXTS = ("merges.txt", "vocab.txt")
-
-
-def _choose_folder(repository: str, paths: Iterable[str], precision: str) -> list[str]:
-    """Choose what is needed of a folder in the diffusers format."""
-    chosen = [INDEX]
-    weights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    pickles: dict[str, str] = {}
-    for path in paths:
-        found = _PART.fullmatch(path)
-        if found is None:
-            continue
-        part, name = found[1], found[4]
-        if variant := _variant(name):
-            weights[part][variant[0]].append(path)
-        elif name.endswith((".bin", ".pt", ".ckpt")):
-            pickles[part] = path
-        elif name.endswith(".json") or name in _TEXTS:
-            chosen.append(path)
-    for part, pickle in pickles.items():
-        if part not in weights:
-            raise ModelUnavailableError(
-                f"model {repository} keeps its {part} in {pickle}, a pickle, which can run any"
-                " program when opened; take a model in safetensors"
-            )
-    wanted = _PREFERENCES.get(precision, _PREFERENCES["fp16"])
-    for variants in weights.values():
-        best = min(variants, key=lambda one: (wanted.index(one) if one in wanted else 9, one))
-        chosen += variants[best]
-    return chosen
-
-
-def _variant(name: str) -> tuple[str] | None:
-    """Return which variant a file of weights, or an index of them, belongs to."""
-    if found := _INDEX.fullmatch(name):
-        return (found["old"] or found["variant"] or "",)
-    if found := _WEIGHTS.fullmatch(name):
-        return (found["before"] or found["after"] or "",)
-    return None
-
-
-def _choose_file(repository: str, files: dict[str, RemoteFile], wanted: str) -> str:
-    there = [path for path in files if path.lower().endswith(ENDINGS)]
-    if wanted and wanted in there:
-        return wanted
-    if wanted:
-        raise ModelUnavailableError(
-            f"{repository} has no model file {wanted}; there are {_some(there, files)}"
-        )
-    if len(there) == 1:
-        return there[0]
-    if there:
-        raise ModelUnavailableError(
-            f"{repository} has several model files; choose one, as in `underpaint models get"
-            f" {repository}/{there[0]}`: {_some(there, files)}"
-        )
-    raise ModelUnavailableError(
-        f"{repository} has no model that can be used: neither {INDEX} nor a"
-        f" {' or '.join(ENDINGS)} file; look at {_page(repository)}"
-    )
-
-
-def _some(paths: list[str], files: dict[str, RemoteFile]) -> str:
-    shown = [f"{path} ({files[path].size / 1e9:.1f} GB)" for path in sorted(paths)[:20]]
-    more = len(paths) - len(shown)
-    return (", ".join(shown) or "none") + (f" and {more} more" if more > 0 else "")
-
-
-# ---- downloading ---------------------------------------------------------------------------------
 
 
 def download(
@@ -409,7 +297,7 @@ def _is_right(path: Path, file: RemoteFile) -> bool:
 
 @contextlib.contextmanager
 def hub_errors(repository: str) -> Iterator[None]:
-    """Say in a sentence what is wrong, without what was sent: the token is in it."""
+    """Raise what goes wrong as a sentence, without what was sent: the token is in it."""
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow, only needed here
 
     try:

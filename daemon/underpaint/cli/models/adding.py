@@ -10,14 +10,8 @@ from pathlib import Path
 from underpaint.cli.options import Parser
 from underpaint.cli.printing import say, show, show_json, show_path
 from underpaint.models.adding import add_model
-from underpaint.models.downloading import (
-    PRECISIONS,
-    RemoteFile,
-    RemoteModel,
-    download,
-    look_up,
-    split_id,
-)
+from underpaint.models.downloading import RemoteModel, download, look_up, split_id
+from underpaint.models.hub_files import PRECISIONS, RemoteFile
 from underpaint.models.probes import MODEL
 from underpaint.models.scanning import contents_of
 from underpaint.models.suggestions import find_memory, suggest_models

@@ -1,0 +1,141 @@
+"""Which files of a repository on the Hugging Face Hub a model needs. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from underpaint_client.errors import ModelUnavailableError
+
+from .files import INDEX
+from .headers import ENDINGS
+
+_PREFERENCES = {
+    "fp16": ("fp16", "bf16", "", "fp32"),
+    "bf16": ("bf16", "fp16", "", "fp32"),
+    "fp32": ("fp32", "", "bf16", "fp16"),
+}
+PRECISIONS = tuple(_PREFERENCES)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a repository.
+
+    Parameters
+    ----------
+    path : str
+        In the repository.
+    size : int
+        Bytes.
+    sha256 : str
+        Of a large file; empty where the Hub has only `blob`.
+    blob : str
+        Git's SHA-1 of a small file.
+    """
+
+    path: str
+    size: int
+    sha256: str = ""
+    blob: str = ""
+
+
+_PART = re.compile(r"(unet|transformer|vae|text_encoder(_\d)?|tokenizer(_\d)?|scheduler)/([^/]+)")
+_WEIGHTS = re.compile(
+    r"(?:diffusion_pytorch_model|model)(?:\.(?P<before>\w+))?(?:-\d{5}-of-\d{5})?"
+    r"(?:\.(?P<after>\w+))?\.safetensors"
+)
+_INDEX = re.compile(
+    r"(?:diffusion_pytorch_model|model)\.safetensors(?:\.(?P<old>\w+))?\.index"
+    r"(?:\.(?P<variant>\w+))?\.json"
+)
+_TEXTS = ("merges.txt", "vocab.txt")
+
+
+def choose_folder(repository: str, paths: Iterable[str], precision: str) -> list[str]:
+    """Return what is needed of a folder in the diffusers format.
+
+    Parameters
+    ----------
+    repository : str
+        For errors.
+    paths : iterable of str
+        All that it has.
+    precision : str
+        One of `PRECISIONS`, or empty for the smallest that is usual.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It keeps a part in a pickle.
+    """
+    chosen = [INDEX]
+    weights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    pickles: dict[str, str] = {}
+    for path in paths:
+        found = _PART.fullmatch(path)
+        if found is None:
+            continue
+        part, name = found[1], found[4]
+        if variant := _variant(name):
+            weights[part][variant[0]].append(path)
+        elif name.endswith((".bin", ".pt", ".ckpt")):
+            pickles[part] = path
+        elif name.endswith(".json") or name in _TEXTS:
+            chosen.append(path)
+    for part, pickle in pickles.items():
+        if part not in weights:
+            raise ModelUnavailableError(
+                f"model {repository} keeps its {part} in {pickle}, a pickle, which can run any"
+                " program when opened; take a model in safetensors"
+            )
+    wanted = _PREFERENCES.get(precision, _PREFERENCES["fp16"])
+    for variants in weights.values():
+        best = min(variants, key=lambda one: (wanted.index(one) if one in wanted else 9, one))
+        chosen += variants[best]
+    return chosen
+
+
+def _variant(name: str) -> tuple[str] | None:
+    """Return which variant a file of weights, or an index of them, belongs to."""
+    if found := _INDEX.fullmatch(name):
+        return (found["old"] or found["variant"] or "",)
+    if found := _WEIGHTS.fullmatch(name):
+        return (found["before"] or found["after"] or "",)
+    return None
+
+
+def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, page: str) -> str:
+    """Return the one model file of a repository, or the one that is wanted.
+
+    Raises
+    ------
+    ModelUnavailableError
+        There is none, there are several, or not that one. Says which there are.
+    """
+    there = [path for path in files if path.lower().endswith(ENDINGS)]
+    if wanted and wanted in there:
+        return wanted
+    if wanted:
+        raise ModelUnavailableError(
+            f"{repository} has no model file {wanted}; there are {_some(there, files)}"
+        )
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise ModelUnavailableError(
+            f"{repository} has several model files; choose one, as in `underpaint models get"
+            f" {repository}/{there[0]}`: {_some(there, files)}"
+        )
+    raise ModelUnavailableError(
+        f"{repository} has no model that can be used: neither {INDEX} nor a"
+        f" {' or '.join(ENDINGS)} file; look at {page}"
+    )
+
+
+def _some(paths: list[str], files: Mapping[str, RemoteFile]) -> str:
+    shown = [f"{path} ({files[path].size / 1e9:.1f} GB)" for path in sorted(paths)[:20]]
+    more = len(paths) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {more} more" if more > 0 else "")
