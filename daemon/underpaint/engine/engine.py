@@ -19,6 +19,7 @@ from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seeds
 
+from .devices import OFFLOADING, choose_device, free_memory
 from .inputs import Inputs
 from .memory import (
     Abilities,
@@ -30,7 +31,7 @@ from .memory import (
     next_saving,
     until_it_fits,
 )
-from .model import OFFLOADING, Model, choose_device, free_memory
+from .model import Model
 from .reports import Picture, Progress, Viewer
 from .run import Run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -23,50 +22,16 @@ from underpaint_client.samplers import choose_sampler
 from underpaint_client.steps import StepPlan
 
 from .denoise import Guide, denoise
+from .devices import OFFLOADING, free_memory
 from .families import find_family
 from .families.family import Prompt
 from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
 from .noise_levels import levels_only
 from .opening import open_pipeline
+from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_notes import describe_losses
 from .samplers import Sampler
-from .source import Floats, Mask, resize
-
-OFFLOADING = ("cuda", "mps")
-"""Kinds of device that have a memory, or a limit, of their own."""
-
-
-def choose_device(wanted: str = "auto") -> str:
-    """Return where to compute: `cuda`, `mps` or `cpu`; `auto` takes the first there is.
-
-    Raises
-    ------
-    ModelUnavailableError
-        Where the device asked for is not there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if wanted == "auto":
-        return next(device for device, available in there.items() if available)
-    kind, _, index = wanted.partition(":")
-    too_high = kind == "cuda" and there["cuda"] and int(index or 0) >= torch.cuda.device_count()
-    if not there.get(kind, False) or too_high:
-        raise ModelUnavailableError(
-            f"device {wanted!r} is not there; available: {', '.join(d for d in there if there[d])}"
-        )
-    return wanted
-
-
-def free_memory(device: torch.device) -> None:
-    """Give back what torch and Python keep for later."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()
+from .source import Floats, Mask
 
 
 @dataclass
@@ -113,7 +78,7 @@ class Model:
         self._hash = BackgroundHash(info)
         self.pipeline = self._open()
         self.scheduler_config = levels_only(self.pipeline.scheduler.config)
-        self._sketch: torch.Tensor | None = None
+        self._preview_map: torch.Tensor | None = None
         self._attention = dict(getattr(self.denoiser, "attn_processors", {}))
         self.forget()
         if offloaded:
@@ -400,26 +365,9 @@ class Model:
         float32, (h, w, 3)
             RGB, 0..1.
         """
-        if self._sketch is None:
-            self._sketch = self._fit_sketch()
-        found = torch.einsum("chw,cd->hwd", latents.float(), self._sketch[:-1]) + self._sketch[-1]
-        colours: Floats = found.nan_to_num().clamp(0, 1).cpu().numpy()
-        return colours
-
-    def _fit_sketch(self) -> torch.Tensor:
-        """Find the linear map from latents to colours: (C + 1, 3), the last row what is added.
-
-        By least squares over soft fields of colour, which this very autoencoder encodes.
-        """
-        cell, fields, cells = self.info.cell, 8, 32
-        spots = np.random.default_rng(0).random((fields, fields, 3), np.float32)
-        colours = resize(spots, Extent(cells, cells))
-        latents = self._encode(resize(colours, Extent(cells * cell, cells * cell)))[0].float()
-        known = torch.cat([latents.flatten(1).T, torch.ones(cells**2, 1).to(latents)], dim=1)
-        wanted = torch.from_numpy(colours.reshape(-1, 3)).to(known)
-        ridge = 1e-3 * len(known) * torch.eye(known.shape[1]).to(known)
-        found: torch.Tensor = torch.linalg.solve(known.T @ known + ridge, known.T @ wanted)
-        return found
+        if self._preview_map is None:
+            self._preview_map = fit_preview_map(self._encode, self.info.cell)
+        return apply_preview_map(self._preview_map, latents)
 
 
 def _first_line(error: Exception) -> str:
