@@ -16,7 +16,8 @@ import pytest
 from underpaint.server import pixel_files
 from underpaint.server.pixel_files import PixelFiles
 from underpaint.server.records import Records
-from underpaint.server.store import Store, open_store
+from underpaint.server.store import Store
+from underpaint.server.store_opening import open_store
 from underpaint.server.stored_job import ENDED, QUEUED, RUNNING, TAKEN
 
 LAYER, FIRST, SECOND = b"layer" * 2000, b"first" * 2000, b"second" * 2000

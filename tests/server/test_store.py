@@ -14,7 +14,8 @@ import pytest
 
 from underpaint.server.pixel_files import DamagedFileError
 from underpaint.server.retention import DAY, Entry, Retention, find_old, outdated, oversized
-from underpaint.server.store import Store, open_store
+from underpaint.server.store import Store
+from underpaint.server.store_opening import open_store
 from underpaint.server.stored_job import ENDED, QUEUED, RUNNING, TAKEN, StoredJob
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.frames import Bytes

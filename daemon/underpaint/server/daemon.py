@@ -39,7 +39,7 @@ from .jobs import Jobs
 from .model_list import Entries, ModelList
 from .paths import allow_many_files, take_lock
 from .shared_memory import clear_shared_memory
-from .store import open_store
+from .store_opening import open_store
 from .turns import Turns
 from .validation import find_job_name, read_message
 from .watchdog import WatchdogLimits

@@ -15,24 +15,20 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.frames import Bytes
 
+from .ages import Ages
 from .old_messages import upgrade_header
 from .paths import private_folder
 from .pixel_files import PixelFiles, sync_folder
 from .records import Records
 from .retention import Entry, Retention, find_old, is_due, outdated, oversized
 from .stored_job import ENDED, QUEUED, RUNNING, TAKEN, Pictures, StoredJob
-
-_DAMAGED = (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
 
 _JOB, _FILE = "job", "file"
 """The kinds of `old_since`."""
@@ -55,6 +51,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._files = PixelFiles(private_folder(folder) / "pixels")
         self._records = Records(folder / "jobs.sqlite", expected=bool(self._files.names()))
+        self._ages = Ages(self._records)
         try:
             sync_folder(folder)
             sync_folder(folder.parent)
@@ -291,12 +288,12 @@ class Store:
         ended = self._entries()
         self._remove_pictures_without_job()
         unnamed = {file: self._files.changed(file) for file in self._unnamed_files()}
-        ages = {_JOB: {entry.name: entry.changed for entry in ended}, _FILE: unnamed}
+        changed_at = {_JOB: {entry.name: entry.changed for entry in ended}, _FILE: unnamed}
         with self._records.at_once():
-            total = self._count_awake(awake)
-            for kind, changed in ages.items():
-                self._look(kind, find_old(changed, retention, now), total)
-        old = {kind: self._old_since(kind) for kind in ages}
+            total = self._ages.count(awake)
+            for kind, changed in changed_at.items():
+                self._ages.look(kind, find_old(changed, retention, now), total)
+        old = {kind: self._ages.since(kind) for kind in changed_at}
         going = outdated(ended, old[_JOB], total)
         staying = [entry for entry in ended if entry.name not in set(going)]
         large = oversized(staying, self._running(), retention)
@@ -333,24 +330,6 @@ class Store:
                 QUEUED, RUNNING,
             )
         )  # fmt: skip
-
-    def _count_awake(self, seconds: float) -> float:
-        """Add to the seconds for which daemons ran, and return all of them."""
-        (counted,) = self._ask("SELECT coalesce(max(seconds), 0) FROM awake")[0]
-        self._ask("DELETE FROM awake")
-        self._ask("INSERT INTO awake VALUES (?)", counted + seconds)
-        return float(counted + seconds)
-
-    def _look(self, kind: str, old: set[str], awake: float) -> None:
-        """Record since when something is too old; start again for what no longer is."""
-        known = self._old_since(kind).keys()
-        for name in known - old:
-            self._ask("DELETE FROM old_since WHERE kind = ? AND name = ?", kind, name)
-        for name in old - known:
-            self._ask("INSERT INTO old_since VALUES (?, ?, ?)", kind, name, awake)
-
-    def _old_since(self, kind: str) -> dict[str, float]:
-        return dict(self._ask("SELECT name, awake FROM old_since WHERE kind = ?", kind))
 
     # ---- records ---------------------------------------------------------------------------
 
@@ -396,35 +375,3 @@ class Store:
         """
         named = self._ask("SELECT file FROM jobs UNION SELECT file FROM pictures")
         return self._files.names() - {file for (file,) in named}
-
-
-def open_store(folder: Path) -> tuple[Store, str]:
-    """Open the store, or put a damaged one aside and begin a new one.
-
-    Returns
-    -------
-    store : Store
-    remark : str
-        What the artist should know; empty where all is well.
-
-    Raises
-    ------
-    DaemonUnavailableError
-        It cannot be opened, though nothing is wrong with it.
-    """
-    try:
-        return Store(folder), ""
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", None) not in _DAMAGED:
-            raise DaemonUnavailableError(
-                f"{folder} cannot be opened ({error}); close what uses it, or make room on the disk"
-            ) from None
-        number = 1
-        while (aside := folder.with_name(f"{folder.name}-aside-{number}")).exists():
-            number += 1
-        folder.rename(aside)
-        remark = (
-            f"the store of jobs could not be read ({error}), so a new one was created; the old one,"
-            f" with the results that had not been fetched, is now {aside}"
-        )
-        return Store(folder), remark
