@@ -68,6 +68,15 @@ def choose_destination(
     return Destination.DEFER if clears_redo and not requested else Destination.INSERT
 
 
+def _destination_of(batch: Batch, *, requested: bool) -> Destination:
+    return choose_destination(
+        is_open=batch.document.is_open,
+        fetched=batch.fetched,
+        clears_redo=batch.clears_redo,
+        requested=requested,
+    )
+
+
 def describe_end(
     error: UnderpaintError | None, request: Request, came: int, seconds: float, notes: Sequence[str]
 ) -> str:
@@ -181,12 +190,7 @@ class Delivery:
 
     def _place(self, batch: Batch) -> str:
         """Put results where they go; return what the artist must be told, or an empty string."""
-        destination = choose_destination(
-            is_open=batch.document.is_open,
-            fetched=batch.fetched,
-            clears_redo=batch.clears_redo,
-            requested=False,
-        )
+        destination = _destination_of(batch, requested=False)
         if destination is Destination.KEEP:
             self.undelivered.append(batch)
             return "The document was closed. Its result is kept: open it as a new document."
@@ -230,12 +234,7 @@ class Delivery:
         """Insert the deferred batches. What fails stays deferred, and raises."""
         while self.deferred:
             batch = self.deferred.pop(0)  # before: the timer may go off meanwhile
-            destination = choose_destination(
-                is_open=batch.document.is_open,
-                fetched=batch.fetched,
-                clears_redo=batch.clears_redo,
-                requested=True,
-            )
+            destination = _destination_of(batch, requested=True)
             try:
                 self._put(batch, destination)
             except Exception:

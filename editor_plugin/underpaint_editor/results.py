@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 THUMBNAILS = 6
 """Results that are shown at once."""
 
+THUMBNAIL_COLUMNS = 3
+"""Of them, in a row."""
+
 THUMBNAIL_SIDE = 60
 """Pixels of a thumbnail's longer side."""
 

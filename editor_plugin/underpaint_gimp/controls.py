@@ -11,8 +11,8 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
+from underpaint_editor import controls as editor_controls  # noqa: E402
 from underpaint_editor.form import (  # noqa: E402
-    FIELDS,
     Choice,
     Field,
     Number,
@@ -202,23 +202,14 @@ class SwitchControl:
 Control = Union[TextControl, NumberControl, ChoiceControl, SwitchControl]
 
 
-class Controls:
-    """The form's controls by the names of their fields: all of them, and by kind.
+Controls = editor_controls.Controls[TextControl, NumberControl, ChoiceControl, SwitchControl]
 
-    Parameters
-    ----------
-    changed : callable
-        Called after each change of a value.
-    """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self.texts = {f.name: TextControl(f, changed) for f in FIELDS if isinstance(f, Text)}
-        self.numbers = {f.name: NumberControl(f, changed) for f in FIELDS if isinstance(f, Number)}
-        self.choices = {f.name: ChoiceControl(f, changed) for f in FIELDS if isinstance(f, Choice)}
-        self.switches = {f.name: SwitchControl(f, changed) for f in FIELDS if isinstance(f, Switch)}
-        self.all: dict[str, Control] = {
-            **self.texts, **self.numbers, **self.choices, **self.switches,
-        }  # fmt: skip
+def make_controls(changed: Callable[[], None]) -> Controls:
+    """Return the form's controls; `changed` is called after each change of a value."""
+    return editor_controls.make_controls(
+        TextControl, NumberControl, ChoiceControl, SwitchControl, changed
+    )
 
 
 def make_slider(control: NumberControl) -> Gtk.Scale:

@@ -10,11 +10,9 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import GdkPixbuf, GLib, Gtk, Pango  # noqa: E402 - after its version
 
 from underpaint_editor.form import RESULT_BUTTONS  # noqa: E402
-from underpaint_editor.results import THUMBNAILS, Thumbnail  # noqa: E402
+from underpaint_editor.results import THUMBNAIL_COLUMNS, THUMBNAILS, Thumbnail  # noqa: E402
 
 from .widgets import make_label, set_up_button  # noqa: E402
-
-_COLUMNS = 3  # of thumbnails
 
 
 class ThumbnailButton:
@@ -82,7 +80,7 @@ class ResultRow:
                 button.connect("clicked", lambda _, n=name: pressed(n))
         grid = Gtk.Grid(column_homogeneous=True, column_spacing=2, row_spacing=2)
         for slot, thumbnail in enumerate(self.thumbnails):
-            grid.attach(thumbnail.button, slot % _COLUMNS, slot // _COLUMNS, 1, 1)
+            grid.attach(thumbnail.button, slot % THUMBNAIL_COLUMNS, slot // THUMBNAIL_COLUMNS, 1, 1)
         self.widget.add(grid)
         self.widget.add(self.page)
         lines: tuple[list[Gtk.Widget], ...] = (

@@ -29,8 +29,8 @@ from .buffers import image_of, scaled  # noqa: E402
 from .canvas import GimpDocument, load_form  # noqa: E402
 from .controls import (  # noqa: E402
     Control,
-    Controls,
     SwitchControl,
+    make_controls,
     make_slider,
     on_arrow,
     on_enter,
@@ -82,7 +82,7 @@ class Window:
     # ---- layout ----------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._fields = Controls(self.panel.form_edited)
+        self._fields = make_controls(self.panel.form_edited)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = ImageChoice(self.look)
         column.add(self.images.widget)

@@ -28,8 +28,8 @@ from underpaint_editor.layers import box_to_read, count_batches_above, describe_
 from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
 
 from . import overlay
-from .images import image_of, scaled
-from .qt import QtCore, QtGui
+from .images import image_of, pixels_of
+from .qt import QtCore
 from .redo import names_command
 from .sources import (
     SRGB,
@@ -338,7 +338,7 @@ class KritaDocument:
         layer = _created(self.document.createNode(result.name, "paintlayer"))
         layer.setColorSpace(*SRGB)
         box = result.area or result.frame.box
-        pixels = QtCore.QByteArray(_pixels_of(result))
+        pixels = QtCore.QByteArray(pixels_of(result))
         layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
         attach_tag(self.document, layer, result.tag(self))
         return layer
@@ -377,17 +377,6 @@ def _created(node: Node | None) -> Node:
     if node is None:
         raise BadInputError("the document was closed")
     return node
-
-
-def _pixels_of(result: Result) -> bytes:
-    """Return a result's pixels in Krita's order; those of a kept preview at its full size."""
-    frame, area = result.frame, result.area
-    if area is None:
-        return bytes(frame.data)
-    image = scaled(image_of(frame.data, frame.box.extent), area.extent)
-    # ARGB32 is BGRA in memory, and its lines have no padding: a pixel has 4 bytes.
-    data = image.convertToFormat(QtGui.QImage.Format.Format_ARGB32).constBits()
-    return b"" if data is None else data.asstring(4 * area.extent.pixels)
 
 
 def _converted(document: Document, node: Node, pixels: bytes, box: Box) -> Frame:

@@ -14,7 +14,7 @@ from underpaint_editor.panel import Panel
 from underpaint_editor.results import Thumbnail
 
 from .canvas import KritaDocument, load_form
-from .controls import Control, Controls, KeyWatch, SwitchControl, make_slider
+from .controls import Control, KeyWatch, SwitchControl, make_controls, make_slider
 from .images import image_of, scaled
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
@@ -52,7 +52,7 @@ class UnderpaintDocker(DockWidget):
     # ---- layout ----------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._fields = Controls(self.panel.form_edited)
+        self._fields = make_controls(self.panel.form_edited)
         body = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(body)
         column.setContentsMargins(4, 6, 4, 6)

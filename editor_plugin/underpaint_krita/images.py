@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from underpaint_client.frames import Bytes
 from underpaint_client.geometry import Extent
+from underpaint_editor.batch import Result
 
 from .qt import QtCore, QtGui
 
@@ -23,3 +24,14 @@ def scaled(image: QtGui.QImage, extent: Extent) -> QtGui.QImage:
         QtCore.Qt.AspectRatioMode.IgnoreAspectRatio,
         QtCore.Qt.TransformationMode.SmoothTransformation,
     )
+
+
+def pixels_of(result: Result) -> bytes:
+    """Return a result's pixels in Krita's order; those of a kept preview at its full size."""
+    frame, area = result.frame, result.area
+    if area is None:
+        return bytes(frame.data)
+    image = scaled(image_of(frame.data, frame.box.extent), area.extent)
+    # ARGB32 is BGRA in memory, and its lines have no padding: a pixel has 4 bytes.
+    data = image.convertToFormat(QtGui.QImage.Format.Format_ARGB32).constBits()
+    return b"" if data is None else data.asstring(4 * area.extent.pixels)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from underpaint_editor.form import RESULT_BUTTONS
-from underpaint_editor.results import THUMBNAIL_SIDE, THUMBNAILS, Thumbnail
+from underpaint_editor.results import THUMBNAIL_COLUMNS, THUMBNAIL_SIDE, THUMBNAILS, Thumbnail
 
 from .qt import QtCore, QtGui, QtWidgets
 from .widgets import highlighted, make_label, set_enabled, set_up_button
 
-_COLUMNS = 3  # of thumbnails
 _ARROW, _NARROW = 32, 40  # pixels of the narrowest buttons, for a docker of 250 pixels
 
 
@@ -120,7 +119,7 @@ class ResultRow(QtWidgets.QWidget):
         grid.setSpacing(2)
         for slot, button in enumerate(self.thumbnails):
             button.setObjectName(f"result_{slot}")
-            grid.addWidget(button, slot // _COLUMNS, slot % _COLUMNS)
-        for column in range(_COLUMNS):
+            grid.addWidget(button, slot // THUMBNAIL_COLUMNS, slot % THUMBNAIL_COLUMNS)
+        for column in range(THUMBNAIL_COLUMNS):
             grid.setColumnStretch(column, 1)
         return grid
