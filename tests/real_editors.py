@@ -266,7 +266,7 @@ def find_gimp() -> tuple[tuple[str, ...], Path]:
 
 
 def without_errors(results: dict[str, Said]) -> Found:
-    """Give results by name, each only where its scenario ran through."""
+    """Return results by name, each only where its scenario ran through."""
 
     def look_up(name: str) -> Said:
         said = results[name]

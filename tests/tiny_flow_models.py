@@ -358,7 +358,7 @@ def build_flow_model(folder: Path, kind: str, seed: int = PARTS_SEED) -> Path:
 
 
 def enliven(transformer: Any) -> None:
-    """Give random values to what a transformer begins training with at 0: else it puts out 0."""
+    """Set to random values what a transformer begins training with at 0: else it puts out 0."""
     import torch
 
     for weights in transformer.parameters():

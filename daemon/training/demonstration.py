@@ -99,7 +99,7 @@ def landscape() -> NDArray[np.uint8]:
 
 
 def demonstrations(model: str) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[Any]]]:
-    """Give name, layer and result of each demonstration.
+    """Return name, layer and result of each demonstration.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def build_text_encoder(config: Config, tokenizer: Any) -> Any:
 
 
 def tokenize(tokenizer: Any, captions: list[str], device: torch.device) -> torch.Tensor:
-    """Give int64 (n, 77), padded as the pipeline pads."""
+    """Return int64 (n, 77), padded as the pipeline pads."""
     found = tokenizer(
         captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
     )

@@ -60,7 +60,7 @@ def build_unet(config: Config) -> Any:
 
 
 def is_plain(unet: Any) -> bool:
-    """Tell a denoiser that sees noisy latents alone."""
+    """Return whether a denoiser sees noisy latents alone."""
     return bool(unet.config.in_channels == unet.config.out_channels)
 
 

@@ -81,7 +81,7 @@ def train_vae(config: Config, folder: Path, device: torch.device, seconds: float
 
 
 class _Encoder(nn.Module):
-    """Gives mean and logarithm of the variance of the latents."""
+    """Returns mean and logarithm of the variance of the latents."""
 
     def __init__(self, vae: Any) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class _Crops:
         self.drawn = 0
 
     def draw(self, count: int, size: int) -> torch.Tensor:
-        """Give float32 (count, 3, size, size), -1..1."""
+        """Return float32 (count, 3, size, size), -1..1."""
         if self.drawn % 500 == 0:  # more may have been painted
             self.shards = [open_shard(self.folder, n).pictures for n in list_shards(self.folder)]
         self.drawn += 1

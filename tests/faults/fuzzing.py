@@ -80,7 +80,7 @@ def _nested(depth: int) -> Any:
 
 
 def seeds() -> list[Parts]:
-    """Give real messages, of each kind that a client sends and some that it does not."""
+    """Return real messages, of each kind that a client sends and some that it does not."""
     rich = Request.of(
         prompt="a {lake|river}", negative_prompt="fog", strength=0.0, seed=7, images=2,
         width=64, height=64, variation_amount=0.3, variation_seed=3, chain=True,

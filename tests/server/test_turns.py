@@ -16,7 +16,7 @@ GUEST, SAME_GUEST = Client(1, b"a", "key"), Client(1, b"b", "key")
 
 
 class Store:
-    """Says that it is done when it is told to."""
+    """Is done when the test wants it to be."""
 
     def __init__(self) -> None:
         self.waits: list[Callable[[], object]] = []

@@ -174,7 +174,7 @@ class _Writer:
         return _joined(list(dict.fromkeys(words)))
 
     def hour_over_land(self) -> str:
-        """Say `sunset over the desert` and the like."""
+        """Return a phrase such as `sunset over the desert`."""
         hour = self.one(self.hours())
         mood = _MOODS.get(self.scene.weather)
         if mood and self.chance(0.5):

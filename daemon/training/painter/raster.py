@@ -58,7 +58,7 @@ def slopes(surface: Floats) -> tuple[Floats, Floats]:
 
 
 def fixed(points: Floats) -> NDArray[np.int32]:
-    """Give pixel coordinates as OpenCV's drawing functions take them."""
+    """Return pixel coordinates as OpenCV's drawing functions take them."""
     return np.round(points * (1 << FRACTION)).astype(np.int32)
 
 

@@ -98,7 +98,7 @@ class FlowSampler(Sampler):
         return 1.0
 
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> Any:
-        """Give `clean` latents at the noise level of the call that comes next."""
+        """Return `clean` latents at the noise level of the call that comes next."""
         (call,) = (self.scheduler.timesteps == timestep).nonzero()[0]
         sigma = self.scheduler.sigmas[call].to(clean)
         return sigma * noise + (1.0 - sigma) * clean

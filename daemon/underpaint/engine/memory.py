@@ -206,7 +206,7 @@ def saving_notes(
 
 
 def too_large(model: str, size: Extent, native: int, painted: Extent) -> str:
-    """Say that a picture does not fit, and what would.
+    """Return the message for a picture that does not fit, with one that would.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def too_large(model: str, size: Extent, native: int, painted: Extent) -> str:
 
 
 def model_too_large(model: str) -> str:
-    """Say that the model alone does not fit."""
+    """Return the message for a model that does not fit by itself."""
     return (
         f"there is not enough memory for model {model!r}, whatever the size of the picture; choose"
         " a smaller model, or close other programs that hold memory"
@@ -241,7 +241,7 @@ def model_too_large(model: str) -> str:
 
 
 def canvas_too_large(size: Extent) -> str:
-    """Say that the computer's memory does not hold a picture's pixels while they are worked on."""
+    """Return the message for a picture whose pixels the computer's memory does not hold."""
     return (
         f"there is not enough memory to hold a picture of {size} pixels and what is made of it;"
         " make it smaller, send a smaller layer, or close other programs that hold memory"
@@ -249,7 +249,7 @@ def canvas_too_large(size: Extent) -> str:
 
 
 def _half(size: Extent) -> Extent:
-    """Give half the pixels in the same shape, on the grid that models work on."""
+    """Return half the pixels in the same shape, on the grid that models work on."""
 
     def side(length: int) -> int:
         return max(MULTIPLE, int(length * math.sqrt(0.5)) // MULTIPLE * MULTIPLE)

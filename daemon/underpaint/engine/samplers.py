@@ -129,7 +129,7 @@ class Sampler:
         return run
 
     def first_calls(self, steps: NDArray[np.intp], calls: int) -> NDArray[np.intp]:
-        """Say from which call on a latent cell takes part.
+        """Return from which call on each latent cell takes part.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class Sampler:
         self.scheduler.kept = kept
 
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> Any:
-        """Give `clean` latents at the noise level of the call that comes next."""
+        """Return `clean` latents at the noise level of the call that comes next."""
         return self.scheduler.add_noise(clean, noise, timestep.reshape(1))
 
     @property

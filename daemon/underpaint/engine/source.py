@@ -42,13 +42,13 @@ def strips(area: Box) -> Iterator[Box]:
 
 
 def fraction(values: Pixels) -> Floats:
-    """Give values of any depth as float32, 1 being full; HDR and NaN are brought into 0..1."""
+    """Return values of any depth as float32, 1 being full; HDR and NaN are brought into 0..1."""
     result = unclipped(values)
     return np.clip(result, 0.0, 1.0, out=result)
 
 
 def unclipped(values: Pixels) -> Floats:
-    """Give values of any depth as float32, 1 being full; HDR stays, NaN becomes 0."""
+    """Return values of any depth as float32, 1 being full; HDR stays, NaN becomes 0."""
     result: Floats = values.astype(np.float32)
     if values.dtype.kind == "f":
         return np.nan_to_num(result, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
@@ -57,7 +57,7 @@ def unclipped(values: Pixels) -> Floats:
 
 
 def quantize(values: Floats, dtype: np.dtype[Any]) -> Pixels:
-    """Give 0..1 at a depth: rounded, never floored, so that nothing darkens over many runs."""
+    """Return 0..1 at a depth: rounded, never floored, so that nothing darkens over many runs."""
     full = np.float32(FULL[dtype])
     if dtype.kind != "f":
         values = np.clip(np.rint(values * full), 0, full)
@@ -131,7 +131,7 @@ def mean_opacity(values: Floats, extent: Extent) -> Pixels:
 
 
 def _touched(count: int, cell: int, source: int, content: int) -> NDArray[np.intp]:
-    """Give first, one past last, first, ... of the source pixels that each cell touches."""
+    """Return first, one past last, first, ... of the source pixels that each cell touches."""
     index = np.arange(count, dtype=np.int64)
     first = np.minimum(index * cell * source // content, source - 1)
     stop = np.clip(-(-(index + 1) * cell * source // content), first + 1, source)
@@ -220,7 +220,7 @@ class Source:
         return replace(self, mode=mode)
 
     def _erased(self) -> Mask:
-        """Tell the pixels that are selected and not opaque."""
+        """Return where pixels are selected and not opaque."""
         full = self.pixels.dtype.type(FULL[self.pixels.dtype])
         erased = np.asarray(~(self.pixels[..., 3] >= full))  # NaN counts as erased
         if self.selection is not None:
@@ -248,13 +248,13 @@ class Source:
         return self._part(self.pixels, box)
 
     def selection_in(self, box: Box) -> Floats:
-        """Give sel in a box on the canvas: float32, (height, width), 0..1."""
+        """Return sel in a box on the canvas: float32, (height, width), 0..1."""
         if self.selection is None:
             return np.ones((box.height, box.width), np.float32)
         return fraction(self._part(self.selection, box))
 
     def change_in(self, box: Box) -> Floats:
-        """Give c in a box on the canvas: sel (1 - a) when inpainting, else sel."""
+        """Return c in a box on the canvas: sel (1 - a) when inpainting, else sel."""
         if self.change is not None:
             return self._part(self.change, box)
         selection = self.selection_in(box)
@@ -318,7 +318,7 @@ class Source:
 
 
 def _has_colour(pixels: Pixels) -> Mask:
-    """Tell the pixels of which any channel is not 0; integers as one wide number, which is fast."""
+    """Return where any channel is not 0; integers are read as one wide number, which is fast."""
     if pixels.dtype.kind == "u" and pixels.strides[-1] == pixels.itemsize:
         return np.asarray(pixels.view(f"u{4 * pixels.itemsize}")[..., 0] != 0)
     return np.asarray(np.any(pixels != 0, axis=-1))

@@ -131,7 +131,7 @@ def _unet_purpose(names: TensorNames) -> str:
 
 
 def _tell_sd(names: TensorNames) -> _Told:
-    """Tell Stable Diffusion 2 from 1: by its encoder, else by its linear projections."""
+    """Distinguish Stable Diffusion 2 from 1: by its encoder, else by its linear projections."""
     projection = names.get(
         "input_blocks.1.1.proj_in.weight", "down_blocks.0.attentions.0.proj_in.weight"
     )

@@ -199,7 +199,7 @@ Event = (
 
 @dataclass(frozen=True)
 class Greet:
-    """Tell the client that the job is accepted, with its position and remark."""
+    """Send the client `Accepted`, with its position and remark."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class LeaveQueue:
 
 @dataclass(frozen=True)
 class StopWorker:
-    """Tell a worker to cancel the job."""
+    """Have a worker cancel the job."""
 
     worker: int
 

@@ -258,7 +258,7 @@ editor that saves it may empty it first."""
 
 
 class Settling:
-    """Tells once when something has stayed as it is for a while.
+    """Notices, once, when something has stayed as it is for a while.
 
     Parameters
     ----------

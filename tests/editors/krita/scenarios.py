@@ -1336,7 +1336,7 @@ def click(widget: Any) -> Run:
 
 
 def focus() -> Run:
-    """Give Krita's window the real keyboard."""
+    """Set the real keyboard's focus to Krita's window."""
     window = Krita.instance().activeWindow().qwindow()
     yield from xdo("windowfocus", "--sync", int(window.winId()))
     yield window.isActiveWindow
