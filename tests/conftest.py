@@ -56,14 +56,16 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def models(session_home: Path) -> Path:
-    """The folder of two tiny models, `sd` and `sdxl`, native 64 pixels."""
+def models(session_home: Path) -> Iterator[Path]:
+    """The folder of two tiny models, `sd` and `sdxl`, native 64 pixels; all tests share it."""
     from tiny_models import build_model
 
     folder = session_home / "models"
     build_model(folder / "sd", "sd")
     build_model(folder / "sdxl", "sdxl")
-    return folder
+    yield folder
+    # A model that one test left here would be found, and be the default one, in all others.
+    assert {one.name for one in folder.iterdir()} == {"sd", "sdxl"}
 
 
 @pytest.fixture(scope="session")

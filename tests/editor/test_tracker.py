@@ -205,7 +205,7 @@ def test_results_that_wait_are_offered_to_the_next(daemon: Path) -> None:
     receive(gone, lambda n: isinstance(n, ImageReceived))
     gone.close()
     tracker = JobTracker("test")
-    until(lambda: job.name in [one.job for one in offered(tracker)])
+    until(lambda: job.name in [one.job for one in offered(tracker) if one.ended])
     waiting = next(one for one in offered(tracker) if one.job == job.name)
     assert waiting.note == "where"
     assert waiting.request.prompt.positive == "x"

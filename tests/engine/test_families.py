@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,21 @@ every_kind = pytest.mark.parametrize("kind", BUILDERS)
 GUIDANCE = 4.0
 
 
-@pytest.fixture(scope="session")
-def engine(models: Path, request: pytest.FixtureRequest) -> Engine:
+@pytest.fixture(scope="module")
+def engine(
+    session_home: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Engine]:
     """An engine that finds tiny models of each family, by the kind's name: plain, of few steps."""
+    models = tmp_path_factory.mktemp("families")
     own = [item for item in request.session.items if item.path == Path(__file__)]
     specs = [getattr(item, "callspec", None) for item in own]
     for kind in {spec.params["kind"] for spec in specs if spec and "kind" in spec.params}:
         model = build_flow_model(models / kind, kind)
         few = shutil.copytree(model, models / f"{kind}-few")
         (few / "underpaint.json").write_text(json.dumps({"native": 64, "steps": 4}))
-    return Engine("cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNDERPAINT_MODELS", str(models))
+        yield Engine("cpu")
 
 
 def paint(engine: Engine, layer: Any = None, **changes: Any) -> Any:

@@ -15,7 +15,7 @@ from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.samplers import choose_sampler
 
 from .checkpoint import CONFIGS, resolve_checkpoint
-from .families import FLOWS, Recommended, check_flow_parts, override, read_native, recommend
+from .families import FLOWS, Recommended, check_flow_parts, recommend
 from .files import (
     INDEX,
     WEIGHTS_ENDINGS,
@@ -175,14 +175,13 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         if one.startswith("tokenizer")
     ]
     levels = configs["scheduler"]
-    given = {key: value for key, value in vars(said).items() if value is not None}
-    recommended = override(path, recommend(path, family, read_json(path, index), configs), given)
+    recommended = recommend(path, family, read_json(path, index), configs)
     denoiser = "unet" if facts is None else "transformer"
     return ModelInfo(
         name=name,
         path=path,
         family=family,
-        native=read_native(path, given, side),
+        native=said.native or _check_native(path, side),
         cell=cell,
         train_steps=check_scheduler(path, family, levels),
         sampler=choose_sampler(said.sampler or recommended.sampler),
@@ -197,9 +196,26 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         purpose=purpose,
         prediction_type=(levels.get("prediction_type") or "epsilon") if facts is None else "flow",
         zero_snr=bool(levels.get("rescale_betas_zero_snr")),
-        recommended=recommended,
+        recommended=_corrected(recommended, said),
         precision=_precision(parts[denoiser], tensors[denoiser]),
     )
+
+
+def _corrected(recommended: Recommended, said: Sidecar) -> Recommended:
+    """Return what is recommended, with what the user says instead."""
+    given: dict[str, Any] = {"steps": said.steps, "guidance_scale": said.guidance_scale}
+    return replace(recommended, **{name: one for name, one in given.items() if one is not None})
+
+
+def _check_native(model: Path, side: int) -> int:
+    """Return the native side in pixels that a model's config tells, if it can be."""
+    if not 64 <= side <= 8192 or side % 16:
+        raise ModelUnavailableError(
+            f"model {model}: its native side, {side} pixels, is no multiple of 16 from 64 to 8192;"
+            " fetch it again, or write the right one into its side-car file, as"
+            ' {"native": 512}'
+        )
+    return side
 
 
 def _precision(part: Part, tensors: Tensors) -> str:

@@ -7,7 +7,7 @@ A table without torch: folders are checked against it before anything is opened,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -328,47 +328,6 @@ def _said_fast(
     if family in ("flux2-klein", "krea2"):
         return bool(index.get("is_distilled"))
     return None
-
-
-def override(path: Path, recommended: Recommended, said: dict[str, Any]) -> Recommended:
-    """Return what is recommended with what a model's `underpaint.json` says instead.
-
-    Raises
-    ------
-    ModelUnavailableError
-        Names the value.
-    """
-    for name, kinds, least, most in (
-        ("steps", (int,), 1, 1000),
-        ("guidance_scale", (int, float), 0, 100),
-    ):
-        value = said.get(name)
-        if value is None:
-            continue
-        if type(value) not in kinds or not least <= value <= most:
-            raise ModelUnavailableError(
-                f"model {path}: underpaint.json: {name} {str(value)[:80]!r} is no number from"
-                f" {least} to {most}; correct it there, or leave it out"
-            )
-        recommended = replace(recommended, **{name: value})
-    return recommended
-
-
-def read_native(path: Path, said: dict[str, Any], native: int) -> int:
-    """Return the native side in pixels: what `underpaint.json` says, else the family's.
-
-    Raises
-    ------
-    ModelUnavailableError
-        It says no multiple of 16 from 64 to 8192.
-    """
-    value = said.get("native", native)
-    if type(value) is not int or not 64 <= value <= 8192 or value % 16:
-        raise ModelUnavailableError(
-            f"model {path}: underpaint.json: native {str(value)[:80]!r} is no multiple of 16 from"
-            " 64 to 8192; correct it there, or leave it out"
-        )
-    return value
 
 
 def check_flow_parts(path: Path, facts: FlowFacts, configs: dict[str, dict[str, Any]]) -> int:

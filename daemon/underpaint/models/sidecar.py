@@ -148,6 +148,12 @@ def _number(least: float, most: float, *, whole: bool = False) -> Callable[[Any]
     return check
 
 
+def _native(value: Any) -> None:
+    _number(64, 4096, whole=True)(value)
+    if value % 16:
+        raise ValueError(f"{str(value)!r} is no multiple of 16; give one from 64 to 4096")
+
+
 def _flag(value: Any) -> None:
     if not isinstance(value, bool):
         raise ValueError(f"is {str(value)[:80]!r}; give true or false")  # noqa: TRY004 - as above
@@ -167,7 +173,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "family": _text,
     "variant": _text,
     "purpose": _one_of("plain", "inpainting"),
-    "native": _number(64, 4096, whole=True),
+    "native": _native,
     "prediction": _one_of("epsilon", "v_prediction", "flow"),
     "zero_snr": _flag,
     "steps": _number(1, 1000, whole=True),
