@@ -37,7 +37,7 @@ def models(library: Path) -> Iterator[ModelList]:
 
 def ask(models: ModelList) -> Entries:
     told: list[tuple[Entries | None, Exception | None]] = []
-    models.ask(lambda entries, error: told.append((entries, error)))
+    models.request(lambda entries, error: told.append((entries, error)))
     while not told:
         assert select.select([models.fd], [], [], 30)[0]
         models.answer()
@@ -69,7 +69,7 @@ def test_a_slow_disk_holds_up_nothing(library: Path, monkeypatch: pytest.MonkeyP
     try:
         assert models.default() == ""  # nothing is known, and nothing waits
         told: list[Entries | None] = []
-        models.ask(lambda entries, _error: told.append(entries))
+        models.request(lambda entries, _error: told.append(entries))
         for _ in range(2):
             gate.release()
         while not told:
@@ -93,7 +93,7 @@ def test_a_slow_disk_holds_up_nothing(library: Path, monkeypatch: pytest.MonkeyP
 def test_an_error_is_told(models: ModelList, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_list, "list_entries", lambda _: 1 // 0)
     told: list[Exception | None] = []
-    models.ask(lambda _entries, error: told.append(error))
+    models.request(lambda _entries, error: told.append(error))
     while not told:
         assert select.select([models.fd], [], [], 30)[0]
         models.answer()

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from underpaint.server.worker import _Painter
+from underpaint.server.worker import EngineThread
 from underpaint_client import messages, wire
 from underpaint_client.request import Request
 
 FAILING = """
-from underpaint.server.worker import _Painter
+from underpaint.server.worker import EngineThread
 from underpaint_client import wire
 from underpaint_client.request import Request
 
@@ -25,12 +25,12 @@ class Engine:
     def generate(self, *_, **__):
         raise self.error
 
-class Voice:
+class FakeSocket:
     def send_multipart(self, parts, **_):
         message, _ = wire.decode(parts)
         print(message.job, message.code, message.message, flush=True)
 
-painter = _Painter("cpu", Voice())
+engine_thread = EngineThread("cpu", FakeSocket())
 for number, error in enumerate((
     ValueError("no such thing"),
     MemoryError(),
@@ -38,7 +38,8 @@ for number, error in enumerate((
     RuntimeError("CUDA error: device-side assert triggered"),
     ValueError("never reached"),
 )):
-    painter._carry_out(Engine(error), wire.Run(f"job-{number}", Request(), allow_paths=True), ())
+    run = wire.Run(f"job-{number}", Request(), allow_paths=True)
+    engine_thread._run_job(Engine(error), run, ())
 """
 
 
@@ -55,7 +56,7 @@ def test_a_worker_ends_where_its_gpu_is_lost(session_home: Path) -> None:
 
 
 @dataclass
-class Voice:
+class FakeSocket:
     """Keeps what a worker says."""
 
     said: list[messages.Message] = field(default_factory=list)
@@ -85,16 +86,16 @@ class PlanningEngine:
 
 
 def test_a_worker_tells_the_daemon_alone_how_large_the_model_works() -> None:
-    voice = Voice()
-    painter = _Painter("cpu", cast(Any, voice))
+    socket = FakeSocket()
+    engine_thread = EngineThread("cpu", cast(Any, socket))
     for job in ("a", "b"):
         order = messages.Run(job, Request(), allow_paths=True)
-        painter._carry_out(cast(Any, PlanningEngine()), order, ())
-        assert voice.said == [
+        engine_thread._run_job(cast(Any, PlanningEngine()), order, ())
+        assert socket.said == [
             messages.Progress(job, "Loading the model"),
             messages.WorkerPlan(4096),
             messages.Progress(job, "Encoding"),
             messages.Progress(job, "Denoising"),
             messages.Done(job),
         ]
-        voice.said.clear()
+        socket.said.clear()

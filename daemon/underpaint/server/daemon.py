@@ -37,7 +37,7 @@ from .job_events import CancelAsked, Moved
 from .job_queue import Client, Job
 from .jobs import Jobs
 from .model_list import Entries, ModelList
-from .paths import allow_many_files, take_lock
+from .paths import acquire_lock, allow_many_files
 from .shared_memory import clear_shared_memory
 from .store_opening import open_store
 from .turns import Turns
@@ -66,7 +66,7 @@ PRUNE = 600.0
 MAX_FILES = 2**16
 """Open files to ask the system for: each connection needs one, until it is refused."""
 
-MAX_TOLD = 1000
+MAX_ERROR_LENGTH = 1000
 """Characters of a refused message that are sent back and logged."""
 
 TELLING = 0.001
@@ -99,7 +99,7 @@ class Daemon:
         limits: WatchdogLimits | None = None,
         worker_command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
-        self._lock = take_lock()
+        self._lock = acquire_lock()
         sys.setswitchinterval(0.0005)  # the guard of connections must keep up with libzmq
         descriptors = allow_many_files(MAX_FILES)
         clear_shared_memory()
@@ -109,7 +109,7 @@ class Daemon:
         self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
         _adopt_own(store, self._endpoints.own_key)
         self._jobs = Jobs(
-            store, config.retention, self._endpoints.send, self._greet, self._stop_worker
+            store, config.retention, self._endpoints.send, self._send_accepted, self._stop_worker
         )
         self._queue = self._jobs.queue
         self._turns = Turns(self._jobs.when_done)
@@ -177,7 +177,7 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _tell(self, client: Client, message: Message) -> None:
+    def _send(self, client: Client, message: Message) -> None:
         self._endpoints.send(client, wire.encode(message))
 
     def _forget(self, client: Client) -> None:
@@ -218,7 +218,7 @@ class Daemon:
             self._endpoints.send(client, wire.encode(failed, protocol=known))
         except UnderpaintError as error:
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
-            self._jobs.refuse(client, job, type(error)(str(error)[:MAX_TOLD]))
+            self._jobs.refuse(client, job, type(error)(str(error)[:MAX_ERROR_LENGTH]))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
             told = f"the daemon failed ({type(error).__name__}: {error}); its log has the details"
@@ -227,15 +227,15 @@ class Daemon:
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, messages.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
-            self._tell(
+            self._send(
                 client, messages.Welcome(version, pid, self._models.default(), self._remark, far)
             )
         elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
             log.info("a client gets no answer, because it does not read what it was sent")
         elif isinstance(message, messages.AskStatus):
-            self._tell(client, self._status(client))
+            self._send(client, self._status(client))
         elif isinstance(message, messages.AskModels):
-            self._models.ask(functools.partial(self._tell_models, client))
+            self._models.request(functools.partial(self._send_models, client))
         elif isinstance(message, messages.AskStop):
             self._stop(client)
         else:
@@ -247,11 +247,11 @@ class Daemon:
         elif isinstance(message, messages.Follow):
             self._follow_all(client, message.jobs)
         elif isinstance(message, messages.Taken):
-            take = functools.partial(self._jobs.take, client, message.job)
-            self._turns.ask(client, ("taken", message.job), take)
+            acknowledge = functools.partial(self._jobs.acknowledge, client, message.job)
+            self._turns.schedule(client, ("taken", message.job), acknowledge)
         elif isinstance(message, messages.AskWaiting):
-            tell = functools.partial(self._jobs.tell_waiting, client)
-            self._turns.ask(client, "waiting", tell)
+            send = functools.partial(self._jobs.send_waiting, client)
+            self._turns.schedule(client, "waiting", send)
         elif isinstance(message, messages.Cancel):
             self._cancel(client, message.job)
         elif isinstance(message, messages.AskCancel):
@@ -267,12 +267,12 @@ class Daemon:
             self._queue.prefer(job)
 
     def _follow_all(self, client: Client, names: Iterable[str]) -> None:
-        self._tell(client, messages.Followed())
+        self._send(client, messages.Followed())
         awaited = set(self._frame_cache.awaits(client))
         for name in names:
             if name not in awaited:
                 follow = functools.partial(self._follow, client, name)
-                self._turns.ask(client, ("follow", name), follow)
+                self._turns.schedule(client, ("follow", name), follow)
 
     def _follow(self, client: Client, name: str) -> None:
         if self._endpoints.keeps_up(client):  # else it will ask again when it has read
@@ -281,29 +281,29 @@ class Daemon:
     def _submit(self, client: Client, submit: messages.Submit, frames: tuple[Frame, ...]) -> None:
         complete = self._frame_cache.complete(client, submit.job, frames)
         if complete is None:
-            self._tell(client, messages.Want(submit.job))
+            self._send(client, messages.Want(submit.job))
             return
         inputs = InputFrames.of(complete)
         self._jobs.accept(client, submit, inputs, trusted=self._endpoints.is_local(client))
 
-    def _greet(self, job: Job) -> None:
+    def _send_accepted(self, job: Job) -> None:
         """Send a client `Accepted`, the first message about its job."""
         position = job.state.position or 0
-        self._tell(job.client, messages.Accepted(job.name, position, job.state.remark))
+        self._send(job.client, messages.Accepted(job.name, position, job.state.remark))
         if self._pool.is_starting and not position:  # the others wait for jobs, not for the worker
-            self._tell(job.client, messages.Progress(job.name, "Starting the worker"))
+            self._send(job.client, messages.Progress(job.name, "Starting the worker"))
 
     def _stop_worker(self, worker: int, job: str) -> None:
         self._pool.cancel(worker, job)
 
-    def _tell_models(
+    def _send_models(
         self, client: Client, entries: Entries | None, error: Exception | None
     ) -> None:
         if entries is None:
             told = f"the models cannot be listed ({error}); the daemon's log has the details"
             self._jobs.refuse(client, "", GenerationFailedError(told))
         else:
-            self._tell(client, messages.Models(entries))
+            self._send(client, messages.Models(entries))
 
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):
@@ -349,7 +349,7 @@ class Daemon:
     def _cancel(self, client: Client, name: str) -> None:
         if self._frame_cache.give_up(client, name):
             told = CancelledError("cancelled before it began")
-            self._tell(client, messages.Failed(name, told.code, str(told)))
+            self._send(client, messages.Failed(name, told.code, str(told)))
             return
         job = self._queue.get(name)
         # By owner: the `Follow` that makes the job this client's may wait for its turn.

@@ -62,7 +62,7 @@ class ModelList:
             self._asked.result(PATIENCE if self._default is not None else FIRST_PATIENCE)
         return self._default or ""
 
-    def ask(self, then: Then) -> None:
+    def request(self, then: Then) -> None:
         """List the models.
 
         Parameters
