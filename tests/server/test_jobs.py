@@ -248,7 +248,7 @@ def asked(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(Store, way, ask)
 
-    for way in ("add", "add_picture", "end", "take"):
+    for way in ("add", "add_picture", "end", "mark_taken"):
         watch(way, getattr(Store, way))
     monkeypatch.setattr(unwritten, "MOMENT", -1.0)
     monkeypatch.setattr(unwritten, "AT_ONCE", 1)
@@ -297,7 +297,7 @@ def test_what_is_taken_is_not_written_any_more(
         house.jobs.acknowledge(ANN, "j")
     write_all(house)
     assert asked.count("add_picture j") <= 2
-    assert asked[-1] == "take j"
+    assert asked[-1] == "mark_taken j"
     assert house.files == 0
     house.jobs.follow(BOB, ["j"])
     house.settle()
