@@ -105,6 +105,32 @@ class AskModels:
 
 
 @dataclass(frozen=True)
+class AskSuggestions:
+    """Ask for `Suggestions`, and from then on for each `Download`.
+
+    Only clients on the daemon's own machine may ask for models to be downloaded.
+    """
+
+    type: ClassVar[str] = "ask_suggestions"
+
+
+@dataclass(frozen=True)
+class StartDownload:
+    """Download a model from the Hugging Face Hub: `OWNER/NAME` or `OWNER/NAME/FILE`."""
+
+    type: ClassVar[str] = "start_download"
+    model: str
+
+
+@dataclass(frozen=True)
+class StopDownload:
+    """Stop that download; another `StartDownload` goes on where it ended."""
+
+    type: ClassVar[str] = "stop_download"
+    model: str
+
+
+@dataclass(frozen=True)
 class AskStop:
     """Ask the daemon to end; its jobs go on when it starts again."""
 
@@ -314,6 +340,53 @@ class Models:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """One model as `Suggestions` lists it.
+
+    `size` and `memory` are bytes to download and to paint with, about. `is_there` says that a model
+    of that name is on this machine already.
+    """
+
+    model: str
+    purpose: str
+    size: int
+    memory: int
+    licence: str
+    is_there: bool = False
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """Models to begin with, small ones first; `memory` is the bytes that models have room in.
+
+    `device` is the GPU's name, or says where that memory is.
+    """
+
+    type: ClassVar[str] = "suggestions"
+    memory: int
+    device: str
+    models: tuple[Suggestion, ...]
+
+
+DOWNLOAD_STATES = ("waiting", "running", "done", "failed", "stopped")
+
+
+@dataclass(frozen=True)
+class Download:
+    """How far a download is: one of `DOWNLOAD_STATES`, and bytes; `size` is 0 if not known.
+
+    `message` says why it failed, or where the model is.
+    """
+
+    type: ClassVar[str] = "download"
+    model: str
+    state: str
+    received: int = 0
+    size: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class WorkerReady:
     """A worker's first word to the daemon: it has torch and waits for a job."""
 
@@ -360,8 +433,9 @@ class GoOn:
 
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-    AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview,
-    Picture, Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+    AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want, Incoming, Followed,
+    Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
+    Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
 ]  # fmt: skip
 
 
@@ -369,7 +443,8 @@ TYPES: dict[str, Any] = {
     message.type: message
     for message in (
         Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-        AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview,
-        Picture, Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+        AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want, Incoming, Followed,
+        Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
+        Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
     )
 }  # fmt: skip

@@ -22,27 +22,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, get_args, get_origin
 
 from .errors import BadInputError, OtherProtocolError
 from .frames import CHANNELS, Bytes, Frame
 from .geometry import Box
-from .messages import (
-    TYPES,
-    Follow,
-    JobStatus,
-    Message,
-    ModelEntry,
-    Models,
-    Picture,
-    Preview,
-    Run,
-    Status,
-    Waiting,
-    WaitingJob,
-    WorkerStatus,
-)
+from .messages import TYPES, Message, Picture
 from .recipe import Recipe
 from .request import Request
 from .typed_json import field_types, read_fields, to_json
@@ -267,28 +253,11 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
     except OtherProtocolError as error:
         told = describe_protocol(error.protocol, from_client=False)
         raise OtherProtocolError(told, error.protocol) from None
-    cls = TYPES[envelope.type]
-    known = {f.name: envelope.body[f.name] for f in fields(cls) if f.name in envelope.body}
+    body = dict(envelope.body)
     try:
-        if cls is Picture:
-            known["recipe"] = Recipe.from_dict(known["recipe"])
-        if cls is Run:
-            known["request"] = read_request(known["request"])
-        if cls is Preview:
-            known["area"] = tuple(known["area"])
-        if cls is Status:
-            known["endpoints"] = tuple(known["endpoints"])
-            known["workers"] = tuple(WorkerStatus(**worker) for worker in known["workers"])
-            known["jobs"] = tuple(JobStatus(**job) for job in known["jobs"])
-        if cls is Follow:
-            known["jobs"] = tuple(known.get("jobs", ()))
-        if cls is Waiting:
-            known["jobs"] = tuple(
-                WaitingJob(**{**job, "request": read_request(job["request"])})
-                for job in known["jobs"]
-            )
-        if cls is Models:
-            known["models"] = tuple(ModelEntry(**model) for model in known["models"])
-        return cls(**known), envelope.frames
+        if "recipe" in body:  # may be of an older format
+            body["recipe"] = Recipe.from_dict(body["recipe"])
+        message = read_fields(envelope.type, TYPES[envelope.type], body, skip_unknown=True)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None
+    return message, envelope.frames

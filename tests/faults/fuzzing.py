@@ -104,6 +104,9 @@ def seeds() -> list[Parts]:
         (messages.Prefer("j"), ()),
         (messages.AskStatus(), ()),
         (messages.AskModels(), ()),
+        (messages.AskSuggestions(), ()),
+        (messages.StartDownload("no id"), ()),
+        (messages.StopDownload("some/model"), ()),
         (messages.Progress("j", "x"), ()),
         (messages.WorkerReady(1, "cpu"), ()),
     ]

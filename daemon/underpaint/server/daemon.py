@@ -13,7 +13,6 @@ import signal
 import sqlite3
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import underpaint
@@ -31,6 +30,7 @@ from underpaint_client.inputs import InputFrames
 from . import keys, logs
 from .config import Config
 from .dispatch import Dispatcher
+from .downloads import Downloads
 from .endpoints import Endpoints
 from .frame_cache import FrameCache
 from .job_events import CancelAsked, Moved
@@ -39,6 +39,7 @@ from .jobs import Jobs
 from .model_list import Entries, ModelList
 from .paths import acquire_lock, allow_many_files
 from .shared_memory import clear_shared_memory
+from .status import describe_status
 from .store_opening import open_store
 from .turns import Turns
 from .validation import find_job_name, read_message
@@ -72,7 +73,9 @@ MAX_ERROR_LENGTH = 1000
 TELLING = 0.001
 """Seconds, for each waiting job, between two reports of positions."""
 
-_LARGE_ANSWERS = (messages.AskStatus, messages.AskModels, messages.AskWaiting)
+_ABOUT_DOWNLOADS = (messages.AskSuggestions, messages.StartDownload, messages.StopDownload)
+
+_LARGE_ANSWERS = (*_ABOUT_DOWNLOADS, messages.AskStatus, messages.AskModels, messages.AskWaiting)
 
 
 class Daemon:
@@ -116,6 +119,8 @@ class Daemon:
         self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
         self._models = ModelList()
         self._endpoints.watch_descriptor(self._models.fd, self._models.answer)
+        self._downloads = Downloads(self._send)
+        self._endpoints.watch_descriptor(self._downloads.fd, self._downloads.answer)
         self._pruned = time.monotonic()
         self._frame_cache = FrameCache()
         self._log = logs.LogTurner()
@@ -169,6 +174,7 @@ class Daemon:
     def _close(self) -> None:
         self._pool.stop()
         self._models.close()
+        self._downloads.close()
         self._jobs.close(is_meant=self._stopping)
         clear_shared_memory()
         self._endpoints.close()
@@ -183,6 +189,7 @@ class Daemon:
     def _forget(self, client: Client) -> None:
         """Continue the jobs of a client that has gone without it."""
         self._frame_cache.forget(client)
+        self._downloads.forget(client)
         self._jobs.lose(client)
 
     def _look_for_revoked(self) -> None:
@@ -236,6 +243,10 @@ class Daemon:
             self._send(client, self._status(client))
         elif isinstance(message, messages.AskModels):
             self._models.request(functools.partial(self._send_models, client))
+        elif isinstance(message, _ABOUT_DOWNLOADS):
+            if not self._endpoints.is_local(client):
+                raise BadInputError("models are downloaded only on the daemon's own machine")
+            self._downloads.handle(client, message)
         elif isinstance(message, messages.AskStop):
             self._stop(client)
         else:
@@ -326,24 +337,13 @@ class Daemon:
                 self._jobs.handle(job, Moved(position))
 
     def _status(self, client: Client) -> messages.Status:
-        """Return what there is; of another's jobs only that they are."""
-        shown = {job.name for job in self._queue if job.client.owner == client.owner}
-        everything = self._endpoints.is_local(client)
-        return messages.Status(
-            version=underpaint.__version__,
-            pid=os.getpid(),
-            endpoints=tuple(
-                endpoint
-                for endpoint in self.addresses
-                if everything or endpoint.startswith("tcp")  # the other names this user
-            ),
-            uptime=round(time.monotonic() - self._started, 3),
+        return describe_status(
+            owner=None if self._endpoints.is_local(client) else client.owner,
+            addresses=self.addresses,
+            uptime=time.monotonic() - self._started,
             default_model=self._models.default(),
             workers=self._pool.status(),
-            jobs=tuple(
-                job if everything or job.job in shown else replace(job, job="", prompt="")
-                for job in self._queue.status()
-            ),
+            queue=self._queue,
         )
 
     def _cancel(self, client: Client, name: str) -> None:
