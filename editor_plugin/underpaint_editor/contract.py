@@ -269,6 +269,9 @@ class Toolkit(Protocol):
     def save_form(self) -> None:
         """Keep the form's settings for the next start of the editor."""
 
+    def show_downloads(self) -> None:
+        """Show the window with the models that can be downloaded: `Session.downloads`."""
+
     def show_thumbnail(self, slot: int, thumbnail: Thumbnail | None, image: Any) -> None:
         """Show one of a batch's results.
 

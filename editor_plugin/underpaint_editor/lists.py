@@ -34,6 +34,12 @@ class ModelChoice:
     usable: bool = True
 
 
+GET_MODEL = ":get"
+"""The value of the choice of models that opens the window for downloads. No model has that name."""
+
+_GET_MODEL = ModelChoice(GET_MODEL, "Get a model...", "Download a model to this machine")
+
+
 @dataclass(frozen=True)
 class QueueEntry:
     """One of several jobs, in words, and whether it waits for others."""
@@ -59,6 +65,7 @@ def list_models(models: Iterable[ModelEntry], default: str) -> list[ModelChoice]
             ModelChoice(m.name, m.name, m.problem or f"{m.native} pixels", not m.problem)
             for m in models
         ),
+        _GET_MODEL,
     ]
 
 

@@ -144,6 +144,13 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class DownloadNews:
+    """Models that can be downloaded, or how far a download is."""
+
+    message: messages.Suggestions | messages.Download
+
+
+@dataclass(frozen=True)
 class Refused:
     """The daemon could not answer a message that belongs to no job."""
 
@@ -152,7 +159,7 @@ class Refused:
 
 Notice = Union[
     Connected, Disconnected, ModelsListed, ResultsWaiting, Progressed, PositionChanged,
-    PreviewReceived, ImageReceived, Ended, Refused,
+    PreviewReceived, ImageReceived, Ended, DownloadNews, Refused,
 ]  # fmt: skip
 
 

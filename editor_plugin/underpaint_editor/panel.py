@@ -13,6 +13,7 @@ from underpaint_client.seeds import draw_seed
 
 from .form import Form, describe_strength
 from .layers import next_index
+from .lists import GET_MODEL
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
 from .survey import describe_run
 
@@ -41,6 +42,7 @@ class Panel:
         """Whether the panel itself is setting controls: their changes are not the artist's."""
         self._toolkit = toolkit
         self._survey: Survey | None = None
+        self._model = ""  # the choice before GET_MODEL
         self._show_results_again: Callable[[], None] | None = None
 
     @property
@@ -65,14 +67,28 @@ class Panel:
             if name in controls:
                 controls[name].value = value
         self._toolkit.set_seed_locked(form.seed_locked)
+        self._model = controls["model"].value
         self.filling = False
         self.describe_run()
 
     def form_edited(self) -> None:
         """Save the form and describe the next run, after the artist has changed a control."""
-        if not self.filling:
-            self._toolkit.save_form()
-            self.describe_run()
+        if self.filling or self._asks_for_model():
+            return
+        self._toolkit.save_form()
+        self.describe_run()
+
+    def _asks_for_model(self) -> bool:
+        """Return whether the artist chose "Get a model..."; show the downloads, if so."""
+        control = self._toolkit.controls["model"]
+        if control.value != GET_MODEL:
+            self._model = control.value
+            return False
+        self.filling = True
+        control.value = self._model
+        self.filling = False
+        self._toolkit.show_downloads()
+        return True
 
     def draw_seed(self) -> None:
         """Set the seed to a random one."""

@@ -26,9 +26,11 @@ from .launch import DaemonStarter, Launcher
 from .layers import crop_preview, describe_readiness
 from .lists import ModelChoice, QueueEntry, list_models, list_queue
 from .log import log_event, log_exception
+from .model_downloads import ModelDownloads
 from .notices import (
     Connected,
     Disconnected,
+    DownloadNews,
     Ended,
     ImageReceived,
     ModelsListed,
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from underpaint_client.address import Address
-    from underpaint_client.messages import ModelEntry
+    from underpaint_client.messages import Message, ModelEntry
     from underpaint_client.request import Request
 
     from .contract import Document, EventLoop, Listener
@@ -97,6 +99,7 @@ class Session:
         self.default_model = ""
         self.last_message = ""
         self.history = PromptHistory()
+        self.downloads = ModelDownloads(self._send_message, self.report)
         self._loop = loop
         self._listener = listener
         self._delivery = Delivery(
@@ -284,6 +287,10 @@ class Session:
         else:
             self.pump.wake()
 
+    def _send_message(self, message: Message) -> None:
+        self.tracker.send(message)
+        self.pump.wake()
+
     def _ask_waiting_again(self) -> None:
         self.tracker.ask_waiting()
         self.pump.wake()
@@ -330,6 +337,8 @@ class Session:
                 self._listener.show_progress(notice.fraction)
             elif isinstance(notice, PreviewReceived):
                 self._show_preview(notice)
+            elif isinstance(notice, DownloadNews):
+                self.downloads.handle(notice.message)
             else:
                 changed = True
                 self._handle_notice(notice)
@@ -344,7 +353,8 @@ class Session:
         elif isinstance(notice, Ended):
             self._finish(notice)
         elif isinstance(notice, Refused):
-            self.report(to_sentence(notice.error))
+            if not self.downloads.handle_error(notice.error):
+                self.report(to_sentence(notice.error))
         else:
             self._handle_daemon_notice(notice)
 
@@ -353,6 +363,7 @@ class Session:
         if isinstance(notice, Connected):
             log_event("connected to the daemon")
             self.default_model = notice.default_model
+            self.downloads.reconnect()
             # The daemon needs seconds to notice that an editor died.
             self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
             if notice.remark:

@@ -38,6 +38,7 @@ from .job import Job
 from .notices import (
     Connected,
     Disconnected,
+    DownloadNews,
     Ended,
     ModelsListed,
     Notice,
@@ -190,6 +191,18 @@ class JobTracker:
         self.jobs[job.name] = job
         self._handle_event(job, Event.CONNECTED)
         return job
+
+    def send(self, message: messages.Message) -> None:
+        """Send a message that belongs to no job.
+
+        Raises
+        ------
+        DaemonUnavailableError
+            If no daemon runs.
+        """
+        self.open()
+        if self._connection is not None:
+            self._connection.send(message)
 
     def ask_waiting(self) -> None:
         """Ask which results are waiting; `ResultsWaiting` follows."""
@@ -349,6 +362,8 @@ class JobTracker:
             yield Connected(message.default_model, message.remark)
         elif isinstance(message, messages.Models):
             yield ModelsListed(message.models)
+        elif isinstance(message, (messages.Suggestions, messages.Download)):
+            yield DownloadNews(message)
         elif isinstance(message, messages.Waiting):
             yield ResultsWaiting(tuple(one for one in message.jobs if one.job not in self.jobs))
         elif (error := find_error(message)) is not None:

@@ -35,6 +35,7 @@ from .controls import (  # noqa: E402
     on_arrow,
     on_enter,
 )
+from .downloads_window import DownloadsWindow  # noqa: E402
 from .image_choice import ImageChoice  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
@@ -73,6 +74,7 @@ class Window:
         self._cautions: list[str] = []
         self._forms: dict[int, Form] = {}  # by the ids of images
         self._unassigned: Form | None = None  # as it was when the artist had to choose an image
+        self._downloads: DownloadsWindow | None = None
         self._build()
         self.panel.fill(last_form())
         listener().window = self
@@ -204,6 +206,12 @@ class Window:
         draft = file.with_name(f"{file.name}.{os.getpid()}")
         draft.write_text(self.panel.form.to_text(), encoding="utf-8")
         draft.replace(file)
+
+    def show_downloads(self) -> None:
+        """Show the window with the models that can be downloaded."""
+        if self._downloads is None:
+            self._downloads = DownloadsWindow(self.session.downloads, self.window)
+        self._downloads.open()
 
     # ---- the image -------------------------------------------------------------------------
 

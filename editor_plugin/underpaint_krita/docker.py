@@ -15,6 +15,7 @@ from underpaint_editor.results import Thumbnail
 
 from .canvas import KritaDocument, load_form
 from .controls import Control, KeyWatch, SwitchControl, make_controls, make_slider
+from .downloads_dialog import DownloadsDialog
 from .images import image_of, scaled
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
@@ -40,6 +41,7 @@ class UnderpaintDocker(DockWidget):
         self.session = session()
         self.panel = Panel(self.session, self)
         self._keys = KeyWatch(self._end_comparison)
+        self._downloads: DownloadsDialog | None = None
         self._build()
         self.panel.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
         signals().message.connect(self.status.setText)
@@ -175,6 +177,12 @@ class UnderpaintDocker(DockWidget):
     def save_form(self) -> None:
         """Save the form in Krita's settings."""
         Krita.instance().writeSetting(DOCKER, "form", self.panel.form.to_text())
+
+    def show_downloads(self) -> None:
+        """Show the window with the models that can be downloaded."""
+        if self._downloads is None:
+            self._downloads = DownloadsDialog(self.session.downloads, self)
+        self._downloads.open_window()
 
     # ---- the document and the selected result ----------------------------------------------
 

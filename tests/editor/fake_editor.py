@@ -342,7 +342,7 @@ class FakeToolkit:
         }
         self.locked = False
         self.plan = self.strength = self.message = ""
-        self.saved = 0
+        self.saved = self.downloads_shown = 0
         self.progress: float | None = None
         self.preview: Frame | None = None
         self.thumbnails: dict[int, tuple[Thumbnail, Any]] = {}
@@ -362,6 +362,9 @@ class FakeToolkit:
 
     def save_form(self) -> None:
         self.saved += 1
+
+    def show_downloads(self) -> None:
+        self.downloads_shown += 1
 
     def show_thumbnail(self, slot: int, thumbnail: Thumbnail | None, image: Any) -> None:
         self.thumbnails.pop(slot, None)
