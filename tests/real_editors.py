@@ -77,6 +77,11 @@ class Editor:
         return self.folder / "found"
 
     @property
+    def model(self) -> Path:
+        """The tiny model in the editor's own home."""
+        return self.folder / "up" / "models" / "sd"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,

@@ -11,6 +11,7 @@ from gi.repository import Gdk, GLib, Gtk, Pango  # noqa: E402 - after their vers
 from underpaint_editor.model_downloads import TITLE, ModelDownloads, Offer  # noqa: E402
 
 _WIDTH, _HEIGHT = 520, 480  # pixels
+_CHARACTERS = 50
 
 
 class DownloadsWindow:
@@ -29,6 +30,8 @@ class DownloadsWindow:
         self._rows: dict[str, _Row] = {}
         self.heading, self.footer = _make_text("heading"), _make_text("footer")
         self.footer.set_text(downloads.footer)
+        for label in (self.heading, self.footer):
+            label.set_width_chars(_CHARACTERS)  # else GTK makes room for a column of single words
         self._column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, vexpand=True)
         scroll.add(self._column)

@@ -119,7 +119,8 @@ def test_a_model_is_downloaded_and_offered_as_a_choice() -> None:
     assert scene.shown[-1] == (LOOKING, [])
     scene.downloads.handle(FOUND)
     assert scene.shown[-1][0] == "The daemon's machine has 8.0 GB (a GPU)."
-    assert [one.model for one in scene.shown[-1][1]] == [SD.model, FLUX.model]
+    shown: list[Offer] = scene.shown[-1][1]
+    assert [offer.model for offer in shown] == [SD.model, FLUX.model]
     scene.downloads.press(scene.offer(SD.model))
     assert scene.sent[-1] == messages.StartDownload(SD.model)
     scene.downloads.handle(Download(SD.model, "running", 0, 100))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from daemons import serve, until
-from hub import Hub, serve_hub
+from hub import Hub, folder_files, serve_hub
 from underpaint.server.downloads import MOST, Downloads
 from underpaint_client import Connection, connect, messages
 from underpaint_client.errors import BadInputError
@@ -161,12 +161,7 @@ def test_a_model_comes_from_the_hub_and_is_listed(
     home: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real program, daemon and client; the hub is our own."""
-    folder = models / "sd"
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    files = folder_files(models / "sd")
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(home / "hub"))
     with serve_hub(Hub(files)) as hub:

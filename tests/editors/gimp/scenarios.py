@@ -1139,3 +1139,45 @@ def portrait(said: Said) -> Run:
     yield from generated()
     yield 1.5
     said["status"] = status()
+
+
+def _keep_picture(name: str) -> None:
+    root = Gdk.get_default_root_window()
+    pixels = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
+    pixels.savev(str(FOUND / f"{name}.png"), "png", [], [])
+
+
+def downloaded(said: Said) -> Run:
+    """Choose "Get a model...", press Download, and choose what came."""
+    yield from painted()
+    control = window().controls["model"]
+    before = control.value
+    window().window.present()
+    yield 0.5
+    control.widget.grab_focus()
+    control.widget.popup()
+    yield 0.5
+    xdo("key", "End")
+    yield 0.3
+    xdo("key", "Return")
+    yield lambda: window()._downloads is not None and window()._downloads._rows
+    yield 0.7
+    said["choice_stays"] = control.value == before
+    said["heading"] = window()._downloads.heading.get_text()
+    offers = window().session.downloads.offers
+    said["offers"] = [offer.model for offer in offers]
+    row = window()._downloads._rows[offers[0].model]
+    said["button"] = [row._button.get_label(), row._button.get_visible()]
+    said["height"] = window()._downloads.window.get_size()[1]
+    _keep_picture("downloads-offered")
+    press(row._button)
+    yield lambda: not row._button.get_visible()
+    yield 0.5
+    _keep_picture("downloads-done")
+    said["row"] = row._status.get_text()
+    said["status"] = status()
+    yield lambda: offers[0].title in [one.value for one in window().session.model_choices]
+    window()._downloads.window.hide()
+    fill(model=offers[0].title)
+    yield from generated()
+    said["done"] = status()

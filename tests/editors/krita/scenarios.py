@@ -1648,3 +1648,43 @@ def event_loop(said: Said) -> Run:
         said[name] = {"gaps": list(gaps), "status": status()}
         yield 1.0
     timer.stop()
+
+
+def _keep_picture(name: str) -> None:
+    file = Path(os.environ["UNDERPAINT_AGENT"], f"{name}.png")
+    QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(file))
+
+
+def downloaded(said: Said) -> Run:
+    """Choose "Get a model...", press Download, and choose what came."""
+    yield from opened()
+    yield from focus()
+    choice = control("model")
+    before = docker().panel.form.value("model")
+    choice.setFocus()
+    yield from xdo("key", "End")
+    yield lambda: docker()._downloads is not None and docker()._downloads.isVisible()
+    dialog = docker()._downloads
+    yield lambda: dialog.findChildren(QtWidgets.QPushButton)
+    yield 0.5
+    said["choice_stays"] = docker().panel.form.value("model") == before
+    said["heading"] = dialog.heading.text()
+    offers = docker().session.downloads.offers
+    said["offers"] = [offer.model for offer in offers]
+    row = dialog.findChild(QtWidgets.QWidget, offers[0].model)
+    button = row.findChild(QtWidgets.QPushButton)
+    said["button"] = [button.text().replace("&", ""), button.isVisible()]  # KDE adds shortcuts
+    _keep_picture("downloads-offered")
+    middle = button.mapToGlobal(button.rect().center())
+    yield from xdo("mousemove", middle.x(), middle.y(), "click", 1)
+    yield lambda: not button.isVisible()
+    yield 0.3
+    _keep_picture("downloads-done")
+    said["row"] = row.findChild(QtWidgets.QLabel, "status").text()
+    said["status"] = status()
+    yield lambda: choice.findData(offers[0].title) >= 0
+    yield from xdo("key", "Escape")
+    yield lambda: not dialog.isVisible()
+    fill(model=offers[0].title)
+    yield from generated()
+    said["done"] = status()
