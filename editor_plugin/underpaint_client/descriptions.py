@@ -7,7 +7,8 @@ import math
 from underpaint_client.steps import StepPlan, round_half_up
 
 from .recipe import Recipe
-from .request import Variation
+from .recommended import Recommended
+from .request import Request, Variation
 
 STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
 """The note about the starter model; the caller adds how to install another."""
@@ -47,6 +48,45 @@ def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selec
         "txt2img": "Paints a new picture",
     }[mode]
     return f"{what}, runs {plan.run} of {plan.schedule} steps"
+
+
+def describe_misfits(request: Request, recommended: Recommended) -> tuple[str, ...]:
+    """Return what the artist has chosen that is far from what the model is made for.
+
+    Parameters
+    ----------
+    request : Request
+        As the artist asks, with what is left to the model.
+    recommended : Recommended
+        What suits the model.
+
+    Returns
+    -------
+    tuple of str
+        Each a sentence without its capital and stop.
+    """
+    found, chosen = [], request.sampling
+    steps, scale = chosen.steps, chosen.guidance_scale
+    if steps is not None and recommended.few_steps and steps > _FAR * recommended.steps:
+        found.append(
+            f"{steps} steps are more than this model is made for; {recommended.steps} suit it"
+        )
+    if scale is not None and scale > _FAR * max(1.0, recommended.guidance_scale):
+        found.append(
+            f"a guidance scale of {scale:g} is too high for this model;"
+            f" {recommended.guidance_scale:g} suits it"
+        )
+    if request.prompt.negative.strip():
+        used = recommended.guidance_scale if scale is None else scale
+        if not recommended.takes_negative:
+            found.append("this model takes no negative prompt")
+        elif used <= 1:
+            found.append("the negative prompt is not used at a guidance scale of 1 or less")
+    return tuple(found)
+
+
+_FAR = 2
+"""How many times what suits a model is far from it."""
 
 
 def describe_seconds(seconds: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
 from .recipe import Recipe
+from .recommended import USUAL, Recommended
 from .request import Request
 
 PREVIEWS = ("", "quick", "full")
@@ -296,13 +297,14 @@ class ModelEntry:
     """One model as `Models` lists it.
 
     `native` is the side it was trained at, in pixels; `problem` says why it cannot be used, and is
-    empty where it can.
+    empty where it can; `recommended` is how it is run where the request leaves that to it.
     """
 
     name: str
     family: str
     native: int
     problem: str = ""
+    recommended: Recommended = USUAL
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A message is a list of frames. The first is a JSON object
 
-    {"protocol": 2, "type": "submit", "body": {...}, "frames": [{...}, ...]}
+    {"protocol": 3, "type": "submit", "body": {...}, "frames": [{...}, ...]}
 
 and one raw frame of pixels follows for each entry of `frames`, in that order. An entry says the
 pixels' name, shape, dtype, channel order and the canvas position of their top left corner. Pixels
@@ -14,7 +14,8 @@ Bodies are the dataclasses below. Both sides build them with `encode`; the daemo
 validating library on top of `open_envelope`, the client, which trusts its daemon, with `decode`.
 
 The protocol's version is raised whenever a message is written in another way, so that neither side
-misreads the other. Protocol 2 has the request and the recipe by groups.
+misreads the other. Protocol 2 has the request and the recipe by groups. In protocol 3 a request
+may leave steps and guidance scale to the model, and models are described.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from .recipe import Recipe
 from .request import Request
 from .typed_json import field_types, read_fields, to_json
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 MAX_HEADER = 2**20
 """Bytes of the largest header that is read."""
@@ -288,7 +289,10 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
                 for job in known["jobs"]
             )
         if cls is Models:
-            known["models"] = tuple(ModelEntry(**model) for model in known["models"])
+            known["models"] = tuple(
+                read_fields("model", ModelEntry, model, skip_unknown=True)
+                for model in known["models"]
+            )
         return cls(**known), envelope.frames
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None

@@ -62,6 +62,20 @@ def list_models(models: Iterable[ModelEntry], default: str) -> list[ModelChoice]
     ]
 
 
+def find_model(models: Iterable[ModelEntry], default: str, name: str) -> ModelEntry | None:
+    """Return the model that the form names; None if the daemon does not have it, or is away.
+
+    Parameters
+    ----------
+    models : iterable of ModelEntry
+    default : str
+        As `list_models`.
+    name : str
+        What the form holds; empty for the default.
+    """
+    return next((model for model in models if model.name == (name or default)), None)
+
+
 def list_queue(jobs: Iterable[Job]) -> list[QueueEntry]:
     """Return an editor's jobs, the one that runs first; empty if there are fewer than two."""
     ordered = sorted(jobs, key=lambda job: job.position)

@@ -9,15 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.errors import UnderpaintError, to_sentence
+from underpaint_client.recommended import USUAL
 from underpaint_client.seeds import draw_seed
 
-from .form import Form, describe_strength
+from .form import BY_MODEL, Form, describe_strength
 from .layers import next_index
+from .lists import find_model
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
 from .survey import describe_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from underpaint_client.recommended import Recommended
 
     from .contract import SelectedResult, Toolkit
     from .session import Session
@@ -66,13 +70,31 @@ class Panel:
                 controls[name].value = value
         self._toolkit.set_seed_locked(form.seed_locked)
         self.filling = False
-        self.describe_run()
+        self.follow_model()
 
     def form_edited(self) -> None:
         """Save the form and describe the next run, after the artist has changed a control."""
         if not self.filling:
             self._toolkit.save_form()
-            self.describe_run()
+            self.follow_model()
+
+    def follow_model(self) -> None:
+        """Show what suits the model in the fields that are left to it, and describe the next run.
+
+        Call this when the models have changed, too.
+        """
+        recommended = self._recommended
+        self.filling = True
+        self._toolkit.show_own({name: getattr(recommended, name) for name in BY_MODEL})
+        self.filling = False
+        self.describe_run()
+
+    @property
+    def _recommended(self) -> Recommended:
+        """What suits the model that is chosen; of one that is not known, what is usual."""
+        session, name = self.session, self._toolkit.controls["model"].value
+        entry = find_model(session.models, session.default_model, name)
+        return USUAL if entry is None else entry.recommended
 
     def draw_seed(self) -> None:
         """Set the seed to a random one."""
@@ -91,7 +113,9 @@ class Panel:
         self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
         if self._survey is not None:
             try:
-                self._toolkit.show_plan(describe_run(form.request(0), self._survey))
+                self._toolkit.show_plan(
+                    describe_run(form.request(0), self._survey, self._recommended)
+                )
             except UnderpaintError as error:
                 self._toolkit.show_plan(to_sentence(error))
 

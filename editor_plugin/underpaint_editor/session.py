@@ -24,7 +24,7 @@ from .batch import Batch
 from .delivery import Delivery
 from .launch import DaemonStarter, Launcher
 from .layers import crop_preview, describe_readiness
-from .lists import ModelChoice, QueueEntry, list_models, list_queue
+from .lists import ModelChoice, QueueEntry, find_model, list_models, list_queue
 from .log import log_event, log_exception
 from .notices import (
     Connected,
@@ -223,8 +223,8 @@ class Session:
         except DaemonUnavailableError as error:
             self._report_unavailable(to_sentence(error))
             raise
-        model = request.sampling.model or self.default_model
-        native = next((entry.native for entry in self.models if entry.name == model), 0)
+        entry = find_model(self.models, self.default_model, request.sampling.model)
+        native = 0 if entry is None else entry.native
         frames = document.read(native, whole=request.output.result == "layer")
         request = resolve_mode(request, frames, document.is_empty)
         had_redo = document.can_redo is True

@@ -190,6 +190,14 @@ class Window:
         """Set the button that locks the seed."""
         self.lock.set_active(locked)
 
+    def show_own(self, values: Mapping[str, float | str]) -> None:
+        """Show what the model has in the fields that are left to it."""
+        for name, value in values.items():
+            if isinstance(value, str):
+                self._fields.choices[name].show_own(value)
+            else:
+                self._fields.numbers[name].show_own(value)
+
     def show_plan(self, text: str) -> None:
         """Show the plan line, with the cautions for this image."""
         self.plan.set_text(describe_plan_line(text, self._cautions, self._title_name))
@@ -365,3 +373,4 @@ class Window:
                 [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in choices]
             )
             self.panel.filling = False
+        self.panel.follow_model()

@@ -341,6 +341,7 @@ class FakeToolkit:
             one.name: FakeControl(form.value(one.name)) for one in FIELDS
         }
         self.locked = False
+        self.own: Mapping[str, float | str] = {}
         self.plan = self.strength = self.message = ""
         self.saved = 0
         self.progress: float | None = None
@@ -353,6 +354,9 @@ class FakeToolkit:
 
     def set_seed_locked(self, locked: bool) -> None:
         self.locked = locked
+
+    def show_own(self, values: Mapping[str, float | str]) -> None:
+        self.own = values
 
     def show_plan(self, text: str) -> None:
         self.plan = text

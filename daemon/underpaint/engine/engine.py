@@ -67,6 +67,10 @@ class Engine:
         """The name of the model that is warm; empty where none is."""
         return self._model.info.name if self._model else ""
 
+    def describe(self, name: str = "", *, allow_paths: bool = True) -> ModelInfo:
+        """Return what is known of a model before it is opened; as `load`, and raises as it."""
+        return describe_model(find_model(name, allow_paths=allow_paths))
+
     def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
         """Return a model, opened if it is not the warm one.
 
@@ -84,7 +88,7 @@ class Engine:
         GenerationFailedError
             Where the memory does not hold it.
         """
-        info = describe_model(find_model(name, allow_paths=allow_paths))
+        info = self.describe(name, allow_paths=allow_paths)
         if self._model is None or self._model.info != info:
             if self._model is not None:
                 self._model.close()

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from underpaint.models import ModelInfo
-from underpaint_client.errors import CancelledError
+from underpaint_client.errors import CancelledError, ModelUnavailableError
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.parameters import settled
 from underpaint_client.recipe import Recipe
+from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.seeds import image_noise, image_prompt
 
@@ -44,6 +46,9 @@ def _hash(image: Floats, change: Floats) -> str:
 
 class Models(Protocol):
     """What a run needs of the engine that runs it."""
+
+    def describe(self, name: str = "", *, allow_paths: bool = True) -> ModelInfo:
+        """Return what is known of a model before it is opened."""
 
     def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
         """Return a model, opened if it is not the warm one."""
@@ -104,6 +109,16 @@ class Run:
             self.progress(Progress("Loading the model"))
             return self.models.load(self.request.sampling.model, allow_paths=self.allow_paths)
 
+    @functools.cached_property
+    def settled_request(self) -> Request:
+        """The request, with what it leaves to the model as suits the model that is loaded."""
+        return settle_request(self.request, self.model.info.recommended)
+
+    @property
+    def guidance_scale(self) -> float:
+        """The guidance scale that the model runs at."""
+        return settled(self.settled_request.sampling.guidance_scale)
+
     def size(self, layer: Pixels | None) -> Extent:
         """Return the size of the picture that is worked on."""
         return self._box() if layer is None else Extent(layer.shape[1], layer.shape[0])
@@ -132,7 +147,7 @@ class Run:
 
     def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
         return make_plan(
-            self.request,
+            self.settled_request,
             source.mode,
             source.box,
             change,
@@ -158,7 +173,7 @@ class Run:
 
     def _keep(self, source: Source) -> Iterator[Picture]:
         """Return the layer back as it is, without the model (promise 1)."""
-        request = self.request
+        request = settle_request(self.request, self._describe())
         if request.sampling.strength == 0:
             notes = ("strength 0 keeps the picture as it is; the model was not run",)
         elif source.mode == "inpaint":
@@ -170,6 +185,15 @@ class Run:
             composed = unchanged(source, request.output.result)
             made = Made(index, self._prompt(index))
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
+
+    def _describe(self) -> Recommended:
+        """Return what suits the model, which need not be there for what it is not run for."""
+        try:
+            return self.models.describe(
+                self.request.sampling.model, allow_paths=self.allow_paths
+            ).recommended
+        except ModelUnavailableError:
+            return USUAL
 
     def _prepare(self, model: Model, source: Source, plan: Plan) -> _Work:
         request, cell = self.request, model.info.cell
@@ -269,7 +293,7 @@ class Run:
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
                 sampler=model.make_sampler(
-                    self.request.sampling.sampler, steps, Extent(shape[-1], shape[-2])
+                    self.settled_request.sampling.sampler, steps, Extent(shape[-1], shape[-2])
                 ),
                 plan=steps,
                 clean=work.clean,
@@ -285,7 +309,7 @@ class Run:
             return model.denoise(
                 guide,
                 prompt,
-                self.request.sampling.guidance_scale,
+                self.guidance_scale,
                 [generator for _, generator in drawn],
             )
 
@@ -330,7 +354,7 @@ class Run:
             return model.encode_prompt(
                 self._prompt(index),
                 request.prompt.negative,
-                guided=model.guided(request.sampling.guidance_scale),
+                guided=model.guided(self.guidance_scale),
             )
 
         with self.clock.phase("encode"):
@@ -365,12 +389,12 @@ class Run:
         of_prompt = work.model.prompt_notes(
             made.prompt,
             self.request.prompt.negative,
-            guided=work.model.guided(self.request.sampling.guidance_scale),
+            guided=work.model.guided(self.guidance_scale),
         )
         notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
         known = self.models.experience(work.model.info)
         known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
-        recipe = make_recipe(self.request, work.source, composed, made, notes)
+        recipe = make_recipe(self.settled_request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 
     def _on_step(self, plan: Plan, together: range, step: int, steps: int) -> None:
