@@ -300,3 +300,10 @@ def check_fitted(said: Said) -> None:
     assert said["let_go"] == [20, True, *usual, plan(10, 20)]
     assert said["made"] == [6, 1.0, "k_euler_a"]
     assert said["copied"] == [6, False, 1.0, False]
+    assert re.fullmatch(
+        r"Stable Diffusion 1, 6 steps\. 64 pixels, fp32, .* on disk, needs .* of memory\."
+        r" Licence: for tests\.",
+        said["facts"],
+    )
+    assert said["torn_can_be_chosen"] == [True, False]
+    assert said["torn"].startswith("Cannot be used: ")

@@ -6,6 +6,7 @@ import math
 
 from underpaint_client.steps import StepPlan, round_half_up
 
+from .messages import ModelEntry
 from .recipe import Recipe
 from .recommended import Recommended
 from .request import Request, Variation
@@ -99,3 +100,31 @@ def describe_size(pixels: int) -> str:
     if pixels < 100_000:
         return f"{pixels} pixel{'' if pixels == 1 else 's'}"
     return f"{pixels / 1e6:.1f} megapixels"
+
+
+def describe_bytes(size: float) -> str:
+    """Return a number of bytes in a unit that fits: `3 MB`, `6.9 GB`; empty for none."""
+    if not size:
+        return ""
+    for unit in ("kB", "MB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+    return f"{size / 1000:.1f} GB"
+
+
+def describe_model(model: ModelEntry) -> str:
+    """Return what a model is, in one or more sentences; why it cannot be used, if it cannot."""
+    if model.problem:
+        return f"Cannot be used: {model.problem}."
+    few = f"{model.recommended.steps} steps" if model.recommended.few_steps else ""
+    what = [model.title or model.family, model.purpose if model.purpose != "plain" else "", few]
+    sizes = [
+        f"{model.native} pixels" if model.native else "",
+        model.precision,
+        f"{describe_bytes(model.size)} on disk" if model.size else "",
+        f"needs {describe_bytes(model.memory)} of memory" if model.memory else "",
+    ]
+    licence = f"Licence: {model.licence}" if model.licence else ""
+    sentences = [", ".join(filter(None, what)), ", ".join(filter(None, sizes)), licence]
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)

@@ -296,8 +296,26 @@ class Status:
 class ModelEntry:
     """One model as `Models` lists it.
 
-    `native` is the side it was trained at, in pixels; `problem` says why it cannot be used, and is
-    empty where it can; `recommended` is how it is run where the request leaves that to it.
+    Parameters
+    ----------
+    name : str
+        By which it is asked for.
+    family, title : str
+        Its family, such as `sdxl`, and what users call that: `SDXL`.
+    native : int
+        The side it was trained at, in pixels; 0 where that is not known.
+    problem : str
+        Why it cannot be used; empty where it can.
+    recommended : Recommended
+        How it is run where the request leaves that to it.
+    purpose : str
+        `plain`, `inpainting`, ...
+    precision : str
+        How most of its weights are stored: `fp16`, `bf16`, `Q4_K`, ...
+    size, memory : int
+        Bytes of its weights on disk, and what it needs to paint, computed; 0 where not known.
+    licence : str
+        Empty where not known.
     """
 
     name: str
@@ -305,6 +323,12 @@ class ModelEntry:
     native: int
     problem: str = ""
     recommended: Recommended = USUAL
+    title: str = ""
+    purpose: str = ""
+    precision: str = ""
+    size: int = 0
+    memory: int = 0
+    licence: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,10 @@ from .typed_json import field_types, read_fields, to_json
 PROTOCOL = 3
 
 MAX_HEADER = 2**20
-"""Bytes of the largest header that is read."""
+"""Bytes of the largest header that is read from a client."""
+
+MAX_ANSWER = 2**25
+"""Bytes of the largest header that is read from one's own daemon: it may describe many models."""
 
 
 MAX_FRAMES = 8
@@ -91,8 +94,8 @@ class Envelope:
     frames: tuple[Frame, ...]
 
 
-def open_envelope(parts: list[Bytes]) -> Envelope:
-    """Read a header and match the frames to it.
+def open_envelope(parts: list[Bytes], most: int = MAX_HEADER) -> Envelope:
+    """Read a header of at most `most` bytes, and match the frames to it.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def open_envelope(parts: list[Bytes]) -> Envelope:
         Says what does not fit: no JSON, no protocol, an unknown type or field, a frame too many or
         too few, bytes that do not fill the declared shape.
     """
-    header = _read_header(parts)
+    header = _read_header(parts, most)
     protocol = header.get("protocol")
     if type(protocol) is not int or protocol < 1:
         raise BadInputError(f"protocol {protocol!r} is none; this program speaks {PROTOCOL}")
@@ -150,14 +153,12 @@ def describe_protocol(protocol: int, *, from_client: bool) -> str:
     )
 
 
-def _read_header(parts: list[Bytes]) -> dict[str, Any]:
+def _read_header(parts: list[Bytes], most: int) -> dict[str, Any]:
     if not parts:
         raise BadInputError("an empty message came; send a JSON header first")
-    raw = bytes(parts[0][: MAX_HEADER + 1])
-    if len(raw) > MAX_HEADER:
-        raise BadInputError(
-            f"the header is over {MAX_HEADER} bytes; pixels belong in their own frames"
-        )
+    raw = bytes(parts[0][: most + 1])
+    if len(raw) > most:
+        raise BadInputError(f"the header is over {most} bytes; pixels belong in their own frames")
     try:
         header = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -264,7 +265,7 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
         Where it is no message of this protocol.
     """
     try:
-        envelope = open_envelope(parts)
+        envelope = open_envelope(parts, MAX_ANSWER)
     except OtherProtocolError as error:
         told = describe_protocol(error.protocol, from_client=False)
         raise OtherProtocolError(told, error.protocol) from None

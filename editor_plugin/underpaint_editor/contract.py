@@ -272,6 +272,9 @@ class Toolkit(Protocol):
             By the names of `form.BY_MODEL`.
         """
 
+    def show_model(self, text: str) -> None:
+        """Show what the chosen model is, below its choice; nothing if the text is empty."""
+
     def show_plan(self, text: str) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""
 

@@ -308,6 +308,7 @@ SPOKEN = {
     "status": "Status",
     "progress": "Progress",
     "preview": "Live preview",
+    "model_facts": "About the model",
     "page": "Results shown",
 }
 """What screen readers call the parts that are not controls."""

@@ -14,13 +14,14 @@ from underpaint_client.seeds import draw_seed
 
 from .form import BY_MODEL, Form, describe_strength
 from .layers import next_index
-from .lists import find_model
+from .lists import describe_choice, find_model
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
 from .survey import describe_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from underpaint_client.messages import ModelEntry
     from underpaint_client.recommended import Recommended
 
     from .contract import SelectedResult, Toolkit
@@ -87,14 +88,18 @@ class Panel:
         self.filling = True
         self._toolkit.show_own({name: getattr(recommended, name) for name in BY_MODEL})
         self.filling = False
+        self._toolkit.show_model(describe_choice(self._model))
         self.describe_run()
+
+    @property
+    def _model(self) -> ModelEntry | None:
+        session, name = self.session, self._toolkit.controls["model"].value
+        return find_model(session.models, session.default_model, name)
 
     @property
     def _recommended(self) -> Recommended:
         """What suits the model that is chosen; of one that is not known, what is usual."""
-        session, name = self.session, self._toolkit.controls["model"].value
-        entry = find_model(session.models, session.default_model, name)
-        return USUAL if entry is None else entry.recommended
+        return USUAL if self._model is None else self._model.recommended
 
     def draw_seed(self) -> None:
         """Set the seed to a random one."""

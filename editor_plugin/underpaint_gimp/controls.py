@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Union
 
 import gi
@@ -203,8 +204,10 @@ class ChoiceControl:
         self.field = field
         self.widget = box = Gtk.ComboBoxText(hexpand=True)
         self.shown: Gtk.Widget = box
+        self._unusable: AbstractSet[str] = frozenset()
         for cell in box.get_cells():
             cell.set_property("ellipsize", _ELLIPSIS_AT_END)  # so that the window can be narrow
+            box.set_cell_data_func(cell, self._show_option)
         for value, label in field.options.items():
             box.append(value or _NO_ID, label)
         box.connect("changed", lambda _box: changed())
@@ -230,9 +233,20 @@ class ChoiceControl:
         if first[0] != text:
             first[0] = text
 
-    def set_options(self, options: list[tuple[str, str]]) -> None:
-        """Replace the options, as values and labels; the chosen value stays chosen."""
-        chosen = self.value
+    def _show_option(
+        self, _box: Gtk.ComboBoxText, cell: Gtk.CellRenderer, rows: Gtk.ListStore, row: Gtk.TreeIter
+    ) -> None:
+        """Show an option that cannot be chosen as such; GTK then passes it over."""
+        cell.set_property("sensitive", rows[row][1] not in self._unusable)
+
+    def set_options(
+        self, options: list[tuple[str, str]], unusable: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Replace the options, as values and labels; the chosen value stays chosen.
+
+        Those whose values are `unusable` are shown, and cannot be chosen.
+        """
+        chosen, self._unusable = self.value, unusable
         self.widget.remove_all()
         for value, label in options:
             self.widget.append(value or _NO_ID, label)

@@ -143,7 +143,8 @@ class Window:
 
     def _make_rows(self) -> Gtk.Grid:
         grid = Gtk.Grid(column_spacing=8, row_spacing=4)
-        for row, name in enumerate(ROWS):
+        row = 0
+        for name in ROWS:
             control = self.controls[name]
             if not isinstance(control, SwitchControl):
                 label = Gtk.Label(label=control.field.label, halign=Gtk.Align.START)
@@ -151,6 +152,12 @@ class Window:
             shown = self._make_seed() if name == "seed" else control.shown
             shown.set_hexpand(True)
             grid.attach(shown, 1, row, 1, 1)
+            row += 1
+            if name == "model":
+                self.model_facts = make_label("model_facts")
+                self.model_facts.set_no_show_all(True)
+                grid.attach(self.model_facts, 1, row, 1, 1)
+                row += 1
         return grid
 
     def _make_seed(self) -> Gtk.Box:
@@ -197,6 +204,11 @@ class Window:
                 self._fields.choices[name].show_own(value)
             else:
                 self._fields.numbers[name].show_own(value)
+
+    def show_model(self, text: str) -> None:
+        """Show what the chosen model is."""
+        self.model_facts.set_text(text)
+        self.model_facts.set_visible(bool(text))
 
     def show_plan(self, text: str) -> None:
         """Show the plan line, with the cautions for this image."""
@@ -370,7 +382,8 @@ class Window:
         if choices != self._listed:
             self._listed, self.panel.filling = choices, True
             self._fields.choices["model"].set_options(
-                [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in choices]
+                [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in choices],
+                {choice.value for choice in choices if not choice.usable},
             )
             self.panel.filling = False
         self.panel.follow_model()

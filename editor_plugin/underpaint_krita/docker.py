@@ -132,6 +132,9 @@ class UnderpaintDocker(DockWidget):
             label = "" if isinstance(control, SwitchControl) else control.field.label
             widget = control.shown if isinstance(control, NumberControl) else control.widget
             form.addRow(label, self._make_seed() if name == "seed" else widget)
+            if name == "model":
+                self.model_facts = make_label("model_facts")
+                form.addRow("", self.model_facts)
         return form
 
     def _make_seed(self) -> QtWidgets.QHBoxLayout:
@@ -179,6 +182,11 @@ class UnderpaintDocker(DockWidget):
                 self._fields.choices[name].show_own(value)
             else:
                 self._fields.numbers[name].show_own(value)
+
+    def show_model(self, text: str) -> None:
+        """Show what the chosen model is."""
+        self.model_facts.setText(text)
+        self.model_facts.setVisible(bool(text))
 
     def show_plan(self, text: str) -> None:
         """Show the plan line."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from underpaint_client import messages, wire
-from underpaint_client.descriptions import describe_misfits
+from underpaint_client.descriptions import describe_bytes, describe_misfits, describe_model
+from underpaint_client.errors import BadInputError
 from underpaint_client.parameters import parameters_of, settled
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
@@ -78,6 +80,50 @@ def test_a_models_description_travels_and_what_is_new_in_it_is_passed_over() -> 
     assert wire.decode([header])[0] == messages.Models((entry,))
     newer = bytes(header).replace(b'"steps": 4', b'"steps": 4, "mood": "sunny"')
     assert wire.decode([newer])[0] == messages.Models((entry,))
+
+
+def test_a_client_reads_the_descriptions_of_many_models_and_the_daemon_no_such_header() -> None:
+    entries = tuple(
+        messages.ModelEntry(f"anime/model number {n}", "sdxl", 1024, title="SDXL", licence="x" * 80)
+        for n in range(10_000)
+    )
+    parts = wire.encode(messages.Models(entries))
+    assert len(parts[0]) > wire.MAX_HEADER
+    assert wire.decode(parts)[0] == messages.Models(entries)
+    with pytest.raises(BadInputError, match=f"over {wire.MAX_HEADER} bytes"):
+        wire.open_envelope(parts)
+
+
+SIZES = "1024 pixels, fp16, 6.9 GB on disk, needs 8.9 GB of memory."
+NOTHING = {"size": 0, "memory": 0, "precision": "", "licence": ""}
+KNOWN = messages.ModelEntry(
+    "a/b", "sdxl", 1024, title="SDXL", purpose="plain", precision="fp16",
+    size=6_938_040_682, memory=8_938_040_682, licence="openrail++",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, f"SDXL. {SIZES} Licence: openrail++."),
+        (
+            {"purpose": "inpainting", "recommended": FEW, "licence": ""},
+            f"SDXL, inpainting, 4 steps. {SIZES}",
+        ),
+        ({"problem": "its vae is missing"}, "Cannot be used: its vae is missing."),
+        ({"title": "", **NOTHING}, "sdxl. 1024 pixels."),
+        ({"title": "", "family": "", "native": 0, **NOTHING}, ""),
+    ],
+)
+def test_a_model_in_words(changes: dict[str, Any], told: str) -> None:
+    assert describe_model(dataclasses.replace(KNOWN, **changes)) == told
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(0, ""), (900, "1 kB"), (3_200_000, "3 MB"), (6_938_040_682, "6.9 GB")]
+)
+def test_bytes_in_words(size: int, told: str) -> None:
+    assert describe_bytes(size) == told
 
 
 @pytest.mark.parametrize(

@@ -342,7 +342,7 @@ class FakeToolkit:
         }
         self.locked = False
         self.own: Mapping[str, float | str] = {}
-        self.plan = self.strength = self.message = ""
+        self.model = self.plan = self.strength = self.message = ""
         self.saved = 0
         self.progress: float | None = None
         self.preview: Frame | None = None
@@ -357,6 +357,9 @@ class FakeToolkit:
 
     def show_own(self, values: Mapping[str, float | str]) -> None:
         self.own = values
+
+    def show_model(self, text: str) -> None:
+        self.model = text
 
     def show_plan(self, text: str) -> None:
         self.plan = text

@@ -115,3 +115,17 @@ def test_showing_the_models_own_is_no_change_of_the_artists(artist: Artist) -> N
     artist.panel.fill(Form())
     assert artist.toolkit.saved == saved
     assert not artist.panel.filling
+
+
+def test_the_chosen_model_is_described_below_its_choice(artist: Artist) -> None:
+    torn = ModelEntry("torn", "", 0, "model torn: its vae is missing")
+    artist.listed(PLAIN, FAST, torn)
+    assert artist.toolkit.model == "sd. 512 pixels."
+    assert artist.set(model="fast").toolkit.model == "flux, 4 steps. 1024 pixels."
+    assert artist.set(model="torn").toolkit.model.endswith("its vae is missing.")
+    assert artist.set(model="gone").toolkit.model == ""
+    first, _, fast, broken = artist.session.model_choices
+    assert (first.label, first.tip) == ("Default (plain)", "sd. 512 pixels.")
+    assert (fast.label, fast.usable) == ("fast", True)
+    assert (broken.label, broken.usable) == ("torn", False)
+    assert broken.tip == "Cannot be used: model torn: its vae is missing."

@@ -228,3 +228,21 @@ def test_what_suits_a_model_is_listed_as_it_is_run(folder: Path) -> None:
     assert not found["flux"].takes_negative
     for name, recommended in found.items():
         assert describe_model(find_model(name)).recommended == recommended, name
+
+
+def test_clients_are_told_what_a_model_is_and_not_where_it_lies(folder: Path) -> None:
+    (folder / "sd" / "underpaint.json").write_text(json.dumps({"licence": "free " * 100}))
+    save_checkpoint(folder / "sd", folder / "one.safetensors", licence="openrail")
+    (folder / "torn").mkdir()
+    (folder / "torn" / "model_index.json").write_text("{")
+    found = {entry.name: entry for entry in list_entries()}
+    for name in ("sd", "one"):
+        entry = found[name]
+        assert (entry.title, entry.purpose) == ("Stable Diffusion 1", "plain")
+        assert entry.precision == "fp32"
+        assert entry.memory > entry.size > 10_000
+        assert str(folder) not in str(entry)
+    assert found["sd"].native == 64
+    assert (found["one"].licence, len(found["sd"].licence)) == ("openrail", 80)
+    assert found["torn"].problem
+    assert (found["torn"].title, found["torn"].size) == ("", 0)

@@ -13,7 +13,7 @@ from underpaint_client.recommended import Recommended
 from underpaint_client.rules import STARTER_MODEL
 
 from .describe import describe_model
-from .facts import memory_needed, native_size, why_unusable
+from .facts import family_facts, memory_needed, native_size, why_unusable
 from .families import FLOWS, recommend
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
@@ -98,12 +98,29 @@ def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
     seconds : float, optional
         How long headers of new files may be read; those that are left are not listed yet.
     """
-    return tuple(
-        ModelEntry(one.name, one.family, one.native, recommended=one.recommended)
-        if not one.problem
-        else ModelEntry(one.name, "", 0, one.problem)
-        for one in describe_all(seconds=seconds)
+    return tuple(map(_describe_entry, describe_all(seconds=seconds)))
+
+
+def _describe_entry(one: ListedModel) -> ModelEntry:
+    """Return what clients are told of a model: nothing of where it lies."""
+    if one.problem:
+        return ModelEntry(one.name, "", 0, one.problem)
+    return ModelEntry(
+        name=one.name,
+        family=one.family,
+        native=one.native,
+        recommended=one.recommended,
+        title=family_facts(one.family, one.variant).title,
+        purpose=one.purpose or "plain",
+        precision=one.precision,
+        size=one.size,
+        memory=one.memory,
+        licence=one.licence[:_MOST_OF_A_LICENCE],
     )
+
+
+_MOST_OF_A_LICENCE = 80
+"""Characters of a licence that clients are told: a side-car may hold a text of any kind."""
 
 
 def describe_all(

@@ -1110,6 +1110,24 @@ def sketched(said: Said) -> Run:
     said["after_undo"] = names(image)
 
 
+def reach(said: Said) -> Run:
+    """Go through the models by the arrow keys: one that cannot be used is passed over."""
+    control = window().controls["model"]
+    control.value = "sd"
+    window().window.present()
+    control.widget.grab_focus()
+    yield 0.3
+    reached = {"sd"}
+    for _ in range(4):
+        xdo("key", "Down")
+        yield 0.2
+        reached.add(control.value)
+    said["torn_can_be_chosen"] = ["sd" in reached, "sd-torn" in reached]
+    said["reached"] = sorted(reached)
+    fill(model="sd-torn")
+    said["torn"] = window().model_facts.get_text()
+
+
 def fitted(said: Said) -> Run:
     """Steps and guidance follow the model, until a number is typed, and again at a button."""
     image, _ = yield from painted()
@@ -1128,6 +1146,9 @@ def fitted(said: Said) -> Run:
     said["usual"] = read()
     fill(model="sd-few")
     said["few"] = read()
+    said["facts"] = window().model_facts.get_text()
+    yield from reach(said)
+    fill(model="sd-few")
     window().window.present()
     steps.widget.grab_focus()
     yield 0.3

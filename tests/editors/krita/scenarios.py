@@ -230,6 +230,14 @@ def fitted(said: Said) -> Run:
     said["usual"] = read()
     fill(model="sd-few")
     said["few"] = read()
+    said["facts"] = control("model_facts").text()
+    rows = control("model").model()
+    said["torn_can_be_chosen"] = [
+        rows.item(control("model").findData(name)).isEnabled() for name in ("sd", "sd-torn")
+    ]
+    fill(model="sd-torn")
+    said["torn"] = control("model_facts").text()
+    fill(model="sd-few")
     yield from focus()
     yield from click(control("steps"))
     yield from xdo("key", "Up")
