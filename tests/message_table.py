@@ -17,7 +17,7 @@ BEGIN, END = "<!-- messages: begin -->\n", "<!-- messages: end -->\n"
 
 CLIENT = (
     "hello", "submit", "follow", "taken", "cancel", "ask_cancel", "prefer", "ask_waiting",
-    "ask_status", "ask_models", "ask_stop",
+    "ask_status", "ask_models", "ask_model_picture", "ask_stop",
 )  # fmt: skip
 SERVER = (
     "welcome",
@@ -29,6 +29,7 @@ SERVER = (
     "leaving",
     "status",
     "models",
+    "model_picture",
 )
 ORDERS = ("run", "cancel", "go_on")
 WORKER = ("worker_ready", "worker_model", "worker_plan")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from daemons import RUN
 from tiny_models import build_model
@@ -78,6 +79,8 @@ class Editor:
             sd = build_model(self.home / "models" / "sd")
             few = shutil.copytree(sd, self.home / "models" / "sd-few")
             (few / "underpaint.json").write_text(json.dumps(FEW), encoding="utf-8")
+            picture = Image.new("RGB", (300, 200), (200, 90, 40))
+            picture.save(self.home / "models" / "sd-few.preview.png")
             (self.home / "models" / "sd-torn").mkdir()
             (self.home / "models" / "sd-torn" / "model_index.json").write_text("{", "utf-8")
 
@@ -305,5 +308,7 @@ def check_fitted(said: Said) -> None:
         r" Licence: for tests\.",
         said["facts"],
     )
+    assert said["picture"] == [96, 64, [200, 90, 40]]
+    assert said["no_picture"]
     assert said["torn_can_be_chosen"] == [True, False]
     assert said["torn"].startswith("Cannot be used: ")

@@ -6,7 +6,7 @@ import math
 
 from underpaint_client.steps import StepPlan, round_half_up
 
-from .messages import ModelEntry
+from .model_entry import ModelEntry
 from .recipe import Recipe
 from .recommended import Recommended
 from .request import Request, Variation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
+from .model_entry import ModelEntry
 from .recipe import Recipe
-from .recommended import USUAL, Recommended
 from .request import Request
 
 PREVIEWS = ("", "quick", "full")
@@ -103,6 +103,14 @@ class AskModels:
     """Ask for `Models`."""
 
     type: ClassVar[str] = "ask_models"
+
+
+@dataclass(frozen=True)
+class AskModelPicture:
+    """Ask for the `ModelPicture` of a model of `Models`; of several, the last is answered."""
+
+    type: ClassVar[str] = "ask_model_picture"
+    model: str
 
 
 @dataclass(frozen=True)
@@ -293,50 +301,19 @@ class Status:
 
 
 @dataclass(frozen=True)
-class ModelEntry:
-    """One model as `Models` lists it.
-
-    Parameters
-    ----------
-    name : str
-        By which it is asked for.
-    family, title : str
-        Its family, such as `sdxl`, and what users call that: `SDXL`.
-    native : int
-        The side it was trained at, in pixels; 0 where that is not known.
-    problem : str
-        Why it cannot be used; empty where it can.
-    recommended : Recommended
-        How it is run where the request leaves that to it.
-    purpose : str
-        `plain`, `inpainting`, ...
-    precision : str
-        How most of its weights are stored: `fp16`, `bf16`, `Q4_K`, ...
-    size, memory : int
-        Bytes of its weights on disk, and what it needs to paint, computed; 0 where not known.
-    licence : str
-        Empty where not known.
-    """
-
-    name: str
-    family: str
-    native: int
-    problem: str = ""
-    recommended: Recommended = USUAL
-    title: str = ""
-    purpose: str = ""
-    precision: str = ""
-    size: int = 0
-    memory: int = 0
-    licence: str = ""
-
-
-@dataclass(frozen=True)
 class Models:
     """What there is to paint with, by name."""
 
     type: ClassVar[str] = "models"
     models: tuple[ModelEntry, ...]
+
+
+@dataclass(frozen=True)
+class ModelPicture:
+    """What a model paints, as the frame `picture`: small, RGBA, u1. Without it there is none."""
+
+    type: ClassVar[str] = "model_picture"
+    model: str
 
 
 @dataclass(frozen=True)
@@ -386,8 +363,9 @@ class GoOn:
 
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-    AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview,
-    Picture, Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+    AskModelPicture, AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted,
+    Progress, Preview, Picture, Done, Failed, Status, Models, ModelPicture, WorkerReady,
+    WorkerModel, WorkerPlan, Run, GoOn,
 ]  # fmt: skip
 
 
@@ -395,7 +373,8 @@ TYPES: dict[str, Any] = {
     message.type: message
     for message in (
         Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-        AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview,
-        Picture, Done, Failed, Status, Models, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+        AskModelPicture, AskStop, Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted,
+        Progress, Preview, Picture, Done, Failed, Status, Models, ModelPicture, WorkerReady,
+        WorkerModel, WorkerPlan, Run, GoOn,
     )
 }  # fmt: skip

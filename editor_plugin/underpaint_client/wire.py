@@ -34,7 +34,6 @@ from .messages import (
     Follow,
     JobStatus,
     Message,
-    ModelEntry,
     Models,
     Picture,
     Preview,
@@ -44,6 +43,7 @@ from .messages import (
     WaitingJob,
     WorkerStatus,
 )
+from .model_entry import ModelEntry
 from .recipe import Recipe
 from .request import Request
 from .typed_json import field_types, read_fields, to_json

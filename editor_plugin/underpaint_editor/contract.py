@@ -272,8 +272,16 @@ class Toolkit(Protocol):
             By the names of `form.BY_MODEL`.
         """
 
-    def show_model(self, text: str) -> None:
-        """Show what the chosen model is, below its choice; nothing if the text is empty."""
+    def show_model(self, text: str, picture: Frame | None) -> None:
+        """Show what the chosen model is, below its choice.
+
+        Parameters
+        ----------
+        text : str
+            A few sentences; nothing is shown if it is empty.
+        picture : Frame or None
+            What it paints, small, RGBA, u1; None if there is no picture.
+        """
 
     def show_plan(self, text: str) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""

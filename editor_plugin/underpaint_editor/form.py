@@ -309,6 +309,7 @@ SPOKEN = {
     "progress": "Progress",
     "preview": "Live preview",
     "model_facts": "About the model",
+    "model_picture": "What the model paints",
     "page": "Results shown",
 }
 """What screen readers call the parts that are not controls."""

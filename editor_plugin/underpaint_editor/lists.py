@@ -12,7 +12,7 @@ from .layers import describe_job
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from underpaint_client.messages import ModelEntry
+    from underpaint_client.model_entry import ModelEntry
 
     from .job import Job
 

@@ -21,7 +21,7 @@ from .survey import describe_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from underpaint_client.messages import ModelEntry
+    from underpaint_client.model_entry import ModelEntry
     from underpaint_client.recommended import Recommended
 
     from .contract import SelectedResult, Toolkit
@@ -84,11 +84,13 @@ class Panel:
 
         Call this when the models have changed, too.
         """
-        recommended = self._recommended
+        recommended, model = self._recommended, self._model
         self.filling = True
         self._toolkit.show_own({name: getattr(recommended, name) for name in BY_MODEL})
         self.filling = False
-        self._toolkit.show_model(describe_choice(self._model))
+        is_usable = model is not None and not model.problem
+        picture = self.session.model_pictures.find(model.name) if model and is_usable else None
+        self._toolkit.show_model(describe_choice(model), picture)
         self.describe_run()
 
     @property

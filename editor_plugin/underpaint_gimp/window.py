@@ -36,6 +36,7 @@ from .controls import (  # noqa: E402
     on_enter,
 )
 from .image_choice import ImageChoice  # noqa: E402
+from .model_facts import ModelFacts  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
 from .result_row import ResultRow  # noqa: E402
@@ -142,6 +143,7 @@ class Window:
         return grid
 
     def _make_rows(self) -> Gtk.Grid:
+        self.model_facts = ModelFacts()
         grid = Gtk.Grid(column_spacing=8, row_spacing=4)
         row = 0
         for name in ROWS:
@@ -154,9 +156,7 @@ class Window:
             grid.attach(shown, 1, row, 1, 1)
             row += 1
             if name == "model":
-                self.model_facts = make_label("model_facts")
-                self.model_facts.set_no_show_all(True)
-                grid.attach(self.model_facts, 1, row, 1, 1)
+                grid.attach(self.model_facts.widget, 0, row, 2, 1)
                 row += 1
         return grid
 
@@ -205,10 +205,9 @@ class Window:
             else:
                 self._fields.numbers[name].show_own(value)
 
-    def show_model(self, text: str) -> None:
+    def show_model(self, text: str, picture: Frame | None) -> None:
         """Show what the chosen model is."""
-        self.model_facts.set_text(text)
-        self.model_facts.set_visible(bool(text))
+        self.model_facts.show(text, picture)
 
     def show_plan(self, text: str) -> None:
         """Show the plan line, with the cautions for this image."""

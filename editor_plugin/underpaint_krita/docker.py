@@ -23,6 +23,7 @@ from .controls import (
     make_slider,
 )
 from .images import image_of, scaled
+from .model_facts import ModelFacts
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
 from .result_row import ResultRow
@@ -133,8 +134,8 @@ class UnderpaintDocker(DockWidget):
             widget = control.shown if isinstance(control, NumberControl) else control.widget
             form.addRow(label, self._make_seed() if name == "seed" else widget)
             if name == "model":
-                self.model_facts = make_label("model_facts")
-                form.addRow("", self.model_facts)
+                self.model_facts = ModelFacts()
+                form.addRow(self.model_facts)
         return form
 
     def _make_seed(self) -> QtWidgets.QHBoxLayout:
@@ -183,10 +184,9 @@ class UnderpaintDocker(DockWidget):
             else:
                 self._fields.numbers[name].show_own(value)
 
-    def show_model(self, text: str) -> None:
+    def show_model(self, text: str, picture: Frame | None) -> None:
         """Show what the chosen model is."""
-        self.model_facts.setText(text)
-        self.model_facts.setVisible(bool(text))
+        self.model_facts.show_model(text, picture)
 
     def show_plan(self, text: str) -> None:
         """Show the plan line."""

@@ -10,6 +10,7 @@ import pytest
 from underpaint_client import messages, wire
 from underpaint_client.descriptions import describe_bytes, describe_misfits, describe_model
 from underpaint_client.errors import BadInputError
+from underpaint_client.model_entry import ModelEntry
 from underpaint_client.parameters import parameters_of, settled
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
@@ -75,7 +76,7 @@ def test_what_is_left_to_the_model_travels_as_such() -> None:
 
 
 def test_a_models_description_travels_and_what_is_new_in_it_is_passed_over() -> None:
-    entry = messages.ModelEntry("schnell", "flux", 1024, recommended=FEW)
+    entry = ModelEntry("schnell", "flux", 1024, recommended=FEW)
     (header, *_) = wire.encode(messages.Models((entry,)))
     assert wire.decode([header])[0] == messages.Models((entry,))
     newer = bytes(header).replace(b'"steps": 4', b'"steps": 4, "mood": "sunny"')
@@ -84,7 +85,7 @@ def test_a_models_description_travels_and_what_is_new_in_it_is_passed_over() -> 
 
 def test_a_client_reads_the_descriptions_of_many_models_and_the_daemon_no_such_header() -> None:
     entries = tuple(
-        messages.ModelEntry(f"anime/model number {n}", "sdxl", 1024, title="SDXL", licence="x" * 80)
+        ModelEntry(f"anime/model number {n}", "sdxl", 1024, title="SDXL", licence="x" * 80)
         for n in range(10_000)
     )
     parts = wire.encode(messages.Models(entries))
@@ -96,7 +97,7 @@ def test_a_client_reads_the_descriptions_of_many_models_and_the_daemon_no_such_h
 
 SIZES = "1024 pixels, fp16, 6.9 GB on disk, needs 8.9 GB of memory."
 NOTHING = {"size": 0, "memory": 0, "precision": "", "licence": ""}
-KNOWN = messages.ModelEntry(
+KNOWN = ModelEntry(
     "a/b", "sdxl", 1024, title="SDXL", purpose="plain", precision="fp16",
     size=6_938_040_682, memory=8_938_040_682, licence="openrail++",
 )  # fmt: skip

@@ -343,6 +343,7 @@ class FakeToolkit:
         self.locked = False
         self.own: Mapping[str, float | str] = {}
         self.model = self.plan = self.strength = self.message = ""
+        self.picture: Frame | None = None
         self.saved = 0
         self.progress: float | None = None
         self.preview: Frame | None = None
@@ -358,8 +359,8 @@ class FakeToolkit:
     def show_own(self, values: Mapping[str, float | str]) -> None:
         self.own = values
 
-    def show_model(self, text: str) -> None:
-        self.model = text
+    def show_model(self, text: str, picture: Frame | None) -> None:
+        self.model, self.picture = text, picture
 
     def show_plan(self, text: str) -> None:
         self.plan = text

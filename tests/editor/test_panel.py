@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from editor.fake_editor import FakeEditor, FakeToolkit
-from underpaint_client.geometry import Extent
-from underpaint_client.messages import ModelEntry
+from underpaint_client.frames import Frame
+from underpaint_client.geometry import Box, Extent
+from underpaint_client.model_entry import ModelEntry
 from underpaint_client.recommended import Recommended
 from underpaint_editor.form import Form
-from underpaint_editor.notices import Connected, ModelsListed
+from underpaint_editor.notices import Connected, ModelPictureReceived, ModelsListed
 from underpaint_editor.panel import Panel
 from underpaint_editor.session import Session
 
@@ -129,3 +130,29 @@ def test_the_chosen_model_is_described_below_its_choice(artist: Artist) -> None:
     assert (fast.label, fast.usable) == ("fast", True)
     assert (broken.label, broken.usable) == ("torn", False)
     assert broken.tip == "Cannot be used: model torn: its vae is missing."
+
+
+def test_the_chosen_models_picture_is_asked_for_once_and_shown(
+    artist: Artist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(artist.session.tracker, "ask_model_picture", asked.append)
+    artist.listed(PLAIN, FAST, ModelEntry("torn", "", 0, "it is torn"))
+
+    def arrives(model: str, picture: Frame | None) -> None:
+        artist.session.handle_notices([ModelPictureReceived(model, picture)])
+        artist.panel.follow_model()
+
+    for model in ("", "plain", "fast", "plain", "plain", "torn", "gone"):
+        artist.set(model=model)
+        assert artist.toolkit.picture is None
+    assert asked == ["plain", "fast", "plain"]  # the daemon answers the last question only
+    frame = Frame("picture", Box(0, 0, 1, 1), "u1", "RGBA", bytes(4))
+    arrives("plain", frame)
+    arrives("fast", None)
+    for model, picture in (("plain", frame), ("fast", None), ("", frame), ("torn", None)):
+        assert artist.set(model=model).toolkit.picture == picture
+    assert len(asked) == 3
+    artist.listed(PLAIN, FAST)  # by another daemon
+    assert artist.set(model="plain").toolkit.picture is None
+    assert asked[3:] == ["plain"]

@@ -104,6 +104,7 @@ def seeds() -> list[Parts]:
         (messages.Prefer("j"), ()),
         (messages.AskStatus(), ()),
         (messages.AskModels(), ()),
+        (messages.AskModelPicture("starter"), ()),
         (messages.Progress("j", "x"), ()),
         (messages.WorkerReady(1, "cpu"), ()),
     ]

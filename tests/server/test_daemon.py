@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from daemons import RUN, serve, until
 from underpaint.cli import main
@@ -22,7 +23,7 @@ from underpaint.server.paths import daemon_runs
 from underpaint.server.shared_memory import shared_memory_folder
 from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
-from underpaint_client.geometry import Box
+from underpaint_client.geometry import Box, Extent
 from underpaint_client.home import connection_file, read_connection_file, remote_file
 from underpaint_client.inputs import InputFrames
 from underpaint_client.recommended import Recommended
@@ -139,6 +140,23 @@ def test_a_model_of_few_steps_runs_its_own_where_nothing_else_is_asked(
                 **FEW, **{name: asked[name] for name in asked if name in FEW}
             }  # fmt: skip
             assert message.recipe.facts.steps_run == run
+    process.terminate()
+    process.communicate()
+
+
+def test_the_picture_beside_a_model_is_sent_small(home: Path, models: Path) -> None:
+    shutil.copytree(models / "sd", home / "models" / "mine")
+    Image.new("RGB", (400, 200), (9, 8, 7)).save(home / "models" / "mine.preview.png")
+    process = serve()
+    with connect() as connection:
+        for model, extent in (("mine", Extent(96, 48)), ("starter", None), ("gone", None)):
+            connection.send(messages.AskModelPicture(model))
+            received = connection.receive(30)
+            assert received is not None
+            message, frames = received
+            assert message == messages.ModelPicture(model)
+            assert [frame.box.extent for frame in frames] == ([] if extent is None else [extent])
+            assert all(bytes(frame.data[:4]) == bytes((9, 8, 7, 255)) for frame in frames)
     process.terminate()
     process.communicate()
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
-from underpaint_client.errors import GenerationFailedError
+from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
+from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seeds
@@ -67,9 +68,12 @@ class Engine:
         """The name of the model that is warm; empty where none is."""
         return self._model.info.name if self._model else ""
 
-    def describe(self, name: str = "", *, allow_paths: bool = True) -> ModelInfo:
-        """Return what is known of a model before it is opened; as `load`, and raises as it."""
-        return describe_model(find_model(name, allow_paths=allow_paths))
+    def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
+        """Return what suits a model, named as for `load`; what is usual if it cannot be used."""
+        try:
+            return describe_model(find_model(name, allow_paths=allow_paths)).recommended
+        except ModelUnavailableError:
+            return USUAL
 
     def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
         """Return a model, opened if it is not the warm one.
@@ -88,7 +92,7 @@ class Engine:
         GenerationFailedError
             Where the memory does not hold it.
         """
-        info = self.describe(name, allow_paths=allow_paths)
+        info = describe_model(find_model(name, allow_paths=allow_paths))
         if self._model is None or self._model.info != info:
             if self._model is not None:
                 self._model.close()

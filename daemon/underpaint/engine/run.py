@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,11 +12,11 @@ import numpy as np
 import torch
 
 from underpaint.models import ModelInfo
-from underpaint_client.errors import CancelledError, ModelUnavailableError
+from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.parameters import settled
 from underpaint_client.recipe import Recipe
-from underpaint_client.recommended import USUAL, Recommended, settle_request
+from underpaint_client.recommended import Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.seeds import image_noise, image_prompt
 
@@ -34,21 +33,14 @@ from .plan import Plan, batch_size, make_plan
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reports import Picture, Preview, Progress, Viewer
-from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
-
-
-def _hash(image: Floats, change: Floats) -> str:
-    """Return the BLAKE2b hash of what the model sees of a picture and over what may change."""
-    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
-    found.update(np.ascontiguousarray(change).data)
-    return found.hexdigest()
+from .source import Floats, Mask, Pixels, Source, hash_input, max_cells, mean_opacity, quantize
 
 
 class Models(Protocol):
     """What a run needs of the engine that runs it."""
 
-    def describe(self, name: str = "", *, allow_paths: bool = True) -> ModelInfo:
-        """Return what is known of a model before it is opened."""
+    def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
+        """Return what suits a model, which need not be there."""
 
     def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
         """Return a model, opened if it is not the warm one."""
@@ -173,7 +165,9 @@ class Run:
 
     def _keep(self, source: Source) -> Iterator[Picture]:
         """Return the layer back as it is, without the model (promise 1)."""
-        request = settle_request(self.request, self._describe())
+        name, allow_paths = self.request.sampling.model, self.allow_paths
+        suits = self.models.recommended(name, allow_paths=allow_paths)
+        request = settle_request(self.request, suits)
         if request.sampling.strength == 0:
             notes = ("strength 0 keeps the picture as it is; the model was not run",)
         elif source.mode == "inpaint":
@@ -185,15 +179,6 @@ class Run:
             composed = unchanged(source, request.output.result)
             made = Made(index, self._prompt(index))
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
-
-    def _describe(self) -> Recommended:
-        """Return what suits the model, which need not be there for what it is not run for."""
-        try:
-            return self.models.describe(
-                self.request.sampling.model, allow_paths=self.allow_paths
-            ).recommended
-        except ModelUnavailableError:
-            return USUAL
 
     def _prepare(self, model: Model, source: Source, plan: Plan) -> _Work:
         request, cell = self.request, model.info.cell
@@ -217,7 +202,7 @@ class Run:
             model=model,
             source=source,
             plan=plan,
-            source_hash=_hash(prepared.image, change),
+            source_hash=hash_input(prepared.image, change),
             clean=clean,
             steps=steps,
             pure=pure,

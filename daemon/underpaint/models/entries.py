@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.messages import ModelEntry
+from underpaint_client.model_entry import ModelEntry
+from underpaint_client.printable import one_line
 from underpaint_client.recommended import Recommended
 from underpaint_client.rules import STARTER_MODEL
 
@@ -115,7 +116,7 @@ def _describe_entry(one: ListedModel) -> ModelEntry:
         precision=one.precision,
         size=one.size,
         memory=one.memory,
-        licence=one.licence[:_MOST_OF_A_LICENCE],
+        licence=one_line(one.licence, _MOST_OF_A_LICENCE),
     )
 
 

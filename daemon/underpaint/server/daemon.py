@@ -36,7 +36,8 @@ from .frame_cache import FrameCache
 from .job_events import CancelAsked, Moved
 from .job_queue import Client, Job
 from .jobs import Jobs
-from .model_list import Entries, ModelList
+from .model_answers import ModelAnswers
+from .model_list import ModelList
 from .paths import allow_many_files, take_lock
 from .shared_memory import clear_shared_memory
 from .store_opening import open_store
@@ -72,7 +73,9 @@ MAX_TOLD = 1000
 TELLING = 0.001
 """Seconds, for each waiting job, between two reports of positions."""
 
-_LARGE_ANSWERS = (messages.AskStatus, messages.AskModels, messages.AskWaiting)
+_LARGE_ANSWERS = (
+    messages.AskStatus, messages.AskModels, messages.AskModelPicture, messages.AskWaiting,
+)  # fmt: skip
 
 
 class Daemon:
@@ -115,6 +118,7 @@ class Daemon:
         self._turns = Turns(self._jobs.when_done)
         self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
         self._models = ModelList()
+        self._model_answers = ModelAnswers(self._models, self._tell, self._jobs.refuse)
         self._endpoints.watch_descriptor(self._models.fd, self._models.answer)
         self._pruned = time.monotonic()
         self._frame_cache = FrameCache()
@@ -177,8 +181,8 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _tell(self, client: Client, message: Message) -> None:
-        self._endpoints.send(client, wire.encode(message))
+    def _tell(self, client: Client, message: Message, frames: tuple[Frame, ...] = ()) -> None:
+        self._endpoints.send(client, wire.encode(message, frames))
 
     def _forget(self, client: Client) -> None:
         """Continue the jobs of a client that has gone without it."""
@@ -234,8 +238,8 @@ class Daemon:
             log.info("a client gets no answer, because it does not read what it was sent")
         elif isinstance(message, messages.AskStatus):
             self._tell(client, self._status(client))
-        elif isinstance(message, messages.AskModels):
-            self._models.ask(functools.partial(self._tell_models, client))
+        elif isinstance(message, messages.AskModels | messages.AskModelPicture):
+            self._model_answers.answer(client, message)
         elif isinstance(message, messages.AskStop):
             self._stop(client)
         else:
@@ -295,15 +299,6 @@ class Daemon:
 
     def _stop_worker(self, worker: int, job: str) -> None:
         self._pool.cancel(worker, job)
-
-    def _tell_models(
-        self, client: Client, entries: Entries | None, error: Exception | None
-    ) -> None:
-        if entries is None:
-            told = f"the models cannot be listed ({error}); the daemon's log has the details"
-            self._jobs.refuse(client, "", GenerationFailedError(told))
-        else:
-            self._tell(client, messages.Models(entries))
 
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):

@@ -1125,7 +1125,7 @@ def reach(said: Said) -> Run:
     said["torn_can_be_chosen"] = ["sd" in reached, "sd-torn" in reached]
     said["reached"] = sorted(reached)
     fill(model="sd-torn")
-    said["torn"] = window().model_facts.get_text()
+    said["torn"] = window().model_facts.text.get_text()
 
 
 def fitted(said: Said) -> Run:
@@ -1146,8 +1146,12 @@ def fitted(said: Said) -> Run:
     said["usual"] = read()
     fill(model="sd-few")
     said["few"] = read()
-    said["facts"] = window().model_facts.get_text()
+    said["facts"] = window().model_facts.text.get_text()
+    yield window().model_facts.picture.get_visible
+    image = window().model_facts.picture.get_pixbuf()
+    said["picture"] = [image.get_width(), image.get_height(), list(image.get_pixels()[:3])]
     yield from reach(said)
+    said["no_picture"] = not window().model_facts.picture.get_visible()
     fill(model="sd-few")
     window().window.present()
     steps.widget.grab_focus()

@@ -231,12 +231,16 @@ def fitted(said: Said) -> Run:
     fill(model="sd-few")
     said["few"] = read()
     said["facts"] = control("model_facts").text()
+    yield control("model_picture").isVisible
+    image = control("model_picture").pixmap().toImage()
+    said["picture"] = [image.width(), image.height(), image.pixelColor(5, 5).getRgb()[:3]]
     rows = control("model").model()
     said["torn_can_be_chosen"] = [
         rows.item(control("model").findData(name)).isEnabled() for name in ("sd", "sd-torn")
     ]
     fill(model="sd-torn")
     said["torn"] = control("model_facts").text()
+    said["no_picture"] = not control("model_picture").isVisible()
     fill(model="sd-few")
     yield from focus()
     yield from click(control("steps"))
