@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
+from .model_entry import ModelEntry
 from .recipe import Recipe
 from .request import Request
 
@@ -102,6 +103,14 @@ class AskModels:
     """Ask for `Models`."""
 
     type: ClassVar[str] = "ask_models"
+
+
+@dataclass(frozen=True)
+class AskModelPicture:
+    """Ask for the `ModelPicture` of a model of `Models`; of several, the last is answered."""
+
+    type: ClassVar[str] = "ask_model_picture"
+    model: str
 
 
 @dataclass(frozen=True)
@@ -318,25 +327,19 @@ class Status:
 
 
 @dataclass(frozen=True)
-class ModelEntry:
-    """One model as `Models` lists it.
-
-    `native` is the side it was trained at, in pixels; `problem` says why it cannot be used, and is
-    empty where it can.
-    """
-
-    name: str
-    family: str
-    native: int
-    problem: str = ""
-
-
-@dataclass(frozen=True)
 class Models:
     """What there is to paint with, by name."""
 
     type: ClassVar[str] = "models"
     models: tuple[ModelEntry, ...]
+
+
+@dataclass(frozen=True)
+class ModelPicture:
+    """What a model paints, as the frame `picture`: small, RGBA, u1. Without it there is none."""
+
+    type: ClassVar[str] = "model_picture"
+    model: str
 
 
 @dataclass(frozen=True)
@@ -433,9 +436,9 @@ class GoOn:
 
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-    AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want, Incoming, Followed,
-    Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
-    Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+    AskModelPicture, AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want, Incoming,
+    Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
+    ModelPicture, Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
 ]  # fmt: skip
 
 
@@ -443,8 +446,9 @@ TYPES: dict[str, Any] = {
     message.type: message
     for message in (
         Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-        AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want, Incoming, Followed,
-        Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
-        Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+        AskModelPicture, AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want,
+        Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
+        Status, Models, ModelPicture, Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan,
+        Run, GoOn,
     )
 }  # fmt: skip

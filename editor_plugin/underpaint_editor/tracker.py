@@ -40,6 +40,7 @@ from .notices import (
     Disconnected,
     DownloadNews,
     Ended,
+    ModelPictureReceived,
     ModelsListed,
     Notice,
     PositionChanged,
@@ -209,6 +210,11 @@ class JobTracker:
         if self._connection is not None:
             self._connection.send(messages.AskWaiting())
 
+    def ask_model_picture(self, model: str) -> None:
+        """Ask what a model paints; `ModelPictureReceived` follows, of several for the last."""
+        if self._connection is not None:
+            self._connection.send(messages.AskModelPicture(model))
+
     def fetch(self, waiting: messages.WaitingJob, destination: Any = None) -> Job:
         """Follow a waiting job; its images arrive as if this editor had submitted it."""
         following = Following(waiting.job, State.LOST)
@@ -364,6 +370,8 @@ class JobTracker:
             yield ModelsListed(message.models)
         elif isinstance(message, (messages.Suggestions, messages.Download)):
             yield DownloadNews(message)
+        elif isinstance(message, messages.ModelPicture):
+            yield ModelPictureReceived(message.model, frames[0] if frames else None)
         elif isinstance(message, messages.Waiting):
             yield ResultsWaiting(tuple(one for one in message.jobs if one.job not in self.jobs))
         elif (error := find_error(message)) is not None:

@@ -341,7 +341,9 @@ class FakeToolkit:
             one.name: FakeControl(form.value(one.name)) for one in FIELDS
         }
         self.locked = False
-        self.plan = self.strength = self.message = ""
+        self.own: Mapping[str, float | str] = {}
+        self.model = self.plan = self.strength = self.message = ""
+        self.picture: Frame | None = None
         self.saved = self.downloads_shown = 0
         self.progress: float | None = None
         self.preview: Frame | None = None
@@ -353,6 +355,12 @@ class FakeToolkit:
 
     def set_seed_locked(self, locked: bool) -> None:
         self.locked = locked
+
+    def show_own(self, values: Mapping[str, float | str]) -> None:
+        self.own = values
+
+    def show_model(self, text: str, picture: Frame | None) -> None:
+        self.model, self.picture = text, picture
 
     def show_plan(self, text: str) -> None:
         self.plan = text

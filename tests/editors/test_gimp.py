@@ -14,7 +14,7 @@ import pytest
 from daemons import until
 from editor.contract_checks import CHECKS, Check
 from hub import Hub, folder_files, serve_hub
-from real_editors import Found, Gimp, screen
+from real_editors import Found, Gimp, check_fitted, screen
 from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -192,6 +192,11 @@ def test_what_is_wrong_is_told_to_scripts(scripted: Found) -> None:
 
 def test_script_fu_by_named_arguments(scripted: Found) -> None:
     assert scripted("scripted")["layers"] == ["a lake (seed 7)", "Painting"]
+
+
+def test_a_script_leaves_to_the_model_what_it_does_not_pass(scripted: Found) -> None:
+    few = "k_euler_a"
+    assert scripted("scripted")["own"] == [[4, 1.0, few], [6, 1.0, few], [6, 3.5, few]]
 
 
 def test_a_large_image_by_script(scripted: Found) -> None:
@@ -450,6 +455,10 @@ def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
     said = in_gimp("save_and_reopen")
     assert (said["prompt"], said["strength"]) == ("a château in the mist", 0.35)
     assert said["layers"] == ["a château in the mist (seed 7)", "Painting"]
+
+
+def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_gimp: Found) -> None:
+    check_fitted(in_gimp("fitted"))
 
 
 def test_what_is_wrong_is_said(in_gimp: Found) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from editor.contract_checks import CHECKS, Check
 from hub import Hub, folder_files, serve_hub
-from real_editors import Found, Krita
+from real_editors import Found, Krita, check_fitted
 from underpaint_krita.redo import names_command
 
 
@@ -32,6 +32,10 @@ def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
     assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
+
+
+def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Found) -> None:
+    check_fitted(in_krita("fitted"))
 
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:

@@ -107,6 +107,7 @@ def seeds() -> list[Parts]:
         (messages.AskSuggestions(), ()),
         (messages.StartDownload("no id"), ()),
         (messages.StopDownload("some/model"), ()),
+        (messages.AskModelPicture("starter"), ()),
         (messages.Progress("j", "x"), ()),
         (messages.WorkerReady(1, "cpu"), ()),
     ]

@@ -324,7 +324,7 @@ def test_a_side_car_that_changes_is_another_model(
     assert (paint(engine, file) != before).any()
     save_checkpoint(models / "sd", tmp_path / "one.safetensors", sampler="Euler a", native=128)
     info = describe_model(file)
-    assert (info.sampler, info.native) == ("k_euler_a", 128)
+    assert (info.recommended.sampler, info.native) == ("k_euler_a", 128)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.samplers import choose_sampler
+from underpaint_client.recommended import Recommended
 
 from .checkpoint import CONFIGS, resolve_checkpoint
-from .families import FLOWS, Recommended, check_flow_parts, recommend
+from .families import FLOWS, check_flow_parts, recommend
 from .files import (
     INDEX,
     WEIGHTS_ENDINGS,
@@ -29,7 +29,7 @@ from .parts import find_part, stamp_names
 from .precisions import find_precision
 from .reading import read_json
 from .schedulers import ZERO_SNR, check_scheduler
-from .sidecar import Sidecar, find_sidecar, read_sidecar
+from .sidecar import Sidecar, correct_recommended, find_sidecar, read_sidecar
 from .stamps import Stamp, stamp_files, stamp_folder
 from .tokenizers import check_tokenizer
 from .weights import Tensors, check_shapes, read_tensors
@@ -53,9 +53,6 @@ class ModelInfo:
         Pixels a side of a latent cell.
     train_steps : int
         Timesteps it was trained on.
-    sampler : str
-        A name of `samplers.SAMPLERS`: what suits it, as the side-car file may say:
-        `{"sampler": "k_euler_a"}`.
     prompt_tokens : int
         How many tokens of a prompt it reads, with their start and end.
     parts : tuple of Part
@@ -78,8 +75,9 @@ class ModelInfo:
         How most weights of its denoiser are stored: `fp32`, `fp16`, `bf16`, `fp8`, a type of GGUF
         such as `Q4_K`, ... (`precisions.find_precision`).
     recommended : Recommended
-        Steps and guidance that suit it; `underpaint.json` may say others:
-        `{"steps": 4, "guidance_scale": 1.0}`, as it may say its `native` side.
+        Steps, guidance scale and sampler that suit it; the side-car file may say others:
+        `{"steps": 4, "guidance_scale": 1.0, "sampler": "k_euler_a"}`, as it may say its `native`
+        side.
     """
 
     name: str
@@ -88,7 +86,6 @@ class ModelInfo:
     native: int
     cell: int
     train_steps: int
-    sampler: str
     prompt_tokens: int
     parts: tuple[Part, ...]
     stamps: tuple[Stamp, ...]
@@ -184,7 +181,6 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         native=said.native or _check_native(path, side),
         cell=cell,
         train_steps=check_scheduler(path, family, levels),
-        sampler=choose_sampler(said.sampler or recommended.sampler),
         prompt_tokens=min(
             (length for length in lengths if length is not None),
             default=facts.prompt_tokens if facts else 0,
@@ -196,15 +192,9 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         purpose=purpose,
         prediction_type=(levels.get("prediction_type") or "epsilon") if facts is None else "flow",
         zero_snr=bool(levels.get("rescale_betas_zero_snr")),
-        recommended=_corrected(recommended, said),
+        recommended=correct_recommended(recommended, said),
         precision=_precision(parts[denoiser], tensors[denoiser]),
     )
-
-
-def _corrected(recommended: Recommended, said: Sidecar) -> Recommended:
-    """Return what is recommended, with what the user says instead."""
-    given: dict[str, Any] = {"steps": said.steps, "guidance_scale": said.guidance_scale}
-    return replace(recommended, **{name: one for name, one in given.items() if one is not None})
 
 
 def _check_native(model: Path, side: int) -> int:

@@ -12,37 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.samplers import DEFAULT_SAMPLER
 
 Classes = tuple[str, frozenset[str]]
 """A library, and the classes of it that a part may have."""
-
-FEW_STEPS = 8
-"""Models that are run with so many steps or fewer start exactly at their strength."""
-
-
-@dataclass(frozen=True)
-class Recommended:
-    """How a model is best run, until the artist chooses otherwise.
-
-    Parameters
-    ----------
-    steps : int
-        How many.
-    guidance_scale : float
-        1 for a model that is run without.
-    sampler : str
-        A name of `samplers.SAMPLERS`.
-    """
-
-    steps: int = 20
-    guidance_scale: float = 7.5
-    sampler: str = DEFAULT_SAMPLER
-
-    @property
-    def few_steps(self) -> bool:
-        """Whether the steps are so few that a share of them would be a coarse strength."""
-        return self.steps <= FEW_STEPS
 
 
 @dataclass(frozen=True)
@@ -130,8 +104,8 @@ FLOWS: dict[str, FlowFacts] = {
         tokens_patch=4,
         native=1024,
         prompt_tokens=512,
-        recommended=Recommended(28, 3.5, _EULER),
-        fast=Recommended(4, 1.0, _EULER),
+        recommended=Recommended(28, 3.5, _EULER, takes_negative=False),
+        fast=Recommended(4, 1.0, _EULER, takes_negative=False),
     ),
     "z-image": FlowFacts(
         pipeline="ZImage",
@@ -161,7 +135,7 @@ FLOWS: dict[str, FlowFacts] = {
         native=1024,
         prompt_tokens=512,
         recommended=Recommended(24, 5.0, _EULER),
-        fast=Recommended(4, 1.0, _EULER),
+        fast=Recommended(4, 1.0, _EULER, takes_negative=False),
     ),
     "qwen-image": FlowFacts(
         pipeline="QwenImage",
@@ -224,7 +198,7 @@ FLOWS: dict[str, FlowFacts] = {
         native=1024,
         prompt_tokens=512,
         recommended=Recommended(28, 4.5, _EULER),
-        fast=Recommended(8, 1.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER, takes_negative=False),
     ),
 }
 """The families, by name."""
@@ -314,7 +288,7 @@ def recommend(
     named_fast = any(name in names for name in _FAST_NAMES)
     facts = FLOWS.get(family)
     if facts is None:
-        return _FAST_DIFFUSION if named_fast else Recommended()
+        return _FAST_DIFFUSION if named_fast else USUAL
     fast = _said_fast(family, index, configs)
     return facts.fast if (named_fast if fast is None else fast) else facts.recommended
 

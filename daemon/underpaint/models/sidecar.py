@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
+from underpaint_client.recommended import Recommended
 from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
 from .files import FOLDER_SIDECAR
@@ -84,6 +85,15 @@ def correct_contents(contents: Contents, said: Sidecar) -> Contents:
     names = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "licence")
     given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
     return replace(contents, **given)
+
+
+def correct_recommended(recommended: Recommended, said: Sidecar) -> Recommended:
+    """Return what suits a model, as its side-car corrects it."""
+    names = ("steps", "guidance_scale", "sampler")
+    given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
+    if said.sampler is not None:
+        given["sampler"] = choose_sampler(said.sampler)
+    return replace(recommended, **given)
 
 
 def find_sidecar(model: Path) -> Path | None:

@@ -36,7 +36,8 @@ from .frame_cache import FrameCache
 from .job_events import CancelAsked, Moved
 from .job_queue import Client, Job
 from .jobs import Jobs
-from .model_list import Entries, ModelList
+from .model_answers import ModelAnswers
+from .model_list import ModelList
 from .paths import acquire_lock, allow_many_files
 from .shared_memory import clear_shared_memory
 from .status import describe_status
@@ -75,7 +76,9 @@ TELLING = 0.001
 
 _ABOUT_DOWNLOADS = (messages.AskSuggestions, messages.StartDownload, messages.StopDownload)
 
-_LARGE_ANSWERS = (*_ABOUT_DOWNLOADS, messages.AskStatus, messages.AskModels, messages.AskWaiting)
+_ABOUT_MODELS = (messages.AskModels, messages.AskModelPicture)
+
+_LARGE_ANSWERS = (*_ABOUT_DOWNLOADS, *_ABOUT_MODELS, messages.AskStatus, messages.AskWaiting)
 
 
 class Daemon:
@@ -118,6 +121,7 @@ class Daemon:
         self._turns = Turns(self._jobs.when_done)
         self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
         self._models = ModelList()
+        self._model_answers = ModelAnswers(self._models, self._send, self._jobs.refuse)
         self._endpoints.watch_descriptor(self._models.fd, self._models.answer)
         self._downloads = Downloads(self._send)
         self._endpoints.watch_descriptor(self._downloads.fd, self._downloads.answer)
@@ -183,8 +187,8 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _send(self, client: Client, message: Message) -> None:
-        self._endpoints.send(client, wire.encode(message))
+    def _send(self, client: Client, message: Message, frames: tuple[Frame, ...] = ()) -> None:
+        self._endpoints.send(client, wire.encode(message, frames))
 
     def _forget(self, client: Client) -> None:
         """Continue the jobs of a client that has gone without it."""
@@ -241,8 +245,8 @@ class Daemon:
             log.info("a client gets no answer, because it does not read what it was sent")
         elif isinstance(message, messages.AskStatus):
             self._send(client, self._status(client))
-        elif isinstance(message, messages.AskModels):
-            self._models.request(functools.partial(self._send_models, client))
+        elif isinstance(message, _ABOUT_MODELS):
+            self._model_answers.answer(client, message)
         elif isinstance(message, _ABOUT_DOWNLOADS):
             if not self._endpoints.is_local(client):
                 raise BadInputError("models are downloaded only on the daemon's own machine")
@@ -306,15 +310,6 @@ class Daemon:
 
     def _stop_worker(self, worker: int, job: str) -> None:
         self._pool.cancel(worker, job)
-
-    def _send_models(
-        self, client: Client, entries: Entries | None, error: Exception | None
-    ) -> None:
-        if entries is None:
-            told = f"the models cannot be listed ({error}); the daemon's log has the details"
-            self._jobs.refuse(client, "", GenerationFailedError(told))
-        else:
-            self._send(client, messages.Models(entries))
 
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):

@@ -213,6 +213,62 @@ def nothing_there(said: Said) -> Run:
     docker()._refresh()
 
 
+def fitted(said: Said) -> Run:
+    """Steps and guidance follow the model, until a number is typed, and again at a button."""
+    document, layer = yield from opened()
+    yield lambda: docker().session.models
+
+    def read() -> list[Any]:
+        docker()._look()
+        return [
+            control("steps").value(), control("steps_auto").isChecked(),
+            control("guidance_scale").value(), control("guidance_scale_auto").isChecked(),
+            control("sampler").currentText(), control("plan").text(),
+        ]  # fmt: skip
+
+    fill(steps=None, guidance_scale=None, sampler="auto", strength=0.5)
+    said["usual"] = read()
+    fill(model="sd-few")
+    said["few"] = read()
+    said["facts"] = control("model_facts").text()
+    yield control("model_picture").isVisible
+    image = control("model_picture").pixmap().toImage()
+    said["picture"] = [image.width(), image.height(), image.pixelColor(5, 5).getRgb()[:3]]
+    rows = control("model").model()
+    said["torn_can_be_chosen"] = [
+        rows.item(control("model").findData(name)).isEnabled() for name in ("sd", "sd-torn")
+    ]
+    fill(model="sd-torn")
+    said["torn"] = control("model_facts").text()
+    said["no_picture"] = not control("model_picture").isVisible()
+    fill(model="sd-few")
+    yield from focus()
+    yield from click(control("steps"))
+    yield from xdo("key", "Up")
+    yield 0.2
+    said["stepped"] = read()
+    yield from xdo("key", "ctrl+a")
+    yield from xdo("type", "15")
+    docker()._refresh()  # as when a message of the daemon's comes meanwhile
+    yield from xdo("key", "Tab")
+    yield 0.2
+    said["typed"] = read()
+    fill(model="")
+    said["kept"] = read()
+    yield from click(control("steps_auto"))
+    said["let_go"] = read()
+    fill(model="sd-few")
+    yield from generated()
+    _group, (layer_of_result,) = result(layer)
+    made = json.loads(recipe(document, layer_of_result))["recipe"]["request"]["sampling"]
+    said["made"] = [made["steps"], made["guidance_scale"], made["sampler"]]
+    document.setActiveNode(layer_of_result)
+    yield 0.5
+    docker().use_result("settings")
+    said["copied"] = read()[:4]
+    fill(**USUAL, guidance_scale=None, sampler="auto")
+
+
 def close_all() -> None:
     for document in Krita.instance().documents():
         document.setModified(False)

@@ -26,9 +26,10 @@ from underpaint.models.entries import ListedModel, describe_scanned
 from underpaint.models.facts import family_facts
 from underpaint.models.roots import Root, choose_root, list_roots
 from underpaint.models.scanning import Scanned, scan
+from underpaint_client.descriptions import describe_bytes
 from underpaint_client.printable import one_line
 
-from .tables import show_size, show_table
+from .tables import show_table
 
 HELP = """List the models that are there.
 
@@ -125,14 +126,16 @@ def _row(one: ListedModel, default: str) -> tuple[str, ...]:
     purpose = one.purpose or "plain"
     if one.prediction == "v_prediction":
         purpose += ", v-prediction"
+    if one.recommended.few_steps:
+        purpose += f", {one.steps} steps"
     return (
         one.name + (" (default)" if one.name == default else ""),
         family_facts(one.family, one.variant).title,
         purpose,
         f"{one.native}" if one.native else "",
         one.precision,
-        show_size(one.size),
-        show_size(one.memory),
+        describe_bytes(one.size),
+        describe_bytes(one.memory),
         one.form,
         one.root,
     )
