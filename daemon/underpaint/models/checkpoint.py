@@ -7,6 +7,7 @@ weights. What a file's header says better is changed in them.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from .headers import Header, read_bytes, read_header
 from .kinds import with_article
 from .parts import find_inside, find_part
 from .probes import MODEL, Contents, probe_header
-from .reading import check_regular, list_names, read_json
+from .reading import check_regular, expand_user, list_names, read_json, read_text
 from .schedulers import ZERO_SNR
 from .sidecar import Sidecar, correct_contents
 
@@ -61,7 +62,9 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     header = read_header(model)
     contents = correct_contents(probe_header(header, model), said)
     kind = _check_kind(model, header, contents)
-    folder = (model.parent / said.config).absolute() if said.config else CONFIGS / kind
+    folder = CONFIGS / kind
+    if said.config:
+        folder = (model.parent / expand_user(Path(said.config))).absolute()
     index = str(folder / INDEX)
     given = read_json(model, index)
     family = read_family(model, given)
@@ -167,8 +170,8 @@ Stable Diffusion 2 says it nowhere; ComfyUI and others tell it by this.
 def _read_prediction(model: Path, header: Header) -> str:
     """Return what a model predicts that does not say so; empty where it cannot be told."""
     beside = model.with_suffix(".yaml")  # as WebUI wants it beside such models
-    if beside.is_file() and beside.stat().st_size < 2**20:
-        text = beside.read_text(encoding="utf-8", errors="replace")
+    with contextlib.suppress(ModelUnavailableError):
+        text = read_text(beside.parent, beside.name, "latin-1")  # only ASCII is looked for
         if re.search(r"""^\s*parameterization:\s*["']?v["']?\s*(#.*)?$""", text, re.MULTILINE):
             return "v_prediction"
     ending = "output_blocks.11.1.transformer_blocks.0.norm1.bias"

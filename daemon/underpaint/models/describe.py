@@ -27,7 +27,7 @@ from .files import (
 from .headers import Header
 from .parts import find_part, stamp_names
 from .precisions import find_precision
-from .reading import read_json
+from .reading import is_folder, read_json
 from .schedulers import ZERO_SNR, check_scheduler
 from .sidecar import Sidecar, correct_recommended, find_sidecar, read_sidecar
 from .stamps import Stamp, stamp_files, stamp_folder
@@ -132,7 +132,7 @@ def describe_model(path: Path) -> ModelInfo:
 
 
 def _is_one_file(path: Path) -> bool:
-    return path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir()
+    return path.suffix.lower() in WEIGHTS_ENDINGS and not is_folder(path)
 
 
 @functools.lru_cache(maxsize=256)  # every job asks, and the answer is the same until a file changes

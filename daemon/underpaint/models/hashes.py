@@ -22,7 +22,7 @@ from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
 
 from .describe import ModelInfo
-from .reading import check_regular, unreadable
+from .reading import check_regular, read_memory, unreadable
 from .stamps import stamp_files
 
 
@@ -180,10 +180,8 @@ def note_use(info: ModelInfo, found: str) -> str:
 
 
 def _known_hashes() -> dict[str, str]:
-    try:
-        return dict(json.loads(_hash_memory().read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return {}
+    kept = read_memory(_hash_memory())
+    return {key: found for key, found in kept.items() if isinstance(found, str)}
 
 
 @contextlib.contextmanager

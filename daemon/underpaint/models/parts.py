@@ -12,7 +12,7 @@ from underpaint_client.errors import ModelUnavailableError
 
 from .files import WEIGHTS_ENDINGS, WEIGHTS_NAMES, Inside, ModelFile, Part, choose_weights
 from .headers import Header, read_header
-from .reading import expand_user, read_json
+from .reading import expand_user, is_folder, read_json
 from .roots import used_roots
 from .sidecar import Sidecar
 from .walking import SIDECAR
@@ -148,7 +148,7 @@ def find_part(model: Path, kind: str, part: Part, said: Sidecar) -> Part:
 def _look_into(folder: Path) -> list[Path]:
     """Return what may be a part in a folder."""
     found = _list(folder)
-    return [file for file in found if file.suffix.lower() in WEIGHTS_ENDINGS or file.is_dir()]
+    return [file for file in found if file.suffix.lower() in WEIGHTS_ENDINGS or is_folder(file)]
 
 
 def _list(folder: Path) -> list[Path]:
@@ -162,8 +162,8 @@ def _list(folder: Path) -> list[Path]:
 def _open_named(model: Path, part: Part, where: Path) -> Part:
     """Return a part that is opened from another file or folder."""
     config = part.files[0]
-    if where.is_dir():
-        folder = where / part.name if (where / part.name).is_dir() else where
+    if is_folder(where):
+        folder = where / part.name if is_folder(where / part.name) else where
         own = ModelFile(f"{folder.name}/{config.opened_as}", config.opened_as)
         base = WEIGHTS_NAMES[part.library]
         files = (own, *choose_weights(folder.parent, folder.name, base))

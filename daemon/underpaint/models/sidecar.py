@@ -19,7 +19,7 @@ from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_
 
 from .files import FOLDER_SIDECAR
 from .probes import Contents
-from .reading import read_json
+from .reading import is_folder, read_json
 from .walking import SIDECAR
 
 
@@ -98,7 +98,7 @@ def correct_recommended(recommended: Recommended, said: Sidecar) -> Recommended:
 
 def find_sidecar(model: Path) -> Path | None:
     """Return the path of a model's side-car; None where there is none."""
-    stem = model.name if model.is_dir() else model.stem
+    stem = model.name if is_folder(model) else model.stem
     for file in (model.with_name(f"{stem}{SIDECAR}"), model / FOLDER_SIDECAR):
         if os.path.lexists(file):
             return file
@@ -116,7 +116,7 @@ def read_sidecar(file: Path | None) -> Sidecar:
     """
     if file is None:
         return Sidecar()
-    said = read_json(file.parent, file.name)
+    said = read_json(file.parent, file.name, encoding="utf-8-sig")
     for name, value in said.items():
         try:
             _CHECKS.get(name, _unknown)(value)
@@ -131,12 +131,18 @@ def _unknown(_value: Any) -> None:
 
 
 def _text(value: Any) -> None:
-    if not isinstance(value, str) or len(value) > 1000:
+    if not isinstance(value, str) or len(value) > _LONGEST:
         raise ValueError(f"is {str(value)[:80]!r}; give a text")
+    if not value.isprintable():
+        raise ValueError(f"is {value[:80]!r}; give a text of one line, without control characters")
+
+
+_LONGEST = 1000
+"""Characters of a text or a path."""
 
 
 def _path(value: Any) -> None:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST or "\0" in value:
         raise ValueError(f"is {str(value)[:80]!r}; give the path of a file or folder")
 
 
