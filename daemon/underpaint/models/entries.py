@@ -13,6 +13,7 @@ from underpaint_client.rules import STARTER_MODEL
 
 from .describe import describe_model
 from .facts import memory_needed, native_size, why_unusable
+from .families import FLOWS
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
 from .roots import Root
@@ -177,8 +178,11 @@ _ORDINARY = ("fp32", "fp16", "bf16", "fp8")
 def _is_ordinary(contents: Contents) -> bool:
     """Return whether a file has all parts in a form that is always read, as most files have.
 
-    The others are looked at as when they are opened, which takes longer.
+    The others are looked at as when they are opened, which takes longer: the tokenizers of most
+    families are in no file.
     """
+    if contents.family in FLOWS:
+        return False
     encoders = len(set(contents.parts) - {"unet", "transformer", "vae"})
     is_whole = "vae" in contents.parts and encoders >= (2 if contents.family == "sdxl" else 1)
     return is_whole and contents.precision in _ORDINARY
