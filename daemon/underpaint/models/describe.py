@@ -14,7 +14,8 @@ from typing import Any
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.recommended import Recommended
 
-from .checkpoint import CONFIGS, resolve_checkpoint
+from .architectures import CONFIGS
+from .checkpoint import resolve_checkpoint
 from .families import FLOWS, check_flow_parts, recommend
 from .files import (
     INDEX,
@@ -25,7 +26,7 @@ from .files import (
     resolve_files,
 )
 from .headers import Header
-from .parts import find_part, stamp_names
+from .parts import find_part, stamp_names, stamp_providers
 from .precisions import find_precision
 from .reading import is_folder, read_json
 from .schedulers import ZERO_SNR, check_scheduler
@@ -125,7 +126,8 @@ def describe_model(path: Path) -> ModelInfo:
     said = read_sidecar(find_sidecar(path))
     named = stamp_files(path, stamp_names(path, said))
     if _is_one_file(path):
-        stamps = (*stamp_files(path.parent, [path.name]), *named)
+        others = stamp_files(path, stamp_providers())
+        stamps = (*stamp_files(path.parent, [path.name]), *named, *others)
     else:
         stamps = (*stamp_folder(path), *named)
     return _describe(path, str(path.absolute()), said, stamps)
@@ -146,9 +148,8 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         given = read_json(path, INDEX)
         family = read_family(path, given)
         found = tuple(
-            find_part(path, family, replace(part, files=part.files[:1]), said)
-            if part.name in said.parts
-            else part
+            (part.name in said.parts and find_part(path, None, _without_weights(part), said))
+            or part
             for part in resolve_files(path, family, given)
         )
     parts = {part.name: _change(path, part, family, said) for part in found}
@@ -195,6 +196,10 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         recommended=correct_recommended(recommended, said),
         precision=_precision(parts[denoiser], tensors[denoiser]),
     )
+
+
+def _without_weights(part: Part) -> Part:
+    return replace(part, files=part.files[:1])
 
 
 def _check_native(model: Path, side: int) -> int:

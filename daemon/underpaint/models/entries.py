@@ -218,8 +218,11 @@ _ORDINARY = ("fp32", "fp16", "bf16", "fp8")
 def _is_ordinary(contents: Contents) -> bool:
     """Return whether a file has all parts in a form that is always read, as most files have.
 
-    The others are looked at as when they are opened, which takes longer.
+    The others are looked at as when they are opened, which takes longer: the tokenizers of most
+    families are in no file.
     """
+    if contents.family in FLOWS:
+        return False
     encoders = len(set(contents.parts) - {"unet", "transformer", "vae"})
     is_whole = "vae" in contents.parts and encoders >= (2 if contents.family == "sdxl" else 1)
     return is_whole and contents.precision in _ORDINARY

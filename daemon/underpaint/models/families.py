@@ -6,7 +6,7 @@ A table without torch: folders are checked against it before anything is opened,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,10 @@ FLOWS: dict[str, FlowFacts] = {
 """The families, by name."""
 
 Expected = Iterator[tuple[str, tuple[int | None, ...]]]
-"""How tensors end in name, and how their shapes begin; None is any length."""
+"""How tensors end in name, and how their shapes begin; None is any length.
+
+Of several endings, with `|` between, one must be there.
+"""
 
 
 def _sd3_weights(config: dict[str, Any]) -> Expected:
@@ -240,7 +243,8 @@ def _qwen_vae_weights(config: dict[str, Any]) -> Expected:
 
 
 def _t5_weights(config: dict[str, Any]) -> Expected:
-    yield "shared.weight", (config["vocab_size"], config["d_model"])
+    table = "shared.weight|encoder.embed_tokens.weight"
+    yield table, (config["vocab_size"], config["d_model"])
 
 
 EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
@@ -262,8 +266,15 @@ EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
 }
 """What the weights of a class must hold, as its config says; for other classes, see `weights`."""
 
-_FAST_NAMES = ("turbo", "lightning", "hyper-sd", "lcm", "dmd2", "schnell", "4step", "8step")
+FAST_NAMES = ("turbo", "lightning", "hyper-sd", "lcm", "dmd2", "schnell", "4step", "8step")
 """What the names of models that were distilled to few steps contain."""
+
+
+def name_contains(path: Path, words: Iterable[str]) -> bool:
+    """Return whether the name of a model, or of the two folders that it lies in, has a word."""
+    names = "/".join(path.absolute().parts[-3:]).lower()  # the hub's cache has it two folders up
+    return any(word in names for word in words)
+
 
 _FAST_DIFFUSION = Recommended(8, 1.0, DEFAULT_SAMPLER)
 
@@ -276,7 +287,7 @@ def recommend(
     Parameters
     ----------
     path : Path
-        The model's folder.
+        The model's folder or file.
     family : str
         A key of `FLOWS`, `sd` or `sdxl`.
     index : dict
@@ -284,8 +295,7 @@ def recommend(
     configs : dict of str to dict
         The config of each part, by name.
     """
-    names = "/".join(path.absolute().parts[-3:]).lower()  # the hub's cache has it two folders up
-    named_fast = any(name in names for name in _FAST_NAMES)
+    named_fast = name_contains(path, FAST_NAMES)
     facts = FLOWS.get(family)
     if facts is None:
         return _FAST_DIFFUSION if named_fast else USUAL

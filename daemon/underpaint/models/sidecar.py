@@ -49,7 +49,7 @@ class Sidecar:
         For its user.
     clip_skip : int
         Which of the text encoder's last layers the prompt is taken from: 1 is the last.
-    vae, text_encoder, text_encoder_2 : str
+    vae, text_encoder, text_encoder_2, text_encoder_3 : str
         Parts to take instead of its own: weight files, or folders in the diffusers format.
         Relative to the model's folder.
     config : str
@@ -71,12 +71,14 @@ class Sidecar:
     vae: str | None = None
     text_encoder: str | None = None
     text_encoder_2: str | None = None
+    text_encoder_3: str | None = None
     config: str | None = None
 
     @property
     def parts(self) -> dict[str, str]:
         """The files or folders of parts that are named, by part."""
-        named = {part: getattr(self, part) for part in ("vae", "text_encoder", "text_encoder_2")}
+        parts = ("vae", "text_encoder", "text_encoder_2", "text_encoder_3")
+        named = {part: getattr(self, part) for part in parts}
         return {part: str(where) for part, where in named.items() if where is not None}
 
 
@@ -201,5 +203,6 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "vae": _path,
     "text_encoder": _path,
     "text_encoder_2": _path,
+    "text_encoder_3": _path,
     "config": _path,
 }
