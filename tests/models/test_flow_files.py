@@ -25,7 +25,7 @@ from flow_files import (
     save_transformer,
 )
 from single_files import Tensors, save_gguf
-from tiny_flow_models import build_flow_model
+from tiny_flow_models import autoencoder, build_flow_model
 from underpaint.engine import Engine
 from underpaint.models import default_model, describe_model, list_entries
 from underpaint.models.architectures import ARCHITECTURES, COMPONENTS, CONFIGS, Architecture
@@ -41,6 +41,7 @@ FIXED_WIDTH = ("flux", "schnell", "chroma", "lumina2")
 """diffusers converts the authors' names of these at their real width alone."""
 
 Built = Callable[[str], Path]
+Change = Callable[[Tensors], Tensors]
 
 
 @pytest.fixture(scope="module")
@@ -150,16 +151,16 @@ def test_an_autoencoder_by_its_authors_names_decodes_as_by_diffusers(
     from underpaint.models.headers import read_header
     from underpaint.models.parts import find_inside
 
-    made = {
-        "AutoencoderKL": lambda: __import__("tiny_flow_models").autoencoder(),
+    made: Any = {
+        "AutoencoderKL": autoencoder,
         "AutoencoderKLFlux2": lambda: diffusers.AutoencoderKLFlux2(
             block_out_channels=(8, 16, 16, 16), latent_channels=8, norm_num_groups=4
         ),
         "AutoencoderKLQwenImage": lambda: diffusers.AutoencoderKLQwenImage(base_dim=8, z_dim=4),
     }[class_name]()
-    for name, tensor in made.state_dict().items():
-        if tensor.is_floating_point():
-            torch.nn.init.uniform_(tensor, 0.1, 0.5) if "running" in name else None
+    for name, tensor in made.named_buffers():
+        if name.startswith("bn.running"):
+            torch.nn.init.uniform_(tensor, 0.1, 0.5)
     made.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     file = tmp_path / "weights.safetensors"
@@ -175,7 +176,7 @@ def test_an_autoencoder_by_its_authors_names_decodes_as_by_diffusers(
         assert torch.equal(opened.state_dict()[name], tensor), name
 
 
-def as_type(dtype: torch.dtype) -> Callable[[Tensors], Tensors]:
+def as_type(dtype: torch.dtype) -> Change:
     return lambda tensors: {
         name: one.to(dtype) if one.is_floating_point() else one for name, one in tensors.items()
     }
@@ -205,13 +206,16 @@ def descaled(tensors: Tensors) -> Tensors:
     return found
 
 
-STORED = {
-    "bf16": (as_type(torch.bfloat16), lambda t: as_type(torch.float32)(as_type(torch.bfloat16)(t))),
-    "fp16": (as_type(torch.float16), lambda t: as_type(torch.float32)(as_type(torch.float16)(t))),
-    "fp8": (
-        as_type(torch.float8_e4m3fn),
-        lambda t: as_type(torch.float32)(as_type(torch.float8_e4m3fn)(t)),
-    ),
+def as_stored(dtype: torch.dtype) -> tuple[Change, Change]:
+    """Return what stores tensors in a type, and what returns the numbers that they then say."""
+    store = as_type(dtype)
+    return store, lambda tensors: as_type(torch.float32)(store(tensors))
+
+
+STORED: dict[str, tuple[Change, Change]] = {
+    "bf16": as_stored(torch.bfloat16),
+    "fp16": as_stored(torch.float16),
+    "fp8": as_stored(torch.float8_e4m3fn),
     "fp8_scaled": (scaled, descaled),
 }
 
@@ -261,41 +265,83 @@ def test_a_quantised_transformer_paints_nearly_as_its_folder(
     assert (found != expected).any()
 
 
-def llama_cpp_names(part_class: Any, config: Any, architecture: str) -> dict[str, str]:
-    """Return llama.cpp's names of a model's tensors, from the map of the gguf package."""
+def in_llama_cpp(tensors: Tensors, config: Any, class_name: str) -> Tensors:
+    """Name a text encoder's tensors as llama.cpp's converter does; pictures have another file."""
     import gguf
+
+    from underpaint.engine.text_encoders import GGUF_ARCHITECTURES
 
     inner = config.get_text_config()
     layers = getattr(inner, "num_hidden_layers", None) or inner.num_layers
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture], layers)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[GGUF_ARCHITECTURES[class_name]], layers)
     found = {}
-    for name in part_class(config).state_dict():
-        stem, _, ending = name.rpartition(".")
+    for name, tensor in tensors.items():
+        stem, _, ending = name.replace("language_model.", "").rpartition(".")
         known = names.get_name(stem) or names.get_name(f"model.{stem}")
         if known:
-            found[name] = f"{known}.{ending}"
+            more = "Gemma" in class_name and stem.endswith("norm")
+            found[f"{known}.{ending}"] = tensor + 1 if more else tensor
     return found
 
 
-@pytest.mark.parametrize(
-    ("kind", "part", "architecture"),
-    [("chroma", "text_encoder", "T5ENCODER"), ("z-image", "text_encoder", "QWEN3")],
-)
+OTHER_NAMES: dict[str, Callable[[str], str]] = {
+    "as saved": lambda name: name,
+    "with model. before": lambda name: (
+        name if name.startswith(("model.", "lm_head", "shared", "encoder")) else f"model.{name}"
+    ),
+    "as transformers 4 had it": lambda name: name.replace(
+        "model.language_model.", "model."
+    ).replace("model.visual.", "visual."),
+    "T5's table by its other name": lambda name: name.replace(
+        "shared.weight", "encoder.embed_tokens.weight"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", [*OTHER_NAMES, "without vision", "GGUF"])
+@pytest.mark.parametrize("kind", ["chroma", "z-image", "klein", "qwen-image", "krea2", "lumina2"])
+def test_text_encoders_by_all_names_in_use_read_the_same(
+    built: Built, kind: str, form: str
+) -> None:
+    import transformers
+
+    from underpaint.engine.text_encoders import open_text_encoder
+
+    folder = built(kind)
+    class_name = json.loads((folder / "model_index.json").read_text())["text_encoder"][1]
+    part_class = getattr(transformers, class_name)
+    expected = part_class.from_pretrained(folder / "text_encoder").eval()
+    config = part_class.config_class.from_pretrained(folder / "text_encoder")
+    tensors = read_weights(folder, "text_encoder")
+    if form == "GGUF":
+        tensors = in_llama_cpp(tensors, config, class_name)
+    elif form == "without vision":
+        tensors = {name: one for name, one in tensors.items() if "visual." not in name}
+    else:
+        tensors = {OTHER_NAMES[form](name): one for name, one in tensors.items()}
+    layout = "llama.cpp" if form == "GGUF" else "library"
+    found, missing = open_text_encoder(part_class, config, tensors, layout, torch.float32)
+    assert missing == []
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        states = [one(tokens, output_hidden_states=True).hidden_states for one in (found, expected)]
+    for own, other in zip(*states, strict=True):
+        torch.testing.assert_close(own, other, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["chroma", "z-image"])
 def test_a_text_encoder_in_gguf_reads_prompts(
-    engine: Engine, built: Built, parts: Path, tmp_path: Path,
-    kind: str, part: str, architecture: str,
-) -> None:  # fmt: skip
+    engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str
+) -> None:
     import transformers
 
     folder = built(kind)
-    save_parts(folder, parts, without=[part])
-    index = json.loads((folder / "model_index.json").read_text())
-    part_class = getattr(transformers, index[part][1])
-    config = part_class.config_class.from_pretrained(folder / part)
-    names = llama_cpp_names(part_class, config, architecture)
-    own = read_weights(folder, part)
-    name = COMPONENTS[architecture_of(folder).parts[part]].names[0]
-    tensors = {names[one]: tensor for one, tensor in own.items()}
+    save_parts(folder, parts, without=["text_encoder"])
+    class_name = json.loads((folder / "model_index.json").read_text())["text_encoder"][1]
+    config_class = getattr(transformers, class_name).config_class
+    config = config_class.from_pretrained(folder / "text_encoder")
+    tensors = in_llama_cpp(read_weights(folder, "text_encoder"), config, class_name)
+    name = COMPONENTS[architecture_of(folder).parts["text_encoder"]].names[0]
     save_gguf(parts / f"{name}-F32.gguf", tensors, lambda _name, _tensor: "F32")
     file = save_transformer(folder, tmp_path / "one.safetensors")
     assert_same(engine, file, folder)
