@@ -151,13 +151,14 @@ def test_an_autoencoder_by_its_authors_names_decodes_as_by_diffusers(
     from underpaint.models.headers import read_header
     from underpaint.models.parts import find_inside
 
-    made: Any = {
+    makers: dict[str, Callable[[], Any]] = {
         "AutoencoderKL": autoencoder,
         "AutoencoderKLFlux2": lambda: diffusers.AutoencoderKLFlux2(
             block_out_channels=(8, 16, 16, 16), latent_channels=8, norm_num_groups=4
         ),
         "AutoencoderKLQwenImage": lambda: diffusers.AutoencoderKLQwenImage(base_dim=8, z_dim=4),
-    }[class_name]()
+    }
+    made = makers[class_name]()
     for name, tensor in made.named_buffers():
         if name.startswith("bn.running"):
             torch.nn.init.uniform_(tensor, 0.1, 0.5)

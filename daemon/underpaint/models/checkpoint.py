@@ -67,7 +67,7 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
             f" {family}; name others in the side-car file"
         )
     changes = _find_changes(model, kind, header, contents, has_configs=bool(said.config))
-    parts = []
+    parts: list[Part] = []
     for name, (library, class_name) in check_classes(model, family, given).items():
         part = Part(name, library, class_name, ())
         if name.startswith("tokenizer"):
