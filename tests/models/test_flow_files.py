@@ -368,46 +368,20 @@ def test_a_part_that_is_missing_is_named_until_it_is_there(
     assert_same(engine, file, folder)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [("flux", "t5_tokenizer"), ("z-image", "qwen3_tokenizer"), ("qwen-image", "qwen_tokenizer"),
-     ("lumina2", "gemma_tokenizer")],
-)  # fmt: skip
 def test_a_tokenizer_that_is_missing_is_named_until_it_is_there(
-    engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str, name: str
+    engine: Engine, built: Built, parts: Path, tmp_path: Path
 ) -> None:
-    folder = built(kind)
-    save_parts(folder, parts)
-    configs = bare_configs(folder, tmp_path / "configs")
-    file = save_transformer(folder, tmp_path / "one.safetensors")
-    save(file, read_weights(folder, "transformer"), configs)
-    with pytest.raises(ModelUnavailableError) as caught:
-        describe_model(file)
-    place = parts / name
-    for told in ("tokenizer", str(place), f"--local-dir {place}` gets it", "hf download "):
-        assert told in str(caught.value)
-    part = next(one for one, it in architecture_of(folder).parts.items() if it == name)
-    shutil.copytree(folder / part, place / "tokenizer")  # as the Hub's own downloads lie
-    if name == "qwen3_tokenizer":
-        (place / "tokenizer" / "added_tokens.json").write_text("{}")
-        words = place / "tokenizer" / "tokenizer.json"
-        known = json.loads(words.read_text())
-        known["model"]["vocab"]["<think>"] = len(known["model"]["vocab"])
-        words.write_text(json.dumps(known))
-    assert_same(engine, file, folder)
-
-
-def test_qwens_older_tokenizer_is_not_taken_for_qwen3s(
-    built: Built, parts: Path, tmp_path: Path
-) -> None:
-    """It does not know the tokens that the chat template of Qwen3 has."""
-    folder = built("z-image")
+    folder = built("lumina2")
     save_parts(folder, parts)
     configs = bare_configs(folder, tmp_path / "configs")
     file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), configs)
-    shutil.copytree(folder / "tokenizer", parts / "qwen_tokenizer")
-    with pytest.raises(ModelUnavailableError, match="no Qwen3 tokenizer"):
+    with pytest.raises(ModelUnavailableError) as caught:
         describe_model(file)
+    place = parts / "gemma_tokenizer"
+    for told in ("no Gemma tokenizer", str(place), f"--local-dir {place}` gets it"):
+        assert told in str(caught.value)
+    shutil.copytree(folder / "tokenizer", place / "tokenizer")  # as the Hub's own downloads lie
+    assert_same(engine, file, folder)
 
 
 @pytest.mark.parametrize("place", ["models", "hub"])
@@ -421,8 +395,7 @@ def test_parts_of_a_model_in_the_diffusers_format_are_used(
 ) -> None:
     """Chroma's T5 is FLUX.1's, and so is its autoencoder."""
     folder = built("chroma")
-    configs = bare_configs(folder, tmp_path / "configs")
-    file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), configs)
+    file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), folder)
     with pytest.raises(ModelUnavailableError, match="has no VAE"):
         describe_model(file)
     if place == "models":
@@ -463,7 +436,7 @@ def test_parts_of_another_size_or_without_weights_are_passed_over(
         describe_model(file)
 
 
-def test_parts_and_tokenizers_of_comfyui_are_found(
+def test_parts_of_comfyui_are_found(
     engine: Engine, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = built("flux")
@@ -471,15 +444,13 @@ def test_parts_and_tokenizers_of_comfyui_are_found(
     files = save_parts(folder, tool / "models" / "text_encoders")
     (tool / "models" / "vae" / "flux").mkdir(parents=True)
     files["vae"].rename(tool / "models" / "vae" / "flux" / "ae.safetensors")
-    shutil.copytree(folder / "tokenizer_2", tool / "comfy" / "text_encoders" / "t5_tokenizer")
     roots = [
         Root("underpaint", tmp_path / "home", is_own=True),
         Root("comfyui", tool / "models" / "diffusion_models"),
     ]
     monkeypatch.setattr("underpaint.models.parts.used_roots", lambda: roots)
-    configs = bare_configs(folder, tmp_path / "configs")
     file = tool / "models" / "diffusion_models" / "flux1-dev.safetensors"
-    save(file, read_weights(folder, "transformer"), configs)
+    save(file, read_weights(folder, "transformer"), folder)
     assert_same(engine, file, folder)
 
 
@@ -588,9 +559,12 @@ def test_every_architecture_is_whole_and_its_parts_agree(
 
     facts = FLOWS[architecture.family]
     folder = CONFIGS / architecture.configs
-    assert set(architecture.parts) | {"transformer", "scheduler"} | {
-        part for part, (_, classes) in facts.parts.items() if "CLIPTokenizer" in classes
-    } == set(facts.parts)
+    ours = {
+        part
+        for part, (_, classes) in facts.parts.items()
+        if classes & {"CLIPTokenizer", "T5Tokenizer", "Qwen2Tokenizer"}
+    }
+    assert set(architecture.parts) | ours | {"transformer", "scheduler"} == set(facts.parts)
     made = {
         part: make(architecture, part)
         for part in facts.parts
@@ -661,6 +635,53 @@ def test_the_name_of_a_file_tells_whether_it_was_distilled(
     assert index.get("is_distilled", is_distilled) == is_distilled
 
 
+TOKENS = {
+    # public numbers of a sentence, and what comes after it
+    "flux-dev/tokenizer_2": ("a photo of a cat", [3, 9, 1202, 13, 3, 9, 1712, 1]),
+    "z-image/tokenizer": ("Hello, world!", [9707, 11, 1879, 0]),
+    "qwen-image/tokenizer": ("Hello, world!", [9707, 11, 1879, 0]),
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_the_tokenizers_that_come_with_underpaint_are_t5s_and_qwens(
+    tmp_path: Path, name: str
+) -> None:
+    import transformers
+
+    from underpaint.models import read_text
+    from underpaint.models.checkpoint import _WORDS
+
+    text, tokens = TOKENS[name]
+    kind, part = name.split("/")
+    index = json.loads((CONFIGS / kind / "model_index.json").read_text())
+    class_name = index[part][1]
+    shutil.copy(CONFIGS / name / "tokenizer_config.json", tmp_path)
+    for word in next(words for start, words in _WORDS.items() if class_name.startswith(start)):
+        (tmp_path / Path(word).stem).write_text(read_text(CONFIGS, word), encoding="utf-8")
+    tokenizer = getattr(transformers, class_name).from_pretrained(tmp_path)
+    assert tokenizer(text)["input_ids"] == tokens
+    if class_name.startswith("T5"):
+        assert (len(tokenizer), tokenizer.pad_token_id, tokenizer.unk_token_id) == (32100, 0, 2)
+        return
+    chat = "<|im_start|>user\nHello, world!<|im_end|>\n"
+    assert tokenizer(chat)["input_ids"] == [151644, 872, 198, *tokens, 151645, 198]
+    assert tokenizer.pad_token_id == 151643
+    assert tokenizer.decode(tokenizer("Ünïcode 漢字 🎨")["input_ids"]) == "Ünïcode 漢字 🎨"
+    if kind == "z-image":
+        assert len(tokenizer) == 151669
+        said = [{"role": "user", "content": "Hello, world!"}]
+        shown = {
+            thinks: tokenizer.apply_chat_template(
+                said, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
+            )
+            for thinks in (True, False)
+        }
+        assert shown[True] == f"{chat}<|im_start|>assistant\n"
+        assert shown[False] == f"{shown[True]}<think>\n\n</think>\n\n"
+        assert tokenizer("<think>")["input_ids"] == [151667]
+
+
 # ---- refusals ------------------------------------------------------------------------------
 
 FLUX = {
@@ -697,7 +718,6 @@ def test_a_file_of_another_kind_is_refused_by_name(
     donor = built("flux")
     said = {part: str(donor / part) for part in ("vae", "text_encoder", "text_encoder_2")}
     (tmp_path / "one.underpaint.json").write_text(json.dumps(said))
-    shutil.copytree(donor / "tokenizer_2", parts / "t5_tokenizer")
     with pytest.raises(ModelUnavailableError, match=told):
         describe_model(file)
 
