@@ -552,7 +552,7 @@ SIZES = {
 
 @pytest.mark.parametrize("architecture", FLOW_ARCHITECTURES, ids=name_of)
 def test_every_architecture_is_whole_and_its_parts_agree(
-    architecture: Architecture, tmp_path: Path
+    architecture: Architecture, parts: Path, tmp_path: Path
 ) -> None:
     """A file of real size, by its authors' names, is described and every weight finds its place."""
     from underpaint.engine.single_file import _convert
@@ -604,6 +604,25 @@ def test_every_architecture_is_whole_and_its_parts_agree(
     file = write_safetensors(tmp_path / f"{named}.safetensors", layout)
     with pytest.raises(ModelUnavailableError, match=r"has no VAE in it \(vae\)"):
         describe_model(file)
+    for part, component in architecture.parts.items():
+        if part in made:
+            tensors = dict(made[part][0].state_dict())
+            if part == "vae":
+                tensors = VAES[type(vae).__name__](tensors, vae_config)
+            shapes = {n: ("BF16", tuple(t.shape)) for n, t in tensors.items()}
+            write_safetensors(parts / f"{COMPONENTS[component].names[0]}.safetensors", shapes)
+    if architecture.family == "lumina2":
+        with pytest.raises(ModelUnavailableError, match="has no Gemma tokenizer"):
+            describe_model(file)
+        return
+    info = describe_model(file)
+    assert (info.family, info.native) == (architecture.family, facts.native)
+    assert {part.name for part in info.parts} == set(facts.parts)
+    assert len(info.own_files) == len(made)
+    if architecture.family in ("z-image", "krea2", "flux2-klein"):
+        klein = architecture.family == "flux2-klein"
+        distilled = architecture.index != "base.json" if klein else bool(architecture.named)
+        assert info.recommended == (facts.fast if distilled else facts.recommended)
 
 
 @pytest.mark.parametrize(
