@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +256,7 @@ def original_qwen_vae(tensors: Tensors, _config: Mapping[str, Any]) -> Tensors:
     return rename({upper(name): tensor for name, tensor in tensors.items()}, WAN_VAE)
 
 
-TRANSFORMERS = {
+TRANSFORMERS: dict[str, Callable[[Tensors], Tensors]] = {
     "flux": original_flux,
     "chroma": original_flux,
     "flux2-klein": original_flux2,
@@ -266,7 +266,7 @@ TRANSFORMERS = {
     "krea2": original_krea2,
     "qwen-image": dict,
 }
-VAES = {
+VAES: dict[str, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {
     "AutoencoderKL": original_vae,
     "AutoencoderKLFlux2": original_flux2_vae,
     "AutoencoderKLQwenImage": original_qwen_vae,

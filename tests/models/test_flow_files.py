@@ -25,7 +25,7 @@ from flow_files import (
     save_transformer,
 )
 from single_files import Tensors, save_gguf
-from tiny_flow_models import build_flow_model
+from tiny_flow_models import autoencoder, build_flow_model
 from underpaint.engine import Engine
 from underpaint.models import default_model, describe_model, list_entries
 from underpaint.models.architectures import ARCHITECTURES, COMPONENTS, CONFIGS, Architecture
@@ -41,6 +41,7 @@ FIXED_WIDTH = ("flux", "schnell", "chroma", "lumina2")
 """diffusers converts the authors' names of these at their real width alone."""
 
 Built = Callable[[str], Path]
+Change = Callable[[Tensors], Tensors]
 
 
 @pytest.fixture(scope="module")
@@ -150,16 +151,17 @@ def test_an_autoencoder_by_its_authors_names_decodes_as_by_diffusers(
     from underpaint.models.headers import read_header
     from underpaint.models.parts import find_inside
 
-    made = {
-        "AutoencoderKL": lambda: __import__("tiny_flow_models").autoencoder(),
+    makers: dict[str, Callable[[], Any]] = {
+        "AutoencoderKL": autoencoder,
         "AutoencoderKLFlux2": lambda: diffusers.AutoencoderKLFlux2(
             block_out_channels=(8, 16, 16, 16), latent_channels=8, norm_num_groups=4
         ),
         "AutoencoderKLQwenImage": lambda: diffusers.AutoencoderKLQwenImage(base_dim=8, z_dim=4),
-    }[class_name]()
-    for name, tensor in made.state_dict().items():
-        if tensor.is_floating_point():
-            torch.nn.init.uniform_(tensor, 0.1, 0.5) if "running" in name else None
+    }
+    made = makers[class_name]()
+    for name, tensor in made.named_buffers():
+        if name.startswith("bn.running"):
+            torch.nn.init.uniform_(tensor, 0.1, 0.5)
     made.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     file = tmp_path / "weights.safetensors"
@@ -175,7 +177,7 @@ def test_an_autoencoder_by_its_authors_names_decodes_as_by_diffusers(
         assert torch.equal(opened.state_dict()[name], tensor), name
 
 
-def as_type(dtype: torch.dtype) -> Callable[[Tensors], Tensors]:
+def as_type(dtype: torch.dtype) -> Change:
     return lambda tensors: {
         name: one.to(dtype) if one.is_floating_point() else one for name, one in tensors.items()
     }
@@ -205,13 +207,16 @@ def descaled(tensors: Tensors) -> Tensors:
     return found
 
 
-STORED = {
-    "bf16": (as_type(torch.bfloat16), lambda t: as_type(torch.float32)(as_type(torch.bfloat16)(t))),
-    "fp16": (as_type(torch.float16), lambda t: as_type(torch.float32)(as_type(torch.float16)(t))),
-    "fp8": (
-        as_type(torch.float8_e4m3fn),
-        lambda t: as_type(torch.float32)(as_type(torch.float8_e4m3fn)(t)),
-    ),
+def as_stored(dtype: torch.dtype) -> tuple[Change, Change]:
+    """Return what stores tensors in a type, and what returns the numbers that they then say."""
+    store = as_type(dtype)
+    return store, lambda tensors: as_type(torch.float32)(store(tensors))
+
+
+STORED: dict[str, tuple[Change, Change]] = {
+    "bf16": as_stored(torch.bfloat16),
+    "fp16": as_stored(torch.float16),
+    "fp8": as_stored(torch.float8_e4m3fn),
     "fp8_scaled": (scaled, descaled),
 }
 
@@ -261,41 +266,83 @@ def test_a_quantised_transformer_paints_nearly_as_its_folder(
     assert (found != expected).any()
 
 
-def llama_cpp_names(part_class: Any, config: Any, architecture: str) -> dict[str, str]:
-    """Return llama.cpp's names of a model's tensors, from the map of the gguf package."""
+def in_llama_cpp(tensors: Tensors, config: Any, class_name: str) -> Tensors:
+    """Name a text encoder's tensors as llama.cpp's converter does; pictures have another file."""
     import gguf
+
+    from underpaint.engine.text_encoders import GGUF_ARCHITECTURES
 
     inner = config.get_text_config()
     layers = getattr(inner, "num_hidden_layers", None) or inner.num_layers
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture], layers)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[GGUF_ARCHITECTURES[class_name]], layers)
     found = {}
-    for name in part_class(config).state_dict():
-        stem, _, ending = name.rpartition(".")
+    for name, tensor in tensors.items():
+        stem, _, ending = name.replace("language_model.", "").rpartition(".")
         known = names.get_name(stem) or names.get_name(f"model.{stem}")
         if known:
-            found[name] = f"{known}.{ending}"
+            more = "Gemma" in class_name and stem.endswith("norm")
+            found[f"{known}.{ending}"] = tensor + 1 if more else tensor
     return found
 
 
-@pytest.mark.parametrize(
-    ("kind", "part", "architecture"),
-    [("chroma", "text_encoder", "T5ENCODER"), ("z-image", "text_encoder", "QWEN3")],
-)
+OTHER_NAMES: dict[str, Callable[[str], str]] = {
+    "as saved": lambda name: name,
+    "with model. before": lambda name: (
+        name if name.startswith(("model.", "lm_head", "shared", "encoder")) else f"model.{name}"
+    ),
+    "as transformers 4 had it": lambda name: name.replace(
+        "model.language_model.", "model."
+    ).replace("model.visual.", "visual."),
+    "T5's table by its other name": lambda name: name.replace(
+        "shared.weight", "encoder.embed_tokens.weight"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", [*OTHER_NAMES, "without vision", "GGUF"])
+@pytest.mark.parametrize("kind", ["chroma", "z-image", "klein", "qwen-image", "krea2", "lumina2"])
+def test_text_encoders_by_all_names_in_use_read_the_same(
+    built: Built, kind: str, form: str
+) -> None:
+    import transformers
+
+    from underpaint.engine.text_encoders import open_text_encoder
+
+    folder = built(kind)
+    class_name = json.loads((folder / "model_index.json").read_text())["text_encoder"][1]
+    part_class = getattr(transformers, class_name)
+    expected = part_class.from_pretrained(folder / "text_encoder").eval()
+    config = part_class.config_class.from_pretrained(folder / "text_encoder")
+    tensors = read_weights(folder, "text_encoder")
+    if form == "GGUF":
+        tensors = in_llama_cpp(tensors, config, class_name)
+    elif form == "without vision":
+        tensors = {name: one for name, one in tensors.items() if "visual." not in name}
+    else:
+        tensors = {OTHER_NAMES[form](name): one for name, one in tensors.items()}
+    layout = "llama.cpp" if form == "GGUF" else "library"
+    found, missing = open_text_encoder(part_class, config, tensors, layout, torch.float32)
+    assert missing == []
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        states = [one(tokens, output_hidden_states=True).hidden_states for one in (found, expected)]
+    for own, other in zip(*states, strict=True):
+        torch.testing.assert_close(own, other, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["chroma", "z-image"])
 def test_a_text_encoder_in_gguf_reads_prompts(
-    engine: Engine, built: Built, parts: Path, tmp_path: Path,
-    kind: str, part: str, architecture: str,
-) -> None:  # fmt: skip
+    engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str
+) -> None:
     import transformers
 
     folder = built(kind)
-    save_parts(folder, parts, without=[part])
-    index = json.loads((folder / "model_index.json").read_text())
-    part_class = getattr(transformers, index[part][1])
-    config = part_class.config_class.from_pretrained(folder / part)
-    names = llama_cpp_names(part_class, config, architecture)
-    own = read_weights(folder, part)
-    name = COMPONENTS[architecture_of(folder).parts[part]].names[0]
-    tensors = {names[one]: tensor for one, tensor in own.items()}
+    save_parts(folder, parts, without=["text_encoder"])
+    class_name = json.loads((folder / "model_index.json").read_text())["text_encoder"][1]
+    config_class = getattr(transformers, class_name).config_class
+    config = config_class.from_pretrained(folder / "text_encoder")
+    tensors = in_llama_cpp(read_weights(folder, "text_encoder"), config, class_name)
+    name = COMPONENTS[architecture_of(folder).parts["text_encoder"]].names[0]
     save_gguf(parts / f"{name}-F32.gguf", tensors, lambda _name, _tensor: "F32")
     file = save_transformer(folder, tmp_path / "one.safetensors")
     assert_same(engine, file, folder)
@@ -321,46 +368,20 @@ def test_a_part_that_is_missing_is_named_until_it_is_there(
     assert_same(engine, file, folder)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [("flux", "t5_tokenizer"), ("z-image", "qwen3_tokenizer"), ("qwen-image", "qwen_tokenizer"),
-     ("lumina2", "gemma_tokenizer")],
-)  # fmt: skip
 def test_a_tokenizer_that_is_missing_is_named_until_it_is_there(
-    engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str, name: str
+    engine: Engine, built: Built, parts: Path, tmp_path: Path
 ) -> None:
-    folder = built(kind)
-    save_parts(folder, parts)
-    configs = bare_configs(folder, tmp_path / "configs")
-    file = save_transformer(folder, tmp_path / "one.safetensors")
-    save(file, read_weights(folder, "transformer"), configs)
-    with pytest.raises(ModelUnavailableError) as caught:
-        describe_model(file)
-    place = parts / name
-    for told in ("tokenizer", str(place), f"--local-dir {place}` gets it", "hf download "):
-        assert told in str(caught.value)
-    part = next(one for one, it in architecture_of(folder).parts.items() if it == name)
-    shutil.copytree(folder / part, place / "tokenizer")  # as the Hub's own downloads lie
-    if name == "qwen3_tokenizer":
-        (place / "tokenizer" / "added_tokens.json").write_text("{}")
-        words = place / "tokenizer" / "tokenizer.json"
-        known = json.loads(words.read_text())
-        known["model"]["vocab"]["<think>"] = len(known["model"]["vocab"])
-        words.write_text(json.dumps(known))
-    assert_same(engine, file, folder)
-
-
-def test_qwens_older_tokenizer_is_not_taken_for_qwen3s(
-    built: Built, parts: Path, tmp_path: Path
-) -> None:
-    """It does not know the tokens that the chat template of Qwen3 has."""
-    folder = built("z-image")
+    folder = built("lumina2")
     save_parts(folder, parts)
     configs = bare_configs(folder, tmp_path / "configs")
     file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), configs)
-    shutil.copytree(folder / "tokenizer", parts / "qwen_tokenizer")
-    with pytest.raises(ModelUnavailableError, match="no Qwen3 tokenizer"):
+    with pytest.raises(ModelUnavailableError) as caught:
         describe_model(file)
+    place = parts / "gemma_tokenizer"
+    for told in ("no Gemma tokenizer", str(place), f"--local-dir {place}` gets it"):
+        assert told in str(caught.value)
+    shutil.copytree(folder / "tokenizer", place / "tokenizer")  # as the Hub's own downloads lie
+    assert_same(engine, file, folder)
 
 
 @pytest.mark.parametrize("place", ["models", "hub"])
@@ -374,8 +395,7 @@ def test_parts_of_a_model_in_the_diffusers_format_are_used(
 ) -> None:
     """Chroma's T5 is FLUX.1's, and so is its autoencoder."""
     folder = built("chroma")
-    configs = bare_configs(folder, tmp_path / "configs")
-    file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), configs)
+    file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), folder)
     with pytest.raises(ModelUnavailableError, match="has no VAE"):
         describe_model(file)
     if place == "models":
@@ -416,7 +436,7 @@ def test_parts_of_another_size_or_without_weights_are_passed_over(
         describe_model(file)
 
 
-def test_parts_and_tokenizers_of_comfyui_are_found(
+def test_parts_of_comfyui_are_found(
     engine: Engine, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = built("flux")
@@ -424,15 +444,13 @@ def test_parts_and_tokenizers_of_comfyui_are_found(
     files = save_parts(folder, tool / "models" / "text_encoders")
     (tool / "models" / "vae" / "flux").mkdir(parents=True)
     files["vae"].rename(tool / "models" / "vae" / "flux" / "ae.safetensors")
-    shutil.copytree(folder / "tokenizer_2", tool / "comfy" / "text_encoders" / "t5_tokenizer")
     roots = [
         Root("underpaint", tmp_path / "home", is_own=True),
         Root("comfyui", tool / "models" / "diffusion_models"),
     ]
     monkeypatch.setattr("underpaint.models.parts.used_roots", lambda: roots)
-    configs = bare_configs(folder, tmp_path / "configs")
     file = tool / "models" / "diffusion_models" / "flux1-dev.safetensors"
-    save(file, read_weights(folder, "transformer"), configs)
+    save(file, read_weights(folder, "transformer"), folder)
     assert_same(engine, file, folder)
 
 
@@ -534,16 +552,19 @@ SIZES = {
 
 @pytest.mark.parametrize("architecture", FLOW_ARCHITECTURES, ids=name_of)
 def test_every_architecture_is_whole_and_its_parts_agree(
-    architecture: Architecture, tmp_path: Path
+    architecture: Architecture, parts: Path, tmp_path: Path
 ) -> None:
     """A file of real size, by its authors' names, is described and every weight finds its place."""
     from underpaint.engine.single_file import _convert
 
     facts = FLOWS[architecture.family]
     folder = CONFIGS / architecture.configs
-    assert set(architecture.parts) | {"transformer", "scheduler"} | {
-        part for part, (_, classes) in facts.parts.items() if "CLIPTokenizer" in classes
-    } == set(facts.parts)
+    ours = {
+        part
+        for part, (_, classes) in facts.parts.items()
+        if classes & {"CLIPTokenizer", "T5Tokenizer", "Qwen2Tokenizer"}
+    }
+    assert set(architecture.parts) | ours | {"transformer", "scheduler"} == set(facts.parts)
     made = {
         part: make(architecture, part)
         for part in facts.parts
@@ -583,6 +604,25 @@ def test_every_architecture_is_whole_and_its_parts_agree(
     file = write_safetensors(tmp_path / f"{named}.safetensors", layout)
     with pytest.raises(ModelUnavailableError, match=r"has no VAE in it \(vae\)"):
         describe_model(file)
+    for part, component in architecture.parts.items():
+        if part in made:
+            tensors = dict(made[part][0].state_dict())
+            if part == "vae":
+                tensors = VAES[type(vae).__name__](tensors, vae_config)
+            shapes = {n: ("BF16", tuple(t.shape)) for n, t in tensors.items()}
+            write_safetensors(parts / f"{COMPONENTS[component].names[0]}.safetensors", shapes)
+    if architecture.family == "lumina2":
+        with pytest.raises(ModelUnavailableError, match="has no Gemma tokenizer"):
+            describe_model(file)
+        return
+    info = describe_model(file)
+    assert (info.family, info.native) == (architecture.family, facts.native)
+    assert {part.name for part in info.parts} == set(facts.parts)
+    assert len(info.own_files) == len(made)
+    if architecture.family in ("z-image", "krea2", "flux2-klein"):
+        klein = architecture.family == "flux2-klein"
+        distilled = architecture.index != "base.json" if klein else bool(architecture.named)
+        assert info.recommended == (facts.fast if distilled else facts.recommended)
 
 
 @pytest.mark.parametrize(
@@ -612,6 +652,53 @@ def test_the_name_of_a_file_tells_whether_it_was_distilled(
     assert {**levels, **found.changes.get("scheduler", {})}["shift"] == shift
     index = json.loads((folder / found.index).read_text())
     assert index.get("is_distilled", is_distilled) == is_distilled
+
+
+TOKENS = {
+    # public numbers of a sentence, and what comes after it
+    "flux-dev/tokenizer_2": ("a photo of a cat", [3, 9, 1202, 13, 3, 9, 1712, 1]),
+    "z-image/tokenizer": ("Hello, world!", [9707, 11, 1879, 0]),
+    "qwen-image/tokenizer": ("Hello, world!", [9707, 11, 1879, 0]),
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_the_tokenizers_that_come_with_underpaint_are_t5s_and_qwens(
+    tmp_path: Path, name: str
+) -> None:
+    import transformers
+
+    from underpaint.models import read_text
+    from underpaint.models.checkpoint import _WORDS
+
+    text, tokens = TOKENS[name]
+    kind, part = name.split("/")
+    index = json.loads((CONFIGS / kind / "model_index.json").read_text())
+    class_name = index[part][1]
+    shutil.copy(CONFIGS / name / "tokenizer_config.json", tmp_path)
+    for word in next(words for start, words in _WORDS.items() if class_name.startswith(start)):
+        (tmp_path / Path(word).stem).write_text(read_text(CONFIGS, word), encoding="utf-8")
+    tokenizer = getattr(transformers, class_name).from_pretrained(tmp_path)
+    assert tokenizer(text)["input_ids"] == tokens
+    if class_name.startswith("T5"):
+        assert (len(tokenizer), tokenizer.pad_token_id, tokenizer.unk_token_id) == (32100, 0, 2)
+        return
+    chat = "<|im_start|>user\nHello, world!<|im_end|>\n"
+    assert tokenizer(chat)["input_ids"] == [151644, 872, 198, *tokens, 151645, 198]
+    assert tokenizer.pad_token_id == 151643
+    assert tokenizer.decode(tokenizer("Ünïcode 漢字 🎨")["input_ids"]) == "Ünïcode 漢字 🎨"
+    if kind == "z-image":
+        assert len(tokenizer) == 151669
+        said = [{"role": "user", "content": "Hello, world!"}]
+        shown = {
+            thinks: tokenizer.apply_chat_template(
+                said, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
+            )
+            for thinks in (True, False)
+        }
+        assert shown[True] == f"{chat}<|im_start|>assistant\n"
+        assert shown[False] == f"{shown[True]}<think>\n\n</think>\n\n"
+        assert tokenizer("<think>")["input_ids"] == [151667]
 
 
 # ---- refusals ------------------------------------------------------------------------------
@@ -650,7 +737,6 @@ def test_a_file_of_another_kind_is_refused_by_name(
     donor = built("flux")
     said = {part: str(donor / part) for part in ("vae", "text_encoder", "text_encoder_2")}
     (tmp_path / "one.underpaint.json").write_text(json.dumps(said))
-    shutil.copytree(donor / "tokenizer_2", parts / "t5_tokenizer")
     with pytest.raises(ModelUnavailableError, match=told):
         describe_model(file)
 

@@ -42,10 +42,9 @@ def open_text_encoder(
         named = _rename_llama_cpp(part_class.__name__, config, tensors, needed)
     else:
         found = {_plain(name): tensor for name, tensor in tensors.items()}
-        found.setdefault("shared.weight", found.get("encoder.embed_tokens.weight"))  # T5's alone
-        named = {
-            name: found[_plain(name)] for name in needed if found.get(_plain(name)) is not None
-        }
+        if "encoder.embed_tokens.weight" in found:  # T5's, which has one table by two names
+            found.setdefault("shared.weight", found["encoder.embed_tokens.weight"])
+        named = {name: found[_plain(name)] for name in needed if _plain(name) in found}
     opened, told = part_class.from_pretrained(
         None, config=config, state_dict=named, dtype=dtype, output_loading_info=True
     )
@@ -75,7 +74,7 @@ def _is_unused(name: str, config: Any) -> bool:
     return vision is not None and vision.depth == 0 and _plain(name).startswith("visual.")
 
 
-_ARCHITECTURES = {
+GGUF_ARCHITECTURES = {
     "T5EncoderModel": "T5ENCODER",
     "Qwen3Model": "QWEN3",
     "Qwen3ForCausalLM": "QWEN3",
@@ -93,7 +92,7 @@ def _rename_llama_cpp(
     import gguf  # noqa: PLC0415 - it is slow, and few have such files
 
     inner = config.get_text_config()
-    architecture = gguf.MODEL_ARCH[_ARCHITECTURES[class_name]]
+    architecture = gguf.MODEL_ARCH[GGUF_ARCHITECTURES[class_name]]
     layers = getattr(inner, "num_hidden_layers", None) or inner.num_layers
     names = gguf.get_tensor_name_map(architecture, layers)
     found: Tensors = {}

@@ -18,7 +18,7 @@ from .files import INDEX
 from .probes import Contents
 
 CONFIGS = Path(__file__).with_name("configs")
-"""A folder for each architecture, and `clip`, with the vocabulary that several of them share."""
+"""A folder for each architecture; `clip`, `t5` and `qwen`, with vocabularies that several share."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,12 @@ class Component:
         A repository of the Hugging Face Hub that has it.
     files : tuple of str
         Its files there.
-    marker : str
-        A token that a tokenizer must know; empty where any of its class will do.
     """
 
     title: str
     names: tuple[str, ...]
     repository: str = ""
     files: tuple[str, ...] = ()
-    marker: str = ""
 
     def is_called(self, name: str) -> bool:
         """Return whether a file or folder of this name may be it."""
@@ -57,7 +54,6 @@ def _plain(name: str) -> str:
 
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
-_T5_REPOSITORY = "black-forest-labs/FLUX.1-schnell"
 _FLUX_ENCODERS = "comfyanonymous/flux_text_encoders"
 _QWEN_IMAGE = "Comfy-Org/Qwen-Image_ComfyUI"
 _Z_IMAGE = "Comfy-Org/z_image_turbo"
@@ -111,26 +107,12 @@ COMPONENTS = {
         "Comfy-Org/Lumina_Image_2.0_Repackaged",
         ("split_files/text_encoders/gemma_2_2b_fp16.safetensors",),
     ),
-    "t5_tokenizer": Component(
-        "T5 tokenizer", ("t5_tokenizer",),
-        _T5_REPOSITORY, tuple(f"tokenizer_2/{name}" for name in _TOKENIZER),
-    ),
-    "qwen3_tokenizer": Component(
-        "Qwen3 tokenizer", ("qwen3_tokenizer", "qwen_3_tokenizer", "qwen_tokenizer",
-                            "qwen25_tokenizer"),
-        "Qwen/Qwen3-4B", _TOKENIZER, marker="<think>",
-    ),
-    "qwen_tokenizer": Component(
-        "Qwen tokenizer", ("qwen_tokenizer", "qwen25_tokenizer", "qwen2.5_tokenizer",
-                           "qwen2_tokenizer", "qwen3_tokenizer", "qwen_3_tokenizer"),
-        "Qwen/Qwen2.5-VL-7B-Instruct", _TOKENIZER,
-    ),
     "gemma_tokenizer": Component(
         "Gemma tokenizer", ("gemma_tokenizer", "gemma2_tokenizer", "gemma_2_tokenizer"),
         "Alpha-VLLM/Lumina-Image-2.0", tuple(f"tokenizer/{name}" for name in _TOKENIZER),
     ),
 }  # fmt: skip
-"""The components, by name. CLIP's tokenizer comes with Underpaint."""
+"""The components, by name. The tokenizers of CLIP, T5 and Qwen come with Underpaint."""
 
 
 @dataclass(frozen=True)
@@ -168,19 +150,14 @@ class Architecture:
 
 _SD3 = {
     "vae": "sd3_vae", "text_encoder": "clip_l", "text_encoder_2": "clip_g",
-    "text_encoder_3": "t5xxl", "tokenizer_3": "t5_tokenizer",
+    "text_encoder_3": "t5xxl",
 }  # fmt: skip
-_FLUX = {
-    "vae": "flux_vae", "text_encoder": "clip_l", "text_encoder_2": "t5xxl",
-    "tokenizer_2": "t5_tokenizer",
-}  # fmt: skip
-_CHROMA = {"vae": "flux_vae", "text_encoder": "t5xxl", "tokenizer": "t5_tokenizer"}
-_Z = {"vae": "flux_vae", "text_encoder": "qwen_3_4b", "tokenizer": "qwen3_tokenizer"}
+_FLUX = {"vae": "flux_vae", "text_encoder": "clip_l", "text_encoder_2": "t5xxl"}
+_CHROMA = {"vae": "flux_vae", "text_encoder": "t5xxl"}
+_Z = {"vae": "flux_vae", "text_encoder": "qwen_3_4b"}
 _KLEIN_4B = {**_Z, "vae": "flux2_vae"}
 _KLEIN_9B = {**_KLEIN_4B, "text_encoder": "qwen_3_8b"}
-_QWEN = {
-    "vae": "qwen_image_vae", "text_encoder": "qwen_2.5_vl_7b", "tokenizer": "qwen_tokenizer"
-}  # fmt: skip
+_QWEN = {"vae": "qwen_image_vae", "text_encoder": "qwen_2.5_vl_7b"}
 _KREA2 = {**_QWEN, "text_encoder": "qwen3vl_4b"}
 _LUMINA2 = {"vae": "flux_vae", "text_encoder": "gemma_2_2b", "tokenizer": "gemma_tokenizer"}
 
@@ -244,9 +221,5 @@ def find_providers(component: str) -> set[tuple[str, str]]:
         (one.family, part)
         for one in ARCHITECTURES
         for part, wanted in one.parts.items()
-        if wanted in (component, _MORE.get(component))
+        if wanted == component
     }
-
-
-_MORE = {"qwen_tokenizer": "qwen3_tokenizer"}
-"""Components that will do instead."""

@@ -70,7 +70,7 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
             f" {family}; name others in the side-car file"
         )
     changes = _find_changes(model, kind, header, contents, has_configs=bool(said.config))
-    parts = []
+    parts: list[Part] = []
     for name, (library, class_name) in check_classes(model, family, given).items():
         part = Part(name, library, class_name, ())
         if name.startswith("tokenizer"):
@@ -198,7 +198,7 @@ def _read_prediction(model: Path, header: Header) -> str:
 
 
 def _open_tokenizer(model: Path, kind: Architecture, folder: Path, part: Part) -> Part:
-    """Return a tokenizer with its files: those beside the configs, CLIP's, or another's."""
+    """Return a tokenizer with its files: those beside the configs, ours, or another model's."""
     there = list_names(folder, part.name)
     if "tokenizer.json" in there or "vocab.json" in there:
         names = tokenizer_files(folder, part.name)
@@ -206,10 +206,16 @@ def _open_tokenizer(model: Path, kind: Architecture, folder: Path, part: Part) -
         return replace(part, files=files)
     config = "tokenizer_config.json"
     own = ModelFile(str(folder / part.name / config), config)
-    if "CLIP" not in part.class_name:
-        return find_tokenizer(model, kind, replace(part, files=(own,)))
-    words = (
-        ModelFile(str(CONFIGS / "clip" / "vocab.json.gz"), "vocab.json"),
-        ModelFile(str(CONFIGS / "clip" / "merges.txt.gz"), "merges.txt"),
-    )
-    return replace(part, files=(*words, own))
+    for beginning, words in _WORDS.items():
+        if part.class_name.startswith(beginning):
+            given = (ModelFile(str(CONFIGS / one), Path(one).stem) for one in words)
+            return replace(part, files=(*given, own))
+    return find_tokenizer(model, kind, replace(part, files=(own,)))
+
+
+_WORDS = {
+    "CLIP": ("clip/vocab.json.gz", "clip/merges.txt.gz"),
+    "T5": ("t5/tokenizer.json.gz",),
+    "Qwen2": ("qwen/vocab.json.gz", "qwen/merges.txt.gz"),
+}
+"""The vocabularies that come with Underpaint, by how the tokenizers' classes begin."""

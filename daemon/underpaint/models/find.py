@@ -72,10 +72,10 @@ def _own_roots() -> list[Root]:
 def _choose_default(scanned: Iterable[Scanned]) -> str:
     """Return the name of the default model among what lies in the artist's own folders."""
     usable = [one for one in scanned if one.found.root.is_own and _is_usable(one)]
-    names = sorted(one.found.name for one in usable if one.found.name != STARTER_MODEL)
-    files = {one.found.name: one for one in usable}
-    whole = next((name for name in names if _is_whole(files[name])), "")
-    return whole or next(iter([*names, *_paths(usable)]), "")
+    names = sorted(_paths(usable), key=lambda name: (name == STARTER_MODEL, name))
+    own = {one.found.name: one for one in usable if one.found.name != STARTER_MODEL}
+    whole = next((name for name in names if name in own and _is_whole(own[name])), "")
+    return whole or next(iter(names), "")
 
 
 def _is_usable(one: Scanned) -> bool:

@@ -25,7 +25,7 @@ from .files import (
 )
 from .headers import Header, read_header
 from .layouts import encoder_width, namings
-from .reading import expand_user, is_folder, read_json, read_text
+from .reading import expand_user, is_folder, read_json
 from .roots import Root, used_roots
 from .sidecar import Sidecar
 from .walking import SIDECAR, find_snapshot
@@ -79,30 +79,18 @@ def parts_folders() -> list[Path]:
     return list({os.path.realpath(folder): folder for folder in folders}.values())
 
 
-def _tokenizer_folders() -> list[Path]:
-    """Return the folders that hold tokenizers: those of parts, and ComfyUI's own."""
-    tools = [root.path.parents[1] for root in used_roots() if not (root.is_own or root.is_hub)]
-    return [*parts_folders(), *(one / "comfy" / "text_encoders" for one in dict.fromkeys(tools))]
-
-
 def _model_folders() -> Iterator[Path]:
     """Yield folders in the diffusers format, whose parts other models may use.
 
-    Those that lie directly in a folder of models, and in the Hub's cache; of Forge also those that
-    come with it, which have tokenizers and no weights.
+    Those that lie directly in a folder of models, and in the Hub's cache.
     """
     for root in used_roots():
-        if root.is_hub:
-            yield from (one for one in _snapshots(root) if (one / INDEX).is_file())
-            continue
-        yield from (one for one in _list(root.path) if (one / INDEX).is_file())
-        if not root.is_own:
-            for owner in _list(root.path.parents[1] / "backend" / "huggingface"):
-                yield from (one for one in _list(owner) if (one / INDEX).is_file())
+        folders = _snapshots(root) if root.is_hub else _folders(root.path)
+        yield from (one for one in folders if (one / INDEX).is_file())
 
 
 def _snapshots(root: Root) -> Iterator[Path]:
-    for repository in _list(root.path):
+    for repository in _folders(root.path):
         if repository.name.startswith("models--"):
             snapshot = find_snapshot(repository)
             if snapshot is not None:
@@ -118,6 +106,15 @@ def _look_into(folder: Path, depth: int = _DEEPEST) -> list[Path]:
         if not (one / "config.json").exists():  # else it is a part itself
             found += _look_into(one, depth - 1)
     return found[:_MOST]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, by name; there may be thousands of files beside them."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    except OSError:
+        return []
 
 
 def _list(folder: Path) -> list[Path]:
@@ -292,9 +289,13 @@ def find_tokenizer(model: Path, kind: Architecture, part: Part) -> Part:
     wanted = kind.parts[part.name]
     component = COMPONENTS[wanted]
     for folder in _tokenizer_candidates(wanted, component):
-        files = _read_tokenizer(folder, part, component)
-        if files:
-            return replace(part, files=files)
+        try:
+            names = list(tokenizer_files(folder.parent, folder.name))
+        except ModelUnavailableError:
+            continue
+        own = part.files[0]
+        files = tuple(ModelFile(str(folder / name), name) for name in names)
+        return replace(part, files=files if own.opened_as in names else (*files, own))
     place = parts_folders()[0] / component.names[0]
     raise ModelUnavailableError(
         f"model {model} has no {component.title} in it ({part.name}), without which prompts cannot"
@@ -303,44 +304,11 @@ def find_tokenizer(model: Path, kind: Architecture, part: Part) -> Part:
 
 
 def _tokenizer_candidates(wanted: str, component: Component) -> Iterator[Path]:
-    for folder in _tokenizer_folders():
+    for folder in parts_folders():
         for name in component.names:
             yield folder / name
             yield from (one for one in _list(folder / name) if one.name.startswith("tokenizer"))
     yield from _provided(wanted)
-    for root in used_roots():
-        if root.is_hub and component.repository:
-            snapshot = find_snapshot(
-                root.path / f"models--{component.repository.replace('/', '--')}"
-            )
-            if snapshot is not None:
-                yield snapshot
-
-
-def _read_tokenizer(folder: Path, part: Part, component: Component) -> tuple[ModelFile, ...]:
-    """Return the files of a tokenizer in a folder; none where it has no such tokenizer."""
-    try:
-        names = list(tokenizer_files(folder.parent, folder.name))
-        texts = [read_text(folder, name) for name in names] if component.marker else []
-    except ModelUnavailableError:
-        return ()
-    if component.marker and not any(f'"{component.marker}"' in text for text in texts):
-        return ()
-    files = tuple(ModelFile(str(folder / name), name) for name in names)
-    own = part.files[0]
-    settings = read_json(folder, own.path)
-    template = settings.get("chat_template")
-    if own.opened_as not in names:
-        return (*files, own)
-    has_template = "chat_template.jinja" in names or "chat_template" in read_json(
-        folder, own.opened_as
-    )
-    if template is None or has_template:
-        return files
-    changes = (("chat_template", template),)
-    return tuple(
-        replace(one, changes=changes) if one.opened_as == own.opened_as else one for one in files
-    )
 
 
 # ---- when to look again ---------------------------------------------------------------------
@@ -368,7 +336,7 @@ def stamp_providers() -> list[str]:
         for part in _list(folder):
             if part.name.startswith(("vae", "text_encoder", "tokenizer")):
                 names += [str(part), *(str(file) for file in _list(part))]
-    for folder in _tokenizer_folders():
+    for folder in parts_folders():
         for one in _list(folder):
             if "tokenizer" in one.name:
                 names += [str(one), *(str(file) for file in _list(one))]
