@@ -9,7 +9,7 @@ from underpaint_editor import controls as editor_controls
 from underpaint_editor.form import BUTTONS, Choice, Field, Number, Switch, Text
 
 from .qt import QtCore, QtGui, QtWidgets
-from .widgets import set_up_button
+from .widgets import highlighted, set_up_button
 
 _NARROWEST = 60  # pixels, for a docker of 250 pixels
 _SLIDES = 100  # a slider's positions for each 1.0
@@ -190,9 +190,16 @@ class NumberControl:
             self._changed()
 
     def _toggled(self) -> None:
+        self._show_auto()
         if self._auto is not None and self._auto.isChecked():
             self._show(self._own)
         self._changed()
+
+    def _show_auto(self) -> None:
+        """Highlight the button while it is pressed, which Krita's themes hardly show."""
+        if self._auto is not None:
+            plain = self.shown.palette()  # of the current theme
+            self._auto.setPalette(highlighted(plain) if self._auto.isChecked() else plain)
 
     def _show(self, number: float | None) -> None:
         """Show a number without a signal."""
@@ -208,6 +215,7 @@ class NumberControl:
     def show_own(self, number: float) -> None:
         """Show the model's number while the field is left to it."""
         self._own = number
+        self._show_auto()
         if self.value is None:
             self._show(number)
 
