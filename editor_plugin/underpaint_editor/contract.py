@@ -267,7 +267,13 @@ class Toolkit(Protocol):
         """Show the description of the strength."""
 
     def save_form(self) -> None:
-        """Keep the form's settings for the next start of the editor."""
+        """Keep the form's settings for the next start of the editor.
+
+        Raises
+        ------
+        OSError
+            They cannot be kept: the disk is full, say.
+        """
 
     def show_thumbnail(self, slot: int, thumbnail: Thumbnail | None, image: Any) -> None:
         """Show one of a batch's results.

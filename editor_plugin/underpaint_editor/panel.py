@@ -71,8 +71,16 @@ class Panel:
     def form_edited(self) -> None:
         """Save the form and describe the next run, after the artist has changed a control."""
         if not self.filling:
-            self._toolkit.save_form()
+            self._save_form()
             self.describe_run()
+
+    def _save_form(self) -> None:
+        """Keep the form for the next start; nothing else fails where that cannot be done."""
+        try:
+            self._toolkit.save_form()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.session.report(f"The settings cannot be kept for the next start: {reason}.")
 
     def draw_seed(self) -> None:
         """Set the seed to a random one."""
@@ -154,8 +162,8 @@ class Panel:
             self.session.vary(tag, selected.layer, self.form, selected.find_source)
         elif button == "settings":
             self.fill(tag.to_form(self.form))
-            self._toolkit.save_form()
             self.session.report(describe_settings(tag.settings_without_field()))
+            self._save_form()
         elif button == "keep":
             self.session.report(describe_kept(selected.name, selected.keep_only()))
         else:

@@ -443,3 +443,15 @@ def test_folders_that_are_configured_wrongly_are_said(
     assert main(["models", "--where"]) == 0
     assert told in capsys.readouterr().err
     assert set(listed()) == {"good"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are pipes on POSIX")
+@pytest.mark.parametrize("command", [["models", "--where"], ["status"]])
+def test_a_pipe_as_configuration_is_not_waited_for(
+    own: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(own.parent / "config.toml", 0o600)
+    os.mkfifo(own.parent / "connection.json", 0o600)
+    main(command)
+    told = capsys.readouterr()
+    assert "it is no regular file" in told.out + told.err or command == ["status"]

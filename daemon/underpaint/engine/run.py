@@ -45,7 +45,7 @@ def _hash(image: Floats, change: Floats) -> str:
 class Models(Protocol):
     """What a run needs of the engine that runs it."""
 
-    def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
+    def load(self, name: str = "", *, allow_paths: bool = True, sampler: str = "auto") -> Model:
         """Return a model, opened if it is not the warm one."""
 
     def experience(self, info: ModelInfo) -> Experience:
@@ -102,7 +102,10 @@ class Run:
         """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
-            return self.models.load(self.request.sampling.model, allow_paths=self.allow_paths)
+            wanted = self.request.sampling
+            return self.models.load(
+                wanted.model, allow_paths=self.allow_paths, sampler=wanted.sampler
+            )
 
     def size(self, layer: Pixels | None) -> Extent:
         """Return the size of the picture that is worked on."""
