@@ -126,8 +126,9 @@ def describe_model(path: Path) -> ModelInfo:
         anything but safetensors or GGUF. Names the file, and what to do.
     """
     said = read_sidecar(find_sidecar(path))
-    named = stamp_files(path, stamp_names(path, said))
-    if _is_one_file(path):
+    is_file = _is_one_file(path)
+    named = stamp_files(path, stamp_names(path, said, is_file=is_file))
+    if is_file:
         stamps = (*stamp_files(path.parent, [path.name]), *named)
     else:
         stamps = (*stamp_folder(path), *named)

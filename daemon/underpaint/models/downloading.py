@@ -137,8 +137,9 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
             revision, licence = _revision(info), _licence(info)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
             raise ModelUnavailableError(
-                f"{repository} cannot be looked up: the answer of {hub_page(repository)} is none of a"
-                f" Hugging Face Hub ({type(error).__name__}: {str(error)[:200]}); try again later"
+                f"{repository} cannot be looked up: {hub_endpoint() or 'the Hugging Face Hub'}"
+                f" answers as no Hub does ({type(error).__name__}: {str(error)[:200]}); try again"
+                " later"
             ) from None
     files = {one.path: one for one in everything if _is_safe(one.path)}
     if not file and INDEX in files:

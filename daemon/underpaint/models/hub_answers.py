@@ -17,12 +17,13 @@ def hub_endpoint() -> str | None:
 
 
 def hub_page(repository: str) -> str:
+    """Return the address of a repository's page, for people."""
     return f"{(hub_endpoint() or 'https://huggingface.co').rstrip('/')}/{repository}"
 
 
 def refuse_long_waits(repository: str) -> None:
     """Have an answer that asks for a long pause raised; `huggingface_hub` would wait for days."""
-    from huggingface_hub import get_session  # noqa: PLC0415 - as above
+    from huggingface_hub import get_session  # noqa: PLC0415 - slow, only needed here
 
     def check(response: Any) -> None:
         if response.status_code not in (429, 503):
