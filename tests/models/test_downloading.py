@@ -353,6 +353,21 @@ def test_models_of_this_machine_are_added(
     assert (own / "y").readlink() == cached
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="devices are files on POSIX")
+def test_a_copy_follows_no_link_to_a_folder_or_a_device(
+    home: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(models / "sd", tmp_path / "odd")
+    (folder / "unet" / "again").symlink_to("..")
+    assert main(["models", "add", str(folder), "--copy"]) == 0
+    assert folder_files(home / "models" / "odd") == folder_files(models / "sd")
+    capsys.readouterr()
+    (folder / "endless").symlink_to("/dev/zero")
+    assert main(["models", "add", str(folder), "--copy", "--name", "b"]) == 3
+    assert "endless is no file but a device" in capsys.readouterr().err
+    assert [one.name for one in (home / "models").iterdir()] == ["odd"]
+
+
 def test_what_is_no_model_is_not_added(
     home: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
