@@ -317,6 +317,36 @@ def test_errors_say_what_strangers_wrote_in_one_line(own: Path, models: Path) ->
         describe_model(own / "x")
 
 
+ODD_VALUES = (None, "\x1b[31m\n", [[10**400]])
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "model_index.json",
+        "unet/config.json",
+        "vae/config.json",
+        "text_encoder/config.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/tokenizer_config.json",
+    ],
+)
+def test_whatever_a_config_holds_is_refused_in_one_line(
+    tmp_path: Path, models: Path, file: str
+) -> None:
+    model = shutil.copytree(models / "sd", tmp_path / "x")
+    config = json.loads((model / file).read_text())
+    for key in (*config, "quantization_config", "model_max_length", "bos_token", "trained_betas"):
+        for odd in ODD_VALUES:
+            (model / file).write_text(json.dumps({**config, key: odd}))
+            try:
+                describe_model(model)
+            except ModelUnavailableError as error:
+                told = str(error)
+                assert told.isprintable(), (key, odd)
+                assert len(told) < 4100, (key, odd)
+
+
 def test_a_long_error_is_shortened_in_the_middle() -> None:
     told = str(ModelUnavailableError("a" * 10**6 + "; fetch it again"))
     assert len(told) < 5000
