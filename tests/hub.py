@@ -94,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.asked.append((self.command, path, self.headers.get("Authorization") or ""))
         repository = re.escape(self.hub.repository)
         if re.fullmatch(rf"/api/models/{repository}(/revision/\w+)?", path):
-            self.send(200, json.dumps(describe(self.hub)).encode(), {})
+            told: Any = describe(self.hub)
+            self.send(200, told if isinstance(told, bytes) else json.dumps(told).encode(), {})
             return
         found = re.fullmatch(rf"/{repository}/resolve/{REVISION}/(.*)", path)
         if not found:

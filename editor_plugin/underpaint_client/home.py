@@ -7,6 +7,7 @@ editors' Pythons have no platformdirs, so the three places are named here.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -181,9 +182,12 @@ def read_trusted(file: Path) -> str:
     OSError
         It cannot be read.
     """
+    if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait for ever
+        raise OSError(errno.EINVAL, "it is no regular file", str(file))
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        check_writable_by_owner_only(file, os.fstat(stream.fileno()))
-        return stream.read()
+        found = os.fstat(stream.fileno())
+        check_writable_by_owner_only(file, found)
+        return stream.read() if found.st_size else ""  # some files of /proc have no end
 
 
 def check_writable_by_owner_only(path: Path, found: os.stat_result) -> None:

@@ -290,7 +290,13 @@ class Toolkit(Protocol):
         """Show the description of the strength."""
 
     def save_form(self) -> None:
-        """Keep the form's settings for the next start of the editor."""
+        """Keep the form's settings for the next start of the editor.
+
+        Raises
+        ------
+        OSError
+            They cannot be kept: the disk is full, say.
+        """
 
     def show_downloads(self) -> None:
         """Show the window with the models that can be downloaded: `Session.downloads`."""

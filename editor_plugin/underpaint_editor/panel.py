@@ -79,7 +79,7 @@ class Panel:
         """Save the form and describe the next run, after the artist has changed a control."""
         if self.filling or self._asks_for_model():
             return
-        self._toolkit.save_form()
+        self._save_form()
         self.follow_model()
 
     def _asks_for_model(self) -> bool:
@@ -117,6 +117,14 @@ class Panel:
     def _recommended(self) -> Recommended:
         """What suits the model that is chosen; of one that is not known, what is usual."""
         return USUAL if self._model is None else self._model.recommended
+
+    def _save_form(self) -> None:
+        """Keep the form for the next start; nothing else fails where that cannot be done."""
+        try:
+            self._toolkit.save_form()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.session.report(f"The settings cannot be kept for the next start: {reason}.")
 
     def draw_seed(self) -> None:
         """Set the seed to a random one."""
@@ -200,8 +208,8 @@ class Panel:
             self.session.vary(tag, selected.layer, self.form, selected.find_source)
         elif button == "settings":
             self.fill(tag.to_form(self.form))
-            self._toolkit.save_form()
             self.session.report(describe_settings(tag.settings_without_field()))
+            self._save_form()
         elif button == "keep":
             self.session.report(describe_kept(selected.name, selected.keep_only()))
         else:

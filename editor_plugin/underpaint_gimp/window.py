@@ -5,7 +5,6 @@ It stays open beside the image while the artist paints.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ gi.require_version("GimpUi", "3.0")
 from gi.repository import Gdk, GdkPixbuf, Gimp, GimpUi, GLib, Gtk  # noqa: E402 - after their versions
 
 from underpaint_client.frames import Frame  # noqa: E402
+from underpaint_client.home import write_private  # noqa: E402
 from underpaint_editor.form import ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
 from underpaint_editor.lists import ModelChoice  # noqa: E402
@@ -221,10 +221,7 @@ class Window:
 
     def save_form(self) -> None:
         """Save the form in GIMP's folder."""
-        file = form_file()
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        draft.write_text(self.panel.form.to_text(), encoding="utf-8")
-        draft.replace(file)
+        write_private(form_file(), self.panel.form.to_text())
 
     def show_downloads(self) -> None:
         """Show the window with the models that can be downloaded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,12 @@ def test_a_picture_that_is_cut_short(
     told = capsys.readouterr().err
     assert str(path) in told
     assert "cannot be printed" not in told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="devices are files on POSIX")
+@pytest.mark.parametrize("words", [["replay"], ["generate", "a lake", "-I"]])
+def test_a_device_is_no_picture(
+    home: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "/dev/zero"]) == 2
+    assert "/dev/zero cannot be read: it is a device" in capsys.readouterr().err

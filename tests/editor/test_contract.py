@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from copy import deepcopy
 from typing import Any
 
@@ -109,3 +111,29 @@ def test_a_panel_shows_the_plan_and_the_thumbnails() -> None:
     panel.show_selected(None)
     assert not toolkit.thumbnails
     assert toolkit.row_is_hidden()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OSError("no room")]
+)
+def test_settings_that_cannot_be_kept_are_said_and_stop_nothing(
+    error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artist, toolkit = FakeArtist(), FakeToolkit()
+    panel = Panel(Session("Fake", artist.event_loop, toolkit, artist.find_document), toolkit)
+    document = artist.open_painting(painting(), SIZE)
+    panel.survey_document(document.survey)
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(toolkit, "save_form", fail)
+    told = f"The settings cannot be kept for the next start: {error.strerror or error}."
+    toolkit.plan = ""
+    panel.form_edited()
+    assert toolkit.message == told
+    assert toolkit.plan.startswith("Fills the erased 4 %")
+    document.insert("a lake", results(2))
+    panel.use_selected("settings", artist.select_layer(document, "seed 1"))
+    assert toolkit.message == told
+    assert panel.form.value("seed") == 1

@@ -418,6 +418,15 @@ def test_a_sampler_of_another_kind_is_refused(engine: Engine, kind: str) -> None
         paint(engine, texture(16, 16), model=kind, sampler="ddim")
 
 
+@pytest.mark.parametrize("kind", [next(iter(BUILDERS))])
+def test_a_sampler_is_refused_before_a_model_is_loaded(
+    engine: Engine, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "_open", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(BadInputError, match="'ddim' does not fit.*k_euler"):
+        paint(Engine("cpu"), texture(16, 16), model=kind, sampler="ddim")
+
+
 def test_a_family_that_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "PixArtSigmaPipeline"}')
     with pytest.raises(ModelUnavailableError, match="PixArtSigmaPipeline, which is not supported"):

@@ -595,3 +595,11 @@ def test_a_replaced_file_is_opened_anew(engine: Engine, models: Path, tmp_path: 
     other = build_model(tmp_path / "other", seed=5)
     save_checkpoint(other, tmp_path / "new.safetensors").replace(file)
     assert (paint(engine, file) != before).any()
+
+
+def test_a_folder_is_described_without_a_look_for_parts(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its own, and folders of parts would be listed before each picture."""
+    monkeypatch.setattr("underpaint.models.parts.parts_folders", lambda: pytest.fail("it looks"))
+    assert describe_model(models / "sd").family == "sd"

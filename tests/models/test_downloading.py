@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hub import Hub, folder_files, serve_hub
+from hub import Handler, Hub, describe, folder_files, serve_hub
 from underpaint.cli import main
 from underpaint.models import describe_model, list_models
 from underpaint.models.downloading import download, look_up, split_id
@@ -193,6 +193,93 @@ def test_offline_is_said_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) ->
         look_up("some/model")
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    "header", [{"Retry-After": "1000000"}, {"RateLimit": '"api";r=0;t=99999999999'}]
+)
+def test_a_hub_cannot_ask_to_wait_for_days(
+    hub: Hub, tmp_path: Path, status: int, header: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files = {"one.safetensors": weights(tmp_path)}
+    model = look_up("some/model")
+    monkeypatch.setattr(Handler, "give", lambda self, _name: self.send(status, b"", header))
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"it waits {seconds} seconds"))
+    with pytest.raises(ModelUnavailableError, match=f"answers {status} .* asks to wait for "):
+        download(model)
+
+
+NAMES = {
+    "commands": "\x1b[31m.safetensors",
+    "two lines": "a\nb.safetensors",
+    "from right to left": "\u202ea.safetensors",
+    "half a character": "\ud800.safetensors",
+    "long": f"{'a' * 1000}.safetensors",
+    "above": "../a.safetensors",
+    "from the root": "/a.safetensors",
+    "nothing between": "a//b.safetensors",
+    "a drive": "c:a.safetensors",
+    "a backslash": "a\\b.safetensors",
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_a_name_on_the_hub_that_cannot_be_written_or_shown_is_passed_over(
+    hub: Hub, what: str
+) -> None:
+    hub.files = {NAMES[what]: b"x"}
+    with pytest.raises(ModelUnavailableError, match="has no model that can be used"):
+        look_up("some/model")
+
+
+ANSWERS: dict[str, dict[str, object] | bytes] = {
+    "no siblings": {"siblings": 7},
+    "a sibling is no object": {"siblings": [7]},
+    "a name is no text": {"siblings": [{"rfilename": 7}]},
+    "no name": {"siblings": [{"size": 7}]},
+    "a size is no number": {"siblings": [{"rfilename": "a.safetensors", "size": "x"}]},
+    "a size is below 0": {"siblings": [{"rfilename": "a.safetensors", "size": -1}]},
+    "a hash is no text": {"siblings": [{"rfilename": "a.safetensors", "lfs": {"sha256": 7}}]},
+    "a version is no text": {"sha": [7]},
+    "a version is a path": {"sha": "../../x"},
+    "tags are no list": {"tags": 7},
+    "a tag is no text": {"tags": [7]},
+    "no object": b"[]",
+    "no JSON": b"<html>",
+    "nested deeply": b"[" * 10**6,
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_an_answer_that_is_none_of_a_hub_is_said(
+    hub: Hub, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = ANSWERS[what]
+    whole = answer if isinstance(answer, bytes) else {**describe(hub), **answer}
+    monkeypatch.setattr("hub.describe", lambda _: whole)
+    with pytest.raises(ModelUnavailableError, match="some/model cannot be looked up"):
+        look_up("some/model")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\u202ea", " ", "a ", "\udcff"])
+def test_a_name_that_cannot_be_shown_is_refused(
+    home: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_safetensors(tmp_path / "a.safetensors", SD1)
+    assert main(["models", "add", str(file), "--name", name]) == 2
+    assert "is no name for a model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_refusal_of_a_file_is_told_from_a_network_that_is_down(
+    hub: Hub, tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files = {"one.safetensors": weights(tmp_path)}
+    model = look_up("some/model")
+    monkeypatch.setattr(Handler, "give", lambda self, _name: self.send(status, b"", {}))
+    with pytest.raises(ModelUnavailableError, match=f"answers {status} for some/model"):
+        download(model)
+
+
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
@@ -205,11 +292,16 @@ def test_offline_is_said_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("a b/c", None),
         ("a/b/../c", None),
         ("", None),
+        ("https://example.org/a/b", None),
+        ("https://huggingface.co@example.org/a/b", None),
+        ("https://huggingface.co/datasets/a/b", None),
+        ("spaces/a/b", None),
+        (f"a/b/{'x' * 1000}", None),
     ],
 )
 def test_ids_and_addresses(said: str, wanted: tuple[str, str] | None) -> None:
     if wanted is None:
-        with pytest.raises(BadInputError, match="is no id of the Hugging Face Hub"):
+        with pytest.raises(BadInputError, match="is no (id|address|model) of the Hugging Face Hub"):
             split_id(said)
     else:
         assert split_id(said) == wanted
@@ -254,6 +346,21 @@ def test_models_of_this_machine_are_added(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     assert main(["models", "add", "x/y"]) == 0
     assert (own / "y").readlink() == cached
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="devices are files on POSIX")
+def test_a_copy_follows_no_link_to_a_folder_or_a_device(
+    home: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(models / "sd", tmp_path / "odd")
+    (folder / "unet" / "again").symlink_to("..")
+    assert main(["models", "add", str(folder), "--copy"]) == 0
+    assert folder_files(home / "models" / "odd") == folder_files(models / "sd")
+    capsys.readouterr()
+    (folder / "endless").symlink_to("/dev/zero")
+    assert main(["models", "add", str(folder), "--copy", "--name", "b"]) == 3
+    assert "endless is no file but a device" in capsys.readouterr().err
+    assert [one.name for one in (home / "models").iterdir()] == ["odd"]
 
 
 def test_what_is_no_model_is_not_added(

@@ -317,6 +317,36 @@ def test_errors_say_what_strangers_wrote_in_one_line(own: Path, models: Path) ->
         describe_model(own / "x")
 
 
+ODD_VALUES = (None, "\x1b[31m\n", [[10**400]])
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "model_index.json",
+        "unet/config.json",
+        "vae/config.json",
+        "text_encoder/config.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/tokenizer_config.json",
+    ],
+)
+def test_whatever_a_config_holds_is_refused_in_one_line(
+    tmp_path: Path, models: Path, file: str
+) -> None:
+    model = shutil.copytree(models / "sd", tmp_path / "x")
+    config = json.loads((model / file).read_text())
+    for key in (*config, "quantization_config", "model_max_length", "bos_token", "trained_betas"):
+        for odd in ODD_VALUES:
+            (model / file).write_text(json.dumps({**config, key: odd}))
+            try:
+                describe_model(model)
+            except ModelUnavailableError as error:
+                told = str(error)
+                assert told.isprintable(), (key, odd)
+                assert len(told) < 4100, (key, odd)
+
+
 def test_a_long_error_is_shortened_in_the_middle() -> None:
     told = str(ModelUnavailableError("a" * 10**6 + "; fetch it again"))
     assert len(told) < 5000
@@ -443,3 +473,15 @@ def test_folders_that_are_configured_wrongly_are_said(
     assert main(["models", "--where"]) == 0
     assert told in capsys.readouterr().err
     assert set(listed()) == {"good"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are pipes on POSIX")
+@pytest.mark.parametrize("command", [["models", "--where"], ["status"]])
+def test_a_pipe_as_configuration_is_not_waited_for(
+    own: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(own.parent / "config.toml", 0o600)
+    os.mkfifo(own.parent / "connection.json", 0o600)
+    main(command)
+    told = capsys.readouterr()
+    assert "it is no regular file" in told.out + told.err or command == ["status"]

@@ -14,6 +14,7 @@ import contextlib
 import io
 import json
 import os
+import stat
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -289,8 +290,20 @@ def read_recipe(path: Path) -> Recipe:
 # ---- reading -------------------------------------------------------------------------------
 
 
+_LARGEST = 2**32
+"""Bytes of a file that are read: more than the largest picture has without compression."""
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
+        status = path.stat()
+        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            raise BadInputError(f"picture {path} cannot be read: it is a device; name a file")
+        if status.st_size > _LARGEST:
+            raise BadInputError(
+                f"picture {path} cannot be read: it has {status.st_size} bytes, and at most"
+                f" {_LARGEST} are read; save it smaller"
+            )
         return path.read_bytes()
     except OSError as error:
         raise BadInputError(f"picture {path} cannot be read: {error.strerror}") from None

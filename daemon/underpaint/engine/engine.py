@@ -18,9 +18,11 @@ from underpaint_client.errors import GenerationFailedError, ModelUnavailableErro
 from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
+from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds
 
 from .devices import OFFLOADING, choose_device, free_memory
+from .flow_sampler import check_flow_sampler
 from .inputs import Inputs
 from .memory import (
     Abilities,
@@ -75,7 +77,7 @@ class Engine:
         except ModelUnavailableError:
             return USUAL
 
-    def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
+    def load(self, name: str = "", *, allow_paths: bool = True, sampler: str = "auto") -> Model:
         """Return a model, opened if it is not the warm one.
 
         Parameters
@@ -84,15 +86,21 @@ class Engine:
             As `Request.model`.
         allow_paths : bool
             Whether paths outside the model folders may be opened.
+        sampler : str
+            As `Request.sampler`: what the model is loaded for, looked at before that takes minutes.
 
         Raises
         ------
+        BadInputError
+            Where models of its family do not run with that sampler.
         ModelUnavailableError
             Where there is no such model or it cannot be opened.
         GenerationFailedError
             Where the memory does not hold it.
         """
         info = describe_model(find_model(name, allow_paths=allow_paths))
+        if info.prediction_type == "flow":
+            check_flow_sampler(choose_sampler(sampler, info.recommended.sampler))
         if self._model is None or self._model.info != info:
             if self._model is not None:
                 self._model.close()

@@ -42,6 +42,21 @@ own measure, and there is none to the level where all is noise.
 """
 
 
+def check_flow_sampler(name: str) -> None:
+    """Check that flow models run with a sampler.
+
+    Raises
+    ------
+    BadInputError
+        Names those that they run with.
+    """
+    if name not in FLOW_SAMPLERS:
+        raise BadInputError(
+            f"sampler {name!r} does not fit a model that works by flow matching; choose auto"
+            f" or one of {', '.join(FLOW_SAMPLERS)}"
+        )
+
+
 @dataclass(frozen=True)
 class FlowSampler(Sampler):
     """A sampler for a flow model.
@@ -72,11 +87,7 @@ class FlowSampler(Sampler):
         BadInputError
             Flow models do not run with that sampler.
         """
-        if name not in FLOW_SAMPLERS:
-            raise BadInputError(
-                f"sampler {name!r} does not fit a model that works by flow matching; choose auto"
-                f" or one of {', '.join(FLOW_SAMPLERS)}"
-            )
+        check_flow_sampler(name)
         plain = {key: value for key, value in config.items() if not key.startswith("_")}
         class_name, settings = FLOW_SAMPLERS[name]
         return cls(name, tapped(class_name)(**settings), plain, spaced, mu)

@@ -42,7 +42,7 @@ class Models(Protocol):
     def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
         """Return what suits a model, which need not be there."""
 
-    def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
+    def load(self, name: str = "", *, allow_paths: bool = True, sampler: str = "auto") -> Model:
         """Return a model, opened if it is not the warm one."""
 
     def experience(self, info: ModelInfo) -> Experience:
@@ -99,7 +99,10 @@ class Run:
         """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
-            return self.models.load(self.request.sampling.model, allow_paths=self.allow_paths)
+            wanted = self.request.sampling
+            return self.models.load(
+                wanted.model, allow_paths=self.allow_paths, sampler=wanted.sampler
+            )
 
     @functools.cached_property
     def settled_request(self) -> Request:

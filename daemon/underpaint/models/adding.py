@@ -14,7 +14,7 @@ from .downloading import free_target
 from .files import INDEX
 from .find import find_in_hub
 from .probes import MODEL
-from .reading import expand_user, is_folder
+from .reading import check_regular, expand_user, is_folder
 from .scanning import contents_of
 
 
@@ -91,7 +91,7 @@ def _copy(path: Path, target: Path) -> None:
         )
     try:
         if is_folder(path):
-            shutil.copytree(path, draft)
+            shutil.copytree(path, draft, ignore=_links_to_folders, copy_function=_copy_file)
         else:
             shutil.copyfile(path, draft)
         draft.rename(target)
@@ -100,6 +100,19 @@ def _copy(path: Path, target: Path) -> None:
             shutil.rmtree(draft, ignore_errors=True)
         else:
             draft.unlink(missing_ok=True)
+
+
+def _links_to_folders(folder: str, names: list[str]) -> list[str]:
+    """Return which names are left out of a copy: they may lead back, or anywhere."""
+    paths = {name: Path(folder, name) for name in names}
+    return [name for name, path in paths.items() if path.is_symlink() and is_folder(path)]
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Copy a file, or what a link leads to, if that has an end."""
+    path = Path(source)
+    check_regular(path.parent, path.name)
+    shutil.copyfile(path, target)
 
 
 def _size(path: Path) -> int:

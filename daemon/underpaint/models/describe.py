@@ -124,8 +124,9 @@ def describe_model(path: Path) -> ModelInfo:
         anything but safetensors or GGUF. Names the file, and what to do.
     """
     said = read_sidecar(find_sidecar(path))
-    named = stamp_files(path, stamp_names(path, said))
-    if _is_one_file(path):
+    is_file = _is_one_file(path)
+    named = stamp_files(path, stamp_names(path, said, is_file=is_file))
+    if is_file:
         others = stamp_files(path, stamp_providers())
         stamps = (*stamp_files(path.parent, [path.name]), *named, *others)
     else:
@@ -312,7 +313,11 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
             f" to {_MOST_VAE_BLOCKS} numbers; fetch it again"
         )
     encoders = [name for name in configs if name.startswith("text_encoder")]
-    width = sum(configs[name].get("hidden_size", 512) for name in encoders)
+    width = 0
+    for name in encoders:  # an explicit null would be any number in the checks of shapes
+        given = {key: "null" if value is None else value for key, value in configs[name].items()}
+        width += _number(model, given, "hidden_size", 512, 2**16)
+        _number(model, given, "vocab_size", 49408, 2**24)
     wanted = unet.get("cross_attention_dim", 1280)
     if isinstance(wanted, int) and unet.get("encoder_hid_dim") is None and wanted != width:
         raise ModelUnavailableError(
@@ -322,13 +327,13 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
         )
     if "text_encoder_2" in configs:
         sizes = 6 * _number(model, unet, "addition_time_embed_dim", 256, 2**20)
-        given = sizes + configs["text_encoder_2"].get("projection_dim", 512)
+        pooled = sizes + configs["text_encoder_2"].get("projection_dim", 512)
         taken = unet.get("projection_class_embeddings_input_dim")
-        if given != taken:
+        if pooled != taken:
             raise ModelUnavailableError(
                 f"model {model}: its unet takes {taken} numbers beside the prompt"
                 " (projection_class_embeddings_input_dim in unet/config.json), and"
-                f" text_encoder_2 and the six sizes give {given}; fetch all parts from one model"
+                f" text_encoder_2 and the six sizes give {pooled}; fetch all parts from one model"
             )
     halvings = len(blocks) - 1
     return int(2**halvings)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder
 
 from .files import INDEX
+from .hub_answers import hub_endpoint, hub_errors, hub_page, refuse_long_waits
 from .hub_files import RemoteFile, choose_file, choose_folder
 
 PATIENCE = 10.0
@@ -82,16 +83,28 @@ def split_id(said: str) -> tuple[str, str]:
     BadInputError
         It is neither.
     """
-    address = re.fullmatch(r"https?://[^/]+/(.+?)/?", said)
-    path = address[1] if address else said
+    address = re.fullmatch(r"https?://(?P<host>[^/]+)/(?P<path>.+?)/?", said)
+    if address and address["host"].lower() not in _hosts():
+        raise BadInputError(
+            f"{said[:200]!r} is no address of the Hugging Face Hub; download the file with a"
+            " browser, and put it into the folder of models"
+        )
+    path = address["path"] if address else said
     path = re.sub(r"^([^/]+/[^/]+)/(tree|blob|resolve)/[^/]+", r"\1", path).split("?")[0]
     found = re.fullmatch(r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<file>.+))?", path, re.ASCII)
-    if not found or ".." in path:
+    if not found or ".." in path or len(path) > _LONGEST_PATH:
         raise BadInputError(
-            f"{said!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or the"
-            " address of the model's page"
+            f"{said[:200]!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or"
+            " the address of the model's page"
         )
+    if found["id"].partition("/")[0] in ("datasets", "spaces"):
+        raise BadInputError(f"{said[:200]!r} is no model of the Hugging Face Hub; name a model")
     return found["id"], found["file"] or ""
+
+
+def _hosts() -> set[str]:
+    own = re.fullmatch(r"https?://([^/]+).*", hub_endpoint() or "")
+    return {"huggingface.co", "www.huggingface.co", "hf.co", *([own[1].lower()] if own else [])}
 
 
 def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel:
@@ -116,33 +129,61 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
     from huggingface_hub import HfApi  # noqa: PLC0415 - slow, and only needed here
 
     with hub_errors(repository):
-        info = HfApi(endpoint=_endpoint()).model_info(
-            repository, files_metadata=True, timeout=PATIENCE
-        )
-    everything = [_remote(one) for one in info.siblings or ()]
+        try:
+            info = HfApi(endpoint=hub_endpoint()).model_info(
+                repository, files_metadata=True, timeout=PATIENCE
+            )
+            everything = [_remote(one) for one in info.siblings or ()]
+            revision, licence = _revision(info), _licence(info)
+        except (AttributeError, KeyError, RecursionError, TypeError) as error:
+            raise ModelUnavailableError(
+                f"{repository} cannot be looked up: {hub_endpoint() or 'the Hugging Face Hub'}"
+                f" answers as no Hub does ({type(error).__name__}: {str(error)[:200]}); try again"
+                " later"
+            ) from None
     files = {one.path: one for one in everything if _is_safe(one.path)}
     if not file and INDEX in files:
         chosen = choose_folder(repository, files, precision)
     else:
-        chosen = [choose_file(repository, files, file, _page(repository))]
+        chosen = [choose_file(repository, files, file, hub_page(repository))]
     return RemoteModel(
         repository=repository,
-        revision=info.sha or "main",
-        licence=_licence(info),
+        revision=revision,
+        licence=licence,
         files=tuple(files[path] for path in sorted(chosen)),
         is_folder=not file and INDEX in files,
-        page=_page(repository),
+        page=hub_page(repository),
     )
 
 
 def _remote(sibling: Any) -> RemoteFile:
     large = sibling.lfs
     sha256 = (large.get("sha256", "") if isinstance(large, dict) else large.sha256) if large else ""
-    return RemoteFile(sibling.rfilename, sibling.size or 0, sha256, sibling.blob_id or "")
+    path, size, blob = sibling.rfilename, sibling.size or 0, sibling.blob_id or ""
+    if (
+        type(size) is not int
+        or size < 0
+        or not all(type(one) is str for one in (path, sha256, blob))
+    ):
+        raise TypeError(f"{str(path)[:80]!r} is described by values of the wrong kind")
+    return RemoteFile(path, size, sha256, blob)
+
+
+def _revision(info: Any) -> str:
+    found = info.sha or "main"
+    if not re.fullmatch(r"[\w.-]{1,100}", found, re.ASCII):
+        raise TypeError(f"its version is {found[:80]!r}")
+    return str(found)
+
+
+_LONGEST_PATH = 500
+"""Characters of the path of a file in a repository."""
 
 
 def _is_safe(path: str) -> bool:
-    return not re.search(r"(^|/)\.\.?(/|$)|^/|[\\:\0]", path)
+    """Return whether a file may be written and shown by its path on the Hub."""
+    odd = re.search(r"(^|/)(\.\.?)?(/|$)|[\\:]", path)
+    return not odd and len(path) <= _LONGEST_PATH and path.isprintable()
 
 
 def _licence(info: Any) -> str:
@@ -152,15 +193,6 @@ def _licence(info: Any) -> str:
         said = ", ".join(map(str, said))
     tags = [tag.partition(":")[2] for tag in info.tags or () if tag.startswith("license:")]
     return str(said or ", ".join(tags))[:100]
-
-
-def _endpoint() -> str | None:
-    """Return where the Hub is; `huggingface_hub` reads the variable only when it is imported."""
-    return os.environ.get("HF_ENDPOINT") or None
-
-
-def _page(repository: str) -> str:
-    return f"{(_endpoint() or 'https://huggingface.co').rstrip('/')}/{repository}"
 
 
 def download(
@@ -248,7 +280,8 @@ def free_target(models: Path, name: str, like: str = "") -> Path:
     BadInputError
         The name is no name, or there is such a model.
     """
-    if not name or name.startswith(".") or re.search(r"[/\\:\0]", name):
+    odd = not name.isprintable() or name != name.strip() or re.search(r"[/\\:]", name)
+    if not name or name.startswith(".") or odd:
         raise BadInputError(f"{name!r} is no name for a model; give one without / and : in it")
     ending = Path(like).suffix
     target = models / (name if name.endswith(ending) else f"{name}{ending}")
@@ -276,12 +309,13 @@ def _fetch(model: RemoteModel, file: RemoteFile, staging: Path) -> None:
 
     for force in (False, True):
         with hub_errors(model.repository):
+            refuse_long_waits(model.repository)
             hf_hub_download(
                 model.repository,
                 file.path,
                 revision=model.revision,
                 local_dir=staging,
-                endpoint=_endpoint(),
+                endpoint=hub_endpoint(),
                 etag_timeout=PATIENCE,
                 force_download=force,
             )
@@ -307,49 +341,3 @@ def _is_right(path: Path, file: RemoteFile) -> bool:
     except OSError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def hub_errors(repository: str) -> Iterator[None]:
-    """Raise what goes wrong as a sentence, without what was sent: the token is in it."""
-    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow, only needed here
-
-    try:
-        yield
-    except Exception as error:
-        is_network = isinstance(error, (ConnectionError, TimeoutError, ValueError, HfHubHTTPError))
-        # `httpx` raises what it raises: which of its versions it is depends on the Hub's library
-        if not (is_network or type(error).__module__.startswith(("httpx", "huggingface_hub"))):
-            raise
-        raise ModelUnavailableError(_explain(repository, error)) from None
-
-
-def _explain(repository: str, error: Exception) -> str:
-    from huggingface_hub import errors  # noqa: PLC0415 - as above
-
-    page = _page(repository)
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, so that nothing is downloaded; unset it"
-    if isinstance(error, errors.GatedRepoError):
-        return (
-            f"{repository} is gated: accept its terms on {page}, then log in with `hf auth login`"
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"the Hugging Face Hub has no model {repository}, or it is private: look at {page},"
-            " and log in with `hf auth login` if it is yours"
-        )
-    if isinstance(error, errors.HfHubHTTPError):
-        status = getattr(error.response, "status_code", "an error")
-        return f"the Hugging Face Hub answers {status} for {repository}; try again later"
-    if isinstance(error, ValueError):
-        return f"{repository} cannot be looked up: {str(error)[:200]}"
-    return _unreachable(repository)
-
-
-def _unreachable(repository: str) -> str:
-    where = _endpoint() or "https://huggingface.co"
-    return (
-        f"{where} cannot be reached, so {repository} is not downloaded; look at the network and"
-        " try again: what was downloaded is kept"
-    )

@@ -314,10 +314,20 @@ def _tokenizer_candidates(wanted: str, component: Component) -> Iterator[Path]:
 # ---- when to look again ---------------------------------------------------------------------
 
 
-def stamp_names(model: Path, said: Sidecar) -> list[str]:
-    """Return the paths of all that may decide which files a model in one file is opened from."""
-    names = [str(model.absolute().with_suffix(".yaml"))]
-    for folder in parts_folders():
+def stamp_names(model: Path, said: Sidecar, *, is_file: bool) -> list[str]:
+    """Return the paths of all outside a model that may decide which files it is opened from.
+
+    Parameters
+    ----------
+    model : Path
+        A folder, which has its own parts, or a file, which may lack some.
+    said : Sidecar
+        What its user says.
+    is_file : bool
+        Whether it is a file.
+    """
+    names = [str(model.absolute().with_suffix(".yaml"))] if is_file else []
+    for folder in parts_folders() if is_file else ():
         names += [str(folder), *(str(file) for file in _look_into(folder))]
     for named in (*said.parts.values(), said.config):
         if named:

@@ -58,33 +58,29 @@ class Found(NamedTuple):
 def walk_roots(roots: Iterable[Root]) -> list[Found]:
     """Return what lies in folders of models, in the order of the folders, then of names."""
     walk = _Walk()
-    found: list[Found] = []
+    found: list[tuple[str, int, Found]] = []
     for root in roots:
         here = list(walk.hub(root) if root.is_hub else walk.folder(root, root.path, ""))
-        found += sorted(here, key=lambda one: (_stem(one), not one.is_folder, _rank(one)))
+        found += sorted(((*_split(one), one) for one in here), key=lambda one: one[:2])
     return list(_with_names(found))
 
 
-def _stem(found: Found) -> str:
-    return found.name if found.is_folder else found.name.removesuffix(_ending(found))
-
-
-def _ending(found: Found) -> str:
-    """Return the ending of a weight file; empty for all else."""
+def _split(found: Found) -> tuple[str, int]:
+    """Return a name without the ending of a weight file, and which come first of one name."""
+    if found.is_folder:
+        return found.name, -1
     lower = found.name.lower()
-    return next((found.name[-len(one) :] for one in ENDINGS if lower.endswith(one)), "")
+    for rank, ending in enumerate(ENDINGS):
+        if lower.endswith(ending):
+            return found.name[: -len(ending)], rank
+    return found.name, len(ENDINGS)
 
 
-def _rank(found: Found) -> int:
-    ending = _ending(found).lower()
-    return ENDINGS.index(ending) if ending else len(ENDINGS)
-
-
-def _with_names(found: list[Found]) -> Iterator[Found]:
+def _with_names(found: list[tuple[str, int, Found]]) -> Iterator[Found]:
     """Yield all without the endings of files, and so that no two have one name."""
     taken: dict[str, Path] = {}
-    for one in found:
-        stem, where = _stem(one), one.root.name
+    for stem, _, one in found:
+        where = one.root.name
         names = [stem, f"{stem} ({where})", f"{one.name} ({where})"]
         if taken.get(stem) == one.root.path:
             names.insert(1, one.name)
@@ -145,15 +141,16 @@ class _Walk:
     def _entry(
         self, root: Root, entry: os.DirEntry[str], prefix: str, names: set[str]
     ) -> Iterator[Found]:
-        name, path = prefix + entry.name, Path(entry.path)
+        name = prefix + entry.name
         try:
             if entry.is_dir():
-                yield from self._enter(root, path, name, names)
+                yield from self._enter(root, Path(entry.path), name, names)
                 return
+            if not _may_be_model(entry.name):  # most files: the rest would cost more
+                return
+            path = Path(entry.path)
             if entry.is_symlink() and not path.exists():
-                if _may_be_model(entry.name):
-                    gone = "a link to what is not there"
-                    yield _problem(root, name, path, gone)
+                yield _problem(root, name, path, "a link to what is not there")
                 return
             if _is_weights(entry.name):
                 status = entry.stat()
@@ -163,7 +160,7 @@ class _Walk:
                     yield _checked(Found(name, path, root, False, stamp_status(status), sidecar))
         except OSError as error:
             if _may_be_model(entry.name):
-                yield _unreadable(root, name, path, error)
+                yield _unreadable(root, name, Path(entry.path), error)
 
     def _enter(
         self, root: Root, path: Path, name: str, beside: Iterable[str] = ()
