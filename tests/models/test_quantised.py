@@ -13,6 +13,7 @@ import torch
 
 from single_files import Tensors, checkpoint_parts, save_checkpoint, save_gguf
 from underpaint.engine import Engine
+from underpaint.engine.savings import PLACEMENTS, Placement, Saving
 from underpaint.models import describe_model
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
@@ -112,6 +113,24 @@ def test_a_whole_model_in_gguf_is_painted_with(
         models / "sd", tmp_path / "expected.safetensors", change=lambda _: numbers
     )
     np.testing.assert_array_equal(paint(engine, file), paint(engine, expected))
+
+
+@pytest.mark.parametrize("placement", [one for one in PLACEMENTS if one != "gpu"])
+def test_gguf_paints_the_same_wherever_its_parts_wait(
+    engine: Engine, models: Path, tmp_path: Path, placement: Placement,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = models / "sd"
+    tensors = {n.removeprefix(UNET): t for n, t in checkpoint_parts(folder)["unet"].items()}
+    file = save_gguf(tmp_path / "unet.gguf", tensors, quantise_by("Q8_0"))
+    rest = save_checkpoint(folder, tmp_path / "rest.safetensors", without=("unet",))
+    name_configs(file, folder, vae=rest.name, text_encoder=rest.name)
+    expected = paint(engine, file)
+    monkeypatch.setattr("underpaint.engine.devices.OFFLOADING", ("cpu",))
+    moved = Engine("cpu", "fp8")  # what is quantised already stays as it is
+    moved.experience(describe_model(file)).savings[0] = Saving(placement=placement)
+    np.testing.assert_array_equal(paint(moved, file), expected)
+    assert moved.load(str(file)).saving == Saving(placement=placement)
 
 
 def scaled(ending: str, *, rows: bool, more: tuple[str, ...] = ()) -> Callable[[Tensors], Tensors]:
