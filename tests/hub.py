@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 REVISION = "0123456789" * 4
@@ -24,7 +25,8 @@ class Hub:
     Parameters
     ----------
     files : dict of str to bytes
-        Of its one repository, `some/model`.
+        Of its one repository.
+    repository : str
     licence : str
     gated : bool
         Whether files are given only to who has the token `hf_secret`.
@@ -35,6 +37,7 @@ class Hub:
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
+    repository: str = "some/model"
     licence: str = "openrail++"
     gated: bool = False
     cut_after: int = 0
@@ -44,7 +47,8 @@ class Hub:
 
     def paths(self, method: str = "GET") -> list[str]:
         """Return the files that were asked for."""
-        found = [re.fullmatch(r"/some/model/resolve/\w+/(.*)", path) for _, path, _ in self.asked]
+        pattern = rf"/{re.escape(self.repository)}/resolve/\w+/(.*)"
+        found = [re.fullmatch(pattern, path) for _, path, _ in self.asked]
         methods = [one[0] for one in self.asked]
         return [m[1] for m, asked in zip(found, methods, strict=True) if m and asked == method]
 
@@ -59,8 +63,8 @@ def describe(hub: Hub) -> dict[str, Any]:
             one["lfs"] = {"sha256": sha, "size": len(data), "pointerSize": 130}
         siblings.append(one)
     return {
-        "id": "some/model",
-        "modelId": "some/model",
+        "id": hub.repository,
+        "modelId": hub.repository,
         "sha": REVISION,
         "private": False,
         "gated": "auto" if hub.gated else False,
@@ -88,10 +92,11 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         path = self.path.partition("?")[0]
         self.hub.asked.append((self.command, path, self.headers.get("Authorization") or ""))
-        if re.fullmatch(r"/api/models/some/model(/revision/\w+)?", path):
+        repository = re.escape(self.hub.repository)
+        if re.fullmatch(rf"/api/models/{repository}(/revision/\w+)?", path):
             self.send(200, json.dumps(describe(self.hub)).encode(), {})
             return
-        found = re.fullmatch(rf"/some/model/resolve/{REVISION}/(.*)", path)
+        found = re.fullmatch(rf"/{repository}/resolve/{REVISION}/(.*)", path)
         if not found:
             self.send(404, b"", {"X-Error-Code": "RepoNotFound"})
         elif self.hub.gated and self.headers.get("Authorization") != "Bearer hf_secret":
@@ -128,6 +133,12 @@ class Handler(BaseHTTPRequestHandler):
         if cut:
             self.wfile.flush()
             self.close_connection = True
+
+
+def folder_files(folder: Path) -> dict[str, bytes]:
+    """Return what is in a folder, by the paths that a repository gives it."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 @contextmanager

@@ -17,7 +17,8 @@ BEGIN, END = "<!-- messages: begin -->\n", "<!-- messages: end -->\n"
 
 CLIENT = (
     "hello", "submit", "follow", "taken", "cancel", "ask_cancel", "prefer", "ask_waiting",
-    "ask_status", "ask_models", "ask_stop",
+    "ask_status", "ask_models", "ask_model_picture", "ask_suggestions", "start_download",
+    "stop_download", "ask_stop",
 )  # fmt: skip
 SERVER = (
     "welcome",
@@ -29,6 +30,9 @@ SERVER = (
     "leaving",
     "status",
     "models",
+    "suggestions",
+    "download",
+    "model_picture",
 )
 ORDERS = ("run", "cancel", "go_on")
 WORKER = ("worker_ready", "worker_model", "worker_plan")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from daemons import RUN
 from tiny_models import build_model
@@ -46,9 +47,15 @@ def screen() -> Iterator[str]:
         xvfb.wait()
 
 
+FEW = {"steps": 6, "guidance_scale": 1.0, "sampler": "k_euler_a", "licence": "for tests"}
+"""What the side-car of the model of few steps says."""
+
+
 @dataclass
 class Editor:
-    """An editor's folder, and a home of Underpaint's with one tiny model in it.
+    """An editor's folder, and a home of Underpaint's with tiny models in it.
+
+    `sd` is the default, `sd-few` one of few steps, and `sd-torn` cannot be opened.
 
     Parameters
     ----------
@@ -69,12 +76,23 @@ class Editor:
             (self.folder / folder).mkdir(mode=0o700)
         if self.home is None:
             self.home = self.folder / "up"
-            build_model(self.home / "models" / "sd")
+            sd = build_model(self.home / "models" / "sd")
+            few = shutil.copytree(sd, self.home / "models" / "sd-few")
+            (few / "underpaint.json").write_text(json.dumps(FEW), encoding="utf-8")
+            picture = Image.new("RGB", (300, 200), (200, 90, 40))
+            picture.save(self.home / "models" / "sd-few.preview.png")
+            (self.home / "models" / "sd-torn").mkdir()
+            (self.home / "models" / "sd-torn" / "model_index.json").write_text("{", "utf-8")
 
     @property
     def found(self) -> Path:
         """Where scenarios leave what they found, and pictures of the screen."""
         return self.folder / "found"
+
+    @property
+    def model(self) -> Path:
+        """The tiny model in the editor's own home."""
+        return self.folder / "up" / "models" / "sd"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -274,3 +292,28 @@ def without_errors(results: dict[str, Said]) -> Found:
         return said
 
     return look_up
+
+
+def check_fitted(said: Said) -> None:
+    """Check what the scenario `fitted` of either editor found out."""
+    plan = "Fills the erased 14 % of the layer, runs {} of {} steps".format
+    more = ". 15 steps are more than this model is made for; 6 suit it"
+    usual = [7.5, True, "Automatic (dpmpp_2m)"]
+    few = [1.0, True, "Automatic (k_euler_a)"]
+    assert said["usual"] == [20, True, *usual, plan(10, 20)]
+    assert said["few"] == [6, True, *few, plan(3, 6)]
+    assert said["stepped"] == [7, False, *few, plan(4, 7)]
+    assert said["typed"] == [15, False, *few, plan(8, 15) + more]
+    assert said["kept"] == [15, False, *usual, plan(8, 15)]
+    assert said["let_go"] == [20, True, *usual, plan(10, 20)]
+    assert said["made"] == [6, 1.0, "k_euler_a"]
+    assert said["copied"] == [6, False, 1.0, False]
+    assert re.fullmatch(
+        r"Stable Diffusion 1, 6 steps\. 64 pixels, fp32, .* on disk, needs .* of memory\."
+        r" Licence: for tests\.",
+        said["facts"],
+    )
+    assert said["picture"] == [96, 64, [200, 90, 40]]
+    assert said["no_picture"]
+    assert said["torn_can_be_chosen"] == [True, False]
+    assert said["torn"].startswith("Cannot be used: ")

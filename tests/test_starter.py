@@ -40,7 +40,7 @@ def test_it_is_the_default_where_no_other_is(home: Path) -> None:
     assert default_model() == "starter"
     info = describe_model(find_model(""))
     assert (info.family, info.native, info.cell) == ("sd", 256, 8)
-    assert info.sampler == "k_euler_a"
+    assert info.recommended.sampler == "k_euler_a"
     files = [file for file in info.path.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 40e6
     assert {"README.md", "model_index.json"} <= {file.name for file in files}

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .home import ConnectionInfo
     from .inputs import InputFrames
     from .messages import Message
+    from .model_entry import ModelEntry
     from .packing import Packer
     from .request import Request
 
@@ -306,7 +307,7 @@ class Connection:
         status: messages.Status = self._ask(messages.AskStatus(), messages.Status, timeout)
         return status
 
-    def models(self, timeout: float = 5.0) -> tuple[messages.ModelEntry, ...]:
+    def models(self, timeout: float = 5.0) -> tuple[ModelEntry, ...]:
         """Ask which models the daemon has; raises as `hello` does."""
         models: messages.Models = self._ask(messages.AskModels(), messages.Models, timeout)
         return models.models

@@ -6,8 +6,10 @@ import math
 
 from underpaint_client.steps import StepPlan, round_half_up
 
+from .model_entry import ModelEntry
 from .recipe import Recipe
-from .request import Variation
+from .recommended import Recommended
+from .request import Request, Variation
 
 STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
 """The note about the starter model; the caller adds how to install another."""
@@ -49,6 +51,45 @@ def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selec
     return f"{what}, runs {plan.run} of {plan.schedule} steps"
 
 
+def describe_misfits(request: Request, recommended: Recommended) -> tuple[str, ...]:
+    """Return what the artist has chosen that is far from what the model is made for.
+
+    Parameters
+    ----------
+    request : Request
+        As the artist asks, with what is left to the model.
+    recommended : Recommended
+        What suits the model.
+
+    Returns
+    -------
+    tuple of str
+        Each a sentence without its capital and stop.
+    """
+    found, chosen = [], request.sampling
+    steps, scale = chosen.steps, chosen.guidance_scale
+    if steps is not None and recommended.few_steps and steps > _FAR * recommended.steps:
+        found.append(
+            f"{steps} steps are more than this model is made for; {recommended.steps} suit it"
+        )
+    if scale is not None and scale > _FAR * max(1.0, recommended.guidance_scale):
+        found.append(
+            f"a guidance scale of {scale:g} is too high for this model;"
+            f" {recommended.guidance_scale:g} suits it"
+        )
+    if request.prompt.negative.strip():
+        used = recommended.guidance_scale if scale is None else scale
+        if not recommended.takes_negative:
+            found.append("this model takes no negative prompt")
+        elif used <= 1:
+            found.append("the negative prompt is not used at a guidance scale of 1 or less")
+    return tuple(found)
+
+
+_FAR = 2
+"""How many times what suits a model is far from it."""
+
+
 def describe_seconds(seconds: float) -> str:
     """Return a time to wait in words: `5 s`, `3 min`."""
     return f"{max(1, math.ceil(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
@@ -59,3 +100,31 @@ def describe_size(pixels: int) -> str:
     if pixels < 100_000:
         return f"{pixels} pixel{'' if pixels == 1 else 's'}"
     return f"{pixels / 1e6:.1f} megapixels"
+
+
+def describe_bytes(size: float) -> str:
+    """Return a number of bytes in a unit that fits: `3 MB`, `6.9 GB`; empty for none."""
+    if not size:
+        return ""
+    for unit in ("kB", "MB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+    return f"{size / 1000:.1f} GB"
+
+
+def describe_model(model: ModelEntry) -> str:
+    """Return what a model is, in one or more sentences; why it cannot be used, if it cannot."""
+    if model.problem:
+        return f"Cannot be used: {model.problem}."
+    few = f"{model.recommended.steps} steps" if model.recommended.few_steps else ""
+    what = [model.title or model.family, model.purpose if model.purpose != "plain" else "", few]
+    sizes = [
+        f"{model.native} pixels" if model.native else "",
+        model.precision,
+        f"{describe_bytes(model.size)} on disk" if model.size else "",
+        f"needs {describe_bytes(model.memory)} of memory" if model.memory else "",
+    ]
+    licence = f"Licence: {model.licence}" if model.licence else ""
+    sentences = [", ".join(filter(None, what)), ", ".join(filter(None, sizes)), licence]
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)

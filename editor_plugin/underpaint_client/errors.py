@@ -5,11 +5,26 @@ Every message names the wrong value and the way out, and can be shown to an arti
 
 from __future__ import annotations
 
+from .printable import escape_line, printable
+
+_LONGEST = 4000
+"""Characters of an error that names what is in a file."""
+
 
 class UnderpaintError(Exception):
-    """Anything Underpaint reports; `code` is its name on the wire."""
+    """Anything Underpaint reports; `code` is its name on the wire.
+
+    Parameters
+    ----------
+    message : str
+        May quote what another user, machine or file gave: what could command a terminal, turn the
+        direction of writing, or cannot be encoded is written out.
+    """
 
     code = "failed"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class BadInputError(UnderpaintError):
@@ -34,9 +49,15 @@ class OtherProtocolError(BadInputError):
 
 
 class ModelUnavailableError(UnderpaintError):
-    """The model does not exist, cannot be opened, or is of a kind that is not supported."""
+    """The model does not exist, cannot be opened, or is of a kind that is not supported.
+
+    Its message is one line: it quotes files that strangers made.
+    """
 
     code = "model"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(escape_line(message, _LONGEST))
 
 
 class DaemonUnavailableError(UnderpaintError):

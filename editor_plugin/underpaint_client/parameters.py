@@ -65,6 +65,8 @@ class Parameter:
         Decimals of the number that are shown.
     modes : tuple of str
         The modes in which it changes the result; empty for all of them.
+    by_model : bool
+        Its default leaves the value to the model: see `recommended`.
     name : str
         What it is called where there are no groups; the default is the field's name.
     kind : type
@@ -92,6 +94,7 @@ class Parameter:
     step: float = 1
     decimals: int = 0
     modes: tuple[str, ...] = ()
+    by_model: bool = False
     name: str = ""
     kind: Any = None
     default: Any = None
@@ -102,6 +105,10 @@ class Parameter:
         for name in self.path:
             group = getattr(group, name)
         return group
+
+    def is_left_to_model(self, value: Any) -> bool:
+        """Return whether a value means that the model decides."""
+        return self.by_model and bool(value == self.default)
 
     def check_value(self, value: Any) -> None:
         """Check a value of the parameter's type.
@@ -186,6 +193,19 @@ class ParameterGroup:
     def values(self) -> dict[str, Any]:
         """Return the values of all parameters by name, in the order of their declarations."""
         return {name: one.value_in(self) for name, one in parameters_of(type(self)).items()}
+
+
+def settled(value: T | None) -> T:
+    """Return a value that the model has decided.
+
+    Raises
+    ------
+    ValueError
+        It is still left to the model; `recommended.settle_request` must come before.
+    """
+    if value is None:
+        raise ValueError("a value of the request is left to the model; settle the request first")
+    return value
 
 
 def nest(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:

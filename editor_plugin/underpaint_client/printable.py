@@ -34,6 +34,21 @@ def one_line(text: str, longest: int | None = None) -> str:
     return _UNSAFE.sub(_written_out, " ".join(text.split())[:longest])
 
 
+def escape_line(text: str, longest: int) -> str:
+    r"""Return text that is shown as one line: line feeds and the like are written out, as `\x0a`.
+
+    Parameters
+    ----------
+    text : str
+        May hold what another user, machine or file gave.
+    longest : int
+        Characters that are shown; the end of a longer text is kept too, where a way out is said.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest - 500]} ... {text[-500:]}"
+    return _UNSAFE.sub(_written_out, text)
+
+
 def escape_json(text: str) -> str:
     r"""Return JSON in which all that could command a terminal is escaped, as `\u009b`."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -77,7 +77,8 @@ class Recipe:
     ----------
     request : Request
         Makes this picture again from the same input, as its only or, in a chain, its last image.
-        Nothing in it is left open: mode, sampler, model and seeds are those that were used.
+        Nothing in it is left open: mode, steps, guidance scale, sampler, model and seeds are those
+        that were used.
     facts : Facts
     """
 
@@ -142,7 +143,7 @@ class Recipe:
                     f"the recipe's {name} {shorten(sides)} is not {count} whole numbers"
                 )
         numbers = {name: getattr(facts, name) for name in _COUNTS}
-        numbers.update(steps=self.request.sampling.steps)
+        numbers.update(steps=self.request.sampling.steps or 0)
         for name, number in numbers.items():
             if not 0 <= number < 2**32:
                 raise ValueError(f"the recipe's {name} {shorten(number)} is out of range")

@@ -161,14 +161,15 @@ class SamplingSettings(ParameterGroup):
             modes=_WITH_A_PICTURE,
         ),
     )
-    steps: int = declare(
-        20,
+    steps: int | None = declare(
+        None,
         Parameter(
             "Sampling steps: more take longer and add detail. Only steps x strength are run: 15 of"
             " 20 at strength 0.75.",
             limits=(1, TRAIN_STEPS),
             flags=("-s", "--steps"),
             label="Steps",
+            by_model=True,
         ),
     )
     compensate: bool = declare(
@@ -180,17 +181,18 @@ class SamplingSettings(ParameterGroup):
             modes=_WITH_A_PICTURE,
         ),
     )
-    guidance_scale: float = declare(
-        7.5,
+    guidance_scale: float | None = declare(
+        None,
         Parameter(
             "How closely to follow the prompt. Low values are loose and soft, high values literal"
-            " and harsh; 7.5 suits most models.",
+            " and harsh.",
             limits=(0.0, 50.0),
             flags=("-C", "--guidance-scale", "--cfg-scale"),
             usage="1 or less switches classifier-free guidance off.",
             label="Guidance (CFG)",
             step=0.5,
             decimals=1,
+            by_model=True,
         ),
     )
     seed: int | None = declare(
@@ -222,11 +224,12 @@ class SamplingSettings(ParameterGroup):
             is_open=True,
             check=choose_sampler,
             flags=("-A", "--sampler"),
-            usage="auto is k_euler_a for the starter model, and dpmpp_2m for others unless a file"
-            ' underpaint.json in the model\'s folder says {"sampler": "NAME"}. The class name of a'
-            " diffusers scheduler and the name that Stable Diffusion WebUI uses (Euler a) work"
-            " too.",
+            usage="auto is k_euler_a for the starter model, k_euler for FLUX and other"
+            " flow-matching models, and dpmpp_2m for others, unless the model's side-car file says"
+            ' {"sampler": "NAME"}. The class name of a diffusers scheduler and the name that Stable'
+            " Diffusion WebUI uses (Euler a) work too.",
             label="Sampler",
+            by_model=True,
         ),
     )
     model: str = declare(
@@ -359,15 +362,7 @@ class VariationSettings(ParameterGroup):
 class Request(ParameterGroup):
     """What the artist asked for, by subject. Each declaration says what its field means and may be.
 
-    Parameters
-    ----------
-    prompt : PromptSettings
-    mode : str
-    sampling : SamplingSettings
-    source : SourceSettings
-    output : OutputSettings
-    size : SizeSettings
-    variation : VariationSettings
+    A parameter that is declared `by_model` may be left to the model, and is by default.
 
     Examples
     --------

@@ -31,7 +31,7 @@ def check_request(request: Request) -> None:
         parameter.check_value(parameter.value_in(request))
     sampler = choose_sampler(request.sampling.sampler)
     steps, size = request.sampling.steps, request.size
-    if steps > longest_schedule(sampler):
+    if steps is not None and steps > longest_schedule(sampler):
         raise BadInputError(
             f"steps {steps} are too many for the sampler {sampler}; it takes up to"
             f" {longest_schedule(sampler)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from underpaint_client.samplers import TRAIN_STEPS, choose_sampler, longest_schedule
 
+from .parameters import settled
 from .request import Request
 
 
@@ -101,7 +102,7 @@ def plan_request(
     Parameters
     ----------
     request : Request
-        A checked one.
+        A checked one, from `settle_request`.
     mode : str
         The settled mode, not `auto`.
     most_change : float
@@ -111,7 +112,7 @@ def plan_request(
     """
     sampling = request.sampling
     return plan_steps(
-        sampling.steps,
+        settled(sampling.steps),
         mode_strength(request, mode) * most_change,
         sampling.compensate,
         longest_schedule(choose_sampler(sampling.sampler), train_steps),

@@ -6,7 +6,7 @@ Three parts: the prompt, a line "Negative prompt: ...", and a line of "Name: val
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .samplers import SAMPLER_LABELS
 
@@ -18,13 +18,12 @@ def describe_parameters(recipe: Recipe) -> str:
     """Return a recipe in those words; what they have none for is left out."""
     sampling, facts = recipe.request.sampling, recipe.facts
     width, height = facts.work_size if any(facts.work_size) else (facts.width, facts.height)
-    pairs = {
-        "Steps": sampling.steps,
-        "Sampler": SAMPLER_LABELS.get(sampling.sampler, sampling.sampler),
-        "CFG scale": f"{sampling.guidance_scale:g}",
-        "Seed": facts.seed,
-        "Size": f"{width}x{height}",
-    }
+    pairs: dict[str, Any] = {"Steps": sampling.steps}
+    pairs["Sampler"] = SAMPLER_LABELS.get(sampling.sampler, sampling.sampler)
+    if sampling.guidance_scale is not None:
+        pairs["CFG scale"] = f"{sampling.guidance_scale:g}"
+    pairs["Seed"] = facts.seed
+    pairs["Size"] = f"{width}x{height}"
     if facts.model_hash:
         pairs["Model hash"] = facts.model_hash[:10]
     if sampling.model:
@@ -38,7 +37,8 @@ def describe_parameters(recipe: Recipe) -> str:
     lines = [facts.prompt]
     if recipe.request.prompt.negative:
         lines.append(f"Negative prompt: {recipe.request.prompt.negative}")
-    lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items()))
+    known = {name: value for name, value in pairs.items() if value is not None}
+    lines.append(", ".join(f"{name}: {value}" for name, value in known.items()))
     return "\n".join(lines)
 
 

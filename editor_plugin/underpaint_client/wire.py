@@ -2,7 +2,7 @@
 
 A message is a list of frames. The first is a JSON object
 
-    {"protocol": 2, "type": "submit", "body": {...}, "frames": [{...}, ...]}
+    {"protocol": 3, "type": "submit", "body": {...}, "frames": [{...}, ...]}
 
 and one raw frame of pixels follows for each entry of `frames`, in that order. An entry says the
 pixels' name, shape, dtype, channel order and the canvas position of their top left corner. Pixels
@@ -14,7 +14,8 @@ Bodies are the dataclasses below. Both sides build them with `encode`; the daemo
 validating library on top of `open_envelope`, the client, which trusts its daemon, with `decode`.
 
 The protocol's version is raised whenever a message is written in another way, so that neither side
-misreads the other. Protocol 2 has the request and the recipe by groups.
+misreads the other. Protocol 2 has the request and the recipe by groups. In protocol 3 a request
+may leave steps and guidance scale to the model, and models are described.
 """
 
 from __future__ import annotations
@@ -22,35 +23,24 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, get_args, get_origin
 
 from .errors import BadInputError, OtherProtocolError
 from .frames import CHANNELS, Bytes, Frame
 from .geometry import Box
-from .messages import (
-    TYPES,
-    Follow,
-    JobStatus,
-    Message,
-    ModelEntry,
-    Models,
-    Picture,
-    Preview,
-    Run,
-    Status,
-    Waiting,
-    WaitingJob,
-    WorkerStatus,
-)
+from .messages import TYPES, Message, Picture
 from .recipe import Recipe
 from .request import Request
 from .typed_json import field_types, read_fields, to_json
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 MAX_HEADER = 2**20
-"""Bytes of the largest header that is read."""
+"""Bytes of the largest header that is read from a client."""
+
+MAX_ANSWER = 2**25
+"""Bytes of the largest header that is read from one's own daemon: it may describe many models."""
 
 
 MAX_FRAMES = 8
@@ -90,8 +80,8 @@ class Envelope:
     frames: tuple[Frame, ...]
 
 
-def open_envelope(parts: list[Bytes]) -> Envelope:
-    """Read a header and match the frames to it.
+def open_envelope(parts: list[Bytes], most: int = MAX_HEADER) -> Envelope:
+    """Read a header of at most `most` bytes, and match the frames to it.
 
     Raises
     ------
@@ -101,7 +91,7 @@ def open_envelope(parts: list[Bytes]) -> Envelope:
         Says what does not fit: no JSON, no protocol, an unknown type or field, a frame too many or
         too few, bytes that do not fill the declared shape.
     """
-    header = _read_header(parts)
+    header = _read_header(parts, most)
     protocol = header.get("protocol")
     if type(protocol) is not int or protocol < 1:
         raise BadInputError(f"protocol {protocol!r} is none; this program speaks {PROTOCOL}")
@@ -149,14 +139,12 @@ def describe_protocol(protocol: int, *, from_client: bool) -> str:
     )
 
 
-def _read_header(parts: list[Bytes]) -> dict[str, Any]:
+def _read_header(parts: list[Bytes], most: int) -> dict[str, Any]:
     if not parts:
         raise BadInputError("an empty message came; send a JSON header first")
-    raw = bytes(parts[0][: MAX_HEADER + 1])
-    if len(raw) > MAX_HEADER:
-        raise BadInputError(
-            f"the header is over {MAX_HEADER} bytes; pixels belong in their own frames"
-        )
+    raw = bytes(parts[0][: most + 1])
+    if len(raw) > most:
+        raise BadInputError(f"the header is over {most} bytes; pixels belong in their own frames")
     try:
         header = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -263,32 +251,15 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
         Where it is no message of this protocol.
     """
     try:
-        envelope = open_envelope(parts)
+        envelope = open_envelope(parts, MAX_ANSWER)
     except OtherProtocolError as error:
         told = describe_protocol(error.protocol, from_client=False)
         raise OtherProtocolError(told, error.protocol) from None
-    cls = TYPES[envelope.type]
-    known = {f.name: envelope.body[f.name] for f in fields(cls) if f.name in envelope.body}
+    body = dict(envelope.body)
     try:
-        if cls is Picture:
-            known["recipe"] = Recipe.from_dict(known["recipe"])
-        if cls is Run:
-            known["request"] = read_request(known["request"])
-        if cls is Preview:
-            known["area"] = tuple(known["area"])
-        if cls is Status:
-            known["endpoints"] = tuple(known["endpoints"])
-            known["workers"] = tuple(WorkerStatus(**worker) for worker in known["workers"])
-            known["jobs"] = tuple(JobStatus(**job) for job in known["jobs"])
-        if cls is Follow:
-            known["jobs"] = tuple(known.get("jobs", ()))
-        if cls is Waiting:
-            known["jobs"] = tuple(
-                WaitingJob(**{**job, "request": read_request(job["request"])})
-                for job in known["jobs"]
-            )
-        if cls is Models:
-            known["models"] = tuple(ModelEntry(**model) for model in known["models"])
-        return cls(**known), envelope.frames
+        if "recipe" in body:  # may be of an older format
+            body["recipe"] = Recipe.from_dict(body["recipe"])
+        message = read_fields(envelope.type, TYPES[envelope.type], body, skip_unknown=True)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None
+    return message, envelope.frames

@@ -244,7 +244,8 @@ class Control(Protocol):
     """The widget of one of the form's fields."""
 
     value: Any
-    """What the widget holds, of the type of the field in `Form`."""
+    """What the widget holds, of the type of the field in `Form`; None where it may be and the
+    field is left to the model."""
 
 
 class Toolkit(Protocol):
@@ -260,6 +261,28 @@ class Toolkit(Protocol):
     def set_seed_locked(self, locked: bool) -> None:
         """Set the button that locks the seed."""
 
+    def show_own(self, values: Mapping[str, float | str]) -> None:
+        """Show what the model has in the fields that are left to it.
+
+        The controls' values stay as they are: what is left to the model remains so.
+
+        Parameters
+        ----------
+        values : mapping of str to float or str
+            By the names of `form.BY_MODEL`.
+        """
+
+    def show_model(self, text: str, picture: Frame | None) -> None:
+        """Show what the chosen model is, below its choice.
+
+        Parameters
+        ----------
+        text : str
+            A few sentences; nothing is shown if it is empty.
+        picture : Frame or None
+            What it paints, small, RGBA, u1; None if there is no picture.
+        """
+
     def show_plan(self, text: str) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""
 
@@ -268,6 +291,9 @@ class Toolkit(Protocol):
 
     def save_form(self) -> None:
         """Keep the form's settings for the next start of the editor."""
+
+    def show_downloads(self) -> None:
+        """Show the window with the models that can be downloaded: `Session.downloads`."""
 
     def show_thumbnail(self, slot: int, thumbnail: Thumbnail | None, image: Any) -> None:
         """Show one of a batch's results.

@@ -50,6 +50,9 @@ class Number:
         What it can be, and what an arrow key adds.
     decimals : int
         0 for a whole number.
+    by_model : bool
+        Its value may be None: the model's own number is used and shown, until the artist changes
+        it. A button leaves it to the model again.
     """
 
     name: str
@@ -59,16 +62,26 @@ class Number:
     maximum: float
     step: float = 1
     decimals: int = 0
+    by_model: bool = False
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several: the values, and what each is called."""
+    """One of several.
+
+    Parameters
+    ----------
+    options : dict of str to str
+        The values, and what each is called.
+    by_model : bool
+        The first of them leaves it to the model, whose own is shown beside it.
+    """
 
     name: str
     label: str
     tip: str
     options: dict[str, str]
+    by_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,11 @@ Field = Union[Text, Number, Choice, Switch]
 
 _AT_FIRST = Request.of(seed=0, result="patch")
 """What a form asks for that nobody has changed; the rest is as everywhere."""
+
+_TEXT_VERSION = 2
+
+_UNTIL_1 = {"steps": 20, "guidance_scale": 7.5}
+"""What version 1 of the text has where nobody had changed it: nothing was left to the model."""
 
 
 @dataclass(frozen=True)
@@ -136,20 +154,28 @@ class Form(ParameterGroup):
 
     def to_text(self) -> str:
         """Return what the controls hold as text in ASCII, to be kept with a document."""
-        return json.dumps({"version": 1, **{name: self.value(name) for name in _kept()}})
+        kept = {name: self.value(name) for name in _kept()}
+        return json.dumps({"version": _TEXT_VERSION, **kept})
 
     @classmethod
     def from_text(cls, text: str, default: Form | None = None) -> Form:
         """Read what `to_text` wrote.
 
-        What cannot be used, or was not there yet in an older version, is as in `default`.
+        What cannot be used, or was not there yet in an older version, is as in `default`. In
+        version 1, steps and a guidance scale that nobody had changed are left to the model.
         """
         form = default or cls()
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):
             return form
-        return form.with_usable(found) if isinstance(found, dict) else form
+        if not isinstance(found, dict):
+            return form
+        if found.get("version") == 1:
+            for name, usual in _UNTIL_1.items():
+                if found.get(name) == usual:
+                    found[name] = None
+        return form.with_usable(found)
 
     def with_usable(self, values: Mapping[str, Any]) -> Form:
         """Return the form with those of the values, by name, that its controls can show."""
@@ -174,18 +200,23 @@ def make_fields(parameters: Iterable[Parameter]) -> tuple[Field, ...]:
 def _make_field(one: Parameter) -> Field:
     words = (one.name, one.label, " ".join(filter(None, (one.help, one.tip))))
     if one.choices:
-        return Choice(*words, dict(one.choices))
+        return Choice(*words, dict(one.choices), one.by_model)
     if one.kind is bool:
         return Switch(*words)
     if one.kind is str:
         return Text(*words, one.lines)
     if one.kind in (int, float) and one.limits is not None:
-        return Number(*words, *one.limits, one.step, one.decimals)
+        return Number(*words, *one.limits, one.step, one.decimals, one.by_model)
     raise TypeError(f"{one.name} cannot be shown: there is no control for {one.kind}")
 
 
 FIELDS = make_fields(parameters_of(Form).values())
 """The controls, in order."""
+
+BY_MODEL = tuple(
+    field.name for field in FIELDS if isinstance(field, (Number, Choice)) and field.by_model
+)
+"""The fields that follow the model until the artist changes them."""
 
 _ELSEWHERE = ("prompt", "negative_prompt", "strength", "vary_amount")
 
@@ -206,7 +237,10 @@ def _read(name: str, value: Any) -> Any:
     ValueError
         It is not of the field's type, or the control cannot show it.
     """
-    read = read_value(name, parameters_of(Form)[name].kind, value)
+    parameter = parameters_of(Form)[name]
+    if parameter.is_left_to_model(value):
+        return value
+    read = read_value(name, parameter.kind, value)
     control = next((field for field in FIELDS if field.name == name), None)
     is_shown = True
     if isinstance(control, Number):
@@ -257,6 +291,12 @@ BUTTONS = {
         Button("hurry", "\u2191", "Run this job next"),
         Button("seed_dice", "New", "Draw a new seed"),
         Button("seed_locked", "Lock", "Reuse this seed"),
+        Button(
+            "auto",
+            "Auto",
+            "Use what suits the model. Pressed until you change the number; press it again to go"
+            " back",
+        ),
     )
 }
 
@@ -268,6 +308,8 @@ SPOKEN = {
     "status": "Status",
     "progress": "Progress",
     "preview": "Live preview",
+    "model_facts": "About the model",
+    "model_picture": "What the model paints",
     "page": "Results shown",
 }
 """What screen readers call the parts that are not controls."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from underpaint_client.descriptions import describe_model
+
 from .layers import describe_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from underpaint_client.messages import ModelEntry
+    from underpaint_client.model_entry import ModelEntry
 
     from .job import Job
 
@@ -24,7 +26,7 @@ class ModelChoice:
     value : str
         What the form holds; empty for the daemon's default.
     label, tip : str
-        What the artist reads; `tip` says what is wrong with a model that cannot be used.
+        What the artist reads; `tip` describes the model, or says why it cannot be used.
     usable : bool
     """
 
@@ -32,6 +34,12 @@ class ModelChoice:
     label: str
     tip: str = ""
     usable: bool = True
+
+
+GET_MODEL = ":get"
+"""The value of the choice of models that opens the window for downloads. No model has that name."""
+
+_GET_MODEL = ModelChoice(GET_MODEL, "Get a model...", "Download a model to this machine")
 
 
 @dataclass(frozen=True)
@@ -43,23 +51,42 @@ class QueueEntry:
     waits: bool
 
 
-def list_models(models: Iterable[ModelEntry], default: str) -> list[ModelChoice]:
+def list_models(models: Sequence[ModelEntry], default: str) -> list[ModelChoice]:
     """Return what to offer for the form's model.
 
     Parameters
     ----------
-    models : iterable of ModelEntry
+    models : sequence of ModelEntry
         What the daemon has.
     default : str
         The name of its default model; empty if it has none, or is away.
     """
-    return [
-        ModelChoice("", f"Default ({default})" if default else "Default"),
-        *(
-            ModelChoice(m.name, m.name, m.problem or f"{m.native} pixels", not m.problem)
-            for m in models
-        ),
-    ]
+    first = ModelChoice(
+        "",
+        f"Default ({default})" if default else "Default",
+        describe_choice(find_model(models, default, "")),
+    )
+    choices = (ModelChoice(m.name, m.name, describe_model(m), not m.problem) for m in models)
+    return [first, *choices, _GET_MODEL]
+
+
+def describe_choice(model: ModelEntry | None) -> str:
+    """Return what is shown below the choice of the model; empty if nothing is known of it."""
+    return "" if model is None else describe_model(model)
+
+
+def find_model(models: Iterable[ModelEntry], default: str, name: str) -> ModelEntry | None:
+    """Return the model that the form names; None if the daemon does not have it, or is away.
+
+    Parameters
+    ----------
+    models : iterable of ModelEntry
+    default : str
+        As `list_models`.
+    name : str
+        What the form holds; empty for the default.
+    """
+    return next((model for model in models if model.name == (name or default)), None)
 
 
 def list_queue(jobs: Iterable[Job]) -> list[QueueEntry]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Union
 
 from underpaint_client import messages
 from underpaint_client.geometry import Box
+from underpaint_client.model_entry import ModelEntry
 
 from .progress import describe_progress
 
@@ -55,7 +56,15 @@ class Disconnected:
 class ModelsListed:
     """The models that the daemon has."""
 
-    models: tuple[messages.ModelEntry, ...]
+    models: tuple[ModelEntry, ...]
+
+
+@dataclass(frozen=True)
+class ModelPictureReceived:
+    """What a model paints, small, RGBA, u1; None if there is no picture of it."""
+
+    model: str
+    picture: Frame | None
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,13 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class DownloadNews:
+    """Models that can be downloaded, or how far a download is."""
+
+    message: messages.Suggestions | messages.Download
+
+
+@dataclass(frozen=True)
 class Refused:
     """The daemon could not answer a message that belongs to no job."""
 
@@ -151,8 +167,8 @@ class Refused:
 
 
 Notice = Union[
-    Connected, Disconnected, ModelsListed, ResultsWaiting, Progressed, PositionChanged,
-    PreviewReceived, ImageReceived, Ended, Refused,
+    Connected, Disconnected, ModelsListed, ModelPictureReceived, ResultsWaiting, Progressed,
+    PositionChanged, PreviewReceived, ImageReceived, Ended, DownloadNews, Refused,
 ]  # fmt: skip
 
 

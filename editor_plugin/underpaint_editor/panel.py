@@ -9,15 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.errors import UnderpaintError, to_sentence
+from underpaint_client.recommended import USUAL
 from underpaint_client.seeds import draw_seed
 
-from .form import Form, describe_strength
+from .form import BY_MODEL, Form, describe_strength
 from .layers import next_index
+from .lists import GET_MODEL, describe_choice, find_model
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
 from .survey import describe_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from underpaint_client.model_entry import ModelEntry
+    from underpaint_client.recommended import Recommended
 
     from .contract import SelectedResult, Toolkit
     from .session import Session
@@ -41,6 +46,7 @@ class Panel:
         """Whether the panel itself is setting controls: their changes are not the artist's."""
         self._toolkit = toolkit
         self._survey: Survey | None = None
+        self._chosen_model = ""  # the choice before GET_MODEL
         self._show_results_again: Callable[[], None] | None = None
 
     @property
@@ -65,14 +71,52 @@ class Panel:
             if name in controls:
                 controls[name].value = value
         self._toolkit.set_seed_locked(form.seed_locked)
+        self._chosen_model = controls["model"].value
         self.filling = False
-        self.describe_run()
+        self.follow_model()
 
     def form_edited(self) -> None:
         """Save the form and describe the next run, after the artist has changed a control."""
-        if not self.filling:
-            self._toolkit.save_form()
-            self.describe_run()
+        if self.filling or self._asks_for_model():
+            return
+        self._toolkit.save_form()
+        self.follow_model()
+
+    def _asks_for_model(self) -> bool:
+        """Return whether the artist chose "Get a model..."; show the downloads, if so."""
+        control = self._toolkit.controls["model"]
+        if control.value != GET_MODEL:
+            self._chosen_model = control.value
+            return False
+        self.filling = True
+        control.value = self._chosen_model
+        self.filling = False
+        self._toolkit.show_downloads()
+        return True
+
+    def follow_model(self) -> None:
+        """Show what suits the model in the fields that are left to it, and describe the next run.
+
+        Call this when the models have changed, too.
+        """
+        recommended, model = self._recommended, self._model
+        self.filling = True
+        self._toolkit.show_own({name: getattr(recommended, name) for name in BY_MODEL})
+        self.filling = False
+        is_usable = model is not None and not model.problem
+        picture = self.session.model_pictures.find(model.name) if model and is_usable else None
+        self._toolkit.show_model(describe_choice(model), picture)
+        self.describe_run()
+
+    @property
+    def _model(self) -> ModelEntry | None:
+        session, name = self.session, self._toolkit.controls["model"].value
+        return find_model(session.models, session.default_model, name)
+
+    @property
+    def _recommended(self) -> Recommended:
+        """What suits the model that is chosen; of one that is not known, what is usual."""
+        return USUAL if self._model is None else self._model.recommended
 
     def draw_seed(self) -> None:
         """Set the seed to a random one."""
@@ -91,7 +135,9 @@ class Panel:
         self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
         if self._survey is not None:
             try:
-                self._toolkit.show_plan(describe_run(form.request(0), self._survey))
+                self._toolkit.show_plan(
+                    describe_run(form.request(0), self._survey, self._recommended)
+                )
             except UnderpaintError as error:
                 self._toolkit.show_plan(to_sentence(error))
 

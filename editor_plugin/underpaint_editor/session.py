@@ -24,13 +24,17 @@ from .batch import Batch
 from .delivery import Delivery
 from .launch import DaemonStarter, Launcher
 from .layers import crop_preview, describe_readiness
-from .lists import ModelChoice, QueueEntry, list_models, list_queue
+from .lists import ModelChoice, QueueEntry, find_model, list_models, list_queue
 from .log import log_event, log_exception
+from .model_downloads import ModelDownloads
+from .model_pictures import ModelPictures
 from .notices import (
     Connected,
     Disconnected,
+    DownloadNews,
     Ended,
     ImageReceived,
+    ModelPictureReceived,
     ModelsListed,
     Notice,
     PreviewReceived,
@@ -50,7 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from underpaint_client.address import Address
-    from underpaint_client.messages import ModelEntry
+    from underpaint_client.messages import Message
+    from underpaint_client.model_entry import ModelEntry
     from underpaint_client.request import Request
 
     from .contract import Document, EventLoop, Listener
@@ -94,17 +99,17 @@ class Session:
         self.tracker = tracker or JobTracker(editor)
         self.pump = Pump(loop, self.tracker, self.handle_notices, clock)
         self.models: tuple[ModelEntry, ...] = ()
+        self.model_pictures = ModelPictures(self.tracker, self.pump)
         self.default_model = ""
         self.last_message = ""
         self.history = PromptHistory()
-        self._loop = loop
-        self._listener = listener
+        self.downloads = ModelDownloads(self._send_message, self.report)
+        self._loop, self._listener, self._clock = loop, listener, clock
         self._delivery = Delivery(
             loop, self.tracker.acknowledge, self.report, listener.refresh, clock
         )
         self._starter = DaemonStarter(loop, self._daemon_started, launcher or Launcher())
         self._waiting = WaitingResults(self.tracker, find_document)
-        self._clock = clock
         loop.call_later(0, self.connect)
 
     @property
@@ -223,12 +228,11 @@ class Session:
         except DaemonUnavailableError as error:
             self._report_unavailable(to_sentence(error))
             raise
-        model = request.sampling.model or self.default_model
-        native = next((entry.native for entry in self.models if entry.name == model), 0)
-        frames = document.read(native, whole=request.output.result == "layer")
+        model = find_model(self.models, self.default_model, request.sampling.model)
+        whole = request.output.result == "layer"
+        frames = document.read(model.native if model else 0, whole=whole)
         request = resolve_mode(request, frames, document.is_empty)
-        had_redo = document.can_redo is True
-        batch = Batch(document, into, had_redo=had_redo, started=self._clock())
+        batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()
         job = self.tracker.submit(request, frames, batch, previews=previews, note=note)
@@ -284,6 +288,10 @@ class Session:
         else:
             self.pump.wake()
 
+    def _send_message(self, message: Message) -> None:
+        self.tracker.send(message)
+        self.pump.wake()
+
     def _ask_waiting_again(self) -> None:
         self.tracker.ask_waiting()
         self.pump.wake()
@@ -330,6 +338,8 @@ class Session:
                 self._listener.show_progress(notice.fraction)
             elif isinstance(notice, PreviewReceived):
                 self._show_preview(notice)
+            elif isinstance(notice, DownloadNews):
+                self.downloads.handle(notice.message)
             else:
                 changed = True
                 self._handle_notice(notice)
@@ -344,7 +354,8 @@ class Session:
         elif isinstance(notice, Ended):
             self._finish(notice)
         elif isinstance(notice, Refused):
-            self.report(to_sentence(notice.error))
+            if not self.downloads.handle_error(notice.error):
+                self.report(to_sentence(notice.error))
         else:
             self._handle_daemon_notice(notice)
 
@@ -353,6 +364,8 @@ class Session:
         if isinstance(notice, Connected):
             log_event("connected to the daemon")
             self.default_model = notice.default_model
+            self.downloads.reconnect()
+            self.model_pictures.clear()
             # The daemon needs seconds to notice that an editor died.
             self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
             if notice.remark:
@@ -365,6 +378,8 @@ class Session:
                 self.report(self._waiting.describe())
         elif isinstance(notice, ModelsListed):
             self.models = notice.models
+        elif isinstance(notice, ModelPictureReceived):
+            self.model_pictures.add(notice.model, notice.picture)
         elif isinstance(notice, Disconnected):
             log_event("the daemon was stopped" if notice.planned else "lost the daemon")
             self._report_unavailable(to_sentence(notice.error))

@@ -11,8 +11,9 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underpaint_client.descriptions import describe_plan
+from underpaint_client.descriptions import describe_misfits, describe_plan
 from underpaint_client.geometry import Box
+from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.steps import choose_mode, plan_request
 
 from .pixels import changed_pixels, choose
@@ -185,8 +186,20 @@ def has_lost_colour(pixels: bytes, selection: bytes | None, count: int) -> bool:
     return any(choose(there, bytes(count), selection))
 
 
-def describe_run(request: Request, found: Survey) -> str:
-    """Return what a run will do."""
+def describe_run(request: Request, found: Survey, recommended: Recommended = USUAL) -> str:
+    """Return what a run will do, and what of it is far from what the model is made for.
+
+    Parameters
+    ----------
+    request : Request
+        As the artist asks.
+    found : Survey
+        Of the layer.
+    recommended : Recommended
+        What suits the model.
+    """
+    misfits = describe_misfits(request, recommended)
+    request = settle_request(request, recommended)
     mode = expected_mode(request, found)
     most = {"inpaint": found.most_erased, "img2img": found.most_selected}.get(mode, 1.0)
     changed = found.erased if mode == "inpaint" else found.selected
@@ -195,6 +208,7 @@ def describe_run(request: Request, found: Survey) -> str:
     notes = list(found.notes) if plan.run else []
     if plan.run and mode == "inpaint" and found.lost and request.source.fill == "auto":
         notes.append("where no colour is left, it is filled from the surrounding colours")
+    notes += misfits if plan.run else ()
     return ". ".join([told, *(f"{note[:1].upper()}{note[1:]}" for note in notes)])
 
 

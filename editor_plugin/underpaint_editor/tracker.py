@@ -38,7 +38,9 @@ from .job import Job
 from .notices import (
     Connected,
     Disconnected,
+    DownloadNews,
     Ended,
+    ModelPictureReceived,
     ModelsListed,
     Notice,
     PositionChanged,
@@ -191,10 +193,27 @@ class JobTracker:
         self._handle_event(job, Event.CONNECTED)
         return job
 
+    def send(self, message: messages.Message) -> None:
+        """Send a message that belongs to no job.
+
+        Raises
+        ------
+        DaemonUnavailableError
+            If no daemon runs.
+        """
+        self.open()
+        if self._connection is not None:
+            self._connection.send(message)
+
     def ask_waiting(self) -> None:
         """Ask which results are waiting; `ResultsWaiting` follows."""
         if self._connection is not None:
             self._connection.send(messages.AskWaiting())
+
+    def ask_model_picture(self, model: str) -> None:
+        """Ask what a model paints; `ModelPictureReceived` follows, of several for the last."""
+        if self._connection is not None:
+            self._connection.send(messages.AskModelPicture(model))
 
     def fetch(self, waiting: messages.WaitingJob, destination: Any = None) -> Job:
         """Follow a waiting job; its images arrive as if this editor had submitted it."""
@@ -349,6 +368,10 @@ class JobTracker:
             yield Connected(message.default_model, message.remark)
         elif isinstance(message, messages.Models):
             yield ModelsListed(message.models)
+        elif isinstance(message, (messages.Suggestions, messages.Download)):
+            yield DownloadNews(message)
+        elif isinstance(message, messages.ModelPicture):
+            yield ModelPictureReceived(message.model, frames[0] if frames else None)
         elif isinstance(message, messages.Waiting):
             yield ResultsWaiting(tuple(one for one in message.jobs if one.job not in self.jobs))
         elif (error := find_error(message)) is not None:

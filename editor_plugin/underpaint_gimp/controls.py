@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Union
 
 import gi
@@ -13,6 +14,7 @@ from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
 from underpaint_editor import controls as editor_controls  # noqa: E402
 from underpaint_editor.form import (  # noqa: E402
+    BUTTONS,
     Choice,
     Field,
     Number,
@@ -20,6 +22,8 @@ from underpaint_editor.form import (  # noqa: E402
     Text,
     read_number,
 )
+
+from .widgets import set_up_button  # noqa: E402
 
 _ENTER_KEYS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
 _NO_ID = "\0"  # stands for an empty value: GTK takes an empty id for none
@@ -117,30 +121,80 @@ class _SpinButton(Gtk.SpinButton):
 
 
 class NumberControl:
-    """A number field's widget, and its value; see `TextControl`."""
+    """A number field's widget, and its value; see `TextControl`.
+
+    `shown` is the widget, beside the button that leaves the number to the model where it may be.
+    """
 
     def __init__(self, field: Number, changed: Callable[[], None]) -> None:
         self.field = field
+        self._changed = changed
+        self._own: float | None = None
+        self._is_showing = False
+        self._auto: Gtk.ToggleButton | None = None
         adjustment = Gtk.Adjustment(
             lower=field.minimum, upper=field.maximum, step_increment=field.step,
             page_increment=10 * field.step,
         )  # fmt: skip
         self.widget = spin = _SpinButton(adjustment=adjustment, digits=field.decimals)
-        self.shown: Gtk.Widget = spin
         spin.set_width_chars(min(10, len(str(int(field.maximum))) + field.decimals))
-        spin.connect("value-changed", lambda _spin: changed())
+        spin.connect("value-changed", lambda _spin: self._edited())
         _ignore_wheel(spin)
         _describe(spin, field)
+        self.shown: Gtk.Widget = self._add_auto() if field.by_model else spin
+
+    def _add_auto(self) -> Gtk.Widget:
+        self._auto = auto = set_up_button("auto", Gtk.ToggleButton())
+        auto.set_name(f"{self.field.name}_auto")
+        auto.get_accessible().set_name(f"{self.field.label}: {BUTTONS['auto'].label}")
+        auto.set_active(True)
+        auto.connect("toggled", lambda _auto: self._toggled())
+        row = Gtk.Box(spacing=4)
+        row.pack_start(self.widget, True, True, 0)
+        row.add(auto)
+        return row
+
+    def _edited(self) -> None:
+        """Take a number that was typed for the artist's own."""
+        if self._is_showing:
+            return
+        if self._auto is not None and self._auto.get_active():
+            self._auto.set_active(False)  # which sends `toggled`
+        else:
+            self._changed()
+
+    def _toggled(self) -> None:
+        if self._auto is not None and self._auto.get_active():
+            self._show(self._own)
+        self._changed()
+
+    def _show(self, number: float | None) -> None:
+        """Show a number that is not the artist's own."""
+        if number is not None and number != self.widget.get_value():  # the text may be half typed
+            self._is_showing = True
+            self.widget.set_value(number)
+            self._is_showing = False
+
+    def show_own(self, number: float) -> None:
+        """Show the model's number while the field is left to it."""
+        self._own = number
+        if self.value is None:
+            self._show(number)
 
     @property
-    def value(self) -> float:
-        """The number: an int if the field has no decimals."""
+    def value(self) -> float | None:
+        """The number, an int if the field has no decimals; None if it is left to the model."""
+        if self._auto is not None and self._auto.get_active():
+            return None
         value, digits = self.widget.get_value(), self.widget.get_digits()
         return round(value, digits) if digits else round(value)
 
     @value.setter
-    def value(self, value: float) -> None:
-        self.widget.set_value(value)
+    def value(self, value: float | None) -> None:
+        if self._auto is not None:
+            self._auto.set_active(value is None)
+        if value is not None:
+            self.widget.set_value(value)
 
 
 class ChoiceControl:
@@ -150,8 +204,10 @@ class ChoiceControl:
         self.field = field
         self.widget = box = Gtk.ComboBoxText(hexpand=True)
         self.shown: Gtk.Widget = box
+        self._unusable: AbstractSet[str] = frozenset()
         for cell in box.get_cells():
             cell.set_property("ellipsize", _ELLIPSIS_AT_END)  # so that the window can be narrow
+            box.set_cell_data_func(cell, self._show_option)
         for value, label in field.options.items():
             box.append(value or _NO_ID, label)
         box.connect("changed", lambda _box: changed())
@@ -170,9 +226,27 @@ class ChoiceControl:
             self.widget.append(value or _NO_ID, value)
             self.widget.set_active_id(value or _NO_ID)
 
-    def set_options(self, options: list[tuple[str, str]]) -> None:
-        """Replace the options, as values and labels; the chosen value stays chosen."""
-        chosen = self.value
+    def show_own(self, value: str) -> None:
+        """Show what the model has beside the option that leaves it to the model."""
+        text = f"{next(iter(self.field.options.values()))} ({value})"
+        first = self.widget.get_model()[0]
+        if first[0] != text:
+            first[0] = text
+
+    def _show_option(
+        self, _box: Gtk.ComboBoxText, cell: Gtk.CellRenderer, rows: Gtk.ListStore, row: Gtk.TreeIter
+    ) -> None:
+        """Show an option that cannot be chosen as such; GTK then passes it over."""
+        cell.set_property("sensitive", rows[row][1] not in self._unusable)
+
+    def set_options(
+        self, options: list[tuple[str, str]], unusable: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Replace the options, as values and labels; the chosen value stays chosen.
+
+        Those whose values are `unusable` are shown, and cannot be chosen.
+        """
+        chosen, self._unusable = self.value, unusable
         self.widget.remove_all()
         for value, label in options:
             self.widget.append(value or _NO_ID, label)

@@ -41,6 +41,9 @@ _ENTRIES = {
     CANCEL: ("_Cancel", "Stop all jobs; finished images are kept"),
     WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
 }
+LEFT_TO_MODEL = -1
+"""The argument for a number that is left to the model: GIMP has no number without a value."""
+
 _ARGUMENTS = tuple(field for field in FIELDS if field.name in parameters_of(Request))
 """The fields that are arguments for scripts; the others are for the window alone."""
 
@@ -226,7 +229,9 @@ def form_of(config: Gimp.ProcedureConfig) -> Form:
     for field in _ARGUMENTS:
         value = config.get_property(field.name.replace("_", "-"))
         if isinstance(field, Number) and isinstance(value, float):
-            found[field.name] = value if field.decimals else whole_number(field, value)
+            is_left = field.by_model and value == LEFT_TO_MODEL
+            number = value if field.decimals or is_left else whole_number(field, value)
+            found[field.name] = None if is_left else number
         else:  # a script may pass NULL
             found[field.name] = Form().value(field.name) if value is None else value
     return Form.of(**found)
@@ -258,7 +263,8 @@ def _add_argument(procedure: Gimp.Procedure, field: Field) -> None:
     blurb = f"{field.tip} {_allowed_values(field)}".rstrip()
     if isinstance(field, Number):
         limits = (-math.inf, math.inf)
-        procedure.add_double_argument(name, field.label, blurb, *limits, default, _READ_WRITE)
+        usual = LEFT_TO_MODEL if field.by_model else default
+        procedure.add_double_argument(name, field.label, blurb, *limits, usual, _READ_WRITE)
     elif isinstance(field, Switch):
         procedure.add_boolean_argument(name, field.label, blurb, default, _READ_WRITE)
     else:
@@ -268,7 +274,12 @@ def _add_argument(procedure: Gimp.Procedure, field: Field) -> None:
 def _allowed_values(field: Field) -> str:
     """Return the values that a field can have, in a sentence for those who write scripts."""
     if isinstance(field, Number):
-        return f"From {field.minimum:g} to {int(field.maximum)}."
+        limits = f"From {field.minimum:g} to {int(field.maximum)}"
+        return (
+            f"{limits}, or {LEFT_TO_MODEL}: what suits the model."
+            if field.by_model
+            else f"{limits}."
+        )
     if isinstance(field, Choice) and field.name != "model":
         return f"One of: {', '.join(field.options)}."
     return ""

@@ -35,7 +35,9 @@ from .controls import (  # noqa: E402
     on_arrow,
     on_enter,
 )
+from .downloads_window import DownloadsWindow  # noqa: E402
 from .image_choice import ImageChoice  # noqa: E402
+from .model_facts import ModelFacts  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
 from .result_row import ResultRow  # noqa: E402
@@ -73,6 +75,7 @@ class Window:
         self._cautions: list[str] = []
         self._forms: dict[int, Form] = {}  # by the ids of images
         self._unassigned: Form | None = None  # as it was when the artist had to choose an image
+        self._downloads: DownloadsWindow | None = None
         self._build()
         self.panel.fill(last_form())
         listener().window = self
@@ -142,8 +145,10 @@ class Window:
         return grid
 
     def _make_rows(self) -> Gtk.Grid:
+        self.model_facts = ModelFacts()
         grid = Gtk.Grid(column_spacing=8, row_spacing=4)
-        for row, name in enumerate(ROWS):
+        row = 0
+        for name in ROWS:
             control = self.controls[name]
             if not isinstance(control, SwitchControl):
                 label = Gtk.Label(label=control.field.label, halign=Gtk.Align.START)
@@ -151,6 +156,10 @@ class Window:
             shown = self._make_seed() if name == "seed" else control.shown
             shown.set_hexpand(True)
             grid.attach(shown, 1, row, 1, 1)
+            row += 1
+            if name == "model":
+                grid.attach(self.model_facts.widget, 0, row, 2, 1)
+                row += 1
         return grid
 
     def _make_seed(self) -> Gtk.Box:
@@ -190,6 +199,18 @@ class Window:
         """Set the button that locks the seed."""
         self.lock.set_active(locked)
 
+    def show_own(self, values: Mapping[str, float | str]) -> None:
+        """Show what the model has in the fields that are left to it."""
+        for name, value in values.items():
+            if isinstance(value, str):
+                self._fields.choices[name].show_own(value)
+            else:
+                self._fields.numbers[name].show_own(value)
+
+    def show_model(self, text: str, picture: Frame | None) -> None:
+        """Show what the chosen model is."""
+        self.model_facts.show(text, picture)
+
     def show_plan(self, text: str) -> None:
         """Show the plan line, with the cautions for this image."""
         self.plan.set_text(describe_plan_line(text, self._cautions, self._title_name))
@@ -204,6 +225,12 @@ class Window:
         draft = file.with_name(f"{file.name}.{os.getpid()}")
         draft.write_text(self.panel.form.to_text(), encoding="utf-8")
         draft.replace(file)
+
+    def show_downloads(self) -> None:
+        """Show the window with the models that can be downloaded."""
+        if self._downloads is None:
+            self._downloads = DownloadsWindow(self.session.downloads, self.window)
+        self._downloads.open()
 
     # ---- the image -------------------------------------------------------------------------
 
@@ -362,6 +389,8 @@ class Window:
         if choices != self._listed:
             self._listed, self.panel.filling = choices, True
             self._fields.choices["model"].set_options(
-                [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in choices]
+                [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in choices],
+                {choice.value for choice in choices if not choice.usable},
             )
             self.panel.filling = False
+        self.panel.follow_model()

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar, Union
 
 from underpaint_editor import controls as editor_controls
-from underpaint_editor.form import Choice, Field, Number, Switch, Text
+from underpaint_editor.form import BUTTONS, Choice, Field, Number, Switch, Text
 
 from .qt import QtCore, QtGui, QtWidgets
+from .widgets import set_up_button
 
 _NARROWEST = 60  # pixels, for a docker of 250 pixels
 _SLIDES = 100  # a slider's positions for each 1.0
@@ -138,10 +139,16 @@ class TextControl:
 
 
 class NumberControl:
-    """A number field's widget, and its value; see `TextControl`."""
+    """A number field's widget, and its value; see `TextControl`.
+
+    `shown` is the widget, beside the button that leaves the number to the model where it may be.
+    """
 
     def __init__(self, field: Number, changed: Callable[[], None]) -> None:
         self.field = field
+        self._changed = changed
+        self._own: float | None = None
+        self._auto: QtWidgets.QToolButton | None = None
         self._whole = not field.decimals
         self.widget: QtWidgets.QSpinBox | QtWidgets.QDoubleSpinBox
         if self._whole and field.maximum < 2**31:
@@ -156,17 +163,68 @@ class NumberControl:
             self.widget = real
         _describe(self.widget, field)
         self.widget.setMinimumWidth(_NARROWEST)
-        self.widget.valueChanged.connect(lambda _value: changed())
+        self.widget.valueChanged.connect(lambda _value: self._edited())
         _ignore_wheel(self.widget)
+        self.shown: QtWidgets.QWidget = self._add_auto() if field.by_model else self.widget
+
+    def _add_auto(self) -> QtWidgets.QWidget:
+        self._auto = auto = set_up_button("auto", QtWidgets.QToolButton())
+        auto.setObjectName(f"{self.field.name}_auto")
+        auto.setAccessibleName(f"{self.field.label}: {BUTTONS['auto'].label}")
+        auto.setCheckable(True)
+        auto.setChecked(True)
+        auto.toggled.connect(lambda _on: self._toggled())
+        both = QtWidgets.QWidget()
+        row = QtWidgets.QHBoxLayout(both)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.widget, 1)
+        row.addWidget(auto)
+        return both
+
+    def _edited(self) -> None:
+        """Take a number that was typed for the artist's own."""
+        if self._auto is not None and self._auto.isChecked():
+            self._auto.setChecked(False)  # which sends `toggled`
+        else:
+            self._changed()
+
+    def _toggled(self) -> None:
+        if self._auto is not None and self._auto.isChecked():
+            self._show(self._own)
+        self._changed()
+
+    def _show(self, number: float | None) -> None:
+        """Show a number without a signal."""
+        if number is None or number == self.widget.value():  # the text may be half typed
+            return
+        self.widget.blockSignals(True)
+        if isinstance(self.widget, QtWidgets.QSpinBox):
+            self.widget.setValue(int(number))
+        else:
+            self.widget.setValue(number)
+        self.widget.blockSignals(False)
+
+    def show_own(self, number: float) -> None:
+        """Show the model's number while the field is left to it."""
+        self._own = number
+        if self.value is None:
+            self._show(number)
 
     @property
-    def value(self) -> float:
-        """The number: an int if the field has no decimals."""
+    def value(self) -> float | None:
+        """The number, an int if the field has no decimals; None if it is left to the model."""
+        if self._auto is not None and self._auto.isChecked():
+            return None
         value = self.widget.value()
         return int(value) if self._whole else round(value, self.field.decimals)
 
     @value.setter
-    def value(self, value: float) -> None:
+    def value(self, value: float | None) -> None:
+        if self._auto is not None:
+            self._auto.setChecked(value is None)
+        if value is None:
+            return
         if isinstance(self.widget, QtWidgets.QSpinBox):
             self.widget.setValue(int(value))
         else:
@@ -200,6 +258,13 @@ class ChoiceControl:
             self.widget.addItem(value, value)
             index = self.widget.count() - 1
         self.widget.setCurrentIndex(index)
+
+    def show_own(self, value: str) -> None:
+        """Show what the model has beside the option that leaves it to the model."""
+        first, label = next(iter(self.field.options.items()))
+        index, text = self.widget.findData(first), f"{label} ({value})"
+        if self.widget.itemText(index) != text:
+            self.widget.setItemText(index, text)
 
 
 class SwitchControl:

@@ -14,8 +14,17 @@ from underpaint_editor.panel import Panel
 from underpaint_editor.results import Thumbnail
 
 from .canvas import KritaDocument, load_form
-from .controls import Control, KeyWatch, SwitchControl, make_controls, make_slider
+from .controls import (
+    Control,
+    KeyWatch,
+    NumberControl,
+    SwitchControl,
+    make_controls,
+    make_slider,
+)
+from .downloads_dialog import DownloadsDialog
 from .images import image_of, scaled
+from .model_facts import ModelFacts
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
 from .result_row import ResultRow
@@ -40,6 +49,7 @@ class UnderpaintDocker(DockWidget):
         self.session = session()
         self.panel = Panel(self.session, self)
         self._keys = KeyWatch(self._end_comparison)
+        self._downloads: DownloadsDialog | None = None
         self._build()
         self.panel.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
         signals().message.connect(self.status.setText)
@@ -123,7 +133,11 @@ class UnderpaintDocker(DockWidget):
         for name in ROWS:
             control = self.controls[name]
             label = "" if isinstance(control, SwitchControl) else control.field.label
-            form.addRow(label, self._make_seed() if name == "seed" else control.widget)
+            widget = control.shown if isinstance(control, NumberControl) else control.widget
+            form.addRow(label, self._make_seed() if name == "seed" else widget)
+            if name == "model":
+                self.model_facts = ModelFacts()
+                form.addRow(self.model_facts)
         return form
 
     def _make_seed(self) -> QtWidgets.QHBoxLayout:
@@ -164,6 +178,18 @@ class UnderpaintDocker(DockWidget):
         """Set the button that locks the seed."""
         self.lock.setChecked(locked)
 
+    def show_own(self, values: Mapping[str, float | str]) -> None:
+        """Show what the model has in the fields that are left to it."""
+        for name, value in values.items():
+            if isinstance(value, str):
+                self._fields.choices[name].show_own(value)
+            else:
+                self._fields.numbers[name].show_own(value)
+
+    def show_model(self, text: str, picture: Frame | None) -> None:
+        """Show what the chosen model is."""
+        self.model_facts.show_model(text, picture)
+
     def show_plan(self, text: str) -> None:
         """Show the plan line."""
         self.plan.setText(text)
@@ -175,6 +201,12 @@ class UnderpaintDocker(DockWidget):
     def save_form(self) -> None:
         """Save the form in Krita's settings."""
         Krita.instance().writeSetting(DOCKER, "form", self.panel.form.to_text())
+
+    def show_downloads(self) -> None:
+        """Show the window with the models that can be downloaded."""
+        if self._downloads is None:
+            self._downloads = DownloadsDialog(self.session.downloads, self)
+        self._downloads.open_window()
 
     # ---- the document and the selected result ----------------------------------------------
 
@@ -283,6 +315,7 @@ class UnderpaintDocker(DockWidget):
         self.remedy.setVisible(remedy is not None)
         self.queue.show_entries(self.session.queue)
         self._list_models()
+        self.panel.follow_model()
 
     def _list_models(self) -> None:
         choices, control = self.session.model_choices, self._fields.choices["model"]

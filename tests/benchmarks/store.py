@@ -29,7 +29,7 @@ def measure(folder: Path, side: int, *, forced: bool) -> dict[str, float]:
     pixels = os.urandom(side * side * 4)
     store = Store(folder)
     if not forced:
-        store._ask("PRAGMA synchronous = OFF")
+        store._execute("PRAGMA synchronous = OFF")
     seconds: dict[str, list[float]] = {}
 
     def timed(name: str, call: Callable[[], object]) -> None:
@@ -45,7 +45,7 @@ def measure(folder: Path, side: int, *, forced: bool) -> dict[str, float]:
             timed("mark", lambda j=job: store.mark(j, RUNNING, 0))  # type: ignore[misc]
         timed("picture", lambda j=job, m=message: store.add_picture(j, 0, m))  # type: ignore[misc]
         timed("end", lambda j=job: store.end(j, b"{}"))  # type: ignore[misc]
-        timed("take", lambda j=job: store.take(j))  # type: ignore[misc]
+        timed("take", lambda j=job: store.mark_taken(j))  # type: ignore[misc]
     store.close()
     return {name: 1000 * statistics.median(found) for name, found in seconds.items()}
 

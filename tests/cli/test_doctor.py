@@ -13,8 +13,8 @@ import pytest
 from underpaint.cli import doctor, main
 from underpaint.cli.krita import KritaFolders
 from underpaint.cli.plugins import copy_packages
+from underpaint.config_file import config_file
 from underpaint.server import keys
-from underpaint.server.config import config_file
 from underpaint.server.paths import log_file, make_home
 from underpaint_client import connect
 from underpaint_client.home import ConnectionInfo, remote_file, write_connection_file

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,25 @@ def test_words_need_no_quotes_and_underscores_are_dashes(
     assert found[1]["recipe"]["facts"]["seed"] == 43
     assert found[0]["timings"]["denoise"] > 0
     assert read_recipe(tmp_path / "sketch-0002.png").to_dict() == found[1]["recipe"]
+
+
+def test_steps_are_the_models_own_and_what_does_not_fit_it_is_noted(
+    daemon: Path, models: Path, tmp_path: Path, sketch: Any
+) -> None:
+    few = Path(shutil.copytree(models / "sd", tmp_path / "few"))
+    (few / "underpaint.json").write_text('{"steps": 4, "guidance_scale": 1.0}')
+    common = ("generate", "a lake", "-I", "sketch.png", "-m", "./few", "-S", "1", "-o")
+    process = run(*common, "own.png", cwd=tmp_path)
+    assert "runs 3 of 4 steps" in process.stderr
+    assert "note: " not in process.stderr
+    made = read_recipe(tmp_path / "own.png").request.sampling
+    assert (made.steps, made.guidance_scale) == (4, 1.0)
+    process = run(*common, "typed.png", "-s", "20", "-C", "7.5", cwd=tmp_path)
+    assert "runs 15 of 20 steps" in process.stderr
+    assert "note: 20 steps are more than this model is made for; 4 suit it" in process.stderr
+    assert "note: a guidance scale of 7.5 is too high for this model; 1 suits it" in process.stderr
+    made = read_recipe(tmp_path / "typed.png").request.sampling
+    assert (made.steps, made.guidance_scale) == (20, 7.5)
 
 
 def test_the_same_seed_gives_the_same_picture(daemon: Path, tmp_path: Path, sketch: Any) -> None:

@@ -144,6 +144,7 @@ def test_the_form_has_its_control(seen: dict[str, Any]) -> None:
     assert seen["controls"]["hue"] == {
         "name": "hue", "label": "Hue", "tip": "Turns the colours of the picture.",
         "minimum": -180.0, "maximum": 180.0, "step": 5, "decimals": 1,
+        "by_model": False,
     }  # fmt: skip
     assert seen["controls"]["bias"]["options"] == {"none": "Neither", "left": "The left one"}
     assert {"hue", "bias"} <= set(seen["rows"])

@@ -392,6 +392,7 @@ FORMS: tuple[dict[str, object], ...] = (
     {},
     {"prompt": "ein Schloß\nim Nebel", "negative_prompt": "rain", "previews": False},
     {"seed": 2**32 - 1, "seed_locked": True, "strength": 0.35, "guidance_scale": 1.0},
+    {"steps": 7, "sampler": "ddim"},
     {"mode": "img2img", "fill": "noise", "result": "layer", "model": "not installed"},
 )
 
@@ -409,6 +410,23 @@ def controls_hold_what_a_form_holds(editor: EditorUnderTest) -> Steps:
         panel.fill(form)
         assert panel.form == form, (panel.form, form)
         yield 0.0
+
+
+@check
+def what_is_left_to_the_model_stays_left(editor: EditorUnderTest) -> Steps:
+    toolkit = editor.make_toolkit()
+    panel = Panel(Session("test", StoppedLoop(), editor.listener, editor.find_document), toolkit)
+    form = Form.from_text(Form().to_text())
+    few: dict[str, float | str] = {"steps": 4, "guidance_scale": 1.0, "sampler": "k_euler"}
+    for changes in ({}, {"steps": 7}, {"guidance_scale": 2.5, "sampler": "ddim"}, {}):
+        panel.fill(form.with_values(**changes))
+        for own in (few, {**few, "steps": 28}):
+            toolkit.show_own(own)
+            assert panel.form == form.with_values(**changes), (panel.form, changes)
+        yield 0.0
+    for name, typed in (("steps", 9), ("guidance_scale", 3.0), ("sampler", "lcm")):
+        toolkit.controls[name].value = typed
+    assert panel.form == form.with_values(steps=9, guidance_scale=3.0, sampler="lcm")
 
 
 @check

@@ -341,8 +341,10 @@ class FakeToolkit:
             one.name: FakeControl(form.value(one.name)) for one in FIELDS
         }
         self.locked = False
-        self.plan = self.strength = self.message = ""
-        self.saved = 0
+        self.own: Mapping[str, float | str] = {}
+        self.model = self.plan = self.strength = self.message = ""
+        self.picture: Frame | None = None
+        self.saved = self.downloads_shown = 0
         self.progress: float | None = None
         self.preview: Frame | None = None
         self.thumbnails: dict[int, tuple[Thumbnail, Any]] = {}
@@ -354,6 +356,12 @@ class FakeToolkit:
     def set_seed_locked(self, locked: bool) -> None:
         self.locked = locked
 
+    def show_own(self, values: Mapping[str, float | str]) -> None:
+        self.own = values
+
+    def show_model(self, text: str, picture: Frame | None) -> None:
+        self.model, self.picture = text, picture
+
     def show_plan(self, text: str) -> None:
         self.plan = text
 
@@ -362,6 +370,9 @@ class FakeToolkit:
 
     def save_form(self) -> None:
         self.saved += 1
+
+    def show_downloads(self) -> None:
+        self.downloads_shown += 1
 
     def show_thumbnail(self, slot: int, thumbnail: Thumbnail | None, image: Any) -> None:
         self.thumbnails.pop(slot, None)

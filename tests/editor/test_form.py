@@ -79,6 +79,40 @@ def test_what_cannot_be_used_is_as_it_was(text: str, changed: dict[str, object])
 
 
 @pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        (
+            '{"version": 1, "steps": 20, "guidance_scale": 7.5}',
+            {"steps": None, "guidance_scale": None},
+        ),
+        (
+            '{"version": 1, "steps": 30, "guidance_scale": 7.5}',
+            {"steps": 30, "guidance_scale": None},
+        ),
+        (
+            '{"version": 1, "steps": 20, "guidance_scale": 4.0}',
+            {"steps": None, "guidance_scale": 4},
+        ),
+        ('{"version": 1, "prompt": "x"}', {"prompt": "x"}),
+        (
+            '{"version": 2, "steps": 20, "guidance_scale": 7.5}',
+            {"steps": 20, "guidance_scale": 7.5},
+        ),
+        (
+            '{"version": 2, "steps": null, "guidance_scale": null}',
+            {"steps": None, "guidance_scale": None},
+        ),
+        ('{"version": 2, "strength": null, "images": null, "sampler": null}', {}),
+    ],
+)
+def test_what_nobody_had_changed_in_an_older_form_is_left_to_the_model(
+    text: str, changed: dict[str, object]
+) -> None:
+    default = Form.of(steps=11, guidance_scale=3.0)
+    assert Form.from_text(text, default).values() == {**default.values(), **changed}
+
+
+@pytest.mark.parametrize(
     ("strength", "words"),
     [
         (0, "keeps the image"),

@@ -13,7 +13,8 @@ import pytest
 
 from daemons import until
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Gimp, screen
+from hub import Hub, folder_files, serve_hub
+from real_editors import Found, Gimp, check_fitted, screen
 from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -191,6 +192,11 @@ def test_what_is_wrong_is_told_to_scripts(scripted: Found) -> None:
 
 def test_script_fu_by_named_arguments(scripted: Found) -> None:
     assert scripted("scripted")["layers"] == ["a lake (seed 7)", "Painting"]
+
+
+def test_a_script_leaves_to_the_model_what_it_does_not_pass(scripted: Found) -> None:
+    few = "k_euler_a"
+    assert scripted("scripted")["own"] == [[4, 1.0, few], [6, 1.0, few], [6, 3.5, few]]
 
 
 def test_a_large_image_by_script(scripted: Found) -> None:
@@ -451,6 +457,10 @@ def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
     assert said["layers"] == ["a château in the mist (seed 7)", "Painting"]
 
 
+def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_gimp: Found) -> None:
+    check_fitted(in_gimp("fitted"))
+
+
 def test_what_is_wrong_is_said(in_gimp: Found) -> None:
     said = in_gimp("wrong_input")
     assert said["no_image"] == "No image is open; open or create one first."
@@ -614,3 +624,22 @@ def test_gimp_outlives_the_plug_in(gimp: Gimp) -> None:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def test_a_model_is_downloaded_from_the_window(gimp: Gimp, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    files = folder_files(gimp.model)
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    with serve_hub(Hub(files, repository=name)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        gimp.serve()
+        said = gimp.run("downloaded")["downloaded"]
+    assert not said["error"], said["error"]
+    assert said["choice_stays"]
+    assert said["heading"].startswith("The daemon's machine has")
+    assert said["height"] <= 480
+    assert said["offers"][0] == name
+    assert said["button"] == ["Download", True]
+    assert said["row"] == "Downloaded: choose stable-diffusion-v1-5 as the model"
+    assert said["status"].startswith("stable-diffusion-v1-5 is downloaded.")
+    assert said["done"].startswith("Done")

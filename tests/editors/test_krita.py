@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Krita
+from hub import Hub, folder_files, serve_hub
+from real_editors import Found, Krita, check_fitted
 from underpaint_krita.redo import names_command
 
 
@@ -31,6 +32,10 @@ def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
     assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
+
+
+def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Found) -> None:
+    check_fitted(in_krita("fitted"))
 
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:
@@ -473,3 +478,23 @@ def test_the_next_krita_fetches_what_a_dead_one_asked_for(krita: Krita) -> None:
     assert said["results"] == ["seed 7", "seed 8"]
     assert said["after"] == [0, 0, 2]  # once each, though they were fetched twice
     assert said["nothing_more"]
+
+
+def test_a_model_is_downloaded_from_the_docker(
+    krita: Krita, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    files = folder_files(krita.model)
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    with serve_hub(Hub(files, repository=name)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        krita.serve()
+        said = krita.run("downloaded")["downloaded"]
+    assert not said["error"], said["error"]
+    assert said["choice_stays"]
+    assert said["heading"].startswith("The daemon's machine has")
+    assert said["offers"][0] == name
+    assert said["button"] == ["Download", True]
+    assert said["row"] == "Downloaded: choose stable-diffusion-v1-5 as the model"
+    assert said["status"].startswith("stable-diffusion-v1-5 is downloaded.")
+    assert said["done"].startswith("Done")

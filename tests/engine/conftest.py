@@ -19,4 +19,4 @@ def engine(models: Path) -> Engine:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the CPU have what a GPU can: hooks move nothing, but they all run."""
     monkeypatch.setattr("underpaint.engine.devices.OFFLOADING", ("cpu",))
-    monkeypatch.setattr("underpaint.engine.experience.LEARNED", SharedJson(f"{uuid4()}.json"))
+    monkeypatch.setattr("underpaint.engine.experience.LEARNED", SharedJson(f"{uuid4()}.json", dict))

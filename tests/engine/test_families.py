@@ -22,6 +22,7 @@ from underpaint.engine.noise import draw_noise
 from underpaint.engine.source import fraction
 from underpaint.models import describe_model, find_model
 from underpaint_client.errors import BadInputError, CancelledError, ModelUnavailableError
+from underpaint_client.request import Request
 from underpaint_client.steps import StepPlan
 
 every_kind = pytest.mark.parametrize("kind", BUILDERS)
@@ -48,6 +49,27 @@ def engine(
 
 def paint(engine: Engine, layer: Any = None, **changes: Any) -> Any:
     return make(engine, layer, **{"guidance_scale": GUIDANCE, **changes})
+
+
+@every_kind
+def test_what_is_known_of_negative_prompts_is_what_the_model_does(
+    engine: Engine, kind: str
+) -> None:
+    model = engine.load(kind)
+    assert model.info.recommended.takes_negative == model.family.takes_negative(model.pipeline)
+    assert model.guided(2.0) == model.info.recommended.takes_negative
+
+
+@every_kind
+def test_steps_and_guidance_are_the_models_own_where_none_are_asked(
+    engine: Engine, kind: str
+) -> None:
+    request = Request.of(prompt="a lake", model=f"{kind}-few", seed=1, width=64, height=64)
+    (result,) = engine.generate(request)
+    made = result.recipe.request.sampling
+    own = describe_model(find_model(f"{kind}-few")).recommended
+    assert (made.steps, made.sampler, result.recipe.facts.steps_run) == (4, "k_euler", 4)
+    assert made.guidance_scale == own.guidance_scale != 7.5
 
 
 @every_kind

@@ -97,6 +97,8 @@ def test_strength_zero_returns_the_same_bytes_and_needs_no_model(mode: str) -> N
         assert picture.pixels.tobytes() == layer.tobytes()
         assert picture.recipe.facts.steps_run == 0
         assert "strength 0" in picture.recipe.facts.notes[0]
+        made = picture.recipe.request.sampling
+        assert (made.steps, made.guidance_scale, made.sampler) == (20, 7.5, "dpmpp_2m")
 
 
 def test_fit_keeps_the_scaled_source(engine: Engine) -> None:

@@ -104,6 +104,10 @@ def seeds() -> list[Parts]:
         (messages.Prefer("j"), ()),
         (messages.AskStatus(), ()),
         (messages.AskModels(), ()),
+        (messages.AskSuggestions(), ()),
+        (messages.StartDownload("no id"), ()),
+        (messages.StopDownload("some/model"), ()),
+        (messages.AskModelPicture("starter"), ()),
         (messages.Progress("j", "x"), ()),
         (messages.WorkerReady(1, "cpu"), ()),
     ]

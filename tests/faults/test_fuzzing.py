@@ -54,10 +54,10 @@ def test_a_fuzzer_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
-    parts: list[Bytes] = [b'{"protocol":2,"type":"prefer","body":{"job":{"\\ud800":1}}}']
+    parts: list[Bytes] = [b'{"protocol":3,"type":"prefer","body":{"job":{"\\ud800":1}}}']
     with pytest.raises(BadInputError):
         read_message(wire.open_envelope(parts))
-    parts = [b'{"protocol":2,"type":"submit","body":{"job":"j","request":{},"packed":"\\ud800"}}']
+    parts = [b'{"protocol":3,"type":"submit","body":{"job":"j","request":{},"packed":"\\ud800"}}']
     with pytest.raises(BadInputError, match="UTF-8"):
         read_message(wire.open_envelope(parts))
 

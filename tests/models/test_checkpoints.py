@@ -17,7 +17,7 @@ from single_files import Tensors, checkpoint_parts, read_part, save_checkpoint
 from tiny_models import build_model
 from underpaint.engine import Engine
 from underpaint.models import describe_model, find_model
-from underpaint.models.checkpoint import CONFIGS
+from underpaint.models.architectures import CONFIGS
 from underpaint.models.roots import Root
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
@@ -324,7 +324,7 @@ def test_a_side_car_that_changes_is_another_model(
     assert (paint(engine, file) != before).any()
     save_checkpoint(models / "sd", tmp_path / "one.safetensors", sampler="Euler a", native=128)
     info = describe_model(file)
-    assert (info.sampler, info.native) == ("k_euler_a", 128)
+    assert (info.recommended.sampler, info.native) == ("k_euler_a", 128)
 
 
 @pytest.mark.parametrize(
@@ -542,11 +542,11 @@ NO_MODELS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "something else": ({"weight": (3, 3)}, "no model but a file of no kind that Underpaint knows"),
     "auraflow": (
         {"double_layers.0.attn.w2q.weight": (8, 8)},
-        "it is a auraflow model, and in one file .* Stable Diffusion and SDXL; take another",
+        "it is a auraflow model, and Underpaint opens Stable Diffusion, SDXL, .*; take another",
     ),
     "flux": (
         {"double_blocks.0.img_attn.norm.key_norm.scale": (128,)},
-        "it is a FLUX.1 model, and in one file .*; take its folder in the diffusers format",
+        "names the tensors of its transformer in no way that Underpaint knows; take another file",
     ),
 }
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hub import Hub, serve_hub
+from hub import Hub, folder_files, serve_hub
 from underpaint.cli import main
 from underpaint.models import describe_model, list_models
 from underpaint.models.downloading import download, look_up, split_id
@@ -31,11 +31,6 @@ def hub(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     with serve_hub(Hub()) as found:
         monkeypatch.setenv("HF_ENDPOINT", found.endpoint)
         yield found
-
-
-def folder_files(folder: Path) -> dict[str, bytes]:
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from tiny_flow_models import build_flow_model
 from underpaint.engine import Engine
 from underpaint.engine.inputs import Inputs
 from underpaint.models import describe_model
-from underpaint.models.families import FLOWS, Recommended, recommend
+from underpaint.models.families import FLOWS, recommend
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.recommended import Recommended
 from underpaint_client.request import Request
 
 
@@ -135,5 +136,5 @@ def test_what_the_model_says_of_itself_comes_first(sd3: Path) -> None:
     change(sd3 / "underpaint.json", steps=6, guidance_scale=1.5, sampler="dpmpp_2m")
     info = describe_model(sd3)
     assert (info.recommended.steps, info.recommended.guidance_scale) == (6, 1.5)
-    assert info.sampler == "dpmpp_2m"
+    assert info.recommended.sampler == "dpmpp_2m"
     assert info.native == 64

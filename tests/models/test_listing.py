@@ -14,10 +14,19 @@ from typing import Any
 
 import pytest
 
+from single_files import save_checkpoint
+from tiny_flow_models import build_flow_model
 from underpaint.cli import main
-from underpaint.models import default_model, find_model, list_entries, list_models
+from underpaint.models import (
+    default_model,
+    describe_model,
+    find_model,
+    list_entries,
+    list_models,
+)
 from underpaint_client import messages, wire
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.recommended import Recommended
 
 
 @pytest.fixture
@@ -205,3 +214,35 @@ def test_listing_imports_no_torch(folder: Path) -> None:
     run = [sys.executable, "-c", script]
     loaded = subprocess.run(run, check=True, capture_output=True, text=True).stdout.split()
     assert not {"torch", "diffusers", "transformers"} & set(loaded)
+
+
+def test_what_suits_a_model_is_listed_as_it_is_run(folder: Path) -> None:
+    shutil.copytree(folder / "sd", folder / "sd-turbo")
+    save_checkpoint(folder / "sd", folder / "dmd2-anime.safetensors")
+    save_checkpoint(folder / "sd", folder / "plain.safetensors", steps=6, sampler="Euler a")
+    build_flow_model(folder / "flux", "flux")
+    found = {entry.name: entry.recommended for entry in list_entries() if not entry.problem}
+    assert found["sd"] == Recommended()
+    assert found["sd-turbo"] == found["dmd2-anime"] == Recommended(8, 1.0)
+    assert found["plain"] == Recommended(6, sampler="k_euler_a")
+    assert not found["flux"].takes_negative
+    for name, recommended in found.items():
+        assert describe_model(find_model(name)).recommended == recommended, name
+
+
+def test_clients_are_told_what_a_model_is_and_not_where_it_lies(folder: Path) -> None:
+    (folder / "sd" / "underpaint.json").write_text(json.dumps({"licence": "free " * 100}))
+    save_checkpoint(folder / "sd", folder / "one.safetensors", licence="open\nrail\ud800")
+    (folder / "torn").mkdir()
+    (folder / "torn" / "model_index.json").write_text("{")
+    found = {entry.name: entry for entry in list_entries()}
+    for name in ("sd", "one"):
+        entry = found[name]
+        assert (entry.title, entry.purpose) == ("Stable Diffusion 1", "plain")
+        assert entry.precision == "fp32"
+        assert entry.memory > entry.size > 10_000
+        assert str(folder) not in str(entry)
+    assert found["sd"].native == 64
+    assert (found["one"].licence, len(found["sd"].licence)) == ("open rail\\ud800", 80)
+    assert found["torn"].problem
+    assert (found["torn"].title, found["torn"].size) == ("", 0)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from underpaint.server.config import Config, config_file, read_config
+from underpaint.config_file import config_file
+from underpaint.server.config import Config, read_config
 from underpaint.server.retention import RAISE_LIMIT, Retention
 from underpaint_client.errors import BadInputError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import selectors
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from daemons import RUN, serve, until
 from underpaint.cli import main
@@ -21,9 +23,10 @@ from underpaint.server.paths import daemon_runs
 from underpaint.server.shared_memory import shared_memory_folder
 from underpaint_client import Connection, connect, messages, wire
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
-from underpaint_client.geometry import Box
+from underpaint_client.geometry import Box, Extent
 from underpaint_client.home import connection_file, read_connection_file, remote_file
 from underpaint_client.inputs import InputFrames
+from underpaint_client.recommended import Recommended
 from underpaint_client.request import Request
 
 LONG = Request.of(prompt="a lake", model="sd", steps=1000, strength=1.0, width=64, height=64)
@@ -107,6 +110,55 @@ def test_a_layer_comes_back_as_it_went(daemon: Path, channels: str, dtype: Any) 
             connection, connection.submit(Request.of(strength=0.0), InputFrames(frame))
         )
         assert bytes(pictures[0][1].data) == bytes(frame.data)
+
+
+FEW: dict[str, Any] = {"steps": 4, "guidance_scale": 1.0, "sampler": "k_euler_a"}
+
+
+def test_a_model_of_few_steps_runs_its_own_where_nothing_else_is_asked(
+    home: Path, models: Path
+) -> None:
+    few = Path(shutil.copytree(models / "sd", home / "models" / "few"))
+    (few / "underpaint.json").write_text(json.dumps(FEW))
+    process = serve()
+    frame = to_frame("layer", layer(), Box(0, 0, 50, 40))
+    with connect() as connection:
+        (entry,) = (one for one in connection.models() if one.name == "few")
+        assert entry.recommended == Recommended(**FEW)
+        for asked, run in (
+            ({}, 3),
+            ({"steps": 20, "guidance_scale": 7.5}, 15),
+            ({"sampler": "ddim"}, 3),
+            ({"strength": 0.0}, 0),
+        ):
+            request = Request.of(prompt="a lake", model="few", seed=1, **asked)
+            job = connection.submit(request, InputFrames(frame))
+            ((message, _),), last = finish(connection, job)
+            assert last == messages.Done(job)
+            made = message.recipe.request
+            assert {name: made.value(name) for name in FEW} == {
+                **FEW, **{name: asked[name] for name in asked if name in FEW}
+            }  # fmt: skip
+            assert message.recipe.facts.steps_run == run
+    process.terminate()
+    process.communicate()
+
+
+def test_the_picture_beside_a_model_is_sent_small(home: Path, models: Path) -> None:
+    shutil.copytree(models / "sd", home / "models" / "mine")
+    Image.new("RGB", (400, 200), (9, 8, 7)).save(home / "models" / "mine.preview.png")
+    process = serve()
+    with connect() as connection:
+        for model, extent in (("mine", Extent(96, 48)), ("starter", None), ("gone", None)):
+            connection.send(messages.AskModelPicture(model))
+            received = connection.receive(30)
+            assert received is not None
+            message, frames = received
+            assert message == messages.ModelPicture(model)
+            assert [frame.box.extent for frame in frames] == ([] if extent is None else [extent])
+            assert all(bytes(frame.data[:4]) == bytes((9, 8, 7, 255)) for frame in frames)
+    process.terminate()
+    process.communicate()
 
 
 def test_a_patch_says_where_it_lies(daemon: Path) -> None:

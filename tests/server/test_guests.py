@@ -20,6 +20,7 @@ from underpaint.server.paths import make_home
 from underpaint_client import Connection, Request, connect, messages, wire
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import ConnectionInfo
+from underpaint_client.model_entry import ModelEntry
 
 
 def header(message: messages.Message) -> Any:
@@ -51,9 +52,9 @@ def test_folders_are_named(
     told, wanted = told.format(**places), wanted.format(**places)
     assert header(messages.Failed("j", "failed", told))["message"] == wanted
     assert header(messages.Welcome("1", 1, "x", told))["remark"] == wanted
-    assert header(messages.Models((messages.ModelEntry("x", "", 0, told),)))["models"][0][
-        "problem"
-    ] == (wanted)
+    assert header(messages.Models((ModelEntry("x", "", 0, told),)))["models"][0]["problem"] == (
+        wanted
+    )
 
 
 def test_what_a_client_sent_goes_back_as_it_came(home: Path) -> None:

@@ -28,7 +28,7 @@ def ends() -> Iterator[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]]:
 
 
 def taken(inbox: Inbox) -> list[bytes]:
-    parts = inbox.take(NEVER)
+    parts = inbox.receive(NEVER)
     assert parts is not None
     return [part.bytes for part in parts[1:]]
 
@@ -40,7 +40,7 @@ def test_messages_come_whole(ends: tuple[zmq.Socket[bytes], zmq.Socket[bytes]]) 
     dealer.send(b"d")
     assert taken(inbox) == [b"a", b"b", b"c"]
     assert taken(inbox) == [b"d"]
-    assert inbox.take(NEVER) is None
+    assert inbox.receive(NEVER) is None
 
 
 def test_of_too_many_parts_few_are_kept(ends: tuple[zmq.Socket[bytes], zmq.Socket[bytes]]) -> None:
@@ -59,6 +59,6 @@ def test_others_have_their_turn_meanwhile(
     inbox = Inbox(router, 4, KeptFrames())
     dealer.send_multipart([b"x"] * (10 * LOOK_EVERY))
     turns = 0
-    while inbox.take(time.monotonic() - 1) is None:
+    while inbox.receive(time.monotonic() - 1) is None:
         turns += 1
     assert turns == 10

@@ -104,7 +104,7 @@ class House:
     def file_of(self, index: int) -> Path:
         """Return the file of a picture of the job `j`."""
         pictures = "SELECT file FROM pictures WHERE job = 'j' AND number = ?"
-        ((file,),) = self.store._ask(pictures, index)
+        ((file,),) = self.store._execute(pictures, index)
         return self.folder / "pixels" / str(file)
 
     @property
@@ -131,7 +131,7 @@ def ended(house: House, client: Client = ANN) -> Job:
 def test_what_is_taken_at_once_is_never_written(house: House) -> None:
     ended(house)
     assert house.heard(ANN) == ["accepted", "picture", "picture", "done"]
-    house.jobs.take(ANN, "j")
+    house.jobs.acknowledge(ANN, "j")
     house.jobs.write()
     house.settle()
     assert house.files == 0
@@ -175,7 +175,7 @@ def test_an_ended_job_that_is_sent_again_is_not_run_again(house: House) -> None:
     house.settle()  # and has given what came of it
     assert house.heard(BOB) == ["picture", "picture", "done"]
     assert house.jobs.queue.get("j") is None
-    house.jobs.take(BOB, "j")
+    house.jobs.acknowledge(BOB, "j")
     house.settle()
     house.reopen()
     assert list(house.jobs.queue) == []
@@ -188,7 +188,7 @@ def test_a_stranger_with_the_same_id_spoils_nothing(house: House) -> None:
     house.settle()
     house.submit(EVE)
     house.jobs.handle(house.run(), Finished(messages.Failed("j", "cancelled", "cancelled")))
-    house.jobs.take(EVE, "j")
+    house.jobs.acknowledge(EVE, "j")
     house.settle()
     assert house.heard(EVE) == ["failed"]
     house.jobs.follow(EVE, ["j"])
@@ -248,7 +248,7 @@ def asked(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(Store, way, ask)
 
-    for way in ("add", "add_picture", "end", "take"):
+    for way in ("add", "add_picture", "end", "mark_taken"):
         watch(way, getattr(Store, way))
     monkeypatch.setattr(unwritten, "MOMENT", -1.0)
     monkeypatch.setattr(unwritten, "AT_ONCE", 1)
@@ -270,7 +270,7 @@ def test_who_asks_the_store_waits_for_one_picture_of_others(house: House, asked:
     house.jobs.handle(job, Finished(messages.Done("j")))
     house.jobs.write()
     house.submit(BOB, "small")
-    house.jobs.tell_waiting(EVE)
+    house.jobs.send_waiting(EVE)
     house.settle()
     assert house.heard(BOB) == ["accepted"]
     assert house.heard(EVE) == ["waiting"]
@@ -290,14 +290,14 @@ def test_what_is_taken_is_not_written_any_more(
     job = house.run()
     house.paint(job, *range(16))
     if is_told_first:
-        house.jobs.take(ANN, "j")
+        house.jobs.acknowledge(ANN, "j")
     house.jobs.handle(job, Finished(messages.Done("j")))
     house.jobs.write()
     if not is_told_first:
-        house.jobs.take(ANN, "j")
+        house.jobs.acknowledge(ANN, "j")
     write_all(house)
     assert asked.count("add_picture j") <= 2
-    assert asked[-1] == "take j"
+    assert asked[-1] == "mark_taken j"
     assert house.files == 0
     house.jobs.follow(BOB, ["j"])
     house.settle()
@@ -348,7 +348,7 @@ def test_no_more_is_painted_than_the_disk_takes(
     house.settle()  # what has waited longest is written though its moment is not over
     assert house.jobs.has_room(job)
     assert 0 < asked.count("add_picture j") < painted
-    house.jobs.take(ANN, "j")
+    house.jobs.acknowledge(ANN, "j")
     house.jobs.handle(job, Finished(messages.Done("j")))
     write_all(house)
     assert house.jobs._unwritten._size == 0
@@ -370,7 +370,7 @@ def test_what_a_client_does_not_read_comes_from_the_disk_at_the_end(house: House
     sent = house.said.pop(ANN)
     assert [one.index for one in sent if isinstance(one, messages.Picture)] == [3, 1, 2]
     assert sent[-1] == messages.Done("j")
-    house.jobs.take(ANN, "j")
+    house.jobs.acknowledge(ANN, "j")
     house.settle()
     assert house.files == 0
 
@@ -455,7 +455,7 @@ def test_who_has_a_picture_that_could_not_be_written_takes_the_job(
     ended(house)
     monkeypatch.setattr("underpaint.server.pixel_files._write_all", no_space)
     house.jobs.write()
-    house.jobs.take(ANN, "j")  # before it is known that the writing failed
+    house.jobs.acknowledge(ANN, "j")  # before it is known that the writing failed
     for _ in range(3):
         house.jobs.write()
         house.settle()
@@ -488,13 +488,13 @@ def test_a_cancelled_job_does_not_go_on_at_the_next_start(house: House) -> None:
 
 def test_what_waits_is_its_owners(house: House) -> None:
     ended(house)
-    house.jobs.tell_waiting(BOB)
+    house.jobs.send_waiting(BOB)
     house.settle()
     (message,) = house.said.pop(BOB)
     assert message == messages.Waiting(())  # Ann is there, and has it
     house.gone.add(ANN)
-    house.jobs.tell_waiting(EVE)
-    house.jobs.tell_waiting(BOB)
+    house.jobs.send_waiting(EVE)
+    house.jobs.send_waiting(BOB)
     house.settle()
     (nothing,), (something,) = house.said.pop(EVE), house.said.pop(BOB)
     assert nothing == messages.Waiting(())
@@ -542,13 +542,13 @@ def test_results_that_cannot_be_read_this_time_are_kept(
     assert isinstance(error, messages.Failed)
     assert error.code == "kept"
     assert told in error.message
-    house.jobs.take(BOB, "j")  # as clients do that know no such code
+    house.jobs.acknowledge(BOB, "j")  # as clients do that know no such code
     house.settle()
     assert house.files == 2
     house.jobs.follow(BOB, ["j"])
     house.settle()
     assert house.heard(BOB) == ["picture", "picture", "done"]
-    house.jobs.take(BOB, "j")
+    house.jobs.acknowledge(BOB, "j")
     house.settle()
     assert house.files == 0
 
@@ -570,11 +570,11 @@ def test_whole_pictures_come_and_damaged_ones_are_named(
     assert isinstance(error, messages.Failed)
     assert error.code == "kept"
     assert f"picture 2 ({damaged.name}" in error.message
-    house.jobs.take(BOB, "j")
+    house.jobs.acknowledge(BOB, "j")
     house.settle()
     assert house.file_of(0).exists()
     carl = Client(0, b"carl")
-    house.jobs.take(carl, "j")  # who was told nothing else, and wants it no more
+    house.jobs.acknowledge(carl, "j")  # who was told nothing else, and wants it no more
     house.settle()
     assert not (house.folder / "pixels" / damaged.name).exists()
     assert house.files == 0
@@ -585,15 +585,15 @@ def test_a_refusal_is_no_end_whose_results_could_be_taken(house: House) -> None:
     house.submit(BOB, prompt="another job of that id")
     house.settle()
     assert house.heard(BOB) == ["failed"]
-    house.jobs.take(BOB, "j")
+    house.jobs.acknowledge(BOB, "j")
     house.jobs.refuse(BOB, "j", GenerationFailedError("the daemon failed"))
-    house.jobs.take(BOB, "j")
+    house.jobs.acknowledge(BOB, "j")
     house.settle()
     assert house.files == 2
     house.submit(ANN, "runs")
     house.settle()
     house.jobs.refuse(ANN, "runs", GenerationFailedError("the daemon failed"))
-    house.jobs.take(ANN, "runs")
+    house.jobs.acknowledge(ANN, "runs")
     job = house.jobs.queue.get("runs")
     assert job is not None
     assert not job.state.is_taken
@@ -623,7 +623,7 @@ def test_who_takes_over_a_job_whose_pictures_cannot_be_read_gets_them_at_the_end
         if again:
             assert isinstance(last, messages.Failed)
             assert last.code == "kept"
-            house.jobs.take(BOB, "j")
+            house.jobs.acknowledge(BOB, "j")
             house.settle()
             assert house.files == 2
             house.store.forget(["j"])
@@ -649,8 +649,8 @@ def test_a_job_that_cannot_be_read_at_the_start_is_tried_again(
         error = last_of(house, BOB)
         assert isinstance(error, messages.Failed)
         assert error.code == "kept"
-        house.jobs.take(BOB, "followed")
-        house.jobs.tell_waiting(BOB)
+        house.jobs.acknowledge(BOB, "followed")
+        house.jobs.send_waiting(BOB)
         house.settle()
         waiting = last_of(house, BOB)
         assert isinstance(waiting, messages.Waiting)

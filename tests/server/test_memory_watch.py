@@ -31,7 +31,7 @@ class Scene:
             ends = ends_of(near.fileno())
             assert ends
             self.lines.append(
-                AcceptedConnection(near.fileno(), "", ends, moved=[2.0, 1.0, 3.0][number])
+                AcceptedConnection(near.fileno(), "", ends, last_progress=[2.0, 1.0, 3.0][number])
             )
             self.peers.append(far)
 

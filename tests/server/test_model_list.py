@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from underpaint.models import scanning
+from underpaint.models.pictures import SmallPicture
 from underpaint.models.probes import read_contents
 from underpaint.server import model_list
 from underpaint.server.guests import PathFilter
@@ -37,7 +39,7 @@ def models(library: Path) -> Iterator[ModelList]:
 
 def ask(models: ModelList) -> Entries:
     told: list[tuple[Entries | None, Exception | None]] = []
-    models.ask(lambda entries, error: told.append((entries, error)))
+    models.request(lambda entries, error: told.append((entries, error)))
     while not told:
         assert select.select([models.fd], [], [], 30)[0]
         models.answer()
@@ -69,7 +71,7 @@ def test_a_slow_disk_holds_up_nothing(library: Path, monkeypatch: pytest.MonkeyP
     try:
         assert models.default() == ""  # nothing is known, and nothing waits
         told: list[Entries | None] = []
-        models.ask(lambda entries, _error: told.append(entries))
+        models.request(lambda entries, _error: told.append(entries))
         for _ in range(2):
             gate.release()
         while not told:
@@ -93,11 +95,40 @@ def test_a_slow_disk_holds_up_nothing(library: Path, monkeypatch: pytest.MonkeyP
 def test_an_error_is_told(models: ModelList, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_list, "list_entries", lambda _: 1 // 0)
     told: list[Exception | None] = []
-    models.ask(lambda _entries, error: told.append(error))
+    models.request(lambda _entries, error: told.append(error))
     while not told:
         assert select.select([models.fd], [], [], 30)[0]
         models.answer()
     assert isinstance(told[0], ZeroDivisionError)
+
+
+def test_the_last_picture_that_a_client_asks_for_is_read(models: ModelList, library: Path) -> None:
+    for number, red in enumerate((10, 20, 30)):
+        Image.new("RGB", (8, 4), (red, 0, 0)).save(library / f"{number}.png")
+    gate = threading.Event()
+    models._thread.submit(gate.wait)
+    told: list[tuple[str, bytes]] = []
+
+    def request_picture(client: str, model: str) -> None:
+        def tell(picture: SmallPicture | None) -> None:
+            told.append((model, b"" if picture is None else picture.pixels[:4]))
+
+        models.request_picture(client, model, tell)
+
+    for model in ("0", "1", "2"):
+        request_picture("one", model)
+    for model in ("0", "../models/0", str(library / "0")):
+        request_picture(model, model)
+    gate.set()
+    while len(told) < 4:
+        assert select.select([models.fd], [], [], 30)[0]
+        models.answer()
+    assert told == [
+        ("2", b"\x1e\0\0\xff"),
+        ("0", b"\x0a\0\0\xff"),
+        ("../models/0", b""),
+        (str(library / "0"), b""),
+    ]
 
 
 def test_guests_are_not_told_of_folders_that_are_chosen_later(

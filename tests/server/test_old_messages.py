@@ -17,6 +17,7 @@ from underpaint.server.validation import read_message
 from underpaint_client import messages, wire
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request, Variation
+from underpaint_client.typed_json import to_json
 
 OLD_PICTURES = Path(__file__).parents[1] / "cli" / "old_pictures"
 
@@ -30,7 +31,8 @@ FLAT = {
 """A request as protocol 1 has it."""
 
 NESTED = Request.of(
-    prompt="a lake", strength=0.5, seed=3, images=2, model="sd", width=64, height=64,
+    prompt="a lake", strength=0.5, steps=20, guidance_scale=7.5, seed=3, images=2, model="sd",
+    width=64, height=64,
     variation_seed=4, variations=(Variation(1, 0.5),), chain=True,
 )  # fmt: skip
 
@@ -44,6 +46,21 @@ def test_a_request_of_protocol_1_gets_its_groups() -> None:
     envelope = wire.open_envelope([upgrade_header(old)])
     assert read_message(envelope) == messages.Submit("j", NESTED, "quick", "n")
     assert upgrade_header(old) == wire.encode(messages.Submit("j", NESTED, "quick", "n"))[0]
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_what_an_earlier_request_left_out_is_what_it_stood_for_then(protocol: int) -> None:
+    request = {"prompt": "a lake"} if protocol == 1 else {"prompt": {"positive": "a lake"}}
+    envelope = wire.open_envelope([upgrade_header(header(protocol, job="j", request=request))])
+    message = read_message(envelope)
+    assert isinstance(message, messages.Submit)
+    assert message.request == Request.of(prompt="a lake", steps=20, guidance_scale=7.5)
+
+
+def test_a_request_of_protocol_2_keeps_what_it_has() -> None:
+    old = header(2, job="j", request=to_json(NESTED.with_values(steps=9)), note="n")
+    envelope = wire.open_envelope([upgrade_header(old)])
+    assert read_message(envelope) == messages.Submit("j", NESTED.with_values(steps=9), note="n")
 
 
 @pytest.mark.parametrize("file", sorted(OLD_PICTURES.glob("format-*.png")), ids=lambda f: f.stem)
@@ -76,7 +93,7 @@ def test_all_else_stays_as_it_is(kept: bytes) -> None:
 @pytest.mark.parametrize(
     ("kept", "told"),
     [
-        (header(99, job="j", request={}), "it is of protocol 99, and not 2"),
+        (header(99, job="j", request={}), "it is of protocol 99, and not 3"),
         (header(1, job="j", request={**FLAT, "hires": True}), "field 'hires' is unknown"),
         (header(1, job="j", request={**FLAT, "sampler": "gone"}), "sampler 'gone' is unknown"),
         (b"{broken", "is no JSON"),

@@ -11,10 +11,10 @@ from underpaint.cli import main
 from underpaint.server import keys
 from underpaint.server.paths import (
     LONGEST_SOCKET_PATH,
+    acquire_lock,
     daemon_runs,
     private_folder,
     socket_folder,
-    take_lock,
 )
 from underpaint_client.errors import DaemonUnavailableError
 from underpaint_client.home import (
@@ -90,13 +90,13 @@ def test_connection_file(home: Path) -> None:
 
 def test_one_daemon_a_home(home: Path) -> None:
     connection_file().write_text("what a dead daemon left")
-    lock = take_lock()
+    lock = acquire_lock()
     assert not connection_file().exists()
     write_connection_file(ConnectionInfo("ipc://here", 4321))
     with pytest.raises(DaemonUnavailableError, match=r"already running.*4321, ipc://here"):
-        take_lock()
+        acquire_lock()
     lock.release()
-    take_lock().release()
+    acquire_lock().release()
 
 
 def test_keys_are_kept_and_private(home: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_home_that_cannot_be_written_is_named(
 ) -> None:
     monkeypatch.setenv("UNDERPAINT_HOME", "/proc/nowhere")
     with pytest.raises(DaemonUnavailableError, match="/proc/nowhere cannot be written"):
-        take_lock()
+        acquire_lock()
     for words in (
         ["keys", "list"], ["keys", "new"], ["connect", "tcp://gpu:1", "a" * 40], ["results"],
     ):  # fmt: skip

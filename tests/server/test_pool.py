@@ -34,12 +34,12 @@ class FakeWorker:
     sent: list[messages.Message] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     end: str | None = None
-    hear: Callable[[list[Bytes]], None] = lambda _: None
+    on_message: Callable[[list[Bytes]], None] = lambda _: None
 
-    def start(self, hear: Callable[[list[Bytes]], None]) -> int:
+    def start(self, on_message: Callable[[list[Bytes]], None]) -> int:
         if self.fails_to_start:
             raise OSError(12, "Cannot allocate memory")
-        self.hear, self.end = hear, None
+        self.on_message, self.end = on_message, None
         self.starts += 1
         return 1000 + self.starts
 
@@ -53,8 +53,8 @@ class FakeWorker:
         self.stopped.append(why)
         self.end = why or "was killed"
 
-    def say(self, message: messages.Message) -> None:
-        self.hear(wire.encode(message))
+    def send_up(self, message: messages.Message) -> None:
+        self.on_message(wire.encode(message))
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Scene:
 
     count: int = 1
     now: float = 1000.0
-    heard: list[messages.Message] = field(default_factory=list)
+    received: list[messages.Message] = field(default_factory=list)
     deaths: list[tuple[int, str]] = field(default_factory=list)
     delays: list[tuple[int, str]] = field(default_factory=list)
 
@@ -76,13 +76,13 @@ class Scene:
     def on_message(self, worker: int, message: JobMessage, parts: list[Bytes]) -> None:
         assert worker < self.count
         assert wire.decode(parts)[0] == message
-        self.heard.append(message)
+        self.received.append(message)
 
     def on_death(self, worker: int, how: str) -> None:
         self.deaths.append((worker, how))
 
-    def on_delay(self, worker: int, word: str) -> None:
-        self.delays.append((worker, word))
+    def on_delay(self, worker: int, notice: str) -> None:
+        self.delays.append((worker, notice))
 
     @property
     def worker(self) -> FakeWorker:
@@ -94,7 +94,7 @@ class Scene:
 
     def ready(self) -> None:
         for worker in self.workers:
-            worker.say(messages.WorkerReady(1, "cuda"))
+            worker.send_up(messages.WorkerReady(1, "cuda"))
 
     def run(self, worker: int = 0) -> None:
         self.pool.run(worker, ORDER, ())
@@ -105,7 +105,7 @@ class Scene:
         while self.now < end:
             self.now += 0.5
             if alive:
-                self.worker.hear([])
+                self.worker.on_message([])
             self.pool.watch()
 
 
@@ -115,16 +115,16 @@ def test_a_worker_is_started_given_a_job_and_idle_again() -> None:
     assert scene.pool.status() == (messages.WorkerStatus(1001, "starting", "auto", ""),)
     assert scene.pool.idle() == []
     scene.ready()
-    scene.worker.say(messages.WorkerModel("sd"))
+    scene.worker.send_up(messages.WorkerModel("sd"))
     assert scene.pool.idle() == [0]
     assert scene.pool.status() == (messages.WorkerStatus(1001, "idle", "cuda", "sd"),)
     scene.run()
     assert scene.states == ["busy"]
     assert scene.worker.sent == [ORDER]
-    scene.worker.say(messages.Progress("j", "Painting"))
+    scene.worker.send_up(messages.Progress("j", "Painting"))
     assert scene.pool.idle() == []
-    scene.worker.say(messages.Done("j"))
-    assert scene.heard == [messages.Progress("j", "Painting"), messages.Done("j")]
+    scene.worker.send_up(messages.Done("j"))
+    assert scene.received == [messages.Progress("j", "Painting"), messages.Done("j")]
     assert scene.pool.idle() == [0]
 
 
@@ -161,7 +161,7 @@ def test_a_worker_that_cancels_in_time_stays(answer: messages.Message) -> None:
     scene.ready()
     scene.run()
     scene.pool.cancel(0, "j")
-    scene.worker.say(answer)
+    scene.worker.send_up(answer)
     scene.run()
     scene.wait(CANCEL_PATIENCE + 1)
     assert scene.worker.stopped == []
@@ -197,14 +197,14 @@ def test_the_size_that_a_worker_reports_decides_how_long_it_may_take(
     scene = Scene()
     scene.ready()
     scene.run()
-    scene.worker.say(messages.WorkerPlan(512 * 512))
-    scene.worker.say(messages.Progress("j", "Denoising", 0, 2))
+    scene.worker.send_up(messages.WorkerPlan(512 * 512))
+    scene.worker.send_up(messages.Progress("j", "Denoising", 0, 2))
     scene.wait(20)
-    scene.worker.say(messages.Progress("j", "Denoising", 1, 2))
-    scene.worker.say(messages.Done("j"))
+    scene.worker.send_up(messages.Progress("j", "Denoising", 1, 2))
+    scene.worker.send_up(messages.Done("j"))
     scene.run()
-    scene.worker.say(messages.WorkerPlan(pixels))
-    scene.worker.say(messages.Progress("j", "Denoising", 0, 2))
+    scene.worker.send_up(messages.WorkerPlan(pixels))
+    scene.worker.send_up(messages.Progress("j", "Denoising", 0, 2))
     scene.wait(patience - 1)
     assert scene.deaths == []
     scene.wait(2)
@@ -231,7 +231,7 @@ def test_a_worker_that_cannot_be_understood_is_replaced(
     scene.ready()
     scene.run()
     with caplog.at_level(logging.ERROR):
-        scene.worker.hear([b"{"])
+        scene.worker.on_message([b"{"])
     assert "cannot be read" in caplog.text
     assert scene.worker.stopped == [""]
     scene.pool.watch()
@@ -250,7 +250,7 @@ def test_an_end_that_is_not_understood_leaves_no_job_behind(
         raise ValueError
 
     monkeypatch.setattr(scene, "on_message", fail)
-    scene.worker.say(messages.Done("j"))
+    scene.worker.send_up(messages.Done("j"))
     scene.pool.watch()
     assert scene.deaths == [(0, "was killed")]
 
@@ -258,7 +258,7 @@ def test_an_end_that_is_not_understood_leaves_no_job_behind(
 def test_a_worker_that_was_stopped_is_given_no_job() -> None:
     scene = Scene()
     scene.ready()
-    scene.worker.hear([b"{"])
+    scene.worker.on_message([b"{"])
     assert scene.states == ["idle"]
     assert scene.pool.idle() == []
 
@@ -273,7 +273,7 @@ def test_a_worker_that_does_not_stay_alive_is_given_up_and_tried_again_later() -
     assert scene.states == ["broken"]
     assert scene.pool.is_broken
     assert scene.pool.status()[0].pid == 0
-    scene.worker.say(messages.WorkerReady(1, "cuda"))  # its last words
+    scene.worker.send_up(messages.WorkerReady(1, "cuda"))  # its last words
     assert scene.states == ["broken"]
     scene.now += TRY_AGAIN - 1
     assert not scene.pool.may_start_again()

@@ -199,9 +199,9 @@ def live_through(store: Store, promise: Callable[..., None]) -> None:
     store.end("a", b"{}")
     promise("a", ENDED, FIRST, SECOND)
     store.mark("b", RUNNING, 0)
-    store.take("b")
+    store.mark_taken("b")
     promise("b", TAKEN)
-    store.take("a")
+    store.mark_taken("a")
     promise("a", TAKEN)
 
 
@@ -223,11 +223,11 @@ def test_a_power_cut_at_any_step_loses_nothing(disk: Disk, monkeypatch: pytest.M
 def test_what_is_committed_is_on_the_disk(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs")
     full = 2
-    assert store._ask("PRAGMA journal_mode") == [("wal",)]
-    assert store._ask("PRAGMA synchronous") == [(full,)]
+    assert store._execute("PRAGMA journal_mode") == [("wal",)]
+    assert store._execute("PRAGMA synchronous") == [(full,)]
     store.add("a", [b""], owner="", trusted=True, digest=b"")
     store.mark("a", RUNNING, 0)
-    assert store._ask("PRAGMA synchronous") == [(full,)]
+    assert store._execute("PRAGMA synchronous") == [(full,)]
     store.close()
 
 
@@ -313,7 +313,8 @@ def test_a_disk_that_gets_full_at_any_step_leaves_what_was_there(
 
 def fill(patches: pytest.MonkeyPatch, what: str, check: Callable[[], None]) -> None:
     """Have one kind of step look first whether there is room."""
-    write, sync, replace, ask = pixel_files._write_all, pixel_files.sync, Path.replace, Records.ask
+    write, sync = pixel_files._write_all, pixel_files.sync
+    replace, execute = Path.replace, Records.execute
 
     def on_write(descriptor: int, data: memoryview) -> None:
         write(descriptor, data[: len(data) // 2])
@@ -328,13 +329,13 @@ def fill(patches: pytest.MonkeyPatch, what: str, check: Callable[[], None]) -> N
         check()
         return replace(self, target)
 
-    def on_ask(self: Records, statement: str, *values: Any) -> list[Any]:
+    def on_execute(self: Records, statement: str, *values: Any) -> list[Any]:
         if statement.split(maxsplit=1)[0] in {"INSERT", "UPDATE", "DELETE", "COMMIT"}:
             try:
                 check()
             except OSError:
                 raise sqlite3.OperationalError("database or disk is full") from None
-        return ask(self, statement, *values)
+        return execute(self, statement, *values)
 
     if what == "write":
         patches.setattr(pixel_files, "_write_all", on_write)
@@ -343,15 +344,15 @@ def fill(patches: pytest.MonkeyPatch, what: str, check: Callable[[], None]) -> N
     elif what == "rename":
         patches.setattr(Path, "replace", on_replace)
     else:
-        patches.setattr(Records, "ask", on_ask)
+        patches.setattr(Records, "execute", on_execute)
 
 
 def test_the_records_file_that_is_full_loses_no_job(tmp_path: Path) -> None:
     """SQLite's own way of having no room, rather than one that is put in its place."""
     store = Store(tmp_path / "jobs")
     store.add("a", [b"{}", LAYER], owner="", trusted=True, digest=b"")
-    (pages,) = store._ask("PRAGMA page_count")[0]
-    store._ask(f"PRAGMA max_page_count = {pages}")
+    (pages,) = store._execute("PRAGMA page_count")[0]
+    store._execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(sqlite3.OperationalError, match="full"):
         store.add("b", [bytes(2**17), LAYER], owner="", trusted=True, digest=b"")
     assert store.find("b") is None

@@ -16,7 +16,7 @@ import pytest
 from daemons import serve, until
 from underpaint.cli import main
 from underpaint.server import background
-from underpaint.server.paths import take_lock
+from underpaint.server.paths import acquire_lock
 from underpaint_client import Request, connect, messages
 from underpaint_client.daemon_lock import lock_holder
 from underpaint_client.errors import DaemonUnavailableError
@@ -80,13 +80,13 @@ def test_a_daemon_that_does_not_answer_is_named(
     assert main(["stop"]) == 3
     assert f"is running (process id {pid}) but does not answer" in capsys.readouterr().err
     with pytest.raises(DaemonUnavailableError, match=rf"already running .*\(process id {pid}\)"):
-        take_lock()
+        acquire_lock()
 
 
 def test_a_lock_without_a_number_is_no_trouble(home: Path) -> None:
     assert lock_holder() == 0
     (home / "daemon.lock").write_text("x")
     assert lock_holder() == 0
-    lock = take_lock()
+    lock = acquire_lock()
     assert lock_holder() == os.getpid()
     lock.release()

@@ -72,7 +72,7 @@ def test_a_job_from_its_submission_to_its_end(store: Store, tmp_path: Path) -> N
     assert (kept.state, kept.ending, kept.header) == (ENDED, b"done", b"{header}")
     assert store.ended("you") == []
     assert files(store) == 2  # what it was sent with has gone
-    store.take("a")
+    store.mark_taken("a")
     assert store.ended("me") == []
     assert files(store) == 0
     known = add(store, "a", b"again")
@@ -212,7 +212,7 @@ def test_files_of_an_older_underpaint_have_no_checksum(store: Store) -> None:
     (file,) = store._files.folder.iterdir()
     old = file.name.partition("-")[0]
     file.rename(file.with_name(old))
-    store._ask("UPDATE jobs SET file = ?", old)
+    store._execute("UPDATE jobs SET file = ?", old)
     assert read(store.submission("a"))[1] == b"pixels"
 
 
@@ -222,7 +222,7 @@ def test_whole_pictures_are_read_beside_damaged_ones(
     add(store, "a")
     for number in range(4):
         store.add_picture("a", number, [b"header", b"%d" % number * 9])
-    names = dict(store._ask("SELECT number, file FROM pictures"))
+    names = dict(store._execute("SELECT number, file FROM pictures"))
     (store._files.folder / names[1]).write_bytes(b"cut")
     (store._files.folder / names[2]).unlink()
     whole, unreadable = store.pictures("a")
@@ -382,7 +382,7 @@ def test_a_picture_of_no_job_is_not_kept(store: Store, state: str) -> None:
     if state == TAKEN:
         add(store, "a")
         store.end("a", b"done")
-        store.take("a")
+        store.mark_taken("a")
     store.add_picture("a", 0, [b"", b"picture"])
     assert files(store) == 0
     assert store.numbers("a") == set()
@@ -391,7 +391,7 @@ def test_a_picture_of_no_job_is_not_kept(store: Store, state: str) -> None:
 def test_pictures_that_an_earlier_version_left_without_a_job_go(store: Store) -> None:
     add(store, "a")
     store.add_picture("a", 0, [b"", b"picture"])
-    store._ask("DELETE FROM jobs WHERE name = 'a'")
+    store._execute("DELETE FROM jobs WHERE name = 'a'")
     before = files(store)
     store.prune(Retention(), time.time(), 0)
     assert store.numbers("a") == set()

@@ -19,10 +19,11 @@ import zmq
 from daemons import RUN, no_connection_threads, until
 from underpaint.cli import main
 from underpaint.cli.connect import make_info
+from underpaint.config_file import config_file
 from underpaint.server import keys
 from underpaint.server.arrays import to_frame
 from underpaint.server.background import start_background
-from underpaint.server.config import check_address, config_file
+from underpaint.server.config import check_address
 from underpaint.server.paths import log_file, make_home
 from underpaint_client import Connection, connect, messages, packing, wire
 from underpaint_client.errors import BadInputError, DaemonUnavailableError

@@ -25,7 +25,7 @@ class Store:
 
     def ask(self, client: Client, *questions: object) -> None:
         for question in questions:
-            self.turns.ask(client, question, partial(self.done.append, (client, question)))
+            self.turns.schedule(client, question, partial(self.done.append, (client, question)))
 
     def finish(self) -> None:
         for then in [self.waits.pop() for _ in self.waits]:
@@ -78,7 +78,7 @@ def test_a_question_that_fails_stops_nobody() -> None:
 
     for number in range(AT_ONCE):
         with pytest.raises(ZeroDivisionError):
-            store.turns.ask(ANN, number, fail)
+            store.turns.schedule(ANN, number, fail)
     store.ask(ANN, "after")
     store.finish()
     assert store.done == [(ANN, "after")]

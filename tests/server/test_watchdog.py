@@ -48,13 +48,13 @@ def begin(watched: Watchdog, now: float, work: Work) -> None:
 
 
 def alive(watched: Watchdog, now: float) -> tuple[str, str]:
-    watched.hear(now)
-    return watched.why_ended(now), watched.word(now)
+    watched.note_message(now)
+    return watched.why_ended(now), watched.delay_notice(now)
 
 
 def test_a_silent_process_is_ended() -> None:
     watched, now = running(step=1)
-    watched.hear(now)
+    watched.note_message(now)
     assert not watched.why_ended(now + LIMITS.silence)
     assert "no sign of life for 61 seconds" in watched.why_ended(now + LIMITS.silence + 1)
     watched.end(now)  # without a job, too
@@ -132,7 +132,7 @@ def test_a_worker_that_never_becomes_ready_is_ended(is_silent: bool) -> None:
     why = "gave no sign of life" if is_silent else "was not ready after 1801 seconds"
     for now in (5 + limit - 1, 5 + limit + 1):
         if not is_silent:
-            watched.hear(now)
+            watched.note_message(now)
         assert (why in watched.why_ended(now)) == (now > 5 + limit)
 
 
@@ -192,7 +192,7 @@ from underpaint.server.config import Config
 from underpaint.server.daemon import serve
 from underpaint.server.watchdog import WatchdogLimits
 limits = WatchdogLimits(
-    silence=6.0, least=3.0, unmeasured=10.0, tell_after=1.0, between_words=0.5
+    silence=6.0, least=3.0, unmeasured=10.0, tell_after=1.0, between_notices=0.5
 )
 serve(Config(devices=("cpu",)), limits, ({python!r}, "-P", {worker!r}))
 """

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from limited import limited_daemon
 from tiny_models import build_model
-from underpaint.server.worker import _Painter
+from underpaint.server.worker import EngineThread
 from underpaint_client import connect, messages, wire
 from underpaint_client.request import Request
 
 FAILING = """
-from underpaint.server.worker import _Painter
+from underpaint.server.worker import EngineThread
 from underpaint_client import wire
 from underpaint_client.request import Request
 
@@ -27,12 +27,12 @@ class Engine:
     def generate(self, *_, **__):
         raise self.error
 
-class Voice:
+class FakeSocket:
     def send_multipart(self, parts, **_):
         message, _ = wire.decode(parts)
         print(message.job, message.code, message.message, flush=True)
 
-painter = _Painter("cpu", Voice())
+engine_thread = EngineThread("cpu", FakeSocket())
 for number, error in enumerate((
     ValueError("no such thing"),
     MemoryError(),
@@ -40,7 +40,8 @@ for number, error in enumerate((
     RuntimeError("CUDA error: device-side assert triggered"),
     ValueError("never reached"),
 )):
-    painter._carry_out(Engine(error), wire.Run(f"job-{number}", Request(), allow_paths=True), ())
+    run = wire.Run(f"job-{number}", Request(), allow_paths=True)
+    engine_thread._run_job(Engine(error), run, ())
 """
 
 
@@ -67,7 +68,7 @@ def test_how_weights_are_to_be_stored_reaches_the_engine(home: Path) -> None:
 
 
 @dataclass
-class Voice:
+class FakeSocket:
     """Keeps what a worker says."""
 
     said: list[messages.Message] = field(default_factory=list)
@@ -97,16 +98,16 @@ class PlanningEngine:
 
 
 def test_a_worker_tells_the_daemon_alone_how_large_the_model_works() -> None:
-    voice = Voice()
-    painter = _Painter("cpu", cast(Any, voice))
+    socket = FakeSocket()
+    engine_thread = EngineThread("cpu", cast(Any, socket))
     for job in ("a", "b"):
         order = messages.Run(job, Request(), allow_paths=True)
-        painter._carry_out(cast(Any, PlanningEngine()), order, ())
-        assert voice.said == [
+        engine_thread._run_job(cast(Any, PlanningEngine()), order, ())
+        assert socket.said == [
             messages.Progress(job, "Loading the model"),
             messages.WorkerPlan(4096),
             messages.Progress(job, "Encoding"),
             messages.Progress(job, "Denoising"),
             messages.Done(job),
         ]
-        voice.said.clear()
+        socket.said.clear()

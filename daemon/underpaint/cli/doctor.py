@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import underpaint
+from underpaint.config_file import config_file
 from underpaint.models import default_model, describe_model, find_model, list_entries
 from underpaint.models.find import name_some
 from underpaint.server import keys
-from underpaint.server.config import config_file, read_config
+from underpaint.server.config import read_config
 from underpaint.server.paths import daemon_runs, log_file, make_home
 from underpaint_client import connect
 from underpaint_client.errors import UnderpaintError

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from underpaint.engine.source import Source
-from underpaint.models import list_models, model_folders
+from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
-from underpaint_client.descriptions import STARTER_MESSAGE, describe_plan
-from underpaint_client.errors import BadInputError
+from underpaint_client import Connection
+from underpaint_client.descriptions import STARTER_MESSAGE, describe_misfits, describe_plan
+from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import remote_file
+from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
-from underpaint_client.steps import plan_request, plan_steps
+from underpaint_client.steps import StepPlan, plan_request
 
 from .daemon_connection import open_connection
 from .job_runner import JobRunner
@@ -128,10 +131,13 @@ def run_generate(words: Sequence[str]) -> int:
     outputs = choose_outputs(options.output, images, stem, force=options.force)
     if options.save_intermediates is not None:
         open_folder(options.save_intermediates, "--save-intermediates")
-    if drawing is not None:
-        display.say(_describe(request, drawing, selection))
     with open_connection(display) as connection:
         default = connection.welcome.default_model
+        recommended = find_recommended(connection, model or default)
+        if drawing is not None:
+            display.say(_describe(settle_request(request, recommended), drawing, selection))
+        for misfit in describe_misfits(request, recommended):
+            display.say(f"note: {misfit}")
         if not options.model and model and Path(model).name != Path(default).name:
             display.say(
                 f"note: {DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that model"
@@ -153,6 +159,21 @@ def run_generate(words: Sequence[str]) -> int:
             steps_folder=options.save_intermediates,
         ).run(selection)
     return 0
+
+
+def find_recommended(connection: Connection, model: str) -> Recommended:
+    """Return what suits a model of this machine, or of the daemon's on another one.
+
+    Of a model that cannot be used, which the daemon will say, it is what suits most.
+    """
+    if not remote_file().exists():
+        with contextlib.suppress(UnderpaintError):
+            return describe_model(find_model(model)).recommended
+    with contextlib.suppress(UnderpaintError):
+        entries = {entry.name: entry for entry in connection.models()}
+        found = pick_model({name: Path(name) for name in entries}, model)
+        return entries[str(found)].recommended if found is not None else USUAL
+    return USUAL
 
 
 def read_inputs(
@@ -189,7 +210,7 @@ def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
     source = Source.of(drawing.pixels, selection).with_mode(request.mode)
     change = source.change_box()
     if change.empty or request.sampling.strength == 0:
-        return describe_plan(source.mode, 0, plan_steps(request.sampling.steps, 0))
+        return describe_plan(source.mode, 0, StepPlan(0, 0, 0.0))
     changes = source.change_in(change)
     selected = float(source.selection_in(source.box).sum())
     plan = plan_request(request, source.mode, float(changes.max()))

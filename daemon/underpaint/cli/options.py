@@ -86,7 +86,9 @@ def describe_option(parameter: Parameter) -> str:
     if parameter.choices and not parameter.chosen_by_flag:
         given = [choice for choice in parameter.choices if choice]
         facts.extend([f"one of {', '.join(given)}"] if given else [])
-    if parameter.kind in (int, float):
+    if parameter.is_left_to_model(None):
+        facts.append("default: the model's own")
+    elif parameter.kind in (int, float):
         facts.extend([] if parameter.default is None else [f"default: {parameter.default:.15g}"])
     elif parameter.choices and parameter.default and not parameter.chosen_by_flag:
         facts.append(f"default: {parameter.default}")

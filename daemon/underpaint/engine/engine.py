@@ -15,8 +15,9 @@ import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.hashes import files_key
-from underpaint_client.errors import GenerationFailedError
+from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
+from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seeds
@@ -78,6 +79,13 @@ class Engine:
     def model_name(self) -> str:
         """The name of the model that is warm; empty where none is."""
         return self._model.info.name if self._model else ""
+
+    def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
+        """Return what suits a model, named as for `load`; what is usual if it cannot be used."""
+        try:
+            return describe_model(find_model(name, allow_paths=allow_paths)).recommended
+        except ModelUnavailableError:
+            return USUAL
 
     def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
         """Return a model, opened if it is not the warm one.

@@ -14,7 +14,7 @@ from underpaint_client.geometry import Extent
 
 from .savings import PLACEMENTS, QUANTISED, UNLIMITED, Bytes, Saving
 
-LEARNED = SharedJson("memory-savings.json")
+LEARNED: SharedJson[dict[str, Any]] = SharedJson("memory-savings.json", dict)
 """What was needed, by model and device. Without it, what does not fit fails once more."""
 
 _MODELS, _SIZES = 64, 16
@@ -122,6 +122,6 @@ def _read_saving(values: dict[str, Any]) -> Saving | None:
     return Saving(**values)
 
 
-def _used(entry: Any) -> float:
-    used = entry.get("used") if isinstance(entry, dict) else None
+def _used(entry: Mapping[str, Any]) -> float:
+    used = entry.get("used")
     return float(used) if isinstance(used, int) and abs(used) < 2**53 else 0.0

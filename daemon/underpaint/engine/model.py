@@ -262,7 +262,7 @@ class Model:
         BadInputError
             There is no such sampler, or it does not fit the model's family.
         """
-        chosen = choose_sampler(name, self.info.sampler)
+        chosen = choose_sampler(name, self.info.recommended.sampler)
         return self.family.make_sampler(self.pipeline, chosen, self.scheduler_config, plan, cells)
 
     def denoise(

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Facts, Recipe
 from underpaint_client.request import Request
-from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler
 from underpaint_client.seeds import image_noise, request_of_image
 
 from .composite import Composed
@@ -53,7 +52,7 @@ def make_recipe(
     Parameters
     ----------
     request : Request
-        What was asked for.
+        What was asked for, from `settle_request`.
     source, composed : Source, Composed
         What went in, its mode settled, and what came out.
     made : Made
@@ -66,12 +65,10 @@ def make_recipe(
     area = plan.area if plan else Box(0, 0, 0, 0)
     work_size = plan.work_size if plan else Extent(0, 0)
     sampling = request.sampling
-    default_sampler = model.info.sampler if model else DEFAULT_SAMPLER
     return Recipe(
         request_of_image(request, made.index).with_values(
             mode=source.mode,
             strength=plan.strength if plan else sampling.strength,
-            sampler=choose_sampler(sampling.sampler, default_sampler),
             model=model.info.name if model else sampling.model,
             result=composed.kind,
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,9 @@ import torch
 from underpaint.models import ModelInfo
 from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.parameters import settled
 from underpaint_client.recipe import Recipe
+from underpaint_client.recommended import Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.seeds import image_noise, image_prompt
 
@@ -33,18 +34,14 @@ from .plan import Plan, batch_size, make_plan
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reports import Picture, Preview, Progress, Viewer
-from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
-
-
-def _hash(image: Floats, change: Floats) -> str:
-    """Return the BLAKE2b hash of what the model sees of a picture and over what may change."""
-    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
-    found.update(np.ascontiguousarray(change).data)
-    return found.hexdigest()
+from .source import Floats, Mask, Pixels, Source, hash_input, max_cells, mean_opacity, quantize
 
 
 class Models(Protocol):
     """What a run needs of the engine that runs it."""
+
+    def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
+        """Return what suits a model, which need not be there."""
 
     def load(self, name: str = "", *, allow_paths: bool = True) -> Model:
         """Return a model, opened if it is not the warm one."""
@@ -105,6 +102,16 @@ class Run:
             self.progress(Progress("Loading the model"))
             return self.models.load(self.request.sampling.model, allow_paths=self.allow_paths)
 
+    @functools.cached_property
+    def settled_request(self) -> Request:
+        """The request, with what it leaves to the model as suits the model that is loaded."""
+        return settle_request(self.request, self.model.info.recommended)
+
+    @property
+    def guidance_scale(self) -> float:
+        """The guidance scale that the model runs at."""
+        return settled(self.settled_request.sampling.guidance_scale)
+
     def size(self, layer: Pixels | None) -> Extent:
         """Return the size of the picture that is worked on."""
         return self._box() if layer is None else Extent(layer.shape[1], layer.shape[0])
@@ -134,7 +141,7 @@ class Run:
 
     def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
         return make_plan(
-            self.request,
+            self.settled_request,
             source.mode,
             source.box,
             change,
@@ -160,7 +167,9 @@ class Run:
 
     def _keep(self, source: Source) -> Iterator[Picture]:
         """Return the layer back as it is, without the model (promise 1)."""
-        request = self.request
+        name, allow_paths = self.request.sampling.model, self.allow_paths
+        suits = self.models.recommended(name, allow_paths=allow_paths)
+        request = settle_request(self.request, suits)
         if request.sampling.strength == 0:
             notes = ("strength 0 keeps the picture as it is; the model was not run",)
         elif source.mode == "inpaint":
@@ -195,7 +204,7 @@ class Run:
             model=model,
             source=source,
             plan=plan,
-            source_hash=_hash(prepared.image, change),
+            source_hash=hash_input(prepared.image, change),
             clean=clean,
             steps=steps,
             pure=pure,
@@ -271,7 +280,7 @@ class Run:
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
             guide = Guide(
                 sampler=model.make_sampler(
-                    self.request.sampling.sampler, steps, Extent(shape[-1], shape[-2])
+                    self.settled_request.sampling.sampler, steps, Extent(shape[-1], shape[-2])
                 ),
                 plan=steps,
                 clean=work.clean,
@@ -287,7 +296,7 @@ class Run:
             return model.denoise(
                 guide,
                 prompt,
-                self.request.sampling.guidance_scale,
+                self.guidance_scale,
                 [generator for _, generator in drawn],
             )
 
@@ -332,7 +341,7 @@ class Run:
             return model.encode_prompt(
                 self._prompt(index),
                 request.prompt.negative,
-                guided=model.guided(request.sampling.guidance_scale),
+                guided=model.guided(self.guidance_scale),
             )
 
         with self.clock.phase("encode"):
@@ -367,13 +376,13 @@ class Run:
         of_prompt = work.model.prompt_notes(
             made.prompt,
             self.request.prompt.negative,
-            guided=work.model.guided(self.request.sampling.guidance_scale),
+            guided=work.model.guided(self.guidance_scale),
         )
         notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
         known = self.models.experience(work.model.info)
         known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
         known.keep()
-        recipe = make_recipe(self.request, work.source, composed, made, notes)
+        recipe = make_recipe(self.settled_request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 
     def _on_step(self, plan: Plan, together: range, step: int, steps: int) -> None:

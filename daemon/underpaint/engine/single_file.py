@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,19 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import GGUFQuantizationConfig
 from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
-from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+    convert_wan_vae_to_diffusers,
+)
 from diffusers.models.model_loading_utils import load_gguf_checkpoint
 from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
 from safetensors import safe_open
 
 from underpaint.models import Inside, Part, read_header
+from underpaint.models.files import LIBRARY, ORIGINAL
+
+from .text_encoders import open_text_encoder
 
 Tensors = dict[str, torch.Tensor]
 
@@ -48,36 +56,116 @@ def open_from_file(
     """
     keeps = part.library == "diffusers" and part.name != "vae"
     tensors = _read(file, inside.prefix, dtype, keep_quantised=keeps)
-    if part.library == "transformers":
-        config = part_class.config_class.from_pretrained(file.parent, local_files_only=True)
-        if inside.original:
-            tensors = _convert_open_clip(config, tensors)
-        opened, found = part_class.from_pretrained(
-            None, config=config, state_dict=tensors, dtype=dtype, output_loading_info=True
-        )
-        return opened.eval(), sorted(found["missing_keys"])
+    if part.library == "diffusers":
+        return _open_network(part, inside, part_class, tensors, file.parent, dtype)
+    config = part_class.config_class.from_pretrained(file.parent, local_files_only=True)
+    if not part.class_name.startswith("CLIP"):
+        return open_text_encoder(part_class, config, tensors, inside.layout, dtype)
+    if inside.layout == ORIGINAL:
+        tensors = _convert_open_clip(config, tensors)
+    elif part.name == "text_encoder" and part.class_name == "CLIPTextModelWithProjection":
+        # Stable Diffusion 3 takes CLIP-L's summary as it is, and its files have no projection
+        tensors.setdefault("text_projection.weight", torch.eye(config.hidden_size))
+    opened, found = part_class.from_pretrained(
+        None, config=config, state_dict=tensors, dtype=dtype, output_loading_info=True
+    )
+    return opened.eval(), sorted(found["missing_keys"])
+
+
+def _open_network(
+    part: Part, inside: Inside, part_class: Any, tensors: Tensors, folder: Path, dtype: torch.dtype
+) -> tuple[Any, list[str]]:
+    """Open a network of diffusers'."""
     more: dict[str, Any] = {}
     if any(isinstance(tensor, GGUFParameter) for tensor in tensors.values()):
         more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=dtype)
-    if inside.original:
+    if inside.layout == ORIGINAL:
         prefix = _ORIGINAL_PREFIXES.get(part.name, "")
         tensors = {prefix + name: tensor for name, tensor in tensors.items()}
+        if part.name != "unet":
+            try:
+                tensors = _convert(part_class, tensors, folder)
+            except KeyError as error:
+                return None, [str(error.args[0])]
+    if inside.layout == LIBRARY or part.name != "unet":
+        needed = _needed(part_class, folder)
+        missing = sorted(needed - tensors.keys())
+        if missing:
+            return None, missing
+        tensors = {name: tensor for name, tensor in tensors.items() if name in needed}
+    if part_class.__name__ not in SINGLE_FILE_LOADABLE_CLASSES:
+        return _assign(part_class, tensors, folder, dtype), []
     try:
         opened = part_class.from_single_file(
-            tensors, config=str(file.parent), local_files_only=True, torch_dtype=dtype, **more
+            dict(tensors), config=str(folder), local_files_only=True, torch_dtype=dtype, **more
         )
     except NotImplementedError:  # diffusers fails on a weight that has no value
-        return None, _list_missing(part_class, tensors, file.parent)
+        return None, sorted(
+            _needed(part_class, folder) - _convert(part_class, tensors, folder).keys()
+        )
+    _make_whole(opened, dtype)
     return opened, []
 
 
-def _list_missing(part_class: Any, tensors: Tensors, folder: Path) -> list[str]:
-    """Return the names of the weights that a diffusers class needs and a file does not have."""
-    config = part_class.load_config(folder)
+def _convert(part_class: Any, tensors: Tensors, folder: Path) -> Tensors:
+    """Return tensors by the names of a diffusers class.
+
+    Raises
+    ------
+    KeyError
+        One is missing: its name.
+    """
+    name = part_class.__name__
+    convert: Callable[..., Tensors] | None = _CONVERTERS.get(name)
+    if convert is None:
+        convert = SINGLE_FILE_LOADABLE_CLASSES[name]["checkpoint_mapping_fn"]
+    found = convert(config=part_class.load_config(folder), checkpoint=dict(tensors))
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def _convert_flux2_vae(config: Any, checkpoint: Tensors) -> Tensors:
+    """Name the tensors of FLUX.2's autoencoder, which normalises its latents, as diffusers does."""
+    plain = {
+        name.replace("encoder.quant_conv.", "quant_conv.").replace(
+            "decoder.post_quant_conv.", "post_quant_conv."
+        ): tensor
+        for name, tensor in checkpoint.items()
+    }
+    statistics = {name: tensor for name, tensor in plain.items() if name.startswith("bn.")}
+    statistics.setdefault("bn.num_batches_tracked", torch.zeros((), dtype=torch.long))
+    converted: Tensors = convert_ldm_vae_checkpoint(config=config, checkpoint=plain)
+    return converted | statistics
+
+
+_CONVERTERS: dict[str, Callable[..., Tensors]] = {
+    "AutoencoderKLFlux2": _convert_flux2_vae,
+    "AutoencoderKLQwenImage": convert_wan_vae_to_diffusers,  # it is Wan's, for a film of one frame
+}
+"""What converts the classes for which diffusers has it elsewhere."""
+
+
+def _needed(part_class: Any, folder: Path) -> set[str]:
+    """Return the names of the weights that a diffusers class needs."""
     with init_empty_weights():
-        needed = part_class.from_config(config).state_dict()
-    convert = SINGLE_FILE_LOADABLE_CLASSES[part_class.__name__]["checkpoint_mapping_fn"]
-    return sorted(needed.keys() - convert(config=config, checkpoint=tensors).keys())
+        made = part_class.from_config(part_class.load_config(folder))
+    return set(made.state_dict())
+
+
+def _assign(part_class: Any, tensors: Tensors, folder: Path, dtype: torch.dtype) -> Any:
+    """Open a class that diffusers does not open from single files; no tensor is missing."""
+    with init_empty_weights():
+        made = part_class.from_config(part_class.load_config(folder))
+    made.load_state_dict(tensors, assign=True)
+    return made.to(dtype).eval()
+
+
+def _make_whole(network: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Make weights whole that are quantised and not of a linear layer: nothing computes so."""
+    for module in network.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if isinstance(weight, GGUFParameter) and not isinstance(module, torch.nn.Linear):
+                whole = dequantize_gguf_tensor(weight).to(dtype)
+                setattr(module, name, torch.nn.Parameter(whole, requires_grad=False))
 
 
 def _read(file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: bool) -> Tensors:

@@ -5,6 +5,7 @@ Words: a is a pixel's alpha, sel how much it is selected, c how much it may chan
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -382,3 +383,10 @@ def _resize_finite(values: Floats, extent: Extent) -> Pixels:
     total = _interpolate(np.where(finite, values, np.float32(0)), extent)
     mean = np.clip(total / np.maximum(weight, np.float32(0.5)), lowest, highest)
     return np.where(weight >= 0.5, mean, _scale(values, extent, cv2.INTER_NEAREST_EXACT))
+
+
+def hash_input(image: Floats, change: Floats) -> str:
+    """Return the BLAKE2b hash of what the model sees of a picture and over what may change."""
+    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+    found.update(np.ascontiguousarray(change).data)
+    return found.hexdigest()

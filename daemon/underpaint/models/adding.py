@@ -14,7 +14,7 @@ from .downloading import free_target
 from .files import INDEX
 from .find import find_in_hub
 from .probes import MODEL
-from .reading import expand_user
+from .reading import expand_user, is_folder
 from .scanning import contents_of
 
 
@@ -39,7 +39,7 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
     """
     path = _find(said)
     own = path.name
-    if path.is_dir():
+    if is_folder(path):
         if not os.path.lexists(path / INDEX):
             raise ModelUnavailableError(
                 f"{path} is no model: there is no {INDEX} in it. A folder of many models: name it"
@@ -53,12 +53,12 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
         if kind != MODEL:
             raise ModelUnavailableError(f"{path} is no model, but: {kind or 'nothing known'}")
     make_folder(home() / "models")
-    target = free_target(home() / "models", name or own, "" if path.is_dir() else own)
+    target = free_target(home() / "models", name or own, "" if is_folder(path) else own)
     if copy:
         _copy(path, target)
         return target
     try:
-        target.symlink_to(path.absolute(), target_is_directory=path.is_dir())
+        target.symlink_to(path.absolute(), target_is_directory=is_folder(path))
     except OSError as error:
         raise BadInputError(
             f"no link to {path} can be made ({error.strerror or error}); add it with --copy"
@@ -90,7 +90,7 @@ def _copy(path: Path, target: Path) -> None:
             " make room, or leave out --copy"
         )
     try:
-        if path.is_dir():
+        if is_folder(path):
             shutil.copytree(path, draft)
         else:
             shutil.copyfile(path, draft)
@@ -103,5 +103,5 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
+    files = path.rglob("*") if is_folder(path) else [path]
     return sum(one.stat().st_size for one in files if one.is_file())

@@ -7,6 +7,7 @@ weights. What a file's header says better is changed in them.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Mapping
@@ -16,21 +17,17 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
+from .architectures import CONFIGS, Architecture, find_architecture
 from .facts import family_facts, why_unusable
+from .families import FLOWS
 from .files import INDEX, ModelFile, Part, check_classes, read_family, tokenizer_files
 from .headers import Header, read_bytes, read_header
 from .kinds import with_article
-from .parts import find_inside, find_part
+from .parts import find_inside, find_part, find_tokenizer
 from .probes import MODEL, Contents, probe_header
-from .reading import check_regular, list_names, read_json
+from .reading import check_regular, expand_user, list_names, read_json, read_text
 from .schedulers import ZERO_SNR
 from .sidecar import Sidecar, correct_contents
-
-CONFIGS = Path(__file__).with_name("configs")
-"""A folder for each architecture, and `clip`, with the vocabulary that all of them share."""
-
-_CONFIGS = {("sd", "1"): "sd1", ("sd", "2"): "sd2", ("sdxl", ""): "sdxl"}
-"""Families and variants, as `probes` tells them, and the folder of each in `CONFIGS`."""
 
 
 def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...], str]:
@@ -46,9 +43,9 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     Returns
     -------
     family : str
-        `sd` or `sdxl`.
+        As `ModelInfo` has it.
     parts : tuple of Part
-        Those of the family.
+        Those of the family, without optional ones that are neither in the file nor elsewhere.
     index : str
         The path of the `model_index.json` that names the parts.
 
@@ -60,9 +57,11 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     check_regular(model.parent, model.name)
     header = read_header(model)
     contents = correct_contents(probe_header(header, model), said)
-    kind = _check_kind(model, header, contents)
-    folder = (model.parent / said.config).absolute() if said.config else CONFIGS / kind
-    index = str(folder / INDEX)
+    kind = _check_kind(model, header, contents, has_configs=bool(said.config))
+    folder = CONFIGS / kind.configs
+    if said.config:
+        folder = (model.parent / expand_user(Path(said.config))).absolute()
+    index = str(folder / (INDEX if said.config else kind.index))
     given = read_json(model, index)
     family = read_family(model, given)
     if family != contents.family:
@@ -75,16 +74,20 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     for name, (library, class_name) in check_classes(model, family, given).items():
         part = Part(name, library, class_name, ())
         if name.startswith("tokenizer"):
-            files = _find_tokenizer(folder, name)
-            parts.append(replace(part, files=files))
+            encoder = name.replace("tokenizer", "text_encoder")
+            if any(one.name == encoder for one in parts):
+                parts.append(_open_tokenizer(model, kind, folder, part))
             continue
         config = "scheduler_config.json" if name == "scheduler" else "config.json"
         file = ModelFile(str(folder / name / config), config, changes.get(name, ()))
         part = replace(part, files=(file,))
         if name != "scheduler":
-            inside = find_inside(name, header, read_json(model, file.path))
+            inside = find_inside(part, header, read_json(model, file.path))
             if inside is None or name in said.parts:
-                part = find_part(model, kind, part, said)
+                found = find_part(model, kind, part, said)
+                if found is None:
+                    continue
+                part = found
             else:
                 weights = ModelFile(str(model.absolute()), f"weights{model.suffix.lower()}")
                 part = replace(part, files=(file, weights), inside=inside)
@@ -92,8 +95,10 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     return family, tuple(parts), index
 
 
-def _check_kind(model: Path, header: Header, contents: Contents) -> str:
-    """Return which configs a file needs.
+def _check_kind(
+    model: Path, header: Header, contents: Contents, *, has_configs: bool
+) -> Architecture:
+    """Return which configs and parts a file needs.
 
     Raises
     ------
@@ -115,11 +120,14 @@ def _check_kind(model: Path, header: Header, contents: Contents) -> str:
     reason = why_unusable(contents)
     if reason:
         raise ModelUnavailableError(f"model {model} cannot be opened: {reason}")
-    kind = _CONFIGS.get((contents.family, contents.variant))
+    kind = find_architecture(model, contents, any_variant=has_configs)
     if kind is None:
+        title = family_facts(contents.family).title
+        variant = f" {contents.variant}" if contents.variant else ""
         raise ModelUnavailableError(
-            f"model {model} cannot be opened: {family_facts(contents.family).title} in one file is"
-            " not supported yet; take a folder in the diffusers format"
+            f"model {model} cannot be opened: it is a {title} model{variant} of a size that"
+            " Underpaint has no configs for; take its folder in the diffusers format, or name"
+            ' one whose configs describe it in the side-car file, as {"config": "FOLDER"}'
         )
     return kind
 
@@ -132,9 +140,12 @@ _PLACES = {
 
 
 def _find_changes(
-    model: Path, kind: str, header: Header, contents: Contents, *, has_configs: bool
+    model: Path, kind: Architecture, header: Header, contents: Contents, *, has_configs: bool
 ) -> Mapping[str, tuple[tuple[str, Any], ...]]:
     """Return what a file, and its user, say better than the configs of its architecture."""
+    if contents.family in FLOWS:
+        said = {} if has_configs else kind.changes
+        return {part: tuple(values.items()) for part, values in said.items()}
     unet: dict[str, Any] = {}
     if contents.purpose == "inpainting":
         unet["in_channels"] = 9
@@ -144,7 +155,7 @@ def _find_changes(
     scheduler: dict[str, Any] = {}
     if not has_configs or contents.prediction == "v_prediction":
         scheduler["prediction_type"] = prediction or "epsilon"
-    if kind == "sd2" and not has_configs and scheduler["prediction_type"] == "epsilon":
+    if kind.configs == "sd2" and not has_configs and scheduler["prediction_type"] == "epsilon":
         unet["sample_size"] = 64  # those of 768 pixels predict velocity
     if contents.native:
         unet["sample_size"] = contents.native // _CELL
@@ -155,7 +166,7 @@ def _find_changes(
 
 
 _CELL = 8
-"""Pixels a side of a latent cell, in all of these architectures."""
+"""Pixels a side of a latent cell, in both of these families."""
 
 _V_SPREAD = 0.09
 """From which standard deviation on this bias is of a model that predicts velocity.
@@ -167,8 +178,8 @@ Stable Diffusion 2 says it nowhere; ComfyUI and others tell it by this.
 def _read_prediction(model: Path, header: Header) -> str:
     """Return what a model predicts that does not say so; empty where it cannot be told."""
     beside = model.with_suffix(".yaml")  # as WebUI wants it beside such models
-    if beside.is_file() and beside.stat().st_size < 2**20:
-        text = beside.read_text(encoding="utf-8", errors="replace")
+    with contextlib.suppress(ModelUnavailableError):
+        text = read_text(beside.parent, beside.name, "latin-1")  # only ASCII is looked for
         if re.search(r"""^\s*parameterization:\s*["']?v["']?\s*(#.*)?$""", text, re.MULTILINE):
             return "v_prediction"
     ending = "output_blocks.11.1.transformer_blocks.0.norm1.bias"
@@ -186,16 +197,19 @@ def _read_prediction(model: Path, header: Header) -> str:
     return "v_prediction" if spread > _V_SPREAD else "epsilon"
 
 
-def _find_tokenizer(folder: Path, name: str) -> tuple[ModelFile, ...]:
-    """Return a tokenizer's files: with CLIP's vocabulary, where the folder has none."""
-    there = list_names(folder, name)
+def _open_tokenizer(model: Path, kind: Architecture, folder: Path, part: Part) -> Part:
+    """Return a tokenizer with its files: those beside the configs, CLIP's, or another's."""
+    there = list_names(folder, part.name)
     if "tokenizer.json" in there or "vocab.json" in there:
-        return tuple(
-            ModelFile(str(folder / name / one), one) for one in tokenizer_files(folder, name)
-        )
+        names = tokenizer_files(folder, part.name)
+        files = tuple(ModelFile(str(folder / part.name / one), one) for one in names)
+        return replace(part, files=files)
+    config = "tokenizer_config.json"
+    own = ModelFile(str(folder / part.name / config), config)
+    if "CLIP" not in part.class_name:
+        return find_tokenizer(model, kind, replace(part, files=(own,)))
     words = (
         ModelFile(str(CONFIGS / "clip" / "vocab.json.gz"), "vocab.json"),
         ModelFile(str(CONFIGS / "clip" / "merges.txt.gz"), "merges.txt"),
     )
-    config = "tokenizer_config.json"
-    return (*words, ModelFile(str(folder / name / config), config))
+    return replace(part, files=(*words, own))

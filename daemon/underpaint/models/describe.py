@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.samplers import choose_sampler
+from underpaint_client.recommended import Recommended
 
-from .checkpoint import CONFIGS, resolve_checkpoint
-from .families import FLOWS, Recommended, check_flow_parts, recommend
+from .architectures import CONFIGS
+from .checkpoint import resolve_checkpoint
+from .families import FLOWS, check_flow_parts, recommend
 from .files import (
     INDEX,
     WEIGHTS_ENDINGS,
@@ -25,11 +26,11 @@ from .files import (
     resolve_files,
 )
 from .headers import Header
-from .parts import find_part, stamp_names
+from .parts import find_part, stamp_names, stamp_providers
 from .precisions import find_precision
-from .reading import read_json
+from .reading import is_folder, read_json
 from .schedulers import ZERO_SNR, check_scheduler
-from .sidecar import Sidecar, find_sidecar, read_sidecar
+from .sidecar import Sidecar, correct_recommended, find_sidecar, read_sidecar
 from .stamps import Stamp, stamp_files, stamp_folder
 from .tokenizers import check_tokenizer
 from .weights import Tensors, check_shapes, read_tensors
@@ -53,9 +54,6 @@ class ModelInfo:
         Pixels a side of a latent cell.
     train_steps : int
         Timesteps it was trained on.
-    sampler : str
-        A name of `samplers.SAMPLERS`: what suits it, as the side-car file may say:
-        `{"sampler": "k_euler_a"}`.
     prompt_tokens : int
         How many tokens of a prompt it reads, with their start and end.
     parts : tuple of Part
@@ -78,8 +76,9 @@ class ModelInfo:
         How most weights of its denoiser are stored: `fp32`, `fp16`, `bf16`, `fp8`, a type of GGUF
         such as `Q4_K`, ... (`precisions.find_precision`).
     recommended : Recommended
-        Steps and guidance that suit it; `underpaint.json` may say others:
-        `{"steps": 4, "guidance_scale": 1.0}`, as it may say its `native` side.
+        Steps, guidance scale and sampler that suit it; the side-car file may say others:
+        `{"steps": 4, "guidance_scale": 1.0, "sampler": "k_euler_a"}`, as it may say its `native`
+        side.
     """
 
     name: str
@@ -88,7 +87,6 @@ class ModelInfo:
     native: int
     cell: int
     train_steps: int
-    sampler: str
     prompt_tokens: int
     parts: tuple[Part, ...]
     stamps: tuple[Stamp, ...]
@@ -128,14 +126,15 @@ def describe_model(path: Path) -> ModelInfo:
     said = read_sidecar(find_sidecar(path))
     named = stamp_files(path, stamp_names(path, said))
     if _is_one_file(path):
-        stamps = (*stamp_files(path.parent, [path.name]), *named)
+        others = stamp_files(path, stamp_providers())
+        stamps = (*stamp_files(path.parent, [path.name]), *named, *others)
     else:
         stamps = (*stamp_folder(path), *named)
     return _describe(path, str(path.absolute()), said, stamps)
 
 
 def _is_one_file(path: Path) -> bool:
-    return path.suffix.lower() in WEIGHTS_ENDINGS and not path.is_dir()
+    return path.suffix.lower() in WEIGHTS_ENDINGS and not is_folder(path)
 
 
 @functools.lru_cache(maxsize=256)  # every job asks, and the answer is the same until a file changes
@@ -149,9 +148,8 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         given = read_json(path, INDEX)
         family = read_family(path, given)
         found = tuple(
-            find_part(path, family, replace(part, files=part.files[:1]), said)
-            if part.name in said.parts
-            else part
+            (part.name in said.parts and find_part(path, None, _without_weights(part), said))
+            or part
             for part in resolve_files(path, family, given)
         )
     parts = {part.name: _change(path, part, family, said) for part in found}
@@ -184,7 +182,6 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         native=said.native or _check_native(path, side),
         cell=cell,
         train_steps=check_scheduler(path, family, levels),
-        sampler=choose_sampler(said.sampler or recommended.sampler),
         prompt_tokens=min(
             (length for length in lengths if length is not None),
             default=facts.prompt_tokens if facts else 0,
@@ -196,15 +193,13 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         purpose=purpose,
         prediction_type=(levels.get("prediction_type") or "epsilon") if facts is None else "flow",
         zero_snr=bool(levels.get("rescale_betas_zero_snr")),
-        recommended=_corrected(recommended, said),
+        recommended=correct_recommended(recommended, said),
         precision=_precision(parts[denoiser], tensors[denoiser]),
     )
 
 
-def _corrected(recommended: Recommended, said: Sidecar) -> Recommended:
-    """Return what is recommended, with what the user says instead."""
-    given: dict[str, Any] = {"steps": said.steps, "guidance_scale": said.guidance_scale}
-    return replace(recommended, **{name: one for name, one in given.items() if one is not None})
+def _without_weights(part: Part) -> Part:
+    return replace(part, files=part.files[:1])
 
 
 def _check_native(model: Path, side: int) -> int:

@@ -191,9 +191,10 @@ def download(
     BadInputError
         There is a model of that name already.
     """
-    models = home() / "models"
-    target = free_target(models, name or model.name, "" if model.is_folder else model.name)
-    staging = models / ".downloads" / model.repository.replace("/", "--")
+    target = free_target(
+        home() / "models", name or model.name, "" if model.is_folder else model.name
+    )
+    staging = _staging(model)
     make_folder(staging)
     lock = filelock.FileLock(staging.with_name(f"{staging.name}.lock"), timeout=0)
     try:
@@ -214,6 +215,20 @@ def download(
         with contextlib.suppress(OSError):
             Path(lock.lock_file).unlink()
     return target
+
+
+def _staging(model: RemoteModel) -> Path:
+    """Return the folder that a model is downloaded into before it is complete."""
+    return home() / "models" / ".downloads" / model.repository.replace("/", "--")
+
+
+def received_bytes(model: RemoteModel) -> int:
+    """Return how many bytes of a model are on the disk, while it is downloaded."""
+    total = 0
+    for one in _staging(model).rglob("*"):
+        with contextlib.suppress(OSError):  # it was renamed this moment
+            total += one.stat().st_size if one.is_file() else 0
+    return total
 
 
 def free_target(models: Path, name: str, like: str = "") -> Path:
@@ -245,8 +260,7 @@ def free_target(models: Path, name: str, like: str = "") -> Path:
 
 
 def _check_space(model: RemoteModel, staging: Path) -> None:
-    there = sum(one.stat().st_size for one in staging.rglob("*") if one.is_file())
-    missing = max(0, model.size - there)
+    missing = max(0, model.size - received_bytes(model))
     free = shutil.disk_usage(staging).free
     if missing + RESERVE > free:
         raise ModelUnavailableError(

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.messages import ModelEntry
+from underpaint_client.model_entry import ModelEntry
+from underpaint_client.printable import one_line
+from underpaint_client.recommended import Recommended
 from underpaint_client.rules import STARTER_MODEL
 
 from .describe import describe_model
-from .facts import memory_needed, native_size, why_unusable
+from .facts import family_facts, memory_needed, native_size, why_unusable
+from .families import FLOWS, recommend
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
 from .roots import Root
 from .scanning import Scanned, contents_of, scan
-from .sidecar import Sidecar, correct_contents, find_sidecar, read_sidecar
+from .sidecar import (
+    Sidecar,
+    correct_contents,
+    correct_recommended,
+    find_sidecar,
+    read_sidecar,
+)
 from .stamps import stamp_files
 from .walking import Found
 
@@ -44,12 +53,11 @@ class ListedModel:
         The side it was trained at, in pixels; 0 where that is not known.
     size, memory : int
         Bytes of its weights on disk, and what it needs to paint, computed.
-    sampler : str
-        What suits it; empty for the usual one.
     steps : int
-        What suits it; 0 where its side-car does not say it.
-    guidance_scale : float or None
-        As `steps`.
+    guidance_scale : float
+    sampler : str
+    takes_negative : bool
+        What suits it, as `Recommended` has them.
     licence, note : str
         Where known.
     problem : str
@@ -69,12 +77,18 @@ class ListedModel:
     precision: str = ""
     size: int = 0
     memory: int = 0
-    sampler: str = ""
-    steps: int = 0
-    guidance_scale: float | None = None
+    steps: int = Recommended.steps
+    guidance_scale: float = Recommended.guidance_scale
+    sampler: str = Recommended.sampler
+    takes_negative: bool = Recommended.takes_negative
     licence: str = ""
     note: str = ""
     problem: str = ""
+
+    @property
+    def recommended(self) -> Recommended:
+        """What suits it."""
+        return Recommended(self.steps, self.guidance_scale, self.sampler, self.takes_negative)
 
 
 def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
@@ -85,12 +99,29 @@ def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
     seconds : float, optional
         How long headers of new files may be read; those that are left are not listed yet.
     """
-    return tuple(
-        ModelEntry(one.name, one.family, one.native, one.problem)
-        if not one.problem
-        else ModelEntry(one.name, "", 0, one.problem)
-        for one in describe_all(seconds=seconds)
+    return tuple(map(_describe_entry, describe_all(seconds=seconds)))
+
+
+def _describe_entry(one: ListedModel) -> ModelEntry:
+    """Return what clients are told of a model: nothing of where it lies."""
+    if one.problem:
+        return ModelEntry(one.name, "", 0, one.problem)
+    return ModelEntry(
+        name=one.name,
+        family=one.family,
+        native=one.native,
+        recommended=one.recommended,
+        title=family_facts(one.family, one.variant).title,
+        purpose=one.purpose or "plain",
+        precision=one.precision,
+        size=one.size,
+        memory=one.memory,
+        licence=one_line(one.licence, _MOST_OF_A_LICENCE),
     )
+
+
+_MOST_OF_A_LICENCE = 80
+"""Characters of a licence that clients are told: a side-car may hold a text of any kind."""
 
 
 def describe_all(
@@ -139,7 +170,7 @@ def _list(one: Scanned) -> ListedModel | None:
             if found.is_folder:
                 values |= _folder(found.path, said)
             elif contents is not None:
-                values |= _file(found, correct_contents(contents, said))
+                values |= _file(found, correct_contents(contents, said), said)
             values |= _said(said)
     except ModelUnavailableError as error:
         values["problem"] = _printable(str(error))
@@ -149,13 +180,23 @@ def _list(one: Scanned) -> ListedModel | None:
     return ListedModel(**values)
 
 
-def _file(found: Found, contents: Contents) -> dict[str, Any]:
-    return {
+def _file(found: Found, contents: Contents, said: Sidecar) -> dict[str, Any]:
+    values = {
         **_contents(contents, found.stamp[0]),
         "family": contents.family,
         "native": native_size(contents),
         "problem": _printable(_problem(found.path, contents)),
     }
+    if not values["problem"]:
+        values |= asdict(_recommended(found.path, contents, said))
+    return values
+
+
+def _recommended(file: Path, contents: Contents, said: Sidecar) -> Recommended:
+    """Return what suits a model in one file that can be painted with."""
+    if contents.family in FLOWS:  # whose configs tell the distilled from the others
+        return describe_model(file).recommended
+    return correct_recommended(recommend(file, contents.family, {}, {}), said)
 
 
 def _problem(file: Path, contents: Contents) -> str:
@@ -177,8 +218,11 @@ _ORDINARY = ("fp32", "fp16", "bf16", "fp8")
 def _is_ordinary(contents: Contents) -> bool:
     """Return whether a file has all parts in a form that is always read, as most files have.
 
-    The others are looked at as when they are opened, which takes longer.
+    The others are looked at as when they are opened, which takes longer: the tokenizers of most
+    families are in no file.
     """
+    if contents.family in FLOWS:
+        return False
     encoders = len(set(contents.parts) - {"unet", "transformer", "vae"})
     is_whole = "vae" in contents.parts and encoders >= (2 if contents.family == "sdxl" else 1)
     return is_whole and contents.precision in _ORDINARY
@@ -197,8 +241,7 @@ def _contents(contents: Contents, size: int) -> dict[str, Any]:
     }
 
 
-_SAID = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "sampler", "steps",
-         "guidance_scale", "licence", "note")  # fmt: skip
+_SAID = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "licence", "note")
 """What a side-car may say of what is listed."""
 
 
@@ -211,7 +254,8 @@ def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
     size = sum(
         size for name, size, *_ in stamp_files(path, info.files) if name.endswith(".safetensors")
     )
-    listed = {"family": info.family, "native": info.native, "sampler": info.sampler, "size": size}
+    listed = {"family": info.family, "native": info.native, "size": size}
+    listed |= asdict(info.recommended)
     for part in info.parts:
         if part.name in ("unet", "transformer"):
             weights = next(file.path for file in part.files if file.is_weights)

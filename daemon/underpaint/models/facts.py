@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .architectures import ARCHITECTURES
 from .families import FLOWS
-from .files import PARTS
 from .probes import Contents
 
 _GB = 10**9
@@ -76,12 +76,17 @@ def native_size(contents: Contents) -> int:
     return contents.native or known
 
 
+_COMPUTED = {"fp64": 0.25, "fp32": 0.5, "fp8": 2, "fp8_scaled": 2}
+"""How many times as large weights are that are computed with, as those that are stored."""
+
+
 def memory_needed(contents: Contents, size: int) -> int:
     """Return the bytes of memory in which a model and one picture of its native size fit.
 
-    Weights count as they are stored, those of 32 bits as the 16 that they are computed in. Parts
-    that are not in the file count too. Computed, not measured: with less memory, parts of the
-    model wait outside of the GPU for their turn, which takes longer.
+    Weights count as they are stored, those of 32 bits, and those of 8 that are read as floating
+    point, as the 16 that they are computed in. Parts that are not in the file count too. Computed,
+    not measured: with less memory, parts of the model wait outside of the GPU for their turn, which
+    takes longer.
 
     Parameters
     ----------
@@ -91,28 +96,33 @@ def memory_needed(contents: Contents, size: int) -> int:
         Bytes of all its weights.
     """
     facts = family_facts(contents.family, contents.variant)
-    stored = size // {"fp64": 4, "fp32": 2}.get(contents.precision, 1)
+    stored = int(size * _COMPUTED.get(contents.precision, 1))
     given = set(contents.parts)
     has_encoders = given - {"unet", "transformer", "vae"}
     missing = (0 if has_encoders else facts.encoders) + (0 if "vae" in given else _VAE)
     return stored + missing + facts.working
 
 
-ONE_FILE = ("sd", "sdxl")
-"""Families that are opened from one file; the configs of others come with their folders alone."""
+ONE_FILE = tuple(dict.fromkeys(one.family for one in ARCHITECTURES))
+"""Families that are opened from one file."""
+
+
+_OTHER_VARIANTS = ("2.1", "layered", "radiance")
+"""Variants whose denoiser is of another class."""
 
 
 def why_unusable(contents: Contents) -> str:
     """Return why a file cannot be painted with; empty where its family is supported."""
     title = family_facts(contents.family, contents.variant).title
     if contents.family not in ONE_FILE:
-        known = " and ".join(family_facts(family).title for family in ONE_FILE)
-        told = f"it is a {title} model, and in one file Underpaint opens {known}"
-        has_folders = contents.family in PARTS
-        way_out = "its folder in the diffusers format" if has_folders else "another model"
-        return f"{told}; take {way_out}"
+        known = ", ".join(family_facts(family).title for family in ONE_FILE)
+        return f"it is a {title} model, and Underpaint opens {known}; take another model"
     if contents.variant == "refiner":
         return "it is a refiner, which finishes another model's pictures; take a whole model"
-    if contents.purpose not in ("plain", "inpainting"):
-        return f"it is a {title} model for {contents.purpose}; take a plain or an inpainting one"
+    if contents.variant in _OTHER_VARIANTS:
+        return f"it is a {title} model of another kind ({contents.variant}); take a plain one"
+    allowed = ("plain",) if contents.family in FLOWS else ("plain", "inpainting")
+    if contents.purpose not in allowed:
+        way_out = " or an inpainting one" if "inpainting" in allowed else " one"
+        return f"it is a {title} model for {contents.purpose}; take a plain{way_out}"
     return ""

@@ -6,43 +6,17 @@ A table without torch: folders are checked against it before anything is opened,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.samplers import DEFAULT_SAMPLER
 
 Classes = tuple[str, frozenset[str]]
 """A library, and the classes of it that a part may have."""
-
-FEW_STEPS = 8
-"""Models that are run with so many steps or fewer start exactly at their strength."""
-
-
-@dataclass(frozen=True)
-class Recommended:
-    """How a model is best run, until the artist chooses otherwise.
-
-    Parameters
-    ----------
-    steps : int
-        How many.
-    guidance_scale : float
-        1 for a model that is run without.
-    sampler : str
-        A name of `samplers.SAMPLERS`.
-    """
-
-    steps: int = 20
-    guidance_scale: float = 7.5
-    sampler: str = DEFAULT_SAMPLER
-
-    @property
-    def few_steps(self) -> bool:
-        """Whether the steps are so few that a share of them would be a coarse strength."""
-        return self.steps <= FEW_STEPS
 
 
 @dataclass(frozen=True)
@@ -130,8 +104,8 @@ FLOWS: dict[str, FlowFacts] = {
         tokens_patch=4,
         native=1024,
         prompt_tokens=512,
-        recommended=Recommended(28, 3.5, _EULER),
-        fast=Recommended(4, 1.0, _EULER),
+        recommended=Recommended(28, 3.5, _EULER, takes_negative=False),
+        fast=Recommended(4, 1.0, _EULER, takes_negative=False),
     ),
     "z-image": FlowFacts(
         pipeline="ZImage",
@@ -161,7 +135,7 @@ FLOWS: dict[str, FlowFacts] = {
         native=1024,
         prompt_tokens=512,
         recommended=Recommended(24, 5.0, _EULER),
-        fast=Recommended(4, 1.0, _EULER),
+        fast=Recommended(4, 1.0, _EULER, takes_negative=False),
     ),
     "qwen-image": FlowFacts(
         pipeline="QwenImage",
@@ -224,13 +198,16 @@ FLOWS: dict[str, FlowFacts] = {
         native=1024,
         prompt_tokens=512,
         recommended=Recommended(28, 4.5, _EULER),
-        fast=Recommended(8, 1.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER, takes_negative=False),
     ),
 }
 """The families, by name."""
 
 Expected = Iterator[tuple[str, tuple[int | None, ...]]]
-"""How tensors end in name, and how their shapes begin; None is any length."""
+"""How tensors end in name, and how their shapes begin; None is any length.
+
+Of several endings, with `|` between, one must be there.
+"""
 
 
 def _sd3_weights(config: dict[str, Any]) -> Expected:
@@ -266,7 +243,8 @@ def _qwen_vae_weights(config: dict[str, Any]) -> Expected:
 
 
 def _t5_weights(config: dict[str, Any]) -> Expected:
-    yield "shared.weight", (config["vocab_size"], config["d_model"])
+    table = "shared.weight|encoder.embed_tokens.weight"
+    yield table, (config["vocab_size"], config["d_model"])
 
 
 EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
@@ -288,8 +266,15 @@ EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
 }
 """What the weights of a class must hold, as its config says; for other classes, see `weights`."""
 
-_FAST_NAMES = ("turbo", "lightning", "hyper-sd", "lcm", "dmd2", "schnell", "4step", "8step")
+FAST_NAMES = ("turbo", "lightning", "hyper-sd", "lcm", "dmd2", "schnell", "4step", "8step")
 """What the names of models that were distilled to few steps contain."""
+
+
+def name_contains(path: Path, words: Iterable[str]) -> bool:
+    """Return whether the name of a model, or of the two folders that it lies in, has a word."""
+    names = "/".join(path.absolute().parts[-3:]).lower()  # the hub's cache has it two folders up
+    return any(word in names for word in words)
+
 
 _FAST_DIFFUSION = Recommended(8, 1.0, DEFAULT_SAMPLER)
 
@@ -302,7 +287,7 @@ def recommend(
     Parameters
     ----------
     path : Path
-        The model's folder.
+        The model's folder or file.
     family : str
         A key of `FLOWS`, `sd` or `sdxl`.
     index : dict
@@ -310,11 +295,10 @@ def recommend(
     configs : dict of str to dict
         The config of each part, by name.
     """
-    names = "/".join(path.absolute().parts[-3:]).lower()  # the hub's cache has it two folders up
-    named_fast = any(name in names for name in _FAST_NAMES)
+    named_fast = name_contains(path, FAST_NAMES)
     facts = FLOWS.get(family)
     if facts is None:
-        return _FAST_DIFFUSION if named_fast else Recommended()
+        return _FAST_DIFFUSION if named_fast else USUAL
     fast = _said_fast(family, index, configs)
     return facts.fast if (named_fast if fast is None else fast) else facts.recommended
 

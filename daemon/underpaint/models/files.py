@@ -97,6 +97,16 @@ class ModelFile:
         return self.opened_as.endswith(".safetensors.index.json")
 
 
+LIBRARY = "library"
+"""The names of the library that opens a part: diffusers' or transformers' own."""
+
+ORIGINAL = "original"
+"""The names that the model's authors chose, which must be converted."""
+
+LLAMA_CPP = "llama.cpp"
+"""The names of llama.cpp, for text encoders in GGUF."""
+
+
 @dataclass(frozen=True)
 class Inside:
     """How the tensors of a part are named in a file that diffusers did not save.
@@ -105,13 +115,12 @@ class Inside:
     ----------
     prefix : str
         What the names of this part begin with, and those of other parts in the same file do not.
-    original : bool
-        Whether the rest of a name is the one that the model's authors chose, which must be
-        converted; else it is diffusers' or transformers' own.
+    layout : str
+        Whose names the rest are: `LIBRARY`, `ORIGINAL` or `LLAMA_CPP`.
     """
 
     prefix: str
-    original: bool
+    layout: str
 
 
 @dataclass(frozen=True)
@@ -176,14 +185,19 @@ def read_family(model: Path, index: dict[str, Any]) -> str:
     ModelUnavailableError
         The family is not supported.
     """
-    class_name = str(index.get("_class_name"))
-    family = FAMILIES.get(_without_purpose(class_name))
-    if family is None:
+    family = find_family(index)
+    if not family:
+        class_name = str(index.get("_class_name"))
         raise ModelUnavailableError(
             f"model {model} is a {class_name[:80]}, which is not supported yet"
             f" (_class_name in {INDEX}); take a {' or '.join(FAMILIES)} model"
         )
     return family
+
+
+def find_family(index: dict[str, Any]) -> str:
+    """Return the family that a `model_index.json` names; empty where it is not supported."""
+    return FAMILIES.get(_without_purpose(str(index.get("_class_name"))), "")
 
 
 def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part, ...]:

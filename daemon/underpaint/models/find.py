@@ -10,7 +10,9 @@ from pathlib import Path
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.rules import STARTER_MODEL
 
+from .describe import describe_model
 from .facts import why_unusable
+from .families import FLOWS
 from .files import INDEX
 from .kinds import with_article
 from .other_tools import hub_cache
@@ -69,12 +71,26 @@ def _own_roots() -> list[Root]:
 
 def _choose_default(scanned: Iterable[Scanned]) -> str:
     """Return the name of the default model among what lies in the artist's own folders."""
-    own = _paths(one for one in scanned if one.found.root.is_own and _is_usable(one))
-    return min(own, key=lambda name: (name == STARTER_MODEL, name), default="")
+    usable = [one for one in scanned if one.found.root.is_own and _is_usable(one)]
+    names = sorted(one.found.name for one in usable if one.found.name != STARTER_MODEL)
+    files = {one.found.name: one for one in usable}
+    whole = next((name for name in names if _is_whole(files[name])), "")
+    return whole or next(iter([*names, *_paths(usable)]), "")
 
 
 def _is_usable(one: Scanned) -> bool:
     return one.found.is_folder or (one.contents is not None and not why_unusable(one.contents))
+
+
+def _is_whole(one: Scanned) -> bool:
+    """Return whether a model has all its parts; most files of these families have the denoiser."""
+    if one.contents is None or one.contents.family not in FLOWS:
+        return True
+    try:
+        describe_model(one.found.path)
+    except ModelUnavailableError:
+        return False
+    return True
 
 
 def _real(path: Path) -> Path:

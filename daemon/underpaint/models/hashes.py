@@ -21,7 +21,7 @@ from .reading import check_regular, unreadable
 from .shared_json import SharedJson
 from .stamps import stamp_files
 
-_HASHES = SharedJson("model-hashes.json")
+_HASHES = SharedJson("model-hashes.json", str)
 """Where its home cannot be written, models are hashed again next time."""
 
 
@@ -59,7 +59,7 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
                 known.setdefault(f"first {key}", known[key])
             known[key] = now
         return now
-    return str(known[key])
+    return known[key]
 
 
 def _changed(info: ModelInfo) -> ModelUnavailableError:
@@ -175,4 +175,4 @@ def note_use(info: ModelInfo, found: str) -> str:
         with _HASHES.changing() as known:
             before = known.get(folder, "")
             known[folder] = found
-    return str(before)
+    return before

@@ -11,7 +11,6 @@ that a file that is cut short meanwhile ends no process.
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 import stat
@@ -23,11 +22,20 @@ from typing import Any, BinaryIO, NamedTuple
 
 from underpaint_client.errors import ModelUnavailableError
 
-MAX_HEADER = 2**26
-"""The most bytes of a header that are read; those of the largest models have about 1 MB."""
+from .reading import parse_json
 
-MAX_TENSORS = 2**18
+MAX_HEADER = 2**25
+"""The most bytes of a header that are read.
+
+Those of the largest models have about 1 MB, and text encoders in GGUF, which hold a vocabulary,
+about 15 MB.
+"""
+
+MAX_TENSORS = 2**16
 """The most tensors of a file; the largest models have some thousands."""
+
+MAX_DIMENSIONS = 8
+"""The most dimensions of a tensor; 5 are usual."""
 
 ENDINGS = (".safetensors", ".gguf")
 """The file formats that are read."""
@@ -139,7 +147,7 @@ class _DamagedError(Exception):
 
 
 def _read_safetensors(stream: BinaryIO, size: int) -> Header:
-    beginning = stream.read(8)
+    beginning = stream.read(min(size, 8))  # some files of /proc have no size, and no end
     if len(beginning) < 8:
         raise _DamagedError(f"it has {size} bytes")
     (length,) = struct.unpack("<Q", beginning)
@@ -149,28 +157,42 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
     if length > MAX_HEADER:
         raise _DamagedError(f"its header has {length} bytes, and at most {MAX_HEADER} are read")
     try:
-        entries = json.loads(stream.read(length))
-    except (ValueError, RecursionError) as error:
+        entries = parse_json(stream.read(length).decode())
+    except ValueError as error:
         raise _DamagedError(f"its header: {error}") from None
     if not isinstance(entries, dict):
         raise _DamagedError("its header is no JSON object")
     metadata = entries.pop("__metadata__", None)
+    if len(entries) > MAX_TENSORS:
+        raise _DamagedError(f"it has {len(entries)} tensors, and at most {MAX_TENSORS} are read")
     data = 8 + length
     tensors = {}
-    end = 0
+    places = []
     for name, entry in entries.items():
         dtype, shape, start, stop = _read_entry(name, entry)
         bits = _BITS.get(dtype)
         if bits is not None and math.prod(shape) * bits != 8 * (stop - start):
             raise _DamagedError(
-                f"{name[:120]!r}, {dtype[:20]} {str(shape)[:80]}, has {stop - start} bytes"
+                f"{name[:120]!r}, {dtype} {str(shape)[:80]}, has {stop - start} bytes"
             )
-        end = max(end, stop)
+        places.append((start, stop, name))
         tensors[name] = Tensor(dtype, tuple(shape), data + start, stop - start)
+    end = _check_places(places)
     if data + end != size:
         raise _DamagedError(f"it has {size} bytes, and its header says {data + end}")
     said = metadata.items() if isinstance(metadata, dict) else ()
     return Header("safetensors", tensors, {n: one for n, one in said if isinstance(one, str)})
+
+
+def _check_places(places: list[tuple[int, int, str]]) -> int:
+    """Check that tensors lie one after the other, as the format asks for; return their end."""
+    end = 0
+    for start, stop, name in sorted(places):
+        if start != end:
+            told = f"{name[:120]!r} begins at {start}, and the tensor before it ends at {end}"
+            raise _DamagedError(told)
+        end = stop
+    return end
 
 
 def _read_entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
@@ -179,8 +201,11 @@ def _read_entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
         dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
         raise _DamagedError(f"its header does not describe {name[:120]!r}") from None
-    numbers = [*shape, start, stop] if isinstance(shape, list) else [None]
-    if not isinstance(dtype, str) or not all(type(one) is int and one >= 0 for one in numbers):
+    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
+        raise _DamagedError(f"its header gives {name[:120]!r} the shape {str(shape)[:80]}")
+    is_type = isinstance(dtype, str) and re.fullmatch(r"[A-Z][A-Z0-9_]{0,19}", dtype)
+    numbers = (*shape, start, stop)
+    if not is_type or not all(type(one) is int and 0 <= one < 2**63 for one in numbers):
         raise _DamagedError(f"its header describes {name[:120]!r} in values of the wrong kind")
     if start > stop:
         raise _DamagedError(f"its header places {name[:120]!r} at {start} to {stop}")
@@ -203,15 +228,19 @@ _SCALARS = {
 """GGUF's types of values that have one length, as `struct` calls them."""
 
 _TEXT, _LIST = 8, 9
-_MOST_DIMENSIONS = 8
 _SHORT_LIST = 8
+
+_MOST_TEXTS = 2**20
+"""The most keys and texts in lists: a vocabulary of 260,000 words and its merges have 780,000."""
 
 
 class _Cursor:
     """Read a GGUF header from the front of a file, never more than `MAX_HEADER` bytes of it."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, size: int) -> None:
         self._stream = stream
+        self._size = size
+        self._texts = 0
         self.place = 0
 
     def skip(self, count: int) -> None:
@@ -222,6 +251,8 @@ class _Cursor:
     def take(self, count: int) -> bytes:
         """Return the next bytes."""
         self._advance(count)
+        if self.place > self._size:
+            raise _DamagedError("its header ends too early")
         found = self._stream.read(count)
         if len(found) < count:
             raise _DamagedError("its header ends too early")
@@ -249,11 +280,20 @@ class _Cursor:
         if inner in _SCALARS:
             self.skip(length * struct.calcsize(_SCALARS[inner]))
         elif inner == _TEXT:
-            for _ in range(length):  # each moves the place on, which is bounded
+            self.count(length)
+            for _ in range(length):
                 self.skip(self.number("Q"))
         else:
             raise _DamagedError("its header has a list of lists")
         return None
+
+    def count(self, more: int) -> None:
+        """Note that so many keys or texts follow."""
+        self._texts += more
+        if self._texts > _MOST_TEXTS:
+            raise _DamagedError(
+                f"its header has {self._texts} keys and texts, and at most {_MOST_TEXTS} are read"
+            )
 
     def _advance(self, count: int) -> None:
         self.place += count
@@ -262,7 +302,7 @@ class _Cursor:
 
 
 def _read_gguf(stream: BinaryIO, size: int) -> Header:
-    cursor = _Cursor(stream)
+    cursor = _Cursor(stream, size)
     if cursor.take(4) != b"GGUF":
         raise _DamagedError("it does not begin as a GGUF file")
     version = cursor.number("I")
@@ -272,6 +312,7 @@ def _read_gguf(stream: BinaryIO, size: int) -> Header:
     if count > MAX_TENSORS:
         raise _DamagedError(f"it has {count} tensors, and at most {MAX_TENSORS} are read")
     metadata = {}
+    cursor.count(values)
     for _ in range(values):
         name, kind = cursor.text(), cursor.number("I")
         value = cursor.value(kind)
@@ -283,7 +324,7 @@ def _read_gguf(stream: BinaryIO, size: int) -> Header:
     tensors = {}
     for name, tensor in described:
         said = metadata.get(f"comfy.gguf.orig_shape.{name}", "")  # where rows were joined to fit
-        shape = tuple(int(one) for one in said.split() if one.isdecimal()) or tensor.shape
+        shape = _original_shape(said, tensor.shape)
         tensors[name] = Tensor(tensor.dtype, shape, data + tensor.start, tensor.size)
     end = max((tensor.start + tensor.size for tensor in tensors.values()), default=0)
     if end > size:
@@ -293,7 +334,7 @@ def _read_gguf(stream: BinaryIO, size: int) -> Header:
 
 def _read_tensor(cursor: _Cursor) -> tuple[str, Tensor]:
     name, dimensions = cursor.text(), cursor.number("I")
-    if dimensions > _MOST_DIMENSIONS:
+    if dimensions > MAX_DIMENSIONS:
         raise _DamagedError(f"{name[:120]!r} has {dimensions} dimensions")
     shape = tuple(cursor.number("Q") for _ in range(dimensions))[::-1]
     kind, start = cursor.number("I"), cursor.number("Q")
@@ -301,6 +342,18 @@ def _read_tensor(cursor: _Cursor) -> tuple[str, Tensor]:
         raise _DamagedError(f"{name[:120]!r} has the unknown type {kind}")
     dtype, block, length = _gguf_types()[kind]
     return name, Tensor(dtype, shape, start, math.prod(shape) // block * length)
+
+
+def _original_shape(said: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that a tensor had before it was stored, if as many numbers fit into it."""
+    sides = said.split(maxsplit=MAX_DIMENSIONS)
+    if not 0 < len(sides) <= MAX_DIMENSIONS or not all(map(_SIDE.fullmatch, sides)):
+        return shape
+    original = tuple(map(int, sides))
+    return original if math.prod(original) == math.prod(shape) else shape
+
+
+_SIDE = re.compile(r"\d{1,19}", re.ASCII)
 
 
 def _alignment(metadata: Mapping[str, str]) -> int:

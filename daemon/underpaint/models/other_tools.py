@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from .reading import expand_user
+from .reading import expand_user, is_folder
+from .stamps import FileStamp, stamp_status
 
 HUB = "huggingface"
 """The name of the Hugging Face Hub's cache."""
@@ -30,40 +34,58 @@ _COMFY_PLACES = ("ComfyUI", "comfyui", "comfy/ComfyUI", "ComfyUI_windows_portabl
 _INVOKE_PLACES = ("invokeai", "InvokeAI")
 
 
-def find_tools() -> Iterator[tuple[str, Path]]:
-    """Yield the folders of other tools that are there, with the tool's name."""
+class ToolFolder(NamedTuple):
+    """A folder of another tool's models, or what keeps it from being found.
+
+    Parameters
+    ----------
+    name : str
+        The tool's.
+    path : Path
+        The folder; or the tool's settings, if there is a problem with them.
+    problem : str
+        A sentence; empty where there is none.
+    """
+
+    name: str
+    path: Path
+    problem: str = ""
+
+
+def find_tools() -> Iterator[ToolFolder]:
+    """Yield the folders of other tools that are there, and settings that cannot be read."""
     seen: set[str] = set()
-    for name, path in _candidates():
-        real = os.path.realpath(path)
-        if _is_folder(path) and real not in seen:
+    for one in _candidates():
+        if not (one.problem or is_folder(one.path)):
+            continue
+        real = os.path.realpath(one.path)
+        if real not in seen:
             seen.add(real)
-            yield name, path
+            yield one
 
 
-def _candidates() -> Iterator[tuple[str, Path]]:
-    bases = [base for base in _user_folders() if _is_folder(base)]
+def _candidates() -> Iterator[ToolFolder]:
+    bases = [base for base in _user_folders() if is_folder(base)]
     for name, places in _WEBUI_PLACES.items():
         for program in _programs(bases, places):
             for folder in _WEBUI_FOLDERS:
-                yield name, program / folder
+                yield ToolFolder(name, program / folder)
     yield from _comfy_folders(bases)
     for program in _programs(bases, _INVOKE_PLACES, os.environ.get("INVOKEAI_ROOT")):
-        yield "invokeai", program / "models"
-    yield HUB, hub_cache()
+        yield ToolFolder("invokeai", program / "models")
+    yield ToolFolder(HUB, hub_cache())
 
 
-def _comfy_folders(bases: list[Path]) -> Iterator[tuple[str, Path]]:
+def _comfy_folders(bases: list[Path]) -> Iterator[ToolFolder]:
     for program in _programs(bases, _COMFY_PLACES, os.environ.get("COMFYUI_PATH")):
         for folder in _COMFY_FOLDERS:
-            yield "comfyui", program / folder
-        for path in _extra_folders(program / "extra_model_paths.yaml"):
-            yield "comfyui", path
-    for path in _extra_folders(_app_data() / "ComfyUI" / "extra_models_config.yaml"):
-        yield "comfyui", path
+            yield ToolFolder("comfyui", program / folder)
+        yield from _extra_folders(program / "extra_model_paths.yaml")
+    yield from _extra_folders(_app_data() / "ComfyUI" / "extra_models_config.yaml")
     for krita in _krita_folders():
         for program in (krita / "ai_diffusion/server/ComfyUI", krita / "ai_diffusion/server"):
             for folder in _COMFY_FOLDERS:
-                yield "krita-ai-diffusion", program / folder
+                yield ToolFolder("krita-ai-diffusion", program / folder)
 
 
 def _programs(
@@ -74,13 +96,8 @@ def _programs(
         yield expand_user(Path(chosen))
     for base in bases:
         for place in places:
-            if _is_folder(base / place):
+            if is_folder(base / place):
                 yield base / place
-
-
-def _is_folder(path: Path) -> bool:
-    """Return whether this is a folder that may be looked for; `Path.is_dir` raises where not."""
-    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _user_folders() -> Iterator[Path]:
@@ -134,27 +151,59 @@ def hub_cache() -> Path:
     return Path(os.devnull)
 
 
-_MOST_YAML = 2**20
+_MOST_YAML = 2**16
 """Bytes of an `extra_model_paths.yaml`; ComfyUI's example has two thousand."""
 
+_MOST_FOLDERS = 100
+"""Folders that are taken from one; the rest is left out."""
 
-def _extra_folders(file: Path) -> Iterator[Path]:
+
+def _extra_folders(file: Path) -> Iterator[ToolFolder]:
     """Yield the folders of models that ComfyUI is told of in an `extra_model_paths.yaml`.
 
-    Each section has a `base_path`, and folders below it by kind, several of them in lines. A file
-    that cannot be read is ComfyUI's to complain of.
+    Each section has a `base_path`, and folders below it by kind, several of them in lines.
     """
     try:
-        if not file.is_file() or file.stat().st_size > _MOST_YAML:
-            return
-        import yaml  # noqa: PLC0415 - it is slow, and few have such a file
-
-        sections = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except Exception:  # noqa: BLE001 - YAML has errors of many kinds
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return
-    for section in sections.values() if isinstance(sections, dict) else ():
-        if isinstance(section, dict):
-            yield from _section_folders(section, file.parent)
+    except OSError as error:
+        yield _unread(file, error.strerror or str(error))
+        return
+    sections, problem = _read_sections(file, stamp_status(status), stat.S_IFMT(status.st_mode))
+    if problem:
+        yield _unread(file, problem)
+    found = (one for section in sections for one in _section_folders(section, file.parent))
+    for path in itertools.islice(found, _MOST_FOLDERS):
+        yield ToolFolder("comfyui", path)
+
+
+def _unread(file: Path, reason: str) -> ToolFolder:
+    told = f"{file} cannot be read ({reason}), so the folders in it are not found; correct it"
+    return ToolFolder("comfyui", file, told)
+
+
+@functools.lru_cache(maxsize=16)  # it is asked for often, and reading YAML is slow
+def _read_sections(
+    file: Path, stamp: FileStamp, kind: int
+) -> tuple[tuple[dict[Any, Any], ...], str]:
+    """Return the sections of a YAML file, and why they cannot be read."""
+    if kind != stat.S_IFREG:
+        return (), "it is no regular file"
+    if stamp[0] > _MOST_YAML:
+        return (), f"it has {stamp[0]} bytes, and at most {_MOST_YAML} are read"
+    import yaml  # noqa: PLC0415 - it is slow, and few have such a file
+
+    try:
+        with file.open("rb") as stream:
+            sections = yaml.safe_load(stream.read(stamp[0]).decode("utf-8-sig"))
+    except Exception as error:  # noqa: BLE001 - YAML has errors of many kinds
+        return (), " ".join(str(error).split())[:200] or type(error).__name__
+    if sections is None:
+        return (), ""
+    if not isinstance(sections, dict):
+        return (), "it has no sections"
+    return tuple(one for one in sections.values() if isinstance(one, dict)), ""
 
 
 def _section_folders(section: dict[Any, Any], beside: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Parts of models that lie in files of their own, and where in a file a part is."""
+"""Parts of models that lie in files and folders of their own, and where in a file a part is."""
 
 from __future__ import annotations
 
@@ -10,86 +10,60 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
-from .files import WEIGHTS_ENDINGS, WEIGHTS_NAMES, Inside, ModelFile, Part, choose_weights
+from .architectures import COMPONENTS, Architecture, Component, find_providers
+from .files import (
+    INDEX,
+    PARTS,
+    WEIGHTS_ENDINGS,
+    WEIGHTS_NAMES,
+    Inside,
+    ModelFile,
+    Part,
+    choose_weights,
+    find_family,
+    tokenizer_files,
+)
 from .headers import Header, read_header
-from .reading import expand_user, read_json
-from .roots import used_roots
+from .layouts import encoder_width, namings
+from .reading import expand_user, is_folder, read_json, read_text
+from .roots import Root, used_roots
 from .sidecar import Sidecar
-from .walking import SIDECAR
-
-_CLIP_PREFIXES = {
-    "text_encoder": (
-        "cond_stage_model.transformer.",
-        "conditioner.embedders.0.transformer.",
-        "text_encoders.clip_l.transformer.",
-        "",
-    ),
-    "text_encoder_2": ("text_encoders.clip_g.transformer.", ""),
-}
-_OPEN_CLIP_PREFIXES = {
-    "text_encoder": ("cond_stage_model.model.", ""),
-    "text_encoder_2": ("conditioner.embedders.1.model.", ""),
-}
-_HIDDEN = "embeddings.token_embedding.weight"
-_UNET = ("model.diffusion_model.", "diffusion_model.", "unet.", "")
-_VAE = ("first_stage_model.", "vae.", "")
+from .walking import SIDECAR, find_snapshot
+from .weights import read_tensors
 
 
-def _namings(part: str) -> Iterator[tuple[Inside, str]]:
-    """Yield how files name a part's tensors, and a tensor by which each way is told."""
-    if part == "unet":
-        for prefix in _UNET:
-            yield Inside(prefix, original=True), "input_blocks.0.0.weight"
-            yield Inside(prefix, original=False), "time_embedding.linear_1.weight"
-    elif part == "vae":
-        for prefix in _VAE:
-            yield Inside(prefix, original=True), "encoder.down.0.block.0.conv1.weight"
-            yield Inside(prefix, original=False), "encoder.down_blocks.0.resnets.0.conv1.weight"
-    else:
-        for prefix in _CLIP_PREFIXES.get(part, ()):
-            yield Inside(prefix, original=False), f"text_model.{_HIDDEN}"
-            yield Inside(prefix, original=False), _HIDDEN  # as other versions of it save it
-        for prefix in _OPEN_CLIP_PREFIXES.get(part, ()):
-            yield Inside(prefix, original=True), "token_embedding.weight"
-
-
-def find_inside(part: str, header: Header, config: dict[str, Any]) -> Inside | None:
+def find_inside(part: Part, header: Header, config: dict[str, Any]) -> Inside | None:
     """Return how a part's tensors are named in a file; None where the part is not in it.
 
     Parameters
     ----------
-    part : str
-        Such as `unet`.
+    part : Part
+        Its name and its class count.
     header : Header
         Of the file.
     config : dict
         The part's own: text encoders are told apart by their width.
     """
-    for inside, probe in _namings(part):
+    for inside, probe in namings(part):
         tensor = header.tensors.get(inside.prefix + probe)
         if tensor is None:
             continue
-        width = config.get("hidden_size")
+        width = encoder_width(config) if part.library == "transformers" else None
         if width is None or tensor.shape[-1:] == (width,):
             return inside
     return None
 
 
-_FILE_NAMES = {
-    ("sd1", "vae"): ("sd1_vae", "sd_vae", "vae-ft-mse", "vae-ft-ema"),
-    ("sd2", "vae"): ("sd2_vae", "sd_vae", "vae-ft-mse", "vae-ft-ema"),
-    ("sdxl", "vae"): ("sdxl_vae", "sdxl-vae", "sdxl.vae"),
-    ("sd1", "text_encoder"): ("clip_l",),
-    ("sd2", "text_encoder"): ("clip_h", "open_clip_h"),
-    ("sdxl", "text_encoder"): ("clip_l",),
-    ("sdxl", "text_encoder_2"): ("clip_g",),
-}
-"""How the files of a part's own begin in name, by architecture; the first is the one to give."""
-
-_TITLES = {"vae": "VAE", "unet": "UNet", "text_encoder": "CLIP text encoder"}
+# ---- where parts lie ------------------------------------------------------------------------
 
 _OTHER_TOOLS = ("VAE", "vae", "text_encoder", "text_encoders", "clip")
 """What WebUI, Forge and ComfyUI call the folders of parts, beside those of their models."""
+
+_DEEPEST = 3
+"""How many folders deep parts are looked for: the Hub's own downloads have two."""
+
+_MOST = 2000
+"""Files and folders that are looked at in a folder of parts; the rest is left out."""
 
 
 def parts_folders() -> list[Path]:
@@ -105,50 +79,45 @@ def parts_folders() -> list[Path]:
     return list({os.path.realpath(folder): folder for folder in folders}.values())
 
 
-def find_part(model: Path, kind: str, part: Part, said: Sidecar) -> Part:
-    """Find a part of a model outside its file.
+def _tokenizer_folders() -> list[Path]:
+    """Return the folders that hold tokenizers: those of parts, and ComfyUI's own."""
+    tools = [root.path.parents[1] for root in used_roots() if not (root.is_own or root.is_hub)]
+    return [*parts_folders(), *(one / "comfy" / "text_encoders" for one in dict.fromkeys(tools))]
 
-    Parameters
-    ----------
-    model : Path
-        The model, for errors and for paths in its side-car file.
-    kind : str
-        A folder in `checkpoint.CONFIGS`.
-    part : Part
-        With its config, and without weights.
-    said : Sidecar
-        What the user says; a part that is named there must be there.
 
-    Returns
-    -------
-    Part
-        With weights, and where they are in a folder in the diffusers format, its own config.
+def _model_folders() -> Iterator[Path]:
+    """Yield folders in the diffusers format, whose parts other models may use.
 
-    Raises
-    ------
-    ModelUnavailableError
-        There is none. Names the part and where to put it.
+    Those that lie directly in a folder of models, and in the Hub's cache; of Forge also those that
+    come with it, which have tokenizers and no weights.
     """
-    named = said.parts.get(part.name)
-    if named is not None:
-        return _open_named(model, part, (model.parent / expand_user(Path(named))).absolute())
-    names = _FILE_NAMES.get((kind, part.name), (part.name,))
-    for folder in parts_folders():
-        for file in _look_into(folder):
-            if file.name.lower().startswith(names):
-                return _open_named(model, part, file)
-    title = _TITLES.get(part.name, part.name)
-    raise ModelUnavailableError(
-        f"model {model} has no {title} in it ({part.name}); put one into {parts_folders()[0]}, as"
-        f" {names[0]}.safetensors, or name one in {model.stem}{SIDECAR}, as"
-        f' {{"{part.name}": "FILE"}}'
-    )
+    for root in used_roots():
+        if root.is_hub:
+            yield from (one for one in _snapshots(root) if (one / INDEX).is_file())
+            continue
+        yield from (one for one in _list(root.path) if (one / INDEX).is_file())
+        if not root.is_own:
+            for owner in _list(root.path.parents[1] / "backend" / "huggingface"):
+                yield from (one for one in _list(owner) if (one / INDEX).is_file())
 
 
-def _look_into(folder: Path) -> list[Path]:
-    """Return what may be a part in a folder."""
-    found = _list(folder)
-    return [file for file in found if file.suffix.lower() in WEIGHTS_ENDINGS or file.is_dir()]
+def _snapshots(root: Root) -> Iterator[Path]:
+    for repository in _list(root.path):
+        if repository.name.startswith("models--"):
+            snapshot = find_snapshot(repository)
+            if snapshot is not None:
+                yield snapshot
+
+
+def _look_into(folder: Path, depth: int = _DEEPEST) -> list[Path]:
+    """Return what may be a part in a folder and below it, by name, the upper ones first."""
+    here = _list(folder)[:_MOST]
+    folders = [one for one in here if is_folder(one)]
+    found = [one for one in here if one.suffix.lower() in WEIGHTS_ENDINGS or one in folders]
+    for one in folders if depth > 1 else ():
+        if not (one / "config.json").exists():  # else it is a part itself
+            found += _look_into(one, depth - 1)
+    return found[:_MOST]
 
 
 def _list(folder: Path) -> list[Path]:
@@ -159,11 +128,128 @@ def _list(folder: Path) -> list[Path]:
         return []
 
 
+# ---- parts with weights ---------------------------------------------------------------------
+
+
+def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar) -> Part | None:
+    """Find a part of a model outside its file.
+
+    Parameters
+    ----------
+    model : Path
+        The model, for errors and for paths in its side-car file.
+    kind : Architecture, optional
+        The model's; needed where the side-car file does not name the part.
+    part : Part
+        With its config, and without weights.
+    said : Sidecar
+        What the user says; a part that is named there must be there.
+
+    Returns
+    -------
+    Part or None
+        With weights, and where they are in a folder in the diffusers format, its own config. None
+        where there is none and the model may do without it.
+
+    Raises
+    ------
+    ModelUnavailableError
+        There is none that can be read. Names the part and where to put it.
+    """
+    named = said.parts.get(part.name)
+    if named is not None:
+        return _open_named(model, part, (model.parent / expand_user(Path(named))).absolute())
+    wanted = kind.parts.get(part.name) if kind is not None else None
+    if kind is None or wanted is None:
+        raise ModelUnavailableError(
+            f"model {model} names the tensors of its {part.name} in no way that Underpaint knows;"
+            " take another file of it, or its folder in the diffusers format"
+        )
+    problem: ModelUnavailableError | None = None
+    for where in _candidates(wanted):
+        try:
+            found = _open_candidate(model, part, where)
+            if found is not None:
+                read_tensors(model, found)  # says what cannot be read
+                return found
+        except ModelUnavailableError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    if kind.is_optional(part.name):
+        return None
+    component = COMPONENTS[wanted]
+    place = parts_folders()[0]
+    raise ModelUnavailableError(
+        f"model {model} has no {component.title} in it ({part.name}); put one into {place}, as"
+        f" {component.names[0]}.safetensors, or name one in {model.stem}{SIDECAR}, as"
+        f' {{"{part.name}": "FILE"}}{_say_source(component, place)}'
+    )
+
+
+def _say_source(component: Component, place: Path) -> str:
+    """Return how to get a component from the Hugging Face Hub; empty where that is not known."""
+    if not component.repository:
+        return ""
+    files = " ".join(component.files)
+    return f". `hf download {component.repository} {files} --local-dir {place}` gets it"
+
+
+def _candidates(wanted: str) -> Iterator[Path]:
+    """Yield files and folders that may hold a component."""
+    component = COMPONENTS[wanted]
+    for folder in parts_folders():
+        yield from (one for one in _look_into(folder) if component.is_called(one.name))
+    yield from _provided(wanted)
+
+
+def _provided(wanted: str) -> Iterator[Path]:
+    """Yield the folders of parts, in models in the diffusers format, that may be a component."""
+    providers = find_providers(wanted)
+    for folder in _model_folders():
+        try:
+            family = find_family(read_json(folder, INDEX))
+        except ModelUnavailableError:  # another model's trouble
+            continue
+        for name in PARTS.get(family, ()):
+            if (family, name) in providers and is_folder(folder / name):
+                yield folder / name
+
+
+def _open_candidate(model: Path, part: Part, where: Path) -> Part | None:
+    """Return a part from what was found, or None where that is another's."""
+    provided = (where.parent / INDEX).is_file()
+    try:
+        if provided and not _fits(model, part, where):
+            return None
+        return _open_named(model, part, where)
+    except ModelUnavailableError:
+        if provided:  # nobody named it for this model: it may be incomplete
+            return None
+        raise
+
+
+_TELLING = ("hidden_size", "d_model", "vocab_size", "num_hidden_layers", "num_layers",
+            "latent_channels", "z_dim", "base_dim", "block_out_channels", "scaling_factor",
+            "shift_factor")  # fmt: skip
+"""What tells parts of the same class from each other, in their configs."""
+
+
+def _fits(model: Path, part: Part, where: Path) -> bool:
+    """Return whether a part of another model is the one that this model was trained with."""
+    expected, own = read_json(model, part.files[0].path), read_json(where, "config.json")
+    if own.get("quantization_config") is not None:
+        return False
+    inner = (one.get("text_config", one) for one in (expected, own))
+    first, second = (one if isinstance(one, dict) else {} for one in inner)
+    return all(first.get(name) == second.get(name) for name in _TELLING if name in first)
+
+
 def _open_named(model: Path, part: Part, where: Path) -> Part:
     """Return a part that is opened from another file or folder."""
     config = part.files[0]
-    if where.is_dir():
-        folder = where / part.name if (where / part.name).is_dir() else where
+    if is_folder(where):
+        folder = where / part.name if is_folder(where / part.name) else where
         own = ModelFile(f"{folder.name}/{config.opened_as}", config.opened_as)
         base = WEIGHTS_NAMES[part.library]
         files = (own, *choose_weights(folder.parent, folder.name, base))
@@ -173,14 +259,91 @@ def _open_named(model: Path, part: Part, where: Path) -> Part:
             inside=None,
         )
     header = read_header(where)
-    inside = find_inside(part.name, header, read_json(model, config.path))
+    inside = find_inside(part, header, read_json(model, config.path))
     if inside is None:
         raise ModelUnavailableError(
-            f"model {model}: {where} has no {_TITLES.get(part.name, part.name)} in it that fits"
-            f" ({part.name}); name another file, or remove it"
+            f"model {model}: {where} has no {part.name} in it that fits; name another file, or"
+            " remove it"
         )
     weights = ModelFile(str(where), f"weights{where.suffix.lower()}")
     return replace(part, files=(config, weights), inside=inside)
+
+
+# ---- tokenizers -----------------------------------------------------------------------------
+
+
+def find_tokenizer(model: Path, kind: Architecture, part: Part) -> Part:
+    """Find a tokenizer outside a model's file.
+
+    Parameters
+    ----------
+    model : Path
+        The model, for errors.
+    kind : Architecture
+        The model's.
+    part : Part
+        The tokenizer, with a config of its kind, which is used where there is none beside it.
+
+    Raises
+    ------
+    ModelUnavailableError
+        There is none. Names the part, where to put it, and a source.
+    """
+    wanted = kind.parts[part.name]
+    component = COMPONENTS[wanted]
+    for folder in _tokenizer_candidates(wanted, component):
+        files = _read_tokenizer(folder, part, component)
+        if files:
+            return replace(part, files=files)
+    place = parts_folders()[0] / component.names[0]
+    raise ModelUnavailableError(
+        f"model {model} has no {component.title} in it ({part.name}), without which prompts cannot"
+        f" be read; put its tokenizer.json into {place}{_say_source(component, place)}"
+    )
+
+
+def _tokenizer_candidates(wanted: str, component: Component) -> Iterator[Path]:
+    for folder in _tokenizer_folders():
+        for name in component.names:
+            yield folder / name
+            yield from (one for one in _list(folder / name) if one.name.startswith("tokenizer"))
+    yield from _provided(wanted)
+    for root in used_roots():
+        if root.is_hub and component.repository:
+            snapshot = find_snapshot(
+                root.path / f"models--{component.repository.replace('/', '--')}"
+            )
+            if snapshot is not None:
+                yield snapshot
+
+
+def _read_tokenizer(folder: Path, part: Part, component: Component) -> tuple[ModelFile, ...]:
+    """Return the files of a tokenizer in a folder; none where it has no such tokenizer."""
+    try:
+        names = list(tokenizer_files(folder.parent, folder.name))
+        texts = [read_text(folder, name) for name in names] if component.marker else []
+    except ModelUnavailableError:
+        return ()
+    if component.marker and not any(f'"{component.marker}"' in text for text in texts):
+        return ()
+    files = tuple(ModelFile(str(folder / name), name) for name in names)
+    own = part.files[0]
+    settings = read_json(folder, own.path)
+    template = settings.get("chat_template")
+    if own.opened_as not in names:
+        return (*files, own)
+    has_template = "chat_template.jinja" in names or "chat_template" in read_json(
+        folder, own.opened_as
+    )
+    if template is None or has_template:
+        return files
+    changes = (("chat_template", template),)
+    return tuple(
+        replace(one, changes=changes) if one.opened_as == own.opened_as else one for one in files
+    )
+
+
+# ---- when to look again ---------------------------------------------------------------------
 
 
 def stamp_names(model: Path, said: Sidecar) -> list[str]:
@@ -194,4 +357,19 @@ def stamp_names(model: Path, said: Sidecar) -> list[str]:
             names.append(str(place))
             there = _list(place)
             names += map(str, (*there, *(file for folder in there for file in _list(folder))))
+    return names
+
+
+def stamp_providers() -> list[str]:
+    """Return the paths in other models that may decide it too: their indices and parts."""
+    names = [str(root.path) for root in used_roots()]
+    for folder in _model_folders():
+        names.append(str(folder / INDEX))
+        for part in _list(folder):
+            if part.name.startswith(("vae", "text_encoder", "tokenizer")):
+                names += [str(part), *(str(file) for file in _list(part))]
+    for folder in _tokenizer_folders():
+        for one in _list(folder):
+            if "tokenizer" in one.name:
+                names += [str(one), *(str(file) for file in _list(one))]
     return names

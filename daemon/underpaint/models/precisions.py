@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .headers import Header, Tensor, read_bytes
+from .reading import parse_json
 
 _NAMES = {
     "F64": "fp64",
@@ -66,7 +67,7 @@ def _quantised(header: Header, chosen: Mapping[str, Tensor], plain: str, file: P
         return "svdquant"
     for ending in endings:
         if ending.startswith("bitsandbytes__"):
-            return f"bnb_{ending.removeprefix('bitsandbytes__')}"
+            return f"bnb_{_as_name(ending.removeprefix('bitsandbytes__'))}"
     described = _layer_format(header, chosen, file)
     if described:
         return described
@@ -104,15 +105,20 @@ def _layer_format(header: Header, chosen: Mapping[str, Tensor], file: Path | Non
 
 
 def _format(layer: Mapping[str, Any]) -> str:
-    named = str(layer.get("format", ""))[:40]
+    named = _as_name(layer.get("format", ""))
     known = _FORMATS.get(named, named)
     rotated = layer.get("convrot") or "convrot" in named
     return f"{known.removesuffix('_convrot')}_convrot" if rotated and known else known
 
 
+def _as_name(said: Any) -> str:
+    """Return what a file calls a format, if that can be a name: it is shown in tables."""
+    return said if isinstance(said, str) and re.fullmatch(r"[\w.-]{1,40}", said, re.ASCII) else ""
+
+
 def _parse(text: str | bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = parse_json(text if isinstance(text, str) else text.decode())
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -6,6 +6,7 @@ import errno
 import gzip
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,20 @@ from typing import Any
 from underpaint_client.errors import ModelUnavailableError
 
 MAX_BYTES = 2**26
-"""The largest JSON or text file that is read; the largest tokenizers have about 20 MB."""
+"""The largest JSON or text file that is read; the largest tokenizers have about 35 MB."""
+
+MOST_VALUES = 2**20
+"""The most values in a JSON text: a few bytes of it may become a hundred in memory."""
+
+MOST_WORDS = 2**22
+"""The same in a tokenizer; those with 260,000 words and their merges have two million values."""
+
+_LONE_SURROGATE = re.compile(
+    r"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    r"|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F]",
+    re.ASCII,
+)
+"""An escape in JSON that may stand for half a character."""
 
 
 def check_regular(model: Path, name: str) -> os.stat_result:
@@ -70,7 +84,7 @@ def list_names(model: Path, part: str) -> list[str]:
         raise unreadable(model, part, error) from None
 
 
-def read_text(model: Path, name: str) -> str:
+def read_text(model: Path, name: str, encoding: str = "utf-8") -> str:
     """Return the text of a file in a model folder; of one that is called `.gz`, unpacked.
 
     Raises
@@ -85,29 +99,43 @@ def read_text(model: Path, name: str) -> str:
             " read; fetch it again"
         )
     try:
-        if name.endswith(".gz"):
-            return gzip.decompress((model / name).read_bytes()).decode()
-        return (model / name).read_text(encoding="utf-8")
+        with (model / name).open("rb") as stream:
+            data = stream.read(size)  # some files of /proc have no size, and no end
+        text = (gzip.decompress(data) if name.endswith(".gz") else data).decode(encoding)
     except UnicodeDecodeError as error:
         raise ModelUnavailableError(
             f"model {model} cannot be read: {name}: {error}; fetch it again"
         ) from None
     except OSError as error:
         raise unreadable(model, name, error) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_json(model: Path, name: str) -> dict[str, Any]:
+def read_json(
+    model: Path, name: str, *, most: int = MOST_VALUES, encoding: str = "utf-8"
+) -> dict[str, Any]:
     """Return the JSON object in a file of a model folder.
+
+    Parameters
+    ----------
+    model : Path
+        The model folder.
+    name : str
+        The file, relative to the folder.
+    most : int
+        How many values it may hold.
+    encoding : str
+        `utf-8-sig` where an editor may have put a byte order mark before it.
 
     Raises
     ------
     ModelUnavailableError
-        As `read_text`; or the file holds no JSON object.
+        As `read_text`; or the file holds no JSON object, or too large a one.
     """
-    text = read_text(model, name)
+    text = read_text(model, name, encoding)
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(text, most)
+    except ValueError as error:
         raise ModelUnavailableError(
             f"model {model} cannot be read: {name}: {error}; fetch it again"
         ) from None
@@ -116,6 +144,54 @@ def read_json(model: Path, name: str) -> dict[str, Any]:
             f"model {model} cannot be read: {name} is no JSON object; fetch it again"
         )
     return found
+
+
+def parse_json(text: str, most: int = MOST_VALUES) -> Any:
+    """Return what a JSON text of a stranger holds.
+
+    Parameters
+    ----------
+    text : str
+    most : int
+        How many values it may hold. Commas and brackets in its texts count too.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON, holds too much, is nested too deeply, or holds text that cannot be encoded.
+    """
+    count = sum(map(text.count, "[{,"))
+    if count > most:
+        raise ValueError(f"it holds {count} values, and at most {most} are read")
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if _LONE_SURROGATE.search(text):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half a character (an unpaired \\ud8..)") from None
+    return found
+
+
+def read_memory(file: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of Underpaint's home; empty where it is damaged or missing.
+
+    Such files only save time. Paths in them may hold any bytes, as `surrogateescape` has them.
+    """
+    try:
+        size = check_regular(file.parent, file.name).st_size
+        with file.open("rb") as stream:
+            found = json.loads(stream.read(size)) if size <= MAX_BYTES else None
+    except (OSError, ValueError, RecursionError, ModelUnavailableError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether this is a folder; `Path.is_dir` raises where it may not be looked at."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def unreadable(model: Path, name: str, error: OSError) -> ModelUnavailableError:

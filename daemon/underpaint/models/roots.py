@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from underpaint.config_file import check_folder, config_file, load_config
 from underpaint_client.errors import BadInputError, UnderpaintError
-from underpaint_client.home import home, make_folder, read_trusted, write_private
+from underpaint_client.home import home, make_folder, write_private
 
 from .other_tools import HUB, find_tools
-from .reading import expand_user
+from .reading import expand_user, read_memory
 
 FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
 
@@ -49,17 +49,29 @@ class Root:
 
 def list_roots() -> list[Root]:
     """Return every folder of models, used or not, those that come first in a search first."""
+    return _look()[0]
+
+
+def find_problems() -> list[str]:
+    """Return what keeps folders of models from being found, a sentence each."""
+    return _look()[1]
+
+
+def _look() -> tuple[list[Root], list[str]]:
+    configured, problems = _configured()
     more = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     named = [("underpaint", home() / "models")]
     named += [(FOLDERS_VARIABLE, expand_user(Path(one))) for one in more if one]
-    named += [("config.toml", expand_user(Path(one))) for one in _configured()]
+    named += [("config.toml", expand_user(Path(one))) for one in configured]
     roots = [Root(name, path, is_own=True) for name, path in named]
     chosen = _read_choices()
-    for name, path in find_tools():
-        if not any(_same(path, root.path) for root in roots):
-            state = chosen.get(name, "new")
-            roots.append(Root(name, path, is_hub=name == HUB, state=state))
-    return roots
+    for tool in find_tools():
+        if tool.problem:
+            problems.append(tool.problem)
+        elif not any(_same(tool.path, root.path) for root in roots):
+            state = chosen.get(tool.name, "new")
+            roots.append(Root(tool.name, tool.path, is_hub=tool.name == HUB, state=state))
+    return roots, problems
 
 
 def used_roots() -> list[Root]:
@@ -95,13 +107,23 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
     return found
 
 
-def _configured() -> list[str]:
-    """Return `[models] folders` of config.toml; what is wrong there `underpaint serve` says."""
+def _configured() -> tuple[list[str], list[str]]:
+    """Return `[models] folders` of config.toml, and what is wrong there."""
     try:
-        found = tomllib.loads(read_trusted(home() / "config.toml"))["models"]["folders"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, UnderpaintError):
-        return []
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+        section = load_config().get("models", {})
+    except UnderpaintError as error:
+        return [], [str(error)]
+    given = section.get("folders", []) if isinstance(section, dict) else None
+    if not isinstance(given, list):
+        return [], [f"{config_file()}: folders under [models] is no list; correct it"]
+    folders, problems = [], []
+    for one in given:
+        try:
+            check_folder(one if isinstance(one, str) else "")
+            folders.append(one)
+        except BadInputError as error:
+            problems.append(f"{config_file()}: folders under [models]: {error}")
+    return folders, problems
 
 
 def _choices_file() -> Path:
@@ -109,12 +131,7 @@ def _choices_file() -> Path:
 
 
 def _read_choices() -> dict[str, str]:
-    try:
-        found = json.loads(_choices_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
+    found = read_memory(_choices_file())
     return {name: state for name, state in found.items() if state in ("used", "ignored")}
 
 

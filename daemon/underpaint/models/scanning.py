@@ -20,14 +20,16 @@ from typing import Any, NamedTuple
 import underpaint
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
+from underpaint_client.typed_json import read_fields, read_value
 
 from .headers import UnreadableError
 from .probes import Contents, read_contents
+from .reading import read_memory
 from .roots import Root, used_roots
 from .stamps import stamp_status
 from .walking import Found, walk_roots
 
-_RULES = 1
+_RULES = 2
 """Counts up when the probes tell files apart otherwise."""
 
 _WRITE = 5.0
@@ -143,10 +145,10 @@ class _Memory:
         self.stamp = _stamp(file)
         self._version = [_RULES, underpaint.__version__]
         self._files: dict[str, list[Any]] = {}
-        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, KeyError):
-            kept = json.loads(file.read_text(encoding="utf-8", errors="surrogateescape"))
-            if kept["version"] == self._version:
-                self._files = dict(kept["files"])
+        kept = read_memory(file)
+        files = kept.get("files")
+        if kept.get("version") == self._version and isinstance(files, dict):
+            self._files = files
 
     def knows(self, one: Found) -> bool:
         """Return whether a file was looked into, as it is now."""
@@ -181,11 +183,12 @@ class _Memory:
             return Scanned(one)
         _, kept, problem = self._files[str(one.path)]
         try:
-            contents = None if kept is None else Contents(**{**kept, "parts": (*kept["parts"],)})
-        except (TypeError, KeyError):  # somebody changed the file
+            contents = None if kept is None else read_fields("contents", Contents, kept)
+            told: str = read_value("problem", str, problem)
+        except ValueError:  # somebody changed the file
             del self._files[str(one.path)]
             return Scanned(one)
-        return Scanned(one, contents, str(problem))
+        return Scanned(one, contents, told)
 
     def forget(self, roots: Iterable[Path], there: list[Found]) -> bool:
         """Forget what no longer lies in these folders, and return whether there was any."""

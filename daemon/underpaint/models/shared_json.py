@@ -7,42 +7,47 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import filelock
 
 from underpaint_client.home import home, make_folder, write_private
+
+from .reading import read_memory
+
+Value = TypeVar("Value")
 
 _PATIENCE = 10.0
 """Seconds to wait for another process; a change takes milliseconds."""
 
 
 @dataclass(frozen=True)
-class SharedJson:
+class SharedJson(Generic[Value]):
     """Such an object. What cannot be read counts as empty, what cannot be written is not kept.
 
     Parameters
     ----------
     name : str
         The file's.
+    kind : type
+        What its values are; others are passed over.
     """
 
     name: str
+    kind: type[Value]
 
     @property
     def path(self) -> Path:
         """The file, whether or not it exists."""
         return home() / self.name
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Value]:
         """Return what is in it."""
-        try:
-            return dict(json.loads(self.path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, RecursionError):
-            return {}
+        kept = read_memory(self.path)
+        return {key: found for key, found in kept.items() if isinstance(found, self.kind)}
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[dict[str, Any]]:
+    def changing(self) -> Iterator[dict[str, Value]]:
         """Yield what is in it, to be changed, and write it; other processes wait meanwhile."""
         file = self.path
         lock = filelock.FileLock(f"{file}.lock", timeout=_PATIENCE, mode=0o600)

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
+from underpaint_client.recommended import Recommended
 from underpaint_client.samplers import DEFAULT_SAMPLER, choose_sampler, longest_schedule
 
 from .files import FOLDER_SIDECAR
 from .probes import Contents
-from .reading import read_json
+from .reading import is_folder, read_json
 from .walking import SIDECAR
 
 
@@ -48,7 +49,7 @@ class Sidecar:
         For its user.
     clip_skip : int
         Which of the text encoder's last layers the prompt is taken from: 1 is the last.
-    vae, text_encoder, text_encoder_2 : str
+    vae, text_encoder, text_encoder_2, text_encoder_3 : str
         Parts to take instead of its own: weight files, or folders in the diffusers format.
         Relative to the model's folder.
     config : str
@@ -70,12 +71,14 @@ class Sidecar:
     vae: str | None = None
     text_encoder: str | None = None
     text_encoder_2: str | None = None
+    text_encoder_3: str | None = None
     config: str | None = None
 
     @property
     def parts(self) -> dict[str, str]:
         """The files or folders of parts that are named, by part."""
-        named = {part: getattr(self, part) for part in ("vae", "text_encoder", "text_encoder_2")}
+        parts = ("vae", "text_encoder", "text_encoder_2", "text_encoder_3")
+        named = {part: getattr(self, part) for part in parts}
         return {part: str(where) for part, where in named.items() if where is not None}
 
 
@@ -86,9 +89,18 @@ def correct_contents(contents: Contents, said: Sidecar) -> Contents:
     return replace(contents, **given)
 
 
+def correct_recommended(recommended: Recommended, said: Sidecar) -> Recommended:
+    """Return what suits a model, as its side-car corrects it."""
+    names = ("steps", "guidance_scale", "sampler")
+    given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
+    if said.sampler is not None:
+        given["sampler"] = choose_sampler(said.sampler)
+    return replace(recommended, **given)
+
+
 def find_sidecar(model: Path) -> Path | None:
     """Return the path of a model's side-car; None where there is none."""
-    stem = model.name if model.is_dir() else model.stem
+    stem = model.name if is_folder(model) else model.stem
     for file in (model.with_name(f"{stem}{SIDECAR}"), model / FOLDER_SIDECAR):
         if os.path.lexists(file):
             return file
@@ -106,7 +118,7 @@ def read_sidecar(file: Path | None) -> Sidecar:
     """
     if file is None:
         return Sidecar()
-    said = read_json(file.parent, file.name)
+    said = read_json(file.parent, file.name, encoding="utf-8-sig")
     for name, value in said.items():
         try:
             _CHECKS.get(name, _unknown)(value)
@@ -121,12 +133,18 @@ def _unknown(_value: Any) -> None:
 
 
 def _text(value: Any) -> None:
-    if not isinstance(value, str) or len(value) > 1000:
+    if not isinstance(value, str) or len(value) > _LONGEST:
         raise ValueError(f"is {str(value)[:80]!r}; give a text")
+    if not value.isprintable():
+        raise ValueError(f"is {value[:80]!r}; give a text of one line, without control characters")
+
+
+_LONGEST = 1000
+"""Characters of a text or a path."""
 
 
 def _path(value: Any) -> None:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST or "\0" in value:
         raise ValueError(f"is {str(value)[:80]!r}; give the path of a file or folder")
 
 
@@ -185,5 +203,6 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "vae": _path,
     "text_encoder": _path,
     "text_encoder_2": _path,
+    "text_encoder_3": _path,
     "config": _path,
 }

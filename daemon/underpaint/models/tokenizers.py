@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
 from .files import Part
-from .reading import read_json, read_text
+from .reading import MOST_WORDS, parse_json, read_json, read_text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 """What every vocabulary has alone: words that it does not know are built of such tokens."""
@@ -75,12 +74,12 @@ def _check_other(model: Path, files: dict[str, str]) -> None:
     """Check that a tokenizer that is not CLIP's has a vocabulary; opening it tries its words."""
     for name in files.values():
         if name.endswith(".json"):
-            read_json(model, name)
+            read_json(model, name, most=MOST_WORDS)
     if "tokenizer.json" in files:
-        inner = read_json(model, files["tokenizer.json"]).get("model")
+        inner = read_json(model, files["tokenizer.json"], most=MOST_WORDS).get("model")
         if not (isinstance(inner, dict) and inner.get("vocab")):
             raise _broken(model, files["tokenizer.json"], "it holds no vocabulary")
-    elif not read_json(model, files["vocab.json"]):
+    elif not read_json(model, files["vocab.json"], most=MOST_WORDS):
         raise _broken(model, files["vocab.json"], "it is empty")
 
 
@@ -126,8 +125,8 @@ def _read_words(vocabulary_text: str, merges_text: str, size: int) -> frozenset[
         How many tokens the text encoder knows.
     """
     try:
-        vocabulary = json.loads(vocabulary_text)
-    except (ValueError, RecursionError) as error:
+        vocabulary = parse_json(vocabulary_text, MOST_WORDS)
+    except ValueError as error:
         raise _NoVocabularyError(str(error)) from None
     added: dict[str, Any] = {}
     if merges_text == vocabulary_text:

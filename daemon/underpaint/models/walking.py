@@ -9,13 +9,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from underpaint_client.errors import ModelUnavailableError
+
 from .files import FOLDER_SIDECAR, INDEX
 from .headers import ENDINGS
+from .reading import is_folder, read_text
 from .roots import Root
 from .stamps import FileStamp, stamp_status
 
 MOST = 200_000
 """Files and folders that are looked at in a root; the rest is left out."""
+
+MOST_LEVELS = 32
+"""How deep folders may lie in each other."""
 
 SIDECAR = ".underpaint.json"
 """How a file that describes a model ends, after the model's own name."""
@@ -115,9 +121,15 @@ class _Walk:
         """Yield what lies in a folder and below it."""
         if not self._is_new(folder):
             return
+        if prefix.count("/") > MOST_LEVELS:
+            told = f"it is over {MOST_LEVELS} folders deep"
+            yield _problem(root, prefix.removesuffix("/"), folder, told)
+            return
         try:
             with os.scandir(folder) as entries:
                 here = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+        except ValueError:  # no path at all
+            return
         except OSError as error:
             if prefix:  # a root need not be there
                 yield _unreadable(root, prefix.removesuffix("/"), folder, error)
@@ -168,7 +180,7 @@ class _Walk:
     def _is_new(self, folder: Path) -> bool:
         try:
             status = folder.stat()
-        except OSError:
+        except (OSError, ValueError):
             return True  # what is wrong with it is said where it is read
         key = (status.st_dev, status.st_ino)
         if key in self._entered:
@@ -185,14 +197,13 @@ def find_snapshot(repository: Path) -> Path | None:
     """
     snapshots = repository / "snapshots"
     try:
-        with (repository / "refs" / "main").open(encoding="utf-8") as stream:
-            main = stream.read(100).strip()
-        if re.fullmatch(r"[0-9a-f]{4,64}", main) and (snapshots / main).is_dir():
+        main = read_text(repository, "refs/main").strip()
+        if re.fullmatch(r"[0-9a-f]{4,64}", main) and is_folder(snapshots / main):
             return snapshots / main
-    except (OSError, ValueError):
+    except ModelUnavailableError:
         pass
     try:
-        there = [one for one in snapshots.iterdir() if one.is_dir()]
+        there = [one for one in snapshots.iterdir() if is_folder(one)]
         return max(there, key=lambda one: one.stat().st_mtime_ns, default=None)
     except OSError:
         return None

@@ -9,9 +9,10 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
-from .families import EXPECTED
-from .files import Part, read_weight_map
+from .families import EXPECTED, Expected
+from .files import ORIGINAL, Part, read_weight_map
 from .headers import Header, Tensor, read_header
+from .layouts import expected_in_file, find_depths
 from .precisions import find_precision
 
 Wanted = tuple[int | None, ...]
@@ -32,7 +33,7 @@ _READABLE_GGUF = (
 _READABLE_METHODS = ("fp64", "fp32", "fp16", "bf16", "fp8", "fp8_scaled", "")
 """The methods of `find_precision` that are read from safetensors."""
 
-_NO_WEIGHTS = ("position_ids", "num_batches_tracked", ".comfy_quant")
+_NO_WEIGHTS = ("position_ids", "num_batches_tracked", ".comfy_quant", "spiece_model")
 """How tensors end in name that no layer computes with, and that are integers in any model."""
 
 
@@ -116,21 +117,20 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
     ModelUnavailableError
         Names the tensor, its shape, and the shape that the config asks for.
     """
-    original = part.inside is not None and part.inside.original
+    original = part.inside is not None and part.inside.layout == ORIGINAL
     weights = part.weights
     try:
-        own = EXPECTED.get(part.class_name)
-        if own is not None:
-            expected = list(own(config))
-        else:
-            expected = list((_expected_originally if original else _expected)(part.name, config))
+        expected = list(_expect(part, config))
+        depths = list(find_depths(part, config)) if part.inside is not None else []
+        depths += _find_depths(part, config) if original else []
     except (TypeError, IndexError, KeyError) as error:
         raise ModelUnavailableError(
             f"model {model} cannot be read: {part.name}/config.json holds values of the wrong kind"
             f" ({error}); fetch it again"
         ) from None
     for ending, wanted in expected:
-        found = [name for name in tensors if re.search(rf"(^|\.){re.escape(ending)}$", name)]
+        endings = "|".join(map(re.escape, ending.split("|")))
+        found = [name for name in tensors if re.search(rf"(^|\.)({endings})$", name)]
         if not found and part.inside is not None:
             raise _unlike(model, part, f"it has no {ending}")
         if not found:
@@ -153,8 +153,17 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
                     " fetch both from one model"
                 )
 
-    if original:
-        _check_depth(model, part, config, tensors)
+    for pattern, limit in depths:
+        _check_depth(model, part, pattern, limit, tensors)
+
+
+def _expect(part: Part, config: dict[str, Any]) -> Expected:
+    """Yield how tensors of a part end in name and begin in shape, in the naming of its file."""
+    original = part.inside is not None and part.inside.layout == ORIGINAL
+    own = expected_in_file(part) or (None if original else EXPECTED.get(part.class_name))
+    if own is not None:
+        return own(config)
+    return (_expected_originally if original else _expected)(part.name, config)
 
 
 def _unlike(model: Path, part: Part, told: str) -> ModelUnavailableError:
@@ -166,8 +175,19 @@ def _unlike(model: Path, part: Part, told: str) -> ModelUnavailableError:
     )
 
 
-def _check_depth(model: Path, part: Part, config: dict[str, Any], tensors: Tensors) -> None:
+def _check_depth(
+    model: Path, part: Part, pattern: re.Pattern[str], limit: int, tensors: Tensors
+) -> None:
     """Check that a part has no more layers than its config says: they would be left out."""
+    found = [match for name in tensors if (match := pattern.search(name))]
+    deepest = max(found, key=lambda match: int(match[2]), default=None)
+    if deepest is not None and int(deepest[2]) >= limit:
+        told = f"it has {int(deepest[2]) + 1} {deepest[1]}, and {limit} are known"
+        raise _unlike(model, part, told)
+
+
+def _find_depths(part: Part, config: dict[str, Any]) -> Iterator[tuple[re.Pattern[str], int]]:
+    """Yield patterns that find the number of a layer, and how many are known."""
     layers = config.get("transformer_layers_per_block", 1)
     deepest = max(layers) if isinstance(layers, list) else layers
     limits: dict[str, int] = {}
@@ -177,10 +197,7 @@ def _check_depth(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
     elif part.name == "vae":
         limits = {"encoder.down": len(config.get("block_out_channels", ()))}
     for name, limit in limits.items():
-        found = re.compile(rf"(?:^|\.){re.escape(name)}\.(\d+)\.")
-        numbers = [int(match[1]) for one in tensors if (match := found.search(one))]
-        if max(numbers, default=-1) >= limit:
-            raise _unlike(model, part, f"it has {max(numbers) + 1} {name}, and {limit} are known")
+        yield re.compile(rf"(?:^|\.)({re.escape(name)})\.(\d+)\."), limit
 
 
 def _layers(config: dict[str, Any]) -> int:

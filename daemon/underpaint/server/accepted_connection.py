@@ -31,7 +31,7 @@ class AcceptedConnection:
         Whole messages that were read from it.
     seen_messages, received, base : int
         Those at the last look; the bytes that had come; the bytes that had come with them.
-    moved : float
+    last_progress : float
         When something came last, by the monotonic clock.
     busy_looks : int
         Looks since its last whole message at which it had input that was not read yet.
@@ -45,7 +45,7 @@ class AcceptedConnection:
     seen_messages: int = 0
     received: int = 0
     base: int = 0
-    moved: float = field(default_factory=time.monotonic)
+    last_progress: float = field(default_factory=time.monotonic)
     busy_looks: int = 0
 
     @property

@@ -14,13 +14,13 @@ class Ages:
     """
 
     def __init__(self, records: Records) -> None:
-        self._ask = records.ask
+        self._execute = records.execute
 
     def count(self, seconds: float) -> float:
         """Add to the seconds for which daemons ran, and return all of them."""
-        (counted,) = self._ask("SELECT coalesce(max(seconds), 0) FROM awake")[0]
-        self._ask("DELETE FROM awake")
-        self._ask("INSERT INTO awake VALUES (?)", counted + seconds)
+        (counted,) = self._execute("SELECT coalesce(max(seconds), 0) FROM awake")[0]
+        self._execute("DELETE FROM awake")
+        self._execute("INSERT INTO awake VALUES (?)", counted + seconds)
         return float(counted + seconds)
 
     def look(self, kind: str, old: set[str], awake: float) -> None:
@@ -37,10 +37,10 @@ class Ages:
         """
         known = self.since(kind).keys()
         for name in known - old:
-            self._ask("DELETE FROM old_since WHERE kind = ? AND name = ?", kind, name)
+            self._execute("DELETE FROM old_since WHERE kind = ? AND name = ?", kind, name)
         for name in old - known:
-            self._ask("INSERT INTO old_since VALUES (?, ?, ?)", kind, name, awake)
+            self._execute("INSERT INTO old_since VALUES (?, ?, ?)", kind, name, awake)
 
     def since(self, kind: str) -> dict[str, float]:
         """Return when, as `count` counts, each was first found too old without a break."""
-        return dict(self._ask("SELECT name, awake FROM old_since WHERE kind = ?", kind))
+        return dict(self._execute("SELECT name, awake FROM old_since WHERE kind = ?", kind))

@@ -70,7 +70,7 @@ def find_or_start() -> tuple[Connection, bool]:
         Whether it was started now.
     """
     if remote_file().exists():
-        return _greet(), False
+        return _send_accepted(), False
     if daemon_runs():
         return connect_running(), False
     return start_background(), True
@@ -103,7 +103,7 @@ def _try() -> Connection | None:
     if info is None:
         return None
     try:
-        connection = _greet(info, timeout=2)
+        connection = _send_accepted(info, timeout=2)
     except DaemonUnavailableError:
         return None
     if connection.welcome.pid == info.pid:
@@ -112,7 +112,7 @@ def _try() -> Connection | None:
     return None
 
 
-def _greet(info: ConnectionInfo | None = None, timeout: float = 5.0) -> Connection:
+def _send_accepted(info: ConnectionInfo | None = None, timeout: float = 5.0) -> Connection:
     connection = connect(info)
     try:
         connection.hello(timeout)

@@ -22,20 +22,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from underpaint.config_file import SHOWN, check_folder, config_file, load_config
 from underpaint.engine.savings import QUANTISED
 from underpaint_client.errors import BadInputError
-from underpaint_client.home import home, read_trusted
 
 from .retention import Retention
-
-SHOWN = 80
-"""Characters of a wrong value that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +59,6 @@ class Config:
     quantise: str = "auto"
 
 
-def config_file() -> Path:
-    """Return the path of the configuration, whether or not it exists."""
-    return home() / "config.toml"
-
-
 def read_config() -> Config:
     """Read the configuration.
 
@@ -77,13 +67,10 @@ def read_config() -> Config:
     BadInputError
         Names the file, what in it is unknown or out of range, and what there is.
     """
+    found = load_config()
     try:
-        return _to_config(tomllib.loads(read_trusted(config_file()).replace("\r\n", "\n")))
-    except FileNotFoundError:
-        return Config()
-    except RecursionError:
-        raise BadInputError(f"{config_file()} is nested too deeply; correct it") from None
-    except (OSError, ValueError, BadInputError) as error:
+        return _to_config(found)
+    except (ValueError, BadInputError) as error:
         raise BadInputError(f"{config_file()}: {error}; correct it, or remove it") from None
 
 
@@ -129,18 +116,6 @@ def check_device(device: str) -> None:
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise BadInputError(f"device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps")
-
-
-def check_folder(folder: str) -> None:
-    """Check that a folder of models is named from the root or a home; it may not be there yet.
-
-    Raises
-    ------
-    BadInputError
-        It is relative: to what depends on who starts the daemon.
-    """
-    if not (folder.startswith("~") or Path(folder).is_absolute()):
-        raise BadInputError(f"{folder!r} is relative; give the whole path, or one that begins ~/")
 
 
 def _positive(value: Any) -> float:

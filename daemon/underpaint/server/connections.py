@@ -189,7 +189,7 @@ class ConnectionGuard:
             return
         line.messages += 1
         line.busy_looks = 0
-        line.moved = time.monotonic()
+        line.last_progress = time.monotonic()
         if line.key != key:
             with self._lock:
                 self._set_key(line, key)
@@ -295,7 +295,7 @@ class ConnectionGuard:
         if not new.source:
             local = [line for line in self._lines.values() if not line.source]
             if len(local) > self._limits.local:
-                quiet = min(local, key=lambda line: line.moved)
+                quiet = min(local, key=lambda line: line.last_progress)
                 self._drop(quiet, f"there are over {self._limits.local} on this machine")
             return
         source = new.source
@@ -363,12 +363,14 @@ class ConnectionGuard:
         for line in remote:
             received = bytes_received(line)
             if received != line.received:
-                line.received, line.moved = received, now
+                line.received, line.last_progress = received, now
             if line.messages != line.seen_messages:
                 line.seen_messages, line.base = line.messages, line.received
             if line.key is None:
                 unknown = not self._approved.get(line.source)
-                if now - line.moved > SILENCE or (unknown and line.ahead > MAX_AHEAD_UNKNOWN):
+                if now - line.last_progress > SILENCE or (
+                    unknown and line.ahead > MAX_AHEAD_UNKNOWN
+                ):
                     self._drop(line, "it has shown no key, or sent nothing")
                     continue
             ahead[line.key or ""] += line.ahead

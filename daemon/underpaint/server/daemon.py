@@ -13,7 +13,6 @@ import signal
 import sqlite3
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import underpaint
@@ -31,14 +30,17 @@ from underpaint_client.inputs import InputFrames
 from . import keys, logs
 from .config import Config
 from .dispatch import Dispatcher
+from .downloads import Downloads
 from .endpoints import Endpoints
 from .frame_cache import FrameCache
 from .job_events import CancelAsked, Moved
 from .job_queue import Client, Job
 from .jobs import Jobs
-from .model_list import Entries, ModelList
-from .paths import allow_many_files, take_lock
+from .model_answers import ModelAnswers
+from .model_list import ModelList
+from .paths import acquire_lock, allow_many_files
 from .shared_memory import clear_shared_memory
+from .status import describe_status
 from .store_opening import open_store
 from .turns import Turns
 from .validation import find_job_name, read_message
@@ -66,13 +68,17 @@ PRUNE = 600.0
 MAX_FILES = 2**16
 """Open files to ask the system for: each connection needs one, until it is refused."""
 
-MAX_TOLD = 1000
+MAX_ERROR_LENGTH = 1000
 """Characters of a refused message that are sent back and logged."""
 
 TELLING = 0.001
 """Seconds, for each waiting job, between two reports of positions."""
 
-_LARGE_ANSWERS = (messages.AskStatus, messages.AskModels, messages.AskWaiting)
+_ABOUT_DOWNLOADS = (messages.AskSuggestions, messages.StartDownload, messages.StopDownload)
+
+_ABOUT_MODELS = (messages.AskModels, messages.AskModelPicture)
+
+_LARGE_ANSWERS = (*_ABOUT_DOWNLOADS, *_ABOUT_MODELS, messages.AskStatus, messages.AskWaiting)
 
 
 class Daemon:
@@ -99,7 +105,7 @@ class Daemon:
         limits: WatchdogLimits | None = None,
         worker_command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
-        self._lock = take_lock()
+        self._lock = acquire_lock()
         sys.setswitchinterval(0.0005)  # the guard of connections must keep up with libzmq
         descriptors = allow_many_files(MAX_FILES)
         clear_shared_memory()
@@ -109,13 +115,16 @@ class Daemon:
         self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
         _adopt_own(store, self._endpoints.own_key)
         self._jobs = Jobs(
-            store, config.retention, self._endpoints.send, self._greet, self._stop_worker
+            store, config.retention, self._endpoints.send, self._send_accepted, self._stop_worker
         )
         self._queue = self._jobs.queue
         self._turns = Turns(self._jobs.when_done)
         self._endpoints.watch_descriptor(self._jobs.fd, self._jobs.answer)
         self._models = ModelList()
+        self._model_answers = ModelAnswers(self._models, self._send, self._jobs.refuse)
         self._endpoints.watch_descriptor(self._models.fd, self._models.answer)
+        self._downloads = Downloads(self._send)
+        self._endpoints.watch_descriptor(self._downloads.fd, self._downloads.answer)
         self._pruned = time.monotonic()
         self._frame_cache = FrameCache()
         self._log = logs.LogTurner()
@@ -168,6 +177,7 @@ class Daemon:
     def _close(self) -> None:
         self._pool.stop()
         self._models.close()
+        self._downloads.close()
         self._jobs.close(is_meant=self._stopping)
         clear_shared_memory()
         self._endpoints.close()
@@ -176,12 +186,13 @@ class Daemon:
 
     # ---- clients ---------------------------------------------------------------------------
 
-    def _tell(self, client: Client, message: Message) -> None:
-        self._endpoints.send(client, wire.encode(message))
+    def _send(self, client: Client, message: Message, frames: tuple[Frame, ...] = ()) -> None:
+        self._endpoints.send(client, wire.encode(message, frames))
 
     def _forget(self, client: Client) -> None:
         """Continue the jobs of a client that has gone without it."""
         self._frame_cache.forget(client)
+        self._downloads.forget(client)
         self._jobs.lose(client)
 
     def _look_for_revoked(self) -> None:
@@ -217,7 +228,7 @@ class Daemon:
             self._endpoints.send(client, wire.encode(failed, protocol=known))
         except UnderpaintError as error:
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
-            self._jobs.refuse(client, job, type(error)(str(error)[:MAX_TOLD]))
+            self._jobs.refuse(client, job, type(error)(str(error)[:MAX_ERROR_LENGTH]))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
             told = f"the daemon failed ({type(error).__name__}: {error}); its log has the details"
@@ -226,15 +237,19 @@ class Daemon:
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, messages.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
-            self._tell(
+            self._send(
                 client, messages.Welcome(version, pid, self._models.default(), self._remark, far)
             )
         elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
             log.info("a client gets no answer, because it does not read what it was sent")
         elif isinstance(message, messages.AskStatus):
-            self._tell(client, self._status(client))
-        elif isinstance(message, messages.AskModels):
-            self._models.ask(functools.partial(self._tell_models, client))
+            self._send(client, self._status(client))
+        elif isinstance(message, _ABOUT_MODELS):
+            self._model_answers.answer(client, message)
+        elif isinstance(message, _ABOUT_DOWNLOADS):
+            if not self._endpoints.is_local(client):
+                raise BadInputError("models are downloaded only on the daemon's own machine")
+            self._downloads.handle(client, message)
         elif isinstance(message, messages.AskStop):
             self._stop(client)
         else:
@@ -246,11 +261,11 @@ class Daemon:
         elif isinstance(message, messages.Follow):
             self._follow_all(client, message.jobs)
         elif isinstance(message, messages.Taken):
-            take = functools.partial(self._jobs.take, client, message.job)
-            self._turns.ask(client, ("taken", message.job), take)
+            acknowledge = functools.partial(self._jobs.acknowledge, client, message.job)
+            self._turns.schedule(client, ("taken", message.job), acknowledge)
         elif isinstance(message, messages.AskWaiting):
-            tell = functools.partial(self._jobs.tell_waiting, client)
-            self._turns.ask(client, "waiting", tell)
+            send = functools.partial(self._jobs.send_waiting, client)
+            self._turns.schedule(client, "waiting", send)
         elif isinstance(message, messages.Cancel):
             self._cancel(client, message.job)
         elif isinstance(message, messages.AskCancel):
@@ -266,12 +281,12 @@ class Daemon:
             self._queue.prefer(job)
 
     def _follow_all(self, client: Client, names: Iterable[str]) -> None:
-        self._tell(client, messages.Followed())
+        self._send(client, messages.Followed())
         awaited = set(self._frame_cache.awaits(client))
         for name in names:
             if name not in awaited:
                 follow = functools.partial(self._follow, client, name)
-                self._turns.ask(client, ("follow", name), follow)
+                self._turns.schedule(client, ("follow", name), follow)
 
     def _follow(self, client: Client, name: str) -> None:
         if self._endpoints.keeps_up(client):  # else it will ask again when it has read
@@ -280,29 +295,20 @@ class Daemon:
     def _submit(self, client: Client, submit: messages.Submit, frames: tuple[Frame, ...]) -> None:
         complete = self._frame_cache.complete(client, submit.job, frames)
         if complete is None:
-            self._tell(client, messages.Want(submit.job))
+            self._send(client, messages.Want(submit.job))
             return
         inputs = InputFrames.of(complete)
         self._jobs.accept(client, submit, inputs, trusted=self._endpoints.is_local(client))
 
-    def _greet(self, job: Job) -> None:
+    def _send_accepted(self, job: Job) -> None:
         """Send a client `Accepted`, the first message about its job."""
         position = job.state.position or 0
-        self._tell(job.client, messages.Accepted(job.name, position, job.state.remark))
+        self._send(job.client, messages.Accepted(job.name, position, job.state.remark))
         if self._pool.is_starting and not position:  # the others wait for jobs, not for the worker
-            self._tell(job.client, messages.Progress(job.name, "Starting the worker"))
+            self._send(job.client, messages.Progress(job.name, "Starting the worker"))
 
     def _stop_worker(self, worker: int, job: str) -> None:
         self._pool.cancel(worker, job)
-
-    def _tell_models(
-        self, client: Client, entries: Entries | None, error: Exception | None
-    ) -> None:
-        if entries is None:
-            told = f"the models cannot be listed ({error}); the daemon's log has the details"
-            self._jobs.refuse(client, "", GenerationFailedError(told))
-        else:
-            self._tell(client, messages.Models(entries))
 
     def _stop(self, client: Client) -> None:
         if not self._endpoints.is_local(client):
@@ -325,30 +331,19 @@ class Daemon:
                 self._jobs.handle(job, Moved(position))
 
     def _status(self, client: Client) -> messages.Status:
-        """Return what there is; of another's jobs only that they are."""
-        shown = {job.name for job in self._queue if job.client.owner == client.owner}
-        everything = self._endpoints.is_local(client)
-        return messages.Status(
-            version=underpaint.__version__,
-            pid=os.getpid(),
-            endpoints=tuple(
-                endpoint
-                for endpoint in self.addresses
-                if everything or endpoint.startswith("tcp")  # the other names this user
-            ),
-            uptime=round(time.monotonic() - self._started, 3),
+        return describe_status(
+            owner=None if self._endpoints.is_local(client) else client.owner,
+            addresses=self.addresses,
+            uptime=time.monotonic() - self._started,
             default_model=self._models.default(),
             workers=self._pool.status(),
-            jobs=tuple(
-                job if everything or job.job in shown else replace(job, job="", prompt="")
-                for job in self._queue.status()
-            ),
+            queue=self._queue,
         )
 
     def _cancel(self, client: Client, name: str) -> None:
         if self._frame_cache.give_up(client, name):
             told = CancelledError("cancelled before it began")
-            self._tell(client, messages.Failed(name, told.code, str(told)))
+            self._send(client, messages.Failed(name, told.code, str(told)))
             return
         job = self._queue.get(name)
         # By owner: the `Follow` that makes the job this client's may wait for its turn.

@@ -99,7 +99,7 @@ class Dispatcher:
                 self._let_go_on(worker, job)
             case messages.Done() | messages.Failed():
                 self._jobs.handle(job, Finished(message))
-            case messages.Preview() if not self._endpoints.takes_previews(job.client):
+            case messages.Preview() if not self._endpoints.accepts_previews(job.client):
                 pass
             case _:
                 self._jobs.handle(job, Reported(parts))

@@ -260,7 +260,7 @@ class Endpoints:
             inbox, receive = self._inboxes[socket]
             end = time.monotonic() + FAIR_SHARE
             while time.monotonic() < end:
-                parts = inbox.take(end)
+                parts = inbox.receive(end)
                 if parts is None:
                     break
                 receive(parts[0], [part.buffer for part in parts[1:]])
@@ -344,6 +344,6 @@ class Endpoints:
         """Return whether a client has read enough of what it was sent to be sent more."""
         return not self._unread.is_too_much(client)
 
-    def takes_previews(self, client: Client) -> bool:
+    def accepts_previews(self, client: Client) -> bool:
         """Return whether a client has read enough of what it was sent to be sent previews."""
-        return self._unread.takes_previews(client)
+        return self._unread.accepts_previews(client)

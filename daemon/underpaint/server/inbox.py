@@ -31,7 +31,7 @@ class Inbox:
         self._most = most
         self._parts: list[zmq.Frame] = []
 
-    def take(self, until: float) -> list[zmq.Frame] | None:
+    def receive(self, until: float) -> list[zmq.Frame] | None:
         """Return the parts of the next message, without waiting.
 
         Parameters

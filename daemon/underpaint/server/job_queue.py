@@ -204,9 +204,9 @@ class JobQueue:
                 f"the pixels of all waiting jobs are over {self._max_bytes >> 30} GiB; wait until"
                 " some have finished"
             )
-        self.take_back(job)
+        self.requeue(job)
 
-    def take_back(self, job: Job) -> None:
+    def requeue(self, job: Job) -> None:
         """Add a job at the end again, regardless of the limits."""
         # Who comes, or comes back, goes after all that wait since before, and before who had the
         # last turn: else those who send one job after the other would always be first.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from underpaint_client.frames import Bytes
     from underpaint_client.inputs import InputFrames
 
-    Tell = Callable[[Client, list[Bytes]], bool]
+    Send = Callable[[Client, list[Bytes]], bool]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Jobs:
         Its own from now on.
     retention : Retention
         How long results wait.
-    tell : callable
+    send : callable
         Sends a message to a client; False if that has gone.
     greet : callable
         Tells a job's client that it is accepted.
@@ -60,14 +60,14 @@ class Jobs:
         self,
         store: Store,
         retention: Retention,
-        tell: Tell,
+        send: Send,
         greet: Callable[[Job], None],
         stop_worker: Callable[[int, str], None],
     ) -> None:
         self.queue = JobQueue()
         self._retention = retention
-        self._tell = tell
-        self._greet = greet
+        self._send = send
+        self._send_accepted = greet
         self._stop_worker = stop_worker
         self._unpruned = 0  # bytes of pictures since the last look
         self._looked = time.monotonic()
@@ -76,13 +76,13 @@ class Jobs:
         self._store_thread = StoreThread(store)
         self._unwritten = UnwrittenResults(self._store_thread)
         self._results = Results(
-            self.queue, self._store_thread, self._unwritten, tell, self.follow, unread
+            self.queue, self._store_thread, self._unwritten, send, self.follow, unread
         )
         self.answer = self._store_thread.answer
         self.fd = self._store_thread.fd
         self.write = self._unwritten.write_due
         self.refuse = self._results.refuse
-        self.tell_waiting = self._results.tell_waiting
+        self.send_waiting = self._results.send_waiting
 
     def close(self, *, is_meant: bool = True) -> None:
         """Leave all jobs for the next start.
@@ -94,7 +94,7 @@ class Jobs:
             ends by a fault, they start another.
         """
         for client in {job.client for job in self.queue} if is_meant else ():
-            self._tell(client, wire.encode(messages.Leaving()))
+            self._send(client, wire.encode(messages.Leaving()))
         for job in self.queue:
             self.handle(job, events.DaemonStops())
         while list(self._unwritten):  # what cannot be written changes the ending
@@ -197,7 +197,7 @@ class Jobs:
 
         self._unwritten.write(job.name, lambda: self._results.fetch(job.name, then))
 
-    def take(self, client: Client, name: str) -> None:
+    def acknowledge(self, client: Client, name: str) -> None:
         """Forget an ended job, since its client has the results."""
         if self._results.is_refused(client, name):
             log.info("job %s is kept: its client has not received all results", name)
@@ -207,7 +207,7 @@ class Jobs:
         if job is not None and job.owner == client.owner:
             self.handle(job, events.Taken())
         else:
-            self._results.take(client, name)
+            self._results.acknowledge(client, name)
 
     def lose(self, client: Client) -> None:
         """Continue the jobs of a client that has gone without it."""
@@ -281,11 +281,11 @@ class Jobs:
     ) -> None:
         match instruction:
             case events.Greet():
-                self._greet(job)
+                self._send_accepted(job)
             case events.Send(parts):
-                self._tell(job.client, parts)
+                self._send(job.client, parts)
             case events.SendEnding(parts):
-                if self._tell(job.client, parts):
+                if self._send(job.client, parts):
                     self._results.note_delivered(job.name, job.client)
                 else:
                     self._unwritten.write(job.name)
@@ -317,7 +317,7 @@ class Jobs:
                 deaths = job.state.deaths
                 self._unwritten.do(job, lambda store: store.mark(job.name, state.value, deaths))
             case events.TakeRecord(last):
-                self._unwritten.do(job, lambda store: store.take(job.name, last))
+                self._unwritten.do(job, lambda store: store.mark_taken(job.name, last))
 
     def has_room(self, job: Job) -> bool:
         """Return whether there is memory for the next picture of a job that runs."""

@@ -111,7 +111,7 @@ class MemoryWatch:
             self._dropping = 0
             return []
         self._dropping = 2 * self._dropping or 1
-        suspects.sort(key=lambda line: (-line.busy_looks, line.moved))
+        suspects.sort(key=lambda line: (-line.busy_looks, line.last_progress))
         return suspects[: self._dropping]
 
 

@@ -10,12 +10,13 @@ import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
 
-from underpaint.models import default_model, list_entries, scan
-from underpaint_client.messages import ModelEntry
+from underpaint.models import default_model, list_entries, list_models, scan
+from underpaint.models.pictures import SmallPicture, read_picture
+from underpaint_client.model_entry import ModelEntry
 
 from .answers import Answers
 
@@ -35,6 +36,9 @@ Entries = tuple[ModelEntry, ...]
 Then = Callable[[Entries | None, Exception | None], object]
 """Is given the models, or why there is no list of them."""
 
+ThenPicture = Callable[[SmallPicture | None], object]
+"""Is given the picture of a model; None where it has none."""
+
 
 class ModelList:
     """See the module. All but the looking itself happens in the thread that makes this."""
@@ -43,6 +47,7 @@ class ModelList:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
         self._lock = threading.Lock()
         self._waiting: list[Then] = []
+        self._pictures: dict[Hashable, tuple[str, ThenPicture]] = {}
         self._answers = Answers()
         self._closed = False
         self._default: str | None = None
@@ -62,7 +67,7 @@ class ModelList:
             self._asked.result(PATIENCE if self._default is not None else FIRST_PATIENCE)
         return self._default or ""
 
-    def ask(self, then: Then) -> None:
+    def request(self, then: Then) -> None:
         """List the models.
 
         Parameters
@@ -75,8 +80,26 @@ class ModelList:
             if len(self._waiting) == 1:  # else the list that is to be made is for all who wait
                 self._thread.submit(self._list)
 
+    def request_picture(self, client: Hashable, model: str, then: ThenPicture) -> None:
+        """Read the small picture beside a model, one at a time for each client.
+
+        Parameters
+        ----------
+        client : hashable
+            Who asks. If it asks for another before it has an answer, only that is answered.
+        model : str
+            A name of the list.
+        then : callable
+            Is called when `answer` is called after.
+        """
+        with self._lock:
+            is_waiting = client in self._pictures
+            self._pictures[client] = model, then
+        if not is_waiting:
+            self._thread.submit(self._read_picture, client)
+
     def answer(self) -> None:
-        """Call every `then` whose list is there."""
+        """Call every `then` whose list or picture is there."""
         self._answers.handle()
 
     def close(self) -> None:
@@ -105,6 +128,17 @@ class ModelList:
         for then in waiting:
             self._answers.add(functools.partial(then, entries, error))
         self._look_on()
+
+    def _read_picture(self, client: Hashable) -> None:
+        with self._lock:
+            model, then = self._pictures.pop(client)
+        picture = None
+        try:
+            path = list_models().get(model)
+            picture = None if path is None else read_picture(path)
+        except Exception:
+            log.exception("the picture of a model cannot be read")
+        self._answers.add(functools.partial(then, picture))
 
     def _look_on(self) -> None:
         """Read the headers that are not read yet, and let others in between."""

@@ -3,7 +3,8 @@
 The store keeps messages as they travelled. After an update it holds some of an older protocol; they
 are rewritten whenever they are read, and the store is left as it is, so that nothing can be lost
 halfway. Messages of protocol 1 differ in two ways: requests have no groups, and recipes are of
-format 1 or 2, which `Recipe.from_dict` reads.
+format 1 or 2, which `Recipe.from_dict` reads. In protocols 1 and 2 a request has steps and a
+guidance scale of its own, also where it leaves them out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from underpaint_client.wire import PROTOCOL
 
 _CURRENT = json.dumps({"protocol": PROTOCOL})[:-1].encode("ascii") + b","
 """How the header of a message of today begins, as `wire.encode` writes it."""
+
+_UNTIL_2 = {"steps": 20, "guidance_scale": 7.5}
+"""What protocols 1 and 2 took where a request left it out."""
 
 
 def upgrade_header(header: bytes) -> bytes:
@@ -37,11 +41,16 @@ def upgrade_header(header: bytes) -> bytes:
         return header
     try:
         message: dict[str, Any] = json.loads(header)
-        if message["protocol"] != 1:
+        if message["protocol"] not in (1, 2):
             return header
         body = message["body"]
         if "request" in body:
-            body["request"] = nest(Request, body["request"])
+            given = body["request"]
+            request = nest(Request, given) if message["protocol"] == 1 else given
+            sampling = request.setdefault("sampling", {})
+            for name, value in _UNTIL_2.items():
+                sampling.setdefault(name, value)
+            body["request"] = request
         return json.dumps({**message, "protocol": PROTOCOL}).encode("ascii")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return header

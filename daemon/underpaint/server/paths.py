@@ -111,7 +111,7 @@ def log_file() -> Path:
     return home() / "logs" / "daemon.log"
 
 
-def take_lock() -> filelock.FileLock:
+def acquire_lock() -> filelock.FileLock:
     """Become the one daemon of this home, and clear what a dead one left.
 
     The operating system lets go of the lock when its holder ends, however it ends.

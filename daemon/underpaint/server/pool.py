@@ -21,7 +21,7 @@ from .watchdog import AwakeClock, Watchdog, WatchdogLimits
 if TYPE_CHECKING:
     from underpaint_client.frames import Bytes, Frame
 
-    Hear = Callable[[list[Bytes]], None]
+    OnMessage = Callable[[list[Bytes]], None]
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +44,12 @@ JobMessage = (
 class Worker(Protocol):
     """One worker, over all its restarts, as the pool knows it."""
 
-    def start(self, hear: Hear) -> int:
+    def start(self, on_message: OnMessage) -> int:
         """Start the worker, anew where it ran before.
 
         Parameters
         ----------
-        hear : callable
+        on_message : callable
             Is to be given the parts of each message of the worker; no parts are a sign of life.
 
         Returns
@@ -94,8 +94,8 @@ class Listener(Protocol):
         """Handle the death of a worker that ran a job; `how` continues "the worker"."""
         ...
 
-    def on_delay(self, worker: int, word: str) -> None:
-        """Handle a job that takes longer than expected; `word` is for its client."""
+    def on_delay(self, worker: int, notice: str) -> None:
+        """Handle a job that takes longer than expected; `notice` is for its client."""
         ...
 
 
@@ -240,21 +240,21 @@ class Pool:
 
     # ---- messages --------------------------------------------------------------------------
 
-    def _hear(self, slot: _Slot, parts: list[Bytes]) -> None:
+    def _on_message(self, slot: _Slot, parts: list[Bytes]) -> None:
         if slot.state == "broken":
             return  # the last words of one that was given up
-        slot.watchdog.hear(self._awake.now)
+        slot.watchdog.note_message(self._awake.now)
         if not parts:
             return
         try:
-            self._read(slot, parts)
+            self._handle(slot, parts)
         except Exception:
             log.exception(
                 "worker %d sent a message that cannot be read; it is replaced", slot.number
             )
             self._stop(slot)  # `watch` sees its end and starts another
 
-    def _read(self, slot: _Slot, parts: list[Bytes]) -> None:
+    def _handle(self, slot: _Slot, parts: list[Bytes]) -> None:
         message, _ = wire.decode(parts)
         if isinstance(message, messages.WorkerReady):
             slot.state, slot.device, slot.failed_starts = "idle", message.device, 0
@@ -287,12 +287,12 @@ class Pool:
             if slot.state == "broken":
                 continue
             if not slot.stopped:
-                self._look_at(slot)
+                self._check(slot)
             end = slot.worker.watch()
             if end is not None:
                 self._replace(slot, end)
 
-    def _look_at(self, slot: _Slot) -> None:
+    def _check(self, slot: _Slot) -> None:
         """Stop a worker that hangs, and tell of a job that takes long."""
         if slot.cancelled is not None and self._clock() - slot.cancelled > CANCEL_PATIENCE:
             log.warning("worker %d does not stop; it is replaced", slot.number)
@@ -303,10 +303,10 @@ class Pool:
         if why:
             self._stop(slot, why)
         elif slot.state == "busy":
-            word = slot.watchdog.word(now)
-            if word:
-                log.warning("worker %d: %s", slot.number, word)
-                self._listener.on_delay(slot.number, word)
+            notice = slot.watchdog.delay_notice(now)
+            if notice:
+                log.warning("worker %d: %s", slot.number, notice)
+                self._listener.on_delay(slot.number, notice)
 
     def _stop(self, slot: _Slot, why: str = "") -> None:
         slot.stopped = True
@@ -343,7 +343,7 @@ class Pool:
     def _start(self, slot: _Slot) -> None:
         slot.watchdog.start(self._awake.now)
         slot.state, slot.model, slot.cancelled, slot.stopped = "starting", "", None, False
-        slot.pid = slot.worker.start(functools.partial(self._hear, slot))
+        slot.pid = slot.worker.start(functools.partial(self._on_message, slot))
 
     def _try_start(self, slot: _Slot) -> None:
         try:

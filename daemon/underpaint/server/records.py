@@ -77,46 +77,46 @@ class Records:
             raise
 
     def _open(self, *, expected: bool) -> None:
-        (version,) = self.ask("PRAGMA user_version")[0]
+        (version,) = self.execute("PRAGMA user_version")[0]
         if version > _VERSION:
             raise sqlite3.DatabaseError(f"it is of version {version}, newer than {_VERSION}")
-        (found,) = self.ask("PRAGMA quick_check(1)")[0]
+        (found,) = self.execute("PRAGMA quick_check(1)")[0]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
         if version == 0 and expected:
             raise sqlite3.DatabaseError("its records are missing, though there are pixels")
-        self.ask("PRAGMA journal_mode = WAL")
-        self.ask("PRAGMA synchronous = FULL")  # what is committed is on the disk
-        self.ask("PRAGMA fullfsync = 1")  # past the disk's own cache, on macOS
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = FULL")  # what is committed is on the disk
+        self.execute("PRAGMA fullfsync = 1")  # past the disk's own cache, on macOS
         self._connection.executescript(_SCHEMA)
         if version < _VERSION:
-            self.ask(f"PRAGMA user_version = {_VERSION}")
+            self.execute(f"PRAGMA user_version = {_VERSION}")
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
         self._connection.close()
 
-    def ask(self, statement: str, *values: Any) -> list[Any]:
+    def execute(self, statement: str, *values: Any) -> list[Any]:
         """Carry out a statement and return its rows."""
         return self._connection.execute(statement, values).fetchall()
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
         """Commit all that is done meanwhile, or nothing of it."""
-        self.ask("BEGIN")
+        self.execute("BEGIN")
         try:
             yield
-            self.ask("COMMIT")
+            self.execute("COMMIT")
         except BaseException:  # Ctrl-C too: no transaction may stay open
             with contextlib.suppress(sqlite3.Error):  # where SQLite has done so by itself
-                self.ask("ROLLBACK")
+                self.execute("ROLLBACK")
             raise
 
     @contextlib.contextmanager
     def without_waiting(self) -> Iterator[None]:
         """Commit what is done meanwhile in order, but do not wait until it is on the disk."""
-        self.ask("PRAGMA synchronous = NORMAL")
+        self.execute("PRAGMA synchronous = NORMAL")
         try:
             yield
         finally:
-            self.ask("PRAGMA synchronous = FULL")
+            self.execute("PRAGMA synchronous = FULL")

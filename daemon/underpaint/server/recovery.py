@@ -57,19 +57,19 @@ def recover(store: Store, queue: JobQueue) -> set[str]:
     unread: set[str] = set()
     for kept in store.unfinished():
         try:
-            job = take_up(store, kept)
+            job = restore_job(store, kept)
         except (OSError, sqlite3.Error) as error:
             log.error("job %s could not be read: %s", kept.name, describe_error(error))  # noqa: TRY400
             unread.add(kept.name)
         else:
             if job is not None:
-                queue.take_back(job)
+                queue.requeue(job)
     if waiting := len(list(queue)):
         log.info("jobs continued from the last start: %d", waiting)
     return unread
 
 
-def take_up(store: Store, kept: StoredJob) -> Job | None:
+def restore_job(store: Store, kept: StoredJob) -> Job | None:
     """Return a job as it was before the daemon ended; None if it ends by that.
 
     Raises

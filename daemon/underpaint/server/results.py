@@ -22,7 +22,7 @@ from underpaint_client.errors import (
 )
 
 from .job_queue import Client, Job, JobQueue
-from .recovery import NO_LONGER_KNOWN, take_up
+from .recovery import NO_LONGER_KNOWN, restore_job
 from .store import Store
 from .store_thread import StoreThread, describe_error
 from .stored_job import ENDED, QUEUED, RUNNING, Pictures, StoredJob
@@ -31,7 +31,7 @@ from .unwritten import UnwrittenResults
 if TYPE_CHECKING:
     from underpaint_client.frames import Bytes
 
-    Tell = Callable[[Client, list[Bytes]], bool]
+    Send = Callable[[Client, list[Bytes]], bool]
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Results:
         Gets the jobs that turn out not to have ended.
     store_thread : StoreThread
     unwritten : UnwrittenResults
-    tell : callable
+    send : callable
         Sends a message to a client; False if that has gone.
     follow : callable
         Has a client follow jobs, wherever they are.
@@ -69,14 +69,14 @@ class Results:
         queue: JobQueue,
         store_thread: StoreThread,
         unwritten: UnwrittenResults,
-        tell: Tell,
+        send: Send,
         follow: Callable[[Client, Iterable[str]], None],
         unread: set[str],
     ) -> None:
         self._queue = queue
         self._store_thread = store_thread
         self._unwritten = unwritten
-        self._tell = tell
+        self._send = send
         self._follow = follow
         self._unread = unread
         self._delivered: dict[str, Client] = {}  # who has been sent all of an ended job
@@ -89,13 +89,13 @@ class Results:
         def work(store: Store) -> Job | None:
             kept = store.find(name)
             unfinished = kept is not None and kept.state in {QUEUED, RUNNING}
-            return take_up(store, kept) if kept is not None and unfinished else None
+            return restore_job(store, kept) if kept is not None and unfinished else None
 
         def answer(job: Job | None, error: Exception | None) -> None:
             if error is None:
                 self._unread.discard(name)
                 if job is not None and name not in self._queue:
-                    self._queue.take_back(job)
+                    self._queue.requeue(job)
             then("" if error is None else describe_error(error))
 
         self._store_thread.do(work, answer)
@@ -149,10 +149,10 @@ class Results:
         elif kept.ending is None:  # it was taken
             taken = "the results of this job have been fetched already; generate again"
             self.refuse(client, name, GenerationFailedError(taken))
-        elif all(self._tell(client, parts) for parts in found.pictures.whole):
+        elif all(self._send(client, parts) for parts in found.pictures.whole):
             if found.pictures.unreadable:
                 self.refuse(client, name, _unreadable(name, found.pictures.unreadable))
-            elif self._tell(client, [kept.ending]) and kept.state == ENDED:
+            elif self._send(client, [kept.ending]) and kept.state == ENDED:
                 self.note_delivered(name, client)
 
     def note_delivered(self, name: str, client: Client) -> None:
@@ -171,28 +171,28 @@ class Results:
             self._refused.move_to_end((client, name))
             if len(self._refused) > MAX_REFUSALS:
                 self._refused.popitem(last=False)
-        self._tell(client, wire.encode(messages.Failed(name, error.code, str(error))))
+        self._send(client, wire.encode(messages.Failed(name, error.code, str(error))))
 
     def is_refused(self, client: Client, name: str) -> bool:
         """Return whether the last message to a client was that the job cannot be sent whole."""
         return (client, name) in self._refused
 
-    def take(self, client: Client, name: str) -> None:
+    def acknowledge(self, client: Client, name: str) -> None:
         """Forget an ended job, since its client has the results."""
 
         def work(store: Store) -> None:
             kept = store.find(name)
             if kept is not None and kept.state == ENDED and kept.owner == client.owner:
-                store.take(name)
+                store.mark_taken(name)
 
         unwritten = self._unwritten.get(name)
         if unwritten is None:
             self._store_thread.do(work)
         elif unwritten.ended and unwritten.job.owner == client.owner:
             self._unwritten.forget(name)
-            self._store_thread.do(lambda store: store.take(name))
+            self._store_thread.do(lambda store: store.mark_taken(name))
 
-    def tell_waiting(self, client: Client) -> None:
+    def send_waiting(self, client: Client) -> None:
         """Send a client the list of its owner's jobs that no client follows."""
         # Nobody waits for the pixels: what is not written yet is known without the store.
         alone = {
@@ -229,12 +229,12 @@ class Results:
                 for job in self._queue
                 if job.owner == client.owner and not self._is_there(job.client)
             ]
-            self._tell(client, wire.encode(messages.Waiting(as_many_as_fit(listed))))
+            self._send(client, wire.encode(messages.Waiting(as_many_as_fit(listed))))
 
         self._store_thread.do(work, then)
 
     def _is_there(self, client: Client | None) -> bool:
-        return client is not None and self._tell(client, wire.encode(messages.Followed()))
+        return client is not None and self._send(client, wire.encode(messages.Followed()))
 
     def forget_client(self, client: Client) -> None:
         """Write what a client has not taken that has gone."""

@@ -95,7 +95,7 @@ class Store:
             return known
         sizes = [memoryview(part).nbytes for part in parts[1:]]
         with self._files.written(parts[1:]) as file:
-            self._ask(
+            self._execute(
                 "INSERT INTO jobs (name, owner, trusted, digest, file, header, sizes, bytes, state,"
                 " deaths, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
                 name, owner, trusted, digest, file, bytes(parts[0]), json.dumps(sizes),
@@ -124,7 +124,7 @@ class Store:
         room : float
             Bytes of their headers after which no more are read.
         """
-        found = self._ask(
+        found = self._execute(
             "SELECT name, length(header) FROM jobs WHERE state = ? AND owner = ? ORDER BY number",
             ENDED, owner,
         )  # fmt: skip
@@ -135,7 +135,7 @@ class Store:
 
     def owners(self) -> set[str]:
         """Return the owners of all jobs, acknowledged ones too."""
-        return {owner for (owner,) in self._ask("SELECT DISTINCT owner FROM jobs")}
+        return {owner for (owner,) in self._execute("SELECT DISTINCT owner FROM jobs")}
 
     def adopt(self, owner: str, former: set[str]) -> None:
         """Make an owner that of all jobs of others: the same person under other names.
@@ -147,7 +147,7 @@ class Store:
         """
         with self._records.at_once():
             for one in former - {owner}:
-                self._ask("UPDATE jobs SET owner = ? WHERE owner = ?", owner, one)
+                self._execute("UPDATE jobs SET owner = ? WHERE owner = ?", owner, one)
 
     def submission(self, name: str) -> list[Bytes]:
         """Return the message that a job came as; its pixels are read when they are looked at.
@@ -159,14 +159,14 @@ class Store:
         OSError
             They could not be read this time.
         """
-        found = self._ask("SELECT header, file, sizes FROM jobs WHERE name = ?", name)
+        found = self._execute("SELECT header, file, sizes FROM jobs WHERE name = ?", name)
         header, file, sizes = found[0]
         return [upgrade_header(header), *self._files.read(file, json.loads(sizes))]
 
     def mark(self, name: str, state: str, deaths: int) -> None:
         """Record that a job waits (again) or runs, without waiting for the disk."""
         with self._records.without_waiting():
-            self._ask(
+            self._execute(
                 "UPDATE jobs SET state = ?, deaths = ?, changed = ? WHERE name = ?",
                 state, deaths, time.time(), name,
             )  # fmt: skip
@@ -183,12 +183,12 @@ class Store:
         OSError, sqlite3.Error
             It could not be written.
         """
-        known = self._ask("SELECT 1 FROM jobs WHERE name = ? AND state != ?", name, TAKEN)
+        known = self._execute("SELECT 1 FROM jobs WHERE name = ? AND state != ?", name, TAKEN)
         if not known or number in self.numbers(name):
             return
         sizes = [memoryview(part).nbytes for part in parts[1:]]
         with self._files.written(parts[1:]) as file:
-            self._ask(
+            self._execute(
                 "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)",
                 name, number, file, bytes(parts[0]), json.dumps(sizes),
                 len(parts[0]) + sum(sizes),
@@ -196,12 +196,12 @@ class Store:
 
     def numbers(self, name: str) -> set[int]:
         """Return which of a job's pictures are here."""
-        found = self._ask("SELECT number FROM pictures WHERE job = ?", name)
+        found = self._execute("SELECT number FROM pictures WHERE job = ?", name)
         return {number for (number,) in found}
 
     def pictures(self, name: str, without: frozenset[int] = frozenset()) -> Pictures:
         """Return those of a job's pictures that can be read, without these."""
-        found = self._ask(
+        found = self._execute(
             "SELECT number, header, file, sizes FROM pictures WHERE job = ? ORDER BY number", name
         )
         pictures = Pictures([], {})
@@ -220,15 +220,15 @@ class Store:
 
         A job that was taken stays so.
         """
-        found = self._ask("SELECT file FROM jobs WHERE name = ?", name)
-        self._ask(
+        found = self._execute("SELECT file FROM jobs WHERE name = ?", name)
+        self._execute(
             "UPDATE jobs SET state = ?, ending = ?, bytes = length(header) + ?, changed = ?"
             " WHERE name = ? AND state != ?",
             ENDED, bytes(ending), len(ending), time.time(), name, TAKEN,
         )  # fmt: skip
         self._files.remove(file for (file,) in found)
 
-    def take(self, name: str, ending: Bytes | None = None) -> None:
+    def mark_taken(self, name: str, ending: Bytes | None = None) -> None:
         """Forget a job whose client has its results, except that it existed.
 
         Parameters
@@ -240,13 +240,13 @@ class Store:
         """
         files = self._files_of(name)
         with self._records.at_once():
-            self._ask(
+            self._execute(
                 "UPDATE jobs SET state = ?, header = x'', ending = ?, bytes = ?, changed = ?"
                 " WHERE name = ?",
                 TAKEN, None if ending is None else bytes(ending), len(ending or b""), time.time(),
                 name,
             )  # fmt: skip
-            self._ask("DELETE FROM pictures WHERE job = ?", name)
+            self._execute("DELETE FROM pictures WHERE job = ?", name)
         self._files.remove(files)
 
     def forget(self, names: Iterable[str]) -> None:
@@ -255,13 +255,15 @@ class Store:
         with self._records.at_once():
             for name in names:
                 files += self._files_of(name)
-                self._ask("DELETE FROM jobs WHERE name = ?", name)
-                self._ask("DELETE FROM pictures WHERE job = ?", name)
+                self._execute("DELETE FROM jobs WHERE name = ?", name)
+                self._execute("DELETE FROM pictures WHERE job = ?", name)
         self._files.remove(files)
 
     def forget_owner(self, owner: str) -> None:
         """Remove all that there is of an owner's jobs."""
-        self.forget(name for (name,) in self._ask("SELECT name FROM jobs WHERE owner = ?", owner))
+        self.forget(
+            name for (name,) in self._execute("SELECT name FROM jobs WHERE owner = ?", owner)
+        )
 
     def prune(
         self,
@@ -303,7 +305,7 @@ class Store:
                 going.append(one.name)
             else:
                 explained.append(one.name)
-                self.take(one.name, explain(one.name))
+                self.mark_taken(one.name, explain(one.name))
         if going:
             self.forget(going)
         self._files.remove(file for file, since in old[_FILE].items() if is_due(since, total))
@@ -311,7 +313,7 @@ class Store:
 
     def _entries(self) -> list[Entry]:
         """Return what has ended, taken or not, oldest first."""
-        found = self._ask(
+        found = self._execute(
             "SELECT name, owner, changed, bytes + (SELECT coalesce(sum(bytes), 0) FROM pictures"
             " WHERE job = jobs.name), state FROM jobs WHERE state IN (?, ?) ORDER BY number",
             ENDED, TAKEN,
@@ -324,7 +326,7 @@ class Store:
     def _running(self) -> dict[str, int]:
         """Return the bytes of pictures of jobs that have not ended, for each owner."""
         return dict(
-            self._ask(
+            self._execute(
                 "SELECT owner, sum(pictures.bytes) FROM jobs JOIN pictures ON job = name"
                 " WHERE state IN (?, ?) GROUP BY owner",
                 QUEUED, RUNNING,
@@ -333,11 +335,11 @@ class Store:
 
     # ---- records ---------------------------------------------------------------------------
 
-    def _ask(self, statement: str, *values: Any) -> list[Any]:
-        return self._records.ask(statement, *values)
+    def _execute(self, statement: str, *values: Any) -> list[Any]:
+        return self._records.execute(statement, *values)
 
     def _jobs(self, where: str, *values: Any) -> list[StoredJob]:
-        found = self._ask(
+        found = self._execute(
             "SELECT name, owner, trusted, digest, state, deaths, header, ending, changed"  # noqa: S608 - `where` is ours
             f" FROM jobs {where} ORDER BY number",
             *values,
@@ -353,7 +355,7 @@ class Store:
     def _files_of(self, name: str) -> list[str]:
         return [
             file
-            for (file,) in self._ask(
+            for (file,) in self._execute(
                 "SELECT file FROM jobs WHERE name = ? UNION ALL"
                 " SELECT file FROM pictures WHERE job = ?",
                 name, name,
@@ -363,8 +365,8 @@ class Store:
     def _remove_pictures_without_job(self) -> None:
         """Remove pictures that nobody can ask for, as earlier versions may have left them."""
         without = "FROM pictures WHERE job NOT IN (SELECT name FROM jobs WHERE state != ?)"
-        files = self._ask(f"SELECT file {without}", TAKEN)
-        self._ask(f"DELETE {without}", TAKEN)
+        files = self._execute(f"SELECT file {without}", TAKEN)
+        self._execute(f"DELETE {without}", TAKEN)
         self._files.remove(file for (file,) in files)
 
     def _unnamed_files(self) -> set[str]:
@@ -373,5 +375,5 @@ class Store:
         Such are left where a process ended between a file and its record, in either order, and
         where records were lost.
         """
-        named = self._ask("SELECT file FROM jobs UNION SELECT file FROM pictures")
+        named = self._execute("SELECT file FROM jobs UNION SELECT file FROM pictures")
         return self._files.names() - {file for (file,) in named}

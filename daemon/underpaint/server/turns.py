@@ -36,7 +36,7 @@ class Turns:
         self._waiting: OrderedDict[Hashable, OrderedDict[Hashable, Work]] = OrderedDict()
         self._asked = 0
 
-    def ask(self, client: Client, question: Hashable, work: Work) -> None:
+    def schedule(self, client: Client, question: Hashable, work: Work) -> None:
         """Call a function when it is the client's turn; answer equal questions once.
 
         Raises

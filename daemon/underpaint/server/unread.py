@@ -83,7 +83,7 @@ class Unread:
             return True
         return mine > self._max_previews and self.in_all() > self._max_all
 
-    def takes_previews(self, client: Client) -> bool:
+    def accepts_previews(self, client: Client) -> bool:
         """Return whether a client has read enough to be sent previews."""
         return self.of(client) <= self._max_previews
 

@@ -1,7 +1,7 @@
-"""Finds workers that no longer move: processes that are stopped, engines that hang in a driver.
+"""Finds workers that make no progress: stopped processes, and engines that hang in a driver.
 
-A worker's process says a word every few seconds, whatever its engine does. The engine reports its
-phases and steps. How long each takes is measured; where one takes many times longer, the worker
+A worker's process sends a message every few seconds, whatever its engine does. The engine reports
+its phases and steps. How long each takes is measured; where one takes many times longer, the worker
 hangs. What a larger job may take follows from the size that the model works at, and has limits.
 """
 
@@ -76,7 +76,7 @@ class WatchdogLimits:
     tell_after : float
         Seconds without progress after which the client is told, and three times the longest
         measured; a tenth of `unmeasured` where nothing was.
-    between_words : float
+    between_notices : float
         Seconds between two times that it is told.
     """
 
@@ -89,7 +89,7 @@ class WatchdogLimits:
     most: float = 7200.0
     unmeasured: float = 1800.0
     tell_after: float = 30.0
-    between_words: float = 10.0
+    between_notices: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ class Watchdog:
     Parameters
     ----------
     limits : WatchdogLimits
-    heard : float
-        When its process last said something.
-    moved : float
+    last_message : float
+        When its process last sent a message.
+    last_progress : float
         When its engine last advanced.
     started : float
         When its process was started.
@@ -144,30 +144,30 @@ class Watchdog:
     """
 
     limits: WatchdogLimits = field(default_factory=WatchdogLimits)
-    heard: float = 0.0
-    moved: float = 0.0
+    last_message: float = 0.0
+    last_progress: float = 0.0
     started: float = 0.0
     phase: str = ""
     model: str = ""
     work: Work = Work()
     longest: float = 0.0
-    told: float = 0.0
+    last_notice: float = 0.0
     starting: bool = True
     measured: dict[tuple[str, str], tuple[float, Work]] = field(default_factory=dict)
     _pixels: int = 0
 
     def start(self, now: float) -> None:
         """Note that a new process was started."""
-        self.heard = self.moved = self.started = now
+        self.last_message = self.last_progress = self.started = now
         self.phase, self.longest, self.starting = "", 0.0, True
 
-    def hear(self, now: float) -> None:
+    def note_message(self, now: float) -> None:
         """Note a sign of life."""
-        self.heard = now
+        self.last_message = now
 
     def begin(self, now: float, model: str) -> None:
         """Note that the worker was given a job."""
-        self.moved = self.told = now
+        self.last_progress = self.last_notice = now
         self.phase, self.model, self.longest = _BEGINNING, model, 0.0
         self.work, self._pixels = Work(), 0
 
@@ -186,8 +186,8 @@ class Watchdog:
         together : int
             On how many images at once, where there is a phase.
         """
-        self.longest = max(self.longest, now - self.moved)
-        self.moved = self.told = now
+        self.longest = max(self.longest, now - self.last_progress)
+        self.last_progress = self.last_notice = now
         work = Work(self._pixels, together)
         if phase and (phase, work) != (self.phase, self.work):
             self._measure()
@@ -228,7 +228,7 @@ class Watchdog:
 
     def why_ended(self, now: float) -> str:
         """Return why the worker is to be ended, after "the worker"; nothing where it is well."""
-        silent, quiet = now - self.heard, now - self.moved
+        silent, quiet = now - self.last_message, now - self.last_progress
         if silent > self._silence():
             return f"gave no sign of life for {silent:.0f} seconds and was ended"
         if self.starting and now - self.started > self.limits.start:
@@ -237,9 +237,9 @@ class Watchdog:
             return f"did not advance for {quiet:.0f} seconds and was ended"
         return ""
 
-    def word(self, now: float) -> str:
+    def delay_notice(self, now: float) -> str:
         """Return what the job's client should know meanwhile; nothing where all is well."""
-        silent, quiet = now - self.heard, now - self.moved
+        silent, quiet = now - self.last_message, now - self.last_progress
         expected = self._expected()
         if expected is None:
             due = self.limits.unmeasured / 10
@@ -248,9 +248,9 @@ class Watchdog:
         is_silent = silent > self.limits.silence / 3
         if not self.phase or not (quiet > due or is_silent):
             return ""
-        if now - self.told < self.limits.between_words:
+        if now - self.last_notice < self.limits.between_notices:
             return ""
-        self.told = now
+        self.last_notice = now
         left = self.limits.silence - silent if is_silent else self.patience() - quiet
         return (
             f"{self.phase}: no progress for {quiet:.0f} seconds. After {max(left, 0):.0f} more the"

@@ -67,34 +67,35 @@ def _import_engine(device: str, quantise: str = "auto") -> Engine:
 
 
 @dataclass
-class _Painter:
+class EngineThread:
     """The engine's thread.
 
     Parameters
     ----------
     device : str
         Where to compute.
-    voice : PAIR socket
-        What it says goes to the daemon.
+    socket : PAIR socket
+        Connected to the main thread, which passes messages on to the daemon.
     make_engine : callable
         Returns the engine that computes on a device.
     """
 
     device: str
-    voice: zmq.Socket[bytes]
+    socket: zmq.Socket[bytes]
     make_engine: Callable[[str], Engine] = _import_engine
     orders: queue.SimpleQueue[Order] = field(default_factory=queue.SimpleQueue)
     known: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     has_room: threading.Event = field(default_factory=threading.Event)
-    told_model: str = ""
-    told_pixels: int = 0
+    reported_model: str = ""
+    reported_pixels: int = 0
 
-    def say(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
-        self.voice.send_multipart(wire.encode(message, frames), copy=False)
+    def send(self, message: Message, frames: tuple[Frame, ...] = ()) -> None:
+        """Send the daemon a message."""
+        self.socket.send_multipart(wire.encode(message, frames), copy=False)
 
-    def hear(self, message: Message, frames: tuple[Frame, ...]) -> None:
-        """Take what the daemon says, in the thread that reads it."""
+    def receive(self, message: Message, frames: tuple[Frame, ...]) -> None:
+        """Handle a message from the daemon; called in the main thread."""
         if isinstance(message, messages.Run):
             self.known.add(message.job)
             self.orders.put((message, frames))
@@ -106,14 +107,14 @@ class _Painter:
     def work(self) -> None:
         """Import torch, then take order after order."""
         engine = self.make_engine(self.device)
-        self.say(messages.WorkerReady(os.getpid(), engine.device))
+        self.send(messages.WorkerReady(os.getpid(), engine.device))
         try:
-            self._carry_out(engine, *self.orders.get(timeout=BEFORE_WARMING))
+            self._run_job(engine, *self.orders.get(timeout=BEFORE_WARMING))
         except queue.Empty:
             self._warm(engine)
         while True:
-            self._carry_out(engine, *self.orders.get())
-            self.voice.send(b"")  # the layer is no longer used: its block can be lent again
+            self._run_job(engine, *self.orders.get())
+            self.socket.send(b"")  # the layer is no longer used: its block can be lent again
 
     def is_cancelled(self, job: str) -> bool:
         """Return whether to stop; first wait until the daemon has room for another picture."""
@@ -129,47 +130,47 @@ class _Painter:
             except Exception as error:  # noqa: BLE001 - torch's boundary; the next job reports it
                 log.warning("the default model was not loaded: %s", error)
                 _end_where_lost(error)
-            self._tell_model(engine)
+            self._report_model(engine)
 
-    def _tell_model(self, engine: Engine) -> None:
-        if engine.model_name != self.told_model:
-            self.told_model = engine.model_name
-            self.say(messages.WorkerModel(engine.model_name))
+    def _report_model(self, engine: Engine) -> None:
+        if engine.model_name != self.reported_model:
+            self.reported_model = engine.model_name
+            self.send(messages.WorkerModel(engine.model_name))
 
-    def _tell_progress(self, job: str, progress: Progress) -> None:
+    def _report_progress(self, job: str, progress: Progress) -> None:
         fields = asdict(progress)
         pixels = fields.pop("pixels", 0)
-        if pixels != self.told_pixels:
-            self.told_pixels = pixels
-            self.say(messages.WorkerPlan(pixels))
-        self.say(messages.Progress(job, **fields))
+        if pixels != self.reported_pixels:
+            self.reported_pixels = pixels
+            self.send(messages.WorkerPlan(pixels))
+        self.send(messages.Progress(job, **fields))
 
-    def _carry_out(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
+    def _run_job(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
         try:
-            self._paint(engine, order, frames)
+            self._generate(engine, order, frames)
         except UnderpaintError as error:
-            self.say(messages.Failed(order.job, error.code, str(error)))
+            self.send(messages.Failed(order.job, error.code, str(error)))
         except Exception as error:  # the boundary of torch and diffusers: the worker goes on
             log.exception("job %s failed", order.job)
             _end_where_lost(error)
-            self.say(messages.Failed(order.job, "failed", _explain(error)))
+            self.send(messages.Failed(order.job, "failed", _explain(error)))
         else:
-            self.say(messages.Done(order.job))
-        self._tell_model(engine)
+            self.send(messages.Done(order.job))
+        self._report_model(engine)
         self.known.discard(order.job)
         self.cancelled.discard(order.job)
 
-    def _paint(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
+    def _generate(self, engine: Engine, order: messages.Run, frames: tuple[Frame, ...]) -> None:
         self.has_room.set()
-        self.told_pixels = 0  # as the daemon assumes of each job
+        self.reported_pixels = 0  # as the daemon assumes of each job
         inputs = InputFrames.of(unpack(frame) for frame in frames)
 
         def show(message: Message, frame: Frame) -> None:
-            self.say(message, (pack(frame) if order.packed else frame,))
+            self.send(message, (pack(frame) if order.packed else frame,))
 
         def on_progress(progress: Progress) -> None:
-            self._tell_model(engine)
-            self._tell_progress(order.job, progress)
+            self._report_model(engine)
+            self._report_progress(order.job, progress)
 
         def on_preview(preview: Preview) -> None:
             height, width = preview.pixels.shape[:2]
@@ -262,23 +263,23 @@ def run(
     daemon.setsockopt(zmq.ROUTING_ID, name.encode("ascii"))
     daemon.setsockopt(zmq.SNDHWM, 0)
     if endpoint.startswith("tcp"):
-        _unlock(daemon)
+        _set_up_curve(daemon)
     daemon.connect(endpoint)
-    ear = context.socket(zmq.PAIR)
-    ear.bind("inproc://painter")
-    voice = context.socket(zmq.PAIR)
-    voice.connect("inproc://painter")
-    painter = _Painter(device, voice, make_engine)
-    thread = threading.Thread(target=painter.work, name="painter", daemon=True)
+    from_engine = context.socket(zmq.PAIR)
+    from_engine.bind("inproc://engine")
+    socket = context.socket(zmq.PAIR)
+    socket.connect("inproc://engine")
+    engine_thread = EngineThread(device, socket, make_engine)
+    thread = threading.Thread(target=engine_thread.work, name="engine", daemon=True)
     thread.start()
     poller = zmq.Poller()
     poller.register(daemon, zmq.POLLIN)
-    poller.register(ear, zmq.POLLIN)
-    spoke = time.monotonic()
+    poller.register(from_engine, zmq.POLLIN)
+    last_sent = time.monotonic()
     while os.getppid() == parent and thread.is_alive():
         for socket, _ in poller.poll(PARENT_CHECK):
             parts = [part.buffer for part in socket.recv_multipart(copy=False)]
-            if socket is ear:
+            if socket is from_engine:
                 if len(parts[0]):
                     daemon.send_multipart(shared_frames.pack(parts), copy=False)
                 continue
@@ -286,16 +287,16 @@ def run(
             if not parts:
                 continue  # it only gives blocks back
             message, frames = wire.decode(parts)
-            painter.hear(message, frames)
+            engine_thread.receive(message, frames)
             del message, frames, parts  # or the last layer would be held until the next
-        if shared_frames.has_news() or time.monotonic() - spoke > HEARTBEAT:
-            spoke = time.monotonic()
+        if shared_frames.has_news() or time.monotonic() - last_sent > HEARTBEAT:
+            last_sent = time.monotonic()
             daemon.send_multipart(shared_frames.pack([]), copy=False)
-    # The painter may be in the middle of a step: nothing of it is worth waiting for.
+    # The engine may be in the middle of a step: nothing of it is worth waiting for.
     os._exit(0 if thread.is_alive() else 1)
 
 
-def _unlock(socket: zmq.Socket[bytes]) -> None:
+def _set_up_curve(socket: zmq.Socket[bytes]) -> None:
     from .keys import own_keys  # noqa: PLC0415 - only where there is no ipc
 
     server, client = own_keys("server"), own_keys("client")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from underpaint_client.frames import Bytes
 
     from .endpoints import Endpoints
-    from .pool import Hear, Worker
+    from .pool import OnMessage, Worker
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class WorkerProcess:
         self._address = address
         self._process: subprocess.Popen[bytes] | None = None
         self._shared_frames: SharedFrames | None = None
-        self._hear: Hear = lambda _: None
+        self._on_message: OnMessage = lambda _: None
         self._is_connected = False
         self._killed: float | None = None
         self._why = ""
@@ -126,9 +126,9 @@ class WorkerProcess:
     def _pid(self) -> int:
         return self._process.pid if self._process else 0
 
-    def start(self, hear: Hear) -> int:
+    def start(self, on_message: OnMessage) -> int:
         """Start the process; see `pool.Worker`."""
-        self._hear, self._is_connected = hear, False
+        self._on_message, self._is_connected = on_message, False
         self._killed, self._why = None, ""
         self._close_shared_memory()
         self._shared_frames = SharedFrames(f"daemon-{self._number}")
@@ -170,7 +170,7 @@ class WorkerProcess:
             )
             self.stop()
         else:
-            self._hear(parts)
+            self._on_message(parts)
 
     def watch(self) -> str | None:
         """Return how the process ended; see `pool.Worker`."""

@@ -524,6 +524,12 @@ def scripted(said: Said) -> None:
     result = procedure.run(config)
     said["status"] = str(result.index(0))
     said["layers"] = [item.get_name() for item in image.get_layers()]
+    said["own"] = []
+    for words in ({}, {"steps": -1, "guidance-scale": -1}, {"steps": -1, "guidance-scale": 3.5}):
+        (result,) = generate(image, layer, **{"model": "sd-few", **words}).get_children()
+        made = json.loads(bytes(result.get_parasite("underpaint-recipe").get_data()))["recipe"]
+        sampling = made["request"]["sampling"]
+        said["own"].append([sampling["steps"], sampling["guidance_scale"], sampling["sampler"]])
 
 
 def misused(said: Said) -> None:

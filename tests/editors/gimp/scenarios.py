@@ -1110,6 +1110,78 @@ def sketched(said: Said) -> Run:
     said["after_undo"] = names(image)
 
 
+def reach(said: Said) -> Run:
+    """Go through the models by the arrow keys: one that cannot be used is passed over."""
+    control = window().controls["model"]
+    control.value = "sd"
+    window().window.present()
+    control.widget.grab_focus()
+    yield 0.3
+    reached = {"sd"}
+    for _ in range(4):
+        xdo("key", "Down")
+        yield 0.2
+        reached.add(control.value)
+    said["torn_can_be_chosen"] = ["sd" in reached, "sd-torn" in reached]
+    said["reached"] = sorted(reached)
+    fill(model="sd-torn")
+    said["torn"] = window().model_facts.text.get_text()
+
+
+def fitted(said: Said) -> Run:
+    """Steps and guidance follow the model, until a number is typed, and again at a button."""
+    image, _ = yield from painted()
+    yield lambda: window().session.models
+    steps, guidance = (window().controls[name] for name in ("steps", "guidance_scale"))
+
+    def read() -> list[Any]:
+        window().look(image)
+        return [
+            steps.widget.get_value(), steps._auto.get_active(),
+            guidance.widget.get_value(), guidance._auto.get_active(),
+            window().controls["sampler"].widget.get_active_text(), window().plan.get_text(),
+        ]  # fmt: skip
+
+    fill(steps=None, guidance_scale=None, sampler="auto", strength=0.5)
+    said["usual"] = read()
+    fill(model="sd-few")
+    said["few"] = read()
+    said["facts"] = window().model_facts.text.get_text()
+    yield window().model_facts.picture.get_visible
+    image = window().model_facts.picture.get_pixbuf()
+    said["picture"] = [image.get_width(), image.get_height(), list(image.get_pixels()[:3])]
+    yield from reach(said)
+    said["no_picture"] = not window().model_facts.picture.get_visible()
+    fill(model="sd-few")
+    window().window.present()
+    steps.widget.grab_focus()
+    yield 0.3
+    xdo("key", "Up")
+    yield 0.2
+    said["stepped"] = read()
+    xdo("key", "ctrl+a", "Delete")
+    xdo("type", "15")
+    yield 0.2
+    window().refresh()  # as when a message of the daemon's comes meanwhile
+    xdo("key", "Tab")
+    yield 0.3
+    said["typed"] = read()
+    fill(model="")
+    said["kept"] = read()
+    steps._auto.clicked()
+    said["let_go"] = read()
+    fill(model="sd-few")
+    yield from generated()
+    group = image.get_layers()[0]
+    made = json.loads(recipe(group.get_children()[0]))["recipe"]["request"]["sampling"]
+    said["made"] = [made["steps"], made["guidance_scale"], made["sampler"]]
+    image.set_selected_layers([group.get_children()[0]])
+    yield 0.5
+    window().use_result("settings")
+    said["copied"] = read()[:4]
+    fill(**USUAL)
+
+
 def shared(said: Said) -> Run:
     """Three batches, while the other editor asks for its own."""
     image, _ = yield from painted()
@@ -1139,3 +1211,45 @@ def portrait(said: Said) -> Run:
     yield from generated()
     yield 1.5
     said["status"] = status()
+
+
+def _keep_picture(name: str) -> None:
+    root = Gdk.get_default_root_window()
+    pixels = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
+    pixels.savev(str(FOUND / f"{name}.png"), "png", [], [])
+
+
+def downloaded(said: Said) -> Run:
+    """Choose "Get a model...", press Download, and choose what came."""
+    yield from painted()
+    control = window().controls["model"]
+    before = control.value
+    window().window.present()
+    yield 0.5
+    control.widget.grab_focus()
+    control.widget.popup()
+    yield 0.5
+    xdo("key", "End")
+    yield 0.3
+    xdo("key", "Return")
+    yield lambda: window()._downloads is not None and window()._downloads._rows
+    yield 0.7
+    said["choice_stays"] = control.value == before
+    said["heading"] = window()._downloads.heading.get_text()
+    offers = window().session.downloads.offers
+    said["offers"] = [offer.model for offer in offers]
+    row = window()._downloads._rows[offers[0].model]
+    said["button"] = [row._button.get_label(), row._button.get_visible()]
+    said["height"] = window()._downloads.window.get_size()[1]
+    _keep_picture("downloads-offered")
+    press(row._button)
+    yield lambda: not row._button.get_visible()
+    yield 0.5
+    _keep_picture("downloads-done")
+    said["row"] = row._status.get_text()
+    said["status"] = status()
+    yield lambda: offers[0].title in [one.value for one in window().session.model_choices]
+    window()._downloads.window.hide()
+    fill(model=offers[0].title)
+    yield from generated()
+    said["done"] = status()

@@ -213,6 +213,62 @@ def nothing_there(said: Said) -> Run:
     docker()._refresh()
 
 
+def fitted(said: Said) -> Run:
+    """Steps and guidance follow the model, until a number is typed, and again at a button."""
+    document, layer = yield from opened()
+    yield lambda: docker().session.models
+
+    def read() -> list[Any]:
+        docker()._look()
+        return [
+            control("steps").value(), control("steps_auto").isChecked(),
+            control("guidance_scale").value(), control("guidance_scale_auto").isChecked(),
+            control("sampler").currentText(), control("plan").text(),
+        ]  # fmt: skip
+
+    fill(steps=None, guidance_scale=None, sampler="auto", strength=0.5)
+    said["usual"] = read()
+    fill(model="sd-few")
+    said["few"] = read()
+    said["facts"] = control("model_facts").text()
+    yield control("model_picture").isVisible
+    image = control("model_picture").pixmap().toImage()
+    said["picture"] = [image.width(), image.height(), image.pixelColor(5, 5).getRgb()[:3]]
+    rows = control("model").model()
+    said["torn_can_be_chosen"] = [
+        rows.item(control("model").findData(name)).isEnabled() for name in ("sd", "sd-torn")
+    ]
+    fill(model="sd-torn")
+    said["torn"] = control("model_facts").text()
+    said["no_picture"] = not control("model_picture").isVisible()
+    fill(model="sd-few")
+    yield from focus()
+    yield from click(control("steps"))
+    yield from xdo("key", "Up")
+    yield 0.2
+    said["stepped"] = read()
+    yield from xdo("key", "ctrl+a")
+    yield from xdo("type", "15")
+    docker()._refresh()  # as when a message of the daemon's comes meanwhile
+    yield from xdo("key", "Tab")
+    yield 0.2
+    said["typed"] = read()
+    fill(model="")
+    said["kept"] = read()
+    yield from click(control("steps_auto"))
+    said["let_go"] = read()
+    fill(model="sd-few")
+    yield from generated()
+    _group, (layer_of_result,) = result(layer)
+    made = json.loads(recipe(document, layer_of_result))["recipe"]["request"]["sampling"]
+    said["made"] = [made["steps"], made["guidance_scale"], made["sampler"]]
+    document.setActiveNode(layer_of_result)
+    yield 0.5
+    docker().use_result("settings")
+    said["copied"] = read()[:4]
+    fill(**USUAL, guidance_scale=None, sampler="auto")
+
+
 def close_all() -> None:
     for document in Krita.instance().documents():
         document.setModified(False)
@@ -1648,3 +1704,43 @@ def event_loop(said: Said) -> Run:
         said[name] = {"gaps": list(gaps), "status": status()}
         yield 1.0
     timer.stop()
+
+
+def _keep_picture(name: str) -> None:
+    file = Path(os.environ["UNDERPAINT_AGENT"], f"{name}.png")
+    QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(file))
+
+
+def downloaded(said: Said) -> Run:
+    """Choose "Get a model...", press Download, and choose what came."""
+    yield from opened()
+    yield from focus()
+    choice = control("model")
+    before = docker().panel.form.value("model")
+    choice.setFocus()
+    yield from xdo("key", "End")
+    yield lambda: docker()._downloads is not None and docker()._downloads.isVisible()
+    dialog = docker()._downloads
+    yield lambda: dialog.findChildren(QtWidgets.QPushButton)
+    yield 0.5
+    said["choice_stays"] = docker().panel.form.value("model") == before
+    said["heading"] = dialog.heading.text()
+    offers = docker().session.downloads.offers
+    said["offers"] = [offer.model for offer in offers]
+    row = dialog.findChild(QtWidgets.QWidget, offers[0].model)
+    button = row.findChild(QtWidgets.QPushButton)
+    said["button"] = [button.text().replace("&", ""), button.isVisible()]  # KDE adds shortcuts
+    _keep_picture("downloads-offered")
+    middle = button.mapToGlobal(button.rect().center())
+    yield from xdo("mousemove", middle.x(), middle.y(), "click", 1)
+    yield lambda: not button.isVisible()
+    yield 0.3
+    _keep_picture("downloads-done")
+    said["row"] = row.findChild(QtWidgets.QLabel, "status").text()
+    said["status"] = status()
+    yield lambda: choice.findData(offers[0].title) >= 0
+    yield from xdo("key", "Escape")
+    yield lambda: not dialog.isVisible()
+    fill(model=offers[0].title)
+    yield from generated()
+    said["done"] = status()

@@ -15,10 +15,11 @@ from underpaint.models.hub_files import PRECISIONS, RemoteFile
 from underpaint.models.probes import MODEL
 from underpaint.models.scanning import contents_of
 from underpaint.models.suggestions import find_memory, suggest_models
+from underpaint_client.descriptions import describe_bytes
 from underpaint_client.errors import BadInputError, CancelledError
 from underpaint_client.printable import one_line
 
-from .tables import show_size, show_table
+from .tables import show_table
 
 
 def run_add(words: Sequence[str]) -> int:
@@ -65,7 +66,7 @@ def run_get(words: Sequence[str]) -> int:
 
 def _describe(model: RemoteModel) -> None:
     what = f"{len(model.files)} files" if model.is_folder else model.files[0].path
-    say(f"{model.repository}: {what}, {show_size(model.size)}")
+    say(f"{model.repository}: {what}, {describe_bytes(model.size)}")
     say(f"licence: {one_line(model.licence) or 'not given'}; its terms are on {model.page}")
 
 
@@ -93,7 +94,7 @@ def _show_bars(*, shown: bool) -> None:
 def _tell(model: RemoteModel) -> Callable[[RemoteFile, int], None]:
     def tell(file: RemoteFile, number: int) -> None:
         count = f"{number + 1} of {len(model.files)}"
-        say(f"{count}: {one_line(file.path)}, {show_size(file.size)}")
+        say(f"{count}: {one_line(file.path)}, {describe_bytes(file.size)}")
 
     return tell
 
@@ -117,7 +118,7 @@ def run_suggest(words: Sequence[str]) -> int:
         for one in suggestions:
             show_json({**asdict(one), "fits": one.memory * 1e9 <= memory.size})
         return 0
-    show(f"This machine has {show_size(memory.size)}: {memory.what}.")
+    show(f"This machine has {describe_bytes(memory.size)}: {memory.what}.")
     show_table(
         ("id", "for", "to download", "memory", "licence", "here"),
         [

@@ -24,11 +24,13 @@ from underpaint.models import (
 )
 from underpaint.models.entries import ListedModel, describe_scanned
 from underpaint.models.facts import family_facts
-from underpaint.models.roots import Root, choose_root, list_roots
+from underpaint.models.reading import is_folder
+from underpaint.models.roots import Root, choose_root, find_problems, list_roots
 from underpaint.models.scanning import Scanned, scan
+from underpaint_client.descriptions import describe_bytes
 from underpaint_client.printable import one_line
 
-from .tables import show_size, show_table
+from .tables import show_table
 
 HELP = """List the models that are there.
 
@@ -125,14 +127,16 @@ def _row(one: ListedModel, default: str) -> tuple[str, ...]:
     purpose = one.purpose or "plain"
     if one.prediction == "v_prediction":
         purpose += ", v-prediction"
+    if one.recommended.few_steps:
+        purpose += f", {one.steps} steps"
     return (
         one.name + (" (default)" if one.name == default else ""),
         family_facts(one.family, one.variant).title,
         purpose,
         f"{one.native}" if one.native else "",
         one.precision,
-        show_size(one.size),
-        show_size(one.memory),
+        describe_bytes(one.size),
+        describe_bytes(one.memory),
         one.form,
         one.root,
     )
@@ -142,6 +146,8 @@ def _show_roots(scanned: list[Scanned], *, as_json: bool) -> None:
     models = Counter(one.found.root for one in scanned if one.is_model)
     files = Counter(one.found.root for one in scanned)
     roots = list_roots()
+    for problem in find_problems():
+        say(f"note: {problem}")
     if as_json:
         for root in roots:
             found = {"name": root.name, "path": str(root.path), "state": root.state}
@@ -150,7 +156,7 @@ def _show_roots(scanned: list[Scanned], *, as_json: bool) -> None:
     rows = [
         (
             root.name,
-            root.state if root.path.is_dir() else "not there",
+            root.state if is_folder(root.path) else "not there",
             str(models[root]) if root.state == "used" else "",
             str(files[root] - models[root]) if root.state == "used" else "",
             str(root.path),

@@ -19,14 +19,3 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
         )
         show("  ".join(cells).rstrip())
-
-
-def show_size(size: float) -> str:
-    """Return a number of bytes in a unit that fits; empty for none."""
-    if not size:
-        return ""
-    for unit in ("kB", "MB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-    return f"{size / 1000:.1f} GB"

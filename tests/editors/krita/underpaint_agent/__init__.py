@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from pathlib import Path
 
 from krita import Krita
 from PyQt5 import QtCore, QtWidgets
+
+BEGAN = time.monotonic()
+PATIENCE = 120.0
+"""Seconds in which Krita's window has to be there."""
 
 _HERE = Path(os.environ["UNDERPAINT_SCENARIOS"])
 sys.path[:0] = [str(_HERE), str(_HERE.parent)]
@@ -28,6 +33,13 @@ def quit_krita() -> None:
 def started() -> None:
     window = Krita.instance().activeWindow()
     if window is None:
+        # Without a window manager, a window that asked for the focus before it could be seen has
+        # none, and Krita then has no active window.
+        for one in Krita.instance().windows():
+            one.activate()
+        if time.monotonic() - BEGAN > PATIENCE:
+            sys.stderr.write("Krita has no active window\n")
+            os._exit(3)
         QtCore.QTimer.singleShot(200, started)
         return
     window.qwindow().setGeometry(0, 0, 1600, 1000)

@@ -1,0 +1,668 @@
+"""A flow-matching model in one file paints what its folder paints, with parts from elsewhere."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from flow_files import (
+    TRANSFORMERS,
+    VAES,
+    architecture_of,
+    read_weights,
+    save,
+    save_checkpoint,
+    save_parts,
+    save_transformer,
+)
+from single_files import Tensors, save_gguf
+from tiny_flow_models import build_flow_model
+from underpaint.engine import Engine
+from underpaint.models import default_model, describe_model, list_entries
+from underpaint.models.architectures import ARCHITECTURES, COMPONENTS, CONFIGS, Architecture
+from underpaint.models.families import FLOWS, check_flow_parts
+from underpaint.models.layouts import encoder_width
+from underpaint.models.roots import Root
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.request import Request
+from weight_files import write_safetensors
+
+KINDS = ("flux", "schnell", "chroma", "z-image", "klein", "qwen-image", "sd3", "krea2", "lumina2")
+FIXED_WIDTH = ("flux", "schnell", "chroma", "lumina2")
+"""diffusers converts the authors' names of these at their real width alone."""
+
+Built = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that one test puts into the home are not found by another."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(home / "hub"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """What builds a model folder, once."""
+    folder = tmp_path_factory.mktemp("flow")
+
+    def build(kind: str) -> Path:
+        if not (folder / kind).exists():
+            build_flow_model(folder / kind, kind)
+        return folder / kind
+
+    return build
+
+
+@pytest.fixture
+def parts(home: Path) -> Path:
+    return home / "models" / "parts"
+
+
+def paint(engine: Engine, model: Path) -> Any:
+    request = Request.of(prompt="a lake", model=str(model), seed=1, steps=2, width=64, height=64)
+    (picture,) = engine.generate(request)
+    return picture.pixels
+
+
+def bare_configs(folder: Path, to: Path) -> Path:
+    """Copy a folder's configs alone: without weights, and without tokenizers but CLIP's."""
+    ignore = shutil.ignore_patterns("*.safetensors", "*.index.json")
+    shutil.copytree(folder, to, ignore=ignore)
+    for part in architecture_of(folder).parts:
+        if part.startswith("tokenizer") and (to / part).is_dir():
+            for file in (to / part).iterdir():
+                if file.name != "tokenizer_config.json":
+                    file.unlink()
+    return to
+
+
+# ---- the same picture ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "original"),
+    [(kind, original) for kind in KINDS for original in (False, True)
+     if not (original and kind in FIXED_WIDTH)],
+)  # fmt: skip
+def test_a_transformer_alone_paints_as_its_folder(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str, original: bool
+) -> None:
+    folder = built(kind)
+    save_parts(folder, parts)
+    prefix = "model.diffusion_model." if original else ""
+    file = save_transformer(folder, tmp_path / "one.safetensors", original=original, prefix=prefix)
+    info, expected = describe_model(file), describe_model(folder)
+    for name in ("family", "native", "cell", "purpose", "precision", "recommended"):
+        assert getattr(info, name) == getattr(expected, name), name
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+
+
+@pytest.mark.parametrize("kind", ["flux", "chroma", "z-image", "klein", "sd3", "lumina2"])
+def test_a_checkpoint_paints_as_its_folder(
+    engine: Engine, built: Built, tmp_path: Path, kind: str
+) -> None:
+    file = save_checkpoint(built(kind), tmp_path / "one.safetensors")
+    info = describe_model(file)
+    assert {part.weights for part in info.parts if part.has_weights} == {str(file)}
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, built(kind)))
+
+
+@pytest.mark.parametrize("class_name", VAES)
+def test_an_autoencoder_by_its_authors_names_decodes_as_by_diffusers(
+    tmp_path: Path, class_name: str
+) -> None:
+    import diffusers
+
+    from underpaint.engine.single_file import open_from_file
+    from underpaint.models.files import ModelFile, Part
+    from underpaint.models.headers import read_header
+    from underpaint.models.parts import find_inside
+
+    made = {
+        "AutoencoderKL": lambda: __import__("tiny_flow_models").autoencoder(),
+        "AutoencoderKLFlux2": lambda: diffusers.AutoencoderKLFlux2(
+            block_out_channels=(8, 16, 16, 16), latent_channels=8, norm_num_groups=4
+        ),
+        "AutoencoderKLQwenImage": lambda: diffusers.AutoencoderKLQwenImage(base_dim=8, z_dim=4),
+    }[class_name]()
+    for name, tensor in made.state_dict().items():
+        if tensor.is_floating_point():
+            torch.nn.init.uniform_(tensor, 0.1, 0.5) if "running" in name else None
+    made.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    file = tmp_path / "weights.safetensors"
+    tensors = VAES[class_name](dict(made.state_dict()), config)
+    save_file({name: one.contiguous() for name, one in tensors.items()}, file)
+    part = Part("vae", "diffusers", class_name, (ModelFile("config.json", "config.json"),))
+    inside = find_inside(part, read_header(file), config)
+    assert inside is not None
+    assert inside.layout == "original"
+    opened, missing = open_from_file(part, inside, type(made), file, torch.float32)
+    assert missing == []
+    for name, tensor in made.state_dict().items():
+        assert torch.equal(opened.state_dict()[name], tensor), name
+
+
+def as_type(dtype: torch.dtype) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {
+        name: one.to(dtype) if one.is_floating_point() else one for name, one in tensors.items()
+    }
+
+
+def scaled(tensors: Tensors) -> Tensors:
+    """Store linear weights as 8 bits that use their whole range, as ComfyUI does."""
+    found = {"scaled_fp8": torch.zeros(2, dtype=torch.float8_e4m3fn)}
+    for name, tensor in tensors.items():
+        if tensor.ndim == 2 and name.endswith(".weight"):
+            scale = tensor.abs().max() / 448
+            found[name] = (tensor / scale).to(torch.float8_e4m3fn)
+            found[name.removesuffix("weight") + "scale_weight"] = scale
+        else:
+            found[name] = tensor.to(torch.float8_e4m3fn)
+    return found
+
+
+def descaled(tensors: Tensors) -> Tensors:
+    """Return the numbers that `scaled` says."""
+    stored, found = scaled(tensors), {}
+    for name in tensors:
+        found[name] = stored[name].float()
+        scale = stored.get(name.removesuffix("weight") + "scale_weight")
+        if scale is not None:
+            found[name] = found[name] * scale
+    return found
+
+
+STORED = {
+    "bf16": (as_type(torch.bfloat16), lambda t: as_type(torch.float32)(as_type(torch.bfloat16)(t))),
+    "fp16": (as_type(torch.float16), lambda t: as_type(torch.float32)(as_type(torch.float16)(t))),
+    "fp8": (
+        as_type(torch.float8_e4m3fn),
+        lambda t: as_type(torch.float32)(as_type(torch.float8_e4m3fn)(t)),
+    ),
+    "fp8_scaled": (scaled, descaled),
+}
+
+
+@pytest.mark.parametrize("precision", STORED)
+@pytest.mark.parametrize("kind", ["flux", "z-image"])
+def test_lesser_precision_paints_what_its_numbers_say(
+    engine: Engine, built: Built, tmp_path: Path, kind: str, precision: str
+) -> None:
+    """In the transformer and in the text encoders, as painters have them."""
+    folder = built(kind)
+    files = {}
+    for which, change in zip(("stored", "whole"), STORED[precision], strict=True):
+        said = {}
+        for part in architecture_of(folder).parts:
+            if part.startswith("text_encoder") or part == "vae":
+                file = tmp_path / which / f"{part}.safetensors"
+                file.parent.mkdir(exist_ok=True)
+                own = read_weights(folder, part)
+                save_file(change(own) if part != "vae" else own, file)
+                said[part] = str(file)
+        tensors = change(read_weights(folder, "transformer"))
+        files[which] = save(tmp_path / which / "one.safetensors", tensors, folder, **said)
+    assert describe_model(files["stored"]).precision == precision
+    np.testing.assert_array_equal(paint(engine, files["stored"]), paint(engine, files["whole"]))
+
+
+@pytest.mark.parametrize("kind", ["flux", "z-image", "krea2"])
+def test_a_quantised_transformer_paints_nearly_as_its_folder(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = built(kind)
+    save_parts(folder, parts)
+    tensors = read_weights(folder, "transformer")
+    if kind != "flux":
+        tensors = TRANSFORMERS[kind](tensors)
+
+    def choose(name: str, tensor: torch.Tensor) -> str:
+        return "Q8_0" if tensor.ndim == 2 and tensor.shape[-1] % 32 == 0 else "F32"
+
+    file = save_gguf(tmp_path / "one-Q8_0.gguf", tensors, choose)
+    said = {"config": str(folder), "native": 64}
+    (tmp_path / "one-Q8_0.underpaint.json").write_text(json.dumps(said))
+    assert describe_model(file).precision == "Q8_0"
+    found, expected = (paint(engine, one).astype(int) for one in (file, folder))
+    assert np.abs(found - expected).mean() < 8
+    assert (found != expected).any()
+
+
+def llama_cpp_names(part_class: Any, config: Any, architecture: str) -> dict[str, str]:
+    """Return llama.cpp's names of a model's tensors, from the map of the gguf package."""
+    import gguf
+
+    inner = config.get_text_config()
+    layers = getattr(inner, "num_hidden_layers", None) or inner.num_layers
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture], layers)
+    found = {}
+    for name in part_class(config).state_dict():
+        stem, _, ending = name.rpartition(".")
+        known = names.get_name(stem) or names.get_name(f"model.{stem}")
+        if known:
+            found[name] = f"{known}.{ending}"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "architecture"),
+    [("chroma", "text_encoder", "T5ENCODER"), ("z-image", "text_encoder", "QWEN3")],
+)
+def test_a_text_encoder_in_gguf_reads_prompts(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path,
+    kind: str, part: str, architecture: str,
+) -> None:  # fmt: skip
+    import transformers
+
+    folder = built(kind)
+    save_parts(folder, parts, without=[part])
+    index = json.loads((folder / "model_index.json").read_text())
+    part_class = getattr(transformers, index[part][1])
+    config = part_class.config_class.from_pretrained(folder / part)
+    names = llama_cpp_names(part_class, config, architecture)
+    own = read_weights(folder, part)
+    name = COMPONENTS[architecture_of(folder).parts[part]].names[0]
+    tensors = {names[one]: tensor for one, tensor in own.items()}
+    save_gguf(parts / f"{name}-F32.gguf", tensors, lambda _name, _tensor: "F32")
+    file = save_transformer(folder, tmp_path / "one.safetensors")
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+
+
+# ---- parts from elsewhere ------------------------------------------------------------------
+
+
+def test_a_part_that_is_missing_is_named_until_it_is_there(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path
+) -> None:
+    folder = built("flux")
+    file = save_transformer(folder, tmp_path / "one.safetensors")
+    wanted = {"vae": "ae", "text_encoder": "clip_l", "text_encoder_2": "t5xxl"}
+    for part, name in wanted.items():
+        with pytest.raises(ModelUnavailableError) as caught:
+            describe_model(file)
+        for told in (f"({part})", f"{parts}, as {name}.safetensors", f'{{"{part}": "FILE"}}'):
+            assert told in str(caught.value)
+        assert f"--local-dir {parts}` gets it" in str(caught.value)
+        others = [one for one in wanted if one != part]
+        save_parts(folder, parts, without=others)
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("flux", "t5_tokenizer"), ("z-image", "qwen3_tokenizer"), ("qwen-image", "qwen_tokenizer"),
+     ("lumina2", "gemma_tokenizer")],
+)  # fmt: skip
+def test_a_tokenizer_that_is_missing_is_named_until_it_is_there(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str, name: str
+) -> None:
+    folder = built(kind)
+    save_parts(folder, parts)
+    configs = bare_configs(folder, tmp_path / "configs")
+    file = save_transformer(folder, tmp_path / "one.safetensors")
+    save(file, read_weights(folder, "transformer"), configs)
+    with pytest.raises(ModelUnavailableError) as caught:
+        describe_model(file)
+    place = parts / name
+    for told in ("tokenizer", str(place), f"--local-dir {place}` gets it", "hf download "):
+        assert told in str(caught.value)
+    part = next(one for one, it in architecture_of(folder).parts.items() if it == name)
+    shutil.copytree(folder / part, place / "tokenizer")  # as the Hub's own downloads lie
+    if name == "qwen3_tokenizer":
+        (place / "tokenizer" / "added_tokens.json").write_text("{}")
+        words = place / "tokenizer" / "tokenizer.json"
+        known = json.loads(words.read_text())
+        known["model"]["vocab"]["<think>"] = len(known["model"]["vocab"])
+        words.write_text(json.dumps(known))
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+
+
+def test_qwens_older_tokenizer_is_not_taken_for_qwen3s(
+    built: Built, parts: Path, tmp_path: Path
+) -> None:
+    """It does not know the tokens that the chat template of Qwen3 has."""
+    folder = built("z-image")
+    save_parts(folder, parts)
+    configs = bare_configs(folder, tmp_path / "configs")
+    file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), configs)
+    shutil.copytree(folder / "tokenizer", parts / "qwen_tokenizer")
+    with pytest.raises(ModelUnavailableError, match="no Qwen3 tokenizer"):
+        describe_model(file)
+
+
+@pytest.mark.parametrize("place", ["models", "hub"])
+def test_parts_of_a_model_in_the_diffusers_format_are_used(
+    engine: Engine,
+    built: Built,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """Chroma's T5 is FLUX.1's, and so is its autoencoder."""
+    folder = built("chroma")
+    configs = bare_configs(folder, tmp_path / "configs")
+    file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), configs)
+    with pytest.raises(ModelUnavailableError, match="has no VAE"):
+        describe_model(file)
+    if place == "models":
+        donor = home / "models" / "flux"
+    else:
+        donor = home / "hub" / "models--a--flux" / "snapshots" / "0123"
+        roots = [
+            Root("underpaint", home / "models", is_own=True),
+            Root("huggingface", home / "hub", is_hub=True),
+        ]
+        monkeypatch.setattr("underpaint.models.parts.used_roots", lambda: roots)
+    flux = built("flux")
+    shutil.copytree(flux, donor)
+    for part, own in (("vae", "vae"), ("text_encoder_2", "text_encoder")):
+        shutil.rmtree(donor / part)
+        shutil.copytree(folder / own, donor / part)
+    info = describe_model(file)
+    used = {part.name: part.weights for part in info.parts if part.has_weights}
+    assert used["text_encoder"].startswith(str(donor / "text_encoder_2"))
+    assert used["vae"].startswith(str(donor / "vae"))
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+
+
+def test_parts_of_another_size_or_without_weights_are_passed_over(
+    built: Built, home: Path, tmp_path: Path
+) -> None:
+    folder = built("chroma")
+    file = save(tmp_path / "one.safetensors", read_weights(folder, "transformer"), folder)
+    donor = Path(shutil.copytree(folder, home / "models" / "donor"))
+    config = json.loads((donor / "vae" / "config.json").read_text())
+    (donor / "vae" / "config.json").write_text(json.dumps({**config, "scaling_factor": 9.0}))
+    with pytest.raises(ModelUnavailableError, match="has no VAE"):
+        describe_model(file)
+    (donor / "vae" / "config.json").write_text(json.dumps(config))
+    for weights in (donor / "text_encoder").glob("*.safetensors"):
+        weights.unlink()
+    with pytest.raises(ModelUnavailableError, match="has no T5 text encoder"):
+        describe_model(file)
+
+
+def test_parts_and_tokenizers_of_comfyui_are_found(
+    engine: Engine, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = built("flux")
+    tool = tmp_path / "ComfyUI"
+    files = save_parts(folder, tool / "models" / "text_encoders")
+    (tool / "models" / "vae" / "flux").mkdir(parents=True)
+    files["vae"].rename(tool / "models" / "vae" / "flux" / "ae.safetensors")
+    shutil.copytree(folder / "tokenizer_2", tool / "comfy" / "text_encoders" / "t5_tokenizer")
+    roots = [
+        Root("underpaint", tmp_path / "home", is_own=True),
+        Root("comfyui", tool / "models" / "diffusion_models"),
+    ]
+    monkeypatch.setattr("underpaint.models.parts.used_roots", lambda: roots)
+    configs = bare_configs(folder, tmp_path / "configs")
+    file = tool / "models" / "diffusion_models" / "flux1-dev.safetensors"
+    save(file, read_weights(folder, "transformer"), configs)
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+
+
+def test_what_cannot_be_read_is_passed_over_for_what_can(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path
+) -> None:
+    """A painter has a part for another tool, in a form that only that tool reads."""
+    folder = built("chroma")
+    files = save_parts(folder, parts)
+    odd = {name: ("I8", tuple(one.shape)) for name, one in read_weights(folder, "vae").items()}
+    write_safetensors(parts / "ae-int8.safetensors", odd)
+    file = save_transformer(folder, tmp_path / "one.safetensors")
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    files["vae"].unlink()
+    with pytest.raises(ModelUnavailableError, match=r"ae-int8.safetensors are quantised as int8"):
+        describe_model(file)
+
+
+def test_stable_diffusion_3_does_without_t5(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path
+) -> None:
+    folder = built("sd3")
+    save_parts(folder, parts, without=["text_encoder_3"])
+    file = save_transformer(folder, tmp_path / "one.safetensors")
+    names = {part.name for part in describe_model(file).parts}
+    assert "text_encoder_2" in names
+    assert not names & {"text_encoder_3", "tokenizer_3"}
+    without = Path(shutil.copytree(folder, tmp_path / "folder"))
+    index = json.loads((without / "model_index.json").read_text())
+    for part in ("text_encoder_3", "tokenizer_3"):
+        shutil.rmtree(without / part)
+        index[part] = [None, None]
+    (without / "model_index.json").write_text(json.dumps(index))
+    np.testing.assert_array_equal(paint(engine, file), paint(engine, without))
+
+
+def test_models_in_one_file_are_listed_with_what_they_lack(
+    built: Built, home: Path, parts: Path
+) -> None:
+    folder = built("flux")
+    save_parts(folder, parts, without=["text_encoder_2"])
+    save_transformer(folder, home / "models" / "flux1-dev.safetensors")
+
+    def problem() -> str:
+        (entry,) = (one for one in list_entries() if one.name == "flux1-dev")
+        return entry.problem
+
+    assert "has no T5 text encoder in it (text_encoder_2)" in problem()
+    assert default_model() == "flux1-dev"  # it is the user's own, and says what it lacks
+    shutil.copytree(built("z-image"), home / "models" / "whole")
+    assert default_model() == "whole"
+    save_parts(folder, parts)
+    assert problem() == ""
+    assert default_model() == "flux1-dev"
+
+
+# ---- what comes with Underpaint ------------------------------------------------------------
+
+FLOW_ARCHITECTURES = [one for one in ARCHITECTURES if one.family in FLOWS]
+
+
+def name_of(architecture: Architecture) -> str:
+    return f"{architecture.configs}-{architecture.index}-{len(architecture.named)}"
+
+
+def make(architecture: Architecture, part: str) -> tuple[Any, dict[str, Any]]:
+    """Return a part of real size, made of nothing, and its config."""
+    import diffusers
+    import transformers
+
+    folder = CONFIGS / architecture.configs
+    library, class_name = json.loads((folder / architecture.index).read_text())[part]
+    config = json.loads((folder / part / "config.json").read_text())
+    part_class = getattr(diffusers if library == "diffusers" else transformers, class_name)
+    with torch.device("meta"):
+        if library == "diffusers":
+            unknown = config.keys() - inspect.signature(part_class.__init__).parameters.keys()
+            assert unknown == {"_class_name"}, "diffusers would leave it out"
+            return part_class.from_config(config), config
+        return part_class(part_class.config_class(**config)), config
+
+
+SIZES = {
+    # billions of numbers in the transformer and in the text encoders, as published
+    "flux-dev": (11.9, [0.12, 4.8]),
+    "flux-schnell": (11.9, [0.12, 4.8]),
+    "chroma": (8.9, [4.8]),
+    "z-image": (6.15, [4.0]),
+    "flux2-klein-4b": (3.9, [4.0]),
+    "flux2-klein-9b": (9.1, [8.2]),
+    "qwen-image": (20.4, [8.3]),
+    "krea2": (12.9, [4.4]),
+    "sd3-medium": (2.0, [0.12, 0.69, 4.8]),
+    "sd3.5-medium": (2.2, [0.12, 0.69, 4.8]),
+    "sd3.5-large": (8.1, [0.12, 0.69, 4.8]),
+    "lumina2": (2.6, [2.6]),
+}
+
+
+@pytest.mark.parametrize("architecture", FLOW_ARCHITECTURES, ids=name_of)
+def test_every_architecture_is_whole_and_its_parts_agree(
+    architecture: Architecture, tmp_path: Path
+) -> None:
+    """A file of real size, by its authors' names, is described and every weight finds its place."""
+    from underpaint.engine.single_file import _convert
+
+    facts = FLOWS[architecture.family]
+    folder = CONFIGS / architecture.configs
+    assert set(architecture.parts) | {"transformer", "scheduler"} | {
+        part for part, (_, classes) in facts.parts.items() if "CLIPTokenizer" in classes
+    } == set(facts.parts)
+    made = {
+        part: make(architecture, part)
+        for part in facts.parts
+        if part != "scheduler" and not part.startswith("tokenizer")
+    }
+    configs = {part: config for part, (_, config) in made.items()}
+    assert check_flow_parts(folder, facts, configs) == 8
+    sizes = {
+        part: sum(one.numel() for one in {id(p): p for p in network.parameters()}.values()) / 1e9
+        for part, (network, _) in made.items()
+    }
+    transformer, encoders = SIZES[architecture.configs]
+    assert sizes["transformer"] == pytest.approx(transformer, rel=0.03)
+    found = [sizes[part] for part in sorted(sizes) if part.startswith("text_encoder")]
+    assert found == pytest.approx(encoders, rel=0.03)
+    widths = [encoder_width(configs[part]) for part in configs if "encoder" in part]
+    config = configs["transformer"]
+    text = config.get("joint_attention_dim", config.get("cap_feat_dim"))
+    text = config.get("text_hidden_dim", text)
+    assert text == widths[-1] * (3 if architecture.family == "flux2-klein" else 1)
+
+    network = made["transformer"][0]
+    needed = dict(network.state_dict())
+    originals = TRANSFORMERS[architecture.family](needed)
+    if architecture.family != "qwen-image":
+        back = _convert(type(network), originals, folder / "transformer")
+        assert {n: t.shape for n, t in back.items()} == {n: t.shape for n, t in needed.items()}
+    vae, vae_config = made["vae"]
+    own = dict(vae.state_dict())
+    back = _convert(type(vae), VAES[type(vae).__name__](own, vae_config), folder / "vae")
+    assert {n: t.shape for n, t in back.items()} == {n: t.shape for n, t in own.items()}
+
+    layout = {name: ("BF16", tuple(one.shape)) for name, one in originals.items()}
+    named = {"base.json": "klein-base", "model_index.json": "model"}[architecture.index]
+    if architecture.named and architecture.index != "base.json":
+        named = "turbo"
+    file = write_safetensors(tmp_path / f"{named}.safetensors", layout)
+    with pytest.raises(ModelUnavailableError, match=r"has no VAE in it \(vae\)"):
+        describe_model(file)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        ("flux-dev", "flux1-dev-fp8", ("dev", 3.0, False)),
+        ("z-image", "z_image_turbo_bf16", ("", 3.0, None)),
+        ("z-image", "z_image_bf16", ("", 6.0, None)),
+        ("flux2-klein-4b", "flux-2-klein-4b", ("4b", 3.0, True)),
+        ("flux2-klein-4b", "flux-2-klein-base-4b", ("4b", 3.0, False)),
+        ("krea2", "krea2_turbo_fp8_scaled", ("", 1.0, True)),
+        ("krea2", "krea2_raw", ("", 1.0, False)),
+    ],
+)
+def test_the_name_of_a_file_tells_whether_it_was_distilled(
+    kind: str, name: str, expected: tuple[str, float, bool | None]
+) -> None:
+    from underpaint.models.architectures import find_architecture
+    from underpaint.models.probes import Contents
+
+    variant, shift, is_distilled = expected
+    family = next(one.family for one in ARCHITECTURES if one.configs == kind)
+    found = find_architecture(Path(f"{name}.safetensors"), Contents("model", family, variant))
+    assert found is not None
+    folder = CONFIGS / found.configs
+    levels = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    assert {**levels, **found.changes.get("scheduler", {})}["shift"] == shift
+    index = json.loads((folder / found.index).read_text())
+    assert index.get("is_distilled", is_distilled) == is_distilled
+
+
+# ---- refusals ------------------------------------------------------------------------------
+
+FLUX = {
+    "img_in.weight": ("BF16", (3072, 64)),
+    "txt_in.weight": ("BF16", (3072, 4096)),
+    "double_blocks.0.img_attn.norm.key_norm.scale": ("BF16", (128,)),
+    "double_blocks.18.img_attn.qkv.weight": ("BF16", (9216, 3072)),
+    "single_blocks.37.linear2.weight": ("BF16", (3072, 15360)),
+}
+REFUSED: dict[str, tuple[dict[str, tuple[str, tuple[int, ...]]], str]] = {
+    "fill": ({"img_in.weight": ("BF16", (3072, 384))}, "FLUX.1 model for inpainting; take a plain"),
+    "control": ({"img_in.weight": ("BF16", (3072, 128))}, "FLUX.1 model for control"),
+    "deeper": (
+        {"double_blocks.19.img_attn.qkv.weight": ("BF16", (9216, 3072))},
+        "it has 20 double_blocks, and 19 are known",
+    ),
+    "wider": (
+        {"txt_in.weight": ("BF16", (3072, 2048))},
+        r"its txt_in.weight has the shape \[3072, 2048\], and \[3072, 4096, ...\] is known",
+    ),
+    "int8": (
+        {"double_blocks.0.img_attn.proj.weight": ("I8", (3072, 3072))},
+        "are quantised .*take the model in",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_of_another_kind_is_refused_by_name(
+    built: Built, parts: Path, tmp_path: Path, name: str
+) -> None:
+    more, told = REFUSED[name]
+    file = write_safetensors(tmp_path / "one.safetensors", {**FLUX, **more})
+    donor = built("flux")
+    said = {part: str(donor / part) for part in ("vae", "text_encoder", "text_encoder_2")}
+    (tmp_path / "one.underpaint.json").write_text(json.dumps(said))
+    shutil.copytree(donor / "tokenizer_2", parts / "t5_tokenizer")
+    with pytest.raises(ModelUnavailableError, match=told):
+        describe_model(file)
+
+
+@pytest.mark.parametrize(
+    ("original", "lacking"),
+    [(False, "layers.1.attention.to_q.weight"), (True, "layers.1.feed_forward.w1.weight")],
+)
+def test_a_missing_weight_is_named(
+    engine: Engine, built: Built, parts: Path, tmp_path: Path, original: bool, lacking: str
+) -> None:
+    folder = built("z-image")
+    save_parts(folder, parts)
+    tensors = read_weights(folder, "transformer")
+    if original:
+        tensors = TRANSFORMERS["z-image"](tensors)
+    del tensors[lacking]
+    file = save(tmp_path / "one.safetensors", tensors, folder)
+    with pytest.raises(ModelUnavailableError, match=f"its transformer lacks {lacking}"):
+        paint(engine, file)
+
+
+def test_a_part_of_another_width_is_refused(built: Built, parts: Path, tmp_path: Path) -> None:
+    folder = built("chroma")
+    save_parts(folder, parts)
+    encoder = read_weights(folder, "text_encoder")
+    wider = {name: torch.cat([one, one], -1) for name, one in encoder.items()}
+    save_file(wider, parts / "t5xxl.safetensors")
+    file = save_transformer(folder, tmp_path / "one.safetensors")
+    with pytest.raises(
+        ModelUnavailableError, match=r"t5xxl.safetensors has no text_encoder .*fits"
+    ):
+        describe_model(file)
