@@ -200,10 +200,10 @@ def test_weights_of_eight_bits_are_taken_back_to_their_range(
 def hadamard(size: int) -> torch.Tensor:
     """Return the orthogonal matrix that ComfyUI's rotation is made of; `size` is a power of 4."""
     four = 1 - 2 * torch.eye(4).flip(1)
-    whole = four
+    whole = four / 2
     while len(whole) < size:
-        whole = torch.kron(whole, four)
-    return whole / size**0.5
+        whole = torch.kron(whole, four / 2)
+    return whole
 
 
 GROUP = 16

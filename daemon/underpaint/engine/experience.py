@@ -18,7 +18,7 @@ LEARNED: SharedJson[dict[str, Any]] = SharedJson("memory-savings.json", dict)
 """What was needed, by model and device. Without it, what does not fit fails once more."""
 
 _MODELS, _SIZES = 64, 16
-"""How many models are remembered, and how many sizes of each: those that were used last."""
+"""How many models are remembered, and how many sizes of each: those that were learned last."""
 
 _MORE_ROOM = 1.1
 """With so many times the memory that was free when it was learned, a saving is not needed."""
@@ -59,7 +59,7 @@ class Experience:
         self._kept = dict(self.savings)
         with LEARNED.changing() as known:
             known[self.key] = write_entry(self.savings, self.free)
-            oldest = sorted(known, key=lambda key: _used(known[key]))
+            oldest = sorted(known, key=lambda key: _learned(known[key]))
             for key in oldest[: max(0, len(known) - _MODELS)]:
                 del known[key]
 
@@ -79,7 +79,7 @@ def write_entry(savings: Mapping[int, Saving], free: Bytes) -> dict[str, Any]:
     """Return what is kept of one model, as JSON."""
     last = list(savings.items())[-_SIZES:]
     return {
-        "used": int(time.time()),
+        "learned": int(time.time()),
         "free": free.device,
         "savings": [[pixels, asdict(saving)] for pixels, saving in last],
     }
@@ -122,6 +122,6 @@ def _read_saving(values: dict[str, Any]) -> Saving | None:
     return Saving(**values)
 
 
-def _used(entry: Mapping[str, Any]) -> float:
-    used = entry.get("used")
-    return float(used) if isinstance(used, int) and abs(used) < 2**53 else 0.0
+def _learned(entry: Mapping[str, Any]) -> float:
+    learned = entry.get("learned")
+    return float(learned) if isinstance(learned, int) and abs(learned) < 2**53 else 0.0
