@@ -236,6 +236,33 @@ def test_a_failure_is_remembered_by_the_next_start(
     assert engine.load("sd").saving == Saving()
 
 
+def test_what_was_learned_holds_for_the_setting_it_was_learned_by(gpu: None, models: Path) -> None:
+    engine = Engine("cpu")
+    settle(engine, "sd", Saving(quantised="fp8"))
+    assert notes_of(paint(engine, "sd"))
+    assert notes_of(paint(Engine("cpu"), "sd"))
+    assert not notes_of(paint(Engine("cpu", "never"), "sd"))
+
+
+def test_weights_that_cannot_be_quantised_leave_no_half_made_model(
+    gpu: None, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine("cpu")
+    expected = paint(engine, "sd")
+    model = engine.load("sd")
+
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("underpaint.engine.model.quantise", fail)
+        with pytest.raises(MemoryError):
+            model.save(Saving(quantised="fp8"))
+    model.save(Saving(quantised="fp8"))
+    assert notes_of(paint(engine, "sd")) == []  # for there is room
+    np.testing.assert_array_equal(paint(engine, "sd").pixels, expected.pixels)
+
+
 def test_an_estimate_by_which_nothing_fits_is_tried_all_the_same(
     gpu: None, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

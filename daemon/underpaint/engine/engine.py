@@ -144,7 +144,7 @@ class Engine:
         if info not in self._experience:
             key = ""
             if has_own_memory(device):
-                key = make_key(files_key(info), describe_device(device))
+                key = make_key(files_key(info), describe_device(device), self._quantise)
             self._experience[info] = Experience.recall(key, free)
         known = self._experience[info]
         is_warm = self._model is not None and self._model.info == info

@@ -70,9 +70,9 @@ def first_saving(savings: Mapping[int, Saving], pixels: int) -> Saving:
     return savings[max(known)] if known else Saving()
 
 
-def make_key(model: str, device: str) -> str:
-    """Return what names a model and a device among what is kept."""
-    return hashlib.sha256(json.dumps([model, device]).encode()).hexdigest()
+def make_key(*what: str) -> str:
+    """Return what names a model, a device and how it may be quantised among what is kept."""
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
 def write_entry(savings: Mapping[int, Saving], free: Bytes) -> dict[str, Any]:

@@ -154,9 +154,10 @@ class Model:
 
     def _open_as(self, saving: Saving) -> None:
         """Open the pipeline with its weights stored and placed as a saving says."""
-        self.pipeline = self._open()
+        pipeline = self._open()
+        quantise(getattr(pipeline, self.family.denoiser), saving.quantised, self.dtype)
+        self.pipeline = pipeline
         self._attention = dict(getattr(self.denoiser, "attn_processors", {}))
-        quantise(self.denoiser, saving.quantised, self.dtype)
         if saving.sliced:
             self._slice_attention(True)
         self._place(saving.placement)
@@ -222,7 +223,7 @@ class Model:
             )
             return {name: _to_device(value, self.device) for name, value in encoded.items()}
 
-        found: Prompt = self._prompts.get((prompt, negative, guided), encode)
+        found: Prompt = self._prompts.get((prompt, negative, guided, on_cpu), encode)
         return found
 
     def prompt_notes(
