@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from marked_text import with_text
 from underpaint.engine.savings import (
     PLACEMENTS,
     Abilities,
@@ -62,11 +63,7 @@ def make_table() -> str:
 
 def with_table(guide: str) -> str:
     """Return the guide with today's table between the two marks."""
-    before, begin, rest = guide.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{GUIDE} has not both marks: {BEGIN.strip()} and {END.strip()}")
-    return f"{before}{BEGIN}\n{make_table()}\n{END}{after}"
+    return with_text(guide, (BEGIN, END), make_table())
 
 
 if __name__ == "__main__":
