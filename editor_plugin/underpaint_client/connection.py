@@ -21,7 +21,7 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from . import messages
+from . import messages, model_messages
 from .dealer import DirectSocket, open_dealer
 from .errors import DaemonUnavailableError, from_code
 from .following import Following
@@ -309,7 +309,9 @@ class Connection:
 
     def models(self, timeout: float = 5.0) -> tuple[ModelEntry, ...]:
         """Ask which models the daemon has; raises as `hello` does."""
-        models: messages.Models = self._ask(messages.AskModels(), messages.Models, timeout)
+        models: model_messages.Models = self._ask(
+            model_messages.AskModels(), model_messages.Models, timeout
+        )
         return models.models
 
     def waiting(self, timeout: float = 5.0) -> tuple[messages.WaitingJob, ...]:

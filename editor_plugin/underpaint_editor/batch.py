@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from underpaint_client.descriptions import describe_seeds
 from underpaint_client.seeds import image_noise
 
-from .layers import name_layer
+from .layers import crop_preview, name_layer
+from .log import log_exception
 from .results import name_preview
 from .tag import Tag
 
@@ -120,6 +121,23 @@ class Batch:
         if ran and meant and ran != meant:
             notes.append("the model's weights have changed since the result was made")
         self.notes += [note for note in notes if note not in self.notes]
+
+    def show_preview(self, preview: PreviewReceived) -> None:
+        """Show the unfinished image on the canvas, and keep it for `last_preview`."""
+        self.latest_preview = preview
+        cropped = crop_preview(preview.frame, preview.area)
+        if cropped is not None and self.document.is_open:
+            try:
+                self.document.show_preview(*cropped)
+            except Exception as error:  # noqa: BLE001 - an adapter's fault; the job goes on
+                log_exception("showing a preview", error)
+
+    def remove_preview(self) -> None:
+        """Remove the unfinished image from the canvas."""
+        try:
+            self.document.remove_preview()
+        except Exception as error:  # noqa: BLE001 - an adapter's fault; the results come next
+            log_exception("removing a preview", error)
 
     @property
     def clears_redo(self) -> bool:

@@ -75,18 +75,22 @@ def describe_choice(model: ModelEntry | None) -> str:
     return "" if model is None else describe_model(model)
 
 
-def find_model(models: Iterable[ModelEntry], default: str, name: str) -> ModelEntry | None:
+def find_model(models: Sequence[ModelEntry], default: str, name: str) -> ModelEntry | None:
     """Return the model that the form names; None if the daemon does not have it, or is away.
 
     Parameters
     ----------
-    models : iterable of ModelEntry
+    models : sequence of ModelEntry
     default : str
         As `list_models`.
     name : str
-        What the form holds; empty for the default.
+        What the form holds: a model's name, or its last part where no other model has it, as in
+        recipes. Empty for the default.
     """
-    return next((model for model in models if model.name == (name or default)), None)
+    wanted = name or default
+    found = [model for model in models if model.name == wanted]
+    found = found or [model for model in models if model.name.rpartition("/")[2] == wanted]
+    return found[0] if len(found) == 1 else None
 
 
 def list_queue(jobs: Iterable[Job]) -> list[QueueEntry]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Union
 
 from underpaint_client.errors import DaemonUnavailableError, UnderpaintError, to_sentence
 from underpaint_client.home import home
-from underpaint_client.messages import (
+from underpaint_client.model_messages import (
     AskModels,
     AskSuggestions,
     Download,

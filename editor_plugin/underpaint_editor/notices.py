@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
-from underpaint_client import messages
+from underpaint_client import messages, model_messages
 from underpaint_client.geometry import Box
 from underpaint_client.model_entry import ModelEntry
 
@@ -156,7 +156,7 @@ class Ended:
 class DownloadNews:
     """Models that can be downloaded, or how far a download is."""
 
-    message: messages.Suggestions | messages.Download
+    message: model_messages.Suggestions | model_messages.Download
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from underpaint_client.seeds import draw_seed
 from .batch import Batch
 from .delivery import Delivery
 from .launch import DaemonStarter, Launcher
-from .layers import crop_preview, describe_readiness
+from .layers import describe_readiness
 from .lists import ModelChoice, QueueEntry, find_model, list_models, list_queue
 from .log import log_event, log_exception
 from .model_downloads import ModelDownloads
@@ -387,22 +387,11 @@ class Session:
                 self._start_daemon()
 
     def _show_preview(self, preview: PreviewReceived) -> None:
-        batch: Batch = preview.job.destination
-        batch.latest_preview = preview
         self._listener.show_preview(preview.frame)
-        cropped = crop_preview(preview.frame, preview.area)
-        if cropped is not None and batch.document.is_open:
-            try:
-                batch.document.show_preview(*cropped)
-            except Exception as error:  # noqa: BLE001 - an adapter's fault; the job goes on
-                log_exception("showing a preview", error)
+        preview.job.destination.show_preview(preview)
 
     def _finish(self, ended: Ended) -> None:
-        batch: Batch = ended.job.destination
-        try:
-            batch.document.remove_preview()
-        except Exception as error:  # noqa: BLE001 - an adapter's fault; the results come next
-            log_exception("removing a preview", error)
+        ended.job.destination.remove_preview()
         if not self.running:
             self._listener.show_preview(None)
         self._delivery.finish(ended)

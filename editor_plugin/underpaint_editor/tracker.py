@@ -23,7 +23,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from underpaint_client import messages
+from underpaint_client import messages, model_messages
 from underpaint_client.connection import connect
 from underpaint_client.descriptions import describe_seconds
 from underpaint_client.errors import (
@@ -52,36 +52,11 @@ from .presence import DaemonPresence, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Protocol
 
-    from underpaint_client.following import Line
     from underpaint_client.frames import Frame
     from underpaint_client.request import Request
 
-    class Channel(Line, Protocol):
-        """What the tracker asks of a connection; a `Connection` is one."""
-
-        @property
-        def fd(self) -> int:
-            """The descriptor to watch for reading (edge-triggered)."""
-
-        @property
-        def remedy(self) -> str:
-            """What may help if the daemon does not answer, as a clause."""
-
-        def prefer(self, job: str) -> None:
-            """Send `Prefer`."""
-
-        def receive(
-            self, timeout: float | None = None
-        ) -> tuple[messages.Message, tuple[Frame, ...]] | None:
-            """Return the next message and its frames; None if there is none in time."""
-
-        def check_process(self) -> None:
-            """Raise a `DaemonUnavailableError` if the daemon's process is gone."""
-
-        def close(self, patience: float = 0.5) -> None:
-            """Close it; what was not sent yet has some seconds left."""
+    from .channel import Channel
 
 
 CHECK = 2.0
@@ -143,7 +118,7 @@ class JobTracker:
         self._connection = connection = self._connect()
         self._presence.begin(self._clock())
         connection.send(messages.Hello(client=f"{self.editor} pid {os.getpid()}"))
-        connection.send(messages.AskModels())
+        connection.send(model_messages.AskModels())
         for following, actions in self._postponed:
             perform(connection, following, actions)
         self._postponed.clear()
@@ -213,7 +188,7 @@ class JobTracker:
     def ask_model_picture(self, model: str) -> None:
         """Ask what a model paints; `ModelPictureReceived` follows, of several for the last."""
         if self._connection is not None:
-            self._connection.send(messages.AskModelPicture(model))
+            self._connection.send(model_messages.AskModelPicture(model))
 
     def fetch(self, waiting: messages.WaitingJob, destination: Any = None) -> Job:
         """Follow a waiting job; its images arrive as if this editor had submitted it."""
@@ -366,11 +341,11 @@ class JobTracker:
     ) -> Iterator[Notice]:
         if isinstance(message, messages.Welcome):
             yield Connected(message.default_model, message.remark)
-        elif isinstance(message, messages.Models):
+        elif isinstance(message, model_messages.Models):
             yield ModelsListed(message.models)
-        elif isinstance(message, (messages.Suggestions, messages.Download)):
+        elif isinstance(message, (model_messages.Suggestions, model_messages.Download)):
             yield DownloadNews(message)
-        elif isinstance(message, messages.ModelPicture):
+        elif isinstance(message, model_messages.ModelPicture):
             yield ModelPictureReceived(message.model, frames[0] if frames else None)
         elif isinstance(message, messages.Waiting):
             yield ResultsWaiting(tuple(one for one in message.jobs if one.job not in self.jobs))

@@ -10,7 +10,7 @@ import pytest
 import zmq
 
 from example_recipe import make_recipe
-from underpaint_client import messages, wire
+from underpaint_client import messages, model_messages, wire
 from underpaint_client.connection import Connection
 from underpaint_client.errors import (
     BadInputError,
@@ -154,14 +154,14 @@ def test_what_is_submitted_right_after_connecting_waits_for_the_welcome(
     """Only then it is known whether pixels may be packed; what follows keeps its place."""
     with connect_to(router) as connection:
         connection.send(messages.Hello("test"))
-        connection.send(messages.AskModels())
+        connection.send(model_messages.AskModels())
         job = connection.submit(Request(), InputFrames(FRAME))
         connection.prefer(job)
         connection.submit(Request())
         assert router.poll(10_000)
         who, *parts = router.recv_multipart()
         assert wire.decode([*parts])[0] == messages.Hello("test")
-        assert read_all(router, 0.3) == [messages.AskModels()]
+        assert read_all(router, 0.3) == [model_messages.AskModels()]
         answer(router, who, connection, messages.Welcome("1", 2, packed=is_packed))
         assert router.poll(10_000)
         submit, preferred, second = read_all(router, 1)

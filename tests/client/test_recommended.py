@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from underpaint_client import messages, wire
+from underpaint_client import messages, model_messages, wire
 from underpaint_client.descriptions import describe_bytes, describe_misfits, describe_model
 from underpaint_client.errors import BadInputError
 from underpaint_client.model_entry import ModelEntry
@@ -77,10 +77,10 @@ def test_what_is_left_to_the_model_travels_as_such() -> None:
 
 def test_a_models_description_travels_and_what_is_new_in_it_is_passed_over() -> None:
     entry = ModelEntry("schnell", "flux", 1024, recommended=FEW)
-    (header, *_) = wire.encode(messages.Models((entry,)))
-    assert wire.decode([header])[0] == messages.Models((entry,))
+    (header, *_) = wire.encode(model_messages.Models((entry,)))
+    assert wire.decode([header])[0] == model_messages.Models((entry,))
     newer = bytes(header).replace(b'"steps": 4', b'"steps": 4, "mood": "sunny"')
-    assert wire.decode([newer])[0] == messages.Models((entry,))
+    assert wire.decode([newer])[0] == model_messages.Models((entry,))
 
 
 def test_a_client_reads_the_descriptions_of_many_models_and_the_daemon_no_such_header() -> None:
@@ -88,9 +88,9 @@ def test_a_client_reads_the_descriptions_of_many_models_and_the_daemon_no_such_h
         ModelEntry(f"anime/model number {n}", "sdxl", 1024, title="SDXL", licence="x" * 80)
         for n in range(10_000)
     )
-    parts = wire.encode(messages.Models(entries))
+    parts = wire.encode(model_messages.Models(entries))
     assert len(parts[0]) > wire.MAX_HEADER
-    assert wire.decode(parts)[0] == messages.Models(entries)
+    assert wire.decode(parts)[0] == model_messages.Models(entries)
     with pytest.raises(BadInputError, match=f"over {wire.MAX_HEADER} bytes"):
         wire.open_envelope(parts)
 

@@ -10,9 +10,9 @@ import pytest
 from editor.fake_connection import FakeConnection
 from editor.fake_editor import FakeToolkit
 from editor.test_session import Quiet
-from underpaint_client import messages
+from underpaint_client import messages, model_messages
 from underpaint_client.errors import BadInputError, DaemonUnavailableError
-from underpaint_client.messages import Download, Suggestion, Suggestions
+from underpaint_client.model_messages import Download, Suggestion, Suggestions
 from underpaint_editor.form import Form
 from underpaint_editor.lists import GET_MODEL, list_models
 from underpaint_editor.model_downloads import (
@@ -73,7 +73,7 @@ def test_a_download_in_words(download: Download, shown: tuple[str, float | None,
 
 
 def test_every_state_has_words() -> None:
-    for state in messages.DOWNLOAD_STATES:
+    for state in model_messages.DOWNLOAD_STATES:
         assert describe_download(Download("a", state))[0]
 
 
@@ -115,25 +115,25 @@ class Scene:
 def test_a_model_is_downloaded_and_offered_as_a_choice() -> None:
     scene = Scene()
     scene.downloads.open()
-    assert scene.sent == [messages.AskSuggestions()]
+    assert scene.sent == [model_messages.AskSuggestions()]
     assert scene.shown[-1] == (LOOKING, [])
     scene.downloads.handle(FOUND)
     assert scene.shown[-1][0] == "The daemon's machine has 8.0 GB (a GPU)."
     shown: list[Offer] = scene.shown[-1][1]
     assert [offer.model for offer in shown] == [SD.model, FLUX.model]
     scene.downloads.press(scene.offer(SD.model))
-    assert scene.sent[-1] == messages.StartDownload(SD.model)
+    assert scene.sent[-1] == model_messages.StartDownload(SD.model)
     scene.downloads.handle(Download(SD.model, "running", 0, 100))
     scene.downloads.press(scene.offer(SD.model))
-    assert scene.sent[-1] == messages.StopDownload(SD.model)
+    assert scene.sent[-1] == model_messages.StopDownload(SD.model)
     scene.downloads.handle(Download(SD.model, "stopped", 50, 100))
     scene.downloads.press(scene.offer(SD.model))
-    assert scene.sent[-1] == messages.StartDownload(SD.model)
+    assert scene.sent[-1] == model_messages.StartDownload(SD.model)
     done = Download(SD.model, "done", 100, 100, "sd-v1-5")
     for _ in range(2):  # told again after the daemon was asked again
         scene.downloads.handle(done)
-    assert scene.sent[-1] == messages.AskModels()
-    assert scene.sent.count(messages.AskModels()) == 1
+    assert scene.sent[-1] == model_messages.AskModels()
+    assert scene.sent.count(model_messages.AskModels()) == 1
     assert scene.reports == ["sd-v1-5 is downloaded. Choose it as the model to use it."]
     sent = list(scene.sent)
     scene.downloads.press(scene.offer(SD.model))  # there is nothing left to do
@@ -162,7 +162,7 @@ def test_nobody_is_asked_while_there_is_no_window() -> None:
     scene.downloads.open()
     scene.downloads.forget_window()
     scene.downloads.reconnect()
-    assert scene.sent == [messages.AskSuggestions()]
+    assert scene.sent == [model_messages.AskSuggestions()]
 
 
 class Connection(FakeConnection):

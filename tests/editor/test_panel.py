@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -72,6 +73,14 @@ def test_the_default_model_counts_where_none_is_chosen(artist: Artist) -> None:
     artist.listed(PLAIN, FAST, default="fast")
     assert artist.toolkit.own == OF_FAST
     assert artist.toolkit.plan.endswith("runs 3 of 4 steps")
+
+
+def test_a_model_is_known_by_the_last_part_of_its_name_too(artist: Artist) -> None:
+    inside, twice = (dataclasses.replace(FAST, name=name) for name in ("a/fast", "b/fast"))
+    assert artist.listed(PLAIN, inside).set(model="fast").toolkit.own == OF_FAST
+    assert artist.listed(PLAIN, inside, default="fast").set(model="").toolkit.own == OF_FAST
+    assert artist.listed(PLAIN, inside, twice).set(model="fast").toolkit.own == USUAL
+    assert artist.listed(PLAIN, inside, twice, FAST).toolkit.own == OF_FAST
 
 
 def test_what_is_not_known_yet_is_as_usual_until_it_is() -> None:

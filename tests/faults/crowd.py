@@ -23,7 +23,7 @@ from pathlib import Path
 import zmq
 
 from limited import memory_limit
-from underpaint_client import connect, messages, wire
+from underpaint_client import connect, messages, model_messages, wire
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import read_connection_file
@@ -137,7 +137,7 @@ def flood(stop: threading.Event) -> None:
         socket.connect(info.endpoint)
         sending: list[messages.Message] = [
             messages.Hello(),
-            messages.AskModels(),
+            model_messages.AskModels(),
             messages.AskStatus(),
             messages.Submit("f", SHORT),
         ]

@@ -28,7 +28,7 @@ import zmq
 
 from limited import limited_daemon, memory_limit, new_guest
 from underpaint.server import validation
-from underpaint_client import messages, packing, request, rules, wire
+from underpaint_client import messages, model_messages, packing, request, rules, wire
 from underpaint_client.errors import OtherProtocolError, UnderpaintError
 from underpaint_client.frames import Bytes, Frame
 from underpaint_client.geometry import Box
@@ -103,11 +103,11 @@ def seeds() -> list[Parts]:
         (messages.Cancel("j"), ()),
         (messages.Prefer("j"), ()),
         (messages.AskStatus(), ()),
-        (messages.AskModels(), ()),
-        (messages.AskSuggestions(), ()),
-        (messages.StartDownload("no id"), ()),
-        (messages.StopDownload("some/model"), ()),
-        (messages.AskModelPicture("starter"), ()),
+        (model_messages.AskModels(), ()),
+        (model_messages.AskSuggestions(), ()),
+        (model_messages.StartDownload("no id"), ()),
+        (model_messages.StopDownload("some/model"), ()),
+        (model_messages.AskModelPicture("starter"), ()),
         (messages.Progress("j", "x"), ()),
         (messages.WorkerReady(1, "cpu"), ()),
     ]

@@ -78,6 +78,24 @@ def paint(engine: Engine, model: Path) -> Any:
     return picture.pixels
 
 
+def assert_same(engine: Engine, model: Path, expected: Path) -> None:
+    """Assert that two models have the same weights, bit for bit, and paint the same picture.
+
+    Where a tensor begins in memory depends on the file, and a CPU adds in another order where that
+    is no multiple of its registers' width: a pixel may differ by one level.
+    """
+    found, wanted = paint(engine, model), paint(engine, expected)
+    own, other = (engine.load(str(one)).pipeline.components for one in (model, expected))
+    networks = [name for name, part in other.items() if isinstance(part, torch.nn.Module)]
+    assert len(networks) >= 3
+    for name in networks:
+        weights = own[name].state_dict()
+        assert weights.keys() == other[name].state_dict().keys()
+        for one, tensor in other[name].state_dict().items():
+            assert torch.equal(weights[one], tensor), f"{name}: {one}"
+    np.testing.assert_allclose(found.astype(int), wanted, atol=1)
+
+
 def bare_configs(folder: Path, to: Path) -> Path:
     """Copy a folder's configs alone: without weights, and without tokenizers but CLIP's."""
     ignore = shutil.ignore_patterns("*.safetensors", "*.index.json")
@@ -108,7 +126,7 @@ def test_a_transformer_alone_paints_as_its_folder(
     info, expected = describe_model(file), describe_model(folder)
     for name in ("family", "native", "cell", "purpose", "precision", "recommended"):
         assert getattr(info, name) == getattr(expected, name), name
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    assert_same(engine, file, folder)
 
 
 @pytest.mark.parametrize("kind", ["flux", "chroma", "z-image", "klein", "sd3", "lumina2"])
@@ -118,7 +136,7 @@ def test_a_checkpoint_paints_as_its_folder(
     file = save_checkpoint(built(kind), tmp_path / "one.safetensors")
     info = describe_model(file)
     assert {part.weights for part in info.parts if part.has_weights} == {str(file)}
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, built(kind)))
+    assert_same(engine, file, built(kind))
 
 
 @pytest.mark.parametrize("class_name", VAES)
@@ -218,7 +236,7 @@ def test_lesser_precision_paints_what_its_numbers_say(
         tensors = change(read_weights(folder, "transformer"))
         files[which] = save(tmp_path / which / "one.safetensors", tensors, folder, **said)
     assert describe_model(files["stored"]).precision == precision
-    np.testing.assert_array_equal(paint(engine, files["stored"]), paint(engine, files["whole"]))
+    assert_same(engine, files["stored"], files["whole"])
 
 
 @pytest.mark.parametrize("kind", ["flux", "z-image", "krea2"])
@@ -280,7 +298,7 @@ def test_a_text_encoder_in_gguf_reads_prompts(
     tensors = {names[one]: tensor for one, tensor in own.items()}
     save_gguf(parts / f"{name}-F32.gguf", tensors, lambda _name, _tensor: "F32")
     file = save_transformer(folder, tmp_path / "one.safetensors")
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    assert_same(engine, file, folder)
 
 
 # ---- parts from elsewhere ------------------------------------------------------------------
@@ -300,7 +318,7 @@ def test_a_part_that_is_missing_is_named_until_it_is_there(
         assert f"--local-dir {parts}` gets it" in str(caught.value)
         others = [one for one in wanted if one != part]
         save_parts(folder, parts, without=others)
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    assert_same(engine, file, folder)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +347,7 @@ def test_a_tokenizer_that_is_missing_is_named_until_it_is_there(
         known = json.loads(words.read_text())
         known["model"]["vocab"]["<think>"] = len(known["model"]["vocab"])
         words.write_text(json.dumps(known))
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    assert_same(engine, file, folder)
 
 
 def test_qwens_older_tokenizer_is_not_taken_for_qwen3s(
@@ -378,7 +396,7 @@ def test_parts_of_a_model_in_the_diffusers_format_are_used(
     used = {part.name: part.weights for part in info.parts if part.has_weights}
     assert used["text_encoder"].startswith(str(donor / "text_encoder_2"))
     assert used["vae"].startswith(str(donor / "vae"))
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    assert_same(engine, file, folder)
 
 
 def test_parts_of_another_size_or_without_weights_are_passed_over(
@@ -415,7 +433,7 @@ def test_parts_and_tokenizers_of_comfyui_are_found(
     configs = bare_configs(folder, tmp_path / "configs")
     file = tool / "models" / "diffusion_models" / "flux1-dev.safetensors"
     save(file, read_weights(folder, "transformer"), configs)
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    assert_same(engine, file, folder)
 
 
 def test_what_cannot_be_read_is_passed_over_for_what_can(
@@ -427,7 +445,7 @@ def test_what_cannot_be_read_is_passed_over_for_what_can(
     odd = {name: ("I8", tuple(one.shape)) for name, one in read_weights(folder, "vae").items()}
     write_safetensors(parts / "ae-int8.safetensors", odd)
     file = save_transformer(folder, tmp_path / "one.safetensors")
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, folder))
+    assert_same(engine, file, folder)
     files["vae"].unlink()
     with pytest.raises(ModelUnavailableError, match=r"ae-int8.safetensors are quantised as int8"):
         describe_model(file)
@@ -448,7 +466,7 @@ def test_stable_diffusion_3_does_without_t5(
         shutil.rmtree(without / part)
         index[part] = [None, None]
     (without / "model_index.json").write_text(json.dumps(index))
-    np.testing.assert_array_equal(paint(engine, file), paint(engine, without))
+    assert_same(engine, file, without)
 
 
 def test_models_in_one_file_are_listed_with_what_they_lack(
@@ -499,17 +517,17 @@ def make(architecture: Architecture, part: str) -> tuple[Any, dict[str, Any]]:
 
 SIZES = {
     # billions of numbers in the transformer and in the text encoders, as published
-    "flux-dev": (11.9, [0.12, 4.8]),
-    "flux-schnell": (11.9, [0.12, 4.8]),
+    "flux-dev": (11.9, [0.123, 4.8]),
+    "flux-schnell": (11.9, [0.123, 4.8]),
     "chroma": (8.9, [4.8]),
     "z-image": (6.15, [4.0]),
     "flux2-klein-4b": (3.9, [4.0]),
     "flux2-klein-9b": (9.1, [8.2]),
     "qwen-image": (20.4, [8.3]),
     "krea2": (12.9, [4.4]),
-    "sd3-medium": (2.0, [0.12, 0.69, 4.8]),
-    "sd3.5-medium": (2.2, [0.12, 0.69, 4.8]),
-    "sd3.5-large": (8.1, [0.12, 0.69, 4.8]),
+    "sd3-medium": (2.0, [0.123, 0.69, 4.8]),
+    "sd3.5-medium": (2.2, [0.123, 0.69, 4.8]),
+    "sd3.5-large": (8.1, [0.123, 0.69, 4.8]),
     "lumina2": (2.6, [2.6]),
 }
 
@@ -551,7 +569,7 @@ def test_every_architecture_is_whole_and_its_parts_agree(
     needed = dict(network.state_dict())
     originals = TRANSFORMERS[architecture.family](needed)
     if architecture.family != "qwen-image":
-        back = _convert(type(network), originals, folder / "transformer")
+        back = _convert(type(network), dict(originals), folder / "transformer")
         assert {n: t.shape for n, t in back.items()} == {n: t.shape for n, t in needed.items()}
     vae, vae_config = made["vae"]
     own = dict(vae.state_dict())

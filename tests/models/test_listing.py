@@ -24,7 +24,7 @@ from underpaint.models import (
     list_entries,
     list_models,
 )
-from underpaint_client import messages, wire
+from underpaint_client import model_messages, wire
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.recommended import Recommended
 
@@ -162,7 +162,7 @@ def test_a_name_in_no_script_is_said_and_can_be_sent(folder: Path) -> None:
     entries = list_entries()
     assert [e.name for e in entries if not e.problem] == ["sd", "starter"]
     assert any("rename it" in entry.problem for entry in entries)
-    wire.encode(messages.Models(entries))
+    wire.encode(model_messages.Models(entries))
     assert default_model() == "sd"
 
 

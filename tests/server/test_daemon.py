@@ -21,7 +21,7 @@ from underpaint.cli import main
 from underpaint.server.arrays import to_frame, to_pixels
 from underpaint.server.paths import daemon_runs
 from underpaint.server.shared_memory import shared_memory_folder
-from underpaint_client import Connection, connect, messages, wire
+from underpaint_client import Connection, connect, messages, model_messages, wire
 from underpaint_client.errors import DaemonStoppedError, DaemonUnavailableError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.home import connection_file, read_connection_file, remote_file
@@ -150,11 +150,11 @@ def test_the_picture_beside_a_model_is_sent_small(home: Path, models: Path) -> N
     process = serve()
     with connect() as connection:
         for model, extent in (("mine", Extent(96, 48)), ("starter", None), ("gone", None)):
-            connection.send(messages.AskModelPicture(model))
+            connection.send(model_messages.AskModelPicture(model))
             received = connection.receive(30)
             assert received is not None
             message, frames = received
-            assert message == messages.ModelPicture(model)
+            assert message == model_messages.ModelPicture(model)
             assert [frame.box.extent for frame in frames] == ([] if extent is None else [extent])
             assert all(bytes(frame.data[:4]) == bytes((9, 8, 7, 255)) for frame in frames)
     process.terminate()

@@ -15,9 +15,9 @@ import pytest
 from daemons import serve, until
 from hub import Hub, folder_files, serve_hub
 from underpaint.server.downloads import MOST, Downloads
-from underpaint_client import Connection, connect, messages
+from underpaint_client import Connection, connect, messages, model_messages
 from underpaint_client.errors import BadInputError
-from underpaint_client.messages import Download
+from underpaint_client.model_messages import Download
 
 FAKE = """
 import json, pathlib, sys, time
@@ -113,10 +113,10 @@ def test_who_asks_later_is_told_how_far_each_is(scene: Scene, home: Path) -> Non
     scene.run_until_state("some/a", "running")
     (home / "models" / "stable-diffusion-v1-5").mkdir(parents=True)
     (home / "models" / "stable-diffusion-v1-5" / "model_index.json").write_text("{")
-    scene.downloads.handle("bob", messages.AskSuggestions())
+    scene.downloads.handle("bob", model_messages.AskSuggestions())
     sent = scene.sent["bob"]
-    scene.run_until(lambda: any(isinstance(one, messages.Suggestions) for one in sent))
-    (index,) = (n for n, one in enumerate(sent) if isinstance(one, messages.Suggestions))
+    scene.run_until(lambda: any(isinstance(one, model_messages.Suggestions) for one in sent))
+    (index,) = (n for n, one in enumerate(sent) if isinstance(one, model_messages.Suggestions))
     suggestions, download = sent[index : index + 2]
     assert suggestions.memory > 0
     assert suggestions.models[0].model == "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -168,7 +168,7 @@ def test_a_model_comes_from_the_hub_and_is_listed(
         monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
         process = serve()
         with connect() as connection:
-            connection.send(messages.StartDownload("some/model"))
+            connection.send(model_messages.StartDownload("some/model"))
             told = receive_until(
                 connection, lambda m: isinstance(m, Download) and m.state in ("done", "failed")
             )
@@ -177,11 +177,11 @@ def test_a_model_comes_from_the_hub_and_is_listed(
             size = sum(map(len, files.values()))
             assert (last.state, last.message, last.received) == ("done", "model", last.size)
             assert 0 < last.size <= size
-            connection.send(messages.AskModels())
-            (*_, listed) = receive_until(connection, lambda m: isinstance(m, messages.Models))
-            assert isinstance(listed, messages.Models)
+            connection.send(model_messages.AskModels())
+            (*_, listed) = receive_until(connection, lambda m: isinstance(m, model_messages.Models))
+            assert isinstance(listed, model_messages.Models)
             assert "model" in {one.name for one in listed.models if not one.problem}
-            connection.send(messages.StartDownload("some/other"))
+            connection.send(model_messages.StartDownload("some/other"))
             (*_, last) = receive_until(
                 connection, lambda m: isinstance(m, Download) and m.state in ("done", "failed")
             )

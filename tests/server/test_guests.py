@@ -17,7 +17,7 @@ from underpaint.models import find_model
 from underpaint.server import keys
 from underpaint.server.guests import PathFilter
 from underpaint.server.paths import make_home
-from underpaint_client import Connection, Request, connect, messages, wire
+from underpaint_client import Connection, Request, connect, messages, model_messages, wire
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.model_entry import ModelEntry
@@ -52,9 +52,9 @@ def test_folders_are_named(
     told, wanted = told.format(**places), wanted.format(**places)
     assert header(messages.Failed("j", "failed", told))["message"] == wanted
     assert header(messages.Welcome("1", 1, "x", told))["remark"] == wanted
-    assert header(messages.Models((ModelEntry("x", "", 0, told),)))["models"][0]["problem"] == (
-        wanted
-    )
+    assert header(model_messages.Models((ModelEntry("x", "", 0, told),)))["models"][0][
+        "problem"
+    ] == (wanted)
 
 
 def test_what_a_client_sent_goes_back_as_it_came(home: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_guest_who_asks_for_everything_learns_no_path(
         assert "jobs-aside-1" in guest.hello().remark
         heard.append(repr(guest.welcome))
         heard.append(repr(guest.status()))
-        heard.append(repr(guest._ask(messages.AskModels(), messages.Models, 5)))
+        heard.append(repr(guest._ask(model_messages.AskModels(), model_messages.Models, 5)))
         for model in models:
             job = guest.submit(
                 Request.of(prompt="a lake", model=model, width=64, height=64, steps=1)

@@ -16,12 +16,15 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
     convert_wan_vae_to_diffusers,
 )
-from diffusers.models.model_loading_utils import load_gguf_checkpoint
+from diffusers.models.model_loading_utils import (
+    load_gguf_checkpoint,
+    load_model_dict_into_meta,
+)
 from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
 from safetensors import safe_open
 
 from underpaint.models import Inside, Part, read_header
-from underpaint.models.files import LIBRARY, ORIGINAL
+from underpaint.models.files import ORIGINAL
 
 from .comfy_int8 import dequantise, read_layers
 from .text_encoders import open_text_encoder
@@ -55,10 +58,13 @@ def open_from_file(
     Exception
         What diffusers and transformers raise where they cannot open it.
     """
-    keeps = part.library == "diffusers" and part.name != "vae"
-    tensors = _read(file, inside.prefix, dtype, keep_quantised=keeps)
     if part.library == "diffusers":
-        return _open_network(part, inside, part_class, tensors, file.parent, dtype)
+        keeps = part.name != "vae"
+        return _open_network(  # which lets go of each tensor that it converts
+            _read(file, inside.prefix, dtype, keep_quantised=keeps),
+            part, inside, part_class, file.parent, dtype,
+        )  # fmt: skip
+    tensors = _read(file, inside.prefix, dtype, keep_quantised=False)
     config = part_class.config_class.from_pretrained(file.parent, local_files_only=True)
     if not part.class_name.startswith("CLIP"):
         return open_text_encoder(part_class, config, tensors, inside.layout, dtype)
@@ -74,42 +80,46 @@ def open_from_file(
 
 
 def _open_network(
-    part: Part, inside: Inside, part_class: Any, tensors: Tensors, folder: Path, dtype: torch.dtype
+    tensors: Tensors, part: Part, inside: Inside, part_class: Any, folder: Path, dtype: torch.dtype
 ) -> tuple[Any, list[str]]:
-    """Open a network of diffusers'."""
-    more: dict[str, Any] = {}
-    if any(isinstance(tensor, GGUFParameter) for tensor in tensors.values()):
-        more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=dtype)
+    """Open a network of diffusers', and return it with the names of the weights that it lacks."""
+    with init_empty_weights():
+        made = part_class.from_config(part_class.load_config(folder))
+    needed = made.state_dict().keys()
     if inside.layout == ORIGINAL:
         prefix = _ORIGINAL_PREFIXES.get(part.name, "")
-        tensors = {prefix + name: tensor for name, tensor in tensors.items()}
-        if part.name != "unet":
-            try:
-                tensors = _convert(part_class, tensors, folder)
-            except KeyError as error:
-                return None, [str(error.args[0])]
-    if inside.layout == LIBRARY or part.name != "unet":
-        needed = _needed(part_class, folder)
-        missing = sorted(needed - tensors.keys())
-        if missing:
-            return None, missing
-        tensors = {name: tensor for name, tensor in tensors.items() if name in needed}
-    if part_class.__name__ not in SINGLE_FILE_LOADABLE_CLASSES:
-        return _assign(part_class, tensors, folder, dtype), []
-    try:
+        tensors = {prefix + name: tensors.pop(name) for name in list(tensors)}
+        try:
+            tensors = _convert(part_class, tensors, folder)
+        except KeyError as error:
+            return None, [str(error.args[0])]
+    missing = sorted(needed - tensors.keys())
+    if missing:
+        return None, missing
+    tensors = {name: tensor for name, tensor in tensors.items() if name in needed}
+    if any(isinstance(tensor, GGUFParameter) for tensor in tensors.values()):
+        quantisation = GGUFQuantizationConfig(compute_dtype=dtype)
         opened = part_class.from_single_file(
-            dict(tensors), config=str(folder), local_files_only=True, torch_dtype=dtype, **more
+            tensors,
+            config=str(folder),
+            local_files_only=True,
+            torch_dtype=dtype,
+            quantization_config=quantisation,
         )
-    except NotImplementedError:  # diffusers fails on a weight that has no value
-        return None, sorted(
-            _needed(part_class, folder) - _convert(part_class, tensors, folder).keys()
-        )
-    _make_whole(opened, dtype)
-    return opened, []
+        _make_whole(opened, dtype)
+        return opened, []
+    load_model_dict_into_meta(  # as `from_pretrained` does, from a folder
+        made,
+        tensors,
+        dtype=dtype,
+        keep_in_fp32_modules=part_class._keep_in_fp32_modules or [],
+        device_map={"": torch.device("cpu")},
+    )
+    return made.eval(), []
 
 
 def _convert(part_class: Any, tensors: Tensors, folder: Path) -> Tensors:
-    """Return tensors by the names of a diffusers class.
+    """Return tensors by the names of a diffusers class; those that are given are used up.
 
     Raises
     ------
@@ -120,7 +130,7 @@ def _convert(part_class: Any, tensors: Tensors, folder: Path) -> Tensors:
     convert: Callable[..., Tensors] | None = _CONVERTERS.get(name)
     if convert is None:
         convert = SINGLE_FILE_LOADABLE_CLASSES[name]["checkpoint_mapping_fn"]
-    found = convert(config=part_class.load_config(folder), checkpoint=dict(tensors))
+    found = convert(config=part_class.load_config(folder), checkpoint=tensors)
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
@@ -143,21 +153,6 @@ _CONVERTERS: dict[str, Callable[..., Tensors]] = {
     "AutoencoderKLQwenImage": convert_wan_vae_to_diffusers,  # it is Wan's, for a film of one frame
 }
 """What converts the classes for which diffusers has it elsewhere."""
-
-
-def _needed(part_class: Any, folder: Path) -> set[str]:
-    """Return the names of the weights that a diffusers class needs."""
-    with init_empty_weights():
-        made = part_class.from_config(part_class.load_config(folder))
-    return set(made.state_dict())
-
-
-def _assign(part_class: Any, tensors: Tensors, folder: Path, dtype: torch.dtype) -> Any:
-    """Open a class that diffusers does not open from single files; no tensor is missing."""
-    with init_empty_weights():
-        made = part_class.from_config(part_class.load_config(folder))
-    made.load_state_dict(tensors, assign=True)
-    return made.to(dtype).eval()
 
 
 def _make_whole(network: torch.nn.Module, dtype: torch.dtype) -> None:

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 import underpaint
-from underpaint_client import messages, wire
+from underpaint_client import messages, model_messages, wire
 from underpaint_client.errors import (
     BadInputError,
     CancelledError,
@@ -74,9 +74,13 @@ MAX_ERROR_LENGTH = 1000
 TELLING = 0.001
 """Seconds, for each waiting job, between two reports of positions."""
 
-_ABOUT_DOWNLOADS = (messages.AskSuggestions, messages.StartDownload, messages.StopDownload)
+_ABOUT_DOWNLOADS = (
+    model_messages.AskSuggestions,
+    model_messages.StartDownload,
+    model_messages.StopDownload,
+)
 
-_ABOUT_MODELS = (messages.AskModels, messages.AskModelPicture)
+_ABOUT_MODELS = (model_messages.AskModels, model_messages.AskModelPicture)
 
 _LARGE_ANSWERS = (*_ABOUT_DOWNLOADS, *_ABOUT_MODELS, messages.AskStatus, messages.AskWaiting)
 

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from underpaint.models import list_entries
 from underpaint.models.downloading import split_id
 from underpaint.models.suggestions import find_memory, suggest_models
-from underpaint_client import messages
+from underpaint_client import messages, model_messages
 from underpaint_client.errors import BadInputError
-from underpaint_client.messages import Download
+from underpaint_client.model_messages import Download
 
 from .answers import Answers
 
@@ -89,9 +89,9 @@ class Downloads:
         BadInputError
             As `start`.
         """
-        if isinstance(message, messages.StartDownload):
+        if isinstance(message, model_messages.StartDownload):
             self.start(client, message.model)
-        elif isinstance(message, messages.StopDownload):
+        elif isinstance(message, model_messages.StopDownload):
             self.stop(message.model)
         else:
             self._clients.add(client)
@@ -219,7 +219,7 @@ class Downloads:
     # ---- in the thread for suggestions -----------------------------------------------------
 
     def _find_suggestions(self) -> None:
-        found: messages.Suggestions | messages.Failed
+        found: model_messages.Suggestions | messages.Failed
         try:
             found = _suggestions()
         except Exception:
@@ -236,14 +236,14 @@ class Downloads:
                 self._send(client, download)
 
 
-def _suggestions() -> messages.Suggestions:
+def _suggestions() -> model_messages.Suggestions:
     memory = find_memory()
     there = {entry.name for entry in list_entries(0)}
-    return messages.Suggestions(
+    return model_messages.Suggestions(
         memory.size,
         memory.what,
         tuple(
-            messages.Suggestion(
+            model_messages.Suggestion(
                 one.id,
                 one.purpose,
                 round(one.size * _GB),

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 
 from underpaint.models.pictures import SmallPicture
-from underpaint_client import messages
+from underpaint_client import messages, model_messages
 from underpaint_client.errors import GenerationFailedError, UnderpaintError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
@@ -35,10 +35,10 @@ class ModelAnswers:
         self._models, self._send, self._refuse = models, send, refuse
 
     def answer(
-        self, client: Client, message: messages.AskModels | messages.AskModelPicture
+        self, client: Client, message: model_messages.AskModels | model_messages.AskModelPicture
     ) -> None:
         """Answer a client, when the models have been looked at."""
-        if isinstance(message, messages.AskModels):
+        if isinstance(message, model_messages.AskModels):
             self._models.request(functools.partial(self._send_models, client))
         else:
             send = functools.partial(self._send_picture, client, message.model)
@@ -51,11 +51,11 @@ class ModelAnswers:
             told = f"the models cannot be listed ({error}); the daemon's log has the details"
             self._refuse(client, "", GenerationFailedError(told))
         else:
-            self._send(client, messages.Models(entries), ())
+            self._send(client, model_messages.Models(entries), ())
 
     def _send_picture(self, client: Client, model: str, picture: SmallPicture | None) -> None:
         frames: tuple[Frame, ...] = ()
         if picture is not None:
             box = Box(0, 0, picture.width, picture.height)
             frames = (Frame("picture", box, "u1", "RGBA", picture.pixels),)
-        self._send(client, messages.ModelPicture(model), frames)
+        self._send(client, model_messages.ModelPicture(model), frames)

@@ -1148,8 +1148,8 @@ def fitted(said: Said) -> Run:
     said["few"] = read()
     said["facts"] = window().model_facts.text.get_text()
     yield window().model_facts.picture.get_visible
-    image = window().model_facts.picture.get_pixbuf()
-    said["picture"] = [image.get_width(), image.get_height(), list(image.get_pixels()[:3])]
+    small = window().model_facts.picture.get_pixbuf()
+    said["picture"] = [small.get_width(), small.get_height(), list(small.get_pixels()[:3])]
     yield from reach(said)
     said["no_picture"] = not window().model_facts.picture.get_visible()
     fill(model="sd-few")
