@@ -17,18 +17,18 @@ import diffusers
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from underpaint.models.checkpoint import CONFIGS
+from underpaint.models.architectures import CONFIGS
 
 SIDE = 1024
 TOKENS = (SIDE // 16) ** 2
 WORDS = 512
 
 
-class Live(TorchDispatchMode):
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that are alive, but for those of a module."""
 
     def __init__(self, module: torch.nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._own = [one.untyped_storage() for one in (*module.parameters(), *module.buffers())]
         self._known = {one._cdata for one in self._own}
         self.now = self.most = 0
