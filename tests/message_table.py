@@ -10,6 +10,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from marked_text import with_text
 from underpaint_client import messages
 
 GUIDE = Path(__file__).parents[1] / "daemon" / "README.md"
@@ -79,11 +80,7 @@ def make_tables() -> str:
 
 def with_tables(guide: str) -> str:
     """Return the guide with today's tables between the two marks."""
-    before, begin, rest = guide.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{GUIDE} has not both marks: {BEGIN.strip()} and {END.strip()}")
-    return f"{before}{BEGIN}\n{make_tables()}\n{END}{after}"
+    return with_text(guide, (BEGIN, END), make_tables())
 
 
 if __name__ == "__main__":

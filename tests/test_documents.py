@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import memory_table
 import message_table
 from underpaint.cli import COMMANDS, main
+from underpaint.models.known_sizes import KNOWN_MODELS, KnownModel
 from underpaint_client import messages
 
 ROOT = Path(__file__).parents[1]
@@ -136,6 +138,30 @@ def test_the_table_of_messages_is_todays() -> None:
 def test_a_guide_without_a_place_for_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match="has not both marks"):
         message_table.with_tables("# A guide\n")
+
+
+# ---- memory ------------------------------------------------------------------------------------
+
+
+def test_the_table_of_models_and_cards_is_what_would_be_chosen() -> None:
+    guide = read(memory_table.GUIDE)
+    assert guide == memory_table.with_table(guide), "run `python tests/memory_table.py`"
+    rows = [line for line in memory_table.make_table().splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + len(KNOWN_MODELS)
+    before, _, _ = guide.partition(memory_table.BEGIN)
+    assert "computed, not measured" in before.rpartition("### Memory")[2]
+
+
+@pytest.mark.parametrize("model", KNOWN_MODELS, ids=lambda model: model.title)
+def test_more_memory_is_never_slower(model: KnownModel) -> None:
+    ways = ["no", "layers, tiles", "layers", "encoders on CPU", "parts, tiles", "parts", "**GPU**"]
+    found = [memory_table.find_cell(model, card) for card in memory_table.CARDS]
+    assert sorted(found, key=ways.index) == found
+
+
+def test_a_guide_without_a_place_for_the_memory_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="has not both marks"):
+        memory_table.with_table("# A guide\n")
 
 
 # ---- the words on buttons ----------------------------------------------------------------------

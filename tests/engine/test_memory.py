@@ -21,111 +21,19 @@ from runs import BASE, make, make_all, texture, with_hole
 from tiny_models import build_model
 from underpaint.engine import Engine, Inputs, Model, Preview, Viewer
 from underpaint.engine.memory import (
-    Abilities,
-    Saving,
-    choose_tiles,
-    first_saving,
     is_device_lost,
     is_out_of_memory,
-    next_saving,
+    model_too_large,
     saving_notes,
     too_large,
     until_it_fits,
 )
+from underpaint.engine.savings import Abilities, Quantised, Saving
 from underpaint.models import describe_model
 from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.geometry import Extent
 
-CUDA = Abilities(tiles=(512, 256), offloads=True)
-MPS = replace(CUDA, slices=True)
-CPU = replace(CUDA, offloads=False)
-BARE = Abilities()
-
-ALL = Saving(together=1, encode_tile=256, decode_tile=256, sliced=True, offloaded=True)
-
-
-# ---- the decisions -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stage", "saving", "able", "together", "longer", "following"),
-    [
-        ("denoise", Saving(), CUDA, 4, 512, Saving(together=2)),
-        ("denoise", Saving(together=2), CUDA, 2, 512, Saving(together=1)),
-        ("denoise", Saving(), CUDA, 3, 512, Saving(together=1)),
-        ("denoise", Saving(), BARE, 2, 512, Saving(together=1)),
-        ("denoise", Saving(), CUDA, 1, 512, Saving(offloaded=True)),
-        ("denoise", Saving(), MPS, 1, 512, Saving(sliced=True)),
-        ("denoise", Saving(sliced=True), MPS, 1, 512, Saving(sliced=True, offloaded=True)),
-        ("denoise", Saving(offloaded=True), CUDA, 1, 512, None),
-        ("denoise", Saving(), CPU, 1, 512, None),
-        ("encode", Saving(), CUDA, 1, 1024, Saving(encode_tile=512)),
-        ("encode", Saving(encode_tile=512), CUDA, 1, 1024, Saving(encode_tile=256)),
-        ("decode", Saving(), CPU, 1, 513, Saving(decode_tile=512)),
-        ("decode", Saving(), CPU, 1, 512, Saving(decode_tile=256)),
-        ("decode", Saving(encode_tile=256), CPU, 1, 512, replace(ALL, together=0, sliced=False,
-                                                                 offloaded=False)),
-        ("decode", Saving(), CUDA, 1, 256, Saving(offloaded=True)),
-        ("decode", Saving(), CPU, 1, 256, None),
-        ("decode", Saving(decode_tile=256), MPS, 1, 512, Saving(decode_tile=256, offloaded=True)),
-        ("decode", Saving(), BARE, 4, 1024, None),
-        ("prompt", Saving(), MPS, 4, 1024, Saving(offloaded=True)),
-        ("prompt", Saving(), CPU, 4, 1024, None),
-        ("load", Saving(), CUDA, 1, 0, Saving(offloaded=True)),
-        ("load", Saving(), CPU, 1, 0, None),
-        ("load", ALL, MPS, 1, 0, None),
-    ],
-)  # fmt: skip
-def test_the_cheapest_saving_that_helps_comes_next(
-    stage: Any, saving: Saving, able: Abilities, together: int, longer: int, following: Any
-) -> None:
-    assert next_saving(stage, saving, able, together=together, longer=longer) == following
-
-
-@pytest.mark.parametrize("able", [CUDA, MPS, CPU, BARE])
-@pytest.mark.parametrize("stage", ["load", "prompt", "encode", "denoise", "decode"])
-def test_every_way_down_ends(stage: Any, able: Abilities) -> None:
-    saving: Saving | None = Saving()
-    seen: list[Saving] = []
-    while saving is not None:
-        assert saving not in seen
-        seen.append(saving)
-        together = saving.together or 8
-        saving = next_saving(stage, saving, able, together=together, longer=4096)
-    assert len(seen) <= 1 + 3 + 2 + 1 + 1
-
-
-@pytest.mark.parametrize(
-    ("native", "cell", "tiles"),
-    [
-        (512, 8, (512, 256)),
-        (768, 8, (768, 384)),
-        (1024, 8, (1024, 512)),
-        (64, 8, (64, 32)),
-        (96, 8, (96, 32)),
-        (500, 8, (480, 224)),
-        (32, 8, (32,)),
-        (16, 8, ()),
-    ],
-)
-def test_tiles(native: int, cell: int, tiles: tuple[int, ...]) -> None:
-    assert choose_tiles(native, cell) == tiles
-
-
-@pytest.mark.parametrize(
-    ("pixels", "saving"),
-    [
-        (99, Saving()),
-        (100, Saving(decode_tile=64)),
-        (299, Saving(decode_tile=64)),
-        (300, Saving(offloaded=True)),
-        (10**9, Saving(offloaded=True)),
-    ],
-)
-def test_what_helped_is_for_that_size_and_above(pixels: int, saving: Saving) -> None:
-    known = {300: Saving(offloaded=True), 100: Saving(decode_tile=64)}
-    assert first_saving(known, pixels) == saving
-
+# ---- what is said ---------------------------------------------------------------------------
 
 CUDA_SHORT = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB of"
@@ -166,6 +74,18 @@ def test_errors_are_told_apart(error: Exception, short: bool, lost: bool) -> Non
     assert (is_out_of_memory(error), is_device_lost(error)) == (short, lost)
 
 
+@pytest.mark.parametrize(
+    ("quantised", "told"), [("fp8", r"8 bits (fp8)"), ("int8", "8 bits (int8)"), ("nf4", "4 bits")]
+)
+def test_quantised_weights_are_told_by_themselves(quantised: Quantised, told: str) -> None:
+    saving = Saving(placement="offload", quantised=quantised)
+    short, note = saving_notes(saving, SIZE, planned=1)
+    assert "waited" in short
+    assert f"weights were stored in {told}" in note
+    assert "differs slightly" in note
+    assert saving_notes(replace(saving, placement="gpu"), SIZE, planned=1) == (note,)
+
+
 SIZE = Extent(1024, 768)
 TILED = "so its colours may differ slightly from those it has in one piece"
 
@@ -182,14 +102,27 @@ TILED = "so its colours may differ slightly from those it has in one piece"
         (Saving(encode_tile=256), 1, False, ""),
         (Saving(decode_tile=1024), 1, True, ""),
         (Saving(sliced=True), 1, True, "attention was computed in slices, which takes longer"),
-        (Saving(together=1, offloaded=True), 2, True,
+        (Saving(together=1, placement="offload"), 2, True,
          "painted 1 at a time instead of 2; the model's parts waited in the computer's memory for"
          " their turn, which takes longer"),
+        (Saving(placement="group_offload"), 1, True,
+         "the model's layers waited in the computer's memory for their turn, which takes longer"),
+        (Saving(placement="encoders_on_cpu"), 1, True,
+         "the prompt was encoded on the CPU, which takes longer"),
     ],
 )  # fmt: skip
 def test_notes(saving: Saving, planned: int, encoded: bool, note: str) -> None:
     told = saving_notes(saving, SIZE, planned=planned, encoded=encoded)
     assert told == ((f"memory was short: {note}",) if note else ())
+
+
+def test_a_model_that_is_too_large_is_told_with_its_size_and_the_ways_out() -> None:
+    told = model_too_large("flux", 33_700_000_000, ["torchao", "bitsandbytes"])
+    assert "'flux', whatever the size" in told
+    assert "take 33.7 GB" in told
+    assert "a quantised one (GGUF)" in told
+    assert "`pip install 'underpaint[torchao]'`" in told
+    assert "pip" not in model_too_large("flux", 1)
 
 
 @pytest.mark.parametrize(
@@ -240,13 +173,6 @@ def test_nothing_of_a_failed_attempt_lives_on() -> None:
 def engine(models: Path) -> Engine:
     """An engine of its own: what it learns is for one test."""
     return Engine("cpu")
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the CPU have what a GPU can: accelerate's hooks move nothing, but they all run."""
-    monkeypatch.setattr("underpaint.engine.engine.OFFLOADING", ("cpu",))
-    monkeypatch.setattr("underpaint.engine.model.OFFLOADING", ("cpu",))
 
 
 @contextmanager
@@ -364,7 +290,7 @@ def test_what_was_finished_is_not_painted_again(engine: Engine) -> None:
 def test_slices_and_offloading_change_no_pixel_and_are_undone(
     engine: Engine, gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    able = Abilities(tiles=(64, 32), slices=True, offloads=True)
+    able = Abilities(tiles=(64, 32), slices=True, placements=("gpu", "offload"))
     monkeypatch.setattr(Model, "abilities", able)
     expected, small = make(engine, LAYER), make(engine, SMALL)
     model = engine.load("sd")
@@ -421,7 +347,7 @@ def test_a_model_that_does_not_fit_is_opened_part_by_part(
     monkeypatch.setattr(Model, "_open", open_too_large)
     found = make(engine, LAYER, model=model)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
-    assert engine.load(model).saving == Saving(offloaded=True)
+    assert engine.load(model).saving == Saving(placement="offload")
     assert len(memory_notes(found)) == 1
 
 
@@ -430,7 +356,7 @@ def test_a_model_that_cannot_come_back_stays_offloaded(
 ) -> None:
     expected = make(engine, SMALL)
     model = engine.load("sd")
-    model.save(Saving(offloaded=True))
+    model.save(Saving(placement="offload"))
     really = model.pipeline.to
 
     def move(*where: Any, **how: Any) -> Any:
@@ -441,7 +367,7 @@ def test_a_model_that_cannot_come_back_stays_offloaded(
     monkeypatch.setattr(model.pipeline, "to", move, raising=False)
     found = make(engine, SMALL)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
-    assert model.saving == Saving(offloaded=True)
+    assert model.saving == Saving(placement="offload")
     assert hasattr(model.pipeline.unet, "_hf_hook")
 
 

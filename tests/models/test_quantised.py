@@ -13,6 +13,8 @@ import torch
 
 from single_files import Tensors, checkpoint_parts, save_checkpoint, save_gguf
 from underpaint.engine import Engine
+from underpaint.engine.comfy_int8 import read_layers
+from underpaint.engine.savings import PLACEMENTS, Placement, Saving
 from underpaint.models import describe_model
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
@@ -114,6 +116,24 @@ def test_a_whole_model_in_gguf_is_painted_with(
     np.testing.assert_array_equal(paint(engine, file), paint(engine, expected))
 
 
+@pytest.mark.parametrize("placement", [one for one in PLACEMENTS if one != "gpu"])
+def test_gguf_paints_the_same_wherever_its_parts_wait(
+    engine: Engine, models: Path, tmp_path: Path, placement: Placement,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = models / "sd"
+    tensors = {n.removeprefix(UNET): t for n, t in checkpoint_parts(folder)["unet"].items()}
+    file = save_gguf(tmp_path / "unet.gguf", tensors, quantise_by("Q8_0"))
+    rest = save_checkpoint(folder, tmp_path / "rest.safetensors", without=("unet",))
+    name_configs(file, folder, vae=rest.name, text_encoder=rest.name)
+    expected = paint(engine, file)
+    monkeypatch.setattr("underpaint.engine.devices.OFFLOADING", ("cpu",))
+    moved = Engine("cpu", "fp8")  # what is quantised already stays as it is
+    moved.experience(describe_model(file)).savings[0] = Saving(placement=placement)
+    np.testing.assert_array_equal(paint(moved, file), expected)
+    assert moved.load(str(file)).saving == Saving(placement=placement)
+
+
 def scaled(ending: str, *, rows: bool, more: tuple[str, ...] = ()) -> Callable[[Tensors], Tensors]:
     """Store a UNet's linear weights as 8 bits that use their whole range."""
 
@@ -177,17 +197,97 @@ def test_weights_of_eight_bits_are_taken_back_to_their_range(
     assert (found != paint(engine, forgotten)).any()
 
 
-def rotated(tensors: Tensors) -> Tensors:
-    """Store linear weights as ComfyUI's int8 with a rotation."""
-    described = {"format": "int8_tensorwise", "convrot": True}
-    text = torch.frombuffer(bytearray(json.dumps(described).encode()), dtype=torch.uint8)
-    found = dict(tensors)
-    for name, tensor in tensors.items():
-        if name.startswith(UNET) and tensor.ndim == 2 and name.endswith(".weight"):
-            found[name] = tensor.to(torch.int8)
-            found[name.removesuffix("weight") + "comfy_quant"] = text.clone()
-            found[name.removesuffix("weight") + "weight_scale"] = torch.ones(())
-    return found
+def hadamard(size: int) -> torch.Tensor:
+    """Return the orthogonal matrix that ComfyUI's rotation is made of; `size` is a power of 4."""
+    four = 1 - 2 * torch.eye(4).flip(1)
+    whole = four / 2
+    while len(whole) < size:
+        whole = torch.kron(whole, four / 2)
+    return whole
+
+
+GROUP = 16
+
+
+def in_int8(
+    *, rows: bool = True, rotates: bool = False, scaled: bool = True
+) -> Callable[[Tensors], Tensors]:
+    """Store linear weights as ComfyUI's int8."""
+
+    def change(tensors: Tensors) -> Tensors:
+        found = dict(tensors)
+        for name, tensor in tensors.items():
+            if not (name.startswith(UNET) and tensor.ndim == 2 and name.endswith(".weight")):
+                continue
+            base, numbers = name.removesuffix("weight"), tensor
+            described: dict[str, Any] = {"format": "int8_tensorwise"}
+            if rotates:
+                described |= {"convrot": True, "convrot_groupsize": GROUP}
+                turned = tensor.reshape(len(tensor), -1, GROUP) @ hadamard(GROUP).T
+                numbers = turned.reshape(tensor.shape)
+            most = numbers.abs().amax(1, keepdim=True) if rows else numbers.abs().max()
+            found[name] = (numbers / most * 127).round().to(torch.int8)
+            if scaled:
+                found[base + "weight_scale"] = most / 127
+            text = bytearray(json.dumps(described).encode())
+            found[base + "comfy_quant"] = torch.frombuffer(text, dtype=torch.uint8).clone()
+        return found
+
+    return change
+
+
+@pytest.mark.parametrize("before", ["", UNET])
+def test_a_file_may_describe_its_layers_in_its_metadata(before: str) -> None:
+    layer = {"format": "int8_tensorwise", "convrot": True}
+    metadata = json.dumps({"layers": {f"{before}one": layer, f"{before}two": 3}})
+    assert read_layers({}, metadata, UNET) == {f"{UNET}one": layer}
+    text = torch.tensor(list(b'{"format": "x"}'), dtype=torch.uint8)
+    own = {f"{UNET}one.comfy_quant": text, "two.comfy_quant": text[:-1]}
+    assert read_layers(own, metadata, UNET) == {f"{UNET}one": {"format": "x"}, "two": {}}
+    for odd in ("", "[]", "{", '{"layers": []}'):
+        assert read_layers({}, odd) == {}
+
+
+INT8 = {
+    "by layer": (in_int8(rows=False), "int8"),
+    "by rows": (in_int8(), "int8"),
+    "rotated": (in_int8(rotates=True), "int8_convrot"),
+}
+
+
+@pytest.mark.parametrize("form", INT8)
+def test_int8_is_near_to_what_it_was_made_of(
+    engine: Engine, models: Path, tmp_path: Path, form: str
+) -> None:
+    change, precision = INT8[form]
+    if precision == "int8_convrot":
+        pytest.importorskip("comfy_kitchen")
+    file = save_checkpoint(models / "sd", tmp_path / "one.safetensors", change=change)
+    info = describe_model(file)
+    assert info.precision == precision
+    found, whole = paint(engine, file), paint(engine, models / "sd")
+    assert 0 < np.abs(found.astype(int) - whole).mean() < 3
+    stored, layers = change(checkpoint_parts(models / "sd")["unet"]), 0
+    weights = dict(engine.load(str(file)).pipeline.unet.named_parameters())
+    for name, tensor in engine_weights(models / "sd").items():
+        away = (weights[name] - tensor).abs().max() / tensor.abs().max().clamp(min=1e-9)
+        assert away < 0.02
+        layers += int(away > 0)
+    assert layers == sum(one.dtype == torch.int8 for one in stored.values())
+
+
+def engine_weights(folder: Path) -> Tensors:
+    return dict(Engine("cpu").load(str(folder)).pipeline.unet.named_parameters())
+
+
+def test_a_package_that_is_lacking_is_named(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("underpaint.models.weights.find_spec", lambda _: None)
+    file = save_checkpoint(models / "sd", tmp_path / "one.safetensors", change=INT8["rotated"][0])
+    told = r"int8_convrot .*comfy-kitchen; run `pip install 'underpaint\[comfy-kitchen\]'`, or take"
+    with pytest.raises(ModelUnavailableError, match=told):
+        describe_model(file)
 
 
 def in_four_bits(tensors: Tensors) -> Tensors:
@@ -201,10 +301,36 @@ def in_four_bits(tensors: Tensors) -> Tensors:
     return found
 
 
+def described_as(form: str, dtype: torch.dtype, **more: torch.Tensor) -> Callable[..., Tensors]:
+    """Store linear weights in a form of ComfyUI's, with what lies beside each."""
+
+    def change(tensors: Tensors) -> Tensors:
+        found = dict(tensors)
+        for name, tensor in tensors.items():
+            if name.startswith(UNET) and tensor.ndim == 2 and name.endswith(".weight"):
+                base, text = name.removesuffix("weight"), json.dumps({"format": form}).encode()
+                found[name] = torch.zeros(tensor.shape, dtype=dtype)
+                found |= {base + ending: one.clone() for ending, one in more.items()}
+                found[base + "comfy_quant"] = torch.tensor(list(text), dtype=torch.uint8)
+        return found
+
+    return change
+
+
 UNREADABLE: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
-    "int8_convrot": (rotated, "int8_convrot"),
     "bnb_nf4": (in_four_bits, "bnb_nf4"),
-}
+    "int8 without scales": (in_int8(scaled=False), "int8"),
+    "nvfp4": (
+        described_as("nvfp4", torch.uint8, weight_scale=torch.ones(2, 2).to(torch.float8_e4m3fn),
+                     weight_scale_2=torch.ones(())),
+        "nvfp4",
+    ),
+    "mxfp8": (
+        described_as("mxfp8", torch.float8_e4m3fn, weight_scale=torch.ones(2).to(torch.uint8)),
+        "mxfp8",
+    ),
+    "w4a4": (described_as("convrot_w4a4", torch.int8, weight_scale=torch.ones(2)), "convrot_w4a4"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("form", UNREADABLE)

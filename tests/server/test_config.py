@@ -25,6 +25,7 @@ from underpaint_client.errors import BadInputError
             Config(Retention(7, 1), ipc=False, devices=("cuda:1", "cpu")),
         ),
         ("[models]\nfolders = ['/x', '~/y']", Config(folders=("/x", "~/y"))),
+        ("[memory]\nquantise = 'fp8'", Config(quantise="fp8")),
     ],
 )
 def test_what_is_set(home: Path, text: str, wanted: Config) -> None:
@@ -50,7 +51,8 @@ def test_the_way_out_of_a_full_disk_names_a_setting_that_there_is(home: Path) ->
         ("[results]\nweeks = 1", r"weeks under \[results\] is unknown; there are days and gigab"),
         (
             "[result]\ndays = 1",
-            r"config.toml: result is unknown; there are \[results\], \[serve\], \[models\]",
+            r"config.toml: result is unknown; there are \[results\], \[serve\], \[models\],"
+            r" \[memory\]",
         ),
         ("results = 1", "results is unknown"),
         (
@@ -61,6 +63,11 @@ def test_the_way_out_of_a_full_disk_names_a_setting_that_there_is(home: Path) ->
             "[serve]\nbind = ['udp://*:7']",
             "config.toml: 'udp://\\*:7' is not an address to listen on",
         ),
+        (
+            "[memory]\nquantise = 'int4'",
+            "quantise under .memory. is 'int4'; give one of auto, never",
+        ),
+        ("[memory]\nquantise = []", r"quantise under \[memory\] is \[\]; give one of auto, never"),
         ("[serve]\nipc = 1", r"ipc under \[serve\] is 1; give true or false"),
         ("[serve]\ndevices = ['gpu']", "device 'gpu' is unknown; give auto, cpu"),
         ("[serve]\ndevices = []", r"devices under \[serve\] is empty; remove the line for auto"),

@@ -55,7 +55,7 @@ def test_a_home_is_made_private_whatever_the_umask(
     made = home / "above" / "underpaint"  # the folder above it is missing too
     monkeypatch.setenv("UNDERPAINT_HOME", str(made))
     run = f"umask {umask}; {sys.executable}"
-    code = "from underpaint.models import hashes\nwith hashes._changing_hashes(): pass"
+    code = "from underpaint.models import hashes\nwith hashes._HASHES.changing(): pass"
     for command in ("-m underpaint keys new", f"-c '{code}'"):
         subprocess.run(f"{run} {command}", shell=True, check=True, capture_output=True)
     assert {path.name for path in made.rglob("*.json")} == {"client.json", "model-hashes.json"}

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from limited import limited_daemon
+from tiny_models import build_model
 from underpaint.server.worker import EngineThread
-from underpaint_client import messages, wire
+from underpaint_client import connect, messages, wire
 from underpaint_client.request import Request
 
 FAILING = """
@@ -53,6 +55,16 @@ def test_a_worker_ends_where_its_gpu_is_lost(session_home: Path) -> None:
     assert third.startswith("job-2 failed the engine failed (RuntimeError: CUDA error: no kernel")
     assert ran.returncode == 70  # and not a word of job-3: the daemon runs it again
     assert "device-side assert triggered" in ran.stderr
+
+
+def test_how_weights_are_to_be_stored_reaches_the_engine(home: Path) -> None:
+    build_model(home / "models" / "sd")
+    (home / "config.toml").write_text('[memory]\nquantise = "fp8"\n')
+    with limited_daemon(), connect() as connection:
+        request = Request.of(prompt="a lake", model="sd", steps=1, width=64, height=64)
+        told = [message for message, _ in connection.events(connection.submit(request))]
+    (picture,) = (message for message in told if isinstance(message, messages.Picture))
+    assert picture.recipe.facts.versions["quantised"] == "fp8"
 
 
 @dataclass

@@ -23,7 +23,7 @@ from .outputs import choose_outputs
 from .pictures import read_picture, read_recipe
 from .terminal import make_display
 
-_LOOKED_AT = ("underpaint", "torch", "diffusers", "device", "precision")
+_LOOKED_AT = ("underpaint", "torch", "diffusers", "device", "precision", "quantised")
 
 
 def make_parser() -> Parser:

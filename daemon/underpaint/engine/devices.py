@@ -1,12 +1,15 @@
-"""Where to compute."""
+"""Where to compute, and what is free there."""
 
 from __future__ import annotations
 
 import gc
 
+import psutil
 import torch
 
 from underpaint_client.errors import ModelUnavailableError
+
+from .savings import PLACEMENTS, UNLIMITED, Bytes, Placement, count_on
 
 OFFLOADING = ("cuda", "mps")
 """Kinds of device that have a memory, or a limit, of their own."""
@@ -34,6 +37,44 @@ def choose_device(wanted: str = "auto") -> str:
             f"device {wanted!r} is not there; available: {', '.join(d for d in there if there[d])}"
         )
     return wanted
+
+
+def describe_device(device: torch.device) -> str:
+    """Return what tells a device, and the size of its memory, from others."""
+    if device.type != "cuda":
+        return device.type
+    found = torch.cuda.get_device_properties(device)
+    return f"{found.name}, {found.total_memory}"
+
+
+def has_own_memory(device: torch.device) -> bool:
+    """Return whether a device has a memory, or a limit, of its own."""
+    return device.type in OFFLOADING
+
+
+def find_placements(device: torch.device) -> tuple[Placement, ...]:
+    """Return where the parts of a model on a device can be."""
+    if not has_own_memory(device):
+        return ("gpu",)
+    # A Mac's GPU has no memory of its own, only a limit: what waits must wait as a whole.
+    return ("gpu", "offload") if device.type == "mps" else PLACEMENTS
+
+
+def measure_free(device: torch.device) -> Bytes:
+    """Return what is free for a model and its pictures, all that this process uses counted in.
+
+    Nothing is known of a CPU: what is free there changes with every other program, and the system
+    makes room.
+    """
+    host = float(psutil.virtual_memory().available)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        free += torch.cuda.memory_reserved(device)
+    elif device.type == "mps":
+        free = torch.mps.recommended_max_memory()
+    else:
+        return UNLIMITED
+    return Bytes(count_on(free), host)
 
 
 def free_memory(device: torch.device) -> None:

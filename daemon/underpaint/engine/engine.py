@@ -14,29 +14,32 @@ from collections.abc import Callable, Iterator
 import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
+from underpaint.models.hashes import files_key
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
+from underpaint_client.geometry import Extent
 from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds
 
-from .devices import OFFLOADING, choose_device, free_memory
+from .abilities import describe_abilities, describe_model_needs, find_lacking
+from .devices import (
+    choose_device,
+    describe_device,
+    free_memory,
+    has_own_memory,
+    measure_free,
+)
+from .experience import Experience, first_saving, make_key
 from .flow_sampler import check_flow_sampler
 from .inputs import Inputs
-from .memory import (
-    Abilities,
-    Experience,
-    canvas_too_large,
-    first_saving,
-    is_out_of_memory,
-    model_too_large,
-    next_saving,
-    until_it_fits,
-)
+from .memory import canvas_too_large, is_out_of_memory, model_too_large, until_it_fits
 from .model import Model
+from .quantising import check_quantiser
 from .reports import Picture, Progress, Viewer
 from .run import Run
+from .savings import QUANTISED, Saving, Task, choose_saving, next_saving
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +61,19 @@ class Engine:
     ----------
     device : str
         `auto`, `cuda`, `cuda:1`, `mps` or `cpu`.
+    quantise : str
+        How the weights of denoisers are stored: as in `savings.Quantised`; `auto` for less than
+        the whole of them only where memory is short, or `never`.
+
+    Raises
+    ------
+    ModelUnavailableError
+        The device is not there.
     """
 
-    def __init__(self, device: str = "auto") -> None:
+    def __init__(self, device: str = "auto", quantise: str = "auto") -> None:
         self.device = choose_device(device)
+        self._quantise = quantise
         self._model: Model | None = None
         self._experience: dict[ModelInfo, Experience] = {}
 
@@ -94,7 +106,8 @@ class Engine:
         BadInputError
             Where models of its family do not run with that sampler.
         ModelUnavailableError
-            Where there is no such model or it cannot be opened.
+            Where there is no such model, it cannot be opened, or what is to quantise it is not
+            installed.
         GenerationFailedError
             Where the memory does not hold it.
         """
@@ -109,23 +122,43 @@ class Engine:
         return self._model
 
     def _open(self, info: ModelInfo) -> Model:
-        savings, device = self.experience(info).savings, torch.device(self.device)
-        able = Abilities(offloads=device.type in OFFLOADING)
+        if self._quantise in QUANTISED:
+            check_quantiser(self._quantise)
+        device = torch.device(self.device)
+        known = self.experience(info)
+        able = describe_abilities(info, device, self._quantise)
+        task = Task(describe_model_needs(info, device), Extent(info.native, info.native))
+
+        def choose() -> Saving:
+            return choose_saving(task, known.free, able, learned=first_saving(known.savings, 0))
 
         def save() -> None:
             free_memory(device)
-            saving = next_saving("load", first_saving(savings, 0), able)
+            saving = next_saving("load", choose(), able, task, free=known.free)
             if saving is None:
-                raise GenerationFailedError(model_too_large(info.name))
-            savings[0] = saving
+                raise GenerationFailedError(
+                    model_too_large(info.name, task.needs.weights, find_lacking(able))
+                )
+            known.savings[0] = saving
 
         return until_it_fits(
-            lambda: Model(info, self.device, offloaded=first_saving(savings, 0).offloaded), save
+            lambda: Model(info, self.device, saving=choose(), quantise=self._quantise), save
         )
 
     def experience(self, info: ModelInfo) -> Experience:
-        """Return what was learned of a model's need for memory."""
-        return self._experience.setdefault(info, Experience())
+        """Return what was learned of a model's need for memory, and what is free now."""
+        device = torch.device(self.device)
+        free = measure_free(device)
+        if info not in self._experience:
+            key = ""
+            if has_own_memory(device):
+                key = make_key(files_key(info), describe_device(device), self._quantise)
+            self._experience[info] = Experience.recall(key, free)
+        known = self._experience[info]
+        is_warm = self._model is not None and self._model.info == info
+        # What waits in the computer's memory is not free there, though it is the model's own.
+        known.free = free._replace(host=known.free.host) if is_warm else free
+        return known
 
     @torch.no_grad()
     def generate(

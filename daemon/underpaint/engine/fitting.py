@@ -10,17 +10,11 @@ from typing import TypeVar
 from underpaint_client.errors import GenerationFailedError
 from underpaint_client.geometry import Extent
 
-from .memory import (
-    Experience,
-    Saving,
-    Stage,
-    first_saving,
-    model_too_large,
-    next_saving,
-    too_large,
-    until_it_fits,
-)
+from .abilities import find_lacking
+from .experience import Experience, first_saving
+from .memory import model_too_large, too_large, until_it_fits
 from .model import Model
+from .savings import Saving, Stage, Task, choose_saving, next_saving
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +40,18 @@ class Fitting:
     size: Extent
 
     @property
-    def saving(self) -> Saving:
-        """What to save at this size."""
-        return first_saving(self.experience.savings, self.size.pixels)
+    def _task(self) -> Task:
+        return Task(self.model.needs, self.size)
+
+    def choose(self, planned: int) -> Saving:
+        """Choose what to save at this size, for so many images at once."""
+        return choose_saving(
+            self._task,
+            self.experience.free,
+            self.model.abilities,
+            planned=planned,
+            learned=first_saving(self.experience.savings, self.size.pixels),
+        )
 
     def run(
         self,
@@ -77,13 +80,20 @@ class Fitting:
         def save() -> None:
             model.free()
             saving = next_saving(
-                stage, self.saving, model.abilities, together=together(), longer=size.longer
+                stage,
+                model.saving,
+                model.abilities,
+                self._task,
+                free=known.free,
+                together=together(),
             )
             if saving is None:
                 known.savings.pop(size.pixels, None)  # they did not help: the next job begins anew
                 whole = stage in ("load", "prompt")
                 raise GenerationFailedError(
-                    model_too_large(model.info.name)
+                    model_too_large(
+                        model.info.name, model.needs.weights, find_lacking(model.abilities)
+                    )
                     if whole
                     else too_large(model.info.name, size, model.info.native, known.painted)
                 )

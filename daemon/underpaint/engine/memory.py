@@ -1,8 +1,8 @@
-"""Making do with less memory: what can be saved, in which order, and what to say of it.
+"""Running out of memory: how it is told from other errors, what to do then, and what to say of it.
 
-What does not fit is tried again with one saving more, and only the part of a run that failed: what
-is painted stays painted. Savings that helped are kept for pictures of that size and larger ones; a
-smaller one gets the fast way again.
+What does not fit is tried again with one saving more (`savings`), and only the part of a run that
+failed: what is painted stays painted. Savings that helped are kept for pictures of that size and
+larger ones (`experience`); a smaller one gets the fast way again.
 """
 
 from __future__ import annotations
@@ -10,20 +10,17 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
 from underpaint_client.geometry import Extent
 
 from .plan import MULTIPLE
+from .savings import Placement, Quantised, Saving
 
 log = logging.getLogger(__name__)
-
-Stage = Literal["load", "prompt", "encode", "denoise", "decode"]
-"""What can run out of memory: each is tried again by itself."""
 
 Result = TypeVar("Result")
 
@@ -43,131 +40,22 @@ _ITS_BUILD = re.compile(r"no kernel image|invalid device function", re.IGNORECAS
 """What a torch says that was not built for this GPU: a fresh process would say it too."""
 
 
-@dataclass(frozen=True)
-class Saving:
-    """What is given up for memory.
+_PLACED: dict[Placement, str] = {
+    "gpu": "",
+    "offload": (
+        "the model's parts waited in the computer's memory for their turn, which takes longer"
+    ),
+    "encoders_on_cpu": "the prompt was encoded on the CPU, which takes longer",
+    "group_offload": (
+        "the model's layers waited in the computer's memory for their turn, which takes longer"
+    ),
+}
 
-    Parameters
-    ----------
-    together : int
-        So many images at once, at most; 0 for as many as the plan says.
-    encode_tile, decode_tile : int
-        Side of the tiles, in pixels, in which the autoencoder works; 0 for all at once.
-    sliced : bool
-        Attention is computed head by head.
-    offloaded : bool
-        The model's parts wait in the computer's memory, and each comes to the device for its turn.
-    """
-
-    together: int = 0
-    encode_tile: int = 0
-    decode_tile: int = 0
-    sliced: bool = False
-    offloaded: bool = False
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What a model on its device can save.
-
-    Parameters
-    ----------
-    tiles : tuple of int
-        Sides of tiles its autoencoder can work in, in pixels, the largest first.
-    slices : bool
-        Whether attention takes less memory in slices.
-    offloads : bool
-        Whether there is a memory beside the device's.
-    """
-
-    tiles: tuple[int, ...] = ()
-    slices: bool = False
-    offloads: bool = False
-
-
-def next_saving(
-    stage: Stage, saving: Saving, able: Abilities, *, together: int = 1, longer: int = 0
-) -> Saving | None:
-    """Choose what to save next, where a stage did not fit; the cheapest first.
-
-    1. Half as many images at once: the same pictures, and the first of them sooner.
-    2. Tiles, where it was the autoencoder that failed: half as much time again for it, and some
-       levels of colour, since each tile is normalised by itself (with the starter model at 512
-       pixels 3 of 255 in the mean, 22 at most, at either size). The larger tiles come first.
-    3. Attention in slices: the same picture but for rounding, in two to three times the time.
-       Only where attention is not fused: a fused one never holds all its scores, and slices then
-       cost memory (on a CPU at 4096 tokens of SD 1.5: 173 MB in slices, 51 MB fused).
-    4. Offloading: the same picture, but gigabytes are moved about for each, and the computer's
-       memory must hold them.
-
-    The autoencoder's own slicing is not among them: pictures are encoded and decoded one by one.
-
-    Parameters
-    ----------
-    stage : str
-        What failed.
-    saving : Saving
-        What was saved when it failed.
-    able : Abilities
-        What can be.
-    together : int
-        How many images ran at once.
-    longer : int
-        The picture's longer side, as the model works at it, in pixels.
-
-    Returns
-    -------
-    Saving or None
-        None where nothing is left that would help this stage.
-    """
-    if stage == "denoise" and together > 1:
-        return replace(saving, together=together // 2)
-    if stage == "encode" and (tile := _smaller(able.tiles, saving.encode_tile or longer)):
-        return replace(saving, encode_tile=tile)
-    if stage == "decode" and (tile := _smaller(able.tiles, saving.decode_tile or longer)):
-        return replace(saving, decode_tile=tile)
-    if stage == "denoise" and able.slices and not saving.sliced:
-        return replace(saving, sliced=True)
-    if able.offloads and not saving.offloaded:
-        return replace(saving, offloaded=True)
-    return None
-
-
-def _smaller(tiles: tuple[int, ...], side: int) -> int:
-    return next((tile for tile in tiles if tile < side), 0)
-
-
-def choose_tiles(native: int, cell: int) -> tuple[int, ...]:
-    """Choose sides of tiles: the size a model was trained at, and half of it.
-
-    Smaller ones show. Multiples of four cells, so that the quarter by which diffusers lets them
-    overlap is whole cells: else the tiles do not add up to the picture.
-    """
-    grid = 4 * cell
-    sides = (native // grid * grid, native // 2 // grid * grid)
-    return tuple(side for side in sides if side)
-
-
-@dataclass
-class Experience:
-    """What was learned of a model's need for memory.
-
-    Parameters
-    ----------
-    savings : dict of int to Saving
-        What had to be saved, by the number of pixels it was needed at; 0 for the model itself.
-    painted : Extent
-        The largest size that it painted.
-    """
-
-    savings: dict[int, Saving] = field(default_factory=dict)
-    painted: Extent = field(default_factory=lambda: Extent(0, 0))
-
-
-def first_saving(savings: Mapping[int, Saving], pixels: int) -> Saving:
-    """Choose what to save from the start: what the largest size needed that is no larger."""
-    known = [size for size in savings if size <= pixels]
-    return savings[max(known)] if known else Saving()
+_QUANTISED: dict[Quantised, str] = {
+    "fp8": "8 bits (fp8)",
+    "int8": "8 bits (int8)",
+    "nf4": "4 bits (nf4)",
+}
 
 
 def saving_notes(
@@ -198,11 +86,15 @@ def saving_notes(
         )
     if saving.sliced:
         told.append("attention was computed in slices, which takes longer")
-    if saving.offloaded:
-        told.append(
-            "the model's parts waited in the computer's memory for their turn, which takes longer"
+    if _PLACED[saving.placement]:
+        told.append(_PLACED[saving.placement])
+    notes = [f"memory was short: {'; '.join(told)}"] if told else []
+    if saving.quantised:
+        notes.append(
+            f"the model's weights were stored in {_QUANTISED[saving.quantised]} to save memory, so"
+            " the picture differs slightly from that of the whole model"
         )
-    return (f"memory was short: {'; '.join(told)}",) if told else ()
+    return tuple(notes)
 
 
 def too_large(model: str, size: Extent, native: int, painted: Extent) -> str:
@@ -227,16 +119,32 @@ def too_large(model: str, size: Extent, native: int, painted: Extent) -> str:
         ways.insert(0, "select a smaller part of the picture")
     return (
         f"there is not enough memory for model {model!r} to paint {size} pixels at once, though all"
-        f" was tried that saves memory; {', or '.join(ways)}. A smaller model needs less too, and"
-        " other programs may be holding memory"
+        f" was tried that saves memory; {', or '.join(ways)}. A smaller or quantised model needs"
+        " less too, and other programs may be holding memory"
     )
 
 
-def model_too_large(model: str) -> str:
-    """Return the message for a model that does not fit by itself."""
+def model_too_large(model: str, weights: int, extras: Sequence[str] = ()) -> str:
+    """Return the message for a model that does not fit by itself.
+
+    Parameters
+    ----------
+    model : str
+        Its name.
+    weights : int
+        Bytes of its weights, as they are computed with.
+    extras : sequence of str
+        Extras of Underpaint that are not installed, and would quantise it.
+    """
+    more = ""
+    if extras:
+        more = (
+            f", or run `pip install 'underpaint[{extras[0]}]'`, which quantises it as it is opened"
+        )
     return (
-        f"there is not enough memory for model {model!r}, whatever the size of the picture; choose"
-        " a smaller model, or close other programs that hold memory"
+        f"there is not enough memory for model {model!r}, whatever the size of the picture: its"
+        f" weights take {weights / 1e9:.1f} GB; choose a smaller model or a quantised one (GGUF),"
+        f" or close other programs that hold memory{more}"
     )
 
 

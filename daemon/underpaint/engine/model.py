@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import diffusers
@@ -21,33 +19,22 @@ from underpaint_client.geometry import Extent
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.steps import StepPlan
 
+from .abilities import describe_abilities, describe_model_needs
 from .denoise import Guide, denoise
-from .devices import OFFLOADING, free_memory
+from .devices import free_memory
 from .families import find_family
 from .families.family import Prompt
-from .memory import Abilities, Saving, choose_tiles, is_out_of_memory
+from .memory import is_out_of_memory
 from .noise_levels import levels_only
 from .opening import open_pipeline
+from .placing import place, set_tiles
 from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_notes import describe_losses
+from .quantising import quantise
+from .recent import Recent
 from .samplers import Sampler
+from .savings import Abilities, Placement, Saving
 from .source import Floats, Mask
-
-
-@dataclass
-class _Memory:
-    """Remembers the last few results of something slow."""
-
-    size: int
-    kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        if key not in self.kept:
-            self.kept[key] = make()
-            while len(self.kept) > self.size:
-                self.kept.popitem(last=False)
-        self.kept.move_to_end(key)
-        return self.kept[key]
 
 
 class Model:
@@ -60,8 +47,10 @@ class Model:
     device : str
         From `choose_device`. A GPU computes in half precision, a CPU in float32, which is faster
         there.
-    offloaded : bool
-        Whether its parts stay in the computer's memory until their turn (`Saving`).
+    saving : Saving
+        What to save from the start.
+    quantise : str
+        As `Engine` has it.
 
     Raises
     ------
@@ -69,22 +58,28 @@ class Model:
         Where diffusers cannot open it.
     """
 
-    def __init__(self, info: ModelInfo, device: str, *, offloaded: bool = False) -> None:
+    def __init__(
+        self,
+        info: ModelInfo,
+        device: str,
+        *,
+        saving: Saving | None = None,
+        quantise: str = "auto",
+    ) -> None:
         self.info = info
-        self.saving = Saving()
         self.device = torch.device(device)
+        self.saving = saving or Saving()
+        self.needs = describe_model_needs(info, self.device)
         self.family = find_family(info.family)
         self.dtype = torch.float32 if self.device.type == "cpu" else self.family.half
+        self._quantise = quantise
         self._hash = BackgroundHash(info)
-        self.pipeline = self._open()
-        self.scheduler_config = levels_only(self.pipeline.scheduler.config)
         self._preview_map: torch.Tensor | None = None
-        self._attention = dict(getattr(self.denoiser, "attn_processors", {}))
+        self._placed: Placement | None = None
+        self.pipeline: Any  # None only where opening it anew has failed
         self.forget()
-        if offloaded:
-            self.save(Saving(offloaded=True))
-        else:
-            self.pipeline.to(self.device)
+        self._open_as(self.saving)
+        self.scheduler_config = levels_only(self.pipeline.scheduler.config)
 
     @property
     def hash(self) -> str:
@@ -123,12 +118,12 @@ class Model:
 
     def forget(self) -> None:
         """Forget the prompts and pictures that were encoded."""
-        self._prompts = _Memory(8)
-        self._pictures = _Memory(4)
+        self._prompts = Recent(8)
+        self._pictures = Recent(4)
 
     def close(self) -> None:
         """Free the memory."""
-        del self.pipeline
+        self.pipeline = None
         free_memory(self.device)
 
     # ---- memory ----------------------------------------------------------------------------
@@ -136,50 +131,66 @@ class Model:
     @property
     def abilities(self) -> Abilities:
         """What can be saved where memory is short."""
-        tiled = hasattr(self.pipeline.vae, "tile_sample_min_size")
-        kind = self.device.type
-        return Abilities(
-            tiles=choose_tiles(self.info.native, self.info.cell) if tiled else (),
-            slices=kind == "mps" and hasattr(self.denoiser, "set_attention_slice"),
-            offloads=kind in OFFLOADING,
-        )
+        return describe_abilities(self.info, self.device, self._quantise)
 
     def save(self, saving: Saving) -> None:
         """Save this much memory from now on, no more and no less.
 
-        A move to or from the device that fails half way is put right by the opposite one.
+        A move to or from the device that fails half way is put right by the next one. A model whose
+        weights are to be stored in another way is opened anew.
         """
-        denoiser = self.denoiser
         was, self.saving = self.saving, saving
-        if saving.sliced and not was.sliced:
-            denoiser.set_attention_slice("max")
-        elif was.sliced and not saving.sliced:
-            denoiser.set_attn_processor(dict(self._attention))
-        if saving.offloaded and not was.offloaded:
-            self.pipeline.enable_model_cpu_offload(device=self.device)
-        elif was.offloaded and not saving.offloaded:
-            self.pipeline.remove_all_hooks()
-            self.pipeline.to(self.device)
-        elif saving.offloaded:
+        if self.pipeline is None or saving.quantised != was.quantised:
+            self.pipeline = None
+            free_memory(self.device)
+            self._open_as(saving)
+            return
+        if saving.sliced != was.sliced:
+            self._slice_attention(saving.sliced)
+        if saving.placement != self._placed:
+            self._place(saving.placement)
+        elif saving.placement == "offload":
             self.pipeline.maybe_free_model_hooks()  # a cancelled run leaves parts on the device
+
+    def _open_as(self, saving: Saving) -> None:
+        """Open the pipeline with its weights stored and placed as a saving says."""
+        pipeline = self._open()
+        quantise(getattr(pipeline, self.family.denoiser), saving.quantised, self.dtype)
+        self.pipeline = pipeline
+        self._attention = dict(getattr(self.denoiser, "attn_processors", {}))
+        if saving.sliced:
+            self._slice_attention(True)
+        self._place(saving.placement)
+
+    def _place(self, placement: Placement) -> None:
+        self._placed = None
+        place(self.pipeline, placement, self.family.denoiser, self.device)
+        self._placed = placement
+
+    def _slice_attention(self, sliced: bool) -> None:
+        if sliced:
+            self.denoiser.set_attention_slice("max")
+        else:
+            self.denoiser.set_attn_processor(dict(self._attention))
 
     def free(self) -> None:
         """Free what a failed attempt has left on the device."""
-        self.pipeline.maybe_free_model_hooks()  # offloaded parts go back to wait
+        if self.pipeline is not None:
+            self.pipeline.maybe_free_model_hooks()  # offloaded parts go back to wait
         free_memory(self.device)
 
     @contextmanager
     def _autoencoder(self, tile: int) -> Iterator[Any]:
         """Lend the autoencoder, set to work in tiles of so many pixels or, at 0, without."""
         vae = self.pipeline.vae
-        vae.use_tiling = tile > 0
-        if tile:
-            vae.tile_sample_min_size = tile
-            vae.tile_latent_min_size = tile // self.info.cell
+        set_tiles(vae, tile, self.info.cell)
+        waits = self.saving.placement in ("offload", "group_offload")
         try:
+            if self.saving.placement == "group_offload":
+                vae.to(self.device)
             yield vae
         finally:
-            if self.saving.offloaded:
+            if waits:
                 vae.to("cpu")  # its hook moves away what came before it, not itself
 
     # ---- prompts ---------------------------------------------------------------------------
@@ -203,13 +214,16 @@ class Model:
         dict of str to tensor (1, ...) or list of tensors
             By the pipeline's own argument names.
         """
+        on_cpu = self.saving.placement == "encoders_on_cpu"
 
         def encode() -> Prompt:
-            return self.family.encode_prompt(
-                self.pipeline, prompt, negative, guided=guided, device=self.device
+            where = torch.device("cpu") if on_cpu else self.device
+            encoded = self.family.encode_prompt(
+                self.pipeline, prompt, negative, guided=guided, device=where
             )
+            return {name: _to_device(value, self.device) for name, value in encoded.items()}
 
-        found: Prompt = self._prompts.get((prompt, negative, guided), encode)
+        found: Prompt = self._prompts.get((prompt, negative, guided, on_cpu), encode)
         return found
 
     def prompt_notes(
@@ -368,6 +382,13 @@ class Model:
         if self._preview_map is None:
             self._preview_map = fit_preview_map(self._encode, self.info.cell)
         return apply_preview_map(self._preview_map, latents)
+
+
+def _to_device(value: Any, device: torch.device) -> Any:
+    """Bring a tensor, or those of a list, to a device."""
+    if isinstance(value, list):
+        return [_to_device(one, device) for one in value]
+    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def _first_line(error: Exception) -> str:

@@ -99,4 +99,6 @@ def _versions(model: Model | None) -> dict[str, str]:
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")
+        if model.saving.quantised:
+            versions["quantised"] = model.saving.quantised
     return versions

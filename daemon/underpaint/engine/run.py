@@ -23,10 +23,11 @@ from underpaint_client.seeds import image_noise, image_prompt
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
 from .denoise import Guide, OnClean, Steps, cell_steps, level_notes
+from .experience import Experience
 from .families.family import Prompt
 from .fitting import Fitting
 from .inputs import Inputs
-from .memory import Experience, saving_notes
+from .memory import saving_notes
 from .model import Model
 from .noise import vary
 from .plan import Plan, batch_size, make_plan
@@ -131,7 +132,8 @@ class Run:
         model = self.model
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
-        fitting.run("load", lambda: model.save(fitting.saving))
+        planned = self._planned(model, plan)
+        fitting.run("load", lambda: model.save(fitting.choose(planned)))
         if request.variation.chain:
             yield from self._chain(model, source, plan)
         else:
@@ -235,20 +237,20 @@ class Run:
                 yield self._finish(work, self._decode(work, one), index)
             rest = rest[len(latents) :]
 
-    def _planned(self, work: _Work) -> int:
+    def _planned(self, model: Model, plan: Plan) -> int:
         """Return how many images would run at once, were there memory."""
         return batch_size(
             1 if self.request.variation.chain else self.request.sampling.images,
-            work.plan.work_size,
-            work.model.info.native,
-            parallel=work.model.device.type != "cpu",
+            plan.work_size,
+            model.info.native,
+            parallel=model.device.type != "cpu",
         )
 
     def _denoise_first(self, work: _Work, rest: range) -> torch.Tensor:
         """Paint the first of these images, as many as run at once."""
 
         def batch() -> range:
-            planned = self._planned(work)
+            planned = self._planned(work.model, work.plan)
             return rest[: min(planned, work.model.saving.together or planned)]
 
         return self._fitting(work.model, work.plan).run(
@@ -371,7 +373,7 @@ class Run:
         saved = saving_notes(
             work.model.saving,
             work.plan.work_size,
-            planned=self._planned(work),
+            planned=self._planned(work.model, work.plan),
             encoded=work.kept is not None or not work.pure.all(),
         )
         of_prompt = work.model.prompt_notes(
@@ -382,6 +384,7 @@ class Run:
         notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
         known = self.models.experience(work.model.info)
         known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
+        known.keep()
         recipe = make_recipe(self.settled_request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 

@@ -26,6 +26,7 @@ from safetensors import safe_open
 from underpaint.models import Inside, Part, read_header
 from underpaint.models.files import ORIGINAL
 
+from .comfy_int8 import dequantise, read_layers
 from .text_encoders import open_text_encoder
 
 Tensors = dict[str, torch.Tensor]
@@ -169,7 +170,10 @@ def _read(file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: bool) 
         return _read_gguf(file, prefix, dtype, keep_quantised=keep_quantised)
     with safe_open(file, framework="pt") as opened:
         names = [name for name in opened.keys() if name.startswith(prefix)]  # noqa: SIM118
-        return _rescale({n.removeprefix(prefix): opened.get_tensor(n) for n in names}, dtype)
+        tensors = {name: opened.get_tensor(name) for name in names}
+        metadata = (opened.metadata() or {}).get("_quantization_metadata", "")
+    whole = _rescale(tensors, read_layers(tensors, metadata, prefix), dtype)
+    return {name.removeprefix(prefix): tensor for name, tensor in whole.items()}
 
 
 _SCALES = (".scale_weight", ".weight_scale")
@@ -177,7 +181,7 @@ _NO_WEIGHTS = (*_SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled
 """How tensors end that go with weights of 8 bits, in ComfyUI's files."""
 
 
-def _rescale(tensors: Tensors, dtype: torch.dtype) -> Tensors:
+def _rescale(tensors: Tensors, layers: dict[str, dict[str, Any]], dtype: torch.dtype) -> Tensors:
     """Return tensors in the range that they were trained in.
 
     Weights of 8 bits may have been scaled to use that type's whole range, by a factor for each
@@ -185,10 +189,10 @@ def _rescale(tensors: Tensors, dtype: torch.dtype) -> Tensors:
     """
     found = {n: tensor for n, tensor in tensors.items() if not n.endswith(_NO_WEIGHTS)}
     for name, scale in tensors.items():
-        weight = f"{name.rpartition('.')[0]}.weight"
+        layer = name.rpartition(".")[0]
+        weight = f"{layer}.weight"
         if name.endswith(_SCALES) and weight in found:
-            rows = scale.float().reshape(-1, *[1] * (found[weight].ndim - 1))
-            found[weight] = (found[weight].float() * rows).to(dtype)
+            found[weight] = dequantise(found[weight], scale, layers.get(layer, {}), dtype)
     return found
 
 

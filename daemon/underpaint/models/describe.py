@@ -215,8 +215,9 @@ def _check_native(model: Path, side: int) -> int:
 
 
 def _precision(part: Part, tensors: Tensors) -> str:
-    ending = Path(part.weights).suffix.lower().removeprefix(".")
-    return find_precision(Header(ending, tensors), tensors)
+    file = Path(part.weights)
+    ending = file.suffix.lower().removeprefix(".")
+    return find_precision(Header(ending, tensors), tensors, file if part.inside else None)
 
 
 def _change(model: Path, part: Part, family: str, said: Sidecar) -> Part:

@@ -6,24 +6,23 @@ was not is hashed in the background, while the first picture is painted.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-import filelock
-
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.home import home, make_folder, write_private
 
 from .describe import ModelInfo
-from .reading import check_regular, read_memory, unreadable
+from .reading import check_regular, unreadable
+from .shared_json import SharedJson
 from .stamps import stamp_files
+
+_HASHES = SharedJson("model-hashes.json", str)
+"""Where its home cannot be written, models are hashed again next time."""
 
 
 def hash_model(info: ModelInfo, *, again: bool = False) -> str:
@@ -49,13 +48,13 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
     ModelUnavailableError
         A file cannot be read, or was written to meanwhile.
     """
-    key = _key(info)
-    known = _known_hashes()
+    key = files_key(info)
+    known = _HASHES.read()
     if again or key not in known:
         now = _hash_files(info)
-        if _key(info) != key:
+        if files_key(info) != key:
             raise _changed(info)
-        with _changing_hashes() as known:
+        with _HASHES.changing() as known:
             if known.get(key, now) != now:
                 known.setdefault(f"first {key}", known[key])
             known[key] = now
@@ -137,12 +136,12 @@ class BackgroundHash:
 
 def first_hash(info: ModelInfo) -> str:
     """Return the hash that a model had when its files, by size and time, were first read."""
-    key = _key(info)
-    known = _known_hashes()
+    key = files_key(info)
+    known = _HASHES.read()
     return known.get(f"first {key}") or known.get(key) or hash_model(info)
 
 
-def _key(info: ModelInfo) -> str:
+def files_key(info: ModelInfo) -> str:
     """Return what names, sizes, times and inodes of a model's files come to at present.
 
     Not the time at which their status changed: it also changes when a file is only linked to.
@@ -171,45 +170,9 @@ def note_use(info: ModelInfo, found: str) -> str:
         Empty where it was never used.
     """
     folder = f"opened {os.path.realpath(info.path)}"
-    before = _known_hashes().get(folder, "")
+    before = _HASHES.read().get(folder, "")
     if before != found:
-        with _changing_hashes() as known:
+        with _HASHES.changing() as known:
             before = known.get(folder, "")
             known[folder] = found
     return before
-
-
-def _known_hashes() -> dict[str, str]:
-    kept = read_memory(_hash_memory())
-    return {key: found for key, found in kept.items() if isinstance(found, str)}
-
-
-@contextlib.contextmanager
-def _changing_hashes() -> Iterator[dict[str, str]]:
-    """Yield what is remembered, to be changed, and write it; other processes wait meanwhile.
-
-    Where the home cannot be written, nothing is remembered: models are hashed again next time.
-    """
-    memory = _hash_memory()
-    lock = filelock.FileLock(f"{memory}.lock", timeout=_PATIENCE, mode=0o600)
-    locked = False
-    with contextlib.suppress(OSError):  # `filelock.Timeout` is one
-        make_folder(memory.parent)
-        lock.acquire()
-        locked = True
-    try:
-        known = _known_hashes()
-        yield known
-        if locked:
-            with contextlib.suppress(OSError):
-                write_private(memory, json.dumps(known, indent=1))
-    finally:
-        lock.release()
-
-
-_PATIENCE = 10.0
-"""Seconds to wait for another process; a change takes milliseconds."""
-
-
-def _hash_memory() -> Path:
-    return home() / "model-hashes.json"

@@ -107,8 +107,9 @@ def _layer_format(header: Header, chosen: Mapping[str, Tensor], file: Path | Non
 def _format(layer: Mapping[str, Any]) -> str:
     named = _as_name(layer.get("format", ""))
     known = _FORMATS.get(named, named)
-    rotated = layer.get("convrot") or "convrot" in named
-    return f"{known.removesuffix('_convrot')}_convrot" if rotated and known else known
+    return (
+        f"{known}_convrot" if layer.get("convrot") and known and "convrot" not in known else known
+    )
 
 
 def _as_name(said: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ _READABLE_GGUF = (
 _READABLE_METHODS = ("fp64", "fp32", "fp16", "bf16", "fp8", "fp8_scaled", "")
 """The methods of `find_precision` that are read from safetensors."""
 
+_SCALED_INT8 = ("int8", "int8_convrot")
+"""The methods that are read from one file where each layer of int8 has its scale beside it."""
+
 _NO_WEIGHTS = ("position_ids", "num_batches_tracked", ".comfy_quant", "spiece_model")
 """How tensors end in name that no layer computes with, and that are integers in any model."""
 
@@ -57,14 +62,15 @@ def read_tensors(model: Path, part: Part) -> Tensors:
             for name, tensor in header.tensors.items()
             if name.startswith(prefix)
         }
-        _check_types(model / part.weights, header.format, found)
+        _check_types(model / part.weights, replace(header, tensors=found), in_one_file=True)
         return found
     tensors: Tensors = {}
     shards: dict[str, str] = {}
     for file in part.files:
         if file.is_weights:
-            found = dict(read_header(model / file.path).tensors)
-            _check_types(model / file.path, "safetensors", found)
+            header = read_header(model / file.path)
+            found = dict(header.tensors)
+            _check_types(model / file.path, header)
             tensors.update(found)
             shards.update(dict.fromkeys(found, file.opened_as))
     for file in part.files:
@@ -78,21 +84,33 @@ def read_tensors(model: Path, part: Part) -> Tensors:
     return tensors
 
 
-def _check_types(file: Path, form: str, tensors: Tensors) -> None:
+def _check_types(file: Path, header: Header, *, in_one_file: bool = False) -> None:
     """Check that all tensors are numbers that can be computed with."""
+    form, tensors = header.format, header.tensors
     readable = _READABLE_GGUF if form == "gguf" else _READABLE
+    method = find_precision(header, tensors, file)
+    has_scales = in_one_file and method in _SCALED_INT8
     odd = [
         (name, tensor.dtype)
         for name, tensor in tensors.items()
-        if tensor.dtype not in readable and not name.endswith(_NO_WEIGHTS)
+        if tensor.dtype not in readable
+        and not name.endswith(_NO_WEIGHTS)
+        and not (has_scales and tensor.dtype == "I8" and f"{name}_scale" in tensors)
     ]
-    method = find_precision(Header(form, tensors), tensors, file)
-    if odd or (form == "safetensors" and method not in _READABLE_METHODS):
+    readable_methods = (*_READABLE_METHODS, *(_SCALED_INT8 if has_scales else ()))
+    why = "which is not supported yet;"
+    if has_scales and method == "int8_convrot" and not odd and find_spec("comfy_kitchen") is None:
+        readable_methods = _READABLE_METHODS
+        why = (
+            "which needs the package comfy-kitchen; run `pip install 'underpaint[comfy-kitchen]'`,"
+            " or"
+        )
+    if odd or (form == "safetensors" and method not in readable_methods):
         name, dtype = odd[0] if odd else next((n, t.dtype) for n, t in tensors.items())
         raise ModelUnavailableError(
-            f"weights {file} are quantised as {method} ({name[:120]} is {dtype}), which is not"
-            " supported yet; take the model in float32, bfloat16, float16 or fp8, or as GGUF in"
-            f" one of {', '.join(_READABLE_GGUF[3:])}"
+            f"weights {file} are quantised as {method} ({name[:120]} is {dtype}), {why} take the"
+            " model in float32, bfloat16, float16 or fp8, or as GGUF in one of"
+            f" {', '.join(_READABLE_GGUF[3:])}"
         )
 
 

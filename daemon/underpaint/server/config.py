@@ -13,6 +13,9 @@
 
     [models]
     folders = ["/mnt/models"]  # more folders of models; `underpaint.models.roots` reads them
+
+    [memory]
+    quantise = "auto"  # or "never", "fp8", "int8", "nf4": how weights of models are stored
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from underpaint.config_file import SHOWN, check_folder, config_file, load_config
+from underpaint.engine.savings import QUANTISED
 from underpaint_client.errors import BadInputError
 
 from .retention import Retention
@@ -43,6 +47,8 @@ class Config:
         As `check_device` wants them; a worker for each.
     folders : tuple of str
         More folders of models, as `check_folder` wants them.
+    quantise : str
+        As `Engine` has it.
     """
 
     retention: Retention = field(default_factory=Retention)
@@ -50,6 +56,7 @@ class Config:
     ipc: bool = True
     devices: tuple[str, ...] = ("auto",)
     folders: tuple[str, ...] = ()
+    quantise: str = "auto"
 
 
 def read_config() -> Config:
@@ -138,10 +145,20 @@ def _texts(check: Callable[[str], None]) -> Callable[[Any], tuple[str, ...]]:
     return read
 
 
+_WAYS = ("auto", "never", *(way for way in QUANTISED if way))
+
+
+def _way(value: Any) -> str:
+    if value not in _WAYS:
+        raise ValueError(f"give one of {', '.join(_WAYS)}")
+    return str(value)
+
+
 _SECTIONS: dict[str, dict[str, Callable[[Any], Any]]] = {
     "results": {"days": _positive, "gigabytes": _positive},
     "serve": {"bind": _texts(check_address), "ipc": _flag, "devices": _texts(check_device)},
     "models": {"folders": _texts(check_folder)},
+    "memory": {"quantise": _way},
 }
 
 
@@ -150,10 +167,10 @@ def _to_config(found: Mapping[str, Any]) -> Config:
     for name, section in found.items():
         if name not in _SECTIONS or not isinstance(section, dict):
             raise ValueError(f"{name} is unknown; there are {known}")
-    results, serve, models = (_read(name, found.get(name, {})) for name in _SECTIONS)
+    results, serve, models, memory = (_read(name, found.get(name, {})) for name in _SECTIONS)
     if serve.get("devices") == ():
         raise ValueError("devices under [serve] is empty; remove the line for auto")
-    return Config(Retention(**results), **serve, **models)
+    return Config(Retention(**results), **serve, **models, **memory)
 
 
 def _read(section: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,9 +135,8 @@ class Daemon:
         self._sent_positions: dict[str, int] = {}
         self._positions_due = 0.0
         self._allowed = keys.Settling()
-        workers = worker_processes(
-            self._endpoints, self._endpoints.open(), config.devices, worker_command
-        )
+        command = (*worker_command, "--quantise", config.quantise)
+        workers = worker_processes(self._endpoints, self._endpoints.open(), config.devices, command)
         limits = limits or WatchdogLimits()
         self._dispatcher = Dispatcher(workers, self._jobs, self._endpoints, limits)
         self._pool = self._dispatcher.pool

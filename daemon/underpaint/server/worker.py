@@ -7,6 +7,7 @@ to the main thread through an inproc pair, since a ZeroMQ socket belongs to one 
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import queue
@@ -59,10 +60,10 @@ PARENT_CHECK = 1000
 """Milliseconds between two looks at whether the daemon still lives, and signs of life to it."""
 
 
-def _import_engine(device: str) -> Engine:
+def _import_engine(device: str, quantise: str = "auto") -> Engine:
     from underpaint.engine import Engine  # noqa: PLC0415 - seconds, in the engine's own thread
 
-    return Engine(device)
+    return Engine(device, quantise)
 
 
 @dataclass
@@ -304,15 +305,17 @@ def _set_up_curve(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.CURVE_SECRETKEY, client.secret.encode("ascii"))
 
 
-def main(make_engine: Callable[[str], Engine] = _import_engine) -> None:
+def main(make_engine: Callable[[str], Engine] | None = None) -> None:
     """Read the daemon's command line and work; `make_engine` as in `run`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--number", type=int, required=True)
     parser.add_argument("--device", required=True)
     parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--quantise", default="auto")
     options = parser.parse_args()
     logs.set_up("worker ")
+    make_engine = make_engine or functools.partial(_import_engine, quantise=options.quantise)
     run(options.endpoint, options.number, options.device, options.parent, make_engine)
 
 

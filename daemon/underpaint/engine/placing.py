@@ -1,0 +1,102 @@
+"""Move a model's parts to where they wait and where they run: `savings.Placement`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from diffusers.hooks import HookRegistry, apply_group_offloading
+
+from .savings import Placement
+
+_GROUP_HOOKS = (
+    "group_offloading",
+    "lazy_prefetch_group_offloading",
+    "layer_execution_tracker",
+)
+"""What diffusers calls the hooks that move groups of layers."""
+
+
+def place(pipeline: Any, placement: Placement, denoiser: str, device: torch.device) -> None:
+    """Bring a pipeline's parts where they belong, from wherever they are.
+
+    Parameters
+    ----------
+    pipeline : diffusers pipeline
+        Its parts are on the device or in the computer's memory.
+    placement : Placement
+        Where they belong. With `group_offload`, the caller moves the autoencoder, which is called
+        by its methods, for its turn.
+    denoiser : str
+        The part that denoises.
+    device : torch.device
+        Where to compute.
+
+    Raises
+    ------
+    Exception
+        What torch raises where memory is short; parts may have been moved already.
+    """
+    _remove_hooks(pipeline)
+    if placement == "gpu":
+        pipeline.to(device)
+    elif placement == "offload":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif placement == "encoders_on_cpu":
+        for name, part in _parts(pipeline):
+            part.to("cpu" if _is_encoder(name, denoiser) else device)
+    else:
+        for name, part in _parts(pipeline):
+            part.to("cpu")
+            if name != "vae":
+                _offload_in_groups(part, device)
+
+
+def _offload_in_groups(part: torch.nn.Module, device: torch.device) -> None:
+    """Let each layer come to the device for its turn; on CUDA while the one before it runs."""
+    apply_group_offloading(
+        part, onload_device=device, offload_type="leaf_level", use_stream=device.type == "cuda"
+    )
+
+
+def _remove_hooks(pipeline: Any) -> None:
+    """Take all hooks off that move parts; those that cast weights stay."""
+    pipeline.remove_all_hooks()
+    for _, part in _parts(pipeline):
+        if any(hasattr(one, "_diffusers_hook") for one in part.modules()):
+            registry = HookRegistry.check_if_exists_or_initialize(part)
+            for hook in _GROUP_HOOKS:
+                registry.remove_hook(hook, recurse=True)
+
+
+def _parts(pipeline: Any) -> Iterator[tuple[str, torch.nn.Module]]:
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module):
+            yield name, part
+
+
+def _is_encoder(name: str, denoiser: str) -> bool:
+    return name not in (denoiser, "vae")
+
+
+def set_tiles(vae: Any, tile: int, cell: int) -> None:
+    """Let an autoencoder work in tiles of so many pixels a side or, at 0, without.
+
+    Parameters
+    ----------
+    vae : diffusers autoencoder
+    tile : int
+        A multiple of four cells. Tiles overlap by a quarter.
+    cell : int
+        Pixels a side of a latent cell.
+    """
+    vae.use_tiling = tile > 0
+    if not tile:
+        return
+    if hasattr(vae, "tile_sample_min_size"):
+        vae.tile_sample_min_size = tile
+        vae.tile_latent_min_size = tile // cell
+    else:
+        vae.tile_sample_min_height = vae.tile_sample_min_width = tile
+        vae.tile_sample_stride_height = vae.tile_sample_stride_width = tile * 3 // 4

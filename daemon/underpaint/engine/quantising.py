@@ -1,0 +1,99 @@
+"""Store a denoiser's weights in fewer bits than they are computed with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
+
+from underpaint_client.errors import ModelUnavailableError
+
+from .savings import Quantised
+
+PACKAGES: dict[Quantised, str] = {"int8": "torchao", "nf4": "bitsandbytes"}
+"""The package that each way needs. The extra of the same name installs it."""
+
+
+def can_quantise(way: Quantised) -> bool:
+    """Return whether what a way needs is installed."""
+    return way not in PACKAGES or find_spec(PACKAGES[way]) is not None
+
+
+def check_quantiser(way: Quantised) -> None:
+    """Check that what a way needs is installed.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Names the package, and how to install it.
+    """
+    if not can_quantise(way):
+        package = PACKAGES[way]
+        raise ModelUnavailableError(
+            f"`quantise` under [memory] in config.toml is {way!r}, which needs the package"
+            f" {package}, and it is not installed; run `pip install 'underpaint[{package}]'`, or"
+            ' set quantise to "fp8" or "auto"'
+        )
+
+
+def quantise(denoiser: Any, way: Quantised, compute: torch.dtype) -> None:
+    """Store the weights of a denoiser in fewer bits, in place.
+
+    Norms, embeddings and what else the model's authors name as sensitive stay as they are.
+
+    Parameters
+    ----------
+    denoiser : diffusers model
+        In the computer's memory, in the precision that it computes with.
+    way : Quantised
+        `fp8`: rounded to 8 bits, each layer made whole when it runs. `int8`: 8 bits, scaled by
+        rows. `nf4`: 4 bits, scaled by blocks of 64. Only linear layers become `int8` and `nf4`.
+    compute : torch.dtype
+        Which precision to compute in.
+    """
+    if way == "fp8":
+        denoiser.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=compute)
+    elif way == "int8":
+        _to_int8(denoiser)
+    elif way == "nf4":
+        _to_nf4(denoiser, compute)
+
+
+def _is_sensitive(denoiser: Any, name: str) -> bool:
+    more = (denoiser._skip_layerwise_casting_patterns, denoiser._keep_in_fp32_modules)
+    patterns = (*DEFAULT_SKIP_MODULES_PATTERN, *(one for named in more for one in named or ()))
+    return any(re.search(pattern, name) for pattern in patterns)
+
+
+def _linear_layers(denoiser: Any) -> Iterator[tuple[str, torch.nn.Linear]]:
+    for name, module in denoiser.named_modules():
+        if type(module) is torch.nn.Linear and not _is_sensitive(denoiser, name):
+            yield name, module
+
+
+def _to_int8(denoiser: Any) -> None:
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_  # noqa: PLC0415 - optional
+
+    chosen = {name for name, _ in _linear_layers(denoiser)}
+    quantize_(denoiser, Int8WeightOnlyConfig(), filter_fn=lambda _, name: name in chosen)
+
+
+def _to_nf4(denoiser: Any, compute: torch.dtype) -> None:
+    from bitsandbytes.nn import Linear4bit, Params4bit  # noqa: PLC0415 - optional
+
+    for name, layer in list(_linear_layers(denoiser)):
+        stored = Linear4bit(
+            layer.in_features,
+            layer.out_features,
+            bias=layer.bias is not None,
+            compute_dtype=compute,
+            quant_type="nf4",
+            device="meta",
+        )
+        stored.weight = Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
+        stored.bias = layer.bias
+        denoiser.set_submodule(name, stored.to("cpu"))  # which quantises it
