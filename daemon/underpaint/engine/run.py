@@ -6,24 +6,21 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
 
-from underpaint.models import ModelInfo
 from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.parameters import settled
 from underpaint_client.recipe import Recipe
-from underpaint_client.recommended import Recommended, settle_request
+from underpaint_client.recommended import settle_request
 from underpaint_client.request import Request
 from underpaint_client.seeds import image_noise, image_prompt
 
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
-from .denoise import Guide, OnClean, Steps, cell_steps, level_notes
-from .experience import Experience
+from .denoise import Guide, OnClean, cell_steps, level_notes
 from .families.family import Prompt
 from .fitting import Fitting
 from .inputs import Inputs
@@ -35,34 +32,7 @@ from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reports import Picture, Preview, Progress, Viewer
 from .source import Floats, Mask, Pixels, Source, hash_input, max_cells, mean_opacity, quantize
-
-
-class Models(Protocol):
-    """What a run needs of the engine that runs it."""
-
-    def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
-        """Return what suits a model, which need not be there."""
-
-    def load(self, name: str = "", *, allow_paths: bool = True, sampler: str = "auto") -> Model:
-        """Return a model, opened if it is not the warm one."""
-
-    def experience(self, info: ModelInfo) -> Experience:
-        """Return what was learned of a model's need for memory."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What all images of one run share: tensors and maps as in `Guide`."""
-
-    model: Model
-    source: Source
-    plan: Plan
-    source_hash: str
-    clean: torch.Tensor
-    steps: Steps
-    pure: Mask
-    kept: torch.Tensor | None
-    notes: tuple[str, ...]
+from .work import Models, Work
 
 
 @dataclass(frozen=True)
@@ -185,7 +155,7 @@ class Run:
             made = Made(index, self._prompt(index))
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
-    def _prepare(self, model: Model, source: Source, plan: Plan) -> _Work:
+    def _prepare(self, model: Model, source: Source, plan: Plan) -> Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
             prepared = prepare(source, plan, request.source.fill)
@@ -203,7 +173,7 @@ class Run:
             )
             steps = cell_steps(change, plan.steps, plan.most_change)
             kept = self._show_kept(model, source, plan, steps > 0)
-        return _Work(
+        return Work(
             model=model,
             source=source,
             plan=plan,
@@ -229,7 +199,7 @@ class Run:
             "encode", lambda: model.show_kept(image, changing_cells)
         )
 
-    def _paint(self, work: _Work) -> Iterator[Picture]:
+    def _paint(self, work: Work) -> Iterator[Picture]:
         rest = range(self.request.sampling.images)
         while rest:
             latents = self._denoise_first(work, rest)
@@ -246,7 +216,7 @@ class Run:
             parallel=model.device.type != "cpu",
         )
 
-    def _denoise_first(self, work: _Work, rest: range) -> torch.Tensor:
+    def _denoise_first(self, work: Work, rest: range) -> torch.Tensor:
         """Paint the first of these images, as many as run at once."""
 
         def batch() -> range:
@@ -262,7 +232,7 @@ class Run:
     def _chain(self, model: Model, source: Source, plan: Plan) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
         given, first = source, ""
-        last: tuple[_Work, Floats] | None = None
+        last: tuple[Work, Floats] | None = None
         for index in range(self.request.sampling.images):
             if last is None or plan.steps.run:  # at strength 0 there is no more to come
                 work = replace(self._prepare(model, given, plan), source=source)
@@ -275,7 +245,7 @@ class Run:
                 given = given.with_mode("img2img")
                 plan = self._plan(model, given, given.change_box(), from_nothing=False)
 
-    def _denoise(self, work: _Work, images: range) -> torch.Tensor:
+    def _denoise(self, work: Work, images: range) -> torch.Tensor:
         model, steps = work.model, work.plan.steps
         prompt = self._encode_prompts(work, images)
         with self.clock.phase("denoise"):
@@ -303,7 +273,7 @@ class Run:
                 [generator for _, generator in drawn],
             )
 
-    def _preview_maker(self, work: _Work, image: int) -> OnClean | None:
+    def _preview_maker(self, work: Work, image: int) -> OnClean | None:
         """Return what is called with the latents of every step, and shows some of them."""
         viewer, plan = self.viewer, work.plan
         if viewer is None:
@@ -336,7 +306,7 @@ class Run:
     def _prompt(self, index: int) -> str:
         return image_prompt(self.request, index)
 
-    def _encode_prompts(self, work: _Work, images: range) -> Prompt:
+    def _encode_prompts(self, work: Work, images: range) -> Prompt:
         """Encode what each image is to show, each prompt once."""
         request, model = self.request, work.model
 
@@ -354,19 +324,19 @@ class Run:
             ]
             return model.family.join_prompts(found)
 
-    def _decode(self, work: _Work, latents: torch.Tensor) -> Floats:
+    def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
             self.progress(Progress("Decoding", pixels=work.plan.work_size.pixels))
             self._check_cancelled()
             content = work.plan.content
             return self._fitted_decode(work, latents)[: content.height, : content.width]
 
-    def _fitted_decode(self, work: _Work, latents: torch.Tensor) -> Floats:
+    def _fitted_decode(self, work: Work, latents: torch.Tensor) -> Floats:
         return self._fitting(work.model, work.plan).run(
             "decode", lambda: work.model.decode(latents)
         )
 
-    def _finish(self, work: _Work, painted: Floats, index: int) -> Picture:
+    def _finish(self, work: Work, painted: Floats, index: int) -> Picture:
         with self.clock.phase("composite"):
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         made = Made(index, self._prompt(index), work.model, work.plan, work.source_hash)

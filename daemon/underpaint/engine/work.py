@@ -1,0 +1,45 @@
+"""What a run needs of the engine, and what all of its images share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from underpaint.models import ModelInfo
+from underpaint_client.recommended import Recommended
+
+from .denoise import Steps
+from .experience import Experience
+from .model import Model
+from .plan import Plan
+from .source import Mask, Source
+
+
+class Models(Protocol):
+    """What a run needs of the engine that runs it."""
+
+    def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
+        """Return what suits a model, which need not be there."""
+
+    def load(self, name: str = "", *, allow_paths: bool = True, sampler: str = "auto") -> Model:
+        """Return a model, opened if it is not the warm one."""
+
+    def experience(self, info: ModelInfo) -> Experience:
+        """Return what was learned of a model's need for memory."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all images of one run share: tensors and maps as in `Guide`."""
+
+    model: Model
+    source: Source
+    plan: Plan
+    source_hash: str
+    clean: torch.Tensor
+    steps: Steps
+    pure: Mask
+    kept: torch.Tensor | None
+    notes: tuple[str, ...]
