@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.hub.asked.append((self.command, path, self.headers.get("Authorization") or ""))
         if re.fullmatch(r"/api/models/some/model(/revision/\w+)?", path):
-            told = describe(self.hub)
+            told: Any = describe(self.hub)
             self.send(200, told if isinstance(told, bytes) else json.dumps(told).encode(), {})
             return
         found = re.fullmatch(rf"/some/model/resolve/{REVISION}/(.*)", path)
