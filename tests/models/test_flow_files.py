@@ -436,6 +436,17 @@ def test_parts_of_another_size_or_without_weights_are_passed_over(
         describe_model(file)
 
 
+def test_stable_diffusion_lends_no_parts(models: Path, home: Path, tmp_path: Path) -> None:
+    """Who finetunes it, changes its text encoder too."""
+    from single_files import save_checkpoint as save_stable_diffusion
+
+    shutil.copytree(models / "sd", home / "models" / "finetuned")
+    for part in ("vae", "text_encoder"):
+        file = save_stable_diffusion(models / "sd", tmp_path / "a.safetensors", without=(part,))
+        with pytest.raises(ModelUnavailableError, match=rf"has no .* in it \({part}\)"):
+            describe_model(file)
+
+
 def test_parts_of_comfyui_are_found(
     engine: Engine, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

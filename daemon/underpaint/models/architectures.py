@@ -216,10 +216,13 @@ def find_architecture(
 
 
 def find_providers(component: str) -> set[tuple[str, str]]:
-    """Return in which part of which family a component may be found, as pairs."""
+    """Return in which part of which family a component may be found, as pairs.
+
+    Not in Stable Diffusion's older families: who finetunes these, changes their text encoders too.
+    """
     return {
         (one.family, part)
         for one in ARCHITECTURES
         for part, wanted in one.parts.items()
-        if wanted == component
+        if wanted == component and one.family in FLOWS
     }

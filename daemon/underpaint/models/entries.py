@@ -218,8 +218,8 @@ _ORDINARY = ("fp32", "fp16", "bf16", "fp8")
 def _is_ordinary(contents: Contents) -> bool:
     """Return whether a file has all parts in a form that is always read, as most files have.
 
-    The others are looked at as when they are opened, which takes longer: the tokenizers of most
-    families are in no file.
+    The others are looked at as when they are opened, which takes longer: most files of the newer
+    families hold the denoiser alone.
     """
     if contents.family in FLOWS:
         return False
