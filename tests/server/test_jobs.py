@@ -748,7 +748,7 @@ def test_the_digest_outlives_an_update() -> None:
         "variations": (Variation(1, 0.5),),
     }
     known = digest(Request.of(**asked))
-    assert known == "2:643993b907764a3263ae3c3567fee475d968ea8ba91fcedfa8f0ff57b4601c32"
+    assert known == "3:643993b907764a3263ae3c3567fee475d968ea8ba91fcedfa8f0ff57b4601c32"
     newer = Newer.of(**asked)
     assert digest(newer) == known
     assert digest(replace(newer, hires=True)) != known
