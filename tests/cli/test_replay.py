@@ -14,6 +14,8 @@ from PIL import Image, PngImagePlugin
 from example_recipe import make_recipe
 from underpaint.cli import main
 from underpaint.cli.metadata import RECIPE_KEY, find_text
+from underpaint.cli.pictures import read_recipe
+from underpaint.cli.replay import _compare
 
 BIG = 10**400
 HUGE = 10**4200
@@ -50,11 +52,11 @@ def changed(found: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[st
     return {**found, first: changed(found[first], tuple(rest), value) if rest else value}
 
 
-def write(folder: Path, text: str) -> Path:
+def write(folder: Path, text: str, colour: str = "black") -> Path:
     chunks = PngImagePlugin.PngInfo()
     chunks.add_itxt("underpaint", text)
     path = folder / "found.png"
-    Image.new("RGB", (8, 8)).save(path, pnginfo=chunks)
+    Image.new("RGB", (8, 8), colour).save(path, pnginfo=chunks)
     return path
 
 
@@ -124,3 +126,23 @@ def test_a_device_is_no_picture(
 ) -> None:
     assert main([*words, "/dev/zero"]) == 2
     assert "/dev/zero cannot be read: it is a device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        ({"quantised": "fp8"}, {}, "; quantised was fp8 and is now none"),
+        ({}, {"quantised": "int8"}, "; quantised was none and is now int8"),
+        ({"quantised": "fp8"}, {"quantised": "fp8"}, ""),
+    ],
+)
+def test_weights_that_were_stored_in_another_way_are_told(
+    tmp_path: Path, then: dict[str, str], now: dict[str, str], told: str
+) -> None:
+    pictures = []
+    for name, colour, versions in (("then", "red", then), ("now", "blue", now)):
+        (tmp_path / name).mkdir()
+        recipe = make_recipe(facts={"versions": versions}).to_dict()
+        pictures.append(write(tmp_path / name, json.dumps(recipe), colour))
+    found = _compare(*pictures, read_recipe(pictures[0]))
+    assert found == f"the picture differs in 100.0 % of its pixels, by up to 255{told}"
