@@ -144,5 +144,6 @@ def test_weights_that_were_stored_in_another_way_are_told(
         (tmp_path / name).mkdir()
         recipe = make_recipe(facts={"versions": versions}).to_dict()
         pictures.append(write(tmp_path / name, json.dumps(recipe), colour))
-    found = _compare(*pictures, read_recipe(pictures[0]))
+    before, after = pictures
+    found = _compare(before, after, read_recipe(before))
     assert found == f"the picture differs in 100.0 % of its pixels, by up to 255{told}"
