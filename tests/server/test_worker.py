@@ -17,7 +17,7 @@ from underpaint_client.request import Request
 
 FAILING = """
 from underpaint.server.worker import EngineThread
-from underpaint_client import wire
+from underpaint_client import messages, wire
 from underpaint_client.request import Request
 
 class Engine:
@@ -40,7 +40,7 @@ for number, error in enumerate((
     RuntimeError("CUDA error: device-side assert triggered"),
     ValueError("never reached"),
 )):
-    run = wire.Run(f"job-{number}", Request(), allow_paths=True)
+    run = messages.Run(f"job-{number}", Request(), allow_paths=True)
     engine_thread._run_job(Engine(error), run, ())
 """
 
