@@ -27,14 +27,8 @@ SET_UP = {"home", "session_home", "server", "engine"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `unit` what needs no daemon, no model, no torch and no editor.
-
-    Of the real editors, only one runs at a time: two that wait for the same CPU and the same focus
-    would time out. Each other file is run by one process, for its fixtures.
-    """
+    """Mark as `unit` what needs no daemon, no model, no torch and no editor."""
     for item in items:
-        is_editors = item.path.parent.name == "editors"
-        item.add_marker(pytest.mark.xdist_group("editors" if is_editors else str(item.path)))
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         uses_torch = hasattr(getattr(item, "module", None), "torch")
         set_up = SET_UP & set(getattr(item, "fixturenames", ()))

@@ -51,6 +51,21 @@ FEW = {"steps": 6, "guidance_scale": 1.0, "sampler": "k_euler_a", "licence": "fo
 """What the side-car of the model of few steps says."""
 
 
+def _desktop_environment() -> dict[str, str]:
+    """Return the environment of this process as a desktop would have it: without Python's.
+
+    The Python inside Krita takes its prefix from the first `python3` in PATH. With one of a virtual
+    environment there, it finds neither its own library nor PyQt5, and no plug-in is loaded.
+    """
+    mine = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH"}  # the last is OpenCV's
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    system = [one for one in folders if one.startswith(("/usr", "/bin", "/sbin", "/opt"))]
+    return {
+        **{name: value for name, value in os.environ.items() if name not in mine},
+        "PATH": os.pathsep.join(system),
+    }
+
+
 @dataclass
 class Editor:
     """An editor's folder, and a home of Underpaint's with tiny models in it.
@@ -97,7 +112,7 @@ class Editor:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            **_desktop_environment(),
             "HOME": str(self.folder),
             "XDG_DATA_HOME": str(self.folder / "data"),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
