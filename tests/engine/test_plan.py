@@ -98,7 +98,7 @@ def test_size_is_never_distorted_and_stays_in_budget(width: int, height: int, na
 def test_a_hole_costs_the_same_on_any_layer() -> None:
     plans = [
         make_plan(
-            Request.of(strength=1.0), "inpaint", Box(0, 0, side, side), Box(400, 400, 300, 300),
+            Request.of(strength=1.0, steps=20), "inpaint", Box(0, 0, side, side), Box(400, 400, 300, 300),
             1.0, 512, 1000,
         )
         for side in (1024, 4096, 10000)
@@ -108,13 +108,13 @@ def test_a_hole_costs_the_same_on_any_layer() -> None:
 
 def test_no_step_is_wasted_on_more_change_than_there_is() -> None:
     layer = Box(0, 0, 512, 512)
-    plan = make_plan(Request.of(strength=1.0), "inpaint", layer, layer, 0.5, 512, 1000)
+    plan = make_plan(Request.of(strength=1.0, steps=20), "inpaint", layer, layer, 0.5, 512, 1000)
     assert (plan.steps.schedule, plan.steps.run) == (20, 10)
 
 
 def test_txt2img_ignores_strength() -> None:
     layer = Box(0, 0, 512, 512)
-    plan = make_plan(Request.of(strength=0.3), "txt2img", layer, layer, 1.0, 512, 1000)
+    plan = make_plan(Request.of(strength=0.3, steps=20), "txt2img", layer, layer, 1.0, 512, 1000)
     assert (plan.strength, plan.steps.run) == (1.0, 20)
 
 

@@ -21,7 +21,7 @@ def hole(hidden: tuple[int, int, int], side: int = 64) -> Any:
 
 def prepared(pixels: Any, fill: str = "auto", strength: float = 0.75, **changes: Any) -> Any:
     source = Source.of(pixels).with_mode("inpaint")
-    request = Request.of(strength=strength, **changes)
+    request = Request.of(strength=strength, steps=20, **changes)
     plan: Plan = make_plan(request, "inpaint", source.box, source.change_box(), 1.0, 64, 1000)
     result = prepare(source, plan, fill)
     assert result.image.shape == (plan.work_size.height, plan.work_size.width, 3)
