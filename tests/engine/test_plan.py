@@ -98,8 +98,8 @@ def test_size_is_never_distorted_and_stays_in_budget(width: int, height: int, na
 def test_a_hole_costs_the_same_on_any_layer() -> None:
     plans = [
         make_plan(
-            Request.of(strength=1.0, steps=20), "inpaint", Box(0, 0, side, side), Box(400, 400, 300, 300),
-            1.0, 512, 1000,
+            Request.of(strength=1.0, steps=20), "inpaint",
+            Box(0, 0, side, side), Box(400, 400, 300, 300), 1.0, 512, 1000,
         )
         for side in (1024, 4096, 10000)
     ]  # fmt: skip
