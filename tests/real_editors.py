@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from daemons import RUN
+from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
 
 HERE = Path(__file__).parent / "editors"
@@ -307,6 +308,26 @@ def without_errors(results: dict[str, Said]) -> Found:
         return said
 
     return look_up
+
+
+def run_download(editor: Krita | Gimp, patch: pytest.MonkeyPatch) -> Said:
+    """Run the scenario `downloaded` against a hub on the loopback; check what it found out."""
+    name = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    files = folder_files(editor.model)
+    patch.setenv("HF_HUB_DISABLE_XET", "1")
+    with serve_hub(Hub(files, repository=name)) as hub:
+        patch.setenv("HF_ENDPOINT", hub.endpoint)
+        editor.serve()
+        said = editor.run("downloaded")["downloaded"]
+    assert not said["error"], said["error"]
+    assert said["choice_stays"]
+    assert said["heading"].startswith("The daemon's machine has")
+    assert said["offers"][0] == name
+    assert said["button"] == ["Download", True]
+    assert said["row"] == "Downloaded: choose stable-diffusion-v1-5 as the model"
+    assert said["status"].startswith("stable-diffusion-v1-5 is downloaded.")
+    assert said["done"].startswith("Done")
+    return said
 
 
 def check_fitted(said: Said) -> None:

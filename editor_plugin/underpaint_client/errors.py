@@ -5,7 +5,7 @@ Every message names the wrong value and the way out, and can be shown to an arti
 
 from __future__ import annotations
 
-from .printable import escape_line, printable
+from .printable import capitalize_first, escape_line, printable
 
 _LONGEST = 4000
 """Characters of an error that names what is in a file."""
@@ -119,5 +119,4 @@ def from_code(code: str, message: str) -> UnderpaintError:
 
 def to_sentence(error: UnderpaintError) -> str:
     """Return an error's message as a status line has it."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{capitalize_first(str(error))}."

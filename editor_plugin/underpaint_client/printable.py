@@ -59,3 +59,8 @@ def _written_out(found: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte, as `surrogateescape` has it
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def capitalize_first(text: str) -> str:
+    """Return a clause with a capital, as a sentence begins; the rest stays as it is."""
+    return f"{text[:1].upper()}{text[1:]}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from underpaint_client.descriptions import STARTER_MESSAGE, describe_noise
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.printable import capitalize_first
 from underpaint_client.rules import STARTER_MODEL
 from underpaint_client.seeds import image_seed
 
@@ -211,7 +212,7 @@ def describe_outcome(wanted: int, came: int, seconds: float, notes: Sequence[str
     """Return how a run ended well."""
     many = "1 image" if came == 1 else f"{came} images"
     missing = f" of {wanted}" if came < wanted else ""
-    told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(_sentence, notes)]
+    told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(capitalize_first, notes)]
     return f"{'. '.join(told)}."
 
 
@@ -230,17 +231,21 @@ def describe_plan_line(plan: str, cautions: Sequence[str], document: str = "") -
     plan = f"In {document}: {plan}" if document else plan
     if not cautions:
         return plan
-    return f"{'. '.join([plan.rstrip('.'), *map(_sentence, cautions)])}."
+    return f"{'. '.join([plan.rstrip('.'), *map(capitalize_first, cautions)])}."
 
 
-def describe_readiness(default_model: str) -> str:
+def describe_readiness(default_model: str, remark: str = "") -> str:
     """Return the status message for a daemon that has nothing to do.
 
     Parameters
     ----------
     default_model : str
         Empty if the daemon has no model.
+    remark : str
+        What the daemon says of itself, a clause, which matters more; mostly empty.
     """
+    if remark:
+        return f"{capitalize_first(remark)}."
     if default_model == STARTER_MODEL:
         return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
     return "Ready." if default_model else "No model is installed."
@@ -270,7 +275,3 @@ def describe_placement(
     if resized:
         found.append("the document was resized, so check where the result is")
     return found
-
-
-def _sentence(note: str) -> str:
-    return note[:1].upper() + note[1:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
+from underpaint_client.descriptions import describe_bytes
 from underpaint_client.errors import DaemonUnavailableError, UnderpaintError, to_sentence
 from underpaint_client.home import home
 from underpaint_client.model_messages import (
@@ -20,6 +21,7 @@ from underpaint_client.model_messages import (
     Suggestion,
     Suggestions,
 )
+from underpaint_client.printable import capitalize_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,11 +62,6 @@ class Offer:
     button: str = START
 
 
-def describe_size(size: int) -> str:
-    """Return bytes as an artist reads them: in GB, or in MB below 1 GB."""
-    return f"{size / 1e9:.1f} GB" if size >= 10**9 else f"{size / 1e6:.0f} MB"
-
-
 def make_offer(suggestion: Suggestion, memory: int, download: Download | None) -> Offer:
     """Return how a model is shown.
 
@@ -78,8 +75,8 @@ def make_offer(suggestion: Suggestion, memory: int, download: Download | None) -
     """
     fits = "fits into" if suggestion.memory <= memory else "is more than"
     details = (
-        f"For {suggestion.purpose}. {describe_size(suggestion.size)} to download. Needs"
-        f" {describe_size(suggestion.memory)} of memory, which {fits} this machine's."
+        f"For {suggestion.purpose}. {describe_bytes(suggestion.size)} to download. Needs"
+        f" {describe_bytes(suggestion.memory)} of memory, which {fits} this machine's."
         f" Licence: {suggestion.licence}."
     )
     title = suggestion.model.rpartition("/")[2]
@@ -93,14 +90,14 @@ def make_offer(suggestion: Suggestion, memory: int, download: Download | None) -
 def describe_download(download: Download) -> tuple[str, float | None, str]:
     """Return how far a download is: in words, 0..1 or None, and the label of its button."""
     received, size = download.received, download.size
-    amount = f"{describe_size(received)} of {describe_size(size)} downloaded"
+    amount = f"{describe_bytes(received) or '0 MB'} of {describe_bytes(size)} downloaded"
     if not size:
         running = "Asking the Hugging Face Hub...", 0.0
     elif received < size:
         running = amount, received / size
     else:
         running = "Checking the files...", 1.0
-    failed = f"{download.message[:1].upper()}{download.message[1:]}."
+    failed = f"{capitalize_first(download.message)}."
     again = RESUME if received else START
     states = {
         "waiting": ("Waits for another download", None, STOP),
@@ -145,7 +142,7 @@ class ModelDownloads:
         if self._suggestions is None:
             return LOOKING
         found = self._suggestions
-        return f"The daemon's machine has {describe_size(found.memory)} ({found.device})."
+        return f"The daemon's machine has {describe_bytes(found.memory)} ({found.device})."
 
     @property
     def footer(self) -> str:

@@ -368,10 +368,8 @@ class Session:
             self.model_pictures.clear()
             # The daemon needs seconds to notice that an editor died.
             self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
-            if notice.remark:
-                self.report(f"{notice.remark[:1].upper()}{notice.remark[1:]}.")
-            elif not self.running:
-                self.report(describe_readiness(self.default_model))
+            if notice.remark or not self.running:
+                self.report(describe_readiness(notice.default_model, notice.remark))
         elif isinstance(notice, ResultsWaiting):
             self._waiting.offer(notice.jobs, self._delivery.present)
             if self._waiting and not self.running:

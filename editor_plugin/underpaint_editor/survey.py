@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_misfits, describe_plan
 from underpaint_client.geometry import Box
+from underpaint_client.printable import capitalize_first
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.steps import choose_mode, plan_request
 
@@ -209,7 +210,7 @@ def describe_run(request: Request, found: Survey, recommended: Recommended = USU
     if plan.run and mode == "inpaint" and found.lost and request.source.fill == "auto":
         notes.append("where no colour is left, it is filled from the surrounding colours")
     notes += misfits if plan.run else ()
-    return ". ".join([told, *(f"{note[:1].upper()}{note[1:]}" for note in notes)])
+    return ". ".join([told, *(capitalize_first(note) for note in notes)])
 
 
 def expected_mode(request: Request, found: Survey) -> str:

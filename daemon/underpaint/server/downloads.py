@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from underpaint.models import list_entries
+from underpaint.models import scan
 from underpaint.models.downloading import split_id
 from underpaint.models.suggestions import find_memory, suggest_models
 from underpaint_client import messages, model_messages
@@ -238,7 +238,7 @@ class Downloads:
 
 def _suggestions() -> model_messages.Suggestions:
     memory = find_memory()
-    there = {entry.name for entry in list_entries(0)}
+    there = {one.found.name for one in scan(seconds=0)}
     return model_messages.Suggestions(
         memory.size,
         memory.what,
