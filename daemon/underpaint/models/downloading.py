@@ -92,7 +92,7 @@ def split_id(said: str) -> tuple[str, str]:
     path = address["path"] if address else said
     path = re.sub(r"^([^/]+/[^/]+)/(tree|blob|resolve)/[^/]+", r"\1", path).split("?")[0]
     found = re.fullmatch(r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<file>.+))?", path, re.ASCII)
-    if not found or ".." in path or len(path) > _LONGEST_PATH:
+    if not found or ".." in path or len(path) > _LONGEST_PATH or not path.isprintable():
         raise BadInputError(
             f"{said[:200]!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or"
             " the address of the model's page"
