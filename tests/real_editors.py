@@ -224,7 +224,7 @@ class Gimp(Editor):
         others = self.folder / "needed"
         others.mkdir()
         (folder,) = root.glob("usr/lib/*/gimp/3.0/plug-ins")
-        for name in ("python-eval", "script-fu"):
+        for name in ("python-eval", "script-fu", "file-png"):
             (others / name).symlink_to(Path("/", folder.relative_to(root), name))
         told = subprocess.run(
             [*system, "gimp-console-3.0", "--version"], capture_output=True, text=True, check=True

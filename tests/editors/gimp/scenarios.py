@@ -1193,7 +1193,7 @@ def shared(said: Said) -> Run:
 
 
 def portrait(said: Said) -> Run:
-    """Take the README's picture: a sketch, partly erased, filled by the starter model."""
+    """Take the guide's picture: a sketch, partly erased, filled by the starter model."""
     from gi.repository import Gio
 
     xdo("search", "--onlyvisible", "--class", "gimp", "windowsize", "1080", "760")

@@ -1287,9 +1287,9 @@ def fetched(said: Said) -> Run:
 
 
 def portrait(said: Said) -> Run:
-    """Take the README's picture: a sketch, partly erased, filled by the starter model.
+    """Take the guide's pictures: a sketch, partly erased, filled by the starter model.
 
-    With `UNDERPAINT_THEME`, in that theme of Krita's.
+    One is taken while it is painted. With `UNDERPAINT_THEME`, in that theme of Krita's.
     """
     window = Krita.instance().activeWindow().qwindow()
     theme = os.environ.get("UNDERPAINT_THEME")
@@ -1307,7 +1307,11 @@ def portrait(said: Said) -> Run:
          guidance_scale=4.0, mode="auto", images=1, result="patch", model="", fill="auto",
          negative_prompt="", seed=1, seed_locked=True, sampler="dpmpp_2m")  # fmt: skip
     docker()._look()
-    yield from generated()
+    control("generate").click()
+    yield lambda: status().startswith("Step 7 ")
+    yield 0.2  # its preview follows
+    _keep_picture("meanwhile")
+    yield ended
     yield 1.5
     said["status"] = status()
 
