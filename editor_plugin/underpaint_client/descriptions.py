@@ -8,7 +8,7 @@ from underpaint_client.steps import StepPlan, round_half_up
 
 from .model_entry import ModelEntry
 from .recipe import Recipe
-from .recommended import Recommended
+from .recommended import FEW_STEPS, Recommended
 from .request import Request, Variation
 
 STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
@@ -51,6 +51,33 @@ def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selec
     return f"{what}, runs {plan.run} of {plan.schedule} steps"
 
 
+def describe_levels(plan: StepPlan, recommended: Recommended, partial: float) -> tuple[str, ...]:
+    """Return in how few levels partial change comes out, where it matters.
+
+    Each pixel that may change in part joins at the nearest of the steps that run.
+
+    Parameters
+    ----------
+    plan : StepPlan
+        What runs.
+    recommended : Recommended
+        What suits the model.
+    partial : float
+        0..1, the share of the changing pixels that may change in part only.
+
+    Returns
+    -------
+    tuple of str
+        One sentence without its capital and stop, or none.
+    """
+    is_few = recommended.few_steps and 0 < plan.run <= FEW_STEPS
+    if not is_few or partial < _SOFT:
+        return ()
+    if plan.run == 1:
+        return ("the model runs 1 step, so partial change is rounded to all or nothing",)
+    return (f"the model runs {plan.run} steps, so partial change comes in {plan.run} levels",)
+
+
 def describe_misfits(request: Request, recommended: Recommended) -> tuple[str, ...]:
     """Return what the artist has chosen that is far from what the model is made for.
 
@@ -85,6 +112,9 @@ def describe_misfits(request: Request, recommended: Recommended) -> tuple[str, .
             found.append("the negative prompt is not used at a guidance scale of 1 or less")
     return tuple(found)
 
+
+_SOFT = 0.1
+"""The share of partial change that matters: that of the smooth edge of a hole is less."""
 
 _FAR = 2
 """How many times what suits a model is far from it."""

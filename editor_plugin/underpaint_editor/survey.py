@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underpaint_client.descriptions import describe_misfits, describe_plan
+from underpaint_client.descriptions import describe_levels, describe_misfits, describe_plan
 from underpaint_client.geometry import Box
 from underpaint_client.printable import capitalize_first
 from underpaint_client.recommended import USUAL, Recommended, settle_request
@@ -47,6 +47,9 @@ class Survey:
         0..1, the largest change of any pixel when inpainting and in img2img.
     whole : bool
         Nothing is selected, which means everything.
+    partly_erased, partly_selected : float
+        0..1, the share of the changing pixels that may change in part only, when inpainting and in
+        img2img; estimated.
     lost : bool
         Some pixel that may be filled has no colour left.
     notes : tuple of str
@@ -60,6 +63,8 @@ class Survey:
     most_erased: float
     most_selected: float
     whole: bool
+    partly_erased: float = 0.0
+    partly_selected: float = 0.0
     lost: bool = False
     notes: tuple[str, ...] = ()
 
@@ -93,6 +98,8 @@ def survey(
         most_erased=most_erased,
         most_selected=most_selected,
         whole=selection is None,
+        partly_erased=_partial(_sample_erasure(alpha, selection), most_erased),
+        partly_selected=_partial(_sample(selection or b""), most_selected),
     )
 
 
@@ -206,7 +213,9 @@ def describe_run(request: Request, found: Survey, recommended: Recommended = USU
     changed = found.erased if mode == "inpaint" else found.selected
     plan = plan_request(request, mode, most)
     told = describe_plan(mode, changed, plan, of="layer" if found.whole else "selection")
-    notes = list(found.notes) if plan.run else []
+    partial = {"inpaint": found.partly_erased, "img2img": found.partly_selected}.get(mode, 0.0)
+    notes = list(describe_levels(plan, recommended, partial))
+    notes += found.notes if plan.run else ()
     if plan.run and mode == "inpaint" and found.lost and request.source.fill == "auto":
         notes.append("where no colour is left, it is filled from the surrounding colours")
     notes += misfits if plan.run else ()
@@ -261,9 +270,14 @@ def _highest(values: bytes) -> int:
     return next((value for value in range(255, -1, -1) if bytes([value]) in values), 0)
 
 
+def _stride(values: bytes) -> int:
+    """Return the distance of sampled pixels: odd, so that it does not follow the columns."""
+    return max(1, len(values) // _SAMPLE) | 1
+
+
 def _shares(alpha: bytes, selection: bytes | None) -> tuple[float, float]:
     """Estimate the erased share of the selected, and the selected share of all."""
-    stride = max(1, len(alpha) // _SAMPLE) | 1  # odd, so that it does not follow the columns
+    stride = _stride(alpha)
     sample = alpha[::stride]
     if not sample:
         return 0.0, 0.0
@@ -275,6 +289,25 @@ def _shares(alpha: bytes, selection: bytes | None) -> tuple[float, float]:
         return 0.0, 0.0
     kept = sum(a * w for a, w in zip(sample, weights))
     return 1 - kept / (255 * total), total / (255 * len(weights))
+
+
+def _sample(values: bytes) -> list[float]:
+    """Return some of the bytes, as 0..1."""
+    return [value / 255 for value in values[:: _stride(values)]]
+
+
+def _sample_erasure(alpha: bytes, selection: bytes | None) -> list[float]:
+    """Return how much some of the pixels may change when inpainting, 0..1."""
+    erased = [1 - value for value in _sample(alpha)]
+    if selection is None:
+        return erased
+    return [one * selected for one, selected in zip(erased, _sample(selection))]
+
+
+def _partial(changes: list[float], most: float) -> float:
+    """Return the share of the changing pixels that change less than the most changed one."""
+    changing = [change for change in changes if change > 0]
+    return sum(change < most - 1 / 255 for change in changing) / max(1, len(changing))
 
 
 _IS_ALL = bytes(255) + b"\xff"

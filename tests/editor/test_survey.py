@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
+from underpaint_client.recommended import Recommended
 from underpaint_client.request import Request
 from underpaint_editor.layers import describe_outcome, intersection, name_group, needed_box
 from underpaint_editor.survey import (
@@ -118,6 +119,35 @@ def test_what_the_editor_cannot_do_is_said_before_the_run(
     asked: dict[str, Any], seen: dict[str, Any], told: str
 ) -> None:
     assert describe_run(Request.of(**asked), replace(ERASED, **seen)) == told
+
+
+FADING = bytes(range(256))
+FEW = Recommended(steps=4, guidance_scale=1.0)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "selection", "asked", "model", "told"),
+    [
+        (FADING, None, {}, FEW, "the model runs 3 steps, so partial change comes in 3 levels"),
+        (FADING, b"\xff" * 256, {}, FEW, "comes in 3 levels"),
+        (FADING, None, {"strength": 1.0}, FEW, "comes in 4 levels"),
+        (FADING, None, {"strength": 0.25}, FEW, "runs 1 step, so partial change is rounded"),
+        (bytes(256), FADING, {}, FEW, "comes in 3 levels"),
+        (b"\xff" * 256, FADING, {}, FEW, "comes in 3 levels"),
+        (bytes(128) + b"\xff" * 128, None, {}, FEW, ""),
+        (bytes(120) + bytes(range(0, 255, 32)) + b"\xff" * 128, None, {}, FEW, ""),
+        (b"\xff" * 256, None, {}, FEW, ""),
+        (FADING, None, {"steps": 20}, FEW, ""),
+        (FADING, None, {"strength": 0.0}, FEW, ""),
+        (FADING, None, {}, Recommended(), ""),
+    ],
+)
+def test_the_levels_of_a_model_of_few_steps_are_told_where_change_is_soft(
+    alpha: bytes, selection: bytes | None, asked: dict[str, Any], model: Recommended, told: str
+) -> None:
+    found = describe_run(Request.of(**asked), survey(alpha, selection), model)
+    assert ("partial change" in found) == bool(told)
+    assert told.lower() in found.lower()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def open_connection(display: Display) -> Connection:
     if started:
         display.say(f"started the daemon (process id {connection.info.pid})")
     if connection.welcome.remark:
-        display.say(f"note: {connection.welcome.remark}")
+        display.note(connection.welcome.remark)
     return connection
 
 

@@ -14,7 +14,12 @@ from underpaint.models import describe_model, find_model, list_models, model_fol
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
 from underpaint_client import Connection
-from underpaint_client.descriptions import STARTER_MESSAGE, describe_misfits, describe_plan
+from underpaint_client.descriptions import (
+    STARTER_MESSAGE,
+    describe_levels,
+    describe_misfits,
+    describe_plan,
+)
 from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import remote_file
 from underpaint_client.recommended import USUAL, Recommended, settle_request
@@ -135,12 +140,15 @@ def run_generate(words: Sequence[str]) -> int:
         default = connection.welcome.default_model
         recommended = find_recommended(connection, model or default)
         if drawing is not None:
-            display.say(_describe(settle_request(request, recommended), drawing, selection))
+            told, notes = _describe(request, recommended, drawing, selection)
+            display.say(told)
+            for note in notes:
+                display.note(note)
         for misfit in describe_misfits(request, recommended):
-            display.say(f"note: {misfit}")
+            display.note(misfit)
         if not options.model and model and Path(model).name != Path(default).name:
-            display.say(
-                f"note: {DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that model"
+            display.note(
+                f"{DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that model"
                 f" is used instead of the daemon's default, {default or 'none'}"
             )
         if (model or default) == STARTER_MODEL:
@@ -198,22 +206,29 @@ def read_inputs(
         return None, None
     drawing = read_picture(options.init_img)
     selection = None if options.selection is None else read_selection(options.selection)
-    for note in dict.fromkeys((*drawing.notes, *(selection.notes if selection else ()))):
-        display.say(f"note: {note}")
+    for note in (*drawing.notes, *(selection.notes if selection else ())):
+        display.note(note)
     if selection is None:
         return drawing, None
     Source.of(drawing.pixels, selection.amounts)  # says what does not fit
     return drawing, selection.amounts
 
 
-def _describe(request: Request, drawing: Drawing, selection: Any) -> str:
+def _describe(
+    request: Request, recommended: Recommended, drawing: Drawing, selection: Any
+) -> tuple[str, tuple[str, ...]]:
+    """Return what a run will do, and notes on it."""
+    request = settle_request(request, recommended)
     source = Source.of(drawing.pixels, selection).with_mode(request.mode)
     change = source.change_box()
     if change.empty or request.sampling.strength == 0:
-        return describe_plan(source.mode, 0, StepPlan(0, 0, 0.0))
+        return describe_plan(source.mode, 0, StepPlan(0, 0, 0.0)), ()
     changes = source.change_in(change)
     selected = float(source.selection_in(source.box).sum())
-    plan = plan_request(request, source.mode, float(changes.max()))
+    most = float(changes.max())
+    plan = plan_request(request, source.mode, most)
+    partial = float((changes[changes > 0] < most - 1 / 255).mean())
     whole = selected if source.mode == "inpaint" else drawing.box.extent.pixels
     of = "layer" if selection is None else "selection"
-    return describe_plan(source.mode, float(changes.sum()) / whole, plan, of=of)
+    told = describe_plan(source.mode, float(changes.sum()) / whole, plan, of=of)
+    return told, describe_levels(plan, recommended, partial)

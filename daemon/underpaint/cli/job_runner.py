@@ -68,7 +68,6 @@ class JobRunner:
     force: bool
     as_json: bool
     steps_folder: Path | None = None
-    noted: set[str] = field(default_factory=set)
     written: list[Path] = field(default_factory=list)
 
     def run(self, selection: Any) -> None:
@@ -148,7 +147,7 @@ class JobRunner:
     def _read_messages(self, following: Following, started: float) -> None:
         for message, frames in self.connection.events(following):
             if isinstance(message, messages.Accepted) and message.remark:
-                self._note(message.remark)
+                self.display.note(message.remark)
             if isinstance(message, messages.Progress):
                 self.display.progress(message)
             elif isinstance(message, messages.Preview):
@@ -160,7 +159,7 @@ class JobRunner:
         try:
             keep_spec(job, self.outputs)
         except (OSError, UnderpaintError) as error:
-            self._note(
+            self.display.note(
                 "if this run ends early, the daemon keeps the pictures, but not the names and"
                 f" metadata of their files: {error}"
             )
@@ -206,12 +205,6 @@ class JobRunner:
                 " --save-intermediates"
             ) from None
 
-    def _note(self, note: str) -> None:
-        """Print a note once: the images of a batch mostly share theirs."""
-        if note not in self.noted:
-            self.display.say(f"note: {note}")
-        self.noted.add(note)
-
     def _write(self, picture: messages.Picture, frame: Frame, seconds: float) -> None:
         path, recipe = self.outputs.path_of(picture.index), picture.recipe
         if path is None:
@@ -219,7 +212,7 @@ class JobRunner:
         path = self.outputs.write(path, picture, frame, replace=self.force)
         self.written.append(path)
         for note in recipe.facts.notes:
-            self._note(note)
+            self.display.note(note)
         variation = self.request.variation
         drawn = variation.amount and variation.seed is None
         if self.request.sampling.seed is None or drawn:

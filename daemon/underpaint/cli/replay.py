@@ -50,7 +50,7 @@ def run_replay(words: Sequence[str]) -> int:
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
     for difference in _differences(recipe, request):
-        display.say(f"note: {difference}")
+        display.note(difference)
     with open_connection(display) as connection:
         runner = JobRunner(
             connection,

@@ -30,6 +30,7 @@ class Display:
 
     def __init__(self) -> None:
         self._phase = ""
+        self._notes: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -40,6 +41,12 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line."""
         printing.say(text)
+
+    def note(self, note: str) -> None:
+        """Print a note, but only once: what is known before a job, its images tell again."""
+        if note not in self._notes:
+            self._notes.add(note)
+            self.say(f"note: {note}")
 
     def result(self, show: Callable[[], None]) -> None:
         """Print a result: have `show` do so, on standard output."""

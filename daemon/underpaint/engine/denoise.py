@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from underpaint_client.descriptions import describe_levels
 from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Extent
+from underpaint_client.recommended import Recommended
 from underpaint_client.steps import StepPlan, round_half_up
 
 from .families.family import Family, Prompt, Start
@@ -64,7 +66,7 @@ def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
     return np.where(share >= 1, plan.run, np.minimum(nearest, plan.run))
 
 
-def level_notes(steps: Steps, plan: StepPlan) -> tuple[str, ...]:
+def level_notes(steps: Steps, plan: StepPlan, recommended: Recommended) -> tuple[str, ...]:
     """Return what the artist should know of partial change in a run of few steps.
 
     Parameters
@@ -73,10 +75,12 @@ def level_notes(steps: Steps, plan: StepPlan) -> tuple[str, ...]:
         From `cell_steps`.
     plan : StepPlan
         What runs.
+    recommended : Recommended
+        What suits the model.
     """
-    if not plan.exact or not ((steps > 0) & (steps < plan.run)).any():
-        return ()
-    return (f"the model runs {plan.run} steps, so partial change comes in {plan.run} levels",)
+    changing = steps[steps > 0]
+    partial = float((changing < plan.run).mean()) if changing.size else 0.0
+    return describe_levels(plan, recommended, partial)
 
 
 @dataclass(frozen=True)

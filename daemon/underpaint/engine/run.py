@@ -182,7 +182,11 @@ class Run:
             steps=steps,
             pure=pure,
             kept=kept,
-            notes=(*plan.notes, *prepared.notes, *level_notes(steps, plan.steps)),
+            notes=(
+                *plan.notes,
+                *prepared.notes,
+                *level_notes(steps, plan.steps, model.info.recommended),
+            ),
         )
 
     def _show_kept(
