@@ -193,3 +193,24 @@ def test_a_file_that_was_interrupted_is_kept_while_another_is_downloaded(
             download(look_up("some/model", "b.safetensors"))  # no byte of it is there
     assert download(look_up("some/model", "b.safetensors")).exists()
     assert kept.exists()
+
+
+def test_several_files_go_on_where_the_same_command_ended(
+    hub: Hub, parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.repository = "some/sdxl-vae"
+    vae, model = "vae/diffusion_pytorch_model.safetensors", "one.safetensors"
+    hub.files = {vae: content(tmp_path, VAE), model: content(tmp_path, SD1)}
+    words = ["models", "get", "some/sdxl-vae", "--yes", "--file", vae, "--file", model]
+    hub.damaged = {model}
+    assert main(words) == 3
+    hub.damaged.clear()
+    hub.asked.clear()
+    capsys.readouterr()
+    assert main(words) == 0
+    places = [parts / "sdxl-vae.safetensors", parts.parent / "one.safetensors"]
+    assert capsys.readouterr().out.splitlines() == list(map(str, places))
+    assert hub.paths() == [model]
+    places[0].write_bytes(b"another")  # is not taken for it, and not overwritten
+    assert main(words) == 2
+    assert places[0].read_bytes() == b"another"

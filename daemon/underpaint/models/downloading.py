@@ -282,6 +282,14 @@ def _find_targets(model: RemoteModel, name: str) -> tuple[Path, Path]:
     return free_target(models, name or own, own), free_target(models / "parts", part, own)
 
 
+def find_downloaded(model: RemoteModel) -> Path | None:
+    """Return where a single file was downloaded to before, whole; None where it was not."""
+    models, (file,) = home() / "models", model.files
+    part = choose_part_name(model.name, model.repository)
+    places = (models / model.name, models / "parts" / part)
+    return next((place for place in places if _is_right(place, file)), None)
+
+
 def _staging(model: RemoteModel) -> Path:
     """Return the folder that a model is downloaded into before it is complete.
 

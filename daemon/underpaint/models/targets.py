@@ -9,6 +9,7 @@ from pathlib import Path
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 
 from .architectures import COMPONENTS
+from .files import WEIGHTS_NAMES
 from .probes import read_contents
 
 _PART_KINDS = ("VAE", "text encoder")
@@ -54,7 +55,7 @@ def find_part(file: Path) -> str:
 
 
 def choose_part_name(file: str, repository: str) -> str:
-    """Return what to call a part, so that models that lack it find it.
+    """Return what to call the file of a part, so that models that lack it find it.
 
     Parameters
     ----------
@@ -65,7 +66,9 @@ def choose_part_name(file: str, repository: str) -> str:
         `diffusion_pytorch_model.safetensors`.
     """
     own = repository.rpartition("/")[2]
-    return own if not _is_component(file) and _is_component(own) else file
+    if file.partition(".")[0] in WEIGHTS_NAMES.values() and _is_component(own):
+        return f"{own}{Path(file).suffix}"
+    return file
 
 
 def find_names(kind: str, file: Path) -> list[str]:

@@ -10,7 +10,14 @@ from pathlib import Path
 from underpaint.cli.options import Parser
 from underpaint.cli.printing import say, show, show_json, show_path
 from underpaint.models.adding import add_model
-from underpaint.models.downloading import RemoteModel, check_file, download, look_up, split_id
+from underpaint.models.downloading import (
+    RemoteModel,
+    check_file,
+    download,
+    find_downloaded,
+    look_up,
+    split_id,
+)
 from underpaint.models.hub_files import PRECISIONS, RemoteFile
 from underpaint.models.probes import MODEL
 from underpaint.models.scanning import contents_of
@@ -71,7 +78,9 @@ def run_get(words: Sequence[str]) -> int:
         _ask()
     _show_bars(shown=sys.stderr.isatty())
     for model in models:
-        path = download(model, options.name, _tell(model))
+        # given again after an interruption: those that are there are not in the way of the others
+        there = find_downloaded(model) if len(models) > 1 else None
+        path = there or download(model, options.name, _tell(model))
         _check_kind(path, model)
         show_path(path)
     return 0
