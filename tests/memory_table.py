@@ -17,9 +17,9 @@ from underpaint.engine.savings import (
     Task,
     choose_saving,
     choose_tiles,
-    count_on,
 )
 from underpaint.models.known_sizes import KNOWN_MODELS, KnownModel
+from underpaint.models.memory_needs import DESKTOP, count_on
 from underpaint_client.geometry import Extent
 
 GUIDE = Path(__file__).parents[1] / "daemon" / "README.md"
@@ -27,9 +27,6 @@ BEGIN, END = "<!-- memory: begin -->\n", "<!-- memory: end -->\n"
 
 CARDS = (4, 6, 8, 12, 16, 24)
 """GB of memory, as cards are sold."""
-
-TAKEN = 800 * 10**6
-"""Bytes that the driver and a desktop take."""
 
 WORDS: dict[Placement, str] = {
     "gpu": "**GPU**",
@@ -43,7 +40,7 @@ def find_cell(model: KnownModel, gigabytes: int) -> str:
     """Return how a model paints a picture of its native size on a card."""
     able = Abilities(tiles=choose_tiles(model.native, 8), placements=PLACEMENTS)
     task = Task(model.needs, Extent(model.native, model.native))
-    free = Bytes(count_on(gigabytes * 2**30 - TAKEN), float("inf"))
+    free = Bytes(count_on(gigabytes * 2**30 - DESKTOP), float("inf"))
     saving = choose_saving(task, free, able)
     if not task.fits(saving, free):
         return "no"

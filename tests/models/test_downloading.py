@@ -7,30 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from hub import Handler, Hub, describe, folder_files, serve_hub
+from hub import Handler, Hub, describe, folder_files
 from underpaint.cli import main
 from underpaint.models import describe_model, list_models
 from underpaint.models.downloading import download, look_up, split_id
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from weight_files import LORA, SD1, write_safetensors
-
-
-@pytest.fixture
-def hub(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """A Hub with nothing in it, and nobody logged in."""
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    with serve_hub(Hub()) as found:
-        monkeypatch.setenv("HF_ENDPOINT", found.endpoint)
-        yield found
 
 
 @pytest.fixture

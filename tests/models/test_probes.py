@@ -338,6 +338,16 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
         },
         "text encoder",
     ),
+    "CLIP-L, as transformers names it since version 5": (
+        {
+            "embeddings.token_embedding.weight": (49408, 768),
+            "encoder.layers.0.layer_norm1.weight": (768,),
+            "encoder.layers.0.mlp.fc1.bias": (3072,),
+            "final_layer_norm.weight": (768,),
+            "final_layer_norm.bias": (768,),
+        },
+        "text encoder",
+    ),
     "T5": (
         {
             "shared.weight": (32128, 4096),

@@ -7,9 +7,10 @@ import gc
 import psutil
 import torch
 
+from underpaint.models.memory_needs import count_on
 from underpaint_client.errors import ModelUnavailableError
 
-from .savings import PLACEMENTS, UNLIMITED, Bytes, Placement, count_on
+from .savings import PLACEMENTS, UNLIMITED, Bytes, Placement
 
 OFFLOADING = ("cuda", "mps")
 """Kinds of device that have a memory, or a limit, of their own."""

@@ -111,14 +111,6 @@ UNLIMITED = Bytes(float("inf"), float("inf"))
 """What is free where nobody can tell."""
 
 
-def count_on(free: float) -> float:
-    """Return how much of the memory that is free is counted on, in bytes.
-
-    The rest is lost between blocks, or to libraries.
-    """
-    return max(0.0, free * 0.95 - 300 * 2**20)
-
-
 @dataclass(frozen=True)
 class Task:
     """What has to fit.

@@ -10,12 +10,12 @@ from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder
 
 from .describe import describe_model
-from .downloading import free_target
 from .files import INDEX
 from .find import find_in_hub
 from .probes import MODEL
 from .reading import check_regular, expand_user, is_folder
 from .scanning import contents_of
+from .targets import free_target
 
 
 def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:

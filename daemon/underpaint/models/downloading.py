@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from underpaint_client.home import home, make_folder
 from .files import INDEX
 from .hub_answers import hub_endpoint, hub_errors, hub_page, refuse_long_waits
 from .hub_files import RemoteFile, choose_file, choose_folder
+from .targets import choose_part_name, find_part, free_target
 
 PATIENCE = 10.0
 """Seconds that the Hub may take to answer."""
@@ -100,6 +100,22 @@ def split_id(said: str) -> tuple[str, str]:
     if found["id"].partition("/")[0] in ("datasets", "spaces"):
         raise BadInputError(f"{said[:200]!r} is no model of the Hugging Face Hub; name a model")
     return found["id"], found["file"] or ""
+
+
+def check_file(said: str) -> str:
+    """Return the path of a file in a repository.
+
+    Raises
+    ------
+    BadInputError
+        It is no such path.
+    """
+    if not _is_safe(said):
+        raise BadInputError(
+            f"{said[:200]!r} is no path of a file in a repository; give it as the Hugging Face Hub"
+            " shows it, such as vae/model.safetensors"
+        )
+    return said
 
 
 def _hosts() -> set[str]:
@@ -202,6 +218,8 @@ def download(
 ) -> Path:
     """Download a model into Underpaint's folder, going on where an earlier try ended.
 
+    A file that is a VAE or a text encoder goes into `parts` in that folder.
+
     Parameters
     ----------
     model : RemoteModel
@@ -221,11 +239,9 @@ def download(
     ModelUnavailableError
         It cannot be downloaded, the disk is too full, or what came is not what the Hub lists.
     BadInputError
-        There is a model of that name already.
+        There is a file or folder of that name already.
     """
-    target = free_target(
-        home() / "models", name or model.name, "" if model.is_folder else model.name
-    )
+    target, part_target = _find_targets(model, name)
     staging = _staging(model)
     make_folder(staging)
     lock = filelock.FileLock(staging.with_name(f"{staging.name}.lock"), timeout=0)
@@ -240,6 +256,9 @@ def download(
             _fetch(model, file, staging)
         shutil.rmtree(staging / ".cache", ignore_errors=True)
         source = staging if model.is_folder else staging / model.files[0].path
+        if not model.is_folder and find_part(source):
+            target = part_target
+            make_folder(target.parent)
         source.rename(target)
         shutil.rmtree(staging, ignore_errors=True)
     finally:
@@ -249,9 +268,38 @@ def download(
     return target
 
 
+def _find_targets(model: RemoteModel, name: str) -> tuple[Path, Path]:
+    """Return where a download goes if it is a model, and if it is a part of one.
+
+    Only its header tells which, so both must be free before anything is downloaded.
+    """
+    models = home() / "models"
+    if model.is_folder:
+        target = free_target(models, name or model.name)
+        return target, target
+    own = model.name
+    part = name or choose_part_name(own, model.repository)
+    return free_target(models, name or own, own), free_target(models / "parts", part, own)
+
+
+def find_downloaded(model: RemoteModel) -> Path | None:
+    """Return where a single file was downloaded to before, whole; None where it was not."""
+    models, (file,) = home() / "models", model.files
+    part = choose_part_name(model.name, model.repository)
+    places = (models / model.name, models / "parts" / part)
+    return next((place for place in places if _is_right(place, file)), None)
+
+
 def _staging(model: RemoteModel) -> Path:
-    """Return the folder that a model is downloaded into before it is complete."""
-    return home() / "models" / ".downloads" / model.repository.replace("/", "--")
+    """Return the folder that a model is downloaded into before it is complete.
+
+    Each single file of a repository has its own: one that was interrupted is kept while another
+    is downloaded.
+    """
+    name = model.repository.replace("/", "--")
+    if not model.is_folder:
+        name += f"--{hashlib.sha256(model.files[0].path.encode()).hexdigest()[:16]}"
+    return home() / "models" / ".downloads" / name
 
 
 def received_bytes(model: RemoteModel) -> int:
@@ -261,35 +309,6 @@ def received_bytes(model: RemoteModel) -> int:
         with contextlib.suppress(OSError):  # it was renamed this moment
             total += one.stat().st_size if one.is_file() else 0
     return total
-
-
-def free_target(models: Path, name: str, like: str = "") -> Path:
-    """Return where a model of a name goes.
-
-    Parameters
-    ----------
-    models : Path
-        The folder of models.
-    name : str
-        What to call it.
-    like : str
-        A file whose ending it gets, if it has none.
-
-    Raises
-    ------
-    BadInputError
-        The name is no name, or there is such a model.
-    """
-    odd = not name.isprintable() or name != name.strip() or re.search(r"[/\\:]", name)
-    if not name or name.startswith(".") or odd:
-        raise BadInputError(f"{name!r} is no name for a model; give one without / and : in it")
-    ending = Path(like).suffix
-    target = models / (name if name.endswith(ending) else f"{name}{ending}")
-    if os.path.lexists(target):
-        raise BadInputError(
-            f"there is {target} already; remove it, or give the new one a name with --name"
-        )
-    return target
 
 
 def _check_space(model: RemoteModel, staging: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -113,14 +114,22 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
     Raises
     ------
     ModelUnavailableError
-        There is none, there are several, or not that one. Says which there are.
+        There is none, there are several, not that one, or it is only a part of a model's weights.
+        Says which there are, and which have a name like the wanted one.
     """
     there = [path for path in files if path.lower().endswith(ENDINGS)]
     if wanted and wanted in there:
+        if _SHARD.search(wanted):
+            raise ModelUnavailableError(
+                f"{wanted} of {repository} is one of several files that hold the weights together,"
+                " and cannot be opened alone; get the whole model, or another file"
+            )
         return wanted
     if wanted:
+        near = _find_nearest(wanted, there)
+        hint = f"did you mean {' or '.join(near)}? There" if near else "there"
         raise ModelUnavailableError(
-            f"{repository} has no model file {wanted}; there are {_some(there, files)}"
+            f"{repository} has no model file {wanted}; {hint} are {_some(there, files)}"
         )
     if len(there) == 1:
         return there[0]
@@ -133,6 +142,28 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
         f"{repository} has no model that can be used: neither {INDEX} nor a"
         f" {' or '.join(ENDINGS)} file; look at {page}"
     )
+
+
+_SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.\w+$")
+
+
+def _find_nearest(wanted: str, paths: list[str]) -> list[str]:
+    """Return the paths that are most like the wanted one, at most three.
+
+    Those come first that have its name in another folder.
+    """
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        by_name[_lower_name(path)].append(path)
+    near = difflib.get_close_matches(wanted, paths)
+    names = difflib.get_close_matches(_lower_name(wanted), by_name)
+    found = [*by_name.get(_lower_name(wanted), ()), *near]
+    found += [path for name in names for path in by_name[name]]
+    return list(dict.fromkeys(found))[:3]
+
+
+def _lower_name(path: str) -> str:
+    return path.rpartition("/")[2].lower()
 
 
 def _some(paths: list[str], files: Mapping[str, RemoteFile]) -> str:

@@ -116,8 +116,9 @@ _PARTS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
     ("CLIP vision model", r"(visual_projection|vision_model\.|visual\.transformer)"),
     ("text encoder", r"(text_encoders?\.|(cond_stage_model|conditioner)\.)?"
                      r"(text_model\.|transformer\.(text_model|resblocks)\.|encoder\.block\.0\.layer"
-                     r"|shared\.weight|token_embedding|model\.(language_model\.)?(layers|embed)"
-                     r"|text_projection|enc\.blk\.|blk\.\d+\.attn)"),
+                     r"|shared\.weight|(embeddings\.)?token_embedding"
+                     r"|model\.(language_model\.)?(layers|embed)|text_projection"
+                     r"|enc\.blk\.|blk\.\d+\.attn)"),
     ("upscaler", r"(model\.\d+\.|conv_first\.|conv_body|RRDB_trunk|RDB\d|params\.|layers\.\d+\."
                  r"(residual_group|blocks)|body\.\d+\.(rdb|weight|bias)|upsampler\.|relative_pos)"),
 ))  # fmt: skip

@@ -55,6 +55,29 @@ class MemoryNeeds:
         """Bytes of all weights."""
         return sum(part.weights for part in (*self.encoders, self.denoiser, self.vae))
 
+    def most(self, pixels: int) -> int:
+        """Return the bytes that one picture takes at its most, with all weights on the GPU."""
+        return self.weights + pixels * max(self.denoising, self.encoding, self.decoding)
+
+
+DESKTOP = 800 * 10**6
+"""Bytes of a GPU's memory that the driver and a desktop take, about."""
+
+_SHARE, _LOST = 0.95, 300 * 2**20
+
+
+def count_on(free: float) -> float:
+    """Return how much of the memory that is free is counted on, in bytes.
+
+    The rest is lost between blocks, or to libraries.
+    """
+    return max(0.0, free * _SHARE - _LOST)
+
+
+def find_card(needed: float) -> float:
+    """Return the bytes of memory of a GPU on which so many can be counted on, beside a desktop."""
+    return (needed + _LOST) / _SHARE + DESKTOP
+
 
 DENOISING = 700
 """Bytes a pixel, in 16 bits. The tensors that are alive in one call take 316 (SDXL) to 588 (FLUX.2

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import psutil
 
 from .files import PARTS
+from .known_sizes import KNOWN_MODELS
+from .memory_needs import find_card
 
 _GB = 10**9
 
@@ -26,8 +28,12 @@ class Suggestion:
         As `Contents` has it.
     purpose : str
         What it is good for.
-    size, memory : float
-        GB to download, and to paint with; about.
+    size : float
+        GB to download, about.
+    memory : float
+        GB of a GPU's memory with which all of the model stays there for a picture of its native
+        size, beside a desktop. Computed from its weights, as the table of models and cards in the
+        guide is.
     licence : str
     """
 
@@ -39,39 +45,50 @@ class Suggestion:
     licence: str
 
 
+def _suggest(
+    repository: str, family: str, purpose: str, size: float, known: str, licence: str
+) -> Suggestion:
+    """Return a suggestion; `known` is the model's title in `KNOWN_MODELS`."""
+    model = next(one for one in KNOWN_MODELS if one.title == known)
+    memory = round(find_card(model.needs.most(model.native**2)) / _GB, 2)
+    return Suggestion(repository, family, purpose, size, memory, licence)
+
+
 SUGGESTIONS = (
-    Suggestion(
+    _suggest(
         "stable-diffusion-v1-5/stable-diffusion-v1-5", "sd",
-        "everything, at 512 pixels; runs on old GPUs", 2.1, 3.1, "CreativeML OpenRAIL-M",
+        "everything, at 512 pixels; runs on old GPUs", 2.1,
+        "Stable Diffusion 1.5", "CreativeML OpenRAIL-M",
     ),
-    Suggestion(
+    _suggest(
         "stable-diffusion-v1-5/stable-diffusion-inpainting", "sd",
-        "filling holes, at 512 pixels; runs on old GPUs", 2.1, 3.1, "CreativeML OpenRAIL-M",
+        "filling holes, at 512 pixels; runs on old GPUs", 2.1,
+        "Stable Diffusion 1.5", "CreativeML OpenRAIL-M",
     ),
-    Suggestion(
+    _suggest(
         "stabilityai/stable-diffusion-xl-base-1.0", "sdxl",
-        "everything, at 1024 pixels; most finetunes and LoRAs are made for it", 6.9, 8.9,
-        "CreativeML OpenRAIL++-M",
+        "everything, at 1024 pixels; most finetunes and LoRAs are made for it", 6.9,
+        "SDXL, Illustrious, Pony", "CreativeML OpenRAIL++-M",
     ),
-    Suggestion(
+    _suggest(
         "diffusers/stable-diffusion-xl-1.0-inpainting-0.1", "sdxl",
-        "filling holes, at 1024 pixels", 6.9, 8.9, "CreativeML OpenRAIL++-M",
+        "filling holes, at 1024 pixels", 6.9, "SDXL, Illustrious, Pony", "CreativeML OpenRAIL++-M",
     ),
-    Suggestion(
+    _suggest(
         "black-forest-labs/FLUX.2-klein-4B", "flux2-klein",
-        "everything, at 1024 pixels and more, in 4 steps", 16.0, 18.0, "Apache-2.0",
+        "everything, at 1024 pixels and more, in 4 steps", 16.0, "FLUX.2 klein 4B", "Apache-2.0",
     ),
-    Suggestion(
+    _suggest(
         "Tongyi-MAI/Z-Image-Turbo", "z-image",
-        "everything, at 1024 pixels, in 8 steps", 20.5, 22.5, "Apache-2.0",
+        "everything, at 1024 pixels, in 8 steps", 20.5, "Z-Image", "Apache-2.0",
     ),
-    Suggestion(
+    _suggest(
         "black-forest-labs/FLUX.1-schnell", "flux",
-        "everything, at 1024 pixels, in 4 steps", 33.7, 35.7, "Apache-2.0",
+        "everything, at 1024 pixels, in 4 steps", 33.7, "FLUX.1", "Apache-2.0",
     ),
-    Suggestion(
+    _suggest(
         "Qwen/Qwen-Image", "qwen-image",
-        "text in pictures, at 1328 pixels", 57.7, 60.0, "Apache-2.0",
+        "text in pictures, at 1328 pixels", 57.7, "Qwen-Image", "Apache-2.0",
     ),
 )  # fmt: skip
 """Small ones first. Those whose family is not supported yet are not shown."""

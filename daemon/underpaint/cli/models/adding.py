@@ -10,11 +10,20 @@ from pathlib import Path
 from underpaint.cli.options import Parser
 from underpaint.cli.printing import say, show, show_json, show_path
 from underpaint.models.adding import add_model
-from underpaint.models.downloading import RemoteModel, download, look_up, split_id
+from underpaint.models.downloading import (
+    RemoteModel,
+    check_file,
+    download,
+    find_downloaded,
+    look_up,
+    split_id,
+)
 from underpaint.models.hub_files import PRECISIONS, RemoteFile
 from underpaint.models.probes import MODEL
 from underpaint.models.scanning import contents_of
 from underpaint.models.suggestions import find_memory, suggest_models
+from underpaint.models.targets import find_names, find_part
+from underpaint.models.walking import SIDECAR
 from underpaint_client.descriptions import describe_bytes
 from underpaint_client.errors import BadInputError, CancelledError
 from underpaint_client.printable import one_line
@@ -45,6 +54,10 @@ def run_get(words: Sequence[str]) -> int:
         " the same\ncommand is given again. For a gated model, log in first: hf auth login",
     )
     parser.add_argument("model", help="OWNER/NAME, OWNER/NAME/FILE, or the address of its page")
+    parser.add_argument(
+        "--file", action="append", default=[], metavar="NAME",
+        help="only this file of it, such as a VAE or a text encoder; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--name", default="", help="what to call it")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="",
@@ -53,14 +66,23 @@ def run_get(words: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.read(words)
     repository, file = split_id(options.model)
-    model = look_up(repository, file, options.precision)
-    _describe(model)
+    files = list(dict.fromkeys([*filter(None, [file]), *map(check_file, options.file)]))
+    if options.name and len(files) > 1:
+        raise BadInputError(
+            "--name is for one file; get the files one by one, each with its --name"
+        )
+    models = [look_up(repository, one, options.precision) for one in files or [""]]
+    for model in models:
+        _describe(model)
     if not options.yes:
         _ask()
     _show_bars(shown=sys.stderr.isatty())
-    path = download(model, options.name, _tell(model))
-    _check_kind(path, model)
-    show_path(path)
+    for model in models:
+        # given again after an interruption: those that are there are not in the way of the others
+        there = find_downloaded(model) if len(models) > 1 else None
+        path = there or download(model, options.name, _tell(model))
+        _check_kind(path, model)
+        show_path(path)
     return 0
 
 
@@ -100,11 +122,26 @@ def _tell(model: RemoteModel) -> Callable[[RemoteFile, int], None]:
 
 
 def _check_kind(path: Path, model: RemoteModel) -> None:
-    """Warn if what was downloaded is not a model that can be used."""
-    if not model.is_folder:
-        kind = contents_of(path).kind
-        if kind != MODEL:
-            say(f"note: {path} is no model to paint with, but: {kind or 'nothing known'}")
+    """Say what was downloaded, if it is not a model that can be used."""
+    if model.is_folder:
+        return
+    kind = contents_of(path).kind
+    if find_part(path):
+        _say_use(path, kind)
+    elif kind != MODEL:
+        say(f"note: {path} is no model to paint with, but: {kind or 'nothing known'}")
+
+
+def _say_use(path: Path, kind: str) -> None:
+    """Say how models find a part, or what to call it so that they do."""
+    names = find_names(kind, path)
+    if names:
+        say(
+            f"note: {path} is a {kind}, and no model finds it by this name; call it"
+            f" {' or '.join(names)} (--name), or name it in the model's NAME{SIDECAR}"
+        )
+    else:
+        say(f"{path} is a {kind}; models that lack it find it by its name")
 
 
 def run_suggest(words: Sequence[str]) -> int:
