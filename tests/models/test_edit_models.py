@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +37,6 @@ PIPELINES = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """What builds a model folder, once."""
-    folder = tmp_path_factory.mktemp("flow")
-
-    def build(kind: str) -> Path:
-        if not (folder / kind).exists():
-            build_flow_model(folder / kind, kind)
-        return folder / kind
-
-    return build
-
-
 def change(file: Path, **values: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
 
@@ -71,12 +57,13 @@ def paint(model: Path) -> Any:
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_file_called_as_edit_models_are_is_listed_as_one_and_paints_as_a_plain_one(
-    built: Callable[[str], Path], home: Path, kind: str
+    home: Path, tmp_path: Path, kind: str
 ) -> None:
-    save_parts(built(kind), home / "models" / "parts")
+    folder = build_flow_model(tmp_path / kind, kind)
+    save_parts(folder, home / "models" / "parts")
     edit, plain = (home / "models" / f"{name}.safetensors" for name in NAMES[kind])
     for file in (edit, plain):
-        save_transformer(built(kind), file)
+        save_transformer(folder, file)
     found = purposes()
     assert [found[name] for name in NAMES[kind]] == ["edit", "plain"]
     assert [describe_model(file).purpose for file in (edit, plain)] == ["edit", "plain"]
@@ -88,9 +75,10 @@ def test_a_file_called_as_edit_models_are_is_listed_as_one_and_paints_as_a_plain
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_folder_of_an_edit_pipeline_is_listed_as_one_and_paints_as_a_plain_one(
-    built: Callable[[str], Path], home: Path, pipeline: str
+    home: Path, tmp_path: Path, pipeline: str
 ) -> None:
-    plain = built(PIPELINES[pipeline])
+    kind = PIPELINES[pipeline]
+    plain = build_flow_model(tmp_path / kind, kind)
     folder = Path(shutil.copytree(plain, home / "models" / "one"))
     change(folder / "model_index.json", _class_name=pipeline)
     if "Qwen" in pipeline:  # as the folders of these have it
@@ -103,30 +91,28 @@ def test_a_folder_of_an_edit_pipeline_is_listed_as_one_and_paints_as_a_plain_one
     assert EDIT in told.recipe.facts.notes
 
 
-def test_a_folder_that_takes_references_at_timestep_zero_paints(
-    built: Callable[[str], Path], home: Path
-) -> None:
+def test_a_folder_that_takes_references_at_timestep_zero_paints(home: Path, tmp_path: Path) -> None:
     """As Qwen-Image-Edit 2511 does, where there is a reference."""
-    folder = Path(shutil.copytree(built("qwen-image"), home / "models" / "one"))
+    plain = build_flow_model(tmp_path / "plain", "qwen-image")
+    folder = Path(shutil.copytree(plain, home / "models" / "one"))
     change(folder / "model_index.json", _class_name="QwenImageEditPlusPipeline")
     change(folder / "transformer" / "config.json", zero_cond_t=True)
-    expected = paint(built("qwen-image"))
+    expected = paint(plain)
     np.testing.assert_allclose(paint(folder).pixels.astype(int), expected.pixels, atol=1)
 
 
-def test_a_side_car_says_what_the_name_does_not(built: Callable[[str], Path], home: Path) -> None:
-    save_parts(built("flux"), home / "models" / "parts")
+def test_a_side_car_says_what_the_name_does_not(home: Path, tmp_path: Path) -> None:
+    folder = build_flow_model(tmp_path / "plain", "flux")
+    save_parts(folder, home / "models" / "parts")
     for name, purpose in (("mine", "edit"), ("kontext-colours", "plain")):
         file = home / "models" / f"{name}.safetensors"
-        save_transformer(built("flux"), file, purpose=purpose)
+        save_transformer(folder, file, purpose=purpose)
         assert purposes()[name] == purpose
         assert describe_model(find_model(name)).purpose == purpose
 
 
-def test_pipelines_of_other_layouts_are_refused_by_name(
-    built: Callable[[str], Path], tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(built("flux"), tmp_path / "one"))
+def test_pipelines_of_other_layouts_are_refused_by_name(tmp_path: Path) -> None:
+    folder = build_flow_model(tmp_path / "one", "flux")
     change(folder / "model_index.json", _class_name="FluxControlPipeline")
     with pytest.raises(ModelUnavailableError, match="FluxControlPipeline, which is not supported"):
         describe_model(folder)
