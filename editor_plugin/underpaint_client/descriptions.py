@@ -7,6 +7,7 @@ import math
 from underpaint_client.steps import StepPlan, round_half_up
 
 from .model_entry import ModelEntry
+from .printable import capitalize_first
 from .recipe import Recipe
 from .recommended import FEW_STEPS, Recommended
 from .request import Request, Variation
@@ -76,6 +77,27 @@ def describe_levels(plan: StepPlan, recommended: Recommended, partial: float) ->
     if plan.run == 1:
         return ("the model runs 1 step, so partial change is rounded to all or nothing",)
     return (f"the model runs {plan.run} steps, so partial change comes in {plan.run} levels",)
+
+
+def describe_purpose(purpose: str) -> tuple[str, ...]:
+    """Return what a model can do here, where that is not what it was trained for.
+
+    Parameters
+    ----------
+    purpose : str
+        As `ModelEntry` has it.
+
+    Returns
+    -------
+    tuple of str
+        One sentence without its capital and stop, or none.
+    """
+    if purpose != "edit":
+        return ()
+    return (
+        "this is an edit model: here it paints what the prompt describes, as a plain model does,"
+        " and cannot follow an instruction to change the picture yet",
+    )
 
 
 def describe_misfits(request: Request, recommended: Recommended) -> tuple[str, ...]:
@@ -156,5 +178,6 @@ def describe_model(model: ModelEntry) -> str:
         f"needs {describe_bytes(model.memory)} of memory" if model.memory else "",
     ]
     licence = f"Licence: {model.licence}" if model.licence else ""
-    sentences = [", ".join(filter(None, what)), ", ".join(filter(None, sizes)), licence]
+    able = map(capitalize_first, describe_purpose(model.purpose))
+    sentences = [", ".join(filter(None, what)), ", ".join(filter(None, sizes)), licence, *able]
     return " ".join(f"{sentence}." for sentence in sentences if sentence)

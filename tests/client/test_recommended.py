@@ -111,6 +111,11 @@ KNOWN = ModelEntry(
             {"purpose": "inpainting", "recommended": FEW, "licence": ""},
             f"SDXL, inpainting, 4 steps. {SIZES}",
         ),
+        (
+            {"purpose": "edit", "licence": ""},
+            f"SDXL, edit. {SIZES} This is an edit model: here it paints what the prompt describes,"
+            " as a plain model does, and cannot follow an instruction to change the picture yet.",
+        ),
         ({"problem": "its vae is missing"}, "Cannot be used: its vae is missing."),
         ({"title": "", **NOTHING}, "sdxl. 1024 pixels."),
         ({"title": "", "family": "", "native": 0, **NOTHING}, ""),

@@ -426,6 +426,32 @@ def test_what_a_model_s_maker_says() -> None:
     assert (found.prediction, found.native) == ("epsilon", 0)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "name", "said", "purpose"),
+    [
+        (flux(), "flux1-dev-kontext_fp8_scaled.safetensors", {}, "edit"),
+        (flux(), "FLUX.1-Kontext-dev-Q4_K_M.gguf", {}, "edit"),
+        (flux(), "mine.safetensors", {"modelspec.title": "Flux.1 Kontext"}, "edit"),
+        (flux(), "mine.gguf", {"general.name": "Flux.1-Kontext-Dev"}, "edit"),
+        (flux(384), "flux1-fill-kontext.safetensors", {}, "inpainting"),
+        (flux(), "flux1-dev.safetensors", {"modelspec.title": "Flux.1-dev"}, "plain"),
+        (flux(), "edited-colours.safetensors", {}, "plain"),
+        (QWEN, "qwen_image_edit_2509_fp8_e4m3fn.safetensors", {}, "edit"),
+        (QWEN, "Qwen-Image-Edit-Q4_K_M.gguf", {}, "edit"),
+        (QWEN, "QwenEdit.safetensors", {}, "edit"),
+        (QWEN, "qwen_image_special_edition.safetensors", {}, "plain"),
+        (QWEN, "qwen_image_bf16.safetensors", {}, "plain"),
+        (CHROMA, "chroma-kontext.safetensors", {}, "plain"),
+        (Z_IMAGE, "z-image-edit.safetensors", {}, "plain"),
+    ],
+)
+def test_an_edit_model_of_a_plain_layout_is_told_by_its_name(
+    shapes: Shapes, name: str, said: dict[str, str], purpose: str
+) -> None:
+    named = dataclasses.replace(header(shapes), metadata=said)
+    assert probe_header(named, Path(name)).purpose == purpose
+
+
 COMFY = {"layers": {"double_blocks.0.img_attn.proj": {"format": "float8_e4m3fn"}}}
 LAYER = "double_blocks.0.img_attn.proj"
 PRECISIONS: dict[str, tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, str], str]] = {

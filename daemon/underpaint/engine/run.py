@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from underpaint_client.descriptions import describe_purpose
 from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.parameters import settled
@@ -186,6 +187,7 @@ class Run:
                 *plan.notes,
                 *prepared.notes,
                 *level_notes(steps, plan.steps, model.info.recommended),
+                *describe_purpose(model.info.purpose),
             ),
         )
 

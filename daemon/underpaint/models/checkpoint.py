@@ -30,7 +30,7 @@ from .schedulers import ZERO_SNR
 from .sidecar import Sidecar, correct_contents
 
 
-def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...], str]:
+def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...], str, str]:
     """List the files that each part of a model in one file is opened from.
 
     Parameters
@@ -48,6 +48,8 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
         Those of the family, without optional ones that are neither in the file nor elsewhere.
     index : str
         The path of the `model_index.json` that names the parts.
+    purpose : str
+        As `Contents` has it.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
                 weights = ModelFile(str(model.absolute()), f"weights{model.suffix.lower()}")
                 part = replace(part, files=(file, weights), inside=inside)
         parts.append(part)
-    return family, tuple(parts), index
+    return family, tuple(parts), index, contents.purpose
 
 
 def _check_kind(

@@ -23,6 +23,7 @@ from .files import (
     Part,
     read_config,
     read_family,
+    read_purpose,
     resolve_files,
 )
 from .headers import Header
@@ -67,7 +68,7 @@ class ModelInfo:
     form : str
         `folder`, in the diffusers format, or `file`.
     purpose : str
-        `plain` or `inpainting`.
+        `plain`, `inpainting` or `edit`.
     prediction_type : str
         What its denoiser predicts: `epsilon` or `v_prediction`.
     zero_snr : bool
@@ -143,11 +144,11 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
     name = Path(os.path.realpath(path)).name
     if _is_one_file(path):
         form, name = "file", path.stem
-        family, found, index = resolve_checkpoint(path, said)
+        family, found, index, purpose = resolve_checkpoint(path, said)
     else:
         form, index = "folder", INDEX
         given = read_json(path, INDEX)
-        family = read_family(path, given)
+        family, purpose = read_family(path, given), said.purpose or read_purpose(given)
         found = tuple(
             (part.name in said.parts and find_part(path, None, _without_weights(part), said))
             or part
@@ -157,7 +158,8 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
     stamps = stamp_files(path, _list_files(index, tuple(parts.values())))
     configs = {name: _read_config(path, part) for name, part in parts.items()}
     facts = FLOWS.get(family)
-    purpose = _check_channels(path, configs["unet"], configs["vae"]) if facts is None else "plain"
+    if facts is None:
+        purpose = _check_channels(path, configs["unet"], configs["vae"])
     tensors: dict[str, Tensors] = {}
     for one, part in parts.items():
         if part.has_weights:

@@ -262,7 +262,8 @@ def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
             denoiser = correct_contents(contents_of(path / weights), said)
             parts = tuple(sorted(one.name for one in info.parts))
             listed |= _contents(replace(denoiser, parts=parts), size)
-    return {**listed, "prediction": info.prediction_type, "zero_snr": info.zero_snr}
+    listed |= {"prediction": info.prediction_type, "zero_snr": info.zero_snr}
+    return {**listed, "purpose": info.purpose}
 
 
 def _printable(text: str) -> str:

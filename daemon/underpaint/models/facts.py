@@ -107,8 +107,8 @@ ONE_FILE = tuple(dict.fromkeys(one.family for one in ARCHITECTURES))
 """Families that are opened from one file."""
 
 
-_OTHER_VARIANTS = ("2.1", "layered", "radiance")
-"""Variants whose denoiser is of another class."""
+_OTHER_VARIANTS = ("2.1", "layered", "radiance", "edit-2511")
+"""Variants whose denoiser is of another class, or has other tensors."""
 
 
 def why_unusable(contents: Contents) -> str:
@@ -121,7 +121,7 @@ def why_unusable(contents: Contents) -> str:
         return "it is a refiner, which finishes another model's pictures; take a whole model"
     if contents.variant in _OTHER_VARIANTS:
         return f"it is a {title} model of another kind ({contents.variant}); take a plain one"
-    allowed = ("plain",) if contents.family in FLOWS else ("plain", "inpainting")
+    allowed = ("plain", "edit") if contents.family in FLOWS else ("plain", "inpainting")
     if contents.purpose not in allowed:
         way_out = " or an inpainting one" if "inpainting" in allowed else " one"
         return f"it is a {title} model for {contents.purpose}; take a plain{way_out}"

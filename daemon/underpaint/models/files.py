@@ -33,6 +33,13 @@ FAMILIES = {
 }
 """Pipeline classes, less their purpose (`Img2ImgPipeline`), and the family of each."""
 
+_EDIT_FAMILIES = {
+    "FluxKontext": "flux",
+    "QwenImageEdit": "qwen-image",
+    "QwenImageEditPlus": "qwen-image",
+}
+"""The same for models that were trained to edit a picture, and have the parts of plain ones."""
+
 _PURPOSES = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
 
 _CLIP = frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})
@@ -197,7 +204,14 @@ def read_family(model: Path, index: dict[str, Any]) -> str:
 
 def find_family(index: dict[str, Any]) -> str:
     """Return the family that a `model_index.json` names; empty where it is not supported."""
-    return FAMILIES.get(_without_purpose(str(index.get("_class_name"))), "")
+    name = _without_purpose(str(index.get("_class_name")))
+    return FAMILIES.get(name) or _EDIT_FAMILIES.get(name, "")
+
+
+def read_purpose(index: dict[str, Any]) -> str:
+    """Return what the pipeline that a `model_index.json` names is for: `plain` or `edit`."""
+    is_edit = _without_purpose(str(index.get("_class_name"))) in _EDIT_FAMILIES
+    return "edit" if is_edit else "plain"
 
 
 def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .headers import Header, read_header
@@ -86,7 +86,8 @@ def probe_header(header: Header, file: Path | None = None) -> Contents:
     header : Header
         From `read_header`.
     file : Path, optional
-        The file, of which some bytes are read if its quantisation is described in a tensor.
+        The file. Its name may tell an edit model, and some bytes of it are read if its
+        quantisation is described in a tensor.
     """
     names = TensorNames(header)
     other = find_addition(names)
@@ -253,8 +254,22 @@ _PROBES = (
 )  # fmt: skip
 
 
+_EDIT_NAMES = {"flux": r"kontext", "qwen-image": r"edit(?![a-z])"}
+"""What the names of edit models contain whose tensors are those of the plain ones."""
+
+
+def _is_called_edit(family: str, header: Header, file: Path | None) -> bool:
+    """Return whether a model's name, or the title that its maker gave it, is of an edit model."""
+    titles = (header.metadata.get(name, "") for name in ("modelspec.title", "general.name"))
+    pattern = _EDIT_NAMES.get(family)
+    names = (*titles, file.stem if file else "")
+    return pattern is not None and any(re.search(pattern, name.lower()) for name in names)
+
+
 def _describe(names: TensorNames, probe: _Probe, header: Header, file: Path | None) -> Contents:
     told = probe.tell(names)
+    if told.purpose == "plain" and _is_called_edit(probe.family, header, file):
+        told = replace(told, purpose="edit")
     said = header.metadata.get("modelspec.prediction_type", "")
     prediction = {"v": "v_prediction", "epsilon": "epsilon"}.get(said, "") or told.prediction
     if "v_pred" in names.all and told.prediction != "flow":

@@ -190,7 +190,7 @@ def _sampler(value: Any) -> None:
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "family": _text,
     "variant": _text,
-    "purpose": _one_of("plain", "inpainting"),
+    "purpose": _one_of("plain", "inpainting", "edit"),
     "native": _native,
     "prediction": _one_of("epsilon", "v_prediction", "flow"),
     "zero_snr": _flag,
