@@ -29,12 +29,15 @@ class Recommended:
         A name of `samplers.SAMPLERS`.
     takes_negative : bool
         Whether it can be guided by a negative prompt, at a guidance scale over 1.
+    clip_skip : int
+        As Stable Diffusion WebUI counts it: 1 is the last layer of CLIP.
     """
 
     steps: int = 20
     guidance_scale: float = 7.5
     sampler: str = DEFAULT_SAMPLER
     takes_negative: bool = True
+    clip_skip: int = 1
 
     @property
     def few_steps(self) -> bool:

@@ -232,6 +232,17 @@ class SamplingSettings(ParameterGroup):
             by_model=True,
         ),
     )
+    clip_skip: int | None = declare(
+        None,
+        Parameter(
+            "Clip skip, as Stable Diffusion WebUI counts it: which of the last layers of CLIP the"
+            " prompt is taken from; 1 is the last.",
+            limits=(1, 12),
+            flags=("--clip-skip",),
+            usage="For Stable Diffusion 1, 2 and XL, where 2 and XL take 1 for 2.",
+            by_model=True,
+        ),
+    )
     model: str = declare(
         "",
         Parameter(

@@ -30,6 +30,8 @@ def describe_parameters(recipe: Recipe) -> str:
         pairs["Model"] = _quoted(sampling.model)
     if recipe.request.mode != "txt2img":
         pairs["Denoising strength"] = f"{sampling.strength:g}"
+    if (sampling.clip_skip or 1) > 1:  # the WebUI leaves out 1
+        pairs["Clip skip"] = sampling.clip_skip
     if len(facts.variations) == 1:
         pairs["Variation seed"] = facts.variations[0].seed
         pairs["Variation seed strength"] = f"{facts.variations[0].weight:g}"

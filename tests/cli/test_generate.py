@@ -83,7 +83,7 @@ def test_words_need_no_quotes_and_underscores_are_dashes(
     process = run(
         "generate", "tree", "on", "a", "hill", "--init_img", "sketch.png", "with a", "river",
         "--guidance_scale=6", "--json", "-s10", "-S42", "-n2", "-A", "k_lms", "-f.4",
-        "--compensate", "--negative", "雨", cwd=tmp_path,
+        "--compensate", "--clip-skip", "2", "--negative", "雨", cwd=tmp_path,
     )  # fmt: skip
     found = [json.loads(line) for line in process.stdout.splitlines()]
     assert [Path(one["output"]).name for one in found] == ["sketch-0001.png", "sketch-0002.png"]
@@ -91,7 +91,7 @@ def test_words_need_no_quotes_and_underscores_are_dashes(
     wanted = {
         "mode": "inpaint", "prompt": "tree on a hill with a river", "negative_prompt": "雨",
         "strength": 0.4, "steps": 10, "compensate": True, "guidance_scale": 6, "seed": 42,
-        "sampler": "k_lms", "model": "sd", "fill": "auto",
+        "sampler": "k_lms", "clip_skip": 2, "model": "sd", "fill": "auto",
     }  # fmt: skip
     facts = {
         "prompt": "tree on a hill with a river", "seed": 42, "steps_run": 10, "schedule": 25,

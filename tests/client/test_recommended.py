@@ -20,23 +20,26 @@ from underpaint_client.steps import plan_request
 FEW = Recommended(4, 1.0, "k_euler")
 FLUX = Recommended(28, 3.5, "k_euler", takes_negative=False)
 MANY = Recommended(100, 7.5, "dpmpp_2m")
-NAMES = ("steps", "guidance_scale", "sampler")
+NAMES = ("steps", "guidance_scale", "sampler", "clip_skip")
 
 
 @pytest.mark.parametrize(
     ("asked", "recommended", "wanted"),
     [
-        ({}, USUAL, (20, 7.5, "dpmpp_2m")),
-        ({}, FEW, (4, 1.0, "k_euler")),
-        ({"steps": 20}, FEW, (20, 1.0, "k_euler")),
-        ({"guidance_scale": 7.5}, FEW, (4, 7.5, "k_euler")),
-        ({"guidance_scale": 0.0}, FEW, (4, 0.0, "k_euler")),
-        ({"sampler": "auto"}, FEW, (4, 1.0, "k_euler")),
-        ({"sampler": "AUTO"}, FEW, (4, 1.0, "k_euler")),
-        ({"sampler": "Euler a"}, FEW, (4, 1.0, "k_euler_a")),
-        ({"steps": 20, "guidance_scale": 7.5, "sampler": "ddim"}, FEW, (20, 7.5, "ddim")),
-        ({"sampler": "lcm"}, MANY, (50, 7.5, "lcm")),
-        ({"steps": 30, "sampler": "lcm"}, MANY, (30, 7.5, "lcm")),
+        ({}, USUAL, (20, 7.5, "dpmpp_2m", 1)),
+        ({}, FEW, (4, 1.0, "k_euler", 1)),
+        ({"steps": 20}, FEW, (20, 1.0, "k_euler", 1)),
+        ({"guidance_scale": 7.5}, FEW, (4, 7.5, "k_euler", 1)),
+        ({"guidance_scale": 0.0}, FEW, (4, 0.0, "k_euler", 1)),
+        ({"sampler": "auto"}, FEW, (4, 1.0, "k_euler", 1)),
+        ({"sampler": "AUTO"}, FEW, (4, 1.0, "k_euler", 1)),
+        ({"sampler": "Euler a"}, FEW, (4, 1.0, "k_euler_a", 1)),
+        ({"steps": 20, "guidance_scale": 7.5, "sampler": "ddim"}, FEW, (20, 7.5, "ddim", 1)),
+        ({"sampler": "lcm"}, MANY, (50, 7.5, "lcm", 1)),
+        ({"clip_skip": 3}, FEW, (4, 1.0, "k_euler", 3)),
+        ({}, Recommended(clip_skip=2), (20, 7.5, "dpmpp_2m", 2)),
+        ({"clip_skip": 1}, Recommended(clip_skip=2), (20, 7.5, "dpmpp_2m", 1)),
+        ({"steps": 30, "sampler": "lcm"}, MANY, (30, 7.5, "lcm", 1)),
     ],
 )
 def test_what_the_artist_chose_wins_and_the_model_fills_the_rest(

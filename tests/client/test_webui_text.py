@@ -22,6 +22,9 @@ def test_parameters_as_others_read_them() -> None:
         ' Model hash: 0123456789, Model: "a, b", Denoising strength: 0.6, Variation seed: 9,'
         " Variation seed strength: 0.25, Version: underpaint 0.1.0"
     )
+    assert "Clip skip: 2, " in describe_parameters(make_recipe(clip_skip=2))
+    for usual in (None, 1):  # which the WebUI leaves out
+        assert "Clip skip" not in describe_parameters(make_recipe(clip_skip=usual))
     fresh = make_recipe(mode="txt2img")
     assert "Denoising" not in describe_parameters(fresh)
     assert "Variation" not in describe_parameters(fresh)

@@ -199,7 +199,9 @@ class Model:
         """Return whether a run at that guidance scale uses the negative prompt."""
         return self.family.guided(self.pipeline, guidance_scale)
 
-    def encode_prompt(self, prompt: str, negative: str, *, guided: bool) -> Prompt:
+    def encode_prompt(
+        self, prompt: str, negative: str, *, guided: bool, clip_skip: int | None = None
+    ) -> Prompt:
         """Encode a prompt, or remember it.
 
         Parameters
@@ -208,22 +210,32 @@ class Model:
             In any script.
         guided : bool
             Whether the negative prompt is needed.
+        clip_skip : int, optional
+            1 .. 12, as Stable Diffusion WebUI counts. A family without clip skip ignores it.
 
         Returns
         -------
         dict of str to tensor (1, ...) or list of tensors
             By the pipeline's own argument names.
+
+        Raises
+        ------
+        BadInputError
+            The clip skip is too large for the model.
         """
+        family = self.family.skipping(self.pipeline, clip_skip or 1)
         on_cpu = self.saving.placement == "encoders_on_cpu"
 
         def encode() -> Prompt:
             where = torch.device("cpu") if on_cpu else self.device
-            encoded = self.family.encode_prompt(
+            encoded = family.encode_prompt(
                 self.pipeline, prompt, negative, guided=guided, device=where
             )
             return {name: _to_device(value, self.device) for name, value in encoded.items()}
 
-        found: Prompt = self._prompts.get((prompt, negative, guided, on_cpu), encode)
+        found: Prompt = self._prompts.get(
+            (prompt, negative, guided, on_cpu, family.skipped), encode
+        )
         return found
 
     def prompt_notes(

@@ -79,7 +79,8 @@ class Run:
     @functools.cached_property
     def settled_request(self) -> Request:
         """The request, with what it leaves to the model as suits the model that is loaded."""
-        return settle_request(self.request, self.model.info.recommended)
+        settled = settle_request(self.request, self.model.info.recommended)
+        return settled if self.model.family.has_clip_skip else settled.with_values(clip_skip=None)
 
     @property
     def guidance_scale(self) -> float:
@@ -321,6 +322,7 @@ class Run:
                 self._prompt(index),
                 request.prompt.negative,
                 guided=model.guided(self.guidance_scale),
+                clip_skip=self.settled_request.sampling.clip_skip,
             )
 
         with self.clock.phase("encode"):
@@ -329,6 +331,12 @@ class Run:
                 for index in images
             ]
             return model.family.join_prompts(found)
+
+    def _clip_skip_notes(self) -> tuple[str, ...]:
+        asked = self.request.sampling.clip_skip
+        if asked is None or self.settled_request.sampling.clip_skip is not None:
+            return ()
+        return ("this model has no clip skip; it was not used",)
 
     def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
@@ -357,7 +365,14 @@ class Run:
             self.request.prompt.negative,
             guided=work.model.guided(self.guidance_scale),
         )
-        notes = (*work.notes, *work.model.notes, *of_prompt, *composed.notes, *saved)
+        notes = (
+            *work.notes,
+            *work.model.notes,
+            *self._clip_skip_notes(),
+            *of_prompt,
+            *composed.notes,
+            *saved,
+        )
         known = self.models.experience(work.model.info)
         known.painted = max(known.painted, work.plan.work_size, key=lambda size: size.pixels)
         known.keep()

@@ -16,6 +16,7 @@ from underpaint_client.recommended import Recommended
 
 from .architectures import CONFIGS
 from .checkpoint import resolve_checkpoint
+from .clip_skip import count_skipped
 from .families import FLOWS, check_flow_parts, recommend
 from .files import (
     INDEX,
@@ -241,31 +242,21 @@ def _change(model: Path, part: Part, family: str, said: Sidecar) -> Part:
                 **(ZERO_SNR if said.zero_snr else {"rescale_betas_zero_snr": False})
             )
     elif part.name == "text_encoder" and said.clip_skip is not None:
-        return _skip_layers(model, part, family, said.clip_skip)
+        _check_skip(model, part, family, said.clip_skip)
     return part
 
 
-def _skip_layers(model: Path, part: Part, family: str, skip: int) -> Part:
-    """Return a text encoder that ends before the layers that are skipped.
-
-    A prompt is taken from the last layer in Stable Diffusion 1, and from the last but one in 2 and
-    XL: there, 1 and 2 mean what the model was trained for, as in Stable Diffusion WebUI Forge.
-    """
+def _check_skip(model: Path, part: Part, family: str, skip: int) -> None:
+    """Check that a text encoder has the layers that are skipped."""
     config = read_config(model, part.files[0])
     layers = _number(model, config, "num_hidden_layers", 12, 2**10)
-    second = config.get("hidden_size") == _OPEN_CLIP_WIDTH
-    skipped = max(0, skip - (2 if second or family == "sdxl" else 1))
+    skipped = count_skipped(skip, config.get("hidden_size", 0), is_xl=family == "sdxl")
     if skipped >= layers or (skipped and family == "sdxl"):
         most = 2 if family == "sdxl" else skip - skipped + layers - 1
         raise ModelUnavailableError(
             f"model {model}: clip_skip {skip} is too large for it; set it to at most {most} in the"
             " side-car file"
         )
-    return part.changed(num_hidden_layers=layers - skipped) if skipped else part
-
-
-_OPEN_CLIP_WIDTH = 1024
-"""The width of Stable Diffusion 2's text encoder, of which diffusers leaves out the last layer."""
 
 
 _NATIVE_CELLS = {"sd": 64, "sdxl": 128}

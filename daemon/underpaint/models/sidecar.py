@@ -48,7 +48,8 @@ class Sidecar:
     licence, note : str
         For its user.
     clip_skip : int
-        Which of the text encoder's last layers the prompt is taken from: 1 is the last.
+        Which of the text encoder's last layers the prompt is taken from: 1 is the last. A request
+        may choose another.
     vae, text_encoder, text_encoder_2, text_encoder_3 : str
         Parts to take instead of its own: weight files, or folders in the diffusers format.
         Relative to the model's folder.
@@ -91,7 +92,7 @@ def correct_contents(contents: Contents, said: Sidecar) -> Contents:
 
 def correct_recommended(recommended: Recommended, said: Sidecar) -> Recommended:
     """Return what suits a model, as its side-car corrects it."""
-    names = ("steps", "guidance_scale", "sampler")
+    names = ("steps", "guidance_scale", "sampler", "clip_skip")
     given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
     if said.sampler is not None:
         given["sampler"] = choose_sampler(said.sampler)

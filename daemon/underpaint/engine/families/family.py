@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -64,6 +64,10 @@ class Family(ABC):
         half precision.
     starts_exactly : bool
         Whether a run can begin between two steps of a schedule (`StepPlan.exact`).
+    has_clip_skip : bool
+        Whether layers at the end of CLIP can be left out.
+    skipped : int
+        How many layers at the end of CLIP are left out; set by `skipping`.
     """
 
     pipeline_class: Any
@@ -72,8 +76,27 @@ class Family(ABC):
     half: torch.dtype = torch.float16
     full_precision_vae: bool = False
     starts_exactly: bool = False
+    has_clip_skip: bool = False
+    skipped: int = 0
 
     # ---- prompts ---------------------------------------------------------------------------
+
+    def skipping(self, pipeline: Any, clip_skip: int) -> Self:  # noqa: ARG002 - some ask it
+        """Return the family with a clip skip; the same where it has none.
+
+        Parameters
+        ----------
+        pipeline : diffusers pipeline
+            The model's.
+        clip_skip : int
+            1 or more, as Stable Diffusion WebUI counts.
+
+        Raises
+        ------
+        BadInputError
+            It is too large for the model.
+        """
+        return self
 
     def encode_prompt(
         self, pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device

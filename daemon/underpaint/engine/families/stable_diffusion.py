@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 
-from .family import Family, Start
+from underpaint.models.clip_skip import count_skipped
+from underpaint_client.errors import BadInputError
+
+from .family import Family, Prompt, Start
 
 
 class _Taps:
@@ -41,6 +44,53 @@ class StableDiffusionXL(_Taps, StableDiffusionXLImg2ImgPipeline):  # type: ignor
 
 @dataclass(frozen=True)
 class _StableDiffusion(Family):
+    def skipping(self, pipeline: Any, clip_skip: int) -> Self:
+        config = pipeline.text_encoder.config
+        is_xl = getattr(pipeline, "text_encoder_2", None) is not None
+        skipped = count_skipped(clip_skip, config.hidden_size, is_xl=is_xl)
+        layers = config.num_hidden_layers
+        if skipped >= layers:
+            raise BadInputError(
+                f"clip skip {clip_skip} is too large for this model; set it to at most"
+                f" {clip_skip - skipped + layers - 1}"
+            )
+        return replace(self, skipped=skipped)
+
+    def encode_prompt(
+        self, pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device
+    ) -> Prompt:
+        """Encode as every family, without the layers that are skipped.
+
+        diffusers skips layers for the prompt alone. The WebUI does so for the negative prompt too.
+        """
+
+        def encode() -> Prompt:
+            return super(_StableDiffusion, self).encode_prompt(
+                pipeline, prompt, negative, guided=guided, device=device
+            )
+
+        if not self.skipped:
+            return encode()
+        if getattr(pipeline, "text_encoder_2", None) is None:
+            with _without_layers(pipeline.text_encoder, self.skipped):
+                return encode()
+        encoded = encode()  # for the pooled outputs, which are of the last layer
+        encoded["prompt_embeds"] = self._encode_hidden(pipeline, prompt, device)
+        zeros = not negative and pipeline.config.force_zeros_for_empty_prompt
+        if guided and not zeros:
+            encoded["negative_prompt_embeds"] = self._encode_hidden(pipeline, negative, device)
+        return encoded
+
+    def _encode_hidden(self, pipeline: Any, text: str, device: torch.device) -> Any:
+        """Encode a text with SDXL's two encoders, without the layers that are skipped."""
+        return pipeline.encode_prompt(
+            prompt=text,
+            device=device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=False,
+            clip_skip=self.skipped,
+        )[0]
+
     @contextmanager
     def begin(self, pipeline: Any, start: Start) -> Iterator[dict[str, Any]]:
         pipeline.start = start
@@ -51,9 +101,25 @@ class _StableDiffusion(Family):
             del pipeline.start  # and with it the tensors of this run
 
 
+@contextmanager
+def _without_layers(text_encoder: Any, skipped: int) -> Iterator[None]:
+    """Leave out the last layers of a CLIP text encoder.
+
+    diffusers' own argument fails with transformers 5, where the encoder has no `text_model`.
+    """
+    encoder = getattr(text_encoder, "text_model", text_encoder).encoder
+    layers = encoder.layers
+    encoder.layers = layers[: len(layers) - skipped]
+    try:
+        yield
+    finally:
+        encoder.layers = layers
+
+
 SD = _StableDiffusion(
     pipeline_class=StableDiffusion,
     prompt_outputs=("prompt_embeds", "negative_prompt_embeds"),
+    has_clip_skip=True,
 )
 
 SDXL = _StableDiffusion(
@@ -65,4 +131,5 @@ SDXL = _StableDiffusion(
         "negative_pooled_prompt_embeds",
     ),
     full_precision_vae=True,
+    has_clip_skip=True,
 )
