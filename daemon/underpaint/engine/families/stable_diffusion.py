@@ -6,15 +6,19 @@ is patched, so nothing needs restoring after a cancel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 
-from .family import Family, Start
+from underpaint.engine.clip_prompts import count_tokens, encode_chunks, is_stock, to_length
+from underpaint.engine.prompt_notes import Reading
+from underpaint_client.prompt_language import ParsedPrompt
+
+from .family import Family, Prompt, Start
 
 
 class _Taps:
@@ -39,8 +43,67 @@ class StableDiffusionXL(_Taps, StableDiffusionXLImg2ImgPipeline):  # type: ignor
     """Stable Diffusion XL, tapped."""
 
 
+_EMBEDS = {"": "prompt_embeds", "negative_": "negative_prompt_embeds"}
+"""Embeddings of tokens, by what is put before the names of a negative prompt's."""
+
+
 @dataclass(frozen=True)
 class _StableDiffusion(Family):
+    """Stable Diffusion 1.x, 2.x or XL.
+
+    Parameters
+    ----------
+    penultimate : bool
+        Whether a prompt is taken from the last layer but one of the text encoders.
+    """
+
+    weighs_words: bool = True
+    penultimate: bool = False
+
+    def encode_parsed(
+        self,
+        pipeline: Any,
+        prompt: ParsedPrompt,
+        negative: ParsedPrompt,
+        *,
+        guided: bool,
+        device: torch.device,
+    ) -> Prompt:
+        """Encode one prompt and, where the run is guided by it, the negative one.
+
+        Where all words weigh the same and fit into one chunk, it is the pipeline that encodes them.
+        """
+        wanted = {"": prompt, "negative_": negative} if guided else {"": prompt}
+        own = {prefix: one for prefix, one in wanted.items() if not is_stock(pipeline, one)}
+        words = {prefix: one.words for prefix, one in wanted.items() if prefix not in own}
+        encoded = self.encode_prompt(
+            pipeline, words.get("", ""), words.get("negative_", ""), guided=guided, device=device
+        )
+        for prefix, one in own.items():
+            embeds, pooled = encode_chunks(pipeline, one, device, penultimate=self.penultimate)
+            encoded[_EMBEDS[prefix]] = embeds
+            if pooled is not None:
+                encoded[f"{prefix}pooled_prompt_embeds"] = pooled
+        names = [name for name in _EMBEDS.values() if name in encoded]
+        lengthened = to_length(*(encoded[name] for name in names))
+        return {**encoded, **dict(zip(names, lengthened, strict=True))}
+
+    def join_prompts(self, prompts: Sequence[Prompt]) -> Prompt:
+        """Make one batch of encoded prompts, which may have different numbers of chunks."""
+        names = [name for name in _EMBEDS.values() if name in prompts[0]]
+        lengthened = {name: to_length(*(one[name] for one in prompts)) for name in names}
+        return super().join_prompts(
+            [
+                {**one, **{name: embeds[index] for name, embeds in lengthened.items()}}
+                for index, one in enumerate(prompts)
+            ]
+        )
+
+    def read_prompt(self, pipeline: Any, prompt: ParsedPrompt) -> Reading:
+        """Return how much of a prompt the model reads: of several chunks, all but very many."""
+        tokens, limit = count_tokens(pipeline, prompt)
+        return replace(super().read_prompt(pipeline, prompt), tokens=tokens, limit=limit)
+
     @contextmanager
     def begin(self, pipeline: Any, start: Start) -> Iterator[dict[str, Any]]:
         pipeline.start = start
@@ -65,4 +128,5 @@ SDXL = _StableDiffusion(
         "negative_pooled_prompt_embeds",
     ),
     full_precision_vae=True,
+    penultimate=True,
 )
