@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Optional
 
 from .errors import BadInputError
 
@@ -158,7 +157,7 @@ class ParsedPrompt:
         return " ".join("".join(one.text for one in chunk) for chunk in self.chunks)
 
     @property
-    def weighted(self) -> Optional[Segment]:  # noqa: UP045 - Python 3.9 reads the annotation
+    def weighted(self) -> Segment | None:
         """The first words whose weight is not 1; None if there are none."""
         segments = (one for chunk in self.chunks for one in chunk if one.text.strip())
         return next((one for one in segments if one.weight != 1), None)
@@ -216,7 +215,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._pieces: list[Optional[str]] = []  # noqa: UP045 - None is a break
+        self._pieces: list[str | None] = []  # None is a break
         self._positions: list[int] = []  # of the pieces, but for those of the last token
         self._position = 0  # of the last token
         self._open: dict[str, list[_Open]] = {"(": [], "[": []}
@@ -306,7 +305,7 @@ class _Parser:
         self._closed.add(one.piece)
         return one
 
-    def _innermost(self) -> Optional[_Open]:  # noqa: UP045 - Python 3.9 reads the annotation
+    def _innermost(self) -> _Open | None:
         while self._order and self._order[-1].piece in self._closed:
             self._order.pop()
         return self._order[-1] if self._order else None

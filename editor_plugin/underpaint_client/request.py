@@ -120,8 +120,8 @@ class PromptSettings(ParameterGroup):
     positive: str = declare(
         "",
         Parameter(
-            "What the image should show: subject, light, weather, medium. The seed picks one of"
-            " {day|night}.",
+            "What the image should show: subject, light, weather, medium. (word:1.3) weighs more,"
+            " [word] less. The seed picks one of {day|night}.",
             most=MAX_PROMPT,
             usage="Quotes are not needed.",
             label="Prompt",
