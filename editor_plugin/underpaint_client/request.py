@@ -125,7 +125,8 @@ class PromptSettings(ParameterGroup):
             most=MAX_PROMPT,
             usage="Quotes are not needed.",
             label="Prompt",
-            tip="Ctrl+Enter generates; the up and down arrow keys recall earlier prompts.",
+            tip="Ctrl+Enter generates; the up and down arrow keys recall earlier prompts, and with"
+            " Ctrl change the weight of the words at the caret.",
             lines=3,
             name="prompt",
         ),
