@@ -1,4 +1,7 @@
-"""Wildcard files: `animals/birds.txt` has the choices of `__animals/birds__`, one a line."""
+"""Wildcard files: `animals/birds.txt` has the choices of `__animals/birds__`, one a line.
+
+Errors name no folder, as clients on other machines are told them too.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from underpaint.config_file import check_folder, config_file, load_config
+from underpaint.config_file import check_folder, load_config
 from underpaint.models.reading import expand_user
-from underpaint_client.errors import BadInputError
+from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import home
 
 LARGEST = 4 * 2**20
@@ -29,19 +33,23 @@ def wildcard_folders() -> list[Path]:
     BadInputError
         `[prompts] wildcards` of config.toml is not a list of folders.
     """
-    section = load_config().get("prompts", {})
-    given = section.get("wildcards", []) if isinstance(section, dict) else None
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise BadInputError(
-            f"{config_file()}: wildcards under [prompts] is no list of folders; correct it"
-        )
-    for one in given:
-        try:
-            check_folder(one)
-        except BadInputError as error:
-            told = f"{config_file()}: wildcards under [prompts]: {error}"
-            raise BadInputError(told) from None
+    try:
+        section = load_config().get("prompts", {})
+    except UnderpaintError:
+        raise BadInputError("Underpaint's config.toml cannot be read; correct it") from None
+    given: Any = section.get("wildcards", []) if isinstance(section, dict) else None
+    try:
+        _check_folders(given)
+    except BadInputError as error:
+        raise BadInputError(f"wildcards under [prompts] in config.toml: {error}") from None
     return [home() / "wildcards", *(expand_user(Path(one)) for one in given)]
+
+
+def _check_folders(given: object) -> None:
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise BadInputError("it is no list of folders; correct it")
+    for one in given:
+        check_folder(one)
 
 
 class WildcardFiles:
@@ -81,11 +89,12 @@ def _read_wildcard(name: str) -> tuple[str, ...]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError) as error:
-            raise BadInputError(f"the wildcard file {file} cannot be read: {error}") from None
+            told = error.strerror if isinstance(error, OSError) else error
+            raise BadInputError(f"the file of wildcard __{name}__ cannot be read: {told}") from None
         lines = (line.strip() for line in text.splitlines())
         if found := tuple(line for line in lines if line and not line.startswith("#")):
             return found
-        raise BadInputError(f"the wildcard file {file} has no choices; write one a line")
+        raise BadInputError(f"the file of wildcard __{name}__ has no choices; write one a line")
     raise BadInputError(_describe_missing(name))
 
 
@@ -118,10 +127,13 @@ def _describe_missing(name: str) -> str:
     last = name.rsplit("/", 1)[-1]
     near += [one for one in names if one.rsplit("/", 1)[-1] == last and one not in near]
     there = " and ".join(f"__{one}__" for one in near[:_NEAREST])
-    folder = wildcard_folders()[0]
     return (
         f"there is no wildcard __{name}__; "
-        + (f"the nearest are {there}" if there else f"its file would be {folder / name}.txt")
+        + (
+            f"the nearest are {there}"
+            if there
+            else f"its file would be wildcards/{name}.txt in Underpaint's home"
+        )
         + r". For two underscores, write \__"
     )
 
