@@ -16,6 +16,8 @@ from tiny_flow_models import build_flow_model
 from underpaint.engine import Engine
 from underpaint.engine.clip_prompts import CHUNK_COUNTS, Token, cut_chunks, to_length
 from underpaint.engine.families.family import Prompt
+from underpaint.engine.savings import PLACEMENTS, Saving
+from underpaint.models import describe_model, find_model
 
 both = pytest.mark.parametrize("name", ["sd", "sdxl"])
 
@@ -188,6 +190,35 @@ def test_weights_change_the_picture_and_are_no_loss(engine: Engine, name: str) -
     assert pictures[1].pixels.tobytes() == pictures[4].pixels.tobytes()
     for one in pictures:
         assert not any("the prompt" in note for note in one.recipe.facts.notes)
+
+
+@both
+def test_weights_are_the_same_wherever_the_encoders_are(
+    gpu: None, session_home: Path, models: Path, name: str
+) -> None:
+    same: dict[str, Any] = {"model": name, "steps": 2, "prompt": "a (lake:1.4) BREAK [hill] , sky"}
+    expected = make(Engine("cpu"), LAYER, **same)
+    engine = Engine("cpu")
+    for placement in PLACEMENTS:
+        info = describe_model(find_model(name))
+        engine.experience(info).savings[0] = Saving(placement=placement)
+        engine.load(name).forget()
+        found = make(engine, LAYER, **same)
+        assert engine.load(name).saving.placement == placement
+        np.testing.assert_array_equal(found.pixels, expected.pixels)
+
+
+@both
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half_precision(models: Path, name: str, dtype: torch.dtype) -> None:
+    engine = Engine("cpu")
+    full = encode(engine, name, "a (lake:1.4) BREAK hill", "(fog:0.5)")
+    engine.load(name).pipeline.to(dtype)
+    half = encode(engine, name, "a (lake:1.4) BREAK hill", "(fog:0.5)")
+    assert half.keys() == full.keys()
+    for key, value in half.items():
+        assert value.dtype == dtype
+        torch.testing.assert_close(value.float(), full[key], rtol=0.05, atol=0.05)
 
 
 def test_the_starter_model_weighs_words(engine: Engine) -> None:
