@@ -17,12 +17,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from .errors import BadInputError
+from .request import MAX_PROMPT
 
 DEEPEST = 8
 """How deep alternatives lie in each other, and wildcards in the lines of wildcards."""
-
-LONGEST = 20_000
-"""Characters of the longest prompt that wildcards may make."""
 
 ReadWildcard = Callable[[str], Sequence[str]]
 """Returns the choices of a wildcard, at least one; raises BadInputError where there is none."""
@@ -109,9 +107,9 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
 
 
 def _check_length(length: int, wildcard: str) -> None:
-    if length > LONGEST:
+    if length > MAX_PROMPT:
         raise BadInputError(
-            f"wildcards make the prompt longer than {LONGEST} characters, the last of them"
+            f"wildcards make the prompt longer than {MAX_PROMPT} characters, the last of them"
             f" {wildcard}; use fewer, or shorten the lines of their files"
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .errors import BadInputError
+from .prompt_language import LORA_KINDS
 
 MOST = 20
 """How many completions are offered."""
@@ -16,7 +17,7 @@ MOST = 20
 SHORTEST_TAG = 2
 """Letters of a tag that are typed before it is completed."""
 
-_REFERENCE = re.compile(r"<(?P<kind>(?i:lora|lyco|lycoris|layer)):(?P<begun>[^<>:\n]*)$")
+_REFERENCE = re.compile(rf"<(?P<kind>(?i:{LORA_KINDS}|layer)):(?P<begun>[^<>:\n]*)$")
 _WILDCARD = re.compile(r"(?<!\\)__(?P<begun>(?:[^\W_][\w/-]*)?)$")
 _TAG = re.compile(r"(?:^|[,(\[{|\n])[ \t]*(?P<begun>[^\s,()\[\]{}|<>:][^,()\[\]{}|<>:\n]*)$")
 _CONTROL = re.compile(r"[<>\x00-\x1f]")

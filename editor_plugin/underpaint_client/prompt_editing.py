@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .prompt_language import BRACKET_WEIGHT, MAX_WEIGHT
+from .prompt_language import BRACKET_WEIGHT, LORA_KINDS, MAX_WEIGHT, NUMBER
 
 STEP = 0.05
 """How much Ctrl+Up adds to a weight."""
 
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
-_ENDS = re.compile(rf"\\.|[()\[\]]|:\s*({_NUMBER})\s*\)", re.DOTALL)
+_ENDS = re.compile(rf"\\.|[()\[\]]|:\s*({NUMBER})\s*\)", re.DOTALL)
 _WORD = re.compile(r"(?:\\.|[^\s,.;:!?|{}()\[\]<>\\\"])+", re.DOTALL)
-_LORA = re.compile(rf"<(?i:lora|lyco|lycoris):[^<>:\n]*(?P<weight>:\s*{_NUMBER}\s*)?>")
-_REFERENCE = re.compile(r"<(?i:lora|lyco|lycoris|layer):[^<>\n]*>")
+_LORA = re.compile(rf"<(?i:{LORA_KINDS}):[^<>:\n]*(?P<weight>:\s*{NUMBER}\s*)?>")
+_REFERENCE = re.compile(rf"<(?i:{LORA_KINDS}|layer):[^<>\n]*>")
 _HALF_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 """A text whose last backslash belongs to what comes after it."""
 

@@ -33,15 +33,20 @@ MAX_WEIGHT = 10.0
 
 _LONGEST_EXCERPT = 40
 _LARGE = 1e30  # products of weights stay below it, so that none becomes infinite
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
-_WHOLE_NUMBER = re.compile(_NUMBER)
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
+"""The pattern of a weight."""
+
+LORA_KINDS = "lora|lyco|lycoris"
+"""The pattern of what stands before a LoRA's name."""
+
+_WHOLE_NUMBER = re.compile(NUMBER)
 _TOKEN = re.compile(
     r"\\(?P<escaped>[()\[\]\\])"
-    r"|<(?P<kind>(?i:lora|lyco|lycoris|layer)):(?P<named>[^<>\n]*)>"
-    rf"|:\s*(?P<weight>{_NUMBER})\s*\)"
+    rf"|<(?P<kind>(?i:{LORA_KINDS}|layer)):(?P<named>[^<>\n]*)>"
+    rf"|:\s*(?P<weight>{NUMBER})\s*\)"
     r"|(?P<bracket>[()\[\]])"
     r"|(?P<break>\bBREAK\b)"
-    r"|(?P<unclosed><(?i:lora|lyco|lycoris|layer):)"
+    rf"|(?P<unclosed><(?i:{LORA_KINDS}|layer):)"
     r"|(?P<text>[^\\()\[\]:|<B]+|.)",
     re.DOTALL,
 )

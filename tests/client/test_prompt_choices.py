@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import underpaint_client
 from underpaint_client.errors import BadInputError
-from underpaint_client.prompt_choices import LONGEST, escape_prompt, expand_prompt
-from underpaint_client.request import Request
+from underpaint_client.prompt_choices import escape_prompt, expand_prompt
+from underpaint_client.request import MAX_PROMPT, Request
 from underpaint_client.seeds import expand_chain, image_prompt, request_of_image
 
 FILES = {
@@ -98,8 +98,8 @@ def test_the_seed_chooses_the_same_on_every_machine() -> None:
         ("__missing__", "no wildcard __missing__"),
         ("{a|__missing__}", "no wildcard __missing__"),
         ("__loop__", "more than 8 deep, at __loop__; take it out"),
-        ("__wide__", f"longer than {LONGEST} characters, the last of them __wide__"),
-        ("x" * (LONGEST - 5) + "__weighted__", f"longer than {LONGEST} characters"),
+        ("__wide__", f"longer than {MAX_PROMPT} characters, the last of them __wide__"),
+        ("x" * (MAX_PROMPT - 5) + "__weighted__", f"longer than {MAX_PROMPT} characters"),
     ],
 )
 def test_wildcards_that_cannot_be_chosen(prompt: str, told: str) -> None:
