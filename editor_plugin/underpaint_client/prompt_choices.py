@@ -56,7 +56,7 @@ def expand_prompt(
     BadInputError
         A wildcard is missing, or wildcards lie too deep in each other or become too long.
     """
-    prompt = _COMMENT.sub("", prompt) if read is None else expand_wildcards(prompt, seed, read)
+    prompt = strip_comments(prompt) if read is None else expand_wildcards(prompt, seed, read)
     dice = random.Random(seed)  # noqa: S311 - nothing here is secret
 
     def choose(found: re.Match[str]) -> str:
@@ -82,7 +82,7 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
         A wildcard is missing, or wildcards lie too deep in each other or become too long.
     """
     dice = random.Random(f"{seed} wildcards")  # noqa: S311 - nothing here is secret
-    prompt, used = _COMMENT.sub("", prompt), ""
+    prompt, used = strip_comments(prompt), ""
     for _ in range(DEEPEST):
         parts: list[str] = []
         length = at = 0
@@ -112,6 +112,11 @@ def _check_length(length: int, wildcard: str) -> None:
             f"wildcards make the prompt longer than {MAX_PROMPT} characters, the last of them"
             f" {wildcard}; use fewer, or shorten the lines of their files"
         )
+
+
+def strip_comments(prompt: str) -> str:
+    """Return a prompt without its comments, for what is named after it."""
+    return _COMMENT.sub("", prompt)
 
 
 def escape_prompt(prompt: str) -> str:
