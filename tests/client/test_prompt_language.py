@@ -71,6 +71,13 @@ def weights_of(text: str) -> list[list[tuple[str, float]]]:
         ("(a", [("a", UP)]),
         ("a [b", [("a ", 1), ("b", DOWN)]),
         ("((a)", [("a", 1.21)]),
+        (
+            "a (((hut:1.3)) [by] a (lake:0.5), dusk",
+            [
+                ("a ", 1), ("hut", 1.573), (" ", UP), ("by", 1), (" a ", UP), ("lake", 0.55),
+                (", dusk", UP),
+            ],
+        ),
         ("(a))", [("a", UP), (")", 1)]),
         # overlapping, as in A1111
         ("(a[b)c]", [("a", UP), ("b", 1), ("c", DOWN)]),
