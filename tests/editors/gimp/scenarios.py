@@ -329,6 +329,7 @@ def weighed(said: Said) -> Run:
             selected = buffer.get_text(*bounds, False) if bounds else ""
             found.append([window().controls[name].value, selected])
     said["form"] = window().panel.form.value("prompt")
+    fill(negative_prompt="")
     window().status.set_text("")
     xdo("key", "ctrl+Return")
     yield lambda: status().startswith("Done")

@@ -384,6 +384,7 @@ def weighed(said: Said) -> Run:
             yield 0.2
             found.append([control(name).toPlainText(), control(name).textCursor().selectedText()])
     said["form"] = docker().panel.form.value("prompt")
+    fill(negative_prompt="")
     control("status").setText("")
     yield from xdo("key", "ctrl+Return")
     yield lambda: status().startswith("Done")
