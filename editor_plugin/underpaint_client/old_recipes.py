@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from .parameters import nest
+from .prompt_choices import escape_prompt
 from .request import Request, Variation
-from .seeds import escape_braces
 from .typed_json import read_value, shorten
 
 _BY_REQUEST = (
@@ -52,7 +52,7 @@ def nest_recipe(found: dict[str, Any]) -> dict[str, Any]:
     width, height = box or (None, None)
     values = {
         **{name: found[name] for name in _BY_REQUEST},
-        "prompt": template if chained and template else escape_braces(prompt),
+        "prompt": template if chained and template else escape_prompt(prompt),
         "images": chained + 1,
         "chain": chained > 0,
         "width": width,

@@ -120,12 +120,13 @@ class PromptSettings(ParameterGroup):
     positive: str = declare(
         "",
         Parameter(
-            "What the image should show: subject, light, weather, medium. The seed picks one of"
-            " {day|night}.",
+            "What the image should show: subject, light, weather, medium. (word:1.3) weighs more,"
+            " [word] less. The seed picks one of {day|night}.",
             most=MAX_PROMPT,
             usage="Quotes are not needed.",
             label="Prompt",
-            tip="Ctrl+Enter generates; the up and down arrow keys recall earlier prompts.",
+            tip="Ctrl+Enter generates; the up and down arrow keys recall earlier prompts, and with"
+            " Ctrl change the weight of the words at the caret.",
             lines=3,
             name="prompt",
         ),

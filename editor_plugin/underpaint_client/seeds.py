@@ -1,42 +1,20 @@
-"""Seeds: drawing them, counting them up, and the wildcards of a prompt that follow from them."""
+"""Seeds: drawing them, counting them up, and the choices in a prompt that follow from them."""
 
 from __future__ import annotations
 
 import random
-import re
+from dataclasses import dataclass
 
+from .prompt_choices import ReadWildcard, escape_prompt, expand_prompt, expand_wildcards
 from .request import SEEDS, Request, Variation
 
-_WILDCARD = re.compile(r"(?<!\\)\{((?:\\.|[^{}\\])*)\}")
 
+@dataclass(frozen=True)
+class ImagePrompt:
+    """The prompts of one image, in the language of `prompt_language`: all choices are made."""
 
-_BAR = re.compile(r"(?<!\\)\|")
-
-
-def expand_prompt(prompt: str, seed: int) -> str:
-    r"""Choose among the alternatives in a prompt: `a lake at {day|night|{red|pale} sunset}`.
-
-    Parameters
-    ----------
-    prompt : str
-        Braces hold alternatives, and may lie in each other, eight deep; `\{` is a brace.
-    seed : int
-        The same seed chooses the same, on every machine.
-    """
-    dice = random.Random(seed)  # noqa: S311 - nothing here is secret
-
-    def choose(found: re.Match[str]) -> str:
-        options = _BAR.split(found[1])
-        return options[int(dice.random() * len(options))]
-
-    for _ in range(8):
-        prompt = _WILDCARD.sub(choose, prompt)
-    return re.sub(r"\\([{}|])", r"\1", prompt)
-
-
-def escape_braces(prompt: str) -> str:
-    r"""Return a prompt whose braces are braces: `\{` for `{`, as `expand_prompt` reads it."""
-    return re.sub(r"([{}])", r"\\\1", prompt)
+    positive: str
+    negative: str
 
 
 def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...]]:
@@ -72,15 +50,66 @@ def draw_seeds(request: Request) -> Request:
     )
 
 
-def request_of_image(request: Request, index: int) -> Request:
+def expand_chain(request: Request, read: ReadWildcard) -> Request:
+    """Return a request whose chain needs no wildcard files; the same if it is no chain.
+
+    The images of a chain share the lines that the seed of the first one chooses: they are made
+    again from one prompt, when the files may have changed.
+
+    Raises
+    ------
+    BadInputError
+        As `expand_wildcards` does.
+    """
+    if not request.variation.chain:
+        return request
+    positive, negative = _seeds_of_prompts(request, 0)
+    return request.with_values(
+        prompt=expand_wildcards(request.prompt.positive, positive, read),
+        negative_prompt=expand_wildcards(request.prompt.negative, negative, read),
+    )
+
+
+def image_prompt(request: Request, index: int, read: ReadWildcard | None = None) -> ImagePrompt:
+    """Return the prompts of an image of a request, their choices made by the image's seed.
+
+    Parameters
+    ----------
+    request : Request
+        With its seeds drawn; from `expand_chain`.
+    index : int
+        0, 1, ...
+    read : callable, optional
+        As `expand_prompt` has it.
+
+    Raises
+    ------
+    BadInputError
+        As `expand_prompt` does.
+    """
+    positive, negative = _seeds_of_prompts(request, index)
+    return ImagePrompt(
+        expand_prompt(request.prompt.positive, positive, read),
+        expand_prompt(request.prompt.negative, negative, read),
+    )
+
+
+def _seeds_of_prompts(request: Request, index: int) -> tuple[int, str]:
+    seed, _ = image_noise(request, index)
+    return seed, f"{seed} negative"
+
+
+def request_of_image(request: Request, index: int, prompt: ImagePrompt | None = None) -> Request:
     """Return the request that makes one image of a request again, as its only or last one.
 
     Parameters
     ----------
     request : Request
-        With its seeds drawn.
+        With its seeds drawn; from `expand_chain`.
     index : int
         0, 1, ... In a chain, all images before it are made again too.
+    prompt : ImagePrompt, optional
+        The image's, if files of wildcards were read for it.
     """
     varies = request.variation.amount > 0
     if request.variation.chain and index:
@@ -88,19 +117,15 @@ def request_of_image(request: Request, index: int) -> Request:
         return request.with_values(images=index + 1, variation_seed=first)
     seed, variations = image_noise(request, index)
     own = variations[-1].seed if varies else None
+    used = prompt or image_prompt(request, index)
     return request.with_values(
-        prompt=escape_braces(image_prompt(request, index)),
+        prompt=escape_prompt(used.positive),
+        negative_prompt=escape_prompt(used.negative),
         seed=seed,
         variation_seed=own,
         images=1,
         chain=False,
     )
-
-
-def image_prompt(request: Request, index: int) -> str:
-    """Return the prompt of an image of a request, its alternatives chosen by the image's seed."""
-    seed, _ = image_noise(request, index)
-    return expand_prompt(request.prompt.positive, seed)
 
 
 def image_seed(seed: int, index: int) -> int:

@@ -9,6 +9,7 @@ from underpaint_client.descriptions import STARTER_MESSAGE, describe_noise
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.printable import capitalize_first
+from underpaint_client.prompt_choices import strip_comments
 from underpaint_client.rules import STARTER_MODEL
 from underpaint_client.seeds import image_seed
 
@@ -117,7 +118,7 @@ def name_group(prompt: str, seed: int, images: int) -> str:
 
 
 def _shortened(prompt: str) -> str:
-    words = " ".join(prompt.split())
+    words = " ".join(strip_comments(prompt).split())
     return words if len(words) <= _LONGEST_NAME else words[: _LONGEST_NAME - 1].rstrip() + "…"
 
 

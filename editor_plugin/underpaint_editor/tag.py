@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underpaint_client.errors import BadInputError
+from underpaint_client.prompt_choices import escape_prompt
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import MAX_VARIATIONS
-from underpaint_client.seeds import escape_braces
 
 from .form import Form
 
@@ -95,7 +95,7 @@ class Tag:
         return recipe.request.with_values(
             images=images,
             chain=False,
-            prompt=escape_braces(facts.prompt),
+            prompt=escape_prompt(facts.prompt),
             seed=facts.seed,
             variations=facts.variations,
             variation_amount=amount,
@@ -113,7 +113,7 @@ class Tag:
         recipe = self._finished()
         used = recipe.request.with_values(
             images=form.settings.sampling.images,
-            prompt=escape_braces(recipe.facts.prompt),
+            prompt=escape_prompt(recipe.facts.prompt),
             seed=recipe.facts.seed,
         )
         if form.settings.mode == "auto":  # which would settle on the recipe's again

@@ -12,6 +12,7 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
+from underpaint_client.prompt_editing import STEP, change_weight  # noqa: E402
 from underpaint_editor import controls as editor_controls  # noqa: E402
 from underpaint_editor.form import (  # noqa: E402
     BUTTONS,
@@ -92,6 +93,7 @@ class TextControl:
             changed()
 
         buffer.connect("changed", edited)
+        view.connect("key-press-event", _change_weight)
         _describe(view, field)
 
     @property
@@ -102,6 +104,25 @@ class TextControl:
     @value.setter
     def value(self, value: str) -> None:
         self.widget.get_buffer().set_text(value)
+
+
+def _change_weight(view: Gtk.TextView, event: Gdk.EventKey) -> bool:
+    """Change the weight of the words at the caret on Ctrl+Up and Ctrl+Down."""
+    change = {Gdk.KEY_Up: STEP, Gdk.KEY_Down: -STEP}.get(event.keyval)
+    pressed = event.state & Gtk.accelerator_get_default_mod_mask()
+    if change is None or pressed != Gdk.ModifierType.CONTROL_MASK:
+        return False
+    buffer = view.get_buffer()
+    marks = (buffer.get_selection_bound(), buffer.get_insert())
+    start, end = (buffer.get_iter_at_mark(mark).get_offset() for mark in marks)
+    text = str(buffer.get_property("text"))
+    edited = change_weight(text, start, end, change)
+    if edited.text != text:
+        buffer.set_text(edited.text)
+    buffer.select_range(
+        buffer.get_iter_at_offset(edited.end), buffer.get_iter_at_offset(edited.start)
+    )
+    return True
 
 
 class _SpinButton(Gtk.SpinButton):

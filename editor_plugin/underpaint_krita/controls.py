@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, Union
 
+from underpaint_client.prompt_editing import STEP, change_weight
 from underpaint_editor import controls as editor_controls
 from underpaint_editor.form import BUTTONS, Choice, Field, Number, Switch, Text
 
@@ -20,15 +21,17 @@ _Widget = TypeVar("_Widget", bound=QtWidgets.QWidget)
 class PromptEdit(QtWidgets.QPlainTextEdit):
     """Several lines of text, in which Ctrl+Enter generates and Tab goes to the next control.
 
-    `stepped` is sent if an arrow key can go no further: -1 for up, 1 for down.
+    Ctrl+Up and Ctrl+Down change the weight of the words at the caret. `stepped` is sent if an arrow
+    key can go no further: -1 for up, 1 for down.
     """
 
     entered = QtCore.pyqtSignal()
     stepped = QtCore.pyqtSignal(int)
 
     def event(self, event: QtCore.QEvent) -> bool:
-        """Accept Ctrl+Enter, which is Krita's shortcut for its search bar."""
-        if event.type() == QtCore.QEvent.Type.ShortcutOverride and _is_ctrl_enter(event):
+        """Accept Ctrl+Enter, which is Krita's shortcut for its search bar, and our other keys."""
+        is_ours = _is_ctrl_enter(event) or _weight_change(event) != 0
+        if event.type() == QtCore.QEvent.Type.ShortcutOverride and is_ours:
             event.accept()
             return True
         return bool(super().event(event))
@@ -39,12 +42,53 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
             if not event.isAutoRepeat():
                 self.entered.emit()
             return
+        if change := _weight_change(event):
+            self._change_weight(change)
+            return
         before = self.textCursor()
         super().keyPressEvent(event)
         key, keys = event.key(), QtCore.Qt.Key
         plain = event.modifiers() == QtCore.Qt.KeyboardModifier.NoModifier
         if key in (keys.Key_Up, keys.Key_Down) and plain and self.textCursor() == before:
             self.stepped.emit(-1 if key == keys.Key_Up else 1)
+
+    def _change_weight(self, change: float) -> None:
+        """Change the weight of the words at the caret, as one step to undo."""
+        text, cursor = self.toPlainText(), self.textCursor()
+        places = (cursor.selectionStart(), cursor.selectionEnd())
+        start, end = (_to_characters(text, place) for place in places)
+        edited = change_weight(text, start, end, change)
+        if edited.text != text:
+            cursor.select(QtGui.QTextCursor.SelectionType.Document)
+            cursor.insertText(edited.text)
+        cursor.setPosition(_to_units(edited.text, edited.start))
+        cursor.setPosition(
+            _to_units(edited.text, edited.end), QtGui.QTextCursor.MoveMode.KeepAnchor
+        )
+        self.setTextCursor(cursor)
+
+
+def _to_characters(text: str, units: int) -> int:
+    """Return how many characters of a text so many of Qt's units are, which are of 16 bits."""
+    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", errors="ignore"))
+
+
+def _to_units(text: str, characters: int) -> int:
+    """Undo `_to_characters`."""
+    return len(text[:characters].encode("utf-16-le")) // 2
+
+
+def _weight_change(event: QtCore.QEvent) -> float:
+    """Return what Ctrl+Up and Ctrl+Down add to a weight; 0 for any other event."""
+    if not isinstance(event, QtGui.QKeyEvent):
+        return 0
+    modifier = QtCore.Qt.KeyboardModifier
+    others = modifier.ShiftModifier | modifier.AltModifier
+    if not event.modifiers() & modifier.ControlModifier or event.modifiers() & others:
+        return 0
+    keys = QtCore.Qt.Key
+    steps: dict[int, float] = {keys.Key_Up: STEP, keys.Key_Down: -STEP}
+    return steps.get(event.key(), 0)
 
 
 def _is_ctrl_enter(event: QtCore.QEvent) -> bool:

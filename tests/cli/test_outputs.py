@@ -152,6 +152,7 @@ def test_links_to_nothing_are_there(tmp_path: Path) -> None:
         ("Tree on a hill with a river, nature photograph", None, "tree-on-a-hill-with-a"),
         ("a lake", Path("sketches/hill.v2.png"), "hill.v2"),
         ("湖 と 山", None, "湖-と-山"),
+        ("# no people\na lake", None, "a-lake"),
         ("../../etc", None, "etc"),
         ("", None, "underpaint"),
         ("x", Path("\x1b]0;a\x07\u202eb.png"), "_]0;a__b"),

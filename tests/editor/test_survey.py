@@ -190,6 +190,7 @@ def test_the_box_that_is_read_holds_all_that_the_engine_looks_at(
 
 def test_names_and_ends() -> None:
     assert name_group("a lake", 7, 1) == "a lake (seed 7)"
+    assert name_group("# no people\na lake", 7, 1) == "a lake (seed 7)"
     assert name_group("", 2**32 - 1, 2) == "Underpaint (seeds 4294967295 to 0)"
     long = name_group("word " * 50, 1, 1)
     assert len(long) < 55

@@ -256,6 +256,19 @@ def test_ctrl_enter_takes_what_is_being_typed_and_counts_once_while_it_is_held(
     assert said["again"] == 3
 
 
+def test_ctrl_and_arrows_change_the_weight_at_the_caret(in_gimp: Found) -> None:
+    said = in_gimp("weighed")
+    for texts in said["texts"].values():
+        assert texts == [
+            ["\U0001f600 a red (lake:1.05)", "lake"],
+            ["\U0001f600 a red (lake:1.1)", "lake"],
+            ["\U0001f600 a red lake", "lake"],
+            ["\U0001f600 a red (lake:0.95)", "lake"],
+            ["\U0001f600 a (red lake:1.05)", "red lake"],
+        ]
+    assert said["made"] == said["form"] == "\U0001f600 a (red lake:1.05)"
+
+
 def test_variations_of_a_result(in_gimp: Found) -> None:
     said = in_gimp("varied")
     assert said["hidden_without"]

@@ -52,6 +52,25 @@ def test_ctrl_enter_generates_and_opens_nothing_of_kritas(in_krita: Found) -> No
     assert said["prompt"] == "a lake"
 
 
+def test_ctrl_and_arrows_change_the_weight_at_the_caret(in_krita: Found) -> None:
+    said = in_krita("weighed")
+    for texts in said["texts"].values():
+        assert texts == WEIGHED
+    assert said["form"] == WEIGHED[-1][0]
+    assert said["groups"] == 3
+
+
+WEIGHED = [
+    ["\U0001f600 a red (lake:1.05)", "lake"],
+    ["\U0001f600 a red (lake:1.1)", "lake"],
+    ["\U0001f600 a red lake", "lake"],
+    ["\U0001f600 a red (lake:0.95)", "lake"],
+    ["\U0001f600 a red lake", ""],  # undone
+    ["\U0001f600 a (red lake:1.05)", "red lake"],
+]
+"""What is in the text after each of the keys of the scenario, and what of it is selected."""
+
+
 def test_progress_is_not_painted_within_the_call_that_tells_it(in_krita: Found) -> None:
     said = in_krita("painted_at_once")
     assert said["within"] == 0

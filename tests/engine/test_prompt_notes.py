@@ -11,15 +11,18 @@ import pytest
 from runs import make, texture
 from underpaint.engine import Engine, prompt_notes
 from underpaint.engine.prompt_notes import Reading, describe_losses
+from underpaint_client.prompt_language import ParsedPrompt
 
 
-def read(text: str) -> Reading:
-    words = text.split()
+def read(prompt: ParsedPrompt) -> Reading:
+    words = prompt.words.split()
     return Reading(len(words), 75, tuple(word for word in words if not word.isascii()))
 
 
-def notes_of(prompt: str, negative: str = "", *, guided: bool = True) -> tuple[str, ...]:
-    return describe_losses(prompt, negative, read, guided=guided)
+def notes_of(
+    prompt: str, negative: str = "", *, guided: bool = True, weighs_words: bool = True
+) -> tuple[str, ...]:
+    return describe_losses(prompt, negative, read, guided=guided, weighs_words=weighs_words)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,7 @@ def notes_of(prompt: str, negative: str = "", *, guided: bool = True) -> tuple[s
     [
         "", "a lake", "a lake (in winter), [sic]", "a red:blue lake at 10:30", "a (lake: winter)",
         "a break, and a rest", "BREAKFAST IN SANDALS", "x < y > z, <br>", r"a \(lake:1.3\)",
-        "a lake, 1:3", r"\[a:b:3\]", "word " * 75,
+        "a lake, 1:3", r"\[a:b:3\]", "word " * 75, "a (lake:1.3)", "((lake))", "a BREAK b",
     ],
 )  # fmt: skip
 def test_prompts_that_lose_nothing(prompt: str) -> None:
@@ -35,23 +38,33 @@ def test_prompts_that_lose_nothing(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "prompt",
+    ["", "a lake", "a break, and a rest", r"a \(lake:1.3\)", "a (lake:1)", "a lake, 1:3", "( )"],
+)
+def test_prompts_that_lose_nothing_where_words_are_not_weighed(prompt: str) -> None:
+    assert notes_of(prompt, prompt, weighs_words=False) == ()
+
+
+@pytest.mark.parametrize(
     ("prompt", "quoted", "told"),
     [
-        ("a (lake:1.3) at dusk", "(lake:1.3)", "a weight is read as words"),
-        ("a (lake, hill : 0.8)", "(lake, hill : 0.8)", "a weight is read as words"),
-        ("(a:.5)", "(a:.5)", "a weight is read as words"),
-        ("(a:-1)", "(a:-1)", "a weight is read as words"),
-        ("a ((lake))", "((lake))", "emphasis is read as words"),
-        ("a [[lake]]", "[[lake]]", "emphasis is read as words"),
-        ("a (((lake)))", "(((lake)))", "emphasis is read as words"),
-        (r"a \(((lake))", "((lake))", "emphasis is read as words"),
-        ("a lake <lora:ink:0.7>", "<lora:ink:0.7>", "not loaded"),
-        ("<LyCO:x>", "<LyCO:x>", "not loaded"),
+        ("a (lake:1.3) at dusk", "lake", "this model cannot weigh words"),
+        ("a (lake, hill : 0.8)", "lake, hill", "this model cannot weigh words"),
+        ("(a:.5)", "a", "this model cannot weigh words"),
+        ("(a:-1)", "a", "this model cannot weigh words"),
+        ("a ((lake))", "lake", "this model cannot weigh words"),
+        ("a [[lake]]", "lake", "this model cannot weigh words"),
+        ("a (((lake)))", "lake", "this model cannot weigh words"),
+        (r"a \(((lake))", "lake", "this model cannot weigh words"),
+        ("a (lake)", "lake", "this model cannot weigh words"),
+        ("a lake <lora:ink:0.7>", "ink", "not loaded"),
+        ("<LyCO:x>", "x", "not loaded"),
+        ("as in <layer:sky>", "sky", "not used"),
         ("<hypernet:x:1>", "<hypernet:x:1>", "not loaded"),
         ("a lake, embedding:easy", "embedding:easy", "not loaded"),
         ("[day:night:0.5]", "[day:night:0.5]", "from step to step"),
         ("[day|night]", "[day|night]", "from step to step"),
-        ("a lake BREAK a hill", "BREAK", "not divided"),
+        ("a lake BREAK a hill", "BREAK", "this model reads it as one"),
         ("a lake AND a hill", "AND", "not divided"),
         ("a lake 湖", "湖", "does not know"),
         ("word " * 76, "", "has 76 tokens and the model reads the first 75; the rest was left out"),
@@ -59,8 +72,8 @@ def test_prompts_that_lose_nothing(prompt: str) -> None:
 )
 def test_what_is_lost_is_said_of_either_prompt(prompt: str, quoted: str, told: str) -> None:
     for which, notes in (
-        ("the prompt", notes_of(prompt)),
-        ("the negative prompt", notes_of("a lake", prompt)),
+        ("the prompt", notes_of(prompt, weighs_words=False)),
+        ("the negative prompt", notes_of("a lake", prompt, weighs_words=False)),
     ):
         (note,) = notes
         assert note.startswith(f"{which} has ")
@@ -69,7 +82,7 @@ def test_what_is_lost_is_said_of_either_prompt(prompt: str, quoted: str, told: s
 
 
 def test_several_losses_are_several_notes() -> None:
-    notes = notes_of("(a:1.3) (b:1.4) <lora:x:1> BREAK", "word " * 80)
+    notes = notes_of("(a:1.3) (b:1.4) <lora:x:1> BREAK", "word " * 80, weighs_words=False)
     assert len(notes) == 4
 
 
@@ -83,7 +96,7 @@ def test_of_many_unknown_words_some_are_quoted() -> None:
     (note,) = describe_losses(
         " ".join(f"湖{number}" for number in range(5000)),
         "",
-        lambda text: Reading(1, 75, tuple(text.split())),
+        lambda prompt: Reading(1, 75, tuple(prompt.words.split())),
         guided=True,
     )
     assert note.startswith("the prompt has words that the model does not know: '湖0', '湖1'")
@@ -95,9 +108,8 @@ SEARCH = """
 import itertools, resource, runpy, sys
 resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
 patterns = runpy.run_path(sys.argv[1])["_SYNTAX"]
-parts = ["(", "[", ":", "(:", "[:", "[|", "<", "<lora", "<lora:", "embedding:", " ", "1", "1.", "a",
-         "((a", "[[a", "(a:1", "\\\\(", "\\\\["]
-firsts = ["", "(", "((", "[", "[[", "(a:", "(a:1.", "<", "<lora:"]
+parts = ["<", "< ", "<hyper", "<hypernet:", "embedding:", "embedding", " ", "a", "AND", "AND "]
+firsts = ["", "<", "<hypernet", "<hypernet:"]
 for first, rest in itertools.product(firsts, parts):
     text = first + rest * (20_000 // len(rest))
     for pattern, _ in patterns:
@@ -122,9 +134,9 @@ def test_a_negative_prompt_without_guidance_is_one_note(negative: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"negative_prompt": "word " * 60}, "the negative prompt has "),
+        ({"negative_prompt": "word " * 600}, "the negative prompt has 2400 tokens"),
         ({"negative_prompt": "fog", "guidance_scale": 1.0}, "the negative prompt is not used"),
-        ({"prompt": "a (lake:1.3)"}, "the prompt has '(lake:1.3)'"),
+        ({"prompt": "a [day:night:0.5]"}, "the prompt has '[day:night:0.5]'"),
     ],
 )
 def test_recipes_carry_what_a_prompt_has_lost(
@@ -136,10 +148,10 @@ def test_recipes_carry_what_a_prompt_has_lost(
 
 def test_the_second_tokenizer_counts_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     model = engine.load("sdxl")
-    assert not model.prompt_notes("a")
-    monkeypatch.setattr(model.pipeline.tokenizer_2, "model_max_length", 2)
-    (note,) = model.prompt_notes("a")
-    assert "the model reads the first 0" in note
+    assert not model.prompt_notes("a " * 30)
+    monkeypatch.setattr(model.pipeline.tokenizer_2, "model_max_length", 3)
+    (note,) = model.prompt_notes("a " * 30)
+    assert "the model reads the first 24" in note  # chunks of one token
 
 
 def test_words_without_tokens_are_named(engine: Engine) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from underpaint_client.errors import BadInputError
+from underpaint_client.prompt_choices import strip_comments
 
 LONGEST_NAME = 255
 """Bytes of a file's name that file systems take."""
@@ -94,7 +95,7 @@ class FreeNames:
 
 def make_stem(prompt: str, picture: Path | None) -> str:
     """Name results after their picture, or else after the first words of the prompt."""
-    words = re.findall(r"\w+", prompt.lower())[:6]
+    words = re.findall(r"\w+", strip_comments(prompt).lower())[:6]
     stem = picture.stem if picture is not None else "-".join(words)[:60] or "underpaint"
     stem = "".join(c if c.isprintable() else "_" for c in stem)  # it is shown, and typed
     while len(os.fsencode(stem)) > LONGEST_NAME - 20:

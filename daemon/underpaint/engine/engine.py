@@ -15,13 +15,15 @@ import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.hashes import files_key
+from underpaint.wildcards import WildcardFiles
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
+from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.samplers import choose_sampler
-from underpaint_client.seeds import draw_seeds
+from underpaint_client.seeds import draw_seeds, expand_chain, image_prompt
 
 from .abilities import describe_abilities, describe_model_needs, find_lacking
 from .devices import (
@@ -200,8 +202,13 @@ class Engine:
         """
         check_request(request)
         inputs.check()
-        request = draw_seeds(request)
-        run = Run(self, request, progress, cancelled, allow_paths, viewer)
+        read = WildcardFiles().read
+        request = expand_chain(draw_seeds(request), read)
+        prompts = tuple(image_prompt(request, i, read) for i in range(request.sampling.images))
+        for prompt in set(prompts):  # an error comes before a model is loaded
+            parse_prompt(prompt.positive)
+            parse_prompt(prompt.negative)
+        run = Run(self, request, prompts, progress, cancelled, allow_paths, viewer)
         try:
             yield from run.pictures(inputs)
         except Exception as error:

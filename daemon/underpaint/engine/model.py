@@ -16,6 +16,7 @@ import transformers
 from underpaint.models import BackgroundHash, ModelInfo
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
+from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.steps import StepPlan
 
@@ -207,7 +208,7 @@ class Model:
         Parameters
         ----------
         prompt, negative : str
-            In any script.
+            In the language of `prompt_language`.
         guided : bool
             Whether the negative prompt is needed.
         clip_skip : int, optional
@@ -228,8 +229,12 @@ class Model:
 
         def encode() -> Prompt:
             where = torch.device("cpu") if on_cpu else self.device
-            encoded = family.encode_prompt(
-                self.pipeline, prompt, negative, guided=guided, device=where
+            encoded = family.encode_parsed(
+                self.pipeline,
+                parse_prompt(prompt),
+                parse_prompt(negative),
+                guided=guided,
+                device=where,
             )
             return {name: _to_device(value, self.device) for name, value in encoded.items()}
 
@@ -249,6 +254,7 @@ class Model:
             read,
             guided=guided,
             takes_negative=self.family.takes_negative(self.pipeline),
+            weighs_words=self.family.weighs_words,
         )
 
     # ---- runs ------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from underpaint_client.prompt_language import ParsedPrompt, parse_prompt
+
 _LONGEST_QUOTE = 40
 
 _MOST_QUOTED = 10
@@ -14,30 +16,17 @@ _MOST_QUOTED = 10
 
 _AS_WORDS = "is read as words"
 _SYNTAX: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?<!\\)\([^()]*:\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)\s*\)"), f"a weight {_AS_WORDS}"),
     (
-        # From the first bracket of a run, or from the second where a backslash is before the first.
-        re.compile(
-            r"(?:(?<![\\(])|(?<=\\\())\({2,}[^()]*\){2,}"
-            r"|(?:(?<![\\\[])|(?<=\\\[))\[{2,}[^\[\]]*\]{2,}"
-        ),
-        f"emphasis {_AS_WORDS}",
-    ),
-    (
-        re.compile(r"<\s*(?:lora|lyco|lycoris|hypernet)\s*:[^<>]*>", re.IGNORECASE),
+        re.compile(r"<\s*hypernet\s*:[^<>]*>", re.IGNORECASE),
         f"what it names is not loaded, and it {_AS_WORDS}",
     ),
     (
         re.compile(r"\bembedding:\S+", re.IGNORECASE),
         f"what it names is not loaded, and it {_AS_WORDS}",
     ),
-    (
-        re.compile(r"(?<!\\)\[[^\[\]:|]*[:|][^\[\]]*\]"),
-        f"a prompt that changes from step to step {_AS_WORDS}",
-    ),
-    (re.compile(r"\b(?:BREAK|AND)\b"), f"prompts are not divided there, and it {_AS_WORDS}"),
+    (re.compile(r"\bAND\b"), f"prompts are not divided there, and it {_AS_WORDS}"),
 )
-"""What Stable Diffusion WebUI, ComfyUI and others understand, and what becomes of it here.
+"""What Stable Diffusion WebUI, ComfyUI and others understand, and `prompt_language` does not.
 
 A prompt comes from anywhere, so each pattern can match a text in one way only: searching takes time
 that grows with the length of a prompt, and not with its square.
@@ -82,10 +71,11 @@ def read_prompt(tokenizers: Sequence[Any], text: str) -> Reading:
 def describe_losses(
     prompt: str,
     negative: str,
-    read: Callable[[str], Reading],
+    read: Callable[[ParsedPrompt], Reading],
     *,
     guided: bool,
     takes_negative: bool = True,
+    weighs_words: bool = True,
 ) -> tuple[str, ...]:
     """Return what of a prompt and a negative prompt the model does not read.
 
@@ -94,18 +84,20 @@ def describe_losses(
     prompt, negative : str
         As they go to the model.
     read : callable
-        How it reads a text.
+        How it reads one.
     guided : bool
         Whether the guidance scale is over 1, so that the negative prompt is used.
     takes_negative : bool
         Whether the model uses one at any guidance scale.
+    weighs_words : bool
+        Whether words can weigh more than others, and prompts have several chunks.
 
     Returns
     -------
     tuple of str
         One sentence for each kind of loss.
     """
-    notes = _of_one("the prompt", prompt, read(prompt))
+    notes = _of_one("the prompt", prompt, read, weighs_words=weighs_words)
     if negative.strip() and not takes_negative:
         notes.append("this model takes no negative prompt; it was not used")
     elif negative.strip() and not guided:
@@ -113,12 +105,16 @@ def describe_losses(
             "the negative prompt is not used at a guidance scale of 1 or less; choose a higher one"
         )
     elif negative:
-        notes += _of_one("the negative prompt", negative, read(negative))
+        notes += _of_one("the negative prompt", negative, read, weighs_words=weighs_words)
     return tuple(notes)
 
 
-def _of_one(which: str, text: str, reading: Reading) -> list[str]:
-    notes = []
+def _of_one(
+    which: str, text: str, read: Callable[[ParsedPrompt], Reading], *, weighs_words: bool
+) -> list[str]:
+    notes: list[str] = []
+    prompt = parse_prompt(text)
+    reading = read(prompt)
     if reading.tokens > reading.limit:
         notes.append(
             f"{which} has {reading.tokens} tokens and the model reads the first {reading.limit};"
@@ -129,6 +125,18 @@ def _of_one(which: str, text: str, reading: Reading) -> list[str]:
         quoted = ", ".join(_quote(word) for word in words[:_MOST_QUOTED])
         more = f" and {len(words) - _MOST_QUOTED} more" if len(words) > _MOST_QUOTED else ""
         notes.append(f"{which} has words that the model does not know: {quoted}{more}")
+    notes += [f"{which} has {_quote(one.excerpt)}: {one.told}" for one in prompt.remarks]
+    if not weighs_words and prompt.weighted is not None:
+        quoted = _quote(prompt.weighted.text.strip())
+        notes.append(
+            f"{which} has a weight for {quoted}: this model cannot weigh words; it reads them alike"
+        )
+    if not weighs_words and len(prompt.chunks) > 1:
+        notes.append(f"{which} has 'BREAK': this model reads it as one, and 'BREAK' was left out")
+    for lora in prompt.loras[:1]:
+        notes.append(f"{which} has the LoRA {_quote(lora.name)}: it was not loaded")
+    for layer in prompt.layers[:1]:
+        notes.append(f"{which} has the layer {_quote(layer.name)}: it was not used")
     for pattern, consequence in _SYNTAX:
         if found := pattern.search(text):
             notes.append(f"{which} has {_quote(found[0])}: {consequence}")

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Facts, Recipe
 from underpaint_client.request import Request
-from underpaint_client.seeds import image_noise, request_of_image
+from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
 from .composite import Composed
 from .model import Model
@@ -25,8 +25,8 @@ class Made:
     ----------
     index : int
         0, 1, ...
-    prompt : str
-        Its own, alternatives chosen.
+    prompt : ImagePrompt
+        Its own, with its choices made.
     model, plan : Model and Plan, optional
         Left out where the model was not needed.
     source_hash : str
@@ -34,7 +34,7 @@ class Made:
     """
 
     index: int
-    prompt: str
+    prompt: ImagePrompt
     model: Model | None = None
     plan: Plan | None = None
     source_hash: str = ""
@@ -66,14 +66,14 @@ def make_recipe(
     work_size = plan.work_size if plan else Extent(0, 0)
     sampling = request.sampling
     return Recipe(
-        request_of_image(request, made.index).with_values(
+        request_of_image(request, made.index, made.prompt).with_values(
             mode=source.mode,
             strength=plan.strength if plan else sampling.strength,
             model=model.info.name if model else sampling.model,
             result=composed.kind,
         ),
         Facts(
-            prompt=made.prompt,
+            prompt=made.prompt.positive,
             seed=seed,
             width=source.box.width,
             height=source.box.height,

@@ -17,7 +17,7 @@ from underpaint_client.parameters import settled
 from underpaint_client.recipe import Recipe
 from underpaint_client.recommended import settle_request
 from underpaint_client.request import Request
-from underpaint_client.seeds import image_noise, image_prompt
+from underpaint_client.seeds import ImagePrompt, image_noise
 
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
@@ -46,6 +46,8 @@ class Run:
         Where the model comes from.
     request : Request
         What to make, with its seeds drawn.
+    prompts : tuple of ImagePrompt
+        Of each image.
     progress : callable
         Called with how far it is.
     cancelled : callable
@@ -60,6 +62,7 @@ class Run:
 
     models: Models
     request: Request
+    prompts: tuple[ImagePrompt, ...]
     progress: Callable[[Progress], None]
     cancelled: Callable[[], bool]
     allow_paths: bool
@@ -154,7 +157,7 @@ class Run:
         for index in range(request.sampling.images):
             self._check_cancelled()
             composed = unchanged(source, request.output.result)
-            made = Made(index, self._prompt(index))
+            made = Made(index, self.prompts[index])
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
     def _prepare(self, model: Model, source: Source, plan: Plan) -> Work:
@@ -310,17 +313,15 @@ class Run:
 
         return look
 
-    def _prompt(self, index: int) -> str:
-        return image_prompt(self.request, index)
-
     def _encode_prompts(self, work: Work, images: range) -> Prompt:
         """Encode what each image is to show, each prompt once."""
-        request, model = self.request, work.model
+        model = work.model
 
         def encode(index: int) -> Prompt:
+            prompt = self.prompts[index]
             return model.encode_prompt(
-                self._prompt(index),
-                request.prompt.negative,
+                prompt.positive,
+                prompt.negative,
                 guided=model.guided(self.guidance_scale),
                 clip_skip=self.settled_request.sampling.clip_skip,
             )
@@ -353,7 +354,8 @@ class Run:
     def _finish(self, work: Work, painted: Floats, index: int) -> Picture:
         with self.clock.phase("composite"):
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
-        made = Made(index, self._prompt(index), work.model, work.plan, work.source_hash)
+        prompt = self.prompts[index]
+        made = Made(index, prompt, work.model, work.plan, work.source_hash)
         saved = saving_notes(
             work.model.saving,
             work.plan.work_size,
@@ -361,8 +363,8 @@ class Run:
             encoded=work.kept is not None or not work.pure.all(),
         )
         of_prompt = work.model.prompt_notes(
-            made.prompt,
-            self.request.prompt.negative,
+            prompt.positive,
+            prompt.negative,
             guided=work.model.guided(self.guidance_scale),
         )
         notes = (

@@ -16,6 +16,9 @@
 
     [memory]
     quantise = "auto"  # or "never", "fp8", "int8", "nf4": how weights of models are stored
+
+    [prompts]
+    wildcards = ["/mnt/wildcards"]  # more of them; `underpaint.wildcards` reads them
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ class Config:
         More folders of models, as `check_folder` wants them.
     quantise : str
         As `Engine` has it.
+    wildcards : tuple of str
+        More folders of wildcard files, as `check_folder` wants them.
     """
 
     retention: Retention = field(default_factory=Retention)
@@ -57,6 +62,7 @@ class Config:
     devices: tuple[str, ...] = ("auto",)
     folders: tuple[str, ...] = ()
     quantise: str = "auto"
+    wildcards: tuple[str, ...] = ()
 
 
 def read_config() -> Config:
@@ -159,6 +165,7 @@ _SECTIONS: dict[str, dict[str, Callable[[Any], Any]]] = {
     "serve": {"bind": _texts(check_address), "ipc": _flag, "devices": _texts(check_device)},
     "models": {"folders": _texts(check_folder)},
     "memory": {"quantise": _way},
+    "prompts": {"wildcards": _texts(check_folder)},
 }
 
 
@@ -167,10 +174,11 @@ def _to_config(found: Mapping[str, Any]) -> Config:
     for name, section in found.items():
         if name not in _SECTIONS or not isinstance(section, dict):
             raise ValueError(f"{name} is unknown; there are {known}")
-    results, serve, models, memory = (_read(name, found.get(name, {})) for name in _SECTIONS)
+    results, serve, *others = (_read(name, found.get(name, {})) for name in _SECTIONS)
     if serve.get("devices") == ():
         raise ValueError("devices under [serve] is empty; remove the line for auto")
-    return Config(Retention(**results), **serve, **models, **memory)
+    named = {name: value for section in others for name, value in section.items()}
+    return Config(Retention(**results), **serve, **named)
 
 
 def _read(section: str, found: Mapping[str, Any]) -> dict[str, Any]:

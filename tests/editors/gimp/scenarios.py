@@ -305,6 +305,39 @@ def entered(said: Said) -> Run:
     said["again"] = len(names(image))
 
 
+def weighed(said: Said) -> Run:
+    """Change weights by Ctrl+Up and Ctrl+Down, at the caret and of a selection."""
+    image, _ = yield from painted()
+    yield from to_gimp()
+    xdo("key", "ctrl+alt+8")  # Generate...
+    yield window().window.is_active
+    said["texts"] = {}
+    for name in ("negative_prompt", "prompt"):
+        fill(**{name: "\U0001f600 a red lake"})
+        view = window().controls[name].widget
+        buffer = view.get_buffer()
+        view.grab_focus()
+        yield 0.3
+        found = said["texts"][name] = []
+        for keys in (
+            ("ctrl+End", "ctrl+Up"), ("ctrl+Up",), ("ctrl+Down", "ctrl+Down"), ("ctrl+Down",),
+            ("ctrl+Up", "ctrl+End", "ctrl+shift+Left", "ctrl+shift+Left", "ctrl+Up"),
+        ):  # fmt: skip
+            xdo("key", *keys)
+            yield 0.3
+            bounds = buffer.get_selection_bounds()
+            selected = buffer.get_text(*bounds, False) if bounds else ""
+            found.append([window().controls[name].value, selected])
+    said["form"] = window().panel.form.value("prompt")
+    fill(negative_prompt="")
+    window().status.set_text("")
+    xdo("key", "ctrl+Return")
+    yield lambda: status().startswith("Done")
+    yield 0.3
+    made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
+    said["made"] = made["facts"]["prompt"]
+
+
 def cancelled(said: Said) -> Run:
     image, _ = yield from painted()
     yield from underway(steps=1000, strength=1.0)

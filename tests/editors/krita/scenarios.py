@@ -365,6 +365,33 @@ def ctrl_enter(said: Said) -> Run:
     said["prompt"] = control("prompt").toPlainText()
 
 
+def weighed(said: Said) -> Run:
+    """Change weights by Ctrl+Up and Ctrl+Down, at the caret and of a selection, and undo it."""
+    document, _layer = yield from opened()
+    yield from focus()
+    said["texts"] = {}
+    for name in ("prompt", "negative_prompt"):
+        fill(**{name: "\U0001f600 a red lake"})  # Qt counts the first character as two
+        yield from click(control(name))
+        found = said["texts"][name] = []
+        for keys in (
+            ("ctrl+End", "ctrl+Up"), ("ctrl+Up",), ("ctrl+Down", "ctrl+Down"), ("ctrl+Down",),
+            ("ctrl+z",), ("ctrl+End", "ctrl+shift+Left", "ctrl+shift+Left", "ctrl+Up"),
+        ):  # fmt: skip
+            for key in keys:
+                yield from xdo("key", key)
+                yield 0.1
+            yield 0.2
+            found.append([control(name).toPlainText(), control(name).textCursor().selectedText()])
+    said["form"] = docker().panel.form.value("prompt")
+    fill(negative_prompt="")
+    control("status").setText("")
+    yield from xdo("key", "ctrl+Return")
+    yield lambda: status().startswith("Done")
+    yield 0.6
+    said["groups"] = len(document.topLevelNodes())
+
+
 # ---- the way it goes -----------------------------------------------------------------------
 
 

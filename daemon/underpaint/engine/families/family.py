@@ -14,6 +14,7 @@ import torch
 from underpaint.engine.prompt_notes import Reading, read_prompt
 from underpaint.engine.samplers import Sampler
 from underpaint_client.geometry import Extent
+from underpaint_client.prompt_language import ParsedPrompt
 from underpaint_client.steps import StepPlan
 
 Prompt = dict[str, Any]
@@ -68,6 +69,8 @@ class Family(ABC):
         Whether layers at the end of CLIP can be left out.
     skipped : int
         How many layers at the end of CLIP are left out; set by `skipping`.
+    weighs_words : bool
+        Whether words of a prompt can weigh more than others, and prompts have several chunks.
     """
 
     pipeline_class: Any
@@ -78,6 +81,7 @@ class Family(ABC):
     starts_exactly: bool = False
     has_clip_skip: bool = False
     skipped: int = 0
+    weighs_words: bool = False
 
     # ---- prompts ---------------------------------------------------------------------------
 
@@ -97,6 +101,23 @@ class Family(ABC):
             It is too large for the model.
         """
         return self
+
+    def encode_parsed(
+        self,
+        pipeline: Any,
+        prompt: ParsedPrompt,
+        negative: ParsedPrompt,
+        *,
+        guided: bool,
+        device: torch.device,
+    ) -> Prompt:
+        """Encode one prompt and the negative one as `encode_prompt` does: here their words alone.
+
+        A family that `weighs_words` weighs them too.
+        """
+        return self.encode_prompt(
+            pipeline, prompt.words, negative.words, guided=guided, device=device
+        )
 
     def encode_prompt(
         self, pipeline: Any, prompt: str, negative: str, *, guided: bool, device: torch.device
@@ -125,10 +146,10 @@ class Family(ABC):
             joined[name] = list(chain(*values)) if is_list else torch.cat(values)
         return joined
 
-    def read_prompt(self, pipeline: Any, text: str) -> Reading:
-        """Return how much of a text the model reads."""
+    def read_prompt(self, pipeline: Any, prompt: ParsedPrompt) -> Reading:
+        """Return how much of a prompt the model reads."""
         parts = (getattr(pipeline, name, None) for name in ("tokenizer", "tokenizer_2"))
-        return read_prompt([part for part in parts if part is not None], text)
+        return read_prompt([part for part in parts if part is not None], prompt.words)
 
     # ---- guidance --------------------------------------------------------------------------
 

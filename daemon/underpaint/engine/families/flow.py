@@ -19,6 +19,7 @@ from underpaint.engine.flow_sampler import FlowSampler
 from underpaint.engine.prompt_notes import Reading
 from underpaint.engine.samplers import Sampler
 from underpaint_client.geometry import Extent
+from underpaint_client.prompt_language import ParsedPrompt
 from underpaint_client.steps import StepPlan
 
 from .family import Family, Start
@@ -50,11 +51,11 @@ class FlowFamily(Family):
 
     # ---- prompts ---------------------------------------------------------------------------
 
-    def read_prompt(self, pipeline: Any, text: str) -> Reading:
-        """Return how much of a text the model reads."""
-        tokenizer = getattr(pipeline, self.tokenizer, None)
+    def read_prompt(self, pipeline: Any, prompt: ParsedPrompt) -> Reading:
+        """Return how much of a prompt the model reads."""
+        tokenizer, text = getattr(pipeline, self.tokenizer, None), prompt.words
         if tokenizer is None:  # a model without its longest encoder
-            return super().read_prompt(pipeline, text)
+            return super().read_prompt(pipeline, prompt)
         frame, whole = (
             len(tokenizer(self.frame_prompt(pipeline, one), verbose=False)["input_ids"])
             for one in ("", text)

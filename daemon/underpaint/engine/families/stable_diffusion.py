@@ -6,7 +6,7 @@ is patched, so nothing needs restoring after a cancel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -14,8 +14,17 @@ from typing import Any, Self
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 
+from underpaint.engine.clip_prompts import (
+    count_tokens,
+    encode_chunks,
+    is_stock,
+    to_length,
+    without_layers,
+)
+from underpaint.engine.prompt_notes import Reading
 from underpaint.models.clip_skip import count_skipped
 from underpaint_client.errors import BadInputError
+from underpaint_client.prompt_language import ParsedPrompt
 
 from .family import Family, Prompt, Start
 
@@ -42,8 +51,23 @@ class StableDiffusionXL(_Taps, StableDiffusionXLImg2ImgPipeline):  # type: ignor
     """Stable Diffusion XL, tapped."""
 
 
+_EMBEDS = {"": "prompt_embeds", "negative_": "negative_prompt_embeds"}
+"""Embeddings of tokens, by what is put before the names of a negative prompt's."""
+
+
 @dataclass(frozen=True)
 class _StableDiffusion(Family):
+    """Stable Diffusion 1.x, 2.x or XL.
+
+    Parameters
+    ----------
+    penultimate : bool
+        Whether a prompt is taken from the last layer but one of the text encoders.
+    """
+
+    weighs_words: bool = True
+    penultimate: bool = False
+
     def skipping(self, pipeline: Any, clip_skip: int) -> Self:
         config = pipeline.text_encoder.config
         is_xl = getattr(pipeline, "text_encoder_2", None) is not None
@@ -71,25 +95,59 @@ class _StableDiffusion(Family):
 
         if not self.skipped:
             return encode()
-        if getattr(pipeline, "text_encoder_2", None) is None:
-            with _without_layers(pipeline.text_encoder, self.skipped):
-                return encode()
-        encoded = encode()  # for the pooled outputs, which are of the last layer
-        encoded["prompt_embeds"] = self._encode_hidden(pipeline, prompt, device)
-        zeros = not negative and pipeline.config.force_zeros_for_empty_prompt
-        if guided and not zeros:
-            encoded["negative_prompt_embeds"] = self._encode_hidden(pipeline, negative, device)
-        return encoded
+        with without_layers(pipeline, self.skipped):
+            encoded = encode()
+        if not self.penultimate:
+            return encoded
+        # Pooled outputs are of the last layer, whatever is skipped.
+        whole = encode()
+        return {**encoded, **{name: whole[name] for name in whole if "pooled" in name}}
 
-    def _encode_hidden(self, pipeline: Any, text: str, device: torch.device) -> Any:
-        """Encode a text with SDXL's two encoders, without the layers that are skipped."""
-        return pipeline.encode_prompt(
-            prompt=text,
-            device=device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=False,
-            clip_skip=self.skipped,
-        )[0]
+    def encode_parsed(
+        self,
+        pipeline: Any,
+        prompt: ParsedPrompt,
+        negative: ParsedPrompt,
+        *,
+        guided: bool,
+        device: torch.device,
+    ) -> Prompt:
+        """Encode one prompt and, where the run is guided by it, the negative one.
+
+        Where all words weigh the same and fit into one chunk, it is the pipeline that encodes them.
+        """
+        wanted = {"": prompt, "negative_": negative} if guided else {"": prompt}
+        own = {prefix: one for prefix, one in wanted.items() if not is_stock(pipeline, one)}
+        words = {prefix: one.words for prefix, one in wanted.items() if prefix not in own}
+        encoded = self.encode_prompt(
+            pipeline, words.get("", ""), words.get("negative_", ""), guided=guided, device=device
+        )
+        for prefix, one in own.items():
+            embeds, pooled = encode_chunks(
+                pipeline, one, device, penultimate=self.penultimate, skipped=self.skipped
+            )
+            encoded[_EMBEDS[prefix]] = embeds
+            if pooled is not None:
+                encoded[f"{prefix}pooled_prompt_embeds"] = pooled
+        names = [name for name in _EMBEDS.values() if name in encoded]
+        lengthened = to_length(*(encoded[name] for name in names))
+        return {**encoded, **dict(zip(names, lengthened, strict=True))}
+
+    def join_prompts(self, prompts: Sequence[Prompt]) -> Prompt:
+        """Make one batch of encoded prompts, which may have different numbers of chunks."""
+        names = [name for name in _EMBEDS.values() if name in prompts[0]]
+        lengthened = {name: to_length(*(one[name] for one in prompts)) for name in names}
+        return super().join_prompts(
+            [
+                {**one, **{name: embeds[index] for name, embeds in lengthened.items()}}
+                for index, one in enumerate(prompts)
+            ]
+        )
+
+    def read_prompt(self, pipeline: Any, prompt: ParsedPrompt) -> Reading:
+        """Return how much of a prompt the model reads: of several chunks, all but very many."""
+        tokens, limit = count_tokens(pipeline, prompt)
+        return replace(super().read_prompt(pipeline, prompt), tokens=tokens, limit=limit)
 
     @contextmanager
     def begin(self, pipeline: Any, start: Start) -> Iterator[dict[str, Any]]:
@@ -99,21 +157,6 @@ class _StableDiffusion(Family):
             yield {"image": start.clean, "strength": 1.0}
         finally:
             del pipeline.start  # and with it the tensors of this run
-
-
-@contextmanager
-def _without_layers(text_encoder: Any, skipped: int) -> Iterator[None]:
-    """Leave out the last layers of a CLIP text encoder.
-
-    diffusers' own argument fails with transformers 5, where the encoder has no `text_model`.
-    """
-    encoder = getattr(text_encoder, "text_model", text_encoder).encoder
-    layers = encoder.layers
-    encoder.layers = layers[: len(layers) - skipped]
-    try:
-        yield
-    finally:
-        encoder.layers = layers
 
 
 SD = _StableDiffusion(
@@ -132,4 +175,5 @@ SDXL = _StableDiffusion(
     ),
     full_precision_vae=True,
     has_clip_skip=True,
+    penultimate=True,
 )

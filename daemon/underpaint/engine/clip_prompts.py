@@ -1,0 +1,250 @@
+"""Prompts with weights, or of any length, for the CLIP text encoders of Stable Diffusion.
+
+Which words weigh how much, and where a chunk of 75 tokens ends, follows Stable Diffusion WebUI
+(A1111). What a weight does to a token's embedding is compel's, as ComfyUI has it too: it is moved
+from that of the empty prompt, by the weight. Words that weigh less than 1 are treated alike, so a
+prompt costs one run of the text encoder for each chunk; the way that compel masks such words out by
+itself would cost a run for each of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from diffusers.utils.torch_utils import get_module_execution_device
+
+from underpaint_client.prompt_language import ParsedPrompt
+
+CHUNK_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+"""How many chunks a prompt may have; empty ones fill it up to the next of these.
+
+Prompts of different lengths are repeated to a common length (`to_length`), which these keep short:
+48 chunks at most.
+"""
+
+COMMA_REACH = 20
+"""How many tokens from a chunk's end a comma may be, for the chunk to end there."""
+
+
+class Token(NamedTuple):
+    """One token of a prompt, and how much it weighs."""
+
+    id: int
+    weight: float
+
+
+Chunk = list[Token]
+
+
+def cut_chunks(parts: Sequence[Sequence[Token]], size: int, comma: int | None) -> list[Chunk]:
+    """Cut tokens into chunks that a text encoder reads at once, as A1111 does.
+
+    Parameters
+    ----------
+    parts : sequence of sequences of Token
+        What is between two `BREAK`: each one begins a new chunk.
+    size : int
+        How many tokens a chunk has at most.
+    comma : int or None
+        The token of a comma. What is behind the last comma of a full chunk goes to the next one,
+        if the comma is at most `COMMA_REACH` from the end.
+
+    Returns
+    -------
+    list of list of Token
+        At least one chunk. Empty ones are kept, but for one behind a last `BREAK`.
+    """
+    chunks: list[Chunk] = []
+    for number, part in enumerate(parts, 1):
+        chunk: Chunk = []
+        comma_at = -1
+        for token in part:
+            if token.id == comma:
+                comma_at = len(chunk)
+            elif len(chunk) == size and comma_at >= 0 and size - comma_at <= COMMA_REACH:
+                chunks.append(chunk[: comma_at + 1])
+                chunk, comma_at = chunk[comma_at + 1 :], -1
+            if len(chunk) == size:
+                chunks.append(chunk)
+                chunk, comma_at = [], -1
+            chunk.append(token)
+        if chunk or number < len(parts) or not chunks:
+            chunks.append(chunk)
+    return chunks
+
+
+def read_chunks(pipeline: Any, prompt: ParsedPrompt) -> list[list[Chunk]]:
+    """Return the chunks of a prompt, for each of a pipeline's tokenizers."""
+    return [_read_chunks(pipeline, tokenizer, prompt) for tokenizer, _ in _encoders(pipeline)]
+
+
+def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
+    """Return the tokenizers and text encoders of a pipeline, one or two."""
+    names = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
+    parts = [tuple(getattr(pipeline, name, None) for name in pair) for pair in names]
+    return [(tokenizer, encoder) for tokenizer, encoder in parts if tokenizer is not None]
+
+
+def _read_chunks(pipeline: Any, tokenizer: Any, prompt: ParsedPrompt) -> list[Chunk]:
+    parts: list[list[Token]] = []
+    for part in prompt.chunks:
+        parts.append([])
+        for segment in part:
+            # It writes out the tokens of a textual inversion that has several.
+            text = pipeline.maybe_convert_prompt(segment.text, tokenizer)
+            parts[-1] += [Token(one, segment.weight) for one in _ids(tokenizer, text)]
+    comma = _ids(tokenizer, ",")
+    return cut_chunks(parts, _size(tokenizer), comma[0] if len(comma) == 1 else None)
+
+
+def _size(tokenizer: Any) -> int:
+    """Return how many tokens a text encoder reads at once, without beginning and end."""
+    return int(tokenizer.model_max_length) - 2
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    found: list[int] = tokenizer(text, truncation=False, verbose=False)["input_ids"]
+    return found[1:-1]  # without beginning and end
+
+
+class TokenCount(NamedTuple):
+    """How many tokens a prompt has, and how many of them are in the chunks that are read."""
+
+    tokens: int
+    limit: int
+
+
+def count_tokens(pipeline: Any, prompt: ParsedPrompt) -> TokenCount:
+    """Count a prompt's tokens: of several tokenizers, by the one that reads least of it."""
+    counts = []
+    for chunks in read_chunks(pipeline, prompt):
+        whole, read = (sum(map(len, some)) for some in (chunks, chunks[: CHUNK_COUNTS[-1]]))
+        counts.append(TokenCount(whole, read))
+    return max(counts, key=lambda one: one.tokens - one.limit)
+
+
+def is_stock(pipeline: Any, prompt: ParsedPrompt) -> bool:
+    """Return whether a pipeline encodes a prompt by itself, as it has one chunk and no weights."""
+    return prompt.is_plain and all(len(chunks) == 1 for chunks in read_chunks(pipeline, prompt))
+
+
+def encode_chunks(
+    pipeline: Any,
+    prompt: ParsedPrompt,
+    device: torch.device,
+    *,
+    penultimate: bool,
+    skipped: int = 0,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Encode a prompt of any length, and weigh its words.
+
+    Parameters
+    ----------
+    pipeline : diffusers pipeline
+        The embeddings of its text encoders are put beside each other.
+    prompt : ParsedPrompt
+    device : torch.device
+        Where the embeddings go.
+    penultimate : bool
+        Whether they are taken before the last layer, as Stable Diffusion XL's are.
+    skipped : int, optional
+        How many layers at the end of each text encoder are left out of the embeddings; the pooled
+        one is of the last layer all the same.
+
+    Returns
+    -------
+    tensor (1, 77 N, C)
+        For N chunks.
+    tensor (1, C), or None
+        The pooled embedding of the first chunk, unweighted, where the last text encoder has one.
+    """
+    encoders, read = _encoders(pipeline), read_chunks(pipeline, prompt)
+    most = min(max(map(len, read)), CHUNK_COUNTS[-1])
+    count = next(one for one in CHUNK_COUNTS if one >= most)
+    embeds, pooled = [], None
+    for (tokenizer, encoder), chunks in zip(encoders, read, strict=True):
+        filled = [*chunks, *([] for _ in range(count - len(chunks)))][:count]
+        with without_layers(pipeline, skipped):
+            embeds.append(_encode(tokenizer, encoder, filled, penultimate=penultimate).to(device))
+        if penultimate and encoder is encoders[-1][1]:
+            ids, _ = _fill(tokenizer, filled[0])
+            where = get_module_execution_device(encoder)
+            pooled = encoder(torch.tensor([ids], device=where))[0].to(device)
+    return torch.cat(embeds, dim=-1), pooled
+
+
+def _encode(
+    tokenizer: Any, encoder: Any, chunks: Sequence[Chunk], *, penultimate: bool
+) -> torch.Tensor:
+    """Return the embeddings of chunks, (1, 77 N, C)."""
+    compel = _compel()
+    kinds = compel.ReturnedEmbeddingsType
+    where = get_module_execution_device(encoder)
+    provider = compel.EmbeddingsProvider(
+        tokenizer,
+        encoder,
+        truncate=False,
+        device=where,
+        returned_embeddings_type=kinds.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+        if penultimate
+        else kinds.LAST_HIDDEN_STATES_NORMALIZED,
+    )
+    filled = [_fill(tokenizer, chunk) for chunk in chunks]
+    ids = torch.tensor([one for ids, _ in filled for one in ids], device=where)
+    weights = torch.tensor([one for _, weights in filled for one in weights], device=where)
+    mask = None
+    if getattr(encoder.config, "use_attention_mask", False):
+        read = [len(chunk) + 2 for chunk in chunks]
+        whole = tokenizer.model_max_length
+        mask = torch.tensor([int(i < one) for one in read for i in range(whole)], device=where)
+    found: torch.Tensor = provider.build_weighted_embedding_tensor(ids, weights, mask, where)
+    return found.to(encoder.dtype)
+
+
+@contextmanager
+def without_layers(pipeline: Any, skipped: int) -> Iterator[None]:
+    """Leave out the last layers of a pipeline's CLIP text encoders.
+
+    diffusers' own argument fails with transformers 5, where the encoder has no `text_model`.
+    """
+    encoders = [
+        getattr(encoder, "text_model", encoder).encoder for _, encoder in _encoders(pipeline)
+    ]
+    layers = [encoder.layers for encoder in encoders]
+    for encoder, whole in zip(encoders, layers, strict=True):
+        encoder.layers = whole[: len(whole) - skipped]
+    try:
+        yield
+    finally:
+        for encoder, whole in zip(encoders, layers, strict=True):
+            encoder.layers = whole
+
+
+def _fill(tokenizer: Any, chunk: Chunk) -> tuple[list[int], list[float]]:
+    """Return a chunk's tokens and weights with beginning, end and padding, as a tokenizer does."""
+    missing = _size(tokenizer) - len(chunk)
+    ids = [tokenizer.bos_token_id, *(one.id for one in chunk), tokenizer.eos_token_id]
+    weights = [1.0, *(one.weight for one in chunk), 1.0]
+    return ids + [tokenizer.pad_token_id] * missing, weights + [1.0] * missing
+
+
+@functools.cache
+def _compel() -> Any:
+    import compel  # noqa: PLC0415 - few prompts need it
+
+    return compel
+
+
+def to_length(*embeds: torch.Tensor) -> list[torch.Tensor]:
+    """Repeat embeddings (1, L, C) until all are of the same length.
+
+    Attention weighs a repeated embedding as it does a single one, so each means the same as before,
+    whatever the lengths of the others: an image does not depend on those that it is painted with.
+    """
+    length = math.lcm(*(one.shape[1] for one in embeds))
+    return [one.repeat(1, length // one.shape[1], 1) for one in embeds]

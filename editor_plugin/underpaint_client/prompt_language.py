@@ -1,0 +1,442 @@
+r"""The language of prompts: which words weigh how much, where chunks end, and what is named.
+
+A prompt is read as Stable Diffusion WebUI (A1111) and Forge read it, so that one from elsewhere
+means the same here:
+
+==================  ==============================================================================
+`(word)`            weighs 1.1 times as much; `((word))` 1.21 times
+`[word]`            weighs 1 / 1.1 times as much
+`(word:1.3)`        weighs 1.3 times as much; in other brackets, weights are multiplied
+`\(`                is a bracket, and so are `\)`, `\[` and `\]`; `\\` is a backslash
+`BREAK`             ends a chunk of 75 tokens, and the next words begin a new one
+`<lora:name:0.8>`   names a LoRA
+`<layer:name>`      names a layer
+==================  ==============================================================================
+
+A bracket that is not closed weighs all that follows; one that was not opened is text. Comments and
+choices are read before, by `prompt_choices`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .errors import BadInputError
+
+BRACKET_WEIGHT = 1.1
+"""What `(word)` multiplies a weight with, and `[word]` divides it by."""
+
+MAX_WEIGHT = 10.0
+"""The weight of words that are given more; its negative is the least."""
+
+_LONGEST_EXCERPT = 40
+_LARGE = 1e30  # products of weights stay below it, so that none becomes infinite
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
+"""The pattern of a weight."""
+
+LORA_KINDS = "lora|lyco|lycoris"
+"""The pattern of what stands before a LoRA's name."""
+
+_WHOLE_NUMBER = re.compile(NUMBER)
+_TOKEN = re.compile(
+    r"\\(?P<escaped>[()\[\]\\])"
+    rf"|<(?P<kind>(?i:{LORA_KINDS}|layer)):(?P<named>[^<>\n]*)>"
+    rf"|:\s*(?P<weight>{NUMBER})\s*\)"
+    r"|(?P<bracket>[()\[\]])"
+    r"|(?P<break>\bBREAK\b)"
+    rf"|(?P<unclosed><(?i:{LORA_KINDS}|layer):)"
+    r"|(?P<text>[^\\()\[\]:|<B]+|.)",
+    re.DOTALL,
+)
+"""Each part of a prompt. Each alternative stops where another could begin, so time is linear."""
+
+
+class PromptError(BadInputError):
+    """Something in a prompt can be read in no way.
+
+    Parameters
+    ----------
+    position : int
+        Where it begins: 0 is the prompt's first character.
+    excerpt : str
+        What is there.
+    told : str
+        What is wrong with it, and what to write instead.
+    """
+
+    def __init__(self, position: int, excerpt: str, told: str) -> None:
+        super().__init__(f"the prompt's character {position + 1}, {_quote(excerpt)}: {told}")
+        self.position = position
+        self.excerpt = excerpt
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Words that have one weight.
+
+    Parameters
+    ----------
+    text : str
+        Without syntax.
+    weight : float
+        -10..10; 1 is usual.
+    """
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class LoraReference:
+    """A LoRA that a prompt names.
+
+    Parameters
+    ----------
+    name : str
+        As it is written.
+    weight : float
+        Its strength in the denoiser.
+    encoder_weight : float
+        Its strength in the text encoders.
+    position : int
+        Where in the prompt it is named.
+    """
+
+    name: str
+    weight: float = 1.0
+    encoder_weight: float = 1.0
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class LayerReference:
+    """A layer that a prompt names, by the name that the editor shows; `position` as above."""
+
+    name: str
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that is read otherwise than its author may think.
+
+    Parameters
+    ----------
+    position : int
+        Where it begins: 0 is the prompt's first character.
+    excerpt : str
+        What is there, at most 40 characters.
+    told : str
+        How it is read, and what to write instead.
+    """
+
+    position: int
+    excerpt: str
+    told: str
+
+
+@dataclass(frozen=True)
+class ParsedPrompt:
+    """What a prompt says.
+
+    Parameters
+    ----------
+    chunks : tuple of tuple of Segment
+        What is between two `BREAK`; at least one, which may be empty.
+    loras : tuple of LoraReference
+    layers : tuple of LayerReference
+    remarks : tuple of Remark
+        One for each kind.
+    """
+
+    chunks: tuple[tuple[Segment, ...], ...]
+    loras: tuple[LoraReference, ...] = ()
+    layers: tuple[LayerReference, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The prompt without syntax, for models that cannot weigh words."""
+        return " ".join("".join(one.text for one in chunk) for chunk in self.chunks)
+
+    @property
+    def weighted(self) -> Segment | None:
+        """The first words whose weight is not 1; None if there are none."""
+        segments = (one for chunk in self.chunks for one in chunk if one.text.strip())
+        return next((one for one in segments if one.weight != 1), None)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all words weigh the same and belong to one chunk, as far as they fit into it."""
+        return len(self.chunks) == 1 and self.weighted is None
+
+
+def parse_prompt(text: str) -> ParsedPrompt:
+    """Read a prompt, in time that grows with its length.
+
+    Parameters
+    ----------
+    text : str
+        With its choices made (`prompt_choices`).
+
+    Raises
+    ------
+    PromptError
+        A LoRA or layer is named without a name, or its strength is no number. Anything else is
+        read in some way.
+    """
+    parser = _Parser(text)
+    for found in _TOKEN.finditer(text):
+        parser.take(found)
+    return parser.finish()
+
+
+@dataclass
+class _Open:
+    """A bracket that is open: where its text begins, and what decides how a square one is read."""
+
+    piece: int
+    position: int
+    bar: bool = False
+    colon: int = -1  # the piece after its last colon
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Pieces `first` to before `last`, whose weight is multiplied with a factor."""
+
+    first: int
+    last: int
+    factor: float
+
+
+class _Parser:
+    """Cuts a prompt into pieces, and finds the spans of pieces that brackets weigh.
+
+    As in Stable Diffusion WebUI, round and square brackets may overlap.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._pieces: list[str | None] = []  # None is a break
+        self._positions: list[int] = []  # of the pieces, but for those of the last token
+        self._position = 0  # of the last token
+        self._open: dict[str, list[_Open]] = {"(": [], "[": []}
+        self._order: list[_Open] = []  # of both kinds; closed ones are removed when they are last
+        self._closed: set[int] = set()
+        self._spans: dict[str, list[_Span]] = {"(": [], "[": []}
+        self._loras: list[LoraReference] = []
+        self._layers: list[LayerReference] = []
+        self._remarks: dict[str, Remark] = {}
+
+    def take(self, found: re.Match[str]) -> None:
+        """Read one token."""
+        self._positions += [self._position] * (len(self._pieces) - len(self._positions))
+        self._position = position = found.start()
+        if found["escaped"] is not None:
+            self._pieces.append(found["escaped"])
+        elif found["kind"] is not None:
+            self._take_reference(found)
+        elif found["weight"] is not None:
+            self._close_round(found[0], _limited(float(found["weight"]), 1e6))
+        elif found["bracket"] is not None:
+            self._take_bracket(found["bracket"], position)
+        elif found["break"] is not None:
+            self._pieces.append(None)
+        elif found["unclosed"] is not None:
+            end = self._text[position : position + _LONGEST_EXCERPT].split("\n", 1)[0]
+            self._remark(position, end, f"it is read as words, as no '>' closes it; write "
+                         f"{found['unclosed']}NAME>")  # fmt: skip
+            self._pieces.append(found["unclosed"])
+        else:
+            self._take_text(found["text"])
+
+    def _take_text(self, text: str) -> None:
+        self._pieces.append(text)
+        if text in ":|" and (inner := self._innermost()) is not None:
+            if text == "|":
+                inner.bar = True
+            else:
+                inner.colon = len(self._pieces)
+
+    def _take_bracket(self, bracket: str, position: int) -> None:
+        if bracket in self._open:
+            one = _Open(len(self._pieces), position)
+            self._open[bracket].append(one)
+            self._order.append(one)
+            self._pieces.append("")  # for the bracket, if it turns out to be text
+        elif bracket == ")":
+            self._close_round(bracket, BRACKET_WEIGHT)
+        else:
+            self._close_square()
+
+    def _close_round(self, written: str, factor: float) -> None:
+        if not self._open["("]:
+            for text in (written[0], written[1:]):
+                self._take_text(text)
+            return
+        one = self._close("(")
+        self._spans["("].append(_Span(one.piece, len(self._pieces), factor))
+
+    def _close_square(self) -> None:
+        if not self._open["["]:
+            self._pieces.append("]")
+            return
+        one = self._close("[")
+        if self._changes(one):
+            self._pieces[one.piece] = "["
+            self._pieces.append("]")
+            excerpt = self._text[one.position : one.position + _LONGEST_EXCERPT]
+            self._remark(
+                one.position,
+                excerpt[: excerpt.find("]") + 1] or excerpt,
+                "a prompt that changes from step to step is read as words",
+            )
+        else:
+            self._spans["["].append(_Span(one.piece, len(self._pieces), 1 / BRACKET_WEIGHT))
+
+    def _changes(self, one: _Open) -> bool:
+        """Return whether a square bracket is `[from:to:when]`, `[to:when]` or `[one|other]`."""
+        tail = self._pieces[one.colon :] if one.colon >= 0 else []
+        is_short = 0 < len(tail) <= 2  # a number is one piece, or two
+        return one.bar or (
+            is_short and _WHOLE_NUMBER.fullmatch("".join(filter(None, tail)).strip()) is not None
+        )
+
+    def _close(self, kind: str) -> _Open:
+        one = self._open[kind].pop()
+        self._closed.add(one.piece)
+        return one
+
+    def _innermost(self) -> _Open | None:
+        while self._order and self._order[-1].piece in self._closed:
+            self._order.pop()
+        return self._order[-1] if self._order else None
+
+    def _take_reference(self, found: re.Match[str]) -> None:
+        position, whole = found.start(), found[0]
+        kind, named = found["kind"].lower(), found["named"]
+        if kind == "layer":
+            if not named.strip():
+                raise PromptError(position, whole, "no layer is named; write <layer:NAME>")
+            self._layers.append(LayerReference(named.strip(), position))
+            return
+        name, *given = (part.strip() for part in named.split(":"))
+        if not name:
+            raise PromptError(position, whole, "no LoRA is named; write <lora:NAME:0.8>")
+        self._loras.append(self._read_lora(name, given, position, whole))
+
+    def _read_lora(self, name: str, given: list[str], position: int, whole: str) -> LoraReference:
+        """Read what is behind a LoRA's name, as A1111: `:encoder:denoiser`, `:te=1:unet=1`."""
+        numbers: dict[str, float] = {}
+        unread = []
+        for place, part in enumerate(given):
+            key, is_named, value = part.partition("=")
+            if not is_named:
+                key, value = ("te", "unet", "dyn")[min(place, 2)], part
+            if key.strip() not in ("te", "unet"):
+                unread.append(part)
+            elif value.strip():
+                numbers[key.strip()] = self._read_number(value.strip(), name, position, whole)
+        if any(unread):
+            self._remark(position, whole, f"{', '.join(map(_quote, filter(None, unread)))} of it"
+                         " is not used")  # fmt: skip
+        encoder = numbers.get("te", 1.0)
+        return LoraReference(name, numbers.get("unet", encoder), encoder, position)
+
+    def _read_number(self, value: str, name: str, position: int, whole: str) -> float:
+        if _WHOLE_NUMBER.fullmatch(value) is None:
+            raise PromptError(
+                position,
+                whole,
+                f"its strength {_quote(value)} is no number; write <lora:{name}:0.8>",
+            )
+        return _limited(float(value), 1e6)
+
+    def _remark(self, position: int, excerpt: str, told: str) -> None:
+        """Keep the first remark of each kind."""
+        if told not in self._remarks and len(self._remarks) < 10:
+            short = excerpt if len(excerpt) <= _LONGEST_EXCERPT else excerpt[:_LONGEST_EXCERPT]
+            self._remarks[told] = Remark(position, short, told)
+
+    def finish(self) -> ParsedPrompt:
+        """Return what was read."""
+        for kind, factor in (("(", BRACKET_WEIGHT), ("[", 1 / BRACKET_WEIGHT)):
+            if self._open[kind]:
+                one = self._open[kind][0]
+                excerpt = self._text[one.position : one.position + _LONGEST_EXCERPT]
+                told = (
+                    "this bracket is not closed, so it weighs all that follows; close it, or write"
+                    f" \\{kind} for a bracket"
+                )
+                self._remark(one.position, excerpt, told)
+            last = len(self._pieces)
+            self._spans[kind] += [_Span(one.piece, last, factor) for one in self._open[kind]]
+        return ParsedPrompt(
+            tuple(self._chunks()),
+            tuple(self._loras),
+            tuple(self._layers),
+            tuple(self._remarks.values()),
+        )
+
+    def _chunks(self) -> Iterator[tuple[Segment, ...]]:
+        count = len(self._pieces)
+        self._positions += [self._position] * (count - len(self._positions))
+        products = zip(_products(self._spans["("], count), _products(self._spans["["], count))
+        chunk: list[tuple[list[str], float]] = []
+        for piece, position, (of_round, of_square) in zip(self._pieces, self._positions, products):
+            if piece is None:
+                yield _segments(chunk)
+                chunk = []
+                continue
+            product = round(of_round * of_square, 6)
+            weight = _limited(product, MAX_WEIGHT)
+            if weight != product and piece.strip():
+                self._remark(
+                    position, piece, f"its weight is over {MAX_WEIGHT:g}; {weight:g} is used"
+                )
+            if not piece:
+                continue
+            if not chunk or chunk[-1][1] != weight:
+                chunk.append(([], weight))
+            chunk[-1][0].append(piece)
+        yield _segments(chunk)
+
+
+def _segments(chunk: list[tuple[list[str], float]]) -> tuple[Segment, ...]:
+    return tuple(Segment("".join(pieces), weight) for pieces, weight in chunk)
+
+
+def _products(spans: list[_Span], count: int) -> list[float]:
+    """Return each piece's product of the factors of all spans that it lies in.
+
+    Parameters
+    ----------
+    spans : list of _Span
+        Any two of them lie in each other or apart.
+    count : int
+        How many pieces there are.
+    """
+    begin: list[list[float]] = [[] for _ in range(count + 1)]
+    end = [0] * (count + 1)
+    for span in sorted(spans, key=lambda one: -one.last):  # those further out first
+        begin[span.first].append(span.factor)
+        end[span.last] += 1
+    found, products = [], [1.0]
+    for piece in range(count):
+        if end[piece]:
+            del products[-end[piece] :]
+        for factor in begin[piece]:
+            products.append(_limited(products[-1] * factor, _LARGE))
+        found.append(products[-1])
+    return found
+
+
+def _limited(number: float, most: float) -> float:
+    return max(-most, min(most, number))
+
+
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST_EXCERPT else f"{text[:_LONGEST_EXCERPT]}...")
