@@ -29,7 +29,7 @@ from .roots import Root, used_roots
 from .stamps import stamp_status
 from .walking import Found, walk_roots
 
-_RULES = 2
+_RULES = 3
 """Counts up when the probes tell files apart otherwise."""
 
 _WRITE = 5.0
