@@ -42,6 +42,7 @@ COMMANDS = {
     "generate",
     "install",
     "keys",
+    "loras",
     "models",
     "replay",
     "results",

@@ -44,6 +44,7 @@ COMMANDS = {
     "connect": "use the daemon of another machine",
     "doctor": "check everything that Underpaint needs, and list what is missing",
     "models": "list models, add and download more",
+    "loras": "list LoRAs, and the models that they fit",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "remove it again",
 }

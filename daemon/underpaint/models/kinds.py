@@ -15,9 +15,14 @@ def with_article(kind: str) -> str:
     return f"an {kind}" if kind[:1] in tuple("AEIOaeiou") else f"a {kind}"
 
 
+def is_lora(kind: str) -> bool:
+    """Return whether a kind of file is a LoRA, or one of its relatives of LyCORIS."""
+    return kind.startswith(("LoRA", "LyCORIS"))
+
+
 _ENDINGS = tuple((re.compile(rf"(?:{ending})$"), kind) for ending, kind in (
     (r"\.lora_(up|down|mid)\.weight|\.lora_[AB]\.(\w+\.)?weight|\.lora\.(up|down)\.weight"
-     r"|_lora\.(up|down)\.weight|\.lora_linear_layer\.(up|down)\.weight", "LoRA"),
+     r"|_lora\d?\.(up|down)\.weight|\.lora_linear_layer\.(up|down)\.weight", "LoRA"),
     (r"\.hada_w[12](_[ab])?|\.hada_t[12]", "LyCORIS (LoHa)"),
     (r"\.lokr_w[12](_[ab])?|\.lokr_t2", "LyCORIS (LoKr)"),
     (r"\.oft_blocks|\.oft_diag|\.oft_R\.(\w+\.)?weight", "LyCORIS (OFT)"),

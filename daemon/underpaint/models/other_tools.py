@@ -1,4 +1,4 @@
-"""Where other tools keep their models, as their installers and manuals have it."""
+"""Where other tools keep their models and LoRAs, as their installers and manuals have it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ from .stamps import FileStamp, stamp_status
 HUB = "huggingface"
 """The name of the Hugging Face Hub's cache."""
 
-_WEBUI_FOLDERS = ("models/Stable-diffusion", "models/diffusers")
-_COMFY_FOLDERS = ("models/checkpoints", "models/diffusion_models", "models/unet")
-_COMFY_KEYS = ("checkpoints", "diffusion_models", "unet")
+_WEBUI_FOLDERS = {
+    "models": ("models/Stable-diffusion", "models/diffusers"),
+    "loras": ("models/Lora", "models/LyCORIS"),
+}
+_COMFY_KEYS = {
+    "models": ("checkpoints", "diffusion_models", "unet"),
+    "loras": ("loras",),
+}
+"""The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
 
 _WEBUI_PLACES = {
     "a1111": ("stable-diffusion-webui", "sd-webui", "automatic1111"),
@@ -52,10 +58,16 @@ class ToolFolder(NamedTuple):
     problem: str = ""
 
 
-def find_tools() -> Iterator[ToolFolder]:
-    """Yield the folders of other tools that are there, and settings that cannot be read."""
+def find_tools(content: str = "models") -> Iterator[ToolFolder]:
+    """Yield the folders of other tools that are there, and settings that cannot be read.
+
+    Parameters
+    ----------
+    content : str
+        What the folders are for: `models` or `loras`.
+    """
     seen: set[str] = set()
-    for one in _candidates():
+    for one in _candidates(content):
         if not (one.problem or is_folder(one.path)):
             continue
         real = os.path.realpath(one.path)
@@ -64,28 +76,30 @@ def find_tools() -> Iterator[ToolFolder]:
             yield one
 
 
-def _candidates() -> Iterator[ToolFolder]:
+def _candidates(content: str) -> Iterator[ToolFolder]:
     bases = [base for base in _user_folders() if is_folder(base)]
     for name, places in _WEBUI_PLACES.items():
         for program in _programs(bases, places):
-            for folder in _WEBUI_FOLDERS:
+            for folder in _WEBUI_FOLDERS[content]:
                 yield ToolFolder(name, program / folder)
-    yield from _comfy_folders(bases)
+    yield from _comfy_folders(bases, _COMFY_KEYS[content])
+    if content != "models":  # the others keep all kinds of files in one folder
+        return
     for program in _programs(bases, _INVOKE_PLACES, os.environ.get("INVOKEAI_ROOT")):
         yield ToolFolder("invokeai", program / "models")
     yield ToolFolder(HUB, hub_cache())
 
 
-def _comfy_folders(bases: list[Path]) -> Iterator[ToolFolder]:
+def _comfy_folders(bases: list[Path], keys: tuple[str, ...]) -> Iterator[ToolFolder]:
     for program in _programs(bases, _COMFY_PLACES, os.environ.get("COMFYUI_PATH")):
-        for folder in _COMFY_FOLDERS:
-            yield ToolFolder("comfyui", program / folder)
-        yield from _extra_folders(program / "extra_model_paths.yaml")
-    yield from _extra_folders(_app_data() / "ComfyUI" / "extra_models_config.yaml")
+        for key in keys:
+            yield ToolFolder("comfyui", program / "models" / key)
+        yield from _extra_folders(program / "extra_model_paths.yaml", keys)
+    yield from _extra_folders(_app_data() / "ComfyUI" / "extra_models_config.yaml", keys)
     for krita in _krita_folders():
         for program in (krita / "ai_diffusion/server/ComfyUI", krita / "ai_diffusion/server"):
-            for folder in _COMFY_FOLDERS:
-                yield ToolFolder("krita-ai-diffusion", program / folder)
+            for key in keys:
+                yield ToolFolder("krita-ai-diffusion", program / "models" / key)
 
 
 def _programs(
@@ -158,7 +172,7 @@ _MOST_FOLDERS = 100
 """Folders that are taken from one; the rest is left out."""
 
 
-def _extra_folders(file: Path) -> Iterator[ToolFolder]:
+def _extra_folders(file: Path, keys: tuple[str, ...]) -> Iterator[ToolFolder]:
     """Yield the folders of models that ComfyUI is told of in an `extra_model_paths.yaml`.
 
     Each section has a `base_path`, and folders below it by kind, several of them in lines.
@@ -173,7 +187,7 @@ def _extra_folders(file: Path) -> Iterator[ToolFolder]:
     sections, problem = _read_sections(file, stamp_status(status), stat.S_IFMT(status.st_mode))
     if problem:
         yield _unread(file, problem)
-    found = (one for section in sections for one in _section_folders(section, file.parent))
+    found = (one for section in sections for one in _section_folders(section, file.parent, keys))
     for path in itertools.islice(found, _MOST_FOLDERS):
         yield ToolFolder("comfyui", path)
 
@@ -206,12 +220,14 @@ def _read_sections(
     return tuple(one for one in sections.values() if isinstance(one, dict)), ""
 
 
-def _section_folders(section: dict[Any, Any], beside: Path) -> Iterator[Path]:
+def _section_folders(
+    section: dict[Any, Any], beside: Path, keys: tuple[str, ...]
+) -> Iterator[Path]:
     said = section.get("base_path")
     base = beside
     if isinstance(said, str):
         base = beside / expand_user(Path(os.path.expandvars(said)))
-    for key in _COMFY_KEYS:
+    for key in keys:
         lines = section.get(key)
         if isinstance(lines, str):
             for line in filter(None, map(str.strip, lines.splitlines())):

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .headers import Header, read_header
-from .kinds import find_addition, find_part_kind
+from .kinds import find_addition, find_part_kind, is_lora
+from .loras import LoraFacts, tell_lora
 from .precisions import find_precision
 from .tensor_names import UNET_INPUT, TensorNames
 
@@ -52,6 +53,8 @@ class Contents:
         the file does not say it.
     licence : str
         As its maker says (modelspec.license); empty where the file does not say it.
+    lora : LoraFacts or None
+        What a LoRA, or a LyCORIS, is for; None for other kinds.
     """
 
     kind: str
@@ -65,6 +68,7 @@ class Contents:
     layout: str = "original"
     native: int = 0
     licence: str = ""
+    lora: LoraFacts | None = None
 
 
 def read_contents(file: Path) -> Contents:
@@ -92,7 +96,9 @@ def probe_header(header: Header, file: Path | None = None) -> Contents:
     names = TensorNames(header)
     other = find_addition(names)
     if other:
-        return Contents(other, precision=find_precision(header, header.tensors, file))
+        precision = find_precision(header, header.tensors, file)
+        facts = tell_lora(header) if is_lora(other) else None
+        return Contents(other, precision=precision, licence=_licence(header), lora=facts)
     for probe in _PROBES:
         if names.has(*probe.keys):
             return _describe(names, probe, header, file)
@@ -287,8 +293,12 @@ def _describe(names: TensorNames, probe: _Probe, header: Header, file: Path | No
         parts=tuple(sorted(set(_list_parts(names, probe.family)))),
         layout=probe.layout,
         native=_native(header.metadata.get("modelspec.resolution", "")),
-        licence=" ".join(header.metadata.get("modelspec.license", "").split())[:80],
+        licence=_licence(header),
     )
+
+
+def _licence(header: Header) -> str:
+    return " ".join(header.metadata.get("modelspec.license", "").split())[:80]
 
 
 def _native(said: str) -> int:

@@ -52,6 +52,18 @@ def list_roots() -> list[Root]:
     return _look()[0]
 
 
+def lora_roots() -> list[Root]:
+    """Return the folders whose LoRAs are listed: our own, and those of models, used ones alone."""
+    models = list_roots()
+    chosen = _read_choices()
+    used = [Root("underpaint", home() / "loras", is_own=True)]
+    used += [root for root in models if root.is_own]
+    for tool in find_tools("loras"):
+        if not tool.problem and chosen.get(tool.name) == "used":
+            used.append(Root(tool.name, tool.path))
+    return used + [root for root in models if not root.is_own and root.state == "used"]
+
+
 def find_problems() -> list[str]:
     """Return what keeps folders of models from being found, a sentence each."""
     return _look()[1]
@@ -94,6 +106,7 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
         There is no such tool here.
     """
     tools = [root for root in list_roots() if not root.is_own]
+    tools += [Root(one.name, one.path) for one in find_tools("loras") if not one.problem]
     found = [root for root in tools if root.name == name]
     if not found:
         known = ", ".join(dict.fromkeys(root.name for root in tools))

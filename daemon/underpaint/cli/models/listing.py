@@ -62,7 +62,7 @@ def run_list(words: Sequence[str]) -> int:
             say(f"{name}: {'used' if use else 'ignored'}, {root.path}")
     if not (options.use or options.ignore or options.json):
         _ask_about_tools(list_roots())
-    scanned = _scan()
+    scanned = scan_with_counter()
     if options.where:
         _show_roots(scanned, as_json=options.json)
     elif not (options.use or options.ignore) or options.json:
@@ -70,15 +70,15 @@ def run_list(words: Sequence[str]) -> int:
     return 0
 
 
-def _scan() -> list[Scanned]:
-    """Look for models; on a terminal, with a counter while files are read for the first time."""
+def scan_with_counter(roots: Sequence[Root] | None = None) -> list[Scanned]:
+    """Return `scan(roots)`; on a terminal, count the files that are read for the first time."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        return scan()
+        return scan(roots)
     columns = (TextColumn("{task.description}"), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("Looking into new files", total=None)
-        return scan(tell=lambda done, of: bar.update(task, completed=done, total=of))
+        return scan(roots, tell=lambda done, of: bar.update(task, completed=done, total=of))
 
 
 def _ask_about_tools(roots: list[Root]) -> None:

@@ -1,0 +1,137 @@
+"""The LoRAs there are, and which of them a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.home import home
+from underpaint_client.printable import one_line
+
+from .facts import family_facts
+from .find import name_some
+from .kinds import is_lora, with_article
+from .loras import LoraFacts
+from .roots import lora_roots
+from .scanning import Scanned, scan
+
+_NOT_USABLE = ("LyCORIS (OFT)", "LyCORIS (IA3)", "LyCORIS (GLoRA)", "LyCORIS (full)")
+
+
+@dataclass(frozen=True)
+class ListedLora:
+    """A LoRA as `underpaint loras` lists it.
+
+    Parameters
+    ----------
+    name : str
+        By which it is asked for: its path below its folder of LoRAs, without the ending.
+    path, root : str
+        The file, and the name of the folder that it was found in, as `Root.name`.
+    kind : str
+        `LoRA`, or which of LyCORIS: `LyCORIS (LoHa)`.
+    size : int
+        Bytes.
+    facts : LoraFacts
+        What its header says.
+    problem : str
+        Why it cannot be used, a sentence; empty where it can.
+    """
+
+    name: str
+    path: str
+    root: str
+    kind: str
+    size: int
+    facts: LoraFacts
+    problem: str = ""
+
+    @property
+    def bases(self) -> str:
+        """What it was made for, in words; empty where its header does not tell."""
+        words = (one.partition(" ") for one in self.facts.bases)
+        return " or ".join(_base_title(family, variant) for family, _, variant in words)
+
+
+def _base_title(family: str, variant: str) -> str:
+    title = family_facts(family, variant).title
+    is_told = title != family_facts(family).title or variant.lower() in title.lower()
+    return title if is_told else f"{title} {variant}"
+
+
+def list_loras(scanned: Iterable[Scanned] | None = None) -> tuple[ListedLora, ...]:
+    """Describe every LoRA, by name; one that cannot be used says why.
+
+    Parameters
+    ----------
+    scanned : iterable of Scanned, optional
+        What was found in `lora_roots`; they are looked into where it is not given.
+    """
+    found = scan(lora_roots()) if scanned is None else scanned
+    loras = [lora for one in found if (lora := _describe(one)) is not None]
+    return tuple(sorted(loras, key=lambda lora: lora.name))
+
+
+def _describe(one: Scanned) -> ListedLora | None:
+    contents = one.contents
+    if contents is None or contents.lora is None or not is_lora(contents.kind):
+        return None
+    path = str(one.found.path).encode("utf-8", "backslashreplace").decode()
+    problem = contents.lora.problem
+    if contents.kind in _NOT_USABLE:
+        problem = f"{with_article(contents.kind)} cannot be used; use a LoRA, LoHa or LoKr"
+    return ListedLora(
+        name=one.found.name,
+        path=path,
+        root=one.found.root.name,
+        kind=contents.kind,
+        size=one.found.stamp[0],
+        facts=contents.lora,
+        problem=f"LoRA {one_line(path)}: {problem}" if problem else "",
+    )
+
+
+def find_lora(name: str, loras: Iterable[ListedLora] | None = None) -> ListedLora:
+    """Return the LoRA that a name means; upper and lower case are the same.
+
+    Parameters
+    ----------
+    name : str
+        From the list, with or without the ending of the file, or the last part of it. A name of
+        its own comes before the last part of another's.
+    loras : iterable of ListedLora, optional
+        From `list_loras`, which is asked where it is not given.
+
+    Raises
+    ------
+    ModelUnavailableError
+        No LoRA is called so, several are, or it cannot be used.
+    """
+    there = list_loras() if loras is None else tuple(loras)
+    wanted = name.replace("\\", "/").casefold()
+    exact = [one for one in there if one.name == name]
+    whole = [one for one in there if wanted in _spellings(one.name)]
+    last = [one for one in there if wanted in _spellings(one.name.rpartition("/")[2])]
+    found = exact or whole or last
+    if len(found) > 1:
+        known = " and ".join(repr(one_line(one.name)) for one in found[:_MOST_NAMED])
+        more = len(found) - _MOST_NAMED
+        told = f"{known} and {more} more" if more > 0 else known
+        raise ModelUnavailableError(f"LoRA {name!r} may be {told}; name one of them in full")
+    if not found:
+        raise ModelUnavailableError(
+            f"LoRA {name!r} is unknown; LoRAs found: {name_some(one.name for one in there)};"
+            f" yours go to {home() / 'loras'}"
+        )
+    if found[0].problem:
+        raise ModelUnavailableError(found[0].problem)
+    return found[0]
+
+
+_MOST_NAMED = 5
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    folded = name.casefold()
+    return folded, f"{folded}.safetensors"
