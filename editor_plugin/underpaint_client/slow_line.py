@@ -170,7 +170,7 @@ class SlowLine:
                 message, frames = self._packer.outgoing(message, frames)
             self._send(message, frames)
         except UnderpaintError as error:
-            self._report_unsent(message, error.code, str(error))
+            self._report_unsent(message, error.code, error.sentence)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the client is told
             _logger.error("sending failed: %s", type(error).__name__)  # noqa: TRY400 - no content
             self._report_unsent(message, "failed", str(error) or type(error).__name__)

@@ -12,6 +12,8 @@ ones are left out, since the daemon has them by their digest.
 
 Bodies are the dataclasses below. Both sides build them with `encode`; the daemon decodes with a
 validating library on top of `open_envelope`, the client, which trusts its daemon, with `decode`.
+An object with sentences for people may have `sentences` beside its fields: what they were made of,
+by field, to show them in another language. Clients that do not know it show the English text.
 
 The protocol's version is raised whenever a message is written in another way, so that neither side
 misreads the other. Protocol 2 has the request and the recipe by groups. In protocol 3 a request
@@ -32,7 +34,7 @@ from .geometry import Box
 from .messages import TYPES, Message, Picture
 from .recipe import Recipe
 from .request import Request
-from .typed_json import field_types, read_fields, to_json
+from .typed_json import SENTENCES, field_types, read_fields, sentence_fields, to_json
 
 PROTOCOL = 3
 
@@ -211,7 +213,8 @@ def _refuse_unknown_fields(what: str, cls: Any, found: Any) -> None:
     """Look through a dataclass's JSON, whatever its types: they are checked later."""
     if not isinstance(found, dict):
         return
-    _refuse_unknown(what, found, field_types(cls))
+    of_sentences = (SENTENCES,) if sentence_fields(cls) else ()
+    _refuse_unknown(what, found, (*field_types(cls), *of_sentences))
     for name, (kind, is_list) in _inner_objects(cls).items():
         inner = found.get(name)
         for one in (inner if isinstance(inner, list) else ()) if is_list else (inner,):

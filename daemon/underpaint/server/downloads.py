@@ -25,6 +25,7 @@ from underpaint.models.suggestions import find_memory, suggest_models
 from underpaint_client import messages, model_messages
 from underpaint_client.errors import BadInputError
 from underpaint_client.model_messages import Download
+from underpaint_client.sentences import from_data, sentence
 
 from .answers import Answers
 
@@ -201,7 +202,8 @@ class Downloads:
             return
         event = json.loads(line)
         if "error" in event:
-            self._change(replace(known, state="failed", message=str(event["error"])))
+            message = from_data(str(event["error"]), event.get("sentence"))
+            self._change(replace(known, state="failed", message=message))
         elif "path" in event:
             name = os.path.basename(event["path"])  # noqa: PTH119 - it may end with a slash
             self._change(replace(known, state="done", received=known.size, message=name))
@@ -211,7 +213,10 @@ class Downloads:
     def _handle_end(self, model: str, code: int) -> None:
         known = self._downloads.get(model)
         if known is not None and known.state == "running":
-            told = f"the download ended unexpectedly (exit code {code}); the daemon's log says why"
+            told = sentence(
+                "the download ended unexpectedly (exit code {code}); the daemon's log says why",
+                code=code,
+            )
             self._change(replace(known, state="failed", message=told))
         self._running = None
         self._start_next()

@@ -83,7 +83,8 @@ def restore_job(store: Store, kept: StoredJob) -> Job | None:
             raise GenerationFailedError(describe_deaths("the daemon ended"))
         job = _read_job(kept, store.submission(kept.name))
     except (UnderpaintError, DamagedFileError, ValueError) as error:
-        failed = messages.Failed(kept.name, GenerationFailedError.code, str(error))
+        told = error.sentence if isinstance(error, UnderpaintError) else str(error)
+        failed = messages.Failed(kept.name, GenerationFailedError.code, told)
         store.end(kept.name, wire.encode(failed)[0])
         return None
     # The earlier daemon has told the client that it was accepted.

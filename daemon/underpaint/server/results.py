@@ -171,7 +171,7 @@ class Results:
             self._refused.move_to_end((client, name))
             if len(self._refused) > MAX_REFUSALS:
                 self._refused.popitem(last=False)
-        self._send(client, wire.encode(messages.Failed(name, error.code, str(error))))
+        self._send(client, wire.encode(messages.Failed(name, error.code, error.sentence)))
 
     def is_refused(self, client: Client, name: str) -> bool:
         """Return whether the last message to a client was that the job cannot be sent whole."""

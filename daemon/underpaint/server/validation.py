@@ -11,6 +11,7 @@ from underpaint_client import messages, wire
 from underpaint_client.errors import BadInputError
 from underpaint_client.inputs import InputFrames
 from underpaint_client.rules import check_request
+from underpaint_client.typed_json import add_sentences
 
 if TYPE_CHECKING:
     from underpaint_client.frames import Bytes, Frame
@@ -40,6 +41,7 @@ def read_message(envelope: Envelope) -> Message:
         raise BadInputError(f"{envelope.type}: it contains text that is not valid UTF-8") from None
     except (msgspec.ValidationError, RecursionError) as error:
         raise BadInputError(f"{envelope.type}: {error}") from None
+    message = add_sentences(message, envelope.body)
     if isinstance(message, messages.Submit):
         _check_submit(message, envelope.frames)
     elif envelope.frames:
