@@ -61,7 +61,7 @@ class Sentence(str):
     plural : str
         The template for every `count` but 1; empty if there is only one.
     values : mapping of str to value
-        By name: str, int, float, `Sentence`, or tuple of such.
+        By name: str, int, float, `Sentence`, or `Listing` of such.
     """
 
     __slots__ = ("plural", "template", "values")
@@ -97,6 +97,12 @@ class Sentence(str):
         return _checked(text, self.template, self.plural, values)
 
 
+class Listing(tuple[Any, ...]):
+    """Values that a sentence names one after another, with commas between."""
+
+    __slots__ = ()
+
+
 class _Verbatim(str):
     """A value of another type as the text that it has in its field, quotes and format included."""
 
@@ -113,8 +119,8 @@ def sentence(template: str, plural: str = "", /, **values: object) -> Sentence:
     plural : str, optional
         The same for every `count` but 1.
     **values : object
-        A list or tuple is put in with commas, an error with its sentence. What is not text, number
-        or sentence is kept as the text that it has here.
+        Put in as by `str.format`, but for a `Listing`, and an error as its sentence. What is not
+        text, number, sentence or listing is kept as the text that it has here.
 
     Raises
     ------
@@ -257,7 +263,7 @@ def _render(template: str, values: Mapping[str, Any], longest: float) -> str:
 
 
 def _put(value: Any, field: _Field) -> str:
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, Listing):
         return ", ".join(_put(one, field) for one in value)
     if isinstance(value, _Verbatim):
         return str(value)
@@ -274,8 +280,8 @@ def _keep(value: Any, field: _Field) -> Any:
         value = getattr(value, "sentence", value)
     if isinstance(value, Sentence):
         return value if value.template else str(value)
-    if isinstance(value, (tuple, list)):
-        return tuple(_keep(one, field) for one in value)
+    if isinstance(value, Listing):
+        return Listing(_keep(one, field) for one in value)
     if type(value) is str or (type(value) is int and abs(value) < _MOST_WHOLE):
         return value
     if type(value) is float and math.isfinite(value):
@@ -294,8 +300,8 @@ def _checked(text: str, template: str, plural: str, values: Mapping[str, Any]) -
 
 
 def _map_value(value: Any, function: Callable[[str], str]) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_map_value(one, function) for one in value)
+    if isinstance(value, Listing):
+        return Listing(_map_value(one, function) for one in value)
     if isinstance(value, Sentence):
         return value.map_text(function)
     if isinstance(value, str):
@@ -304,8 +310,8 @@ def _map_value(value: Any, function: Callable[[str], str]) -> Any:
 
 
 def _translate_value(value: Any, catalogue: Catalogue) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_translate_value(one, catalogue) for one in value)
+    if isinstance(value, Listing):
+        return Listing(_translate_value(one, catalogue) for one in value)
     return translate(value, catalogue) if isinstance(value, Sentence) else value
 
 
@@ -313,7 +319,7 @@ def _translate_value(value: Any, catalogue: Catalogue) -> Any:
 
 
 def _to_data(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, Listing):
         return [_to_data(one) for one in value]
     if isinstance(value, _Verbatim):
         return {"verbatim": str(value)}
@@ -362,7 +368,7 @@ def _read_value(data: object, budget: _Budget, depth: int) -> Any:
         raise ValueError("the data of a sentence is too deep")
     if isinstance(data, list):
         budget.spend()
-        return tuple(_read_value(one, budget, depth + 1) for one in data)
+        return Listing(_read_value(one, budget, depth + 1) for one in data)
     if not isinstance(data, dict):
         raise ValueError("a value is of another type")  # noqa: TRY004 - of what was read
     if isinstance(verbatim := data.get("verbatim"), str):

@@ -86,7 +86,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Sentence):
         return str(value)
     if dataclasses.is_dataclass(value):
-        cls = type(value)
+        cls: Any = type(value)
         found = {name: to_json(getattr(value, name)) for name in field_types(cls)}
         kept = {name: _sentence_data(getattr(value, name)) for name in sentence_fields(cls)}
         kept = {name: data for name, data in kept.items() if data}
@@ -122,7 +122,8 @@ def add_sentences(value: Any, found: Any) -> Any:
     kept = found.get(SENTENCES)
     if not isinstance(kept, dict):
         return value
-    names = sentence_fields(type(value))
+    cls: Any = type(value)
+    names = sentence_fields(cls)
     changes = {name: _add_data(getattr(value, name), kept.get(name)) for name in names}
     return dataclasses.replace(value, **changes) if changes else value
 

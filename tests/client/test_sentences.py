@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from underpaint_client.printable import escape_line, printable
 from underpaint_client.sentences import (
     LONGEST,
+    Listing,
     Sentence,
     find_names,
     from_data,
@@ -64,7 +65,9 @@ TABLE: list[tuple[Sentence, str, str]] = [
     (sentence("no model {name!r}", name="{a} b"), "no model '{a} b'", "kein Modell '{a} b'"),
     (
         sentence(
-            "{error}; try {ways!r}", error=sentence("no model {name!r}", name="x"), ways=["a", "b"]
+            "{error}; try {ways!r}",
+            error=sentence("no model {name!r}", name="x"),
+            ways=Listing(["a", "b"]),
         ),
         "no model 'x'; try 'a', 'b'",
         "kein Modell 'x'; versuche 'a', 'b'",
@@ -179,6 +182,8 @@ VALUES = st.one_of(
     st.booleans(),
     st.none(),
     st.binary(),
+    st.lists(st.text()),
+    st.tuples(st.text(), st.integers()),
     st.builds(lambda value: sentence("nested {value!r}", value=value), st.text()),
 )
 LITERALS = st.text(string.printable)

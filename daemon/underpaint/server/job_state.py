@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from underpaint_client import messages, wire
 from underpaint_client.errors import CancelledError, GenerationFailedError, UnderpaintError
 from underpaint_client.frames import Bytes
-from underpaint_client.sentences import sentence
+from underpaint_client.sentences import Listing, sentence
 
 from .job_events import (
     CancelAsked,
@@ -354,10 +354,10 @@ class JobState:
         told = sentence(
             "these pictures could not be written to the disk: {pictures}; make room, and generate"
             " again",
-            pictures=[
+            pictures=Listing(
                 sentence("{number} ({reason})", number=index + 1, reason=why)
                 for index, why in sorted(self.lost.items())
-            ],
+            ),
         )
         if isinstance(ending, messages.Failed) and not self.unsent & self.lost.keys():
             both = sentence("{error}; {more}", error=ending.message, more=told)
