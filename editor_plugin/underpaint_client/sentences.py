@@ -279,7 +279,7 @@ def _keep(value: Any, field: _Field) -> Any:
     if isinstance(value, Exception):
         value = getattr(value, "sentence", value)
     if isinstance(value, Sentence):
-        return value if value.template else str(value)
+        return value if value.template or not value else _as_template(value)
     if isinstance(value, Listing):
         return Listing(_keep(one, field) for one in value)
     if type(value) is str or (type(value) is int and abs(value) < _MOST_WHOLE):
@@ -288,6 +288,11 @@ def _keep(value: Any, field: _Field) -> Any:
         return value
     text = _put(value, field)
     return _Verbatim(text) if field.is_quoted or field.format else text
+
+
+def _as_template(text: str) -> Sentence:
+    """Return a sentence that is its own template, so that it is translated within another."""
+    return Sentence(text, text.replace("{", "{{").replace("}", "}}"))
 
 
 def _checked(text: str, template: str, plural: str, values: Mapping[str, Any]) -> Sentence:

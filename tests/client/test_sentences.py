@@ -102,6 +102,10 @@ def test_a_text_without_values_is_its_own_template() -> None:
     assert to_data("Loading the model") is None
     assert translate("no model {name!r}", gettext.NullTranslations()) == "no model {name!r}"
     assert translate("", German()) == ""
+    within = sentence("{error}; try {ways!r}", error=Sentence("Loading the model"), ways=1)
+    assert translate(through_json(within), German()) == "Modell wird geladen; versuche 1"
+    raw = sentence("{error}; try {ways!r}", error="Loading the model", ways=1)
+    assert translate(raw, German()) == "Loading the model; versuche 1"
 
 
 @pytest.mark.parametrize(
