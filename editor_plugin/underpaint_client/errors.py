@@ -36,6 +36,10 @@ class UnderpaintError(Exception):
         """The message, which can be shown in another language."""
         return _make(self.args[0])
 
+    def shortened(self, longest: int) -> UnderpaintError:
+        """Return an error of the same kind with so many characters of the message."""
+        return type(self)(self.sentence.map_text(lambda text: text[:longest]))
+
 
 def _make(message: str, values: Mapping[str, object] | None = None) -> Sentence:
     if values:

@@ -185,7 +185,9 @@ class SlowLine:
             self._deliver(error)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the client is told
             _logger.error("receiving failed: %s", type(error).__name__)  # noqa: TRY400 - as above
-            self._deliver(DaemonUnavailableError(f"cannot read a message of the daemon ({error})"))
+            self._deliver(
+                DaemonUnavailableError("cannot read a message of the daemon ({error})", error=error)
+            )
 
     def _handle(self, parts: list[Any]) -> None:
         message, frames = wire.decode(parts)

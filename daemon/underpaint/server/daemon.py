@@ -232,8 +232,7 @@ class Daemon:
             self._endpoints.send(client, wire.encode(failed, protocol=known))
         except UnderpaintError as error:
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
-            told = error.sentence.map_text(lambda text: text[:MAX_ERROR_LENGTH])
-            self._jobs.refuse(client, job, type(error)(told))
+            self._jobs.refuse(client, job, error.shortened(MAX_ERROR_LENGTH))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
             failure = GenerationFailedError(
@@ -282,7 +281,7 @@ class Daemon:
         elif isinstance(message, messages.Prefer):
             self._prefer(client, message.job)
         else:
-            raise BadInputError(f"{message.type}: a client does not send this")
+            raise BadInputError("{message}: a client does not send this", message=message.type)
 
     def _prefer(self, client: Client, name: str) -> None:
         job = self._queue.get(name)
@@ -351,8 +350,8 @@ class Daemon:
 
     def _cancel(self, client: Client, name: str) -> None:
         if self._frame_cache.give_up(client, name):
-            told = CancelledError("cancelled before it began")
-            self._send(client, messages.Failed(name, told.code, told.sentence))
+            failed = messages.Failed(name, CancelledError.code, "cancelled before it began")
+            self._send(client, failed)
             return
         job = self._queue.get(name)
         # By owner: the `Follow` that makes the job this client's may wait for its turn.

@@ -109,7 +109,7 @@ class Downloads:
             That is no id of the Hub, or too many downloads wait.
         """
         if len(model) > MAX_ID:
-            raise BadInputError(f"{model[:40]!r}... is no id of the Hugging Face Hub")
+            raise BadInputError("{model!r}... is no id of the Hugging Face Hub", model=model[:40])
         split_id(model)
         self._clients.add(client)
         known = self._downloads.get(model)
@@ -150,7 +150,9 @@ class Downloads:
         for model in ended[: max(0, len(self._downloads) - MOST + 1)]:
             del self._downloads[model]
         if len(self._downloads) >= MOST:
-            raise BadInputError(f"{len(self._downloads)} downloads wait already; stop one first")
+            raise BadInputError(
+                "{count} downloads wait already; stop one first", count=len(self._downloads)
+            )
 
     def _change(self, download: Download) -> None:
         """Remember how a download is now, and tell all who asked."""
