@@ -23,6 +23,8 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, NamedTuple, Protocol
 
+from .printable import printable
+
 LONGEST = 8192
 """Characters of the longest sentence that is kept with its values; of a longer one only the text.
 
@@ -148,7 +150,8 @@ def translate(text: str, catalogue: Catalogue) -> str:
     -------
     str
         In English where the catalogue lacks the sentence, or its translation asks for a value that
-        there is not or is not valid.
+        there is not or is not valid. Values are `printable`, as a translation may leave out the
+        quotes that made them so.
     """
     if not text:
         return ""  # gettext's catalogues have their header under it
@@ -160,7 +163,7 @@ def translate(text: str, catalogue: Catalogue) -> str:
         template = catalogue.gettext(text.template)
     try:
         values = {name: _translate_value(one, catalogue) for name, one in text.values.items()}
-        return _render(template, values, LONGEST * 4)
+        return printable(_render(template, values, LONGEST * 4))
     except ValueError:
         return str(text)
 

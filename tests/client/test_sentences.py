@@ -42,6 +42,7 @@ class German(gettext.NullTranslations):
         "broken {name}": "kaputt {name.__class__}",
         "wrong {name}": "falsch {other}",
         "endless {name}": "{name:99}" * 1000,
+        "bare {name!r}": "nackt {name}",
         "": "the catalogue's header",
     }
 
@@ -205,7 +206,7 @@ def test_the_english_text_is_what_an_f_string_makes(
     if to_data(made) is not None:
         kept = through_json(made)
         assert isinstance(kept, Sentence)
-        assert translate(kept, gettext.NullTranslations()) == made
+        assert translate(kept, gettext.NullTranslations()) == printable(made)
     assert printable(made.map_text(printable)) == printable(made)
 
 
@@ -228,7 +229,12 @@ JSON = st.recursive(
 def test_whatever_data_says_the_text_is_shown(text: str, data: Any) -> None:
     kept = from_data(text, data)
     assert kept == text
-    assert translate(kept, gettext.NullTranslations()) == text
+    assert translate(kept, gettext.NullTranslations()) in (text, printable(text))
+
+
+def test_a_translation_without_quotes_shows_no_control_character() -> None:
+    made = sentence("bare {name!r}", name="a\x1b")
+    assert translate(made, German()) == "nackt a\\x1b"
 
 
 def test_the_names_of_a_template_are_found() -> None:
