@@ -36,9 +36,11 @@ def load_config() -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except RecursionError:
-        raise BadInputError(f"{config_file()} is nested too deeply; correct it") from None
+        raise BadInputError("{file} is nested too deeply; correct it", file=config_file()) from None
     except (OSError, ValueError) as error:
-        raise BadInputError(f"{config_file()}: {error}; correct it, or remove it") from None
+        raise BadInputError(
+            "{file}: {error}; correct it, or remove it", file=config_file(), error=error
+        ) from None
 
 
 def check_folder(folder: str) -> None:
@@ -50,7 +52,7 @@ def check_folder(folder: str) -> None:
         It is relative: to what depends on who starts the daemon. Or it can be no path.
     """
     if "\0" in folder:
-        raise BadInputError(f"{folder[:SHOWN]!r} is no path; correct it")
+        raise BadInputError("{folder!r} is no path; correct it", folder=folder[:SHOWN])
     if not (folder.startswith("~") or Path(folder).is_absolute()):
         told = "is relative; give the whole path, or one that begins ~/"
-        raise BadInputError(f"{folder[:SHOWN]!r} {told}")
+        raise BadInputError("{folder!r} {told}", folder=folder[:SHOWN], told=told)

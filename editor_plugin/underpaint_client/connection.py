@@ -70,8 +70,10 @@ def _import_zmq() -> Any:
     except ImportError as error:
         version = ".".join(map(str, sys.version_info[:2]))
         raise DaemonUnavailableError(
-            f"pyzmq for Python {version} is missing ({error}); install it for that Python, or, in"
-            " an editor, run `underpaint install` with the editor's name"
+            "pyzmq for Python {version} is missing ({error}); install it for that Python, or, in"
+            " an editor, run `underpaint install` with the editor's name",
+            version=version,
+            error=error,
         ) from None
     return zmq
 
@@ -104,9 +106,10 @@ class Connection:
         zmq = _import_zmq()
         if not (info.server_public or info.endpoint.startswith("ipc://")):
             raise DaemonUnavailableError(
-                f"there are no keys to encrypt the connection to {info.endpoint}, and Underpaint"
-                f" sends nothing unencrypted; `underpaint connect {info.endpoint}"
-                " SERVER_PUBLIC_KEY` makes them"
+                "there are no keys to encrypt the connection to {endpoint}, and Underpaint sends"
+                " nothing unencrypted; `underpaint connect {endpoint} SERVER_PUBLIC_KEY` makes"
+                " them",
+                endpoint=info.endpoint,
             )
         context = zmq.Context()
         try:
@@ -271,8 +274,10 @@ class Connection:
             received = self._receive(deadline - self._clock())
             if received is None:
                 raise DaemonUnavailableError(
-                    f"{describe_daemon(self.info)} did not answer within {timeout:g} seconds;"
-                    f" {self.remedy}"
+                    "{daemon} did not answer within {timeout:g} seconds; {remedy}",
+                    daemon=describe_daemon(self.info),
+                    timeout=timeout,
+                    remedy=self.remedy,
                 )
             message, _ = received
             if isinstance(message, answer):
@@ -367,8 +372,10 @@ class Connection:
         if self._silence.is_too_long(now):
             silent = now - self._silence.since
             raise DaemonUnavailableError(
-                f"{describe_daemon(self.info)} has not answered for {silent:.0f} seconds;"
-                f" {self.remedy}"
+                "{daemon} has not answered for {silent:.0f} seconds; {remedy}",
+                daemon=describe_daemon(self.info),
+                silent=silent,
+                remedy=self.remedy,
             )
 
     def check_process(self) -> None:

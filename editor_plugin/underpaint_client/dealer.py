@@ -57,7 +57,10 @@ def open_dealer(zmq: Any, context: Any, info: ConnectionInfo) -> Any:
     except (zmq.ZMQError, ValueError) as error:
         socket.close(linger=0)
         raise DaemonUnavailableError(
-            f"cannot connect to {info.endpoint!r} ({error}); {START_HINT}"
+            "cannot connect to {endpoint!r} ({error}); {hint}",
+            endpoint=info.endpoint,
+            error=error,
+            hint=START_HINT,
         ) from None
     return socket
 

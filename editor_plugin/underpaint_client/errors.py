@@ -5,7 +5,10 @@ Every message names the wrong value and the way out, and can be shown to an arti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .printable import capitalize_first, escape_line, printable
+from .sentences import Sentence, sentence
 
 _LONGEST = 4000
 """Characters of an error that names what is in a file."""
@@ -19,12 +22,29 @@ class UnderpaintError(Exception):
     message : str
         May quote what another user, machine or file gave: what could command a terminal, turn the
         direction of writing, or cannot be encoded is written out.
+    **values : object
+        Where given, the message is their template, as `sentences` has it; else it is the text.
     """
 
     code = "failed"
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(printable(message))
+    def __init__(self, message: str = "", /, **values: object) -> None:
+        super().__init__(_make(message, values).map_text(printable))
+
+    @property
+    def sentence(self) -> Sentence:
+        """The message, which can be shown in another language."""
+        return _make(self.args[0])
+
+    def shortened(self, longest: int) -> UnderpaintError:
+        """Return an error of the same kind with so many characters of the message."""
+        return type(self)(self.sentence.map_text(lambda text: text[:longest]))
+
+
+def _make(message: str, values: Mapping[str, object] | None = None) -> Sentence:
+    if values:
+        return sentence(message, **values)
+    return message if isinstance(message, Sentence) else Sentence(message)
 
 
 class BadInputError(UnderpaintError):
@@ -56,8 +76,8 @@ class ModelUnavailableError(UnderpaintError):
 
     code = "model"
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(escape_line(message, _LONGEST))
+    def __init__(self, message: str = "", /, **values: object) -> None:
+        super().__init__(_make(message, values).map_text(lambda text: escape_line(text, _LONGEST)))
 
 
 class DaemonUnavailableError(UnderpaintError):

@@ -341,8 +341,9 @@ class Following:
             self.error = from_code(message.code, message.message)
             if self.resends > MAX_RESENDS:
                 self.error = GenerationFailedError(
-                    f"the daemon did not take this job, though it was sent {self.resends} times;"
-                    " make the request shorter, or see `underpaint doctor --report` for the reason"
+                    "the daemon did not take this job, though it was sent {times} times; make the"
+                    " request shorter, or see `underpaint doctor --report` for the reason",
+                    times=self.resends,
                 )
 
 

@@ -71,36 +71,58 @@ class Frame:
         """
         if self.dtype not in ITEM_SIZES:
             raise BadInputError(
-                f"{self.name}: dtype {self.dtype!r} is unknown; send {_or(ITEM_SIZES)}"
+                "{name}: dtype {dtype!r} is unknown; send {dtypes}",
+                name=self.name,
+                dtype=self.dtype,
+                dtypes=_or(ITEM_SIZES),
             )
         if self.channels not in CHANNELS:
             raise BadInputError(
-                f"{self.name}: channel order {self.channels!r} is unknown; send {_or(CHANNELS)}"
+                "{name}: channel order {channels!r} is unknown; send {known}",
+                name=self.name,
+                channels=self.channels,
+                known=_or(CHANNELS),
             )
         check_size(self.name, self.box)
         if self.encoding not in ENCODINGS:
             raise BadInputError(
-                f"{self.name}: encoding {self.encoding[:40]!r} is unknown; send 'packed' or 'held'"
+                "{name}: encoding {encoding!r} is unknown; send 'packed' or 'held'",
+                name=self.name,
+                encoding=self.encoding[:40],
             )
         if self.digest and not re.fullmatch(r"[0-9a-f]{64}", self.digest):
-            raise BadInputError(f"{self.name}: digest {self.digest[:80]!r} is not a SHA-256 digest")
+            raise BadInputError(
+                "{name}: digest {digest!r} is not a SHA-256 digest",
+                name=self.name,
+                digest=self.digest[:80],
+            )
         self._check_bytes(memoryview(self.data).nbytes)
 
     def _check_bytes(self, found: int) -> None:
         if self.encoding == "packed":
             if not 0 < found < self.size:
                 raise BadInputError(
-                    f"{self.name}: {found} packed bytes arrived for {self.size} bytes of pixels;"
-                    " send fewer, or send them unpacked"
+                    "{name}: {found} packed bytes arrived for {size} bytes of pixels; send fewer,"
+                    " or send them unpacked",
+                    name=self.name,
+                    found=found,
+                    size=self.size,
                 )
         elif self.encoding == "held":
             if found or not self.digest:
-                raise BadInputError(f"{self.name}: held pixels must have a digest and no bytes")
+                raise BadInputError(
+                    "{name}: held pixels must have a digest and no bytes", name=self.name
+                )
         elif found != self.size:
             raise BadInputError(
-                f"{self.name}: {found} bytes arrived, but {self.box.extent} pixels of"
-                f" {self.channels} {self.dtype} are {self.size} bytes; send the rows without"
-                " padding"
+                "{name}: {found} bytes arrived, but {extent} pixels of {channels} {dtype} are"
+                " {size} bytes; send the rows without padding",
+                name=self.name,
+                found=found,
+                extent=self.box.extent,
+                channels=self.channels,
+                dtype=self.dtype,
+                size=self.size,
             )
 
     @property
@@ -143,11 +165,16 @@ def check_size(name: str, box: Box) -> None:
         Says the size and the limit.
     """
     if box.empty:
-        raise BadInputError(f"{name}: {box.extent} pixels are empty; send at least one")
+        raise BadInputError(
+            "{name}: {extent} pixels are empty; send at least one", name=name, extent=box.extent
+        )
     if box.extent.pixels > MAX_PIXELS:
         raise BadInputError(
-            f"{name}: {box.extent} pixels are {describe_size(box.extent.pixels)}; crop or scale it"
-            f" to {describe_size(MAX_PIXELS)} or fewer"
+            "{name}: {extent} pixels are {size}; crop or scale it to {most} or fewer",
+            name=name,
+            extent=box.extent,
+            size=describe_size(box.extent.pixels),
+            most=describe_size(MAX_PIXELS),
         )
 
 

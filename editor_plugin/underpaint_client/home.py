@@ -211,13 +211,16 @@ def check_writable_by_owner_only(path: Path, found: os.stat_result) -> None:
         return
     if found.st_uid not in (0, os.getuid()):
         raise DaemonUnavailableError(
-            f"{path} belongs to another user (number {found.st_uid}), so what it says cannot be"
-            " trusted; remove it, or set UNDERPAINT_HOME to a folder of your own"
+            "{path} belongs to another user (number {user}), so what it says cannot be trusted;"
+            " remove it, or set UNDERPAINT_HOME to a folder of your own",
+            path=path,
+            user=found.st_uid,
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise DaemonUnavailableError(
-            f"other users can write {path} (mode {stat.S_IMODE(found.st_mode):04o}), so what it"
-            " says cannot be trusted; check that nothing in it belongs to them, then `chmod go-w`"
-            " it, or"
-            " set UNDERPAINT_HOME to a folder of your own"
+            "other users can write {path} (mode {mode}), so what it says cannot be trusted; check"
+            " that nothing in it belongs to them, then `chmod go-w` it, or set UNDERPAINT_HOME to"
+            " a folder of your own",
+            path=path,
+            mode=f"{stat.S_IMODE(found.st_mode):04o}",
         )

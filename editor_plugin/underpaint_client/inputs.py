@@ -54,8 +54,9 @@ class InputFrames:
         if len(by_name) != len(frames):
             names = ", ".join(frame.name for frame in frames)
             raise BadInputError(
-                f"the frames {names} arrived; send at most one layer, one selection, one mask, and"
-                " one of each further name"
+                "the frames {names} arrived; send at most one layer, one selection, one mask, and"
+                " one of each further name",
+                names=names,
             )
         own = {name: by_name.pop(name, None) for name in _OWN}
         inputs = cls(**own, rasters=by_name)
@@ -77,7 +78,9 @@ class InputFrames:
         for name in self.rasters:
             if name not in RASTERS:
                 known = ", ".join([*_OWN, *RASTERS])
-                raise BadInputError(f"raster {name[:40]!r} is unknown; there are {known}")
+                raise BadInputError(
+                    "raster {name!r} is unknown; there are {known}", name=name[:40], known=known
+                )
         if self.layer is not None and self.layer.channels == "Y":
             raise BadInputError("layer: the channels are Y, which has no colour; send RGBA or BGRA")
         for name, frame in (("selection", self.selection), ("mask", self.mask)):
@@ -86,15 +89,21 @@ class InputFrames:
 
     def _check_on_layer(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
-            raise BadInputError(f"{name}: channels {frame.channels} have colour; send Y")
+            raise BadInputError(
+                "{name}: channels {channels} have colour; send Y",
+                name=name,
+                channels=frame.channels,
+            )
         if self.layer is None:
             raise BadInputError(
-                f"a {name} arrived without a layer; send the layer that it belongs to"
+                "a {name} arrived without a layer; send the layer that it belongs to", name=name
             )
         if frame.box != self.layer.box:
             raise BadInputError(
-                f"the {name} has {_describe(frame.box)} and the layer {_describe(self.layer.box)};"
-                " make them the same"
+                "the {name} has {box} and the layer {layer_box}; make them the same",
+                name=name,
+                box=_describe(frame.box),
+                layer_box=_describe(self.layer.box),
             )
 
 

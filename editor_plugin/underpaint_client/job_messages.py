@@ -83,7 +83,11 @@ def _receive(channel: Channel, following: Following, heartbeat: float) -> Receiv
             return None
         error = find_error(received[0])
         if isinstance(error, DaemonStoppedError):
-            raise DaemonStoppedError(f"{error}; the job goes on when it starts again; {START_HINT}")
+            raise DaemonStoppedError(
+                "{error}; the job goes on when it starts again; {hint}",
+                error=error,
+                hint=START_HINT,
+            )
         if error is not None:
             raise error
     except TurnedAwayError as error:

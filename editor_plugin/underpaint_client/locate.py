@@ -8,8 +8,9 @@ from pathlib import Path
 from .daemon_lock import is_lock_held, lock_holder
 from .errors import DaemonUnavailableError
 from .home import ConnectionInfo, connection_file, read_connection_file, remote_file
+from .sentences import Sentence, sentence
 
-START_HINT = "start it with `underpaint serve --background`"
+START_HINT = sentence("start it with `underpaint serve --background`")
 
 
 def locate_daemon() -> ConnectionInfo:
@@ -47,12 +48,17 @@ def check_remote(info: ConnectionInfo | None, file: Path) -> ConnectionInfo:
     )
     if info is None:
         raise DaemonUnavailableError(
-            f"{file}, which says where the daemon is, cannot be read; {again}"
+            "{file}, which says where the daemon is, cannot be read; {again}",
+            file=file,
+            again=again,
         )
     if not info.server_public:
         raise DaemonUnavailableError(
-            f"{file} has no keys to encrypt the connection to {info.endpoint}, and Underpaint sends"
-            f" nothing unencrypted to another machine; {again}"
+            "{file} has no keys to encrypt the connection to {endpoint}, and Underpaint sends"
+            " nothing unencrypted to another machine; {again}",
+            file=file,
+            endpoint=info.endpoint,
+            again=again,
         )
     return info
 
@@ -73,7 +79,9 @@ def check_local(info: ConnectionInfo | None, file: Path) -> ConnectionInfo:
     """
     if info is None:
         raise DaemonUnavailableError(
-            f"no Underpaint daemon is running (there is no {file}); {START_HINT}"
+            "no Underpaint daemon is running (there is no {file}); {hint}",
+            file=file,
+            hint=START_HINT,
         )
     transport, _, path = info.endpoint.partition("://")
     if not info.is_far and not _is_running(info):
@@ -105,7 +113,7 @@ def _is_running(info: ConnectionInfo) -> bool:
 
 def _gone(info: ConnectionInfo) -> DaemonUnavailableError:
     return DaemonUnavailableError(
-        f"the Underpaint daemon with process id {info.pid} is gone; {START_HINT}"
+        "the Underpaint daemon with process id {pid} is gone; {hint}", pid=info.pid, hint=START_HINT
     )
 
 
@@ -125,17 +133,21 @@ def process_lives(pid: int) -> bool:
     return True
 
 
-def describe_daemon(info: ConnectionInfo) -> str:
+def describe_daemon(info: ConnectionInfo) -> Sentence:
     """Return what to call the daemon in an error."""
-    where = f"process id {info.pid}, {info.endpoint}" if info.pid else info.endpoint
-    return f"the Underpaint daemon ({where})"
+    if not info.pid:
+        return sentence("the Underpaint daemon ({endpoint})", endpoint=info.endpoint)
+    return sentence(
+        "the Underpaint daemon (process id {pid}, {endpoint})", pid=info.pid, endpoint=info.endpoint
+    )
 
 
-def suggest_remedy(info: ConnectionInfo) -> str:
+def suggest_remedy(info: ConnectionInfo) -> Sentence:
     """Return what may help if the daemon does not answer, as a clause."""
     if info.pid:
-        return f"look at its log, or {START_HINT}"
-    return (
+        return sentence("look at its log, or {hint}", hint=START_HINT)
+    return sentence(
         "check on the other machine that it is running and that it allows this one:"
-        f" `underpaint keys allow {info.client_public}`"
+        " `underpaint keys allow {key}`",
+        key=info.client_public,
     )

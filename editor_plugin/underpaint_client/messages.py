@@ -18,6 +18,7 @@ from .model_messages import (
 )
 from .recipe import Recipe
 from .request import Request
+from .typed_json import SENTENCE
 
 PREVIEWS = ("", "quick", "full")
 
@@ -123,7 +124,7 @@ class Welcome:
     version: str
     pid: int
     default_model: str = ""
-    remark: str = ""
+    remark: str = field(default="", metadata=SENTENCE)
     packed: bool = False
 
 
@@ -188,7 +189,7 @@ class Accepted:
     type: ClassVar[str] = "accepted"
     job: str
     position: int
-    remark: str = ""
+    remark: str = field(default="", metadata=SENTENCE)
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class Progress:
 
     type: ClassVar[str] = "progress"
     job: str
-    phase: str
+    phase: str = field(metadata=SENTENCE)
     step: int = 0
     steps: int = 0
     image: int = 0
@@ -259,7 +260,7 @@ class Failed:
     type: ClassVar[str] = "failed"
     job: str
     code: str
-    message: str
+    message: str = field(metadata=SENTENCE)
 
 
 @dataclass(frozen=True)

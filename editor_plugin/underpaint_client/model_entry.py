@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .recommended import USUAL, Recommended
+from .typed_json import SENTENCE
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ModelEntry:
     name: str
     family: str
     native: int
-    problem: str = ""
+    problem: str = field(default="", metadata=SENTENCE)
     recommended: Recommended = USUAL
     title: str = ""
     purpose: str = ""

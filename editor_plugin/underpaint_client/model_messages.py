@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from .model_entry import ModelEntry
+from .typed_json import SENTENCE
 
 
 @dataclass(frozen=True)
@@ -109,4 +110,4 @@ class Download:
     state: str
     received: int = 0
     size: int = 0
-    message: str = ""
+    message: str = field(default="", metadata=SENTENCE)

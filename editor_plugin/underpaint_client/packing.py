@@ -82,12 +82,16 @@ def _inflate(frame: Frame, pixels: bytearray) -> None:
                 filled += len(left)
                 break
     except zlib.error as error:
-        raise BadInputError(f"{frame.name}: the packed pixels are damaged ({error})") from None
+        raise BadInputError(
+            "{name}: the packed pixels are damaged ({error})", name=frame.name, error=error
+        ) from None
     except EOFError:
         filled = -1
     if filled != frame.size:
         raise BadInputError(
-            f"{frame.name}: the packed pixels are not {frame.size} bytes, as the header says"
+            "{name}: the packed pixels are not {size} bytes, as the header says",
+            name=frame.name,
+            size=frame.size,
         )
 
 
@@ -123,9 +127,12 @@ def check_packed_size(frame: Frame, limit: int = MAX_REMOTE_FRAME) -> None:
     """
     if memoryview(frame.data).nbytes > limit:
         raise BadInputError(
-            f"{frame.name}: {frame.box.extent} pixels of {frame.dtype} are over"
-            f" {limit >> 20} MiB even packed, too much for another machine; crop the"
-            " layer, or use 8 bits a channel"
+            "{name}: {extent} pixels of {dtype} are over {limit} MiB even packed, too much for"
+            " another machine; crop the layer, or use 8 bits a channel",
+            name=frame.name,
+            extent=frame.box.extent,
+            dtype=frame.dtype,
+            limit=limit >> 20,
         )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, Union, get_args
 
 from .errors import BadInputError
+from .sentences import Listing
 from .typed_json import field_types
 
 T = TypeVar("T")
@@ -121,21 +122,34 @@ class Parameter:
         if value is None:
             return
         if isinstance(value, str) and not _is_text(value):
-            raise BadInputError(f"{self.name} {value[:40]!r} is not valid UTF-8 text")
+            raise BadInputError(
+                "{name} {value!r} is not valid UTF-8 text", name=self.name, value=value[:40]
+            )
         if self.most is not None and len(value) > self.most:
             what = "characters" if isinstance(value, str) else "entries"
             raise BadInputError(
-                f"{self.name} has {len(value)} {what}; shorten it to {self.most} or fewer"
+                "{name} has {count} {what}; shorten it to {most} or fewer",
+                name=self.name,
+                count=len(value),
+                what=what,
+                most=self.most,
             )
         if self.limits is not None:
             low, high = self.limits
             if not low <= value <= high:  # false for NaN too
                 raise BadInputError(
-                    f"{self.name} {value} is out of range; it goes from {low} to {high}"
+                    "{name} {value} is out of range; it goes from {low} to {high}",
+                    name=self.name,
+                    value=value,
+                    low=low,
+                    high=high,
                 )
         if self.choices and not self.is_open and value not in self.choices:
             raise BadInputError(
-                f"{self.name} {value!r} is unknown; choose one of {', '.join(self.choices)}"
+                "{name} {value!r} is unknown; choose one of {choices}",
+                name=self.name,
+                value=value,
+                choices=Listing(self.choices),
             )
         if self.check is not None:
             self.check(value)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .old_recipes import nest_recipe
 from .request import Request, Variation
-from .typed_json import read_fields, required_fields, shorten, to_json
+from .typed_json import SENTENCE, read_fields, required_fields, shorten, to_json
 
 RECIPE_FORMAT = 3
 """What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.
@@ -63,7 +63,7 @@ class Facts:
     model_hash: str
     work_area: tuple[int, ...]
     work_size: tuple[int, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = field(metadata=SENTENCE)
     versions: dict[str, str]
     variations: tuple[Variation, ...] = ()
     source_hash: str = ""

@@ -33,11 +33,16 @@ def check_request(request: Request) -> None:
     steps, size = request.sampling.steps, request.size
     if steps is not None and steps > longest_schedule(sampler):
         raise BadInputError(
-            f"steps {steps} are too many for the sampler {sampler}; it takes up to"
-            f" {longest_schedule(sampler)}"
+            "steps {steps} are too many for the sampler {sampler}; it takes up to {most}",
+            steps=steps,
+            sampler=sampler,
+            most=longest_schedule(sampler),
         )
     if (size.width is None) != (size.height is None):
         given, other = ("width", "height") if size.height is None else ("height", "width")
         raise BadInputError(
-            f"{given} {getattr(size, given)} was given without a {other}; give both or neither"
+            "{given} {value} was given without a {other}; give both or neither",
+            given=given,
+            value=getattr(size, given),
+            other=other,
         )

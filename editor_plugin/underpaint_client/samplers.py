@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from .errors import BadInputError
+from .sentences import Listing
 
 TRAIN_STEPS = 1000
 """Timesteps that Stable Diffusion models are trained on: the longest schedule there is."""
@@ -101,7 +102,11 @@ def choose_sampler(name: str, recommended: str = DEFAULT_SAMPLER) -> str:
         return sampler
     if wanted == "pndm":
         return "plms"
-    raise BadInputError(f"sampler {name!r} is unknown; choose one of auto, {', '.join(SAMPLERS)}")
+    raise BadInputError(
+        "sampler {name!r} is unknown; choose one of auto, {known}",
+        name=name,
+        known=Listing(SAMPLERS),
+    )
 
 
 def _joined(name: str) -> str:

@@ -170,7 +170,7 @@ class SlowLine:
                 message, frames = self._packer.outgoing(message, frames)
             self._send(message, frames)
         except UnderpaintError as error:
-            self._report_unsent(message, error.code, str(error))
+            self._report_unsent(message, error.code, error.sentence)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the client is told
             _logger.error("sending failed: %s", type(error).__name__)  # noqa: TRY400 - no content
             self._report_unsent(message, "failed", str(error) or type(error).__name__)
@@ -185,7 +185,9 @@ class SlowLine:
             self._deliver(error)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the client is told
             _logger.error("receiving failed: %s", type(error).__name__)  # noqa: TRY400 - as above
-            self._deliver(DaemonUnavailableError(f"cannot read a message of the daemon ({error})"))
+            self._deliver(
+                DaemonUnavailableError("cannot read a message of the daemon ({error})", error=error)
+            )
 
     def _handle(self, parts: list[Any]) -> None:
         message, frames = wire.decode(parts)

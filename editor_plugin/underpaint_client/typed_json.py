@@ -6,9 +6,12 @@ import ast
 import builtins
 import dataclasses
 import functools
+import json
 import math
 import sys
 from typing import Any, Union, get_args, get_origin
+
+from .sentences import Sentence, from_data, to_data
 
 
 def field_types(cls: type) -> dict[str, Any]:
@@ -52,20 +55,85 @@ def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
     return resolve(ast.parse(annotation, mode="eval").body)
 
 
+_SENTENCE = "underpaint.sentence"
+SENTENCE = {_SENTENCE: True}
+"""The metadata of a dataclass's field that holds a sentence, or a tuple of them."""
+
+SENTENCES = "sentences"
+"""Where the JSON object of a dataclass keeps what its sentences were made of, by field.
+
+Beside the texts, so that who does not know it reads the English ones.
+"""
+
+_MOST_DATA = 2**15
+"""Characters of what is kept of one object's sentences: headers of messages must not grow long."""
+
+
+@functools.cache
+def sentence_fields(cls: Any) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields that hold sentences."""
+    return tuple(one.name for one in dataclasses.fields(cls) if one.metadata.get(_SENTENCE))
+
+
 def to_json(value: Any) -> Any:
     """Return a value as JSON holds it: an object for a dataclass, a list for a tuple.
 
-    Does what `dataclasses.asdict` does, without copying what is immutable.
+    Does what `dataclasses.asdict` does, without copying what is immutable. What the sentences of a
+    dataclass were made of lies under `SENTENCES`.
     """
     if type(value) in _SCALARS:
         return value
+    if isinstance(value, Sentence):
+        return str(value)
     if dataclasses.is_dataclass(value):
-        return {name: to_json(getattr(value, name)) for name in field_types(type(value))}
+        cls: Any = type(value)
+        found = {name: to_json(getattr(value, name)) for name in field_types(cls)}
+        kept = {name: _sentence_data(getattr(value, name)) for name in sentence_fields(cls)}
+        kept = {name: data for name, data in kept.items() if data}
+        if kept and len(json.dumps(kept)) <= _MOST_DATA:
+            found[SENTENCES] = kept
+        return found
     if isinstance(value, (tuple, list)):
         return [to_json(one) for one in value]
     if isinstance(value, dict):
         return {key: to_json(one) for key, one in value.items()}
     return value
+
+
+def _sentence_data(told: Any) -> Any:
+    if not isinstance(told, tuple):
+        return to_data(told)
+    data = [to_data(one) for one in told]
+    return data if any(data) else None
+
+
+def add_sentences(value: Any, found: Any) -> Any:
+    """Return a dataclass whose sentences know again what they were made of.
+
+    Parameters
+    ----------
+    value : dataclass
+        As it was read from JSON, its sentences as bare texts.
+    found : object
+        The JSON that it was read from. What is not valid in its `SENTENCES` is passed over.
+    """
+    if not isinstance(found, dict):
+        return value
+    kept = found.get(SENTENCES)
+    if not isinstance(kept, dict):
+        return value
+    cls: Any = type(value)
+    names = sentence_fields(cls)
+    changes = {name: _add_data(getattr(value, name), kept.get(name)) for name in names}
+    return dataclasses.replace(value, **changes) if changes else value
+
+
+def _add_data(told: Any, data: Any) -> Any:
+    if isinstance(told, str):
+        return from_data(told, data)
+    if isinstance(data, list) and len(data) == len(told):
+        return tuple(from_data(one, of_one) for one, of_one in zip(told, data))
+    return told
 
 
 _SCALARS = (bool, int, float, str, type(None))
@@ -147,7 +215,9 @@ def read_fields(what: str, cls: Any, found: Any, *, skip_unknown: bool = False) 
         It is not an object, has an unknown field, lacks one without a default, or a field is not
         of its type. The message names the field.
     """
-    types, required = field_types(cls), required_fields(cls)
+    types, required, given = field_types(cls), required_fields(cls), found
+    if sentence_fields(cls) and isinstance(found, dict):
+        found = {name: one for name, one in found.items() if name != SENTENCES}
     if skip_unknown and isinstance(found, dict):
         found = {name: one for name, one in found.items() if name in types}
     if not isinstance(found, dict) or found.keys() - types.keys() or required - found.keys():
@@ -157,7 +227,7 @@ def read_fields(what: str, cls: Any, found: Any, *, skip_unknown: bool = False) 
         kind = types[name]
         if type(one) is not kind or kind is float:  # what is left is as it should be
             values[name] = read_value(f"{what}.{name}", kind, one, skip_unknown=skip_unknown)
-    return cls(**values)
+    return add_sentences(cls(**values), given)
 
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}

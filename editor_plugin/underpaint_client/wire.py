@@ -12,6 +12,8 @@ ones are left out, since the daemon has them by their digest.
 
 Bodies are the dataclasses below. Both sides build them with `encode`; the daemon decodes with a
 validating library on top of `open_envelope`, the client, which trusts its daemon, with `decode`.
+An object with sentences for people may have `sentences` beside its fields: what they were made of,
+by field, to show them in another language. Clients that do not know it show the English text.
 
 The protocol's version is raised whenever a message is written in another way, so that neither side
 misreads the other. Protocol 2 has the request and the recipe by groups. In protocol 3 a request
@@ -32,7 +34,8 @@ from .geometry import Box
 from .messages import TYPES, Message, Picture
 from .recipe import Recipe
 from .request import Request
-from .typed_json import field_types, read_fields, to_json
+from .sentences import Listing
+from .typed_json import SENTENCES, field_types, read_fields, sentence_fields, to_json
 
 PROTOCOL = 3
 
@@ -94,22 +97,36 @@ def open_envelope(parts: list[Bytes], most: int = MAX_HEADER) -> Envelope:
     header = _read_header(parts, most)
     protocol = header.get("protocol")
     if type(protocol) is not int or protocol < 1:
-        raise BadInputError(f"protocol {protocol!r} is none; this program speaks {PROTOCOL}")
+        raise BadInputError(
+            "protocol {protocol!r} is none; this program speaks {spoken}",
+            protocol=protocol,
+            spoken=PROTOCOL,
+        )
     if protocol != PROTOCOL:
         raise OtherProtocolError(describe_protocol(protocol, from_client=True), protocol)
     _refuse_unknown("message", header, ("protocol", "type", "body", "frames"))
     kind, body, entries = header.get("type"), header.get("body", {}), header.get("frames", [])
     if not isinstance(kind, str) or kind not in TYPES:
-        raise BadInputError(f"message type {kind!r} is unknown; protocol {PROTOCOL} has no such")
+        raise BadInputError(
+            "message type {kind!r} is unknown; protocol {spoken} has no such",
+            kind=kind,
+            spoken=PROTOCOL,
+        )
     if not isinstance(body, dict) or not isinstance(entries, list):
-        raise BadInputError(f"{kind}: body must be an object and frames a list")
+        raise BadInputError("{kind}: body must be an object and frames a list", kind=kind)
     if len(entries) > MAX_FRAMES:
         raise BadInputError(
-            f"{kind}: {len(entries)} frames are too many; send {MAX_FRAMES} at most"
+            "{kind}: {count} frames are too many; send {most} at most",
+            kind=kind,
+            count=len(entries),
+            most=MAX_FRAMES,
         )
     if len(entries) != len(parts) - 1:
         raise BadInputError(
-            f"{kind}: {len(entries)} frames are declared and {len(parts) - 1} came; send as many"
+            "{kind}: {count} frames are declared and {found} came; send as many",
+            kind=kind,
+            count=len(entries),
+            found=len(parts) - 1,
         )
     frames = tuple(_read_frame(entry, data) for entry, data in zip(entries, parts[1:]))
     return Envelope(kind, body, frames)
@@ -144,13 +161,17 @@ def _read_header(parts: list[Bytes], most: int) -> dict[str, Any]:
         raise BadInputError("an empty message came; send a JSON header first")
     raw = bytes(parts[0][: most + 1])
     if len(raw) > most:
-        raise BadInputError(f"the header is over {most} bytes; pixels belong in their own frames")
+        raise BadInputError(
+            "the header is over {most} bytes; pixels belong in their own frames", most=most
+        )
     try:
         header = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BadInputError(f"the header {raw[:40]!r} is no JSON ({error})") from None
+        raise BadInputError(
+            "the header {raw!r} is no JSON ({error})", raw=raw[:40], error=error
+        ) from None
     if not isinstance(header, dict):
-        raise BadInputError(f"the header {raw[:40]!r} is no JSON object; send one")
+        raise BadInputError("the header {raw!r} is no JSON object; send one", raw=raw[:40])
     return header
 
 
@@ -161,20 +182,26 @@ def _no_constant(name: str) -> float:
 def _read_frame(entry: Any, data: Bytes) -> Frame:
     names = ("name", "shape", "dtype", "channels", "offset", "encoding", "digest")
     if not isinstance(entry, dict):
-        raise BadInputError(f"frame entry {entry!r} must be an object of {', '.join(names)}")
+        raise BadInputError(
+            "frame entry {entry!r} must be an object of {names}", entry=entry, names=Listing(names)
+        )
     _refuse_unknown("frame", entry, names)
     name, dtype, channels = (entry.get(key) for key in ("name", "dtype", "channels"))
     encoding, digest = entry.get("encoding", ""), entry.get("digest", "")
     shape, offset = entry.get("shape"), entry.get("offset", [0, 0])
     if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(channels, str)):
-        raise BadInputError(f"frame {name!r}: name, dtype and channels must be text")
+        raise BadInputError("frame {name!r}: name, dtype and channels must be text", name=name)
     if not (isinstance(encoding, str) and isinstance(digest, str)):
-        raise BadInputError(f"frame {name!r}: encoding and digest must be text")
+        raise BadInputError("frame {name!r}: encoding and digest must be text", name=name)
     height, width, depth = _whole_numbers(f"frame {name!r}: shape", shape, 3)
     x, y = _whole_numbers(f"frame {name!r}: offset", offset, 2)
     if depth != CHANNELS.get(channels, depth):
         raise BadInputError(
-            f"frame {name!r}: {depth} channels do not fit {channels}; send {CHANNELS[channels]}"
+            "frame {name!r}: {depth} channels do not fit {channels}; send {wanted}",
+            name=name,
+            depth=depth,
+            channels=channels,
+            wanted=CHANNELS[channels],
         )
     return Frame(name, Box(x, y, width, height), dtype, channels, data, encoding, digest)
 
@@ -185,15 +212,23 @@ def _whole_numbers(what: str, value: Any, count: int) -> list[int]:
         if len(numbers) == count:
             return numbers
     raise BadInputError(
-        f"{what} {value!r} must be {count} whole numbers:"
-        f" {'height, width, channels' if count == 3 else 'x, y'}"
+        "{what} {value!r} must be {count} whole numbers: {meanings}",
+        what=what,
+        value=value,
+        count=count,
+        meanings="height, width, channels" if count == 3 else "x, y",
     )
 
 
 def _refuse_unknown(what: str, found: dict[str, Any], known: Collection[str]) -> None:
     for name in found:
         if name not in known:
-            raise BadInputError(f"{what}: field {name!r} is unknown; it has {', '.join(known)}")
+            raise BadInputError(
+                "{what}: field {name!r} is unknown; it has {known}",
+                what=what,
+                name=name,
+                known=Listing(known),
+            )
 
 
 def refuse_unknown_fields(envelope: Envelope) -> None:
@@ -211,7 +246,8 @@ def _refuse_unknown_fields(what: str, cls: Any, found: Any) -> None:
     """Look through a dataclass's JSON, whatever its types: they are checked later."""
     if not isinstance(found, dict):
         return
-    _refuse_unknown(what, found, field_types(cls))
+    of_sentences = (SENTENCES,) if sentence_fields(cls) else ()
+    _refuse_unknown(what, found, (*field_types(cls), *of_sentences))
     for name, (kind, is_list) in _inner_objects(cls).items():
         inner = found.get(name)
         for one in (inner if isinstance(inner, list) else ()) if is_list else (inner,):
@@ -261,5 +297,5 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
             body["recipe"] = Recipe.from_dict(body["recipe"])
         message = read_fields(envelope.type, TYPES[envelope.type], body, skip_unknown=True)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise BadInputError(f"{envelope.type}: {error}") from None
+        raise BadInputError("{message}: {error}", message=envelope.type, error=error) from None
     return message, envelope.frames

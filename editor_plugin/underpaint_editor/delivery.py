@@ -207,7 +207,9 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - an adapter's fault must not lose the images
             log_exception("inserting results", error)
             self.undelivered.append(batch)
-            batch.error = GenerationFailedError(f"the result could not be inserted ({error})")
+            batch.error = GenerationFailedError(
+                "the result could not be inserted ({error})", error=error
+            )
             return f"{to_sentence(batch.error)} It is kept: open it as a new document."
         return ""
 

@@ -73,7 +73,7 @@ def start_daemon() -> subprocess.Popen[bytes]:
         )
     except (OSError, IndexError) as error:
         raise DaemonUnavailableError(
-            f"the daemon cannot be started ({error}); reinstall Underpaint"
+            "the daemon cannot be started ({error}); reinstall Underpaint", error=error
         ) from None
 
 

@@ -289,8 +289,9 @@ class JobTracker:
             absent = describe_seconds(self._presence.seconds_absent(now))
             yield from self.give_up(
                 DaemonUnavailableError(
-                    f"the Underpaint daemon has been away for {absent}; results that it already has"
-                    " are offered when it is back"
+                    "the Underpaint daemon has been away for {absent}; results that it already has"
+                    " are offered when it is back",
+                    absent=absent,
                 )
             )
         connection = self._connection
@@ -308,8 +309,10 @@ class JobTracker:
             self._disconnect()
             yield Disconnected(
                 DaemonUnavailableError(
-                    f"the Underpaint daemon has not answered for {silent:.0f} seconds; jobs go on"
-                    f" when it answers again; {connection.remedy}"
+                    "the Underpaint daemon has not answered for {silent:.0f} seconds; jobs go on"
+                    " when it answers again; {remedy}",
+                    silent=silent,
+                    remedy=connection.remedy,
                 )
             )
         else:  # if the connection was replaced, the daemon sends the jobs' messages here again

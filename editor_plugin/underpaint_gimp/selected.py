@@ -59,8 +59,9 @@ class GimpResult:
         if len(found) > 1:
             names = " or ".join(repr(layer.get_name()) for layer in found)
             raise BadInputError(
-                f"this result was made from {names}, and Underpaint cannot tell which; delete the"
-                " copy, or generate again"
+                "this result was made from {names}, and Underpaint cannot tell which; delete the"
+                " copy, or generate again",
+                names=names,
             )
         return GimpDocument.of(self.image, found)
 

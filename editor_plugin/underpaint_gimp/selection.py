@@ -37,14 +37,14 @@ def selected_layer(image: Gimp.Image, items: Sequence[Gimp.Item] | None = None) 
     chosen: list[Gimp.Item] = list(image.get_selected_layers() if items is None else items)
     if len(chosen) != 1:
         count = f"{len(chosen)} layers are" if chosen else "no layer is"
-        raise BadInputError(f"{count} selected; select one in the Layers dockable")
+        raise BadInputError("{count} selected; select one in the Layers dockable", count=count)
     layer = chosen[0]
     if isinstance(layer, Gimp.LayerMask):
         layer = Gimp.Layer.from_mask(layer)
     if not isinstance(layer, Gimp.Layer):
-        raise BadInputError(f"{layer.get_name()!r} is not a layer; select one")
+        raise BadInputError("{name!r} is not a layer; select one", name=layer.get_name())
     if layer.get_image().get_id() != image.get_id():
-        raise BadInputError(f"{layer.get_name()!r} is in another image; pass that image")
+        raise BadInputError("{name!r} is in another image; pass that image", name=layer.get_name())
     if is_preview(layer):
         raise BadInputError("the selected layer is the live preview; select another one")
     return layer

@@ -94,7 +94,9 @@ class KritaDocument:
             raise BadInputError("no layer is selected; select one in the Layers docker")
         if node.type() not in _LAYERS:
             raise BadInputError(
-                f"{node.name()!r} is a {node.type()}, which has no pixels; select a layer"
+                "{name!r} is a {type}, which has no pixels; select a layer",
+                name=node.name(),
+                type=node.type(),
             )
         return cls(document, node, _canvas_of(document))
 
@@ -315,7 +317,9 @@ class KritaDocument:
         document = krita.createDocument(extent.width, extent.height, title, *SRGB, _RESOLUTION)
         if document is None or window is None:
             raise BadInputError(
-                f"Krita opened no document of {extent.width} x {extent.height} pixels"
+                "Krita opened no document of {width} x {height} pixels",
+                width=extent.width,
+                height=extent.height,
             )
         window.addView(document)
         layer = document.topLevelNodes()[0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from krita import Document, Node, Selection
 
 from underpaint_client.geometry import Box
+from underpaint_client.sentences import sentence
 from underpaint_editor.layers import intersection
 from underpaint_editor.pixels import restore_hidden
 from underpaint_editor.survey import Survey
@@ -122,10 +123,15 @@ def describe_source(node: Node, found: Survey) -> list[str]:
     found : Survey
         What a run would do.
     """
-    notes = []
+    notes: list[str] = []
     local = local_selections(node)
     if len(local) > 1:
-        notes.append(f"its local selection {local[-1].name()!r} is used; hide it to use another")
+        notes.append(
+            sentence(
+                "its local selection {name!r} is used; hide it to use another",
+                name=local[-1].name(),
+            )
+        )
     if found.empty and not node.bounds().isEmpty():
         notes.append("the layer's content lies outside the canvas")
     moved = any(mask.type() == "transformmask" for mask in _effect_masks(node))

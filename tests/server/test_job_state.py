@@ -497,5 +497,6 @@ def test_a_job_s_state_touches_nothing(module: object) -> None:
         "underpaint_client",
         "underpaint_client.errors",
         "underpaint_client.frames",
+        "underpaint_client.sentences",
         ".job_events",
     }

@@ -37,7 +37,8 @@ def run_cancel(words: Sequence[str]) -> int:
             if time.monotonic() > deadline:
                 which = ", ".join(sorted(job[:8] for job in left))
                 raise GenerationFailedError(
-                    f"the daemon still works on {which}; look again with `underpaint status`"
+                    "the daemon still works on {which}; look again with `underpaint status`",
+                    which=which,
                 )
             time.sleep(0.05)
     for job in chosen:

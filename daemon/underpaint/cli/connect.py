@@ -66,8 +66,9 @@ def make_info(endpoint: str, public: str) -> ConnectionInfo:
     host, port = _address(endpoint)
     if not host or not 0 < port < 2**16:
         raise BadInputError(
-            f"{endpoint!r} is not an address; use tcp://HOST:PORT, as `underpaint serve --bind`"
-            " prints it on the daemon's machine"
+            "{endpoint!r} is not an address; use tcp://HOST:PORT, as `underpaint serve --bind`"
+            " prints it on the daemon's machine",
+            endpoint=endpoint,
         )
     if not public:
         raise BadInputError(
@@ -76,8 +77,10 @@ def make_info(endpoint: str, public: str) -> ConnectionInfo:
         )
     if not keys.is_key(public):
         raise BadInputError(
-            f"{public!r} is not a server's public key, which has {keys.KEY_LENGTH} characters;"
-            " `underpaint serve --bind` prints it on the daemon's machine"
+            "{public!r} is not a server's public key, which has {length} characters; `underpaint"
+            " serve --bind` prints it on the daemon's machine",
+            public=public,
+            length=keys.KEY_LENGTH,
         )
     make_home()
     own = keys.own_keys("client")
@@ -107,9 +110,12 @@ def _use(info: ConnectionInfo) -> None:
             pass
     except OSError as error:
         raise DaemonUnavailableError(
-            f"nothing answers at {info.endpoint} ({error}); start the daemon there with"
-            " `underpaint serve --bind`, and check that no firewall blocks it. Nothing has"
-            f" changed: {used} is used"
+            "nothing answers at {endpoint} ({error}); start the daemon there with `underpaint"
+            " serve --bind`, and check that no firewall blocks it. Nothing has changed: {used} is"
+            " used",
+            endpoint=info.endpoint,
+            error=error,
+            used=used,
         ) from None
     try:
         with Connection(info) as connection:
@@ -117,9 +123,11 @@ def _use(info: ConnectionInfo) -> None:
     except DaemonUnavailableError:
         write_connection_file(info, remote_file())
         raise DaemonUnavailableError(
-            f"{info.endpoint} does not accept this machine (or has another key). Run on the"
-            f" daemon's machine:\n  {allow_command(info.client_public)}\nand then this command"
-            " again. This address is used from now on; `underpaint connect --forget` undoes that"
+            "{endpoint} does not accept this machine (or has another key). Run on the daemon's"
+            " machine:\n  {command}\nand then this command again. This address is used from now on;"
+            " `underpaint connect --forget` undoes that",
+            endpoint=info.endpoint,
+            command=allow_command(info.client_public),
         ) from None
     write_connection_file(info, remote_file())
     say(f"the daemon at {info.endpoint} ({one_line(welcome.version)}) is used from now on")

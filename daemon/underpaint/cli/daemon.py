@@ -75,8 +75,10 @@ def _serve_in_background(config: Config) -> int:
         with connect_running() as connection:
             info = connection.info
         raise DaemonUnavailableError(
-            f"a daemon is already running (process id {info.pid}, {info.endpoint}); use it, or"
-            " stop it with `underpaint stop`"
+            "a daemon is already running (process id {pid}, {endpoint}); use it, or stop it with"
+            " `underpaint stop`",
+            pid=info.pid,
+            endpoint=info.endpoint,
         )
     options = [f"--bind={endpoint}" for endpoint in config.bind]
     options += [] if config.ipc else ["--no-ipc"]
@@ -144,7 +146,7 @@ def run_stop(words: Sequence[str]) -> int:
     deadline = time.monotonic() + 15
     while daemon_runs():
         if time.monotonic() > deadline:
-            raise DaemonUnavailableError(f"the daemon does not stop; kill process {pid}")
+            raise DaemonUnavailableError("the daemon does not stop; kill process {pid}", pid=pid)
         time.sleep(0.02)
     say(f"the daemon (process id {pid}) has ended")
     return 0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from underpaint_client.errors import BadInputError
+from underpaint_client.sentences import Sentence, sentence
 
 from . import metadata
 from .damage import DamagedError, decoding
@@ -85,24 +86,39 @@ def describe_losses(content: bytes, image: Image.Image) -> list[str]:
     image : Image
         The same, opened and loaded.
     """
-    told = []
+    told: list[str] = []
     frames = _count_frames(content)
     if frames > 1:
         what = _FRAMES.get(str(image.format), "frames")
-        read = "they are read as one" if what == "layers" else "only the first is read"
-        told.append(f"it has {frames} {what}, and {read}")
+        if what == "layers":
+            told.append(sentence("it has {number} layers, and they are read as one", number=frames))
+        else:
+            told.append(
+                sentence(
+                    "it has {number} {what}, and only the first is read",
+                    number=frames,
+                    what=Sentence(what),
+                )
+            )
     sizes = len(image.info.get("sizes", ()))
     if sizes > 1:
-        told.append(f"it has {sizes} sizes, and only the largest is read")
+        told.append(sentence("it has {number} sizes, and only the largest is read", number=sizes))
     if image.mode in ("CMYK", "HSV", "LAB", "YCbCr"):
-        told.append(f"its {image.mode} colours are turned into RGB without a colour profile")
+        told.append(
+            sentence(
+                "its {mode} colours are turned into RGB without a colour profile", mode=image.mode
+            )
+        )
     if image.format == "AVIF" and (bits := _avif_bits(content)) > 8:
         told.append(
-            f"its {bits} bits a channel are read as 8; save it as a 16-bit PNG to keep them"
+            sentence(
+                "its {bits} bits a channel are read as 8; save it as a 16-bit PNG to keep them",
+                bits=bits,
+            )
         )
     extra = getattr(image, "tag_v2", {}).get(_TIFF_SAMPLES, 0) - len(image.getbands())
     if image.format == "TIFF" and image.mode in ("RGB", "RGBA", "L", "LA") and extra > 0:
-        told.append("its channels beyond colour and alpha are left out")
+        told.append(Sentence("its channels beyond colour and alpha are left out"))
     return told
 
 
@@ -244,8 +260,10 @@ def _decode_deep(content: bytes, image: Image.Image, largest: int, layout: str) 
 def _refuse(image: Image.Image, largest: int) -> BadInputError:
     kind = f"{image.format} of this kind ({image.mode})"
     return BadInputError(
-        f"its {largest.bit_length()} bits a channel are not read from a {kind}, and 8 would lose"
-        " some; save it as a 16-bit PNG"
+        "its {bits} bits a channel are not read from a {kind}, and 8 would lose some; save it as a"
+        " 16-bit PNG",
+        bits=largest.bit_length(),
+        kind=kind,
     )
 
 

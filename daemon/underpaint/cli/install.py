@@ -54,7 +54,8 @@ def run_install(words: Sequence[str]) -> int:
         folders = editor.install()
     except OSError as error:
         raise BadInputError(
-            f"the plug-in cannot be written ({error}); make its folder writable, and install again"
+            "the plug-in cannot be written ({error}); make its folder writable, and install again",
+            error=error,
         ) from None
     for folder in folders:
         show_path(folder)

@@ -139,7 +139,7 @@ class JobRunner:
             far = not before.pid
             lost = f"{before.endpoint} no longer answers" if far else str(error)
             told = describe_loss(following.job, accepted=following.accepted, far=far)
-            raise DaemonUnavailableError(f"{lost}; {told}") from None
+            raise DaemonUnavailableError("{lost}; {told}", lost=lost, told=told) from None
         self.connection.continue_from(earlier)
         self.display.say(describe_return(before, self.connection.info, started=started))
         self._handle(following, Event.CONNECTED)
@@ -201,8 +201,10 @@ class JobRunner:
             shown.resize((width, height), Image.Resampling.LANCZOS).save(folder / name)
         except OSError as error:
             raise BadInputError(
-                f"folder {folder} cannot be written: {error.strerror}; name another with"
-                " --save-intermediates"
+                "folder {folder} cannot be written: {reason}; name another with"
+                " --save-intermediates",
+                folder=folder,
+                reason=error.strerror,
             ) from None
 
     def _write(self, picture: messages.Picture, frame: Frame, seconds: float) -> None:

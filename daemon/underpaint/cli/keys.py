@@ -42,14 +42,21 @@ def run_keys(words: Sequence[str]) -> int:
     if wants_which and not options.which:
         what = {"allow": "a public key", "revoke": "a key, the beginning of one, or a comment"}
         raise BadInputError(
-            f"`underpaint keys {options.action}` needs {what[options.action]};"
-            " `underpaint keys list` shows who has access"
+            "`underpaint keys {action}` needs {what}; `underpaint keys list` shows who has access",
+            action=options.action,
+            what=what[options.action],
         )
     if options.which and not wants_which:
-        raise BadInputError(f"`underpaint keys {options.action}` takes no {options.which!r}")
+        raise BadInputError(
+            "`underpaint keys {action}` takes no {which!r}",
+            action=options.action,
+            which=options.which,
+        )
     comment = " ".join(options.comment)
     if comment and not wants_comment:
-        raise BadInputError(f"{comment!r} is too much; quote what tells the client apart")
+        raise BadInputError(
+            "{comment!r} is too much; quote what tells the client apart", comment=comment
+        )
     make_home()
     _DO[options.action](options.which or "", comment)
     return 0

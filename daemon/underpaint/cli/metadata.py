@@ -22,6 +22,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from underpaint_client.sentences import sentence
+
 from .damage import DamagedError, decoding
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -116,9 +118,13 @@ def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...]
         else:
             kept.append(chunk)
             room -= size
-    notes = [f"the result does not carry {what}: {reason}" for what, reason in lost.items()]
+    notes = [
+        sentence("the result does not carry {what}: {reason}", what=what, reason=reason)
+        for what, reason in lost.items()
+    ]
     if len(notes) > MOST_NOTES:
-        notes[MOST_NOTES - 1 :] = [f"the result does not carry {len(notes) - MOST_NOTES + 1} more"]
+        left = len(notes) - MOST_NOTES + 1
+        notes[MOST_NOTES - 1 :] = [sentence("the result does not carry {count} more", count=left)]
     return tuple(kept), tuple(notes)
 
 

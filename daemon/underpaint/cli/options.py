@@ -23,7 +23,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the process."""
-        raise BadInputError(f"{message}; `{self.prog} --help` lists the options")
+        raise BadInputError(
+            "{message}; `{prog} --help` lists the options", message=message, prog=self.prog
+        )
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse, with words of a prompt allowed between the options, and any words after `--`."""

@@ -29,6 +29,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.frames import check_size
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe
+from underpaint_client.sentences import sentence
 from underpaint_client.webui_text import describe_parameters
 
 from . import metadata
@@ -111,10 +112,12 @@ def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
                 pixels = decode(bare, image)
                 has_alpha = image.has_transparency_data
         except BadInputError as error:
-            raise BadInputError(f"picture {path}: {error}") from None
+            raise BadInputError("picture {path}: {error}", path=path, error=error) from None
         except DamagedError as error:
-            raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
-        of_pixels = tuple(f"{path.name}: {told}" for told in describe_losses(content, image))
+            raise BadInputError(
+                "picture {path} cannot be read ({error}); save it again", path=path, error=error
+            ) from None
+        of_pixels = tuple(_about(path, told) for told in describe_losses(content, image))
         chunks, left_out = metadata.read_metadata(content, image)
         carried = metadata.read_orientation(chunks)
         lies = carried if is_png else metadata.image_orientation(image)
@@ -124,9 +127,13 @@ def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
         has_alpha=has_alpha,
         chunks=chunks,
         orientation=carried,  # it is written as its tag says, or upright where none is left
-        notes=(*of_pixels, *(f"{path.name}: {told}" for told in left_out)),
+        notes=(*of_pixels, *(_about(path, told) for told in left_out)),
     )
     return drawing, of_pixels, noise
+
+
+def _about(path: Path, told: str) -> str:
+    return sentence("{file}: {told}", file=path.name, told=told)
 
 
 @dataclass(frozen=True)
@@ -167,8 +174,12 @@ def read_selection(path: Path) -> Selection:
         changed = int((clean != grey).sum())
         if changed:
             notes.append(
-                f"{path.name}: {changed} pixels are nearly black or white, as lossy compression"
-                " leaves them, and are taken for black or white; save selections as PNG"
+                sentence(
+                    "{file}: {number} pixels are nearly black or white, as lossy compression"
+                    " leaves them, and are taken for black or white; save selections as PNG",
+                    file=path.name,
+                    number=changed,
+                )
             )
         grey = clean
     if drawing.has_alpha:
@@ -227,7 +238,9 @@ def write_picture(
     written, encoded = cv2.imencode(".png", np.ascontiguousarray(stored[..., order]))
     if not written:
         raise BadInputError(
-            f"{path} cannot be encoded as PNG: {stored.shape[1]} pixels are too wide"
+            "{path} cannot be encoded as PNG: {width} pixels are too wide",
+            path=path,
+            width=stored.shape[1],
         )
     recipe_text = json.dumps(recipe.to_dict(), ensure_ascii=False)
     texts = {metadata.RECIPE_KEY: recipe_text, metadata.PARAMETERS_KEY: describe_parameters(recipe)}
@@ -243,7 +256,9 @@ def write_picture(
     except FileExistsError:
         raise
     except OSError as error:
-        raise BadInputError(f"{path} cannot be written: {error.strerror}") from None
+        raise BadInputError(
+            "{path} cannot be written: {reason}", path=path, reason=error.strerror
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             draft.unlink()
@@ -277,14 +292,18 @@ def read_recipe(path: Path) -> Recipe:
             with decoding():
                 image.load()
         except DamagedError as error:
-            raise BadInputError(f"picture {path} cannot be read ({error}); save it again") from None
+            raise BadInputError(
+                "picture {path} cannot be read ({error}); save it again", path=path, error=error
+            ) from None
         text = metadata.find_text(content, metadata.RECIPE_KEY) if is_png else None
     if text is None:
-        raise BadInputError(f"picture {path} has no recipe; Underpaint did not write it")
+        raise BadInputError("picture {path} has no recipe; Underpaint did not write it", path=path)
     try:
         return Recipe.from_dict(json.loads(text))
     except (ValueError, TypeError, RecursionError) as error:
-        raise BadInputError(f"the recipe in {path} cannot be read: {error}") from None
+        raise BadInputError(
+            "the recipe in {path} cannot be read: {error}", path=path, error=error
+        ) from None
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -298,15 +317,22 @@ def _read_bytes(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-            raise BadInputError(f"picture {path} cannot be read: it is a device; name a file")
+            raise BadInputError(
+                "picture {path} cannot be read: it is a device; name a file", path=path
+            )
         if status.st_size > _LARGEST:
             raise BadInputError(
-                f"picture {path} cannot be read: it has {status.st_size} bytes, and at most"
-                f" {_LARGEST} are read; save it smaller"
+                "picture {path} cannot be read: it has {size} bytes, and at most {most} are read;"
+                " save it smaller",
+                path=path,
+                size=status.st_size,
+                most=_LARGEST,
             )
         return path.read_bytes()
     except OSError as error:
-        raise BadInputError(f"picture {path} cannot be read: {error.strerror}") from None
+        raise BadInputError(
+            "picture {path} cannot be read: {reason}", path=path, reason=error.strerror
+        ) from None
 
 
 def _open(content: bytes, path: Path) -> Image.Image:
@@ -318,7 +344,9 @@ def _open(content: bytes, path: Path) -> Image.Image:
         if content.startswith((b"II*\0", b"MM\0*")):
             reason = "an unsupported kind of TIFF: only 8 bits, or 16 in grey or RGB"
         raise BadInputError(
-            f"{path} is not a picture that can be read ({reason}); save it as PNG"
+            "{path} is not a picture that can be read ({reason}); save it as PNG",
+            path=path,
+            reason=reason,
         ) from None
     return image
 

@@ -77,9 +77,9 @@ def fetch_pyzmq(folder: Path) -> None:
         shutil.rmtree(target / "zmq" / "tests", ignore_errors=True)
     if len(troubles) == len(WHEELS):
         raise DaemonUnavailableError(
-            "pyzmq, which the plug-in needs inside the editor, cannot be fetched"
-            f" ({troubles[WHEELS[0]]}); connect to the network or set pip's index, then install"
-            " again"
+            "pyzmq, which the plug-in needs inside the editor, cannot be fetched ({reason});"
+            " connect to the network or set pip's index, then install again",
+            reason=troubles[WHEELS[0]],
         )
     for version, trouble in troubles.items():
         say(
@@ -92,5 +92,7 @@ def package_folder(name: str) -> Path:
     """Return where a package of ours is installed."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise BadInputError(f"this installation came without {name}; install the full package")
+        raise BadInputError(
+            "this installation came without {name}; install the full package", name=name
+        )
     return Path(spec.origin).parent

@@ -73,12 +73,15 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
         request = request.with_values(model=settle_model(wanted))
     if request.mode in ("img2img", "inpaint") and options.init_img is None:
         raise BadInputError(
-            f"{options.picture} was made from another picture; name that picture with -I"
+            "{picture} was made from another picture; name that picture with -I",
+            picture=options.picture,
         )
     try:
         check_request(request)
     except BadInputError as error:
-        raise BadInputError(f"the recipe in {options.picture} cannot be run: {error}") from None
+        raise BadInputError(
+            "the recipe in {picture} cannot be run: {error}", picture=options.picture, error=error
+        ) from None
     return request
 
 

@@ -92,12 +92,18 @@ def choose(
         fitting = [job for job in jobs if job.job.startswith(name)]
         if not fitting:
             raise BadInputError(
-                f"no job {where} begins with {name!r}; `underpaint {lister}` lists them"
+                "no job {where} begins with {name!r}; `underpaint {lister}` lists them",
+                where=where,
+                name=name,
+                lister=lister,
             )
         if len(fitting) > 1:
             which = ", ".join(job.job[:8] for job in fitting)
             raise BadInputError(
-                f"{len(fitting)} jobs begin with {name!r}: {which}; give more of its characters"
+                "{count} jobs begin with {name!r}: {which}; give more of its characters",
+                count=len(fitting),
+                name=name,
+                which=which,
             )
         found[fitting[0].job] = fitting[0]
     return list(found.values())
@@ -124,8 +130,8 @@ def _carry_out(
         connection.acknowledge(job.job)  # though it could not be read
         if any(one.job == job.job for one in connection.waiting()):
             raise GenerationFailedError(
-                f"job {job.job[:8]} could not be dropped, as the daemon cannot read it now; try"
-                " again later"
+                "job {job} could not be dropped, as the daemon cannot read it now; try again later",
+                job=job.job[:8],
             )
         forget_spec(job.job)
         say(f"dropped {describe(job)}")

@@ -21,6 +21,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from underpaint_client.errors import BadInputError
+from underpaint_client.sentences import Listing
 from underpaint_client.steps import StepPlan
 
 from .samplers import Sampler, tapped
@@ -52,8 +53,10 @@ def check_flow_sampler(name: str) -> None:
     """
     if name not in FLOW_SAMPLERS:
         raise BadInputError(
-            f"sampler {name!r} does not fit a model that works by flow matching; choose auto"
-            f" or one of {', '.join(FLOW_SAMPLERS)}"
+            "sampler {name!r} does not fit a model that works by flow matching; choose auto or one"
+            " of {known}",
+            name=name,
+            known=Listing(FLOW_SAMPLERS),
         )
 
 

@@ -49,10 +49,14 @@ class Inputs:
         for name in self.rasters:
             if name not in RASTERS:
                 known = ", ".join(["layer", "selection", "mask", *RASTERS])
-                raise BadInputError(f"raster {name!r} is unknown; there are {known}")
+                raise BadInputError(
+                    "raster {name!r} is unknown; there are {known}", name=name, known=known
+                )
         for name, raster in (("selection", self.selection), ("mask", self.mask)):
             if self.layer is None and raster is not None:
-                raise BadInputError(f"a {name} came without a layer; send the layer it belongs to")
+                raise BadInputError(
+                    "a {name} came without a layer; send the layer it belongs to", name=name
+                )
         if self.layer is not None:
             Source.of(self.layer, self.selection)
             if self.mask is not None:

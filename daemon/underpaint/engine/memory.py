@@ -7,6 +7,7 @@ larger ones (`experience`); a smaller one gets the fast way again.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import re
@@ -16,6 +17,7 @@ from typing import TypeVar
 import torch
 
 from underpaint_client.geometry import Extent
+from underpaint_client.sentences import Sentence, sentence
 
 from .plan import MULTIPLE
 from .savings import Placement, Quantised, Saving
@@ -74,30 +76,49 @@ def saving_notes(
     encoded : bool
         Whether there was an original to encode.
     """
-    told = []
+    told: list[Sentence] = []
     if 0 < saving.together < planned:
-        told.append(f"painted {saving.together} at a time instead of {planned}")
+        told.append(
+            sentence(
+                "painted {together} at a time instead of {planned}",
+                together=saving.together,
+                planned=planned,
+            )
+        )
     tiles = [saving.encode_tile if encoded else 0, saving.decode_tile]
     used = [tile for tile in tiles if 0 < tile < size.longer]
     if used:
         told.append(
-            f"put together from tiles of {min(used)} pixels, so its colours may differ slightly"
-            " from those it has in one piece"
+            sentence(
+                "put together from tiles of {side} pixels, so its colours may differ slightly"
+                " from those it has in one piece",
+                side=min(used),
+            )
         )
     if saving.sliced:
-        told.append("attention was computed in slices, which takes longer")
+        told.append(Sentence("attention was computed in slices, which takes longer"))
     if _PLACED[saving.placement]:
-        told.append(_PLACED[saving.placement])
-    notes = [f"memory was short: {'; '.join(told)}"] if told else []
+        told.append(Sentence(_PLACED[saving.placement]))
+    notes: list[Sentence] = []
+    if told:
+        savings = functools.reduce(_add, told)
+        notes.append(sentence("memory was short: {savings}", savings=savings))
     if saving.quantised:
         notes.append(
-            f"the model's weights were stored in {_QUANTISED[saving.quantised]} to save memory, so"
-            " the picture differs slightly from that of the whole model"
+            sentence(
+                "the model's weights were stored in {precision} to save memory, so the picture"
+                " differs slightly from that of the whole model",
+                precision=Sentence(_QUANTISED[saving.quantised]),
+            )
         )
     return tuple(notes)
 
 
-def too_large(model: str, size: Extent, native: int, painted: Extent) -> str:
+def _add(first: Sentence, second: Sentence) -> Sentence:
+    return sentence("{first}; {second}", first=first, second=second)
+
+
+def too_large(model: str, size: Extent, native: int, painted: Extent) -> Sentence:
     """Return the message for a picture that does not fit, with one that would.
 
     Parameters
@@ -111,20 +132,26 @@ def too_large(model: str, size: Extent, native: int, painted: Extent) -> str:
     painted : Extent
         The largest size that it painted before.
     """
-    fits, why = _half(size), "at most half the pixels, which may fit"
-    if fits.pixels <= painted.pixels < size.pixels:
-        fits, why = painted, "did fit before"
-    ways = [f"set {fits} as width and height ({why})"]
+    half = _half(size)
+    if half.pixels <= painted.pixels < size.pixels:
+        way = sentence("set {size} as width and height (did fit before)", size=painted)
+    else:
+        way = sentence(
+            "set {size} as width and height (at most half the pixels, which may fit)", size=half
+        )
     if size.pixels > native * native:  # smaller parts are scaled up to that
-        ways.insert(0, "select a smaller part of the picture")
-    return (
-        f"there is not enough memory for model {model!r} to paint {size} pixels at once, though all"
-        f" was tried that saves memory; {', or '.join(ways)}. A smaller or quantised model needs"
-        " less too, and other programs may be holding memory"
+        way = sentence("select a smaller part of the picture, or {way}", way=way)
+    return sentence(
+        "there is not enough memory for model {model!r} to paint {size} pixels at once, though all"
+        " was tried that saves memory; {way}. A smaller or quantised model needs less too, and"
+        " other programs may be holding memory",
+        model=model,
+        size=size,
+        way=way,
     )
 
 
-def model_too_large(model: str, weights: int, extras: Sequence[str] = ()) -> str:
+def model_too_large(model: str, weights: int, extras: Sequence[str] = ()) -> Sentence:
     """Return the message for a model that does not fit by itself.
 
     Parameters
@@ -136,23 +163,28 @@ def model_too_large(model: str, weights: int, extras: Sequence[str] = ()) -> str
     extras : sequence of str
         Extras of Underpaint that are not installed, and would quantise it.
     """
-    more = ""
-    if extras:
-        more = (
-            f", or run `pip install 'underpaint[{extras[0]}]'`, which quantises it as it is opened"
-        )
-    return (
-        f"there is not enough memory for model {model!r}, whatever the size of the picture: its"
-        f" weights take {weights / 1e9:.1f} GB; choose a smaller model or a quantised one (GGUF),"
-        f" or close other programs that hold memory{more}"
+    told = sentence(
+        "there is not enough memory for model {model!r}, whatever the size of the picture: its"
+        " weights take {size:.1f} GB; choose a smaller model or a quantised one (GGUF), or close"
+        " other programs that hold memory",
+        model=model,
+        size=weights / 1e9,
+    )
+    if not extras:
+        return told
+    return sentence(
+        "{told}, or run `pip install 'underpaint[{extra}]'`, which quantises it as it is opened",
+        told=told,
+        extra=extras[0],
     )
 
 
-def canvas_too_large(size: Extent) -> str:
+def canvas_too_large(size: Extent) -> Sentence:
     """Return the message for a picture whose pixels the computer's memory does not hold."""
-    return (
-        f"there is not enough memory to hold a picture of {size} pixels and what is made of it;"
-        " make it smaller, send a smaller layer, or close other programs that hold memory"
+    return sentence(
+        "there is not enough memory to hold a picture of {size} pixels and what is made of it;"
+        " make it smaller, send a smaller layer, or close other programs that hold memory",
+        size=size,
     )
 
 

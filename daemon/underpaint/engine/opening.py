@@ -77,7 +77,8 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
         )
     if stamp_files(info.path, info.files) != info.stamps:
         raise ModelUnavailableError(
-            f"model {info.path} was changed while it was opened; try again when it is complete"
+            "model {path} was changed while it was opened; try again when it is complete",
+            path=info.path,
         )
     for name, tokenizer in pipeline.components.items():
         if name.startswith("tokenizer") and tokenizer is not None:
@@ -123,8 +124,11 @@ def _folder_of(info: ModelInfo) -> Iterator[Path]:
             _fill(folder, info)
         except OSError as error:
             raise ModelUnavailableError(
-                f"model {info.path} cannot be opened: {tempfile.gettempdir()} cannot be written to"
-                f" ({error.strerror or error}); make room there, or name another folder in TMPDIR"
+                "model {path} cannot be opened: {folder} cannot be written to ({reason}); make"
+                " room there, or name another folder in TMPDIR",
+                path=info.path,
+                folder=tempfile.gettempdir(),
+                reason=error.strerror or error,
             ) from error
         yield folder
 
@@ -181,7 +185,10 @@ def _check_weights(info: ModelInfo, part: str, module: Any, missing: Any) -> Non
     lacking = sorted(missing) or [name for name, w in module.named_parameters() if w.is_meta]
     if lacking:
         raise ModelUnavailableError(
-            f"model {info.path} cannot be opened: its {part} lacks {lacking[0]}; fetch it again"
+            "model {path} cannot be opened: its {part} lacks {lacking}; fetch it again",
+            path=info.path,
+            part=part,
+            lacking=lacking[0],
         )
 
 
@@ -192,6 +199,9 @@ def _check_tokenizer(info: ModelInfo, name: str, tokenizer: Any) -> None:
     words = [token for token in word if token not in empty]
     if len(empty) != ends or len(words) < 2 or tokenizer.unk_token_id in words:
         raise ModelUnavailableError(
-            f"model {info.path} cannot be opened: its {name} drops the words of a prompt"
-            f" ('a lake' becomes {word}); fetch it again"
+            "model {path} cannot be opened: its {name} drops the words of a prompt ('a lake'"
+            " becomes {word}); fetch it again",
+            path=info.path,
+            name=name,
+            word=word,
         )

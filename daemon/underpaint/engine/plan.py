@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from underpaint_client.descriptions import describe_size
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.request import Request
+from underpaint_client.sentences import sentence
 from underpaint_client.steps import StepPlan, mode_strength, plan_request
 
 GRID = 64
@@ -174,10 +175,17 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
     content = Extent(max(1, round(area.width * scale)), max(1, round(area.height * scale)))
     if scale >= 1:
         return content, ()
-    return content, (
-        f"painted at {content} and scaled up to {area}: {describe_size(area.pixels)} are more than"
-        f" {'the box asked for' if box else 'the model is asked to paint at once'}",
+    limit = (
+        sentence("the box asked for") if box else sentence("the model is asked to paint at once")
     )
+    told = sentence(
+        "painted at {content} and scaled up to {area}: {size} are more than {limit}",
+        content=content,
+        area=area,
+        size=describe_size(area.pixels),
+        limit=limit,
+    )
+    return content, (told,)
 
 
 def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:

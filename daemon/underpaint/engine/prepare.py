@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.sentences import sentence
 
 from .plan import Plan
 from .source import Floats, Mask, Source, fraction, quantize, resize, strips
@@ -136,7 +137,12 @@ def _weigh(
         weight = source.known_in(plan.area)
         lost = int(((weight == 0) & ~ignored).sum())
         if lost:
-            notes = (f"{lost} pixels had no colour left and were filled from their neighbours",)
+            told = sentence(
+                "{count} pixel had no colour left and was filled from its neighbours",
+                "{count} pixels had no colour left and were filled from their neighbours",
+                count=lost,
+            )
+            notes = (told,)
     if fill == "neighbours":
         weight = np.where(hidden, np.float32(0), weight)
     return np.where(ignored, np.float32(0), weight), notes

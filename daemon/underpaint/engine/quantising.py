@@ -34,9 +34,11 @@ def check_quantiser(way: Quantised) -> None:
     if not can_quantise(way):
         package = PACKAGES[way]
         raise ModelUnavailableError(
-            f"`quantise` under [memory] in config.toml is {way!r}, which needs the package"
-            f" {package}, and it is not installed; run `pip install 'underpaint[{package}]'`, or"
-            ' set quantise to "fp8" or "auto"'
+            "`quantise` under [memory] in config.toml is {way!r}, which needs the package"
+            " {package}, and it is not installed; run `pip install 'underpaint[{package}]'`, or"
+            ' set quantise to "fp8" or "auto"',
+            way=way,
+            package=package,
         )
 
 

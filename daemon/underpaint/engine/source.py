@@ -151,13 +151,18 @@ def check_like(name: str, values: Pixels, pixels: Pixels) -> None:
     if values.shape != (height, width):
         found = " x ".join(str(side) for side in reversed(values.shape))
         raise BadInputError(
-            f"the {name} has {found} pixels and the layer {width} x {height};"
-            " make them the same size"
+            "the {name} has {found} pixels and the layer {width} x {height}; make them the same"
+            " size",
+            name=name,
+            found=found,
+            width=width,
+            height=height,
         )
     if values.dtype not in FULL:
         raise BadInputError(
-            f"a {name} of depth {values.dtype} cannot be used; send uint8, uint16, float16 or"
-            " float32"
+            "a {name} of depth {dtype} cannot be used; send uint8, uint16, float16 or float32",
+            name=name,
+            dtype=values.dtype,
         )
 
 
@@ -199,8 +204,10 @@ class Source:
         """
         if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype not in FULL or not pixels.size:
             raise BadInputError(
-                f"layer of shape {pixels.shape} and depth {pixels.dtype} cannot be used; send"
-                " (height, width, 4) of uint8, uint16, float16 or float32"
+                "layer of shape {shape} and depth {dtype} cannot be used; send (height, width, 4)"
+                " of uint8, uint16, float16 or float32",
+                shape=pixels.shape,
+                dtype=pixels.dtype,
             )
         height, width = pixels.shape[:2]
         if selection is not None:

@@ -15,6 +15,7 @@ import threading
 from typing import Any
 
 from underpaint_client.errors import UnderpaintError
+from underpaint_client.sentences import sentence, to_data
 
 from .downloading import RemoteModel, download, look_up, received_bytes, split_id
 from .kinds import with_article
@@ -52,7 +53,12 @@ def _run(said: str) -> None:
         _report(path=str(path))
     else:
         what = with_article(kind) if kind else "nothing that Underpaint knows"
-        _report(error=f"{path} was downloaded, and is {what}: it cannot be painted with alone")
+        told = sentence(
+            "{path} was downloaded, and is {what}: it cannot be painted with alone",
+            path=path,
+            what=what,
+        )
+        _report(error=told, sentence=to_data(told))
 
 
 def main(said: str) -> int:
@@ -66,7 +72,7 @@ def main(said: str) -> int:
     try:
         _run(said)
     except UnderpaintError as error:
-        _report(error=str(error))
+        _report(error=str(error), sentence=to_data(error.sentence))
         return 1
     return 0
 

@@ -327,14 +327,19 @@ def check_flow_parts(path: Path, facts: FlowFacts, configs: dict[str, dict[str, 
     taken = transformer.get("in_channels")
     if type(latent) is not int or taken != latent * facts.tokens_patch:
         raise ModelUnavailableError(
-            f"model {path}: its transformer takes {str(taken)[:20]} channels (in_channels in"
-            f" transformer/config.json), and its vae has {str(latent)[:20]} of which"
-            f" {facts.tokens_patch} cells make a token; fetch all parts from one model"
+            "model {path}: its transformer takes {taken} channels (in_channels in"
+            " transformer/config.json), and its vae has {latent} of which {cells} cells make a"
+            " token; fetch all parts from one model",
+            path=path,
+            taken=str(taken)[:20],
+            latent=str(latent)[:20],
+            cells=facts.tokens_patch,
         )
     halvings = vae.get("temperal_downsample", (vae.get("block_out_channels") or [0] * 4)[1:])
     if not isinstance(halvings, list) or len(halvings) != 3:
         raise ModelUnavailableError(
-            f"model {path}: vae/config.json describes an autoencoder whose cells are not 8 pixels"
-            " wide; fetch it again"
+            "model {path}: vae/config.json describes an autoencoder whose cells are not 8 pixels"
+            " wide; fetch it again",
+            path=path,
         )
     return 8

@@ -119,9 +119,11 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     wanted = name or os.environ.get(DEFAULT_VARIABLE) or _choose_default(scanned)
     if not wanted:
         raise ModelUnavailableError(
-            "there is no model yet, and this installation came without the starter model"
-            f" ({STARTER_FOLDER} is missing); put a model into {model_folders()[0]}, name the path"
-            " of one with --model, or install the full package"
+            "there is no model yet, and this installation came without the starter model ({folder}"
+            " is missing); put a model into {models}, name the path of one with --model, or"
+            " install the full package",
+            folder=STARTER_FOLDER,
+            models=model_folders()[0],
         )
     named = pick_model(models, wanted)
     if named is not None:
@@ -133,7 +135,9 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     path = _find_path(wanted, f"model {name!r} is a path", known, allow_paths=allow_paths)
     if path is not None:
         return path
-    raise ModelUnavailableError(f"model {wanted!r} is unknown; {known}, or name its path")
+    raise ModelUnavailableError(
+        "model {wanted!r} is unknown; {known}, or name its path", wanted=wanted, known=known
+    )
 
 
 def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path | None:
@@ -146,8 +150,10 @@ def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path
     inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
     if not (allow_paths or inside):
         raise ModelUnavailableError(
-            f"{told} outside the model folders, which only requests from this machine may open;"
-            f" {known}"
+            "{told} outside the model folders, which only requests from this machine may open;"
+            " {known}",
+            told=told,
+            known=known,
         )
     if path.exists():
         return path

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import sentence
 
 from .describe import ModelInfo
 from .reading import check_regular, unreadable
@@ -64,7 +65,7 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
 
 def _changed(info: ModelInfo) -> ModelUnavailableError:
     return ModelUnavailableError(
-        f"model {info.path} was changed while it was read; try again when it is complete"
+        "model {path} was changed while it was read; try again when it is complete", path=info.path
     )
 
 
@@ -125,12 +126,17 @@ class BackgroundHash:
         try:
             found = self._future.result()
         except Exception as error:  # noqa: BLE001 - a picture that is painted is not given up for it
-            return "", (f"the recipe does not tell the model's files: {error}",)
+            return "", (
+                sentence("the recipe does not tell the model's files: {error}", error=error),
+            )
         if note_use(info, found) in ("", found):
             return found, ()
         return found, (
-            f"the model {info.name} has other weights than when it was last used; pictures made"
-            " with those come out differently",
+            sentence(
+                "the model {model} has other weights than when it was last used; pictures made"
+                " with those come out differently",
+                model=info.name,
+            ),
         )
 
 

@@ -105,23 +105,31 @@ def read_header(file: Path) -> Header:
     ending = file.suffix.lower()
     if ending not in ENDINGS:
         raise ModelUnavailableError(
-            f"{file} is no model file: Underpaint reads {' and '.join(ENDINGS)} files"
+            "{file} is no model file: Underpaint reads {endings} files",
+            file=file,
+            endings=" and ".join(ENDINGS),
         )
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe or a device would wait for ever
-            raise ModelUnavailableError(f"{file} is no regular file; name the file of a model")
+            raise ModelUnavailableError(
+                "{file} is no regular file; name the file of a model", file=file
+            )
         with file.open("rb") as stream:
             read = _read_gguf if ending == ".gguf" else _read_safetensors
             return read(stream, status.st_size)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UnreadableError(
-            f"weights {file} cannot be read ({reason}); fetch the file again, or remove it"
+            "weights {file} cannot be read ({reason}); fetch the file again, or remove it",
+            file=file,
+            reason=reason,
         ) from None
     except _DamagedError as error:
         raise ModelUnavailableError(
-            f"weights {file} are damaged or cut short ({error}); fetch the file again"
+            "weights {file} are damaged or cut short ({error}); fetch the file again",
+            file=file,
+            error=error,
         ) from None
 
 

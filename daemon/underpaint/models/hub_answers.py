@@ -33,8 +33,11 @@ def refuse_long_waits(repository: str) -> None:
         for wait in (said if said.isdecimal() else "0", limit[1] if limit else "0"):
             if len(wait) > _LONGEST_WAIT_DIGITS or int(wait) > LONGEST_WAIT:
                 raise ModelUnavailableError(
-                    f"the Hugging Face Hub answers {response.status_code} for {repository}, and"
-                    f" asks to wait for {wait[:20]} seconds; try again later"
+                    "the Hugging Face Hub answers {status} for {repository}, and asks to wait for"
+                    " {wait} seconds; try again later",
+                    status=response.status_code,
+                    repository=repository,
+                    wait=wait[:20],
                 )
 
     client = get_session()

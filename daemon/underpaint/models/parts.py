@@ -159,8 +159,10 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     wanted = kind.parts.get(part.name) if kind is not None else None
     if kind is None or wanted is None:
         raise ModelUnavailableError(
-            f"model {model} names the tensors of its {part.name} in no way that Underpaint knows;"
-            " take another file of it, or its folder in the diffusers format"
+            "model {model} names the tensors of its {name} in no way that Underpaint knows; take"
+            " another file of it, or its folder in the diffusers format",
+            model=model,
+            name=part.name,
         )
     problem: ModelUnavailableError | None = None
     for where in _candidates(wanted):
@@ -178,9 +180,16 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     component = COMPONENTS[wanted]
     place = parts_folders()[0]
     raise ModelUnavailableError(
-        f"model {model} has no {component.title} in it ({part.name}); put one into {place}, as"
-        f" {component.names[0]}.safetensors, or name one in {model.stem}{SIDECAR}, as"
-        f' {{"{part.name}": "FILE"}}{_say_source(component, place)}'
+        "model {model} has no {title} in it ({name}); put one into {place}, as"
+        ' {names}.safetensors, or name one in {stem}{sidecar}, as {{"{name}": "FILE"}}{source}',
+        model=model,
+        title=component.title,
+        name=part.name,
+        place=place,
+        names=component.names[0],
+        stem=model.stem,
+        sidecar=SIDECAR,
+        source=_say_source(component, place),
     )
 
 
@@ -259,8 +268,10 @@ def _open_named(model: Path, part: Part, where: Path) -> Part:
     inside = find_inside(part, header, read_json(model, config.path))
     if inside is None:
         raise ModelUnavailableError(
-            f"model {model}: {where} has no {part.name} in it that fits; name another file, or"
-            " remove it"
+            "model {model}: {where} has no {name} in it that fits; name another file, or remove it",
+            model=model,
+            where=where,
+            name=part.name,
         )
     weights = ModelFile(str(where), f"weights{where.suffix.lower()}")
     return replace(part, files=(config, weights), inside=inside)
@@ -298,8 +309,13 @@ def find_tokenizer(model: Path, kind: Architecture, part: Part) -> Part:
         return replace(part, files=files if own.opened_as in names else (*files, own))
     place = parts_folders()[0] / component.names[0]
     raise ModelUnavailableError(
-        f"model {model} has no {component.title} in it ({part.name}), without which prompts cannot"
-        f" be read; put its tokenizer.json into {place}{_say_source(component, place)}"
+        "model {model} has no {title} in it ({name}), without which prompts cannot be read; put"
+        " its tokenizer.json into {place}{source}",
+        model=model,
+        title=component.title,
+        name=part.name,
+        place=place,
+        source=_say_source(component, place),
     )
 
 

@@ -53,17 +53,25 @@ def check_regular(model: Path, name: str) -> os.stat_result:
     except (FileNotFoundError, NotADirectoryError):
         if file.is_symlink():
             raise ModelUnavailableError(
-                f"model {model}: {name} is a link to {_target(file)}, which is not there;"
-                " put that file back, or fetch the model again"
+                "model {model}: {name} is a link to {file}, which is not there; put that file"
+                " back, or fetch the model again",
+                model=model,
+                name=name,
+                file=_target(file),
             ) from None
         raise ModelUnavailableError(
-            f"{model} is no model: there is no {name} in it; name a folder in the diffusers format"
+            "{model} is no model: there is no {name} in it; name a folder in the diffusers format",
+            model=model,
+            name=name,
         ) from None
     except OSError as error:
         raise unreadable(model, name, error) from None
     if not stat.S_ISREG(status.st_mode):
         raise ModelUnavailableError(
-            f"model {model}: {name} is no file but {_kind(status.st_mode)}; fetch the model again"
+            "model {model}: {name} is no file but {kind}; fetch the model again",
+            model=model,
+            name=name,
+            kind=_kind(status.st_mode),
         )
     return status
 
@@ -95,8 +103,12 @@ def read_text(model: Path, name: str, encoding: str = "utf-8") -> str:
     size = check_regular(model, name).st_size
     if size > MAX_BYTES:
         raise ModelUnavailableError(
-            f"model {model} cannot be read: {name} has {size} bytes, and at most {MAX_BYTES} are"
-            " read; fetch it again"
+            "model {model} cannot be read: {name} has {size} bytes, and at most {most} are read;"
+            " fetch it again",
+            model=model,
+            name=name,
+            size=size,
+            most=MAX_BYTES,
         )
     try:
         with (model / name).open("rb") as stream:
@@ -104,7 +116,10 @@ def read_text(model: Path, name: str, encoding: str = "utf-8") -> str:
         text = (gzip.decompress(data) if name.endswith(".gz") else data).decode(encoding)
     except UnicodeDecodeError as error:
         raise ModelUnavailableError(
-            f"model {model} cannot be read: {name}: {error}; fetch it again"
+            "model {model} cannot be read: {name}: {error}; fetch it again",
+            model=model,
+            name=name,
+            error=error,
         ) from None
     except OSError as error:
         raise unreadable(model, name, error) from None
@@ -137,11 +152,16 @@ def read_json(
         found = parse_json(text, most)
     except ValueError as error:
         raise ModelUnavailableError(
-            f"model {model} cannot be read: {name}: {error}; fetch it again"
+            "model {model} cannot be read: {name}: {error}; fetch it again",
+            model=model,
+            name=name,
+            error=error,
         ) from None
     if not isinstance(found, dict):
         raise ModelUnavailableError(
-            f"model {model} cannot be read: {name} is no JSON object; fetch it again"
+            "model {model} cannot be read: {name} is no JSON object; fetch it again",
+            model=model,
+            name=name,
         )
     return found
 
@@ -199,10 +219,16 @@ def unreadable(model: Path, name: str, error: OSError) -> ModelUnavailableError:
     reason = error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
         return ModelUnavailableError(
-            f"model {model} cannot be read: {name}: {reason}; give yourself the right to read it"
+            "model {model} cannot be read: {name}: {reason}; give yourself the right to read it",
+            model=model,
+            name=name,
+            reason=reason,
         )
     return ModelUnavailableError(
-        f"model {model} cannot be read: {name}: {reason}; fetch it again, or remove it"
+        "model {model} cannot be read: {name}: {reason}; fetch it again, or remove it",
+        model=model,
+        name=name,
+        reason=reason,
     )
 
 

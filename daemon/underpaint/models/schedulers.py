@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Listing
 
 from .families import FLOWS
 
@@ -109,16 +110,22 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
     steps = config.get("num_train_timesteps", 1000)
     if type(steps) is not int or not 1 <= steps <= MOST_TRAIN_STEPS:
         raise ModelUnavailableError(
-            f"model {model}: {CONFIG}: num_train_timesteps {str(steps)[:80]} is no whole number"
-            f" from 1 to {MOST_TRAIN_STEPS}; fetch it again"
+            "model {model}: {file}: num_train_timesteps {steps} is no whole number from 1 to"
+            " {most}; fetch it again",
+            model=model,
+            file=CONFIG,
+            steps=str(steps)[:80],
+            most=MOST_TRAIN_STEPS,
         )
     _check_betas(model, config, steps)
     if config.get("rescale_betas_zero_snr") and config.get("prediction_type") != "v_prediction":
         raise ModelUnavailableError(
-            f"model {model}: {CONFIG}: rescale_betas_zero_snr is true, and prediction_type is"
-            f" {config.get('prediction_type', 'epsilon')!r}: where all is noise, predicting the"
-            " noise says nothing. Take the file that came with the model; a model trained at zero"
-            " terminal SNR has v_prediction"
+            "model {model}: {file}: rescale_betas_zero_snr is true, and prediction_type is"
+            " {prediction_type!r}: where all is noise, predicting the noise says nothing. Take the"
+            " file that came with the model; a model trained at zero terminal SNR has v_prediction",
+            model=model,
+            file=CONFIG,
+            prediction_type=config.get("prediction_type", "epsilon"),
         )
     return steps
 
@@ -171,7 +178,12 @@ def _is_beta(value: Any) -> bool:
 
 def _refusal(model: Path, name: str, value: Any, known: list[str]) -> ModelUnavailableError:
     return ModelUnavailableError(
-        f"model {model}: {CONFIG}: {name} {str(value)[:80]!r} is not what its family was trained"
-        f" for and would paint noise; supported: {', '.join(known)}. Take the file that came with"
-        " the model, or another model"
+        "model {model}: {file}: {name} {value!r} is not what its family was trained for and would"
+        " paint noise; supported: {known}. Take the file that came with the model, or another"
+        " model",
+        model=model,
+        file=CONFIG,
+        name=name,
+        value=str(value)[:80],
+        known=Listing(known),
     )

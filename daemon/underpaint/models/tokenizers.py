@@ -97,8 +97,12 @@ def _choose_length(
     if type(positions) is not int or type(length) not in (int, float) or not length >= 3:
         name = files.get("tokenizer_config.json", "tokenizer_config.json")
         raise ModelUnavailableError(
-            f"model {model}: {name}: model_max_length {str(said)[:80]!r} leaves no room for a"
-            f" prompt; set it to {positions}, or fetch the file again"
+            "model {model}: {name}: model_max_length {said!r} leaves no room for a prompt; set it"
+            " to {positions}, or fetch the file again",
+            model=model,
+            name=name,
+            said=str(said)[:80],
+            positions=positions,
         )
     return int(min(length, positions))
 
@@ -198,5 +202,8 @@ def _check_merges(vocabulary: dict[str, Any], merges: list[Any]) -> None:
 
 def _broken(model: Path, name: str, reason: str) -> ModelUnavailableError:
     return ModelUnavailableError(
-        f"model {model} cannot read prompts: {name}: {reason}; fetch it again"
+        "model {model} cannot read prompts: {name}: {reason}; fetch it again",
+        model=model,
+        name=name,
+        reason=reason,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Listing
 
 from .families import EXPECTED, Expected
 from .files import ORIGINAL, Part, read_weight_map
@@ -78,8 +79,12 @@ def read_tensors(model: Path, part: Part) -> Tensors:
             for name, shard in read_weight_map(model, file.path).items():
                 if shards.get(name) != shard:
                     raise ModelUnavailableError(
-                        f"model {model}: {file.path} says that {name[:120]} is in {shard}, and"
-                        " it is not; fetch the index and its shards again, all of one model"
+                        "model {model}: {path} says that {name} is in {shard}, and it is not;"
+                        " fetch the index and its shards again, all of one model",
+                        model=model,
+                        path=file.path,
+                        name=name[:120],
+                        shard=shard,
                     )
     return tensors
 
@@ -108,9 +113,14 @@ def _check_types(file: Path, header: Header, *, in_one_file: bool = False) -> No
     if odd or (form == "safetensors" and method not in readable_methods):
         name, dtype = odd[0] if odd else next((n, t.dtype) for n, t in tensors.items())
         raise ModelUnavailableError(
-            f"weights {file} are quantised as {method} ({name[:120]} is {dtype}), {why} take the"
-            " model in float32, bfloat16, float16 or fp8, or as GGUF in one of"
-            f" {', '.join(_READABLE_GGUF[3:])}"
+            "weights {file} are quantised as {method} ({name} is {dtype}), {why} take the model in"
+            " float32, bfloat16, float16 or fp8, or as GGUF in one of {formats}",
+            file=file,
+            method=method,
+            name=name[:120],
+            dtype=dtype,
+            why=why,
+            formats=Listing(_READABLE_GGUF[3:]),
         )
 
 
@@ -143,8 +153,11 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
         depths += _find_depths(part, config) if original else []
     except (TypeError, IndexError, KeyError) as error:
         raise ModelUnavailableError(
-            f"model {model} cannot be read: {part.name}/config.json holds values of the wrong kind"
-            f" ({error}); fetch it again"
+            "model {model} cannot be read: {name}/config.json holds values of the wrong kind"
+            " ({error}); fetch it again",
+            model=model,
+            name=part.name,
+            error=error,
         ) from None
     for ending, wanted in expected:
         endings = "|".join(map(re.escape, ending.split("|")))
@@ -153,8 +166,12 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
             raise _unlike(model, part, f"it has no {ending}")
         if not found:
             raise ModelUnavailableError(
-                f"model {model} cannot be opened: its {part.name} lacks {ending} ({weights});"
-                " fetch it again"
+                "model {model} cannot be opened: its {name} lacks {ending} ({weights}); fetch it"
+                " again",
+                model=model,
+                name=part.name,
+                ending=ending,
+                weights=weights,
             )
         for name in found:
             shape = tensors[name].shape
@@ -166,9 +183,15 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
                     told = f"its {name} has the shape {list(shape)}, and {_shown(wanted)} is known"
                     raise _unlike(model, part, told)
                 raise ModelUnavailableError(
-                    f"model {model}: {weights} is not what {part.name}/config.json describes:"
-                    f" {name} has the shape {list(shape)}, where {_shown(wanted)} is described;"
-                    " fetch both from one model"
+                    "model {model}: {weights} is not what {name}/config.json describes:"
+                    " {other_name} has the shape {shape}, where {wanted} is described; fetch both"
+                    " from one model",
+                    model=model,
+                    weights=weights,
+                    name=part.name,
+                    other_name=name,
+                    shape=list(shape),
+                    wanted=_shown(wanted),
                 )
 
     for pattern, limit in depths:
@@ -187,9 +210,13 @@ def _expect(part: Part, config: dict[str, Any]) -> Expected:
 def _unlike(model: Path, part: Part, told: str) -> ModelUnavailableError:
     """Return the error for a file that is not of the architecture that it was taken for."""
     return ModelUnavailableError(
-        f"model {model}: the {part.name} in {part.weights} is of no architecture that Underpaint"
-        f" knows: {told}. Name a folder in the diffusers format whose configs describe it in the"
-        ' side-car file, as {"config": "FOLDER"}, or take another model'
+        "model {model}: the {name} in {weights} is of no architecture that Underpaint knows:"
+        " {told}. Name a folder in the diffusers format whose configs describe it in the side-car"
+        ' file, as {{"config": "FOLDER"}}, or take another model',
+        model=model,
+        name=part.name,
+        weights=part.weights,
+        told=told,
     )
 
 

@@ -54,8 +54,9 @@ def start_background(options: Sequence[str] = ()) -> Connection:
     process.kill()
     lines = log_file().read_bytes()[begin:].decode("utf-8", errors="replace").splitlines()[-5:]
     raise DaemonUnavailableError(
-        f"the daemon did not start; its log {log_file()} ends with:"
-        f" {' | '.join(lines) or 'nothing'}"
+        "the daemon did not start; its log {log} ends with: {lines}",
+        log=log_file(),
+        lines=" | ".join(lines) or "nothing",
     )
 
 
@@ -93,8 +94,11 @@ def connect_running() -> Connection:
     pid = lock_holder()
     who = f"process id {pid}" if pid else "its process id is not known"
     raise DaemonUnavailableError(
-        f"a daemon of {home()} is running ({who}) but does not answer; look into {log_file()}, or"
-        " end its process"
+        "a daemon of {home} is running ({who}) but does not answer; look into {log}, or end its"
+        " process",
+        home=home(),
+        who=who,
+        log=log_file(),
     )
 
 

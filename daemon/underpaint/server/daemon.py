@@ -218,7 +218,7 @@ class Daemon:
         except UnderpaintError as error:
             self._forget(client)
             self._endpoints.send_unchecked(
-                client, wire.encode(messages.Failed("", error.code, str(error)))
+                client, wire.encode(messages.Failed("", error.code, error.sentence))
             )
             return
         try:
@@ -227,16 +227,20 @@ class Daemon:
             self._answer(client, read_message(envelope), envelope)
         except OtherProtocolError as error:
             log.info("refused a message of protocol %d", error.protocol)
-            failed = messages.Failed(job, error.code, str(error))
+            failed = messages.Failed(job, error.code, error.sentence)
             known = min(error.protocol, wire.PROTOCOL)  # an older client can read no other
             self._endpoints.send(client, wire.encode(failed, protocol=known))
         except UnderpaintError as error:
             log.info("refused a message: %s", error.code)  # what was wrong may be a prompt
-            self._jobs.refuse(client, job, type(error)(str(error)[:MAX_ERROR_LENGTH]))
+            self._jobs.refuse(client, job, error.shortened(MAX_ERROR_LENGTH))
         except Exception as error:  # whatever one message does, the others must be served
             log.exception("a message failed")
-            told = f"the daemon failed ({type(error).__name__}: {error}); its log has the details"
-            self._jobs.refuse(client, job, GenerationFailedError(told))
+            failure = GenerationFailedError(
+                "the daemon failed ({kind}: {error}); its log has the details",
+                kind=type(error).__name__,
+                error=error,
+            )
+            self._jobs.refuse(client, job, failure)
 
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, messages.Hello):
@@ -277,7 +281,7 @@ class Daemon:
         elif isinstance(message, messages.Prefer):
             self._prefer(client, message.job)
         else:
-            raise BadInputError(f"{message.type}: a client does not send this")
+            raise BadInputError("{message}: a client does not send this", message=message.type)
 
     def _prefer(self, client: Client, name: str) -> None:
         job = self._queue.get(name)
@@ -346,8 +350,8 @@ class Daemon:
 
     def _cancel(self, client: Client, name: str) -> None:
         if self._frame_cache.give_up(client, name):
-            told = CancelledError("cancelled before it began")
-            self._send(client, messages.Failed(name, told.code, str(told)))
+            failed = messages.Failed(name, CancelledError.code, "cancelled before it began")
+            self._send(client, failed)
             return
         job = self._queue.get(name)
         # By owner: the `Follow` that makes the job this client's may wait for its turn.

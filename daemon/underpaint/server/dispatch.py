@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from underpaint_client import messages, wire
 from underpaint_client.errors import DaemonUnavailableError, GenerationFailedError
+from underpaint_client.sentences import sentence
 
 from .job_events import Finished, NoWorker, Painted, Reported, WorkerDied
 from .job_queue import Job
@@ -64,8 +65,9 @@ class Dispatcher:
                     job,
                     NoWorker(
                         DaemonUnavailableError(
-                            f"the worker does not start or stay alive; look into {log_file()}, then"
-                            " `underpaint stop` and start again"
+                            "the worker does not start or stay alive; look into {log}, then"
+                            " `underpaint stop` and start again",
+                            log=log_file(),
                         )
                     ),
                 )
@@ -119,7 +121,7 @@ class Dispatcher:
         """Try the job of a worker that died again, or end it."""
         job = self._queue.on(worker)
         if job is not None:
-            error = GenerationFailedError(describe_deaths(f"the worker {how}"))
+            error = GenerationFailedError(describe_deaths(sentence("the worker {how}", how=how)))
             self._jobs.handle(job, WorkerDied(how, error))
 
     def on_delay(self, worker: int, word: str) -> None:

@@ -25,6 +25,7 @@ from underpaint.models.suggestions import find_memory, suggest_models
 from underpaint_client import messages, model_messages
 from underpaint_client.errors import BadInputError
 from underpaint_client.model_messages import Download
+from underpaint_client.sentences import from_data, sentence
 
 from .answers import Answers
 
@@ -108,7 +109,7 @@ class Downloads:
             That is no id of the Hub, or too many downloads wait.
         """
         if len(model) > MAX_ID:
-            raise BadInputError(f"{model[:40]!r}... is no id of the Hugging Face Hub")
+            raise BadInputError("{model!r}... is no id of the Hugging Face Hub", model=model[:40])
         split_id(model)
         self._clients.add(client)
         known = self._downloads.get(model)
@@ -149,7 +150,9 @@ class Downloads:
         for model in ended[: max(0, len(self._downloads) - MOST + 1)]:
             del self._downloads[model]
         if len(self._downloads) >= MOST:
-            raise BadInputError(f"{len(self._downloads)} downloads wait already; stop one first")
+            raise BadInputError(
+                "{count} downloads wait already; stop one first", count=len(self._downloads)
+            )
 
     def _change(self, download: Download) -> None:
         """Remember how a download is now, and tell all who asked."""
@@ -201,7 +204,8 @@ class Downloads:
             return
         event = json.loads(line)
         if "error" in event:
-            self._change(replace(known, state="failed", message=str(event["error"])))
+            message = from_data(str(event["error"]), event.get("sentence"))
+            self._change(replace(known, state="failed", message=message))
         elif "path" in event:
             name = os.path.basename(event["path"])  # noqa: PTH119 - it may end with a slash
             self._change(replace(known, state="done", received=known.size, message=name))
@@ -211,7 +215,10 @@ class Downloads:
     def _handle_end(self, model: str, code: int) -> None:
         known = self._downloads.get(model)
         if known is not None and known.state == "running":
-            told = f"the download ended unexpectedly (exit code {code}); the daemon's log says why"
+            told = sentence(
+                "the download ended unexpectedly (exit code {code}); the daemon's log says why",
+                code=code,
+            )
             self._change(replace(known, state="failed", message=told))
         self._running = None
         self._start_next()

@@ -21,6 +21,7 @@ from underpaint_client.daemon_lock import lock_file
 from underpaint_client.errors import BadInputError, DaemonUnavailableError, UnderpaintError
 from underpaint_client.frames import MAX_REMOTE_FRAME
 from underpaint_client.home import ConnectionInfo, connection_file, write_connection_file
+from underpaint_client.sentences import Listing
 
 from . import keys
 from .connections import FEWEST_DESCRIPTORS, ConnectionGuard, Limits
@@ -148,9 +149,11 @@ class Endpoints:
         wanted = list(bind) if bind or self._use_ipc else ["tcp://127.0.0.1:*"]
         if wanted and self._descriptors < FEWEST_DESCRIPTORS:
             raise DaemonUnavailableError(
-                f"this process may have only {self._descriptors} files open, too few to listen on"
-                f" {', '.join(wanted)}; raise the limit to {FEWEST_DESCRIPTORS} or more, as"
-                " `ulimit -n 4096` does in a shell"
+                "this process may have only {number} files open, too few to listen on {wanted};"
+                " raise the limit to {fewest} or more, as `ulimit -n 4096` does in a shell",
+                number=self._descriptors,
+                wanted=Listing(wanted),
+                fewest=FEWEST_DESCRIPTORS,
             )
         limits = Limits.within(self._descriptors)
         lets_in = keys.AllowList().lets_in  # a list of its own, as the guard has its own thread
@@ -169,8 +172,10 @@ class Endpoints:
         except zmq.ZMQError as error:
             self._guard.stop()
             raise DaemonUnavailableError(
-                f"cannot listen on {', '.join(wanted) or 'ipc'}: {error};"
-                " choose another address with --bind, or under [serve] in config.toml"
+                "cannot listen on {wanted}: {error}; choose another address with --bind, or under"
+                " [serve] in config.toml",
+                wanted=", ".join(wanted) or "ipc",
+                error=error,
             ) from None
         return backend
 

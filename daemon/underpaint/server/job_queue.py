@@ -178,31 +178,36 @@ class JobQueue:
             If there is one of that id, or no room.
         """
         if job.name in self._jobs:
-            raise BadInputError(f"job {job.name!r} already exists; give each job its own id")
+            raise BadInputError(
+                "job {name!r} already exists; give each job its own id", name=job.name
+            )
         if len(self._jobs) >= MAX_WAITING:
             raise BadInputError(
-                f"{MAX_WAITING} jobs are waiting already; wait until some have finished"
+                "{most} jobs are waiting already; wait until some have finished", most=MAX_WAITING
             )
         mine = [other for other in self if other.client.is_same(job.client)]
         if len(mine) >= MAX_JOBS:
             raise BadInputError(
-                f"{MAX_JOBS} jobs of this client are waiting already; wait until some have finished"
+                "{most} jobs of this client are waiting already; wait until some have finished",
+                most=MAX_JOBS,
             )
         if job.owner and job.size > MAX_REMOTE:
             raise BadInputError(
-                f"the pixels of this job are {job.size / 2**30:.1f} GiB unpacked, but at most"
-                f" {MAX_REMOTE >> 30} GiB may come from another machine; crop the layer, or use 8"
-                " bits a channel"
+                "the pixels of this job are {size:.1f} GiB unpacked, but at most {most} GiB may"
+                " come from another machine; crop the layer, or use 8 bits a channel",
+                size=job.size / 2**30,
+                most=MAX_REMOTE >> 30,
             )
         if sum(other.size for other in mine) + job.size > MAX_SHARE and mine:
             raise BadInputError(
-                f"the pixels of this client's waiting jobs are over {MAX_SHARE >> 30} GiB; wait"
-                " until some have finished"
+                "the pixels of this client's waiting jobs are over {most} GiB; wait until some"
+                " have finished",
+                most=MAX_SHARE >> 30,
             )
         if sum(other.size for other in self) + job.size > self._max_bytes and self._jobs:
             raise BadInputError(
-                f"the pixels of all waiting jobs are over {self._max_bytes >> 30} GiB; wait until"
-                " some have finished"
+                "the pixels of all waiting jobs are over {most} GiB; wait until some have finished",
+                most=self._max_bytes >> 30,
             )
         self.requeue(job)
 

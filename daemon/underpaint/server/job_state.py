@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from underpaint_client import messages, wire
 from underpaint_client.errors import CancelledError, GenerationFailedError, UnderpaintError
 from underpaint_client.frames import Bytes
+from underpaint_client.sentences import Listing, sentence
 
 from .job_events import (
     CancelAsked,
@@ -260,7 +261,7 @@ class JobState:
                 self.worker = worker
                 return (Mark(State.RUNNING),)
             case CancelAsked(by):
-                told = f"cancelled by {by}" if by else "cancelled before it began"
+                told = _cancelled_by(by) if by else "cancelled before it began"
                 return self._end(event, self._failed(CancelledError(told)))
             case NoWorker(error):
                 return self._end(event, self._failed(error))
@@ -279,7 +280,8 @@ class JobState:
                 if self.deaths >= MAX_DEATHS:
                     return self._end(event, self._failed(error))
                 self._move(event, State.QUEUED)
-                again = messages.Progress(self.name, f"The worker {how}. Starting again")
+                phase = sentence("The worker {how}. Starting again", how=how)
+                again = messages.Progress(self.name, phase)
                 return QueueAgain(), Mark(State.QUEUED), *self._mention(wire.encode(again))
             case CancelAsked(by):
                 self._move(event, State.CANCELLING)
@@ -324,7 +326,7 @@ class JobState:
                 return self._end(event, self._failed(error))
 
     def _cancelled(self) -> str:
-        return f"cancelled by {self.cancelled_by}" if self.cancelled_by else "cancelled"
+        return _cancelled_by(self.cancelled_by) if self.cancelled_by else "cancelled"
 
     def _with_canceller(
         self, ending: messages.Done | messages.Failed
@@ -349,13 +351,17 @@ class JobState:
         """Return what is kept as the ending: better no picture than one missing without a word."""
         if not self.lost:
             return ending
-        which = ", ".join(f"{index + 1} ({why})" for index, why in sorted(self.lost.items()))
-        told = (
-            f"these pictures could not be written to the disk: {which}; make room, and generate"
-            " again"
+        told = sentence(
+            "these pictures could not be written to the disk: {pictures}; make room, and generate"
+            " again",
+            pictures=Listing(
+                sentence("{number} ({reason})", number=index + 1, reason=why)
+                for index, why in sorted(self.lost.items())
+            ),
         )
         if isinstance(ending, messages.Failed) and not self.unsent & self.lost.keys():
-            return messages.Failed(self.name, ending.code, f"{ending.message}; {told}")
+            both = sentence("{error}; {more}", error=ending.message, more=told)
+            return messages.Failed(self.name, ending.code, both)
         return messages.Failed(self.name, GenerationFailedError.code, told)
 
     def _stop_worker(self) -> Instructions:
@@ -364,7 +370,7 @@ class JobState:
     # ---- the end ---------------------------------------------------------------------------
 
     def _failed(self, error: UnderpaintError) -> messages.Failed:
-        return messages.Failed(self.name, error.code, str(error))
+        return messages.Failed(self.name, error.code, error.sentence)
 
     def _end(self, event: Event, ending: messages.Done | messages.Failed) -> Instructions:
         parts = wire.encode(ending)
@@ -381,3 +387,7 @@ class JobState:
         if self.is_taken:
             kept = keep, ForgetUnwritten(), TakeRecord()
         return LeaveQueue(), *kept, *self._say(SendEnding(parts))
+
+
+def _cancelled_by(who: str) -> str:
+    return sentence("cancelled by {who}", who=who)

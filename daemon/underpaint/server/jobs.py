@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from underpaint_client import messages, wire
 from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.seeds import draw_seeds
+from underpaint_client.sentences import Sentence, sentence
 
 from . import job_events as events
 from .job_digest import digest_submission, is_same_submission
@@ -364,10 +365,11 @@ class Jobs:
         awake, self._looked = now - self._looked, now
 
         def explain(name: str) -> Bytes:
-            told = (
+            told = sentence(
                 "the results of this job were removed to make room for newer ones, as they waited"
-                f" and were over {self._retention.gigabytes:g} GB with those; generate again, or"
-                f" {RAISE_LIMIT}"
+                " and were over {most:g} GB with those; generate again, or {way}",
+                most=self._retention.gigabytes,
+                way=Sentence(RAISE_LIMIT),
             )
             return wire.encode(messages.Failed(name, GenerationFailedError.code, told))[0]
 
@@ -378,5 +380,5 @@ class Jobs:
 
 def _another(name: str) -> BadInputError:
     return BadInputError(
-        f"job {name!r} already exists with other content; give each job its own id"
+        "job {name!r} already exists with other content; give each job its own id", name=name
     )

@@ -64,7 +64,9 @@ def own_keys(name: str) -> KeyPair:
         return _read_pair(read_trusted(file))
     except (TypeError, ValueError, OSError, RecursionError) as error:
         raise DaemonUnavailableError(
-            f"the key file {file} cannot be read ({error}); remove it, and a new pair is created"
+            "the key file {file} cannot be read ({error}); remove it, and a new pair is created",
+            file=file,
+            error=error,
         ) from None
 
 
@@ -178,20 +180,27 @@ def allow(public: str, comment: str = "") -> bool:
     """
     if not is_key(public):
         raise BadInputError(
-            f"{public!r} is not a public key, which has {KEY_LENGTH} characters; `underpaint keys"
-            " new`"
+            "{public!r} is not a public key, which has {length} characters; `underpaint keys new`"
             " on the other machine prints its own (quote it: it may hold characters that a shell"
-            " reads)"
+            " reads)",
+            public=public,
+            length=KEY_LENGTH,
         )
     if public in (own_keys("server").public, own_keys("server").secret):
         raise BadInputError("that is this server's own key; use the other machine's")
     if not comment.isprintable() or len(comment) > MAX_COMMENT:
-        raise BadInputError(f"comment {comment[:40]!r} must be one line of {MAX_COMMENT} or fewer")
+        raise BadInputError(
+            "comment {comment!r} must be one line of {most} or fewer",
+            comment=comment[:40],
+            most=MAX_COMMENT,
+        )
     new = Allowed(public, " ".join(comment.split()))
     with _changing():
         lines = _read_lines()
         if any("\0" in line for line in lines):
-            raise BadInputError(f"{allow_list()} is not valid UTF-8; save it as UTF-8 text")
+            raise BadInputError(
+                "{file} is not valid UTF-8; save it as UTF-8 text", file=allow_list()
+            )
         found = [_read_line(line) for line in lines]
         is_new = all(one is None or one.public != public for one in found)
         if is_new:
@@ -238,9 +247,13 @@ def find_allowed(known: Sequence[Allowed], which: str) -> Allowed:
         if found:
             who = ", ".join(f"{one.public[:8]}... {one.comment}".rstrip() for one in found)
             raise BadInputError(
-                f"{which!r} is more than one client: {who}; give more of the key's characters"
+                "{which!r} is more than one client: {who}; give more of the key's characters",
+                which=which,
+                who=who,
             )
-    raise BadInputError(f"no client is called {which!r}; `underpaint keys list` shows them")
+    raise BadInputError(
+        "no client is called {which!r}; `underpaint keys list` shows them", which=which
+    )
 
 
 def _write(lines: Sequence[str]) -> None:

@@ -41,7 +41,8 @@ def private_folder(path: Path) -> Path:
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise DaemonUnavailableError(
-            f"{path} is a link or belongs to another user; remove it or set UNDERPAINT_HOME"
+            "{path} is a link or belongs to another user; remove it or set UNDERPAINT_HOME",
+            path=path,
         )
     check_writable_by_owner_only(path, found)
     if stat.S_IMODE(found.st_mode) != 0o700:
@@ -102,7 +103,9 @@ def make_home() -> None:
 
 def _unwritable(error: OSError) -> DaemonUnavailableError:
     return DaemonUnavailableError(
-        f"{home()} cannot be written ({error.strerror}); set UNDERPAINT_HOME to a folder that can"
+        "{home} cannot be written ({reason}); set UNDERPAINT_HOME to a folder that can",
+        home=home(),
+        reason=error.strerror,
     )
 
 
@@ -131,8 +134,10 @@ def acquire_lock() -> filelock.FileLock:
         if not (info or pid):
             who = "still starting"
         raise DaemonUnavailableError(
-            f"a daemon is already running for {home()} ({who}); use it, or stop it with"
-            " `underpaint stop`"
+            "a daemon is already running for {home} ({who}); use it, or stop it with `underpaint"
+            " stop`",
+            home=home(),
+            who=who,
         ) from None
     connection_file().unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it only helps to name the daemon

@@ -14,6 +14,7 @@ from underpaint_client.errors import (
     UnderpaintError,
 )
 from underpaint_client.inputs import InputFrames
+from underpaint_client.sentences import Sentence, sentence
 
 from .job_queue import Client, Job, JobQueue
 from .job_state import MAX_DEATHS, JobState
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OF_ANOTHER_VERSION = (
-    "the job was kept by another version of Underpaint, and this one cannot run it ({}); generate"
-    " again"
-)
 NO_LONGER_KNOWN = "the daemon no longer knows this job; generate again"
 
 
@@ -80,10 +77,11 @@ def restore_job(store: Store, kept: StoredJob) -> Job | None:
     deaths = kept.deaths + (kept.state == RUNNING)
     try:
         if deaths >= MAX_DEATHS:
-            raise GenerationFailedError(describe_deaths("the daemon ended"))
+            raise GenerationFailedError(describe_deaths(Sentence("the daemon ended")))
         job = _read_job(kept, store.submission(kept.name))
     except (UnderpaintError, DamagedFileError, ValueError) as error:
-        failed = messages.Failed(kept.name, GenerationFailedError.code, str(error))
+        told = error.sentence if isinstance(error, UnderpaintError) else str(error)
+        failed = messages.Failed(kept.name, GenerationFailedError.code, told)
         store.end(kept.name, wire.encode(failed)[0])
         return None
     # The earlier daemon has told the client that it was accepted.
@@ -105,10 +103,14 @@ def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
         envelope = wire.open_envelope(parts)
         submit = read_message(envelope)
     except OtherProtocolError as error:
-        told = f"it is of protocol {error.protocol}, and not {wire.PROTOCOL}"
-        raise GenerationFailedError(OF_ANOTHER_VERSION.format(told)) from None
+        told = sentence(
+            "it is of protocol {protocol}, and not {spoken}",
+            protocol=error.protocol,
+            spoken=wire.PROTOCOL,
+        )
+        raise _of_another_version(told) from None
     except BadInputError as error:
-        raise GenerationFailedError(OF_ANOTHER_VERSION.format(error)) from None
+        raise _of_another_version(error.sentence) from None
     if not isinstance(submit, messages.Submit):
         raise GenerationFailedError(NO_LONGER_KNOWN)
     inputs = InputFrames.of(envelope.frames)
@@ -116,9 +118,19 @@ def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
     return Job(nobody, submit, inputs, trusted=kept.trusted, digest=kept.digest)
 
 
-def describe_deaths(how: str) -> str:
+def _of_another_version(why: Sentence) -> GenerationFailedError:
+    return GenerationFailedError(
+        "the job was kept by another version of Underpaint, and this one cannot run it ({why});"
+        " generate again",
+        why=why,
+    )
+
+
+def describe_deaths(how: Sentence) -> Sentence:
     """Return why a job is not tried again, whose worker died `how`."""
-    return (
-        f"{how} while it ran this job, for the second time, so the job is not tried again. Make"
-        f" the picture smaller or choose another model; see {log_file()} for details"
+    return sentence(
+        "{how} while it ran this job, for the second time, so the job is not tried again. Make"
+        " the picture smaller or choose another model; see {log} for details",
+        how=how,
+        log=log_file(),
     )

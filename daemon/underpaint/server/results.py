@@ -171,7 +171,7 @@ class Results:
             self._refused.move_to_end((client, name))
             if len(self._refused) > MAX_REFUSALS:
                 self._refused.popitem(last=False)
-        self._send(client, wire.encode(messages.Failed(name, error.code, str(error))))
+        self._send(client, wire.encode(messages.Failed(name, error.code, error.sentence)))
 
     def is_refused(self, client: Client, name: str) -> bool:
         """Return whether the last message to a client was that the job cannot be sent whole."""
@@ -287,8 +287,9 @@ def _waiting(kept: StoredJob) -> messages.WaitingJob | None:
 
 def _kept_though(why: str) -> ResultsKeptError:
     return ResultsKeptError(
-        f"the results of this job could not be read ({why}); the daemon keeps them: fetch them"
-        " again, or see `underpaint results`"
+        "the results of this job could not be read ({why}); the daemon keeps them: fetch them"
+        " again, or see `underpaint results`",
+        why=why,
     )
 
 
@@ -296,6 +297,8 @@ def _unreadable(name: str, found: dict[int, str]) -> ResultsKeptError:
     """Return which pictures could not be read."""
     which = ", ".join(f"picture {number + 1} ({why})" for number, why in found.items())
     return ResultsKeptError(
-        f"these could not be read: {which}; everything else was delivered, and the daemon keeps"
-        f" all of it: fetch it again, or `underpaint results --drop {name[:8]}` forgets it"
+        "these could not be read: {which}; everything else was delivered, and the daemon keeps all"
+        " of it: fetch it again, or `underpaint results --drop {name}` forgets it",
+        which=which,
+        name=name[:8],
     )

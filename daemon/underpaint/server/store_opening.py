@@ -31,7 +31,9 @@ def open_store(folder: Path) -> tuple[Store, str]:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) not in _DAMAGED:
             raise DaemonUnavailableError(
-                f"{folder} cannot be opened ({error}); close what uses it, or make room on the disk"
+                "{folder} cannot be opened ({error}); close what uses it, or make room on the disk",
+                folder=folder,
+                error=error,
             ) from None
         number = 1
         while (aside := folder.with_name(f"{folder.name}-aside-{number}")).exists():

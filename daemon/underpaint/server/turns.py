@@ -47,7 +47,8 @@ class Turns:
         mine = self._waiting.setdefault(client.owner or client, OrderedDict())
         if len(mine) >= MAX_ASKED:
             raise BadInputError(
-                f"{MAX_ASKED} questions of this client are waiting already; wait for the answers"
+                "{most} questions of this client are waiting already; wait for the answers",
+                most=MAX_ASKED,
             )
         mine.setdefault((client, question), work)
         self._go_on()

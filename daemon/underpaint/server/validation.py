@@ -11,6 +11,7 @@ from underpaint_client import messages, wire
 from underpaint_client.errors import BadInputError
 from underpaint_client.inputs import InputFrames
 from underpaint_client.rules import check_request
+from underpaint_client.typed_json import add_sentences
 
 if TYPE_CHECKING:
     from underpaint_client.frames import Bytes, Frame
@@ -37,33 +38,45 @@ def read_message(envelope: Envelope) -> Message:
     try:
         message: Message = msgspec.convert(envelope.body, messages.TYPES[envelope.type])
     except UnicodeError:  # half a surrogate pair
-        raise BadInputError(f"{envelope.type}: it contains text that is not valid UTF-8") from None
+        raise BadInputError(
+            "{message}: it contains text that is not valid UTF-8", message=envelope.type
+        ) from None
     except (msgspec.ValidationError, RecursionError) as error:
-        raise BadInputError(f"{envelope.type}: {error}") from None
+        raise BadInputError("{message}: {error}", message=envelope.type, error=error) from None
+    message = add_sentences(message, envelope.body)
     if isinstance(message, messages.Submit):
         _check_submit(message, envelope.frames)
     elif envelope.frames:
         raise BadInputError(
-            f"{envelope.type}: this message has no frames, but {envelope.frames[0]} came"
+            "{message}: this message has no frames, but {frame} came",
+            message=envelope.type,
+            frame=envelope.frames[0],
         )
     return message
 
 
 def _check_follow(jobs: object) -> None:
     if isinstance(jobs, list) and len(jobs) > MAX_FOLLOWED:
-        raise BadInputError(f"follow: {len(jobs)} jobs are too many; follow {MAX_FOLLOWED} at once")
+        raise BadInputError(
+            "follow: {count} jobs are too many; follow {most} at once",
+            count=len(jobs),
+            most=MAX_FOLLOWED,
+        )
 
 
 def _check_submit(message: messages.Submit, frames: tuple[Frame, ...]) -> None:
     job = message.job
     if not (0 < len(job) <= MAX_JOB_NAME and job.isascii() and job.isprintable()):
         raise BadInputError(
-            f"submit: job {job[:80]!r} must be 1 to {MAX_JOB_NAME} printable ASCII characters"
+            "submit: job {job!r} must be 1 to {most} printable ASCII characters",
+            job=job[:80],
+            most=MAX_JOB_NAME,
         )
     if message.previews not in messages.PREVIEWS:
         raise BadInputError(
-            f"submit: previews {message.previews!r} are unknown; ask for 'quick' or 'full'"
-            " previews, or for none"
+            "submit: previews {previews!r} are unknown; ask for 'quick' or 'full' previews, or for"
+            " none",
+            previews=message.previews,
         )
     check_request(message.request)
     InputFrames.of(frames)

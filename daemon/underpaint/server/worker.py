@@ -149,7 +149,7 @@ class EngineThread:
         try:
             self._generate(engine, order, frames)
         except UnderpaintError as error:
-            self.send(messages.Failed(order.job, error.code, str(error)))
+            self.send(messages.Failed(order.job, error.code, error.sentence))
         except Exception as error:  # the boundary of torch and diffusers: the worker goes on
             log.exception("job %s failed", order.job)
             _end_where_lost(error)

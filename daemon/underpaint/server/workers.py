@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from underpaint_client.sentences import Sentence, sentence
+
 from .endpoints import IPC
 from .shared_memory import SharedFrames, remove_shared_memory
 
@@ -204,9 +206,9 @@ class WorkerProcess:
             remove_shared_memory(self._name)
 
 
-def _how_it_ended(code: int) -> str:
+def _how_it_ended(code: int) -> Sentence:
     """Return in words what a process's exit code says."""
     if code >= 0:
-        return f"ended with exit code {code}"
+        return sentence("ended with exit code {code}", code=code)
     known = {number.value: number.name for number in signal.Signals}
-    return f"was killed by {known.get(-code, f'signal {-code}')}"
+    return sentence("was killed by {signal}", signal=known.get(-code, f"signal {-code}"))

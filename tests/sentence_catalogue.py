@@ -1,0 +1,184 @@
+"""Collect the sentences that people read, for translation.
+
+`python tests/sentence_catalogue.py FOLDER` writes one `.pot` file for each package into the
+folder. What is collected are the literals that
+errors are raised with, those of `sentence` and `Sentence`, notes, and the phases of progress.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from underpaint_client import errors
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {
+    name: ROOT / folder / name
+    for folder, names in {
+        "daemon": ("underpaint",),
+        "editor_plugin": (
+            "underpaint_client", "underpaint_editor", "underpaint_krita", "underpaint_gimp",
+        ),
+    }.items()
+    for name in names
+}  # fmt: skip
+
+ERRORS = {
+    name
+    for name, found in vars(errors).items()
+    if isinstance(found, type) and issubclass(found, errors.UnderpaintError)
+} | {"UnreadableError"}
+WRITERS = ERRORS | {"sentence", "Sentence"}
+"""What is called with a template first."""
+
+PHASES = {"Progress"}
+NOTES = {"notes"}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A sentence in the source.
+
+    Parameters
+    ----------
+    template, plural : str
+        Empty where they are no literals.
+    values : frozenset of str, optional
+        The names of the values that it is given; None for a text that takes none.
+    is_built : bool
+        Whether it is put together by an f-string, `+`, `%` or `format` instead.
+    """
+
+    file: Path
+    line: int
+    template: str
+    plural: str = ""
+    values: frozenset[str] | None = None
+    is_built: bool = False
+
+    @property
+    def where(self) -> str:
+        """The file inside the repository."""
+        return self.file.relative_to(ROOT).as_posix()
+
+
+def read_source(file: Path, source: str) -> Iterator[Written]:
+    """Yield the sentences of a module."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            yield from _of_call(file, node)
+        elif isinstance(node, (ast.Assign, ast.AugAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(_name(target) in NOTES for target in targets):
+                yield from _of_notes(file, node.value)
+
+
+def read_package(folder: Path) -> list[Written]:
+    """Return the sentences of a package, in the order of its files."""
+    return [
+        one
+        for file in sorted(folder.rglob("*.py"))
+        for one in read_source(file, file.read_text(encoding="utf-8"))
+    ]
+
+
+def _name(node: ast.AST) -> str:
+    return getattr(node, "id", "") or getattr(node, "attr", "")
+
+
+def _of_call(file: Path, call: ast.Call) -> Iterator[Written]:
+    name = _name(call.func)
+    if name in WRITERS and call.args:
+        first, *others = call.args
+        plural = next((text for one in others if (text := _literal(one)) and name[0] == "s"), "")
+        names = frozenset(one.arg for one in call.keywords if one.arg)
+        is_built = _is_built(first)
+        if name == "sentence" and not _literal(first):  # `**` is for who passes a template on
+            is_built = all(one.arg for one in call.keywords)
+        takes = names if name == "sentence" or (names and name in ERRORS) else None
+        yield Written(file, call.lineno, _literal(first), plural, takes, is_built)
+    elif name in PHASES:
+        for one in call.args:
+            if _literal(one) or _is_built(one):
+                yield Written(file, one.lineno, _literal(one), is_built=_is_built(one))
+    else:
+        yield from _of_call_with_notes(file, call)
+
+
+def _of_call_with_notes(file: Path, call: ast.Call) -> Iterator[Written]:
+    """Yield what is appended to notes, or given as them."""
+    notes = [keyword.value for keyword in call.keywords if keyword.arg in NOTES]
+    if isinstance(call.func, ast.Attribute) and _name(call.func.value) in NOTES:
+        notes += call.args
+    for one in notes:
+        yield from _of_notes(file, one)
+
+
+def _of_notes(file: Path, value: ast.AST) -> Iterator[Written]:
+    """Yield the literals and built texts of a note, or of a list of them."""
+    if isinstance(value, ast.IfExp):
+        values: list[ast.expr] = [value.body, value.orelse]
+    elif isinstance(value, (ast.Tuple, ast.List)):
+        values = value.elts
+    elif isinstance(value, (ast.ListComp, ast.GeneratorExp)):
+        values = [value.elt]
+    elif isinstance(value, ast.expr) and (_literal(value) or _is_built(value)):
+        yield Written(file, value.lineno, _literal(value), is_built=_is_built(value))
+        return
+    else:
+        return
+    for one in values:
+        yield from _of_notes(file, one.value if isinstance(one, ast.Starred) else one)
+
+
+def _literal(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _is_built(node: ast.AST) -> bool:
+    if isinstance(node, ast.BinOp):
+        texts = (ast.JoinedStr, ast.Constant)
+        return any(isinstance(one, texts) for one in (node.left, node.right))
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr == "format"
+    return isinstance(node, ast.JoinedStr)
+
+
+def make_pot(sentences: list[Written]) -> str:
+    """Return sentences as gettext's tools read them, each once, with where they are written."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in sentences:
+        if one.template:
+            places.setdefault((one.template, one.plural), []).append(f"{one.where}:{one.line}")
+    parts = ['msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n']
+    for (template, plural), where in places.items():
+        lines = [f"#: {place}" for place in where]
+        if "{" in template:
+            lines.append("#, python-brace-format")
+        lines.append(f"msgid {_quote(template)}")
+        if plural:
+            lines += [f"msgid_plural {_quote(plural)}", 'msgstr[0] ""', 'msgstr[1] ""']
+        else:
+            lines.append('msgstr ""')
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def main(folder: Path) -> None:
+    """Write the catalogues."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, package in PACKAGES.items():
+        (folder / f"{name}.pot").write_text(make_pot(read_package(package)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
