@@ -13,22 +13,8 @@ SENTENCES = {name: read_package(folder) for name, folder in PACKAGES.items()}
 ALL = [one for sentences in SENTENCES.values() for one in sentences]
 
 STILL_BUILT = {
-    "daemon/underpaint/cli/outputs.py",
-    "daemon/underpaint/engine/devices.py",
-    "daemon/underpaint/engine/model.py",
     "daemon/underpaint/engine/prompt_notes.py",
     "daemon/underpaint/engine/run.py",
-    "daemon/underpaint/models/adding.py",
-    "daemon/underpaint/models/checkpoint.py",
-    "daemon/underpaint/models/describe.py",
-    "daemon/underpaint/models/downloading.py",
-    "daemon/underpaint/models/files.py",
-    "daemon/underpaint/models/hub_files.py",
-    "daemon/underpaint/models/roots.py",
-    "daemon/underpaint/models/sidecar.py",
-    "daemon/underpaint/server/config.py",
-    "editor_plugin/underpaint_client/request.py",
-    "editor_plugin/underpaint_editor/tag.py",
 }
 """Modules that still put sentences together; one that no longer does leaves this list."""
 

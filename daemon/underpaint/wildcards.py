@@ -41,7 +41,9 @@ def wildcard_folders() -> list[Path]:
     try:
         _check_folders(given)
     except BadInputError as error:
-        raise BadInputError(f"wildcards under [prompts] in config.toml: {error}") from None
+        raise BadInputError(
+            "wildcards under [prompts] in config.toml: {error}", error=error
+        ) from None
     return [home() / "wildcards", *(expand_user(Path(one)) for one in given)]
 
 
@@ -90,11 +92,15 @@ def _read_wildcard(name: str) -> tuple[str, ...]:
             continue
         except (OSError, ValueError) as error:
             told = error.strerror if isinstance(error, OSError) else error
-            raise BadInputError(f"the file of wildcard __{name}__ cannot be read: {told}") from None
+            raise BadInputError(
+                "the file of wildcard __{name}__ cannot be read: {told}", name=name, told=told
+            ) from None
         lines = (line.strip() for line in text.splitlines())
         if found := tuple(line for line in lines if line and not line.startswith("#")):
             return found
-        raise BadInputError(f"the file of wildcard __{name}__ has no choices; write one a line")
+        raise BadInputError(
+            "the file of wildcard __{name}__ has no choices; write one a line", name=name
+        )
     raise BadInputError(_describe_missing(name))
 
 

@@ -100,8 +100,10 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
     else:
         if (left := _WILDCARD.search(prompt)) is not None:
             raise BadInputError(
-                f"wildcards lie in each other more than {DEEPEST} deep, at {left[0]}; take it out"
-                " of the file that leads back to it"
+                "wildcards lie in each other more than {deepest} deep, at {left}; take it out of"
+                " the file that leads back to it",
+                deepest=DEEPEST,
+                left=left[0],
             )
     return prompt
 
@@ -109,8 +111,10 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
 def _check_length(length: int, wildcard: str) -> None:
     if length > MAX_PROMPT:
         raise BadInputError(
-            f"wildcards make the prompt longer than {MAX_PROMPT} characters, the last of them"
-            f" {wildcard}; use fewer, or shorten the lines of their files"
+            "wildcards make the prompt longer than {max_prompt} characters, the last of them"
+            " {wildcard}; use fewer, or shorten the lines of their files",
+            max_prompt=MAX_PROMPT,
+            wildcard=wildcard,
         )
 
 

@@ -77,11 +77,13 @@ def check_variations(variations: tuple[Variation, ...]) -> None:
     for one in variations:
         if not 0 <= one.seed < SEEDS:
             raise BadInputError(
-                f"variation seed {one.seed} is out of range; it goes from 0 to {SEEDS - 1}"
+                "variation seed {seed} is out of range; it goes from 0 to {most}",
+                seed=one.seed,
+                most=SEEDS - 1,
             )
         if not 0 <= one.weight <= 1:  # false for NaN too
             raise BadInputError(
-                f"variation weight {one.weight} is out of range; it goes from 0 to 1"
+                "variation weight {weight} is out of range; it goes from 0 to 1", weight=one.weight
             )
 
 
@@ -100,7 +102,7 @@ def read_variations(text: str) -> tuple[Variation, ...]:
             found.append(Variation(int(seed), float(weight)))
         except ValueError:
             raise BadInputError(
-                f"variation {part!r} cannot be read; write seed:weight, as 42:0.2"
+                "variation {part!r} cannot be read; write seed:weight, as 42:0.2", part=part
             ) from None
     return tuple(found)
 
@@ -108,8 +110,9 @@ def read_variations(text: str) -> tuple[Variation, ...]:
 def _check_model(name: str) -> None:
     if "\0" in name:
         raise BadInputError(
-            f"model {name[:40]!r} contains a null character; give the name of a model or the path"
-            " of its folder"
+            "model {name!r} contains a null character; give the name of a model or the path of its"
+            " folder",
+            name=name[:40],
         )
 
 

@@ -88,9 +88,11 @@ class Tag:
         facts = recipe.facts
         if len(facts.variations) > MAX_VARIATIONS:
             raise BadInputError(
-                f"this result is {len(facts.variations)} variations away from its first seed, and"
-                f" the limit is {MAX_VARIATIONS}; vary an earlier result of its group, or press"
-                " Settings and generate again"
+                "this result is {count} variations away from its first seed, and the limit is"
+                " {most}; vary an earlier result of its group, or press Settings and generate"
+                " again",
+                count=len(facts.variations),
+                most=MAX_VARIATIONS,
             )
         return recipe.request.with_values(
             images=images,

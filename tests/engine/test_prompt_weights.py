@@ -24,11 +24,18 @@ both = pytest.mark.parametrize("name", ["sd", "sdxl"])
 LAYER = with_hole(texture(32, 48))
 
 
-def encode(engine: Engine, name: str, prompt: str, negative: str = "", guided: bool = True) -> Any:
+def encode(
+    engine: Engine,
+    name: str,
+    prompt: str,
+    negative: str = "",
+    guided: bool = True,
+    clip_skip: int | None = None,
+) -> Any:
     with torch.no_grad():
         model = engine.load(name)
         model.forget()
-        return model.encode_prompt(prompt, negative, guided=guided)
+        return model.encode_prompt(prompt, negative, guided=guided, clip_skip=clip_skip)
 
 
 def stock(engine: Engine, name: str, prompt: str, negative: str = "", guided: bool = True) -> Any:
@@ -98,6 +105,24 @@ def test_a_weight_moves_the_words_from_the_empty_prompt(
     assert torch.equal(found["prompt_embeds"][:, others], plain["prompt_embeds"][:, others])
     for key in plain.keys() - {"prompt_embeds"}:  # pooled embeddings are not weighted
         assert torch.equal(found[key], plain[key])
+
+
+@pytest.mark.parametrize(("name", "clip_skip"), [("sd", 2), ("sdxl", 3)])
+def test_a_weight_and_a_clip_skip_go_together(engine: Engine, name: str, clip_skip: int) -> None:
+    def skipped(prompt: str, clip_skip: int | None = clip_skip) -> Any:
+        return encode(engine, name, prompt, "fog BREAK (mist:1.2)", clip_skip=clip_skip)
+
+    plain, empty, found = skipped("red lake"), skipped(""), skipped("red (lake:1.3)")
+    words = slice(1 + tokens(engine, name, "red"), 1 + tokens(engine, name, "red lake"))
+    expected = plain["prompt_embeds"].clone()
+    for chunk in (0, 77):  # repeated, as the negative prompt has two chunks
+        where = slice(words.start + chunk, words.stop + chunk)
+        base = empty["prompt_embeds"][:, where]
+        expected[:, where] = base + 1.3 * (expected[:, where] - base)
+    torch.testing.assert_close(found["prompt_embeds"], expected)
+    whole = skipped("red (lake:1.3)", None)
+    for key in found:
+        assert torch.equal(found[key], whole[key]) == ("pooled" in key)  # of the last layer
 
 
 @both

@@ -45,7 +45,7 @@ def test_a_request_of_protocol_1_gets_its_groups() -> None:
     old = header(1, job="j", request=FLAT, previews="quick", note="n", packed=False)
     envelope = wire.open_envelope([upgrade_header(old)])
     assert read_message(envelope) == messages.Submit("j", NESTED, "quick", "n")
-    today = json.loads(wire.encode(messages.Submit("j", NESTED, "quick", "n"))[0])
+    today = json.loads(bytes(wire.encode(messages.Submit("j", NESTED, "quick", "n"))[0]))
     del today["body"]["request"]["sampling"]["clip_skip"]  # which protocol 3 got later
     assert upgrade_header(old) == json.dumps(today).encode("ascii")
 

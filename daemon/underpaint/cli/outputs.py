@@ -43,16 +43,20 @@ def choose_outputs(
     """
     if wanted == "-":
         raise BadInputError(
-            f"{option} - means standard output, but pictures are not written there; name a file,"
-            " or use ./- for a folder called -"
+            "{option} - means standard output, but pictures are not written there; name a file, or"
+            " use ./- for a folder called -",
+            option=option,
         )
     target = Path(wanted or ".")
     if len(os.fsencode(target.name)) > LONGEST_NAME - 3:  # "-64" may be added
-        raise BadInputError(f"output name {target.name[:40]}... is too long; shorten it")
+        raise BadInputError("output name {name}... is too long; shorten it", name=target.name[:40])
     if target.suffix and not target.is_dir() and not (wanted or "").endswith(("/", os.sep)):
         if target.suffix.lower() != SUFFIX:
             raise BadInputError(
-                f"output {target} does not end in .png; call it {target.stem}{SUFFIX}"
+                "output {target} does not end in .png; call it {stem}{suffix}",
+                target=target,
+                stem=target.stem,
+                suffix=SUFFIX,
             )
         _check_folder(target.parent, option)
         paths = [target]
@@ -61,7 +65,8 @@ def choose_outputs(
         taken = [path for path in paths if os.path.lexists(path)]  # a link to nothing too
         if taken and not force:
             raise BadInputError(
-                f"output {_describe(taken[0])} exists; give another name or --force"
+                "output {path} exists; give another name or --force",
+                path=_describe(taken[0]),
             )
         return paths
     names = open_folder(target, option)
@@ -122,8 +127,10 @@ def _check_folder(folder: Path, option: str) -> None:
             pass
     except OSError as error:
         raise BadInputError(
-            f"output folder {_describe(folder)} cannot be written: {error.strerror}; choose another"
-            f" with {option}"
+            "output folder {path} cannot be written: {reason}; choose another with {option}",
+            path=_describe(folder),
+            reason=error.strerror,
+            option=option,
         ) from None
 
 

@@ -169,13 +169,18 @@ def encode_chunks(
     embeds, pooled = [], None
     for (tokenizer, encoder), chunks in zip(encoders, read, strict=True):
         filled = [*chunks, *([] for _ in range(count - len(chunks)))][:count]
-        with without_layers(pipeline, skipped):
-            embeds.append(_encode(tokenizer, encoder, filled, penultimate=penultimate).to(device))
+        if penultimate:
+            embeds.append(
+                _encode(tokenizer, _WithoutLastHidden(encoder, skipped), filled, penultimate=True)
+            )
+        else:
+            with without_layers(encoder, skipped):
+                embeds.append(_encode(tokenizer, encoder, filled, penultimate=False))
         if penultimate and encoder is encoders[-1][1]:
             ids, _ = _fill(tokenizer, filled[0])
             where = get_module_execution_device(encoder)
             pooled = encoder(torch.tensor([ids], device=where))[0].to(device)
-    return torch.cat(embeds, dim=-1), pooled
+    return torch.cat([one.to(device) for one in embeds], dim=-1), pooled
 
 
 def _encode(
@@ -207,22 +212,37 @@ def _encode(
 
 
 @contextmanager
-def without_layers(pipeline: Any, skipped: int) -> Iterator[None]:
-    """Leave out the last layers of a pipeline's CLIP text encoders.
+def without_layers(encoder: Any, skipped: int) -> Iterator[None]:
+    """Leave out the last layers of a CLIP text encoder whose last output is taken.
 
-    diffusers' own argument fails with transformers 5, where the encoder has no `text_model`.
+    diffusers' own argument fails with transformers 5, where the encoder has no `text_model`. Where
+    hidden states are taken they must be those of the whole encoder: at the first call that asks for
+    them, transformers decides for good which layers it collects them from.
     """
-    encoders = [
-        getattr(encoder, "text_model", encoder).encoder for _, encoder in _encoders(pipeline)
-    ]
-    layers = [encoder.layers for encoder in encoders]
-    for encoder, whole in zip(encoders, layers, strict=True):
-        encoder.layers = whole[: len(whole) - skipped]
+    whole = getattr(encoder, "text_model", encoder).encoder
+    layers = whole.layers
+    whole.layers = layers[: len(layers) - skipped]
     try:
         yield
     finally:
-        for encoder, whole in zip(encoders, layers, strict=True):
-            encoder.layers = whole
+        whole.layers = layers
+
+
+class _WithoutLastHidden:
+    """A text encoder whose outputs lack the last hidden states."""
+
+    def __init__(self, encoder: Any, skipped: int) -> None:
+        self._encoder = encoder
+        self._skipped = skipped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        outputs = self._encoder(*args, **kwargs)
+        states = outputs.hidden_states
+        outputs.hidden_states = states[: len(states) - self._skipped]
+        return outputs
 
 
 def _fill(tokenizer: Any, chunk: Chunk) -> tuple[list[int], list[float]]:

@@ -9,6 +9,7 @@ import torch
 
 from underpaint.models.memory_needs import count_on
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Listing
 
 from .savings import PLACEMENTS, UNLIMITED, Bytes, Placement
 
@@ -35,7 +36,9 @@ def choose_device(wanted: str = "auto") -> str:
     too_high = kind == "cuda" and there["cuda"] and int(index or 0) >= torch.cuda.device_count()
     if not there.get(kind, False) or too_high:
         raise ModelUnavailableError(
-            f"device {wanted!r} is not there; available: {', '.join(d for d in there if there[d])}"
+            "device {wanted!r} is not there; available: {there}",
+            wanted=wanted,
+            there=Listing(d for d in there if there[d]),
         )
     return wanted
 

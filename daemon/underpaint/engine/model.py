@@ -103,7 +103,9 @@ class Model:
             if is_out_of_memory(error):
                 raise
             raise ModelUnavailableError(
-                f"model {self.info.path} cannot be opened: {_first_line(error)}; fetch it again"
+                "model {path} cannot be opened: {first_line}; fetch it again",
+                path=self.info.path,
+                first_line=_first_line(error),
             ) from error
         vae = pipeline.vae
         full = self.family.full_precision_vae and vae.config.force_upcast
@@ -351,9 +353,10 @@ class Model:
             decoded = self.family.decode(vae, latents[None].to(vae.dtype))[0]
         if not torch.isfinite(decoded).all():
             raise GenerationFailedError(
-                f"model {self.info.name!r} painted a picture that is not a number (NaN): its"
-                " weights are broken or overflow in half precision; try another model or sampler,"
-                " or a lower guidance scale"
+                "model {name!r} painted a picture that is not a number (NaN): its weights are"
+                " broken or overflow in half precision; try another model or sampler, or a lower"
+                " guidance scale",
+                name=self.info.name,
             )
         picture: Floats = (decoded.permute(1, 2, 0).float() / 2 + 0.5).clamp(0, 1).cpu().numpy()
         return picture

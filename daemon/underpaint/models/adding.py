@@ -42,8 +42,10 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
     if is_folder(path):
         if not os.path.lexists(path / INDEX):
             raise ModelUnavailableError(
-                f"{path} is no model: there is no {INDEX} in it. A folder of many models: name it"
-                " in config.toml, [models] folders = [...]"
+                "{path} is no model: there is no {index} in it. A folder of many models: name it"
+                " in config.toml, [models] folders = [...]",
+                path=path,
+                index=INDEX,
             )
         describe_model(path)  # says what is wrong with it
         if path.parent.name == "snapshots":
@@ -51,7 +53,9 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
     else:
         kind = contents_of(path).kind
         if kind != MODEL:
-            raise ModelUnavailableError(f"{path} is no model, but: {kind or 'nothing known'}")
+            raise ModelUnavailableError(
+                "{path} is no model, but: {kind}", path=path, kind=kind or "nothing known"
+            )
     make_folder(home() / "models")
     target = free_target(home() / "models", name or own, "" if is_folder(path) else own)
     if copy:
@@ -61,7 +65,9 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
         target.symlink_to(path.absolute(), target_is_directory=is_folder(path))
     except OSError as error:
         raise BadInputError(
-            f"no link to {path} can be made ({error.strerror or error}); add it with --copy"
+            "no link to {path} can be made ({reason}); add it with --copy",
+            path=path,
+            reason=error.strerror or error,
         ) from None
     return target
 
@@ -74,8 +80,9 @@ def _find(said: str) -> Path:
     if cached is not None:
         return cached
     raise ModelUnavailableError(
-        f"there is no file or folder {said}, and no downloaded model of that id; `underpaint models"
-        " get OWNER/NAME` downloads one"
+        "there is no file or folder {said}, and no downloaded model of that id; `underpaint models"
+        " get OWNER/NAME` downloads one",
+        said=said,
     )
 
 
@@ -86,8 +93,12 @@ def _copy(path: Path, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if size > free:
         raise ModelUnavailableError(
-            f"{path} has {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {target.parent};"
-            " make room, or leave out --copy"
+            "{path} has {size:.1f} GB, and {free:.1f} GB are free in {parent}; make room, or leave"
+            " out --copy",
+            path=path,
+            size=size / 1e9,
+            free=free / 1e9,
+            parent=target.parent,
         )
     try:
         if is_folder(path):

@@ -68,8 +68,12 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     family = read_family(model, given)
     if family != contents.family:
         raise ModelUnavailableError(
-            f"model {model} is of the family {contents.family}, and the configs in {folder} are of"
-            f" {family}; name others in the side-car file"
+            "model {model} is of the family {family}, and the configs in {folder} are of"
+            " {other_family}; name others in the side-car file",
+            model=model,
+            family=contents.family,
+            folder=folder,
+            other_family=family,
         )
     changes = _find_changes(model, kind, header, contents, has_configs=bool(said.config))
     parts: list[Part] = []
@@ -110,26 +114,35 @@ def _check_kind(
     if contents.kind != MODEL:
         what = contents.kind or "file of no kind that Underpaint knows"
         raise ModelUnavailableError(
-            f"{model} is no model but {with_article(what)}; name a checkpoint that has the denoiser"
-            f" in it{_PLACES.get(contents.kind, '')}"
+            "{model} is no model but {what}; name a checkpoint that has the denoiser in it{get}",
+            model=model,
+            what=with_article(what),
+            get=_PLACES.get(contents.kind, ""),
         )
     if contents.prediction == "edm" or any(name.startswith("edm_") for name in header.tensors):
         raise ModelUnavailableError(
-            f"model {model} cannot be opened: it was trained for EDM's noise levels (a tensor of it"
+            "model {model} cannot be opened: it was trained for EDM's noise levels (a tensor of it"
             " is called edm_..., as in Playground 2.5 and CosXL), which are not supported; take"
-            f" another {contents.family} model"
+            " another {family} model",
+            model=model,
+            family=contents.family,
         )
     reason = why_unusable(contents)
     if reason:
-        raise ModelUnavailableError(f"model {model} cannot be opened: {reason}")
+        raise ModelUnavailableError(
+            "model {model} cannot be opened: {reason}", model=model, reason=reason
+        )
     kind = find_architecture(model, contents, any_variant=has_configs)
     if kind is None:
         title = family_facts(contents.family).title
         variant = f" {contents.variant}" if contents.variant else ""
         raise ModelUnavailableError(
-            f"model {model} cannot be opened: it is a {title} model{variant} of a size that"
-            " Underpaint has no configs for; take its folder in the diffusers format, or name"
-            ' one whose configs describe it in the side-car file, as {"config": "FOLDER"}'
+            "model {model} cannot be opened: it is a {title} model{variant} of a size that"
+            " Underpaint has no configs for; take its folder in the diffusers format, or name one"
+            ' whose configs describe it in the side-car file, as {{"config": "FOLDER"}}',
+            model=model,
+            title=title,
+            variant=variant,
         )
     return kind
 

@@ -210,9 +210,10 @@ def _check_native(model: Path, side: int) -> int:
     """Return the native side in pixels that a model's config tells, if it can be."""
     if not 64 <= side <= 8192 or side % 16:
         raise ModelUnavailableError(
-            f"model {model}: its native side, {side} pixels, is no multiple of 16 from 64 to 8192;"
-            " fetch it again, or write the right one into its side-car file, as"
-            ' {"native": 512}'
+            "model {model}: its native side, {side} pixels, is no multiple of 16 from 64 to 8192;"
+            ' fetch it again, or write the right one into its side-car file, as {{"native": 512}}',
+            model=model,
+            side=side,
         )
     return side
 
@@ -230,8 +231,12 @@ def _change(model: Path, part: Part, family: str, said: Sidecar) -> Part:
             value = getattr(said, name)
             if value not in (None, usual):
                 raise ModelUnavailableError(
-                    f"model {model}: {name} {value!r} is not for a model of the family {family};"
-                    " take it out of the side-car file"
+                    "model {model}: {name} {value!r} is not for a model of the family {family};"
+                    " take it out of the side-car file",
+                    model=model,
+                    name=name,
+                    value=value,
+                    family=family,
                 )
         return part
     if part.name == "scheduler":
@@ -254,8 +259,11 @@ def _check_skip(model: Path, part: Part, family: str, skip: int) -> None:
     if skipped >= layers or (skipped and family == "sdxl"):
         most = 2 if family == "sdxl" else skip - skipped + layers - 1
         raise ModelUnavailableError(
-            f"model {model}: clip_skip {skip} is too large for it; set it to at most {most} in the"
-            " side-car file"
+            "model {model}: clip_skip {skip} is too large for it; set it to at most {most} in the"
+            " side-car file",
+            model=model,
+            skip=skip,
+            most=most,
         )
 
 
@@ -275,8 +283,10 @@ def _read_config(model: Path, part: Part) -> dict[str, Any]:
     config = read_config(model, part.files[0])
     if config.get("quantization_config") is not None:
         raise ModelUnavailableError(
-            f"model {model}: {name} has a quantization_config, and quantised models are not"
-            " supported yet; take the model in float32, bfloat16 or float16"
+            "model {model}: {name} has a quantization_config, and quantised models are not"
+            " supported yet; take the model in float32, bfloat16 or float16",
+            model=model,
+            name=name,
         )
     return config
 
@@ -287,9 +297,13 @@ def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> s
     latent = _number(model, vae, "latent_channels", 4, 2**10)
     if channels not in (latent, 2 * latent + 1):
         raise ModelUnavailableError(
-            f"model {model} has {channels} input channels (in unet/config.json), which is not"
-            f" supported; take a plain model of its family ({latent}) or an inpainting one"
-            f" ({2 * latent + 1})"
+            "model {model} has {channels} input channels (in unet/config.json), which is not"
+            " supported; take a plain model of its family ({latent}) or an inpainting one"
+            " ({value})",
+            model=model,
+            channels=channels,
+            latent=latent,
+            value=2 * latent + 1,
         )
     return "plain" if channels == latent else "inpainting"
 
@@ -303,8 +317,11 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
     blocks = vae.get("block_out_channels", [0] * 4)
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= _MOST_VAE_BLOCKS:
         raise ModelUnavailableError(
-            f"model {model}: vae/config.json: block_out_channels {str(blocks)[:80]} is no list of 1"
-            f" to {_MOST_VAE_BLOCKS} numbers; fetch it again"
+            "model {model}: vae/config.json: block_out_channels {blocks} is no list of 1 to"
+            " {most_vae_blocks} numbers; fetch it again",
+            model=model,
+            blocks=str(blocks)[:80],
+            most_vae_blocks=_MOST_VAE_BLOCKS,
         )
     encoders = [name for name in configs if name.startswith("text_encoder")]
     width = 0
@@ -315,9 +332,13 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
     wanted = unet.get("cross_attention_dim", 1280)
     if isinstance(wanted, int) and unet.get("encoder_hid_dim") is None and wanted != width:
         raise ModelUnavailableError(
-            f"model {model}: its text encoders give {width} numbers a token (hidden_size in"
-            f" {'/config.json, '.join(encoders)}/config.json), and its unet takes {wanted}"
-            " (cross_attention_dim in unet/config.json); fetch all parts from one model"
+            "model {model}: its text encoders give {width} numbers a token (hidden_size in"
+            " {encoders}/config.json), and its unet takes {wanted} (cross_attention_dim in"
+            " unet/config.json); fetch all parts from one model",
+            model=model,
+            width=width,
+            encoders="/config.json, ".join(encoders),
+            wanted=wanted,
         )
     if "text_encoder_2" in configs:
         sizes = 6 * _number(model, unet, "addition_time_embed_dim", 256, 2**20)
@@ -325,9 +346,12 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
         taken = unet.get("projection_class_embeddings_input_dim")
         if pooled != taken:
             raise ModelUnavailableError(
-                f"model {model}: its unet takes {taken} numbers beside the prompt"
-                " (projection_class_embeddings_input_dim in unet/config.json), and"
-                f" text_encoder_2 and the six sizes give {pooled}; fetch all parts from one model"
+                "model {model}: its unet takes {taken} numbers beside the prompt"
+                " (projection_class_embeddings_input_dim in unet/config.json), and text_encoder_2"
+                " and the six sizes give {pooled}; fetch all parts from one model",
+                model=model,
+                taken=taken,
+                pooled=pooled,
             )
     halvings = len(blocks) - 1
     return int(2**halvings)
@@ -341,7 +365,11 @@ def _number(model: Path, config: dict[str, Any], name: str, default: int, most: 
     value = default if config.get(name) is None else config[name]
     if type(value) is not int or not 1 <= value <= most:
         raise ModelUnavailableError(
-            f"model {model}: {name} {str(value)[:80]} is no whole number from 1 to {most};"
-            " fetch the config again"
+            "model {model}: {name} {value} is no whole number from 1 to {most}; fetch the config"
+            " again",
+            model=model,
+            name=name,
+            value=str(value)[:80],
+            most=most,
         )
     return value

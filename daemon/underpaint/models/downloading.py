@@ -86,19 +86,23 @@ def split_id(said: str) -> tuple[str, str]:
     address = re.fullmatch(r"https?://(?P<host>[^/]+)/(?P<path>.+?)/?", said)
     if address and address["host"].lower() not in _hosts():
         raise BadInputError(
-            f"{said[:200]!r} is no address of the Hugging Face Hub; download the file with a"
-            " browser, and put it into the folder of models"
+            "{said!r} is no address of the Hugging Face Hub; download the file with a browser, and"
+            " put it into the folder of models",
+            said=said[:200],
         )
     path = address["path"] if address else said
     path = re.sub(r"^([^/]+/[^/]+)/(tree|blob|resolve)/[^/]+", r"\1", path).split("?")[0]
     found = re.fullmatch(r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<file>.+))?", path, re.ASCII)
     if not found or ".." in path or len(path) > _LONGEST_PATH or not path.isprintable():
         raise BadInputError(
-            f"{said[:200]!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or"
-            " the address of the model's page"
+            "{said!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or the"
+            " address of the model's page",
+            said=said[:200],
         )
     if found["id"].partition("/")[0] in ("datasets", "spaces"):
-        raise BadInputError(f"{said[:200]!r} is no model of the Hugging Face Hub; name a model")
+        raise BadInputError(
+            "{said!r} is no model of the Hugging Face Hub; name a model", said=said[:200]
+        )
     return found["id"], found["file"] or ""
 
 
@@ -112,8 +116,9 @@ def check_file(said: str) -> str:
     """
     if not _is_safe(said):
         raise BadInputError(
-            f"{said[:200]!r} is no path of a file in a repository; give it as the Hugging Face Hub"
-            " shows it, such as vae/model.safetensors"
+            "{said!r} is no path of a file in a repository; give it as the Hugging Face Hub shows"
+            " it, such as vae/model.safetensors",
+            said=said[:200],
         )
     return said
 
@@ -153,9 +158,12 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
             revision, licence = _revision(info), _licence(info)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
             raise ModelUnavailableError(
-                f"{repository} cannot be looked up: {hub_endpoint() or 'the Hugging Face Hub'}"
-                f" answers as no Hub does ({type(error).__name__}: {str(error)[:200]}); try again"
-                " later"
+                "{repository} cannot be looked up: {hub_endpoint} answers as no Hub does ({kind}:"
+                " {error}); try again later",
+                repository=repository,
+                hub_endpoint=hub_endpoint() or "the Hugging Face Hub",
+                kind=type(error).__name__,
+                error=str(error)[:200],
             ) from None
     files = {one.path: one for one in everything if _is_safe(one.path)}
     if not file and INDEX in files:
@@ -248,7 +256,9 @@ def download(
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise BadInputError(f"{model.repository} is being downloaded already") from None
+        raise BadInputError(
+            "{repository} is being downloaded already", repository=model.repository
+        ) from None
     try:
         _check_space(model, staging)
         for number, file in enumerate(model.files):
@@ -316,9 +326,13 @@ def _check_space(model: RemoteModel, staging: Path) -> None:
     free = shutil.disk_usage(staging).free
     if missing + RESERVE > free:
         raise ModelUnavailableError(
-            f"{model.repository} needs {missing / 1e9:.1f} GB more and 1 GB to spare, and"
-            f" {free / 1e9:.1f} GB are free in {staging.parent.parent}; make room, or put"
-            " Underpaint's models onto another disk (UNDERPAINT_HOME)"
+            "{repository} needs {missing:.1f} GB more and 1 GB to spare, and {free:.1f} GB are"
+            " free in {parent}; make room, or put Underpaint's models onto another disk"
+            " (UNDERPAINT_HOME)",
+            repository=model.repository,
+            missing=missing / 1e9,
+            free=free / 1e9,
+            parent=staging.parent.parent,
         )
 
 
@@ -341,8 +355,9 @@ def _fetch(model: RemoteModel, file: RemoteFile, staging: Path) -> None:
         if _is_right(staging / file.path, file):
             return
     raise ModelUnavailableError(
-        f"{file.path} of {model.repository} did not arrive as the Hub lists it, twice; try again"
-        " later"
+        "{path} of {repository} did not arrive as the Hub lists it, twice; try again later",
+        path=file.path,
+        repository=model.repository,
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Listing
 
 from .families import FLOWS, Classes
 from .reading import check_regular, list_names, read_json
@@ -196,8 +197,12 @@ def read_family(model: Path, index: dict[str, Any]) -> str:
     if not family:
         class_name = str(index.get("_class_name"))
         raise ModelUnavailableError(
-            f"model {model} is a {class_name[:80]}, which is not supported yet"
-            f" (_class_name in {INDEX}); take a {' or '.join(FAMILIES)} model"
+            "model {model} is a {class_name}, which is not supported yet (_class_name in {index});"
+            " take a {families} model",
+            model=model,
+            class_name=class_name[:80],
+            index=INDEX,
+            families=" or ".join(FAMILIES),
         )
     return family
 
@@ -254,8 +259,10 @@ def check_classes(model: Path, family: str, index: dict[str, Any]) -> dict[str, 
     ]
     if missing:
         raise ModelUnavailableError(
-            f"model {model} has no {missing[0]} in {INDEX};"
-            " take a whole model (a refiner is not one)"
+            "model {model} has no {missing} in {index}; take a whole model (a refiner is not one)",
+            model=model,
+            missing=missing[0],
+            index=INDEX,
         )
     for name, classes in wanted.items():
         _check_class(model, name, given[name], classes)
@@ -270,13 +277,22 @@ def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
     named = ".".join(str(one) for one in given)[:120]
     if part == "scheduler":
         raise ModelUnavailableError(
-            f"model {model}: its scheduler is {named}, whose noise levels are not those of its"
-            f" family; in {INDEX}, name one that the model was trained for:"
-            f" {', '.join(sorted(classes))}"
+            "model {model}: its scheduler is {named}, whose noise levels are not those of its"
+            " family; in {index}, name one that the model was trained for: {classes}",
+            model=model,
+            named=named,
+            index=INDEX,
+            classes=Listing(sorted(classes)),
         )
     raise ModelUnavailableError(
-        f"model {model}: {INDEX} says that its {part} is a {named}, which is not supported; take a"
-        f" model whose {part} is a {library}.{' or '.join(sorted(classes))}"
+        "model {model}: {index} says that its {part} is a {named}, which is not supported; take a"
+        " model whose {part} is a {library}.{classes}",
+        model=model,
+        index=INDEX,
+        part=part,
+        named=named,
+        library=library,
+        classes=" or ".join(sorted(classes)),
     )
 
 
@@ -304,9 +320,11 @@ def tokenizer_files(model: Path, part: str) -> Iterator[str]:
         yield from ("vocab.json", "merges.txt")
     else:
         raise ModelUnavailableError(
-            f"model {model} is incomplete: there is neither {part}/tokenizer.json nor"
-            f" {part}/vocab.json with merges.txt, without which prompts cannot be read;"
-            " fetch it again"
+            "model {model} is incomplete: there is neither {part}/tokenizer.json nor"
+            " {part}/vocab.json with merges.txt, without which prompts cannot be read; fetch it"
+            " again",
+            model=model,
+            part=part,
         )
     for name in (
         "tokenizer_config.json",
@@ -366,18 +384,25 @@ def read_weight_map(model: Path, name: str) -> dict[str, str]:
     found = read_json(model, name).get("weight_map")
     if not isinstance(found, dict) or not found:
         raise ModelUnavailableError(
-            f"model {model} cannot be read: {name} has no weight_map; fetch it again"
+            "model {model} cannot be read: {name} has no weight_map; fetch it again",
+            model=model,
+            name=name,
         )
     for shard in found.values():
         if not isinstance(shard, str) or "/" in shard or "\\" in shard or "\0" in shard:
             raise ModelUnavailableError(
-                f"model {model}: {name} names {str(shard)[:120]!r}, which is no file beside it;"
-                " fetch it again"
+                "model {model}: {name} names {shard!r}, which is no file beside it; fetch it again",
+                model=model,
+                name=name,
+                shard=str(shard)[:120],
             )
         if not shard.endswith(".safetensors"):
             raise ModelUnavailableError(
-                f"model {model}: {name} names {shard[:120]!r}, which is not safetensors;"
-                " a pickle can run any program when opened: convert it to safetensors"
+                "model {model}: {name} names {shard!r}, which is not safetensors; a pickle can run"
+                " any program when opened: convert it to safetensors",
+                model=model,
+                name=name,
+                shard=shard[:120],
             )
     return found
 
@@ -387,23 +412,37 @@ def _no_weights(model: Path, part: str, base: str, names: list[str]) -> ModelUna
     others = [name for name in names if name.endswith(".safetensors")]
     if any(re.search(r"\d{5}-of-\d{5}", name) for name in others):
         return ModelUnavailableError(
-            f"model {model} is incomplete: {part} has shards ({others[0]}, ...) without"
-            f" {base}.safetensors.index.json; fetch that file"
+            "model {model} is incomplete: {part} has shards ({others}, ...) without"
+            " {base}.safetensors.index.json; fetch that file",
+            model=model,
+            part=part,
+            others=others[0],
+            base=base,
         )
     if others:
         return ModelUnavailableError(
-            f"model {model} is incomplete: there are no weights called {base}.safetensors in"
-            f" {part}, but {others[0]}; if that file is the whole {part} in the diffusers"
-            f" format, rename it to {base}.safetensors"
+            "model {model} is incomplete: there are no weights called {base}.safetensors in"
+            " {part}, but {others}; if that file is the whole {part} in the diffusers format,"
+            " rename it to {base}.safetensors",
+            model=model,
+            base=base,
+            part=part,
+            others=others[0],
         )
     if pickles:
         return ModelUnavailableError(
-            f"model {model} keeps its {part} in {pickles[0]}, a pickle, which can run any program"
-            " when opened; convert it to safetensors"
+            "model {model} keeps its {part} in {pickles}, a pickle, which can run any program when"
+            " opened; convert it to safetensors",
+            model=model,
+            part=part,
+            pickles=pickles[0],
         )
     return ModelUnavailableError(
-        f"model {model} is incomplete: there are no weights ({part}/{base}.safetensors);"
-        " fetch it again"
+        "model {model} is incomplete: there are no weights ({part}/{base}.safetensors); fetch it"
+        " again",
+        model=model,
+        part=part,
+        base=base,
     )
 
 

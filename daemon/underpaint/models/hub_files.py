@@ -89,8 +89,11 @@ def choose_folder(repository: str, paths: Iterable[str], precision: str) -> list
     for part, pickle in pickles.items():
         if part not in weights:
             raise ModelUnavailableError(
-                f"model {repository} keeps its {part} in {pickle}, a pickle, which can run any"
-                " program when opened; take a model in safetensors"
+                "model {repository} keeps its {part} in {pickle}, a pickle, which can run any"
+                " program when opened; take a model in safetensors",
+                repository=repository,
+                part=part,
+                pickle=pickle,
             )
     wanted = _PREFERENCES.get(precision, _PREFERENCES["fp16"])
     for variants in weights.values():
@@ -121,26 +124,46 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
     if wanted and wanted in there:
         if _SHARD.search(wanted):
             raise ModelUnavailableError(
-                f"{wanted} of {repository} is one of several files that hold the weights together,"
-                " and cannot be opened alone; get the whole model, or another file"
+                "{wanted} of {repository} is one of several files that hold the weights together,"
+                " and cannot be opened alone; get the whole model, or another file",
+                wanted=wanted,
+                repository=repository,
             )
         return wanted
     if wanted:
         near = _find_nearest(wanted, there)
-        hint = f"did you mean {' or '.join(near)}? There" if near else "there"
+        files_there = _some(there, files)
+        if near:
+            raise ModelUnavailableError(
+                "{repository} has no model file {wanted}; did you mean {near}? There are {files}",
+                repository=repository,
+                wanted=wanted,
+                near=" or ".join(near),
+                files=files_there,
+            )
         raise ModelUnavailableError(
-            f"{repository} has no model file {wanted}; {hint} are {_some(there, files)}"
+            "{repository} has no model file {wanted}; there are {files}",
+            repository=repository,
+            wanted=wanted,
+            files=files_there,
         )
     if len(there) == 1:
         return there[0]
     if there:
         raise ModelUnavailableError(
-            f"{repository} has several model files; choose one, as in `underpaint models get"
-            f" {repository}/{there[0]}`: {_some(there, files)}"
+            "{repository} has several model files; choose one, as in `underpaint models get"
+            " {repository}/{there}`: {choices}",
+            repository=repository,
+            there=there[0],
+            choices=_some(there, files),
         )
     raise ModelUnavailableError(
-        f"{repository} has no model that can be used: neither {INDEX} nor a"
-        f" {' or '.join(ENDINGS)} file; look at {page}"
+        "{repository} has no model that can be used: neither {index} nor a {endings} file; look at"
+        " {page}",
+        repository=repository,
+        index=INDEX,
+        endings=" or ".join(ENDINGS),
+        page=page,
     )
 
 

@@ -118,11 +118,15 @@ def find_lora(name: str, loras: Iterable[ListedLora] | None = None) -> ListedLor
         known = " and ".join(repr(one_line(one.name)) for one in found[:_MOST_NAMED])
         more = len(found) - _MOST_NAMED
         told = f"{known} and {more} more" if more > 0 else known
-        raise ModelUnavailableError(f"LoRA {name!r} may be {told}; name one of them in full")
+        raise ModelUnavailableError(
+            "LoRA {name!r} may be {told}; name one of them in full", name=name, told=told
+        )
     if not found:
         raise ModelUnavailableError(
-            f"LoRA {name!r} is unknown; LoRAs found: {name_some(one.name for one in there)};"
-            f" yours go to {home() / 'loras'}"
+            "LoRA {name!r} is unknown; LoRAs found: {known}; yours go to {home}",
+            name=name,
+            known=name_some(one.name for one in there),
+            home=home() / "loras",
         )
     if found[0].problem:
         raise ModelUnavailableError(found[0].problem)

@@ -111,8 +111,10 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
     if not found:
         known = ", ".join(dict.fromkeys(root.name for root in tools))
         raise BadInputError(
-            f"{name!r} is no folder that was found; there is {known or 'none of another tool'}."
-            " A folder elsewhere: name it in config.toml, [models] folders = [...]"
+            "{name!r} is no folder that was found; there is {known}. A folder elsewhere: name it"
+            " in config.toml, [models] folders = [...]",
+            name=name,
+            known=known or "none of another tool",
         )
     choices = {**_read_choices(), name: "used" if use else "ignored"}
     make_folder(home())

@@ -125,7 +125,9 @@ def read_sidecar(file: Path | None) -> Sidecar:
             _CHECKS.get(name, _unknown)(value)
         except (ValueError, BadInputError) as error:
             told = str(error) if isinstance(error, BadInputError) else f"{name[:80]} {error}"
-            raise ModelUnavailableError(f"{file}: {told}; correct it, or remove it") from None
+            raise ModelUnavailableError(
+                "{file}: {told}; correct it, or remove it", file=file, told=told
+            ) from None
     return Sidecar(**said)
 
 
@@ -183,8 +185,10 @@ def _sampler(value: Any) -> None:
     sampler = choose_sampler(value)
     if longest_schedule(sampler) < longest_schedule(DEFAULT_SAMPLER):
         raise BadInputError(
-            f"{sampler} runs {longest_schedule(sampler)} steps at most and must be chosen, not"
-            " recommended; name another sampler there"
+            "{sampler} runs {most} steps at most and must be chosen, not recommended; name another"
+            " sampler there",
+            sampler=sampler,
+            most=longest_schedule(sampler),
         )
 
 

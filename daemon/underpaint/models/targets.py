@@ -35,12 +35,15 @@ def free_target(models: Path, name: str, like: str = "") -> Path:
     """
     odd = not name.isprintable() or name != name.strip() or re.search(r"[/\\:]", name)
     if not name or name.startswith(".") or odd:
-        raise BadInputError(f"{name!r} is no name for a model; give one without / and : in it")
+        raise BadInputError(
+            "{name!r} is no name for a model; give one without / and : in it", name=name
+        )
     ending = Path(like).suffix
     target = models / (name if name.endswith(ending) else f"{name}{ending}")
     if os.path.lexists(target):
         raise BadInputError(
-            f"there is {target} already; remove it, or give the new one a name with --name"
+            "there is {target} already; remove it, or give the new one a name with --name",
+            target=target,
         )
     return target
 

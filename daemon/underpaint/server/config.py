@@ -77,7 +77,9 @@ def read_config() -> Config:
     try:
         return _to_config(found)
     except (ValueError, BadInputError) as error:
-        raise BadInputError(f"{config_file()}: {error}; correct it, or remove it") from None
+        raise BadInputError(
+            "{file}: {error}; correct it, or remove it", file=config_file(), error=error
+        ) from None
 
 
 def check_address(endpoint: str) -> None:
@@ -99,17 +101,22 @@ def check_address(endpoint: str) -> None:
     )
     if found is None:
         raise BadInputError(
-            f"{endpoint!r} is not an address to listen on; use tcp://ADDRESS:PORT, such as"
-            " tcp://0.0.0.0:7860"
+            "{endpoint!r} is not an address to listen on; use tcp://ADDRESS:PORT, such as"
+            " tcp://0.0.0.0:7860",
+            endpoint=endpoint,
         )
     host, port = found["host"], found["port"]
     if port != "*" and not 0 < int(port) < 2**16:
-        raise BadInputError(f"{endpoint!r}: port {port} must be 1 to 65535, or * for any")
+        raise BadInputError(
+            "{endpoint!r}: port {port} must be 1 to 65535, or * for any",
+            endpoint=endpoint,
+            port=port,
+        )
     if host[0] == "[" or not host.strip("0123456789."):
         try:
             ipaddress.ip_address(host.strip("[]"))
         except ValueError as error:
-            raise BadInputError(f"{endpoint!r}: {error}") from None
+            raise BadInputError("{endpoint!r}: {error}", endpoint=endpoint, error=error) from None
 
 
 def check_device(device: str) -> None:
@@ -121,7 +128,9 @@ def check_device(device: str) -> None:
         Says what there is.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise BadInputError(f"device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps")
+        raise BadInputError(
+            "device {device!r} is unknown; give auto, cpu, cuda, cuda:1 or mps", device=device
+        )
 
 
 def _positive(value: Any) -> float:

@@ -75,8 +75,9 @@ class _StableDiffusion(Family):
         layers = config.num_hidden_layers
         if skipped >= layers:
             raise BadInputError(
-                f"clip skip {clip_skip} is too large for this model; set it to at most"
-                f" {clip_skip - skipped + layers - 1}"
+                "clip skip {clip_skip} is too large for this model; set it to at most {most}",
+                clip_skip=clip_skip,
+                most=clip_skip - skipped + layers - 1,
             )
         return replace(self, skipped=skipped)
 
@@ -95,13 +96,25 @@ class _StableDiffusion(Family):
 
         if not self.skipped:
             return encode()
-        with without_layers(pipeline, self.skipped):
-            encoded = encode()
         if not self.penultimate:
-            return encoded
-        # Pooled outputs are of the last layer, whatever is skipped.
-        whole = encode()
-        return {**encoded, **{name: whole[name] for name in whole if "pooled" in name}}
+            with without_layers(pipeline.text_encoder, self.skipped):
+                return encode()
+        encoded = encode()  # for the pooled outputs, which are of the last layer
+        encoded["prompt_embeds"] = self._encode_hidden(pipeline, prompt, device)
+        zeros = not negative and pipeline.config.force_zeros_for_empty_prompt
+        if guided and not zeros:
+            encoded["negative_prompt_embeds"] = self._encode_hidden(pipeline, negative, device)
+        return encoded
+
+    def _encode_hidden(self, pipeline: Any, text: str, device: torch.device) -> Any:
+        """Encode a text with SDXL's two encoders, without the layers that are skipped."""
+        return pipeline.encode_prompt(
+            prompt=text,
+            device=device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=False,
+            clip_skip=self.skipped,
+        )[0]
 
     def encode_parsed(
         self,
