@@ -36,8 +36,10 @@ from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
 from weight_files import write_safetensors
 
-KINDS = ("flux", "schnell", "chroma", "z-image", "klein", "qwen-image", "sd3", "krea2", "lumina2")
-FIXED_WIDTH = ("flux", "schnell", "chroma", "lumina2")
+KINDS = (
+    "flux", "schnell", "fill", "chroma", "z-image", "klein", "qwen-image", "sd3", "krea2", "lumina2",
+)  # fmt: skip
+FIXED_WIDTH = ("flux", "schnell", "fill", "chroma", "lumina2")
 """diffusers converts the authors' names of these at their real width alone."""
 
 Built = Callable[[str], Path]
@@ -130,7 +132,7 @@ def test_a_transformer_alone_paints_as_its_folder(
     assert_same(engine, file, folder)
 
 
-@pytest.mark.parametrize("kind", ["flux", "chroma", "z-image", "klein", "sd3", "lumina2"])
+@pytest.mark.parametrize("kind", ["flux", "fill", "chroma", "z-image", "klein", "sd3", "lumina2"])
 def test_a_checkpoint_paints_as_its_folder(
     engine: Engine, built: Built, tmp_path: Path, kind: str
 ) -> None:
@@ -244,14 +246,14 @@ def test_lesser_precision_paints_what_its_numbers_say(
     assert_same(engine, files["stored"], files["whole"])
 
 
-@pytest.mark.parametrize("kind", ["flux", "z-image", "krea2"])
+@pytest.mark.parametrize("kind", ["flux", "fill", "z-image", "krea2"])
 def test_a_quantised_transformer_paints_nearly_as_its_folder(
     engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str
 ) -> None:
     folder = built(kind)
     save_parts(folder, parts)
     tensors = read_weights(folder, "transformer")
-    if kind != "flux":
+    if kind not in FIXED_WIDTH:
         tensors = TRANSFORMERS[kind](tensors)
 
     def choose(name: str, tensor: torch.Tensor) -> str:
@@ -524,7 +526,8 @@ FLOW_ARCHITECTURES = [one for one in ARCHITECTURES if one.family in FLOWS]
 
 
 def name_of(architecture: Architecture) -> str:
-    return f"{architecture.configs}-{architecture.index}-{len(architecture.named)}"
+    names = architecture.configs, architecture.variant, architecture.index
+    return "-".join((*names, str(len(architecture.named))))
 
 
 def make(architecture: Architecture, part: str) -> tuple[Any, dict[str, Any]]:
@@ -535,6 +538,7 @@ def make(architecture: Architecture, part: str) -> tuple[Any, dict[str, Any]]:
     folder = CONFIGS / architecture.configs
     library, class_name = json.loads((folder / architecture.index).read_text())[part]
     config = json.loads((folder / part / "config.json").read_text())
+    config |= architecture.changes.get(part, {})
     part_class = getattr(diffusers if library == "diffusers" else transformers, class_name)
     with torch.device("meta"):
         if library == "diffusers":
@@ -722,8 +726,14 @@ FLUX = {
     "single_blocks.37.linear2.weight": ("BF16", (3072, 15360)),
 }
 REFUSED: dict[str, tuple[dict[str, tuple[str, tuple[int, ...]]], str]] = {
-    "fill": ({"img_in.weight": ("BF16", (3072, 384))}, "FLUX.1 model for inpainting; take a plain"),
-    "control": ({"img_in.weight": ("BF16", (3072, 128))}, "FLUX.1 model for control"),
+    "control": (
+        {"img_in.weight": ("BF16", (3072, 128))},
+        "FLUX.1 model for control; take a plain or an inpainting one",
+    ),
+    "width": (
+        {"img_in.weight": ("BF16", (3072, 96))},
+        r"its img_in.weight has the shape \[3072, 96\], and \[3072, 64, ...\] is known",
+    ),
     "deeper": (
         {"double_blocks.19.img_attn.qkv.weight": ("BF16", (9216, 3072))},
         "it has 20 double_blocks, and 19 are known",

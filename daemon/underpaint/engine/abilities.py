@@ -18,7 +18,7 @@ def describe_model_needs(info: ModelInfo, device: torch.device) -> MemoryNeeds:
     return describe_needs(
         info,
         4 if device.type == "cpu" else 2,
-        full_precision_vae=find_family(info.family).full_precision_vae,
+        full_precision_vae=find_family(info.family, info.purpose).full_precision_vae,
     )
 
 

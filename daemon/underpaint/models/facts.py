@@ -47,6 +47,7 @@ _FACTS = {
     "sdxl refiner": FamilyFacts("SDXL refiner", encoders=_CLIP_G),
     "sd3": FamilyFacts("Stable Diffusion 3", encoders=_CLIP_L + _CLIP_G + _T5),
     "flux": FamilyFacts("FLUX.1", encoders=_CLIP_L + _T5),
+    "flux fill": FamilyFacts("FLUX.1 Fill", encoders=_CLIP_L + _T5),
     "chroma": FamilyFacts("Chroma", encoders=_T5),
     "z-image": FamilyFacts("Z-Image", encoders=_QWEN3_4B),
     "qwen-image": FamilyFacts("Qwen-Image", encoders=_QWEN25_7B),
@@ -121,7 +122,10 @@ def why_unusable(contents: Contents) -> str:
         return "it is a refiner, which finishes another model's pictures; take a whole model"
     if contents.variant in _OTHER_VARIANTS:
         return f"it is a {title} model of another kind ({contents.variant}); take a plain one"
-    allowed = ("plain", "edit") if contents.family in FLOWS else ("plain", "inpainting")
+    flow = FLOWS.get(contents.family)
+    allowed = {"plain", "inpainting"} if flow is None else {"plain", "edit"}
+    if flow is not None and flow.inpainting is not None:
+        allowed.add("inpainting")
     if contents.purpose not in allowed:
         way_out = " or an inpainting one" if "inpainting" in allowed else " one"
         return f"it is a {title} model for {contents.purpose}; take a plain{way_out}"
