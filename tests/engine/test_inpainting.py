@@ -17,8 +17,8 @@ from diffusers import (
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from runs import make, make_all, texture, with_hole
-from tiny_models import build_model
 from tiny_flow_models import build_flow_model
+from tiny_models import build_model
 from underpaint.engine import Engine
 from underpaint.engine.families.flow import unpack
 from underpaint.engine.flow_sampler import FLOW_SAMPLERS

@@ -37,7 +37,8 @@ from underpaint_client.request import Request
 from weight_files import write_safetensors
 
 KINDS = (
-    "flux", "schnell", "fill", "chroma", "z-image", "klein", "qwen-image", "sd3", "krea2", "lumina2",
+    "flux", "schnell", "fill", "chroma", "z-image", "klein", "qwen-image", "sd3", "krea2",
+    "lumina2",
 )  # fmt: skip
 FIXED_WIDTH = ("flux", "schnell", "fill", "chroma", "lumina2")
 """diffusers converts the authors' names of these at their real width alone."""
