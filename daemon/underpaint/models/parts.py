@@ -194,9 +194,15 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
 
 
 def _say_source(component: Component, place: Path) -> str:
-    """Return how to get a component from the Hugging Face Hub; empty where that is not known."""
+    """Return how to get a component from the Hugging Face Hub; empty where that is not known.
+
+    `underpaint models get` takes weights alone, and the Hub's own command a tokenizer's texts too.
+    """
     if not component.repository:
         return ""
+    if all(file.endswith(WEIGHTS_ENDINGS) for file in component.files):
+        files = " ".join(f"--file {file}" for file in component.files)
+        return f". `underpaint models get {component.repository} {files}` gets it"
     files = " ".join(component.files)
     return f". `hf download {component.repository} {files} --local-dir {place}` gets it"
 
