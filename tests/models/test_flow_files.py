@@ -29,8 +29,12 @@ from tiny_flow_models import autoencoder, build_flow_model
 from underpaint.engine import Engine
 from underpaint.models import default_model, describe_model, list_entries
 from underpaint.models.architectures import ARCHITECTURES, COMPONENTS, CONFIGS, Architecture
+from underpaint.models.card_memory import card_memory, file_memory
 from underpaint.models.families import FLOWS, check_flow_parts
+from underpaint.models.known_sizes import KNOWN_MODELS
 from underpaint.models.layouts import encoder_width
+from underpaint.models.memory_needs import describe_needs
+from underpaint.models.probes import read_contents
 from underpaint.models.roots import Root
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
@@ -622,7 +626,9 @@ def test_every_architecture_is_whole_and_its_parts_agree(
         describe_model(file)
     for part, component in architecture.parts.items():
         if part in made:
-            tensors = dict(made[part][0].state_dict())
+            network = made[part][0]
+            own = {*dict(network.named_parameters()), *dict(network.named_buffers())}
+            tensors = {n: t for n, t in network.state_dict().items() if n in own}  # each once
             if part == "vae":
                 tensors = VAES[type(vae).__name__](tensors, vae_config)
             shapes = {n: ("BF16", tuple(t.shape)) for n, t in tensors.items()}
@@ -635,6 +641,11 @@ def test_every_architecture_is_whole_and_its_parts_agree(
     assert (info.family, info.native) == (architecture.family, facts.native)
     assert {part.name for part in info.parts} == set(facts.parts)
     assert len(info.own_files) == len(made)
+    memory = card_memory(describe_needs(info, 2), info.native)
+    assert file_memory(read_contents(file)) == pytest.approx(memory, rel=0.01)
+    suggested = [card_memory(one.needs, one.native) for one in KNOWN_MODELS]
+    is_known = architecture.configs not in ("sd3-medium", "sd3.5-medium", "flux2-klein-9b")
+    assert is_known == any(memory == pytest.approx(one, rel=0.01) for one in suggested)
     if architecture.family in ("z-image", "krea2", "flux2-klein"):
         klein = architecture.family == "flux2-klein"
         distilled = architecture.index != "base.json" if klein else bool(architecture.named)
