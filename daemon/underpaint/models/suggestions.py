@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import psutil
 
+from .card_memory import card_memory
 from .files import PARTS
 from .known_sizes import KNOWN_MODELS
-from .memory_needs import find_card
 
 _GB = 10**9
 
@@ -31,9 +31,7 @@ class Suggestion:
     size : float
         GB to download, about.
     memory : float
-        GB of a GPU's memory with which all of the model stays there for a picture of its native
-        size, beside a desktop. Computed from its weights, as the table of models and cards in the
-        guide is.
+        GB of a GPU's memory with which all of the model stays there, as `card_memory` computes it.
     licence : str
     """
 
@@ -50,7 +48,7 @@ def _suggest(
 ) -> Suggestion:
     """Return a suggestion; `known` is the model's title in `KNOWN_MODELS`."""
     model = next(one for one in KNOWN_MODELS if one.title == known)
-    memory = round(find_card(model.needs.most(model.native**2)) / _GB, 2)
+    memory = round(card_memory(model.needs, model.native) / _GB, 2)
     return Suggestion(repository, family, purpose, size, memory, licence)
 
 
