@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from underpaint_client import errors
-
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
     name: ROOT / folder / name
@@ -27,11 +25,27 @@ PACKAGES = {
     for name in names
 }  # fmt: skip
 
-ERRORS = {
-    name
-    for name, found in vars(errors).items()
-    if isinstance(found, type) and issubclass(found, errors.UnderpaintError)
-} | {"UnreadableError"}
+
+def _find_errors() -> set[str]:
+    """Return the names of the errors that people read, wherever they are defined."""
+    files = (file for folder in PACKAGES.values() for file in folder.rglob("*.py"))
+    classes = {
+        node.name: {_name(base) for base in node.bases}
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {"UnderpaintError"}
+    while more := {name for name, bases in classes.items() if bases & found} - found:
+        found |= more
+    return found
+
+
+def _name(node: ast.AST) -> str:
+    return getattr(node, "id", "") or getattr(node, "attr", "")
+
+
+ERRORS = _find_errors()
 WRITERS = ERRORS | {"sentence", "Sentence"}
 """What is called with a template first."""
 
@@ -86,12 +100,10 @@ def read_package(folder: Path) -> list[Written]:
     ]
 
 
-def _name(node: ast.AST) -> str:
-    return getattr(node, "id", "") or getattr(node, "attr", "")
-
-
 def _of_call(file: Path, call: ast.Call) -> Iterator[Written]:
     name = _name(call.func)
+    if _is_of_base(call.func) and call.args and (_literal(call.args[0]) or _is_built(call.args[0])):
+        name = "UnderpaintError"  # an error calls its base class
     if name in WRITERS and call.args:
         first, *others = call.args
         plural = next((text for one in others if (text := _literal(one)) and name[0] == "s"), "")
@@ -107,6 +119,16 @@ def _of_call(file: Path, call: ast.Call) -> Iterator[Written]:
                 yield Written(file, one.lineno, _literal(one), is_built=_is_built(one))
     else:
         yield from _of_call_with_notes(file, call)
+
+
+def _is_of_base(function: ast.expr) -> bool:
+    """Return whether a call is `super().__init__`."""
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr == "__init__"
+        and isinstance(function.value, ast.Call)
+        and _name(function.value.func) == "super"
+    )
 
 
 def _of_call_with_notes(file: Path, call: ast.Call) -> Iterator[Written]:
@@ -141,8 +163,7 @@ def _literal(node: ast.AST) -> str:
 
 def _is_built(node: ast.AST) -> bool:
     if isinstance(node, ast.BinOp):
-        texts = (ast.JoinedStr, ast.Constant)
-        return any(isinstance(one, texts) for one in (node.left, node.right))
+        return any(_literal(one) or _is_built(one) for one in (node.left, node.right))
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Attribute) and node.func.attr == "format"
     return isinstance(node, ast.JoinedStr)

@@ -37,8 +37,8 @@ class UnderpaintError(Exception):
         return _make(self.args[0])
 
     def shortened(self, longest: int) -> UnderpaintError:
-        """Return an error of the same kind with so many characters of the message."""
-        return type(self)(self.sentence.map_text(lambda text: text[:longest]))
+        """Return an error of the same code with so many characters of the message."""
+        return from_code(self.code, self.sentence.map_text(lambda text: text[:longest]))
 
 
 def _make(message: str, values: Mapping[str, object] | None = None) -> Sentence:
