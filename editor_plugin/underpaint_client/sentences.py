@@ -99,6 +99,9 @@ class Sentence(str):
         return _checked(text, self.template, self.plural, values)
 
 
+NO_TEXT = Sentence("")
+
+
 class Listing(tuple[Any, ...]):
     """Values that a sentence names one after another, with commas between."""
 
