@@ -25,6 +25,9 @@ from typing import Any, NamedTuple, Protocol
 
 from .printable import capitalize_first, printable
 
+Label = str
+"""The type of a declaration that people read: a literal without values, its own template."""
+
 LONGEST = 8192
 """Characters of the longest sentence that is kept with its values; of a longer one only the text.
 
