@@ -49,10 +49,14 @@ def read(source: str) -> list[Written]:
         'super().__init__(f"no {name}", 7)',
         'Progress(f"no {name}")',
         'messages.Progress(job, f"no {name}")',
+        'Parameter(f"no {name}", label="")',
+        'Parameter("", label="no " + name)',
+        'Button(name, name.title(), "")',
+        'LABELS: dict[str, Label] = {"a": f"no {name}"}',
     ],
 )
 def test_a_sentence_that_is_built_is_found(source: str) -> None:
-    assert [one.is_built for one in read(source)] == [True]
+    assert [one.is_built for one in read(source) if one.is_built or one.template] == [True]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +68,14 @@ def test_a_sentence_that_is_built_is_found(source: str) -> None:
         'notes = ("no {name}",)',
         'Progress("no {name}")',
         'Sentence("no {name}")',
+        'Parameter("no {name}", flags=("-a",), choices=LABELS)',
+        'Parameter("", choices={"a": "no {name}", **more})',
+        'Button(name, "no {name}", "")',
+        'LABELS: dict[str, Label] = {"a": "no {name}"}',
     ],
 )
 def test_a_literal_is_collected(source: str) -> None:
-    (one,) = read(source)
+    (one,) = [one for one in read(source) if one.is_built or one.template]
     assert (one.template, one.is_built) == ("no {name}", False)
 
 

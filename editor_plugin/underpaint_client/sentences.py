@@ -189,7 +189,7 @@ def translate(text: str, catalogue: Catalogue) -> str:
     """
     if not text:
         return ""  # gettext's catalogues have their header under it
-    if not isinstance(text, Sentence) or not text.template:
+    if not isinstance(text, Sentence) or not find_names(text.template + text.plural):
         return catalogue.gettext(str(text))
     if text.plural:
         template = catalogue.ngettext(text.template, text.plural, text.values["count"])

@@ -37,6 +37,7 @@ class German(gettext.NullTranslations):
         "no model {name!r}": "kein Modell {name!r}",
         "{error}; try {ways!r}": "{error}; versuche {ways!r}",
         "Loading the model": "Modell wird geladen",
+        "one of {a|b}": "eins aus {a|b}",
         "{count} pixel": "ein Pixel",
         "{count} pixels": "{count} Bildpunkte",
         "broken {name}": "kaputt {name.__class__}",
@@ -113,6 +114,9 @@ def test_a_text_without_values_is_its_own_template() -> None:
     assert to_data("Loading the model") is None
     assert translate("no model {name!r}", gettext.NullTranslations()) == "no model {name!r}"
     assert translate("", German()) == ""
+    braces = join_sentences("one of {a|b}")
+    assert translate(braces, German()) == "Eins aus {a|b}."
+    assert translate(through_json(braces), German()) == "Eins aus {a|b}."
     within = sentence("{error}; try {ways!r}", error=Sentence("Loading the model"), ways=1)
     assert translate(through_json(within), German()) == "Modell wird geladen; versuche 1"
     raw = sentence("{error}; try {ways!r}", error="Loading the model", ways=1)

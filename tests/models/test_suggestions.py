@@ -12,6 +12,7 @@ from underpaint.engine.savings import STAGES, UNLIMITED, Abilities, Saving, Task
 from underpaint.models.known_sizes import KNOWN_MODELS, KnownModel
 from underpaint.models.suggestions import SUGGESTIONS, Memory, Suggestion
 from underpaint_client.geometry import Extent
+from underpaint_client.sentences import Sentence
 
 KNOWN = {
     "stable-diffusion-v1-5/stable-diffusion-v1-5": "Stable Diffusion 1.5",
@@ -32,7 +33,7 @@ def test_a_suggestion_fits_a_card_where_the_table_says_that_all_stays_there(
 ) -> None:
     model = MODELS[KNOWN[suggestion.id]]
     for card in (*memory_table.CARDS, 11, 32, 48, 80):
-        memory = Memory(card * 2**30, "a card")
+        memory = Memory(card * 2**30, Sentence("a card"))
         monkeypatch.setattr("underpaint.cli.models.adding.find_memory", lambda found=memory: found)
         assert main(["models", "suggest", "--json"]) == 0
         lines = map(json.loads, capsys.readouterr().out.splitlines())
