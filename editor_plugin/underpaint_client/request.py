@@ -13,6 +13,7 @@ from .errors import BadInputError
 from .geometry import Extent
 from .parameters import Parameter, ParameterGroup, declare
 from .samplers import SAMPLERS, TRAIN_STEPS, choose_sampler
+from .sentences import Label
 
 SEEDS = 2**32
 """How many seeds there are: torch's CPU generator tells no more apart."""
@@ -26,7 +27,7 @@ MAX_NAME = 1024
 MAX_VARIATIONS = 16
 """Variations of the longest list that is taken."""
 
-MODES = {
+MODES: dict[str, Label] = {
     "auto": "Automatic",
     "inpaint": "Fill erased (inpaint)",
     "img2img": "Repaint (img2img)",
@@ -34,7 +35,7 @@ MODES = {
 }
 """The modes, and what editors call each."""
 
-FILLS = {
+FILLS: dict[str, Label] = {
     "auto": "Automatic",
     "underpaint": "Colour underneath",
     "neighbours": "Surrounding colours",
@@ -42,7 +43,7 @@ FILLS = {
 }
 """What the model can start from in erased areas, and what editors call each."""
 
-RESULTS = {"patch": "Changed area only", "layer": "Whole layer"}
+RESULTS: dict[str, Label] = {"patch": "Changed area only", "layer": "Whole layer"}
 """What can come back, and what editors call each."""
 
 BLENDS = {"seamless": "Match the surroundings", "none": "As painted"}

@@ -12,6 +12,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib  # noqa: E402 - after its version
 
 from underpaint_client.frames import Frame  # noqa: E402
+from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.log import open_log  # noqa: E402
 from underpaint_editor.session import Session  # noqa: E402
 
@@ -56,7 +57,7 @@ class WindowListener:
     def __init__(self) -> None:
         self.window: Listener | None = None
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, text: Sentence) -> None:
         """Show a status message."""
         if self.window is not None:
             self.window.show_message(text)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from krita import Canvas, DockWidget, Krita
 
 from underpaint_client.frames import Frame
+from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.form import ROWS, SPOKEN, Form
 from underpaint_editor.layers import preview_size
 from underpaint_editor.lists import ModelChoice
@@ -115,7 +116,7 @@ class UnderpaintDocker(DockWidget):
         self.strength_label.setObjectName("strength_words")
         grid = QtWidgets.QGridLayout()
         grid.setVerticalSpacing(2)
-        title = QtWidgets.QLabel("&Strength")
+        title = QtWidgets.QLabel(sentence("&Strength"))
         title.setBuddy(strength.widget)
         grid.addWidget(title, 0, 0)
         self.strength_label.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
@@ -186,15 +187,15 @@ class UnderpaintDocker(DockWidget):
             else:
                 self._fields.numbers[name].show_own(value)
 
-    def show_model(self, text: str, picture: Frame | None) -> None:
+    def show_model(self, text: Sentence, picture: Frame | None) -> None:
         """Show what the chosen model is."""
         self.model_facts.show_model(text, picture)
 
-    def show_plan(self, text: str) -> None:
+    def show_plan(self, text: Sentence) -> None:
         """Show the plan line."""
         self.plan.setText(text)
 
-    def show_strength(self, text: str) -> None:
+    def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
         self.strength_label.setText(text)
 
@@ -266,7 +267,7 @@ class UnderpaintDocker(DockWidget):
         self._keys.stop()
         self.panel.end_comparison()
 
-    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: str) -> None:
+    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: Sentence) -> None:
         """Show the buttons for a selected result, or hide them."""
         self.result_row.show_buttons(enabled, page)
 

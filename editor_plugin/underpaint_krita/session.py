@@ -8,6 +8,7 @@ from collections.abc import Callable
 from krita import Krita
 
 from underpaint_client.frames import Frame
+from underpaint_client.sentences import Sentence
 from underpaint_editor.log import open_log
 from underpaint_editor.session import Session
 
@@ -58,7 +59,7 @@ class SignalListener:
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, text: Sentence) -> None:
         """Show a status message."""
         self._signals.message.emit(text)
 

@@ -101,7 +101,7 @@ def test_all_else_stays_as_it_is(kept: bytes) -> None:
         (header(99, job="j", request={}), "it is of protocol 99, and not 3"),
         (header(1, job="j", request={**FLAT, "hires": True}), "field 'hires' is unknown"),
         (header(1, job="j", request={**FLAT, "sampler": "gone"}), "sampler 'gone' is unknown"),
-        (b"{broken", "is no JSON"),
+        (b"{broken", "is not JSON"),
     ],
 )
 def test_a_job_that_cannot_be_read_is_put_aside_with_a_sentence(
