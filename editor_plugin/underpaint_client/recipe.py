@@ -29,12 +29,15 @@ class UsedLora:
         Of its file, hexadecimal.
     weight, encoder_weight : float
         Its strength in the denoiser, and in the text encoders.
+    tensors_sha256 : str
+        Of the file without its header, by which Stable Diffusion WebUI knows it.
     """
 
     name: str
     sha256: str
     weight: float
     encoder_weight: float
+    tensors_sha256: str = ""
 
 
 @dataclass(frozen=True)

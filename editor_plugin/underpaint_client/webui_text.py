@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .printable import one_line
 from .samplers import SAMPLER_LABELS
 
 if TYPE_CHECKING:
+    from .conditioning import LoraWeight
     from .recipe import Recipe
 
 
@@ -35,13 +37,28 @@ def describe_parameters(recipe: Recipe) -> str:
     if len(facts.variations) == 1:
         pairs["Variation seed"] = facts.variations[0].seed
         pairs["Variation seed strength"] = f"{facts.variations[0].weight:g}"
+    hashes = [f"{_lora_name(one.name)}: {one.tensors_sha256[:12]}" for one in facts.loras]
+    if hashes:
+        pairs["Lora hashes"] = _quoted(", ".join(hashes))
     pairs["Version"] = f"underpaint {facts.versions.get('underpaint', '')}".strip()
-    lines = [facts.prompt]
+    given = [_lora_in_prompt(one) for one in recipe.request.conditioning.loras if facts.loras]
+    lines = [" ".join(filter(None, (facts.prompt, *given)))]
     if recipe.request.prompt.negative:
         lines.append(f"Negative prompt: {recipe.request.prompt.negative}")
     known = {name: value for name, value in pairs.items() if value is not None}
     lines.append(", ".join(f"{name}: {value}" for name, value in known.items()))
     return "\n".join(lines)
+
+
+def _lora_in_prompt(lora: LoraWeight) -> str:
+    """Return a LoRA as it is written in a prompt: first its strength in the text encoders."""
+    strengths = dict.fromkeys((f"{lora.in_encoders:g}", f"{lora.weight:g}"))
+    return f"<lora:{_lora_name(lora.name)}:{':'.join(strengths)}>"
+
+
+def _lora_name(name: str) -> str:
+    """Return a LoRA's name as the WebUI has it: without folders, and what ends a name early."""
+    return one_line("".join(c for c in name.rpartition("/")[2] if c not in ":,<>"))
 
 
 def _quoted(text: str) -> str:

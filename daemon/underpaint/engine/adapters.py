@@ -19,6 +19,7 @@ from peft.tuners.lora import layer as peft_layers
 
 from underpaint.models.lora_choice import ChosenLora
 from underpaint.models.stamps import FileStamp
+from underpaint_client.recipe import UsedLora
 
 from .lora_files import LayerChange, read_changes, read_lora_file
 
@@ -37,10 +38,11 @@ _CONFIG = {"init_lora_weights": False, "inference_mode": True}
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A LoRA in a model: its adapter's name, hash, size, and the scale of each of its layers."""
+    """A LoRA in a model: its adapter's name, hashes, size, and the scale of each of its layers."""
 
     adapter: str
     sha256: str
+    tensors_sha256: str
     size: int
     scales: dict[tuple[str, str], float]
 
@@ -79,9 +81,10 @@ class Adapters:
         """Bytes of all LoRAs that are loaded."""
         return sum(one.size for one in self._loaded.values())
 
-    def sha256(self, lora: ChosenLora) -> str:
-        """Return the hash of a loaded LoRA's file."""
-        return self._loaded[lora.file].sha256
+    def describe(self, lora: ChosenLora) -> UsedLora:
+        """Return what a recipe says of a LoRA that is loaded."""
+        found, strengths = self._loaded[lora.file], (lora.weight, lora.encoder_weight)
+        return UsedLora(lora.name, found.sha256, *strengths, found.tensors_sha256)
 
     def encoder_key(self, loras: Sequence[ChosenLora]) -> tuple[object, ...]:
         """Return what of loaded LoRAs changes how prompts are encoded."""
@@ -146,7 +149,9 @@ class Adapters:
         changes = read_changes(lora, file, self._layers, self._pipeline, self._denoiser)
         adapter, scales = next(self._names), {}
         sizes = [one.size(self._dtype) for one in changes]
-        self._loaded[lora.file] = _Loaded(adapter, file.sha256, sum(sizes), scales)
+        self._loaded[lora.file] = _Loaded(
+            adapter, file.sha256, file.tensors_sha256, sum(sizes), scales
+        )
         try:
             for one in changes:
                 scales[one.part, one.layer] = one.scale

@@ -42,13 +42,14 @@ class LoraFile:
         By the names in the file.
     metadata : dict of str to str
         What its maker added.
-    sha256 : str
-        Of the bytes that the tensors were read from, hexadecimal.
+    sha256, tensors_sha256 : str
+        Of the bytes that it was read from, and of those behind its header, hexadecimal.
     """
 
     tensors: Tensors
     metadata: dict[str, str]
     sha256: str
+    tensors_sha256: str
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,10 @@ def read_lora_file(lora: ChosenLora) -> LoraFile:
         raise ModelUnavailableError(
             "LoRA {path} is damaged ({reason}); fetch the file again", path=lora.path, reason=error
         ) from None
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return LoraFile(tensors, header.get("__metadata__") or {}, hashlib.sha256(data).hexdigest())
+    end = 8 + int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8:end]).get("__metadata__") or {}
+    hashes = (hashlib.sha256(part).hexdigest() for part in (data, memoryview(data)[end:]))
+    return LoraFile(tensors, metadata, *hashes)
 
 
 def read_changes(

@@ -18,6 +18,7 @@ from underpaint.models.lora_choice import ChosenLora
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
+from underpaint_client.recipe import UsedLora
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.steps import StepPlan
 
@@ -204,8 +205,8 @@ class Model:
 
     # ---- LoRAs -----------------------------------------------------------------------------
 
-    def load_loras(self, loras: Sequence[ChosenLora]) -> dict[ChosenLora, str]:
-        """Load LoRAs, and return the SHA-256 of the file of each.
+    def load_loras(self, loras: Sequence[ChosenLora]) -> dict[ChosenLora, UsedLora]:
+        """Load LoRAs, and return what a recipe says of each.
 
         Raises
         ------
@@ -215,7 +216,7 @@ class Model:
         adapters = self._opened_adapters
         if adapters.load(loras):
             self._place(self.saving.placement)
-        return {one: adapters.sha256(one) for one in loras}
+        return {one: adapters.describe(one) for one in loras}
 
     @contextmanager
     def using(self, loras: Sequence[ChosenLora]) -> Iterator[None]:

@@ -133,8 +133,10 @@ def _of_one(
         )
     if not weighs_words and len(prompt.chunks) > 1:
         notes.append(f"{which} has 'BREAK': this model reads it as one, and 'BREAK' was left out")
-    for lora in prompt.loras[:1]:
-        notes.append(f"{which} has the LoRA {_quote(lora.name)}: it was not loaded")
+    for lora in prompt.loras[:1] if which != "the prompt" else ():
+        notes.append(
+            f"{which} has the LoRA {_quote(lora.name)}: it was not used; name it in the prompt"
+        )
     for layer in prompt.layers[:1]:
         notes.append(f"{which} has the layer {_quote(layer.name)}: it was not used")
     for pattern, consequence in _SYNTAX:

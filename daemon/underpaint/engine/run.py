@@ -94,8 +94,8 @@ class Run:
         return choose_loras(wanted, describe_model(find_model(name, allow_paths=self.allow_paths)))
 
     @functools.cached_property
-    def lora_hashes(self) -> dict[ChosenLora, str]:
-        """The SHA-256 of each LoRA's file; all of them are loaded."""
+    def used_loras(self) -> dict[ChosenLora, UsedLora]:
+        """What recipes say of each LoRA; all of them are loaded."""
         return self.model.load_loras(list(dict.fromkeys(itertools.chain(*self.loras))))
 
     @functools.cached_property
@@ -128,7 +128,7 @@ class Run:
         fitting = self._fitting(model, plan)
         planned = self._planned(model, plan)
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
-        fitting.run("load", lambda: self.lora_hashes)  # one that does not fit is told of here
+        fitting.run("load", lambda: self.used_loras)  # one that does not fit is told of here
         if request.variation.chain:
             yield from self._chain(model, source, plan)
         else:
@@ -381,10 +381,7 @@ class Run:
         with self.clock.phase("composite"):
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         prompt = self.prompts[index]
-        loras = tuple(
-            UsedLora(one.name, self.lora_hashes[one], one.weight, one.encoder_weight)
-            for one in self.loras[index]
-        )
+        loras = tuple(self.used_loras[one] for one in self.loras[index])
         made = Made(index, prompt, work.model, work.plan, work.source_hash, loras)
         saved = saving_notes(
             work.model.saving,
