@@ -95,6 +95,18 @@ def read_lora(text: str) -> LoraWeight:
     )
 
 
+def lora_in_prompt(lora: LoraWeight) -> str:
+    """Return a LoRA as it is named in a prompt; its strength in the text encoders comes first.
+
+    Examples
+    --------
+    >>> lora_in_prompt(LoraWeight("ink", 0.8)), lora_in_prompt(LoraWeight("ink", 0.8, 0.5))
+    ('<lora:ink:0.8>', '<lora:ink:0.5:0.8>')
+    """
+    strengths = dict.fromkeys((f"{lora.in_encoders:.15g}", f"{lora.weight:.15g}"))
+    return f"<lora:{lora.name}:{':'.join(strengths)}>"
+
+
 @dataclass(frozen=True)
 class ConditioningSettings(ParameterGroup):
     """What changes how the model reads and paints, beside the prompt."""

@@ -6,13 +6,14 @@ Three parts: the prompt, a line "Negative prompt: ...", and a line of "Name: val
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .conditioning import lora_in_prompt
 from .printable import one_line
 from .samplers import SAMPLER_LABELS
 
 if TYPE_CHECKING:
-    from .conditioning import LoraWeight
     from .recipe import Recipe
 
 
@@ -41,19 +42,14 @@ def describe_parameters(recipe: Recipe) -> str:
     if hashes:
         pairs["Lora hashes"] = _quoted(", ".join(hashes))
     pairs["Version"] = f"underpaint {facts.versions.get('underpaint', '')}".strip()
-    given = [_lora_in_prompt(one) for one in recipe.request.conditioning.loras if facts.loras]
-    lines = [" ".join(filter(None, (facts.prompt, *given)))]
+    given = recipe.request.conditioning.loras if facts.loras else ()
+    named = [lora_in_prompt(replace(one, name=_lora_name(one.name))) for one in given]
+    lines = [" ".join(filter(None, (facts.prompt, *named)))]
     if recipe.request.prompt.negative:
         lines.append(f"Negative prompt: {recipe.request.prompt.negative}")
     known = {name: value for name, value in pairs.items() if value is not None}
     lines.append(", ".join(f"{name}: {value}" for name, value in known.items()))
     return "\n".join(lines)
-
-
-def _lora_in_prompt(lora: LoraWeight) -> str:
-    """Return a LoRA as it is written in a prompt: first its strength in the text encoders."""
-    strengths = dict.fromkeys((f"{lora.in_encoders:g}", f"{lora.weight:g}"))
-    return f"<lora:{_lora_name(lora.name)}:{':'.join(strengths)}>"
 
 
 def _lora_name(name: str) -> str:
