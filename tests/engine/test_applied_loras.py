@@ -17,6 +17,7 @@ from runs import BASE, make, make_all, texture, with_hole
 from tiny_flow_models import build_flow_model
 from underpaint.engine import Engine, Inputs
 from underpaint.engine import adapters as adapters_module
+from underpaint.engine.lora_files import read_lora_file
 from underpaint.engine.savings import PLACEMENTS, Saving
 from underpaint.models import describe_model, find_model
 from underpaint_client.conditioning import LoraWeight
@@ -437,7 +438,7 @@ def test_a_file_that_changes_after_its_header_was_read_is_not_opened(
     pipeline = engine.load("sd").pipeline
     matrices = lora_files.draw(pipeline, {"unet": ["conv_in"]})
     file = lora_files.save(loras / "late.safetensors", lora_files.kohya(matrices))
-    read = adapters_module.read_lora_file
+    read = read_lora_file
 
     def replaced(lora: Any) -> Any:
         file.write_bytes(file.read_bytes() + b"more")

@@ -22,6 +22,7 @@ from underpaint.models.stamps import FileStamp
 from underpaint_client.recipe import UsedLora
 
 from .lora_files import LayerChange, read_changes, read_lora_file
+from .lora_products import Product, Unchanged
 
 KEPT_BYTES = 2**28
 """How much of LoRAs that no image uses at present is kept beside the model."""
@@ -147,7 +148,8 @@ class Adapters:
     def _add(self, lora: ChosenLora) -> None:
         file = read_lora_file(lora)
         changes = read_changes(lora, file, self._layers, self._pipeline, self._denoiser)
-        adapter, scales = next(self._names), {}
+        adapter = next(self._names)
+        scales: dict[tuple[str, str], float] = {}
         sizes = [one.size(self._dtype) for one in changes]
         self._loaded[lora.file] = _Loaded(
             adapter, file.sha256, file.tensors_sha256, sum(sizes), scales
@@ -162,7 +164,8 @@ class Adapters:
 
     def _add_layer(self, adapter: str, change: LayerChange) -> None:
         """Add an adapter to a layer, which is wrapped by its first one."""
-        where, rank = (change.part, change.layer), change.down.shape[0]
+        where, matrices = (change.part, change.layer), change.matrices
+        rank = matrices["down"].shape[0] if "down" in matrices else 1
         base = self._layers[change.part][change.layer]
         config = peft.LoraConfig(r=rank, lora_alpha=rank, **_CONFIG)
         with torch.device("meta"):  # no random weights are drawn
@@ -176,10 +179,17 @@ class Adapters:
                 layer = self._wrapped[where]
                 layer.update_layer(adapter, rank, lora_alpha=rank, config=config)
         layer.set_adapter([], inference_mode=True)
-        for module, tensor in ((layer.lora_A, change.down), (layer.lora_B, change.up)):
-            # a tensor of a file may lie anywhere in memory, and sums depend on its alignment
-            weight = tensor.to(self._dtype, copy=True, memory_format=torch.contiguous_format)
-            module[adapter].weight = torch.nn.Parameter(weight, requires_grad=False)
+        # A tensor of a file may lie anywhere in memory, and sums depend on its alignment.
+        own = {
+            name: one.to(self._dtype, copy=True, memory_format=torch.contiguous_format)
+            for name, one in matrices.items()
+        }
+        if "down" in own:
+            for module, name in ((layer.lora_A, "down"), (layer.lora_B, "up")):
+                module[adapter].weight = torch.nn.Parameter(own[name], requires_grad=False)
+        else:
+            layer.lora_A[adapter] = Unchanged(self._dtype)
+            layer.lora_B[adapter] = Product(base, own)
 
     def _remove(self, key: tuple[str, FileStamp]) -> None:
         loaded = self._loaded.pop(key)

@@ -26,6 +26,8 @@ from underpaint.models.loras import DOWN, PREFIXES, UP
 from underpaint.models.stamps import stamp_status
 from underpaint_client.errors import ModelUnavailableError
 
+from .lora_products import find_product, product_rank, product_size
+
 Tensors = dict[str, torch.Tensor]
 
 Layers = dict[str, dict[str, torch.nn.Module]]
@@ -54,27 +56,27 @@ class LoraFile:
 
 @dataclass(frozen=True)
 class LayerChange:
-    """What a LoRA adds to a layer: `scale * up @ down`.
+    """What a LoRA adds to a layer: `scale` times the product of matrices.
 
     Parameters
     ----------
     part, layer : str
         Of the pipeline, and the layer's name in it.
-    down : tensor (rank, in), or (rank, in, h, w) for a convolution
-    up : tensor (out, rank), or (out, rank, 1, 1)
+    matrices : dict of str to tensor
+        A plain LoRA's `down` (rank, in), or (rank, in, h, w) for a convolution, and its `up`
+        (out, rank), or (out, rank, 1, 1). Those of another form as `lora_products` has them.
     scale : float
         Alpha over the rank, at strength 1.
     """
 
     part: str
     layer: str
-    down: torch.Tensor
-    up: torch.Tensor
+    matrices: Tensors
     scale: float
 
     def size(self, dtype: torch.dtype) -> int:
-        """Return the bytes of both matrices in a precision."""
-        return (self.down.numel() + self.up.numel()) * dtype.itemsize
+        """Return the bytes of the matrices in a precision."""
+        return sum(one.numel() for one in self.matrices.values()) * dtype.itemsize
 
 
 def read_lora_file(lora: ChosenLora) -> LoraFile:
@@ -159,8 +161,6 @@ def read_changes(
 
 _UNUSABLE = (
     (re.compile(r"\.(dora_scale|lora_magnitude_vector)(\.|$)"), "DoRA"),
-    (re.compile(r"\.hada_[wt]\d"), "LoHa"),
-    (re.compile(r"\.lokr_[wt]\d"), "LoKr"),
     (re.compile(r"\.lora_mid\."), "LoCon with a third matrix (Tucker)"),
     (re.compile(r"\.(diff|diff_b|set_weight)$|\.lora_B(\.\w+)?\.bias$"), "LoRA with full weights"),
 )
@@ -182,7 +182,8 @@ def _check_form(lora: ChosenLora, tensors: Tensors) -> None:
 # ---- names ----------------------------------------------------------------------------------
 
 _ENDS = re.compile(
-    rf"^(?P<layer>.+?)(?:(?P<down>{DOWN})|(?P<up>{UP})|(?:{DOWN})?\.(?P<alpha>alpha))$"
+    rf"^(?P<layer>.+?)(?:(?P<down>{DOWN})|(?P<up>{UP})|(?:{DOWN})?\.(?P<alpha>alpha)"
+    r"|\.(?P<other>hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2)))$"
 )
 _ENCODERS = (
     (re.compile(r"^(?:lora_te1?_|text_encoder\.|text_encoders\.clip_l\.(?:transformer\.)?|te1?[._])"),
@@ -232,7 +233,7 @@ def _match(
                 plain = old.sub(new, plain)
         if plain not in flat.get(part, ()):
             return {}, layer
-        role = "down" if told["down"] else "up" if told["up"] else "alpha"
+        role = "down" if told["down"] else "up" if told["up"] else told["alpha"] or told["other"]
         found.setdefault((part, flat[part][plain]), {})[role] = tensor
     return found, ""
 
@@ -241,14 +242,37 @@ def _convert(pipeline: Any, tensors: Tensors, denoiser: str) -> dict[str, torch.
     """Return tensors by diffusers' names; the same where its converters do not know them."""
     if not hasattr(pipeline, "lora_state_dict"):
         return dict(tensors)
-    more = {"unet_config": pipeline.unet.config} if denoiser == "unet" else {}
     try:
-        converted = pipeline.lora_state_dict(dict(tensors), **more)
+        if denoiser == "unet":
+            return _rename(pipeline, tensors)
+        converted = pipeline.lora_state_dict(dict(tensors))
     except (ValueError, KeyError, IndexError, AttributeError, RuntimeError, TypeError):
         return dict(tensors)  # whose names are then unknown
     named, *rest = converted if isinstance(converted, tuple) else (converted,)
     alphas = rest[0] if rest and isinstance(rest[0], dict) else {}
     return {**named, **alphas}
+
+
+def _rename(pipeline: Any, tensors: Tensors) -> dict[str, torch.Tensor | float]:
+    """Return a UNet's tensors by diffusers' names, whose converter knows plain LoRAs alone."""
+    told = {name: _ENDS.match(name) for name in tensors}
+    layers = list(dict.fromkeys(one["layer"] for one in told.values() if one))
+    numbered = {
+        f"{layer}.{end}.weight": torch.tensor(number)
+        for number, layer in enumerate(layers)
+        for end in ("lora_down", "lora_up")
+    }
+    named, *_ = pipeline.lora_state_dict(numbered, unet_config=pipeline.unet.config)
+    new = {
+        layers[int(number)]: found["layer"]
+        for name, number in named.items()
+        if (found := _ENDS.match(name)) is not None
+    }
+    return {
+        new[one["layer"]] + name.removeprefix(one["layer"]): tensors[name]
+        for name, one in told.items()
+        if one is not None
+    }
 
 
 # ---- matrices -------------------------------------------------------------------------------
@@ -262,6 +286,9 @@ def _make_change(
     metadata: dict[str, str],
 ) -> LayerChange:
     """Return the change of a layer, its matrices in the shapes that the layer needs."""
+    alpha = found.pop("alpha", None)
+    if find_product(found) is not None:
+        return _make_product(lora, where, layer, found, alpha)
     down, up = found.get("down"), found.get("up")
     if down is None or up is None:
         raise _misfit(lora, where, "one of two matrices", "both")
@@ -278,7 +305,32 @@ def _make_change(
     has = tuple(down.shape[1:]), (up.shape[0], *up.shape[2:])
     if has != needed or up.shape[1] != rank or not rank:
         raise _misfit(lora, where, _shown(has), _shown(needed))
-    return LayerChange(*where, down, up, _scale(where, rank, found.get("alpha"), metadata))
+    matrices = {"down": down, "up": up}
+    return LayerChange(*where, matrices, _scale(where, rank, alpha, metadata))
+
+
+def _make_product(
+    lora: ChosenLora, where: _Where, layer: Any, found: Tensors, alpha: Any
+) -> LayerChange:
+    """Return the change of a layer that is another product than a plain LoRA's."""
+    if isinstance(layer, torch.nn.Linear):
+        found = {name: _without_sides(one) for name, one in found.items()}
+        needed = layer.out_features, layer.out_features * layer.in_features
+    else:
+        kernel = math.prod(layer.kernel_size)
+        needed = layer.out_channels, layer.out_channels * layer.in_channels * kernel
+    has = product_size(found)
+    if has != needed:
+        sides = "matrices that do not fit each other" if has is None else f"{has[1]} numbers"
+        raise _misfit(lora, where, sides, f"{needed[1]}")
+    rank = product_rank(found)
+    scale = 1.0 if alpha is None or not rank else _finite(float(alpha)) / rank
+    return LayerChange(*where, found, scale)
+
+
+def _without_sides(matrix: torch.Tensor) -> torch.Tensor:
+    """Return a matrix of a convolution of 1 x 1 as one of a linear layer."""
+    return matrix.flatten(1) if matrix.ndim > 2 and matrix.shape[2:].numel() == 1 else matrix
 
 
 def _shown(sides: tuple[tuple[int, ...], tuple[int, ...]]) -> str:
@@ -304,6 +356,7 @@ def _scale(where: _Where, rank: int, alpha: Any, metadata: dict[str, str]) -> fl
     """
     if alpha is not None:
         return _finite(float(alpha)) / rank
+    mine: dict[str, Any] = {}
     try:
         told = json.loads(metadata.get("lora_adapter_metadata", "{}"))
         mine = {k.removeprefix(f"{where[0]}."): v for k, v in told.items()}
