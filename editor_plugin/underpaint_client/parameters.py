@@ -52,6 +52,8 @@ class Parameter:
         What the option's value is called in `--help`.
     read : callable, optional
         Reads the option's value; the default is the type of the field.
+    repeats : bool
+        The option may be given several times; `read` returns one entry of the list.
     usage : str
         More sentences about the option, for `--help` and the README.
     label : str
@@ -88,6 +90,7 @@ class Parameter:
     chosen_by_flag: str = ""
     metavar: str = ""
     read: Callable[[str], Any] | None = None
+    repeats: bool = False
     usage: Label = ""
     label: Label = ""
     tip: Label = ""

@@ -18,6 +18,29 @@ formats 1 and 2 all fields lie side by side, and format 1 knows no variations an
 
 
 @dataclass(frozen=True)
+class UsedLora:
+    """A LoRA that an image was made with.
+
+    Parameters
+    ----------
+    name : str
+        As `underpaint loras` listed it.
+    sha256 : str
+        Of its file, hexadecimal.
+    weight, encoder_weight : float
+        Its strength in the denoiser, and in the text encoders.
+    tensors_sha256 : str
+        Of the file without its header, by which Stable Diffusion WebUI knows it.
+    """
+
+    name: str
+    sha256: str
+    weight: float
+    encoder_weight: float
+    tensors_sha256: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of one image only after it was made.
 
@@ -51,6 +74,8 @@ class Facts:
     source_hash : str
         BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
         empty where no model ran.
+    loras : tuple of UsedLora
+        Those of the request and of the prompt, each once, in the order in which they were applied.
     """
 
     prompt: str
@@ -67,6 +92,7 @@ class Facts:
     versions: dict[str, str]
     variations: tuple[Variation, ...] = ()
     source_hash: str = ""
+    loras: tuple[UsedLora, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .conditioning import ConditioningSettings
 from .errors import BadInputError
 from .geometry import Extent
 from .parameters import Parameter, ParameterGroup, declare
@@ -421,6 +422,7 @@ class Request(ParameterGroup):
         ),
     )
     sampling: SamplingSettings = SamplingSettings()
+    conditioning: ConditioningSettings = ConditioningSettings()  # noqa: RUF009 - it is frozen
     source: SourceSettings = SourceSettings()
     output: OutputSettings = OutputSettings()
     size: SizeSettings = SizeSettings()

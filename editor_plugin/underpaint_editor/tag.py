@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from underpaint_client.conditioning import lora_in_prompt
 from underpaint_client.errors import BadInputError
 from underpaint_client.prompt_choices import escape_prompt
 from underpaint_client.recipe import Recipe
@@ -108,15 +109,18 @@ class Tag:
     def to_form(self, form: Form) -> Form:
         """Return a form with the settings that made this picture, its seed locked.
 
+        LoRAs of the request stand in the prompt, as the form has no field for them.
+
         Raises
         ------
         BadInputError
             If this is a kept preview.
         """
         recipe = self._finished()
+        given = map(lora_in_prompt, recipe.request.conditioning.loras)
         used = recipe.request.with_values(
             images=form.settings.sampling.images,
-            prompt=escape_prompt(recipe.facts.prompt),
+            prompt=escape_prompt(" ".join(filter(None, (recipe.facts.prompt, *given)))),
             seed=recipe.facts.seed,
         )
         if form.settings.mode == "auto":  # which would settle on the recipe's again

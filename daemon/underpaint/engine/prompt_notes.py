@@ -105,6 +105,13 @@ def describe_losses(
     elif negative:
         which = sentence("the negative prompt")
         notes += _of_one(which, negative, read, weighs_words=weighs_words)
+        notes += [
+            sentence(
+                "the negative prompt has the LoRA {lora!r}: it was not used; name it in the prompt",
+                lora=_shortened(one.name),
+            )
+            for one in parse_prompt(negative).loras[:1]
+        ]
     return tuple(notes)
 
 
@@ -142,14 +149,6 @@ def _of_one(
             sentence(
                 "{prompt} has 'BREAK': this model reads it as one, and 'BREAK' was left out",
                 prompt=which,
-            )
-        )
-    for lora in prompt.loras[:1]:
-        notes.append(
-            sentence(
-                "{prompt} has the LoRA {lora!r}: it was not loaded",
-                prompt=which,
-                lora=_shortened(lora.name),
             )
         )
     for layer in prompt.layers[:1]:
