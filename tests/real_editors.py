@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from daemons import RUN
+from daemons import RUN, until
 from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
 from underpaint_editor.launch import write_start_command
@@ -197,6 +198,38 @@ class Editor:
             results = {}
         died = f"{self._died} {process.returncode}: {process.stderr[-2000:]}"
         return {name: results.get(name, {"error": died}) for name in scenarios}
+
+    @contextmanager
+    def carry_on(self, command: list[str], scenario: str, display: str) -> Iterator[int]:
+        """Have a scenario in an editor that goes on, until it has written `running.json`.
+
+        Yields
+        ------
+        int
+            The process that the plug-in is in. The editor must still be there at the end, and is
+            killed then.
+        """
+        running, results = self.found / "running.json", self.found / "results.json"
+        for file in (running, results):
+            file.unlink(missing_ok=True)
+        output = self.found / f"{scenario}.log"
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                env={**self.environment, "DISPLAY": display, "UNDERPAINT_RUN": scenario},
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        try:
+            until(lambda: running.exists() or results.exists() or process.poll() is not None, 180)
+            yield json.loads(running.read_text("utf-8"))["plugin"]
+            assert process.poll() is None, process.returncode
+        except (AssertionError, OSError) as error:
+            told = results.read_text("utf-8") if results.exists() else "no results"
+            shown = output.read_text("utf-8", "replace")[-2000:]
+            raise AssertionError(f"{error}; {process.poll()}; {told}; {shown}") from error
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def close(self) -> None:
         self.underpaint("stop")

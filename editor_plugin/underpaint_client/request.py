@@ -45,6 +45,9 @@ FILLS = {
 RESULTS = {"patch": "Changed area only", "layer": "Whole layer"}
 """What can come back, and what editors call each."""
 
+BLENDS = {"seamless": "Match the surroundings", "none": "As painted"}
+"""How what was painted meets what is kept, and what editors call each."""
+
 _WITH_A_PICTURE = ("img2img", "inpaint")
 _SEEDS = (0, SEEDS - 1)
 _PIXELS = (8, 16384)
@@ -294,6 +297,19 @@ class OutputSettings(ParameterGroup):
             chosen_by_flag="patch",
             usage="This option chooses the small layer.",
             label="Result",
+        ),
+    )
+    blend: str = declare(
+        "seamless",
+        Parameter(
+            "What was painted takes on the colours and light that the kept pixels around it have,"
+            " most of all at the edge. Or it stays as the model painted it.",
+            choices=BLENDS,
+            flags=("--no-blend",),
+            chosen_by_flag="none",
+            usage="This option leaves it as painted.",
+            label="Edges",
+            modes=_WITH_A_PICTURE,
         ),
     )
 

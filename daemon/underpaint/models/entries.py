@@ -57,6 +57,7 @@ class ListedModel:
     guidance_scale : float
     sampler : str
     takes_negative : bool
+    clip_skip : int
         What suits it, as `Recommended` has them.
     licence, note : str
         Where known.
@@ -81,6 +82,7 @@ class ListedModel:
     guidance_scale: float = Recommended.guidance_scale
     sampler: str = Recommended.sampler
     takes_negative: bool = Recommended.takes_negative
+    clip_skip: int = Recommended.clip_skip
     licence: str = ""
     note: str = ""
     problem: str = ""
@@ -88,7 +90,9 @@ class ListedModel:
     @property
     def recommended(self) -> Recommended:
         """What suits it."""
-        return Recommended(self.steps, self.guidance_scale, self.sampler, self.takes_negative)
+        return Recommended(
+            self.steps, self.guidance_scale, self.sampler, self.takes_negative, self.clip_skip
+        )
 
 
 def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
