@@ -11,6 +11,7 @@ from underpaint_client.frames import Frame
 from underpaint_client.sentences import Sentence
 from underpaint_editor.log import open_log
 from underpaint_editor.session import Session
+from underpaint_editor.unhandled import catch_unhandled
 
 from .canvas import KritaDocument
 from .qt import QtCore
@@ -86,6 +87,8 @@ def signals() -> Signals:
 def session() -> Session:
     """Return the session, which is created by the first call."""
     open_log("Krita", Krita.instance().version())
-    return Session(
+    made = Session(
         "Krita", KritaEventLoop(signals()), SignalListener(signals()), KritaDocument.find
     )
+    catch_unhandled(made.report)
+    return made
