@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underpaint_client.sentences import sentence
+from underpaint_client.sentences import Sentence, sentence
 
 from .log import log_exception
 
@@ -23,7 +23,7 @@ _PACKAGES = ("underpaint_client", "underpaint_editor", "underpaint_krita", "unde
 _ROOT = Path(__file__).parents[1]
 
 
-def catch_unhandled(report: Callable[[str], None]) -> None:
+def catch_unhandled(report: Callable[[Sentence], None]) -> None:
     """Handle exceptions that leave Underpaint's callbacks, from now on.
 
     Those of others, such as another plug-in's, are passed on as before.

@@ -63,8 +63,8 @@ def clone(kept: Floats, painted: Floats, gap: Mask) -> Floats:
     inner[[0, -1]] = inner[:, [0, -1]] = 0
     rows, columns = np.flatnonzero(inner.any(axis=1)), np.flatnonzero(inner.any(axis=0))
     centre = (int(columns[0] + columns[-1]) // 2, int(rows[0] + rows[-1]) // 2)
-    whole = [np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in (painted, kept)]
-    found = cv2.seamlessClone(*whole, inner, centre, cv2.NORMAL_CLONE)
+    source, target = (np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for one in (painted, kept))
+    found = cv2.seamlessClone(source, target, inner, centre, cv2.NORMAL_CLONE)
     return np.asarray(found, np.float32) / np.float32(255)
 
 
@@ -88,7 +88,7 @@ def paint(engine: Engine, layer: Picture, prompt: str, seed: int) -> tuple[Float
 def shown(kept: Floats, painted: Floats, gap: Mask) -> Picture:
     """Return the picture with its hole filled, as uint8."""
     filled = np.where(gap[..., np.newaxis], painted, kept)
-    return np.rint(np.clip(filled, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(filled, 0, 1) * 255), np.uint8)
 
 
 def fill_all(

@@ -56,9 +56,9 @@ def test_a_cast_of_the_autoencoder_goes_and_no_contrast_with_it(
     kept: Floats, cast: tuple[int, ...]
 ) -> None:
     hole, shift = disc(), np.array(cast, np.float32) / 255
-    whole = np.where(hole[..., np.newaxis], scene(2), kept)
+    whole = np.where(hole[..., np.newaxis], scene(2), kept).astype(np.float32)
     plain = match(kept, hole, whole)
-    found = match(kept, hole, whole + shift)
+    found = match(kept, hole, (whole + shift).astype(np.float32))
     left = np.abs((found - plain)[hole]).mean(axis=0)
     assert (left < 0.02 * np.abs(shift) + 0.05 * LEVEL).all()
     inside = disc(20)  # where the edge has no say any more
@@ -112,7 +112,7 @@ def test_pixels_that_cannot_be_seen_have_no_say() -> None:
         colour = np.where(hole[..., np.newaxis], hidden, scene(1))
         source = hidden_beside(layer(colour, hole))
         found.append(match_surroundings(source, source.box, painted))
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_pixels_whose_colour_is_lost_have_no_say() -> None:

@@ -134,7 +134,8 @@ def _shrink(values: Floats, weight: Floats, extent: Extent) -> tuple[Floats, Flo
     sums = np.asarray(cv2.resize(weighted, size, interpolation=cv2.INTER_AREA), np.float32)
     sums = sums.reshape(extent.height, extent.width, 4)
     share = sums[..., 3]
-    return sums[..., :3] / np.maximum(share, np.float32(1e-6))[..., np.newaxis], share
+    means = sums[..., :3] / np.maximum(share, np.float32(1e-6))[..., np.newaxis]
+    return np.asarray(means, np.float32), share
 
 
 def _enlarge(values: Floats, extent: Extent) -> Floats:
