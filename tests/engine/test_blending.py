@@ -17,6 +17,7 @@ from underpaint.engine.source import Floats, Mask, Source, fraction, resize
 from underpaint_client.geometry import Extent
 
 SIDE = 192
+CELL = 8
 LEVEL = 1 / 255
 
 
@@ -32,7 +33,7 @@ def layer(colour: Floats, hole: Mask) -> NDArray[np.uint8]:
 
 def match(colour: Floats, hole: Mask, painted: Floats) -> Floats:
     source = Source.of(layer(colour, hole)).with_mode("inpaint")
-    return match_surroundings(source, source.box, painted)
+    return match_surroundings(source, source.box, painted, CELL)
 
 
 def scene(seed: int = 0, side: int = SIDE) -> Floats:
@@ -81,7 +82,7 @@ def test_an_edge_meets_what_is_kept_and_the_middle_stays_as_painted(step: float)
     found, own = match(flat(0.5), hole, painted), edge_step(painted, hole, painted)
     assert edge_step(flat(0.5), hole, painted) > 2 * own
     assert edge_step(flat(0.5), hole, found) < 1.35 * own
-    middle = disc(60 - 4 * FADE)
+    middle = disc(60 - 4 * FADE * CELL)
     assert np.abs(found - painted)[middle].max() <= float(MOST_CAST) + 0.02 * abs(step)
 
 
@@ -111,7 +112,7 @@ def test_pixels_that_cannot_be_seen_have_no_say() -> None:
     for hidden in (scene(4), 1 - scene(4)):
         colour = np.where(hole[..., np.newaxis], hidden, scene(1))
         source = hidden_beside(layer(colour, hole))
-        found.append(match_surroundings(source, source.box, painted))
+        found.append(match_surroundings(source, source.box, painted, CELL))
     np.testing.assert_array_equal(found[0], found[1])
 
 
@@ -124,7 +125,7 @@ def test_pixels_whose_colour_is_lost_have_no_say() -> None:
     selection = np.full(hole.shape, 255, np.uint8)
     selection[:, -40:] = 0
     source = Source.of(pixels, selection).with_mode("inpaint")
-    found = match_surroundings(source, source.box, kept)
+    found = match_surroundings(source, source.box, kept, CELL)
     np.testing.assert_allclose(found[hole], kept[hole], atol=LEVEL)
 
 

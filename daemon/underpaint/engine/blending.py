@@ -9,7 +9,7 @@ went through the model too, and are undone where pixels change:
 - The *step* is what is left of the difference at the edge. Spread over the whole hole, as in
   Perez, Gangnet and Blake 2003 ("Poisson Image Editing"), it would take the colour of whatever
   meets the edge into the hole: a red roof in a blue sky would turn violet. So at most `MOST_CAST`
-  of it reaches that far, and the rest fades within `FADE` pixels.
+  of it reaches that far, and the rest fades within `FADE` latent cells.
 
 Differences are spread by pull-push (Gortler et al. 1996), whose time grows with the number of
 pixels alone.
@@ -27,23 +27,20 @@ from .source import Floats, Mask, Source, fraction, resize, strips
 MOST_CAST = np.float32(12 / 255)
 """How much of the step at the edge is taken for a cast of all that was painted, 0..1."""
 
-FADE = 12.0
-"""Pixels of the model within which the rest of the step fades to 1 / e."""
+FADE = 1.5
+"""Latent cells within which the rest of the step fades to 1 / e."""
 
-MARGIN = 24
-"""Pixels of the model from what changes to what only the autoencoder has changed.
+MARGIN = 3
+"""Latent cells from what changes to what only the autoencoder has changed.
 
-Three latent cells: one that is painted in full though the change only touches it, and two that the
-decoder looks around itself.
+One is painted in full though the change only touches it, and the decoder looks two around itself.
 """
 
-_RIM = 2
-_BLOCK = 16  # pixels of a side of the means that the tone is made of
-_CAST_BLOCK = 8
+_RIM = 2  # pixels beside the edge that the step is measured on
 _FEWEST = 64  # pixels that a tone is measured on
 
 
-def match_surroundings(source: Source, area: Box, painted: Floats) -> Floats:
+def match_surroundings(source: Source, area: Box, painted: Floats, cell: int) -> Floats:
     """Return what was painted with its colours and edges matched to the kept pixels around it.
 
     Parameters
@@ -54,6 +51,8 @@ def match_surroundings(source: Source, area: Box, painted: Floats) -> Floats:
         The part of the canvas that was painted.
     painted : float32, (h, w, 3)
         RGB, 0..1, of the whole area, at the model's size.
+    cell : int
+        A latent cell's side, in pixels of the model.
 
     Returns
     -------
@@ -67,12 +66,12 @@ def match_surroundings(source: Source, area: Box, painted: Floats) -> Floats:
     pixels = source.pixels_in(area)[..., :3]
     difference = fraction(resize(pixels, extent)) - painted
     from_change, from_kept = _distance(kept), _distance(~kept)
-    tone = _measure_tone(difference, from_change > MARGIN)
+    tone = _measure_tone(difference, from_change > MARGIN * cell, cell)
     difference -= tone
     rim = (from_change > 0) & (from_change <= _RIM)
-    cast = _spread_means(difference, rim, _CAST_BLOCK, MOST_CAST)
+    cast = _spread_means(difference, rim, cell, MOST_CAST)
     step = _spread(difference - cast, rim.astype(np.float32))
-    fade = np.exp(from_kept / np.float32(-FADE))[..., np.newaxis]
+    fade = np.exp(from_kept / np.float32(-FADE * cell))[..., np.newaxis]
     result: Floats = np.clip(painted + tone + cast + fade * step, 0, 1)
     return result
 
@@ -93,11 +92,11 @@ def _distance(mask: Mask) -> Floats:
     return np.asarray(found, np.float32)
 
 
-def _measure_tone(difference: Floats, far: Mask) -> Floats:
+def _measure_tone(difference: Floats, far: Mask, cell: int) -> Floats:
     """Return how the autoencoder changes colours, spread over the picture; 0 if unknown."""
     if far.sum() < _FEWEST:
         return np.zeros_like(difference)
-    return _spread_means(difference, far, _BLOCK, np.float32(1))
+    return _spread_means(difference, far, 2 * cell, np.float32(1))
 
 
 def _spread_means(values: Floats, mask: Mask, block: int, most: np.float32) -> Floats:

@@ -372,7 +372,8 @@ class Run:
         if self.request.output.blend == "none":
             return painted
         with self.clock.phase("composite"):
-            return match_surroundings(work.source, work.plan.area, painted)
+            cell = work.model.info.cell
+            return match_surroundings(work.source, work.plan.area, painted, cell)
 
     def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
