@@ -20,6 +20,7 @@ from underpaint.models.memory_needs import FULL_PRECISION_VAES, describe_needs
 from underpaint.models.probes import read_contents
 from underpaint.models.suggestions import SUGGESTIONS, Memory, Suggestion
 from underpaint_client.geometry import Extent
+from underpaint_client.sentences import Sentence
 from weight_files import write_safetensors
 
 KNOWN = {
@@ -41,7 +42,7 @@ def test_a_suggestion_fits_a_card_where_the_table_says_that_all_stays_there(
 ) -> None:
     model = MODELS[KNOWN[suggestion.id]]
     for card in (*memory_table.CARDS, 11, 32, 48, 80):
-        memory = Memory(card * 2**30, "a card")
+        memory = Memory(card * 2**30, Sentence("a card"))
         monkeypatch.setattr("underpaint.cli.models.adding.find_memory", lambda found=memory: found)
         assert main(["models", "suggest", "--json"]) == 0
         lines = map(json.loads, capsys.readouterr().out.splitlines())

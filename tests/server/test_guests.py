@@ -14,13 +14,24 @@ import underpaint
 from daemons import RUN
 from example_recipe import make_recipe
 from underpaint.models import find_model
+from underpaint.models.other_tools import ToolFolder
+from underpaint.models.roots import choose_root
 from underpaint.server import keys
 from underpaint.server.guests import PathFilter
 from underpaint.server.paths import make_home
-from underpaint_client import Connection, Request, connect, messages, model_messages, wire
+from underpaint_client import (
+    Connection,
+    Request,
+    connect,
+    messages,
+    model_messages,
+    prompt_messages,
+    wire,
+)
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.model_entry import ModelEntry
+from weight_files import write_safetensors
 
 
 def header(message: messages.Message) -> Any:
@@ -33,6 +44,8 @@ def header(message: messages.Message) -> Any:
         ("look into {home}/logs/daemon.log", "look into UNDERPAINT_HOME/logs/daemon.log"),
         ("model {home}/models/a b has no unet", "model UNDERPAINT_HOME/models/a b has no unet"),
         ("model {disk}/x: '{disk}'", "model UNDERPAINT_MODELS/x: 'UNDERPAINT_MODELS'"),
+        ("LoRA {loras}/ink is damaged", "LoRA UNDERPAINT_MODELS/ink is damaged"),
+        ("LoRA {home}/loras/ink", "LoRA UNDERPAINT_HOME/loras/ink"),
         ("{chosen}/unet is missing", "my model/unet is missing"),
         ("{user}/Pictures and {user}", "HOME/Pictures and HOME"),
         ("{user}like, /mnt{user} and /etc", "{user}like, /mnt{user} and /etc"),
@@ -45,7 +58,13 @@ def test_folders_are_named(
     monkeypatch.setenv("UNDERPAINT_MODELS", str(tmp_path / "disk ä"))
     monkeypatch.setenv("UNDERPAINT_MODEL", str(tmp_path / "my model"))
     monkeypatch.setenv("HOME", "/home/ann")
+    loras = tmp_path / "webui" / "models" / "Lora"
+    loras.mkdir(parents=True)
+    found = [ToolFolder("a1111", loras)]
+    monkeypatch.setattr("underpaint.models.roots.find_tools", lambda kind="": found if kind else [])
+    choose_root("a1111", use=True)
     places = {
+        "loras": loras,
         "home": home, "disk": tmp_path / "disk ä", "chosen": tmp_path / "my model",
         "user": "/home/ann", "package": Path(underpaint.__file__).parent,
     }  # fmt: skip
@@ -102,6 +121,8 @@ def test_a_guest_who_asks_for_everything_learns_no_path(
     elsewhere = tmp_path / "elsewhere" / "dear model"
     elsewhere.mkdir(parents=True)
     (elsewhere / "model_index.json").write_text("{")
+    half = {"lora_unet_mid_block_x_to_k.lora_down.weight": ("F16", (8, 1280))}
+    write_safetensors(elsewhere.parent / "half.safetensors", half)
     monkeypatch.setenv("UNDERPAINT_MODELS", str(elsewhere.parent))
     monkeypatch.setenv("UNDERPAINT_MODEL", str(elsewhere))
     process = subprocess.run(
@@ -118,6 +139,8 @@ def test_a_guest_who_asks_for_everything_learns_no_path(
         heard.append(repr(guest.welcome))
         heard.append(repr(guest.status()))
         heard.append(repr(guest._ask(model_messages.AskModels(), model_messages.Models, 5)))
+        asked, answered = prompt_messages.AskPromptNames(), prompt_messages.PromptNames
+        heard.append(repr(guest._ask(asked, answered, 5)))
         for model in models:
             job = guest.submit(
                 Request.of(prompt="a lake", model=model, width=64, height=64, steps=1)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from underpaint_client.sentences import Label, Sentence, sentence
+
 from .card_memory import card_memory
 from .files import PARTS
 from .known_sizes import KNOWN_MODELS
@@ -44,7 +46,7 @@ class Suggestion:
 
 
 def _suggest(
-    repository: str, family: str, purpose: str, size: float, known: str, licence: str
+    repository: str, family: str, purpose: Label, size: float, known: str, licence: str
 ) -> Suggestion:
     """Return a suggestion; `known` is the model's title in `KNOWN_MODELS`."""
     model = next(one for one in KNOWN_MODELS if one.title == known)
@@ -105,12 +107,12 @@ class Memory:
     ----------
     size : int
         Bytes.
-    what : str
+    what : Sentence
         The GPU's name, or `memory`.
     """
 
     size: int
-    what: str
+    what: Sentence
 
 
 def find_memory() -> Memory:
@@ -120,7 +122,7 @@ def find_memory() -> Memory:
     """
     total = psutil.virtual_memory().total
     if sys.platform == "darwin":  # the GPU uses the machine's own
-        return Memory(total * 2 // 3, "memory")
+        return Memory(total * 2 // 3, sentence("memory"))
     program = shutil.which("nvidia-smi")
     if program:
         query = ["--query-gpu=memory.total,name", "--format=csv,noheader,nounits"]
@@ -130,9 +132,9 @@ def find_memory() -> Memory:
             ).stdout
             cards = [line.partition(",") for line in told.splitlines() if line.strip()]
             return max(
-                (Memory(int(size) * 2**20, name.strip()) for size, _, name in cards),
+                (Memory(int(size) * 2**20, Sentence(name.strip())) for size, _, name in cards),
                 key=lambda one: one.size,
             )
         except (OSError, ValueError, subprocess.SubprocessError):
             pass  # a driver without a card
-    return Memory(total, "memory, without an NVIDIA GPU")
+    return Memory(total, sentence("memory, without an NVIDIA GPU"))
