@@ -142,6 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["UNDERPAINT_HOME"] = home
         file = make_checkpoint(Path(home) / "models" / "one.safetensors", options.kind)
+        (file.parent / "one.underpaint.json").write_text('{"native": 64}')  # the step is short
         folder = make_configs(Path(home) / "configs", options.kind)
         print(f"{'':10}{'underpaint':>11}{'diffusers':>11}{'ratio':>8}", flush=True)
         try:

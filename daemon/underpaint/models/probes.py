@@ -326,10 +326,12 @@ def _measure_parts(names: TensorNames, family: str, *, is_gguf: bool) -> Counter
     """Return the bytes of each part that is there, by its name, once it is loaded in 16 bits."""
     denoiser = "unet" if family in ("sd", "sdxl", "stable-cascade") else "transformer"
     sizes: Counter[str] = Counter()
-    for name in names.denoiser():
-        sizes[denoiser] += loaded_size(names.all[name], 2, stays_quantised=is_gguf)
+    own = set(names.denoiser())
+    sizes[denoiser] = sum(loaded_size(names.all[n], 2, stays_quantised=is_gguf) for n in own)
     parts: dict[str, str] = {}
     for name, tensor in names.all.items():
+        if name in own:
+            continue
         start = ".".join(name.split(".", 4)[:4]) + "."
         if start not in parts:
             parts[start] = _find_part(start)
