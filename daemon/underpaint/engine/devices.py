@@ -36,9 +36,9 @@ def choose_device(wanted: str = "auto") -> str:
     too_high = kind == "cuda" and there["cuda"] and int(index or 0) >= torch.cuda.device_count()
     if not there.get(kind, False) or too_high:
         raise ModelUnavailableError(
-            "device {wanted!r} is not there; available: {there}",
-            wanted=wanted,
-            there=Listing(d for d in there if there[d]),
+            "device {device!r} is not there; available: {devices}",
+            device=wanted,
+            devices=Listing(d for d in there if there[d]),
         )
     return wanted
 

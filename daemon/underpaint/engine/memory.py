@@ -140,14 +140,14 @@ def too_large(model: str, size: Extent, native: int, painted: Extent) -> Sentenc
             "set {size} as width and height (at most half the pixels, which may fit)", size=half
         )
     if size.pixels > native * native:  # smaller parts are scaled up to that
-        way = sentence("select a smaller part of the picture, or {way}", way=way)
+        way = sentence("select a smaller part of the picture, or {way_out}", way_out=way)
     return sentence(
         "there is not enough memory for model {model!r} to paint {size} pixels at once, though all"
-        " was tried that saves memory; {way}. A smaller or quantised model needs less too, and"
+        " was tried that saves memory; {way_out}. A smaller or quantised model needs less too, and"
         " other programs may be holding memory",
         model=model,
         size=size,
-        way=way,
+        way_out=way,
     )
 
 
@@ -173,8 +173,8 @@ def model_too_large(model: str, weights: int, extras: Sequence[str] = ()) -> Sen
     if not extras:
         return told
     return sentence(
-        "{told}, or run `pip install 'underpaint[{extra}]'`, which quantises it as it is opened",
-        told=told,
+        "{problem}, or run `pip install 'underpaint[{extra}]'`, which quantises it as it is opened",
+        problem=told,
         extra=extras[0],
     )
 

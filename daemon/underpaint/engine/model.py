@@ -103,9 +103,9 @@ class Model:
             if is_out_of_memory(error):
                 raise
             raise ModelUnavailableError(
-                "model {path} cannot be opened: {first_line}; fetch it again",
+                "model {path} cannot be opened: {error}; fetch it again",
                 path=self.info.path,
-                first_line=_first_line(error),
+                error=_first_line(error),
             ) from error
         vae = pipeline.vae
         full = self.family.full_precision_vae and vae.config.force_upcast

@@ -185,10 +185,10 @@ def _check_weights(info: ModelInfo, part: str, module: Any, missing: Any) -> Non
     lacking = sorted(missing) or [name for name, w in module.named_parameters() if w.is_meta]
     if lacking:
         raise ModelUnavailableError(
-            "model {path} cannot be opened: its {part} lacks {lacking}; fetch it again",
+            "model {path} cannot be opened: its {part} lacks {tensor}; fetch it again",
             path=info.path,
             part=part,
-            lacking=lacking[0],
+            tensor=lacking[0],
         )
 
 

@@ -34,10 +34,10 @@ def check_quantiser(way: Quantised) -> None:
     if not can_quantise(way):
         package = PACKAGES[way]
         raise ModelUnavailableError(
-            "`quantise` under [memory] in config.toml is {way!r}, which needs the package"
+            "`quantise` under [memory] in config.toml is {method!r}, which needs the package"
             " {package}, and it is not installed; run `pip install 'underpaint[{package}]'`, or"
             ' set quantise to "fp8" or "auto"',
-            way=way,
+            method=way,
             package=package,
         )
 

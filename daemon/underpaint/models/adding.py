@@ -8,6 +8,7 @@ from pathlib import Path
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder
+from underpaint_client.sentences import sentence
 
 from .describe import describe_model
 from .files import INDEX
@@ -42,10 +43,10 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
     if is_folder(path):
         if not os.path.lexists(path / INDEX):
             raise ModelUnavailableError(
-                "{path} is no model: there is no {index} in it. A folder of many models: name it"
-                " in config.toml, [models] folders = [...]",
+                "{path} is not a model: there is no {file} in it. For a folder of many models,"
+                " name it in config.toml: [models] folders = [...]",
                 path=path,
-                index=INDEX,
+                file=INDEX,
             )
         describe_model(path)  # says what is wrong with it
         if path.parent.name == "snapshots":
@@ -54,7 +55,9 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
         kind = contents_of(path).kind
         if kind != MODEL:
             raise ModelUnavailableError(
-                "{path} is no model, but: {kind}", path=path, kind=kind or "nothing known"
+                "{file} is not a model: {kind}",
+                file=path,
+                kind=kind or sentence("nothing that Underpaint knows"),
             )
     make_folder(home() / "models")
     target = free_target(home() / "models", name or own, "" if is_folder(path) else own)
@@ -80,9 +83,9 @@ def _find(said: str) -> Path:
     if cached is not None:
         return cached
     raise ModelUnavailableError(
-        "there is no file or folder {said}, and no downloaded model of that id; `underpaint models"
+        "there is no file or folder {path}, and no downloaded model of that id; `underpaint models"
         " get OWNER/NAME` downloads one",
-        said=said,
+        path=said,
     )
 
 
@@ -93,12 +96,12 @@ def _copy(path: Path, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if size > free:
         raise ModelUnavailableError(
-            "{path} has {size:.1f} GB, and {free:.1f} GB are free in {parent}; make room, or leave"
+            "{path} has {size:.1f} GB, and {free:.1f} GB are free in {folder}; make room, or leave"
             " out --copy",
             path=path,
             size=size / 1e9,
             free=free / 1e9,
-            parent=target.parent,
+            folder=target.parent,
         )
     try:
         if is_folder(path):

@@ -114,10 +114,10 @@ def _check_kind(
     if contents.kind != MODEL:
         what = contents.kind or "file of no kind that Underpaint knows"
         raise ModelUnavailableError(
-            "{model} is no model but {what}; name a checkpoint that has the denoiser in it{get}",
+            "{model} is no model but {kind}; name a checkpoint that has the denoiser in it{hint}",
             model=model,
-            what=with_article(what),
-            get=_PLACES.get(contents.kind, ""),
+            kind=with_article(what),
+            hint=_PLACES.get(contents.kind, ""),
         )
     if contents.prediction == "edm" or any(name.startswith("edm_") for name in header.tensors):
         raise ModelUnavailableError(

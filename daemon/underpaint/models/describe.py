@@ -259,10 +259,10 @@ def _check_skip(model: Path, part: Part, family: str, skip: int) -> None:
     if skipped >= layers or (skipped and family == "sdxl"):
         most = 2 if family == "sdxl" else skip - skipped + layers - 1
         raise ModelUnavailableError(
-            "model {model}: clip_skip {skip} is too large for it; set it to at most {most} in the"
-            " side-car file",
+            "model {model}: clip_skip {clip_skip} is too large for it; set it to at most {most} in"
+            " the side-car file",
             model=model,
-            skip=skip,
+            clip_skip=skip,
             most=most,
         )
 
@@ -299,11 +299,11 @@ def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> s
         raise ModelUnavailableError(
             "model {model} has {channels} input channels (in unet/config.json), which is not"
             " supported; take a plain model of its family ({latent}) or an inpainting one"
-            " ({value})",
+            " ({inpainting})",
             model=model,
             channels=channels,
             latent=latent,
-            value=2 * latent + 1,
+            inpainting=2 * latent + 1,
         )
     return "plain" if channels == latent else "inpainting"
 
@@ -318,10 +318,10 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= _MOST_VAE_BLOCKS:
         raise ModelUnavailableError(
             "model {model}: vae/config.json: block_out_channels {blocks} is no list of 1 to"
-            " {most_vae_blocks} numbers; fetch it again",
+            " {most} numbers; fetch it again",
             model=model,
             blocks=str(blocks)[:80],
-            most_vae_blocks=_MOST_VAE_BLOCKS,
+            most=_MOST_VAE_BLOCKS,
         )
     encoders = [name for name in configs if name.startswith("text_encoder")]
     width = 0
@@ -346,12 +346,12 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
         taken = unet.get("projection_class_embeddings_input_dim")
         if pooled != taken:
             raise ModelUnavailableError(
-                "model {model}: its unet takes {taken} numbers beside the prompt"
+                "model {model}: its unet takes {channels} numbers beside the prompt"
                 " (projection_class_embeddings_input_dim in unet/config.json), and text_encoder_2"
-                " and the six sizes give {pooled}; fetch all parts from one model",
+                " and the six sizes give {expected}; fetch all parts from one model",
                 model=model,
-                taken=taken,
-                pooled=pooled,
+                channels=taken,
+                expected=pooled,
             )
     halvings = len(blocks) - 1
     return int(2**halvings)

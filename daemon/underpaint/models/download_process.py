@@ -53,11 +53,11 @@ def _run(said: str) -> None:
     if kind == MODEL:
         _report(path=str(path))
     else:
-        what = with_article(kind) if kind else "nothing that Underpaint knows"
+        what = with_article(kind) if kind else sentence("nothing that Underpaint knows")
         told = sentence(
-            "{path} was downloaded, and is {what}: it cannot be painted with alone",
-            path=path,
-            what=what,
+            "{file} was downloaded, and is {kind}: it cannot be painted with alone",
+            file=path,
+            kind=what,
         )
         _report(error=told, sentence=to_data(told))
 

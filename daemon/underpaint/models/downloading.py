@@ -86,22 +86,22 @@ def split_id(said: str) -> tuple[str, str]:
     address = re.fullmatch(r"https?://(?P<host>[^/]+)/(?P<path>.+?)/?", said)
     if address and address["host"].lower() not in _hosts():
         raise BadInputError(
-            "{said!r} is no address of the Hugging Face Hub; download the file with a browser, and"
-            " put it into the folder of models",
-            said=said[:200],
+            "{address!r} is not an address of the Hugging Face Hub; download the file with a"
+            " browser, and put it into the folder of models",
+            address=said[:200],
         )
     path = address["path"] if address else said
     path = re.sub(r"^([^/]+/[^/]+)/(tree|blob|resolve)/[^/]+", r"\1", path).split("?")[0]
     found = re.fullmatch(r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<file>.+))?", path, re.ASCII)
     if not found or ".." in path or len(path) > _LONGEST_PATH or not path.isprintable():
         raise BadInputError(
-            "{said!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or the"
+            "{id!r} is not an id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or the"
             " address of the model's page",
-            said=said[:200],
+            id=said[:200],
         )
     if found["id"].partition("/")[0] in ("datasets", "spaces"):
         raise BadInputError(
-            "{said!r} is no model of the Hugging Face Hub; name a model", said=said[:200]
+            "{id!r} is not a model of the Hugging Face Hub; name a model", id=said[:200]
         )
     return found["id"], found["file"] or ""
 
@@ -116,9 +116,9 @@ def check_file(said: str) -> str:
     """
     if not _is_safe(said):
         raise BadInputError(
-            "{said!r} is no path of a file in a repository; give it as the Hugging Face Hub shows"
-            " it, such as vae/model.safetensors",
-            said=said[:200],
+            "{path!r} is not the path of a file in a repository; give it as the Hugging Face Hub"
+            " shows it, such as vae/model.safetensors",
+            path=said[:200],
         )
     return said
 
@@ -158,10 +158,10 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
             revision, licence = _revision(info), _licence(info)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
             raise ModelUnavailableError(
-                "{repository} cannot be looked up: {hub_endpoint} answers as no Hub does ({kind}:"
-                " {error}); try again later",
+                "{repository} cannot be looked up: {server} does not answer as the Hugging Face Hub"
+                " does ({kind}: {error}); try again later",
                 repository=repository,
-                hub_endpoint=hub_endpoint() or "the Hugging Face Hub",
+                server=hub_endpoint() or "https://huggingface.co",
                 kind=type(error).__name__,
                 error=str(error)[:200],
             ) from None
@@ -327,12 +327,12 @@ def _check_space(model: RemoteModel, staging: Path) -> None:
     if missing + RESERVE > free:
         raise ModelUnavailableError(
             "{repository} needs {missing:.1f} GB more and 1 GB to spare, and {free:.1f} GB are"
-            " free in {parent}; make room, or put Underpaint's models onto another disk"
+            " free in {folder}; make room, or put Underpaint's models onto another disk"
             " (UNDERPAINT_HOME)",
             repository=model.repository,
             missing=missing / 1e9,
             free=free / 1e9,
-            parent=staging.parent.parent,
+            folder=staging.parent.parent,
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.rules import STARTER_MODEL
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .describe import describe_model
 from .facts import why_unusable
@@ -128,19 +129,23 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     named = pick_model(models, wanted)
     if named is not None:
         return named
-    known = f"models found: {name_some(models)}; yours go to {model_folders()[0]}"
+    known = sentence(
+        "models found: {models}; yours go to {folder}",
+        models=name_some(models),
+        folder=model_folders()[0],
+    )
     for one in scanned:
         if one.found.name == wanted:
             raise ModelUnavailableError(one.problem or _no_model(one, known))
-    path = _find_path(wanted, f"model {name!r} is a path", known, allow_paths=allow_paths)
+    path = _find_path(wanted, known, allow_paths=allow_paths)
     if path is not None:
         return path
     raise ModelUnavailableError(
-        "model {wanted!r} is unknown; {known}, or name its path", wanted=wanted, known=known
+        "model {model!r} is unknown; {known}, or name its path", model=wanted, known=known
     )
 
 
-def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path | None:
+def _find_path(wanted: str, known: Sentence, *, allow_paths: bool) -> Path | None:
     """Return what a path means, or the id of a repository that was downloaded."""
     path = Path(wanted)
     if allow_paths:  # others would learn which users there are
@@ -150,9 +155,9 @@ def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path
     inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
     if not (allow_paths or inside):
         raise ModelUnavailableError(
-            "{told} outside the model folders, which only requests from this machine may open;"
-            " {known}",
-            told=told,
+            "model {path!r} is a path outside the model folders, which only requests from this"
+            " machine may open; {known}",
+            path=wanted,
             known=known,
         )
     if path.exists():
@@ -184,15 +189,27 @@ def _is_called(name: str, path: Path, wanted: str) -> bool:
 _MOST_NAMED = 30
 
 
-def name_some(models: Iterable[str]) -> str:
+def name_some(models: Iterable[str]) -> Sentence:
     """Return the names of models for a message: all, or how many more there are."""
     names = sorted(models)
     more = len(names) - _MOST_NAMED
-    shown = ", ".join(names[:_MOST_NAMED]) or "none"
-    return f"{shown} and {more} more" if more > 0 else shown
+    if more > 0:
+        shown = Listing(names[:_MOST_NAMED])
+        return sentence("{names} and {more} more", names=shown, more=more)
+    return sentence("{names}", names=Listing(names)) if names else sentence("none")
 
 
-def _no_model(one: Scanned, known: str) -> str:
+def _no_model(one: Scanned, known: Sentence) -> Sentence:
     kind = one.contents.kind if one.contents else ""
-    what = with_article(kind) if kind else "nothing that is known"
-    return f"{one.found.path} is no model but {what}; {known}"
+    if not kind:
+        return sentence(
+            "{file} is not a model, and nothing else that is known; {known}",
+            file=one.found.path,
+            known=known,
+        )
+    return sentence(
+        "{file} is not a model but {kind}; {known}",
+        file=one.found.path,
+        kind=with_article(kind),
+        known=known,
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Sentence, sentence
 
 
 def hub_endpoint() -> str | None:
@@ -34,10 +35,10 @@ def refuse_long_waits(repository: str) -> None:
             if len(wait) > _LONGEST_WAIT_DIGITS or int(wait) > LONGEST_WAIT:
                 raise ModelUnavailableError(
                     "the Hugging Face Hub answers {status} for {repository}, and asks to wait for"
-                    " {wait} seconds; try again later",
+                    " {seconds} seconds; try again later",
                     status=response.status_code,
                     repository=repository,
-                    wait=wait[:20],
+                    seconds=wait[:20],
                 )
 
     client = get_session()
@@ -65,26 +66,38 @@ def hub_errors(repository: str) -> Iterator[None]:
         raise ModelUnavailableError(_explain(repository, error)) from None
 
 
-def _explain(repository: str, error: Exception) -> str:
+def _explain(repository: str, error: Exception) -> Sentence:
     from huggingface_hub import errors  # noqa: PLC0415 - as above
 
     page = hub_page(repository)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, so that nothing is downloaded; unset it"
+        return sentence("HF_HUB_OFFLINE is set, so that nothing is downloaded; unset it")
     if isinstance(error, errors.GatedRepoError):
-        return (
-            f"{repository} is gated: accept its terms on {page}, then log in with `hf auth login`"
+        return sentence(
+            "{repository} is gated: accept its terms on {page}, then log in with `hf auth login`",
+            repository=repository,
+            page=page,
         )
     if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"the Hugging Face Hub has no model {repository}, or it is private: look at {page},"
-            " and log in with `hf auth login` if it is yours"
+        return sentence(
+            "the Hugging Face Hub has no model {repository}, or it is private: look at {page}, and"
+            " log in with `hf auth login` if it is yours",
+            repository=repository,
+            page=page,
         )
     status = _find_status(error)
     if status:
-        return f"the Hugging Face Hub answers {status} for {repository}; try again later"
+        return sentence(
+            "the Hugging Face Hub answers {status} for {repository}; try again later",
+            status=status,
+            repository=repository,
+        )
     if isinstance(error, ValueError):
-        return f"{repository} cannot be looked up: {str(error)[:200]}"
+        return sentence(
+            "{repository} cannot be looked up: {error}",
+            repository=repository,
+            error=str(error)[:200],
+        )
     return _unreachable(repository)
 
 
@@ -101,9 +114,10 @@ def _find_status(error: BaseException | None) -> int:
     return 0
 
 
-def _unreachable(repository: str) -> str:
-    where = hub_endpoint() or "https://huggingface.co"
-    return (
-        f"{where} cannot be reached, so {repository} is not downloaded; look at the network and"
-        " try again: what was downloaded is kept"
+def _unreachable(repository: str) -> Sentence:
+    return sentence(
+        "{server} cannot be reached, so {repository} is not downloaded; check the network and try"
+        " again: what was downloaded is kept",
+        server=hub_endpoint() or "https://huggingface.co",
+        repository=repository,
     )

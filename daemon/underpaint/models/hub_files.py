@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .files import INDEX
 from .headers import ENDINGS
@@ -124,9 +125,9 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
     if wanted and wanted in there:
         if _SHARD.search(wanted):
             raise ModelUnavailableError(
-                "{wanted} of {repository} is one of several files that hold the weights together,"
+                "{file} of {repository} is one of several files that hold the weights together,"
                 " and cannot be opened alone; get the whole model, or another file",
-                wanted=wanted,
+                file=wanted,
                 repository=repository,
             )
         return wanted
@@ -135,16 +136,16 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
         files_there = _some(there, files)
         if near:
             raise ModelUnavailableError(
-                "{repository} has no model file {wanted}; did you mean {near}? There are {files}",
+                "{repository} has no model file {file}; did you mean {nearest}? There are {files}",
                 repository=repository,
-                wanted=wanted,
-                near=" or ".join(near),
+                file=wanted,
+                nearest=Listing(near),
                 files=files_there,
             )
         raise ModelUnavailableError(
-            "{repository} has no model file {wanted}; there are {files}",
+            "{repository} has no model file {file}; there are {files}",
             repository=repository,
-            wanted=wanted,
+            file=wanted,
             files=files_there,
         )
     if len(there) == 1:
@@ -152,17 +153,17 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
     if there:
         raise ModelUnavailableError(
             "{repository} has several model files; choose one, as in `underpaint models get"
-            " {repository}/{there}`: {choices}",
+            " {repository}/{first}`: {choices}",
             repository=repository,
-            there=there[0],
+            first=there[0],
             choices=_some(there, files),
         )
     raise ModelUnavailableError(
-        "{repository} has no model that can be used: neither {index} nor a {endings} file; look at"
-        " {page}",
+        "{repository} has no model that can be used: neither {file} nor a file that ends in"
+        " {endings}; look at {page}",
         repository=repository,
-        index=INDEX,
-        endings=" or ".join(ENDINGS),
+        file=INDEX,
+        endings=Listing(ENDINGS),
         page=page,
     )
 
@@ -189,7 +190,12 @@ def _lower_name(path: str) -> str:
     return path.rpartition("/")[2].lower()
 
 
-def _some(paths: list[str], files: Mapping[str, RemoteFile]) -> str:
-    shown = [f"{path} ({files[path].size / 1e9:.1f} GB)" for path in sorted(paths)[:20]]
+def _some(paths: list[str], files: Mapping[str, RemoteFile]) -> Sentence:
+    shown = Listing(
+        sentence("{file} ({size:.1f} GB)", file=path, size=files[path].size / 1e9)
+        for path in sorted(paths)[:20]
+    )
     more = len(paths) - len(shown)
-    return (", ".join(shown) or "none") + (f" and {more} more" if more > 0 else "")
+    if more > 0:
+        return sentence("{files} and {more} more", files=shown, more=more)
+    return sentence("{files}", files=shown) if shown else sentence("none")

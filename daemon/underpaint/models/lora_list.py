@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
 from underpaint_client.printable import one_line
+from underpaint_client.sentences import Listing, sentence
 
 from .facts import family_facts
 from .find import name_some
@@ -80,7 +81,9 @@ def _describe(one: Scanned) -> ListedLora | None:
     path = str(one.found.path).encode("utf-8", "backslashreplace").decode()
     problem = contents.lora.problem
     if contents.kind in _NOT_USABLE:
-        problem = f"{with_article(contents.kind)} cannot be used; use a LoRA, LoHa or LoKr"
+        problem = sentence(
+            "{kind} cannot be used; use a LoRA, LoHa or LoKr", kind=with_article(contents.kind)
+        )
     return ListedLora(
         name=one.found.name,
         path=path,
@@ -88,7 +91,9 @@ def _describe(one: Scanned) -> ListedLora | None:
         kind=contents.kind,
         size=one.found.stamp[0],
         facts=contents.lora,
-        problem=f"LoRA {one_line(path)}: {problem}" if problem else "",
+        problem=sentence("LoRA {file}: {problem}", file=one_line(path), problem=problem)
+        if problem
+        else "",
     )
 
 
@@ -115,18 +120,20 @@ def find_lora(name: str, loras: Iterable[ListedLora] | None = None) -> ListedLor
     last = [one for one in there if wanted in _spellings(one.name.rpartition("/")[2])]
     found = exact or whole or last
     if len(found) > 1:
-        known = " and ".join(repr(one_line(one.name)) for one in found[:_MOST_NAMED])
+        names = Listing(one_line(one.name) for one in found[:_MOST_NAMED])
         more = len(found) - _MOST_NAMED
-        told = f"{known} and {more} more" if more > 0 else known
+        some = sentence("{names!r}", names=names)
+        if more > 0:
+            some = sentence("{names!r} and {more} more", names=names, more=more)
         raise ModelUnavailableError(
-            "LoRA {name!r} may be {told}; name one of them in full", name=name, told=told
+            "LoRA {name!r} may be any of {found}; name one of them in full", name=name, found=some
         )
     if not found:
         raise ModelUnavailableError(
-            "LoRA {name!r} is unknown; LoRAs found: {known}; yours go to {home}",
+            "LoRA {name!r} is unknown; LoRAs found: {known}; yours go to {folder}",
             name=name,
             known=name_some(one.name for one in there),
-            home=home() / "loras",
+            folder=home() / "loras",
         )
     if found[0].problem:
         raise ModelUnavailableError(found[0].problem)

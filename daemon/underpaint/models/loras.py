@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from underpaint_client.printable import one_line
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
+from underpaint_client.typed_json import SENTENCE
 
 from .headers import Header, Tensor
 from .reading import parse_json
@@ -60,7 +62,7 @@ class LoraFacts:
     text_encoder: bool = False
     trigger_words: tuple[str, ...] = ()
     base_model: str = ""
-    problem: str = ""
+    problem: str = field(default="", metadata=SENTENCE)
 
     def fits(self, family: str, variant: str = "") -> bool:
         """Return whether it was made for such a model, as far as the header tells."""
@@ -137,22 +139,31 @@ class _Layer:
             for factor in ("lokr_w1", "lokr_w2")
         )
 
-    def problem(self, name: str) -> str:
+    def problem(self, name: str) -> Sentence:
         """Return what is wrong with its shapes."""
         shown = one_line(name, LONGEST_WORD)
         if ("down" in self.shapes) != ("up" in self.shapes):
-            return f"{shown} has one of its two matrices only; fetch the file again"
+            return sentence(
+                "{layer} has one of its two matrices only; fetch the file again", layer=shown
+            )
         if "down" in self.shapes:
             rank, other = self._side("down", 0), self._side("up", 1)
             if not rank or rank != other:
-                return (
-                    f"the two matrices of {shown} do not fit each other"
-                    f" ({_shape(self.shapes['down'])} and {_shape(self.shapes['up'])});"
-                    " fetch the file again"
+                return sentence(
+                    "the two matrices of {layer} do not fit each other ({down} and {up}); fetch"
+                    " the file again",
+                    layer=shown,
+                    down=_shape(self.shapes["down"]),
+                    up=_shape(self.shapes["up"]),
                 )
         if self.rank > MOST_RANK:
-            return f"{shown} has rank {self.rank}, and at most {MOST_RANK} is used"
-        return ""
+            return sentence(
+                "{layer} has rank {rank}, and at most {most} is used",
+                layer=shown,
+                rank=self.rank,
+                most=MOST_RANK,
+            )
+        return NO_TEXT
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from underpaint_client.sentences import sentence
+
 from .reading import expand_user, is_folder
 from .stamps import FileStamp, stamp_status
 
@@ -193,8 +195,12 @@ def _extra_folders(file: Path, keys: tuple[str, ...]) -> Iterator[ToolFolder]:
 
 
 def _unread(file: Path, reason: str) -> ToolFolder:
-    told = f"{file} cannot be read ({reason}), so the folders in it are not found; correct it"
-    return ToolFolder("comfyui", file, told)
+    problem = sentence(
+        "{file} cannot be read ({reason}), so the folders in it are not found; correct it",
+        file=file,
+        reason=reason,
+    )
+    return ToolFolder("comfyui", file, problem)
 
 
 @functools.lru_cache(maxsize=16)  # it is asked for often, and reading YAML is slow
@@ -203,9 +209,11 @@ def _read_sections(
 ) -> tuple[tuple[dict[Any, Any], ...], str]:
     """Return the sections of a YAML file, and why they cannot be read."""
     if kind != stat.S_IFREG:
-        return (), "it is no regular file"
+        return (), sentence("it is not a regular file")
     if stamp[0] > _MOST_YAML:
-        return (), f"it has {stamp[0]} bytes, and at most {_MOST_YAML} are read"
+        return (), sentence(
+            "it has {size} bytes, and at most {most} are read", size=stamp[0], most=_MOST_YAML
+        )
     import yaml  # noqa: PLC0415 - it is slow, and few have such a file
 
     try:

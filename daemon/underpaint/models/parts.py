@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from .architectures import COMPONENTS, Architecture, Component, find_providers
 from .files import (
@@ -180,12 +181,12 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     component = COMPONENTS[wanted]
     place = parts_folders()[0]
     raise ModelUnavailableError(
-        "model {model} has no {title} in it ({name}); put one into {place}, as"
+        "model {model} has no {title} in it ({name}); put one into {folder}, as"
         ' {names}.safetensors, or name one in {stem}{sidecar}, as {{"{name}": "FILE"}}{source}',
         model=model,
         title=component.title,
         name=part.name,
-        place=place,
+        folder=place,
         names=component.names[0],
         stem=model.stem,
         sidecar=SIDECAR,
@@ -193,12 +194,16 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     )
 
 
-def _say_source(component: Component, place: Path) -> str:
+def _say_source(component: Component, place: Path) -> Sentence:
     """Return how to get a component from the Hugging Face Hub; empty where that is not known."""
     if not component.repository:
-        return ""
-    files = " ".join(component.files)
-    return f". `hf download {component.repository} {files} --local-dir {place}` gets it"
+        return NO_TEXT
+    return sentence(
+        ". `hf download {repository} {files} --local-dir {folder}` gets it",
+        repository=component.repository,
+        files=" ".join(component.files),
+        folder=place,
+    )
 
 
 def _candidates(wanted: str) -> Iterator[Path]:
@@ -268,9 +273,9 @@ def _open_named(model: Path, part: Part, where: Path) -> Part:
     inside = find_inside(part, header, read_json(model, config.path))
     if inside is None:
         raise ModelUnavailableError(
-            "model {model}: {where} has no {name} in it that fits; name another file, or remove it",
+            "model {model}: {file} has no {name} in it that fits; name another file, or remove it",
             model=model,
-            where=where,
+            file=where,
             name=part.name,
         )
     weights = ModelFile(str(where), f"weights{where.suffix.lower()}")
@@ -310,11 +315,11 @@ def find_tokenizer(model: Path, kind: Architecture, part: Part) -> Part:
     place = parts_folders()[0] / component.names[0]
     raise ModelUnavailableError(
         "model {model} has no {title} in it ({name}), without which prompts cannot be read; put"
-        " its tokenizer.json into {place}{source}",
+        " its tokenizer.json into {folder}{source}",
         model=model,
         title=component.title,
         name=part.name,
-        place=place,
+        folder=place,
         source=_say_source(component, place),
     )
 

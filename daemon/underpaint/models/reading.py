@@ -60,17 +60,17 @@ def check_regular(model: Path, name: str) -> os.stat_result:
                 file=_target(file),
             ) from None
         raise ModelUnavailableError(
-            "{model} is no model: there is no {name} in it; name a folder in the diffusers format",
+            "{model} is no model: there is no {file} in it; name a folder in the diffusers format",
             model=model,
-            name=name,
+            file=name,
         ) from None
     except OSError as error:
         raise unreadable(model, name, error) from None
     if not stat.S_ISREG(status.st_mode):
         raise ModelUnavailableError(
-            "model {model}: {name} is no file but {kind}; fetch the model again",
+            "model {model}: {file} is no file but {kind}; fetch the model again",
             model=model,
-            name=name,
+            file=name,
             kind=_kind(status.st_mode),
         )
     return status
@@ -103,10 +103,10 @@ def read_text(model: Path, name: str, encoding: str = "utf-8") -> str:
     size = check_regular(model, name).st_size
     if size > MAX_BYTES:
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name} has {size} bytes, and at most {most} are read;"
+            "model {model} cannot be read: {file} has {size} bytes, and at most {most} are read;"
             " fetch it again",
             model=model,
-            name=name,
+            file=name,
             size=size,
             most=MAX_BYTES,
         )
@@ -116,9 +116,9 @@ def read_text(model: Path, name: str, encoding: str = "utf-8") -> str:
         text = (gzip.decompress(data) if name.endswith(".gz") else data).decode(encoding)
     except UnicodeDecodeError as error:
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name}: {error}; fetch it again",
+            "model {model} cannot be read: {file}: {error}; fetch it again",
             model=model,
-            name=name,
+            file=name,
             error=error,
         ) from None
     except OSError as error:
@@ -152,16 +152,16 @@ def read_json(
         found = parse_json(text, most)
     except ValueError as error:
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name}: {error}; fetch it again",
+            "model {model} cannot be read: {file}: {error}; fetch it again",
             model=model,
-            name=name,
+            file=name,
             error=error,
         ) from None
     if not isinstance(found, dict):
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name} is no JSON object; fetch it again",
+            "model {model} cannot be read: {file} is no JSON object; fetch it again",
             model=model,
-            name=name,
+            file=name,
         )
     return found
 
@@ -219,15 +219,15 @@ def unreadable(model: Path, name: str, error: OSError) -> ModelUnavailableError:
     reason = error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
         return ModelUnavailableError(
-            "model {model} cannot be read: {name}: {reason}; give yourself the right to read it",
+            "model {model} cannot be read: {file}: {reason}; give yourself the right to read it",
             model=model,
-            name=name,
+            file=name,
             reason=reason,
         )
     return ModelUnavailableError(
-        "model {model} cannot be read: {name}: {reason}; fetch it again, or remove it",
+        "model {model} cannot be read: {file}: {reason}; fetch it again, or remove it",
         model=model,
-        name=name,
+        file=name,
         reason=reason,
     )
 

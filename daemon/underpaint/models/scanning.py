@@ -13,14 +13,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import underpaint
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
-from underpaint_client.typed_json import read_fields, read_value
+from underpaint_client.sentence_json import from_data, to_data
+from underpaint_client.sentences import sentence
+from underpaint_client.typed_json import read_fields, read_value, to_json
 
 from .headers import UnreadableError
 from .probes import Contents, read_contents
@@ -98,7 +99,7 @@ def scan(
             try:
                 memory.look_into(one)
             except UnreadableError as error:  # may be mended without a change of the file
-                unreadable[one.path] = str(error)
+                unreadable[one.path] = error.sentence
             if time.monotonic() - written > _WRITE:
                 memory.write()
                 written = time.monotonic()
@@ -164,16 +165,21 @@ class _Memory:
             The system does not let us read it.
         """
         contents: dict[str, Any] | None = None
-        problem = ""
+        problem: str = ""
         try:
-            contents = asdict(read_contents(one.path))
+            contents = to_json(read_contents(one.path))
         except UnreadableError:
             raise
         except ModelUnavailableError as error:
-            problem = str(error)
+            problem = error.sentence
         except Exception as error:  # noqa: BLE001 - one odd file must not hide the others
-            problem = f"weights {one.path} cannot be read ({error}); fetch the file again"
-        self._files[str(one.path)] = [list(one.stamp), contents, problem]
+            problem = sentence(
+                "weights {file} cannot be read ({error}); fetch the file again",
+                file=one.path,
+                error=error,
+            )
+        told = [str(problem), to_data(problem)]
+        self._files[str(one.path)] = [list(one.stamp), contents, told]
 
     def recall(self, one: Found, unreadable: dict[Path, str]) -> Scanned:
         """Return what is known of a file or folder."""
@@ -184,7 +190,8 @@ class _Memory:
         _, kept, problem = self._files[str(one.path)]
         try:
             contents = None if kept is None else read_fields("contents", Contents, kept)
-            told: str = read_value("problem", str, problem)
+            text, data = problem if type(problem) is list and len(problem) == 2 else (problem, None)
+            told = from_data(read_value("problem", str, text), data)
         except ValueError:  # somebody changed the file
             del self._files[str(one.path)]
             return Scanned(one)

@@ -7,11 +7,12 @@ matching) is refused: it would paint noise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.sentences import Listing
+from underpaint_client.sentences import Listing, sentence
 
 from .families import FLOWS
 
@@ -153,10 +154,13 @@ def _check_shifts(model: Path, config: dict[str, Any]) -> None:
     ):
         value = config.get(name)
         if value is not None and not (type(value) in (int, float) and least <= value <= most):
-            raise _refusal(model, name, value, [f"numbers from {least} to {most}"])
+            known = sentence("numbers from {least} to {most}", least=least, most=most)
+            raise _refusal(model, name, value, [known])
     lengths = [config.get(f"{which}_image_seq_len") for which in ("base", "max")]
     if None not in lengths and lengths[0] == lengths[1]:
-        raise _refusal(model, "max_image_seq_len", lengths[1], ["more than base_image_seq_len"])
+        raise _refusal(
+            model, "max_image_seq_len", lengths[1], [sentence("more than base_image_seq_len")]
+        )
 
 
 def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:
@@ -165,18 +169,19 @@ def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:
     if trained is None:
         for name in ("beta_start", "beta_end"):
             if not _is_beta(config.get(name)):
-                raise _refusal(model, name, config.get(name), ["numbers between 0 and 1"])
+                raise _refusal(model, name, config.get(name), [sentence("numbers between 0 and 1")])
         if config.get("beta_schedule") is None:
             raise _refusal(model, "beta_schedule", None, list(_CHOICES["beta_schedule"]))
     elif not (isinstance(trained, list) and len(trained) == steps and all(map(_is_beta, trained))):
-        raise _refusal(model, "trained_betas", "list", [f"{steps} numbers between 0 and 1"])
+        known = sentence("{steps} numbers between 0 and 1", steps=steps)
+        raise _refusal(model, "trained_betas", "list", [known])
 
 
 def _is_beta(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < 1
 
 
-def _refusal(model: Path, name: str, value: Any, known: list[str]) -> ModelUnavailableError:
+def _refusal(model: Path, name: str, value: Any, known: Sequence[str]) -> ModelUnavailableError:
     return ModelUnavailableError(
         "model {model}: {file}: {name} {value!r} is not what its family was trained for and would"
         " paint noise; supported: {known}. Take the file that came with the model, or another"

@@ -126,7 +126,7 @@ def read_sidecar(file: Path | None) -> Sidecar:
         except (ValueError, BadInputError) as error:
             told = str(error) if isinstance(error, BadInputError) else f"{name[:80]} {error}"
             raise ModelUnavailableError(
-                "{file}: {told}; correct it, or remove it", file=file, told=told
+                "{file}: {problem}; correct it, or remove it", file=file, problem=told
             ) from None
     return Sidecar(**said)
 

@@ -42,8 +42,8 @@ def free_target(models: Path, name: str, like: str = "") -> Path:
     target = models / (name if name.endswith(ending) else f"{name}{ending}")
     if os.path.lexists(target):
         raise BadInputError(
-            "there is {target} already; remove it, or give the new one a name with --name",
-            target=target,
+            "there is {path} already; remove it, or give the new one a name with --name",
+            path=target,
         )
     return target
 

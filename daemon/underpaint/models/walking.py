@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import sentence
 
 from .files import FOLDER_SIDECAR, INDEX
 from .headers import ENDINGS
@@ -118,8 +119,8 @@ class _Walk:
         if not self._is_new(folder):
             return
         if prefix.count("/") > MOST_LEVELS:
-            told = f"it is over {MOST_LEVELS} folders deep"
-            yield _problem(root, prefix.removesuffix("/"), folder, told)
+            reason = sentence("it is over {most} folders deep", most=MOST_LEVELS)
+            yield _problem(root, prefix.removesuffix("/"), folder, reason)
             return
         try:
             with os.scandir(folder) as entries:
@@ -150,7 +151,7 @@ class _Walk:
                 return
             path = Path(entry.path)
             if entry.is_symlink() and not path.exists():
-                yield _problem(root, name, path, "a link to what is not there")
+                yield _problem(root, name, path, sentence("a link to what is not there"))
                 return
             if _is_weights(entry.name):
                 status = entry.stat()
@@ -222,8 +223,12 @@ def _checked(found: Found) -> Found:
         found.name.encode()
     except UnicodeEncodeError:
         shown = found.name.encode("utf-8", "backslashreplace").decode()
-        told = f"model {found.root.path}/{shown} has a name that is no UTF-8; rename it"
-        return found._replace(name=shown, problem=told)
+        problem = sentence(
+            "model {folder}/{name} has a name that is not UTF-8; rename it",
+            folder=found.root.path,
+            name=shown,
+        )
+        return found._replace(name=shown, problem=problem)
     return found
 
 
@@ -233,5 +238,9 @@ def _unreadable(root: Root, name: str, path: Path, error: OSError) -> Found:
 
 def _problem(root: Root, name: str, path: Path, reason: str) -> Found:
     shown = name.encode("utf-8", "backslashreplace").decode()
-    told = f"{path} cannot be looked at ({reason}); mend or remove it"
-    return Found(shown, path, root, problem=told.encode("utf-8", "backslashreplace").decode())
+    problem = sentence(
+        "{path} cannot be read ({reason}); repair or remove it",
+        path=str(path).encode("utf-8", "backslashreplace").decode(),
+        reason=reason,
+    )
+    return Found(shown, path, root, problem=problem)
