@@ -8,7 +8,7 @@ Each sampler here is a diffusers scheduler class with six guarantees:
 - It can start in the middle of its schedule. Stock LMS then weighs derivatives it does not have
   yet, and stock PNDM repeats the wrong timestep; both are corrected below.
 - A latent cell that joins late comes out as if the run had begun with it (`joining`). So that this
-  holds for PLMS, it calls the model once for each step. Stock PLMS needs one more call at the start,
+  holds for PLMS, it calls the model once for each step. Stock PLMS needs another call at first,
   which a cell that joins late cannot get: it takes the first step, calls the model, takes the step
   again with the mean of both outputs, and calls the model there again. Ours uses the outputs that
   it has.

@@ -36,7 +36,7 @@ Placement = Literal["gpu", "offload", "encoders_on_cpu", "group_offload"]
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 Quantised = Literal["", "fp8", "int8", "nf4"]
-"""How the denoiser's weights are stored, if not as they are computed with; with fewer and fewer bits.
+"""How the denoiser's weights are stored, if not as they are computed with; with ever fewer bits.
 Each changes the picture."""
 
 QUANTISED: tuple[Quantised, ...] = get_args(Quantised)
