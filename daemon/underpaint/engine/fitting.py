@@ -88,9 +88,7 @@ class Fitting:
                 together=together(),
             )
             if saving is None:
-                known.savings.pop(
-                    size.pixels, None
-                )  # the next job starts without it
+                known.savings.pop(size.pixels, None)  # the next job starts without it
                 whole = stage in ("load", "prompt")
                 raise GenerationFailedError(
                     model_too_large(

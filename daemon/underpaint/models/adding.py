@@ -27,16 +27,16 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
     said : str
         A folder, a file, or the id of a repository that the Hugging Face Hub's cache holds.
     name : str
-        What to call it; its own name where empty.
+        What to call it; empty for its own name.
     copy : bool
-        Copy it, so that it may be deleted where it was.
+        Whether to copy it, so that the original can be deleted.
 
     Raises
     ------
     BadInputError
         There is a model of that name already, or links are not allowed here.
     ModelUnavailableError
-        It is no model, or damaged.
+        It is not a model, or it is damaged.
     """
     path = _find(said)
     own = path.name
@@ -90,7 +90,7 @@ def _find(said: str) -> Path:
 
 
 def _copy(path: Path, target: Path) -> None:
-    """Copy under another name first: a copy that was cut short is no model."""
+    """Copy under another name first, so that an incomplete copy does not count as a model."""
     draft = target.with_name(f".{target.name}.copy")
     size = _size(path)
     free = shutil.disk_usage(target.parent).free
@@ -117,13 +117,13 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def _links_to_folders(folder: str, names: list[str]) -> list[str]:
-    """Return which names are left out of a copy: they may lead back, or anywhere."""
+    """Return the names to leave out of a copy: links to folders, which may lead anywhere."""
     paths = {name: Path(folder, name) for name in names}
     return [name for name, path in paths.items() if path.is_symlink() and is_folder(path)]
 
 
 def _copy_file(source: str, target: str) -> None:
-    """Copy a file, or what a link leads to, if that has an end."""
+    """Copy a file, or the file that a link leads to; not a pipe or a device."""
     path = Path(source)
     check_regular(path.parent, path.name)
     shutil.copyfile(path, target)

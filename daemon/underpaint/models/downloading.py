@@ -1,9 +1,9 @@
-"""Download models from the Hugging Face Hub: what is needed of them, and nothing else.
+"""Download models from the Hugging Face Hub: the files that are needed, and no others.
 
 Of a repository in the diffusers format, one variant of each part's weights is taken, with its
 configs and tokenizers; of any other, one weight file. Only safetensors, GGUF, JSON and a
 tokenizer's texts are ever written. What was downloaded is compared with the Hub's list of files,
-its sizes and hashes, before it is called a model: `snapshot_download` may return a folder that
+its sizes and hashes, before it counts as a model: `snapshot_download` may return a folder that
 lacks files.
 """
 
@@ -112,7 +112,7 @@ def check_file(said: str) -> str:
     Raises
     ------
     BadInputError
-        It is no such path.
+        It is not such a path.
     """
     if not _is_safe(said):
         raise BadInputError(
@@ -136,7 +136,7 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
     repository : str
         `OWNER/NAME`.
     file : str
-        Which weight file, where it is no folder in the diffusers format.
+        Which weight file, if it is not a folder in the diffusers format.
     precision : str
         Which variant of the weights is wanted, of `PRECISIONS`; where it is empty or missing, the
         smallest.
@@ -144,8 +144,8 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
     Raises
     ------
     ModelUnavailableError
-        There is no such model, it is gated, holds nothing that can be used, or the Hub cannot be
-        reached. Names the model and the way out.
+        There is no such model, it is gated, it has nothing that can be used, or the Hub cannot be
+        reached. The message names the model and the way out.
     """
     from huggingface_hub import HfApi  # noqa: PLC0415 - slow, and only needed here
 
@@ -235,7 +235,7 @@ def download(
     name : str
         What to call it; its own name where empty.
     tell : callable
-        Is told of each file before it is downloaded, and its number.
+        Called with each file before it is downloaded, and with its number.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def download(
     Raises
     ------
     ModelUnavailableError
-        It cannot be downloaded, the disk is too full, or what came is not what the Hub lists.
+        It cannot be downloaded, the disk is too full, or a file differs from the Hub's list.
     BadInputError
         There is a file or folder of that name already.
     """
@@ -293,7 +293,7 @@ def _find_targets(model: RemoteModel, name: str) -> tuple[Path, Path]:
 
 
 def find_downloaded(model: RemoteModel) -> Path | None:
-    """Return where a single file was downloaded to before, whole; None where it was not."""
+    """Return the complete single file that was downloaded before; None if there is none."""
     models, (file,) = home() / "models", model.files
     part = choose_part_name(model.name, model.repository)
     places = (models / model.name, models / "parts" / part)
@@ -337,7 +337,7 @@ def _check_space(model: RemoteModel, staging: Path) -> None:
 
 
 def _fetch(model: RemoteModel, file: RemoteFile, staging: Path) -> None:
-    """Download a file and compare it with what the Hub lists; once more where it differs."""
+    """Download a file and compare it with the Hub's list; try once more if it differs."""
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - slow, and only needed here
 
     for force in (False, True):

@@ -1,4 +1,4 @@
-"""The models there are, with all that is known of each."""
+"""List the models, with all that is known about each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ListedModel:
     Parameters
     ----------
     name : str
-        By which it is asked for.
+        The name to choose it by.
     path : str
         The folder or file.
     root : str
@@ -108,7 +108,7 @@ def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
 
 
 def _describe_entry(one: ListedModel) -> ModelEntry:
-    """Return what clients are told of a model: nothing of where it lies."""
+    """Return what clients are told about a model, without its path."""
     if one.problem:
         return ModelEntry(one.name, "", 0, one.problem)
     return ModelEntry(

@@ -1,4 +1,4 @@
-"""Where models lie, and which one a name means."""
+"""Find models, and which of them a name means."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STARTER_FOLDER = Path(__file__).parents[1] / STARTER_MODEL
 """The model inside the package; a slim wheel comes without."""
 
 _BUDGET = 0.3
-"""Seconds for the headers of new files where an answer is waited for; more are read later."""
+"""Seconds to read headers of new files while someone waits; the others are read later."""
 
 
 def model_folders() -> list[Path]:
@@ -42,9 +42,9 @@ def model_folders() -> list[Path]:
 def list_models() -> dict[str, Path]:
     """Return the models there are, by name: folders and files.
 
-    The starter model comes last, where this installation has it. Of a folder nothing is opened: one
-    that has a `model_index.json` is taken for a model, whatever that is. A file that was not
-    looked into yet is among them; what is known not to be a model is not.
+    The starter model comes last, if this installation has it. Folders are not opened: each that has
+    a `model_index.json` counts as a model. Files that were not examined yet are listed too; what is
+    known not to be a model is not.
     """
     return _paths(scan(seconds=_BUDGET))
 
@@ -57,10 +57,10 @@ def _paths(scanned: Iterable[Scanned]) -> dict[str, Path]:
 
 
 def default_model() -> str:
-    """Return the name of the model that is taken when none is asked for; empty where there is none.
+    """Return the name of the default model; empty if there is none.
 
     `$UNDERPAINT_MODEL`, else the first that the artist has put into the model folders, in
-    alphabetical order, else the starter model. Other tools' models are taken when asked for.
+    alphabetical order, else the starter model. Other tools' models are never the default.
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
     return chosen or _choose_default(scan(_own_roots(), seconds=_BUDGET))
@@ -71,7 +71,7 @@ def _own_roots() -> list[Root]:
 
 
 def _choose_default(scanned: Iterable[Scanned]) -> str:
-    """Return the name of the default model among what lies in the artist's own folders."""
+    """Return the name of the default model among those in the artist's own folders."""
     usable = [one for one in scanned if one.found.root.is_own and _is_usable(one)]
     names = sorted(_paths(usable), key=lambda name: (name == STARTER_MODEL, name))
     own = {one.found.name: one for one in usable if one.found.name != STARTER_MODEL}
@@ -113,7 +113,7 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     Raises
     ------
     ModelUnavailableError
-        Says where was looked and which models there are.
+        There is none, or it cannot be used. The message names the models that there are.
     """
     scanned = scan(seconds=_BUDGET)
     models = _paths(scanned)
@@ -146,7 +146,7 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
 
 
 def _find_path(wanted: str, known: Sentence, *, allow_paths: bool) -> Path | None:
-    """Return what a path means, or the id of a repository that was downloaded."""
+    """Return the path that is meant, or the folder of a repository that was downloaded."""
     path = Path(wanted)
     if allow_paths:  # others would learn which users there are
         path = expand_user(path)
@@ -166,7 +166,7 @@ def _find_path(wanted: str, known: Sentence, *, allow_paths: bool) -> Path | Non
 
 
 def find_in_hub(repository: str) -> Path | None:
-    """Return the folder of a repository that the Hugging Face Hub's cache holds, used or not."""
+    """Return the folder of a repository in the Hugging Face Hub's cache, used or not."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
         return None
     return find_snapshot(hub_cache() / f"models--{repository.replace('/', '--')}")
@@ -181,7 +181,7 @@ def pick_model(models: Mapping[str, Path], wanted: str) -> Path | None:
 
 
 def _is_called(name: str, path: Path, wanted: str) -> bool:
-    """Return whether a model may also be meant by a name that is not its own."""
+    """Return whether a name that is not a model's own may mean it."""
     last = name.rpartition("/")[2]
     return wanted in (last, f"{name}{path.suffix}", f"{last}{path.suffix}")
 

@@ -2,7 +2,7 @@
 
 Both formats are read here rather than by their packages: a folder may hold thousands of files, any
 of them damaged or hostile. What is read of each is bounded, and nothing is mapped into memory, so
-that a file that is cut short meanwhile ends no process.
+that a file that is truncated meanwhile does not crash the process.
 
 - safetensors: https://github.com/huggingface/safetensors#format
 - GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -77,7 +77,7 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """What a weight file says of itself.
+    """The header of a weight file.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def read_header(file: Path) -> Header:
     Raises
     ------
     ModelUnavailableError
-        It is no such file, damaged, cut short, or too large to be one. Names the file, and what
-        to do.
+        It is not such a file, damaged, truncated, or too large. The message names the file, and
+        what to do.
     """
     ending = file.suffix.lower()
     if ending not in ENDINGS:
@@ -148,11 +148,11 @@ def read_bytes(file: Path, tensor: Tensor, most: int) -> bytes:
 
 
 class UnreadableError(ModelUnavailableError):
-    """The system does not let us read a file: it is not there, locked, or on a failing disk."""
+    """A file cannot be read: it is missing, locked, or on a failing disk."""
 
 
 class _DamagedError(UnderpaintError):
-    """A file is not what its format asks for."""
+    """A file does not follow its format."""
 
 
 def _read_safetensors(stream: BinaryIO, size: int) -> Header:
@@ -215,7 +215,7 @@ def _header_length(beginning: bytes, size: int) -> int:
 
 
 def _check_places(places: list[tuple[int, int, str]]) -> int:
-    """Check that tensors lie one after the other, as the format asks for; return their end."""
+    """Check that tensors follow each other without gaps, as they must; return their end."""
     end = 0
     for start, stop, name in sorted(places):
         if start != end:
@@ -289,7 +289,7 @@ class _Cursor:
         self.place = 0
 
     def skip(self, count: int) -> None:
-        """Pass over bytes."""
+        """Skip bytes."""
         self._advance(count)
         self._stream.seek(self.place)
 
@@ -312,7 +312,7 @@ class _Cursor:
         return self.take(self.number("Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> str | None:
-        """Return the next value as text; pass over a list, unless it is a few numbers."""
+        """Return the next value as text; skip a list, unless it is a few numbers."""
         if kind == _TEXT:
             return self.text()
         if kind in _SCALARS:
@@ -333,7 +333,7 @@ class _Cursor:
         return None
 
     def count(self, more: int) -> None:
-        """Note that so many keys or texts follow."""
+        """Count keys or texts that follow."""
         self._texts += more
         if self._texts > _MOST_TEXTS:
             raise _DamagedError(

@@ -1,4 +1,4 @@
-"""How the Hugging Face Hub is reached, and what its refusals mean, in sentences."""
+"""Where the Hugging Face Hub is, and what its errors mean, in sentences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def hub_page(repository: str) -> str:
 
 
 def refuse_long_waits(repository: str) -> None:
-    """Have an answer that asks for a long pause raised; `huggingface_hub` would wait for days."""
+    """Raise an answer that asks for a long pause; `huggingface_hub` would wait for days."""
     from huggingface_hub import get_session  # noqa: PLC0415 - slow, only needed here
 
     def check(response: Any) -> None:
@@ -53,14 +53,14 @@ _LONGEST_WAIT_DIGITS = 9
 
 @contextlib.contextmanager
 def hub_errors(repository: str) -> Iterator[None]:
-    """Raise what goes wrong as a sentence, without what was sent: the token is in it."""
+    """Raise errors as sentences, without the request, which contains the token."""
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow, only needed here
 
     try:
         yield
     except Exception as error:
         is_network = isinstance(error, (ConnectionError, TimeoutError, ValueError, HfHubHTTPError))
-        # `httpx` raises what it raises: which of its versions it is depends on the Hub's library
+        # `httpx` has errors of its own, under names that depend on the version of the Hub's library
         if not (is_network or type(error).__module__.startswith(("httpx", "huggingface_hub"))):
             raise
         raise ModelUnavailableError(_explain(repository, error)) from None
@@ -102,7 +102,7 @@ def _explain(repository: str, error: Exception) -> Sentence:
 
 
 def _find_status(error: BaseException | None) -> int:
-    """Return with which status the Hub refused; 0 where it did not answer.
+    """Return the status that the Hub refused with; 0 if it did not answer.
 
     After some tries, `huggingface_hub` raises another error, of which the refusal is the cause.
     """

@@ -33,7 +33,7 @@ class RemoteFile:
     size : int
         Bytes.
     sha256 : str
-        Of a large file; empty where the Hub has only `blob`.
+        Of a large file; empty if the Hub has only `blob`.
     blob : str
         Git's SHA-1 of a small file.
     """
@@ -71,7 +71,7 @@ def choose_folder(repository: str, paths: Iterable[str], precision: str) -> list
     Raises
     ------
     ModelUnavailableError
-        It keeps a part in a pickle.
+        One of its parts is a pickle.
     """
     chosen = [INDEX]
     weights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -118,8 +118,8 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
     Raises
     ------
     ModelUnavailableError
-        There is none, there are several, not that one, or it is only a part of a model's weights.
-        Says which there are, and which have a name like the wanted one.
+        There is none, there are several, that one is missing, or it is only a part of a model's
+        weights. The message lists the files, and those with names like the wanted one.
     """
     there = [path for path in files if path.lower().endswith(ENDINGS)]
     if wanted and wanted in there:

@@ -13,7 +13,7 @@ from .tensor_names import UNET_INPUT, TensorNames
 
 
 def with_article(kind: str) -> Sentence:
-    """Return what a file is with its article: `a LoRA`, `an upscaler`, `a UNet`."""
+    """Return a kind of file with its article: `a LoRA`, `an upscaler`, `a UNet`."""
     if kind[:1] in tuple("AEIOaeiou"):
         return sentence("an {kind}", kind=kind)
     return sentence("a {kind}", kind=kind)
@@ -43,7 +43,7 @@ _LONGER = (".down.weight", ".up.weight")
 
 
 def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
-    """Return the ends of names, their last two parts, with how often each beginning has them.
+    """Return the last two parts of names, and how often each beginning has them.
 
     There are far fewer of them than names.
     """

@@ -1,4 +1,4 @@
-"""The LoRAs there are, and which of them a name means."""
+"""List the LoRAs, and find the one that a name means."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ListedLora:
     Parameters
     ----------
     name : str
-        By which it is asked for: its path below its folder of LoRAs, without the ending.
+        The name to use it by: its path below its folder of LoRAs, without the ending.
     path, root : str
         The file, and the name of the folder that it was found in, as `Root.name`.
     kind : str
@@ -50,7 +50,7 @@ class ListedLora:
 
     @property
     def bases(self) -> str:
-        """What it was made for, in words; empty where its header does not tell."""
+        """What it was made for, in words; empty if its header does not say it."""
         words = (one.partition(" ") for one in self.facts.bases)
         return " or ".join(_base_title(family, variant) for family, _, variant in words)
 
@@ -67,7 +67,7 @@ def list_loras(scanned: Iterable[Scanned] | None = None) -> tuple[ListedLora, ..
     Parameters
     ----------
     scanned : iterable of Scanned, optional
-        What was found in `lora_roots`; they are looked into where it is not given.
+        What was found in `lora_roots`, which are scanned if it is not given.
     """
     found = scan(lora_roots()) if scanned is None else scanned
     loras = [lora for one in found if (lora := _describe(one)) is not None]
@@ -106,7 +106,7 @@ def find_lora(name: str, loras: Iterable[ListedLora] | None = None) -> ListedLor
         From the list, with or without the ending of the file, or the last part of it. A name of
         its own comes before the last part of another's.
     loras : iterable of ListedLora, optional
-        From `list_loras`, which is asked where it is not given.
+        From `list_loras`, which is called if it is not given.
 
     Raises
     ------

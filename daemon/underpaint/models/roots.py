@@ -1,7 +1,7 @@
-"""The folders that models lie in: Underpaint's own, those that are configured, and other tools'.
+"""The folders of models: Underpaint's own, those that are configured, and other tools'.
 
 Other tools' folders are looked for where their installers put them. Each is used only after its
-user has said so once (`underpaint models --use NAME`, or the question that `underpaint models` asks
+user has agreed once (`underpaint models --use NAME`, or the question that `underpaint models` asks
 on a terminal), and is only read, never written.
 """
 
@@ -32,7 +32,7 @@ class Root:
     name : str
         `underpaint`, `UNDERPAINT_MODELS`, `config.toml`, or another tool's.
     path : Path
-        The folder; it may not be there.
+        The folder; it may be missing.
     is_own : bool
         Whether its user named it to Underpaint: its models may become the default.
     is_hub : bool
@@ -49,7 +49,7 @@ class Root:
 
 
 def list_roots() -> list[Root]:
-    """Return every folder of models, used or not, those that come first in a search first."""
+    """Return every folder of models, used or not, in the order of a search."""
     return _look()[0]
 
 
@@ -66,7 +66,7 @@ def lora_roots() -> list[Root]:
 
 
 def find_problems() -> list[Sentence]:
-    """Return what keeps folders of models from being found, a sentence each."""
+    """Return why folders of models cannot be found, a sentence for each."""
     return _look()[1]
 
 

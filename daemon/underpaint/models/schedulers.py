@@ -1,4 +1,4 @@
-"""What a model's scheduler config says about its noise levels, and which ones a family knows.
+"""Check what a model's scheduler config says about its noise levels.
 
 A model works at the noise levels that it was trained for. The artist chooses how to step through
 them (the sampler), not the levels themselves, so that a config of another kind (EDM, flow
@@ -49,9 +49,9 @@ PREDICTION_TYPES = ("epsilon", "v_prediction")
 """What a denoiser of these families may predict: the noise, or velocity (Salimans and Ho 2022)."""
 
 ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-"""What a config of a model has that was trained down to a signal-to-noise ratio of 0.
+"""The config of a model that was trained down to a signal-to-noise ratio of 0.
 
-Spaced otherwise, steps would leave out the last level, where all is noise (Lin et al. 2024).
+With another spacing, steps would leave out the last level, which is pure noise (Lin et al. 2024).
 """
 
 _FLOW_CHOICES: dict[str, tuple[Any, ...]] = {
@@ -61,7 +61,7 @@ _FLOW_CHOICES: dict[str, tuple[Any, ...]] = {
     "time_shift_type": ("exponential", "linear"),
     "use_dynamic_shifting": (False, True),
 }
-"""What the config of a model that works by flow matching may say."""
+"""The values that the config of a flow-matching model may have."""
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "prediction_type": PREDICTION_TYPES,
@@ -72,7 +72,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "use_flow_sigmas": (False,),
     "steps_offset": (0, 1),
 }
-"""What a config may say; of what it does not say, diffusers has a default."""
+"""The values that a config may have; for missing ones, diffusers has defaults."""
 
 MOST_TRAIN_STEPS = 10_000
 """The most timesteps that a config may name: schedulers make tables of that length."""
@@ -98,7 +98,7 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
     Raises
     ------
     ModelUnavailableError
-        Names the value, and what is supported.
+        The message names the value, and what is supported.
     """
     class_name = config.get("_class_name")
     if class_name is not None and str(class_name) not in SCHEDULERS[family]:
@@ -143,7 +143,7 @@ def _check_choices(
 
 
 def _check_shifts(model: Path, config: dict[str, Any]) -> None:
-    """Check how far a flow model's noise levels are shifted: any amount, but an amount."""
+    """Check how far a flow model's noise levels are shifted: by a number in a sensible range."""
     for name, least, most in (
         ("shift", 0.01, 100),
         ("base_shift", -20, 20),

@@ -1,4 +1,4 @@
-"""Whether a tokenizer can read a prompt. A broken one opens all the same, and drops every word."""
+"""Check that a tokenizer can read a prompt. A broken one can be opened, and drops every word."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .files import Part
 from .reading import MOST_WORDS, parse_json, read_json, read_text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-"""What every vocabulary has alone: words that it does not know are built of such tokens."""
+"""Tokens of every vocabulary: words that it does not know are built of them."""
 
 _WORDS = ("tokenizer.json", "vocab.json", "merges.txt")
 
 _UNMADE = 0.01
-"""The share of a vocabulary that may come from no merge: tokens that somebody added."""
+"""The largest share of a vocabulary that comes from no merge: tokens that somebody added."""
 
 
 def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int | None:
@@ -43,7 +43,7 @@ def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int | N
     Raises
     ------
     ModelUnavailableError
-        Names the file that is empty, cut short, or of another model.
+        A file is empty, truncated, or of another model. The message names it.
     """
     files = {file.opened_as: file.path for file in part.files}
     if "CLIP" not in part.class_name:

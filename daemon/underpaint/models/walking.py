@@ -1,4 +1,4 @@
-"""Walk folders of models: what lies there, by name. No file is opened."""
+"""Walk folders of models and list what is there, by name. No file is opened."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .roots import Root
 from .stamps import FileStamp, stamp_status
 
 MOST = 200_000
-"""Files and folders that are looked at in a root; the rest is left out."""
+"""The most files and folders that are visited in a root; the others are left out."""
 
 MOST_LEVELS = 32
-"""How deep folders may lie in each other."""
+"""How deeply folders may be nested."""
 
 SIDECAR = ".underpaint.json"
 """How a file that describes a model ends, after the model's own name."""
@@ -44,7 +44,7 @@ class Found(NamedTuple):
     sidecar : Path or None
         The file beside it or in it that describes it.
     problem : str
-        Why it cannot be looked at; empty where it can.
+        Why it cannot be accessed; empty if it can.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 
 def walk_roots(roots: Iterable[Root]) -> list[Found]:
-    """Return what lies in folders of models, in the order of the folders, then of names."""
+    """Return what is in folders of models, in the order of the folders, then of names."""
     walk = _Walk()
     found: list[tuple[str, int, Found]] = []
     for root in roots:
@@ -102,7 +102,7 @@ class _Walk:
         self._left = MOST
 
     def hub(self, root: Root) -> Iterator[Found]:
-        """Yield what lies in a cache of the Hugging Face Hub, named by the repositories' ids."""
+        """Yield the models in a cache of the Hugging Face Hub, named by the repositories' ids."""
         try:
             names = sorted(one.name for one in root.path.iterdir())
         except OSError:
@@ -115,7 +115,7 @@ class _Walk:
                     yield from self._enter(root, snapshot, repository.replace("--", "/"))
 
     def folder(self, root: Root, folder: Path, prefix: str) -> Iterator[Found]:
-        """Yield what lies in a folder and below it."""
+        """Yield the models in a folder and below it."""
         if not self._is_new(folder):
             return
         if prefix.count("/") > MOST_LEVELS:
@@ -125,7 +125,7 @@ class _Walk:
         try:
             with os.scandir(folder) as entries:
                 here = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-        except ValueError:  # no path at all
+        except ValueError:  # the path cannot exist
             return
         except OSError as error:
             if prefix:  # a root need not be there
@@ -147,7 +147,7 @@ class _Walk:
             if entry.is_dir():
                 yield from self._enter(root, Path(entry.path), name, names)
                 return
-            if not _may_be_model(entry.name):  # most files: the rest would cost more
+            if not _may_be_model(entry.name):  # most files: the rest would take longer
                 return
             path = Path(entry.path)
             if entry.is_symlink() and not path.exists():
@@ -179,7 +179,7 @@ class _Walk:
         try:
             status = folder.stat()
         except (OSError, ValueError):
-            return True  # what is wrong with it is said where it is read
+            return True  # the error is reported when it is read
         key = (status.st_dev, status.st_ino)
         if key in self._entered:
             return False
@@ -213,7 +213,7 @@ def _is_weights(name: str) -> bool:
 
 
 def _may_be_model(name: str) -> bool:
-    """Return whether what cannot be looked at may be a model: not if its ending says otherwise."""
+    """Return whether what cannot be accessed may be a model, by the ending of its name."""
     return _is_weights(name) or not re.search(r"\.[A-Za-z]{1,11}$", name)
 
 

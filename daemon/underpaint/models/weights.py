@@ -1,4 +1,4 @@
-"""What the headers of weight files say, held against the configs beside them. No tensor is read."""
+"""Compare the headers of weight files with the configs beside them. No tensor is read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tensors = dict[str, Tensor]
 """The tensors of a part as headers describe them, by name."""
 
 _READABLE = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
-"""The types of tensors whose numbers mean what they say, in safetensors."""
+"""The types of tensors in safetensors whose numbers need no scale."""
 
 _READABLE_GGUF = (
     *("F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0"),
@@ -40,7 +40,7 @@ _SCALED_INT8 = ("int8", "int8_convrot")
 """The methods that are read from one file where each layer of int8 has its scale beside it."""
 
 _NO_WEIGHTS = ("position_ids", "num_batches_tracked", ".comfy_quant", "spiece_model")
-"""How tensors end in name that no layer computes with, and that are integers in any model."""
+"""The endings of tensors that no layer computes with, and that are integers in any model."""
 
 
 def read_tensors(model: Path, part: Part) -> Tensors:
@@ -49,12 +49,12 @@ def read_tensors(model: Path, part: Part) -> Tensors:
     Returns
     -------
     dict of str to Tensor
-        What there is of this part, by names without `Inside.prefix`.
+        The tensors of this part, by names without `Inside.prefix`.
 
     Raises
     ------
     ModelUnavailableError
-        A file is damaged, cut short or quantised, or its shards are not what their index says.
+        A file is damaged, truncated or quantised, or its shards are not what their index says.
     """
     if part.inside is not None:
         header, prefix = read_header(model / part.weights), part.inside.prefix
@@ -213,7 +213,7 @@ def _expect(part: Part, config: dict[str, Any]) -> Expected:
 
 
 def _unlike(model: Path, part: Part, difference: Sentence) -> ModelUnavailableError:
-    """Return the error for a file that is not of the architecture that it was taken for."""
+    """Return the error for a file that does not have the architecture it seemed to have."""
     return ModelUnavailableError(
         "model {model}: the {name} in {weights} is of no architecture that Underpaint knows:"
         " {difference}. Name a folder in the diffusers format whose configs describe it in the"
