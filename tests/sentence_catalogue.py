@@ -9,6 +9,7 @@ class, a parameter of a function, or a dictionary's values.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -239,6 +240,33 @@ def _is_built(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Attribute) and node.func.attr == "format"
     return isinstance(node, ast.JoinedStr)
+
+
+_WORDS = re.compile(r"[A-Za-z]{2,}[,;:.]? | [A-Za-z]{2,}")
+_UNSEEN = {
+    "AttributeError", "LookupError", "OSError", "RuntimeError", "TypeError", "ValueError",
+    "MemoryError", "DatabaseError", "DamagedFileError", "log_event", "log_exception", "debug",
+    "info", "warning", "error", "exception", "sentence",
+}  # fmt: skip
+"""What is called with words that are no sentences: errors of programs, logs, values."""
+
+
+def find_put_together(source: str) -> list[str]:
+    """Return the words of a module that are put together by f-strings, wherever they go.
+
+    Words in an error of Python's, in a log, and in a value of a sentence are not among them.
+    """
+    tree = ast.parse(source)
+    passed_over: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) in _UNSEEN:
+            passed_over |= {id(one) for one in ast.walk(node)}
+    texts = (
+        "".join(_literal(part) or "{}" for part in node.values)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) and id(node) not in passed_over
+    )
+    return [text for text in texts if _WORDS.search(text)]
 
 
 def make_pot(sentences: list[Written]) -> str:

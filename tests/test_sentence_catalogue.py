@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from sentence_catalogue import PACKAGES, ROOT, Written, main, make_pot, read_package, read_source
+from sentence_catalogue import (
+    PACKAGES,
+    ROOT,
+    Written,
+    find_put_together,
+    main,
+    make_pot,
+    read_package,
+    read_source,
+)
 from underpaint_client.sentences import find_names
 
 SENTENCES = {name: read_package(folder) for name, folder in PACKAGES.items()}
@@ -15,6 +24,50 @@ ALL = [one for sentences in SENTENCES.values() for one in sentences]
 
 def test_sentences_are_literals() -> None:
     assert not [f"{one.where}:{one.line}" for one in ALL if one.is_built]
+
+
+NOT_SENTENCES = {
+    "daemon/underpaint/engine/families/lumina2.py": "what the model is told before a prompt",
+    "daemon/underpaint/models/hashes.py": "how a file's state is kept",
+    "daemon/underpaint/models/known_sizes.py": "the names of models",
+    "daemon/underpaint/models/probes.py": "what a model is for, by its number of channels",
+    "daemon/underpaint/server/connections.py": "the daemon's log",
+    "daemon/underpaint/server/keys.py": "commands to be copied",
+    "daemon/underpaint/server/logs.py": "the daemon's log",
+    "daemon/underpaint/server/records.py": "SQL",
+    "daemon/underpaint/server/store.py": "SQL",
+    "editor_plugin/underpaint_client/connection.py": "a client's name in the daemon's log",
+    "editor_plugin/underpaint_client/descriptions.py": "the names of layers, as files have them",
+    "editor_plugin/underpaint_client/old_recipes.py": "the name of a field in a file",
+    "editor_plugin/underpaint_client/prompt_choices.py": "a seed",
+    "editor_plugin/underpaint_client/seeds.py": "a seed",
+    "editor_plugin/underpaint_client/webui_text.py": "a format of files",
+    "editor_plugin/underpaint_client/wire.py": "the name of a field in a message",
+    "editor_plugin/underpaint_editor/layers.py": "the names of layers, as files have them",
+    "editor_plugin/underpaint_editor/results.py": "the names of layers, as files have them",
+    "editor_plugin/underpaint_editor/tracker.py": "a client's name in the daemon's log",
+}
+"""Modules that put words together which are no sentences for people, and what these are."""
+
+COMMAND_LINE = "daemon/underpaint/cli/"
+"""What the command line prints is in English; its errors are sentences."""
+
+
+def test_no_text_is_put_together_by_another_way() -> None:
+    found = {
+        file.relative_to(ROOT).as_posix()
+        for folder in PACKAGES.values()
+        for file in folder.rglob("*.py")
+        if find_put_together(file.read_text(encoding="utf-8"))
+    }
+    assert {one for one in found if not one.startswith(COMMAND_LINE)} == set(NOT_SENTENCES)
+
+
+def test_words_that_are_put_together_are_found() -> None:
+    assert find_put_together('x = f"no {name} here"') == ["no {} here"]
+    assert find_put_together('show(f"{a} ahead")') == ["{} ahead"]
+    assert not find_put_together('raise ValueError(f"no {name} here")')
+    assert not find_put_together('x = f"{name}.png"')
 
 
 def test_templates_have_the_values_that_they_ask_for() -> None:

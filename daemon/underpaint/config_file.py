@@ -52,7 +52,9 @@ def check_folder(folder: str) -> None:
         It is relative: to what depends on who starts the daemon. Or it can be no path.
     """
     if "\0" in folder:
-        raise BadInputError("{folder!r} is no path; correct it", folder=folder[:SHOWN])
+        raise BadInputError("{folder!r} is not a path; correct it", folder=folder[:SHOWN])
     if not (folder.startswith("~") or Path(folder).is_absolute()):
-        told = "is relative; give the whole path, or one that begins ~/"
-        raise BadInputError("{folder!r} {told}", folder=folder[:SHOWN], told=told)
+        raise BadInputError(
+            "{folder!r} is relative; give the whole path, or one that begins with ~/",
+            folder=folder[:SHOWN],
+        )

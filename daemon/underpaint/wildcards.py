@@ -16,6 +16,7 @@ from underpaint.config_file import check_folder, load_config
 from underpaint.models.reading import expand_user
 from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import home
+from underpaint_client.sentences import Listing
 
 LARGEST = 4 * 2**20
 """Bytes of the largest wildcard file that is read."""
@@ -90,10 +91,10 @@ def _read_wildcard(name: str) -> tuple[str, ...]:
             text = _read_text(file)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, ValueError) as error:
-            told = error.strerror if isinstance(error, OSError) else error
+        except (OSError, ValueError, BadInputError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise BadInputError(
-                "the file of wildcard __{name}__ cannot be read: {told}", name=name, told=told
+                "the file of wildcard __{name}__ cannot be read: {reason}", name=name, reason=reason
             ) from None
         lines = (line.strip() for line in text.splitlines())
         if found := tuple(line for line in lines if line and not line.startswith("#")):
@@ -101,7 +102,7 @@ def _read_wildcard(name: str) -> tuple[str, ...]:
         raise BadInputError(
             "the file of wildcard __{name}__ has no choices; write one a line", name=name
         )
-    raise BadInputError(_describe_missing(name))
+    raise _missing(name)
 
 
 def _read_text(file: Path) -> str:
@@ -111,36 +112,42 @@ def _read_text(file: Path) -> str:
     ------
     OSError
         It cannot be read.
-    ValueError
-        It is no regular file, too large, or no UTF-8.
+    BadInputError
+        It is not a regular file, is too large, or is not UTF-8.
     """
     found = file.stat()
     if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
-        raise ValueError("it is no regular file")
+        raise BadInputError("it is not a regular file")
     if found.st_size > LARGEST:
-        raise ValueError(f"it has {found.st_size} bytes, and the limit is {LARGEST}")
+        raise BadInputError(
+            "it has {size} bytes, and the limit is {most}", size=found.st_size, most=LARGEST
+        )
     with file.open("rb") as stream:
         data = stream.read(LARGEST)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start} is not UTF-8; save it as UTF-8") from None
+        raise BadInputError(
+            "byte {position} is not UTF-8; save it as UTF-8", position=error.start
+        ) from None
 
 
-def _describe_missing(name: str) -> str:
+def _missing(name: str) -> BadInputError:
     names = sorted(list_wildcards())
     near = difflib.get_close_matches(name, names, _NEAREST, 0.5)
     last = name.rsplit("/", 1)[-1]
     near += [one for one in names if one.rsplit("/", 1)[-1] == last and one not in near]
-    there = " and ".join(f"__{one}__" for one in near[:_NEAREST])
-    return (
-        f"there is no wildcard __{name}__; "
-        + (
-            f"the nearest are {there}"
-            if there
-            else f"its file would be wildcards/{name}.txt in Underpaint's home"
+    if near:
+        return BadInputError(
+            r"there is no wildcard __{name}__; the nearest are {nearest}. For two underscores,"
+            r" write \__",
+            name=name,
+            nearest=Listing(f"__{one}__" for one in near[:_NEAREST]),
         )
-        + r". For two underscores, write \__"
+    return BadInputError(
+        r"there is no wildcard __{name}__; its file would be wildcards/{name}.txt in Underpaint's"
+        r" home. For two underscores, write \__",
+        name=name,
     )
 
 

@@ -372,9 +372,9 @@ class Connection:
         if self._silence.is_too_long(now):
             silent = now - self._silence.since
             raise DaemonUnavailableError(
-                "{daemon} has not answered for {silent:.0f} seconds; {remedy}",
+                "{daemon} has not answered for {seconds:.0f} seconds; {remedy}",
                 daemon=describe_daemon(self.info),
-                silent=silent,
+                seconds=silent,
                 remedy=self.remedy,
             )
 

@@ -183,7 +183,7 @@ def read_trusted(file: Path) -> str:
         It cannot be read.
     """
     if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait for ever
-        raise OSError(errno.EINVAL, "it is no regular file", str(file))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(file))
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         found = os.fstat(stream.fileno())
         check_writable_by_owner_only(file, found)

@@ -42,23 +42,23 @@ def check_remote(info: ConnectionInfo | None, file: Path) -> ConnectionInfo:
     ------
     DaemonUnavailableError
     """
-    again = (
+    hint = sentence(
         "run `underpaint connect` to write it again, or `underpaint connect --forget` to use the"
         " daemon of this machine"
     )
     if info is None:
         raise DaemonUnavailableError(
-            "{file}, which says where the daemon is, cannot be read; {again}",
+            "{file}, which says where the daemon is, cannot be read; {hint}",
             file=file,
-            again=again,
+            hint=hint,
         )
     if not info.server_public:
         raise DaemonUnavailableError(
             "{file} has no keys to encrypt the connection to {endpoint}, and Underpaint sends"
-            " nothing unencrypted to another machine; {again}",
+            " nothing unencrypted to another machine; {hint}",
             file=file,
             endpoint=info.endpoint,
-            again=again,
+            hint=hint,
         )
     return info
 

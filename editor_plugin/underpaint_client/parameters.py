@@ -142,11 +142,11 @@ class Parameter:
             low, high = self.limits
             if not low <= value <= high:  # false for NaN too
                 raise BadInputError(
-                    "{name} {value} is out of range; it goes from {low} to {high}",
+                    "{name} {value} is out of range; it goes from {least} to {most}",
                     name=self.name,
                     value=value,
-                    low=low,
-                    high=high,
+                    least=low,
+                    most=high,
                 )
         if self.choices and not self.is_open and value not in self.choices:
             raise BadInputError(

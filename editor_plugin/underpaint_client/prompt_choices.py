@@ -100,10 +100,10 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
     else:
         if (left := _WILDCARD.search(prompt)) is not None:
             raise BadInputError(
-                "wildcards lie in each other more than {deepest} deep, at {left}; take it out of"
+                "wildcards lie in each other more than {most} deep, at {wildcard}; take it out of"
                 " the file that leads back to it",
-                deepest=DEEPEST,
-                left=left[0],
+                most=DEEPEST,
+                wildcard=left[0],
             )
     return prompt
 
@@ -111,9 +111,9 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
 def _check_length(length: int, wildcard: str) -> None:
     if length > MAX_PROMPT:
         raise BadInputError(
-            "wildcards make the prompt longer than {max_prompt} characters, the last of them"
+            "wildcards make the prompt longer than {most} characters, the last of them"
             " {wildcard}; use fewer, or shorten the lines of their files",
-            max_prompt=MAX_PROMPT,
+            most=MAX_PROMPT,
             wildcard=wildcard,
         )
 

@@ -162,7 +162,7 @@ def _read_rows(lines: Iterable[str]) -> Iterator[list[str]]:
         yield from rows
     except csv.Error as error:
         raise BadInputError(
-            "line {line_num} of the list of tags is no CSV: {error}; correct it",
-            line_num=rows.line_num,
+            "line {line} of the list of tags is no CSV: {error}; correct it",
+            line=rows.line_num,
             error=error,
         ) from None

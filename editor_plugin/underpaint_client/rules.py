@@ -41,8 +41,8 @@ def check_request(request: Request) -> None:
     if (size.width is None) != (size.height is None):
         given, other = ("width", "height") if size.height is None else ("height", "width")
         raise BadInputError(
-            "{given} {value} was given without a {other}; give both or neither",
-            given=given,
+            "{name} {value} was given without a {other_name}; give both or neither",
+            name=given,
             value=getattr(size, given),
-            other=other,
+            other_name=other,
         )

@@ -113,18 +113,18 @@ def open_envelope(parts: list[Bytes], most: int = MAX_HEADER) -> Envelope:
             protocol=PROTOCOL,
         )
     if not isinstance(body, dict) or not isinstance(entries, list):
-        raise BadInputError("{kind}: body must be an object and frames a list", kind=kind)
+        raise BadInputError("{message}: body must be an object and frames a list", message=kind)
     if len(entries) > MAX_FRAMES:
         raise BadInputError(
-            "{kind}: {count} frames are too many; send {most} at most",
-            kind=kind,
+            "{message}: {count} frames are too many; send {most} at most",
+            message=kind,
             count=len(entries),
             most=MAX_FRAMES,
         )
     if len(entries) != len(parts) - 1:
         raise BadInputError(
-            "{kind}: {count} frames are declared and {found} came; send as many",
-            kind=kind,
+            "{message}: {count} frames are declared and {found} came; send as many",
+            message=kind,
             count=len(entries),
             found=len(parts) - 1,
         )
@@ -227,11 +227,11 @@ def _whole_numbers(what: str, value: Any, count: int) -> list[int]:
         if len(numbers) == count:
             return numbers
     raise BadInputError(
-        "{what} {value!r} must be {count} whole numbers: {meanings}",
-        what=what,
+        "{field} {value!r} must be {count} whole numbers: {names}",
+        field=what,
         value=value,
         count=count,
-        meanings="height, width, channels" if count == 3 else "x, y",
+        names="height, width, channels" if count == 3 else "x, y",
     )
 
 
@@ -239,8 +239,8 @@ def _refuse_unknown(what: str, found: dict[str, Any], known: Collection[str]) ->
     for name in found:
         if name not in known:
             raise BadInputError(
-                "{what}: field {name!r} is unknown; it has {known}",
-                what=what,
+                "{object}: field {name!r} is unknown; it has {known}",
+                object=what,
                 name=name,
                 known=Listing(known),
             )

@@ -289,9 +289,9 @@ class JobTracker:
             absent = describe_seconds(self._presence.seconds_absent(now))
             yield from self.give_up(
                 DaemonUnavailableError(
-                    "the Underpaint daemon has been away for {absent}; results that it already has"
+                    "the Underpaint daemon has been away for {time}; results that it already has"
                     " are offered when it is back",
-                    absent=absent,
+                    time=absent,
                 )
             )
         connection = self._connection
@@ -309,9 +309,9 @@ class JobTracker:
             self._disconnect()
             yield Disconnected(
                 DaemonUnavailableError(
-                    "the Underpaint daemon has not answered for {silent:.0f} seconds; jobs go on"
+                    "the Underpaint daemon has not answered for {seconds:.0f} seconds; jobs go on"
                     " when it answers again; {remedy}",
-                    silent=silent,
+                    seconds=silent,
                     remedy=connection.remedy,
                 )
             )

@@ -275,11 +275,11 @@ def whole_number(field: Number, value: float) -> int:
     if not value.is_integer():  # infinity is not one either
         low, high = int(field.minimum), int(field.maximum)
         raise BadInputError(
-            "{name} {value} is not a whole number; give one from {low} to {high}",
+            "{name} {value} is not a whole number; give one from {least} to {most}",
             name=field.name,
             value=value,
-            low=low,
-            high=high,
+            least=low,
+            most=high,
         )
     return int(value)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import gettext
 import re
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from underpaint_client.samplers import SAMPLERS
 from underpaint_client.sentences import Listing, Sentence, sentence, translate
 from underpaint_editor import model_downloads
 from underpaint_editor.form import BUTTONS, FIELDS, SPOKEN, Choice, Form, describe_own
+from underpaint_editor.language import find_catalogue
 from underpaint_editor.panel import Panel
 from underpaint_editor.remedy import Remedy
 from underpaint_editor.results import Thumbnail
@@ -492,3 +494,33 @@ def test_english_that_is_left_is_found() -> None:
     assert english_in(sentence("{error}.", error="the disk is full")) == [
         "the", "disk", "is", "full",
     ]  # fmt: skip
+
+
+def write_catalogue(folder: Path, language: str, message: str, translation: str) -> None:
+    """Write a catalogue with one message, in the format of gettext's `.mo` files."""
+    pairs = [(b"", b"Content-Type: text/plain; charset=UTF-8\n")]
+    pairs.append((message.encode(), translation.encode()))
+    texts, tables, place = b"", b"", 28 + 16 * len(pairs)
+    for column in (0, 1):
+        for pair in pairs:
+            tables += struct.pack("<II", len(pair[column]), place + len(texts))
+            texts += pair[column] + b"\0"
+    header = struct.pack("<7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0)
+    file = folder / language / "LC_MESSAGES" / "underpaint.mo"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(header + tables + texts)
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("de", "Bereit."), ("de_DE", "Bereit."), ("de-AT", "Bereit."),
+        ("fr", "Ready."), ("", "Ready."), ("C", "Ready."),
+    ],
+)  # fmt: skip
+def test_the_catalogue_of_the_editors_language_is_found(
+    tmp_path: Path, language: str, told: str
+) -> None:
+    write_catalogue(tmp_path, "de", "Ready.", "Bereit.")
+    assert translate(sentence("Ready."), find_catalogue(language, tmp_path)) == told
+    assert translate(sentence("Ready."), find_catalogue(language)) == "Ready."

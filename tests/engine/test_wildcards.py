@@ -71,9 +71,9 @@ def test_more_folders(folder: Path, tmp_path: Path) -> None:
 def test_a_wrong_folder_is_refused(folder: Path, tmp_path: Path, given: str) -> None:
     given = given.replace("'", '"')
     write(tmp_path / "config.toml", f"[prompts]\nwildcards = {given}\n")
-    with pytest.raises(BadInputError, match="in config.toml: .*(no list|is relative|is no path)"):
+    with pytest.raises(BadInputError, match="config.toml: .*(no list|is relative|is not a path)"):
         wildcard_folders()
-    with pytest.raises(BadInputError, match="config.toml.*(list of|is relative|is no path)"):
+    with pytest.raises(BadInputError, match="config.toml.*(list of|is relative|is not a path)"):
         read_config()
 
 
@@ -103,9 +103,9 @@ def test_what_cannot_be_read_is_said(folder: Path) -> None:
     for name, told in {
         "empty": "has no choices; write one a line",
         "latin": "byte 0 is not UTF-8",
-        "folder": "no regular file",
+        "folder": "not a regular file",
         "large": "bytes, and the limit is",
-        "pipe": "no regular file",
+        "pipe": "not a regular file",
     }.items():
         with pytest.raises(BadInputError, match=f"file of wildcard __{name}__ .*{told}") as caught:
             WildcardFiles().read(name)

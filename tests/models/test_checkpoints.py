@@ -338,7 +338,7 @@ def test_a_side_car_that_changes_is_another_model(
         ({"native": 5}, "native is 5; give a whole number"),
         ({"vae": 3}, "vae is '3'; give the path of a file or folder"),
         ({"vae": "none.safetensors"}, r"none.safetensors cannot be read \(No such file"),
-        ({"vae": "one.underpaint.json"}, "is no model file"),
+        ({"vae": "one.underpaint.json"}, "is not a model file"),
         ({"sampler": "k_magic"}, "sampler 'k_magic' is unknown"),
         ({"config": "nowhere"}, "there is no .*nowhere/model_index.json"),
     ],

@@ -159,7 +159,7 @@ def test_what_is_no_path_in_a_repository_is_refused(
 ) -> None:
     hub.files = {"one.safetensors": b"x"}
     assert main([*ANSWERED, "--file", said]) == 2
-    assert "is no path of a file in a repository" in capsys.readouterr().err
+    assert "is not the path of a file in a repository" in capsys.readouterr().err
     assert hub.asked == []
 
 

@@ -56,9 +56,9 @@ def test_what_is_no_model_is_not_listed_and_said_when_asked_for(own: Path) -> No
     (own / "old.ckpt").write_bytes(b"pickle")
     assert listed() == {}
     assert list(list_models()) == ["starter"]
-    with pytest.raises(ModelUnavailableError, match="is no model but a LoRA"):
+    with pytest.raises(ModelUnavailableError, match="is not a model but a LoRA"):
         find_model("Lora/style")
-    with pytest.raises(ModelUnavailableError, match="is no model but nothing that is known"):
+    with pytest.raises(ModelUnavailableError, match="is not a model, and nothing else"):
         find_model("odd")
 
 
@@ -157,7 +157,7 @@ def folder(file: Path) -> None:
 ODD: dict[Callable[[Path], None], str | None] = {
     garbage: "damaged or cut short",
     dangling: "a link to what is not there",
-    loop: "cannot be looked at",
+    loop: "cannot be read",
     pipe: None,
     folder: None,
 }
@@ -289,7 +289,7 @@ def test_other_tools_are_used_when_asked_for(home: Path, user: Path, place: str)
 
 
 def test_a_tool_that_is_not_there_cannot_be_used(home: Path, user: Path) -> None:
-    with pytest.raises(BadInputError, match=r"'comfyui' is no folder.*config.toml"):
+    with pytest.raises(BadInputError, match=r"no folder 'comfyui' was found.*config.toml"):
         choose_root("comfyui", use=True)
 
 

@@ -49,7 +49,7 @@ def change(file: Path, **values: Any) -> None:
         ("scheduler/scheduler_config.json", {"num_train_timesteps": 500}, "num_train_timesteps"),
         ("scheduler/scheduler_config.json", {"shift": "large"}, "shift 'large'"),
         ("scheduler/scheduler_config.json", {"shift_terminal": 1.0}, "shift_terminal"),
-        ("tokenizer_3/tokenizer.json", {"model": {}}, "it holds no vocabulary"),
+        ("tokenizer_3/tokenizer.json", {"model": {}}, "it has no vocabulary"),
         ("underpaint.json", {"steps": 0}, "steps is 0; give a whole number from 1 to 1000"),
         ("underpaint.json", {"guidance_scale": "high"}, "guidance_scale is high; give a number"),
         ("underpaint.json", {"native": 100}, "native '100' is no multiple of 16"),

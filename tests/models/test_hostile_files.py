@@ -423,7 +423,7 @@ def test_settings_of_another_tool_that_cannot_be_read_are_said(
 def test_settings_of_another_tool_may_be_a_pipe(own: Path, user: Path) -> None:
     (user / "ComfyUI").mkdir()
     os.mkfifo(user / "ComfyUI" / "extra_model_paths.yaml")
-    assert "it is no regular file" in find_problems()[0]
+    assert "it is not a regular file" in find_problems()[0]
 
 
 @pytest.mark.parametrize(
@@ -449,8 +449,8 @@ def test_odd_settings_of_another_tool_hide_nothing(own: Path, user: Path, text: 
     ("text", "told"),
     [
         ("[models\n", "config.toml: Expected"),
-        ("models = 7\n", "folders under [models] is no list"),
-        ("[models]\nfolders = 'x'\n", "folders under [models] is no list"),
+        ("models = 7\n", "folders under [models] is not a list"),
+        ("[models]\nfolders = 'x'\n", "folders under [models] is not a list"),
         ("[models]\nfolders = [7, 'disk', 'a\\u0000b', \"/a\\u0000b\", '/gone']\n", "is relative"),
         ("a = " + "[" * 10**4, "nested too deeply"),
     ],
@@ -474,4 +474,4 @@ def test_a_pipe_as_configuration_is_not_waited_for(
     os.mkfifo(own.parent / "connection.json", 0o600)
     main(command)
     told = capsys.readouterr()
-    assert "it is no regular file" in told.out + told.err or command == ["status"]
+    assert "it is not a regular file" in told.out + told.err or command == ["status"]

@@ -89,7 +89,7 @@ def plain_file(path: Path) -> None:
 
 ODD: dict[Callable[[Path], None], str | None] = {
     dangling: "a link to what is not there",
-    loop: "cannot be looked at",
+    loop: "cannot be read",
     pipe: None,
     plain_file: None,
     pipe_for_index: "model_index.json is no file but a pipe",

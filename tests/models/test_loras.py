@@ -320,7 +320,7 @@ def test_a_name_is_a_path_or_its_last_part_in_any_case(home: Path, name: str, wa
 def test_a_name_that_means_none_or_several_says_so(home: Path) -> None:
     for file in ("a/x", "b/X"):
         put(home / "loras" / f"{file}.safetensors")
-    with pytest.raises(ModelUnavailableError, match=r"'x' may be 'a/x' and 'b/X'; name one"):
+    with pytest.raises(ModelUnavailableError, match=r"'x' may be any of 'a/x', 'b/X'; name one"):
         find_lora("x")
     with pytest.raises(ModelUnavailableError, match=r"'y' is unknown; LoRAs found: a/x, b/X"):
         find_lora("y")

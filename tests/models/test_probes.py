@@ -648,7 +648,7 @@ def test_a_damaged_file_is_named_with_a_way_out(what: str, tmp_path: Path) -> No
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.safetensors"
     os.mkfifo(pipe)
-    with pytest.raises(ModelUnavailableError, match="no regular file"):
+    with pytest.raises(ModelUnavailableError, match="not a regular file"):
         read_contents(pipe)
 
 

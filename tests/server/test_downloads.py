@@ -134,7 +134,7 @@ def test_who_asks_later_is_told_how_far_each_is(scene: Scene, home: Path) -> Non
     ["", "nothing", "a/../b", "../../x/y", "a b/c", "x/" * 200, "a/b/\0", "a/b/\x1b[31m.gguf"],
 )
 def test_what_is_no_id_is_refused(scene: Scene, model: str) -> None:
-    with pytest.raises(BadInputError, match="is no id of the Hugging Face Hub"):
+    with pytest.raises(BadInputError, match="is not an id of the Hugging Face Hub"):
         scene.downloads.start("ann", model)
     assert scene.sent["ann"] == []
 

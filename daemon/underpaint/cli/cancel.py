@@ -37,8 +37,8 @@ def run_cancel(words: Sequence[str]) -> int:
             if time.monotonic() > deadline:
                 which = ", ".join(sorted(job[:8] for job in left))
                 raise GenerationFailedError(
-                    "the daemon still works on {which}; look again with `underpaint status`",
-                    which=which,
+                    "the daemon still works on {jobs}; look again with `underpaint status`",
+                    jobs=which,
                 )
             time.sleep(0.05)
     for job in chosen:

@@ -17,6 +17,7 @@ from underpaint_client.home import (
     write_connection_file,
 )
 from underpaint_client.printable import one_line
+from underpaint_client.sentences import sentence
 
 from .keys import allow_command
 from .options import Parser
@@ -77,9 +78,9 @@ def make_info(endpoint: str, public: str) -> ConnectionInfo:
         )
     if not keys.is_key(public):
         raise BadInputError(
-            "{public!r} is not a server's public key, which has {length} characters; `underpaint"
+            "{key!r} is not a server's public key, which has {length} characters; `underpaint"
             " serve --bind` prints it on the daemon's machine",
-            public=public,
+            key=public,
             length=keys.KEY_LENGTH,
         )
     make_home()
@@ -104,7 +105,7 @@ def _forget() -> None:
 def _use(info: ConnectionInfo) -> None:
     """Connect to that daemon, and use it from now on if it answers; raise what is missing."""
     before = read_connection_file(remote_file())
-    used = before.endpoint if before else "this machine's own daemon"
+    used = before.endpoint if before else sentence("this machine's own daemon")
     try:
         with socket.create_connection(_address(info.endpoint), PATIENCE):
             pass

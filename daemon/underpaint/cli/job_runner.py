@@ -139,7 +139,7 @@ class JobRunner:
             far = not before.pid
             lost = f"{before.endpoint} no longer answers" if far else str(error)
             told = describe_loss(following.job, accepted=following.accepted, far=far)
-            raise DaemonUnavailableError("{lost}; {told}", lost=lost, told=told) from None
+            raise DaemonUnavailableError("{problem}; {hint}", problem=lost, hint=told) from None
         self.connection.continue_from(earlier)
         self.display.say(describe_return(before, self.connection.info, started=started))
         self._handle(following, Event.CONNECTED)

@@ -42,15 +42,16 @@ def run_keys(words: Sequence[str]) -> int:
     if wants_which and not options.which:
         what = {"allow": "a public key", "revoke": "a key, the beginning of one, or a comment"}
         raise BadInputError(
-            "`underpaint keys {action}` needs {what}; `underpaint keys list` shows who has access",
+            "`underpaint keys {action}` needs {argument}; `underpaint keys list` shows who has"
+            " access",
             action=options.action,
-            what=what[options.action],
+            argument=what[options.action],
         )
     if options.which and not wants_which:
         raise BadInputError(
-            "`underpaint keys {action}` takes no {which!r}",
+            "`underpaint keys {action}` takes no {argument!r}",
             action=options.action,
-            which=options.which,
+            argument=options.which,
         )
     comment = " ".join(options.comment)
     if comment and not wants_comment:

@@ -119,7 +119,7 @@ def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...]
             kept.append(chunk)
             room -= size
     notes = [
-        sentence("the result does not carry {what}: {reason}", what=what, reason=reason)
+        sentence("the result does not carry {part}: {reason}", part=what, reason=reason)
         for what, reason in lost.items()
     ]
     if len(notes) > MOST_NOTES:

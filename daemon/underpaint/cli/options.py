@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the process."""
         raise BadInputError(
-            "{message}; `{prog} --help` lists the options", message=message, prog=self.prog
+            "{error}; `{command} --help` lists the options", error=message, command=self.prog
         )
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:

@@ -53,8 +53,8 @@ def choose_outputs(
     if target.suffix and not target.is_dir() and not (wanted or "").endswith(("/", os.sep)):
         if target.suffix.lower() != SUFFIX:
             raise BadInputError(
-                "output {target} does not end in .png; call it {stem}{suffix}",
-                target=target,
+                "output {file} does not end in .png; call it {stem}{suffix}",
+                file=target,
                 stem=target.stem,
                 suffix=SUFFIX,
             )

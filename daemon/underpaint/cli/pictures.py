@@ -133,7 +133,7 @@ def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
 
 
 def _about(path: Path, told: str) -> str:
-    return sentence("{file}: {told}", file=path.name, told=told)
+    return sentence("{file}: {problem}", file=path.name, problem=told)
 
 
 @dataclass(frozen=True)

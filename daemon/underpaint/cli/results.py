@@ -92,18 +92,18 @@ def choose(
         fitting = [job for job in jobs if job.job.startswith(name)]
         if not fitting:
             raise BadInputError(
-                "no job {where} begins with {name!r}; `underpaint {lister}` lists them",
+                "no job {where} begins with {name!r}; `underpaint {command}` lists them",
                 where=where,
                 name=name,
-                lister=lister,
+                command=lister,
             )
         if len(fitting) > 1:
             which = ", ".join(job.job[:8] for job in fitting)
             raise BadInputError(
-                "{count} jobs begin with {name!r}: {which}; give more of its characters",
+                "{count} jobs begin with {name!r}: {jobs}; give more of its characters",
                 count=len(fitting),
                 name=name,
-                which=which,
+                jobs=which,
             )
         found[fitting[0].job] = fitting[0]
     return list(found.values())

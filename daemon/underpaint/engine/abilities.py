@@ -37,7 +37,7 @@ def describe_abilities(info: ModelInfo, device: torch.device, quantise: str) -> 
 
 
 def _find_ways(info: ModelInfo, device: torch.device, quantise: str) -> tuple[Quantised, ...]:
-    """Return how a denoiser may be stored, the first where memory is not short."""
+    """Return how a denoiser may be stored; the first way is used where memory is not short."""
     denoiser = next(part for part in info.parts if part.name in ("unet", "transformer"))
     if denoiser.weights.lower().endswith(".gguf"):  # it is quantised already
         return ("",)
@@ -50,6 +50,6 @@ def _find_ways(info: ModelInfo, device: torch.device, quantise: str) -> tuple[Qu
 
 def find_lacking(able: Abilities) -> list[str]:
     """Return the extras that are not installed, and would let a model save more."""
-    if len(able.quantised) < 2:  # no other way of storing weights is taken by itself
+    if len(able.quantised) < 2:  # no other way of storing weights is chosen automatically
         return []
     return [package for way, package in PACKAGES.items() if way not in able.quantised]

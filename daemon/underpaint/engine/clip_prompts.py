@@ -1,10 +1,10 @@
 """Prompts with weights, or of any length, for the CLIP text encoders of Stable Diffusion.
 
 Which words weigh how much, and where a chunk of 75 tokens ends, follows Stable Diffusion WebUI
-(A1111). What a weight does to a token's embedding is compel's, as ComfyUI has it too: it is moved
-from that of the empty prompt, by the weight. Words that weigh less than 1 are treated alike, so a
-prompt costs one run of the text encoder for each chunk; the way that compel masks such words out by
-itself would cost a run for each of them.
+(A1111). What a weight does to a token's embedding follows compel, and ComfyUI: the embedding's
+distance from that of the empty prompt is multiplied by the weight. Weights below 1 are treated in
+the same way, so a prompt takes one run of the text encoder for each chunk. compel masks such words
+out instead, which takes a run for each of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from diffusers.utils.torch_utils import get_module_execution_device
 from underpaint_client.prompt_language import ParsedPrompt
 
 CHUNK_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
-"""How many chunks a prompt may have; empty ones fill it up to the next of these.
+"""Numbers of chunks. A prompt is filled up with empty chunks to the next of them.
 
 Prompts of different lengths are repeated to a common length (`to_length`), which these keep short:
 48 chunks at most.
@@ -146,15 +146,15 @@ def encode_chunks(
     Parameters
     ----------
     pipeline : diffusers pipeline
-        The embeddings of its text encoders are put beside each other.
+        The embeddings of its text encoders are concatenated.
     prompt : ParsedPrompt
     device : torch.device
         Where the embeddings go.
     penultimate : bool
-        Whether they are taken before the last layer, as Stable Diffusion XL's are.
+        Whether the output before the last layer is used, as in Stable Diffusion XL.
     skipped : int, optional
-        How many layers at the end of each text encoder are left out of the embeddings; the pooled
-        one is of the last layer all the same.
+        How many layers at the end of each text encoder are left out of the embeddings. The pooled
+        one is always of the last layer.
 
     Returns
     -------

@@ -1,10 +1,10 @@
-"""Make whole what ComfyUI stored as 8-bit integers.
+"""Dequantise weights that ComfyUI stored as 8-bit integers.
 
 A quantised layer has `weight` in int8, `weight_scale` (one factor, or one a row), and
 `comfy_quant`, a JSON text as bytes that describes it:
 `{"format": "int8_tensorwise", "convrot": true, "convrot_groupsize": 256}`. The descriptions of all
 layers may be in the file's metadata instead. With `convrot`, the columns were rotated in groups by
-a Hadamard matrix before they were rounded; comfy-kitchen turns them back.
+a Hadamard matrix before they were rounded; comfy-kitchen rotates them back.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def dequantise(
     weight : int8 or float8 tensor (rows, ...)
     scale : tensor () or (rows,) or (rows, 1)
     layer : mapping
-        From `read_layers`; empty where nothing is said.
+        From `read_layers`; empty if the file does not describe the layer.
     dtype : torch.dtype
         What to return them in.
 

@@ -1,8 +1,8 @@
-"""From what the model painted to the result layer (the design's promises 1 and 10).
+"""Make the result layer of what the model painted (the design's promises 1 and 10).
 
-Words: a is the source's alpha, sel the selection, c the change, w = min(1, 4c) how much of the
+Symbols: a is the source's alpha, sel the selection, c the change, w = min(1, 4c) how much of the
 painted colour shows, A the whole layer's alpha, p the patch's; all 0..1. w reaches 1 at a quarter
-of full change, so that a soft brush's edge blends and everything inside it is the model's. Where
+of full change, so that a soft brush's edge blends, and only the painted colour shows inside. Where
 the source has no colour left, there is nothing to blend with, and the painted colour shows alone.
 """
 
@@ -64,7 +64,7 @@ def unchanged(source: Source, kind: str) -> Composed:
 
 
 def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
-    """Put what the model painted into the layer, or make a patch of it.
+    """Blend what the model painted into the layer, or make a patch of it.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The denoise loop: diffusers' own pipelines, started from our latents.
 
 Differential Diffusion (Levin and Fried 2023): each latent cell joins the run at the step where its
-own strength begins. Until then it is held at the original, re-noised to the level of the next
-step; a cell that never joins ends as the original itself.
+own strength begins. Until then it is replaced by the original, with noise of the next step's level
+added. A cell that never joins keeps the original's latents.
 
 What runs is the pipeline of the model's family, with a scheduler that knows the steps (`samplers`),
 the latents to begin with (`Family.begin`) and the official end-of-step callback.
@@ -31,10 +31,10 @@ from .source import Floats
 Steps = NDArray[np.intp]
 
 OnStep = Callable[[int, int], None]
-"""Told how many steps of how many are done."""
+"""Called with the number of steps done, and of all steps."""
 
 OnClean = Callable[[torch.Tensor, int], None]
-"""Given what the sampler takes for the finished latents, and how many steps are done."""
+"""Called with the sampler's estimate of the finished latents, and the number of steps done."""
 
 
 def cell_steps(change: Floats, plan: StepPlan, most_change: float) -> Steps:
@@ -85,7 +85,7 @@ def level_notes(steps: Steps, plan: StepPlan, recommended: Recommended) -> tuple
 
 @dataclass(frozen=True)
 class Guide:
-    """What the taps need to know of a run.
+    """What is needed to guide a run: its noise, its original, and who is told of it.
 
     Parameters
     ----------
@@ -103,14 +103,14 @@ class Guide:
     pure : bool, (h, w)
         Cells that ignore the original: they start from pure noise.
     on_step : callable
-        Told of progress.
+        Called with the progress.
     cancelled : callable
-        Asked after every call of the model; where it says True, the run ends.
+        Called after every call of the model; if it returns True, the run ends.
     kept : tensor (1, K, h, w), optional
         What an inpainting model is shown of the original, from `Model.show_kept`.
     on_clean : callable, optional
-        Given, after every call, what the sampler takes for the finished latents (B, C, h, w), and
-        the number of steps done.
+        Called after every call of the model with the sampler's estimate of the finished latents
+        (B, C, h, w), and the number of steps done.
     """
 
     sampler: Sampler
@@ -214,7 +214,7 @@ def denoise(
 
 
 def _first_latents(guide: Guide, timestep: torch.Tensor) -> torch.Tensor:
-    """Return the original under its noise, and noise alone where the original is ignored."""
+    """Return the original with noise added, or noise alone where the original is ignored."""
     first: torch.Tensor = guide.sampler.noised(guide.clean.float(), guide.noise, timestep)
     if guide.pure.any():
         alone = guide.noise * guide.sampler.init_noise_sigma

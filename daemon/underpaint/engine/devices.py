@@ -1,4 +1,4 @@
-"""Where to compute, and what is free there."""
+"""Choose the device to compute on, and find out how much of its memory is free."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OFFLOADING = ("cuda", "mps")
 
 
 def choose_device(wanted: str = "auto") -> str:
-    """Return where to compute: `cuda`, `mps` or `cpu`; `auto` takes the first there is.
+    """Return the device to compute on: `cuda`, `mps` or `cpu`; `auto` is the first available one.
 
     Raises
     ------
@@ -36,15 +36,15 @@ def choose_device(wanted: str = "auto") -> str:
     too_high = kind == "cuda" and there["cuda"] and int(index or 0) >= torch.cuda.device_count()
     if not there.get(kind, False) or too_high:
         raise ModelUnavailableError(
-            "device {wanted!r} is not there; available: {there}",
-            wanted=wanted,
-            there=Listing(d for d in there if there[d]),
+            "device {device!r} is not there; available: {devices}",
+            device=wanted,
+            devices=Listing(d for d in there if there[d]),
         )
     return wanted
 
 
 def describe_device(device: torch.device) -> str:
-    """Return what tells a device, and the size of its memory, from others."""
+    """Return text that identifies a device and the size of its memory."""
     if device.type != "cuda":
         return device.type
     found = torch.cuda.get_device_properties(device)
@@ -65,10 +65,9 @@ def find_placements(device: torch.device) -> tuple[Placement, ...]:
 
 
 def measure_free(device: torch.device) -> Bytes:
-    """Return what is free for a model and its pictures, all that this process uses counted in.
+    """Return the free memory for a model and its pictures, including what this process uses.
 
-    Nothing is known of a CPU: what is free there changes with every other program, and the system
-    makes room.
+    For a CPU it is not known: it changes with every other program, and the system can make room.
     """
     host = float(psutil.virtual_memory().available)
     if device.type == "cuda":
@@ -82,7 +81,7 @@ def measure_free(device: torch.device) -> Bytes:
 
 
 def free_memory(device: torch.device) -> None:
-    """Free what torch and Python keep for later."""
+    """Free memory that torch and Python cache."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

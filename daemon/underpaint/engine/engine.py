@@ -1,4 +1,4 @@
-"""The engine: keeps a model warm and runs requests with it. Knows no socket: usable as a library.
+"""The engine: keeps a model loaded and runs requests with it. It is usable as a library.
 
 >>> from underpaint.engine import Engine, Inputs
 >>> from underpaint_client import Request
@@ -49,7 +49,7 @@ _NOTHING = Inputs()
 
 
 def _quiet(_progress: Progress) -> None:
-    """Nobody listens."""
+    """Do nothing with the progress."""
 
 
 def _never() -> bool:
@@ -57,15 +57,15 @@ def _never() -> bool:
 
 
 class Engine:
-    """Runs requests, one after the other, and keeps the last model warm.
+    """Runs requests one after the other, and keeps the last model loaded.
 
     Parameters
     ----------
     device : str
         `auto`, `cuda`, `cuda:1`, `mps` or `cpu`.
     quantise : str
-        How the weights of denoisers are stored: as in `savings.Quantised`; `auto` for less than
-        the whole of them only where memory is short, or `never`.
+        How the weights of denoisers are stored: one of `savings.Quantised`; `auto` to quantise
+        them only where memory is short; or `never`.
 
     Raises
     ------
@@ -81,18 +81,18 @@ class Engine:
 
     @property
     def model_name(self) -> str:
-        """The name of the model that is warm; empty where none is."""
+        """The name of the model that is loaded; empty if there is none."""
         return self._model.info.name if self._model else ""
 
     def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
-        """Return what suits a model, named as for `load`; what is usual if it cannot be used."""
+        """Return the settings that suit a model; usual ones if it cannot be used. As `load`."""
         try:
             return describe_model(find_model(name, allow_paths=allow_paths)).recommended
         except ModelUnavailableError:
             return USUAL
 
     def load(self, name: str = "", *, allow_paths: bool = True, sampler: str = "auto") -> Model:
-        """Return a model, opened if it is not the warm one.
+        """Return a model; open it if it is not the one that is loaded.
 
         Parameters
         ----------
@@ -101,17 +101,17 @@ class Engine:
         allow_paths : bool
             Whether paths outside the model folders may be opened.
         sampler : str
-            As `Request.sampler`: what the model is loaded for, looked at before that takes minutes.
+            As `Request.sampler`; checked before the model is loaded, which can take minutes.
 
         Raises
         ------
         BadInputError
-            Where models of its family do not run with that sampler.
+            Models of its family do not run with that sampler.
         ModelUnavailableError
-            Where there is no such model, it cannot be opened, or what is to quantise it is not
-            installed.
+            There is no such model, it cannot be opened, or the package that would quantise it is
+            not installed.
         GenerationFailedError
-            Where the memory does not hold it.
+            It does not fit into memory.
         """
         info = describe_model(find_model(name, allow_paths=allow_paths))
         if info.prediction_type == "flow":
@@ -148,7 +148,7 @@ class Engine:
         )
 
     def experience(self, info: ModelInfo) -> Experience:
-        """Return what was learned of a model's need for memory, and what is free now."""
+        """Return what was learned about a model's need for memory, and what is free now."""
         device = torch.device(self.device)
         free = measure_free(device)
         if info not in self._experience:
@@ -182,13 +182,13 @@ class Engine:
         inputs : Inputs
             The rasters to run it on, as arrays; a picture from nothing needs none.
         progress : callable
-            Told how far it is.
+            Called with each `Progress`.
         cancelled : callable
-            Asked after every step; where it says True, the run ends.
+            Called after every step; if it returns True, the run ends.
         allow_paths : bool
             As in `load`.
         viewer : Viewer, optional
-            Is shown the pictures while they become.
+            Receives previews while the pictures are painted.
 
         Yields
         ------

@@ -1,4 +1,4 @@
-"""What was learned of a model's need for memory, kept from one start to the next."""
+"""What was learned about a model's need for memory, kept from one start to the next."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from underpaint_client.geometry import Extent
 from .savings import PLACEMENTS, QUANTISED, UNLIMITED, Bytes, Saving
 
 LEARNED: SharedJson[dict[str, Any]] = SharedJson("memory-savings.json", dict)
-"""What was needed, by model and device. Without it, what does not fit fails once more."""
+"""The savings that were needed, by model and device. Without it, what failed is tried again."""
 
 _MODELS, _SIZES = 64, 16
-"""How many models are remembered, and how many sizes of each: those that were learned last."""
+"""How many models are remembered, and how many sizes of each: the latest ones."""
 
 _MORE_ROOM = 1.1
-"""With so many times the memory that was free when it was learned, a saving is not needed."""
+"""A saving is forgotten where so many times the memory is free as when it was learned."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Experience:
         return cls(dict(kept), free=free, key=key, _kept=kept)
 
     def keep(self) -> None:
-        """Remember what has helped, for the next start. Called when a picture is painted."""
+        """Keep the savings that helped for the next start. Call this when a picture is painted."""
         if not self.key or self.savings == self._kept:
             return
         self._kept = dict(self.savings)
@@ -65,13 +65,13 @@ class Experience:
 
 
 def first_saving(savings: Mapping[int, Saving], pixels: int) -> Saving:
-    """Choose what was needed at the largest size that is no larger."""
+    """Return what was needed at the largest size that is not larger than this one."""
     known = [size for size in savings if size <= pixels]
     return savings[max(known)] if known else Saving()
 
 
 def make_key(*what: str) -> str:
-    """Return what names a model, a device and how it may be quantised among what is kept."""
+    """Return the key of a model, a device, and how it may be quantised."""
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -91,9 +91,9 @@ def read_entry(found: Any, free: Bytes) -> dict[int, Saving]:
     Parameters
     ----------
     found : Any
-        What lies in the file, whatever it is. Wrong values are passed over.
+        What the file has, which may be anything. Wrong values are ignored.
     free : Bytes
-        What is free now. An entry that was written with less is passed over.
+        What is free now. An entry that was written with less is ignored.
     """
     then = found.get("free") if isinstance(found, dict) else None
     if not isinstance(then, int | float) or not free.device <= then * _MORE_ROOM:

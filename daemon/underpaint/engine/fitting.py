@@ -1,4 +1,4 @@
-"""The stages of a run within the memory of the device."""
+"""Run the stages of a run within the memory of the device."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Fitting:
-    """Runs the stages of a run; where memory is short, again with a saving.
+    """Runs the stages of a run, and repeats a stage with a saving where memory is short.
 
     Parameters
     ----------
     model : Model
         The model that runs.
     experience : Experience
-        What is known of its need for memory; what is learned is added.
+        What is known about its need for memory; what is learned is added.
     size : Extent
         What the model works at, in pixels.
     """
@@ -44,7 +44,7 @@ class Fitting:
         return Task(self.model.needs, self.size)
 
     def choose(self, planned: int) -> Saving:
-        """Choose what to save at this size, for so many images at once."""
+        """Choose how to save memory at this size, for so many images at once."""
         return choose_saving(
             self._task,
             self.experience.free,
@@ -73,7 +73,7 @@ class Fitting:
         Raises
         ------
         GenerationFailedError
-            The memory is too small whatever is saved; the message says what to change.
+            The memory is too small, whatever is saved; the message says what to change.
         """
         known, size, model = self.experience, self.size, self.model
 
@@ -88,7 +88,7 @@ class Fitting:
                 together=together(),
             )
             if saving is None:
-                known.savings.pop(size.pixels, None)  # they did not help: the next job begins anew
+                known.savings.pop(size.pixels, None)  # the next job starts without it
                 whole = stage in ("load", "prompt")
                 raise GenerationFailedError(
                     model_too_large(

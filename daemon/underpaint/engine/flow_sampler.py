@@ -38,8 +38,8 @@ FLOW_SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """The samplers of `samplers.SAMPLERS` that flow models run with: a scheduler and its settings.
 
-All step over the same levels. UniPC is left out: it divides by the distance of the first two in its
-own measure, and there is none to the level where all is noise.
+All of them use the same noise levels. UniPC is left out: it divides by the distance of the first
+two levels in log-SNR, which is infinite at the level of pure noise.
 """
 
 
@@ -69,10 +69,10 @@ class FlowSampler(Sampler):
     config : dict
         The model's scheduler config.
     spaced : sequence of float or None
-        The schedule's noise levels before they are shifted, the first 1; None for those that the
-        scheduler takes by itself.
+        The schedule's noise levels before they are shifted, the first one 1; None for the
+        scheduler's own.
     mu : float
-        How far they are shifted at the picture's size, where the config asks for that.
+        How far they are shifted at the picture's size, if the config asks for it.
     """
 
     config: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class FlowSampler(Sampler):
         return cls(name, tapped(class_name)(**settings), plain, spaced, mu)
 
     def set_schedule(self, plan: StepPlan, device: torch.device) -> None:
-        """Set the scheduler to the steps that run, and to no others.
+        """Set the scheduler to the steps that run, and no others.
 
         A pipeline that makes a picture from nothing runs all steps of its scheduler.
         """
@@ -108,11 +108,11 @@ class FlowSampler(Sampler):
 
     @property
     def init_noise_sigma(self) -> float:
-        """Flow matching begins with noise as it is drawn."""
+        """Flow matching starts from unscaled noise."""
         return 1.0
 
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> Any:
-        """Return `clean` latents at the noise level of the call that comes next."""
+        """Return `clean` latents at the noise level of the next call."""
         (call,) = (self.scheduler.timesteps == timestep).nonzero()[0]
         sigma = self.scheduler.sigmas[call].to(clean)
         return sigma * noise + (1.0 - sigma) * clean
@@ -158,6 +158,6 @@ def flow_levels(
         spaced = np.linspace(scheduler.sigma_max, scheduler.sigma_min, plan.schedule).tolist()
     places = plan.schedule * (1 - plan.strength * np.arange(plan.run, 0, -1) / plan.run)
     between = np.interp(places, np.arange(plan.schedule + 1), [*spaced, 0.0])
-    # A config may stretch a schedule until its last level is a certain one: it is given along.
+    # A config may stretch a schedule so that it ends at a certain level, which is passed along.
     scheduler.set_timesteps(sigmas=[*between, spaced[-1]], mu=mu)
     return torch.cat([scheduler.sigmas[: plan.run], scheduler.sigmas[-1:]])

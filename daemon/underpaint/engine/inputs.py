@@ -22,7 +22,7 @@ class Inputs:
     selection : same depths, (H, W), optional
         How much of each pixel is selected; None for all of it.
     mask : same depths, (H, W), optional
-        How much of the layer's alpha is left, as editors' layer masks say; None for all of it.
+        How much of the layer's alpha is left, as an editor's layer mask; None for all of it.
     x, y : int
         Where the layer's top left corner lies on the canvas, in pixels.
     rasters : mapping of str to arrays
@@ -64,7 +64,7 @@ class Inputs:
 
     @property
     def visible_layer(self) -> Pixels | None:
-        """The layer, of which the mask has erased a part; its colour is kept."""
+        """The layer with what the mask hides erased; its colour is kept."""
         if self.layer is None or self.mask is None:
             return self.layer
         result = self.layer.copy()

@@ -1,4 +1,4 @@
-"""Cells that join a run late are stepped as if the run began with them.
+"""Step cells that join a run late as if the run began with them.
 
 A multistep sampler weighs the model's earlier outputs, and a cell that has just joined has none:
 until now its sample was the re-noised original. So each group of cells that joins late is stepped
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 Step = Callable[[Any], tuple[torch.Tensor, ...]]
-"""Makes a scheduler take the present step, and returns what its `step` does: the sample first."""
+"""Makes a scheduler take the current step; returns what its `step` returns, the sample first."""
 
 
 def call_generator(generator: torch.Generator, calls_left: int) -> torch.Generator:
@@ -53,16 +53,16 @@ class _Group:
 
 @dataclass
 class Joining:
-    """Which cells take part from which call on, in one run.
+    """Which cells take part from which call on in one run.
 
     Parameters
     ----------
     joins : int tensor (h, w)
-        The call from which on each latent cell takes part: 0 for the first, `calls` for never.
+        The first call that each latent cell takes part in; `calls` for never.
     calls : int
         The calls of the whole run.
     memory : int
-        How many calls the sampler looks back, with the present one: 1 for samplers without history.
+        How many calls the sampler uses, with the current one: 1 for samplers without history.
     start : callable
         Returns a fresh scheduler that starts at a call of the run, given its number.
     """
@@ -78,11 +78,11 @@ class Joining:
         self._late = set(self.joins.flatten().tolist()) - {0}
 
     def generators(self, pictures: Sequence[torch.Generator]) -> list[torch.Generator]:
-        """Return what the present call draws its noise from, for each picture."""
+        """Return the generator that the current call draws its noise from, for each picture."""
         return [call_generator(one, self.calls - self.call) for one in pictures]
 
     def step(self, scheduler: Any, step: Step) -> tuple[torch.Tensor, ...]:
-        """Take the present step with all schedulers that have cells, and move on to the next call.
+        """Take the current step with all schedulers that have cells, and go on to the next call.
 
         Parameters
         ----------

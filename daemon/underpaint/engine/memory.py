@@ -1,8 +1,8 @@
-"""Running out of memory: how it is told from other errors, what to do then, and what to say of it.
+"""Running out of memory: how to recognise it, what to do then, and what to tell people.
 
-What does not fit is tried again with one saving more (`savings`), and only the part of a run that
-failed: what is painted stays painted. Savings that helped are kept for pictures of that size and
-larger ones (`experience`); a smaller one gets the fast way again.
+The stage of a run that did not fit is tried again with one saving more (`savings`); pictures that
+are finished stay. Savings that helped are kept for pictures of that size and larger ones
+(`experience`); smaller ones are painted without them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHORT = re.compile(
     r"|ALLOC_FAILED|invalid buffer size|unable to mmap",
     re.IGNORECASE,
 )
-"""How CUDA, cuBLAS, cuDNN, MPS, torch on a CPU, OpenCV and safetensors say it."""
+"""The messages of CUDA, cuBLAS, cuDNN, MPS, torch on a CPU, OpenCV and safetensors."""
 
 _LOST = re.compile(
     r"\b(CUDA|HIP|cuDNN) error|device-side assert|illegal memory access|unspecified launch failure",
@@ -39,7 +39,7 @@ _LOST = re.compile(
 )
 
 _ITS_BUILD = re.compile(r"no kernel image|invalid device function", re.IGNORECASE)
-"""What a torch says that was not built for this GPU: a fresh process would say it too."""
+"""The message of a torch that was not built for this GPU; another process would fail too."""
 
 
 _PLACED: dict[Placement, str] = {
@@ -63,12 +63,12 @@ _QUANTISED: dict[Quantised, str] = {
 def saving_notes(
     saving: Saving, size: Extent, *, planned: int, encoded: bool = True
 ) -> tuple[str, ...]:
-    """Return what was saved, and what that means for the picture.
+    """Return notes about what was saved, and what that means for the picture.
 
     Parameters
     ----------
     saving : Saving
-        What was.
+        What was saved.
     size : Extent
         The size the model worked at.
     planned : int
@@ -140,14 +140,14 @@ def too_large(model: str, size: Extent, native: int, painted: Extent) -> Sentenc
             "set {size} as width and height (at most half the pixels, which may fit)", size=half
         )
     if size.pixels > native * native:  # smaller parts are scaled up to that
-        way = sentence("select a smaller part of the picture, or {way}", way=way)
+        way = sentence("select a smaller part of the picture, or {way_out}", way_out=way)
     return sentence(
         "there is not enough memory for model {model!r} to paint {size} pixels at once, though all"
-        " was tried that saves memory; {way}. A smaller or quantised model needs less too, and"
+        " was tried that saves memory; {way_out}. A smaller or quantised model needs less too, and"
         " other programs may be holding memory",
         model=model,
         size=size,
-        way=way,
+        way_out=way,
     )
 
 
@@ -173,14 +173,14 @@ def model_too_large(model: str, weights: int, extras: Sequence[str] = ()) -> Sen
     if not extras:
         return told
     return sentence(
-        "{told}, or run `pip install 'underpaint[{extra}]'`, which quantises it as it is opened",
-        told=told,
+        "{problem}, or run `pip install 'underpaint[{extra}]'`, which quantises it as it is opened",
+        problem=told,
         extra=extras[0],
     )
 
 
 def canvas_too_large(size: Extent) -> Sentence:
-    """Return the message for a picture whose pixels the computer's memory does not hold."""
+    """Return the message for a picture that does not fit into the computer's memory."""
     return sentence(
         "there is not enough memory to hold a picture of {size} pixels and what is made of it;"
         " make it smaller, send a smaller layer, or close other programs that hold memory",
@@ -189,7 +189,7 @@ def canvas_too_large(size: Extent) -> Sentence:
 
 
 def _half(size: Extent) -> Extent:
-    """Return half the pixels in the same shape, on the grid that models work on."""
+    """Return a size of half the pixels in the same shape, on the grid that models work on."""
 
     def side(length: int) -> int:
         return max(MULTIPLE, int(length * math.sqrt(0.5)) // MULTIPLE * MULTIPLE)
@@ -198,7 +198,7 @@ def _half(size: Extent) -> Extent:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether something failed for want of memory, the device's or the computer's."""
+    """Return whether something failed because the device or the computer had too little memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return _is_foreign(error) and bool(_SHORT.search(str(error)))
@@ -215,12 +215,12 @@ def is_device_lost(error: BaseException) -> bool:
 
 
 def _is_foreign(error: BaseException) -> bool:
-    """Return whether an error is a library's: RuntimeError of torch, cv2.error, OSError of mmap."""
+    """Return whether a library raises it: torch a RuntimeError, mmap an OSError, or cv2.error."""
     return isinstance(error, RuntimeError | OSError) or type(error).__module__ == "cv2"
 
 
 def until_it_fits(attempt: Callable[[], Result], save: Callable[[], None]) -> Result:
-    """Try until there is memory enough.
+    """Try until there is enough memory.
 
     Parameters
     ----------
@@ -237,5 +237,5 @@ def until_it_fits(attempt: Callable[[], Result], save: Callable[[], None]) -> Re
                 raise
             told = str(error).strip().partition("\n")[0]
             log.warning("memory is short: %s", told or type(error).__name__)
-        # Only here, after the error and its traceback have gone, and with them what they held.
+        # Only here: the error and its traceback, which kept tensors alive, are gone.
         save()

@@ -81,7 +81,7 @@ class Model:
         self._preview_map: torch.Tensor | None = None
         self._placed: Placement | None = None
         self._loras: tuple[ChosenLora, ...] = ()
-        self.pipeline: Any  # None only where opening it anew has failed
+        self.pipeline: Any  # None only if opening it again has failed
         self._adapters: Adapters | None
         self.forget()
         self._open_as(self.saving)
@@ -89,12 +89,12 @@ class Model:
 
     @property
     def hash(self) -> str:
-        """What tells its files from others'. Waits until they are read, once."""
+        """The hash of its files. The first call waits until they are read."""
         return self._hash.value
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the artist should know of its files. Waits as `hash` does."""
+        """What the artist should know about its files. Waits as `hash` does."""
         return self._hash.notes
 
     def _open(self) -> Any:
@@ -108,9 +108,9 @@ class Model:
             if is_out_of_memory(error):
                 raise
             raise ModelUnavailableError(
-                "model {path} cannot be opened: {first_line}; fetch it again",
+                "model {path} cannot be opened: {error}; fetch it again",
                 path=self.info.path,
-                first_line=_first_line(error),
+                error=_first_line(error),
             ) from error
         vae = pipeline.vae
         full = self.family.full_precision_vae and vae.config.force_upcast
@@ -138,14 +138,14 @@ class Model:
 
     @property
     def abilities(self) -> Abilities:
-        """What can be saved where memory is short."""
+        """How memory can be saved."""
         return describe_abilities(self.info, self.device, self._quantise)
 
     def save(self, saving: Saving) -> None:
         """Save this much memory from now on, no more and no less.
 
-        A move to or from the device that fails half way is put right by the next one. A model whose
-        weights are to be stored in another way is opened anew.
+        A move to or from the device that fails halfway is completed by the next one. A model whose
+        weights are to be stored in another way is opened again.
         """
         was, self.saving = self.saving, saving
         if self.pipeline is None or saving.quantised != was.quantised:
@@ -184,14 +184,14 @@ class Model:
             self.denoiser.set_attn_processor(dict(self._attention))
 
     def free(self) -> None:
-        """Free what a failed attempt has left on the device."""
+        """Free the memory of the device that a failed attempt still uses."""
         if self.pipeline is not None:
-            self.pipeline.maybe_free_model_hooks()  # offloaded parts go back to wait
+            self.pipeline.maybe_free_model_hooks()  # offloaded parts leave the device again
         free_memory(self.device)
 
     @contextmanager
     def _autoencoder(self, tile: int) -> Iterator[Any]:
-        """Lend the autoencoder, set to work in tiles of so many pixels or, at 0, without."""
+        """Yield the autoencoder, set to work in tiles of so many pixels; 0 for no tiles."""
         vae = self.pipeline.vae
         set_tiles(vae, tile, self.info.cell)
         waits = self.saving.placement in ("offload", "group_offload")
@@ -201,7 +201,7 @@ class Model:
             yield vae
         finally:
             if waits:
-                vae.to("cpu")  # its hook moves away what came before it, not itself
+                vae.to("cpu")  # its hook moves the parts before it away, and not itself
 
     # ---- LoRAs -----------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Model:
     def encode_prompt(
         self, prompt: str, negative: str, *, guided: bool, clip_skip: int | None = None
     ) -> Prompt:
-        """Encode a prompt, or remember it.
+        """Encode a prompt, or return what was encoded before.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class Model:
     def prompt_notes(
         self, prompt: str, negative: str = "", *, guided: bool = True
     ) -> tuple[str, ...]:
-        """Return what of a prompt and a negative prompt the model will not read."""
+        """Return notes about what the model will not read of a prompt and a negative prompt."""
         read = functools.partial(self.family.read_prompt, self.pipeline)
         return describe_losses(
             prompt,
@@ -308,7 +308,7 @@ class Model:
 
     @property
     def starts_exactly(self) -> bool:
-        """Whether runs begin exactly at their strength, as of few steps a share is coarse."""
+        """Whether runs start exactly at their strength, since a share of few steps is coarse."""
         return self.family.starts_exactly and self.info.recommended.few_steps
 
     def make_sampler(self, name: str, plan: StepPlan, cells: Extent) -> Sampler:
@@ -349,7 +349,7 @@ class Model:
         return self.family.channels(self.pipeline.vae)
 
     def encode(self, image: Floats) -> torch.Tensor:
-        """Encode a picture, or remember it.
+        """Encode a picture, or return what was encoded before.
 
         Deterministic: the distribution's mode is taken, not a sample, so that the same picture
         has the same latents in every run.
@@ -377,7 +377,7 @@ class Model:
         return latents.to(self.dtype)
 
     def decode(self, latents: torch.Tensor) -> Floats:
-        """Decode one picture's latents: one by one costs least memory and keeps batches alike.
+        """Decode one picture's latents. One by one takes the least memory and suits any batch.
 
         Parameters
         ----------
@@ -392,7 +392,7 @@ class Model:
         Raises
         ------
         GenerationFailedError
-            Where the model's picture is no picture.
+            The picture has values that are not numbers (NaN).
         """
         with self._autoencoder(self.saving.decode_tile) as vae:
             decoded = self.family.decode(vae, latents[None].to(vae.dtype))[0]
@@ -412,7 +412,7 @@ class Model:
         return self.family.sees_kept(self.pipeline)
 
     def show_kept(self, image: Floats, changes: Mask) -> torch.Tensor:
-        """Encode what an inpainting model sees beside the noisy latents, or remember it.
+        """Encode what an inpainting model sees beside the noisy latents, or return it as it was.
 
         Parameters
         ----------
@@ -431,7 +431,7 @@ class Model:
         return self.family.show_kept(latents, hidden)
 
     def sketch(self, latents: torch.Tensor) -> Floats:
-        """Return the colours of latents roughly, a pixel a cell, in no time.
+        """Return the approximate colours of latents, one pixel for each cell. It takes no time.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Noise: drawn on the CPU from seeds alone, and turned towards that of other seeds."""
+"""Noise: drawn on the CPU from seeds alone, and interpolated towards that of other seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.G
     noise : float32, (1, *shape)
         Normal, mean 0, variance 1; the same on any device, in any batch.
     generator : torch.Generator
-        Where a sampler that adds noise as it goes draws on.
+        A sampler that adds noise as it goes draws from it.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     return torch.randn((1, *shape), generator=generator), generator
@@ -33,7 +33,7 @@ def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.G
 def vary(
     seed: int, variations: Sequence[Variation], shape: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Generator]:
-    """Draw a picture's noise, and turn it towards that of other seeds (promise 8).
+    """Draw a picture's noise, and interpolate it towards that of other seeds (promise 8).
 
     Spherical interpolation (Shoemake 1985) keeps it normal, where a mean would lose variance.
 
@@ -68,7 +68,7 @@ def slerp(start: torch.Tensor, stop: torch.Tensor, share: float) -> torch.Tensor
     first, second = start.double(), stop.double()
     cosine = (first * second).sum() / (first.norm() * second.norm()).clamp_min(1e-12)
     angle = torch.acos(cosine.clamp(-1, 1))
-    if torch.sin(angle) < 1e-6:  # one direction, or opposite ones: the line is all there is
+    if torch.sin(angle) < 1e-6:  # the same direction, or opposite ones: interpolate along the line
         return torch.lerp(first, second, share).to(start.dtype)
     near, far = torch.sin((1 - share) * angle), torch.sin(share * angle)
     return ((near * first + far * second) / torch.sin(angle)).to(start.dtype)

@@ -11,7 +11,7 @@ import torch
 _SPACINGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_flow_sigmas")
 
 _LEAST = 2.0**-24
-"""What is left of the picture at the last level, squared, in place of 0: diffusers' own value."""
+"""The last cumulative alpha in place of 0, as diffusers has it."""
 
 
 def levels_only(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def levels_only(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def zero_snr_changes(scheduler_class: Any, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes a scheduler end where all is noise, for classes that cannot by themselves.
+    """Return the settings that make a scheduler reach pure noise, for classes that cannot do it.
 
     Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed", algorithm 1:
     the square roots of the cumulative alphas are shifted and scaled such that the last is 0 and the

@@ -1,7 +1,7 @@
 """Open a model from exactly the files that were checked and hashed.
 
 diffusers and transformers look into a folder and choose by themselves: an index before a file, a
-pickle where there is no safetensors, an adapter that lies beside. So they are given a folder of
+pickle where there is no safetensors, an adapter in the same folder. So they are given a folder of
 their own, which holds the files of `ModelInfo.parts` and nothing else, under the names that are
 looked for first: weights as links, the small files as copies. Parts that lie in a file of another
 layout are opened by `single_file`, through the same links.
@@ -55,7 +55,7 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
     Returns
     -------
     pipeline_class
-        Whole: each weight was in the files, each prompt will be read.
+        Complete: each weight was in the files, and the tokenizers read prompts.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def _open_part(part: Part, folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
 
 @contextmanager
 def _folder_of(info: ModelInfo) -> Iterator[Path]:
-    """Lend a folder with the files of a model, and nothing else."""
+    """Yield a folder with the files of a model, and nothing else, and remove it afterwards."""
     with ExitStack() as stack:
         try:
             lent = tempfile.TemporaryDirectory(prefix="underpaint-", ignore_cleanup_errors=True)
@@ -166,12 +166,12 @@ def _is_class(value: Any) -> bool:
 
 
 def _link(file: Path, target: Path) -> None:
-    """Make a file be seen under another name: by a link where the system lets us, else a copy."""
+    """Make a file visible under another name: by a link where the system allows it, else a copy."""
     file = Path(os.path.realpath(file))
     for way in (target.symlink_to, target.hardlink_to):
         try:
             way(file)
-        except OSError:  # Windows asks for a privilege; a hard link cannot lead to another disk
+        except OSError:  # Windows needs a privilege for it; a hard link cannot lead to another disk
             continue
         return
     shutil.copyfile(file, target)
@@ -185,15 +185,15 @@ def _check_weights(info: ModelInfo, part: str, module: Any, missing: Any) -> Non
     lacking = sorted(missing) or [name for name, w in module.named_parameters() if w.is_meta]
     if lacking:
         raise ModelUnavailableError(
-            "model {path} cannot be opened: its {part} lacks {lacking}; fetch it again",
+            "model {path} cannot be opened: its {part} lacks {tensor}; fetch it again",
             path=info.path,
             part=part,
-            lacking=lacking[0],
+            tensor=lacking[0],
         )
 
 
 def _check_tokenizer(info: ModelInfo, name: str, tokenizer: Any) -> None:
-    """Check that words become tokens."""
+    """Check that the tokenizer keeps the words of a prompt."""
     empty, word = (tokenizer(text)["input_ids"] for text in ("", "a lake"))
     ends = 2 if "CLIP" in type(tokenizer).__name__ else len(empty)
     words = [token for token in word if token not in empty]

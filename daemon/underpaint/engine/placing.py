@@ -19,15 +19,15 @@ _GROUP_HOOKS = (
 
 
 def place(pipeline: Any, placement: Placement, denoiser: str, device: torch.device) -> None:
-    """Bring a pipeline's parts where they belong, from wherever they are.
+    """Move a pipeline's parts to where they belong, from wherever they are.
 
     Parameters
     ----------
     pipeline : diffusers pipeline
         Its parts are on the device or in the computer's memory.
     placement : Placement
-        Where they belong. With `group_offload`, the caller moves the autoencoder, which is called
-        by its methods, for its turn.
+        Where they belong. With `group_offload`, the caller moves the autoencoder, since only its
+        methods are called.
     denoiser : str
         The part that denoises.
     device : torch.device
@@ -54,14 +54,14 @@ def place(pipeline: Any, placement: Placement, denoiser: str, device: torch.devi
 
 
 def _offload_in_groups(part: torch.nn.Module, device: torch.device) -> None:
-    """Let each layer come to the device for its turn; on CUDA while the one before it runs."""
+    """Move each layer to the device when it runs; on CUDA while the layer before it runs."""
     apply_group_offloading(
         part, onload_device=device, offload_type="leaf_level", use_stream=device.type == "cuda"
     )
 
 
 def _remove_hooks(pipeline: Any) -> None:
-    """Take all hooks off that move parts; those that cast weights stay."""
+    """Remove all hooks that move parts; those that cast weights stay."""
     pipeline.remove_all_hooks()
     for _, part in _parts(pipeline):
         if any(hasattr(one, "_diffusers_hook") for one in part.modules()):
@@ -81,7 +81,7 @@ def _is_encoder(name: str, denoiser: str) -> bool:
 
 
 def set_tiles(vae: Any, tile: int, cell: int) -> None:
-    """Let an autoencoder work in tiles of so many pixels a side or, at 0, without.
+    """Set an autoencoder to work in tiles of so many pixels a side; 0 for no tiles.
 
     Parameters
     ----------

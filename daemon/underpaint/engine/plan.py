@@ -1,4 +1,4 @@
-"""What a run will do, decided before anything is computed: area, size and steps.
+"""Decide what a run will do before anything is computed: area, size and steps.
 
 Pure functions on sizes and numbers; the pixels have been looked at before (`source`), the model
 is known by three numbers.
@@ -20,13 +20,13 @@ GRID = 64
 seed keeps the noise, and so the picture, where they were."""
 
 MULTIPLE = 16
-"""Pixels that every side the model works at is a multiple of."""
+"""Pixels: every side that the model works at is a multiple of it."""
 
 BUDGET = 4
-"""How many times its native number of pixels a model is asked to paint at once, at most."""
+"""The most that a model paints at once, as a multiple of its native number of pixels."""
 
 BOX_BUDGET = 16
-"""The same where the artist asked for a size: more would take all memory and cannot be stopped."""
+"""The same if the artist asked for a size: more would take all memory and cannot be stopped."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class Plan:
     most_change : float
         0..1, the largest change of any pixel.
     steps : StepPlan
-        For strength x most_change: where nothing changes more, no step is wasted on more. Of a
-        model of few steps, the run begins exactly there (`StepPlan.exact`).
+        For strength x most_change, so that no step runs in vain. With a model of few steps, the run
+        starts exactly there (`StepPlan.exact`).
     area : Box
         The part of the canvas, inside the layer, that goes through the model.
     content : Extent
-        What its size becomes for the model, in pixels.
+        Its size for the model, in pixels.
     work_size : Extent
         `content`, filled up to multiples of 16 by repeating its right and lower edge.
     notes : tuple of str
-        What the artist should know of it.
+        What the artist should know.
     """
 
     strength: float

@@ -1,7 +1,7 @@
-"""From the layer raster to the picture that the model is given.
+"""Make the picture that the model is given from the layer.
 
-Nothing is made up where colour is left: the colour under alpha 0 reaches the model as it lies
-there. Only where there is none, or where the original is to be ignored, something else stands in.
+Where colour is left, also under alpha 0, it reaches the model unchanged. Only where there is none,
+or where the original is to be ignored, the pixels are filled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .plan import Plan
 from .source import Floats, Mask, Source, fraction, quantize, resize, strips
 
 NOISE_SEED = 20220822
-"""The noise that `fill=noise` lays under a hole is the same for every seed, so that images of one
+"""The noise that `fill=noise` fills a hole with is the same for every seed, so that images of one
 batch start from the same picture and differ by their diffusion noise alone."""
 
 INPAINT_RADIUS = 3
@@ -26,12 +26,12 @@ INPAINT_RADIUS = 3
 
 
 BLANK = np.float32(0.5)
-"""What lies in a hole in the picture that an inpainting model is shown: 0 where it sees -1..1."""
+"""The colour of holes in the picture that an inpainting model is shown: 0 in the range -1..1."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the model is given.
+    """The picture that the model is given.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def prepare(source: Source, plan: Plan, fill: str) -> Prepared:
     source : Source
         The layer, its mode settled.
     plan : Plan
-        Tells the area and its size for the model.
+        Has the area and its size for the model.
     fill : str
         One of `request.FILLS`. `auto` fills pixels whose alpha and RGB are all 0 from their
         neighbours, `underpaint` nothing, `neighbours` and `noise` all pixels of alpha 0. Pixels of

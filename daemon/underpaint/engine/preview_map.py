@@ -1,4 +1,4 @@
-"""The linear map from latents to colours, by which previews cost next to nothing."""
+"""The linear map from latents to colours, which makes previews fast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .source import Floats, resize
 def fit_preview_map(encode: Callable[[Floats], torch.Tensor], cell: int) -> torch.Tensor:
     """Return the map of an autoencoder.
 
-    By least squares over soft fields of colour, which this very autoencoder encodes. So no family
+    It is fitted by least squares to smooth gradients that the autoencoder encodes, so no family
     needs numbers of its own.
 
     Parameters
@@ -28,7 +28,7 @@ def fit_preview_map(encode: Callable[[Floats], torch.Tensor], cell: int) -> torc
     Returns
     -------
     float32 tensor (C + 1, 3)
-        The last row is what is added.
+        The last row is the offset.
     """
     fields, cells = 8, 32
     spots = np.random.default_rng(0).random((fields, fields, 3), np.float32)
@@ -42,7 +42,7 @@ def fit_preview_map(encode: Callable[[Floats], torch.Tensor], cell: int) -> torc
 
 
 def apply_preview_map(preview_map: torch.Tensor, latents: torch.Tensor) -> Floats:
-    """Return the colours of latents roughly; see `Model.sketch`."""
+    """Return the approximate colours of latents; see `Model.sketch`."""
     found = torch.einsum("chw,cd->hwd", latents.float(), preview_map[:-1]) + preview_map[-1]
     colours: Floats = found.nan_to_num().clamp(0, 1).cpu().numpy()
     return colours

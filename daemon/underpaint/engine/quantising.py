@@ -15,16 +15,16 @@ from underpaint_client.errors import ModelUnavailableError
 from .savings import Quantised
 
 PACKAGES: dict[Quantised, str] = {"int8": "torchao", "nf4": "bitsandbytes"}
-"""The package that each way needs. The extra of the same name installs it."""
+"""The package that each kind of quantisation needs. The extra of the same name installs it."""
 
 
 def can_quantise(way: Quantised) -> bool:
-    """Return whether what a way needs is installed."""
+    """Return whether the package that a kind of quantisation needs is installed."""
     return way not in PACKAGES or find_spec(PACKAGES[way]) is not None
 
 
 def check_quantiser(way: Quantised) -> None:
-    """Check that what a way needs is installed.
+    """Check that the package that a kind of quantisation needs is installed.
 
     Raises
     ------
@@ -34,10 +34,10 @@ def check_quantiser(way: Quantised) -> None:
     if not can_quantise(way):
         package = PACKAGES[way]
         raise ModelUnavailableError(
-            "`quantise` under [memory] in config.toml is {way!r}, which needs the package"
+            "`quantise` under [memory] in config.toml is {method!r}, which needs the package"
             " {package}, and it is not installed; run `pip install 'underpaint[{package}]'`, or"
             ' set quantise to "fp8" or "auto"',
-            way=way,
+            method=way,
             package=package,
         )
 
@@ -45,14 +45,14 @@ def check_quantiser(way: Quantised) -> None:
 def quantise(denoiser: Any, way: Quantised, compute: torch.dtype) -> None:
     """Store the weights of a denoiser in fewer bits, in place.
 
-    Norms, embeddings and what else the model's authors name as sensitive stay as they are.
+    Norms, embeddings and other parts that the model's authors name as sensitive stay as they are.
 
     Parameters
     ----------
     denoiser : diffusers model
         In the computer's memory, in the precision that it computes with.
     way : Quantised
-        `fp8`: rounded to 8 bits, each layer made whole when it runs. `int8`: 8 bits, scaled by
+        `fp8`: rounded to 8 bits, each layer cast back when it runs. `int8`: 8 bits, scaled by
         rows. `nf4`: 4 bits, scaled by blocks of 64. Only linear layers become `int8` and `nf4`.
     compute : torch.dtype
         Which precision to compute in.

@@ -22,7 +22,7 @@ class Recent:
     kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return the result for a key, made now if it is not kept."""
+        """Return the result for a key; compute it if it is not kept."""
         if key not in self.kept:
             self.kept[key] = make()
             while len(self.kept) > self.size:

@@ -1,4 +1,4 @@
-"""The recipe: what was really run, to run it again."""
+"""Make the recipe: what was really run, to run it again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make_recipe(
     made: Made,
     notes: tuple[str, ...],
 ) -> Recipe:
-    """Write down how a picture was made.
+    """Return the recipe of a picture.
 
     Parameters
     ----------

@@ -61,16 +61,16 @@ class Preview:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Somebody who watches.
+    """Who receives previews, and of what kind.
 
     Parameters
     ----------
     show : callable
-        Given each `Preview`.
+        Called with each `Preview`.
     full : bool
         Decode them as the result will be, which takes time; else by a linear map, a pixel a cell.
     every : float
-        Least seconds between two.
+        The least number of seconds between two.
     """
 
     show: Callable[[Preview], None]

@@ -1,19 +1,20 @@
 """Samplers: diffusers' schedulers, run over an exact part of their schedule.
 
-Each sampler here is a diffusers scheduler class of which six things are made sure:
+Each sampler here is a diffusers scheduler class with six guarantees:
 
 - It steps in float32 whatever the model's precision, so that the noise which some samplers add as
   they go is the same on every device and for every precision.
-- It tells what it takes for the finished latents so far (`clean_guess`), for previews.
+- It has an estimate of the finished latents (`clean_guess`), for previews.
 - It can start in the middle of its schedule. Stock LMS then weighs derivatives it does not have
-  yet, and stock PNDM repeats the wrong timestep; both are put right below.
+  yet, and stock PNDM repeats the wrong timestep; both are corrected below.
 - A latent cell that joins late comes out as if the run had begun with it (`joining`). So that this
-  holds for PLMS, it calls the model once for each step. Stock PLMS begins with a call more, which a
-  cell that joins late cannot get: it looks at its first step's end, takes the step again with the
-  mean of both outputs, and then calls the model there again. Ours goes on with the outputs it has.
+  holds for PLMS, it calls the model once for each step. Stock PLMS needs another call at first,
+  which a cell that joins late cannot get: it takes the first step, calls the model, takes the step
+  again with the mean of both outputs, and calls the model there again. Ours uses the outputs that
+  it has.
 - It keeps the schedule that it was set to, whatever the pipeline would set (`set_schedule`).
-- It hands Stable Diffusion's inpainting models what is kept (`kept`, a tensor (1, K, h, w)) behind
-  the noisy latents' own channels, in every call.
+- It gives an inpainting model what is kept (`kept`, a tensor (1, K, h, w)) behind the noisy
+  latents' own channels, in every call.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _FORCED: dict[str, dict[str, Any]] = {
 
 _CROWDED = {"DEISMultistepScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"}
 """They space their steps over one more than there are, so that the longest schedule has two steps
-at one noise level, and divides by their distance. Spaced from the end it has not."""
+at the same noise level, and divides by 0. Spaced from the end it has not."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Executed:
 
 @dataclass(frozen=True)
 class Sampler:
-    """A scheduler set to a schedule, for one run.
+    """A scheduler with a schedule, for one run.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ class Sampler:
         name : str
             A name of `samplers.SAMPLERS`.
         config : dict
-            The model's own scheduler config, which tells how its noise levels are spaced.
+            The model's own scheduler config, which says how its noise levels are spaced.
         schedule : int
             How long its schedule will be.
         """
@@ -112,13 +113,13 @@ class Sampler:
 
     @property
     def init_noise_sigma(self) -> float:
-        """What noise alone is multiplied with at the beginning of the whole schedule."""
+        """The factor of pure noise at the beginning of the whole schedule."""
         return float(self.scheduler.init_noise_sigma)
 
     def execute(self, run: int) -> Executed:
         """Take the last `run` steps of the schedule that the scheduler was set to."""
         timesteps = self.scheduler.timesteps
-        if self._plms:  # its second timestep is there twice
+        if self._plms:  # its second timestep occurs twice
             timesteps = torch.cat([timesteps[:1], timesteps[2:]])
         begin = max(0, len(timesteps) - self.calls(run))
         return Executed(timesteps[begin:], begin)
@@ -126,11 +127,11 @@ class Sampler:
     def calls(self, run: int) -> int:
         """Return how often the model is called for `run` steps."""
         if self.scheduler.order == 2:
-            return 2 * run - 1  # Heun and DPM2 look twice, but for the last step
+            return 2 * run - 1  # Heun and DPM2 call the model twice, but for the last step
         return run
 
     def first_calls(self, steps: NDArray[np.intp], calls: int) -> NDArray[np.intp]:
-        """Return from which call on each latent cell takes part.
+        """Return the first call that each latent cell takes part in.
 
         Parameters
         ----------
@@ -171,13 +172,13 @@ class Sampler:
 
     @property
     def _memory(self) -> int:
-        """How many calls the sampler looks back, with the present one."""
+        """How many calls the sampler uses, with the current one."""
         if SAMPLERS[self.name] in ("LMSDiscreteScheduler", "PNDMScheduler"):
             return 4
         return int(self.scheduler.config.get("solver_order", 1))
 
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> Any:
-        """Return `clean` latents at the noise level of the call that comes next."""
+        """Return `clean` latents at the noise level of the next call."""
         return self.scheduler.add_noise(clean, noise, timestep.reshape(1))
 
     @property
@@ -229,7 +230,7 @@ def _first_step_again(
 
 
 def _copy(scheduler: Any) -> Any:
-    """Return a scheduler that goes on from where another is; tables that never change are shared.
+    """Return a copy of a scheduler in its state; tables that never change are shared.
 
     Building one from its config takes as long as several steps.
     """
@@ -257,7 +258,7 @@ def _set_once(base: Any) -> Any:
 
 
 def _show_kept(base: Any) -> Any:
-    """Return the method of a subclass that hands the model what is kept beside the latents."""
+    """Return the method of a subclass that gives the model what is kept beside the latents."""
 
     def scale_model_input(
         self: Any, sample: torch.Tensor, *args: Any, **kwargs: Any
@@ -272,7 +273,7 @@ def _show_kept(base: Any) -> Any:
 
 @functools.cache
 def tapped(class_name: str) -> Any:
-    """Return a subclass of a diffusers scheduler with the six things made sure."""
+    """Return a subclass of a diffusers scheduler with the six guarantees."""
     base = getattr(diffusers, class_name)
 
     @functools.wraps(base.step)  # pipelines look at its signature for `generator` and `eta`
@@ -308,7 +309,7 @@ def tapped(class_name: str) -> Any:
     ) -> Any:
         if self.step_index is None or self.state_in_first_order:
             return base.add_noise(self, original, noise, timesteps)
-        # Between DPM2's two looks the sample lies at a level of its own.
+        # Between DPM2's two calls the sample has a noise level of its own.
         return original + noise * self.sigmas_interpol[self.step_index].to(original)
 
     members: dict[str, Any] = {

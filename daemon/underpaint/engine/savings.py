@@ -1,11 +1,11 @@
-"""What can be given up for memory, in which order, and what of it is needed: decided beforehand.
+"""Ways to save memory, in which order, and which of them a picture needs, decided in advance.
 
-The rungs of this ladder are ordered by what they cost. All that keep the picture's bits come first,
+They form a list of rungs, ordered by their cost. Those that keep the picture's bits come first,
 from fast to slow; then those that change its colours slightly; then those that change the weights.
 A rung is chosen from what a model needs and what is free, before anything fails. The estimate may
-be wrong: what fails all the same goes on to the next rung that needs less.
+be wrong: if a stage fails all the same, the next rung that needs less is tried.
 
-Pure functions on sizes; `engine.fitting` carries them out, `engine.placing` moves the parts.
+Pure functions on sizes; `engine.fitting` applies them, `engine.placing` moves the parts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from underpaint.models.memory_needs import MemoryNeeds
 from underpaint_client.geometry import Extent
 
 Stage = Literal["load", "prompt", "encode", "denoise", "decode"]
-"""What can run out of memory: each is tried again by itself."""
+"""The stages that can run out of memory; each is tried again by itself."""
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -36,18 +36,18 @@ Placement = Literal["gpu", "offload", "encoders_on_cpu", "group_offload"]
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 Quantised = Literal["", "fp8", "int8", "nf4"]
-"""How the denoiser's weights are stored, if not as they are computed with; less and less of them
-is left. Each changes the picture."""
+"""How the denoiser's weights are stored, if not as they are computed with; with ever fewer bits.
+Each changes the picture."""
 
 QUANTISED: tuple[Quantised, ...] = get_args(Quantised)
 
 _SHARES: dict[Quantised, float] = {"": 1.0, "fp8": 0.55, "int8": 0.55, "nf4": 0.32}
-"""What is left of 16 bits a weight. Norms and embeddings stay as they are."""
+"""The size as a share of 16 bits a weight. Norms and embeddings stay as they are."""
 
 
 @dataclass(frozen=True)
 class Saving:
-    """What is given up for memory.
+    """How memory is saved.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Saving:
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a model on its device can save.
+    """How a model on its device can save memory.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Bytes(NamedTuple):
 
 
 UNLIMITED = Bytes(float("inf"), float("inf"))
-"""What is free where nobody can tell."""
+"""The free memory where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Task:
     size: Extent
 
     def most(self, stage: Stage, saving: Saving, together: int = 1) -> Bytes:
-        """Return what a stage takes at its most.
+        """Return the peak memory of a stage.
 
         Parameters
         ----------
@@ -165,7 +165,7 @@ class Task:
             return kept + sum(one.weights for one in needs.encoders)
         if stage in ("encode", "decode"):
             return needs.vae.weights
-        if saving.placement == "group_offload":  # one layer runs, the next is on its way
+        if saving.placement == "group_offload":  # one layer runs, and the next is being moved
             layers = {"prompt": needs.encoders, "denoise": (needs.denoiser,)}.get(stage, ())
             return 2 * max((one.largest for one in layers), default=0)
         if stage == "prompt":
@@ -249,7 +249,7 @@ def _all_rungs(able: Abilities, longer: int) -> Iterator[Saving]:
 
 
 def _levels(saving: Saving, able: Abilities) -> tuple[int, int, int, int]:
-    """Return how much is given up in each way."""
+    """Return how much is saved in each way."""
     tiles = (0, *able.tiles)
     encode, decode = (
         tiles.index(tile) if tile in tiles else 0
@@ -260,13 +260,13 @@ def _levels(saving: Saving, able: Abilities) -> tuple[int, int, int, int]:
 
 
 def _order(saving: Saving, able: Abilities) -> tuple[int, ...]:
-    """Return where a saving is on the ladder."""
+    """Return the position of a saving in the list of rungs."""
     quantised, encode, decode, placement = _levels(saving, able)
     return quantised, encode + decode, encode, placement
 
 
 def _covers(saving: Saving, least: Saving, able: Abilities) -> bool:
-    """Return whether a saving gives up no less than another, in any way."""
+    """Return whether a saving saves as much as another, or more, in every way."""
     pairs = zip(_levels(saving, able), _levels(least, able), strict=True)
     return all(given >= wanted for given, wanted in pairs)
 
@@ -308,7 +308,7 @@ def choose_saving(
 
 
 def _most_of_all(task: Task, saving: Saving, free: Bytes) -> tuple[float, float]:
-    """Return how far the worst stage of a saving is beyond what is free, on either side."""
+    """Return by how much the worst stage of a saving exceeds the free memory of either."""
     most = [task.most(stage, saving) for stage in STAGES]
     over = max(max(one.device - free.device, one.host - free.host, 0) for one in most)
     return over, max(one.device for one in most)

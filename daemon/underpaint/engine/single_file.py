@@ -32,7 +32,7 @@ from .text_encoders import open_text_encoder
 Tensors = dict[str, torch.Tensor]
 
 _ORIGINAL_PREFIXES = {"unet": "model.diffusion_model."}
-"""What diffusers' converters expect before a part's names, where they expect anything."""
+"""The prefix that diffusers' converters expect of a part's names, if any."""
 
 
 def open_from_file(
@@ -60,7 +60,7 @@ def open_from_file(
     """
     if part.library == "diffusers":
         keeps = part.name != "vae"
-        return _open_network(  # which lets go of each tensor that it converts
+        return _open_network(  # which frees each tensor that it converts
             _read(file, inside.prefix, dtype, keep_quantised=keeps),
             part, inside, part_class, file.parent, dtype,
         )  # fmt: skip
@@ -71,7 +71,7 @@ def open_from_file(
     if inside.layout == ORIGINAL:
         tensors = _convert_open_clip(config, tensors)
     elif part.name == "text_encoder" and part.class_name == "CLIPTextModelWithProjection":
-        # Stable Diffusion 3 takes CLIP-L's summary as it is, and its files have no projection
+        # Stable Diffusion 3 uses CLIP-L's pooled output as it is, and its files have no projection
         tensors.setdefault("text_projection.weight", torch.eye(config.hidden_size))
     opened, found = part_class.from_pretrained(
         None, config=config, state_dict=tensors, dtype=dtype, output_loading_info=True
@@ -119,7 +119,7 @@ def _open_network(
 
 
 def _convert(part_class: Any, tensors: Tensors, folder: Path) -> Tensors:
-    """Return tensors by the names of a diffusers class; those that are given are used up.
+    """Return tensors by the names of a diffusers class; the given mapping is emptied.
 
     Raises
     ------
@@ -150,13 +150,13 @@ def _convert_flux2_vae(config: Any, checkpoint: Tensors) -> Tensors:
 
 _CONVERTERS: dict[str, Callable[..., Tensors]] = {
     "AutoencoderKLFlux2": _convert_flux2_vae,
-    "AutoencoderKLQwenImage": convert_wan_vae_to_diffusers,  # it is Wan's, for a film of one frame
+    "AutoencoderKLQwenImage": convert_wan_vae_to_diffusers,  # it is Wan's, for a video of one frame
 }
 """What converts the classes for which diffusers has it elsewhere."""
 
 
 def _make_whole(network: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Make weights whole that are quantised and not of a linear layer: nothing computes so."""
+    """Dequantise the weights that are not of a linear layer: nothing computes with these."""
     for module in network.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
             if isinstance(weight, GGUFParameter) and not isinstance(module, torch.nn.Linear):
@@ -178,7 +178,7 @@ def _read(file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: bool) 
 
 _SCALES = (".scale_weight", ".weight_scale")
 _NO_WEIGHTS = (*_SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
-"""How tensors end that go with weights of 8 bits, in ComfyUI's files."""
+"""The endings of tensors that belong to weights of 8 bits, in ComfyUI's files."""
 
 
 def _rescale(tensors: Tensors, layers: dict[str, dict[str, Any]], dtype: torch.dtype) -> Tensors:
@@ -202,8 +202,8 @@ def _read_gguf(file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: b
     Parameters
     ----------
     keep_quantised : bool
-        Whether the weights of linear layers stay quantised, as diffusers computes with them. All
-        others become whole: it has no other layers that do so.
+        Whether the weights of linear layers stay quantised, which diffusers computes with. All
+        others are dequantised.
     """
     described = read_header(file).tensors
     found: Tensors = {}

@@ -1,6 +1,6 @@
-"""The layer raster as it came, and what it says about each pixel's change.
+"""The layer as it arrived, and how much each of its pixels may change.
 
-Words: a is a pixel's alpha, sel how much it is selected, c how much it may change, all 0..1.
+Symbols: a is a pixel's alpha, sel how much it is selected, c how much it may change, all 0..1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FULL: dict[np.dtype[Any], float] = {
 
 
 STRIP = 2**19
-"""Pixels that are worked on at once where each takes about a hundred bytes meanwhile."""
+"""Pixels that are processed at once where each takes about a hundred bytes."""
 
 
 def strips(area: Box) -> Iterator[Box]:
@@ -43,7 +43,7 @@ def strips(area: Box) -> Iterator[Box]:
 
 
 def fraction(values: Pixels) -> Floats:
-    """Return values of any depth as float32, 1 being full; HDR and NaN are brought into 0..1."""
+    """Return values of any depth as float32, 1 being full; HDR and NaN are clipped to 0..1."""
     result = unclipped(values)
     return np.clip(result, 0.0, 1.0, out=result)
 
@@ -58,7 +58,7 @@ def unclipped(values: Pixels) -> Floats:
 
 
 def quantize(values: Floats, dtype: np.dtype[Any]) -> Pixels:
-    """Return 0..1 at a depth: rounded, never floored, so that nothing darkens over many runs."""
+    """Return 0..1 at a depth, rounded and never floored, so that nothing darkens over many runs."""
     full = np.float32(FULL[dtype])
     if dtype.kind != "f":
         values = np.clip(np.rint(values * full), 0, full)
@@ -112,7 +112,7 @@ def max_cells(values: Floats, content: Extent, cell: int, cells: Extent) -> Floa
 
 
 def mean_opacity(values: Floats, extent: Extent) -> Pixels:
-    """Return how much of what is painted shows, as results blend it in (promise 10), but smaller.
+    """Return how much of the painted colour shows in the result (promise 10), at a smaller size.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def mean_opacity(values: Floats, extent: Extent) -> Pixels:
 
 
 def _touched(count: int, cell: int, source: int, content: int) -> NDArray[np.intp]:
-    """Return first, one past last, first, ... of the source pixels that each cell touches."""
+    """Return the first and one past the last of the source pixels that each cell touches."""
     index = np.arange(count, dtype=np.int64)
     first = np.minimum(index * cell * source // content, source - 1)
     stop = np.clip(-(-(index + 1) * cell * source // content), first + 1, source)
@@ -282,7 +282,7 @@ class Source:
     def repainted(self, pixels: Pixels, area: Box) -> Source:
         """Return the layer with what came of it as its colour, to be painted over again.
 
-        What is erased stays so, that it may change as much as before.
+        What is erased stays erased, so that it may change as much as before.
 
         Parameters
         ----------
@@ -313,7 +313,7 @@ class Source:
         selection = max_resize(self.selection_in(self.box), extent)
         change = max_resize(self.change_in(self.box), extent)
         pixels = resize(self.pixels, extent)
-        if self.mode == "inpaint":  # what scaling made see-through must be filled too
+        if self.mode == "inpaint":  # what scaling made transparent must be filled too
             change = np.maximum(change, selection * (1 - fraction(pixels[..., 3])))
         return Source(
             pixels=pixels,
@@ -326,14 +326,14 @@ class Source:
 
 
 def _has_colour(pixels: Pixels) -> Mask:
-    """Return where any channel is not 0; integers are read as one wide number, which is fast."""
+    """Return where any channel is not 0. Integers are read as one wide number, which is fast."""
     if pixels.dtype.kind == "u" and pixels.strides[-1] == pixels.itemsize:
         return np.asarray(pixels.view(f"u{4 * pixels.itemsize}")[..., 0] != 0)
     return np.asarray(np.any(pixels != 0, axis=-1))
 
 
 def box_of(mask: Mask) -> Box:
-    """Return the smallest box that holds all that is true; an empty one where nothing is."""
+    """Return the smallest box around all that is true; an empty one if nothing is."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return Box(0, 0, 0, 0)

@@ -42,7 +42,7 @@ def open_text_encoder(
         named = _rename_llama_cpp(part_class.__name__, config, tensors, needed)
     else:
         found = {_plain(name): tensor for name, tensor in tensors.items()}
-        if "encoder.embed_tokens.weight" in found:  # T5's, which has one table by two names
+        if "encoder.embed_tokens.weight" in found:  # T5's, which has one table under two names
             found.setdefault("shared.weight", found["encoder.embed_tokens.weight"])
         named = {name: found[_plain(name)] for name in needed if _plain(name) in found}
     opened, told = part_class.from_pretrained(
@@ -60,7 +60,7 @@ def _plain(name: str) -> str:
 
 
 def _leave_out_vision(config: Any) -> None:
-    """Let a model have no layers that see pictures: no prompt runs through them."""
+    """Remove the layers of a model that see pictures: no prompt runs through them."""
     vision = getattr(config, "vision_config", None)
     if vision is not None:
         vision.depth = 0
@@ -102,7 +102,7 @@ def _rename_llama_cpp(
         known = names.get_name(plain) or names.get_name(f"model.{plain}")
         tensor = tensors.get(f"{known}.{ending}")
         if known is not None and tensor is not None:
-            # llama.cpp keeps the factors of Gemma's norms, which Google keeps less 1
+            # llama.cpp stores the factors of Gemma's norms, Google stores them minus 1
             is_less = class_name.startswith("Gemma") and plain.endswith("norm")
             found[name] = tensor - 1 if is_less else tensor
     return found

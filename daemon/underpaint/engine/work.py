@@ -21,13 +21,13 @@ class Models(Protocol):
     """What a run needs of the engine that runs it."""
 
     def recommended(self, name: str = "", *, allow_paths: bool = True) -> Recommended:
-        """Return what suits a model, which need not be there."""
+        """Return the settings that suit a model, which may be missing."""
 
     def load(self, name: str = "", *, allow_paths: bool = True, sampler: str = "auto") -> Model:
-        """Return a model, opened if it is not the warm one."""
+        """Return a model; open it if it is not the one that is loaded."""
 
     def experience(self, info: ModelInfo) -> Experience:
-        """Return what was learned of a model's need for memory."""
+        """Return what was learned about a model's need for memory."""
 
 
 @dataclass(frozen=True)

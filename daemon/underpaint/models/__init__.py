@@ -1,4 +1,4 @@
-"""Models: find them, and look at them without opening them. Nothing here imports torch.
+"""Find models, and describe them without opening them. Nothing here imports torch.
 
 `underpaint.engine.model` opens them.
 """

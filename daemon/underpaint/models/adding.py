@@ -8,6 +8,7 @@ from pathlib import Path
 
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder
+from underpaint_client.sentences import sentence
 
 from .describe import describe_model
 from .files import INDEX
@@ -26,26 +27,26 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
     said : str
         A folder, a file, or the id of a repository that the Hugging Face Hub's cache holds.
     name : str
-        What to call it; its own name where empty.
+        What to call it; empty for its own name.
     copy : bool
-        Copy it, so that it may be deleted where it was.
+        Whether to copy it, so that the original can be deleted.
 
     Raises
     ------
     BadInputError
         There is a model of that name already, or links are not allowed here.
     ModelUnavailableError
-        It is no model, or damaged.
+        It is not a model, or it is damaged.
     """
     path = _find(said)
     own = path.name
     if is_folder(path):
         if not os.path.lexists(path / INDEX):
             raise ModelUnavailableError(
-                "{path} is no model: there is no {index} in it. A folder of many models: name it"
-                " in config.toml, [models] folders = [...]",
+                "{path} is not a model: there is no {file} in it. For a folder of many models,"
+                " name it in config.toml: [models] folders = [...]",
                 path=path,
-                index=INDEX,
+                file=INDEX,
             )
         describe_model(path)  # says what is wrong with it
         if path.parent.name == "snapshots":
@@ -54,7 +55,9 @@ def add_model(said: str, name: str = "", *, copy: bool = False) -> Path:
         kind = contents_of(path).kind
         if kind != MODEL:
             raise ModelUnavailableError(
-                "{path} is no model, but: {kind}", path=path, kind=kind or "nothing known"
+                "{file} is not a model: {kind}",
+                file=path,
+                kind=kind or sentence("nothing that Underpaint knows"),
             )
     make_folder(home() / "models")
     target = free_target(home() / "models", name or own, "" if is_folder(path) else own)
@@ -80,25 +83,25 @@ def _find(said: str) -> Path:
     if cached is not None:
         return cached
     raise ModelUnavailableError(
-        "there is no file or folder {said}, and no downloaded model of that id; `underpaint models"
+        "there is no file or folder {path}, and no downloaded model of that id; `underpaint models"
         " get OWNER/NAME` downloads one",
-        said=said,
+        path=said,
     )
 
 
 def _copy(path: Path, target: Path) -> None:
-    """Copy under another name first: a copy that was cut short is no model."""
+    """Copy under another name first, so that an incomplete copy does not count as a model."""
     draft = target.with_name(f".{target.name}.copy")
     size = _size(path)
     free = shutil.disk_usage(target.parent).free
     if size > free:
         raise ModelUnavailableError(
-            "{path} has {size:.1f} GB, and {free:.1f} GB are free in {parent}; make room, or leave"
+            "{path} has {size:.1f} GB, and {free:.1f} GB are free in {folder}; make room, or leave"
             " out --copy",
             path=path,
             size=size / 1e9,
             free=free / 1e9,
-            parent=target.parent,
+            folder=target.parent,
         )
     try:
         if is_folder(path):
@@ -114,13 +117,13 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def _links_to_folders(folder: str, names: list[str]) -> list[str]:
-    """Return which names are left out of a copy: they may lead back, or anywhere."""
+    """Return the names to leave out of a copy: links to folders, which may lead anywhere."""
     paths = {name: Path(folder, name) for name in names}
     return [name for name, path in paths.items() if path.is_symlink() and is_folder(path)]
 
 
 def _copy_file(source: str, target: str) -> None:
-    """Copy a file, or what a link leads to, if that has an end."""
+    """Copy a file, or the file that a link leads to; not a pipe or a device."""
     path = Path(source)
     check_regular(path.parent, path.name)
     shutil.copyfile(path, target)

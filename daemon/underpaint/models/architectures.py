@@ -1,8 +1,8 @@
 """The architectures that are opened from one file: their configs, and where their parts come from.
 
-A file of a model site has no configs, and often holds the denoiser alone. What is said here of each
-architecture is all that differs: the folder of its configs, and for each part the component that
-may take its place, which other models share: `ae.safetensors` is the autoencoder of four families.
+A file from a model site has no configs, and often has the denoiser alone. Here is what differs
+between architectures: the folder of the configs, and for each part the component that it can be
+opened from. Models share components: `ae.safetensors` is the autoencoder of four families.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Component:
     title : str
         What its users call it.
     names : tuple of str
-        How its files or folders are called, or how their names begin; the first is the one to give.
+        What its files or folders are called, or how their names begin; the first is recommended.
         Upper and lower case, and `-`, `.` and `_`, count as the same.
     repository : str
         A repository of the Hugging Face Hub that has it.
@@ -44,7 +44,7 @@ class Component:
     files: tuple[str, ...] = ()
 
     def is_called(self, name: str) -> bool:
-        """Return whether a file or folder of this name may be it."""
+        """Return whether a file or folder of this name may be this component."""
         found = _plain(name)
         return any(found == one or found.startswith(f"{one}_") for one in map(_plain, self.names))
 
@@ -130,7 +130,7 @@ class Architecture:
     index : str
         The file in that folder that names the parts.
     named : tuple of str
-        What the name of such a model contains, where nothing else tells it; empty for the others.
+        What the name of such a model contains, if nothing else identifies it; else empty.
     changes : mapping of str to mapping
         Values that take the place of those in a part's config.
     """
@@ -144,7 +144,7 @@ class Architecture:
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def is_optional(self, part: str) -> bool:
-        """Return whether such a model may do without a part."""
+        """Return whether such a model works without a part."""
         return self.family in FLOWS and part in FLOWS[self.family].optional
 
 
@@ -164,7 +164,7 @@ _LUMINA2 = {"vae": "flux_vae", "text_encoder": "gemma_2_2b", "tokenizer": "gemma
 _BASE_NAMES = ("klein-base", "klein_base", "base-4b", "base_4b", "base-9b", "base_9b")
 
 _BASE = "base.json"
-"""The index of a model that was not distilled, where that is told by nothing but its name."""
+"""The index of models that are not distilled, which only their names tell."""
 
 ARCHITECTURES = (
     Architecture("sd", "1", "sd1", {"vae": "sd1_vae", "text_encoder": "clip_l"}),
@@ -194,7 +194,7 @@ ARCHITECTURES = (
     Architecture("krea2", "", "krea2", _KREA2, _BASE),
     Architecture("lumina2", "", "lumina2", _LUMINA2),
 )  # fmt: skip
-"""Of several that a file may be, the first whose name it has."""
+"""If a file may be several of them, the first whose name it has."""
 
 
 def find_architecture(
@@ -205,7 +205,7 @@ def find_architecture(
     Parameters
     ----------
     model : Path
-        The file: its name may tell whether it was distilled.
+        The file. Its name may say whether it was distilled.
     contents : Contents
         What it is.
     any_variant : bool

@@ -2,7 +2,7 @@
 
 Such a file has the weights of several parts, under names of its own, and no configs. The configs of
 each architecture come with Underpaint, in `configs`, as folders in the diffusers format without
-weights. What a file's header says better is changed in them.
+weights. Where a file's header has better information, they are changed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     Raises
     ------
     ModelUnavailableError
-        It is no model, of an unsupported kind, or a part is neither in it nor elsewhere.
+        It is not a model, its kind is not supported, or a part is neither in it nor elsewhere.
     """
     check_regular(model.parent, model.name)
     header = read_header(model)
@@ -109,15 +109,15 @@ def _check_kind(
     Raises
     ------
     ModelUnavailableError
-        It is no model, or one that cannot be run: says what it is.
+        It is not a model, or one that cannot be run. The message says what it is.
     """
     if contents.kind != MODEL:
         what = contents.kind or "file of no kind that Underpaint knows"
         raise ModelUnavailableError(
-            "{model} is no model but {what}; name a checkpoint that has the denoiser in it{get}",
+            "{model} is no model but {kind}; name a checkpoint that has the denoiser in it{hint}",
             model=model,
-            what=with_article(what),
-            get=_PLACES.get(contents.kind, ""),
+            kind=with_article(what),
+            hint=_PLACES.get(contents.kind, ""),
         )
     if contents.prediction == "edm" or any(name.startswith("edm_") for name in header.tensors):
         raise ModelUnavailableError(
@@ -151,13 +151,13 @@ _PLACES = {
     "VAE": '. This file can be a model\'s autoencoder: {"vae": "FILE"} in its side-car file',
     "text encoder": ". This file can be a part of a model: put it into models/parts",
 }
-"""What can be done with files that are no models."""
+"""What can be done with files that are not models."""
 
 
 def _find_changes(
     model: Path, kind: Architecture, header: Header, contents: Contents, *, has_configs: bool
 ) -> Mapping[str, tuple[tuple[str, Any], ...]]:
-    """Return what a file, and its user, say better than the configs of its architecture."""
+    """Return what a file and its side-car change in the configs of its architecture."""
     if contents.family in FLOWS:
         said = {} if has_configs else kind.changes
         return {part: tuple(values.items()) for part, values in said.items()}
@@ -184,15 +184,15 @@ _CELL = 8
 """Pixels a side of a latent cell, in both of these families."""
 
 _V_SPREAD = 0.09
-"""From which standard deviation on this bias is of a model that predicts velocity.
+"""The least standard deviation of a bias for which a model predicts velocity.
 
-Stable Diffusion 2 says it nowhere; ComfyUI and others tell it by this.
+Stable Diffusion 2 does not say it; ComfyUI and others use this bias.
 """
 
 
 def _read_prediction(model: Path, header: Header) -> str:
-    """Return what a model predicts that does not say so; empty where it cannot be told."""
-    beside = model.with_suffix(".yaml")  # as WebUI wants it beside such models
+    """Return what a model predicts whose header does not say it; empty if that is unknown."""
+    beside = model.with_suffix(".yaml")  # as WebUI needs it beside such models
     with contextlib.suppress(ModelUnavailableError):
         text = read_text(beside.parent, beside.name, "latin-1")  # only ASCII is looked for
         if re.search(r"""^\s*parameterization:\s*["']?v["']?\s*(#.*)?$""", text, re.MULTILINE):

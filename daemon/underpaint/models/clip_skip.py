@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _OPEN_CLIP_WIDTH = 1024
-"""The width of Stable Diffusion 2's text encoder, of which diffusers leaves out the last layer."""
+"""The width of Stable Diffusion 2's text encoder, whose last layer diffusers leaves out."""
 
 
 def count_skipped(clip_skip: int, width: int, *, is_xl: bool) -> int:

@@ -1,6 +1,6 @@
-"""What a model folder holds, read without opening the weights: no torch here.
+"""Describe a model without opening its weights, and without torch.
 
-All that can be wrong with a folder is found here, before minutes are spent on loading it.
+Faults of a folder are found here, before minutes are spent on loading it.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class ModelInfo:
     parts : tuple of Part
         The exact files that it is opened from.
     stamps : tuple of Stamp
-        What tells those files, as they were when they were looked at, from later ones: a model
-        whose files were replaced is another one.
+        Sizes and times of those files when they were examined: a model whose files were replaced
+        is another one.
     index : str
         The path of the `model_index.json` that names its parts: relative to its folder, or
         absolute.
@@ -73,7 +73,7 @@ class ModelInfo:
     prediction_type : str
         What its denoiser predicts: `epsilon` or `v_prediction`.
     zero_snr : bool
-        Whether its noise levels end where all is noise.
+        Whether its noise levels end in pure noise.
     precision : str
         How most weights of its denoiser are stored: `fp32`, `fp16`, `bf16`, `fp8`, a type of GGUF
         such as `Q4_K`, ... (`precisions.find_precision`).
@@ -112,7 +112,7 @@ class ModelInfo:
 
 
 def describe_model(path: Path) -> ModelInfo:
-    """Look at a model, and see that it can be opened.
+    """Describe a model, and check that it can be opened.
 
     Parameters
     ----------
@@ -122,8 +122,8 @@ def describe_model(path: Path) -> ModelInfo:
     Raises
     ------
     ModelUnavailableError
-        It is no model, of an unsupported kind, incomplete, damaged, or keeps its weights in
-        anything but safetensors or GGUF. Names the file, and what to do.
+        It is not a model, its kind is not supported, it is incomplete or damaged, or its weights
+        are neither safetensors nor GGUF. The message names the file, and what to do.
     """
     said = read_sidecar(find_sidecar(path))
     is_file = _is_one_file(path)
@@ -140,7 +140,7 @@ def _is_one_file(path: Path) -> bool:
     return path.suffix.lower() in WEIGHTS_ENDINGS and not is_folder(path)
 
 
-@functools.lru_cache(maxsize=256)  # every job asks, and the answer is the same until a file changes
+@functools.lru_cache(maxsize=256)  # every job needs it, and it stays the same until a file changes
 def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, ...]) -> ModelInfo:
     name = Path(os.path.realpath(path)).name
     if _is_one_file(path):
@@ -226,7 +226,7 @@ def _precision(part: Part, tensors: Tensors) -> str:
 
 
 def _change(model: Path, part: Part, family: str, said: Sidecar) -> Part:
-    """Return a part with what the user says of it in its config."""
+    """Return a part with the changes of the side-car in its config."""
     if family in FLOWS:
         for name, usual in (("prediction", "flow"), ("zero_snr", False), ("clip_skip", None)):
             value = getattr(said, name)
@@ -260,16 +260,16 @@ def _check_skip(model: Path, part: Part, family: str, skip: int) -> None:
     if skipped >= layers or (skipped and family == "sdxl"):
         most = 2 if family == "sdxl" else skip - skipped + layers - 1
         raise ModelUnavailableError(
-            "model {model}: clip_skip {skip} is too large for it; set it to at most {most} in the"
-            " side-car file",
+            "model {model}: clip_skip {clip_skip} is too large for it; set it to at most {most} in"
+            " the side-car file",
             model=model,
-            skip=skip,
+            clip_skip=skip,
             most=most,
         )
 
 
 _NATIVE_CELLS = {"sd": 64, "sdxl": 128}
-"""The side in latent cells that a UNet was trained at, where its config does not say it."""
+"""The side in latent cells that a UNet was trained at, if its config does not say it."""
 
 
 def _list_files(index: str, parts: tuple[Part, ...]) -> tuple[str, ...]:
@@ -293,36 +293,36 @@ def _read_config(model: Path, part: Part) -> dict[str, Any]:
 
 
 def _check_channels(model: Path, unet: dict[str, Any], vae: dict[str, Any]) -> str:
-    """Check that a UNet takes latents of the autoencoder; return what it is made for."""
+    """Check that a UNet takes the autoencoder's latents; return its purpose."""
     channels = _number(model, unet, "in_channels", 4, 2**10)
     latent = _number(model, vae, "latent_channels", 4, 2**10)
     if channels not in (latent, 2 * latent + 1):
         raise ModelUnavailableError(
             "model {model} has {channels} input channels (in unet/config.json), which is not"
             " supported; take a plain model of its family ({latent}) or an inpainting one"
-            " ({value})",
+            " ({inpainting})",
             model=model,
             channels=channels,
             latent=latent,
-            value=2 * latent + 1,
+            inpainting=2 * latent + 1,
         )
     return "plain" if channels == latent else "inpainting"
 
 
 def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
-    """Check that what one part puts out is what the next takes in, and return a cell's side.
+    """Check that the output of each part fits the next one, and return a cell's side.
 
-    The names that are read here were held against the weights before.
+    The values that are read here were compared with the weights before.
     """
     unet, vae = configs["unet"], configs["vae"]
     blocks = vae.get("block_out_channels", [0] * 4)
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= _MOST_VAE_BLOCKS:
         raise ModelUnavailableError(
             "model {model}: vae/config.json: block_out_channels {blocks} is no list of 1 to"
-            " {most_vae_blocks} numbers; fetch it again",
+            " {most} numbers; fetch it again",
             model=model,
             blocks=str(blocks)[:80],
-            most_vae_blocks=_MOST_VAE_BLOCKS,
+            most=_MOST_VAE_BLOCKS,
         )
     encoders = [name for name in configs if name.startswith("text_encoder")]
     width = 0
@@ -347,12 +347,12 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
         taken = unet.get("projection_class_embeddings_input_dim")
         if pooled != taken:
             raise ModelUnavailableError(
-                "model {model}: its unet takes {taken} numbers beside the prompt"
+                "model {model}: its unet takes {channels} numbers beside the prompt"
                 " (projection_class_embeddings_input_dim in unet/config.json), and text_encoder_2"
-                " and the six sizes give {pooled}; fetch all parts from one model",
+                " and the six sizes give {expected}; fetch all parts from one model",
                 model=model,
-                taken=taken,
-                pooled=pooled,
+                channels=taken,
+                expected=pooled,
             )
     halvings = len(blocks) - 1
     return int(2**halvings)

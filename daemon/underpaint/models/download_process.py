@@ -4,7 +4,7 @@
     {"path": "/home/ann/..."}             the model is complete
     {"error": "the Hub has no such model"}
 
-It may be killed at any time: the next one goes on where it ended.
+It may be killed at any time: the next process continues where it ended.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INTERVAL = 0.5
 
 
 def _report(**event: Any) -> None:
-    # Fails, and ends this process, where the daemon has gone.
+    # It fails, and ends this process, if the daemon has gone.
     print(json.dumps(event), flush=True)
 
 
@@ -53,11 +53,11 @@ def _run(said: str) -> None:
     if kind == MODEL:
         _report(path=str(path))
     else:
-        what = with_article(kind) if kind else "nothing that Underpaint knows"
+        what = with_article(kind) if kind else sentence("nothing that Underpaint knows")
         told = sentence(
-            "{path} was downloaded, and is {what}: it cannot be painted with alone",
-            path=path,
-            what=what,
+            "{file} was downloaded, and is {kind}: it cannot be painted with alone",
+            file=path,
+            kind=what,
         )
         _report(error=told, sentence=to_data(told))
 

@@ -1,9 +1,9 @@
-"""Download models from the Hugging Face Hub: what is needed of them, and nothing else.
+"""Download models from the Hugging Face Hub: the files that are needed, and no others.
 
 Of a repository in the diffusers format, one variant of each part's weights is taken, with its
 configs and tokenizers; of any other, one weight file. Only safetensors, GGUF, JSON and a
 tokenizer's texts are ever written. What was downloaded is compared with the Hub's list of files,
-its sizes and hashes, before it is called a model: `snapshot_download` may return a folder that
+its sizes and hashes, before it counts as a model: `snapshot_download` may return a folder that
 lacks files.
 """
 
@@ -86,22 +86,22 @@ def split_id(said: str) -> tuple[str, str]:
     address = re.fullmatch(r"https?://(?P<host>[^/]+)/(?P<path>.+?)/?", said)
     if address and address["host"].lower() not in _hosts():
         raise BadInputError(
-            "{said!r} is no address of the Hugging Face Hub; download the file with a browser, and"
-            " put it into the folder of models",
-            said=said[:200],
+            "{address!r} is not an address of the Hugging Face Hub; download the file with a"
+            " browser, and put it into the folder of models",
+            address=said[:200],
         )
     path = address["path"] if address else said
     path = re.sub(r"^([^/]+/[^/]+)/(tree|blob|resolve)/[^/]+", r"\1", path).split("?")[0]
     found = re.fullmatch(r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<file>.+))?", path, re.ASCII)
     if not found or ".." in path or len(path) > _LONGEST_PATH or not path.isprintable():
         raise BadInputError(
-            "{said!r} is no id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or the"
+            "{id!r} is not an id of the Hugging Face Hub; give OWNER/NAME, OWNER/NAME/FILE, or the"
             " address of the model's page",
-            said=said[:200],
+            id=said[:200],
         )
     if found["id"].partition("/")[0] in ("datasets", "spaces"):
         raise BadInputError(
-            "{said!r} is no model of the Hugging Face Hub; name a model", said=said[:200]
+            "{id!r} is not a model of the Hugging Face Hub; name a model", id=said[:200]
         )
     return found["id"], found["file"] or ""
 
@@ -112,13 +112,13 @@ def check_file(said: str) -> str:
     Raises
     ------
     BadInputError
-        It is no such path.
+        It is not such a path.
     """
     if not _is_safe(said):
         raise BadInputError(
-            "{said!r} is no path of a file in a repository; give it as the Hugging Face Hub shows"
-            " it, such as vae/model.safetensors",
-            said=said[:200],
+            "{path!r} is not the path of a file in a repository; give it as the Hugging Face Hub"
+            " shows it, such as vae/model.safetensors",
+            path=said[:200],
         )
     return said
 
@@ -136,7 +136,7 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
     repository : str
         `OWNER/NAME`.
     file : str
-        Which weight file, where it is no folder in the diffusers format.
+        Which weight file, if it is not a folder in the diffusers format.
     precision : str
         Which variant of the weights is wanted, of `PRECISIONS`; where it is empty or missing, the
         smallest.
@@ -144,8 +144,8 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
     Raises
     ------
     ModelUnavailableError
-        There is no such model, it is gated, holds nothing that can be used, or the Hub cannot be
-        reached. Names the model and the way out.
+        There is no such model, it is gated, it has nothing that can be used, or the Hub cannot be
+        reached. The message names the model and the way out.
     """
     from huggingface_hub import HfApi  # noqa: PLC0415 - slow, and only needed here
 
@@ -158,10 +158,10 @@ def look_up(repository: str, file: str = "", precision: str = "") -> RemoteModel
             revision, licence = _revision(info), _licence(info)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
             raise ModelUnavailableError(
-                "{repository} cannot be looked up: {hub_endpoint} answers as no Hub does ({kind}:"
-                " {error}); try again later",
+                "{repository} cannot be looked up: {server} does not answer as the Hugging Face Hub"
+                " does ({kind}: {error}); try again later",
                 repository=repository,
-                hub_endpoint=hub_endpoint() or "the Hugging Face Hub",
+                server=hub_endpoint() or "https://huggingface.co",
                 kind=type(error).__name__,
                 error=str(error)[:200],
             ) from None
@@ -235,7 +235,7 @@ def download(
     name : str
         What to call it; its own name where empty.
     tell : callable
-        Is told of each file before it is downloaded, and its number.
+        Called with each file before it is downloaded, and with its number.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def download(
     Raises
     ------
     ModelUnavailableError
-        It cannot be downloaded, the disk is too full, or what came is not what the Hub lists.
+        It cannot be downloaded, the disk is too full, or a file differs from the Hub's list.
     BadInputError
         There is a file or folder of that name already.
     """
@@ -293,7 +293,7 @@ def _find_targets(model: RemoteModel, name: str) -> tuple[Path, Path]:
 
 
 def find_downloaded(model: RemoteModel) -> Path | None:
-    """Return where a single file was downloaded to before, whole; None where it was not."""
+    """Return the complete single file that was downloaded before; None if there is none."""
     models, (file,) = home() / "models", model.files
     part = choose_part_name(model.name, model.repository)
     places = (models / model.name, models / "parts" / part)
@@ -341,17 +341,17 @@ def check_space(models: Sequence[RemoteModel]) -> None:
     if missing + RESERVE > free:
         raise ModelUnavailableError(
             "{repository} needs {missing:.1f} GB more and 1 GB to spare, and {free:.1f} GB are"
-            " free in {parent}; make room, or put Underpaint's models onto another disk"
+            " free in {folder}; make room, or put Underpaint's models onto another disk"
             " (UNDERPAINT_HOME)",
             repository=models[0].repository,
             missing=missing / 1e9,
             free=free / 1e9,
-            parent=folder,
+            folder=folder,
         )
 
 
 def _fetch(model: RemoteModel, file: RemoteFile, staging: Path) -> None:
-    """Download a file and compare it with what the Hub lists; once more where it differs."""
+    """Download a file and compare it with the Hub's list; try once more if it differs."""
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - slow, and only needed here
 
     for force in (False, True):

@@ -1,4 +1,4 @@
-"""The models there are, with all that is known of each."""
+"""List the models, with all that is known about each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from underpaint_client.model_entry import ModelEntry
 from underpaint_client.printable import one_line
 from underpaint_client.recommended import Recommended
 from underpaint_client.rules import STARTER_MODEL
+from underpaint_client.sentences import NO_TEXT, Sentence, as_sentence, sentence
 
 from .card_memory import file_memory, folder_memory
 from .describe import describe_model
@@ -39,7 +40,7 @@ class ListedModel:
     Parameters
     ----------
     name : str
-        By which it is asked for.
+        The name to choose it by.
     path : str
         The folder or file.
     root : str
@@ -109,7 +110,7 @@ def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
 
 
 def _describe_entry(one: ListedModel) -> ModelEntry:
-    """Return what clients are told of a model: nothing of where it lies."""
+    """Return what clients are told about a model, without its path."""
     if one.problem:
         return ModelEntry(one.name, "", 0, one.problem)
     return ModelEntry(
@@ -161,12 +162,12 @@ def _with_starter(scanned: list[Scanned]) -> Iterator[Scanned]:
 
 def _list(one: Scanned) -> ListedModel | None:
     found, contents = one.found, one.contents
+    problem: str = one.problem
     values: dict[str, Any] = {
         "name": found.name,
         "path": _printable(str(found.path)),
         "root": found.root.name,
         "form": "folder" if found.is_folder else found.path.suffix[1:].lower(),
-        "problem": _printable(one.problem),
     }
     if not (one.problem or found.is_folder) and (contents is None or contents.kind != MODEL):
         return None
@@ -179,11 +180,13 @@ def _list(one: Scanned) -> ListedModel | None:
                 values |= _file(found, correct_contents(contents, said), said)
             values |= _said(said)
     except ModelUnavailableError as error:
-        values["problem"] = _printable(str(error))
+        problem = error.sentence
     except Exception as error:  # noqa: BLE001 - one odd folder must not hide the others
-        told = f"model {found.path} cannot be read ({error}); fetch it again"
-        values["problem"] = _printable(told)
-    return ListedModel(**values)
+        problem = sentence(
+            "model {path} cannot be read ({error}); fetch it again", path=found.path, error=error
+        )
+    problem = as_sentence(values.get("problem") or problem).map_text(_printable)
+    return ListedModel(**{**values, "problem": problem})
 
 
 def _file(found: Found, contents: Contents, said: Sidecar) -> dict[str, Any]:
@@ -192,7 +195,7 @@ def _file(found: Found, contents: Contents, said: Sidecar) -> dict[str, Any]:
         "family": contents.family,
         "native": native_size(contents),
         "memory": file_memory(contents),
-        "problem": _printable(_problem(found.path, contents)),
+        "problem": _problem(found.path, contents),
     }
     if not values["problem"]:
         values |= asdict(_recommended(found.path, contents, said))
@@ -206,17 +209,17 @@ def _recommended(file: Path, contents: Contents, said: Sidecar) -> Recommended:
     return correct_recommended(recommend(file, contents.family, {}, {}), said)
 
 
-def _problem(file: Path, contents: Contents) -> str:
+def _problem(file: Path, contents: Contents) -> Sentence:
     """Return why a file cannot be painted with; empty where it can."""
     reason = why_unusable(contents)
     if reason:
-        return f"model {file}: {reason}"
+        return sentence("model {file}: {reason}", file=file, reason=reason)
     if not _is_ordinary(contents):
         try:
             describe_model(file)  # says which part is missing, or which form is not read
         except ModelUnavailableError as error:
-            return str(error)
-    return ""
+            return error.sentence
+    return NO_TEXT
 
 
 _ORDINARY = ("fp32", "fp16", "bf16", "fp8")

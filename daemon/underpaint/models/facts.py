@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from underpaint_client.sentences import NO_TEXT, Listing, Sentence, sentence
+
 from .architectures import ARCHITECTURES
 from .families import FLOWS
 from .probes import Contents
@@ -71,21 +73,35 @@ _OTHER_VARIANTS = ("2.1", "layered", "radiance", "edit-2511")
 """Variants whose denoiser is of another class, or has other tensors."""
 
 
-def why_unusable(contents: Contents) -> str:
+def why_unusable(contents: Contents) -> Sentence:
     """Return why a file cannot be painted with; empty where its family is supported."""
     title = family_facts(contents.family, contents.variant).title
     if contents.family not in ONE_FILE:
-        known = ", ".join(family_facts(family).title for family in ONE_FILE)
-        return f"it is a {title} model, and Underpaint opens {known}; take another model"
+        known = Listing(family_facts(family).title for family in ONE_FILE)
+        return sentence(
+            "it is a {family} model, and Underpaint opens {known}; take another model",
+            family=title,
+            known=known,
+        )
     if contents.variant == "refiner":
-        return "it is a refiner, which finishes another model's pictures; take a whole model"
+        return sentence(
+            "it is a refiner, which finishes another model's pictures; take a whole model"
+        )
     if contents.variant in _OTHER_VARIANTS:
-        return f"it is a {title} model of another kind ({contents.variant}); take a plain one"
+        return sentence(
+            "it is a {family} model of another kind ({variant}); take a plain one",
+            family=title,
+            variant=contents.variant,
+        )
     flow = FLOWS.get(contents.family)
     allowed = {"plain", "inpainting"} if flow is None else {"plain", "edit"}
     if flow is not None and flow.inpainting is not None:
         allowed.add("inpainting")
     if contents.purpose not in allowed:
-        way_out = " or an inpainting one" if "inpainting" in allowed else " one"
-        return f"it is a {title} model for {contents.purpose}; take a plain{way_out}"
-    return ""
+        what = sentence(
+            "it is a {family} model for {purpose}", family=title, purpose=contents.purpose
+        )
+        if "inpainting" in allowed:
+            return sentence("{problem}; take a plain or an inpainting one", problem=what)
+        return sentence("{problem}; take a plain one", problem=what)
+    return NO_TEXT

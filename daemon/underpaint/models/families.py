@@ -340,11 +340,11 @@ def check_flow_parts(path: Path, facts: FlowFacts, configs: dict[str, dict[str, 
     taken = transformer.get("in_channels")
     if type(latent) is not int or taken not in _count_inputs(facts, latent).values():
         raise ModelUnavailableError(
-            "model {path}: its transformer takes {taken} channels (in_channels in"
+            "model {path}: its transformer takes {channels} channels (in_channels in"
             " transformer/config.json), and its vae has {latent} of which {cells} cells make a"
             " token; fetch all parts from one model",
             path=path,
-            taken=str(taken)[:20],
+            channels=str(taken)[:20],
             latent=str(latent)[:20],
             cells=facts.tokens_patch,
         )

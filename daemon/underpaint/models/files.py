@@ -198,11 +198,11 @@ def read_family(model: Path, index: dict[str, Any]) -> str:
     if not family:
         class_name = str(index.get("_class_name"))
         raise ModelUnavailableError(
-            "model {model} is a {class_name}, which is not supported yet (_class_name in {index});"
+            "model {model} is a {class_name}, which is not supported yet (_class_name in {file});"
             " take a {families} model",
             model=model,
             class_name=class_name[:80],
-            index=INDEX,
+            file=INDEX,
             families=" or ".join(FAMILIES),
         )
     return family
@@ -260,10 +260,10 @@ def check_classes(model: Path, family: str, index: dict[str, Any]) -> dict[str, 
     ]
     if missing:
         raise ModelUnavailableError(
-            "model {model} has no {missing} in {index}; take a whole model (a refiner is not one)",
+            "model {model} has no {missing} in {file}; take a whole model (a refiner is not one)",
             model=model,
             missing=missing[0],
-            index=INDEX,
+            file=INDEX,
         )
     for name, classes in wanted.items():
         _check_class(model, name, given[name], classes)
@@ -278,20 +278,20 @@ def _check_class(model: Path, part: str, given: Any, wanted: Classes) -> None:
     named = ".".join(str(one) for one in given)[:120]
     if part == "scheduler":
         raise ModelUnavailableError(
-            "model {model}: its scheduler is {named}, whose noise levels are not those of its"
-            " family; in {index}, name one that the model was trained for: {classes}",
+            "model {model}: its scheduler is {class_name}, whose noise levels are not those of its"
+            " family; in {file}, name one that the model was trained for: {classes}",
             model=model,
-            named=named,
-            index=INDEX,
+            class_name=named,
+            file=INDEX,
             classes=Listing(sorted(classes)),
         )
     raise ModelUnavailableError(
-        "model {model}: {index} says that its {part} is a {named}, which is not supported; take a"
-        " model whose {part} is a {library}.{classes}",
+        "model {model}: {file} says that its {part} is a {class_name}, which is not supported; take"
+        " a model whose {part} is a {library}.{classes}",
         model=model,
-        index=INDEX,
+        file=INDEX,
         part=part,
-        named=named,
+        class_name=named,
         library=library,
         classes=" or ".join(sorted(classes)),
     )

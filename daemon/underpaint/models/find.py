@@ -1,4 +1,4 @@
-"""Where models lie, and which one a name means."""
+"""Find models, and which of them a name means."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.rules import STARTER_MODEL
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .describe import describe_model
 from .facts import why_unusable
@@ -26,7 +27,7 @@ STARTER_FOLDER = Path(__file__).parents[1] / STARTER_MODEL
 """The model inside the package; a slim wheel comes without."""
 
 _BUDGET = 0.3
-"""Seconds for the headers of new files where an answer is waited for; more are read later."""
+"""Seconds to read headers of new files while someone waits; the others are read later."""
 
 
 def model_folders() -> list[Path]:
@@ -41,9 +42,9 @@ def model_folders() -> list[Path]:
 def list_models() -> dict[str, Path]:
     """Return the models there are, by name: folders and files.
 
-    The starter model comes last, where this installation has it. Of a folder nothing is opened: one
-    that has a `model_index.json` is taken for a model, whatever that is. A file that was not
-    looked into yet is among them; what is known not to be a model is not.
+    The starter model comes last, if this installation has it. Folders are not opened: each that has
+    a `model_index.json` counts as a model. Files that were not examined yet are listed too; what is
+    known not to be a model is not.
     """
     return _paths(scan(seconds=_BUDGET))
 
@@ -56,10 +57,10 @@ def _paths(scanned: Iterable[Scanned]) -> dict[str, Path]:
 
 
 def default_model() -> str:
-    """Return the name of the model that is taken when none is asked for; empty where there is none.
+    """Return the name of the default model; empty if there is none.
 
     `$UNDERPAINT_MODEL`, else the first that the artist has put into the model folders, in
-    alphabetical order, else the starter model. Other tools' models are taken when asked for.
+    alphabetical order, else the starter model. Other tools' models are never the default.
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
     return chosen or _choose_default(scan(_own_roots(), seconds=_BUDGET))
@@ -70,7 +71,7 @@ def _own_roots() -> list[Root]:
 
 
 def _choose_default(scanned: Iterable[Scanned]) -> str:
-    """Return the name of the default model among what lies in the artist's own folders."""
+    """Return the name of the default model among those in the artist's own folders."""
     usable = [one for one in scanned if one.found.root.is_own and _is_usable(one)]
     names = sorted(_paths(usable), key=lambda name: (name == STARTER_MODEL, name))
     own = {one.found.name: one for one in usable if one.found.name != STARTER_MODEL}
@@ -112,7 +113,7 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     Raises
     ------
     ModelUnavailableError
-        Says where was looked and which models there are.
+        There is none, or it cannot be used. The message names the models that there are.
     """
     scanned = scan(seconds=_BUDGET)
     models = _paths(scanned)
@@ -128,20 +129,24 @@ def find_model(name: str, *, allow_paths: bool = True) -> Path:
     named = pick_model(models, wanted)
     if named is not None:
         return named
-    known = f"models found: {name_some(models)}; yours go to {model_folders()[0]}"
+    known = sentence(
+        "models found: {models}; yours go to {folder}",
+        models=name_some(models),
+        folder=model_folders()[0],
+    )
     for one in scanned:
         if one.found.name == wanted:
             raise ModelUnavailableError(one.problem or _no_model(one, known))
-    path = _find_path(wanted, f"model {name!r} is a path", known, allow_paths=allow_paths)
+    path = _find_path(wanted, known, allow_paths=allow_paths)
     if path is not None:
         return path
     raise ModelUnavailableError(
-        "model {wanted!r} is unknown; {known}, or name its path", wanted=wanted, known=known
+        "model {model!r} is unknown; {known}, or name its path", model=wanted, known=known
     )
 
 
-def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path | None:
-    """Return what a path means, or the id of a repository that was downloaded."""
+def _find_path(wanted: str, known: Sentence, *, allow_paths: bool) -> Path | None:
+    """Return the path that is meant, or the folder of a repository that was downloaded."""
     path = Path(wanted)
     if allow_paths:  # others would learn which users there are
         path = expand_user(path)
@@ -150,9 +155,9 @@ def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path
     inside = any(_real(path).is_relative_to(_real(f)) for f in model_folders())
     if not (allow_paths or inside):
         raise ModelUnavailableError(
-            "{told} outside the model folders, which only requests from this machine may open;"
-            " {known}",
-            told=told,
+            "model {path!r} is a path outside the model folders, which only requests from this"
+            " machine may open; {known}",
+            path=wanted,
             known=known,
         )
     if path.exists():
@@ -161,7 +166,7 @@ def _find_path(wanted: str, told: str, known: str, *, allow_paths: bool) -> Path
 
 
 def find_in_hub(repository: str) -> Path | None:
-    """Return the folder of a repository that the Hugging Face Hub's cache holds, used or not."""
+    """Return the folder of a repository in the Hugging Face Hub's cache, used or not."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
         return None
     return find_snapshot(hub_cache() / f"models--{repository.replace('/', '--')}")
@@ -176,7 +181,7 @@ def pick_model(models: Mapping[str, Path], wanted: str) -> Path | None:
 
 
 def _is_called(name: str, path: Path, wanted: str) -> bool:
-    """Return whether a model may also be meant by a name that is not its own."""
+    """Return whether a name that is not a model's own may mean it."""
     last = name.rpartition("/")[2]
     return wanted in (last, f"{name}{path.suffix}", f"{last}{path.suffix}")
 
@@ -184,15 +189,27 @@ def _is_called(name: str, path: Path, wanted: str) -> bool:
 _MOST_NAMED = 30
 
 
-def name_some(models: Iterable[str]) -> str:
+def name_some(models: Iterable[str]) -> Sentence:
     """Return the names of models for a message: all, or how many more there are."""
     names = sorted(models)
     more = len(names) - _MOST_NAMED
-    shown = ", ".join(names[:_MOST_NAMED]) or "none"
-    return f"{shown} and {more} more" if more > 0 else shown
+    if more > 0:
+        shown = Listing(names[:_MOST_NAMED])
+        return sentence("{names} and {more} more", names=shown, more=more)
+    return sentence("{names}", names=Listing(names)) if names else sentence("none")
 
 
-def _no_model(one: Scanned, known: str) -> str:
+def _no_model(one: Scanned, known: Sentence) -> Sentence:
     kind = one.contents.kind if one.contents else ""
-    what = with_article(kind) if kind else "nothing that is known"
-    return f"{one.found.path} is no model but {what}; {known}"
+    if not kind:
+        return sentence(
+            "{file} is not a model, and nothing else that is known; {known}",
+            file=one.found.path,
+            known=known,
+        )
+    return sentence(
+        "{file} is not a model but {kind}; {known}",
+        file=one.found.path,
+        kind=with_article(kind),
+        known=known,
+    )

@@ -1,4 +1,4 @@
-"""The hash of a model, by which recipes tell models apart, and what is remembered of it.
+"""The hash of a model, which identifies it in recipes, and is remembered.
 
 Weights are gigabytes, and hashing them takes seconds. What was hashed once is remembered, and what
 was not is hashed in the background, while the first picture is painted.
@@ -23,11 +23,11 @@ from .shared_json import SharedJson
 from .stamps import stamp_files
 
 _HASHES = SharedJson("model-hashes.json", str)
-"""Where its home cannot be written, models are hashed again next time."""
+"""If the home cannot be written, models are hashed again next time."""
 
 
 def hash_model(info: ModelInfo, *, again: bool = False) -> str:
-    """Return the SHA-256 over the files a model is opened from: recipes tell models apart by it.
+    """Return the SHA-256 of the files that a model is opened from, which identifies it in recipes.
 
     Weights are gigabytes: what was hashed once is remembered, by size and time of change, in
     Underpaint's home.
@@ -37,7 +37,7 @@ def hash_model(info: ModelInfo, *, again: bool = False) -> str:
     info : ModelInfo
         The model.
     again : bool
-        Read the files though they seem to be as they were.
+        Whether to read the files even if they seem unchanged.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def _hash_files(info: ModelInfo) -> str:
 
 
 class BackgroundHash:
-    """The hash of a model that is open, made beside other work.
+    """The hash of an open model, computed in the background.
 
     Parameters
     ----------
@@ -112,12 +112,12 @@ class BackgroundHash:
 
     @property
     def value(self) -> str:
-        """The hash; empty where there is none. Waits for it."""
+        """The hash; empty if there is none. Waits for it."""
         return self._result[0]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the artist should know of the model's files. Waits for the hash."""
+        """What the artist should know about the model's files. Waits for the hash."""
         return self._result[1]
 
     @functools.cached_property
@@ -148,7 +148,7 @@ def first_hash(info: ModelInfo) -> str:
 
 
 def files_key(info: ModelInfo) -> str:
-    """Return what names, sizes, times and inodes of a model's files come to at present.
+    """Return a key made of the current names, sizes, times and inodes of a model's files.
 
     Not the time at which their status changed: it also changes when a file is only linked to.
     """
@@ -161,7 +161,7 @@ def files_key(info: ModelInfo) -> str:
 
 
 def note_use(info: ModelInfo, found: str) -> str:
-    """Remember with which hash a model was used, and return the one that it was used with before.
+    """Remember the hash that a model was used with, and return the one it was used with before.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 Both formats are read here rather than by their packages: a folder may hold thousands of files, any
 of them damaged or hostile. What is read of each is bounded, and nothing is mapped into memory, so
-that a file that is cut short meanwhile ends no process.
+that a file that is truncated meanwhile does not crash the process.
 
 - safetensors: https://github.com/huggingface/safetensors#format
 - GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.errors import ModelUnavailableError, UnderpaintError
+from underpaint_client.sentences import Listing
 
 from .reading import parse_json
 
@@ -76,7 +77,7 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """What a weight file says of itself.
+    """The header of a weight file.
 
     Parameters
     ----------
@@ -99,21 +100,21 @@ def read_header(file: Path) -> Header:
     Raises
     ------
     ModelUnavailableError
-        It is no such file, damaged, cut short, or too large to be one. Names the file, and what
-        to do.
+        It is not such a file, damaged, truncated, or too large. The message names the file, and
+        what to do.
     """
     ending = file.suffix.lower()
     if ending not in ENDINGS:
         raise ModelUnavailableError(
-            "{file} is no model file: Underpaint reads {endings} files",
+            "{file} is not a model file: Underpaint reads {endings} files",
             file=file,
-            endings=" and ".join(ENDINGS),
+            endings=Listing(ENDINGS),
         )
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe or a device would wait for ever
             raise ModelUnavailableError(
-                "{file} is no regular file; name the file of a model", file=file
+                "{file} is not a regular file; name the file of a model", file=file
             )
         with file.open("rb") as stream:
             read = _read_gguf if ending == ".gguf" else _read_safetensors
@@ -147,32 +148,29 @@ def read_bytes(file: Path, tensor: Tensor, most: int) -> bytes:
 
 
 class UnreadableError(ModelUnavailableError):
-    """The system does not let us read a file: it is not there, locked, or on a failing disk."""
+    """A file cannot be read: it is missing, locked, or on a failing disk."""
 
 
-class _DamagedError(Exception):
-    """A file is not what its format asks for."""
+class _DamagedError(UnderpaintError):
+    """A file does not follow its format."""
 
 
 def _read_safetensors(stream: BinaryIO, size: int) -> Header:
     beginning = stream.read(min(size, 8))  # some files of /proc have no size, and no end
-    if len(beginning) < 8:
-        raise _DamagedError(f"it has {size} bytes")
-    (length,) = struct.unpack("<Q", beginning)
-    if length > size - 8:
-        what = "a Git LFS pointer" if beginning == b"version " else f"of {size} bytes"
-        raise _DamagedError(f"it is {what}, and its header would need {length}")
-    if length > MAX_HEADER:
-        raise _DamagedError(f"its header has {length} bytes, and at most {MAX_HEADER} are read")
+    length = _header_length(beginning, size)
     try:
         entries = parse_json(stream.read(length).decode())
     except ValueError as error:
-        raise _DamagedError(f"its header: {error}") from None
+        raise _DamagedError("its header: {error}", error=error) from None
     if not isinstance(entries, dict):
-        raise _DamagedError("its header is no JSON object")
+        raise _DamagedError("its header is not a JSON object")
     metadata = entries.pop("__metadata__", None)
     if len(entries) > MAX_TENSORS:
-        raise _DamagedError(f"it has {len(entries)} tensors, and at most {MAX_TENSORS} are read")
+        raise _DamagedError(
+            "it has {found} tensors, and at most {most} are read",
+            found=len(entries),
+            most=MAX_TENSORS,
+        )
     data = 8 + length
     tensors = {}
     places = []
@@ -181,24 +179,52 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
         bits = _BITS.get(dtype)
         if bits is not None and math.prod(shape) * bits != 8 * (stop - start):
             raise _DamagedError(
-                f"{name[:120]!r}, {dtype} {str(shape)[:80]}, has {stop - start} bytes"
+                "{tensor!r}, {dtype} {shape}, has {size} bytes",
+                tensor=name[:120],
+                dtype=dtype,
+                shape=str(shape)[:80],
+                size=stop - start,
             )
         places.append((start, stop, name))
         tensors[name] = Tensor(dtype, tuple(shape), data + start, stop - start)
     end = _check_places(places)
     if data + end != size:
-        raise _DamagedError(f"it has {size} bytes, and its header says {data + end}")
+        raise _DamagedError(
+            "it has {size} bytes, and its header says {expected}", size=size, expected=data + end
+        )
     said = metadata.items() if isinstance(metadata, dict) else ()
     return Header("safetensors", tensors, {n: one for n, one in said if isinstance(one, str)})
 
 
+def _header_length(beginning: bytes, size: int) -> int:
+    """Return the length of a header, which a file of this size begins with."""
+    if len(beginning) < 8:
+        raise _DamagedError("it has {size} bytes", size=size)
+    if beginning == b"version ":
+        raise _DamagedError("it is a Git LFS pointer, and not the file that this stands for")
+    length: int = struct.unpack("<Q", beginning)[0]
+    if length > size - 8:
+        raise _DamagedError(
+            "it is of {size} bytes, and its header would need {needed}", size=size, needed=length
+        )
+    if length > MAX_HEADER:
+        raise _DamagedError(
+            "its header has {size} bytes, and at most {most} are read", size=length, most=MAX_HEADER
+        )
+    return length
+
+
 def _check_places(places: list[tuple[int, int, str]]) -> int:
-    """Check that tensors lie one after the other, as the format asks for; return their end."""
+    """Check that tensors follow each other without gaps, as they must; return their end."""
     end = 0
     for start, stop, name in sorted(places):
         if start != end:
-            told = f"{name[:120]!r} begins at {start}, and the tensor before it ends at {end}"
-            raise _DamagedError(told)
+            raise _DamagedError(
+                "{tensor!r} begins at {start}, and the tensor before it ends at {end}",
+                tensor=name[:120],
+                start=start,
+                end=end,
+            )
         end = stop
     return end
 
@@ -208,15 +234,26 @@ def _read_entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
     try:
         dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
-        raise _DamagedError(f"its header does not describe {name[:120]!r}") from None
+        raise _DamagedError("its header does not describe {tensor!r}", tensor=name[:120]) from None
     if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
-        raise _DamagedError(f"its header gives {name[:120]!r} the shape {str(shape)[:80]}")
+        raise _DamagedError(
+            "its header gives {tensor!r} the shape {shape}",
+            tensor=name[:120],
+            shape=str(shape)[:80],
+        )
     is_type = isinstance(dtype, str) and re.fullmatch(r"[A-Z][A-Z0-9_]{0,19}", dtype)
     numbers = (*shape, start, stop)
     if not is_type or not all(type(one) is int and 0 <= one < 2**63 for one in numbers):
-        raise _DamagedError(f"its header describes {name[:120]!r} in values of the wrong kind")
+        raise _DamagedError(
+            "its header describes {tensor!r} in values of the wrong kind", tensor=name[:120]
+        )
     if start > stop:
-        raise _DamagedError(f"its header places {name[:120]!r} at {start} to {stop}")
+        raise _DamagedError(
+            "its header places {tensor!r} at {start} to {end}",
+            tensor=name[:120],
+            start=start,
+            end=stop,
+        )
     return dtype, shape, start, stop
 
 
@@ -252,7 +289,7 @@ class _Cursor:
         self.place = 0
 
     def skip(self, count: int) -> None:
-        """Pass over bytes."""
+        """Skip bytes."""
         self._advance(count)
         self._stream.seek(self.place)
 
@@ -275,13 +312,13 @@ class _Cursor:
         return self.take(self.number("Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> str | None:
-        """Return the next value as text; pass over a list, unless it is a few numbers."""
+        """Return the next value as text; skip a list, unless it is a few numbers."""
         if kind == _TEXT:
             return self.text()
         if kind in _SCALARS:
             return str(self.number(_SCALARS[kind]))
         if kind != _LIST:
-            raise _DamagedError(f"its header has a value of the unknown type {kind}")
+            raise _DamagedError("its header has a value of the unknown type {type}", type=kind)
         inner, length = self.number("I"), self.number("Q")
         if inner in _SCALARS and length <= _SHORT_LIST:
             return " ".join(str(self.number(_SCALARS[inner])) for _ in range(length))
@@ -296,17 +333,21 @@ class _Cursor:
         return None
 
     def count(self, more: int) -> None:
-        """Note that so many keys or texts follow."""
+        """Count keys or texts that follow."""
         self._texts += more
         if self._texts > _MOST_TEXTS:
             raise _DamagedError(
-                f"its header has {self._texts} keys and texts, and at most {_MOST_TEXTS} are read"
+                "its header has {found} keys and texts, and at most {most} are read",
+                found=self._texts,
+                most=_MOST_TEXTS,
             )
 
     def _advance(self, count: int) -> None:
         self.place += count
         if self.place > MAX_HEADER:
-            raise _DamagedError(f"its header has over {MAX_HEADER} bytes, and no more are read")
+            raise _DamagedError(
+                "its header has over {most} bytes, and no more are read", most=MAX_HEADER
+            )
 
 
 def _read_gguf(stream: BinaryIO, size: int) -> Header:
@@ -315,10 +356,14 @@ def _read_gguf(stream: BinaryIO, size: int) -> Header:
         raise _DamagedError("it does not begin as a GGUF file")
     version = cursor.number("I")
     if version not in (2, 3):
-        raise _DamagedError(f"it is of version {version} of the format; 2 and 3 are read")
+        raise _DamagedError(
+            "it is of version {version} of the format; 2 and 3 are read", version=version
+        )
     count, values = cursor.number("Q"), cursor.number("Q")
     if count > MAX_TENSORS:
-        raise _DamagedError(f"it has {count} tensors, and at most {MAX_TENSORS} are read")
+        raise _DamagedError(
+            "it has {found} tensors, and at most {most} are read", found=count, most=MAX_TENSORS
+        )
     metadata = {}
     cursor.count(values)
     for _ in range(values):
@@ -336,18 +381,22 @@ def _read_gguf(stream: BinaryIO, size: int) -> Header:
         tensors[name] = Tensor(tensor.dtype, shape, data + tensor.start, tensor.size)
     end = max((tensor.start + tensor.size for tensor in tensors.values()), default=0)
     if end > size:
-        raise _DamagedError(f"it has {size} bytes, and its header says {end}")
+        raise _DamagedError(
+            "it has {size} bytes, and its header says {expected}", size=size, expected=end
+        )
     return Header("gguf", tensors, metadata)
 
 
 def _read_tensor(cursor: _Cursor) -> tuple[str, Tensor]:
     name, dimensions = cursor.text(), cursor.number("I")
     if dimensions > MAX_DIMENSIONS:
-        raise _DamagedError(f"{name[:120]!r} has {dimensions} dimensions")
+        raise _DamagedError(
+            "{tensor!r} has {dimensions} dimensions", tensor=name[:120], dimensions=dimensions
+        )
     shape = tuple(cursor.number("Q") for _ in range(dimensions))[::-1]
     kind, start = cursor.number("I"), cursor.number("Q")
     if kind not in _gguf_types():
-        raise _DamagedError(f"{name[:120]!r} has the unknown type {kind}")
+        raise _DamagedError("{tensor!r} has the unknown type {type}", tensor=name[:120], type=kind)
     dtype, block, length = _gguf_types()[kind]
     return name, Tensor(dtype, shape, start, math.prod(shape) // block * length)
 
@@ -367,7 +416,7 @@ _SIDE = re.compile(r"\d{1,19}", re.ASCII)
 def _alignment(metadata: Mapping[str, str]) -> int:
     said = metadata.get("general.alignment", "32")
     if not re.fullmatch(r"[1-9]\d{0,8}", said, re.ASCII):
-        raise _DamagedError(f"its alignment is {said[:80]!r}")
+        raise _DamagedError("its alignment is {alignment!r}", alignment=said[:80])
     return int(said)
 
 

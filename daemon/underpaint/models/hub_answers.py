@@ -1,4 +1,4 @@
-"""How the Hugging Face Hub is reached, and what its refusals mean, in sentences."""
+"""Where the Hugging Face Hub is, and what its errors mean, in sentences."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Sentence, sentence
 
 
 def hub_endpoint() -> str | None:
@@ -22,7 +23,7 @@ def hub_page(repository: str) -> str:
 
 
 def refuse_long_waits(repository: str) -> None:
-    """Have an answer that asks for a long pause raised; `huggingface_hub` would wait for days."""
+    """Raise an answer that asks for a long pause; `huggingface_hub` would wait for days."""
     from huggingface_hub import get_session  # noqa: PLC0415 - slow, only needed here
 
     def check(response: Any) -> None:
@@ -34,10 +35,10 @@ def refuse_long_waits(repository: str) -> None:
             if len(wait) > _LONGEST_WAIT_DIGITS or int(wait) > LONGEST_WAIT:
                 raise ModelUnavailableError(
                     "the Hugging Face Hub answers {status} for {repository}, and asks to wait for"
-                    " {wait} seconds; try again later",
+                    " {seconds} seconds; try again later",
                     status=response.status_code,
                     repository=repository,
-                    wait=wait[:20],
+                    seconds=wait[:20],
                 )
 
     client = get_session()
@@ -52,44 +53,56 @@ _LONGEST_WAIT_DIGITS = 9
 
 @contextlib.contextmanager
 def hub_errors(repository: str) -> Iterator[None]:
-    """Raise what goes wrong as a sentence, without what was sent: the token is in it."""
+    """Raise errors as sentences, without the request, which contains the token."""
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415 - slow, only needed here
 
     try:
         yield
     except Exception as error:
         is_network = isinstance(error, (ConnectionError, TimeoutError, ValueError, HfHubHTTPError))
-        # `httpx` raises what it raises: which of its versions it is depends on the Hub's library
+        # `httpx` has errors of its own, under names that depend on the version of the Hub's library
         if not (is_network or type(error).__module__.startswith(("httpx", "huggingface_hub"))):
             raise
         raise ModelUnavailableError(_explain(repository, error)) from None
 
 
-def _explain(repository: str, error: Exception) -> str:
+def _explain(repository: str, error: Exception) -> Sentence:
     from huggingface_hub import errors  # noqa: PLC0415 - as above
 
     page = hub_page(repository)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, so that nothing is downloaded; unset it"
+        return sentence("HF_HUB_OFFLINE is set, so that nothing is downloaded; unset it")
     if isinstance(error, errors.GatedRepoError):
-        return (
-            f"{repository} is gated: accept its terms on {page}, then log in with `hf auth login`"
+        return sentence(
+            "{repository} is gated: accept its terms on {page}, then log in with `hf auth login`",
+            repository=repository,
+            page=page,
         )
     if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"the Hugging Face Hub has no model {repository}, or it is private: look at {page},"
-            " and log in with `hf auth login` if it is yours"
+        return sentence(
+            "the Hugging Face Hub has no model {repository}, or it is private: look at {page}, and"
+            " log in with `hf auth login` if it is yours",
+            repository=repository,
+            page=page,
         )
     status = _find_status(error)
     if status:
-        return f"the Hugging Face Hub answers {status} for {repository}; try again later"
+        return sentence(
+            "the Hugging Face Hub answers {status} for {repository}; try again later",
+            status=status,
+            repository=repository,
+        )
     if isinstance(error, ValueError):
-        return f"{repository} cannot be looked up: {str(error)[:200]}"
+        return sentence(
+            "{repository} cannot be looked up: {error}",
+            repository=repository,
+            error=str(error)[:200],
+        )
     return _unreachable(repository)
 
 
 def _find_status(error: BaseException | None) -> int:
-    """Return with which status the Hub refused; 0 where it did not answer.
+    """Return the status that the Hub refused with; 0 if it did not answer.
 
     After some tries, `huggingface_hub` raises another error, of which the refusal is the cause.
     """
@@ -101,9 +114,10 @@ def _find_status(error: BaseException | None) -> int:
     return 0
 
 
-def _unreachable(repository: str) -> str:
-    where = hub_endpoint() or "https://huggingface.co"
-    return (
-        f"{where} cannot be reached, so {repository} is not downloaded; look at the network and"
-        " try again: what was downloaded is kept"
+def _unreachable(repository: str) -> Sentence:
+    return sentence(
+        "{server} cannot be reached, so {repository} is not downloaded; check the network and try"
+        " again: what was downloaded is kept",
+        server=hub_endpoint() or "https://huggingface.co",
+        repository=repository,
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .files import INDEX
 from .headers import ENDINGS
@@ -32,7 +33,7 @@ class RemoteFile:
     size : int
         Bytes.
     sha256 : str
-        Of a large file; empty where the Hub has only `blob`.
+        Of a large file; empty if the Hub has only `blob`.
     blob : str
         Git's SHA-1 of a small file.
     """
@@ -70,7 +71,7 @@ def choose_folder(repository: str, paths: Iterable[str], precision: str) -> list
     Raises
     ------
     ModelUnavailableError
-        It keeps a part in a pickle.
+        One of its parts is a pickle.
     """
     chosen = [INDEX]
     weights: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -117,16 +118,16 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
     Raises
     ------
     ModelUnavailableError
-        There is none, there are several, not that one, or it is only a part of a model's weights.
-        Says which there are, and which have a name like the wanted one.
+        There is none, there are several, that one is missing, or it is only a part of a model's
+        weights. The message lists the files, and those with names like the wanted one.
     """
     there = [path for path in files if path.lower().endswith(ENDINGS)]
     if wanted and wanted in there:
         if _SHARD.search(wanted):
             raise ModelUnavailableError(
-                "{wanted} of {repository} is one of several files that hold the weights together,"
+                "{file} of {repository} is one of several files that hold the weights together,"
                 " and cannot be opened alone; get the whole model, or another file",
-                wanted=wanted,
+                file=wanted,
                 repository=repository,
             )
         return wanted
@@ -135,16 +136,16 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
         files_there = _some(there, files)
         if near:
             raise ModelUnavailableError(
-                "{repository} has no model file {wanted}; did you mean {near}? There are {files}",
+                "{repository} has no model file {file}; did you mean {nearest}? There are {files}",
                 repository=repository,
-                wanted=wanted,
-                near=" or ".join(near),
+                file=wanted,
+                nearest=Listing(near),
                 files=files_there,
             )
         raise ModelUnavailableError(
-            "{repository} has no model file {wanted}; there are {files}",
+            "{repository} has no model file {file}; there are {files}",
             repository=repository,
-            wanted=wanted,
+            file=wanted,
             files=files_there,
         )
     if len(there) == 1:
@@ -152,17 +153,17 @@ def choose_file(repository: str, files: Mapping[str, RemoteFile], wanted: str, p
     if there:
         raise ModelUnavailableError(
             "{repository} has several model files; choose one, as in `underpaint models get"
-            " {repository}/{there}`: {choices}",
+            " {repository}/{first}`: {choices}",
             repository=repository,
-            there=there[0],
+            first=there[0],
             choices=_some(there, files),
         )
     raise ModelUnavailableError(
-        "{repository} has no model that can be used: neither {index} nor a {endings} file; look at"
-        " {page}",
+        "{repository} has no model that can be used: neither {file} nor a file that ends in"
+        " {endings}; look at {page}",
         repository=repository,
-        index=INDEX,
-        endings=" or ".join(ENDINGS),
+        file=INDEX,
+        endings=Listing(ENDINGS),
         page=page,
     )
 
@@ -189,7 +190,12 @@ def _lower_name(path: str) -> str:
     return path.rpartition("/")[2].lower()
 
 
-def _some(paths: list[str], files: Mapping[str, RemoteFile]) -> str:
-    shown = [f"{path} ({files[path].size / 1e9:.1f} GB)" for path in sorted(paths)[:20]]
+def _some(paths: list[str], files: Mapping[str, RemoteFile]) -> Sentence:
+    shown = Listing(
+        sentence("{file} ({size:.1f} GB)", file=path, size=files[path].size / 1e9)
+        for path in sorted(paths)[:20]
+    )
     more = len(paths) - len(shown)
-    return (", ".join(shown) or "none") + (f" and {more} more" if more > 0 else "")
+    if more > 0:
+        return sentence("{files} and {more} more", files=shown, more=more)
+    return sentence("{files}", files=shown) if shown else sentence("none")

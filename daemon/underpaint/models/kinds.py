@@ -1,4 +1,4 @@
-"""What weight files are that are no models: additions to a model, and parts of one."""
+"""What weight files are that are not models: additions to a model, and parts of one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from underpaint_client.sentences import Sentence, sentence
+
 from .headers import Header, Tensor
 from .tensor_names import UNET_INPUT, TensorNames
 
 
-def with_article(kind: str) -> str:
-    """Return what a file is with its article: `a LoRA`, `an upscaler`, `a UNet`."""
-    return f"an {kind}" if kind[:1] in tuple("AEIOaeiou") else f"a {kind}"
+def with_article(kind: str) -> Sentence:
+    """Return a kind of file with its article: `a LoRA`, `an upscaler`, `a UNet`."""
+    if kind[:1] in tuple("AEIOaeiou"):
+        return sentence("an {kind}", kind=kind)
+    return sentence("a {kind}", kind=kind)
 
 
 def is_lora(kind: str) -> bool:
@@ -39,7 +43,7 @@ _LONGER = (".down.weight", ".up.weight")
 
 
 def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
-    """Return the ends of names, their last two parts, with how often each beginning has them.
+    """Return the last two parts of names, and how often each beginning has them.
 
     There are far fewer of them than names.
     """

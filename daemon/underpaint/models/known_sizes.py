@@ -1,4 +1,4 @@
-"""The sizes of well-known models, for what is said of a machine before a model is there."""
+"""The sizes of well-known models, to say what fits a machine before a model is downloaded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _VAE_32 = PartSize(335 * _MB, 9 * _MB)
 QWEN_VAE = PartSize(254 * _MB, 8 * _MB)
 
 _Q4 = 4.5 / 16
-"""What `Q4_K` leaves of 16 bits."""
+"""The size of `Q4_K` as a share of 16 bits."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the tensors of a part are named in weight files, and how such a part is told.
+"""How the tensors of a part are named in weight files, and how to recognise such a part.
 
 Three namings are in use: the one of the library that opens the part (`LIBRARY`), the one of the
 model's authors (`ORIGINAL`), and that of llama.cpp for text encoders in GGUF (`LLAMA_CPP`).
@@ -30,7 +30,7 @@ _QUERIES = (
 
 
 def _encoder(*names: str) -> tuple[str, ...]:
-    """Return what comes before the names of a text encoder in a checkpoint of ComfyUI's."""
+    """Return the prefix of a text encoder's tensors in ComfyUI's checkpoints."""
     inside = (f"text_encoders.{name}.{end}" for name in names for end in ("transformer.", ""))
     return (*inside, "")
 
@@ -85,7 +85,7 @@ _NAMINGS: dict[str, _Naming] = {
     "Qwen3VLModel": (_encoder("qwen3vl_4b"), _QUERIES),
     "Gemma2Model": (_encoder("gemma2_2b"), _QUERIES),
 }  # fmt: skip
-"""What may come before the names of a class's tensors, and a tensor by which each naming is told.
+"""The prefixes of a class's tensors, and a tensor by which each naming is recognised.
 
 The last dimension of a text encoder's tensor is its width.
 """
@@ -107,12 +107,12 @@ _HIDDEN = "embeddings.token_embedding.weight"
 
 
 def namings(part: Part) -> Iterator[tuple[Inside, str]]:
-    """Yield how files name a part's tensors, and a tensor by which each way is told."""
+    """Yield how files name a part's tensors, and a tensor by which each naming is recognised."""
     prefixes, probes = _NAMINGS.get(part.class_name, ((), ()))
     for prefix in prefixes:
         for layout, probe in probes:
             yield Inside(prefix, layout), probe
-    if part.class_name.startswith("CLIP"):  # a model may have two, which only their place tells
+    if part.class_name.startswith("CLIP"):  # a model may have two, told apart by prefix
         for prefix in _CLIP_PREFIXES.get(part.name, ()):
             yield Inside(prefix, LIBRARY), f"text_model.{_HIDDEN}"
             yield Inside(prefix, LIBRARY), _HIDDEN  # as other versions of it save it
@@ -207,7 +207,7 @@ _EXPECTED: dict[tuple[str, str], Callable[[dict[str, Any]], Expected]] = {
 def expected_in_file(part: Part) -> Callable[[dict[str, Any]], Expected] | None:
     """Return what a part's weights must hold in a naming that is not its library's own.
 
-    None where nothing is known of that class.
+    None if nothing is known about that class.
     """
     layout = part.inside.layout if part.inside is not None else LIBRARY
     return _EXPECTED.get((layout, part.class_name))
@@ -233,7 +233,7 @@ _DEPTHS["Flux2Transformer2DModel"] = _DEPTHS["FluxTransformer2DModel"]
 def find_depths(part: Part, config: dict[str, Any]) -> Iterator[tuple[re.Pattern[str], int]]:
     """Yield patterns that find the number of a layer, as their last group, and how many are known.
 
-    Layers beyond those that a config knows would be left out in silence.
+    Layers beyond those of the config would be left out without an error.
     """
     for names, key in _DEPTHS.get(part.class_name, ()):
         yield re.compile(rf"^{names}\.(\d+)\."), int(config[key])

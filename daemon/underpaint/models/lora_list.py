@@ -1,4 +1,4 @@
-"""The LoRAs there are, and which of them a name means."""
+"""List the LoRAs, and find the one that a name means."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
 from underpaint_client.printable import one_line
+from underpaint_client.sentences import Listing, sentence
 
 from .facts import family_facts
 from .find import name_some
@@ -27,7 +28,7 @@ class ListedLora:
     Parameters
     ----------
     name : str
-        By which it is asked for: its path below its folder of LoRAs, without the ending.
+        The name to use it by: its path below its folder of LoRAs, without the ending.
     path, root : str
         The file, and the name of the folder that it was found in, as `Root.name`.
     kind : str
@@ -53,7 +54,7 @@ class ListedLora:
 
     @property
     def bases(self) -> str:
-        """What it was made for, in words; empty where its header does not tell."""
+        """What it was made for, in words; empty if its header does not say it."""
         return " or ".join(self.base_titles)
 
     @property
@@ -80,7 +81,7 @@ def list_loras(scanned: Iterable[Scanned] | None = None) -> tuple[ListedLora, ..
     Parameters
     ----------
     scanned : iterable of Scanned, optional
-        What was found in `lora_roots`; they are looked into where it is not given.
+        What was found in `lora_roots`, which are scanned if it is not given.
     """
     found = scan(lora_roots()) if scanned is None else scanned
     loras = [lora for one in found if (lora := _describe(one)) is not None]
@@ -94,7 +95,9 @@ def _describe(one: Scanned) -> ListedLora | None:
     path = str(one.found.path).encode("utf-8", "backslashreplace").decode()
     problem = contents.lora.problem
     if contents.kind in _NOT_USABLE:
-        problem = f"{with_article(contents.kind)} cannot be used; use a LoRA, LoHa or LoKr"
+        problem = sentence(
+            "{kind} cannot be used; use a LoRA, LoHa or LoKr", kind=with_article(contents.kind)
+        )
     return ListedLora(
         name=one.found.name,
         path=path,
@@ -102,7 +105,9 @@ def _describe(one: Scanned) -> ListedLora | None:
         kind=contents.kind,
         size=one.found.stamp[0],
         facts=contents.lora,
-        problem=f"LoRA {one_line(path)}: {problem}" if problem else "",
+        problem=sentence("LoRA {file}: {problem}", file=one_line(path), problem=problem)
+        if problem
+        else "",
         stamp=one.found.stamp,
     )
 
@@ -116,7 +121,7 @@ def find_lora(name: str, loras: Iterable[ListedLora] | None = None) -> ListedLor
         From the list, with or without the ending of the file, or the last part of it. A name of
         its own comes before the last part of another's.
     loras : iterable of ListedLora, optional
-        From `list_loras`, which is asked where it is not given.
+        From `list_loras`, which is called if it is not given.
 
     Raises
     ------
@@ -130,18 +135,20 @@ def find_lora(name: str, loras: Iterable[ListedLora] | None = None) -> ListedLor
     last = [one for one in there if wanted in _spellings(one.name.rpartition("/")[2])]
     found = exact or whole or last
     if len(found) > 1:
-        known = " and ".join(repr(one_line(one.name)) for one in found[:_MOST_NAMED])
+        names = Listing(one_line(one.name) for one in found[:_MOST_NAMED])
         more = len(found) - _MOST_NAMED
-        told = f"{known} and {more} more" if more > 0 else known
+        some = sentence("{names!r}", names=names)
+        if more > 0:
+            some = sentence("{names!r} and {more} more", names=names, more=more)
         raise ModelUnavailableError(
-            "LoRA {name!r} may be {told}; name one of them in full", name=name, told=told
+            "LoRA {name!r} may be any of {found}; name one of them in full", name=name, found=some
         )
     if not found:
         raise ModelUnavailableError(
-            "LoRA {name!r} is unknown; LoRAs found: {known}; yours go to {home}",
+            "LoRA {name!r} is unknown; LoRAs found: {known}; yours go to {folder}",
             name=name,
             known=name_some(one.name for one in there),
-            home=home() / "loras",
+            folder=home() / "loras",
         )
     if found[0].problem:
         raise ModelUnavailableError(found[0].problem)

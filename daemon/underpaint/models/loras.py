@@ -1,4 +1,4 @@
-"""What a LoRA is for, told from its header alone: base models, rank, trigger words.
+"""What a LoRA is for, read from its header alone: base models, rank, trigger words.
 
 kohya joins the names of layers with `_` (`lora_unet_double_blocks_0_img_attn_proj.lora_down`), peft
 and diffusers keep the dots (`transformer.transformer_blocks.0.attn.to_q.lora_A`). Both become the
@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from underpaint_client.printable import one_line
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
+from underpaint_client.typed_json import SENTENCE
 
 from .headers import Header, Tensor
 from .reading import parse_json
@@ -37,8 +39,8 @@ class LoraFacts:
     ----------
     bases : tuple of str
         The models that it fits, each as a family, or a family and a variant: `sdxl`, `sd 1`,
-        `flux2-klein 4b`. Several where the header does not tell them apart; empty where it tells
-        none.
+        `flux2-klein 4b`. Several if the header does not tell them apart; empty if it says
+        nothing.
     rank : int
         The highest of its layers; 0 where they have none.
     layers : int
@@ -60,17 +62,17 @@ class LoraFacts:
     text_encoder: bool = False
     trigger_words: tuple[str, ...] = ()
     base_model: str = ""
-    problem: str = ""
+    problem: str = field(default="", metadata=SENTENCE)
 
     def fits(self, family: str, variant: str = "") -> bool:
-        """Return whether it was made for such a model, as far as the header tells."""
+        """Return whether it was made for such a model, as far as the header says."""
         if not self.bases or family in self.bases or f"{family} {variant}" in self.bases:
             return True
         return not variant and any(base.split(" ")[0] == family for base in self.bases)
 
 
 def tell_lora(header: Header) -> LoraFacts:
-    """Return what a file that was told to be a LoRA, or a LyCORIS, is for."""
+    """Return what a LoRA or LyCORIS is for."""
     layers = _layers(header.tensors)
     listing = "".join(f"{name} {one.width_in} {one.width_out}\n" for name, one in layers.items())
     said = header.metadata
@@ -128,13 +130,13 @@ class _Layer:
 
     @property
     def width_in(self) -> int:
-        """How many numbers it takes; 0 where that is not known."""
+        """The number of its inputs; 0 if that is not known."""
         kron = self._kron(1, "_b")
         return self._side("down", 1) or self._side("hada_w1_b", 1) or kron or self._side("diff", 1)
 
     @property
     def width_out(self) -> int:
-        """How many numbers it gives; 0 where that is not known."""
+        """The number of its outputs; 0 if that is not known."""
         kron = self._kron(0, "_a")
         return self._side("up", 0) or self._side("hada_w1_a", 0) or kron or self._side("diff", 0)
 
@@ -145,22 +147,31 @@ class _Layer:
             for factor in ("lokr_w1", "lokr_w2")
         )
 
-    def problem(self, name: str) -> str:
+    def problem(self, name: str) -> Sentence:
         """Return what is wrong with its shapes."""
         shown = one_line(name, LONGEST_WORD)
         if ("down" in self.shapes) != ("up" in self.shapes):
-            return f"{shown} has one of its two matrices only; fetch the file again"
+            return sentence(
+                "{layer} has one of its two matrices only; fetch the file again", layer=shown
+            )
         if "down" in self.shapes:
             rank, other = self._side("down", 0), self._side("up", 1)
             if not rank or rank != other:
-                return (
-                    f"the two matrices of {shown} do not fit each other"
-                    f" ({_shape(self.shapes['down'])} and {_shape(self.shapes['up'])});"
-                    " fetch the file again"
+                return sentence(
+                    "the two matrices of {layer} do not fit each other ({down} and {up}); fetch"
+                    " the file again",
+                    layer=shown,
+                    down=_shape(self.shapes["down"]),
+                    up=_shape(self.shapes["up"]),
                 )
         if self.rank > MOST_RANK:
-            return f"{shown} has rank {self.rank}, and at most {MOST_RANK} is used"
-        return ""
+            return sentence(
+                "{layer} has rank {rank}, and at most {most} is used",
+                layer=shown,
+                rank=self.rank,
+                most=MOST_RANK,
+            )
+        return NO_TEXT
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -284,7 +295,7 @@ def _said_base(said: Mapping[str, str]) -> str:
 
 
 def _narrow(bases: tuple[str, ...], said: str) -> tuple[str, ...]:
-    """Return what the layers tell; where that is several or nothing, what the maker says of it."""
+    """Return the models that the layers fit; if these are several or none, what the maker says."""
     if not bases:
         return (said,) if said else ()
     family, _, _ = said.partition(" ")
@@ -298,7 +309,7 @@ def _narrow(bases: tuple[str, ...], said: str) -> tuple[str, ...]:
 
 
 def _trigger_words(said: Mapping[str, str]) -> Iterator[str]:
-    """Yield what to write in the prompt: as the maker says, else what most captions had."""
+    """Yield the trigger words that the maker names, else the tags that most captions had."""
     phrase = _first(said, ("modelspec.trigger_phrase", "ss_trigger_words", "trigger_word"))
     words = re.split(r"[,\n]", phrase[: MOST_WORDS * LONGEST_WORD]) if phrase else _tags(said)
     seen: set[str] = set()

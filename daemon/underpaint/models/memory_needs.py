@@ -1,4 +1,4 @@
-"""How much memory a model and one picture need, part by part, told from headers alone."""
+"""How much memory a model and one picture need, part by part, computed from headers alone."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ class MemoryNeeds:
         return sum(part.weights for part in (*self.encoders, self.denoiser, self.vae))
 
     def most(self, pixels: int) -> int:
-        """Return the bytes that one picture takes at its most, with all weights on the GPU."""
+        """Return the peak memory of one picture in bytes, with all weights on the GPU."""
         return self.weights + pixels * max(self.denoising, self.encoding, self.decoding)
 
 
 DESKTOP = 800 * 10**6
-"""Bytes of a GPU's memory that the driver and a desktop take, about."""
+"""Bytes of a GPU's memory that the driver and a desktop take, approximately."""
 
 _SHARE, _LOST = 0.95, 300 * 2**20
 
 
 def count_on(free: float) -> float:
-    """Return how much of the memory that is free is counted on, in bytes.
+    """Return how much of the free memory can be used, in bytes.
 
-    The rest is lost between blocks, or to libraries.
+    The rest is lost to fragmentation and to libraries.
     """
     return max(0.0, free * _SHARE - _LOST)
 
 
 def find_card(needed: float) -> float:
-    """Return the bytes of memory of a GPU on which so many can be counted on, beside a desktop."""
+    """Return the bytes of memory of a GPU that has so many usable bytes beside a desktop."""
     return (needed + _LOST) / _SHARE + DESKTOP
 
 

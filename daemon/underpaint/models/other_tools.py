@@ -1,4 +1,4 @@
-"""Where other tools keep their models and LoRAs, as their installers and manuals have it."""
+"""Where other tools keep their models and LoRAs, by default and by their settings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from underpaint_client.sentences import sentence
 
 from .reading import expand_user, is_folder
 from .stamps import FileStamp, stamp_status
@@ -41,7 +43,7 @@ _INVOKE_PLACES = ("invokeai", "InvokeAI")
 
 
 class ToolFolder(NamedTuple):
-    """A folder of another tool's models, or what keeps it from being found.
+    """A folder of another tool's models, or why it cannot be found.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ class ToolFolder(NamedTuple):
     path : Path
         The folder; or the tool's settings, if there is a problem with them.
     problem : str
-        A sentence; empty where there is none.
+        A sentence; empty if there is none.
     """
 
     name: str
@@ -59,7 +61,7 @@ class ToolFolder(NamedTuple):
 
 
 def find_tools(content: str = "models") -> Iterator[ToolFolder]:
-    """Yield the folders of other tools that are there, and settings that cannot be read.
+    """Yield the folders of other tools that exist, and settings that cannot be read.
 
     Parameters
     ----------
@@ -105,7 +107,7 @@ def _comfy_folders(bases: list[Path], keys: tuple[str, ...]) -> Iterator[ToolFol
 def _programs(
     bases: list[Path], places: Iterable[str], chosen: str | None = None
 ) -> Iterator[Path]:
-    """Yield where a program lies: where a variable says, or in its usual places."""
+    """Yield the folders of a program: the one that a variable names, or its usual ones."""
     if chosen:
         yield expand_user(Path(chosen))
     for base in bases:
@@ -169,11 +171,11 @@ _MOST_YAML = 2**16
 """Bytes of an `extra_model_paths.yaml`; ComfyUI's example has two thousand."""
 
 _MOST_FOLDERS = 100
-"""Folders that are taken from one; the rest is left out."""
+"""The most folders that are used of one; the others are left out."""
 
 
 def _extra_folders(file: Path, keys: tuple[str, ...]) -> Iterator[ToolFolder]:
-    """Yield the folders of models that ComfyUI is told of in an `extra_model_paths.yaml`.
+    """Yield the folders of models in an `extra_model_paths.yaml` of ComfyUI.
 
     Each section has a `base_path`, and folders below it by kind, several of them in lines.
     """
@@ -193,19 +195,25 @@ def _extra_folders(file: Path, keys: tuple[str, ...]) -> Iterator[ToolFolder]:
 
 
 def _unread(file: Path, reason: str) -> ToolFolder:
-    told = f"{file} cannot be read ({reason}), so the folders in it are not found; correct it"
-    return ToolFolder("comfyui", file, told)
+    problem = sentence(
+        "{file} cannot be read ({reason}), so the folders in it are not found; correct it",
+        file=file,
+        reason=reason,
+    )
+    return ToolFolder("comfyui", file, problem)
 
 
-@functools.lru_cache(maxsize=16)  # it is asked for often, and reading YAML is slow
+@functools.lru_cache(maxsize=16)  # it is needed often, and reading YAML is slow
 def _read_sections(
     file: Path, stamp: FileStamp, kind: int
 ) -> tuple[tuple[dict[Any, Any], ...], str]:
     """Return the sections of a YAML file, and why they cannot be read."""
     if kind != stat.S_IFREG:
-        return (), "it is no regular file"
+        return (), sentence("it is not a regular file")
     if stamp[0] > _MOST_YAML:
-        return (), f"it has {stamp[0]} bytes, and at most {_MOST_YAML} are read"
+        return (), sentence(
+            "it has {size} bytes, and at most {most} are read", size=stamp[0], most=_MOST_YAML
+        )
     import yaml  # noqa: PLC0415 - it is slow, and few have such a file
 
     try:

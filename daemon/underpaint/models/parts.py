@@ -1,4 +1,4 @@
-"""Parts of models that lie in files and folders of their own, and where in a file a part is."""
+"""Find parts of models in files and folders of their own, and parts inside a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from .architectures import COMPONENTS, Architecture, Component, find_providers
 from .files import (
@@ -38,7 +39,7 @@ def find_inside(part: Part, header: Header, config: dict[str, Any]) -> Inside | 
     Parameters
     ----------
     part : Part
-        Its name and its class count.
+        Its name and its class are used.
     header : Header
         Of the file.
     config : dict
@@ -60,14 +61,14 @@ _OTHER_TOOLS = ("VAE", "vae", "text_encoder", "text_encoders", "clip")
 """What WebUI, Forge and ComfyUI call the folders of parts, beside those of their models."""
 
 _DEEPEST = 3
-"""How many folders deep parts are looked for: the Hub's own downloads have two."""
+"""How many folders deep to look for parts: the Hub's own downloads have two."""
 
 _MOST = 2000
-"""Files and folders that are looked at in a folder of parts; the rest is left out."""
+"""The most files and folders that are examined in a folder of parts; the others are left out."""
 
 
 def parts_folders() -> list[Path]:
-    """Return the folders of parts that models may lack, those that come first in a search first.
+    """Return the folders to search for parts that models lack, in their order.
 
     `parts` in each folder of models that its user named, then those of other tools that are used.
     """
@@ -82,7 +83,7 @@ def parts_folders() -> list[Path]:
 def _model_folders() -> Iterator[Path]:
     """Yield folders in the diffusers format, whose parts other models may use.
 
-    Those that lie directly in a folder of models, and in the Hub's cache.
+    They are directly in a folder of models, or in the Hub's cache.
     """
     for root in used_roots():
         folders = _snapshots(root) if root.is_hub else _folders(root.path)
@@ -98,7 +99,7 @@ def _snapshots(root: Root) -> Iterator[Path]:
 
 
 def _look_into(folder: Path, depth: int = _DEEPEST) -> list[Path]:
-    """Return what may be a part in a folder and below it, by name, the upper ones first."""
+    """Return what may be a part in a folder and below it, by name, the upper levels first."""
     here = _list(folder)[:_MOST]
     folders = [one for one in here if is_folder(one)]
     found = [one for one in here if one.suffix.lower() in WEIGHTS_ENDINGS or one in folders]
@@ -119,7 +120,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _list(folder: Path) -> list[Path]:
-    """Return what is in a folder, by name; nothing where it is none, or cannot be read."""
+    """Return what is in a folder, by name; nothing if it is not a folder or cannot be read."""
     try:
         return sorted(folder.iterdir())
     except OSError:
@@ -141,7 +142,7 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     part : Part
         With its config, and without weights.
     said : Sidecar
-        What the user says; a part that is named there must be there.
+        What the user says; a part that is named there must exist.
 
     Returns
     -------
@@ -152,7 +153,7 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     Raises
     ------
     ModelUnavailableError
-        There is none that can be read. Names the part and where to put it.
+        There is none that can be read. The message names the part and where to put it.
     """
     named = said.parts.get(part.name)
     if named is not None:
@@ -181,12 +182,12 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     component = COMPONENTS[wanted]
     place = parts_folders()[0]
     raise ModelUnavailableError(
-        "model {model} has no {title} in it ({name}); put one into {place}, as"
+        "model {model} has no {title} in it ({name}); put one into {folder}, as"
         ' {names}.safetensors, or name one in {stem}{sidecar}, as {{"{name}": "FILE"}}{source}',
         model=model,
         title=component.title,
         name=part.name,
-        place=place,
+        folder=place,
         names=component.names[0],
         stem=model.stem,
         sidecar=SIDECAR,
@@ -194,18 +195,25 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
     )
 
 
-def _say_source(component: Component, place: Path) -> str:
+def _say_source(component: Component, place: Path) -> Sentence:
     """Return how to get a component from the Hugging Face Hub; empty where that is not known.
 
     `underpaint models get` takes weights alone, and the Hub's own command a tokenizer's texts too.
     """
     if not component.repository:
-        return ""
+        return NO_TEXT
     if all(file.endswith(WEIGHTS_ENDINGS) for file in component.files):
-        files = " ".join(f"--file {file}" for file in component.files)
-        return f". `underpaint models get {component.repository} {files}` gets it"
-    files = " ".join(component.files)
-    return f". `hf download {component.repository} {files} --local-dir {place}` gets it"
+        return sentence(
+            ". `underpaint models get {repository} {files}` gets it",
+            repository=component.repository,
+            files=" ".join(f"--file {file}" for file in component.files),
+        )
+    return sentence(
+        ". `hf download {repository} {files} --local-dir {folder}` gets it",
+        repository=component.repository,
+        files=" ".join(component.files),
+        folder=place,
+    )
 
 
 def _candidates(wanted: str) -> Iterator[Path]:
@@ -222,7 +230,7 @@ def _provided(wanted: str) -> Iterator[Path]:
     for folder in _model_folders():
         try:
             family = find_family(read_json(folder, INDEX))
-        except ModelUnavailableError:  # another model's trouble
+        except ModelUnavailableError:  # a fault of the other model
             continue
         for name in PARTS.get(family, ()):
             if (family, name) in providers and is_folder(folder / name):
@@ -230,14 +238,14 @@ def _provided(wanted: str) -> Iterator[Path]:
 
 
 def _open_candidate(model: Path, part: Part, where: Path) -> Part | None:
-    """Return a part from what was found, or None where that is another's."""
+    """Return a part made of what was found, or None if it belongs to another kind of model."""
     provided = (where.parent / INDEX).is_file()
     try:
         if provided and not _fits(model, part, where):
             return None
         return _open_named(model, part, where)
     except ModelUnavailableError:
-        if provided:  # nobody named it for this model: it may be incomplete
+        if provided:  # it was not named for this model, and may be incomplete
             return None
         raise
 
@@ -245,7 +253,7 @@ def _open_candidate(model: Path, part: Part, where: Path) -> Part | None:
 _TELLING = ("hidden_size", "d_model", "vocab_size", "num_hidden_layers", "num_layers",
             "latent_channels", "z_dim", "base_dim", "block_out_channels", "scaling_factor",
             "shift_factor")  # fmt: skip
-"""What tells parts of the same class from each other, in their configs."""
+"""The values in configs that tell parts of the same class apart."""
 
 
 def _fits(model: Path, part: Part, where: Path) -> bool:
@@ -275,9 +283,9 @@ def _open_named(model: Path, part: Part, where: Path) -> Part:
     inside = find_inside(part, header, read_json(model, config.path))
     if inside is None:
         raise ModelUnavailableError(
-            "model {model}: {where} has no {name} in it that fits; name another file, or remove it",
+            "model {model}: {file} has no {name} in it that fits; name another file, or remove it",
             model=model,
-            where=where,
+            file=where,
             name=part.name,
         )
     weights = ModelFile(str(where), f"weights{where.suffix.lower()}")
@@ -302,7 +310,7 @@ def find_tokenizer(model: Path, kind: Architecture, part: Part) -> Part:
     Raises
     ------
     ModelUnavailableError
-        There is none. Names the part, where to put it, and a source.
+        There is none. The message names the part, where to put it, and a source.
     """
     wanted = kind.parts[part.name]
     component = COMPONENTS[wanted]
@@ -317,11 +325,11 @@ def find_tokenizer(model: Path, kind: Architecture, part: Part) -> Part:
     place = parts_folders()[0] / component.names[0]
     raise ModelUnavailableError(
         "model {model} has no {title} in it ({name}), without which prompts cannot be read; put"
-        " its tokenizer.json into {place}{source}",
+        " its tokenizer.json into {folder}{source}",
         model=model,
         title=component.title,
         name=part.name,
-        place=place,
+        folder=place,
         source=_say_source(component, place),
     )
 
@@ -338,7 +346,7 @@ def _tokenizer_candidates(wanted: str, component: Component) -> Iterator[Path]:
 
 
 def stamp_names(model: Path, said: Sidecar, *, is_file: bool) -> list[str]:
-    """Return the paths of all outside a model that may decide which files it is opened from.
+    """Return the paths outside of a model that may decide which files it is opened from.
 
     Parameters
     ----------
@@ -362,7 +370,7 @@ def stamp_names(model: Path, said: Sidecar, *, is_file: bool) -> list[str]:
 
 
 def stamp_providers() -> list[str]:
-    """Return the paths in other models that may decide it too: their indices and parts."""
+    """Return such paths in other models: their indices and parts."""
     names = [str(root.path) for root in used_roots()]
     for folder in _model_folders():
         names.append(str(folder / INDEX))

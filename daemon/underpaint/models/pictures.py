@@ -1,7 +1,7 @@
-"""The picture beside a model that shows what it paints, as other tools leave it there.
+"""The picture beside a model that shows what it paints, as other tools store it.
 
 `NAME.preview.png` or `NAME.png` beside `NAME.safetensors` or the folder `NAME`; JPEG and WebP too.
-It comes from anywhere, so its size is looked at before it is read, and only a small copy is made.
+It may come from anywhere, so its size is checked before it is read, and only a small copy is kept.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ def _read(file: Path, *_stamps: object) -> SmallPicture | None:
             warnings.simplefilter("ignore")
             if image.width * image.height > _MOST_PIXELS:
                 return None
-            image.draft("RGB", (4 * SIDE, 4 * SIDE))  # a JPEG is decoded at a part of its size
+            image.draft("RGB", (4 * SIDE, 4 * SIDE))  # a JPEG is decoded at a fraction of its size
             small = image.convert("RGBA")
-    except Exception:  # noqa: BLE001 - whatever a decoder raises, the model has no picture then
+    except Exception:  # noqa: BLE001 - whatever a decoder raises, the model then has no picture
         return None
     small.thumbnail((SIDE, SIDE))
     return SmallPicture(small.width, small.height, small.tobytes())

@@ -1,4 +1,4 @@
-"""How the weights of a file are stored: in full, or quantised by which method."""
+"""How the weights of a file are stored: in full precision, or quantised by which method."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _NAMES = {
     "I8": "int8",
     "U8": "int8",
 }
-"""What the types of safetensors are called."""
+"""The names of the types of safetensors."""
 
 _MOST_DESCRIBED = 4096
-"""Bytes that the description of a layer may have."""
+"""The most bytes of the description of a layer."""
 
 
 def find_precision(header: Header, names: Iterable[str], file: Path | None = None) -> str:
@@ -116,7 +116,7 @@ def _layer_format(header: Header, chosen: Mapping[str, Tensor], file: Path | Non
     elif file is not None:
         tensors = [tensor for name, tensor in chosen.items() if name.endswith(".comfy_quant")]
         for tensor in tensors[:: max(1, len(tensors) // 8)]:
-            with contextlib.suppress(OSError):  # then the type of the tensors must do
+            with contextlib.suppress(OSError):  # then only the type of the tensors is known
                 found[_format(_parse(read_bytes(file, tensor, _MOST_DESCRIBED)))] += 1
     found.pop("", None)
     return found.most_common(1)[0][0] if found else ""
@@ -131,7 +131,7 @@ def _format(layer: Mapping[str, Any]) -> str:
 
 
 def _as_name(said: Any) -> str:
-    """Return what a file calls a format, if that can be a name: it is shown in tables."""
+    """Return a format's name in a file, if it can be one: it is shown in tables."""
     return said if isinstance(said, str) and re.fullmatch(r"[\w.-]{1,40}", said, re.ASCII) else ""
 
 

@@ -1,4 +1,4 @@
-"""Read a model's small files: only regular files, only so much, and with errors that name them."""
+"""Read a model's small files: only regular files, limited in size, with errors that name them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BYTES = 2**26
 """The largest JSON or text file that is read; the largest tokenizers have about 35 MB."""
 
 MOST_VALUES = 2**20
-"""The most values in a JSON text: a few bytes of it may become a hundred in memory."""
+"""The most values in a JSON text: a few bytes of text may become a hundred in memory."""
 
 MOST_WORDS = 2**22
 """The same in a tokenizer; those with 260,000 words and their merges have two million values."""
@@ -45,7 +45,7 @@ def check_regular(model: Path, name: str) -> os.stat_result:
     Raises
     ------
     ModelUnavailableError
-        There is no such file, it is a broken link, no regular file, or cannot be looked at.
+        There is no such file, it is a broken link, not a regular file, or cannot be accessed.
     """
     file = model / name
     try:
@@ -60,17 +60,17 @@ def check_regular(model: Path, name: str) -> os.stat_result:
                 file=_target(file),
             ) from None
         raise ModelUnavailableError(
-            "{model} is no model: there is no {name} in it; name a folder in the diffusers format",
+            "{model} is no model: there is no {file} in it; name a folder in the diffusers format",
             model=model,
-            name=name,
+            file=name,
         ) from None
     except OSError as error:
         raise unreadable(model, name, error) from None
     if not stat.S_ISREG(status.st_mode):
         raise ModelUnavailableError(
-            "model {model}: {name} is no file but {kind}; fetch the model again",
+            "model {model}: {file} is no file but {kind}; fetch the model again",
             model=model,
-            name=name,
+            file=name,
             kind=_kind(status.st_mode),
         )
     return status
@@ -98,15 +98,15 @@ def read_text(model: Path, name: str, encoding: str = "utf-8") -> str:
     Raises
     ------
     ModelUnavailableError
-        As `check_regular`; or the file is too large, or no UTF-8.
+        As `check_regular`; or the file is too large, or not UTF-8.
     """
     size = check_regular(model, name).st_size
     if size > MAX_BYTES:
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name} has {size} bytes, and at most {most} are read;"
+            "model {model} cannot be read: {file} has {size} bytes, and at most {most} are read;"
             " fetch it again",
             model=model,
-            name=name,
+            file=name,
             size=size,
             most=MAX_BYTES,
         )
@@ -116,9 +116,9 @@ def read_text(model: Path, name: str, encoding: str = "utf-8") -> str:
         text = (gzip.decompress(data) if name.endswith(".gz") else data).decode(encoding)
     except UnicodeDecodeError as error:
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name}: {error}; fetch it again",
+            "model {model} cannot be read: {file}: {error}; fetch it again",
             model=model,
-            name=name,
+            file=name,
             error=error,
         ) from None
     except OSError as error:
@@ -145,29 +145,29 @@ def read_json(
     Raises
     ------
     ModelUnavailableError
-        As `read_text`; or the file holds no JSON object, or too large a one.
+        As `read_text`; or the file has no JSON object, or too large a one.
     """
     text = read_text(model, name, encoding)
     try:
         found = parse_json(text, most)
     except ValueError as error:
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name}: {error}; fetch it again",
+            "model {model} cannot be read: {file}: {error}; fetch it again",
             model=model,
-            name=name,
+            file=name,
             error=error,
         ) from None
     if not isinstance(found, dict):
         raise ModelUnavailableError(
-            "model {model} cannot be read: {name} is no JSON object; fetch it again",
+            "model {model} cannot be read: {file} is no JSON object; fetch it again",
             model=model,
-            name=name,
+            file=name,
         )
     return found
 
 
 def parse_json(text: str, most: int = MOST_VALUES) -> Any:
-    """Return what a JSON text of a stranger holds.
+    """Return the content of a JSON text that a stranger may have written.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def parse_json(text: str, most: int = MOST_VALUES) -> Any:
     Raises
     ------
     ValueError
-        It is no JSON, holds too much, is nested too deeply, or holds text that cannot be encoded.
+        It is not JSON, too large, nested too deeply, or has text that cannot be encoded.
     """
     count = sum(map(text.count, "[{,"))
     if count > most:
@@ -210,24 +210,24 @@ def read_memory(file: Path) -> dict[str, Any]:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether this is a folder; `Path.is_dir` raises where it may not be looked at."""
+    """Return whether this is a folder; `Path.is_dir` raises if it may not be accessed."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def unreadable(model: Path, name: str, error: OSError) -> ModelUnavailableError:
-    """Return the error for a file or folder that the system does not let us read."""
+    """Return the error for a file or folder that we may not read."""
     reason = error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
         return ModelUnavailableError(
-            "model {model} cannot be read: {name}: {reason}; give yourself the right to read it",
+            "model {model} cannot be read: {file}: {reason}; give yourself the right to read it",
             model=model,
-            name=name,
+            file=name,
             reason=reason,
         )
     return ModelUnavailableError(
-        "model {model} cannot be read: {name}: {reason}; fetch it again, or remove it",
+        "model {model} cannot be read: {file}: {reason}; fetch it again, or remove it",
         model=model,
-        name=name,
+        file=name,
         reason=reason,
     )
 

@@ -1,7 +1,7 @@
-"""The folders that models lie in: Underpaint's own, those that are configured, and other tools'.
+"""The folders of models: Underpaint's own, those that are configured, and other tools'.
 
 Other tools' folders are looked for where their installers put them. Each is used only after its
-user has said so once (`underpaint models --use NAME`, or the question that `underpaint models` asks
+user has agreed once (`underpaint models --use NAME`, or the question that `underpaint models` asks
 on a terminal), and is only read, never written.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from underpaint.config_file import check_folder, config_file, load_config
 from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import home, make_folder, write_private
+from underpaint_client.sentences import Listing, Sentence, as_sentence, sentence
 
 from .other_tools import HUB, find_tools
 from .reading import expand_user, read_memory
@@ -31,7 +32,7 @@ class Root:
     name : str
         `underpaint`, `UNDERPAINT_MODELS`, `config.toml`, or another tool's.
     path : Path
-        The folder; it may not be there.
+        The folder; it may be missing.
     is_own : bool
         Whether its user named it to Underpaint: its models may become the default.
     is_hub : bool
@@ -48,7 +49,7 @@ class Root:
 
 
 def list_roots() -> list[Root]:
-    """Return every folder of models, used or not, those that come first in a search first."""
+    """Return every folder of models, used or not, in the order of a search."""
     return _look()[0]
 
 
@@ -64,12 +65,12 @@ def lora_roots() -> list[Root]:
     return used + [root for root in models if not root.is_own and root.state == "used"]
 
 
-def find_problems() -> list[str]:
-    """Return what keeps folders of models from being found, a sentence each."""
+def find_problems() -> list[Sentence]:
+    """Return why folders of models cannot be found, a sentence for each."""
     return _look()[1]
 
 
-def _look() -> tuple[list[Root], list[str]]:
+def _look() -> tuple[list[Root], list[Sentence]]:
     configured, problems = _configured()
     more = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     named = [("underpaint", home() / "models")]
@@ -79,7 +80,7 @@ def _look() -> tuple[list[Root], list[str]]:
     chosen = _read_choices()
     for tool in find_tools():
         if tool.problem:
-            problems.append(tool.problem)
+            problems.append(as_sentence(tool.problem))
         elif not any(_same(tool.path, root.path) for root in roots):
             state = chosen.get(tool.name, "new")
             roots.append(Root(tool.name, tool.path, is_hub=tool.name == HUB, state=state))
@@ -109,12 +110,12 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
     tools += [Root(one.name, one.path) for one in find_tools("loras") if not one.problem]
     found = [root for root in tools if root.name == name]
     if not found:
-        known = ", ".join(dict.fromkeys(root.name for root in tools))
+        known = Listing(dict.fromkeys(root.name for root in tools))
         raise BadInputError(
-            "{name!r} is no folder that was found; there is {known}. A folder elsewhere: name it"
-            " in config.toml, [models] folders = [...]",
+            "no folder {name!r} was found; there is {known}. For a folder elsewhere, name it in"
+            " config.toml: [models] folders = [...]",
             name=name,
-            known=known or "none of another tool",
+            known=known or sentence("none of another tool"),
         )
     choices = {**_read_choices(), name: "used" if use else "ignored"}
     make_folder(home())
@@ -122,22 +123,27 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
     return found
 
 
-def _configured() -> tuple[list[str], list[str]]:
+def _configured() -> tuple[list[str], list[Sentence]]:
     """Return `[models] folders` of config.toml, and what is wrong there."""
     try:
         section = load_config().get("models", {})
     except UnderpaintError as error:
-        return [], [str(error)]
+        return [], [error.sentence]
     given = section.get("folders", []) if isinstance(section, dict) else None
     if not isinstance(given, list):
-        return [], [f"{config_file()}: folders under [models] is no list; correct it"]
+        problem = sentence(
+            "{file}: folders under [models] is not a list; correct it", file=config_file()
+        )
+        return [], [problem]
     folders, problems = [], []
     for one in given:
         try:
             check_folder(one if isinstance(one, str) else "")
             folders.append(one)
         except BadInputError as error:
-            problems.append(f"{config_file()}: folders under [models]: {error}")
+            problems.append(
+                sentence("{file}: folders under [models]: {error}", file=config_file(), error=error)
+            )
     return folders, problems
 
 

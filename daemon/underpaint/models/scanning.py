@@ -1,7 +1,7 @@
-"""Look into the files that were found, and remember what they are, by size and time.
+"""Examine the files that were found, and remember what they are, by size and time.
 
 A header takes some milliseconds, and a folder may hold thousands of files. So each is read once:
-what it is, is kept in `model-scan.json` in Underpaint's home, which all of its programs share. A
+the result is kept in `model-scan.json` in Underpaint's home, which all of its programs share. A
 lost file only means that the headers are read again.
 """
 
@@ -13,14 +13,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import underpaint
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home, make_folder, write_private
-from underpaint_client.typed_json import read_fields, read_value
+from underpaint_client.sentence_json import from_data, to_data
+from underpaint_client.sentences import sentence
+from underpaint_client.typed_json import read_fields, read_value, to_json
 
 from .headers import UnreadableError
 from .probes import Contents, read_contents
@@ -30,10 +31,10 @@ from .stamps import stamp_status
 from .walking import Found, walk_roots
 
 _RULES = 4
-"""Counts up when the probes tell files apart otherwise, or tell more."""
+"""The version of the probes: raise it when they tell files apart in another way, or tell more."""
 
 _WRITE = 5.0
-"""Seconds between two times that what was found is kept, while there is more to look into."""
+"""Seconds between two writes of what was found, while there is more to examine."""
 
 
 class Scanned(NamedTuple):
@@ -55,14 +56,14 @@ class Scanned(NamedTuple):
 
     @property
     def is_model(self) -> bool:
-        """Whether this is a model, as far as it was looked into."""
+        """Whether this is a model, as far as it was examined."""
         if self.problem:
             return False
         return self.found.is_folder or (self.contents is not None and self.contents.kind == "model")
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it was not looked into yet."""
+        """Whether it was not examined yet."""
         return not (self.found.is_folder or self.problem or self.contents)
 
 
@@ -72,16 +73,16 @@ def scan(
     seconds: float | None = None,
     tell: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Scanned]:
-    """Look for models, and into those that are new or have changed.
+    """Look for models, and examine those that are new or have changed.
 
     Parameters
     ----------
     roots : iterable of Root, optional
-        Where; all that are used, where not given.
+        Where to look; without it, in all that are used.
     seconds : float, optional
-        How long headers may be read; those that are left come back as unknown.
+        How long headers may be read; the others are returned as unknown.
     tell : callable
-        Is told how many headers were read, of how many.
+        Called with how many headers were read, and of how many.
     """
     found = walk_roots(used_roots() if roots is None else roots)
     with _lock:
@@ -97,8 +98,8 @@ def scan(
             tell(number, len(new))
             try:
                 memory.look_into(one)
-            except UnreadableError as error:  # may be mended without a change of the file
-                unreadable[one.path] = str(error)
+            except UnreadableError as error:  # may be repaired without a change of the file
+                unreadable[one.path] = error.sentence
             if time.monotonic() - written > _WRITE:
                 memory.write()
                 written = time.monotonic()
@@ -111,7 +112,7 @@ def scan(
 
 
 def contents_of(file: Path) -> Contents:
-    """Return what a weight file is, from memory where that is known.
+    """Return what a weight file is, as it is remembered if it was examined before.
 
     Raises
     ------
@@ -151,7 +152,7 @@ class _Memory:
             self._files = files
 
     def knows(self, one: Found) -> bool:
-        """Return whether a file was looked into, as it is now."""
+        """Return whether a file was examined in its current state."""
         kept = self._files.get(str(one.path))
         return isinstance(kept, list) and len(kept) == 3 and kept[0] == list(one.stamp)
 
@@ -161,22 +162,27 @@ class _Memory:
         Raises
         ------
         UnreadableError
-            The system does not let us read it.
+            It cannot be read.
         """
         contents: dict[str, Any] | None = None
-        problem = ""
+        problem: str = ""
         try:
-            contents = asdict(read_contents(one.path))
+            contents = to_json(read_contents(one.path))
         except UnreadableError:
             raise
         except ModelUnavailableError as error:
-            problem = str(error)
+            problem = error.sentence
         except Exception as error:  # noqa: BLE001 - one odd file must not hide the others
-            problem = f"weights {one.path} cannot be read ({error}); fetch the file again"
-        self._files[str(one.path)] = [list(one.stamp), contents, problem]
+            problem = sentence(
+                "weights {file} cannot be read ({error}); fetch the file again",
+                file=one.path,
+                error=error,
+            )
+        told = [str(problem), to_data(problem)]
+        self._files[str(one.path)] = [list(one.stamp), contents, told]
 
     def recall(self, one: Found, unreadable: dict[Path, str]) -> Scanned:
-        """Return what is known of a file or folder."""
+        """Return what is known about a file or folder."""
         if one.problem or one.path in unreadable:
             return Scanned(one, problem=one.problem or unreadable[one.path])
         if one.is_folder or not self.knows(one):
@@ -184,14 +190,15 @@ class _Memory:
         _, kept, problem = self._files[str(one.path)]
         try:
             contents = None if kept is None else read_fields("contents", Contents, kept)
-            told: str = read_value("problem", str, problem)
+            text, data = problem if type(problem) is list and len(problem) == 2 else (problem, None)
+            told = from_data(read_value("problem", str, text), data)
         except ValueError:  # somebody changed the file
             del self._files[str(one.path)]
             return Scanned(one)
         return Scanned(one, contents, told)
 
     def forget(self, roots: Iterable[Path], there: list[Found]) -> bool:
-        """Forget what no longer lies in these folders, and return whether there was any."""
+        """Forget files that are no longer in these folders, and return whether there were any."""
         seen = {str(one.path) for one in there}
         starts = tuple(f"{root}{os.sep}" for root in roots)
         gone = [path for path in self._files if path not in seen and path.startswith(starts)]
@@ -200,7 +207,7 @@ class _Memory:
         return bool(gone)
 
     def write(self) -> None:
-        """Keep it all; where the home cannot be written, headers are read again next time."""
+        """Write everything; if the home cannot be written, headers are read again next time."""
         with contextlib.suppress(OSError, ValueError):
             make_folder(self.file.parent)
             write_private(self.file, json.dumps({"version": self._version, "files": self._files}))
@@ -211,7 +218,7 @@ _kept: list[_Memory] = []
 
 
 def _memory() -> _Memory:
-    """Return what is known, read again where another program has written it."""
+    """Return what is known; read it again if another program has written it."""
     file = home() / "model-scan.json"
     if not _kept or _kept[0].file != file or _kept[0].stamp != _stamp(file):
         _kept[:] = [_Memory(file)]

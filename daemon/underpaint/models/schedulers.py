@@ -1,4 +1,4 @@
-"""What a model's scheduler config says about its noise levels, and which ones a family knows.
+"""Check what a model's scheduler config says about its noise levels.
 
 A model works at the noise levels that it was trained for. The artist chooses how to step through
 them (the sampler), not the levels themselves, so that a config of another kind (EDM, flow
@@ -7,11 +7,12 @@ matching) is refused: it would paint noise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.sentences import Listing
+from underpaint_client.sentences import Listing, sentence
 
 from .families import FLOWS
 
@@ -48,9 +49,9 @@ PREDICTION_TYPES = ("epsilon", "v_prediction")
 """What a denoiser of these families may predict: the noise, or velocity (Salimans and Ho 2022)."""
 
 ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-"""What a config of a model has that was trained down to a signal-to-noise ratio of 0.
+"""The config of a model that was trained down to a signal-to-noise ratio of 0.
 
-Spaced otherwise, steps would leave out the last level, where all is noise (Lin et al. 2024).
+With another spacing, steps would leave out the last level, which is pure noise (Lin et al. 2024).
 """
 
 _FLOW_CHOICES: dict[str, tuple[Any, ...]] = {
@@ -60,7 +61,7 @@ _FLOW_CHOICES: dict[str, tuple[Any, ...]] = {
     "time_shift_type": ("exponential", "linear"),
     "use_dynamic_shifting": (False, True),
 }
-"""What the config of a model that works by flow matching may say."""
+"""The values that the config of a flow-matching model may have."""
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "prediction_type": PREDICTION_TYPES,
@@ -71,7 +72,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "use_flow_sigmas": (False,),
     "steps_offset": (0, 1),
 }
-"""What a config may say; of what it does not say, diffusers has a default."""
+"""The values that a config may have; for missing ones, diffusers has defaults."""
 
 MOST_TRAIN_STEPS = 10_000
 """The most timesteps that a config may name: schedulers make tables of that length."""
@@ -97,7 +98,7 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
     Raises
     ------
     ModelUnavailableError
-        Names the value, and what is supported.
+        The message names the value, and what is supported.
     """
     class_name = config.get("_class_name")
     if class_name is not None and str(class_name) not in SCHEDULERS[family]:
@@ -142,7 +143,7 @@ def _check_choices(
 
 
 def _check_shifts(model: Path, config: dict[str, Any]) -> None:
-    """Check how far a flow model's noise levels are shifted: any amount, but an amount."""
+    """Check how far a flow model's noise levels are shifted: by a number in a sensible range."""
     for name, least, most in (
         ("shift", 0.01, 100),
         ("base_shift", -20, 20),
@@ -153,10 +154,13 @@ def _check_shifts(model: Path, config: dict[str, Any]) -> None:
     ):
         value = config.get(name)
         if value is not None and not (type(value) in (int, float) and least <= value <= most):
-            raise _refusal(model, name, value, [f"numbers from {least} to {most}"])
+            known = sentence("numbers from {least} to {most}", least=least, most=most)
+            raise _refusal(model, name, value, [known])
     lengths = [config.get(f"{which}_image_seq_len") for which in ("base", "max")]
     if None not in lengths and lengths[0] == lengths[1]:
-        raise _refusal(model, "max_image_seq_len", lengths[1], ["more than base_image_seq_len"])
+        raise _refusal(
+            model, "max_image_seq_len", lengths[1], [sentence("more than base_image_seq_len")]
+        )
 
 
 def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:
@@ -165,18 +169,19 @@ def _check_betas(model: Path, config: dict[str, Any], steps: int) -> None:
     if trained is None:
         for name in ("beta_start", "beta_end"):
             if not _is_beta(config.get(name)):
-                raise _refusal(model, name, config.get(name), ["numbers between 0 and 1"])
+                raise _refusal(model, name, config.get(name), [sentence("numbers between 0 and 1")])
         if config.get("beta_schedule") is None:
             raise _refusal(model, "beta_schedule", None, list(_CHOICES["beta_schedule"]))
     elif not (isinstance(trained, list) and len(trained) == steps and all(map(_is_beta, trained))):
-        raise _refusal(model, "trained_betas", "list", [f"{steps} numbers between 0 and 1"])
+        known = sentence("{steps} numbers between 0 and 1", steps=steps)
+        raise _refusal(model, "trained_betas", "list", [known])
 
 
 def _is_beta(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < 1
 
 
-def _refusal(model: Path, name: str, value: Any, known: list[str]) -> ModelUnavailableError:
+def _refusal(model: Path, name: str, value: Any, known: Sequence[str]) -> ModelUnavailableError:
     return ModelUnavailableError(
         "model {model}: {file}: {name} {value!r} is not what its family was trained for and would"
         " paint noise; supported: {known}. Take the file that came with the model, or another"

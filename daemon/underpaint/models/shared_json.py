@@ -23,14 +23,14 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class SharedJson(Generic[Value]):
-    """Such an object. What cannot be read counts as empty, what cannot be written is not kept.
+    """Such an object. If it cannot be read, it is empty; if it cannot be written, it is lost.
 
     Parameters
     ----------
     name : str
         The file's.
     kind : type
-        What its values are; others are passed over.
+        The type of its values; others are ignored.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The file beside a model in which its user corrects what Underpaint takes it for.
+"""The file beside a model in which its user corrects what Underpaint found out about it.
 
 `NAME.underpaint.json` beside `NAME.safetensors` or beside the folder `NAME`, or `underpaint.json`
 in the folder: ``{"prediction": "v_prediction", "steps": 28}``.
@@ -25,7 +25,7 @@ from .walking import SIDECAR
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What a model's user says of it; None where nothing is said.
+    """What a model's user says about it; None for what the user does not say.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Sidecar:
     steps : int
         How many suit it.
     guidance_scale : float
-        Which suits it; 1 or less: none.
+        Which suits it; 1 or less for none.
     sampler : str
         A name of `samplers.SAMPLERS`.
     licence, note : str
@@ -84,14 +84,14 @@ class Sidecar:
 
 
 def correct_contents(contents: Contents, said: Sidecar) -> Contents:
-    """Return what a file is, as its side-car corrects it."""
+    """Return what a file is, corrected by its side-car."""
     names = ("family", "variant", "purpose", "native", "prediction", "zero_snr", "licence")
     given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
     return replace(contents, **given)
 
 
 def correct_recommended(recommended: Recommended, said: Sidecar) -> Recommended:
-    """Return what suits a model, as its side-car corrects it."""
+    """Return what suits a model, corrected by its side-car."""
     names = ("steps", "guidance_scale", "sampler", "clip_skip")
     given = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
     if said.sampler is not None:
@@ -109,13 +109,13 @@ def find_sidecar(model: Path) -> Path | None:
 
 
 def read_sidecar(file: Path | None) -> Sidecar:
-    """Read a side-car; one that is not there says nothing.
+    """Read a side-car; without one, everything is None.
 
     Raises
     ------
     ModelUnavailableError
-        It cannot be read, or says something unknown or out of range. Names the value, and what
-        there is.
+        It cannot be read, or has something unknown or out of range. The message names the value,
+        and what is allowed.
     """
     if file is None:
         return Sidecar()
@@ -126,7 +126,7 @@ def read_sidecar(file: Path | None) -> Sidecar:
         except (ValueError, BadInputError) as error:
             told = str(error) if isinstance(error, BadInputError) else f"{name[:80]} {error}"
             raise ModelUnavailableError(
-                "{file}: {told}; correct it, or remove it", file=file, told=told
+                "{file}: {problem}; correct it, or remove it", file=file, problem=told
             ) from None
     return Sidecar(**said)
 

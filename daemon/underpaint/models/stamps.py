@@ -1,4 +1,4 @@
-"""What tells the files of a model, as they were when they were looked at, from later ones."""
+"""Stamps: sizes and times that tell when the files of a model have changed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ No inode: on some network file systems it changes though the file does not.
 
 
 def stamp_status(status: os.stat_result) -> FileStamp:
-    """Return what tells a file from later ones, by its status."""
+    """Return a file's stamp, from its status."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def stamp_files(model: Path, names: Iterable[str]) -> tuple[Stamp, ...]:
-    """Return what tells the present files of a model from later ones, without reading them.
+    """Return stamps of a model's files, without reading them.
 
     Parameters
     ----------
     model : Path
         The model's folder.
     names : iterable of str
-        Files, relative to it. Those that cannot be looked at have size -1.
+        Files, relative to it. Those that cannot be accessed have size -1.
     """
     stamps = []
     for name in names:
@@ -45,12 +45,12 @@ def stamp_files(model: Path, names: Iterable[str]) -> tuple[Stamp, ...]:
 
 
 def stamp_folder(model: Path) -> tuple[Stamp, ...]:
-    """Return stamps of everything that the check of a model may look at."""
+    """Return stamps of everything that the check of a model may depend on."""
     names = [INDEX, FOLDER_SIDECAR]
     for part in {part for parts in PARTS.values() for part in parts}:
         names.append(part)
         try:
             names += [f"{part}/{entry.name}" for entry in (model / part).iterdir()]
         except OSError:
-            continue  # the stamp of the folder itself tells
+            continue  # the stamp of the folder itself shows it
     return stamp_files(model, sorted(names))

@@ -1,4 +1,4 @@
-"""A short list of models to begin with, and what of it fits this machine."""
+"""A short list of models to begin with, and which of them fit this machine."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def suggest_models() -> list[Suggestion]:
 
 @dataclass(frozen=True)
 class Memory:
-    """What models have room in.
+    """The memory that models must fit into.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Memory:
 
 
 def find_memory() -> Memory:
-    """Return the largest GPU's memory; where there is none, a part of the machine's own.
+    """Return the largest GPU's memory; without a GPU, a part of the machine's own.
 
     torch would know more, and takes seconds to say it.
     """

@@ -1,4 +1,4 @@
-"""Where a new model goes in Underpaint's folder, and where a part of one."""
+"""Where a new model, or a part of one, goes in Underpaint's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .files import WEIGHTS_NAMES
 from .probes import read_contents
 
 _PART_KINDS = ("VAE", "text encoder")
-"""What `Contents.kind` calls the parts that models take from other files."""
+"""The names in `Contents.kind` of parts that models take from other files."""
 
 
 def free_target(models: Path, name: str, like: str = "") -> Path:
@@ -31,7 +31,7 @@ def free_target(models: Path, name: str, like: str = "") -> Path:
     Raises
     ------
     BadInputError
-        The name is no name, or there is such a model.
+        The name cannot be used, or there is such a model.
     """
     odd = not name.isprintable() or name != name.strip() or re.search(r"[/\\:]", name)
     if not name or name.startswith(".") or odd:
@@ -42,8 +42,8 @@ def free_target(models: Path, name: str, like: str = "") -> Path:
     target = models / (name if name.endswith(ending) else f"{name}{ending}")
     if os.path.lexists(target):
         raise BadInputError(
-            "there is {target} already; remove it, or give the new one a name with --name",
-            target=target,
+            "there is {path} already; remove it, or give the new one a name with --name",
+            path=target,
         )
     return target
 
@@ -65,7 +65,7 @@ def choose_part_name(file: str, repository: str) -> str:
     file : str
         The name of its file, with its ending.
     repository : str
-        `OWNER/NAME`. Its name is taken where the file's says nothing, as that of
+        `OWNER/NAME`. Its name is used if the file's says nothing, as in the case of
         `diffusion_pytorch_model.safetensors`.
     """
     own = repository.rpartition("/")[2]

@@ -10,11 +10,11 @@ UNET_INPUT = ("input_blocks.0.0.weight", "conv_in.weight")
 """A UNet's first layer, in the layout of its authors and in diffusers'."""
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.", "unet.", "transformer.")
-"""What comes before the names of a denoiser, if anything."""
+"""The prefixes of a denoiser's names, if any."""
 
 
 class TensorNames:
-    """The names in a header, those of its denoiser without what comes before them."""
+    """The names in a header, those of its denoiser without their prefix."""
 
     def __init__(self, header: Header) -> None:
         self.all: Mapping[str, Tensor] = header.tensors
@@ -27,7 +27,7 @@ class TensorNames:
         return any(name.startswith(prefix) for name in self.all)
 
     def get(self, *names: str) -> Tensor | None:
-        """Return the first tensor of the denoiser that is there."""
+        """Return the first of these tensors that the denoiser has."""
         return next((found for one in names if (found := self.all.get(self.prefix + one))), None)
 
     def has(self, *names: str) -> bool:
@@ -35,7 +35,7 @@ class TensorNames:
         return all(self.prefix + name in self.all for name in names)
 
     def width(self, *names: str) -> int:
-        """Return how many numbers a tensor of the denoiser takes; 0 where it is not there."""
+        """Return the number of inputs of a tensor of the denoiser; 0 if it is missing."""
         found = self.get(*names)
         return found.shape[1] if found is not None and len(found.shape) > 1 else 0
 

@@ -1,4 +1,4 @@
-"""Whether a tokenizer can read a prompt. A broken one opens all the same, and drops every word."""
+"""Check that a tokenizer can read a prompt. A broken one can be opened, and drops every word."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.errors import ModelUnavailableError, UnderpaintError
+from underpaint_client.sentences import Sentence, sentence
 
 from .files import Part
 from .reading import MOST_WORDS, parse_json, read_json, read_text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-"""What every vocabulary has alone: words that it does not know are built of such tokens."""
+"""Tokens of every vocabulary: words that it does not know are built of them."""
 
 _WORDS = ("tokenizer.json", "vocab.json", "merges.txt")
 
 _UNMADE = 0.01
-"""The share of a vocabulary that may come from no merge: tokens that somebody added."""
+"""The largest share of a vocabulary that comes from no merge: tokens that somebody added."""
 
 
 def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int | None:
@@ -42,7 +43,7 @@ def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int | N
     Raises
     ------
     ModelUnavailableError
-        Names the file that is empty, cut short, or of another model.
+        A file is empty, truncated, or of another model. The message names it.
     """
     files = {file.opened_as: file.path for file in part.files}
     if "CLIP" not in part.class_name:
@@ -58,15 +59,16 @@ def check_tokenizer(model: Path, part: Part, encoder: dict[str, Any]) -> int | N
         known = _read_words(*texts, size) | added.keys()
         _check_numbers(added, size)
     except _NoVocabularyError as error:
-        raise _broken(model, source, str(error)) from None
+        raise _broken(model, source, error.sentence) from None
     except _NoMergesError as error:
-        raise _broken(model, merges_source, str(error)) from None
+        raise _broken(model, merges_source, error.sentence) from None
     config = settings.get("tokenizer_config.json", {})
     for role, default in (("bos_token", "<|startoftext|>"), ("eos_token", "<|endoftext|>")):
         token = settings.get("special_tokens_map.json", {}).get(role, config.get(role, default))
         name = token.get("content") if isinstance(token, dict) else token
         if not isinstance(name, str) or name not in known:
-            raise _broken(model, source, f"it lacks the {role} {str(name)[:80]!r}")
+            lacks = sentence("it lacks the {role} {token!r}", role=role, token=str(name)[:80])
+            raise _broken(model, source, lacks)
     return _choose_length(model, files, config, encoder)
 
 
@@ -78,9 +80,9 @@ def _check_other(model: Path, files: dict[str, str]) -> None:
     if "tokenizer.json" in files:
         inner = read_json(model, files["tokenizer.json"], most=MOST_WORDS).get("model")
         if not (isinstance(inner, dict) and inner.get("vocab")):
-            raise _broken(model, files["tokenizer.json"], "it holds no vocabulary")
+            raise _broken(model, files["tokenizer.json"], sentence("it has no vocabulary"))
     elif not read_json(model, files["vocab.json"], most=MOST_WORDS):
-        raise _broken(model, files["vocab.json"], "it is empty")
+        raise _broken(model, files["vocab.json"], sentence("it is empty"))
 
 
 def _choose_length(
@@ -97,21 +99,21 @@ def _choose_length(
     if type(positions) is not int or type(length) not in (int, float) or not length >= 3:
         name = files.get("tokenizer_config.json", "tokenizer_config.json")
         raise ModelUnavailableError(
-            "model {model}: {name}: model_max_length {said!r} leaves no room for a prompt; set it"
+            "model {model}: {name}: model_max_length {length!r} leaves no room for a prompt; set it"
             " to {positions}, or fetch the file again",
             model=model,
             name=name,
-            said=str(said)[:80],
+            length=str(said)[:80],
             positions=positions,
         )
     return int(min(length, positions))
 
 
-class _NoVocabularyError(Exception):
+class _NoVocabularyError(UnderpaintError):
     """What is wrong with a vocabulary."""
 
 
-class _NoMergesError(Exception):
+class _NoMergesError(UnderpaintError):
     """What is wrong with the merges."""
 
 
@@ -144,7 +146,9 @@ def _read_words(vocabulary_text: str, merges_text: str, size: int) -> frozenset[
         missing.append("</w>")
     if missing:
         raise _NoVocabularyError(
-            f"its {len(vocabulary)} tokens lack {missing[0]!r}, so that words are lost"
+            "its {tokens} tokens lack {token!r}, so that words are lost",
+            tokens=len(vocabulary),
+            token=missing[0],
         )
     _check_numbers(vocabulary, size)
     _check_numbers(added, size)
@@ -175,8 +179,11 @@ def _check_numbers(tokens: dict[str, Any], size: int) -> None:
     for token, number in tokens.items():
         if type(number) is not int or not 0 <= number < size:
             raise _NoVocabularyError(
-                f"its token {token[:80]!r} has the number {str(number)[:80]}, and the text encoder"
-                f" knows 0 to {size - 1}"
+                "its token {token!r} has the number {number}, and the text encoder knows 0 to"
+                " {most}",
+                token=token[:80],
+                number=str(number)[:80],
+                most=size - 1,
             )
 
 
@@ -184,11 +191,11 @@ def _check_merges(vocabulary: dict[str, Any], merges: list[Any]) -> None:
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
     for pair in pairs:
         if not isinstance(pair, list) or len(pair) != 2 or {*map(type, pair)} != {str}:
-            raise _NoMergesError(f"its merge {str(pair)[:80]} is no pair of tokens")
+            raise _NoMergesError("its merge {merge} is not a pair of tokens", merge=str(pair)[:80])
     made = {first + second for first, second in pairs}
     if not {one for pair in pairs for one in pair} | made <= vocabulary.keys():
         odd = next(p for p in pairs if not {*p, p[0] + p[1]} <= vocabulary.keys())
-        raise _NoMergesError(f"its merge {str(odd)[:80]} is not of its tokens")
+        raise _NoMergesError("its merge {merge} is not of its tokens", merge=str(odd)[:80])
     unmade = [
         one
         for one in vocabulary
@@ -196,11 +203,13 @@ def _check_merges(vocabulary: dict[str, Any], merges: list[Any]) -> None:
     ]
     if len(unmade) > _UNMADE * len(vocabulary):
         raise _NoMergesError(
-            f"it is cut short: {len(unmade)} tokens, {unmade[0]!r} first, are never made"
+            "it is cut short: {tokens} tokens, {token!r} first, are never made",
+            tokens=len(unmade),
+            token=unmade[0],
         )
 
 
-def _broken(model: Path, name: str, reason: str) -> ModelUnavailableError:
+def _broken(model: Path, name: str, reason: Sentence) -> ModelUnavailableError:
     return ModelUnavailableError(
         "model {model} cannot read prompts: {name}: {reason}; fetch it again",
         model=model,

@@ -1,4 +1,4 @@
-"""Walk folders of models: what lies there, by name. No file is opened."""
+"""Walk folders of models and list what is there, by name. No file is opened."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.sentences import sentence
 
 from .files import FOLDER_SIDECAR, INDEX
 from .headers import ENDINGS
@@ -18,10 +19,10 @@ from .roots import Root
 from .stamps import FileStamp, stamp_status
 
 MOST = 200_000
-"""Files and folders that are looked at in a root; the rest is left out."""
+"""The most files and folders that are visited in a root; the others are left out."""
 
 MOST_LEVELS = 32
-"""How deep folders may lie in each other."""
+"""How deeply folders may be nested."""
 
 SIDECAR = ".underpaint.json"
 """How a file that describes a model ends, after the model's own name."""
@@ -43,7 +44,7 @@ class Found(NamedTuple):
     sidecar : Path or None
         The file beside it or in it that describes it.
     problem : str
-        Why it cannot be looked at; empty where it can.
+        Why it cannot be accessed; empty if it can.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Found(NamedTuple):
 
 
 def walk_roots(roots: Iterable[Root]) -> list[Found]:
-    """Return what lies in folders of models, in the order of the folders, then of names."""
+    """Return what is in folders of models, in the order of the folders, then of names."""
     walk = _Walk()
     found: list[tuple[str, int, Found]] = []
     for root in roots:
@@ -106,7 +107,7 @@ class _Walk:
         yield from self.hub(root) if root.is_hub else self.folder(root, root.path, "")
 
     def hub(self, root: Root) -> Iterator[Found]:
-        """Yield what lies in a cache of the Hugging Face Hub, named by the repositories' ids."""
+        """Yield the models in a cache of the Hugging Face Hub, named by the repositories' ids."""
         try:
             names = sorted(one.name for one in root.path.iterdir())
         except OSError:
@@ -119,17 +120,17 @@ class _Walk:
                     yield from self._enter(root, snapshot, repository.replace("--", "/"))
 
     def folder(self, root: Root, folder: Path, prefix: str) -> Iterator[Found]:
-        """Yield what lies in a folder and below it."""
+        """Yield the models in a folder and below it."""
         if not self._is_new(folder):
             return
         if prefix.count("/") > MOST_LEVELS:
-            told = f"it is over {MOST_LEVELS} folders deep"
-            yield _problem(root, prefix.removesuffix("/"), folder, told)
+            reason = sentence("it is over {most} folders deep", most=MOST_LEVELS)
+            yield _problem(root, prefix.removesuffix("/"), folder, reason)
             return
         try:
             with os.scandir(folder) as entries:
                 here = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-        except ValueError:  # no path at all
+        except ValueError:  # the path cannot exist
             return
         except OSError as error:
             if prefix:  # a root need not be there
@@ -156,11 +157,11 @@ class _Walk:
                     return
                 yield from self._enter(root, Path(entry.path), name, names)
                 return
-            if not _may_be_model(entry.name):  # most files: the rest would cost more
+            if not _may_be_model(entry.name):  # most files: the rest would take longer
                 return
             path = Path(entry.path)
             if entry.is_symlink() and not path.exists():
-                yield _problem(root, name, path, "a link to what is not there")
+                yield _problem(root, name, path, sentence("a link to what is not there"))
                 return
             if _is_weights(entry.name):
                 status = entry.stat()
@@ -240,7 +241,7 @@ def _is_weights(name: str) -> bool:
 
 
 def _may_be_model(name: str) -> bool:
-    """Return whether what cannot be looked at may be a model: not if its ending says otherwise."""
+    """Return whether what cannot be accessed may be a model, by the ending of its name."""
     return _is_weights(name) or not re.search(r"\.[A-Za-z]{1,11}$", name)
 
 
@@ -250,8 +251,12 @@ def _checked(found: Found) -> Found:
         found.name.encode()
     except UnicodeEncodeError:
         shown = found.name.encode("utf-8", "backslashreplace").decode()
-        told = f"model {found.root.path}/{shown} has a name that is no UTF-8; rename it"
-        return found._replace(name=shown, problem=told)
+        problem = sentence(
+            "model {folder}/{name} has a name that is not UTF-8; rename it",
+            folder=found.root.path,
+            name=shown,
+        )
+        return found._replace(name=shown, problem=problem)
     return found
 
 
@@ -261,5 +266,9 @@ def _unreadable(root: Root, name: str, path: Path, error: OSError) -> Found:
 
 def _problem(root: Root, name: str, path: Path, reason: str) -> Found:
     shown = name.encode("utf-8", "backslashreplace").decode()
-    told = f"{path} cannot be looked at ({reason}); mend or remove it"
-    return Found(shown, path, root, problem=told.encode("utf-8", "backslashreplace").decode())
+    problem = sentence(
+        "{path} cannot be read ({reason}); repair or remove it",
+        path=str(path).encode("utf-8", "backslashreplace").decode(),
+        reason=reason,
+    )
+    return Found(shown, path, root, problem=problem)

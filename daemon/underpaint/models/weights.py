@@ -1,4 +1,4 @@
-"""What the headers of weight files say, held against the configs beside them. No tensor is read."""
+"""Compare the headers of weight files with the configs beside them. No tensor is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
-from underpaint_client.sentences import Listing
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .families import EXPECTED, Expected
 from .files import ORIGINAL, Part, read_weight_map
@@ -25,7 +25,7 @@ Tensors = dict[str, Tensor]
 """The tensors of a part as headers describe them, by name."""
 
 _READABLE = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
-"""The types of tensors whose numbers mean what they say, in safetensors."""
+"""The types of tensors in safetensors whose numbers need no scale."""
 
 _READABLE_GGUF = (
     *("F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0"),
@@ -40,7 +40,7 @@ _SCALED_INT8 = ("int8", "int8_convrot")
 """The methods that are read from one file where each layer of int8 has its scale beside it."""
 
 _NO_WEIGHTS = ("position_ids", "num_batches_tracked", ".comfy_quant", "spiece_model")
-"""How tensors end in name that no layer computes with, and that are integers in any model."""
+"""The endings of tensors that no layer computes with, and that are integers in any model."""
 
 
 def read_tensors(model: Path, part: Part) -> Tensors:
@@ -49,12 +49,12 @@ def read_tensors(model: Path, part: Part) -> Tensors:
     Returns
     -------
     dict of str to Tensor
-        What there is of this part, by names without `Inside.prefix`.
+        The tensors of this part, by names without `Inside.prefix`.
 
     Raises
     ------
     ModelUnavailableError
-        A file is damaged, cut short or quantised, or its shards are not what their index says.
+        A file is damaged, truncated or quantised, or its shards are not what their index says.
     """
     if part.inside is not None:
         header, prefix = read_header(model / part.weights), part.inside.prefix
@@ -103,23 +103,23 @@ def _check_types(file: Path, header: Header, *, in_one_file: bool = False) -> No
         and not (has_scales and tensor.dtype == "I8" and f"{name}_scale" in tensors)
     ]
     readable_methods = (*_READABLE_METHODS, *(_SCALED_INT8 if has_scales else ()))
-    why = "which is not supported yet;"
+    way_out = sentence("which is not supported yet;")
     if has_scales and method == "int8_convrot" and not odd and find_spec("comfy_kitchen") is None:
         readable_methods = _READABLE_METHODS
-        why = (
+        way_out = sentence(
             "which needs the package comfy-kitchen; run `pip install 'underpaint[comfy-kitchen]'`,"
             " or"
         )
     if odd or (form == "safetensors" and method not in readable_methods):
         name, dtype = odd[0] if odd else next((n, t.dtype) for n, t in tensors.items())
         raise ModelUnavailableError(
-            "weights {file} are quantised as {method} ({name} is {dtype}), {why} take the model in"
-            " float32, bfloat16, float16 or fp8, or as GGUF in one of {formats}",
+            "weights {file} are quantised as {method} ({tensor} is {dtype}), {way_out} take the"
+            " model in float32, bfloat16, float16 or fp8, or as GGUF in one of {formats}",
             file=file,
             method=method,
-            name=name[:120],
+            tensor=name[:120],
             dtype=dtype,
-            why=why,
+            way_out=way_out,
             formats=Listing(_READABLE_GGUF[3:]),
         )
 
@@ -163,7 +163,7 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
         endings = "|".join(map(re.escape, ending.split("|")))
         found = [name for name in tensors if re.search(rf"(^|\.)({endings})$", name)]
         if not found and part.inside is not None:
-            raise _unlike(model, part, f"it has no {ending}")
+            raise _unlike(model, part, sentence("it has no {tensor}", tensor=ending))
         if not found:
             raise ModelUnavailableError(
                 "model {model} cannot be opened: its {name} lacks {ending} ({weights}); fetch it"
@@ -180,18 +180,23 @@ def check_shapes(model: Path, part: Part, config: dict[str, Any], tensors: Tenso
                 length not in (None, is_) for length, is_ in zip(wanted, beginning, strict=True)
             ):
                 if part.inside is not None:
-                    told = f"its {name} has the shape {list(shape)}, and {_shown(wanted)} is known"
-                    raise _unlike(model, part, told)
+                    difference = sentence(
+                        "its {tensor} has the shape {shape}, and {known} is known",
+                        tensor=name,
+                        shape=list(shape),
+                        known=_shown(wanted),
+                    )
+                    raise _unlike(model, part, difference)
                 raise ModelUnavailableError(
                     "model {model}: {weights} is not what {name}/config.json describes:"
-                    " {other_name} has the shape {shape}, where {wanted} is described; fetch both"
+                    " {other_name} has the shape {shape}, where {expected} is described; fetch both"
                     " from one model",
                     model=model,
                     weights=weights,
                     name=part.name,
                     other_name=name,
                     shape=list(shape),
-                    wanted=_shown(wanted),
+                    expected=_shown(wanted),
                 )
 
     for pattern, limit in depths:
@@ -207,16 +212,16 @@ def _expect(part: Part, config: dict[str, Any]) -> Expected:
     return (_expected_originally if original else _expected)(part.name, config)
 
 
-def _unlike(model: Path, part: Part, told: str) -> ModelUnavailableError:
-    """Return the error for a file that is not of the architecture that it was taken for."""
+def _unlike(model: Path, part: Part, difference: Sentence) -> ModelUnavailableError:
+    """Return the error for a file that does not have the architecture it seemed to have."""
     return ModelUnavailableError(
         "model {model}: the {name} in {weights} is of no architecture that Underpaint knows:"
-        " {told}. Name a folder in the diffusers format whose configs describe it in the side-car"
-        ' file, as {{"config": "FOLDER"}}, or take another model',
+        " {difference}. Name a folder in the diffusers format whose configs describe it in the"
+        ' side-car file, as {{"config": "FOLDER"}}, or take another model',
         model=model,
         name=part.name,
         weights=part.weights,
-        told=told,
+        difference=difference,
     )
 
 
@@ -227,8 +232,13 @@ def _check_depth(
     found = [match for name in tensors if (match := pattern.search(name))]
     deepest = max(found, key=lambda match: int(match[2]), default=None)
     if deepest is not None and int(deepest[2]) >= limit:
-        told = f"it has {int(deepest[2]) + 1} {deepest[1]}, and {limit} are known"
-        raise _unlike(model, part, told)
+        difference = sentence(
+            "it has {found} {layers}, and {most} are known",
+            found=int(deepest[2]) + 1,
+            layers=deepest[1],
+            most=limit,
+        )
+        raise _unlike(model, part, difference)
 
 
 def _find_depths(part: Part, config: dict[str, Any]) -> Iterator[tuple[re.Pattern[str], int]]:

@@ -11,6 +11,7 @@ from underpaint_client import Connection, connect
 from underpaint_client.daemon_lock import lock_holder
 from underpaint_client.errors import DaemonUnavailableError, UnderpaintError
 from underpaint_client.home import ConnectionInfo, home, read_connection_file, remote_file
+from underpaint_client.sentences import sentence
 
 from .logs import turn_log
 from .paths import daemon_runs, log_file, make_home, open_private
@@ -92,12 +93,14 @@ def connect_running() -> Connection:
             return connection
         time.sleep(0.05)
     pid = lock_holder()
-    who = f"process id {pid}" if pid else "its process id is not known"
+    process = sentence("its process id is not known")
+    if pid:
+        process = sentence("process id {pid}", pid=pid)
     raise DaemonUnavailableError(
-        "a daemon of {home} is running ({who}) but does not answer; look into {log}, or end its"
+        "a daemon of {home} is running ({process}) but does not answer; look into {log}, or end its"
         " process",
         home=home(),
-        who=who,
+        process=process,
         log=log_file(),
     )
 

@@ -180,8 +180,11 @@ class Downloads:
             )
         except OSError as error:
             log.exception("the download cannot be started")
-            told = f"the download cannot be started ({error.strerror or error}); try again"
-            self._change(replace(download, state="failed", message=told))
+            message = sentence(
+                "the download cannot be started ({reason}); try again",
+                reason=error.strerror or error,
+            )
+            self._change(replace(download, state="failed", message=message))
             self._start_next()
             return
         self._running = download.model, process

@@ -149,11 +149,11 @@ class Endpoints:
         wanted = list(bind) if bind or self._use_ipc else ["tcp://127.0.0.1:*"]
         if wanted and self._descriptors < FEWEST_DESCRIPTORS:
             raise DaemonUnavailableError(
-                "this process may have only {number} files open, too few to listen on {wanted};"
-                " raise the limit to {fewest} or more, as `ulimit -n 4096` does in a shell",
+                "this process may have only {number} files open, too few to listen on {address};"
+                " raise the limit to {needed} or more, as `ulimit -n 4096` does in a shell",
                 number=self._descriptors,
-                wanted=Listing(wanted),
-                fewest=FEWEST_DESCRIPTORS,
+                address=Listing(wanted),
+                needed=FEWEST_DESCRIPTORS,
             )
         limits = Limits.within(self._descriptors)
         lets_in = keys.AllowList().lets_in  # a list of its own, as the guard has its own thread
@@ -172,9 +172,9 @@ class Endpoints:
         except zmq.ZMQError as error:
             self._guard.stop()
             raise DaemonUnavailableError(
-                "cannot listen on {wanted}: {error}; choose another address with --bind, or under"
+                "cannot listen on {address}: {error}; choose another address with --bind, or under"
                 " [serve] in config.toml",
-                wanted=", ".join(wanted) or "ipc",
+                address=", ".join(wanted) or "ipc",
                 error=error,
             ) from None
         return backend

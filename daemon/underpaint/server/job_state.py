@@ -390,4 +390,4 @@ class JobState:
 
 
 def _cancelled_by(who: str) -> str:
-    return sentence("cancelled by {who}", who=who)
+    return sentence("cancelled by {user}", user=who)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from underpaint_client import messages, wire
 from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.seeds import draw_seeds
-from underpaint_client.sentences import Sentence, sentence
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from . import job_events as events
 from .job_digest import digest_submission, is_same_submission
@@ -152,11 +152,12 @@ class Jobs:
                 else:
                     self.refuse(job.client, job.name, _another(job.name))
                 return
-            remark = ""
+            remark = NO_TEXT
             if error is not None:
-                remark = (
-                    f"it could not be written to the disk ({describe_error(error)}), so it is lost"
-                    " if the daemon ends before it is done"
+                remark = sentence(
+                    "it could not be written to the disk ({reason}), so it is lost if the daemon"
+                    " ends before it is done",
+                    reason=describe_error(error),
                 )
             position = self.queue.positions().get(job.name, 0)  # it may run by now
             self.handle(job, events.Recorded(position, remark))
@@ -333,11 +334,13 @@ class Jobs:
         gigabytes = self._retention.gigabytes
         job.kept += size
         if job.kept > gigabytes * 2**30:
-            told = (
-                f"what is kept of one job would be over {gigabytes:g} GB; ask for fewer or smaller"
-                f" images at once, or {RAISE_LIMIT}"
+            why = sentence(
+                "what is kept of one job would be over {most:g} GB; ask for fewer or smaller"
+                " images at once, or {way_out}",
+                most=gigabytes,
+                way_out=RAISE_LIMIT,
             )
-            self.handle(job, events.NotWritten(index, told))
+            self.handle(job, events.NotWritten(index, why))
             return
         self._unpruned += size
         self._unwritten.add(

@@ -180,10 +180,10 @@ def allow(public: str, comment: str = "") -> bool:
     """
     if not is_key(public):
         raise BadInputError(
-            "{public!r} is not a public key, which has {length} characters; `underpaint keys new`"
+            "{key!r} is not a public key, which has {length} characters; `underpaint keys new`"
             " on the other machine prints its own (quote it: it may hold characters that a shell"
             " reads)",
-            public=public,
+            key=public,
             length=KEY_LENGTH,
         )
     if public in (own_keys("server").public, own_keys("server").secret):
@@ -247,12 +247,12 @@ def find_allowed(known: Sequence[Allowed], which: str) -> Allowed:
         if found:
             who = ", ".join(f"{one.public[:8]}... {one.comment}".rstrip() for one in found)
             raise BadInputError(
-                "{which!r} is more than one client: {who}; give more of the key's characters",
-                which=which,
-                who=who,
+                "{client!r} is more than one client: {clients}; give more of the key's characters",
+                client=which,
+                clients=who,
             )
     raise BadInputError(
-        "no client is called {which!r}; `underpaint keys list` shows them", which=which
+        "no client is called {client!r}; `underpaint keys list` shows them", client=which
     )
 
 

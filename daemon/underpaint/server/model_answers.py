@@ -48,8 +48,11 @@ class ModelAnswers:
         self, client: Client, entries: Entries | None, error: Exception | None
     ) -> None:
         if entries is None:
-            told = f"the models cannot be listed ({error}); the daemon's log has the details"
-            self._refuse(client, "", GenerationFailedError(told))
+            refusal = GenerationFailedError(
+                "the models cannot be listed ({error}); the daemon's log has the details",
+                error=error,
+            )
+            self._refuse(client, "", refusal)
         else:
             self._send(client, model_messages.Models(entries), ())
 

@@ -20,6 +20,7 @@ from underpaint_client.home import (
     make_folder,
     read_connection_file,
 )
+from underpaint_client.sentences import sentence
 
 LONGEST_SOCKET_PATH = 107
 """Bytes of the longest path that a Unix socket can have."""
@@ -130,14 +131,14 @@ def acquire_lock() -> filelock.FileLock:
         lock.acquire(timeout=1)  # longer than `daemon_runs` holds it
     except filelock.Timeout:
         info, pid = read_connection_file(), lock_holder()
-        who = f"process id {info.pid}, {info.endpoint}" if info else f"process id {pid}"
-        if not (info or pid):
-            who = "still starting"
+        which = sentence("process id {pid}", pid=pid) if pid else sentence("still starting")
+        if info:
+            which = sentence("process id {pid}, {address}", pid=info.pid, address=info.endpoint)
         raise DaemonUnavailableError(
-            "a daemon is already running for {home} ({who}); use it, or stop it with `underpaint"
-            " stop`",
+            "a daemon is already running for {home} ({daemon}); use it, or stop it with"
+            " `underpaint stop`",
             home=home(),
-            who=who,
+            daemon=which,
         ) from None
     connection_file().unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it only helps to name the daemon

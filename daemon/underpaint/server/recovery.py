@@ -104,9 +104,9 @@ def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
         submit = read_message(envelope)
     except OtherProtocolError as error:
         told = sentence(
-            "it is of protocol {protocol}, and not {spoken}",
+            "it is of protocol {protocol}, and not {expected}",
             protocol=error.protocol,
-            spoken=wire.PROTOCOL,
+            expected=wire.PROTOCOL,
         )
         raise _of_another_version(told) from None
     except BadInputError as error:
@@ -120,9 +120,9 @@ def _read_job(kept: StoredJob, parts: list[Bytes]) -> Job:
 
 def _of_another_version(why: Sentence) -> GenerationFailedError:
     return GenerationFailedError(
-        "the job was kept by another version of Underpaint, and this one cannot run it ({why});"
+        "the job was kept by another version of Underpaint, and this one cannot run it ({reason});"
         " generate again",
-        why=why,
+        reason=why,
     )
 
 

@@ -20,6 +20,7 @@ from underpaint_client.errors import (
     UnderpaintError,
     UnknownJobError,
 )
+from underpaint_client.sentences import Listing, sentence
 
 from .job_queue import Client, Job, JobQueue
 from .recovery import NO_LONGER_KNOWN, restore_job
@@ -287,18 +288,21 @@ def _waiting(kept: StoredJob) -> messages.WaitingJob | None:
 
 def _kept_though(why: str) -> ResultsKeptError:
     return ResultsKeptError(
-        "the results of this job could not be read ({why}); the daemon keeps them: fetch them"
+        "the results of this job could not be read ({reason}); the daemon keeps them: fetch them"
         " again, or see `underpaint results`",
-        why=why,
+        reason=why,
     )
 
 
 def _unreadable(name: str, found: dict[int, str]) -> ResultsKeptError:
     """Return which pictures could not be read."""
-    which = ", ".join(f"picture {number + 1} ({why})" for number, why in found.items())
+    pictures = Listing(
+        sentence("picture {number} ({reason})", number=number + 1, reason=why)
+        for number, why in found.items()
+    )
     return ResultsKeptError(
-        "these could not be read: {which}; everything else was delivered, and the daemon keeps all"
-        " of it: fetch it again, or `underpaint results --drop {name}` forgets it",
-        which=which,
-        name=name[:8],
+        "these could not be read: {pictures}; everything else was delivered, and the daemon keeps"
+        " all of it: fetch it again, or `underpaint results --drop {job}` forgets it",
+        pictures=pictures,
+        job=name[:8],
     )

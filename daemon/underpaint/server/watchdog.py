@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from underpaint_client.sentences import NO_TEXT, Sentence, as_sentence, sentence
+
 HEARTBEAT = 2.0
 """Seconds between two signs of life of a worker's process."""
 
@@ -226,18 +228,25 @@ class Watchdog:
     def _silence(self) -> float:
         return self.limits.silence_at_start if self.starting else self.limits.silence
 
-    def why_ended(self, now: float) -> str:
+    def why_ended(self, now: float) -> Sentence:
         """Return why the worker is to be ended, after "the worker"; nothing where it is well."""
         silent, quiet = now - self.last_message, now - self.last_progress
         if silent > self._silence():
-            return f"gave no sign of life for {silent:.0f} seconds and was ended"
+            return sentence(
+                "gave no sign of life for {seconds:.0f} seconds and was ended", seconds=silent
+            )
         if self.starting and now - self.started > self.limits.start:
-            return f"was not ready after {now - self.started:.0f} seconds and was ended"
+            return sentence(
+                "was not ready after {seconds:.0f} seconds and was ended",
+                seconds=now - self.started,
+            )
         if self.phase and quiet > self.patience():
-            return f"did not advance for {quiet:.0f} seconds and was ended"
-        return ""
+            return sentence(
+                "did not advance for {seconds:.0f} seconds and was ended", seconds=quiet
+            )
+        return NO_TEXT
 
-    def delay_notice(self, now: float) -> str:
+    def delay_notice(self, now: float) -> Sentence:
         """Return what the job's client should know meanwhile; nothing where all is well."""
         silent, quiet = now - self.last_message, now - self.last_progress
         expected = self._expected()
@@ -247,12 +256,15 @@ class Watchdog:
             due = min(max(self.limits.tell_after, 3 * expected), self.patience() / 2)
         is_silent = silent > self.limits.silence / 3
         if not self.phase or not (quiet > due or is_silent):
-            return ""
+            return NO_TEXT
         if now - self.last_notice < self.limits.between_notices:
-            return ""
+            return NO_TEXT
         self.last_notice = now
         left = self.limits.silence - silent if is_silent else self.patience() - quiet
-        return (
-            f"{self.phase}: no progress for {quiet:.0f} seconds. After {max(left, 0):.0f} more the"
-            " worker is started again"
+        return sentence(
+            "{phase}: no progress for {seconds:.0f} seconds. After {more:.0f} more the worker is"
+            " started again",
+            phase=as_sentence(self.phase),
+            seconds=quiet,
+            more=max(left, 0),
         )

@@ -25,6 +25,7 @@ from underpaint_client.errors import UnderpaintError
 from underpaint_client.geometry import Box
 from underpaint_client.inputs import InputFrames
 from underpaint_client.packing import pack, unpack
+from underpaint_client.sentences import Sentence, sentence
 
 from . import logs
 from .arrays import to_frame, to_inputs
@@ -223,14 +224,14 @@ def _end_where_lost(error: Exception) -> None:
         os._exit(DEVICE_LOST)
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception) -> Sentence:
     if isinstance(error, MemoryError):  # the engine has its own words for its own
-        return (
+        return sentence(
             "there is not enough memory to hold this picture; crop it, send a smaller layer, or"
             " close other programs that use much memory"
         )
     text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    return f"the engine failed ({text}); the daemon's log has the details"
+    return sentence("the engine failed ({error}); the daemon's log has the details", error=text)
 
 
 def run(

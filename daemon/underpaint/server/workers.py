@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from underpaint_client.sentences import Sentence, sentence
+from underpaint_client.sentences import Sentence, as_sentence, sentence
 
 from .endpoints import IPC
 from .shared_memory import SharedFrames, remove_shared_memory
@@ -182,7 +182,11 @@ class WorkerProcess:
         if self._killed is None:
             self._return_blocks()
         elif time.monotonic() - self._killed > LEFT_BEHIND:
-            return f"{self._why or 'was killed'}, and its process {self._pid} does not end"
+            return sentence(
+                "{end}, and its process {pid} does not end",
+                end=as_sentence(self._why) or sentence("was killed"),
+                pid=self._pid,
+            )
         return None
 
     def _return_blocks(self) -> None:
