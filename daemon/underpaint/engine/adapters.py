@@ -7,6 +7,7 @@ bits that it returned before, whether its weights are whole, quantised or waitin
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -34,7 +35,10 @@ _WRAPPERS: tuple[tuple[type[torch.nn.Module], Any], ...] = (
     (torch.nn.Conv3d, peft_layers.Conv3d),
 )
 
-_CONFIG = {"init_lora_weights": False, "inference_mode": True}
+
+@functools.cache
+def _config(rank: int) -> Any:
+    return peft.LoraConfig(r=rank, lora_alpha=rank, init_lora_weights=False, inference_mode=True)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class Adapters:
         where, matrices = (change.part, change.layer), change.matrices
         rank = matrices["down"].shape[0] if "down" in matrices else 1
         base = self._layers[change.part][change.layer]
-        config = peft.LoraConfig(r=rank, lora_alpha=rank, **_CONFIG)
+        config = _config(rank)
         with torch.device("meta"):  # no random weights are drawn
             if where not in self._wrapped:
                 wrapper = next(found for kind, found in _WRAPPERS if isinstance(base, kind))
