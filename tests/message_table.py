@@ -18,8 +18,8 @@ BEGIN, END = "<!-- messages: begin -->\n", "<!-- messages: end -->\n"
 
 CLIENT = (
     "hello", "submit", "follow", "taken", "cancel", "ask_cancel", "prefer", "ask_waiting",
-    "ask_status", "ask_models", "ask_model_picture", "ask_suggestions", "start_download",
-    "stop_download", "ask_stop",
+    "ask_status", "ask_models", "ask_model_picture", "ask_suggestions", "ask_prompt_names",
+    "start_download", "stop_download", "ask_stop",
 )  # fmt: skip
 SERVER = (
     "welcome",
@@ -34,6 +34,7 @@ SERVER = (
     "suggestions",
     "download",
     "model_picture",
+    "prompt_names",
 )
 ORDERS = ("run", "cancel", "go_on")
 WORKER = ("worker_ready", "worker_model", "worker_plan")

@@ -106,3 +106,14 @@ LORA = layout(
     {"lora_unet_x.lora_down.weight": (4, 320), "lora_unet_x.lora_up.weight": (320, 4)},
 )
 """As much of each as tells it from the others."""
+
+
+def write_lora(file: Path, base: str = "sd", words: str = "") -> Path:
+    """Write a LoRA of one layer, for Stable Diffusion 1 or SDXL, with trigger words."""
+    blocks, width_in, width_out = {"sd": (0, 768, 320), "sdxl": (1, 2048, 640)}[base]
+    layer = f"lora_unet_down_blocks_{blocks}_attentions_0_transformer_blocks_0_attn2_to_k"
+    layout: Layout = {
+        f"{layer}.lora_down.weight": ("F16", (4, width_in)),
+        f"{layer}.lora_up.weight": ("F16", (width_out, 4)),
+    }
+    return write_safetensors(file, layout, {"modelspec.trigger_phrase": words} if words else None)

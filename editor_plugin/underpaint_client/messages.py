@@ -16,6 +16,7 @@ from .model_messages import (
     StopDownload,
     Suggestions,
 )
+from .prompt_messages import AskPromptNames, PromptNames
 from .recipe import Recipe
 from .request import Request
 from .typed_json import SENTENCE
@@ -118,7 +119,10 @@ class AskStop:
 
 @dataclass(frozen=True)
 class Welcome:
-    """The daemon's answer to `Hello`; `packed` says that it takes packed and held frames."""
+    """The daemon's answer to `Hello`; `packed` says that it takes packed and held frames.
+
+    `prompt_names` says that it answers `AskPromptNames`.
+    """
 
     type: ClassVar[str] = "welcome"
     version: str
@@ -126,6 +130,7 @@ class Welcome:
     default_model: str = ""
     remark: str = field(default="", metadata=SENTENCE)
     packed: bool = False
+    prompt_names: bool = False
 
 
 @dataclass(frozen=True)
@@ -343,9 +348,10 @@ class GoOn:
 
 Message = Union[
     Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-    AskModelPicture, AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want, Incoming,
-    Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed, Status, Models,
-    ModelPicture, Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan, Run, GoOn,
+    AskModelPicture, AskSuggestions, AskPromptNames, StartDownload, StopDownload, AskStop, Welcome,
+    Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
+    Status, Models, ModelPicture, Suggestions, PromptNames, Download, WorkerReady, WorkerModel,
+    WorkerPlan, Run, GoOn,
 ]  # fmt: skip
 
 
@@ -353,9 +359,9 @@ TYPES: dict[str, Any] = {
     message.type: message
     for message in (
         Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-        AskModelPicture, AskSuggestions, StartDownload, StopDownload, AskStop, Welcome, Want,
-        Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture, Done, Failed,
-        Status, Models, ModelPicture, Suggestions, Download, WorkerReady, WorkerModel, WorkerPlan,
-        Run, GoOn,
+        AskModelPicture, AskSuggestions, AskPromptNames, StartDownload, StopDownload, AskStop,
+        Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture,
+        Done, Failed, Status, Models, ModelPicture, Suggestions, PromptNames, Download, WorkerReady,
+        WorkerModel, WorkerPlan, Run, GoOn,
     )
 }  # fmt: skip

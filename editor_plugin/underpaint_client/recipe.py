@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .old_recipes import nest_recipe
+from .old_recipes import upgrade_recipe
 from .request import Request, Variation
 from .typed_json import SENTENCE, read_fields, required_fields, shorten, to_json
 
-RECIPE_FORMAT = 3
+RECIPE_FORMAT = 4
 """What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.
 
-In formats 1 and 2, which can be read, all fields lie side by side. Format 1 knows no variations and
-no chains.
+Earlier formats can be read. Format 3 does not match what was painted to its surroundings. In
+formats 1 and 2 all fields lie side by side, and format 1 knows no variations and no chains.
 """
 
 
@@ -138,7 +138,7 @@ class Recipe:
         if type(written) is not int or written > RECIPE_FORMAT:
             raise ValueError(f"a recipe of format {shorten(written)} is newer than this Underpaint")
         if written < RECIPE_FORMAT:
-            found = nest_recipe(found)
+            found = upgrade_recipe(found, written)
         facts = found.get("facts")
         there = facts if isinstance(facts, dict) else {}
         missing = [name for name in ("request", "facts") if name not in found]

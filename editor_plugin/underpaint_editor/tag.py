@@ -14,6 +14,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.prompt_choices import escape_prompt
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import MAX_VARIATIONS
+from underpaint_client.sentences import Sentence, sentence
 
 from .form import Form
 
@@ -126,13 +127,13 @@ class Tag:
             used = used.with_values(mode="auto")
         return form.with_usable({**used.values(), "seed_locked": True})
 
-    def settings_without_field(self) -> list[str]:
+    def settings_without_field(self) -> list[Sentence]:
         """Name what made this picture and has no place in the form."""
         recipe = self._finished()
         there = {
-            "its variation (use Vary to continue from it)": bool(recipe.facts.variations),
-            "its position in a chain": recipe.chained > 0,
-            "its processing size": recipe.request.size.box is not None,
+            sentence("its variation (use Vary to continue from it)"): bool(recipe.facts.variations),
+            sentence("its position in a chain"): recipe.chained > 0,
+            sentence("its processing size"): recipe.request.size.box is not None,
         }
         return [name for name, so in there.items() if so]
 

@@ -17,6 +17,7 @@ from gi.repository import Gdk, GdkPixbuf, Gimp, GimpUi, GLib, Gtk  # noqa: E402 
 
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.home import write_private  # noqa: E402
+from underpaint_client.sentences import Sentence, sentence  # noqa: E402
 from underpaint_editor.form import ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
 from underpaint_editor.lists import ModelChoice  # noqa: E402
@@ -72,7 +73,7 @@ class Window:
         self.panel.filling = True
         self._listed: list[ModelChoice] = []
         self._title_name = ""  # of the image in the plan line, if the artist may mean another one
-        self._cautions: list[str] = []
+        self._cautions: list[Sentence] = []
         self._forms: dict[int, Form] = {}  # by the ids of images
         self._unassigned: Form | None = None  # as it was when the artist had to choose an image
         self._downloads: DownloadsWindow | None = None
@@ -207,15 +208,15 @@ class Window:
             else:
                 self._fields.numbers[name].show_own(value)
 
-    def show_model(self, text: str, picture: Frame | None) -> None:
+    def show_model(self, text: Sentence, picture: Frame | None) -> None:
         """Show what the chosen model is."""
         self.model_facts.show(text, picture)
 
-    def show_plan(self, text: str) -> None:
+    def show_plan(self, text: Sentence) -> None:
         """Show the plan line, with the cautions for this image."""
         self.plan.set_text(describe_plan_line(text, self._cautions, self._title_name))
 
-    def show_strength(self, text: str) -> None:
+    def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
         self.strength_label.set_text(text)
 
@@ -266,7 +267,7 @@ class Window:
         self.images.show()
         self.panel.end_comparison()
         self.panel.show_selected(GimpResult.of(image))
-        title, self._cautions, self._title_name = "Underpaint", [], ""
+        title, self._cautions, self._title_name = Sentence("Underpaint"), [], ""
 
         def survey() -> Survey:
             nonlocal title
@@ -274,7 +275,9 @@ class Window:
                 self._title_name = front.name_in_title(image)
             document = self._current_document()
             shown = self._title_name or document.image.get_name()
-            title = f"Underpaint: {document.layer.get_name()} in {shown}"
+            title = sentence(
+                "Underpaint: {layer} in {image}", layer=document.layer.get_name(), image=shown
+            )
             found = document.survey()
             self._cautions = document.cautions()
             return found
@@ -386,8 +389,15 @@ class Window:
         if choices != self._listed:
             self._listed, self.panel.filling = choices, True
             self._fields.choices["model"].set_options(
-                [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in choices],
+                [(choice.value, _label_of(choice)) for choice in choices],
                 {choice.value for choice in choices if not choice.usable},
             )
             self.panel.filling = False
         self.panel.follow_model()
+
+
+def _label_of(choice: ModelChoice) -> Sentence:
+    """Return what a model is called in the list, which shows no tooltips."""
+    if choice.usable:
+        return choice.label
+    return sentence("{model}: {problem}", model=choice.label, problem=choice.tip)

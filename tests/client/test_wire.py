@@ -62,10 +62,10 @@ def header(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        (b"", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[1]", "no JSON object"),
-        (b"[" * 100_000, "no JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b"[" * 100_000, "not JSON"),
         (b'{"protocol": NaN}', "NaN is no JSON number"),
         (b" " * (wire.MAX_HEADER + 1), "over"),
         (header(protocol=99), "a newer Underpaint.*protocol 99, and not 3; .*`underpaint stop`"),

@@ -28,7 +28,15 @@ import zmq
 
 from limited import limited_daemon, memory_limit, new_guest
 from underpaint.server import validation
-from underpaint_client import messages, model_messages, packing, request, rules, wire
+from underpaint_client import (
+    messages,
+    model_messages,
+    packing,
+    prompt_messages,
+    request,
+    rules,
+    wire,
+)
 from underpaint_client.errors import OtherProtocolError, UnderpaintError
 from underpaint_client.frames import Bytes, Frame
 from underpaint_client.geometry import Box
@@ -104,6 +112,7 @@ def seeds() -> list[Parts]:
         (messages.Prefer("j"), ()),
         (messages.AskStatus(), ()),
         (model_messages.AskModels(), ()),
+        (prompt_messages.AskPromptNames(), ()),
         (model_messages.AskSuggestions(), ()),
         (model_messages.StartDownload("no id"), ()),
         (model_messages.StopDownload("some/model"), ()),

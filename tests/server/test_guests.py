@@ -19,10 +19,19 @@ from underpaint.models.roots import choose_root
 from underpaint.server import keys
 from underpaint.server.guests import PathFilter
 from underpaint.server.paths import make_home
-from underpaint_client import Connection, Request, connect, messages, model_messages, wire
+from underpaint_client import (
+    Connection,
+    Request,
+    connect,
+    messages,
+    model_messages,
+    prompt_messages,
+    wire,
+)
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import ConnectionInfo
 from underpaint_client.model_entry import ModelEntry
+from weight_files import write_safetensors
 
 
 def header(message: messages.Message) -> Any:
@@ -112,6 +121,8 @@ def test_a_guest_who_asks_for_everything_learns_no_path(
     elsewhere = tmp_path / "elsewhere" / "dear model"
     elsewhere.mkdir(parents=True)
     (elsewhere / "model_index.json").write_text("{")
+    half = {"lora_unet_mid_block_x_to_k.lora_down.weight": ("F16", (8, 1280))}
+    write_safetensors(elsewhere.parent / "half.safetensors", half)
     monkeypatch.setenv("UNDERPAINT_MODELS", str(elsewhere.parent))
     monkeypatch.setenv("UNDERPAINT_MODEL", str(elsewhere))
     process = subprocess.run(
@@ -128,6 +139,8 @@ def test_a_guest_who_asks_for_everything_learns_no_path(
         heard.append(repr(guest.welcome))
         heard.append(repr(guest.status()))
         heard.append(repr(guest._ask(model_messages.AskModels(), model_messages.Models, 5)))
+        asked, answered = prompt_messages.AskPromptNames(), prompt_messages.PromptNames
+        heard.append(repr(guest._ask(asked, answered, 5)))
         for model in models:
             job = guest.submit(
                 Request.of(prompt="a lake", model=model, width=64, height=64, steps=1)

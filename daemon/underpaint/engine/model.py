@@ -74,7 +74,7 @@ class Model:
         self.device = torch.device(device)
         self.saving = saving or Saving()
         self.needs = describe_model_needs(info, self.device)
-        self.family = find_family(info.family)
+        self.family = find_family(info.family, info.purpose)
         self.dtype = torch.float32 if self.device.type == "cpu" else self.family.half
         self._quantise = quantise
         self._hash = BackgroundHash(info)
@@ -417,23 +417,21 @@ class Model:
     def show_kept(self, image: Floats, changes: Mask) -> torch.Tensor:
         """Encode what an inpainting model sees beside the noisy latents, or remember it.
 
-        Stable Diffusion's were trained on one channel that is 1 where the picture may change, and
-        the latents of the picture with grey there (`prepare_kept`).
-
         Parameters
         ----------
         image : float32, (H, W, 3)
-            The picture, grey in every cell that may change.
+            The picture, grey in every cell that may change (`prepare_kept`).
         changes : bool, (h, w)
             Those cells.
 
         Returns
         -------
-        tensor (1, C + 1, h, w)
+        tensor (1, K, h, w)
+            As `Family.show_kept` returns it.
         """
         latents = self.encode(image)
         hidden = torch.from_numpy(changes).to(latents)[None, None]
-        return torch.cat([hidden, latents], dim=1)
+        return self.family.show_kept(latents, hidden)
 
     def sketch(self, latents: torch.Tensor) -> Floats:
         """Return the colours of latents roughly, a pixel a cell, in no time.

@@ -22,6 +22,7 @@ from underpaint_client.recommended import settle_request
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise
 
+from .blending import match_surroundings
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
 from .denoise import Guide, OnClean, cell_steps, level_notes
@@ -234,7 +235,7 @@ class Run:
         while rest:
             latents = self._denoise_first(work, rest)
             for one, index in zip(latents, rest, strict=False):
-                yield self._finish(work, self._decode(work, one), index)
+                yield self._finish(work, self._painted(work, one), index)
             rest = rest[len(latents) :]
 
     def _planned(self, model: Model, plan: Plan) -> int:
@@ -270,7 +271,7 @@ class Run:
                 work = replace(self._prepare(model, given, plan), source=source)
                 first = first or work.source_hash
                 (latents,) = self._denoise_first(work, range(index, index + 1))
-                last = replace(work, source_hash=first), self._decode(work, latents)
+                last = replace(work, source_hash=first), self._painted(work, latents)
             yield self._finish(*last, index)
             given = given.repainted(whole_layer(given, plan.area, last[1]), plan.area)
             if given.mode == "txt2img":  # from nothing at first, then from what came
@@ -364,6 +365,15 @@ class Run:
         if asked is None or self.settled_request.sampling.clip_skip is not None:
             return ()
         return ("this model has no clip skip; it was not used",)
+
+    def _painted(self, work: Work, latents: torch.Tensor) -> Floats:
+        """Return what the model painted of the work area, matched to what is kept around it."""
+        painted = self._decode(work, latents)
+        if self.request.output.blend == "none":
+            return painted
+        with self.clock.phase("composite"):
+            cell = work.model.info.cell
+            return match_surroundings(work.source, work.plan.area, painted, cell)
 
     def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):

@@ -54,8 +54,18 @@ class ListedLora:
     @property
     def bases(self) -> str:
         """What it was made for, in words; empty where its header does not tell."""
+        return " or ".join(self.base_titles)
+
+    @property
+    def base_titles(self) -> list[str]:
+        """What users call the models that it was made for."""
         words = (one.partition(" ") for one in self.facts.bases)
-        return " or ".join(_base_title(family, variant) for family, _, variant in words)
+        return [_base_title(family, variant) for family, _, variant in words]
+
+    @property
+    def reason(self) -> str:
+        """Its problem, without the file that has it."""
+        return self.problem.removeprefix(f"LoRA {one_line(self.path)}: ")
 
 
 def _base_title(family: str, variant: str) -> str:

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 import underpaint
-from underpaint_client import messages, model_messages, wire
+from underpaint_client import messages, model_messages, prompt_messages, wire
 from underpaint_client.errors import (
     BadInputError,
     CancelledError,
@@ -39,6 +39,7 @@ from .jobs import Jobs
 from .model_answers import ModelAnswers
 from .model_list import ModelList
 from .paths import acquire_lock, allow_many_files
+from .prompt_names import PromptNameList
 from .shared_memory import clear_shared_memory
 from .status import describe_status
 from .store_opening import open_store
@@ -82,7 +83,13 @@ _ABOUT_DOWNLOADS = (
 
 _ABOUT_MODELS = (model_messages.AskModels, model_messages.AskModelPicture)
 
-_LARGE_ANSWERS = (*_ABOUT_DOWNLOADS, *_ABOUT_MODELS, messages.AskStatus, messages.AskWaiting)
+_LARGE_ANSWERS = (
+    *_ABOUT_DOWNLOADS,
+    *_ABOUT_MODELS,
+    prompt_messages.AskPromptNames,
+    messages.AskStatus,
+    messages.AskWaiting,
+)
 
 
 class Daemon:
@@ -127,6 +134,8 @@ class Daemon:
         self._models = ModelList()
         self._model_answers = ModelAnswers(self._models, self._send, self._jobs.refuse)
         self._endpoints.watch_descriptor(self._models.fd, self._models.answer)
+        self._prompt_names = PromptNameList(self._send)
+        self._endpoints.watch_descriptor(self._prompt_names.fd, self._prompt_names.answer)
         self._downloads = Downloads(self._send)
         self._endpoints.watch_descriptor(self._downloads.fd, self._downloads.answer)
         self._pruned = time.monotonic()
@@ -181,6 +190,7 @@ class Daemon:
     def _close(self) -> None:
         self._pool.stop()
         self._models.close()
+        self._prompt_names.close()
         self._downloads.close()
         self._jobs.close(is_meant=self._stopping)
         clear_shared_memory()
@@ -245,15 +255,16 @@ class Daemon:
     def _answer(self, client: Client, message: Message, envelope: Envelope) -> None:
         if isinstance(message, messages.Hello):
             version, pid, far = underpaint.__version__, os.getpid(), bool(client.owner)
-            self._send(
-                client, messages.Welcome(version, pid, self._models.default(), self._remark, far)
-            )
+            default = self._models.default()
+            self._send(client, messages.Welcome(version, pid, default, self._remark, far, True))
         elif isinstance(message, _LARGE_ANSWERS) and not self._endpoints.keeps_up(client):
             log.info("a client gets no answer, because it does not read what it was sent")
         elif isinstance(message, messages.AskStatus):
             self._send(client, self._status(client))
         elif isinstance(message, _ABOUT_MODELS):
             self._model_answers.answer(client, message)
+        elif isinstance(message, prompt_messages.AskPromptNames):
+            self._prompt_names.request(client)
         elif isinstance(message, _ABOUT_DOWNLOADS):
             if not self._endpoints.is_local(client):
                 raise BadInputError("models are downloaded only on the daemon's own machine")

@@ -1,0 +1,133 @@
+"""Lists what a prompt can name, for completion in the editors: LoRAs and wildcards.
+
+A thread looks, so that the daemon answers meanwhile. Headers of LoRAs are read once and remembered
+by the size and time of the file, as those of models are; until all are read, those that are known
+are listed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TypeVar
+
+from underpaint.models import scan
+from underpaint.models.lora_list import ListedLora, list_loras
+from underpaint.models.roots import lora_roots
+from underpaint.wildcards import list_wildcards
+from underpaint_client.prompt_messages import PromptLora, PromptNames
+
+from .answers import Answers
+from .job_queue import Client
+
+log = logging.getLogger(__name__)
+
+SLICE = 0.5
+"""Seconds that headers are read at a time."""
+
+MOST_BYTES = 2**22
+"""Bytes of the LoRAs in an answer, and of its wildcards; those beyond are left out."""
+
+LONGEST_NAME = 200
+"""Characters of the longest name that is listed."""
+
+T = TypeVar("T")
+
+
+class PromptNameList:
+    """See the module. All but the looking itself happens in the thread that makes this.
+
+    Parameters
+    ----------
+    send : callable
+        Sends a client a message.
+    """
+
+    def __init__(self, send: Callable[[Client, PromptNames], object]) -> None:
+        self._send = send
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prompt names")
+        self._lock = threading.Lock()
+        self._waiting: list[Client] = []
+        self._answers = Answers()
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that can be read when there are answers."""
+        return self._answers.fd
+
+    def request(self, client: Client) -> None:
+        """Send a client the list, in a call of `answer` after the thread has made it."""
+        with self._lock:
+            if client in self._waiting:
+                return
+            self._waiting.append(client)
+            if len(self._waiting) == 1:  # else the list that is to be made is for all who wait
+                self._thread.submit(self._list)
+
+    def answer(self) -> None:
+        """Send the lists that are there."""
+        self._answers.handle()
+
+    def close(self) -> None:
+        """End within a slice of reading."""
+        self._thread.shutdown(cancel_futures=True)
+        self._answers.close()
+
+    def _list(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        names = PromptNames(
+            tuple(_limit(_gather("LoRAs", _find_loras), lambda one: one.name, "LoRAs")),
+            tuple(_limit(_gather("wildcards", _find_wildcards), str, "wildcards")),
+        )
+        for client in waiting:
+            self._answers.add(functools.partial(self._send, client, names))
+
+
+def _gather(what: str, find: Callable[[], Iterable[T]]) -> Iterable[T]:
+    """Return what is found; nothing, with a word in the log, where looking fails."""
+    try:
+        return tuple(find())
+    except Exception:  # such as a wrong config.toml: the other names are still of use
+        log.exception("the %s cannot be listed", what)
+        return ()
+
+
+def _find_loras() -> Iterator[PromptLora]:
+    return map(describe_lora, list_loras(scan(lora_roots(), seconds=SLICE)))
+
+
+def _find_wildcards() -> list[str]:
+    return sorted(list_wildcards())
+
+
+def describe_lora(one: ListedLora) -> PromptLora:
+    """Return what clients are told of a LoRA: nothing of where it lies."""
+    return PromptLora(
+        name=one.name,
+        families=tuple(dict.fromkeys(base.partition(" ")[0] for base in one.facts.bases)),
+        titles=tuple(one.base_titles),
+        trigger_words=one.facts.trigger_words,
+        problem=one.reason,
+    )
+
+
+def _limit(found: Iterable[T], name_of: Callable[[T], str], what: str) -> Iterator[T]:
+    """Yield what fits into an answer, and can be written in a prompt."""
+    size = left = 0
+    for one in found:
+        name = name_of(one)
+        if not name.isprintable() or len(name) > LONGEST_NAME:
+            continue
+        size += len(json.dumps(one if isinstance(one, str) else asdict(one)))  # type: ignore[call-overload]
+        if size <= MOST_BYTES:
+            yield one
+        else:
+            left += 1
+    if left:
+        log.warning("%d of the %s are not offered in prompts: there are too many", left, what)
