@@ -432,6 +432,25 @@ def test_what_cannot_be_used_is_told_before_the_run(engine: Engine, loras: Path)
     np.testing.assert_array_equal(paint(engine), plain)
 
 
+def test_a_lora_that_cannot_be_used_leaves_the_others_where_they_belong(
+    gpu: None, models: Path, loras: Path
+) -> None:
+    engine = Engine("cpu")
+    engine.experience(describe_model(find_model("sd"))).savings[0] = Saving(
+        placement="group_offload"
+    )
+    pipeline = engine.load("sd").pipeline
+    tensors = lora_files.kohya(lora_files.draw(pipeline, {"unet": ["conv_in"]}))
+    lora_files.save(loras / "good.safetensors", tensors)
+    other = {name.replace("conv_in", "conv_none"): one for name, one in tensors.items()}
+    lora_files.save(loras / "wrong.safetensors", other)
+    paint(engine)
+    assert "no layer" in refused(engine, **use("good", "wrong"))
+    leaves = [one for one in pipeline.unet.modules() if isinstance(one, torch.nn.Conv2d)]
+    assert len(leaves) > len(layers_of(pipeline.unet, "conv1", "conv2"))
+    assert all("group_offloading" in one._diffusers_hook.hooks for one in leaves)
+
+
 def test_a_file_that_changes_after_its_header_was_read_is_not_opened(
     engine: Engine, loras: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -331,7 +331,7 @@ def test_other_models_get_the_words_and_say_so(flow_engine: Engine, kind: str) -
     same: dict[str, Any] = {"model": kind, "steps": 1, "seed": 1}
     layer = texture(64, 64)
     plain = make(flow_engine, layer, prompt="a lake at dusk", **same)
-    weighted = make(flow_engine, layer, prompt="a (lake:1.3) [at] dusk<lora:x:1>", **same)
+    weighted = make(flow_engine, layer, prompt="a (lake:1.3) [at] dusk<layer:x>", **same)
     assert plain.pixels.tobytes() == weighted.pixels.tobytes()
     assert not any("the prompt" in note for note in plain.recipe.facts.notes)
     told = "\n".join(weighted.recipe.facts.notes)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+import lora_files
 from single_files import Tensors, checkpoint_parts, save_checkpoint, save_gguf
 from underpaint.engine import Engine
 from underpaint.engine.comfy_int8 import read_layers
 from underpaint.engine.savings import PLACEMENTS, Placement, Saving
 from underpaint.models import describe_model
+from underpaint_client.conditioning import LoraWeight
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
 
@@ -114,6 +116,33 @@ def test_a_whole_model_in_gguf_is_painted_with(
         models / "sd", tmp_path / "expected.safetensors", change=lambda _: numbers
     )
     np.testing.assert_array_equal(paint(engine, file), paint(engine, expected))
+
+
+def test_a_lora_is_added_to_what_gguf_paints_with(
+    engine: Engine, home: Path, models: Path, tmp_path: Path
+) -> None:
+    folder = models / "sd"
+    tensors = {n.removeprefix(UNET): t for n, t in checkpoint_parts(folder)["unet"].items()}
+    file = save_gguf(tmp_path / "unet.gguf", tensors, quantise_by("Q8_0"))
+    rest = save_checkpoint(folder, tmp_path / "rest.safetensors", without=("unet",))
+    name_configs(file, folder, vae=rest.name, text_encoder=rest.name)
+    plain = paint(engine, file)
+    unet = engine.load(str(file)).pipeline.unet
+    names = [name for name, one in unet.named_modules() if type(one).__name__ == "GGUFLinear"]
+    assert names
+    numbers = whole(file, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    opened = Engine("cpu")
+    expected = save_checkpoint(
+        folder, tmp_path / "expected.safetensors",
+        change=lambda given: given | {UNET + name: one for name, one in numbers.items()},
+    )  # fmt: skip
+    pipeline = opened.load(str(expected)).pipeline
+    matrices = lora_files.draw(pipeline, {"unet": names})
+    lora_files.save(home / "loras" / "ink.safetensors", lora_files.kohya(matrices))
+    lora_files.add_to(pipeline, matrices)
+    found = paint(engine, file, loras=(LoraWeight("ink"),)).astype(int)
+    assert np.abs(found - paint(opened, expected)).max() <= 1 < np.abs(found - plain).max()
+    np.testing.assert_array_equal(paint(engine, file), plain)
 
 
 @pytest.mark.parametrize("placement", [one for one in PLACEMENTS if one != "gpu"])

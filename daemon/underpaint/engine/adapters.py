@@ -7,6 +7,7 @@ bits that it returned before, whether its weights are whole, quantised or waitin
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -34,7 +35,10 @@ _WRAPPERS: tuple[tuple[type[torch.nn.Module], Any], ...] = (
     (torch.nn.Conv3d, peft_layers.Conv3d),
 )
 
-_CONFIG = {"init_lora_weights": False, "inference_mode": True}
+
+@functools.cache
+def _config(rank: int) -> Any:
+    return peft.LoraConfig(r=rank, lora_alpha=rank, init_lora_weights=False, inference_mode=True)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class Adapters:
         The part that denoises.
     dtype : torch.dtype
         Which precision the model computes in.
+
+    Attributes
+    ----------
+    is_unplaced : bool
+        Whether layers were added or taken away since the parts of the model were placed.
     """
 
     def __init__(self, pipeline: Any, denoiser: str, dtype: torch.dtype) -> None:
@@ -70,17 +79,13 @@ class Adapters:
         self._loaded: OrderedDict[tuple[str, FileStamp], _Loaded] = OrderedDict()
         self._wrapped: dict[tuple[str, str], Any] = {}
         self._active: tuple[ChosenLora, ...] = ()
+        self.is_unplaced = False
         self._names = (f"lora{number}" for number in itertools.count())
         self._layers = {
             name: _changeable(part)
             for name, part in pipeline.components.items()
             if isinstance(part, torch.nn.Module) and name != "vae"
         }
-
-    @property
-    def size(self) -> int:
-        """Bytes of all LoRAs that are loaded."""
-        return sum(one.size for one in self._loaded.values())
 
     def describe(self, lora: ChosenLora) -> UsedLora:
         """Return what a recipe says of a LoRA that is loaded."""
@@ -95,13 +100,8 @@ class Adapters:
             if one.encoder_weight and self._loaded[one.file].is_in_encoders
         )
 
-    def load(self, loras: Sequence[ChosenLora]) -> bool:
+    def load(self, loras: Sequence[ChosenLora]) -> None:
         """Load LoRAs that are not there, and let go of some that are not among these.
-
-        Returns
-        -------
-        bool
-            Whether layers were added or taken away: the model's parts must then be placed anew.
 
         Raises
         ------
@@ -110,11 +110,9 @@ class Adapters:
         """
         self.activate(())
         wanted = {one.file for one in loras}
-        changed = False
         for one in loras:
             if one.file not in self._loaded:
                 self._add(one)
-                changed = True
             self._loaded.move_to_end(one.file)
         unused = [key for key in self._loaded if key not in wanted]
         kept = sum(self._loaded[key].size for key in unused)
@@ -123,8 +121,6 @@ class Adapters:
                 break
             kept -= self._loaded[key].size
             self._remove(key)
-            changed = True
-        return changed
 
     def activate(self, loras: Sequence[ChosenLora]) -> bool:
         """Apply these LoRAs, which are loaded, and no others; return whether that is a change."""
@@ -154,6 +150,7 @@ class Adapters:
         self._loaded[lora.file] = _Loaded(
             adapter, file.sha256, file.tensors_sha256, sum(sizes), scales
         )
+        self.is_unplaced = True
         try:
             for one in changes:
                 scales[one.part, one.layer] = one.scale
@@ -167,7 +164,7 @@ class Adapters:
         where, matrices = (change.part, change.layer), change.matrices
         rank = matrices["down"].shape[0] if "down" in matrices else 1
         base = self._layers[change.part][change.layer]
-        config = peft.LoraConfig(r=rank, lora_alpha=rank, **_CONFIG)
+        config = _config(rank)
         with torch.device("meta"):  # no random weights are drawn
             if where not in self._wrapped:
                 wrapper = next(found for kind, found in _WRAPPERS if isinstance(base, kind))
@@ -192,6 +189,7 @@ class Adapters:
             layer.lora_B[adapter] = Product(base, own)
 
     def _remove(self, key: tuple[str, FileStamp]) -> None:
+        self.is_unplaced = True
         loaded = self._loaded.pop(key)
         for where in loaded.scales:
             layer = self._wrapped.get(where)
@@ -205,5 +203,10 @@ class Adapters:
 
 
 def _changeable(part: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """Return the layers of a part that peft can wrap."""
     kinds = tuple(kind for kind, _ in _WRAPPERS)
-    return {name: one for name, one in part.named_modules() if isinstance(one, kinds)}
+    return {
+        name: one
+        for name, one in part.named_modules()
+        if isinstance(one, kinds) and getattr(one, "groups", 1) == 1
+    }

@@ -25,6 +25,7 @@ from underpaint.models.lora_choice import ChosenLora
 from underpaint.models.loras import DOWN, PREFIXES, UP
 from underpaint.models.stamps import stamp_status
 from underpaint_client.errors import ModelUnavailableError
+from underpaint_client.printable import one_line
 
 from .lora_products import find_product, product_rank, product_size
 
@@ -150,7 +151,7 @@ def read_changes(
             "LoRA {name!r} does not fit this model, which has no layer {layer}; it was made for"
             " {bases}",
             name=lora.name,
-            layer=unknown or "that it changes",
+            layer=one_line(unknown, _LONGEST_NAME) or "that it changes",
             bases=lora.bases or "another model",
         )
     return [
@@ -159,9 +160,10 @@ def read_changes(
     ]
 
 
+_LONGEST_NAME = 100
+
 _UNUSABLE = (
     (re.compile(r"\.(dora_scale|lora_magnitude_vector)(\.|$)"), "DoRA"),
-    (re.compile(r"\.lora_mid\."), "LoCon with a third matrix (Tucker)"),
     (re.compile(r"\.(diff|diff_b|set_weight)$|\.lora_B(\.\w+)?\.bias$"), "LoRA with full weights"),
 )
 
@@ -183,8 +185,10 @@ def _check_form(lora: ChosenLora, tensors: Tensors) -> None:
 
 _ENDS = re.compile(
     rf"^(?P<layer>.+?)(?:(?P<down>{DOWN})|(?P<up>{UP})|(?:{DOWN})?\.(?P<alpha>alpha)"
+    r"|\.(?P<mid>lora_mid)\.weight"
     r"|\.(?P<other>hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2)))$"
 )
+_ROLES = ("down", "up", "mid")
 _ENCODERS = (
     (re.compile(r"^(?:lora_te1?_|text_encoder\.|text_encoders\.clip_l\.(?:transformer\.)?|te1?[._])"),
      "text_encoder"),
@@ -233,8 +237,11 @@ def _match(
                 plain = old.sub(new, plain)
         if plain not in flat.get(part, ()):
             return {}, layer
-        role = "down" if told["down"] else "up" if told["up"] else told["alpha"] or told["other"]
-        found.setdefault((part, flat[part][plain]), {})[role] = tensor
+        role = next((role for role in _ROLES if told[role]), told["alpha"] or told["other"])
+        of_layer = found.setdefault((part, flat[part][plain]), {})
+        if role in of_layer:  # named twice, in two ways
+            return {}, layer
+        of_layer[role] = tensor
     return found, ""
 
 
@@ -287,6 +294,8 @@ def _make_change(
 ) -> LayerChange:
     """Return the change of a layer, its matrices in the shapes that the layer needs."""
     alpha = found.pop("alpha", None)
+    if "mid" in found:
+        found = {f"locon_{name}": one for name, one in found.items()}
     if find_product(found) is not None:
         return _make_product(lora, where, layer, found, alpha)
     down, up = found.get("down"), found.get("up")

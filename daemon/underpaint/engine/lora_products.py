@@ -16,7 +16,7 @@ from peft.tuners.lokr.layer import make_kron
 from peft.tuners.lokr.layer import make_weight_cp as make_factor_cp
 
 Matrices = Mapping[str, torch.Tensor]
-"""Matrices by the names that LyCORIS gives them in files: `hada_w1_a`, `lokr_w2`, ..."""
+"""Matrices by the names that LyCORIS gives them in files: `hada_w1_a`, `lokr_w2`, `locon_mid`."""
 
 
 def _hadamard(found: Matrices) -> torch.Tensor:
@@ -43,7 +43,17 @@ def _kronecker(found: Matrices) -> torch.Tensor:
     return torch.as_tensor(make_kron(first, second))
 
 
-_PRODUCTS: dict[str, Callable[[Matrices], torch.Tensor]] = {"hada": _hadamard, "lokr": _kronecker}
+def _tucker(found: Matrices) -> torch.Tensor:
+    """Return the change of LoCon with a third matrix, which is a convolution between two others."""
+    up, mid, down = (found[f"locon_{name}"] for name in ("up", "mid", "down"))
+    return torch.einsum("or, rs..., si -> oi...", up.flatten(1), mid, down.flatten(1))
+
+
+_PRODUCTS: dict[str, Callable[[Matrices], torch.Tensor]] = {
+    "hada": _hadamard,
+    "lokr": _kronecker,
+    "locon": _tucker,
+}
 """By how the names of their matrices begin."""
 
 
@@ -70,7 +80,7 @@ def product_size(matrices: Matrices) -> tuple[int, int] | None:
 
 def product_rank(matrices: Matrices) -> int:
     """Return the rank that alpha is divided by; 0 where nothing of it is of a lower rank."""
-    for name in ("hada_w1_b", "lokr_w1_b", "lokr_w2_b"):
+    for name in ("locon_down", "hada_w1_b", "lokr_w1_b", "lokr_w2_b"):
         if name in matrices:
             return matrices[name].shape[0]
     return 0

@@ -175,7 +175,7 @@ class Model:
     def _place(self, placement: Placement) -> None:
         self._placed = None
         place(self.pipeline, placement, self.family.denoiser, self.device)
-        self._placed = placement
+        self._placed, self._opened_adapters.is_unplaced = placement, False
 
     def _slice_attention(self, sliced: bool) -> None:
         if sliced:
@@ -214,8 +214,11 @@ class Model:
             A file cannot be read, or does not fit the model.
         """
         adapters = self._opened_adapters
-        if adapters.load(loras):
-            self._place(self.saving.placement)
+        try:
+            adapters.load(loras)
+        finally:  # those before one that cannot be used are there
+            if adapters.is_unplaced:
+                self._place(self.saving.placement)
         return {one: adapters.describe(one) for one in loras}
 
     @contextmanager
