@@ -21,6 +21,7 @@ from PIL import Image
 from daemons import RUN
 from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
+from weight_files import write_lora
 
 HERE = Path(__file__).parent / "editors"
 
@@ -97,6 +98,10 @@ class Editor:
             (few / "underpaint.json").write_text(json.dumps(FEW), encoding="utf-8")
             picture = Image.new("RGB", (300, 200), (200, 90, 40))
             picture.save(self.home / "models" / "sd-few.preview.png")
+            write_lora(self.home / "loras" / "ink.safetensors", words="ink wash, black")
+            write_lora(self.home / "loras" / "gold.safetensors", "sdxl")
+            (self.home / "wildcards").mkdir()
+            (self.home / "wildcards" / "birds.txt").write_text("owl\n", encoding="utf-8")
             (self.home / "models" / "sd-torn").mkdir()
             (self.home / "models" / "sd-torn" / "model_index.json").write_text("{", "utf-8")
 
