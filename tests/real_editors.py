@@ -335,6 +335,42 @@ def run_download(editor: Krita | Gimp, patch: pytest.MonkeyPatch) -> Said:
     return said
 
 
+def check_completed(said: Said, layer: str) -> None:
+    """Check what the scenario `completed` of either editor found out."""
+    loras = ["ink", "gold  (for SDXL)"]
+    text = "a <lora:ink:1>, ink wash, black"
+    words = ["ink wash, black", "ink wash", "black"]
+    named = f"{text}, <layer:{layer}>"
+    tagged = f"{named}, __birds__, blu"
+    accepted = f"{named}, __birds__, blue eyes \\(cat\\), "
+    gold = f"{accepted}<lora:gold:1>"
+    steps = said["steps"]
+    assert all(has_focus for *_, has_focus in steps)
+    shown = [[prompt, rows, chosen if rows else -1] for prompt, rows, chosen, _ in steps]
+    assert shown[6][0] == f"{named}, __birds__, bl"
+    del shown[6]  # the list of tags may have been read by then
+    assert shown == [
+        ["a <lora:", loras, 0],
+        ["a <lora:", loras, 1],
+        ["a <lora:ink:1>", words, -1],
+        [text, [], -1],
+        [named, [], -1],
+        [f"{named}, __birds__", [], -1],
+        [tagged, ["blue sky", "blue eyes (cat)"], -1],
+        [f"{tagged}\n", [], -1],
+        [accepted, [], -1],
+        [f"{accepted}<lora:", [], -1],
+        [f"{accepted}<lora:g", loras[1:], 0],
+        [gold, [], -1],
+        [f"{gold}<lora:", loras, 0],
+        ["a pond __bi", ["birds"], 0],
+        ["a pond ", [], -1],
+    ]
+    told = "The prompt's character 18, '<lora:ink:much>': its strength 'much' is "
+    assert said["plan"].startswith(told)
+    assert said["status"].startswith(told)
+
+
 def check_fitted(said: Said) -> None:
     """Check what the scenario `fitted` of either editor found out."""
     plan = "Fills the erased 14 % of the layer, runs {} of {} steps".format

@@ -46,13 +46,13 @@ class PromptPopup:
         self.rows: list[str] = []
         self._view, self._buffer = view, view.get_buffer()
         self._is_editing = False  # the buffer is, by keys or by a completion
-        self._list = Gtk.ListBox()
-        self._list.get_accessible().set_name("Completions")
-        self._list.connect("button-press-event", self._clicked)
+        self.list = Gtk.ListBox()
+        self.list.get_accessible().set_name("Completions")
+        self.list.connect("button-press-event", self._clicked)
         self._scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
         self._scroll.set_max_content_height(_HIGHEST)
         self._scroll.set_propagate_natural_height(True)
-        self._scroll.add(self._list)
+        self._scroll.add(self.list)
         self._scroll.show_all()
         self.popover = Gtk.Popover(relative_to=view, modal=False, position=Gtk.PositionType.BOTTOM)
         self.popover.add(self._scroll)
@@ -109,8 +109,8 @@ class PromptPopup:
         ]
         if rows != self.rows:
             self._fill(rows)
-        row = self._list.get_row_at_index(offer.chosen) if offer.chosen >= 0 else None
-        self._list.select_row(row)
+        row = self.list.get_row_at_index(offer.chosen) if offer.chosen >= 0 else None
+        self.list.select_row(row)
         self._scroll_to(offer.chosen, len(rows))
         caret = self._buffer.get_iter_at_mark(self._buffer.get_insert())
         place = self._view.get_iter_location(caret)
@@ -127,19 +127,19 @@ class PromptPopup:
 
     def _fill(self, rows: list[str]) -> None:
         self.rows = rows
-        for child in self._list.get_children():
-            self._list.remove(child)
+        for child in self.list.get_children():
+            self.list.remove(child)
         width = min(max(map(len, rows)), _WIDEST)
         for text in rows:
             label = Gtk.Label(label=text, xalign=0, ellipsize=Pango.EllipsizeMode.END, margin=3)
             label.set_width_chars(width)
             row = Gtk.ListBoxRow(can_focus=False)
             row.add(label)
-            self._list.add(row)
-        self._list.show_all()
+            self.list.add(row)
+        self.list.show_all()
 
     def _clicked(self, _list: Gtk.ListBox, event: Gdk.EventButton) -> bool:
-        row = self._list.get_row_at_y(int(event.y))
+        row = self.list.get_row_at_y(int(event.y))
         if row is not None:
             self.completer.click(row.get_index())
         return True  # else the list would take the focus
