@@ -24,6 +24,7 @@ from daemons import RUN, until
 from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
 from underpaint_editor.launch import write_start_command
+from weight_files import write_lora
 
 HERE = Path(__file__).parent / "editors"
 
@@ -107,6 +108,10 @@ class Editor:
             (few / "underpaint.json").write_text(json.dumps(FEW), encoding="utf-8")
             picture = Image.new("RGB", (300, 200), (200, 90, 40))
             picture.save(self.home / "models" / "sd-few.preview.png")
+            write_lora(self.home / "loras" / "ink.safetensors", words="ink wash, black")
+            write_lora(self.home / "loras" / "gold.safetensors", "sdxl")
+            (self.home / "wildcards").mkdir()
+            (self.home / "wildcards" / "birds.txt").write_text("owl\n", encoding="utf-8")
             (self.home / "models" / "sd-torn").mkdir()
             (self.home / "models" / "sd-torn" / "model_index.json").write_text("{", "utf-8")
         # Where an editor in a folder of its own sees them, too.
@@ -440,6 +445,42 @@ def run_download(editor: Krita | Gimp, patch: pytest.MonkeyPatch) -> Said:
     assert said["status"].startswith("stable-diffusion-v1-5 is downloaded.")
     assert said["done"].startswith("Done")
     return said
+
+
+def check_completed(said: Said, layer: str) -> None:
+    """Check what the scenario `completed` of either editor found out."""
+    loras = ["ink", "gold  (for SDXL)"]
+    text = "a <lora:ink:1>, ink wash, black"
+    words = ["ink wash, black", "ink wash", "black"]
+    named = f"{text}, <layer:{layer}>"
+    tagged = f"{named}, __birds__, blu"
+    accepted = f"{named}, __birds__, blue eyes \\(cat\\), "
+    gold = f"{accepted}<lora:gold:1>"
+    steps = said["steps"]
+    assert all(has_focus for *_, has_focus in steps)
+    shown = [[prompt, rows, chosen if rows else -1] for prompt, rows, chosen, _ in steps]
+    assert shown[6][0] == f"{named}, __birds__, bl"
+    del shown[6]  # the list of tags may have been read by then
+    assert shown == [
+        ["a <lora:", loras, 0],
+        ["a <lora:", loras, 1],
+        ["a <lora:ink:1>", words, -1],
+        [text, [], -1],
+        [named, [], -1],
+        [f"{named}, __birds__", [], -1],
+        [tagged, ["blue sky", "blue eyes (cat)"], -1],
+        [f"{tagged}\n", [], -1],
+        [accepted, [], -1],
+        [f"{accepted}<lora:", [], -1],
+        [f"{accepted}<lora:g", loras[1:], 0],
+        [gold, [], -1],
+        [f"{gold}<lora:", loras, 0],
+        ["a pond __bi", ["birds"], 0],
+        ["a pond ", [], -1],
+    ]
+    told = "The prompt's character 18, '<lora:ink:much>': its strength 'much' is "
+    assert said["plan"].startswith(told)
+    assert said["status"].startswith(told)
 
 
 def check_fitted(said: Said) -> None:

@@ -25,10 +25,10 @@ DEEPEST = 8
 ReadWildcard = Callable[[str], Sequence[str]]
 """Returns the choices of a wildcard, at least one; raises BadInputError where there is none."""
 
-_ALTERNATIVES = re.compile(r"(?<!\\)\{((?:\\.|[^{}\\])*)\}", re.DOTALL)
+ALTERNATIVES = re.compile(r"(?<!\\)\{((?:\\.|[^{}\\])*)\}", re.DOTALL)
 _BAR = re.compile(r"(?<!\\)\|")
-_WILDCARD = re.compile(r"(?<!\\)__([^\W_][\w/-]*?)__")
-_COMMENT = re.compile(r"^[ \t]*#.*\n?", re.MULTILINE)
+WILDCARD = re.compile(r"(?<!\\)__([^\W_][\w/-]*?)__")
+COMMENT = re.compile(r"^[ \t]*#.*\n?", re.MULTILINE)
 _ESCAPED = re.compile(r"\\([{}|]|__)")
 _ESCAPED_COMMENT = re.compile(r"^([ \t]*)\\(\\*#)", re.MULTILINE)
 _SPECIAL = re.compile(r"[{}]|(?<=\\)\||(?<=\\)__|__(?=[^\W_][\w/-]*?__)")
@@ -64,7 +64,7 @@ def expand_prompt(
         return options[int(dice.random() * len(options))]
 
     for _ in range(DEEPEST):
-        prompt = _ALTERNATIVES.sub(choose, prompt)
+        prompt = ALTERNATIVES.sub(choose, prompt)
     return _ESCAPED_COMMENT.sub(r"\1\2", _ESCAPED.sub(r"\1", prompt))
 
 
@@ -86,7 +86,7 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
     for _ in range(DEEPEST):
         parts: list[str] = []
         length = at = 0
-        for found in _WILDCARD.finditer(prompt):
+        for found in WILDCARD.finditer(prompt):
             lines = read(found[1])
             used = found[0]
             parts += (prompt[at : found.start()], lines[int(dice.random() * len(lines))])
@@ -98,7 +98,7 @@ def expand_wildcards(prompt: str, seed: int | str, read: ReadWildcard) -> str:
         prompt = "".join((*parts, prompt[at:]))
         _check_length(len(escape_prompt(prompt)), used)
     else:
-        if (left := _WILDCARD.search(prompt)) is not None:
+        if (left := WILDCARD.search(prompt)) is not None:
             raise BadInputError(
                 "wildcards lie in each other more than {most} deep, at {wildcard}; take it out of"
                 " the file that leads back to it",
@@ -120,7 +120,7 @@ def _check_length(length: int, wildcard: str) -> None:
 
 def strip_comments(prompt: str) -> str:
     """Return a prompt without its comments, for what is named after it."""
-    return _COMMENT.sub("", prompt)
+    return COMMENT.sub("", prompt)
 
 
 def escape_prompt(prompt: str) -> str:

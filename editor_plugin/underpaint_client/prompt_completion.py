@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 from .errors import BadInputError
+from .name_search import NameIndex
 from .prompt_language import LORA_KINDS
 
 MOST = 20
@@ -17,12 +19,23 @@ MOST = 20
 SHORTEST_TAG = 2
 """Letters of a tag that are typed before it is completed."""
 
-_REFERENCE = re.compile(rf"<(?P<kind>(?i:{LORA_KINDS}|layer)):(?P<begun>[^<>:\n]*)$")
-_WILDCARD = re.compile(r"(?<!\\)__(?P<begun>(?:[^\W_][\w/-]*)?)$")
-_TAG = re.compile(r"(?:^|[,(\[{|\n])[ \t]*(?P<begun>[^\s,()\[\]{}|<>:][^,()\[\]{}|<>:\n]*)$")
-_CONTROL = re.compile(r"[<>\x00-\x1f]")
-_WORD_STARTS = re.compile(r"(?<![^\W_])[^\W_]")
+_REFERENCE = re.compile(rf"<(?P<kind>(?i:{LORA_KINDS}|layer)):(?P<begun>[^<>:\n]*)\Z")
+_WILDCARD = re.compile(r"(?<!\\)__(?P<begun>(?:[^\W_][\w/-]*)?)\Z")
+_TAG = re.compile(r"(?:^|[,(\[{|\n])[ \t]*(?P<begun>[^\s,()\[\]{}|<>:][^,()\[\]{}|<>:\n]*)\Z")
+_NOT_IN_REFERENCES = re.compile(r"[<>\x00-\x1f]")
+_WHOLE_REFERENCE = re.compile(r"<[^<>\n]*>")
+_BRACKET = re.compile(r"(?<!\\)[()\[\]]")
 _LONGEST = 200  # characters before the caret that are looked at
+
+
+class Kind(Enum):
+    """What is completed."""
+
+    LORA = "lora"
+    LAYER = "layer"
+    WILDCARD = "wildcard"
+    TAG = "tag"
+    TRIGGER_WORD = "trigger word"
 
 
 @dataclass(frozen=True)
@@ -31,16 +44,41 @@ class Candidates:
 
     Parameters
     ----------
-    loras, layers, wildcards : tuple of str
-        Names, as they are written in a prompt.
-    tags : tuple of str
+    loras, other_loras, layers, wildcards : NameIndex
+        Names, as they are written in a prompt. `other_loras` do not fit the model, and come last.
+    tags : NameIndex
         With spaces, the more usual ones first; empty unless the artist has chosen a list.
+    notes : mapping of str to str
+        What is shown beside a LoRA's name.
+    trigger_words : mapping of str to sequence of str
+        By the LoRA's name.
     """
 
-    loras: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
-    wildcards: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    loras: NameIndex = field(default_factory=NameIndex)
+    other_loras: NameIndex = field(default_factory=NameIndex)
+    layers: NameIndex = field(default_factory=NameIndex)
+    wildcards: NameIndex = field(default_factory=NameIndex)
+    tags: NameIndex = field(default_factory=NameIndex)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    trigger_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Begun(NamedTuple):
+    """A name that has been begun at the caret.
+
+    Parameters
+    ----------
+    kind : Kind
+    text : str
+        What there is of it.
+    start, end : int
+        Where that is; the caret is at its end.
+    """
+
+    kind: Kind
+    text: str
+    start: int
+    end: int
 
 
 class Completion(NamedTuple):
@@ -54,17 +92,54 @@ class Completion(NamedTuple):
         The characters that it takes the place of.
     text : str
         What is put there; the caret comes behind it.
+    kind : Kind
+    note : str
+        What to show beside the label; mostly empty.
+    lora : str
+        The LoRA that it names, or whose trigger word it is.
     """
 
     label: str
     start: int
     end: int
     text: str
+    kind: Kind = Kind.TAG
+    note: str = ""
+    lora: str = ""
 
     def apply(self, prompt: str) -> tuple[str, int]:
         """Return a prompt with this put in, and where the caret is then."""
         caret = self.start + len(self.text)
         return prompt[: self.start] + self.text + prompt[self.end :], caret
+
+
+def can_be_referred_to(kind: Kind, name: str) -> bool:
+    """Return whether `<lora:NAME>` or `<layer:NAME>` can be written for a name."""
+    return not _NOT_IN_REFERENCES.search(name) and not (kind is Kind.LORA and ":" in name)
+
+
+def find_begun(text: str, caret: int) -> Begun | None:
+    """Return the name that is begun before the caret; None if there is none.
+
+    Parameters
+    ----------
+    text : str
+        The prompt.
+    caret : int
+        Characters before the caret.
+    """
+    caret = max(0, min(len(text), caret))
+    before = text[max(0, caret - _LONGEST) : caret]
+    if (found := _REFERENCE.search(before)) is not None:
+        kind = Kind.LAYER if found["kind"].lower() == "layer" else Kind.LORA
+    elif (found := _WILDCARD.search(before)) is not None:
+        kind = Kind.WILDCARD
+    elif (found := _TAG.search(before)) is not None and len(found["begun"]) >= SHORTEST_TAG:
+        kind = Kind.TAG
+    else:
+        return None
+    begun = found["begun"].lstrip()
+    return Begun(kind, begun, caret - len(begun), caret)
 
 
 def complete(text: str, caret: int, candidates: Candidates) -> tuple[Completion, ...]:
@@ -86,46 +161,92 @@ def complete(text: str, caret: int, candidates: Candidates) -> tuple[Completion,
     tuple of Completion
         At most 20; none where nothing is begun.
     """
-    caret = max(0, min(len(text), caret))
-    before, after = text[max(0, caret - _LONGEST) : caret], text[caret:]
-    if (found := _REFERENCE.search(before)) is not None:
-        is_layer = found["kind"].lower() == "layer"
-        end = "" if after.startswith((">", ":")) else ">" if is_layer else ":1>"
-        names = candidates.layers if is_layer else candidates.loras
-        choices = ((name, name + end) for name in names if not _CONTROL.search(name))
-    elif (found := _WILDCARD.search(before)) is not None:
-        end = "" if after.startswith("__") else "__"
-        choices = ((name, name + end) for name in candidates.wildcards)
-    elif (found := _TAG.search(before)) is not None and len(found["begun"]) >= SHORTEST_TAG:
-        end = "" if after.lstrip(" ").startswith((",", ")", "]", "}", "|", ":")) else ", "
-        choices = ((tag, _escape(tag) + end) for tag in candidates.tags)
-    else:
+    begun = find_begun(text, caret)
+    if begun is None:
         return ()
-    begun = found["begun"].lstrip()
-    start = caret - len(begun)
+    kind, end = begun.kind, _end_of(begun.kind, text[begun.end :])
+    found = []
+    for name in _find(begun, candidates):
+        put = (_escape(name) if kind is Kind.TAG else name) + end
+        if put != begun.text:
+            lora = name if kind is Kind.LORA else ""
+            note = candidates.notes.get(lora, "")
+            found.append(Completion(name, begun.start, begun.end, put, kind, note, lora))
+    return tuple(found)
+
+
+def _find(begun: Begun, candidates: Candidates) -> list[str]:
+    indexes = {
+        Kind.LORA: (candidates.loras, candidates.other_loras),
+        Kind.LAYER: (candidates.layers,),
+        Kind.WILDCARD: (candidates.wildcards,),
+        Kind.TAG: (candidates.tags,),
+    }[begun.kind]
+    found: list[str] = []
+    for index in indexes:
+        found += index.find(begun.text, MOST - len(found))
+    return found
+
+
+def _end_of(kind: Kind, after: str) -> str:
+    """Return what is put behind a name, unless it is there."""
+    if kind is Kind.WILDCARD:
+        return "" if after.startswith("__") else "__"
+    if kind is Kind.TAG:
+        return "" if after.lstrip(" ").startswith((",", ")", "]", "}", "|", ":")) else ", "
+    if after.startswith((">", ":")):
+        return ""
+    return ">" if kind is Kind.LAYER else ":1>"
+
+
+def offer_trigger_words(
+    text: str, caret: int, lora: str, words: Sequence[str]
+) -> tuple[Completion, ...]:
+    """Return the trigger words of a LoRA that a prompt does not have, to be put at the caret.
+
+    Parameters
+    ----------
+    text : str
+        The prompt.
+    caret : int
+        Characters before the caret.
+    lora : str
+        The LoRA's name.
+    words : sequence of str
+
+    Returns
+    -------
+    tuple of Completion
+        All of them together first, where there are several.
+    """
+    said = _WHOLE_REFERENCE.sub(" ", text)
+    left = [word for word in words if not _has_words(said, word)]
+    before, after = text[max(0, caret - _LONGEST) : caret], text[caret:]
+    words_before = _WHOLE_REFERENCE.sub("", before).rstrip(" ")
+    if words_before and words_before[-1] not in ",([{|\n":
+        lead = ", "
+    else:
+        lead = "" if not before or before[-1] in " \n" else " "
+    end = ""
+    if after.lstrip(" ") and after.lstrip(" ")[0] not in ",)]}|\n":
+        end = "," if after.startswith(" ") else ", "
+    choices = [", ".join(left)] if len(left) > 1 else []
     return tuple(
-        Completion(label, start, caret, put) for label, put in _rank(begun, choices) if put != begun
+        Completion(
+            choice, caret, caret, f"{lead}{_escape(choice)}{end}", Kind.TRIGGER_WORD, "", lora
+        )
+        for choice in [*choices, *left]
     )
 
 
-def _rank(begun: str, choices: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the choices that have what is begun, the nearest first."""
-    wanted = begun.casefold().replace("_", " ")
-    groups: tuple[list[tuple[str, str]], ...] = ([], [], [])
-    for choice in choices:
-        name = choice[0].casefold().replace("_", " ")
-        at = name.find(wanted)
-        if at < 0:
-            continue
-        is_word = any(name.startswith(wanted, one.start()) for one in _WORD_STARTS.finditer(name))
-        groups[0 if at == 0 else 1 if is_word else 2].append(choice)
-        if len(groups[0]) >= MOST:
-            break
-    return [*groups[0], *groups[1], *groups[2]][:MOST]
+def _has_words(text: str, words: str) -> bool:
+    alike = (re.escape(one) for one in {words, _escape(words)})
+    pattern = rf"(?<![^\W_])(?:{'|'.join(alike)})(?![^\W_])"
+    return re.search(pattern, text, re.IGNORECASE) is not None
 
 
-def _escape(tag: str) -> str:
-    return re.sub(r"[()\[\]]", r"\\\g<0>", tag)
+def _escape(text: str) -> str:
+    return _BRACKET.sub(r"\\\g<0>", text)
 
 
 def read_tags(lines: Iterable[str]) -> Iterator[str]:

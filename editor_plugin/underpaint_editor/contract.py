@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from underpaint_client.address import Address
     from underpaint_client.frames import Frame
     from underpaint_client.geometry import Box
+    from underpaint_client.prompt_language import PromptError
     from underpaint_client.sentences import Sentence
 
     from .batch import Result
@@ -288,6 +289,17 @@ class Toolkit(Protocol):
 
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""
+
+    def mark_error(self, name: str, error: PromptError | None) -> None:
+        """Underline in a prompt's field what cannot be read; None to underline nothing.
+
+        Parameters
+        ----------
+        name : str
+            One of `form.PROMPTS`.
+        error : PromptError or None
+            Its `excerpt` begins at its `position`, which counts characters.
+        """
 
     def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""

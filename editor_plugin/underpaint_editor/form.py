@@ -13,7 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
+from underpaint_client.errors import BadInputError
 from underpaint_client.parameters import Parameter, ParameterGroup, declare, parameters_of
+from underpaint_client.prompt_check import find_prompt_error
+from underpaint_client.prompt_language import PromptError
 from underpaint_client.request import Request
 from underpaint_client.sentences import Label, Sentence, as_sentence, join_sentences, sentence
 from underpaint_client.typed_json import read_value
@@ -150,8 +153,22 @@ class Form(ParameterGroup):
         ----------
         drawn : int
             The seed to take where it is not locked, from `draw_seed`.
+
+        Raises
+        ------
+        PromptError, BadInputError
+            The prompt, or the negative prompt, can be read in no way.
         """
+        for name, error in self.prompt_errors().items():
+            if error is not None and name == "prompt":
+                raise error
+            if error is not None:
+                raise BadInputError("in the negative prompt, {error}", error=error)
         return self.settings if self.seed_locked else self.settings.with_values(seed=drawn)
+
+    def prompt_errors(self) -> dict[str, PromptError | None]:
+        """Return what is wrong in each of the prompts, by the name of its field."""
+        return {name: find_prompt_error(self.value(name)) for name in PROMPTS}
 
     def to_text(self) -> str:
         """Return what the controls hold as text in ASCII, to be kept with a document."""
@@ -220,7 +237,10 @@ BY_MODEL = tuple(
 )
 """The fields that follow the model until the artist changes them."""
 
-_ELSEWHERE = ("prompt", "negative_prompt", "strength", "vary_amount")
+PROMPTS = ("prompt", "negative_prompt")
+"""The fields that are written in the language of prompts."""
+
+_ELSEWHERE = (*PROMPTS, "strength", "vary_amount")
 
 ROWS = tuple(field.name for field in FIELDS if field.name not in _ELSEWHERE)
 """The fields that stand below the buttons, in order; the others have places of their own."""

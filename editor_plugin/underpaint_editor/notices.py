@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Union
 from underpaint_client import messages, model_messages
 from underpaint_client.geometry import Box
 from underpaint_client.model_entry import ModelEntry
+from underpaint_client.prompt_messages import PromptNames
 from underpaint_client.sentences import Sentence, sentence
 
 from .progress import describe_progress
@@ -31,10 +32,13 @@ class Connected:
         Empty if it has no model.
     remark : str
         A clause for the artist; mostly empty.
+    prompt_names : bool
+        Whether it can be asked what prompts can name.
     """
 
     default_model: str
     remark: str = ""
+    prompt_names: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,13 @@ class ModelPictureReceived:
 
     model: str
     picture: Frame | None
+
+
+@dataclass(frozen=True)
+class PromptNamesListed:
+    """What prompts can name."""
+
+    names: PromptNames
 
 
 @dataclass(frozen=True)
@@ -168,8 +179,8 @@ class Refused:
 
 
 Notice = Union[
-    Connected, Disconnected, ModelsListed, ModelPictureReceived, ResultsWaiting, Progressed,
-    PositionChanged, PreviewReceived, ImageReceived, Ended, DownloadNews, Refused,
+    Connected, Disconnected, ModelsListed, ModelPictureReceived, PromptNamesListed, ResultsWaiting,
+    Progressed, PositionChanged, PreviewReceived, ImageReceived, Ended, DownloadNews, Refused,
 ]  # fmt: skip
 
 

@@ -20,9 +20,10 @@ from .results import THUMBNAILS, describe_kept, describe_page, describe_settings
 from .survey import describe_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from underpaint_client.model_entry import ModelEntry
+    from underpaint_client.prompt_completion import Candidates, Kind
     from underpaint_client.recommended import Recommended
 
     from .contract import SelectedResult, Toolkit
@@ -133,6 +134,10 @@ class Panel:
         """Set the seed to a random one."""
         self._toolkit.controls["seed"].value = draw_seed()
 
+    def candidates(self, kind: Kind, layers: Callable[[], Iterable[str]]) -> Candidates:
+        """Return what a prompt can name, as `PromptSources.candidates` has it."""
+        return self.session.prompt_sources.candidates(kind, self._model, layers)
+
     def recall_prompt(self, step: int) -> None:
         """Replace the prompt by the one before it in the history (-1), or the next (1)."""
         history, prompt = self.session.history, self._toolkit.controls["prompt"]
@@ -143,6 +148,8 @@ class Panel:
     def describe_run(self) -> None:
         """Show in the plan line what the next run will do."""
         form = self.form
+        for name, error in form.prompt_errors().items():
+            self._toolkit.mark_error(name, error)
         self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
         if self._survey is not None:
             try:

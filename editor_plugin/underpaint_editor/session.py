@@ -40,10 +40,12 @@ from .notices import (
     Notice,
     PreviewReceived,
     Progressed,
+    PromptNamesListed,
     Refused,
     ResultsWaiting,
     skip_outdated,
 )
+from .prompt_names import PromptSources
 from .prompts import PromptHistory
 from .pump import Pump
 from .remedy import Remedy, choose_remedy
@@ -101,6 +103,7 @@ class Session:
         self.pump = Pump(loop, self.tracker, self.handle_notices, clock)
         self.models: tuple[ModelEntry, ...] = ()
         self.model_pictures = ModelPictures(self.tracker, self.pump)
+        self.prompt_sources = PromptSources(self.tracker, self.pump, self.report)
         self.default_model = ""
         self.last_message: Sentence = NO_TEXT
         self.history = PromptHistory()
@@ -370,6 +373,7 @@ class Session:
             self.default_model = notice.default_model
             self.downloads.reconnect()
             self.model_pictures.clear()
+            self.prompt_sources.connect(is_known=notice.prompt_names)
             # The daemon needs seconds to notice that an editor died.
             self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
             if notice.remark or not self.running:
@@ -380,6 +384,8 @@ class Session:
                 self.report(self._waiting.describe())
         elif isinstance(notice, ModelsListed):
             self.models = notice.models
+        elif isinstance(notice, PromptNamesListed):
+            self.prompt_sources.add(notice.names)
         elif isinstance(notice, ModelPictureReceived):
             self.model_pictures.add(notice.model, notice.picture)
         elif isinstance(notice, Disconnected):

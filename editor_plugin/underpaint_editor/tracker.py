@@ -23,7 +23,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from underpaint_client import messages, model_messages
+from underpaint_client import messages, model_messages, prompt_messages
 from underpaint_client.connection import connect
 from underpaint_client.descriptions import describe_seconds
 from underpaint_client.errors import (
@@ -44,6 +44,7 @@ from .notices import (
     ModelsListed,
     Notice,
     PositionChanged,
+    PromptNamesListed,
     Refused,
     ResultsWaiting,
     describe_message,
@@ -189,6 +190,11 @@ class JobTracker:
         """Ask what a model paints; `ModelPictureReceived` follows, of several for the last."""
         if self._connection is not None:
             self._connection.send(model_messages.AskModelPicture(model))
+
+    def ask_prompt_names(self) -> None:
+        """Ask what prompts can name; `PromptNamesListed` follows."""
+        if self._connection is not None:
+            self._connection.send(prompt_messages.AskPromptNames())
 
     def fetch(self, waiting: messages.WaitingJob, destination: Any = None) -> Job:
         """Follow a waiting job; its images arrive as if this editor had submitted it."""
@@ -343,13 +349,15 @@ class JobTracker:
         self, message: messages.Message, frames: tuple[Frame, ...], now: float
     ) -> Iterator[Notice]:
         if isinstance(message, messages.Welcome):
-            yield Connected(message.default_model, message.remark)
+            yield Connected(message.default_model, message.remark, message.prompt_names)
         elif isinstance(message, model_messages.Models):
             yield ModelsListed(message.models)
         elif isinstance(message, (model_messages.Suggestions, model_messages.Download)):
             yield DownloadNews(message)
         elif isinstance(message, model_messages.ModelPicture):
             yield ModelPictureReceived(message.model, frames[0] if frames else None)
+        elif isinstance(message, prompt_messages.PromptNames):
+            yield PromptNamesListed(message)
         elif isinstance(message, messages.Waiting):
             yield ResultsWaiting(tuple(one for one in message.jobs if one.job not in self.jobs))
         elif (error := find_error(message)) is not None:

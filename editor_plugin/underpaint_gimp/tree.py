@@ -102,6 +102,13 @@ def all_layers(layers: Iterable[Gimp.Layer]) -> Iterator[Gimp.Layer]:
             yield from all_layers(layer.get_children())
 
 
+def layer_names(image: Gimp.Image | None) -> list[str]:
+    """Return the names of an image's layers, from the top; none if there is no image."""
+    if image is None or not image.is_valid():
+        return []
+    return [layer.get_name() for layer in all_layers(image.get_layers())]
+
+
 def parents(layer: Gimp.Layer) -> Iterator[Gimp.GroupLayer]:
     """Return the groups around a layer, the innermost first."""
     parent = layer.get_parent()

@@ -17,8 +17,10 @@ from gi.repository import Gdk, GdkPixbuf, Gimp, GimpUi, GLib, Gtk  # noqa: E402 
 
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.home import write_private  # noqa: E402
+from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
+from underpaint_client.prompt_language import PromptError  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
-from underpaint_editor.form import ROWS, SPOKEN, Form  # noqa: E402
+from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
 from underpaint_editor.lists import ModelChoice  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
@@ -40,10 +42,12 @@ from .downloads_window import DownloadsWindow  # noqa: E402
 from .image_choice import ImageChoice  # noqa: E402
 from .model_facts import ModelFacts  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
+from .prompt_popup import PromptPopup, mark_error  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
 from .result_row import ResultRow  # noqa: E402
 from .selected import GimpResult  # noqa: E402
 from .session import listener, session  # noqa: E402
+from .tree import layer_names  # noqa: E402
 from .widgets import make_label, set_up_button  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
@@ -90,8 +94,10 @@ class Window:
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = ImageChoice(self.look)
         column.add(self.images.widget)
-        for name in ("prompt", "negative_prompt"):
+        self.popups: list[PromptPopup] = []
+        for name in PROMPTS:
             column.add(self._fields.texts[name].shown)
+            self.popups.append(PromptPopup(self._fields.texts[name].widget, self._candidates))
         on_arrow(self._fields.texts["prompt"], self.panel.recall_prompt)
         column.add(self._make_strength())
         self.plan = make_label("plan")
@@ -130,6 +136,9 @@ class Window:
         on_enter(self.window, self.generate_now)
         self.window.connect("enter-notify-event", self._entered)
         self.window.connect("focus-in-event", self._entered)
+
+    def _candidates(self, kind: Kind) -> Candidates:
+        return self.panel.candidates(kind, lambda: layer_names(self.images.image))
 
     def _make_strength(self) -> Gtk.Grid:
         strength = self._fields.numbers["strength"]
@@ -215,6 +224,10 @@ class Window:
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line, with the cautions for this image."""
         self.plan.set_text(describe_plan_line(text, self._cautions, self._title_name))
+
+    def mark_error(self, name: str, error: PromptError | None) -> None:
+        """Underline in a prompt what cannot be read."""
+        mark_error(self._fields.texts[name].widget, error)
 
     def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
@@ -394,6 +407,8 @@ class Window:
             )
             self.panel.filling = False
         self.panel.follow_model()
+        for popup in self.popups:
+            popup.completer.refresh()
 
 
 def _label_of(choice: ModelChoice) -> Sentence:

@@ -22,10 +22,14 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
     """Several lines of text, in which Ctrl+Enter generates and Tab goes to the next control.
 
     Ctrl+Up and Ctrl+Down change the weight of the words at the caret. `stepped` is sent if an arrow
-    key can go no further: -1 for up, 1 for down.
+    key can go no further: -1 for up, 1 for down. `typed` is sent after keys have changed the text.
     """
 
+    is_typing = False
+    """Whether a key is changing the text."""
+
     entered = QtCore.pyqtSignal()
+    typed = QtCore.pyqtSignal()
     stepped = QtCore.pyqtSignal(int)
 
     def event(self, event: QtCore.QEvent) -> bool:
@@ -46,35 +50,46 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
             self._change_weight(change)
             return
         before = self.textCursor()
-        super().keyPressEvent(event)
+        self._type(lambda: super(PromptEdit, self).keyPressEvent(event))
         key, keys = event.key(), QtCore.Qt.Key
         plain = event.modifiers() == QtCore.Qt.KeyboardModifier.NoModifier
         if key in (keys.Key_Up, keys.Key_Down) and plain and self.textCursor() == before:
             self.stepped.emit(-1 if key == keys.Key_Up else 1)
 
+    def inputMethodEvent(self, event: QtGui.QInputMethodEvent) -> None:  # noqa: N802 - Qt calls it
+        """Take what an input method has composed."""
+        self._type(lambda: super(PromptEdit, self).inputMethodEvent(event))
+
+    def _type(self, handle: Callable[[], None]) -> None:
+        """Let Qt handle a key, and send `typed` if that has changed the text."""
+        revision = self.document().revision()
+        self.is_typing = True
+        handle()
+        self.is_typing = False
+        if self.document().revision() != revision:
+            self.typed.emit()
+
     def _change_weight(self, change: float) -> None:
         """Change the weight of the words at the caret, as one step to undo."""
         text, cursor = self.toPlainText(), self.textCursor()
         places = (cursor.selectionStart(), cursor.selectionEnd())
-        start, end = (_to_characters(text, place) for place in places)
+        start, end = (to_characters(text, place) for place in places)
         edited = change_weight(text, start, end, change)
         if edited.text != text:
             cursor.select(QtGui.QTextCursor.SelectionType.Document)
             cursor.insertText(edited.text)
-        cursor.setPosition(_to_units(edited.text, edited.start))
-        cursor.setPosition(
-            _to_units(edited.text, edited.end), QtGui.QTextCursor.MoveMode.KeepAnchor
-        )
+        cursor.setPosition(to_units(edited.text, edited.start))
+        cursor.setPosition(to_units(edited.text, edited.end), QtGui.QTextCursor.MoveMode.KeepAnchor)
         self.setTextCursor(cursor)
 
 
-def _to_characters(text: str, units: int) -> int:
+def to_characters(text: str, units: int) -> int:
     """Return how many characters of a text so many of Qt's units are, which are of 16 bits."""
     return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", errors="ignore"))
 
 
-def _to_units(text: str, characters: int) -> int:
-    """Undo `_to_characters`."""
+def to_units(text: str, characters: int) -> int:
+    """Undo `to_characters`."""
     return len(text[:characters].encode("utf-16-le")) // 2
 
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from krita import Canvas, DockWidget, Krita
 
 from underpaint_client.frames import Frame
+from underpaint_client.prompt_completion import Candidates, Kind
+from underpaint_client.prompt_language import PromptError
 from underpaint_client.sentences import Sentence, sentence
-from underpaint_editor.form import ROWS, SPOKEN, Form
+from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
 from underpaint_editor.layers import preview_size
 from underpaint_editor.lists import ModelChoice
 from underpaint_editor.panel import Panel
@@ -27,12 +29,13 @@ from .controls import (
 from .downloads_dialog import DownloadsDialog
 from .images import image_of, scaled
 from .model_facts import ModelFacts
+from .prompt_popup import PromptPopup, mark_error
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
 from .result_row import ResultRow
 from .selected import KritaResult
 from .session import KritaEventLoop, session, signals
-from .tree import id_of
+from .tree import id_of, layer_names
 from .widgets import make_label, set_enabled, set_up_button
 
 DOCKER = "underpaint"
@@ -70,10 +73,12 @@ class UnderpaintDocker(DockWidget):
         column = QtWidgets.QVBoxLayout(body)
         column.setContentsMargins(4, 6, 4, 6)
         column.setSpacing(6)
-        for name in ("prompt", "negative_prompt"):
+        self._popups: list[PromptPopup] = []
+        for name in PROMPTS:
             edit = self._fields.texts[name].widget
             edit.entered.connect(lambda: self.press("generate"))
             column.addWidget(edit)
+            self._popups.append(PromptPopup(edit, self._candidates))
         self._fields.texts["prompt"].widget.stepped.connect(self.panel.recall_prompt)
         column.addLayout(self._make_strength())
         self.plan = make_label("plan")
@@ -110,6 +115,9 @@ class UnderpaintDocker(DockWidget):
         scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
         self.setWidget(scroll)
+
+    def _candidates(self, kind: Kind) -> Candidates:
+        return self.panel.candidates(kind, layer_names)
 
     def _make_strength(self) -> QtWidgets.QGridLayout:
         strength = self._fields.numbers["strength"]
@@ -196,6 +204,10 @@ class UnderpaintDocker(DockWidget):
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line."""
         self.plan.setText(text)
+
+    def mark_error(self, name: str, error: PromptError | None) -> None:
+        """Underline in a prompt what cannot be read."""
+        mark_error(self._fields.texts[name].widget, error)
 
     def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
@@ -346,6 +358,8 @@ class UnderpaintDocker(DockWidget):
         self.queue.show_entries(self.session.queue)
         self._list_models()
         self.panel.follow_model()
+        for popup in self._popups:
+            popup.completer.refresh()
 
     def _list_models(self) -> None:
         choices, control = self.session.model_choices, self._fields.choices["model"]

@@ -67,6 +67,13 @@ def _with_children(node: Node) -> Iterator[Node]:
         yield from _with_children(child)
 
 
+def layer_names() -> Iterator[str]:
+    """Yield the names of the layers of the active document, from the top; none without one."""
+    document = Krita.instance().activeDocument()
+    nodes = [] if document is None else list(all_nodes(document))[1:]
+    yield from (node.name() for node in reversed(nodes))
+
+
 def is_batch(document: Document, node: Node) -> bool:
     """Return whether a layer is a group with results in it."""
     return node.type() == "grouplayer" and any(

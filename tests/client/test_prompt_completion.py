@@ -7,14 +7,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.prompt_completion import MOST, Candidates, complete, read_tags
+from underpaint_client.name_search import NameIndex
+from underpaint_client.prompt_completion import (
+    MOST,
+    Candidates,
+    Completion,
+    Kind,
+    can_be_referred_to,
+    complete,
+    offer_trigger_words,
+    read_tags,
+)
 
 ALL = Candidates(
-    loras=("ink", "style/Ink_wash", "old pink", "x<y"),
-    layers=("Sky", "Sky copy", "the sky", "a>b", "Line\nbreak"),
-    wildcards=("birds", "animals/birds", "weather"),
-    tags=("blue sky", "blue eyes", "sky", "skyline (city)", "sunset"),
+    loras=NameIndex(["ink", "style/Ink_wash", "old pink"]),
+    other_loras=NameIndex(["inkling", "gold"]),
+    layers=NameIndex(["Sky", "Sky copy", "the sky"]),
+    wildcards=NameIndex(["birds", "animals/birds", "weather"]),
+    tags=NameIndex(["blue sky", "blue eyes", "sky", "skyline (city)", "sunset"]),
+    notes={"gold": "for SDXL"},
+    trigger_words={"ink": ("ink wash", "black")},
 )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        (Kind.LORA, "style/ink (1)", True),
+        (Kind.LORA, "x<y", False),
+        (Kind.LORA, "a:b", False),
+        (Kind.LAYER, "a:b", True),
+        (Kind.LAYER, "a>b", False),
+        (Kind.LAYER, "Line\nbreak", False),
+    ],
+)
+def test_names_that_references_can_have(kind: Kind, name: str, expected: bool) -> None:
+    assert can_be_referred_to(kind, name) is expected
 
 
 def offered(marked: str, candidates: Candidates = ALL) -> list[str]:
@@ -31,8 +59,24 @@ def offered(marked: str, candidates: Candidates = ALL) -> list[str]:
 @pytest.mark.parametrize(
     ("prompt", "expected"),
     [
-        ("a <lora:in|", ["a <lora:ink:1>|", "a <lora:style/Ink_wash:1>|", "a <lora:old pink:1>|"]),
-        ("a <LORA:INK|", ["a <LORA:ink:1>|", "a <LORA:style/Ink_wash:1>|", "a <LORA:old pink:1>|"]),
+        (
+            "a <lora:in|",
+            [
+                "a <lora:ink:1>|",
+                "a <lora:style/Ink_wash:1>|",
+                "a <lora:old pink:1>|",
+                "a <lora:inkling:1>|",
+            ],
+        ),
+        (
+            "a <LORA:INK|",
+            [
+                "a <LORA:ink:1>|",
+                "a <LORA:style/Ink_wash:1>|",
+                "a <LORA:old pink:1>|",
+                "a <LORA:inkling:1>|",
+            ],
+        ),
         ("a <lora:wa|:0.8>", ["a <lora:style/Ink_wash|:0.8>"]),
         ("a <lora:old p|>", ["a <lora:old pink|>"]),
         ("<lora:ink:0.|", []),
@@ -52,6 +96,9 @@ def offered(marked: str, candidates: Candidates = ALL) -> list[str]:
         ("{su|}", ["{sunset|}"]),
         ("a lake\nsu|", ["a lake\nsunset, |"]),
         ("s|", []),
+        ("blue\n|", []),
+        ("<lora:\n|", []),
+        ("__we\n|", []),
         ("a lake, |", []),
         ("|", []),
         ("<su|", []),
@@ -67,9 +114,64 @@ def test_nothing_is_offered_without_lists() -> None:
 
 
 def test_not_more_than_fit_are_offered() -> None:
-    many = Candidates(tags=tuple(f"blue {number}" for number in range(5000)))
+    many = Candidates(tags=NameIndex(f"blue {number}" for number in range(5000)))
     assert offered("blue|", many)[:2] == ["blue 0, |", "blue 1, |"]
     assert len(offered("blue|", many)) == MOST
+
+
+def test_a_lora_for_another_model_is_marked_and_its_words_are_known() -> None:
+    assert complete("<lora:go", 8, ALL) == (
+        Completion("gold", 6, 8, "gold:1>", Kind.LORA, "for SDXL", "gold"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "expected"),
+    [
+        ("<lora:ink:1>|", ("wash",), ["<lora:ink:1> wash|"]),
+        ("a lake, <lora:ink:1>|", ("wash",), ["a lake, <lora:ink:1> wash|"]),
+        ("a lake <lora:ink:1>|", ("wash",), ["a lake <lora:ink:1>, wash|"]),
+        ("(<lora:ink:1>|)", ("wash",), ["(<lora:ink:1> wash|)"]),
+        ("<lora:ink:1>| a lake", ("wash",), ["<lora:ink:1> wash,| a lake"]),
+        ("<lora:ink:1>|a lake", ("wash",), ["<lora:ink:1> wash, |a lake"]),
+        ("<lora:ink:1>|, a lake", ("wash",), ["<lora:ink:1> wash|, a lake"]),
+        ("", ("wash",), ["wash|"]),
+        ("<lora:ink:1>|", ("a", "b"), ["<lora:ink:1> a, b|", "<lora:ink:1> a|", "<lora:ink:1> b|"]),
+        ("<lora:ink:1> a|", ("a", "b"), ["<lora:ink:1> a, b|"]),
+        ("pinks <lora:ink:1>|", ("ink", "pinks"), ["pinks <lora:ink:1>, ink|"]),
+        ("INK WASH <lora:ink:1>|", ("ink wash",), []),
+        ("<lora:ink:1>|", ("by ink (artist)",), ["<lora:ink:1> by ink \\(artist\\)|"]),
+        ("<lora:ink:1>|", (r"ink \(artist\)",), [r"<lora:ink:1> ink \(artist\)|"]),
+        (r"ink \(artist\), <lora:ink:1>|", ("ink (artist)",), []),
+        ("<lora:ink:1>|", (), []),
+    ],
+)  # fmt: skip
+def test_trigger_words(prompt: str, words: tuple[str, ...], expected: list[str]) -> None:
+    caret = prompt.find("|")
+    text = prompt.replace("|", "")
+    found = []
+    for one in offer_trigger_words(text, max(0, caret), "ink", words):
+        changed, place = one.apply(text)
+        found.append(f"{changed[:place]}|{changed[place:]}")
+        assert (one.kind, one.lora) == (Kind.TRIGGER_WORD, "ink")
+    assert found == expected
+
+
+def test_a_search_finds_what_reading_every_name_finds() -> None:
+    names = ["a_b", "b a", "B", "ab", "(b)", "xb", "b_", "x-b b", "ßa", "b\nx", "", " "]
+    index = NameIndex(names)
+    for wanted in ("b", "a b", "B", "_b", "b)", "ss", "-b", "zz", " ", "b b"):
+        plain = wanted.casefold().replace("_", " ")
+        folded = [name.casefold().replace("_", " ").replace("\n", " ") for name in names]
+        having = {name for name, fold in zip(names, folded) if plain in fold}
+        first = [name for name, fold in zip(names, folded) if fold.startswith(plain)]
+        found = index.find(wanted, 100)
+        assert found[: len(first)] == first
+        assert len(found) == len(set(found))
+        assert set(found) == having
+        assert index.find(wanted, 2) == found[:2]
+    assert index.find("", 3) == names[:3]
+    assert index.find("b", 100) == ["b a", "B", "b_", "b\nx", "a_b", "(b)", "x-b b", "ab", "xb"]
 
 
 @given(st.text(st.sampled_from("<>lora:yexsk_ _(),\n\\")) | st.text(), st.integers(-5, 50))

@@ -17,6 +17,7 @@ from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.prompt_language import PromptError
 from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import FIELDS, Form
@@ -345,6 +346,7 @@ class FakeToolkit:
         self.own: Mapping[str, float | str] = {}
         self.model = self.plan = self.strength = self.message = ""
         self.picture: Frame | None = None
+        self.marked: dict[str, str] = {}
         self.saved = self.downloads_shown = 0
         self.progress: float | None = None
         self.preview: Frame | None = None
@@ -368,6 +370,9 @@ class FakeToolkit:
 
     def show_strength(self, text: Sentence) -> None:
         self.strength = text
+
+    def mark_error(self, name: str, error: PromptError | None) -> None:
+        self.marked[name] = "" if error is None else error.excerpt
 
     def save_form(self) -> None:
         self.saved += 1

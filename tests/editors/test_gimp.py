@@ -13,7 +13,7 @@ import pytest
 
 from daemons import until
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Gimp, check_fitted, run_download, screen
+from real_editors import Found, Gimp, check_completed, check_fitted, run_download, screen
 from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -267,6 +267,13 @@ def test_ctrl_and_arrows_change_the_weight_at_the_caret(in_gimp: Found) -> None:
             ["\U0001f600 a (red lake:1.05)", "red lake"],
         ]
     assert said["made"] == said["form"] == "\U0001f600 a (red lake:1.05)"
+
+
+def test_names_are_completed_at_the_caret(in_gimp: Found) -> None:
+    said = in_gimp("completed")
+    check_completed(said, "Layer")
+    assert not said["elsewhere"]
+    assert said["marked"] == "<lora:ink:much>"
 
 
 def test_variations_of_a_result(in_gimp: Found) -> None:

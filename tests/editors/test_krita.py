@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Krita, check_fitted, run_download
+from real_editors import Found, Krita, check_completed, check_fitted, run_download
 from underpaint_krita.redo import names_command
 
 
@@ -85,6 +85,15 @@ def test_a_failing_slot_opens_no_dialog(in_krita: Found) -> None:
     assert said["passed_on"] == ["division by zero"]
     assert not said["dialog"]
     assert said["logged"]
+
+
+def test_names_are_completed_at_the_caret(in_krita: Found) -> None:
+    said = in_krita("completed")
+    check_completed(said, "Painting")
+    assert said["canvas_clicked"] == [False, False]
+    assert said["marked"] == ["<lora:ink:much>"]
+    assert said["unmarked"] == 0
+    assert said["groups"] == 3
 
 
 def test_progress_is_not_painted_within_the_call_that_tells_it(in_krita: Found) -> None:

@@ -338,6 +338,90 @@ def weighed(said: Said) -> Run:
     said["made"] = made["facts"]["prompt"]
 
 
+def completed(said: Said) -> Run:
+    """Complete names with the real keyboard and mouse, and see what cannot be read marked."""
+    yield from painted()
+    tags = Path(os.environ["UNDERPAINT_HOME"], "tags.csv")
+    tags.write_text("blue_sky,0,9\nblue_eyes_(cat),0,5\n", encoding="utf-8")
+    yield from to_gimp()
+    xdo("key", "ctrl+alt+8")  # Generate...
+    yield window().window.is_active
+    fill(prompt="")
+    control, popup = window().controls["prompt"], window().popups[0]
+    control.widget.grab_focus()
+    yield 0.3
+    said["steps"] = []
+
+    def note(*keys: str, typed: str = "") -> Run:
+        if typed:
+            xdo("type", "--delay", "60", typed)
+        for key in keys:
+            xdo("key", key)
+            yield 0.15
+        yield 0.3
+        offer = popup.completer.offer
+        said["steps"].append([
+            control.value, popup.rows if popup.popover.get_visible() else [],
+            -1 if offer is None else offer.chosen, control.widget.has_focus(),
+        ])  # fmt: skip
+
+    def picture(name: str) -> None:
+        root = Gdk.get_default_root_window()
+        pixels = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
+        pixels.savev(str(FOUND / f"{name}.png"), "png", [], [])
+
+    yield from note(typed="a <lora:")
+    if not popup.popover.get_visible():  # the daemon has not answered yet
+        yield popup.popover.get_visible
+        said["steps"].pop()
+        yield from note()
+    picture("completed_loras")
+    yield from note("Down")
+    yield from note("Up", "Return")
+    picture("completed_words")
+    yield from note("Tab")
+    yield from note("Return", typed=", <layer:La")
+    yield from note("Tab", typed=", __b")
+    yield from note(typed=", bl")  # has the list of tags read
+    yield 1.0
+    yield from note(typed="u")
+    yield from note("Return")
+    yield from note("BackSpace", "Down", "Down", "Return")
+    yield from note("Escape", typed="<lora:")
+    yield from note(typed="g")
+    row = popup.list.get_row_at_index(0)
+    place, (_, x, y) = row.get_allocation(), row.get_window().get_origin()
+    xdo("mousemove", str(x + place.width // 2), str(y + place.height // 2), "click", "1")
+    yield from note()
+    yield from note(typed="<lora:")
+    yield from to_gimp()
+    yield 0.5
+    said["elsewhere"] = popup.popover.get_visible()
+    xdo("key", "ctrl+alt+8")
+    yield window().window.is_active
+    fill(prompt="# <lora:>\na lake <lora:ink:much>")
+    yield 0.3
+    picture("completed_error")
+    buffer = control.widget.get_buffer()
+    tag = buffer.get_tag_table().lookup("underpaint-error")
+    at = [place for place in range(buffer.get_char_count())
+          if buffer.get_iter_at_offset(place).has_tag(tag)]  # fmt: skip
+    said["marked"] = control.value[at[0] : at[-1] + 1]
+    said["plan"] = window().plan.get_text()
+    window().generate_now()
+    said["status"] = status()
+    fill(prompt="a pond __b")
+    control.widget.grab_focus()
+    xdo("key", "ctrl+End")
+    yield from note(typed="i")
+    window().status.set_text("")
+    xdo("key", "BackSpace", "BackSpace", "BackSpace", "ctrl+Return")
+    yield lambda: status().startswith("Done")
+    fill(prompt="")
+    yield from note("Up")
+    tags.unlink()
+
+
 def cancelled(said: Said) -> Run:
     image, _ = yield from painted()
     yield from underway(steps=1000, strength=1.0)

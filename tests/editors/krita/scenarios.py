@@ -399,6 +399,86 @@ def weighed(said: Said) -> Run:
     said["groups"] = len(document.topLevelNodes())
 
 
+def completed(said: Said) -> Run:
+    """Complete names with the real keyboard and mouse, and see what cannot be read marked."""
+    document, _layer = yield from opened()
+    tags = Path(os.environ["UNDERPAINT_HOME"], "tags.csv")
+    tags.write_text("blue_sky,0,9\nblue_eyes_(cat),0,5\n", encoding="utf-8")
+    fill(prompt="")
+    yield from focus()
+    edit = control("prompt")
+    popup = control("prompt_completions")
+    yield from click(edit)
+    said["steps"] = []
+
+    def note(*keys: str, typed: str = "") -> Run:
+        if typed:
+            yield from xdo("type", "--delay", 60, typed)
+        for key in keys:
+            yield from xdo("key", key)
+            yield 0.15
+        yield 0.3
+        rows = [popup.item(row).text() for row in range(popup.count())]
+        said["steps"].append([
+            edit.toPlainText(), rows if popup.isVisible() else [], popup.currentRow(),
+            edit.hasFocus(),
+        ])  # fmt: skip
+
+    def picture(name: str) -> None:
+        QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / f"{name}.png"))
+
+    yield from note(typed="a <lora:")
+    if not popup.isVisible():  # the daemon has not answered yet
+        yield popup.isVisible
+        said["steps"].pop()
+        yield from note()
+    picture("completed_loras")
+    yield from note("Down")
+    yield from note("Up", "Return")
+    picture("completed_words")
+    yield from note("Tab")
+    yield from note("Return", typed=", <layer:Pa")
+    yield from note("Tab", typed=", __b")
+    yield from note(typed=", bl")  # has the list of tags read
+    yield 1.0
+    yield from note(typed="u")
+    yield from note("Return")
+    yield from note("BackSpace", "Down", "Down", "Return")
+    yield from note("Escape", typed="<lora:")
+    yield from note(typed="g")
+    corner = popup.mapToGlobal(popup.visualItemRect(popup.item(0)).center())
+    yield from xdo("mousemove", corner.x(), corner.y(), "click", 1)
+    yield from note()
+    yield from note(typed="<lora:")
+    yield from xdo("mousemove", *canvas_point(40, 40), "click", 1)
+    yield 0.5
+    said["canvas_clicked"] = [popup.isVisible(), edit.hasFocus()]
+    fill(prompt="# <lora:>\na lake <lora:ink:much>")
+    marks = edit.extraSelections()
+    said["marked"] = [one.cursor.selectedText() for one in marks]
+    said["plan"] = control("plan").text()
+    yield 0.3
+    picture("completed_error")
+    control("status").setText("")
+    control("generate").click()
+    yield 0.3
+    said["status"] = status()
+    fill(prompt="a pond __b")
+    said["unmarked"] = len(edit.extraSelections())
+    yield from click(edit)
+    yield from xdo("key", "ctrl+End")
+    yield from note(typed="i")
+    control("status").setText("")
+    yield from xdo("key", "BackSpace", "BackSpace", "BackSpace", "ctrl+Return")
+    yield lambda: status().startswith("Done")
+    yield 0.6
+    said["groups"] = len(document.topLevelNodes())
+    fill(prompt="")
+    yield from click(edit)
+    yield from note("Up")
+    tags.unlink()
+
+
 # ---- the way it goes -----------------------------------------------------------------------
 
 
