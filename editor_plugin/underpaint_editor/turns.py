@@ -23,8 +23,9 @@ class Turns:
     """
 
     def __init__(self, loop: EventLoop) -> None:
+        self.busy = False
+        """Whether one of the functions runs."""
         self._loop = loop
-        self._running = False
         self._waiting: list[Callable[[], None]] = []
 
     def take(self, function: Callable[[], None]) -> None:
@@ -32,18 +33,18 @@ class Turns:
 
         One that waits already is not added again.
         """
-        if self._running:
+        if self.busy:
             if function not in self._waiting:
                 self._waiting.append(function)
             return
-        self._running = True
+        self.busy = True
         try:
             function()
         finally:
-            self._running = False
+            self.busy = False
             if self._waiting:
                 self._loop.call_later(0, self._take_next)
 
     def _take_next(self) -> None:
-        if self._waiting and not self._running:  # else it is called again
+        if self._waiting and not self.busy:  # else it is called again
             self.take(self._waiting.pop(0))

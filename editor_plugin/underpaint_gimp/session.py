@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 _WAIT = 20  # milliseconds to wait for GIMP's calls at once
 
 
-def _find_fd_add() -> Callable[[int, int, GLib.IOCondition, Callable[..., bool]], int]:
-    """Return GLib's function that watches a descriptor; newer versions have it elsewhere."""
+def _add_fd(fd: int, readable: Callable[[], bool]) -> int:
+    """Watch a descriptor by GLib's function for that, which newer versions have elsewhere."""
+    usual = GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN
     try:
         gi.require_version("GLibUnix", "2.0")
         from gi.repository import GLibUnix  # noqa: PLC0415 - after its version
     except (ValueError, ImportError):
-        return GLib.unix_fd_add_full
-    return GLibUnix.fd_add_full
+        return GLib.unix_fd_add_full(*usual, lambda *_: readable())
+    return GLibUnix.fd_add_full(*usual, lambda *_: readable())
 
 
 class GimpEventLoop:
@@ -42,14 +43,14 @@ class GimpEventLoop:
     def watch(self, fd: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` whenever a descriptor becomes readable; return what stops that."""
 
-        def readable(*_: object) -> bool:
+        def readable() -> bool:
             try:
                 callback()
             except Exception:  # noqa: BLE001 - GLib would stop watching
                 sys.excepthook(*sys.exc_info())
             return GLib.SOURCE_CONTINUE
 
-        source = _find_fd_add()(GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN, readable)
+        source = _add_fd(fd, readable)
 
         def stop() -> None:
             GLib.source_remove(source)

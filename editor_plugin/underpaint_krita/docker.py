@@ -139,6 +139,7 @@ class UnderpaintDocker(DockWidget):
     def _make_rows(self) -> QtWidgets.QFormLayout:
         form = QtWidgets.QFormLayout()
         form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setRowWrapPolicy(QtWidgets.QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setHorizontalSpacing(6)
         form.setVerticalSpacing(4)
         for name in ROWS:

@@ -36,6 +36,9 @@ class Driver:
         Closes what a scenario left open.
     quit_editor : callable
         Ends the editor.
+    busy : callable, optional
+        Whether the plug-in is in the middle of something, inside of which the editor handles
+        events. An artist's hand is not as fast.
     """
 
     def __init__(
@@ -45,9 +48,10 @@ class Driver:
         shoot: Callable[[Path], None],
         clear: Callable[[], None],
         quit_editor: Callable[[], None],
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self.module, self.later, self.shoot = scenarios, later, shoot
-        self.clear, self.quit_editor = clear, quit_editor
+        self.clear, self.quit_editor, self.busy = clear, quit_editor, busy
         self.names = iter(os.environ["UNDERPAINT_RUN"].split(","))
         self.results: dict[str, dict[str, Any]] = {}
         self.errors: list[str] = []
@@ -74,6 +78,9 @@ class Driver:
         self.tick()
 
     def tick(self) -> None:
+        if self.busy():
+            self.later(10, self.tick)
+            return
         try:
             self.advance()
         except StopIteration:

@@ -48,6 +48,12 @@ def docker() -> Any:
     return next(d for d in Krita.instance().dockers() if d.objectName() == "underpaint")
 
 
+def is_busy() -> bool:
+    """Whether a docker has something to do still."""
+    turns = [d._turns for d in Krita.instance().dockers() if d.objectName() == "underpaint"]
+    return any(one.busy or one._waiting for one in turns)
+
+
 def control(name: str) -> Any:
     return docker().findChild(QtWidgets.QWidget, name)
 
@@ -282,6 +288,14 @@ def close_all() -> None:
         document.close()
 
 
+def narrowest() -> int:
+    """Return how many pixels the docker must have for nothing to be cut off."""
+    area = docker().widget()
+    return int(
+        area.widget().minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width()
+    )
+
+
 # ---- looks ---------------------------------------------------------------------------------
 
 
@@ -305,7 +319,7 @@ def looks(said: Said) -> Run:
     docker().result_row.setVisible(True)
     docker().setFixedWidth(250)
     yield 0.5
-    said["too_wide"] = body.minimumSizeHint().width()
+    said["too_wide"] = narrowest()
     said["cut_off"] = [
         w.objectName() or w.text()
         for w in body.findChildren(QtWidgets.QWidget)
@@ -939,13 +953,15 @@ def nested(said: Said) -> Run:
         depths.append(depths[-1] - 1)
 
     control("status").setText("")
-    module.KritaResult.of_active, panel.show_selected = of_active, count
+    setattr(module.KritaResult, "of_active", of_active)  # noqa: B010
+    panel.show_selected = count
     try:
         control("generate").click()
         yield lambda: status().startswith("Done")
         yield 0.3
     finally:
-        module.KritaResult.of_active, panel.show_selected = real, show_selected
+        setattr(module.KritaResult, "of_active", real)  # noqa: B010
+        panel.show_selected = show_selected
     said["depth"] = max(depths)
     said["cancel"] = control("cancel").isEnabled()
     said["running"] = session.running
@@ -1700,8 +1716,7 @@ def carded(said: Said) -> Run:
     said["checked_after"] = [card.isChecked() for card in cards()]
     docker().setFixedWidth(250)
     yield 0.5
-    body = docker().widget().widget()
-    said["too_wide"] = body.minimumSizeHint().width()
+    said["too_wide"] = narrowest()
     docker().setMinimumWidth(0)
     docker().setMaximumWidth(16777215)
     fill(images=3)

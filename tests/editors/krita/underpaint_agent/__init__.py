@@ -66,7 +66,8 @@ def opened() -> None:
 
 def begin() -> None:
     scenarios = importlib.import_module("scenarios")
-    Driver(scenarios, QtCore.QTimer.singleShot, shoot, scenarios.close_all, quit_krita).next()
+    later, clear = QtCore.QTimer.singleShot, scenarios.close_all
+    Driver(scenarios, later, shoot, clear, quit_krita, scenarios.is_busy).next()
 
 
 notifier = Krita.instance().notifier()
