@@ -26,6 +26,7 @@ from underpaint.models.loras import DOWN, PREFIXES, UP
 from underpaint.models.stamps import stamp_status
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.printable import one_line
+from underpaint_client.sentences import sentence
 
 from .lora_products import find_product, product_rank, product_size
 
@@ -300,7 +301,7 @@ def _make_change(
         return _make_product(lora, where, layer, found, alpha)
     down, up = found.get("down"), found.get("up")
     if down is None or up is None:
-        raise _misfit(lora, where, "one of two matrices", "both")
+        raise _misfit(lora, where, sentence("one of two matrices"), sentence("both"))
     is_convolution = not isinstance(layer, torch.nn.Linear)
     sides = layer.weight.ndim - 2 if is_convolution else 0
     ones = (1,) * sides
@@ -330,8 +331,12 @@ def _make_product(
         needed = layer.out_channels, layer.out_channels * layer.in_channels * kernel
     has = product_size(found)
     if has != needed:
-        sides = "matrices that do not fit each other" if has is None else f"{has[1]} numbers"
-        raise _misfit(lora, where, sides, f"{needed[1]}")
+        sides = (
+            sentence("matrices that do not fit each other")
+            if has is None
+            else sentence("{count} number", "{count} numbers", count=has[1])
+        )
+        raise _misfit(lora, where, sides, str(needed[1]))
     rank = product_rank(found)
     scale = 1.0 if alpha is None or not rank else _finite(float(alpha)) / rank
     return LayerChange(*where, found, scale)
