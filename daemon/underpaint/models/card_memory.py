@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from .architectures import ARCHITECTURES
 from .describe import ModelInfo
 from .facts import native_size
@@ -33,6 +35,7 @@ def card_memory(needs: MemoryNeeds, native: int) -> int:
     return round(find_card(needs.most(native**2)))
 
 
+@functools.lru_cache(maxsize=256)  # every list asks, and each answer reads the headers again
 def folder_memory(info: ModelInfo) -> int:
     """Return the `card_memory` of a model in a folder.
 
