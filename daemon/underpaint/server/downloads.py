@@ -107,10 +107,12 @@ class Downloads:
         Raises
         ------
         BadInputError
-            That is no id of the Hub, or too many downloads wait.
+            That is not an id of the Hub, or too many downloads wait.
         """
         if len(model) > MAX_ID:
-            raise BadInputError("{model!r}... is no id of the Hugging Face Hub", model=model[:40])
+            raise BadInputError(
+                "{model!r}... is not an id of the Hugging Face Hub", model=model[:40]
+            )
         split_id(model)
         self._clients.add(client)
         known = self._downloads.get(model)
