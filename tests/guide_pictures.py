@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from real_editors import Gimp, Krita, find_gimp
+from real_editors import Gimp, Krita, find_gimp, find_krita
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "editor_plugin"
@@ -50,7 +50,7 @@ def take(editor: Krita | Gimp) -> None:
 def main(names: list[str]) -> None:
     """Take the pictures of the editors that are named, or of both."""
     if not names or "krita" in names:
-        take(Krita())
+        take(Krita(*find_krita()))
     if not names or "gimp" in names:
         take(Gimp(*find_gimp()))
 

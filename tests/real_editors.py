@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,12 +20,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from daemons import RUN
+from daemons import RUN, until
 from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
+from underpaint_editor.launch import write_start_command
 from weight_files import write_lora
 
 HERE = Path(__file__).parent / "editors"
+
+OUTSIDE = "/mnt"
+"""Where `enter.sh` puts this system into the folder that it enters."""
 
 Said = dict[str, Any]
 Found = Callable[[str], Said]
@@ -80,10 +86,14 @@ class Editor:
         Of the folder with its scenarios, and of `underpaint install`'s argument.
     home : Path, optional
         Of Underpaint's, where another editor has one already.
+    system : tuple of str
+        Before each command: what enters the folder that the editor is in; nothing where it is
+        installed.
     """
 
     name: str
     home: Path | None = None
+    system: tuple[str, ...] = ()
     folder: Path = field(init=False)
     language: dict[str, str] = field(init=False, default_factory=lambda: {"LC_ALL": "C.UTF-8"})
 
@@ -104,6 +114,10 @@ class Editor:
             (self.home / "wildcards" / "birds.txt").write_text("owl\n", encoding="utf-8")
             (self.home / "models" / "sd-torn").mkdir()
             (self.home / "models" / "sd-torn" / "model_index.json").write_text("{", "utf-8")
+        # Where an editor in a folder of its own sees them, too.
+        shutil.copytree(HERE, self.folder / "tests")
+        shutil.copytree(HERE.parent / "editor", self.folder / "editor")
+        shutil.copy(HERE.parent / "example_recipe.py", self.folder)
 
     @property
     def found(self) -> Path:
@@ -127,11 +141,22 @@ class Editor:
             **self.language,
             "UNDERPAINT_HOME": str(self.home),
             "UNDERPAINT_AGENT": str(self.found),
-            "UNDERPAINT_SCENARIOS": str(HERE / self.name),
-            "UNDERPAINT_PYTHON": sys.executable,
+            "UNDERPAINT_SCENARIOS": str(self.folder / "tests" / self.name),
+            "UNDERPAINT_COMMAND": shlex.join(self.command),
             # Beside a busy editor two threads wait for each other, ten times as long as they work.
             "OMP_NUM_THREADS": "1",
         }
+
+    @property
+    def _died(self) -> str:
+        """How the error of a scenario begins in which the editor ended."""
+        return f"{self.name} ended with"
+
+    @property
+    def command(self) -> list[str]:
+        """What starts `underpaint` out of the editor, which may be in a folder of its own."""
+        out = ["chroot", OUTSIDE] if self.system else []
+        return [*out, sys.executable, "-m", "underpaint"]
 
     def speak(self, language: str) -> None:
         """Start with another language's numbers and dates from now on, where that can be made."""
@@ -176,8 +201,40 @@ class Editor:
             results: dict[str, Said] = json.loads((self.found / file).read_text("utf-8"))
         except OSError:
             results = {}
-        died = f"{self.name} ended with {process.returncode}: {process.stderr[-2000:]}"
+        died = f"{self._died} {process.returncode}: {process.stderr[-2000:]}"
         return {name: results.get(name, {"error": died}) for name in scenarios}
+
+    @contextmanager
+    def carry_on(self, command: list[str], scenario: str, display: str) -> Iterator[int]:
+        """Have a scenario in an editor that goes on, until it has written `running.json`.
+
+        Yields
+        ------
+        int
+            The process that the plug-in is in. The editor must still be there at the end, and is
+            killed then.
+        """
+        running, results = self.found / "running.json", self.found / "results.json"
+        for file in (running, results):
+            file.unlink(missing_ok=True)
+        output = self.found / f"{scenario}.log"
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                env={**self.environment, "DISPLAY": display, "UNDERPAINT_RUN": scenario},
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        try:
+            until(lambda: running.exists() or results.exists() or process.poll() is not None, 180)
+            yield json.loads(running.read_text("utf-8"))["plugin"]
+            assert process.poll() is None, process.returncode
+        except (AssertionError, OSError) as error:
+            told = results.read_text("utf-8") if results.exists() else "no results"
+            shown = output.read_text("utf-8", "replace")[-2000:]
+            raise AssertionError(f"{error}; {process.poll()}; {told}; {shown}") from error
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def close(self) -> None:
         self.underpaint("stop")
@@ -188,12 +245,25 @@ class Editor:
 
 
 class Krita(Editor):
-    """A Krita that has not been started yet."""
+    """A Krita that has not been started yet.
 
-    def __init__(self) -> None:
-        super().__init__("krita")
+    Parameters
+    ----------
+    system : tuple of str
+        As in `Editor`.
+    root : Path
+        The folder that Krita is in.
+    """
+
+    def __init__(self, system: tuple[str, ...], root: Path) -> None:
+        super().__init__("krita", system=system)
+        self._tries = 2 if read_version(root) >= (5, 3) else 1  # they crash now and then
         self.underpaint("install", "krita")
         plugins = self.folder / "data" / "krita" / "pykrita"
+        if system:
+            write_start_command(
+                plugins / "underpaint_editor", [*self.command, "serve", "--background"]
+            )
         shutil.copytree(HERE / "krita" / "underpaint_agent", plugins / "underpaint_agent")
         shutil.copy(HERE / "krita" / "underpaint_agent.desktop", plugins)
         settings = self.folder / "config" / "kritarc"
@@ -204,9 +274,17 @@ class Krita(Editor):
         )
 
     def run(self, *scenarios: str) -> dict[str, Said]:
-        """Run scenarios in one Krita."""
-        with screen() as display:
-            return self.carry_out(["krita", "--nosplash"], scenarios, display=display)
+        """Run scenarios in one Krita; in another one those that a crash has kept from running."""
+        results: dict[str, Said] = {}
+        todo = scenarios
+        for _ in range(self._tries):
+            with screen() as display:
+                command = [*self.system, "krita", "--nosplash"]
+                results.update(self.carry_out(command, todo, display=display))
+            todo = tuple(name for name in todo if results[name]["error"].startswith(self._died))
+            if not todo:
+                break
+        return results
 
 
 class Gimp(Editor):
@@ -215,26 +293,27 @@ class Gimp(Editor):
     Parameters
     ----------
     system : tuple of str
-        Before each command: what enters the folder that GIMP is in; nothing where it is installed.
+        As in `Editor`.
     root : Path
-        That folder.
+        The folder that GIMP is in.
+    home : Path, optional
+        As in `Editor`.
     """
 
     def __init__(self, system: tuple[str, ...], root: Path, home: Path | None = None) -> None:
-        super().__init__("gimp", home)
-        self.system = system
-        self.settings = self.folder / "config" / "GIMP" / "3.0"
+        super().__init__("gimp", home, system)
+        told = subprocess.run(
+            [*system, "gimp-console-3", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+        version, series = re.findall(r"((\d+\.\d+)\.\d+)", told)[0]
+        self.settings = self.folder / "config" / "GIMP" / series
         self.plugin = self.settings / "plug-ins" / "underpaint_gimp"
         self.settings.mkdir(parents=True)
         others = self.folder / "needed"
         others.mkdir()
-        (folder,) = root.glob("usr/lib/*/gimp/3.0/plug-ins")
+        (folder,) = root.glob("usr/lib/*/gimp/3.0/plug-ins")  # 3.0 is the API's version, in 3.2 too
         for name in ("python-eval", "script-fu", "file-png"):
             (others / name).symlink_to(Path("/", folder.relative_to(root), name))
-        told = subprocess.run(
-            [*system, "gimp-console-3.0", "--version"], capture_output=True, text=True, check=True
-        ).stdout
-        (version,) = re.findall(r"\d+\.\d+\.\d+", told)[:1]
         (self.settings / "gimprc").write_text(
             f'(config-version "{version}")\n(show-welcome-dialog no)\n(check-updates no)\n'
             f'(plug-in-path "{others}:{self.settings / "plug-ins"}")\n'
@@ -245,24 +324,17 @@ class Gimp(Editor):
         )
         self.underpaint("install", "gimp")
         shutil.copy(self.plugin / "underpaint_gimp.py", self.plugin / "start.py")
-        shutil.copytree(HERE, self.folder / "tests")
-        shutil.copytree(HERE.parent / "editor", self.folder / "editor")
-        shutil.copy(HERE.parent / "example_recipe.py", self.folder)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {
-            **super().environment,
-            "UNDERPAINT_SCENARIOS": str(self.folder / "tests" / "gimp"),
-            "NO_AT_BRIDGE": "1",
-        }
+        return {**super().environment, "NO_AT_BRIDGE": "1"}
 
     def run_headless(self, *scenarios: str) -> dict[str, Said]:
         """Run scenarios as a script does, with the plug-in as it was installed."""
         shutil.copy(self.plugin / "start.py", self.plugin / "underpaint_gimp.py")
         script = self.folder / "tests" / "gimp" / "headless.py"
         command = [
-            *self.system, "gimp-console-3.0", "-i",
+            *self.system, "gimp-console-3", "-i",
             "--batch-interpreter=python-fu-eval", "-b", f"exec(open('{script}').read())", "--quit",
         ]  # fmt: skip
         return self.carry_out(command, scenarios, "headless.json")
@@ -272,7 +344,7 @@ class Gimp(Editor):
         """What starts GIMP with its windows, and the scenarios' driver in the plug-in."""
         shutil.copy(HERE / "gimp" / "agent.py", self.plugin / "underpaint_gimp.py")
         (self.plugin / "underpaint_gimp.py").chmod(0o755)
-        begin = "openbox >/dev/null 2>&1 & exec gimp-3.0 --no-splash"
+        begin = "openbox >/dev/null 2>&1 & exec gimp-3 --no-splash"
         return [*self.system, "sh", "-c", begin]
 
     def run(self, *scenarios: str) -> dict[str, Said]:
@@ -287,17 +359,57 @@ def skip_without(*programs: str) -> None:
         pytest.skip(f"not installed here: {', '.join(missing)} (install/editors.sh does, as root)")
 
 
+def find_krita() -> tuple[tuple[str, ...], Path]:
+    """Find the Krita of UNDERPAINT_KRITA, such as 5.2; without it, the one of this system."""
+    wanted = os.environ.get("UNDERPAINT_KRITA", "")
+    if wanted:
+        skip_without("Xvfb")
+        return _enter(_find_folder("krita", wanted))
+    skip_without("krita", "Xvfb", "xdotool")
+    return (), Path("/")
+
+
 def find_gimp() -> tuple[tuple[str, ...], Path]:
-    """Where GIMP 3 is: installed, or in the folder that install/editors.sh makes."""
-    if shutil.which("gimp-3.0") and shutil.which("openbox") and shutil.which("xdotool"):
+    """Find the GIMP of UNDERPAINT_GIMP, such as 3.2; without it, one of this system, or 3.0."""
+    skip_without("Xvfb")
+    wanted = os.environ.get("UNDERPAINT_GIMP", "")
+    if wanted:
+        return _enter(_find_folder("gimp", wanted))
+    if shutil.which("gimp-3") and shutil.which("openbox") and shutil.which("xdotool"):
         return (), Path("/")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    root = cache / "underpaint" / "gimp"
+    return _enter(_folders() / "gimp")
+
+
+def read_version(root: Path) -> tuple[int, ...]:
+    """Return the version of the editor in a folder that install/editors.sh made; () if unknown."""
+    try:
+        text = (root / "version").read_text(encoding="utf-8")
+    except OSError:
+        return ()
+    return tuple(map(int, re.findall(r"\d+", text)))
+
+
+def _folders() -> Path:
+    """Return where install/editors.sh makes folders with editors."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "underpaint"
+
+
+def _find_folder(editor: str, wanted: str) -> Path:
+    """Return the folder with a version of an editor; skip the test if there is none."""
+    numbers = tuple(map(int, re.findall(r"\d+", wanted)))
+    for root in sorted(_folders().glob(f"{editor}-*")):
+        if read_version(root)[: len(numbers)] == numbers:
+            return root
+    return _folders() / f"{editor}-{wanted}"
+
+
+def _enter(root: Path) -> tuple[tuple[str, ...], Path]:
+    """Return what enters a folder, and the folder; skip the test if that cannot be done."""
     if not (root / "complete").exists():
-        pytest.skip(
-            f"not installed here: gimp-3.0, nor in {root} (install/editors.sh does, as root)"
-        )
-    enter = (str(HERE / "gimp" / "enter.sh"), str(root))
+        reason = root.with_name(f"{root.name}.failed")
+        why = f": {reason.read_text(encoding='utf-8')}" if reason.exists() else ""
+        pytest.skip(f"not installed here: {root} (install/test --editors makes it, as root){why}")
+    enter = (str(HERE / "enter.sh"), str(root))
     tried = subprocess.run([*enter, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"{root} cannot be entered here: {tried.stderr.strip()}")

@@ -153,6 +153,19 @@ def schnell(folder: Path) -> Any:
     return flux(folder, guidance=False)
 
 
+def fill(folder: Path) -> Any:
+    """A model for inpainting: beside noisy latents it takes 64 channels of the kept and 256 of the
+    mask."""
+    from diffusers import FluxFillPipeline
+
+    plain = flux(folder).components
+    parts = {
+        name: plain[name] for name in plain if name not in ("image_encoder", "feature_extractor")
+    }
+    parts["transformer"] = flux_transformer(guidance_embeds=True, in_channels=384, out_channels=64)
+    return FluxFillPipeline(**parts)
+
+
 def z_image(_folder: Path) -> Any:
     from diffusers import ZImagePipeline, ZImageTransformer2DModel
 
@@ -323,6 +336,7 @@ BUILDERS: dict[str, Callable[[Path], Any]] = {
     "sd3": sd3,
     "flux": flux,
     "schnell": schnell,
+    "fill": fill,
     "z-image": z_image,
     "klein": klein,
     "klein-base": klein_base,

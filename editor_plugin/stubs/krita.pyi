@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 
 from PyQt5.QtCore import QByteArray, QObject, QRect, QUuid
-from PyQt5.QtGui import QImage
+from PyQt5.QtGui import QImage, QTransform
 from PyQt5.QtWidgets import QAction, QDockWidget, QMainWindow
 
 class Channel: ...
@@ -70,6 +70,8 @@ class Canvas(QObject):
 class View(QObject):
     def canvas(self) -> Canvas | None: ...
     def document(self) -> Document | None: ...
+    def flakeToCanvasTransform(self) -> QTransform: ...  # from Krita 5.2 on
+    def flakeToImageTransform(self) -> QTransform: ...  # from Krita 5.2 on
     def selectedNodes(self) -> list[Node]: ...
 
 class Window(QObject):

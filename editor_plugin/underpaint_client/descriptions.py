@@ -7,17 +7,24 @@ import math
 from underpaint_client.steps import StepPlan, round_half_up
 
 from .model_entry import ModelEntry
-from .printable import capitalize_first
 from .recipe import Recipe
 from .recommended import FEW_STEPS, Recommended
 from .request import Request, Variation
+from .sentences import NO_TEXT, Listing, Sentence, as_sentence, join_sentences, sentence
 
-STARTER_MESSAGE = "Starter model: landscapes only. Choose a model for everything else"
+STARTER_MESSAGE = sentence("Starter model: landscapes only. Choose a model for everything else")
 """The note about the starter model; the caller adds how to install another."""
 
 
+_PURPOSES = {"inpainting": sentence("inpainting"), "edit": sentence("edit")}
+"""What the purposes of models are called, but for plain ones."""
+
+
 def describe_noise(recipe: Recipe) -> str:
-    """Return what a picture's noise was made of, in the form that `-S` and `-V` accept."""
+    """Return what a picture's noise was made of, in the form that `-S` and `-V` accept.
+
+    It names layers too, in files that any language opens, so it is not translated.
+    """
     return describe_seeds(recipe.facts.seed, recipe.facts.variations)
 
 
@@ -27,7 +34,7 @@ def describe_seeds(seed: int, variations: tuple[Variation, ...]) -> str:
     return f"seed {seed} with {steps}" if steps else f"seed {seed}"
 
 
-def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selection") -> str:
+def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selection") -> Sentence:
     """Return what a run will do, as a sentence for the line above the Generate button.
 
     Parameters
@@ -42,17 +49,31 @@ def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selec
         What may be filled: `selection`, or `layer` where nothing is selected.
     """
     if not plan.run:
-        return "Keeps the picture as it is: nothing may change"
-    share = f"{round_half_up(100 * changed)} %" if changed >= 0.01 else "less than 1 %"
-    what = {
-        "inpaint": f"Fills the erased {share} of the {of}",
-        "img2img": f"Repaints {share} of the layer",
-        "txt2img": "Paints a new picture",
-    }[mode]
-    return f"{what}, runs {plan.run} of {plan.schedule} steps"
+        return sentence("Keeps the picture as it is: nothing may change")
+    share = sentence("less than 1 %")
+    if changed >= 0.01:
+        share = sentence("{percent} %", percent=round_half_up(100 * changed))
+    return sentence(
+        "{action}, runs {run} of {steps} steps",
+        action=_describe_action(mode, share, of),
+        run=plan.run,
+        steps=plan.schedule,
+    )
 
 
-def describe_levels(plan: StepPlan, recommended: Recommended, partial: float) -> tuple[str, ...]:
+def _describe_action(mode: str, share: Sentence, of: str) -> Sentence:
+    if mode == "txt2img":
+        return sentence("Paints a new picture")
+    if mode == "img2img":
+        return sentence("Repaints {share} of the layer", share=share)
+    if of == "layer":
+        return sentence("Fills the erased {share} of the layer", share=share)
+    return sentence("Fills the erased {share} of the selection", share=share)
+
+
+def describe_levels(
+    plan: StepPlan, recommended: Recommended, partial: float
+) -> tuple[Sentence, ...]:
     """Return in how few levels partial change comes out, where it matters.
 
     Each pixel that may change in part joins at the nearest of the steps that run.
@@ -68,18 +89,23 @@ def describe_levels(plan: StepPlan, recommended: Recommended, partial: float) ->
 
     Returns
     -------
-    tuple of str
-        One sentence without its capital and stop, or none.
+    tuple of Sentence
+        One without its capital and stop, or none.
     """
     is_few = recommended.few_steps and 0 < plan.run <= FEW_STEPS
     if not is_few or partial < _SOFT:
         return ()
     if plan.run == 1:
-        return ("the model runs 1 step, so partial change is rounded to all or nothing",)
-    return (f"the model runs {plan.run} steps, so partial change comes in {plan.run} levels",)
+        return (sentence("the model runs 1 step, so partial change is rounded to all or nothing"),)
+    return (
+        sentence(
+            "the model runs {steps} steps, so partial change comes in {steps} levels",
+            steps=plan.run,
+        ),
+    )
 
 
-def describe_purpose(purpose: str) -> tuple[str, ...]:
+def describe_purpose(purpose: str) -> tuple[Sentence, ...]:
     """Return what a model can do here, where that is not what it was trained for.
 
     Parameters
@@ -89,18 +115,20 @@ def describe_purpose(purpose: str) -> tuple[str, ...]:
 
     Returns
     -------
-    tuple of str
-        One sentence without its capital and stop, or none.
+    tuple of Sentence
+        One without its capital and stop, or none.
     """
     if purpose != "edit":
         return ()
     return (
-        "this is an edit model: here it paints what the prompt describes, as a plain model does,"
-        " and cannot follow an instruction to change the picture yet",
+        sentence(
+            "this is an edit model: here it paints what the prompt describes, as a plain model"
+            " does, and cannot follow an instruction to change the picture yet"
+        ),
     )
 
 
-def describe_misfits(request: Request, recommended: Recommended) -> tuple[str, ...]:
+def describe_misfits(request: Request, recommended: Recommended) -> tuple[Sentence, ...]:
     """Return what the artist has chosen that is far from what the model is made for.
 
     Parameters
@@ -112,26 +140,35 @@ def describe_misfits(request: Request, recommended: Recommended) -> tuple[str, .
 
     Returns
     -------
-    tuple of str
-        Each a sentence without its capital and stop.
+    tuple of Sentence
+        Each without its capital and stop.
     """
     found, chosen = [], request.sampling
     steps, scale = chosen.steps, chosen.guidance_scale
     if steps is not None and recommended.few_steps and steps > _FAR * recommended.steps:
         found.append(
-            f"{steps} steps are more than this model is made for; {recommended.steps} suit it"
+            sentence(
+                "{steps} steps are more than this model is made for; {suitable} suit it",
+                steps=steps,
+                suitable=recommended.steps,
+            )
         )
     if scale is not None and scale > _FAR * max(1.0, recommended.guidance_scale):
         found.append(
-            f"a guidance scale of {scale:g} is too high for this model;"
-            f" {recommended.guidance_scale:g} suits it"
+            sentence(
+                "a guidance scale of {scale:g} is too high for this model; {suitable:g} suits it",
+                scale=scale,
+                suitable=recommended.guidance_scale,
+            )
         )
     if request.prompt.negative.strip():
         used = recommended.guidance_scale if scale is None else scale
         if not recommended.takes_negative:
-            found.append("this model takes no negative prompt")
+            found.append(sentence("this model takes no negative prompt"))
         elif used <= 1:
-            found.append("the negative prompt is not used at a guidance scale of 1 or less")
+            found.append(
+                sentence("the negative prompt is not used at a guidance scale of 1 or less")
+            )
     return tuple(found)
 
 
@@ -142,42 +179,63 @@ _FAR = 2
 """How many times what suits a model is far from it."""
 
 
-def describe_seconds(seconds: float) -> str:
+def describe_seconds(seconds: float) -> Sentence:
     """Return a time to wait in words: `5 s`, `3 min`."""
-    return f"{max(1, math.ceil(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
+    if seconds < 100:
+        return sentence("{seconds} s", seconds=max(1, math.ceil(seconds)))
+    return sentence("{minutes} min", minutes=round(seconds / 60))
 
 
-def describe_size(pixels: int) -> str:
+def describe_size(pixels: int) -> Sentence:
     """Return a number of pixels in words: `4096 pixels`, `0.3 megapixels`."""
     if pixels < 100_000:
-        return f"{pixels} pixel{'' if pixels == 1 else 's'}"
-    return f"{pixels / 1e6:.1f} megapixels"
+        return sentence("{count} pixel", "{count} pixels", count=pixels)
+    return sentence("{size:.1f} megapixels", size=pixels / 1e6)
 
 
-def describe_bytes(size: float) -> str:
+def describe_bytes(size: float) -> Sentence:
     """Return a number of bytes in a unit that fits: `3 MB`, `6.9 GB`; empty for none."""
     if not size:
-        return ""
-    for unit in ("kB", "MB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-    return f"{size / 1000:.1f} GB"
+        return NO_TEXT
+    if size < 1e6:
+        return sentence("{size:.0f} kB", size=size / 1e3)
+    if size < 1e9:
+        return sentence("{size:.0f} MB", size=size / 1e6)
+    return sentence("{size:.1f} GB", size=size / 1e9)
 
 
-def describe_model(model: ModelEntry) -> str:
+def describe_model(model: ModelEntry) -> Sentence:
     """Return what a model is, in one or more sentences; why it cannot be used, if it cannot."""
     if model.problem:
-        return f"Cannot be used: {model.problem}."
-    few = f"{model.recommended.steps} steps" if model.recommended.few_steps else ""
-    what = [model.title or model.family, model.purpose if model.purpose != "plain" else "", few]
-    sizes = [
-        f"{model.native} pixels" if model.native else "",
-        model.precision,
-        f"{describe_bytes(model.size)} on disk" if model.size else "",
-        f"needs {describe_bytes(model.memory)} of memory" if model.memory else "",
+        return sentence("Cannot be used: {problem}.", problem=as_sentence(model.problem))
+    steps = model.recommended.steps
+    kind = [
+        model.title or model.family,
+        _PURPOSES.get(model.purpose, model.purpose) if model.purpose != "plain" else "",
+        sentence("{count} step", "{count} steps", count=steps)
+        if model.recommended.few_steps
+        else "",
     ]
-    licence = f"Licence: {model.licence}" if model.licence else ""
-    able = map(capitalize_first, describe_purpose(model.purpose))
-    sentences = [", ".join(filter(None, what)), ", ".join(filter(None, sizes)), licence, *able]
-    return " ".join(f"{sentence}." for sentence in sentences if sentence)
+    sizes = [
+        sentence("{side} pixels", side=model.native) if model.native else "",
+        model.precision,
+        sentence("{size} on disk", size=describe_bytes(model.size)) if model.size else "",
+        sentence("needs {size} of memory", size=describe_bytes(model.memory))
+        if model.memory
+        else "",
+    ]
+    clauses = [_list(kind), _list(sizes)]
+    if model.licence:
+        clauses.append(sentence("Licence: {licence}", licence=model.licence))
+    clauses += describe_purpose(model.purpose)
+    clauses = [one for one in clauses if one]
+    if not any(kind):
+        return join_sentences(*clauses) if clauses else NO_TEXT
+    first, *others = clauses  # the first begins with a name, which gets no capital
+    if not others:
+        return sentence("{kind}.", kind=first)
+    return sentence("{kind}. {details}", kind=first, details=join_sentences(*others))
+
+
+def _list(parts: list[str]) -> Sentence:
+    return sentence("{parts}", parts=Listing(filter(None, parts)))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .printable import capitalize_first, escape_line, printable
-from .sentences import Sentence, sentence
+from .printable import escape_line, printable
+from .sentences import Sentence, as_sentence, join_sentences, sentence
 
 _LONGEST = 4000
 """Characters of an error that names what is in a file."""
@@ -37,14 +37,14 @@ class UnderpaintError(Exception):
         return _make(self.args[0])
 
     def shortened(self, longest: int) -> UnderpaintError:
-        """Return an error of the same kind with so many characters of the message."""
-        return type(self)(self.sentence.map_text(lambda text: text[:longest]))
+        """Return an error of the same code with so many characters of the message."""
+        return from_code(self.code, self.sentence.map_text(lambda text: text[:longest]))
 
 
 def _make(message: str, values: Mapping[str, object] | None = None) -> Sentence:
     if values:
         return sentence(message, **values)
-    return message if isinstance(message, Sentence) else Sentence(message)
+    return as_sentence(message)
 
 
 class BadInputError(UnderpaintError):
@@ -137,6 +137,6 @@ def from_code(code: str, message: str) -> UnderpaintError:
     return _BY_CODE.get(code, GenerationFailedError)(message)
 
 
-def to_sentence(error: UnderpaintError) -> str:
-    """Return an error's message as a status line has it."""
-    return f"{capitalize_first(str(error))}."
+def to_sentence(error: UnderpaintError) -> Sentence:
+    """Return an error's message as a status line has it: with a capital and a full stop."""
+    return join_sentences(error.sentence)

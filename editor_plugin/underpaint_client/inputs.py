@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from .errors import BadInputError
 from .frames import Frame
 from .geometry import Box
+from .sentences import Sentence, sentence
 
 RASTERS: tuple[str, ...] = ()
 """The names of further rasters that a request can be run on, as control or reference layers. There
@@ -107,5 +108,5 @@ class InputFrames:
             )
 
 
-def _describe(box: Box) -> str:
-    return f"{box.extent} pixels at ({box.x}, {box.y})"
+def _describe(box: Box) -> Sentence:
+    return sentence("{size} pixels at ({x}, {y})", size=box.extent, x=box.x, y=box.y)

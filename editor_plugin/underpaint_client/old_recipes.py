@@ -1,4 +1,4 @@
-"""Recipes of formats 1 and 2, as today's are written: what they know is put into groups."""
+"""Recipes of earlier formats, as today's are written."""
 
 from __future__ import annotations
 
@@ -26,15 +26,31 @@ _SINCE_2: dict[str, Any] = {
 }  # fmt: skip
 """What format 1 does not know."""
 
+_FIRST_NESTED = 3
 
-def nest_recipe(found: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe of format 1 or 2 as one of format 3: its `request` and its `facts`.
+_UNTIL_3 = {"blend": "none"}
+"""How the output of formats 1 to 3 was made."""
+
+
+def upgrade_recipe(found: dict[str, Any], written: int) -> dict[str, Any]:
+    """Return a recipe of an earlier format as one of today's: its `request` and its `facts`.
 
     Raises
     ------
     ValueError
         A field is missing, or one that is used here is not of its type; the message names it.
     """
+    if written < _FIRST_NESTED:
+        found = _nest_recipe(found)
+    request = found.get("request")
+    output = request.get("output", {}) if isinstance(request, dict) else None
+    if not isinstance(request, dict) or not isinstance(output, dict):
+        return found  # for the reader of the fields to refuse
+    return {**found, "request": {**request, "output": {**output, **_UNTIL_3}}}
+
+
+def _nest_recipe(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe of format 1 or 2 with what it knows in groups, as from format 3 on."""
     missing = [name for name in (*_BY_REQUEST, "box", *_FACTS) if name not in found]
     if missing:
         raise ValueError(f"a recipe without {', '.join(missing)} cannot be read")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, Union, get_args
 
 from .errors import BadInputError
-from .sentences import Listing
+from .sentences import Label, Listing, sentence
 from .typed_json import field_types
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Parameter:
         What it does, in one or more full sentences: in `--help`, in the README, in tooltips.
     limits : tuple of float, optional
         The least and the most that a number can be.
-    choices : mapping of str to str
+    choices : mapping of str to Label
         The values that a text can have, and what editors call each.
     is_open : bool
         Other values than the choices are allowed too.
@@ -52,6 +52,8 @@ class Parameter:
         What the option's value is called in `--help`.
     read : callable, optional
         Reads the option's value; the default is the type of the field.
+    repeats : bool
+        The option may be given several times; `read` returns one entry of the list.
     usage : str
         More sentences about the option, for `--help` and the README.
     label : str
@@ -78,9 +80,9 @@ class Parameter:
         The fields that lead to it: its groups from the outside in, then itself.
     """
 
-    help: str
+    help: Label
     limits: tuple[float, float] | None = None
-    choices: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, Label] = field(default_factory=dict)
     is_open: bool = False
     most: int | None = None
     check: Callable[[Any], object] | None = None
@@ -88,9 +90,10 @@ class Parameter:
     chosen_by_flag: str = ""
     metavar: str = ""
     read: Callable[[str], Any] | None = None
-    usage: str = ""
-    label: str = ""
-    tip: str = ""
+    repeats: bool = False
+    usage: Label = ""
+    label: Label = ""
+    tip: Label = ""
     lines: int = 1
     step: float = 1
     decimals: int = 0
@@ -126,12 +129,13 @@ class Parameter:
                 "{name} {value!r} is not valid UTF-8 text", name=self.name, value=value[:40]
             )
         if self.most is not None and len(value) > self.most:
-            what = "characters" if isinstance(value, str) else "entries"
+            size = sentence("{count} entry", "{count} entries", count=len(value))
+            if isinstance(value, str):
+                size = sentence("{count} character", "{count} characters", count=len(value))
             raise BadInputError(
-                "{name} has {count} {what}; shorten it to {most} or fewer",
+                "{name} has {size}; shorten it to {most} or fewer",
                 name=self.name,
-                count=len(value),
-                what=what,
+                size=size,
                 most=self.most,
             )
         if self.limits is not None:

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .errors import BadInputError
+from .sentences import Listing, Sentence, sentence
 
 BRACKET_WEIGHT = 1.1
 """What `(word)` multiplies a weight with, and `[word]` divides it by."""
@@ -62,12 +63,17 @@ class PromptError(BadInputError):
         Where it begins: 0 is the prompt's first character.
     excerpt : str
         What is there.
-    told : str
+    problem : Sentence
         What is wrong with it, and what to write instead.
     """
 
-    def __init__(self, position: int, excerpt: str, told: str) -> None:
-        super().__init__(f"the prompt's character {position + 1}, {_quote(excerpt)}: {told}")
+    def __init__(self, position: int, excerpt: str, problem: Sentence) -> None:
+        super().__init__(
+            "the prompt's character {position}, {excerpt!r}: {problem}",
+            position=position + 1,
+            excerpt=_shortened(excerpt),
+            problem=problem,
+        )
         self.position = position
         self.excerpt = excerpt
 
@@ -128,13 +134,13 @@ class Remark:
         Where it begins: 0 is the prompt's first character.
     excerpt : str
         What is there, at most 40 characters.
-    told : str
+    explanation : Sentence
         How it is read, and what to write instead.
     """
 
     position: int
     excerpt: str
-    told: str
+    explanation: Sentence
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,7 @@ def parse_prompt(text: str) -> ParsedPrompt:
     Raises
     ------
     PromptError
-        A LoRA or layer is named without a name, or its strength is no number. Anything else is
+        A LoRA or layer is named without a name, or its strength is not a number. Anything else is
         read in some way.
     """
     parser = _Parser(text)
@@ -247,8 +253,11 @@ class _Parser:
             self._pieces.append(None)
         elif found["unclosed"] is not None:
             end = self._text[position : position + _LONGEST_EXCERPT].split("\n", 1)[0]
-            self._remark(position, end, f"it is read as words, as no '>' closes it; write "
-                         f"{found['unclosed']}NAME>")  # fmt: skip
+            explanation = sentence(
+                "it is read as words, as no '>' closes it; write {begin}NAME>",
+                begin=found["unclosed"],
+            )
+            self._remark(position, end, explanation)
             self._pieces.append(found["unclosed"])
         else:
             self._take_text(found["text"])
@@ -292,7 +301,7 @@ class _Parser:
             self._remark(
                 one.position,
                 excerpt[: excerpt.find("]") + 1] or excerpt,
-                "a prompt that changes from step to step is read as words",
+                sentence("a prompt that changes from step to step is read as words"),
             )
         else:
             self._spans["["].append(_Span(one.piece, len(self._pieces), 1 / BRACKET_WEIGHT))
@@ -320,12 +329,13 @@ class _Parser:
         kind, named = found["kind"].lower(), found["named"]
         if kind == "layer":
             if not named.strip():
-                raise PromptError(position, whole, "no layer is named; write <layer:NAME>")
+                problem = sentence("no layer is named; write <layer:NAME>")
+                raise PromptError(position, whole, problem)
             self._layers.append(LayerReference(named.strip(), position))
             return
         name, *given = (part.strip() for part in named.split(":"))
         if not name:
-            raise PromptError(position, whole, "no LoRA is named; write <lora:NAME:0.8>")
+            raise PromptError(position, whole, sentence("no LoRA is named; write <lora:NAME:0.8>"))
         self._loras.append(self._read_lora(name, given, position, whole))
 
     def _read_lora(self, name: str, given: list[str], position: int, whole: str) -> LoraReference:
@@ -341,8 +351,8 @@ class _Parser:
             elif value.strip():
                 numbers[key.strip()] = self._read_number(value.strip(), name, position, whole)
         if any(unread):
-            self._remark(position, whole, f"{', '.join(map(_quote, filter(None, unread)))} of it"
-                         " is not used")  # fmt: skip
+            parts = Listing(map(_shortened, filter(None, unread)))
+            self._remark(position, whole, sentence("{parts!r} of it is not used", parts=parts))
         encoder = numbers.get("te", 1.0)
         return LoraReference(name, numbers.get("unet", encoder), encoder, position)
 
@@ -351,15 +361,19 @@ class _Parser:
             raise PromptError(
                 position,
                 whole,
-                f"its strength {_quote(value)} is no number; write <lora:{name}:0.8>",
+                sentence(
+                    "its strength {strength!r} is not a number; write <lora:{lora}:0.8>",
+                    strength=_shortened(value),
+                    lora=name,
+                ),
             )
         return _limited(float(value), 1e6)
 
-    def _remark(self, position: int, excerpt: str, told: str) -> None:
+    def _remark(self, position: int, excerpt: str, explanation: Sentence) -> None:
         """Keep the first remark of each kind."""
-        if told not in self._remarks and len(self._remarks) < 10:
+        if explanation not in self._remarks and len(self._remarks) < 10:
             short = excerpt if len(excerpt) <= _LONGEST_EXCERPT else excerpt[:_LONGEST_EXCERPT]
-            self._remarks[told] = Remark(position, short, told)
+            self._remarks[explanation] = Remark(position, short, explanation)
 
     def finish(self) -> ParsedPrompt:
         """Return what was read."""
@@ -367,11 +381,12 @@ class _Parser:
             if self._open[kind]:
                 one = self._open[kind][0]
                 excerpt = self._text[one.position : one.position + _LONGEST_EXCERPT]
-                told = (
+                explanation = sentence(
                     "this bracket is not closed, so it weighs all that follows; close it, or write"
-                    f" \\{kind} for a bracket"
+                    " \\{bracket} for a bracket",
+                    bracket=kind,
                 )
-                self._remark(one.position, excerpt, told)
+                self._remark(one.position, excerpt, explanation)
             last = len(self._pieces)
             self._spans[kind] += [_Span(one.piece, last, factor) for one in self._open[kind]]
         return ParsedPrompt(
@@ -394,9 +409,12 @@ class _Parser:
             product = round(of_round * of_square, 6)
             weight = _limited(product, MAX_WEIGHT)
             if weight != product and piece.strip():
-                self._remark(
-                    position, piece, f"its weight is over {MAX_WEIGHT:g}; {weight:g} is used"
+                explanation = sentence(
+                    "its weight is over {most:g}; {weight:g} is used",
+                    most=MAX_WEIGHT,
+                    weight=weight,
                 )
+                self._remark(position, piece, explanation)
             if not piece:
                 continue
             if not chunk or chunk[-1][1] != weight:
@@ -438,5 +456,5 @@ def _limited(number: float, most: float) -> float:
     return max(-most, min(most, number))
 
 
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_EXCERPT else f"{text[:_LONGEST_EXCERPT]}...")
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_EXCERPT else f"{text[:_LONGEST_EXCERPT]}..."

@@ -5,16 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .old_recipes import nest_recipe
+from .old_recipes import upgrade_recipe
 from .request import Request, Variation
 from .typed_json import SENTENCE, read_fields, required_fields, shorten, to_json
 
-RECIPE_FORMAT = 3
+RECIPE_FORMAT = 4
 """What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.
 
-In formats 1 and 2, which can be read, all fields lie side by side. Format 1 knows no variations and
-no chains.
+Earlier formats can be read. Format 3 does not match what was painted to its surroundings. In
+formats 1 and 2 all fields lie side by side, and format 1 knows no variations and no chains.
 """
+
+
+@dataclass(frozen=True)
+class UsedLora:
+    """A LoRA that an image was made with.
+
+    Parameters
+    ----------
+    name : str
+        As `underpaint loras` listed it.
+    sha256 : str
+        Of its file, hexadecimal.
+    weight, encoder_weight : float
+        Its strength in the denoiser, and in the text encoders.
+    tensors_sha256 : str
+        Of the file without its header, by which Stable Diffusion WebUI knows it.
+    """
+
+    name: str
+    sha256: str
+    weight: float
+    encoder_weight: float
+    tensors_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +74,8 @@ class Facts:
     source_hash : str
         BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
         empty where no model ran.
+    loras : tuple of UsedLora
+        Those of the request and of the prompt, each once, in the order in which they were applied.
     """
 
     prompt: str
@@ -67,6 +92,7 @@ class Facts:
     versions: dict[str, str]
     variations: tuple[Variation, ...] = ()
     source_hash: str = ""
+    loras: tuple[UsedLora, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +138,7 @@ class Recipe:
         if type(written) is not int or written > RECIPE_FORMAT:
             raise ValueError(f"a recipe of format {shorten(written)} is newer than this Underpaint")
         if written < RECIPE_FORMAT:
-            found = nest_recipe(found)
+            found = upgrade_recipe(found, written)
         facts = found.get("facts")
         there = facts if isinstance(facts, dict) else {}
         missing = [name for name in ("request", "facts") if name not in found]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .conditioning import ConditioningSettings
 from .errors import BadInputError
 from .geometry import Extent
 from .parameters import Parameter, ParameterGroup, declare
 from .samplers import SAMPLERS, TRAIN_STEPS, choose_sampler
+from .sentences import Label
 
 SEEDS = 2**32
 """How many seeds there are: torch's CPU generator tells no more apart."""
@@ -26,7 +28,7 @@ MAX_NAME = 1024
 MAX_VARIATIONS = 16
 """Variations of the longest list that is taken."""
 
-MODES = {
+MODES: dict[str, Label] = {
     "auto": "Automatic",
     "inpaint": "Fill erased (inpaint)",
     "img2img": "Repaint (img2img)",
@@ -34,7 +36,7 @@ MODES = {
 }
 """The modes, and what editors call each."""
 
-FILLS = {
+FILLS: dict[str, Label] = {
     "auto": "Automatic",
     "underpaint": "Colour underneath",
     "neighbours": "Surrounding colours",
@@ -42,8 +44,11 @@ FILLS = {
 }
 """What the model can start from in erased areas, and what editors call each."""
 
-RESULTS = {"patch": "Changed area only", "layer": "Whole layer"}
+RESULTS: dict[str, Label] = {"patch": "Changed area only", "layer": "Whole layer"}
 """What can come back, and what editors call each."""
+
+BLENDS = {"seamless": "Match the surroundings", "none": "As painted"}
+"""How what was painted meets what is kept, and what editors call each."""
 
 _WITH_A_PICTURE = ("img2img", "inpaint")
 _SEEDS = (0, SEEDS - 1)
@@ -296,6 +301,19 @@ class OutputSettings(ParameterGroup):
             label="Result",
         ),
     )
+    blend: str = declare(
+        "seamless",
+        Parameter(
+            "What was painted takes on the colours and light that the kept pixels around it have,"
+            " most of all at the edge. Or it stays as the model painted it.",
+            choices=BLENDS,
+            flags=("--no-blend",),
+            chosen_by_flag="none",
+            usage="This option leaves it as painted.",
+            label="Edges",
+            modes=_WITH_A_PICTURE,
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -404,6 +422,7 @@ class Request(ParameterGroup):
         ),
     )
     sampling: SamplingSettings = SamplingSettings()
+    conditioning: ConditioningSettings = ConditioningSettings()  # noqa: RUF009 - it is frozen
     source: SourceSettings = SourceSettings()
     output: OutputSettings = OutputSettings()
     size: SizeSettings = SizeSettings()

@@ -23,7 +23,10 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, NamedTuple, Protocol
 
-from .printable import printable
+from .printable import capitalize_first, printable
+
+Label = str
+"""The type of a declaration that people read: a literal without values, its own template."""
 
 LONGEST = 8192
 """Characters of the longest sentence that is kept with its values; of a longer one only the text.
@@ -31,9 +34,9 @@ LONGEST = 8192
 It bounds the templates and values together, and what comes of them.
 """
 
-_MOST_VALUES = 100
-_DEEPEST = 4
-_MOST_WHOLE = 2**63
+MOST_WHOLE = 2**63
+"""A whole number as large as this is kept as text."""
+
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII)
 _FORMAT = re.compile(r"0?[0-9]{0,2}[,_]?(\.[0-9]{1,2})?[dfegsx%]?", re.ASCII)
 
@@ -99,13 +102,22 @@ class Sentence(str):
         return _checked(text, self.template, self.plural, values)
 
 
+NO_TEXT = Sentence("")
+
+
 class Listing(tuple[Any, ...]):
     """Values that a sentence names one after another, with commas between."""
 
     __slots__ = ()
 
 
-class _Verbatim(str):
+class Clauses(Listing):
+    """Clauses that follow each other as sentences: each with a capital, full stops between."""
+
+    __slots__ = ()
+
+
+class Verbatim(str):
     """A value of another type as the text that it has in its field, quotes and format included."""
 
     __slots__ = ()
@@ -129,12 +141,34 @@ def sentence(template: str, plural: str = "", /, **values: object) -> Sentence:
     ValueError
         The template is not valid, or lacks a value.
     """
-    chosen = _choose(template, plural, values)
+    chosen = choose(template, plural, values)
     kept = {field.name: _keep(value, field) for field, value in _uses(chosen, values)}
     if plural and type(values["count"]) is int:
         kept["count"] = values["count"]
-    text = _render(chosen, values, math.inf)
+    text = render(chosen, values, math.inf)
     return _checked(text, template, plural, kept)
+
+
+def as_sentence(text: str) -> Sentence:
+    """Return a text from a file or another machine as a sentence, with its values if it has any."""
+    return text if isinstance(text, Sentence) else Sentence(text)
+
+
+def join_sentences(*clauses: str, stop: bool = True) -> Sentence:
+    """Return clauses as sentences that follow each other, each with a capital.
+
+    Parameters
+    ----------
+    *clauses : str
+        Sentences, or texts that are their own templates. A stop at the end of one makes no
+        difference.
+    stop : bool
+        Whether the last one has a full stop too.
+    """
+    kept = Clauses(map(as_sentence, clauses))
+    if stop:
+        return sentence("{clauses}.", clauses=kept)
+    return sentence("{clauses}", clauses=kept)
 
 
 def translate(text: str, catalogue: Catalogue) -> str:
@@ -155,7 +189,7 @@ def translate(text: str, catalogue: Catalogue) -> str:
     """
     if not text:
         return ""  # gettext's catalogues have their header under it
-    if not isinstance(text, Sentence) or not text.template:
+    if not isinstance(text, Sentence) or not find_names(text.template + text.plural):
         return catalogue.gettext(str(text))
     if text.plural:
         template = catalogue.ngettext(text.template, text.plural, text.values["count"])
@@ -163,37 +197,9 @@ def translate(text: str, catalogue: Catalogue) -> str:
         template = catalogue.gettext(text.template)
     try:
         values = {name: _translate_value(one, catalogue) for name, one in text.values.items()}
-        return printable(_render(template, values, LONGEST * 4))
+        return printable(render(template, values, LONGEST * 4))
     except ValueError:
         return str(text)
-
-
-def to_data(text: str) -> dict[str, Any] | None:
-    """Return what JSON keeps of a sentence beside its text; None if the text says it all."""
-    if not isinstance(text, Sentence) or not text.template:
-        return None
-    data = _to_data(text)
-    return data if _read(data, _Budget()) is not None else None
-
-
-def from_data(text: str, data: object) -> str:
-    """Return a text with what `to_data` kept of it.
-
-    Parameters
-    ----------
-    text : str
-        The sentence in English.
-    data : object
-        JSON, which anybody may have written.
-
-    Returns
-    -------
-    str
-        A `Sentence`; the bare text if the data is not valid or makes another text, so that data
-        can never make people read something else than the text.
-    """
-    found = _read(data, _Budget()) if data is not None else None
-    return found if found is not None and found == text else text
 
 
 # ---- templates ------------------------------------------------------------------------------
@@ -235,7 +241,14 @@ def find_names(template: str) -> frozenset[str]:
     return frozenset(field.name for field in _parse(template) if field.name)
 
 
-def _choose(template: str, plural: str, values: Mapping[str, Any]) -> str:
+def choose(template: str, plural: str, values: Mapping[str, Any]) -> str:
+    """Return which of two templates is for the `count` in the values.
+
+    Raises
+    ------
+    ValueError
+        There is a plural, and no whole `count`.
+    """
     if not plural:
         return template
     if type(values.get("count")) is not int:
@@ -252,7 +265,7 @@ def _uses(template: str, values: Mapping[str, Any]) -> list[tuple[_Field, Any]]:
     return [(field, values[name]) for name, field in fields.items()]
 
 
-def _render(template: str, values: Mapping[str, Any], longest: float) -> str:
+def render(template: str, values: Mapping[str, Any], longest: float) -> str:
     """Put values into a template; raise a `ValueError` if it does not work, or is too long."""
     told, length = [], 0
     for field in _parse(template):
@@ -266,12 +279,20 @@ def _render(template: str, values: Mapping[str, Any], longest: float) -> str:
 
 
 def _put(value: Any, field: _Field) -> str:
+    if isinstance(value, Clauses):
+        return ". ".join(_begin(_put(one, field)) for one in value)
     if isinstance(value, Listing):
         return ", ".join(_put(one, field) for one in value)
-    if isinstance(value, _Verbatim):
+    if isinstance(value, Verbatim):
         return str(value)
     value = getattr(value, "sentence", value) if isinstance(value, Exception) else value
     return repr(value) if field.is_quoted else format(value, field.format)
+
+
+def _begin(clause: str) -> str:
+    """Return a clause as a sentence begins, without its stop."""
+    is_stopped = clause.endswith(".") and not clause.endswith("..")
+    return capitalize_first(clause[:-1] if is_stopped else clause)
 
 
 # ---- values ---------------------------------------------------------------------------------
@@ -284,13 +305,13 @@ def _keep(value: Any, field: _Field) -> Any:
     if isinstance(value, Sentence):
         return value if value.template or not value else _as_template(value)
     if isinstance(value, Listing):
-        return Listing(_keep(one, field) for one in value)
-    if type(value) is str or (type(value) is int and abs(value) < _MOST_WHOLE):
+        return type(value)(_keep(one, field) for one in value)
+    if type(value) is str or (type(value) is int and abs(value) < MOST_WHOLE):
         return value
     if type(value) is float and math.isfinite(value):
         return value
     text = _put(value, field)
-    return _Verbatim(text) if field.is_quoted or field.format else text
+    return Verbatim(text) if field.is_quoted or field.format else text
 
 
 def _as_template(text: str) -> Sentence:
@@ -301,7 +322,7 @@ def _as_template(text: str) -> Sentence:
 def _checked(text: str, template: str, plural: str, values: Mapping[str, Any]) -> Sentence:
     """Return a sentence with its values if they make its text, else without."""
     try:
-        made = _render(_choose(template, plural, values), values, math.inf)
+        made = render(choose(template, plural, values), values, math.inf)
     except ValueError:
         made = ""
     return Sentence(text, template, plural, values) if made == text else Sentence(text)
@@ -309,7 +330,7 @@ def _checked(text: str, template: str, plural: str, values: Mapping[str, Any]) -
 
 def _map_value(value: Any, function: Callable[[str], str]) -> Any:
     if isinstance(value, Listing):
-        return Listing(_map_value(one, function) for one in value)
+        return type(value)(_map_value(one, function) for one in value)
     if isinstance(value, Sentence):
         return value.map_text(function)
     if isinstance(value, str):
@@ -319,76 +340,5 @@ def _map_value(value: Any, function: Callable[[str], str]) -> Any:
 
 def _translate_value(value: Any, catalogue: Catalogue) -> Any:
     if isinstance(value, Listing):
-        return Listing(_translate_value(one, catalogue) for one in value)
+        return type(value)(_translate_value(one, catalogue) for one in value)
     return translate(value, catalogue) if isinstance(value, Sentence) else value
-
-
-# ---- JSON -----------------------------------------------------------------------------------
-
-
-def _to_data(value: Any) -> Any:
-    if isinstance(value, Listing):
-        return [_to_data(one) for one in value]
-    if isinstance(value, _Verbatim):
-        return {"verbatim": str(value)}
-    if not isinstance(value, Sentence):
-        return value
-    if not value.template:
-        return str(value)
-    data: dict[str, Any] = {"template": value.template}
-    if value.plural:
-        data["plural"] = value.plural
-    data["values"] = {name: _to_data(one) for name, one in value.values.items()}
-    return data
-
-
-class _Budget:
-    """What may still be read of one sentence's data."""
-
-    def __init__(self) -> None:
-        self.characters = LONGEST
-        self.values = _MOST_VALUES
-
-    def spend(self, *texts: str) -> None:
-        """Count a value and its texts; raise a `ValueError` if it is too much."""
-        self.values -= 1
-        self.characters -= sum(map(len, texts))
-        if self.values < 0 or self.characters < 0:
-            raise ValueError("the data of a sentence is too large")
-
-
-def _read(data: object, budget: _Budget) -> Sentence | None:
-    """Return the sentence that JSON describes; None if it describes none."""
-    try:
-        found = _read_value(data, budget, 0)
-    except ValueError:
-        return None
-    return found if isinstance(found, Sentence) else None
-
-
-def _read_value(data: object, budget: _Budget, depth: int) -> Any:
-    if isinstance(data, (str, int, float)) and not isinstance(data, bool):
-        budget.spend(data if isinstance(data, str) else "")
-        if not isinstance(data, str) and not -_MOST_WHOLE < data < _MOST_WHOLE:  # NaN too
-            raise ValueError("a number is out of range")
-        return data
-    if depth == _DEEPEST:
-        raise ValueError("the data of a sentence is too deep")
-    if isinstance(data, list):
-        budget.spend()
-        return Listing(_read_value(one, budget, depth + 1) for one in data)
-    if not isinstance(data, dict):
-        raise ValueError("a value is of another type")  # noqa: TRY004 - of what was read
-    if isinstance(verbatim := data.get("verbatim"), str):
-        budget.spend(verbatim)
-        return _Verbatim(verbatim)
-    template, plural, values = data.get("template"), data.get("plural", ""), data.get("values", {})
-    if not (isinstance(template, str) and isinstance(plural, str) and isinstance(values, dict)):
-        raise ValueError("a sentence needs a template and values")  # noqa: TRY004 - as above
-    budget.spend(template, plural)
-    read = {}
-    for name, one in values.items():
-        budget.spend(name)
-        read[name] = _read_value(one, budget, depth + 1)
-    text = _render(_choose(template, plural, read), read, LONGEST)
-    return Sentence(text, template, plural, read)

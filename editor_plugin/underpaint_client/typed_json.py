@@ -11,7 +11,8 @@ import math
 import sys
 from typing import Any, Union, get_args, get_origin
 
-from .sentences import Sentence, from_data, to_data
+from .sentence_json import from_data, to_data
+from .sentences import Sentence
 
 
 def field_types(cls: type) -> dict[str, Any]:

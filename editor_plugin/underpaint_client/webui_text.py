@@ -6,8 +6,11 @@ Three parts: the prompt, a line "Negative prompt: ...", and a line of "Name: val
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .conditioning import lora_in_prompt
+from .printable import one_line
 from .samplers import SAMPLER_LABELS
 
 if TYPE_CHECKING:
@@ -35,13 +38,23 @@ def describe_parameters(recipe: Recipe) -> str:
     if len(facts.variations) == 1:
         pairs["Variation seed"] = facts.variations[0].seed
         pairs["Variation seed strength"] = f"{facts.variations[0].weight:g}"
+    hashes = [f"{_lora_name(one.name)}: {one.tensors_sha256[:12]}" for one in facts.loras]
+    if hashes:
+        pairs["Lora hashes"] = _quoted(", ".join(hashes))
     pairs["Version"] = f"underpaint {facts.versions.get('underpaint', '')}".strip()
-    lines = [facts.prompt]
+    given = recipe.request.conditioning.loras if facts.loras else ()
+    named = [lora_in_prompt(replace(one, name=_lora_name(one.name))) for one in given]
+    lines = [" ".join(filter(None, (facts.prompt, *named)))]
     if recipe.request.prompt.negative:
         lines.append(f"Negative prompt: {recipe.request.prompt.negative}")
     known = {name: value for name, value in pairs.items() if value is not None}
     lines.append(", ".join(f"{name}: {value}" for name, value in known.items()))
     return "\n".join(lines)
+
+
+def _lora_name(name: str) -> str:
+    """Return a LoRA's name as the WebUI has it: without folders, and what ends a name early."""
+    return one_line("".join(c for c in name.rpartition("/")[2] if c not in ":,<>"))
 
 
 def _quoted(text: str) -> str:

@@ -34,7 +34,7 @@ from .geometry import Box
 from .messages import TYPES, Message, Picture
 from .recipe import Recipe
 from .request import Request
-from .sentences import Listing
+from .sentences import Listing, Sentence, sentence
 from .typed_json import SENTENCES, field_types, read_fields, sentence_fields, to_json
 
 PROTOCOL = 3
@@ -98,9 +98,9 @@ def open_envelope(parts: list[Bytes], most: int = MAX_HEADER) -> Envelope:
     protocol = header.get("protocol")
     if type(protocol) is not int or protocol < 1:
         raise BadInputError(
-            "protocol {protocol!r} is none; this program speaks {spoken}",
+            "protocol {protocol!r} does not exist; this program speaks {expected}",
             protocol=protocol,
-            spoken=PROTOCOL,
+            expected=PROTOCOL,
         )
     if protocol != PROTOCOL:
         raise OtherProtocolError(describe_protocol(protocol, from_client=True), protocol)
@@ -108,9 +108,9 @@ def open_envelope(parts: list[Bytes], most: int = MAX_HEADER) -> Envelope:
     kind, body, entries = header.get("type"), header.get("body", {}), header.get("frames", [])
     if not isinstance(kind, str) or kind not in TYPES:
         raise BadInputError(
-            "message type {kind!r} is unknown; protocol {spoken} has no such",
-            kind=kind,
-            spoken=PROTOCOL,
+            "message type {type!r} is unknown; protocol {protocol} has no such",
+            type=kind,
+            protocol=PROTOCOL,
         )
     if not isinstance(body, dict) or not isinstance(entries, list):
         raise BadInputError("{kind}: body must be an object and frames a list", kind=kind)
@@ -132,7 +132,7 @@ def open_envelope(parts: list[Bytes], most: int = MAX_HEADER) -> Envelope:
     return Envelope(kind, body, frames)
 
 
-def describe_protocol(protocol: int, *, from_client: bool) -> str:
+def describe_protocol(protocol: int, *, from_client: bool) -> Sentence:
     """Return what to do where a message is of another protocol.
 
     Parameters
@@ -143,16 +143,31 @@ def describe_protocol(protocol: int, *, from_client: bool) -> str:
         Whether a client sent it to the daemon, or the daemon to a client.
     """
     is_older = protocol < PROTOCOL
-    who, other = ("plug-in or program", "the daemon") if from_client else ("daemon", "this program")
-    told = (
-        f"{'this' if from_client else 'the'} {who} is of {'an older' if is_older else 'a newer'}"
-        f" Underpaint than {other}: it speaks protocol {protocol}, and not {PROTOCOL}"
-    )
+    if from_client:
+        how = (
+            sentence("this plug-in or program is of an older Underpaint than the daemon")
+            if is_older
+            else sentence("this plug-in or program is of a newer Underpaint than the daemon")
+        )
+    else:
+        how = (
+            sentence("the daemon is of an older Underpaint than this program")
+            if is_older
+            else sentence("the daemon is of a newer Underpaint than this program")
+        )
     if from_client != is_older:
-        return f"{told}; end the daemon with `underpaint stop`, and start it again"
-    return (
-        f"{told}; update the plug-in with `underpaint install` and its editor's name, or else the"
-        " program, and start it again"
+        way_out = sentence("end the daemon with `underpaint stop`, and start it again")
+    else:
+        way_out = sentence(
+            "update the plug-in with `underpaint install` and its editor's name, or else the"
+            " program, and start it again"
+        )
+    return sentence(
+        "{difference}: it speaks protocol {protocol}, and not {expected}; {way_out}",
+        difference=how,
+        protocol=protocol,
+        expected=PROTOCOL,
+        way_out=way_out,
     )
 
 
@@ -168,10 +183,10 @@ def _read_header(parts: list[Bytes], most: int) -> dict[str, Any]:
         header = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadInputError(
-            "the header {raw!r} is no JSON ({error})", raw=raw[:40], error=error
+            "the header {header!r} is not JSON ({error})", header=raw[:40], error=error
         ) from None
     if not isinstance(header, dict):
-        raise BadInputError("the header {raw!r} is no JSON object; send one", raw=raw[:40])
+        raise BadInputError("the header {header!r} is not a JSON object; send one", header=raw[:40])
     return header
 
 
@@ -289,8 +304,8 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
     try:
         envelope = open_envelope(parts, MAX_ANSWER)
     except OtherProtocolError as error:
-        told = describe_protocol(error.protocol, from_client=False)
-        raise OtherProtocolError(told, error.protocol) from None
+        why = describe_protocol(error.protocol, from_client=False)
+        raise OtherProtocolError(why, error.protocol) from None
     body = dict(envelope.body)
     try:
         if "recipe" in body:  # may be of an older format

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from underpaint_client.descriptions import describe_seeds
 from underpaint_client.seeds import image_noise
+from underpaint_client.sentences import sentence
 
 from .layers import crop_preview, name_layer
 from .log import log_exception
@@ -116,10 +117,12 @@ class Batch:
         facts = recipe.facts
         notes = list(facts.notes)
         if self.expected_source and facts.source_hash != self.expected_source:
-            notes.append("the layer or the selection has changed since the result was made")
+            notes.append(
+                sentence("the layer or the selection has changed since the result was made")
+            )
         ran, meant = facts.model_hash, self.expected_model
         if ran and meant and ran != meant:
-            notes.append("the model's weights have changed since the result was made")
+            notes.append(sentence("the model's weights have changed since the result was made"))
         self.notes += [note for note in notes if note not in self.notes]
 
     def show_preview(self, preview: PreviewReceived) -> None:

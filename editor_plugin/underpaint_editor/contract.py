@@ -15,6 +15,8 @@ dialog or run a nested event loop. An implementation raises an `UnderpaintError`
 can correct: its message is shown as it is. Any other exception is a fault of the adapter; the
 session logs it, and keeps the results.
 
+What people read has the type `Sentence`: make it with `sentence`, and show it with `translate`.
+
 `tests/editor/contract_checks.py` checks an adapter against this contract, in pytest or inside a
 real editor. `fake_editor.py` beside it is a complete adapter, for an editor that exists in memory
 only.
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from underpaint_client.frames import Frame
     from underpaint_client.geometry import Box
     from underpaint_client.prompt_language import PromptError
+    from underpaint_client.sentences import Sentence
 
     from .batch import Result
     from .results import Member, Thumbnail
@@ -59,7 +62,7 @@ class EventLoop(Protocol):
 class Listener(Protocol):
     """Shows the session's state. It outlives windows: without one, it does nothing."""
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, text: Sentence) -> None:
         """Show a status message: one or a few sentences."""
 
     def show_progress(self, fraction: float | None) -> None:
@@ -127,7 +130,7 @@ class Document(Protocol):
     def is_empty(self) -> bool:
         """Return whether every byte of the whole layer is 0."""
 
-    def placement_notes(self) -> Sequence[str]:
+    def placement_notes(self) -> Sequence[Sentence]:
         """Return what the artist should know about where results go, each a clause.
 
         Use `layers.describe_placement`.
@@ -273,18 +276,18 @@ class Toolkit(Protocol):
             By the names of `form.BY_MODEL`.
         """
 
-    def show_model(self, text: str, picture: Frame | None) -> None:
+    def show_model(self, text: Sentence, picture: Frame | None) -> None:
         """Show what the chosen model is, below its choice.
 
         Parameters
         ----------
-        text : str
+        text : Sentence
             A few sentences; nothing is shown if it is empty.
         picture : Frame or None
             What it paints, small, RGBA, u1; None if there is no picture.
         """
 
-    def show_plan(self, text: str) -> None:
+    def show_plan(self, text: Sentence) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
@@ -298,7 +301,7 @@ class Toolkit(Protocol):
             Its `excerpt` begins at its `position`, which counts characters.
         """
 
-    def show_strength(self, text: str) -> None:
+    def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
 
     def save_form(self) -> None:
@@ -326,13 +329,13 @@ class Toolkit(Protocol):
             What `SelectedResult.thumbnail` returned; None to hide the slot.
         """
 
-    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: str) -> None:
+    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: Sentence) -> None:
         """Show the buttons for a selected result.
 
         Parameters
         ----------
         enabled : mapping of str to bool or None
             Which of `form.RESULT_BUTTONS` can be pressed; None to hide all of them.
-        page : str
+        page : Sentence
             Which of the batch's results the thumbnails are; empty if they are all of them.
         """

@@ -16,6 +16,7 @@ from underpaint_client.errors import (
     UnderpaintError,
     to_sentence,
 )
+from underpaint_client.sentences import Sentence, join_sentences, sentence
 
 from .layers import describe_outcome, name_group
 from .log import log_event, log_exception
@@ -79,7 +80,7 @@ def _destination_of(batch: Batch, *, requested: bool) -> Destination:
 
 def describe_end(
     error: UnderpaintError | None, request: Request, came: int, seconds: float, notes: Sequence[str]
-) -> str:
+) -> Sentence:
     """Return the status message for a job that has ended.
 
     Parameters
@@ -99,8 +100,9 @@ def describe_end(
     outcome = describe_outcome(request.sampling.images, came, seconds, notes)
     if error is None:
         return outcome
-    told = to_sentence(error)  # it may say who cancelled it
-    return f"{told} {outcome}" if came else told
+    if not came:
+        return to_sentence(error)  # it may say who cancelled it
+    return sentence("{error} {outcome}", error=to_sentence(error), outcome=outcome)
 
 
 class Delivery:
@@ -123,7 +125,7 @@ class Delivery:
         self,
         loop: EventLoop,
         acknowledge: Callable[[Job], None],
-        report: Callable[[str], None],
+        report: Callable[[Sentence], None],
         refresh: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -158,7 +160,7 @@ class Delivery:
             message = self._deliver(ended, batch)
         except Exception as error:  # noqa: BLE001 - an adapter's fault must not lose the images
             log_exception("processing results", error)
-            message = f"The result could not be processed ({error})."
+            message = sentence("The result could not be processed ({error}).", error=error)
             batch.error = batch.error or GenerationFailedError(message)
             if batch.results and batch not in self.undelivered:
                 self.undelivered.append(batch)
@@ -167,7 +169,7 @@ class Delivery:
         log_event(f"job {ended.job.name} ended: {how}, {len(batch.results)} images")
         self._report(message)
 
-    def _deliver(self, ended: Ended, batch: Batch) -> str:
+    def _deliver(self, ended: Ended, batch: Batch) -> Sentence:
         """Deliver the results of a job, and return a message about how it ended."""
         came, request = len(batch.results), ended.job.request
         notes = [
@@ -188,19 +190,22 @@ class Delivery:
             self.cancelled = batch
         return message
 
-    def _place(self, batch: Batch) -> str:
-        """Put results where they go; return what the artist must be told, or an empty string."""
+    def _place(self, batch: Batch) -> Sentence | None:
+        """Put results where they go; return what the artist must be told, if anything."""
         destination = _destination_of(batch, requested=False)
         if destination is Destination.KEEP:
             self.undelivered.append(batch)
-            return "The document was closed. Its result is kept: open it as a new document."
+            return sentence(
+                "The document was closed. Its result is kept: open it as a new document."
+            )
         if destination is Destination.DEFER:
             if not self.deferred:
                 self._loop.call_later(_POLL_REDO, self._insert_deferred)
             self.deferred.append(batch)
-            return (
+            return sentence(
                 "The result is ready. Inserting it would clear your redo history: redo first, or"
-                f" press {Remedy.INSERT.label}."
+                " press {button}.",
+                button=Remedy.INSERT.label,
             )
         try:
             self._put(batch, destination)
@@ -210,8 +215,10 @@ class Delivery:
             batch.error = GenerationFailedError(
                 "the result could not be inserted ({error})", error=error
             )
-            return f"{to_sentence(batch.error)} It is kept: open it as a new document."
-        return ""
+            return join_sentences(
+                batch.error.sentence, sentence("it is kept: open it as a new document")
+            )
+        return None
 
     def _insert_deferred(self) -> None:
         """Insert deferred batches, as soon as that clears no redo history."""
@@ -219,7 +226,7 @@ class Delivery:
             if batch.document.is_open and batch.document.can_redo is not False:
                 continue
             self.deferred.remove(batch)
-            self._report(self._place(batch) or f"Inserted: {batch.title}.")
+            self._report(self._place(batch) or sentence("Inserted: {group}.", group=batch.title))
             self._refresh()
         if self.deferred:
             self._loop.call_later(_POLL_REDO, self._insert_deferred)
@@ -242,7 +249,7 @@ class Delivery:
             except Exception:
                 self.deferred.insert(0, batch)
                 raise
-            self._report(f"Inserted: {batch.title}.")
+            self._report(sentence("Inserted: {group}.", group=batch.title))
 
     def keep_preview(self) -> None:
         """Insert the last preview of the job that was cancelled."""
@@ -255,9 +262,9 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - an adapter's fault must not lose the preview
             log_exception("inserting a preview", error)
             self.cancelled = batch
-            self._report(f"The preview could not be inserted ({error}).")
+            self._report(sentence("The preview could not be inserted ({error}).", error=error))
         else:
-            self._report(f"Kept: {preview.name}.")
+            self._report(sentence("Kept: {layer}.", layer=preview.name))
 
     # ---- into a document -------------------------------------------------------------------
 
@@ -266,7 +273,7 @@ class Delivery:
         if destination is Destination.OPEN:
             batch.document.open_as_document(batch.title, batch.results)
             self._acknowledge(batch)
-            self._report(f"Opened as a new document: {batch.title}.")
+            self._report(sentence("Opened as a new document: {group}.", group=batch.title))
             return
         if batch.fetched and batch.job is not None:
             there = batch.document.inserted_images(batch.job.name)  # the editor died right after

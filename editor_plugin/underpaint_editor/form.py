@@ -18,6 +18,7 @@ from underpaint_client.parameters import Parameter, ParameterGroup, declare, par
 from underpaint_client.prompt_check import find_prompt_error
 from underpaint_client.prompt_language import PromptError
 from underpaint_client.request import Request
+from underpaint_client.sentences import Label, Sentence, as_sentence, join_sentences, sentence
 from underpaint_client.typed_json import read_value
 
 
@@ -29,17 +30,17 @@ class Text:
     ----------
     name : str
         Of the field in `Form`, and of the control.
-    label : str
+    label : Sentence
         Beside or in it.
-    tip : str
+    tip : Sentence
         What it does, in a sentence or two.
     lines : int
         How many are shown.
     """
 
     name: str
-    label: str
-    tip: str
+    label: Sentence
+    tip: Sentence
     lines: int
 
 
@@ -59,8 +60,8 @@ class Number:
     """
 
     name: str
-    label: str
-    tip: str
+    label: Sentence
+    tip: Sentence
     minimum: float
     maximum: float
     step: float = 1
@@ -74,16 +75,16 @@ class Choice:
 
     Parameters
     ----------
-    options : dict of str to str
+    options : dict of str to Sentence
         The values, and what each is called.
     by_model : bool
         The first of them leaves it to the model, whose own is shown beside it.
     """
 
     name: str
-    label: str
-    tip: str
-    options: dict[str, str]
+    label: Sentence
+    tip: Sentence
+    options: dict[str, Sentence]
     by_model: bool = False
 
 
@@ -92,8 +93,8 @@ class Switch:
     """Yes or no."""
 
     name: str
-    label: str
-    tip: str
+    label: Sentence
+    tip: Sentence
 
 
 Field = Union[Text, Number, Choice, Switch]
@@ -215,9 +216,10 @@ def make_fields(parameters: Iterable[Parameter]) -> tuple[Field, ...]:
 
 
 def _make_field(one: Parameter) -> Field:
-    words = (one.name, one.label, " ".join(filter(None, (one.help, one.tip))))
+    words = (one.name, as_sentence(one.label), join_sentences(*filter(None, (one.help, one.tip))))
     if one.choices:
-        return Choice(*words, dict(one.choices), one.by_model)
+        options = {value: as_sentence(label) for value, label in one.choices.items()}
+        return Choice(*words, options, one.by_model)
     if one.kind is bool:
         return Switch(*words)
     if one.kind is str:
@@ -277,8 +279,8 @@ class Button:
     """Something to press."""
 
     name: str
-    label: str
-    tip: str
+    label: Label
+    tip: Label
 
 
 BUTTONS = {
@@ -323,7 +325,7 @@ BUTTONS = {
 RESULT_BUTTONS = ("previous", "next", "compare", "keep", "vary", "settings")
 """Those that are shown while a result is selected; the amount of variation is beside `vary`."""
 
-SPOKEN = {
+SPOKEN: dict[str, Label] = {
     "plan": "What Generate will do",
     "status": "Status",
     "progress": "Progress",
@@ -368,12 +370,19 @@ def read_number(text: str, decimals: int) -> float | None:
     return value if decimals or value.is_integer() else None
 
 
-def describe_strength(strength: float) -> str:
+def describe_own(label: Sentence, value: str) -> Sentence:
+    """Return the option that leaves a choice to the model, with what the model has."""
+    return sentence("{automatic} ({choice})", automatic=label, choice=value)
+
+
+def describe_strength(strength: float) -> Sentence:
     """Return a strength (0..1) in a word or two, as the slider's label shows it."""
     if strength <= 0:
-        return "keeps the image"
+        return sentence("keeps the image")
     if strength < 0.45:
-        return "minor change"
+        return sentence("minor change")
     if strength < 0.65:
-        return "moderate change"
-    return "significant change" if strength < 1 else "ignores the original"
+        return sentence("moderate change")
+    if strength < 1:
+        return sentence("significant change")
+    return sentence("ignores the original")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from underpaint_client.descriptions import STARTER_MESSAGE, describe_noise
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.printable import capitalize_first
 from underpaint_client.prompt_choices import strip_comments
 from underpaint_client.rules import STARTER_MODEL
 from underpaint_client.seeds import image_seed
+from underpaint_client.sentences import Sentence, join_sentences, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from underpaint_client.frames import Frame
     from underpaint_client.recipe import Recipe
 
-SOURCE_GONE = "the layer this result was made from was deleted; undo that, or generate again"
+SOURCE_GONE = sentence(
+    "the layer this result was made from was deleted; undo that, or generate again"
+)
 
 _LONGEST_NAME = 40  # characters of a prompt in a layer's name
 _WIDEST, _HIGHEST = 230, 160  # pixels of a preview
@@ -109,7 +111,10 @@ def union(one: Box, other: Box) -> Box:
 
 
 def name_group(prompt: str, seed: int, images: int) -> str:
-    """Name the group of a batch after its prompt and seeds."""
+    """Name the group of a batch after its prompt and seeds.
+
+    The names of groups and layers are saved in files, and read again, so they are in English.
+    """
     words = _shortened(prompt) or "Underpaint"
     seeds = f"seed {seed}"
     if images > 1:
@@ -122,14 +127,17 @@ def _shortened(prompt: str) -> str:
     return words if len(words) <= _LONGEST_NAME else words[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
-def describe_job(prompt: str, position: int) -> str:
+def describe_job(prompt: str, position: int) -> Sentence:
     """Return what a job is and where it is, in a list of several."""
-    return f"{_shortened(prompt) or 'No prompt'}: {describe_position(position)}"
+    words, where = _shortened(prompt), describe_position(position)
+    if not words:
+        return sentence("No prompt: {position}", position=where)
+    return sentence("{prompt}: {position}", prompt=words, position=where)
 
 
-def describe_position(position: int) -> str:
+def describe_position(position: int) -> Sentence:
     """Return where a job is in the queue, in words; `position` jobs are before it."""
-    return f"{position} ahead" if position else "running"
+    return sentence("{jobs} ahead", jobs=position) if position else sentence("running")
 
 
 def name_layer(recipe: Recipe) -> str:
@@ -209,33 +217,46 @@ def fit_into(extent: Extent, room: Extent) -> Extent:
     return Extent(max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
 
 
-def describe_outcome(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> str:
+def describe_outcome(wanted: int, came: int, seconds: float, notes: Sequence[str]) -> Sentence:
     """Return how a run ended well."""
-    many = "1 image" if came == 1 else f"{came} images"
-    missing = f" of {wanted}" if came < wanted else ""
-    told = [f"Done: {many}{missing} in {seconds:.1f} s", *map(capitalize_first, notes)]
-    return f"{'. '.join(told)}."
+    if came < wanted:
+        outcome = sentence(
+            "Done: {count} image of {wanted} in {seconds:.1f} s",
+            "Done: {count} images of {wanted} in {seconds:.1f} s",
+            count=came,
+            wanted=wanted,
+            seconds=seconds,
+        )
+    else:
+        outcome = sentence(
+            "Done: {count} image in {seconds:.1f} s",
+            "Done: {count} images in {seconds:.1f} s",
+            count=came,
+            seconds=seconds,
+        )
+    return join_sentences(outcome, *notes)
 
 
-def describe_plan_line(plan: str, cautions: Sequence[str], document: str = "") -> str:
+def describe_plan_line(
+    plan: Sentence, cautions: Sequence[Sentence], document: str = ""
+) -> Sentence:
     """Return the plan line: what a run will do, and where it will not do what one may expect.
 
     Parameters
     ----------
-    plan : str
+    plan : Sentence
         What it will do, or why it cannot.
-    cautions : sequence of str
+    cautions : sequence of Sentence
         What the editor cannot do better, each as a clause.
     document : str
         Which document is meant, where the artist may think of another one.
     """
-    plan = f"In {document}: {plan}" if document else plan
-    if not cautions:
-        return plan
-    return f"{'. '.join([plan.rstrip('.'), *map(capitalize_first, cautions)])}."
+    if document:
+        plan = sentence("In {document}: {plan}", document=document, plan=plan)
+    return join_sentences(plan, *cautions) if cautions else plan
 
 
-def describe_readiness(default_model: str, remark: str = "") -> str:
+def describe_readiness(default_model: str, remark: str = "") -> Sentence:
     """Return the status message for a daemon that has nothing to do.
 
     Parameters
@@ -246,15 +267,17 @@ def describe_readiness(default_model: str, remark: str = "") -> str:
         What the daemon says of itself, a clause, which matters more; mostly empty.
     """
     if remark:
-        return f"{capitalize_first(remark)}."
+        return join_sentences(remark)
     if default_model == STARTER_MODEL:
-        return f"{STARTER_MESSAGE}: put its folder into Underpaint's models folder."
-    return "Ready." if default_model else "No model is installed."
+        return sentence(
+            "{starter}: put its folder into Underpaint's models folder.", starter=STARTER_MESSAGE
+        )
+    return sentence("Ready.") if default_model else sentence("No model is installed.")
 
 
 def describe_placement(
     *, deleted: bool, hidden: bool, inside_hidden: bool, resized: bool
-) -> list[str]:
+) -> list[Sentence]:
     """Return what the artist should know about where a result comes to lie.
 
     Parameters
@@ -268,11 +291,11 @@ def describe_placement(
     """
     found = []
     if deleted:
-        found.append("the layer was deleted, so the result is on top of all others")
+        found.append(sentence("the layer was deleted, so the result is on top of all others"))
     elif hidden:
-        found.append("the layer is hidden, but the result above it is visible")
+        found.append(sentence("the layer is hidden, but the result above it is visible"))
     elif inside_hidden:
-        found.append("the layer's group is hidden, and so is the result")
+        found.append(sentence("the layer's group is hidden, and so is the result"))
     if resized:
-        found.append("the document was resized, so check where the result is")
+        found.append(sentence("the document was resized, so check where the result is"))
     return found

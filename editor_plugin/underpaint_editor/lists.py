@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_model
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from .layers import describe_job
 
@@ -25,21 +26,23 @@ class ModelChoice:
     ----------
     value : str
         What the form holds; empty for the daemon's default.
-    label, tip : str
+    label, tip : Sentence
         What the artist reads; `tip` describes the model, or says why it cannot be used.
     usable : bool
     """
 
     value: str
-    label: str
-    tip: str = ""
+    label: Sentence
+    tip: Sentence = NO_TEXT
     usable: bool = True
 
 
 GET_MODEL = ":get"
 """The value of the choice of models that opens the window for downloads. No model has that name."""
 
-_GET_MODEL = ModelChoice(GET_MODEL, "Get a model...", "Download a model to this machine")
+_GET_MODEL = ModelChoice(
+    GET_MODEL, sentence("Get a model..."), sentence("Download a model to this machine")
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class QueueEntry:
     """One of several jobs, in words, and whether it waits for others."""
 
     job: Job
-    text: str
+    text: Sentence
     waits: bool
 
 
@@ -63,16 +66,18 @@ def list_models(models: Sequence[ModelEntry], default: str) -> list[ModelChoice]
     """
     first = ModelChoice(
         "",
-        f"Default ({default})" if default else "Default",
+        sentence("Default ({model})", model=default) if default else sentence("Default"),
         describe_choice(find_model(models, default, "")),
     )
-    choices = (ModelChoice(m.name, m.name, describe_model(m), not m.problem) for m in models)
+    choices = (
+        ModelChoice(m.name, Sentence(m.name), describe_model(m), not m.problem) for m in models
+    )
     return [first, *choices, _GET_MODEL]
 
 
-def describe_choice(model: ModelEntry | None) -> str:
+def describe_choice(model: ModelEntry | None) -> Sentence:
     """Return what is shown below the choice of the model; empty if nothing is known of it."""
-    return "" if model is None else describe_model(model)
+    return NO_TEXT if model is None else describe_model(model)
 
 
 def find_model(models: Sequence[ModelEntry], default: str, name: str) -> ModelEntry | None:

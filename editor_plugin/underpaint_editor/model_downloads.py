@@ -21,18 +21,18 @@ from underpaint_client.model_messages import (
     Suggestion,
     Suggestions,
 )
-from underpaint_client.printable import capitalize_first
+from underpaint_client.sentences import NO_TEXT, Sentence, as_sentence, join_sentences, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from underpaint_client.messages import Message
 
-TITLE = "Get a model"
+TITLE = sentence("Get a model")
 
-LOOKING = "Asking the daemon which models there are..."
+LOOKING = sentence("Asking the daemon which models there are...")
 
-START, STOP, RESUME = "Download", "Stop", "Resume"
+START, STOP, RESUME = sentence("Download"), sentence("Stop"), sentence("Resume")
 """The labels of an offer's button."""
 
 
@@ -44,22 +44,24 @@ class Offer:
     ----------
     model : str
         Its id on the Hugging Face Hub.
-    title, details : str
-        What it is called, and what it is good for and needs.
-    status : str
+    title : str
+        What it is called.
+    details : Sentence
+        What it is good for and needs.
+    status : Sentence
         How far its download is; empty where there is none.
     fraction : float or None
         The same, 0..1; None to show no bar.
-    button : str
+    button : Sentence
         What the artist can do: one of the labels above; empty for nothing.
     """
 
     model: str
     title: str
-    details: str
-    status: str = ""
+    details: Sentence
+    status: Sentence = NO_TEXT
     fraction: float | None = None
-    button: str = START
+    button: Sentence = START
 
 
 def make_offer(suggestion: Suggestion, memory: int, download: Download | None) -> Offer:
@@ -73,38 +75,49 @@ def make_offer(suggestion: Suggestion, memory: int, download: Download | None) -
     download : Download or None
         Its download, if there was one.
     """
-    fits = "fits into" if suggestion.memory <= memory else "is more than"
-    details = (
-        f"For {suggestion.purpose}. {describe_bytes(suggestion.size)} to download. Needs"
-        f" {describe_bytes(suggestion.memory)} of memory, which {fits} this machine's."
-        f" Licence: {suggestion.licence}."
+    needed = describe_bytes(suggestion.memory)
+    if suggestion.memory <= memory:
+        needs = sentence("needs {size} of memory, which fits into this machine's", size=needed)
+    else:
+        needs = sentence("needs {size} of memory, which is more than this machine's", size=needed)
+    details = join_sentences(
+        sentence("for {purpose}", purpose=as_sentence(suggestion.purpose)),
+        sentence("{size} to download", size=describe_bytes(suggestion.size)),
+        needs,
+        sentence("licence: {licence}", licence=suggestion.licence),
     )
     title = suggestion.model.rpartition("/")[2]
     if download is None:
-        status, button = ("On this machine", "") if suggestion.is_there else ("", START)
+        there = suggestion.is_there
+        status, button = (sentence("On this machine"), NO_TEXT) if there else (NO_TEXT, START)
         return Offer(suggestion.model, title, details, status, None, button)
     status, fraction, button = describe_download(download)
     return Offer(suggestion.model, title, details, status, fraction, button)
 
 
-def describe_download(download: Download) -> tuple[str, float | None, str]:
+def describe_download(download: Download) -> tuple[Sentence, float | None, Sentence]:
     """Return how far a download is: in words, 0..1 or None, and the label of its button."""
     received, size = download.received, download.size
-    amount = f"{describe_bytes(received) or '0 MB'} of {describe_bytes(size)} downloaded"
+    amount = sentence(
+        "{received} of {size} downloaded",
+        received=describe_bytes(received) or sentence("0 MB"),
+        size=describe_bytes(size),
+    )
     if not size:
-        running = "Asking the Hugging Face Hub...", 0.0
+        running = sentence("Asking the Hugging Face Hub..."), 0.0
     elif received < size:
         running = amount, received / size
     else:
-        running = "Checking the files...", 1.0
-    failed = f"{capitalize_first(download.message)}."
+        running = sentence("Checking the files..."), 1.0
+    stopped = sentence("Stopped: {amount}", amount=amount) if received else sentence("Stopped")
+    done = sentence("Downloaded: choose {model} as the model", model=download.message)
     again = RESUME if received else START
     states = {
-        "waiting": ("Waits for another download", None, STOP),
+        "waiting": (sentence("Waits for another download"), None, STOP),
         "running": (*running, STOP),
-        "stopped": (f"Stopped: {amount}" if received else "Stopped", None, again),
-        "failed": (failed, None, again),
-        "done": (f"Downloaded: choose {download.message} as the model", None, ""),
+        "stopped": (stopped, None, again),
+        "failed": (join_sentences(download.message), None, again),
+        "done": (done, None, NO_TEXT),
     }
     return states[download.state]
 
@@ -124,32 +137,37 @@ class ModelDownloads:
         Shows the artist a message outside of the window.
     """
 
-    def __init__(self, send: Callable[[Message], None], report: Callable[[str], None]) -> None:
+    def __init__(self, send: Callable[[Message], None], report: Callable[[Sentence], None]) -> None:
         self._send = send
         self._report = report
         self._suggestions: Suggestions | None = None
         self._downloads: dict[str, Download] = {}
         self._is_open = False
-        self.problem = ""
+        self.problem: Sentence = NO_TEXT
         self.on_change: Callable[[], None] = _do_nothing
         """Called after each change; set by the window that shows the offers."""
 
     @property
-    def heading(self) -> str:
+    def heading(self) -> Sentence:
         """What to show above the offers."""
         if self.problem:
             return self.problem
         if self._suggestions is None:
             return LOOKING
         found = self._suggestions
-        return f"The daemon's machine has {describe_bytes(found.memory)} ({found.device})."
+        return sentence(
+            "The daemon's machine has {memory} ({device}).",
+            memory=describe_bytes(found.memory),
+            device=as_sentence(found.device),
+        )
 
     @property
-    def footer(self) -> str:
+    def footer(self) -> Sentence:
         """What to show below the offers."""
-        return (
+        return sentence(
             "These models come from the Hugging Face Hub. You can also put model files that you"
-            f" have into {home() / 'models'}, or download others with `underpaint models get`."
+            " have into {folder}, or download others with `underpaint models get`.",
+            folder=home() / "models",
         )
 
     @property
@@ -167,7 +185,7 @@ class ModelDownloads:
 
     def open(self) -> None:
         """Ask the daemon for its suggestions; `on_change` follows."""
-        self._is_open, self.problem = True, ""
+        self._is_open, self.problem = True, NO_TEXT
         self._try_to_send(AskSuggestions())
 
     def press(self, offer: Offer) -> None:
@@ -189,7 +207,7 @@ class ModelDownloads:
     def handle(self, message: DaemonMessage) -> None:
         """Handle what the daemon says about models to download."""
         if isinstance(message, Suggestions):
-            self._suggestions, self.problem = message, ""
+            self._suggestions, self.problem = message, NO_TEXT
         else:
             before = self._downloads.get(message.model)
             self._downloads[message.model] = message
@@ -198,7 +216,11 @@ class ModelDownloads:
         self.on_change()
 
     def _finish(self, download: Download) -> None:
-        self._report(f"{download.message} is downloaded. Choose it as the model to use it.")
+        self._report(
+            sentence(
+                "{model} is downloaded. Choose it as the model to use it.", model=download.message
+            )
+        )
         self._try_to_send(AskModels())
 
     def handle_error(self, error: UnderpaintError) -> bool:

@@ -9,6 +9,7 @@ from underpaint_client import messages, model_messages
 from underpaint_client.geometry import Box
 from underpaint_client.model_entry import ModelEntry
 from underpaint_client.prompt_messages import PromptNames
+from underpaint_client.sentences import Sentence, sentence
 
 from .progress import describe_progress
 
@@ -94,13 +95,13 @@ class Progressed:
     job : Job
     fraction : float or None
         0..1 of the whole job; None if it is not known.
-    text : str
+    text : Sentence
         The same for the artist.
     """
 
     job: Job
     fraction: float | None
-    text: str
+    text: Sentence
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def describe_message(
         None if the artist is told nothing.
     """
     if isinstance(message, messages.Accepted) and message.position and alone:
-        return Progressed(job, None, f"Waiting: {message.position} ahead")
+        return Progressed(job, None, sentence("Waiting: {jobs} ahead", jobs=message.position))
     if isinstance(message, messages.Progress):
         return Progressed(job, *describe_progress(message, job.pace, now))
     if isinstance(message, messages.Preview):

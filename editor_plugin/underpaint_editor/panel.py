@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from underpaint_client.errors import UnderpaintError, to_sentence
 from underpaint_client.recommended import USUAL
 from underpaint_client.seeds import draw_seed
+from underpaint_client.sentences import NO_TEXT, sentence
 
 from .form import BY_MODEL, Form, describe_strength
 from .layers import next_index
@@ -125,7 +126,9 @@ class Panel:
             self._toolkit.save_form()
         except OSError as error:
             reason = error.strerror or str(error)
-            self.session.report(f"The settings cannot be kept for the next start: {reason}.")
+            self.session.report(
+                sentence("The settings cannot be kept for the next start: {reason}.", reason=reason)
+            )
 
     def draw_seed(self) -> None:
         """Set the seed to a random one."""
@@ -180,7 +183,7 @@ class Panel:
         if selected is None:
             for slot in range(THUMBNAILS):
                 toolkit.show_thumbnail(slot, None, None)
-            toolkit.show_result_buttons(None, "")
+            toolkit.show_result_buttons(None, NO_TEXT)
             return
         results, index = selected.results, selected.index
         found = list_thumbnails([one.tag for one in results], [one.shown for one in results], index)

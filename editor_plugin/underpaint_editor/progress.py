@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_seconds
+from underpaint_client.sentences import Listing, Sentence, as_sentence, sentence
 
 if TYPE_CHECKING:
     from underpaint_client import messages
@@ -37,16 +38,18 @@ class Pace:
 
 def describe_progress(
     progress: messages.Progress, pace: Pace, now: float
-) -> tuple[float | None, str]:
+) -> tuple[float | None, Sentence]:
     """Return a progress message as a fraction (or None) and a sentence for the artist."""
     if not progress.steps:
-        return None, f"{progress.phase}..."
+        return None, sentence("{phase}...", phase=as_sentence(progress.phase))
     total = progress.steps * max(progress.images, 1)
     done = progress.steps * max(progress.image - 1, 0) + progress.step * progress.together
     left = pace.seconds_left(done, total, now)
-    parts = [f"Step {progress.step} of {progress.steps}"]
+    parts = [sentence("Step {step} of {steps}", step=progress.step, steps=progress.steps)]
     if progress.images > 1:
-        parts.append(f"image {progress.image} of {progress.images}")
+        parts.append(
+            sentence("image {image} of {images}", image=progress.image, images=progress.images)
+        )
     if left is not None:
-        parts.append(f"{describe_seconds(left)} left")
-    return done / total, ", ".join(parts)
+        parts.append(sentence("{time} left", time=describe_seconds(left)))
+    return done / total, sentence("{parts}", parts=Listing(parts))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from enum import Enum
 
+from underpaint_client.sentences import Sentence, sentence
+
 
 class Remedy(Enum):
-    """What the button does; the value is its label in English."""
+    """What the button does; the value is its label."""
 
-    OPEN_AS_DOCUMENT = "Open as a new document"
-    INSERT = "Insert the result"
-    KEEP_PREVIEW = "Keep the preview"
-    FETCH = "Fetch waiting results"
-    START_DAEMON = "Start the daemon"
+    OPEN_AS_DOCUMENT = sentence("Open as a new document")
+    INSERT = sentence("Insert the result")
+    KEEP_PREVIEW = sentence("Keep the preview")
+    FETCH = sentence("Fetch waiting results")
+    START_DAEMON = sentence("Start the daemon")
 
     @property
-    def label(self) -> str:
-        """The button's label, in English."""
+    def label(self) -> Sentence:
+        """The button's label."""
         return self.value
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.descriptions import describe_noise
+from underpaint_client.sentences import NO_TEXT, Listing, Sentence, join_sentences, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,18 +45,18 @@ class Thumbnail:
     ----------
     index : int
         Which of the batch's results it is.
-    seed, amount : str
+    seed, amount : Sentence
         The two lines beneath it; `amount` is empty unless it is a variation.
-    tip : str
+    tip : Sentence
         All of it in words.
     shown : bool
         Whether its layer is visible.
     """
 
     index: int
-    seed: str
-    amount: str
-    tip: str
+    seed: Sentence
+    amount: Sentence
+    tip: Sentence
     shown: bool
 
 
@@ -78,42 +79,60 @@ def list_thumbnails(tags: Sequence[Tag], shown: Sequence[bool], at: int) -> list
     ]
 
 
-def _caption(recipe: Recipe | None) -> tuple[str, str, str]:
+def _caption(recipe: Recipe | None) -> tuple[Sentence, Sentence, Sentence]:
     if recipe is None:
-        return "preview", "", "A preview, kept when its job was cancelled. Click to show it"
-    tip = f"{describe_noise(recipe).capitalize()}. Click to show it"
+        tip = sentence("A preview, kept when its job was cancelled. Click to show it")
+        return sentence("preview"), NO_TEXT, tip
+    noise = describe_noise(recipe)
+    tip = join_sentences(Sentence(noise), sentence("click to show it"), stop=False)
     facts = recipe.facts
     if recipe.chained:
-        return str(facts.seed), f"chained, {recipe.chained + 1}", tip
+        amount = sentence("chained, {position}", position=recipe.chained + 1)
+        return Sentence(str(facts.seed)), amount, tip
     if not facts.variations:
-        return str(facts.seed), "", tip
+        return Sentence(str(facts.seed)), NO_TEXT, tip
     last = facts.variations[-1]
-    return str(last.seed), f"varied {last.weight:g}", tip
+    return Sentence(str(last.seed)), sentence("varied {weight:g}", weight=last.weight), tip
 
 
-def describe_page(count: int, at: int) -> str:
+def describe_page(count: int, at: int) -> Sentence:
     """Return which results the thumbnails show; empty if they show all."""
     if count <= THUMBNAILS:
-        return ""
+        return NO_TEXT
     first = at // THUMBNAILS * THUMBNAILS
     last = min(first + THUMBNAILS, count)
-    return f"{first + 1} to {last} of {count}" if last > first + 1 else f"{last} of {count}"
+    if last > first + 1:
+        return sentence("{first} to {last} of {all}", first=first + 1, last=last, all=count)
+    return sentence("{last} of {all}", last=last, all=count)
 
 
-def describe_kept(name: str, removed: int) -> str:
+def describe_kept(name: str, removed: int) -> Sentence:
     """Return the message after one result was kept."""
     if not removed:
-        return f"The other results are locked, so they were kept beside {name}."
-    others = "the other result" if removed == 1 else f"the other {removed} results"
-    return f"Kept {name}. Undo restores {others}."
+        return sentence(
+            "The other results are locked, so they were kept beside {layer}.", layer=name
+        )
+    return sentence(
+        "Kept {layer}. Undo restores the other result.",
+        "Kept {layer}. Undo restores the other {count} results.",
+        layer=name,
+        count=removed,
+    )
 
 
-def describe_settings(beyond: Sequence[str]) -> str:
+def describe_settings(beyond: Sequence[Sentence]) -> Sentence:
     """Return the message that a result's settings were copied, except those without a field."""
     if not beyond:
-        return "Settings copied. The seed is locked."
-    them = "it" if len(beyond) == 1 else "them"
-    return f"Settings copied, except {' and '.join(beyond)}: there is no field for {them}."
+        return sentence("Settings copied. The seed is locked.")
+    if len(beyond) == 1:
+        return sentence(
+            "Settings copied, except {setting}: there is no field for it.", setting=beyond[0]
+        )
+    return sentence(
+        "Settings copied, except {settings} and {last}: there is no field for them.",
+        settings=Listing(beyond[:-1]),
+        last=beyond[-1],
+    )
 
 
 def name_preview(noise: str, step: int, steps: int) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from underpaint_client.errors import DaemonUnavailableError, UnderpaintError, to_sentence
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seed
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from .batch import Batch
 from .delivery import Delivery
@@ -104,7 +105,7 @@ class Session:
         self.model_pictures = ModelPictures(self.tracker, self.pump)
         self.prompt_sources = PromptSources(self.tracker, self.pump, self.report)
         self.default_model = ""
-        self.last_message = ""
+        self.last_message: Sentence = NO_TEXT
         self.history = PromptHistory()
         self.downloads = ModelDownloads(self._send_message, self.report)
         self._loop, self._listener, self._clock = loop, listener, clock
@@ -243,7 +244,7 @@ class Session:
         log_event(f"sent job {job.name}: {request.mode}, {box.width} x {box.height} pixels")
         self.pump.wake()
         self.pump.schedule_checks()
-        self.report("Sent.")
+        self.report(sentence("Sent."))
         self._listener.refresh()
         return batch
 
@@ -277,7 +278,7 @@ class Session:
                 self.pump.schedule_checks()
         except Exception as error:  # noqa: BLE001 - an adapter's fault; the artist can try again
             log_exception("the remedy", error)
-            self.report(f"That failed ({error}). Nothing is lost; try again.")
+            self.report(sentence("That failed ({error}). Nothing is lost; try again.", error=error))
         self._listener.refresh()
 
     # ---- the daemon ------------------------------------------------------------------------
@@ -299,7 +300,7 @@ class Session:
         self.tracker.ask_waiting()
         self.pump.wake()
 
-    def _report_unavailable(self, why: str) -> None:
+    def _report_unavailable(self, why: Sentence) -> None:
         if self.tracker.fd is None:
             self.pump.unwatch()
         self.report(why)
@@ -314,14 +315,17 @@ class Session:
             self.report(to_sentence(error))
             return
         log_event("starting the daemon")
-        self.report("Starting the daemon...")
+        self.report(sentence("Starting the daemon..."))
 
     def _daemon_started(self, message: str) -> None:
         """Connect, now that the process that starts the daemon has ended."""
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._report_unavailable(f"The daemon could not be started: {message or error}")
+            why = sentence(
+                "The daemon could not be started: {reason}", reason=message or error.sentence
+            )
+            self._report_unavailable(why)
         else:
             self.pump.wake()
             self._listener.refresh()
@@ -400,7 +404,7 @@ class Session:
             self._listener.show_preview(None)
         self._delivery.finish(ended)
 
-    def report(self, text: str) -> None:
+    def report(self, text: Sentence) -> None:
         """Show the artist a message."""
         self.last_message = text
         self._listener.show_message(text)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_levels, describe_misfits, describe_plan
 from underpaint_client.geometry import Box
-from underpaint_client.printable import capitalize_first
 from underpaint_client.recommended import USUAL, Recommended, settle_request
+from underpaint_client.sentences import Sentence, join_sentences, sentence
 from underpaint_client.steps import choose_mode, plan_request
 
 from .pixels import changed_pixels, choose
@@ -52,8 +52,8 @@ class Survey:
         img2img; estimated.
     lost : bool
         Some pixel that may be filled has no colour left.
-    notes : tuple of str
-        What the artist should know before the run, each a sentence without its capital and stop.
+    notes : tuple of Sentence
+        What the artist should know before the run, each without its capital and stop.
     """
 
     empty: bool
@@ -66,7 +66,7 @@ class Survey:
     partly_erased: float = 0.0
     partly_selected: float = 0.0
     lost: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Sentence, ...] = ()
 
 
 def survey(
@@ -194,7 +194,7 @@ def has_lost_colour(pixels: bytes, selection: bytes | None, count: int) -> bool:
     return any(choose(there, bytes(count), selection))
 
 
-def describe_run(request: Request, found: Survey, recommended: Recommended = USUAL) -> str:
+def describe_run(request: Request, found: Survey, recommended: Recommended = USUAL) -> Sentence:
     """Return what a run will do, and what of it is far from what the model is made for.
 
     Parameters
@@ -217,9 +217,9 @@ def describe_run(request: Request, found: Survey, recommended: Recommended = USU
     notes = list(describe_levels(plan, recommended, partial))
     notes += found.notes if plan.run else ()
     if plan.run and mode == "inpaint" and found.lost and request.source.fill == "auto":
-        notes.append("where no colour is left, it is filled from the surrounding colours")
+        notes.append(sentence("where no colour is left, it is filled from the surrounding colours"))
     notes += misfits if plan.run else ()
-    return ". ".join([told, *(capitalize_first(note) for note in notes)])
+    return join_sentences(told, *notes, stop=False)
 
 
 def expected_mode(request: Request, found: Survey) -> str:

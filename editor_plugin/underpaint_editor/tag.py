@@ -9,10 +9,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from underpaint_client.conditioning import lora_in_prompt
 from underpaint_client.errors import BadInputError
 from underpaint_client.prompt_choices import escape_prompt
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import MAX_VARIATIONS
+from underpaint_client.sentences import Sentence, sentence
 
 from .form import Form
 
@@ -107,28 +109,31 @@ class Tag:
     def to_form(self, form: Form) -> Form:
         """Return a form with the settings that made this picture, its seed locked.
 
+        LoRAs of the request stand in the prompt, as the form has no field for them.
+
         Raises
         ------
         BadInputError
             If this is a kept preview.
         """
         recipe = self._finished()
+        given = map(lora_in_prompt, recipe.request.conditioning.loras)
         used = recipe.request.with_values(
             images=form.settings.sampling.images,
-            prompt=escape_prompt(recipe.facts.prompt),
+            prompt=escape_prompt(" ".join(filter(None, (recipe.facts.prompt, *given)))),
             seed=recipe.facts.seed,
         )
         if form.settings.mode == "auto":  # which would settle on the recipe's again
             used = used.with_values(mode="auto")
         return form.with_usable({**used.values(), "seed_locked": True})
 
-    def settings_without_field(self) -> list[str]:
+    def settings_without_field(self) -> list[Sentence]:
         """Name what made this picture and has no place in the form."""
         recipe = self._finished()
         there = {
-            "its variation (use Vary to continue from it)": bool(recipe.facts.variations),
-            "its position in a chain": recipe.chained > 0,
-            "its processing size": recipe.request.size.box is not None,
+            sentence("its variation (use Vary to continue from it)"): bool(recipe.facts.variations),
+            sentence("its position in a chain"): recipe.chained > 0,
+            sentence("its processing size"): recipe.request.size.box is not None,
         }
         return [name for name, so in there.items() if so]
 

@@ -370,8 +370,8 @@ class JobTracker:
     def _handle_error(self, error: UnderpaintError) -> Iterator[Notice]:
         if isinstance(error, DaemonStoppedError):
             self._disconnect()
-            text = f"{error}; jobs go on when it starts again"
-            yield Disconnected(DaemonStoppedError(text), planned=True)
+            stopped = DaemonStoppedError("{error}; jobs go on when it starts again", error=error)
+            yield Disconnected(stopped, planned=True)
         elif isinstance(error, TurnedAwayError):
             yield from self._stop_for(error)
         else:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from underpaint_client.address import Address
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .batch import Batch
 
@@ -37,7 +38,7 @@ def select_waiting(
     return [(job, address) for job, address in addressed if address.editor == editor]
 
 
-def describe_waiting(documents: Sequence[str]) -> str:
+def describe_waiting(documents: Sequence[str]) -> Sentence:
     """Return the status message for results that wait from an earlier start of the editor.
 
     Parameters
@@ -46,13 +47,20 @@ def describe_waiting(documents: Sequence[str]) -> str:
         The path of each result's document; empty if it had none.
     """
     names = sorted({re.split(r"[/\\]", path)[-1] for path in documents if path})
-    one = len(documents) == 1
-    who = "A result is" if one else f"{len(documents)} results are"
-    text = f"{who} waiting from an earlier session"
     if not names:
-        return f"{text}."
-    them = "it" if one else "them"
-    return f"{text} ({', '.join(names)}). Open the document first to insert {them} there."
+        return sentence(
+            "A result is waiting from an earlier session.",
+            "{count} results are waiting from an earlier session.",
+            count=len(documents),
+        )
+    return sentence(
+        "A result is waiting from an earlier session ({documents}). Open the document first to"
+        " insert it there.",
+        "{count} results are waiting from an earlier session ({documents}). Open the document"
+        " first to insert them there.",
+        count=len(documents),
+        documents=Listing(names),
+    )
 
 
 class WaitingResults:
@@ -77,7 +85,7 @@ class WaitingResults:
         """Replace what is offered; parameters as in `select_waiting`."""
         self._jobs = select_waiting(jobs, self._tracker.editor, present)
 
-    def describe(self) -> str:
+    def describe(self) -> Sentence:
         """Return what is offered, as a status message."""
         return describe_waiting([address.document for _, address in self._jobs])
 

@@ -26,6 +26,7 @@ from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
+from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
 from underpaint_editor.layers import (  # noqa: E402
     box_to_read,
@@ -90,7 +91,7 @@ class GimpDocument:
     is_source: bool = True
     _name: str = ""
     _sent: SentLayer | None = field(default=None, repr=False)
-    _told: list[str] = field(default_factory=list)
+    _told: list[Sentence] = field(default_factory=list)
     _preview: Preview | None = field(default=None, repr=False)
 
     @classmethod
@@ -264,11 +265,11 @@ class GimpDocument:
 
     # ---- writing ---------------------------------------------------------------------------
 
-    def cautions(self) -> list[str]:
+    def cautions(self) -> list[Sentence]:
         """Return what the artist should know before a run, each a clause."""
         return cautions_of(self.image, self.layer)
 
-    def placement_notes(self) -> list[str]:
+    def placement_notes(self) -> list[Sentence]:
         """Return what the artist should know about where results go, except what `read` told."""
         image, there = self.image, not self.is_deleted
         resized = Extent(image.get_width(), image.get_height()) != self.canvas.extent

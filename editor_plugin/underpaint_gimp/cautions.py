@@ -7,19 +7,20 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402 - after its version
 
+from underpaint_client.sentences import Listing, Sentence, sentence  # noqa: E402
 from underpaint_editor.layers import describe_placement  # noqa: E402
 
 from .tree import parents  # noqa: E402
 
 _REDUCED = {
-    Gimp.ImageBaseType.GRAY: "the image is greyscale, and so is the result",
-    Gimp.ImageBaseType.INDEXED: (
+    Gimp.ImageBaseType.GRAY: sentence("the image is greyscale, and so is the result"),
+    Gimp.ImageBaseType.INDEXED: sentence(
         "the image is indexed, so the result has only the palette's colours and no soft edges"
     ),
 }
 
 
-def cautions_of(image: Gimp.Image, layer: Gimp.Layer | None = None) -> list[str]:
+def cautions_of(image: Gimp.Image, layer: Gimp.Layer | None = None) -> list[Sentence]:
     """Return what the artist should know before results are made for a layer, each a clause.
 
     Parameters
@@ -33,7 +34,7 @@ def cautions_of(image: Gimp.Image, layer: Gimp.Layer | None = None) -> list[str]
     return [*found, reduced] if reduced else found
 
 
-def _layer_cautions(layer: Gimp.Layer) -> list[str]:
+def _layer_cautions(layer: Gimp.Layer) -> list[Sentence]:
     groups = list(parents(layer))
     found = describe_placement(
         deleted=False,
@@ -42,11 +43,14 @@ def _layer_cautions(layer: Gimp.Layer) -> list[str]:
         resized=False,
     )
     if any(group.get_lock_content() for group in groups):
-        found.append("the layer's group is locked, so the result goes above that group")
+        found.append(sentence("the layer's group is locked, so the result goes above that group"))
     filters = [one.get_name() for one in layer.get_filters() if one.get_visible()]
     if filters:
         found.append(
-            f"the layer is used without its filters ({', '.join(filters)}); merge them to include"
-            " their effect"
+            sentence(
+                "the layer is used without its filters ({filters}); merge them to include their"
+                " effect",
+                filters=Listing(filters),
+            )
         )
     return found

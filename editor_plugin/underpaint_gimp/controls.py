@@ -21,6 +21,7 @@ from underpaint_editor.form import (  # noqa: E402
     Number,
     Switch,
     Text,
+    describe_own,
     read_number,
 )
 
@@ -249,7 +250,7 @@ class ChoiceControl:
 
     def show_own(self, value: str) -> None:
         """Show what the model has beside the option that leaves it to the model."""
-        text = f"{next(iter(self.field.options.values()))} ({value})"
+        text = describe_own(next(iter(self.field.options.values())), value)
         first = self.widget.get_model()[0]
         if first[0] != text:
             first[0] = text

@@ -11,6 +11,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gimp, Gtk  # noqa: E402 - after their versions
 
 from underpaint_client.errors import BadInputError  # noqa: E402
+from underpaint_client.sentences import sentence  # noqa: E402
 
 from . import front  # noqa: E402
 
@@ -33,8 +34,8 @@ class ImageChoice:
         self._filling = False
         self.widget = Gtk.ComboBoxText(no_show_all=True)
         self.widget.set_name("image")
-        self.widget.set_tooltip_text("The image to work on")
-        self.widget.get_accessible().set_name("Image")
+        self.widget.set_tooltip_text(sentence("The image to work on"))
+        self.widget.get_accessible().set_name(sentence("Image"))
         self.widget.connect("changed", self._changed)
 
     def find(self, chosen: Gimp.Image | None = None) -> Gimp.Image | None:

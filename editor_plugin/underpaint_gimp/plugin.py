@@ -20,6 +20,13 @@ from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
 from underpaint_client.parameters import parameters_of  # noqa: E402
 from underpaint_client.request import Request  # noqa: E402
 from underpaint_client.seeds import draw_seed  # noqa: E402
+from underpaint_client.sentences import (  # noqa: E402
+    NO_TEXT,
+    Listing,
+    Sentence,
+    join_sentences,
+    sentence,
+)
 from underpaint_editor.form import FIELDS, Choice, Field, Form, Number, Switch  # noqa: E402
 from underpaint_editor.log import log_exception  # noqa: E402
 
@@ -36,11 +43,22 @@ CANCEL = "underpaint-cancel"
 WINDOW = "underpaint-window"
 MENU = "<Image>/Filters/Underpaint"
 _ENTRIES = {
-    GENERATE: ("_Generate...", "Enter a prompt, then generate on the selected layer"),
-    AGAIN: ("_Again", "Generate on the selected layer with the current settings"),
-    CANCEL: ("_Cancel", "Stop all jobs; finished images are kept"),
-    WINDOW: ("Open Dock _Window", "Show Underpaint's window beside the image"),
+    GENERATE: (
+        sentence("_Generate..."),
+        sentence("Enter a prompt, then generate on the selected layer"),
+    ),
+    AGAIN: (
+        sentence("_Again"),
+        sentence("Generate on the selected layer with the current settings"),
+    ),
+    CANCEL: (sentence("_Cancel"), sentence("Stop all jobs; finished images are kept")),
+    WINDOW: (
+        sentence("Open Dock _Window"),
+        sentence("Show Underpaint's window beside the image"),
+    ),
 }
+"""The menu entries: what each is called, and what it does."""
+
 LEFT_TO_MODEL = -1
 """The argument for a number that is left to the model: GIMP has no number without a value."""
 
@@ -83,7 +101,9 @@ class Underpaint(Gimp.PlugIn):
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         """Return the procedure that GIMP runs at its start."""
         procedure = Gimp.Procedure.new(self, name, Gimp.PDBProcType.PERSISTENT, self._serve, None)
-        procedure.set_documentation("Holds Underpaint's connection to its daemon", None, name)
+        procedure.set_documentation(
+            sentence("Keeps Underpaint's connection to its daemon"), None, name
+        )
         return procedure
 
     def _serve(
@@ -116,13 +136,16 @@ class Underpaint(Gimp.PlugIn):
             for field in _ARGUMENTS:
                 _add_argument(procedure, field)
             procedure.add_boolean_argument(
-                "seed-locked", "Lock", "Use this seed; otherwise a random one is used",
-                False, _READ_WRITE,
-            )  # fmt: skip
+                "seed-locked",
+                sentence("Lock"),
+                sentence("Use this seed; otherwise a random one is used"),
+                False,
+                _READ_WRITE,
+            )
             procedure.add_group_layer_return_value(
                 "group",
-                "Group",
-                "The group with the new layers, the last on top",
+                sentence("Group"),
+                sentence("The group with the new layers, the last on top"),
                 True,
                 _READ_WRITE,
             )
@@ -162,7 +185,7 @@ class Underpaint(Gimp.PlugIn):
         return _show_window(procedure, image, layers if again else None, to_front=not again)
 
 
-def _values(procedure: Gimp.Procedure, error: str = "") -> Gimp.ValueArray:
+def _values(procedure: Gimp.Procedure, error: Sentence = NO_TEXT) -> Gimp.ValueArray:
     """Return a procedure's return values: success, or an error with its message."""
     if error:
         failed = Gimp.PDBStatusType.EXECUTION_ERROR
@@ -179,14 +202,15 @@ def _show_window(
 ) -> Gimp.ValueArray:
     """Show the window; if there are layers, generate on them with the window's settings."""
     if not has_screen():
-        return _values(procedure, "There is no display to show Underpaint's window on.")
+        why = sentence("There is no display to show Underpaint's window on.")
+        return _values(procedure, why)
     window().show(image, to_front=to_front)
     if layers is not None:
         window().generate_now(image, layers)
     return _values(procedure)
 
 
-_HELP = (
+_HELP = sentence(
     "Fills what was erased, guided by the colour underneath; repaints the whole layer where nothing"
     " was erased. The results are a group of layers above the source layer. A script waits until"
     " all results have arrived."
@@ -208,7 +232,10 @@ def _generate_for_script(
         return _values(procedure, to_sentence(error))
     except Exception as error:  # noqa: BLE001 - GIMP prints it where a script does not see it
         log_exception("generating for a script", error)
-        return _values(procedure, f"Underpaint failed ({type(error).__name__}: {error}).")
+        why = sentence(
+            "Underpaint failed ({kind}: {error}).", kind=type(error).__name__, error=error
+        )
+        return _values(procedure, why)
     if batch.error is not None:
         return _values(procedure, to_sentence(batch.error))
     values = _values(procedure)
@@ -264,7 +291,7 @@ def _add_argument(procedure: Gimp.Procedure, field: Field) -> None:
     that scripts see. `check_request` refuses it, with its name and value.
     """
     name, default = field.name.replace("_", "-"), Form().value(field.name)
-    blurb = f"{field.tip} {_allowed_values(field)}".rstrip()
+    blurb = join_sentences(*filter(None, (field.tip, _allowed_values(field))))
     if isinstance(field, Number):
         limits = (-math.inf, math.inf)
         usual = LEFT_TO_MODEL if field.by_model else default
@@ -275,15 +302,15 @@ def _add_argument(procedure: Gimp.Procedure, field: Field) -> None:
         procedure.add_string_argument(name, field.label, blurb, default, _READ_WRITE)
 
 
-def _allowed_values(field: Field) -> str:
+def _allowed_values(field: Field) -> Sentence:
     """Return the values that a field can have, in a sentence for those who write scripts."""
     if isinstance(field, Number):
-        limits = f"From {field.minimum:g} to {int(field.maximum)}"
-        return (
-            f"{limits}, or {LEFT_TO_MODEL}: what suits the model."
-            if field.by_model
-            else f"{limits}."
+        limits = sentence("from {least:g} to {most}", least=field.minimum, most=int(field.maximum))
+        if not field.by_model:
+            return limits
+        return sentence(
+            "{limits}, or {number}: what suits the model", limits=limits, number=LEFT_TO_MODEL
         )
     if isinstance(field, Choice) and field.name != "model":
-        return f"One of: {', '.join(field.options)}."
-    return ""
+        return sentence("one of: {choices}", choices=Listing(field.options))
+    return NO_TEXT

@@ -9,6 +9,7 @@ import gi
 gi.require_version("Gtk", "3.0")
 from gi.repository import Gtk, Pango  # noqa: E402 - after its version
 
+from underpaint_client.sentences import sentence  # noqa: E402
 from underpaint_editor.form import BUTTONS  # noqa: E402
 from underpaint_editor.layers import describe_position  # noqa: E402
 from underpaint_editor.lists import QueueEntry  # noqa: E402
@@ -49,7 +50,7 @@ class _Line:
     def __init__(self, entry: QueueEntry, session: Session) -> None:
         self.widget = Gtk.Box(spacing=4)
         job = entry.job
-        prompt = " ".join(job.request.prompt.positive.split()) or "No prompt"
+        prompt = " ".join(job.request.prompt.positive.split()) or sentence("No prompt")
         label = Gtk.Label(label=prompt, xalign=0, ellipsize=Pango.EllipsizeMode.END)
         label.set_tooltip_text(prompt)
         self._position = Gtk.Label(xalign=1)

@@ -36,8 +36,11 @@ def selected_layer(image: Gimp.Image, items: Sequence[Gimp.Item] | None = None) 
         )
     chosen: list[Gimp.Item] = list(image.get_selected_layers() if items is None else items)
     if len(chosen) != 1:
-        count = f"{len(chosen)} layers are" if chosen else "no layer is"
-        raise BadInputError("{count} selected; select one in the Layers dockable", count=count)
+        if not chosen:
+            raise BadInputError("no layer is selected; select one in the Layers dockable")
+        raise BadInputError(
+            "{layers} layers are selected; select one in the Layers dockable", layers=len(chosen)
+        )
     layer = chosen[0]
     if isinstance(layer, Gimp.LayerMask):
         layer = Gimp.Layer.from_mask(layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib  # noqa: E402 - after its version
 
 from underpaint_client.frames import Frame  # noqa: E402
+from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.log import open_log  # noqa: E402
 from underpaint_editor.session import Session  # noqa: E402
+from underpaint_editor.unhandled import catch_unhandled  # noqa: E402
 
 from .canvas import GimpDocument  # noqa: E402
 
@@ -23,6 +26,16 @@ if TYPE_CHECKING:
 _WAIT = 20  # milliseconds to wait for GIMP's calls at once
 
 
+def _find_fd_add() -> Callable[[int, int, GLib.IOCondition, Callable[..., bool]], int]:
+    """Return GLib's function that watches a descriptor; newer versions have it elsewhere."""
+    try:
+        gi.require_version("GLibUnix", "2.0")
+        from gi.repository import GLibUnix  # noqa: PLC0415 - after its version
+    except (ValueError, ImportError):
+        return GLib.unix_fd_add_full
+    return GLibUnix.fd_add_full
+
+
 class GimpEventLoop:
     """GLib's event loop; see `contract.EventLoop`."""
 
@@ -30,10 +43,13 @@ class GimpEventLoop:
         """Call `callback` whenever a descriptor becomes readable; return what stops that."""
 
         def readable(*_: object) -> bool:
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - GLib would stop watching
+                sys.excepthook(*sys.exc_info())
             return GLib.SOURCE_CONTINUE
 
-        source = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN, readable)
+        source = _find_fd_add()(GLib.PRIORITY_DEFAULT, fd, GLib.IOCondition.IN, readable)
 
         def stop() -> None:
             GLib.source_remove(source)
@@ -56,7 +72,7 @@ class WindowListener:
     def __init__(self) -> None:
         self.window: Listener | None = None
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, text: Sentence) -> None:
         """Show a status message."""
         if self.window is not None:
             self.window.show_message(text)
@@ -87,7 +103,9 @@ def listener() -> WindowListener:
 def session() -> Session:
     """Return the session, which is created by the first call."""
     open_log("GIMP", Gimp.version())
-    return Session("GIMP", GimpEventLoop(), listener(), GimpDocument.find)
+    made = Session("GIMP", GimpEventLoop(), listener(), GimpDocument.find)
+    catch_unhandled(made.report)
+    return made
 
 
 def wait_until(condition: Callable[[], bool], plugin: Gimp.PlugIn) -> None:

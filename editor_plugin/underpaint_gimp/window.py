@@ -19,6 +19,7 @@ from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.home import write_private  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.prompt_language import PromptError  # noqa: E402
+from underpaint_client.sentences import Sentence, sentence  # noqa: E402
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
 from underpaint_editor.lists import ModelChoice  # noqa: E402
@@ -76,7 +77,7 @@ class Window:
         self.panel.filling = True
         self._listed: list[ModelChoice] = []
         self._title_name = ""  # of the image in the plan line, if the artist may mean another one
-        self._cautions: list[str] = []
+        self._cautions: list[Sentence] = []
         self._forms: dict[int, Form] = {}  # by the ids of images
         self._unassigned: Form | None = None  # as it was when the artist had to choose an image
         self._downloads: DownloadsWindow | None = None
@@ -216,11 +217,11 @@ class Window:
             else:
                 self._fields.numbers[name].show_own(value)
 
-    def show_model(self, text: str, picture: Frame | None) -> None:
+    def show_model(self, text: Sentence, picture: Frame | None) -> None:
         """Show what the chosen model is."""
         self.model_facts.show(text, picture)
 
-    def show_plan(self, text: str) -> None:
+    def show_plan(self, text: Sentence) -> None:
         """Show the plan line, with the cautions for this image."""
         self.plan.set_text(describe_plan_line(text, self._cautions, self._title_name))
 
@@ -228,7 +229,7 @@ class Window:
         """Underline in a prompt what cannot be read."""
         mark_error(self._fields.texts[name].widget, error)
 
-    def show_strength(self, text: str) -> None:
+    def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
         self.strength_label.set_text(text)
 
@@ -279,7 +280,7 @@ class Window:
         self.images.show()
         self.panel.end_comparison()
         self.panel.show_selected(GimpResult.of(image))
-        title, self._cautions, self._title_name = "Underpaint", [], ""
+        title, self._cautions, self._title_name = Sentence("Underpaint"), [], ""
 
         def survey() -> Survey:
             nonlocal title
@@ -287,7 +288,9 @@ class Window:
                 self._title_name = front.name_in_title(image)
             document = self._current_document()
             shown = self._title_name or document.image.get_name()
-            title = f"Underpaint: {document.layer.get_name()} in {shown}"
+            title = sentence(
+                "Underpaint: {layer} in {image}", layer=document.layer.get_name(), image=shown
+            )
             found = document.survey()
             self._cautions = document.cautions()
             return found
@@ -399,10 +402,17 @@ class Window:
         if choices != self._listed:
             self._listed, self.panel.filling = choices, True
             self._fields.choices["model"].set_options(
-                [(c.value, c.label if c.usable else f"{c.label}: {c.tip}") for c in choices],
+                [(choice.value, _label_of(choice)) for choice in choices],
                 {choice.value for choice in choices if not choice.usable},
             )
             self.panel.filling = False
         self.panel.follow_model()
         for popup in self.popups:
             popup.completer.refresh()
+
+
+def _label_of(choice: ModelChoice) -> Sentence:
+    """Return what a model is called in the list, which shows no tooltips."""
+    if choice.usable:
+        return choice.label
+    return sentence("{model}: {problem}", model=choice.label, problem=choice.tip)

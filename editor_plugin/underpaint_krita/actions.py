@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from krita import Extension, Krita, Window
 
+from underpaint_client.sentences import sentence
+
 from .docker import DOCKER, UnderpaintDocker
 from .qt import QtWidgets
 
 _ACTIONS = {
-    "underpaint_generate": ("Underpaint: Generate", "generate"),
-    "underpaint_cancel": ("Underpaint: Cancel", "cancel"),
+    "underpaint_generate": (sentence("Underpaint: Generate"), "generate"),
+    "underpaint_cancel": (sentence("Underpaint: Cancel"), "cancel"),
 }
 
 

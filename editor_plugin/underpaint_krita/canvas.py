@@ -23,6 +23,7 @@ from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.layers import box_to_read, count_batches_above, describe_placement
 from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
@@ -205,7 +206,7 @@ class KritaDocument:
         )
         notes = describe_source(node, found)
         if self.can_redo:
-            notes.append("inserting the result clears your redo history")
+            notes.append(sentence("inserting the result clears your redo history"))
         return replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
@@ -238,7 +239,7 @@ class KritaDocument:
 
     # ---- writing ---------------------------------------------------------------------------
 
-    def placement_notes(self) -> list[str]:
+    def placement_notes(self) -> list[Sentence]:
         """Return what the artist should know about where results go, each a clause."""
         layer, document = self.layer, self.document
         there = not self.is_deleted
@@ -250,7 +251,9 @@ class KritaDocument:
         )
         if there and layer.animated():
             found.append(
-                "the layer is animated: the current frame is used, and the result is still"
+                sentence(
+                    "the layer is animated: the current frame is used, and the result is still"
+                )
             )
         return found
 

@@ -7,7 +7,7 @@ from typing import TypeVar, Union
 
 from underpaint_client.prompt_editing import STEP, change_weight
 from underpaint_editor import controls as editor_controls
-from underpaint_editor.form import BUTTONS, Choice, Field, Number, Switch, Text
+from underpaint_editor.form import BUTTONS, Choice, Field, Number, Switch, Text, describe_own
 
 from .qt import QtCore, QtGui, QtWidgets
 from .widgets import highlighted, set_up_button
@@ -329,7 +329,7 @@ class ChoiceControl:
     def show_own(self, value: str) -> None:
         """Show what the model has beside the option that leaves it to the model."""
         first, label = next(iter(self.field.options.items()))
-        index, text = self.widget.findData(first), f"{label} ({value})"
+        index, text = self.widget.findData(first), describe_own(label, value)
         if self.widget.itemText(index) != text:
             self.widget.setItemText(index, text)
 

@@ -9,11 +9,13 @@ from krita import Canvas, DockWidget, Krita
 from underpaint_client.frames import Frame
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.prompt_language import PromptError
+from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
 from underpaint_editor.layers import preview_size
 from underpaint_editor.lists import ModelChoice
 from underpaint_editor.panel import Panel
 from underpaint_editor.results import Thumbnail
+from underpaint_editor.turns import Turns
 
 from .canvas import KritaDocument, load_form
 from .controls import (
@@ -32,7 +34,7 @@ from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
 from .result_row import ResultRow
 from .selected import KritaResult
-from .session import session, signals
+from .session import KritaEventLoop, session, signals
 from .tree import id_of, layer_names
 from .widgets import make_label, set_enabled, set_up_button
 
@@ -52,6 +54,7 @@ class UnderpaintDocker(DockWidget):
         self.session = session()
         self.panel = Panel(self.session, self)
         self._keys = KeyWatch(self._end_comparison)
+        self._turns = Turns(KritaEventLoop(signals()))
         self._downloads: DownloadsDialog | None = None
         self._build()
         self.panel.fill(Form.from_text(Krita.instance().readSetting(DOCKER, "form", "")))
@@ -102,7 +105,7 @@ class UnderpaintDocker(DockWidget):
         column.addWidget(self.preview)
         self.remedy = QtWidgets.QPushButton()
         self.remedy.setObjectName("remedy")
-        self.remedy.clicked.connect(self.session.apply_remedy)
+        self.remedy.clicked.connect(lambda: self._turns.take(self.session.apply_remedy))
         column.addWidget(self.remedy)
         column.addLayout(self._make_rows())
         column.addStretch(1)
@@ -123,7 +126,7 @@ class UnderpaintDocker(DockWidget):
         self.strength_label.setObjectName("strength_words")
         grid = QtWidgets.QGridLayout()
         grid.setVerticalSpacing(2)
-        title = QtWidgets.QLabel("&Strength")
+        title = QtWidgets.QLabel(sentence("&Strength"))
         title.setBuddy(strength.widget)
         grid.addWidget(title, 0, 0)
         self.strength_label.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
@@ -194,11 +197,11 @@ class UnderpaintDocker(DockWidget):
             else:
                 self._fields.numbers[name].show_own(value)
 
-    def show_model(self, text: str, picture: Frame | None) -> None:
+    def show_model(self, text: Sentence, picture: Frame | None) -> None:
         """Show what the chosen model is."""
         self.model_facts.show_model(text, picture)
 
-    def show_plan(self, text: str) -> None:
+    def show_plan(self, text: Sentence) -> None:
         """Show the plan line."""
         self.plan.setText(text)
 
@@ -206,7 +209,7 @@ class UnderpaintDocker(DockWidget):
         """Underline in a prompt what cannot be read."""
         mark_error(self._fields.texts[name].widget, error)
 
-    def show_strength(self, text: str) -> None:
+    def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
         self.strength_label.setText(text)
 
@@ -224,7 +227,10 @@ class UnderpaintDocker(DockWidget):
 
     def canvasChanged(self, _canvas: Canvas | None) -> None:  # noqa: N802 - Krita calls it
         """Show the form of the document that has become active, once Krita has finished that."""
-        QtCore.QTimer.singleShot(0, self._show_active_document)
+        QtCore.QTimer.singleShot(0, self._change_document)
+
+    def _change_document(self) -> None:
+        self._turns.take(self._show_active_document)
 
     def _show_active_document(self) -> None:
         document = Krita.instance().activeDocument()
@@ -238,7 +244,7 @@ class UnderpaintDocker(DockWidget):
             if name not in self._forms:
                 self._forms[name] = Form.from_text(load_form(document), self.panel.form)
             self.panel.fill(self._forms[name])
-        self._look()
+        self._show_layer()
 
     def enterEvent(self, event: QtCore.QEvent) -> None:  # noqa: N802 - Qt calls it
         """Survey the canvas again: Krita sends no signal after a brush stroke."""
@@ -246,6 +252,10 @@ class UnderpaintDocker(DockWidget):
         self._look()
 
     def _look(self) -> None:
+        """Show what there is now, unless something is under way that shows it in the end."""
+        self._turns.take(self._show_layer)
+
+    def _show_layer(self) -> None:
         """Show the selected result and the plan line of the active layer."""
         self._end_comparison()
         self.panel.show_selected(KritaResult.of_active())
@@ -253,18 +263,28 @@ class UnderpaintDocker(DockWidget):
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
-        selected = KritaResult.of_active()
-        if selected is not None:
-            self.panel.use_selected(name, selected)
-        self._look()
+
+        def use() -> None:
+            selected = KritaResult.of_active()
+            if selected is not None:
+                self.panel.use_selected(name, selected)
+            self._show_layer()
+
+        self._turns.take(use)
 
     def _show_result(self, index: int) -> None:
-        selected = KritaResult.of_active()
-        if selected is not None and index < len(selected.results):
-            selected.show(index)
-        self._look()
+        def show() -> None:
+            selected = KritaResult.of_active()
+            if selected is not None and index < len(selected.results):
+                selected.show(index)
+            self._show_layer()
+
+        self._turns.take(show)
 
     def _compare(self) -> None:
+        self._turns.take(self._hide_results)
+
+    def _hide_results(self) -> None:
         """Show the source layer without its results, until a key is pressed.
 
         The key may be a shortcut that saves the document, which would be saved without its results.
@@ -272,13 +292,15 @@ class UnderpaintDocker(DockWidget):
         self._end_comparison()
         self.panel.compare(KritaResult.of_active())
         self._keys.start()
+        if not self.result_row.buttons["compare"].isDown():  # it was released meanwhile
+            self._end_comparison()
 
     def _end_comparison(self) -> None:
         """Show the results that Compare has hidden."""
         self._keys.stop()
         self.panel.end_comparison()
 
-    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: str) -> None:
+    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: Sentence) -> None:
         """Show the buttons for a selected result, or hide them."""
         self.result_row.show_buttons(enabled, page)
 
@@ -295,10 +317,13 @@ class UnderpaintDocker(DockWidget):
         if button == "cancel":
             self.session.cancel()
             return
+        self._turns.take(self._generate)
+
+    def _generate(self) -> None:
         sent = self.session.generate(self.panel.form, KritaDocument.of_active)
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
-        self._look()
+        self._show_layer()
 
     def _show_progress(self, fraction: float | None) -> None:
         self.progress.setUpdatesEnabled(False)  # else each call below would repaint at once
@@ -314,9 +339,14 @@ class UnderpaintDocker(DockWidget):
             self.preview.setPixmap(QtGui.QPixmap.fromImage(fitting))
 
     def _refresh(self) -> None:
-        running, remedy = self.session.running, self.session.remedy
+        self._turns.take(self._show_session)
+
+    def _show_session(self) -> None:
+        """Show the session's jobs, models and remedy."""
         if not self.panel.comparing:  # else the results that Compare hides would count as hidden
             self.panel.show_selected(KritaResult.of_active())
+        # Only now: a job may have ended inside these calls of Krita's API.
+        running, remedy = self.session.running, self.session.remedy
         set_enabled(self.cancel, running)
         if not running:
             self._show_progress(0)

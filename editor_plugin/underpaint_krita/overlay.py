@@ -4,8 +4,9 @@ A layer would be an undo step in Krita, be saved with the document, and be paint
 the preview is a widget on top of the canvas. It lets all input through, moves with the canvas, and
 is removed when the job ends.
 
-Krita does not tell where on the screen a document is. The position follows from the canvas's zoom,
-rotation and mirroring, and from its scroll bars, which tell where the image's bounding box begins.
+From 5.2 on, Krita tells where on the screen a document is. Before, the position follows from the
+canvas's zoom, rotation and mirroring, and from its scroll bars, which tell where the image's
+bounding box begins.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .qt import QtCore, QtGui, QtWidgets
 
 _FOLLOW = 30  # milliseconds until the preview has moved with the canvas
 _CONTROLLER = "KisCanvasController"  # the class of the scroll area around a canvas
-_POINTS = 72  # per inch, in which Krita measures its zoom
+_POINTS = 72  # per inch, in which Krita measures its zoom up to 5.2
 
 
 _overlays: set[_Overlay] = set()  # Python would delete them, even if Qt holds them
@@ -151,14 +152,18 @@ class _Overlay(QtWidgets.QWidget):
         canvas, document = self.view.canvas(), self.view.document()
         if canvas is None or document is None:  # the view is being closed
             return
-        bars = self._scroll.horizontalScrollBar(), self._scroll.verticalScrollBar()
-        transform = _canvas_transform(
-            Extent(document.width(), document.height()),
-            canvas.zoomLevel() * _POINTS / document.xRes(),
-            canvas.rotation(),
-            mirrored=canvas.mirror(),
-            scrolled=(bars[0].value(), bars[1].value()),
-        )
+        if hasattr(self.view, "flakeToCanvasTransform"):
+            from_image, _ = self.view.flakeToImageTransform().inverted()
+            transform = from_image * self.view.flakeToCanvasTransform()
+        else:
+            bars = self._scroll.horizontalScrollBar(), self._scroll.verticalScrollBar()
+            transform = _canvas_transform(
+                Extent(document.width(), document.height()),
+                canvas.zoomLevel() * _POINTS / document.xRes(),
+                canvas.rotation(),
+                mirrored=canvas.mirror(),
+                scrolled=(bars[0].value(), bars[1].value()),
+            )
         target = transform.mapRect(_rectangle(self._area)).toAlignedRect()
         visible = target.intersected(self._canvas.rect())
         if transform != self._transform or visible != self.geometry():

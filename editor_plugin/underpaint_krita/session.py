@@ -8,8 +8,10 @@ from collections.abc import Callable
 from krita import Krita
 
 from underpaint_client.frames import Frame
+from underpaint_client.sentences import Sentence
 from underpaint_editor.log import open_log
 from underpaint_editor.session import Session
+from underpaint_editor.unhandled import catch_unhandled
 
 from .canvas import KritaDocument
 from .qt import QtCore
@@ -58,7 +60,7 @@ class SignalListener:
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, text: Sentence) -> None:
         """Show a status message."""
         self._signals.message.emit(text)
 
@@ -85,6 +87,8 @@ def signals() -> Signals:
 def session() -> Session:
     """Return the session, which is created by the first call."""
     open_log("Krita", Krita.instance().version())
-    return Session(
+    made = Session(
         "Krita", KritaEventLoop(signals()), SignalListener(signals()), KritaDocument.find
     )
+    catch_unhandled(made.report)
+    return made

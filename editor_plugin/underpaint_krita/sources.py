@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from krita import Document, Node, Selection
 
 from underpaint_client.geometry import Box
-from underpaint_client.sentences import sentence
+from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.layers import intersection
 from underpaint_editor.pixels import restore_hidden
 from underpaint_editor.survey import Survey
@@ -113,7 +113,7 @@ def is_blank(node: Node, canvas: Box) -> bool:
     return True
 
 
-def describe_source(node: Node, found: Survey) -> list[str]:
+def describe_source(node: Node, found: Survey) -> list[Sentence]:
     """Return what the artist should know about a layer before a run, each a clause.
 
     Parameters
@@ -123,7 +123,7 @@ def describe_source(node: Node, found: Survey) -> list[str]:
     found : Survey
         What a run would do.
     """
-    notes: list[str] = []
+    notes: list[Sentence] = []
     local = local_selections(node)
     if len(local) > 1:
         notes.append(
@@ -133,12 +133,12 @@ def describe_source(node: Node, found: Survey) -> list[str]:
             )
         )
     if found.empty and not node.bounds().isEmpty():
-        notes.append("the layer's content lies outside the canvas")
+        notes.append(sentence("the layer's content lies outside the canvas"))
     moved = any(mask.type() == "transformmask" for mask in _effect_masks(node))
     if found.transparent and node.type() == _PAINT and not moved and _is_recoloured(node):
-        notes.append("erased pixels have the layer's own colour, without its masks")
+        notes.append(sentence("erased pixels have the layer's own colour, without its masks"))
     if (node.colorModel(), node.colorDepth(), node.colorProfile()) != SRGB:
-        notes.append("the result is an 8-bit sRGB layer")
+        notes.append(sentence("the result is an 8-bit sRGB layer"))
     return notes
 
 

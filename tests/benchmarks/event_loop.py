@@ -14,14 +14,14 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from real_editors import Krita
+from real_editors import Krita, find_krita
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--steps", type=int, default=600)
     os.environ["UNDERPAINT_STEPS"] = str(parser.parse_args().steps)
-    krita = Krita()
+    krita = Krita(*find_krita())
     try:
         krita.serve()
         said = krita.run("event_loop")["event_loop"]

@@ -163,11 +163,11 @@ def test_layers() -> None:
     [
         ("a lake <lora::0.8>", 7, "no LoRA is named; write <lora:NAME:0.8>"),
         ("<lora:>", 0, "no LoRA is named"),
-        ("(a <lora:ink:much>:1.2)", 3, "its strength 'much' is no number; write <lora:ink:0.8>"),
-        ("<lora:ink:0,8>", 0, "its strength '0,8' is no number"),
-        ("<lora:ink:nan>", 0, "is no number"),
-        ("<lora:ink:1e9>", 0, "is no number"),
-        ("<lora:ink:unet=x>", 0, "its strength 'x' is no number"),
+        ("(a <lora:ink:much>:1.2)", 3, "its strength 'much' is not a number; write <lora:ink:0.8>"),
+        ("<lora:ink:0,8>", 0, "its strength '0,8' is not a number"),
+        ("<lora:ink:nan>", 0, "is not a number"),
+        ("<lora:ink:1e9>", 0, "is not a number"),
+        ("<lora:ink:unet=x>", 0, "its strength 'x' is not a number"),
         ("a\n<layer: >", 2, "no layer is named; write <layer:NAME>"),
     ],
 )
@@ -199,7 +199,7 @@ def test_what_is_read_otherwise_is_remarked(
 ) -> None:
     (remark,) = parse_prompt(prompt).remarks
     assert (remark.position, remark.excerpt) == (position, excerpt)
-    assert told in remark.told
+    assert told in remark.explanation
 
 
 def test_words_and_plainness() -> None:

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from underpaint_client.printable import escape_line, printable
+from underpaint_client.sentence_json import from_data, to_data
 from underpaint_client.sentences import (
     LONGEST,
     Listing,
     Sentence,
     find_names,
-    from_data,
+    join_sentences,
     sentence,
-    to_data,
     translate,
 )
 
@@ -37,6 +37,7 @@ class German(gettext.NullTranslations):
         "no model {name!r}": "kein Modell {name!r}",
         "{error}; try {ways!r}": "{error}; versuche {ways!r}",
         "Loading the model": "Modell wird geladen",
+        "one of {a|b}": "eins aus {a|b}",
         "{count} pixel": "ein Pixel",
         "{count} pixels": "{count} Bildpunkte",
         "broken {name}": "kaputt {name.__class__}",
@@ -76,6 +77,16 @@ TABLE: list[tuple[Sentence, str, str]] = [
     (sentence("{count} pixel", "{count} pixels", count=1), "1 pixel", "ein Pixel"),
     (sentence("{count} pixel", "{count} pixels", count=3), "3 pixels", "3 Bildpunkte"),
     (sentence("unknown {share:.0%}", share=0.5), "unknown 50%", "unknown 50%"),
+    (
+        join_sentences(sentence("no model {name!r}", name="x"), "Loading the model", "Sent."),
+        "No model 'x'. Loading the model. Sent.",
+        "Kein Modell 'x'. Modell wird geladen. Sent.",
+    ),
+    (
+        join_sentences("Loading the model", "sent...", stop=False),
+        "Loading the model. Sent...",
+        "Modell wird geladen. Sent...",
+    ),
     (sentence("no model {name!r}", name=None), "no model None", "kein Modell None"),
     (sentence("no model {name!r}", name=b"x"), "no model b'x'", "kein Modell b'x'"),
     (sentence("in {{{at}}}", at=PurePosixPath("/a")), "in {/a}", "in {/a}"),
@@ -103,6 +114,9 @@ def test_a_text_without_values_is_its_own_template() -> None:
     assert to_data("Loading the model") is None
     assert translate("no model {name!r}", gettext.NullTranslations()) == "no model {name!r}"
     assert translate("", German()) == ""
+    braces = join_sentences("one of {a|b}")
+    assert translate(braces, German()) == "Eins aus {a|b}."
+    assert translate(through_json(braces), German()) == "Eins aus {a|b}."
     within = sentence("{error}; try {ways!r}", error=Sentence("Loading the model"), ways=1)
     assert translate(through_json(within), German()) == "Modell wird geladen; versuche 1"
     raw = sentence("{error}; try {ways!r}", error="Loading the model", ways=1)

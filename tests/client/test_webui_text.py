@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from example_recipe import make_recipe
 from underpaint_client import Request, Variation
+from underpaint_client.conditioning import LoraWeight
+from underpaint_client.recipe import UsedLora
 from underpaint_client.rules import check_request
 from underpaint_client.samplers import SAMPLER_LABELS, SAMPLERS, choose_sampler
 from underpaint_client.webui_text import describe_parameters
@@ -29,6 +31,23 @@ def test_parameters_as_others_read_them() -> None:
     assert "Denoising" not in describe_parameters(fresh)
     assert "Variation" not in describe_parameters(fresh)
     assert "Negative" not in describe_parameters(fresh)
+
+
+def test_loras_are_named_as_others_name_them() -> None:
+    recipe = make_recipe(
+        prompt="a lake <lora:ink:0.5>",
+        loras=(LoraWeight("styles/oil", 0.8), LoraWeight("a, b", 1.0, 0.25)),
+        facts={
+            "loras": (
+                UsedLora("styles/oil", "12" * 32, 0.8, 0.8, "ab" * 32),
+                UsedLora("ink", "34" * 32, 0.5, 0.5, "cd" * 32),
+            )
+        },
+    )
+    first, last = describe_parameters(recipe).split("\n")
+    assert first == "a lake <lora:ink:0.5> <lora:oil:0.8> <lora:a b:0.25:1>"
+    assert ', Lora hashes: "oil: abababababab, ink: cdcdcdcdcdcd", Version: ' in last
+    assert "ora" not in describe_parameters(make_recipe())
 
 
 def test_samplers_are_understood_as_our_pictures_call_them() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from example_recipe import make_recipe
 from underpaint_client import messages, wire
+from underpaint_client.conditioning import LoraWeight
 from underpaint_client.errors import BadInputError, OtherProtocolError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
@@ -61,10 +62,10 @@ def header(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        (b"", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[1]", "no JSON object"),
-        (b"[" * 100_000, "no JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b"[" * 100_000, "not JSON"),
         (b'{"protocol": NaN}', "NaN is no JSON number"),
         (b" " * (wire.MAX_HEADER + 1), "over"),
         (header(protocol=99), "a newer Underpaint.*protocol 99, and not 3; .*`underpaint stop`"),
@@ -159,11 +160,11 @@ def objects_in(found: Any) -> list[dict[str, Any]]:
 
 
 def test_unknown_fields_are_named_in_every_object_of_every_message() -> None:
-    request = Request.of(variations=(Variation(1, 0.5),))
+    request = Request.of(variations=(Variation(1, 0.5),), loras=(LoraWeight("ink", 0.5),))
     sent: list[tuple[messages.Message, int]] = [
-        (messages.Submit("j", request), 9),
-        (messages.Run("j", request, allow_paths=True), 9),
-        (messages.Waiting((messages.WaitingJob("j", request, "", ended=True),)), 10),
+        (messages.Submit("j", request), 11),
+        (messages.Run("j", request, allow_paths=True), 11),
+        (messages.Waiting((messages.WaitingJob("j", request, "", ended=True),)), 12),
         (
             messages.Status(
                 "1", 1, (), 0.0, "", (messages.WorkerStatus(1, "idle", "cpu", ""),),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from underpaint_client import Frame, messages
+from underpaint_client.sentences import sentence
 
 
 class FakeConnection:
     """A connection that has received messages, and notes what is done with it."""
 
     fd = 1
-    remedy = "look at its log"
+    remedy = sentence("look at its log")
 
     def __init__(self, *received: tuple[Any, tuple[Frame, ...]]) -> None:
         self.messages = list(received)

@@ -18,6 +18,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.prompt_language import PromptError
+from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import FIELDS, Form
 from underpaint_editor.layers import (
@@ -196,7 +197,7 @@ class FakeDocument:
     def is_empty(self) -> bool:
         return not any(self._layer().pixels)
 
-    def placement_notes(self) -> Sequence[str]:
+    def placement_notes(self) -> Sequence[Sentence]:
         layer = self.canvas.find(self.layer_id)
         hidden = layer is not None and not layer.visible
         return describe_placement(
@@ -361,13 +362,13 @@ class FakeToolkit:
     def show_own(self, values: Mapping[str, float | str]) -> None:
         self.own = values
 
-    def show_model(self, text: str, picture: Frame | None) -> None:
+    def show_model(self, text: Sentence, picture: Frame | None) -> None:
         self.model, self.picture = text, picture
 
-    def show_plan(self, text: str) -> None:
+    def show_plan(self, text: Sentence) -> None:
         self.plan = text
 
-    def show_strength(self, text: str) -> None:
+    def show_strength(self, text: Sentence) -> None:
         self.strength = text
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
@@ -387,10 +388,10 @@ class FakeToolkit:
     def row_is_hidden(self) -> bool:
         return self.buttons is None
 
-    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: str) -> None:
+    def show_result_buttons(self, enabled: Mapping[str, bool] | None, page: Sentence) -> None:
         self.buttons = enabled
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, text: Sentence) -> None:
         self.message = text
 
     def show_progress(self, fraction: float | None) -> None:

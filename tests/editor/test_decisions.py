@@ -20,6 +20,7 @@ from underpaint_client.errors import (
     UnderpaintError,
 )
 from underpaint_client.messages import WaitingJob
+from underpaint_client.sentences import Sentence
 from underpaint_editor.delivery import Destination, choose_destination, describe_end
 from underpaint_editor.job import Job
 from underpaint_editor.launch import DaemonStarter, Launcher
@@ -134,7 +135,7 @@ def job(name: str = "a", position: int = 0) -> Job:
 
 def test_newer_progress_and_previews_replace_older_ones() -> None:
     a, b = job("a"), job("b")
-    steps = [Progressed(a, n / 10, f"Step {n}") for n in range(4)]
+    steps = [Progressed(a, n / 10, Sentence(f"Step {n}")) for n in range(4)]
     first, second = (PreviewReceived(a, AREA, FRAME, 1, step, 4) for step in (1, 2))
     other = PreviewReceived(b, AREA, FRAME)
     image = ImageReceived(a, messages.Picture("a", 0, "patch", make_recipe()), FRAME)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from underpaint_client import Box, Frame
+from underpaint_client.sentences import Sentence
 from underpaint_editor.layers import (
     count_batches_above,
     crop_preview,
@@ -79,7 +80,8 @@ def test_a_preview_that_shows_nothing_is_none() -> None:
 def test_the_plan_line_says_what_cannot_be_done_better(
     plan: str, cautions: list[str], document: str, line: str
 ) -> None:
-    assert describe_plan_line(plan, cautions, document) == line
+    told = describe_plan_line(Sentence(plan), [Sentence(one) for one in cautions], document)
+    assert told == line
 
 
 @pytest.mark.parametrize(("position", "words"), [(0, "running"), (3, "3 ahead")])

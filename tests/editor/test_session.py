@@ -20,6 +20,7 @@ from underpaint_client.errors import (
     UnderpaintError,
 )
 from underpaint_client.geometry import Extent
+from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Batch, Result
 from underpaint_editor.job import Job
 from underpaint_editor.launch import Launcher
@@ -84,7 +85,7 @@ class Place:
     def is_empty(self) -> bool:
         raise AssertionError
 
-    def placement_notes(self) -> Sequence[str]:
+    def placement_notes(self) -> Sequence[Sentence]:
         return ()
 
     def insert(self, title: str, results: Sequence[Result], into: Any = None) -> object:

@@ -12,6 +12,7 @@ from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.recommended import Recommended
 from underpaint_client.request import Request
+from underpaint_client.sentences import Sentence
 from underpaint_editor.layers import describe_outcome, intersection, name_group, needed_box
 from underpaint_editor.survey import (
     Survey,
@@ -98,7 +99,7 @@ def test_what_a_run_will_do(
 
 ERASED = Survey(
     empty=False, transparent=True, erased=0.5, selected=1, most_erased=1, most_selected=1,
-    whole=True, lost=True, notes=("the layer is hidden",),
+    whole=True, lost=True, notes=(Sentence("the layer is hidden"),),
 )  # fmt: skip
 FILLS = "Fills the erased 50 % of the layer, runs 15 of 20 steps"
 LOST = "Where no colour is left, it is filled from the surrounding colours"

@@ -8,7 +8,10 @@ import pytest
 
 from example_recipe import make_recipe
 from underpaint.cli.metadata import RECIPE_KEY, find_text
+from underpaint.models.lora_choice import named_loras
 from underpaint_client import Variation
+from underpaint_client.conditioning import LoraWeight
+from underpaint_client.prompt_choices import expand_prompt
 from underpaint_editor.form import Form
 from underpaint_editor.tag import Tag
 
@@ -83,3 +86,13 @@ def test_a_foreign_value_in_a_recipe_is_left_out() -> None:
     tag = Tag.from_text(json.dumps(found))
     assert tag is not None
     assert tag.to_form(Form.of(sampler="k_lms")).settings.sampling.sampler == "k_lms"
+
+
+def test_loras_that_were_given_beside_the_prompt_stand_in_it() -> None:
+    given = (LoraWeight("styles/ink", 0.8), LoraWeight("__old__", 1.0, 0.5))
+    tag = Tag(make_recipe(prompt="a lake", loras=given), "source")
+    form = tag.to_form(Form())
+    prompt = expand_prompt(form.settings.prompt.positive, 7)
+    assert prompt == "a lake <lora:styles/ink:0.8> <lora:__old__:0.5:1>"
+    assert named_loras((), prompt) == (LoraWeight("styles/ink", 0.8, 0.8), given[1])
+    assert form.settings.conditioning.loras == ()

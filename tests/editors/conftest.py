@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from real_editors import Found, Gimp, Krita, find_gimp, skip_without, without_errors
+from real_editors import Found, Gimp, Krita, find_gimp, find_krita, without_errors
 
 KRITA = (
     "contract",
@@ -16,6 +16,8 @@ KRITA = (
     "ctrl_enter",
     "weighed",
     "completed",
+    "nested",
+    "failed",
     "painted_at_once",
     "eraser",
     "hidden_colour",
@@ -120,8 +122,7 @@ GIMP_HEADLESS = (
 @pytest.fixture(scope="session")
 def krita() -> Iterator[Krita]:
     """A Krita with the plug-in and the tests' agent installed."""
-    skip_without("krita", "Xvfb", "xdotool")
-    krita = Krita()
+    krita = Krita(*find_krita())
     yield krita
     krita.close()
 
@@ -136,7 +137,6 @@ def in_krita(krita: Krita) -> Found:
 @pytest.fixture(scope="session")
 def gimp() -> Iterator[Gimp]:
     """A GIMP with the plug-in installed."""
-    skip_without("Xvfb")
     gimp = Gimp(*find_gimp())
     yield gimp
     gimp.close()

@@ -626,23 +626,10 @@ def test_gimp_quits_while_a_job_goes_on(gimp: Gimp) -> None:
 
 def test_gimp_outlives_the_plug_in(gimp: Gimp) -> None:
     gimp.serve()
-    running = gimp.found / "running.json"
-    running.unlink(missing_ok=True)
-    with screen() as display:
-        process = subprocess.Popen(
-            gimp.on_screen,
-            env={**gimp.environment, "DISPLAY": display, "UNDERPAINT_RUN": "hangs"},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        try:
-            until(running.exists)
-            until(lambda: bool(jobs(gimp)))
-            os.kill(json.loads(running.read_text())["plugin"], signal.SIGKILL)
-            until(lambda: not jobs(gimp))
-            assert process.poll() is None
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with screen() as display, gimp.carry_on(gimp.on_screen, "hangs", display) as plugin:
+        until(lambda: bool(jobs(gimp)))
+        os.kill(plugin, signal.SIGKILL)
+        until(lambda: not jobs(gimp))
 
 
 def test_a_model_is_downloaded_from_the_window(gimp: Gimp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,22 @@ def test_names_are_completed_at_the_caret(in_krita: Found) -> None:
     assert said["groups"] == 3
 
 
+def test_what_ends_inside_a_call_of_kritas_is_seen(in_krita: Found) -> None:
+    said = in_krita("nested")
+    assert not said["running"]
+    assert not said["cancel"]
+    assert said["depth"] == 1
+    assert said["layers"] == ["Background", "Painting", "a lake (seed 7)"]
+
+
+def test_a_failing_slot_opens_no_dialog(in_krita: Found) -> None:
+    said = in_krita("failed")
+    assert said["status"].startswith("Underpaint failed (AttributeError: ")
+    assert said["passed_on"] == ["division by zero"]
+    assert not said["dialog"]
+    assert said["logged"]
+
+
 def test_progress_is_not_painted_within_the_call_that_tells_it(in_krita: Found) -> None:
     said = in_krita("painted_at_once")
     assert said["within"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from runs import BASE, make, make_all, texture, with_hole
 from tiny_flow_models import BUILDERS, build_flow_model
@@ -156,6 +158,7 @@ TEXT_TO_IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "sd3": ("StableDiffusion3Pipeline", {"guidance_scale": GUIDANCE}),
     "flux": ("FluxPipeline", {"guidance_scale": GUIDANCE}),
     "schnell": ("FluxPipeline", {"max_sequence_length": 256}),
+    "fill": ("FluxFillPipeline", {"guidance_scale": GUIDANCE}),
     "z-image": ("ZImagePipeline", {"guidance_scale": GUIDANCE}),
     "klein": ("Flux2KleinPipeline", {"guidance_scale": 1.0}),
     "klein-base": ("Flux2KleinPipeline", {"guidance_scale": GUIDANCE}),
@@ -165,7 +168,10 @@ TEXT_TO_IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "krea2": ("Krea2Pipeline", {"guidance_scale": 0.0}),
     "krea2-base": ("Krea2Pipeline", {"guidance_scale": GUIDANCE}),
 }
-"""The stock text-to-image pipeline of each kind, and its arguments for guidance."""
+"""The stock text-to-image pipeline of each kind, and its arguments for guidance.
+
+Fill's paints from nothing where it is shown a picture that may change all over.
+"""
 
 
 def stock_loop(engine: Engine, kind: str, layer: Any, spaced: list[float], steps: int) -> Any:
@@ -178,7 +184,11 @@ def stock_loop(engine: Engine, kind: str, layer: Any, spaced: list[float], steps
     negative = {"negative_prompt": "mud"} if model.family.guided(pipeline, GUIDANCE) else {}
     if "negative_prompt" in negative and kind == "klein-base":  # it takes an encoded one alone
         negative = {"negative_prompt_embeds": pipeline.encode_prompt(prompt="mud")[0]}
-    with torch.inference_mode():
+    shown = {}
+    if kind == "fill":
+        shown = {"image": torch.zeros(1, 3, height, width),
+                 "mask_image": torch.ones(1, 1, height, width)}  # fmt: skip
+    with torch.inference_mode(), encoding_of_the_mode():
         clean = model.encode(fraction(layer[..., :3]))
         noise, generator = draw_noise(3, tuple(clean.shape[1:]))
         sampler: Any = model.make_sampler("k_euler", StepPlan(steps, steps, 1.0), cells_of(clean))
@@ -191,6 +201,7 @@ def stock_loop(engine: Engine, kind: str, layer: Any, spaced: list[float], steps
         return pipeline(
             prompt=BASE.prompt.positive,
             **negative,
+            **shown,
             latents=family.hand_over(start),
             height=height,
             width=width,
@@ -214,6 +225,14 @@ def test_img2img_is_the_stock_loop(
     spaced = [step / 8 for step in range(round(8 * strength), 0, -1)]
     expected = stock_loop(engine, kind, layer, spaced, 8)
     assert np.abs(ours.pixels[..., :3].astype(int) - np.rint(expected * 255)).max() <= 1
+
+
+@contextlib.contextmanager
+def encoding_of_the_mode() -> Iterator[None]:
+    """Let a stock pipeline take the mode of an encoding, as the engine does, and no sample."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DiagonalGaussianDistribution, "sample", lambda self, *_, **__: self.mode())
+        yield
 
 
 def stretch(sigmas: list[float], last: float, mu: float, terminal: float) -> list[float]:

@@ -57,8 +57,6 @@ def test_prompts_that_lose_nothing_where_words_are_not_weighed(prompt: str) -> N
         ("a (((lake)))", "lake", "this model cannot weigh words"),
         (r"a \(((lake))", "lake", "this model cannot weigh words"),
         ("a (lake)", "lake", "this model cannot weigh words"),
-        ("a lake <lora:ink:0.7>", "ink", "not loaded"),
-        ("<LyCO:x>", "x", "not loaded"),
         ("as in <layer:sky>", "sky", "not used"),
         ("<hypernet:x:1>", "<hypernet:x:1>", "not loaded"),
         ("a lake, embedding:easy", "embedding:easy", "not loaded"),
@@ -81,13 +79,19 @@ def test_what_is_lost_is_said_of_either_prompt(prompt: str, quoted: str, told: s
         assert not quoted or repr(quoted) in note
 
 
+def test_a_lora_is_named_in_the_prompt_and_nowhere_else() -> None:
+    assert notes_of("a lake <lora:ink:0.7>") == ()
+    (note,) = notes_of("a lake", "mud <LyCO:x>")
+    assert note == "the negative prompt has the LoRA 'x': it was not used; name it in the prompt"
+
+
 def test_several_losses_are_several_notes() -> None:
-    notes = notes_of("(a:1.3) (b:1.4) <lora:x:1> BREAK", "word " * 80, weighs_words=False)
+    notes = notes_of("(a:1.3) (b:1.4) <layer:x> BREAK", "word " * 80, weighs_words=False)
     assert len(notes) == 4
 
 
 def test_what_is_quoted_is_short_and_shows_no_controls() -> None:
-    (note,) = notes_of(f"<lora:{'x' * 5000}\x1b[2J:1>")
+    (note,) = notes_of(f"<layer:{'x' * 5000}\x1b[2J>")
     assert len(note) < 200
     assert "\x1b" not in note
 

@@ -21,6 +21,7 @@ from typing import Any
 from underpaint_client.address import Address
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
+from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import Form
 from underpaint_editor.notices import Ended, Notice
@@ -122,7 +123,7 @@ class Paper:
     def is_empty(self) -> bool:
         return False
 
-    def placement_notes(self) -> Sequence[str]:
+    def placement_notes(self) -> Sequence[Sentence]:
         return ()
 
     def inserted_images(self, job: str) -> frozenset[int]:

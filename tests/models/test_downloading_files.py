@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
 
+from flow_files import save_parts, save_transformer
 from hub import Hub
 from single_files import checkpoint_parts, read_part, save_checkpoint
+from tiny_flow_models import build_flow_model
 from underpaint.cli import main
 from underpaint.models import describe_model, list_models
+from underpaint.models.architectures import COMPONENTS, Component
 from underpaint.models.downloading import download, look_up
+from underpaint.models.targets import choose_part_name
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from weight_files import LORA, SD1, layout, write_safetensors
 
@@ -193,6 +198,53 @@ def test_a_file_that_was_interrupted_is_kept_while_another_is_downloaded(
             download(look_up("some/model", "b.safetensors"))  # no byte of it is there
     assert download(look_up("some/model", "b.safetensors")).exists()
     assert kept.exists()
+
+
+def test_several_files_must_fit_the_disk_together(
+    hub: Hub, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    one = content(tmp_path, SD1)
+    hub.files = {"a.safetensors": one, "b.safetensors": one}
+    words = [*ANSWERED, "--file", "a.safetensors", "--file", "b.safetensors"]
+    free = 10**9 + len(one) * 3 // 2
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert main(words) == 3
+    assert "needs 0.0 GB more and 1 GB to spare" in capsys.readouterr().err
+    assert hub.paths() == []
+    assert main([*ANSWERED, "--file", "a.safetensors"]) == 0
+    assert main(words) == 0  # one is there
+    assert (home / "models" / "b.safetensors").exists()
+
+
+@pytest.mark.parametrize("part", ["vae", "text_encoder_2"])
+def test_the_command_that_an_error_names_gets_the_part(
+    hub: Hub, home: Path, tmp_path: Path, part: str
+) -> None:
+    folder = build_flow_model(tmp_path / "flux", "flux")
+    files = save_parts(folder, tmp_path / "away")
+    for other, file in files.items():
+        if other != part:
+            shutil.copytree(file.parent, home / "models" / "parts", dirs_exist_ok=True)
+    (home / "models" / "parts" / files[part].name).unlink()
+    model = save_transformer(folder, home / "models" / "one.safetensors")
+    with pytest.raises(ModelUnavailableError) as refused:
+        describe_model(model)
+    (command,) = re.findall(r"`underpaint (.+?)` gets it", str(refused.value))
+    words = command.split()
+    hub.repository, name = words[2], words[-1]
+    hub.files = {name: files[part].read_bytes()}
+    assert main([*words, "--yes"]) == 0
+    found = next(one for one in describe_model(model).parts if one.name == part)
+    assert Path(found.weights).read_bytes() == hub.files[name]
+
+
+@pytest.mark.parametrize("component", COMPONENTS.values(), ids=lambda one: one.names[0])
+def test_what_an_error_says_how_to_get_is_found_by_its_name(component: Component) -> None:
+    for file in component.files:
+        if file.endswith(".safetensors"):
+            assert component.is_called(choose_part_name(Path(file).name, component.repository))
 
 
 def test_several_files_go_on_where_the_same_command_ended(

@@ -103,6 +103,45 @@ def dangling(file: Path) -> None:
     file.symlink_to("gone")
 
 
+@pytest.mark.parametrize("place", ["", "folder", "parts"])
+@pytest.mark.parametrize("target", ["/", "home", "far"])
+def test_a_link_to_a_folder_that_it_lies_in_is_said_and_not_followed(
+    own: Path, tmp_path: Path, place: str, target: str
+) -> None:
+    """Above all, a link to the root of the file system does not list all of the disk."""
+    (own / place).mkdir(exist_ok=True)
+    write_safetensors(own / "own.safetensors", SDXL)
+    write_safetensors(own.parent / "other.safetensors", SDXL)  # in the home, beside the folder
+    (tmp_path / "far" / "in").mkdir(parents=True)
+    write_safetensors(tmp_path / "far" / "in" / "a.safetensors", SDXL)
+    link = own / place / "link"
+    if target == "far":  # a folder that contains the one that the link lies in, not the root
+        link.symlink_to(tmp_path / "far" / "in")
+        (tmp_path / "far" / "in" / "up").symlink_to(tmp_path / "far")
+        write_safetensors(tmp_path / "far" / "beside.safetensors", SDXL)
+    else:
+        link.symlink_to({"/": Path("/"), "home": own.parent}[target])
+    name = "/".join(filter(None, [place, "link"]))
+    found = {entry.name: entry.problem for entry in list_entries() if entry.name != "starter"}
+    told = found.pop(f"{name}/up" if target == "far" else name)
+    assert "a link to a folder that it lies in" in told
+    expected = {"own": ""} | ({f"{name}/a": ""} if target == "far" else {})
+    assert found == expected
+
+
+def test_each_folder_of_models_may_be_large(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (own, tmp_path / "more"):
+        folder.mkdir(exist_ok=True)
+        for number in range(6):
+            (folder / f"{number}.txt").touch()
+        write_safetensors(folder / f"{folder.name}.safetensors", SDXL)
+    monkeypatch.setenv("UNDERPAINT_MODELS", str(tmp_path / "more"))
+    monkeypatch.setattr("underpaint.models.walking.MOST", 8)
+    assert {"models", "more"} <= {entry.name for entry in list_entries()}
+
+
 def loop(file: Path) -> None:
     file.symlink_to(file.name)
 

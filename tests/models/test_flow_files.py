@@ -29,15 +29,22 @@ from tiny_flow_models import autoencoder, build_flow_model
 from underpaint.engine import Engine
 from underpaint.models import default_model, describe_model, list_entries
 from underpaint.models.architectures import ARCHITECTURES, COMPONENTS, CONFIGS, Architecture
+from underpaint.models.card_memory import card_memory, file_memory
 from underpaint.models.families import FLOWS, check_flow_parts
+from underpaint.models.known_sizes import KNOWN_MODELS
 from underpaint.models.layouts import encoder_width
+from underpaint.models.memory_needs import describe_needs
+from underpaint.models.probes import read_contents
 from underpaint.models.roots import Root
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.request import Request
 from weight_files import write_safetensors
 
-KINDS = ("flux", "schnell", "chroma", "z-image", "klein", "qwen-image", "sd3", "krea2", "lumina2")
-FIXED_WIDTH = ("flux", "schnell", "chroma", "lumina2")
+KINDS = (
+    "flux", "schnell", "fill", "chroma", "z-image", "klein", "qwen-image", "sd3", "krea2",
+    "lumina2",
+)  # fmt: skip
+FIXED_WIDTH = ("flux", "schnell", "fill", "chroma", "lumina2")
 """diffusers converts the authors' names of these at their real width alone."""
 
 Built = Callable[[str], Path]
@@ -130,7 +137,7 @@ def test_a_transformer_alone_paints_as_its_folder(
     assert_same(engine, file, folder)
 
 
-@pytest.mark.parametrize("kind", ["flux", "chroma", "z-image", "klein", "sd3", "lumina2"])
+@pytest.mark.parametrize("kind", ["flux", "fill", "chroma", "z-image", "klein", "sd3", "lumina2"])
 def test_a_checkpoint_paints_as_its_folder(
     engine: Engine, built: Built, tmp_path: Path, kind: str
 ) -> None:
@@ -244,14 +251,14 @@ def test_lesser_precision_paints_what_its_numbers_say(
     assert_same(engine, files["stored"], files["whole"])
 
 
-@pytest.mark.parametrize("kind", ["flux", "z-image", "krea2"])
+@pytest.mark.parametrize("kind", ["flux", "fill", "z-image", "krea2"])
 def test_a_quantised_transformer_paints_nearly_as_its_folder(
     engine: Engine, built: Built, parts: Path, tmp_path: Path, kind: str
 ) -> None:
     folder = built(kind)
     save_parts(folder, parts)
     tensors = read_weights(folder, "transformer")
-    if kind != "flux":
+    if kind not in FIXED_WIDTH:
         tensors = TRANSFORMERS[kind](tensors)
 
     def choose(name: str, tensor: torch.Tensor) -> str:
@@ -524,7 +531,8 @@ FLOW_ARCHITECTURES = [one for one in ARCHITECTURES if one.family in FLOWS]
 
 
 def name_of(architecture: Architecture) -> str:
-    return f"{architecture.configs}-{architecture.index}-{len(architecture.named)}"
+    names = architecture.configs, architecture.variant, architecture.index
+    return "-".join((*names, str(len(architecture.named))))
 
 
 def make(architecture: Architecture, part: str) -> tuple[Any, dict[str, Any]]:
@@ -535,6 +543,7 @@ def make(architecture: Architecture, part: str) -> tuple[Any, dict[str, Any]]:
     folder = CONFIGS / architecture.configs
     library, class_name = json.loads((folder / architecture.index).read_text())[part]
     config = json.loads((folder / part / "config.json").read_text())
+    config |= architecture.changes.get(part, {})
     part_class = getattr(diffusers if library == "diffusers" else transformers, class_name)
     with torch.device("meta"):
         if library == "diffusers":
@@ -617,7 +626,9 @@ def test_every_architecture_is_whole_and_its_parts_agree(
         describe_model(file)
     for part, component in architecture.parts.items():
         if part in made:
-            tensors = dict(made[part][0].state_dict())
+            network = made[part][0]
+            own = {*dict(network.named_parameters()), *dict(network.named_buffers())}
+            tensors = {n: t for n, t in network.state_dict().items() if n in own}  # each once
             if part == "vae":
                 tensors = VAES[type(vae).__name__](tensors, vae_config)
             shapes = {n: ("BF16", tuple(t.shape)) for n, t in tensors.items()}
@@ -630,6 +641,11 @@ def test_every_architecture_is_whole_and_its_parts_agree(
     assert (info.family, info.native) == (architecture.family, facts.native)
     assert {part.name for part in info.parts} == set(facts.parts)
     assert len(info.own_files) == len(made)
+    memory = card_memory(describe_needs(info, 2), info.native)
+    assert file_memory(read_contents(file)) == pytest.approx(memory, rel=0.01)
+    suggested = [card_memory(one.needs, one.native) for one in KNOWN_MODELS]
+    is_known = architecture.configs not in ("sd3-medium", "sd3.5-medium", "flux2-klein-9b")
+    assert is_known == any(memory == pytest.approx(one, rel=0.01) for one in suggested)
     if architecture.family in ("z-image", "krea2", "flux2-klein"):
         klein = architecture.family == "flux2-klein"
         distilled = architecture.index != "base.json" if klein else bool(architecture.named)
@@ -722,8 +738,14 @@ FLUX = {
     "single_blocks.37.linear2.weight": ("BF16", (3072, 15360)),
 }
 REFUSED: dict[str, tuple[dict[str, tuple[str, tuple[int, ...]]], str]] = {
-    "fill": ({"img_in.weight": ("BF16", (3072, 384))}, "FLUX.1 model for inpainting; take a plain"),
-    "control": ({"img_in.weight": ("BF16", (3072, 128))}, "FLUX.1 model for control"),
+    "control": (
+        {"img_in.weight": ("BF16", (3072, 128))},
+        "FLUX.1 model for control; take a plain or an inpainting one",
+    ),
+    "width": (
+        {"img_in.weight": ("BF16", (3072, 96))},
+        r"its img_in.weight has the shape \[3072, 96\], and \[3072, 64, ...\] is known",
+    ),
     "deeper": (
         {"double_blocks.19.img_attn.qkv.weight": ("BF16", (9216, 3072))},
         "it has 20 double_blocks, and 19 are known",

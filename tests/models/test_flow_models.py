@@ -14,7 +14,7 @@ from tiny_flow_models import build_flow_model
 from underpaint.engine import Engine
 from underpaint.engine.inputs import Inputs
 from underpaint.models import describe_model
-from underpaint.models.families import FLOWS, recommend
+from underpaint.models.families import FLOWS, find_flow_purpose, recommend
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.recommended import Recommended
 from underpaint_client.request import Request
@@ -103,6 +103,7 @@ def test_partial_change_in_few_steps_is_said(sd3: Path) -> None:
     [
         ("anything", "flux", {}, {"guidance_embeds": True}, 28, 3.5),
         ("anything", "flux", {}, {"guidance_embeds": False}, 4, 1.0),
+        ("anything", "flux", {}, {"guidance_embeds": True, "in_channels": 384}, 28, 30.0),
         ("FLUX.1-schnell-dev-merge", "flux", {}, {"guidance_embeds": True}, 28, 3.5),
         ("anything", "flux2-klein", {"is_distilled": True}, {}, 4, 1.0),
         ("anything", "flux2-klein", {"is_distilled": False}, {}, 24, 5.0),
@@ -125,7 +126,9 @@ def test_steps_and_guidance_suit_the_model(
     steps: int,
     guidance_scale: float,
 ) -> None:
-    found = recommend(tmp_path / "models" / folder, family, index, {"transformer": transformer})
+    configs = {"transformer": {"in_channels": 64, **transformer}, "vae": {"latent_channels": 16}}
+    purpose = find_flow_purpose(FLOWS[family], configs, "") if family == "flux" else "plain"
+    found = recommend(tmp_path / "models" / folder, family, index, configs, purpose)
     assert (found.steps, found.guidance_scale) == (steps, guidance_scale)
     assert found.few_steps == (steps <= 8)
     assert found.sampler == ("k_euler" if family in FLOWS else "dpmpp_2m")

@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flow_files import save_parts, save_transformer
 from single_files import save_checkpoint
 from tiny_flow_models import build_flow_model
 from underpaint.cli import main
@@ -221,11 +223,19 @@ def test_what_suits_a_model_is_listed_as_it_is_run(folder: Path) -> None:
     save_checkpoint(folder / "sd", folder / "dmd2-anime.safetensors")
     save_checkpoint(folder / "sd", folder / "plain.safetensors", steps=6, sampler="Euler a")
     build_flow_model(folder / "flux", "flux")
-    found = {entry.name: entry.recommended for entry in list_entries() if not entry.problem}
+    build_flow_model(folder / "fill", "fill")
+    save_transformer(folder / "fill", folder / "fill-file.safetensors")
+    save_parts(folder / "fill", folder / "parts")
+    entries = [entry for entry in list_entries() if not entry.problem]
+    purposes = {entry.name: entry.purpose for entry in entries}
+    assert purposes["fill"] == purposes["fill-file"] == "inpainting"
+    assert purposes["flux"] == "plain"
+    found = {entry.name: entry.recommended for entry in entries}
     assert found["sd"] == Recommended()
     assert found["sd-turbo"] == found["dmd2-anime"] == Recommended(8, 1.0)
     assert found["plain"] == Recommended(6, sampler="k_euler_a")
     assert not found["flux"].takes_negative
+    assert found["fill"] == found["fill-file"] == replace(found["flux"], guidance_scale=30.0)
     for name, recommended in found.items():
         assert describe_model(find_model(name)).recommended == recommended, name
 

@@ -34,6 +34,7 @@ NESTED = Request.of(
     prompt="a lake", strength=0.5, steps=20, guidance_scale=7.5, seed=3, images=2, model="sd",
     width=64, height=64,
     variation_seed=4, variations=(Variation(1, 0.5),), chain=True,
+    blend="none",
 )  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def test_a_request_of_protocol_1_gets_its_groups() -> None:
     assert read_message(envelope) == messages.Submit("j", NESTED, "quick", "n")
     today = json.loads(bytes(wire.encode(messages.Submit("j", NESTED, "quick", "n"))[0]))
     del today["body"]["request"]["sampling"]["clip_skip"]  # which protocol 3 got later
+    del today["body"]["request"]["conditioning"]
     assert upgrade_header(old) == json.dumps(today).encode("ascii")
 
 
@@ -56,7 +58,9 @@ def test_what_an_earlier_request_left_out_is_what_it_stood_for_then(protocol: in
     envelope = wire.open_envelope([upgrade_header(header(protocol, job="j", request=request))])
     message = read_message(envelope)
     assert isinstance(message, messages.Submit)
-    assert message.request == Request.of(prompt="a lake", steps=20, guidance_scale=7.5)
+    assert message.request == Request.of(
+        prompt="a lake", steps=20, guidance_scale=7.5, blend="none"
+    )
 
 
 def test_a_request_of_protocol_2_keeps_what_it_has() -> None:
@@ -98,7 +102,7 @@ def test_all_else_stays_as_it_is(kept: bytes) -> None:
         (header(99, job="j", request={}), "it is of protocol 99, and not 3"),
         (header(1, job="j", request={**FLAT, "hires": True}), "field 'hires' is unknown"),
         (header(1, job="j", request={**FLAT, "sampler": "gone"}), "sampler 'gone' is unknown"),
-        (b"{broken", "is no JSON"),
+        (b"{broken", "is not JSON"),
     ],
 )
 def test_a_job_that_cannot_be_read_is_put_aside_with_a_sentence(

@@ -19,6 +19,9 @@ from .printing import say, show_json
 HELP = """List the LoRAs that are there, and the models that each fits, by its header."""
 
 
+_UNSHOWN = ("facts", "stamp")
+
+
 def run_loras(words: Sequence[str]) -> int:
     """List the LoRAs."""
     parser = Parser("loras", HELP)
@@ -31,7 +34,7 @@ def run_loras(words: Sequence[str]) -> int:
     if options.json:
         for one in fitting:
             facts = {**asdict(one.facts), "problem": one.problem}
-            rest = {name: value for name, value in asdict(one).items() if name != "facts"}
+            rest = {n: value for n, value in asdict(one).items() if n not in _UNSHOWN}
             show_json({**rest, **facts})
         return 0
     usable = [one for one in fitting if not one.problem]

@@ -66,6 +66,9 @@ def add_parameters(parser: Parser, request: type) -> None:
             told["action"] = "store_true"
         elif parameter.chosen_by_flag:
             told |= {"action": "store_const", "const": parameter.chosen_by_flag}
+        elif parameter.repeats:
+            told |= {"action": "append", "default": None, "type": parameter.read}
+            told["metavar"] = parameter.metavar
         elif parameter.choices and not parameter.is_open:
             told |= {"choices": list(parameter.choices), "metavar": name.upper()}
         else:
@@ -76,8 +79,13 @@ def add_parameters(parser: Parser, request: type) -> None:
 
 def read_parameters(options: argparse.Namespace, request: type) -> dict[str, Any]:
     """Return what the options of `add_parameters` hold, by the parameters' names."""
-    values = {name: getattr(options, name) for name in parameters_of(request)}
-    return {n: " ".join(v) if isinstance(v, list) else v for n, v in values.items()}
+    values: dict[str, Any] = {}
+    for name, parameter in parameters_of(request).items():
+        value = getattr(options, name)
+        if parameter.repeats:
+            value = tuple(value or ())
+        values[name] = " ".join(value) if isinstance(value, list) else value
+    return values
 
 
 def describe_option(parameter: Parameter) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from underpaint.models import describe_model, find_model, hash_model, list_models
-from underpaint_client.errors import BadInputError, UnderpaintError
+from underpaint.models.lora_list import find_lora, list_loras
+from underpaint_client.errors import BadInputError, ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
@@ -49,7 +52,7 @@ def run_replay(words: Sequence[str]) -> int:
     drawing, selection = read_inputs(options, request, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
-    for difference in _differences(recipe, request):
+    for difference in (*_differences(recipe, request), *_changed_loras(recipe)):
         display.note(difference)
     with open_connection(display) as connection:
         runner = JobRunner(
@@ -99,6 +102,19 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
     return found
 
 
+def _changed_loras(recipe: Recipe) -> list[str]:
+    """Return which LoRAs are another file now. One that is missing stops the run."""
+    found: list[str] = []
+    there = list_loras() if recipe.facts.loras else ()
+    for lora in recipe.facts.loras:
+        with contextlib.suppress(ModelUnavailableError, OSError):
+            with Path(find_lora(lora.name, there).path).open("rb") as stream:
+                now = hashlib.file_digest(stream, "sha256").hexdigest()
+            if now != lora.sha256:
+                found.append(f"the LoRA {lora.name!r} has changed since then")
+    return found
+
+
 def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     """Return how far the new picture is from the old one."""
     was, now = read_picture(picture).pixels, read_picture(again).pixels
@@ -112,6 +128,8 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
     if then.source_hash and made.source_hash != then.source_hash:
         told += "; it was made from another input"
+    if then.loras != made.loras:
+        told += "; it was made with other LoRAs"
     for name in _LOOKED_AT:
         before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:

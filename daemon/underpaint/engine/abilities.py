@@ -8,18 +8,13 @@ from underpaint.models import ModelInfo
 from underpaint.models.memory_needs import MemoryNeeds, describe_needs
 
 from .devices import find_placements
-from .families import find_family
 from .quantising import PACKAGES, can_quantise
 from .savings import QUANTISED, Abilities, Quantised, choose_tiles
 
 
 def describe_model_needs(info: ModelInfo, device: torch.device) -> MemoryNeeds:
     """Return what a model needs on a device, as `describe_needs`."""
-    return describe_needs(
-        info,
-        4 if device.type == "cpu" else 2,
-        full_precision_vae=find_family(info.family).full_precision_vae,
-    )
+    return describe_needs(info, 4 if device.type == "cpu" else 2)
 
 
 def describe_abilities(info: ModelInfo, device: torch.device, quantise: str) -> Abilities:

@@ -106,7 +106,7 @@ class Guide:
         Told of progress.
     cancelled : callable
         Asked after every call of the model; where it says True, the run ends.
-    kept : tensor (1, C + 1, h, w), optional
+    kept : tensor (1, K, h, w), optional
         What an inpainting model is shown of the original, from `Model.show_kept`.
     on_clean : callable, optional
         Given, after every call, what the sampler takes for the finished latents (B, C, h, w), and
@@ -164,8 +164,6 @@ def denoise(
     sampler.set_schedule(guide.plan, guide.noise.device)
     executed = sampler.execute(guide.plan.run)
     calls = len(executed.timesteps)
-    if guide.kept is not None:
-        sampler.show_kept(guide.kept)
     joins = torch.from_numpy(sampler.first_calls(guide.steps, calls)).to(guide.noise.device)
     sampler.begin(executed, family.pack_cells(joins, guide.clean))
     cells = Extent(guide.clean.shape[-1], guide.clean.shape[-2])
@@ -196,7 +194,7 @@ def denoise(
     own = pipeline.scheduler
     pipeline.scheduler = sampler.scheduler
     latents = _first_latents(guide, executed.timesteps[0])
-    start = Start(latents, guide.clean, executed.timesteps, guide.plan.run)
+    start = Start(latents, guide.clean, executed.timesteps, guide.plan.run, guide.kept)
     try:
         with family.begin(pipeline, start) as arguments:
             pipeline(

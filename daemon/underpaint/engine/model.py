@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,13 +14,16 @@ import torch
 import transformers
 
 from underpaint.models import BackgroundHash, ModelInfo
+from underpaint.models.lora_choice import ChosenLora
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
+from underpaint_client.recipe import UsedLora
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.steps import StepPlan
 
 from .abilities import describe_abilities, describe_model_needs
+from .adapters import Adapters
 from .denoise import Guide, denoise
 from .devices import free_memory
 from .families import find_family
@@ -71,13 +74,15 @@ class Model:
         self.device = torch.device(device)
         self.saving = saving or Saving()
         self.needs = describe_model_needs(info, self.device)
-        self.family = find_family(info.family)
+        self.family = find_family(info.family, info.purpose)
         self.dtype = torch.float32 if self.device.type == "cpu" else self.family.half
         self._quantise = quantise
         self._hash = BackgroundHash(info)
         self._preview_map: torch.Tensor | None = None
         self._placed: Placement | None = None
+        self._loras: tuple[ChosenLora, ...] = ()
         self.pipeline: Any  # None only where opening it anew has failed
+        self._adapters: Adapters | None
         self.forget()
         self._open_as(self.saving)
         self.scheduler_config = levels_only(self.pipeline.scheduler.config)
@@ -126,7 +131,7 @@ class Model:
 
     def close(self) -> None:
         """Free the memory."""
-        self.pipeline = None
+        self.pipeline = self._adapters = None
         free_memory(self.device)
 
     # ---- memory ----------------------------------------------------------------------------
@@ -144,8 +149,7 @@ class Model:
         """
         was, self.saving = self.saving, saving
         if self.pipeline is None or saving.quantised != was.quantised:
-            self.pipeline = None
-            free_memory(self.device)
+            self.close()
             self._open_as(saving)
             return
         if saving.sliced != was.sliced:
@@ -160,6 +164,9 @@ class Model:
         pipeline = self._open()
         quantise(getattr(pipeline, self.family.denoiser), saving.quantised, self.dtype)
         self.pipeline = pipeline
+        self._adapters = Adapters(pipeline, self.family.denoiser, self.dtype)
+        self._adapters.load(self._loras)  # where it is opened anew in the middle of a run
+        self._adapters.activate(self._loras)
         self._attention = dict(getattr(self.denoiser, "attn_processors", {}))
         if saving.sliced:
             self._slice_attention(True)
@@ -195,6 +202,43 @@ class Model:
         finally:
             if waits:
                 vae.to("cpu")  # its hook moves away what came before it, not itself
+
+    # ---- LoRAs -----------------------------------------------------------------------------
+
+    def load_loras(self, loras: Sequence[ChosenLora]) -> dict[ChosenLora, UsedLora]:
+        """Load LoRAs, and return what a recipe says of each.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A file cannot be read, or does not fit the model.
+        """
+        adapters = self._opened_adapters
+        if adapters.load(loras):
+            self._place(self.saving.placement)
+        return {one: adapters.describe(one) for one in loras}
+
+    @contextmanager
+    def using(self, loras: Sequence[ChosenLora]) -> Iterator[None]:
+        """Apply these LoRAs for a while; afterwards the model is to the bit what it was."""
+        self._loras = tuple(loras)
+        try:
+            self.load_loras(self._loras)
+            self._activate(self._loras)
+            yield
+        finally:
+            self._loras = ()
+            if self._adapters is not None:
+                self._activate(())
+
+    @property
+    def _opened_adapters(self) -> Adapters:
+        assert self._adapters is not None, "the model is closed"  # noqa: S101
+        return self._adapters
+
+    def _activate(self, loras: Sequence[ChosenLora]) -> None:
+        if self._opened_adapters.activate(loras) and self.saving.placement == "group_offload":
+            self._place("group_offload")  # it learns anew in which order layers run
 
     # ---- prompts ---------------------------------------------------------------------------
 
@@ -240,8 +284,9 @@ class Model:
             )
             return {name: _to_device(value, self.device) for name, value in encoded.items()}
 
+        loras = self._opened_adapters.encoder_key(self._loras)
         found: Prompt = self._prompts.get(
-            (prompt, negative, guided, on_cpu, family.skipped), encode
+            (prompt, negative, guided, on_cpu, family.skipped, loras), encode
         )
         return found
 
@@ -369,23 +414,21 @@ class Model:
     def show_kept(self, image: Floats, changes: Mask) -> torch.Tensor:
         """Encode what an inpainting model sees beside the noisy latents, or remember it.
 
-        Stable Diffusion's were trained on one channel that is 1 where the picture may change, and
-        the latents of the picture with grey there (`prepare_kept`).
-
         Parameters
         ----------
         image : float32, (H, W, 3)
-            The picture, grey in every cell that may change.
+            The picture, grey in every cell that may change (`prepare_kept`).
         changes : bool, (h, w)
             Those cells.
 
         Returns
         -------
-        tensor (1, C + 1, h, w)
+        tensor (1, K, h, w)
+            As `Family.show_kept` returns it.
         """
         latents = self.encode(image)
         hidden = torch.from_numpy(changes).to(latents)[None, None]
-        return torch.cat([hidden, latents], dim=1)
+        return self.family.show_kept(latents, hidden)
 
     def sketch(self, latents: torch.Tensor) -> Floats:
         """Return the colours of latents roughly, a pixel a cell, in no time.

@@ -1,4 +1,4 @@
-"""What of a prompt does not reach the model: one sentence for each kind of loss."""
+"""Notes about what the model does not read of a prompt: one for each kind of loss."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from underpaint_client.prompt_language import ParsedPrompt, parse_prompt
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 _LONGEST_QUOTE = 40
 
 _MOST_QUOTED = 10
 """Words that one note quotes: recipes travel in messages, whose headers have a limit."""
 
-_AS_WORDS = "is read as words"
-_SYNTAX: tuple[tuple[re.Pattern[str], str], ...] = (
+_NOT_LOADED = sentence("what it names is not loaded, and it is read as words")
+_SYNTAX: tuple[tuple[re.Pattern[str], Sentence], ...] = (
+    (re.compile(r"<\s*hypernet\s*:[^<>]*>", re.IGNORECASE), _NOT_LOADED),
+    (re.compile(r"\bembedding:\S+", re.IGNORECASE), _NOT_LOADED),
     (
-        re.compile(r"<\s*hypernet\s*:[^<>]*>", re.IGNORECASE),
-        f"what it names is not loaded, and it {_AS_WORDS}",
+        re.compile(r"\bAND\b"),
+        sentence("prompts are not divided there, and it is read as words"),
     ),
-    (
-        re.compile(r"\bembedding:\S+", re.IGNORECASE),
-        f"what it names is not loaded, and it {_AS_WORDS}",
-    ),
-    (re.compile(r"\bAND\b"), f"prompts are not divided there, and it {_AS_WORDS}"),
 )
 """What Stable Diffusion WebUI, ComfyUI and others understand, and `prompt_language` does not.
 
@@ -97,7 +95,7 @@ def describe_losses(
     tuple of str
         One sentence for each kind of loss.
     """
-    notes = _of_one("the prompt", prompt, read, weighs_words=weighs_words)
+    notes = _of_one(sentence("the prompt"), prompt, read, weighs_words=weighs_words)
     if negative.strip() and not takes_negative:
         notes.append("this model takes no negative prompt; it was not used")
     elif negative.strip() and not guided:
@@ -105,43 +103,91 @@ def describe_losses(
             "the negative prompt is not used at a guidance scale of 1 or less; choose a higher one"
         )
     elif negative:
-        notes += _of_one("the negative prompt", negative, read, weighs_words=weighs_words)
+        which = sentence("the negative prompt")
+        notes += _of_one(which, negative, read, weighs_words=weighs_words)
+        notes += [
+            sentence(
+                "the negative prompt has the LoRA {lora!r}: it was not used; name it in the prompt",
+                lora=_shortened(one.name),
+            )
+            for one in parse_prompt(negative).loras[:1]
+        ]
     return tuple(notes)
 
 
 def _of_one(
-    which: str, text: str, read: Callable[[ParsedPrompt], Reading], *, weighs_words: bool
+    which: Sentence, text: str, read: Callable[[ParsedPrompt], Reading], *, weighs_words: bool
 ) -> list[str]:
+    """Return the notes about one prompt; `which` is what it is called in them."""
     notes: list[str] = []
     prompt = parse_prompt(text)
     reading = read(prompt)
     if reading.tokens > reading.limit:
         notes.append(
-            f"{which} has {reading.tokens} tokens and the model reads the first {reading.limit};"
-            " the rest was left out"
+            sentence(
+                "{prompt} has {tokens} tokens and the model reads the first {limit}; the rest was"
+                " left out",
+                prompt=which,
+                tokens=reading.tokens,
+                limit=reading.limit,
+            )
         )
     if reading.unknown:
-        words = list(dict.fromkeys(reading.unknown))
-        quoted = ", ".join(_quote(word) for word in words[:_MOST_QUOTED])
-        more = f" and {len(words) - _MOST_QUOTED} more" if len(words) > _MOST_QUOTED else ""
-        notes.append(f"{which} has words that the model does not know: {quoted}{more}")
-    notes += [f"{which} has {_quote(one.excerpt)}: {one.told}" for one in prompt.remarks]
+        notes.append(_describe_unknown(which, list(dict.fromkeys(reading.unknown))))
+    notes += [_describe_part(which, one.excerpt, one.explanation) for one in prompt.remarks]
     if not weighs_words and prompt.weighted is not None:
-        quoted = _quote(prompt.weighted.text.strip())
         notes.append(
-            f"{which} has a weight for {quoted}: this model cannot weigh words; it reads them alike"
+            sentence(
+                "{prompt} has a weight for {words!r}: this model cannot weigh words; it reads them"
+                " alike",
+                prompt=which,
+                words=_shortened(prompt.weighted.text.strip()),
+            )
         )
     if not weighs_words and len(prompt.chunks) > 1:
-        notes.append(f"{which} has 'BREAK': this model reads it as one, and 'BREAK' was left out")
-    for lora in prompt.loras[:1]:
-        notes.append(f"{which} has the LoRA {_quote(lora.name)}: it was not loaded")
+        notes.append(
+            sentence(
+                "{prompt} has 'BREAK': this model reads it as one, and 'BREAK' was left out",
+                prompt=which,
+            )
+        )
     for layer in prompt.layers[:1]:
-        notes.append(f"{which} has the layer {_quote(layer.name)}: it was not used")
+        notes.append(
+            sentence(
+                "{prompt} has the layer {layer!r}: it was not used",
+                prompt=which,
+                layer=_shortened(layer.name),
+            )
+        )
     for pattern, consequence in _SYNTAX:
         if found := pattern.search(text):
-            notes.append(f"{which} has {_quote(found[0])}: {consequence}")
+            notes.append(_describe_part(which, found[0], consequence))
     return notes
 
 
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}...")
+def _describe_unknown(which: Sentence, words: list[str]) -> Sentence:
+    quoted = Listing(map(_shortened, words[:_MOST_QUOTED]))
+    more = len(words) - len(quoted)
+    if more:
+        return sentence(
+            "{prompt} has words that the model does not know: {words!r} and {more} more",
+            prompt=which,
+            words=quoted,
+            more=more,
+        )
+    return sentence(
+        "{prompt} has words that the model does not know: {words!r}", prompt=which, words=quoted
+    )
+
+
+def _describe_part(which: Sentence, excerpt: str, explanation: Sentence) -> Sentence:
+    return sentence(
+        "{prompt} has {excerpt!r}: {explanation}",
+        prompt=which,
+        excerpt=_shortened(excerpt),
+        explanation=explanation,
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Facts, Recipe
+from underpaint_client.recipe import Facts, Recipe, UsedLora
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
@@ -31,6 +31,7 @@ class Made:
         Left out where the model was not needed.
     source_hash : str
         As `Recipe`.
+    loras : tuple of UsedLora
     """
 
     index: int
@@ -38,6 +39,7 @@ class Made:
     model: Model | None = None
     plan: Plan | None = None
     source_hash: str = ""
+    loras: tuple[UsedLora, ...] = ()
 
 
 def make_recipe(
@@ -87,6 +89,7 @@ def make_recipe(
             versions=_versions(model),
             variations=variations,
             source_hash=made.source_hash,
+            loras=made.loras,
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,15 +11,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from underpaint.models import describe_model, find_model
+from underpaint.models.lora_choice import ChosenLora, choose_loras, named_loras
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.parameters import settled
-from underpaint_client.recipe import Recipe
+from underpaint_client.recipe import Recipe, UsedLora
 from underpaint_client.recommended import settle_request
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise
 
+from .blending import match_surroundings
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
 from .denoise import Guide, OnClean, cell_steps, level_notes
@@ -74,10 +78,26 @@ class Run:
         """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
+            _ = self.loras  # what is wrong with them is told before that takes minutes
             wanted = self.request.sampling
             return self.models.load(
                 wanted.model, allow_paths=self.allow_paths, sampler=wanted.sampler
             )
+
+    @functools.cached_property
+    def loras(self) -> tuple[tuple[ChosenLora, ...], ...]:
+        """The LoRAs of each image, found and looked at before the model is loaded."""
+        given = self.request.conditioning.loras
+        wanted = [named_loras(given, prompt.positive) for prompt in self.prompts]
+        if not any(wanted):
+            return ((),) * len(wanted)
+        name = self.request.sampling.model
+        return choose_loras(wanted, describe_model(find_model(name, allow_paths=self.allow_paths)))
+
+    @functools.cached_property
+    def used_loras(self) -> dict[ChosenLora, UsedLora]:
+        """What recipes say of each LoRA; all of them are loaded."""
+        return self.model.load_loras(list(dict.fromkeys(itertools.chain(*self.loras))))
 
     @functools.cached_property
     def settled_request(self) -> Request:
@@ -109,6 +129,7 @@ class Run:
         fitting = self._fitting(model, plan)
         planned = self._planned(model, plan)
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
+        fitting.run("load", lambda: self.used_loras)  # one that does not fit is told of here
         if request.variation.chain:
             yield from self._chain(model, source, plan)
         else:
@@ -214,7 +235,7 @@ class Run:
         while rest:
             latents = self._denoise_first(work, rest)
             for one, index in zip(latents, rest, strict=False):
-                yield self._finish(work, self._decode(work, one), index)
+                yield self._finish(work, self._painted(work, one), index)
             rest = rest[len(latents) :]
 
     def _planned(self, model: Model, plan: Plan) -> int:
@@ -231,7 +252,9 @@ class Run:
 
         def batch() -> range:
             planned = self._planned(work.model, work.plan)
-            return rest[: min(planned, work.model.saving.together or planned)]
+            first = rest[: min(planned, work.model.saving.together or planned)]
+            same = itertools.takewhile(lambda i: self.loras[i] == self.loras[rest[0]], first)
+            return first[: len(list(same))]
 
         return self._fitting(work.model, work.plan).run(
             "denoise",
@@ -248,7 +271,7 @@ class Run:
                 work = replace(self._prepare(model, given, plan), source=source)
                 first = first or work.source_hash
                 (latents,) = self._denoise_first(work, range(index, index + 1))
-                last = replace(work, source_hash=first), self._decode(work, latents)
+                last = replace(work, source_hash=first), self._painted(work, latents)
             yield self._finish(*last, index)
             given = given.repainted(whole_layer(given, plan.area, last[1]), plan.area)
             if given.mode == "txt2img":  # from nothing at first, then from what came
@@ -256,6 +279,10 @@ class Run:
                 plan = self._plan(model, given, given.change_box(), from_nothing=False)
 
     def _denoise(self, work: Work, images: range) -> torch.Tensor:
+        with work.model.using(self.loras[images.start]):
+            return self._denoise_with_loras(work, images)
+
+    def _denoise_with_loras(self, work: Work, images: range) -> torch.Tensor:
         model, steps = work.model, work.plan.steps
         prompt = self._encode_prompts(work, images)
         with self.clock.phase("denoise"):
@@ -339,6 +366,15 @@ class Run:
             return ()
         return ("this model has no clip skip; it was not used",)
 
+    def _painted(self, work: Work, latents: torch.Tensor) -> Floats:
+        """Return what the model painted of the work area, matched to what is kept around it."""
+        painted = self._decode(work, latents)
+        if self.request.output.blend == "none":
+            return painted
+        with self.clock.phase("composite"):
+            cell = work.model.info.cell
+            return match_surroundings(work.source, work.plan.area, painted, cell)
+
     def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
             self.progress(Progress("Decoding", pixels=work.plan.work_size.pixels))
@@ -355,7 +391,8 @@ class Run:
         with self.clock.phase("composite"):
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         prompt = self.prompts[index]
-        made = Made(index, prompt, work.model, work.plan, work.source_hash)
+        loras = tuple(self.used_loras[one] for one in self.loras[index])
+        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras)
         saved = saving_notes(
             work.model.saving,
             work.plan.work_size,

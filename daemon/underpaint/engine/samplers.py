@@ -12,7 +12,8 @@ Each sampler here is a diffusers scheduler class of which six things are made su
   cell that joins late cannot get: it looks at its first step's end, takes the step again with the
   mean of both outputs, and then calls the model there again. Ours goes on with the outputs it has.
 - It keeps the schedule that it was set to, whatever the pipeline would set (`set_schedule`).
-- It hands the model what is kept beside the noisy latents, where the model takes it (`show_kept`).
+- It hands Stable Diffusion's inpainting models what is kept (`kept`, a tensor (1, K, h, w)) behind
+  the noisy latents' own channels, in every call.
 """
 
 from __future__ import annotations
@@ -174,16 +175,6 @@ class Sampler:
         if SAMPLERS[self.name] in ("LMSDiscreteScheduler", "PNDMScheduler"):
             return 4
         return int(self.scheduler.config.get("solver_order", 1))
-
-    def show_kept(self, kept: torch.Tensor) -> None:
-        """Hand a model more than noisy latents, as Stable Diffusion's inpainting models take it.
-
-        Parameters
-        ----------
-        kept : tensor (1, channels, h, w)
-            Goes behind the noisy latents' own channels, in every call.
-        """
-        self.scheduler.kept = kept
 
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> Any:
         """Return `clean` latents at the noise level of the call that comes next."""

@@ -177,6 +177,10 @@ ARCHITECTURES = (
     Architecture("sd3", "3.5-medium", "sd3.5-medium", _SD3),
     Architecture("sd3", "3.5-large", "sd3.5-large", _SD3),
     Architecture("flux", "dev", "flux-dev", _FLUX),
+    Architecture(
+        "flux", "fill", "flux-dev", _FLUX,
+        changes={"transformer": {"in_channels": 384, "out_channels": 64}},
+    ),
     Architecture("flux", "schnell", "flux-schnell", _FLUX),
     Architecture("chroma", "", "chroma", _CHROMA),
     Architecture("z-image", "", "z-image", _Z, named=FAST_NAMES),

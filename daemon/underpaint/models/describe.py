@@ -17,7 +17,7 @@ from underpaint_client.recommended import Recommended
 from .architectures import CONFIGS
 from .checkpoint import resolve_checkpoint
 from .clip_skip import count_skipped
-from .families import FLOWS, check_flow_parts, recommend
+from .families import FLOWS, check_flow_parts, find_flow_purpose, recommend
 from .files import (
     INDEX,
     WEIGHTS_ENDINGS,
@@ -171,13 +171,14 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         side = _number(path, configs["unet"], "sample_size", _NATIVE_CELLS[family], 1024) * cell
     else:
         cell, side = check_flow_parts(path, facts, configs), facts.native
+        purpose = find_flow_purpose(facts, configs, purpose)
     lengths = [
         check_tokenizer(path, part, configs[one.replace("tokenizer", "text_encoder")])
         for one, part in parts.items()
         if one.startswith("tokenizer")
     ]
     levels = configs["scheduler"]
-    recommended = recommend(path, family, read_json(path, index), configs)
+    recommended = recommend(path, family, read_json(path, index), configs, purpose)
     denoiser = "unet" if facts is None else "transformer"
     return ModelInfo(
         name=name,

@@ -15,7 +15,8 @@ import threading
 from typing import Any
 
 from underpaint_client.errors import UnderpaintError
-from underpaint_client.sentences import sentence, to_data
+from underpaint_client.sentence_json import to_data
+from underpaint_client.sentences import sentence
 
 from .downloading import RemoteModel, download, look_up, received_bytes, split_id
 from .kinds import with_article

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,7 +260,7 @@ def download(
             "{repository} is being downloaded already", repository=model.repository
         ) from None
     try:
-        _check_space(model, staging)
+        check_space([model])
         for number, file in enumerate(model.files):
             tell(file, number)
             _fetch(model, file, staging)
@@ -321,18 +321,32 @@ def received_bytes(model: RemoteModel) -> int:
     return total
 
 
-def _check_space(model: RemoteModel, staging: Path) -> None:
-    missing = max(0, model.size - received_bytes(model))
-    free = shutil.disk_usage(staging).free
+def check_space(models: Sequence[RemoteModel]) -> None:
+    """Check that the disk has room for all of what is to be downloaded together.
+
+    Parameters
+    ----------
+    models : sequence of RemoteModel
+        One or more, of one repository.
+
+    Raises
+    ------
+    ModelUnavailableError
+        It has not.
+    """
+    folder = home() / "models"
+    make_folder(folder)
+    missing = sum(max(0, model.size - received_bytes(model)) for model in models)
+    free = shutil.disk_usage(folder).free
     if missing + RESERVE > free:
         raise ModelUnavailableError(
             "{repository} needs {missing:.1f} GB more and 1 GB to spare, and {free:.1f} GB are"
             " free in {parent}; make room, or put Underpaint's models onto another disk"
             " (UNDERPAINT_HOME)",
-            repository=model.repository,
+            repository=models[0].repository,
             missing=missing / 1e9,
             free=free / 1e9,
-            parent=staging.parent.parent,
+            parent=folder,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from underpaint_client.printable import one_line
 from underpaint_client.recommended import Recommended
 from underpaint_client.rules import STARTER_MODEL
 
+from .card_memory import file_memory, folder_memory
 from .describe import describe_model
-from .facts import family_facts, memory_needed, native_size, why_unusable
+from .facts import family_facts, native_size, why_unusable
 from .families import FLOWS, recommend
 from .find import STARTER_FOLDER
 from .probes import MODEL, Contents
@@ -52,11 +53,13 @@ class ListedModel:
     native : int
         The side it was trained at, in pixels; 0 where that is not known.
     size, memory : int
-        Bytes of its weights on disk, and what it needs to paint, computed.
+        Bytes of its weights on disk, and of a GPU's memory with which all of it stays there, as
+        `card_memory` computes them.
     steps : int
     guidance_scale : float
     sampler : str
     takes_negative : bool
+    clip_skip : int
         What suits it, as `Recommended` has them.
     licence, note : str
         Where known.
@@ -81,6 +84,7 @@ class ListedModel:
     guidance_scale: float = Recommended.guidance_scale
     sampler: str = Recommended.sampler
     takes_negative: bool = Recommended.takes_negative
+    clip_skip: int = Recommended.clip_skip
     licence: str = ""
     note: str = ""
     problem: str = ""
@@ -88,7 +92,9 @@ class ListedModel:
     @property
     def recommended(self) -> Recommended:
         """What suits it."""
-        return Recommended(self.steps, self.guidance_scale, self.sampler, self.takes_negative)
+        return Recommended(
+            self.steps, self.guidance_scale, self.sampler, self.takes_negative, self.clip_skip
+        )
 
 
 def list_entries(seconds: float | None = None) -> tuple[ModelEntry, ...]:
@@ -185,6 +191,7 @@ def _file(found: Found, contents: Contents, said: Sidecar) -> dict[str, Any]:
         **_contents(contents, found.stamp[0]),
         "family": contents.family,
         "native": native_size(contents),
+        "memory": file_memory(contents),
         "problem": _printable(_problem(found.path, contents)),
     }
     if not values["problem"]:
@@ -237,7 +244,6 @@ def _contents(contents: Contents, size: int) -> dict[str, Any]:
         "precision": contents.precision,
         "licence": contents.licence,
         "size": size,
-        "memory": memory_needed(contents, size),
     }
 
 
@@ -260,8 +266,8 @@ def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
         if part.name in ("unet", "transformer"):
             weights = next(file.path for file in part.files if file.is_weights)
             denoiser = correct_contents(contents_of(path / weights), said)
-            parts = tuple(sorted(one.name for one in info.parts))
-            listed |= _contents(replace(denoiser, parts=parts), size)
+            listed |= _contents(denoiser, size)
+    listed["memory"] = folder_memory(info)
     listed |= {"prediction": info.prediction_type, "zero_snr": info.zero_snr}
     return {**listed, "purpose": info.purpose}
 

@@ -39,6 +39,9 @@ class FlowFacts:
         For its plain models.
     fast : Recommended
         For those that were distilled to few steps.
+    inpainting : Recommended or None
+        For its inpainting models, whose transformer is shown the kept picture's latents and the
+        mask beside the noisy latents; None where it has none.
     optional : frozenset of str
         Parts that a model may lack; the others are needed.
     """
@@ -50,6 +53,7 @@ class FlowFacts:
     prompt_tokens: int
     recommended: Recommended
     fast: Recommended
+    inpainting: Recommended | None = None
     optional: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -105,6 +109,7 @@ FLOWS: dict[str, FlowFacts] = {
         native=1024,
         prompt_tokens=512,
         recommended=Recommended(28, 3.5, _EULER, takes_negative=False),
+        inpainting=Recommended(28, 30.0, _EULER, takes_negative=False),
         fast=Recommended(4, 1.0, _EULER, takes_negative=False),
     ),
     "z-image": FlowFacts(
@@ -280,7 +285,11 @@ _FAST_DIFFUSION = Recommended(8, 1.0, DEFAULT_SAMPLER)
 
 
 def recommend(
-    path: Path, family: str, index: dict[str, Any], configs: dict[str, dict[str, Any]]
+    path: Path,
+    family: str,
+    index: dict[str, Any],
+    configs: dict[str, dict[str, Any]],
+    purpose: str = "plain",
 ) -> Recommended:
     """Return how a model is best run, as its configs say, else its name.
 
@@ -294,13 +303,17 @@ def recommend(
         What `model_index.json` holds.
     configs : dict of str to dict
         The config of each part, by name.
+    purpose : str
+        `plain`, `inpainting` or `edit`.
     """
     named_fast = name_contains(path, FAST_NAMES)
     facts = FLOWS.get(family)
     if facts is None:
         return _FAST_DIFFUSION if named_fast else USUAL
     fast = _said_fast(family, index, configs)
-    return facts.fast if (named_fast if fast is None else fast) else facts.recommended
+    if named_fast if fast is None else fast:
+        return facts.fast
+    return (facts.inpainting if purpose == "inpainting" else None) or facts.recommended
 
 
 def _said_fast(
@@ -325,7 +338,7 @@ def check_flow_parts(path: Path, facts: FlowFacts, configs: dict[str, dict[str, 
     vae, transformer = configs["vae"], configs["transformer"]
     latent = vae.get("z_dim", vae.get("latent_channels"))
     taken = transformer.get("in_channels")
-    if type(latent) is not int or taken != latent * facts.tokens_patch:
+    if type(latent) is not int or taken not in _count_inputs(facts, latent).values():
         raise ModelUnavailableError(
             "model {path}: its transformer takes {taken} channels (in_channels in"
             " transformer/config.json), and its vae has {latent} of which {cells} cells make a"
@@ -342,4 +355,35 @@ def check_flow_parts(path: Path, facts: FlowFacts, configs: dict[str, dict[str, 
             " wide; fetch it again",
             path=path,
         )
-    return 8
+    return _CELL
+
+
+def find_flow_purpose(facts: FlowFacts, configs: dict[str, dict[str, Any]], said: str) -> str:
+    """Return what a model is for, by the channels that its transformer takes.
+
+    Parameters
+    ----------
+    facts : FlowFacts
+        Of its family.
+    configs : dict of str to dict
+        Of its parts, as `check_flow_parts` has passed them.
+    said : str
+        What its index or its user says: an edit model is told by nothing else.
+    """
+    latent = configs["vae"].get("z_dim", configs["vae"].get("latent_channels"))
+    taken = configs["transformer"].get("in_channels")
+    if taken != _count_inputs(facts, latent)["plain"]:
+        return "inpainting"
+    return "edit" if said == "edit" else "plain"
+
+
+_CELL = 8
+"""Pixels a side of a latent cell, in all of these families."""
+
+
+def _count_inputs(facts: FlowFacts, latent: int) -> dict[str, int]:
+    """Return how many channels a token has in the models of a family, by purpose."""
+    counts = {"plain": facts.tokens_patch * latent}
+    if facts.inpainting is not None:  # and the kept picture's latents, and each pixel of the mask
+        counts["inpainting"] = facts.tokens_patch * (2 * latent + _CELL**2)
+    return counts

@@ -34,12 +34,13 @@ FAMILIES = {
 }
 """Pipeline classes, less their purpose (`Img2ImgPipeline`), and the family of each."""
 
-_EDIT_FAMILIES = {
-    "FluxKontext": "flux",
-    "QwenImageEdit": "qwen-image",
-    "QwenImageEditPlus": "qwen-image",
+_OTHER_PURPOSES = {
+    "FluxFill": ("flux", "inpainting"),
+    "FluxKontext": ("flux", "edit"),
+    "QwenImageEdit": ("qwen-image", "edit"),
+    "QwenImageEditPlus": ("qwen-image", "edit"),
 }
-"""The same for models that were trained to edit a picture, and have the parts of plain ones."""
+"""The same for models that have the parts of plain ones and another purpose, with that purpose."""
 
 _PURPOSES = ("Img2ImgPipeline", "InpaintPipeline", "Pipeline")
 
@@ -210,13 +211,13 @@ def read_family(model: Path, index: dict[str, Any]) -> str:
 def find_family(index: dict[str, Any]) -> str:
     """Return the family that a `model_index.json` names; empty where it is not supported."""
     name = _without_purpose(str(index.get("_class_name")))
-    return FAMILIES.get(name) or _EDIT_FAMILIES.get(name, "")
+    return FAMILIES.get(name) or _OTHER_PURPOSES.get(name, ("", ""))[0]
 
 
 def read_purpose(index: dict[str, Any]) -> str:
-    """Return what the pipeline that a `model_index.json` names is for: `plain` or `edit`."""
-    is_edit = _without_purpose(str(index.get("_class_name"))) in _EDIT_FAMILIES
-    return "edit" if is_edit else "plain"
+    """Return what the pipeline that a `model_index.json` names is for, as `ModelInfo` has it."""
+    name = _without_purpose(str(index.get("_class_name")))
+    return _OTHER_PURPOSES.get(name, ("", "plain"))[1]
 
 
 def resolve_files(model: Path, family: str, index: dict[str, Any]) -> tuple[Part, ...]:

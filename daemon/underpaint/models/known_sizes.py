@@ -13,13 +13,21 @@ CLIP_G = PartSize(1389 * _MB, 126 * _MB)
 CLIP_H = PartSize(681 * _MB, 101 * _MB)
 T5_XXL = PartSize(9525 * _MB, 263 * _MB)
 QWEN3_4B = PartSize(8045 * _MB, 778 * _MB)
+QWEN3_8B = PartSize(16381 * _MB, 1245 * _MB)
 QWEN3_VL_4B = PartSize(8900 * _MB, 778 * _MB)
 QWEN25_VL_7B = PartSize(16600 * _MB, 1090 * _MB)
 GEMMA2_2B = PartSize(5229 * _MB, 1180 * _MB)
 
-_VAE = PartSize(167 * _MB, 5 * _MB)
+ENCODERS = {
+    "clip_l": CLIP_L, "clip_g": CLIP_G, "clip_h": CLIP_H, "t5xxl": T5_XXL,
+    "qwen_3_4b": QWEN3_4B, "qwen_3_8b": QWEN3_8B, "qwen3vl_4b": QWEN3_VL_4B,
+    "qwen_2.5_vl_7b": QWEN25_VL_7B, "gemma_2_2b": GEMMA2_2B,
+}  # fmt: skip
+"""The text encoders, as `architectures.COMPONENTS` calls them."""
+
+VAE = PartSize(167 * _MB, 5 * _MB)
 _VAE_32 = PartSize(335 * _MB, 9 * _MB)
-_QWEN_VAE = PartSize(254 * _MB, 8 * _MB)
+QWEN_VAE = PartSize(254 * _MB, 8 * _MB)
 
 _Q4 = 4.5 / 16
 """What `Q4_K` leaves of 16 bits."""
@@ -47,12 +55,12 @@ class KnownModel:
 def _model(
     title: str, denoiser: PartSize, encoders: tuple[PartSize, ...], native: int = 1024
 ) -> KnownModel:
-    return KnownModel(title, native, make_needs(encoders, denoiser, _VAE))
+    return KnownModel(title, native, make_needs(encoders, denoiser, VAE))
 
 
 def _with_qwen_vae(model: KnownModel) -> KnownModel:
     needs = make_needs(
-        model.needs.encoders, model.needs.denoiser, _QWEN_VAE, vae_class="AutoencoderKLQwenImage"
+        model.needs.encoders, model.needs.denoiser, QWEN_VAE, vae_class="AutoencoderKLQwenImage"
     )
     return replace(model, needs=needs)
 

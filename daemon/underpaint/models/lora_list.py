@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
@@ -15,6 +15,7 @@ from .kinds import is_lora, with_article
 from .loras import LoraFacts
 from .roots import lora_roots
 from .scanning import Scanned, scan
+from .stamps import FileStamp
 
 _NOT_USABLE = ("LyCORIS (OFT)", "LyCORIS (IA3)", "LyCORIS (GLoRA)", "LyCORIS (full)")
 
@@ -37,6 +38,8 @@ class ListedLora:
         What its header says.
     problem : str
         Why it cannot be used, a sentence; empty where it can.
+    stamp : FileStamp
+        What tells the file, as its header was read, from a later one.
     """
 
     name: str
@@ -46,6 +49,7 @@ class ListedLora:
     size: int
     facts: LoraFacts
     problem: str = ""
+    stamp: FileStamp = field(default=(0, 0, 0), repr=False)
 
     @property
     def bases(self) -> str:
@@ -99,6 +103,7 @@ def _describe(one: Scanned) -> ListedLora | None:
         size=one.found.stamp[0],
         facts=contents.lora,
         problem=f"LoRA {one_line(path)}: {problem}" if problem else "",
+        stamp=one.found.stamp,
     )
 
 

@@ -87,19 +87,27 @@ def tell_lora(header: Header) -> LoraFacts:
 
 # ---- its layers -----------------------------------------------------------------------------
 
+DOWN = (
+    r"(?:\.lora_down|_lora\d?\.down|\.lora\.down|\.lora_linear_layer\.down|\.lora_A(?:\.\w+)?)"
+    r"\.weight"
+)
+UP = (
+    r"(?:\.lora_up|_lora\d?\.up|\.lora\.up|\.lora_linear_layer\.up|\.lora_B(?:\.\w+)?)"
+    r"\.weight"
+)
+"""The patterns of how the two matrices of a layer end, in every layout."""
+
 _ROLES = re.compile(
-    r"^(?P<layer>.+?)(?:"
-    r"(?P<down>(?:\.lora_down|_lora\d?\.down|\.lora\.down|\.lora_linear_layer\.down"
-    r"|\.lora_A(?:\.\w+)?)\.weight)"
-    r"|(?P<up>(?:\.lora_up|_lora\d?\.up|\.lora\.up|\.lora_linear_layer\.up"
-    r"|\.lora_B(?:\.\w+)?)\.weight)"
+    rf"^(?P<layer>.+?)(?:(?P<down>{DOWN})|(?P<up>{UP})"
     r"|(?P<other>\.(?:hada_w[12]_[ab]|lokr_w[12](?:_[ab])?|diff))"
     r")$"
 )
-_PREFIXES = re.compile(
+PREFIXES = re.compile(
     r"^(?:base_model\.model\.)?(?:(?:lora_unet|lycoris|lora_transformer|lora_prior_unet)_"
     r"|(?:model\.)?diffusion_model\.|transformer\.|unet\.)?"
 )
+"""What may stand before the name of a denoiser's layer."""
+
 _TEXT_LAYER = re.compile(r"^(?:lora_te|text_encoder|te\d?_|text_encoders)", re.MULTILINE)
 
 
@@ -166,7 +174,7 @@ def _layers(tensors: Mapping[str, Tensor]) -> dict[str, _Layer]:
         told = _ROLES.match(name) if len(name) <= LONGEST_NAME else None
         if told is None:  # alpha, dora_scale and the like
             continue
-        layer = _PREFIXES.sub("", told["layer"], count=1).replace(".", "_")
+        layer = PREFIXES.sub("", told["layer"], count=1).replace(".", "_")
         role = "down" if told["down"] else "up" if told["up"] else told["other"][1:]
         layers.setdefault(layer, _Layer()).shapes[role] = tensor.shape
     return layers

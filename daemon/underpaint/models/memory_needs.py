@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .describe import ModelInfo
-from .files import Part
-from .headers import Tensor
+from .precisions import loaded_size
 from .weights import read_tensors
 
 
@@ -120,7 +118,11 @@ def make_needs(
     )
 
 
-def describe_needs(info: ModelInfo, number: int, *, full_precision_vae: bool) -> MemoryNeeds:
+FULL_PRECISION_VAES = ("sdxl",)
+"""Families whose autoencoder computes in 32 bits whatever the others do."""
+
+
+def describe_needs(info: ModelInfo, number: int) -> MemoryNeeds:
     """Return what a model needs, from the headers of its weights.
 
     Parameters
@@ -129,8 +131,6 @@ def describe_needs(info: ModelInfo, number: int, *, full_precision_vae: bool) ->
         From `describe_model`.
     number : int
         Bytes of a number that it computes with: 2 on a GPU, 4 on a CPU.
-    full_precision_vae : bool
-        Whether its autoencoder computes in 32 bits whatever the others do.
 
     Raises
     ------
@@ -138,12 +138,15 @@ def describe_needs(info: ModelInfo, number: int, *, full_precision_vae: bool) ->
         A file is damaged, or was changed meanwhile.
     """
     sizes: dict[str, PartSize] = {}
-    vae_number = 4 if full_precision_vae else number
+    vae_number = 4 if info.family in FULL_PRECISION_VAES else number
     for part in info.parts:
         if part.has_weights:
             held = vae_number if part.name == "vae" else number
+            stays = part.weights.lower().endswith(".gguf") and part.name in ("unet", "transformer")
             found = read_tensors(info.path, part).values()
-            sizes[part.name] = _measure([_bytes(one, part, held) for one in found])
+            sizes[part.name] = _measure(
+                [loaded_size(one, held, stays_quantised=stays) for one in found]
+            )
     denoiser = "unet" if "unet" in sizes else "transformer"
     vae_class = next(part.class_name for part in info.parts if part.name == "vae")
     return make_needs(
@@ -158,15 +161,3 @@ def describe_needs(info: ModelInfo, number: int, *, full_precision_vae: bool) ->
 
 def _measure(tensors: list[int]) -> PartSize:
     return PartSize(sum(tensors), max(tensors, default=0))
-
-
-def _bytes(tensor: Tensor, part: Part, number: int) -> int:
-    """Return the bytes of a tensor once it is loaded: only a denoiser's GGUF stays quantised."""
-    quantised = part.weights.lower().endswith(".gguf") and tensor.dtype not in (
-        "F32",
-        "F16",
-        "BF16",
-    )
-    if quantised and len(tensor.shape) == 2 and part.name in ("unet", "transformer"):
-        return tensor.size
-    return math.prod(tensor.shape) * number

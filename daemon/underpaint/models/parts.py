@@ -28,7 +28,7 @@ from .layouts import encoder_width, namings
 from .reading import expand_user, is_folder, read_json
 from .roots import Root, used_roots
 from .sidecar import Sidecar
-from .walking import SIDECAR, find_snapshot
+from .walking import SIDECAR, find_snapshot, leads_up
 from .weights import read_tensors
 
 
@@ -103,7 +103,8 @@ def _look_into(folder: Path, depth: int = _DEEPEST) -> list[Path]:
     folders = [one for one in here if is_folder(one)]
     found = [one for one in here if one.suffix.lower() in WEIGHTS_ENDINGS or one in folders]
     for one in folders if depth > 1 else ():
-        if not (one / "config.json").exists():  # else it is a part itself
+        is_part = (one / "config.json").exists()
+        if not (is_part or (one.is_symlink() and leads_up(one, folder))):
             found += _look_into(one, depth - 1)
     return found[:_MOST]
 
@@ -194,9 +195,15 @@ def find_part(model: Path, kind: Architecture | None, part: Part, said: Sidecar)
 
 
 def _say_source(component: Component, place: Path) -> str:
-    """Return how to get a component from the Hugging Face Hub; empty where that is not known."""
+    """Return how to get a component from the Hugging Face Hub; empty where that is not known.
+
+    `underpaint models get` takes weights alone, and the Hub's own command a tokenizer's texts too.
+    """
     if not component.repository:
         return ""
+    if all(file.endswith(WEIGHTS_ENDINGS) for file in component.files):
+        files = " ".join(f"--file {file}" for file in component.files)
+        return f". `underpaint models get {component.repository} {files}` gets it"
     files = " ".join(component.files)
     return f". `hf download {component.repository} {files} --local-dir {place}` gets it"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,23 @@ def find_precision(header: Header, names: Iterable[str], file: Path | None = Non
         return {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}.get(most, most)
     plain = _NAMES.get(most, most.lower())
     return _quantised(header, chosen, plain, file) or plain
+
+
+def loaded_size(tensor: Tensor, number: int, *, stays_quantised: bool) -> int:
+    """Return the bytes of a tensor once it is loaded.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    number : int
+        Bytes of a number that is computed with.
+    stays_quantised : bool
+        Whether it is of a denoiser in GGUF: of its linear layers alone the numbers stay quantised.
+    """
+    in_full = tensor.dtype in ("F32", "F16", "BF16") or len(tensor.shape) != 2
+    if stays_quantised and not in_full:
+        return tensor.size
+    return math.prod(tensor.shape) * number
 
 
 def _quantised(header: Header, chosen: Mapping[str, Tensor], plain: str, file: Path | None) -> str:

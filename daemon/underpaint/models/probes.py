@@ -8,14 +8,15 @@ is no model, such as a LoRA, is called by what it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .headers import Header, read_header
 from .kinds import find_addition, find_part_kind, is_lora
 from .loras import LoraFacts, tell_lora
-from .precisions import find_precision
+from .precisions import find_precision, loaded_size
 from .tensor_names import UNET_INPUT, TensorNames
 
 MODEL = "model"
@@ -53,6 +54,8 @@ class Contents:
         the file does not say it.
     licence : str
         As its maker says (modelspec.license); empty where the file does not say it.
+    sizes : tuple of int
+        Bytes of each of `parts`, in their order, once it is loaded in 16 bits.
     lora : LoraFacts or None
         What a LoRA, or a LyCORIS, is for; None for other kinds.
     """
@@ -68,6 +71,7 @@ class Contents:
     layout: str = "original"
     native: int = 0
     licence: str = ""
+    sizes: tuple[int, ...] = field(default=(), compare=False)
     lora: LoraFacts | None = None
 
 
@@ -282,6 +286,7 @@ def _describe(names: TensorNames, probe: _Probe, header: Header, file: Path | No
         prediction = "v_prediction"
     elif told.prediction in ("flow", "edm"):
         prediction = told.prediction
+    sizes = _measure_parts(names, probe.family, is_gguf=header.format == "gguf")
     return Contents(
         kind=MODEL,
         family=told.family or probe.family,
@@ -290,7 +295,8 @@ def _describe(names: TensorNames, probe: _Probe, header: Header, file: Path | No
         prediction=prediction,
         zero_snr="ztsnr" in names.all,
         precision=find_precision(header, names.denoiser(), file),
-        parts=tuple(sorted(set(_list_parts(names, probe.family)))),
+        parts=tuple(sorted(sizes)),
+        sizes=tuple(sizes[part] for part in sorted(sizes)),
         layout=probe.layout,
         native=_native(header.metadata.get("modelspec.resolution", "")),
         licence=_licence(header),
@@ -316,13 +322,26 @@ _ENCODERS = (
 )
 
 
-def _list_parts(names: TensorNames, family: str) -> Iterator[str]:
-    yield "unet" if family in ("sd", "sdxl", "stable-cascade") else "transformer"
-    beginnings = {".".join(name.split(".", 4)[:4]) + "." for name in names.all}
-    for name in beginnings:
-        if name.startswith(("first_stage_model.", "vae.")):
-            yield "vae"
-        elif name.startswith("text_encoders."):
-            yield name.split(".", 2)[1]
-        else:
-            yield from (encoder for start, encoder in _ENCODERS if name.startswith(start))
+def _measure_parts(names: TensorNames, family: str, *, is_gguf: bool) -> Counter[str]:
+    """Return the bytes of each part that is there, by its name, once it is loaded in 16 bits."""
+    denoiser = "unet" if family in ("sd", "sdxl", "stable-cascade") else "transformer"
+    sizes: Counter[str] = Counter()
+    for name in names.denoiser():
+        sizes[denoiser] += loaded_size(names.all[name], 2, stays_quantised=is_gguf)
+    parts: dict[str, str] = {}
+    for name, tensor in names.all.items():
+        start = ".".join(name.split(".", 4)[:4]) + "."
+        if start not in parts:
+            parts[start] = _find_part(start)
+        if parts[start]:
+            sizes[parts[start]] += loaded_size(tensor, 2, stays_quantised=False)
+    return sizes
+
+
+def _find_part(start: str) -> str:
+    """Return which part a tensor is of, by how its name begins; empty for the denoiser."""
+    if start.startswith(("first_stage_model.", "vae.")):
+        return "vae"
+    if start.startswith("text_encoders."):
+        return start.split(".", 2)[1]
+    return next((encoder for prefix, encoder in _ENCODERS if start.startswith(prefix)), "")

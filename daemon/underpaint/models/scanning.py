@@ -29,8 +29,8 @@ from .roots import Root, used_roots
 from .stamps import stamp_status
 from .walking import Found, walk_roots
 
-_RULES = 3
-"""Counts up when the probes tell files apart otherwise."""
+_RULES = 4
+"""Counts up when the probes tell files apart otherwise, or tell more."""
 
 _WRITE = 5.0
 """Seconds between two times that what was found is kept, while there is more to look into."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import psutil
 
+from underpaint_client.sentences import Label, Sentence, sentence
+
+from .card_memory import card_memory
 from .files import PARTS
 from .known_sizes import KNOWN_MODELS
-from .memory_needs import find_card
 
 _GB = 10**9
 
@@ -31,9 +33,7 @@ class Suggestion:
     size : float
         GB to download, about.
     memory : float
-        GB of a GPU's memory with which all of the model stays there for a picture of its native
-        size, beside a desktop. Computed from its weights, as the table of models and cards in the
-        guide is.
+        GB of a GPU's memory with which all of the model stays there, as `card_memory` computes it.
     licence : str
     """
 
@@ -46,11 +46,11 @@ class Suggestion:
 
 
 def _suggest(
-    repository: str, family: str, purpose: str, size: float, known: str, licence: str
+    repository: str, family: str, purpose: Label, size: float, known: str, licence: str
 ) -> Suggestion:
     """Return a suggestion; `known` is the model's title in `KNOWN_MODELS`."""
     model = next(one for one in KNOWN_MODELS if one.title == known)
-    memory = round(find_card(model.needs.most(model.native**2)) / _GB, 2)
+    memory = round(card_memory(model.needs, model.native) / _GB, 2)
     return Suggestion(repository, family, purpose, size, memory, licence)
 
 
@@ -107,12 +107,12 @@ class Memory:
     ----------
     size : int
         Bytes.
-    what : str
+    what : Sentence
         The GPU's name, or `memory`.
     """
 
     size: int
-    what: str
+    what: Sentence
 
 
 def find_memory() -> Memory:
@@ -122,7 +122,7 @@ def find_memory() -> Memory:
     """
     total = psutil.virtual_memory().total
     if sys.platform == "darwin":  # the GPU uses the machine's own
-        return Memory(total * 2 // 3, "memory")
+        return Memory(total * 2 // 3, sentence("memory"))
     program = shutil.which("nvidia-smi")
     if program:
         query = ["--query-gpu=memory.total,name", "--format=csv,noheader,nounits"]
@@ -132,9 +132,9 @@ def find_memory() -> Memory:
             ).stdout
             cards = [line.partition(",") for line in told.splitlines() if line.strip()]
             return max(
-                (Memory(int(size) * 2**20, name.strip()) for size, _, name in cards),
+                (Memory(int(size) * 2**20, Sentence(name.strip())) for size, _, name in cards),
                 key=lambda one: one.size,
             )
         except (OSError, ValueError, subprocess.SubprocessError):
             pass  # a driver without a card
-    return Memory(total, "memory, without an NVIDIA GPU")
+    return Memory(total, sentence("memory, without an NVIDIA GPU"))

@@ -60,7 +60,7 @@ def walk_roots(roots: Iterable[Root]) -> list[Found]:
     walk = _Walk()
     found: list[tuple[str, int, Found]] = []
     for root in roots:
-        here = list(walk.hub(root) if root.is_hub else walk.folder(root, root.path, ""))
+        here = list(walk.root(root))
         found += sorted(((*_split(one), one) for one in here), key=lambda one: one[:2])
     return list(_with_names(found))
 
@@ -99,6 +99,11 @@ class _Walk:
     def __init__(self) -> None:
         self._entered: set[tuple[int, int]] = set()
         self._left = MOST
+
+    def root(self, root: Root) -> Iterator[Found]:
+        """Yield what lies in a folder of models."""
+        self._left = MOST
+        yield from self.hub(root) if root.is_hub else self.folder(root, root.path, "")
 
     def hub(self, root: Root) -> Iterator[Found]:
         """Yield what lies in a cache of the Hugging Face Hub, named by the repositories' ids."""
@@ -144,6 +149,11 @@ class _Walk:
         name = prefix + entry.name
         try:
             if entry.is_dir():
+                if entry.is_symlink() and leads_up(Path(entry.path), root.path):
+                    if not self._was_entered(Path(entry.path)):
+                        told = "a link to a folder that it lies in"
+                        yield _problem(root, name, Path(entry.path), told)
+                    return
                 yield from self._enter(root, Path(entry.path), name, names)
                 return
             if not _may_be_model(entry.name):  # most files: the rest would cost more
@@ -175,16 +185,34 @@ class _Walk:
         yield _checked(Found(name, path, root, is_folder=True, sidecar=there))
 
     def _is_new(self, folder: Path) -> bool:
-        try:
-            status = folder.stat()
-        except (OSError, ValueError):
-            return True  # what is wrong with it is said where it is read
-        key = (status.st_dev, status.st_ino)
+        key = _folder_key(folder)
         if key in self._entered:
             return False
-        if status.st_ino:  # some file systems have no such numbers
+        if key is not None:
             self._entered.add(key)
         return True
+
+    def _was_entered(self, folder: Path) -> bool:
+        return _folder_key(folder) in self._entered
+
+
+def _folder_key(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from others; None where the file system does not tell it."""
+    try:
+        status = folder.stat()
+    except (OSError, ValueError):
+        return None  # what is wrong with it is said where it is read
+    return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
+def leads_up(link: Path, root: Path) -> bool:
+    """Return whether a link leads to a folder that it, or its folder of models, lies in.
+
+    Such a link may lead to all of a disk. In a circle it is found where it begins anyway.
+    """
+    target = os.path.realpath(link)
+    inner = (os.path.realpath(place) for place in (link.parent, root))
+    return any(Path(place).is_relative_to(target) for place in inner)
 
 
 def find_snapshot(repository: Path) -> Path | None:

@@ -25,7 +25,8 @@ from underpaint.models.suggestions import find_memory, suggest_models
 from underpaint_client import messages, model_messages
 from underpaint_client.errors import BadInputError
 from underpaint_client.model_messages import Download
-from underpaint_client.sentences import from_data, sentence
+from underpaint_client.sentence_json import from_data
+from underpaint_client.sentences import sentence
 
 from .answers import Answers
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import underpaint
 from underpaint.models.find import DEFAULT_VARIABLE
-from underpaint.models.roots import list_roots
+from underpaint.models.roots import list_roots, lora_roots
 from underpaint_client.home import home
 
 if TYPE_CHECKING:
@@ -33,11 +33,12 @@ _LOOK_AGAIN = 1.0
 class PathFilter:
     """Replaces this machine's folders in messages by names: `UNDERPAINT_HOME/logs/daemon.log`.
 
-    The folders of models are looked for again now and then, since they may be chosen at any time.
+    The folders of models and LoRAs are looked for again now and then, since they may be chosen at
+    any time.
     """
 
     def __init__(self) -> None:
-        self._folders: list[Path] = []
+        self._folders: list[Path] | None = None
         self._due = 0.0
         self._look_again()
 
@@ -45,18 +46,19 @@ class PathFilter:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _LOOK_AGAIN
-        folders = [root.path for root in list_roots()]
+        found = dict.fromkeys(root.path for root in (*list_roots(), *lora_roots()))
+        folders = [path for path in found if path.parent != home()]
         if folders != self._folders:
             self._folders = folders
-            self._read_folders()
+            self._read_folders(folders)
 
-    def _read_folders(self) -> None:
+    def _read_folders(self, folders: list[Path]) -> None:
         self._names: dict[str, str] = {}
         chosen = os.environ.get(DEFAULT_VARIABLE, "")
         if os.path.isabs(chosen):  # noqa: PTH117 - or it is a name, and no path
             self._add(Path(chosen), Path(chosen).name)
         self._add(home(), "UNDERPAINT_HOME")
-        for folder in self._folders[1:]:
+        for folder in folders:
             self._add(folder, "UNDERPAINT_MODELS")
         self._add(Path(underpaint.__file__).parent, "underpaint")
         self._add(Path(sys.prefix), "PYTHON")

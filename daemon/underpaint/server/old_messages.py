@@ -4,7 +4,7 @@ The store keeps messages as they travelled. After an update it holds some of an 
 are rewritten whenever they are read, and the store is left as it is, so that nothing can be lost
 halfway. Messages of protocol 1 differ in two ways: requests have no groups, and recipes are of
 format 1 or 2, which `Recipe.from_dict` reads. In protocols 1 and 2 a request has steps and a
-guidance scale of its own, also where it leaves them out.
+guidance scale of its own, also where it leaves them out, and results are not blended in.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from underpaint_client.wire import PROTOCOL
 _CURRENT = json.dumps({"protocol": PROTOCOL})[:-1].encode("ascii") + b","
 """How the header of a message of today begins, as `wire.encode` writes it."""
 
-_UNTIL_2 = {"steps": 20, "guidance_scale": 7.5}
-"""What protocols 1 and 2 took where a request left it out."""
+_UNTIL_2: dict[str, dict[str, Any]] = {
+    "sampling": {"steps": 20, "guidance_scale": 7.5},
+    "output": {"blend": "none"},
+}
+"""What protocols 1 and 2 took where a request left it out, by groups."""
 
 
 def upgrade_header(header: bytes) -> bytes:
@@ -47,9 +50,9 @@ def upgrade_header(header: bytes) -> bytes:
         if "request" in body:
             given = body["request"]
             request = nest(Request, given) if message["protocol"] == 1 else given
-            sampling = request.setdefault("sampling", {})
-            for name, value in _UNTIL_2.items():
-                sampling.setdefault(name, value)
+            for group, values in _UNTIL_2.items():
+                for name, value in values.items():
+                    request.setdefault(group, {}).setdefault(name, value)
             body["request"] = request
         return json.dumps({**message, "protocol": PROTOCOL}).encode("ascii")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

@@ -5,16 +5,22 @@ What a scenario finds out goes into `said`; the tests outside compare it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 from krita import Krita, Selection
-from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
+
+from underpaint_krita.qt import QtCore, QtGui, QtWidgets
+
+QtTest = importlib.import_module(QtCore.__name__.replace("QtCore", "QtTest"))
 
 Said = dict[str, Any]
 Run = Generator[Any, None, Any]
@@ -23,6 +29,7 @@ Hole = tuple[int, int, int, int]
 FOUND = Path(os.environ["UNDERPAINT_AGENT"])
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 HOLE = (80, 80, 96, 96)  # left, top, width, height
+RESOLUTION = float(os.environ.get("UNDERPAINT_DPI", "300"))
 USUAL = {
     "prompt": "a lake",
     "strength": 0.6,
@@ -57,7 +64,7 @@ def new_document(
     profile: str = SRGB,
 ) -> Any:
     krita = Krita.instance()
-    document = krita.createDocument(width, height, "test", model, depth, profile, 300.0)
+    document = krita.createDocument(width, height, "test", model, depth, profile, RESOLUTION)
     krita.activeWindow().addView(document)
     return document
 
@@ -910,6 +917,67 @@ def compared_and_saved(said: Said) -> Run:
     again.close()
 
 
+def nested(said: Said) -> Run:
+    """Krita handles events inside a call of its API, until the job has ended, as 5.3 may."""
+    from underpaint_krita import docker as module
+
+    document, _layer = yield from opened()
+    panel, session = docker().panel, docker().session
+    real, show_selected = module.KritaResult.of_active, panel.show_selected
+    depths = [0]
+
+    def of_active() -> Any:
+        until = time.monotonic() + 30
+        while session.running and time.monotonic() < until:
+            QtWidgets.QApplication.processEvents()
+        return real()
+
+    def count(selected: Any) -> None:
+        depths.append(depths[-1] + 1)
+        of_active()
+        show_selected(selected)
+        depths.append(depths[-1] - 1)
+
+    control("status").setText("")
+    module.KritaResult.of_active, panel.show_selected = of_active, count
+    try:
+        control("generate").click()
+        yield lambda: status().startswith("Done")
+        yield 0.3
+    finally:
+        module.KritaResult.of_active, panel.show_selected = real, show_selected
+    said["depth"] = max(depths)
+    said["cancel"] = control("cancel").isEnabled()
+    said["running"] = session.running
+    said["layers"] = [node.name() for node in document.topLevelNodes()]
+
+
+def failed(said: Said) -> Run:
+    """An exception in a slot of the docker's: no dialog, but a sentence and a line in the log."""
+    from underpaint_editor.log import log_file
+    from underpaint_editor.unhandled import catch_unhandled
+
+    yield from opened()
+    reported, passed_on = sys.excepthook, []
+    sys.excepthook = lambda _kind, error, _trace: passed_on.append(str(error))
+    catch_unhandled(docker().session.report)  # the driver has put itself before
+    queue = docker().queue
+    try:
+        docker().queue = None
+        docker().session._listener.refresh()
+        QtCore.QTimer.singleShot(0, lambda: 1 / 0)
+        yield 0.5
+    finally:
+        docker().queue = queue
+        sys.excepthook = reported
+    said["status"], said["passed_on"] = status(), passed_on
+    said["dialog"] = QtWidgets.QApplication.activeModalWidget() is not None
+    said["logged"] = "a callback failed: AttributeError at docker.py" in log_file(
+        "Krita"
+    ).read_text(encoding="utf-8")
+    docker()._refresh()
+
+
 def painted_at_once(said: Said) -> Run:
     """How often the progress bar is painted inside of the call that moves it."""
     yield from opened()
@@ -918,7 +986,7 @@ def painted_at_once(said: Said) -> Run:
 
     class Watch(QtCore.QObject):
         def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt calls it
-            painted.append(event.type() == QtCore.QEvent.Paint)
+            painted.append(event.type() == QtCore.QEvent.Type.Paint)
             return False
 
     watch = Watch()
@@ -1318,7 +1386,7 @@ def _running(steps: int = 1000) -> Run:
 
 def _processes() -> tuple[int, int]:
     text = subprocess.run(
-        [os.environ["UNDERPAINT_PYTHON"], "-m", "underpaint", "status", "--json"],
+        [*shlex.split(os.environ["UNDERPAINT_COMMAND"]), "status", "--json"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     found = json.loads(text)
@@ -1400,12 +1468,12 @@ def portrait(said: Said) -> Run:
     """
     window = Krita.instance().activeWindow().qwindow()
     theme = os.environ.get("UNDERPAINT_THEME")
-    for action in window.findChildren(QtWidgets.QAction):
+    for action in Krita.instance().actions():
         if theme and action.text() == theme:
             action.trigger()
     layers = next(d for d in Krita.instance().dockers() if d.objectName() == "KisLayerBox")
-    window.resizeDocks([layers, docker()], [220, 700], QtCore.Qt.Vertical)
-    window.resizeDocks([layers, docker()], [300, 300], QtCore.Qt.Horizontal)
+    window.resizeDocks([layers, docker()], [220, 700], QtCore.Qt.Orientation.Vertical)
+    window.resizeDocks([layers, docker()], [300, 300], QtCore.Qt.Orientation.Horizontal)
     document = Krita.instance().openDocument(os.environ["UNDERPAINT_SKETCH"])
     Krita.instance().activeWindow().addView(document)
     yield 1.0
@@ -1762,7 +1830,8 @@ def newest(said: Said) -> Run:
         fill(prompt=f"batch {number}")
         yield from generated()
     prompts = []
-    for key in (QtCore.Qt.Key_Up, QtCore.Qt.Key_Up, QtCore.Qt.Key_Down):
+    keys = QtCore.Qt.Key
+    for key in (keys.Key_Up, keys.Key_Up, keys.Key_Down):
         QtTest.QTest.keyClick(control("prompt"), key)
         prompts.append(control("prompt").toPlainText())
     said["prompts"] = prompts

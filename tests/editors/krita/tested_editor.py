@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from krita import Krita, Selection
-from PyQt5 import QtCore
 
 from editor.contract_checks import Steps
 from underpaint_client.address import Address
 from underpaint_client.geometry import Box, Extent
 from underpaint_krita.canvas import KritaDocument
+from underpaint_krita.qt import QtCore
 from underpaint_krita.selected import KritaResult
 from underpaint_krita.session import KritaEventLoop, SignalListener, Signals
 from underpaint_krita.sources import SRGB

@@ -13,6 +13,7 @@ from underpaint.models.adding import add_model
 from underpaint.models.downloading import (
     RemoteModel,
     check_file,
+    check_space,
     download,
     find_downloaded,
     look_up,
@@ -72,15 +73,18 @@ def run_get(words: Sequence[str]) -> int:
             "--name is for one file; get the files one by one, each with its --name"
         )
     models = [look_up(repository, one, options.precision) for one in files or [""]]
+    # given again after an interruption: those that are there are not in the way of the others
+    there = {model: find_downloaded(model) for model in models} if len(models) > 1 else {}
+    wanted = [model for model in models if not there.get(model)]
     for model in models:
         _describe(model)
+    if wanted:
+        check_space(wanted)
     if not options.yes:
         _ask()
     _show_bars(shown=sys.stderr.isatty())
     for model in models:
-        # given again after an interruption: those that are there are not in the way of the others
-        there = find_downloaded(model) if len(models) > 1 else None
-        path = there or download(model, options.name, _tell(model))
+        path = there.get(model) or download(model, options.name, _tell(model))
         _check_kind(path, model)
         show_path(path)
     return 0

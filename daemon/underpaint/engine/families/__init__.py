@@ -12,6 +12,7 @@ _WHERE = {
     "sdxl": ("stable_diffusion", "SDXL"),
     "sd3": ("sd3", "FAMILY"),
     "flux": ("flux", "FAMILY"),
+    "flux inpainting": ("flux", "FILL"),
     "z-image": ("z_image", "FAMILY"),
     "flux2-klein": ("flux2_klein", "FAMILY"),
     "qwen-image": ("qwen_image", "FAMILY"),
@@ -19,17 +20,20 @@ _WHERE = {
     "lumina2": ("lumina2", "FAMILY"),
     "krea2": ("krea2", "FAMILY"),
 }
-"""The module and the name of each family; others are imported when needed."""
+"""The module and the name of each family; others are imported when needed.
+
+With a purpose behind it where models of that purpose run with another pipeline.
+"""
 
 
-def find_family(name: str) -> Family:
+def find_family(name: str, purpose: str = "plain") -> Family:
     """Return a family.
 
     Parameters
     ----------
-    name : str
-        As `ModelInfo.family`.
+    name, purpose : str
+        As `ModelInfo.family` and `ModelInfo.purpose`.
     """
-    module, member = _WHERE[name]
+    module, member = _WHERE.get(f"{name} {purpose}", _WHERE[name])
     family: Family = getattr(importlib.import_module(f"{__name__}.{module}"), member)
     return family

@@ -35,12 +35,15 @@ class Start:
         What the denoiser is called with.
     steps : int
         How many steps these are.
+    kept : tensor (1, K, h, w), optional
+        What an inpainting model is shown of the original, from `Family.show_kept`.
     """
 
     latents: torch.Tensor
     clean: torch.Tensor
     timesteps: torch.Tensor
     steps: int
+    kept: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,25 @@ class Family(ABC):
     def sees_kept(self, pipeline: Any) -> bool:
         """Return whether this is an inpainting model, which is shown what is kept."""
         return bool(pipeline.unet.config.in_channels != self.channels(pipeline.vae))
+
+    def show_kept(self, latents: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """Return what an inpainting model is shown beside the noisy latents.
+
+        Stable Diffusion's were trained on one channel that is 1 where the picture may change, and
+        the latents of the picture with grey there.
+
+        Parameters
+        ----------
+        latents : tensor (1, C, h, w)
+            Of the picture, grey in every cell that may change.
+        hidden : tensor (1, 1, h, w)
+            1 in those cells, 0 elsewhere.
+
+        Returns
+        -------
+        tensor (1, K, h, w)
+        """
+        return torch.cat([hidden, latents], dim=1)
 
     def pack(self, latents: torch.Tensor) -> torch.Tensor:
         """Bring latents (B, C, h, w) into the shape in which the pipeline steps them."""

@@ -1,14 +1,16 @@
-"""FLUX.1: dev and its finetunes, and schnell."""
+"""FLUX.1: dev and its finetunes, schnell, and Fill, which is made for inpainting."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import FluxPipeline
+from diffusers import FluxFillPipeline, FluxPipeline
 
-from .family import Prompt
+from .family import Prompt, Start
 from .flow import FlowFamily
 
 _SCHNELL_TOKENS = 256
@@ -38,9 +40,56 @@ class _Flux(FlowFamily):
         return self.prompt_tokens if built_in else _SCHNELL_TOKENS
 
 
+class FluxFill(FluxFillPipeline):  # type: ignore[misc]
+    """FLUX.1 Fill, which is shown what `_FluxFill.begin` lends it."""
+
+    kept: torch.Tensor
+
+    def prepare_mask_latents(
+        self, *_args: object, **_kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mask and the latents of the kept picture, which the pipeline swaps."""
+        latents = 4 * self.vae.config.latent_channels
+        return self.kept[..., latents:], self.kept[..., :latents]
+
+
+@dataclass(frozen=True)
+class _FluxFill(_Flux):
+    def sees_kept(self, pipeline: Any) -> bool:  # noqa: ARG002
+        """Return whether this is an inpainting model: Fill is one."""
+        return True
+
+    def show_kept(self, latents: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """Return what the model is shown: the latents, and a channel for each pixel of a cell."""
+        return torch.cat([latents, hidden.expand(-1, _CELL_PIXELS, -1, -1)], dim=1)
+
+    @contextmanager
+    def begin(self, pipeline: Any, start: Start) -> Iterator[dict[str, Any]]:
+        """Make the pipeline begin with our latents, and show it what is kept."""
+        if start.kept is None:
+            raise ValueError("an inpainting model must be shown what is kept")
+        pipeline.kept = self.pack(start.kept.expand(len(start.latents), -1, -1, -1))
+        try:
+            with super().begin(pipeline, start) as arguments:
+                # Both are taken for latents, which only `prepare_mask_latents` would read.
+                yield {**arguments, "image": start.clean, "mask_image": start.clean,
+                       "strength": 1.0}  # fmt: skip
+        finally:
+            del pipeline.kept
+
+
+_CELL_PIXELS = 8 * 8
+
 FAMILY = _Flux(
     pipeline_class=FluxPipeline,
     prompt_outputs=("prompt_embeds", "pooled_prompt_embeds"),
     packs=True,
     tokenizer="tokenizer_2",
+)
+
+FILL = _FluxFill(
+    pipeline_class=FluxFill,
+    prompt_outputs=FAMILY.prompt_outputs,
+    packs=FAMILY.packs,
+    tokenizer=FAMILY.tokenizer,
 )

@@ -165,6 +165,7 @@ class _StableDiffusion(Family):
     @contextmanager
     def begin(self, pipeline: Any, start: Start) -> Iterator[dict[str, Any]]:
         pipeline.start = start
+        pipeline.scheduler.kept = start.kept  # goes behind the noisy latents in every call
         try:
             # The image is taken for latents, and replaced by what `prepare_latents` returns.
             yield {"image": start.clean, "strength": 1.0}

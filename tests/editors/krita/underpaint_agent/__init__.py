@@ -7,9 +7,14 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from krita import Krita
-from PyQt5 import QtCore, QtWidgets
+
+if TYPE_CHECKING or "PyQt6.QtCore" not in sys.modules:  # `krita` has imported its own
+    from PyQt5 import QtCore, QtWidgets
+else:
+    from PyQt6 import QtCore, QtWidgets
 
 BEGAN = time.monotonic()
 PATIENCE = 120.0
@@ -43,9 +48,20 @@ def started() -> None:
         QtCore.QTimer.singleShot(200, started)
         return
     window.qwindow().setGeometry(0, 0, 1600, 1000)
+    hide_dockers()
+    QtCore.QTimer.singleShot(500, begin)
+
+
+def hide_dockers() -> None:
+    """Show two dockers alone."""
     for docker in Krita.instance().dockers():
         docker.setVisible(docker.objectName() in ("underpaint", "KisLayerBox"))
-    QtCore.QTimer.singleShot(500, begin)
+
+
+def opened() -> None:
+    """Hide what Krita shows with the first document, from 5.2 on."""
+    notifier.viewCreated.disconnect(opened)
+    QtCore.QTimer.singleShot(0, hide_dockers)
 
 
 def begin() -> None:
@@ -56,3 +72,4 @@ def begin() -> None:
 notifier = Krita.instance().notifier()
 notifier.setActive(True)
 notifier.windowCreated.connect(started)
+notifier.viewCreated.connect(opened)
