@@ -188,7 +188,10 @@ def sort_loras(loras: Iterable[PromptLora], family: str, title: str) -> Candidat
     family, title : str
         The model's, as `ModelEntry` has them; empty where it is not known.
     """
-    fitting, near, other, notes = [], [], [], {}
+    fitting: list[str] = []
+    near: list[str] = []
+    other: list[str] = []
+    notes: dict[str, str] = {}
     for one in loras:
         if not can_be_referred_to(Kind.LORA, one.name):
             continue
