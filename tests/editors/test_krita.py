@@ -73,7 +73,7 @@ WEIGHED = [
 
 def test_names_are_completed_at_the_caret(in_krita: Found) -> None:
     said = in_krita("completed")
-    check_completed(said, "Painting")
+    check_completed(said)
     assert said["canvas_clicked"] == [False, False]
     assert said["marked"] == ["<lora:ink:much>"]
     assert said["unmarked"] == 0
