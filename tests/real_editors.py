@@ -447,12 +447,12 @@ def run_download(editor: Krita | Gimp, patch: pytest.MonkeyPatch) -> Said:
     return said
 
 
-def check_completed(said: Said, layer: str) -> None:
+def check_completed(said: Said) -> None:
     """Check what the scenario `completed` of either editor found out."""
     loras = ["ink", "gold  (for SDXL)"]
     text = "a <lora:ink:1>, ink wash, black"
     words = ["ink wash, black", "ink wash", "black"]
-    named = f"{text}, <layer:{layer}>"
+    named = f"{text}, <layer:Painting>"
     tagged = f"{named}, __birds__, blu"
     accepted = f"{named}, __birds__, blue eyes \\(cat\\), "
     gold = f"{accepted}<lora:gold:1>"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.errors import UnderpaintError, to_sentence
+from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.recommended import USUAL
 from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, sentence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from underpaint_client.model_entry import ModelEntry
-    from underpaint_client.prompt_completion import Candidates, Kind
     from underpaint_client.recommended import Recommended
 
     from .contract import SelectedResult, Toolkit
@@ -134,8 +134,18 @@ class Panel:
         """Set the seed to a random one."""
         self._toolkit.controls["seed"].value = draw_seed()
 
-    def candidates(self, kind: Kind, layers: Callable[[], Iterable[str]]) -> Candidates:
-        """Return what a prompt can name, as `PromptSources.candidates` has it."""
+    def candidates(self, field: str, kind: Kind, layers: Callable[[], Iterable[str]]) -> Candidates:
+        """Return what a prompt can name, as `PromptSources.candidates` has it.
+
+        Parameters
+        ----------
+        field : str
+            One of `form.PROMPTS`; LoRAs are named in the prompt alone.
+        kind, layers
+            As there.
+        """
+        if kind is Kind.LORA and field != "prompt":
+            return Candidates()
         return self.session.prompt_sources.candidates(kind, self._model, layers)
 
     def recall_prompt(self, step: int) -> None:

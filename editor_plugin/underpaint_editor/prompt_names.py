@@ -6,13 +6,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from underpaint_client.errors import BadInputError, UnderpaintError
+from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
 from underpaint_client.home import home
 from underpaint_client.name_search import NameIndex
-from underpaint_client.printable import capitalize_first
 from underpaint_client.prompt_completion import Candidates, Kind, can_be_referred_to, read_tags
 from underpaint_client.prompt_messages import PromptLora, PromptNames
-from underpaint_client.sentences import Listing, sentence
+from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .log import log_exception
 
@@ -44,11 +43,11 @@ class TagList:
         self._index = NameIndex()
         self._stamp: tuple[int, int] | None = None
         self._thread: threading.Thread | None = None
-        self._problem = ""
+        self._problem: Sentence | None = None
 
-    def take_problem(self) -> str:
-        """Return why the list could not be read, once; empty where it could."""
-        problem, self._problem = self._problem, ""
+    def take_problem(self) -> Sentence | None:
+        """Return why the list could not be read, once; None where it could."""
+        problem, self._problem = self._problem, None
         return problem
 
     def read(self) -> NameIndex:
@@ -75,12 +74,12 @@ class TagList:
         except (OSError, ValueError, UnderpaintError) as error:
             self._index = NameIndex()
             log_exception("reading the list of tags", error)
-            told = sentence(
+            told = BadInputError(
                 "the list of tags {file} cannot be read ({error}); correct it, or remove it",
                 file=file,
                 error=error,
             )
-            self._problem = f"{capitalize_first(told)}."
+            self._problem = to_sentence(told)
 
 
 def _read_tags(file: Path) -> NameIndex:
@@ -121,7 +120,7 @@ class PromptSources:
         self,
         tracker: JobTracker,
         pump: Pump,
-        report: Callable[[str], object],
+        report: Callable[[Sentence], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tracker, self._pump, self._report, self._clock = tracker, pump, report, clock
@@ -189,7 +188,10 @@ def sort_loras(loras: Iterable[PromptLora], family: str, title: str) -> Candidat
     family, title : str
         The model's, as `ModelEntry` has them; empty where it is not known.
     """
-    fitting, near, other, notes = [], [], [], {}
+    fitting: list[str] = []
+    near: list[str] = []
+    other: list[str] = []
+    notes: dict[str, str] = {}
     for one in loras:
         if not can_be_referred_to(Kind.LORA, one.name):
             continue

@@ -5,6 +5,7 @@ It stays open beside the image while the artist paints.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -97,7 +98,8 @@ class Window:
         self.popups: list[PromptPopup] = []
         for name in PROMPTS:
             column.add(self._fields.texts[name].shown)
-            self.popups.append(PromptPopup(self._fields.texts[name].widget, self._candidates))
+            find = functools.partial(self._candidates, name)
+            self.popups.append(PromptPopup(self._fields.texts[name].widget, find))
         on_arrow(self._fields.texts["prompt"], self.panel.recall_prompt)
         column.add(self._make_strength())
         self.plan = make_label("plan")
@@ -137,8 +139,8 @@ class Window:
         self.window.connect("enter-notify-event", self._entered)
         self.window.connect("focus-in-event", self._entered)
 
-    def _candidates(self, kind: Kind) -> Candidates:
-        return self.panel.candidates(kind, lambda: layer_names(self.images.image))
+    def _candidates(self, field: str, kind: Kind) -> Candidates:
+        return self.panel.candidates(field, kind, lambda: layer_names(self.images.image))
 
     def _make_strength(self) -> Gtk.Grid:
         strength = self._fields.numbers["strength"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from krita import Canvas, DockWidget, Krita
@@ -78,7 +79,7 @@ class UnderpaintDocker(DockWidget):
             edit = self._fields.texts[name].widget
             edit.entered.connect(lambda: self.press("generate"))
             column.addWidget(edit)
-            self._popups.append(PromptPopup(edit, self._candidates))
+            self._popups.append(PromptPopup(edit, functools.partial(self._candidates, name)))
         self._fields.texts["prompt"].widget.stepped.connect(self.panel.recall_prompt)
         column.addLayout(self._make_strength())
         self.plan = make_label("plan")
@@ -116,8 +117,8 @@ class UnderpaintDocker(DockWidget):
         scroll.setWidget(body)
         self.setWidget(scroll)
 
-    def _candidates(self, kind: Kind) -> Candidates:
-        return self.panel.candidates(kind, layer_names)
+    def _candidates(self, field: str, kind: Kind) -> Candidates:
+        return self.panel.candidates(field, kind, layer_names)
 
     def _make_strength(self) -> QtWidgets.QGridLayout:
         strength = self._fields.numbers["strength"]

@@ -60,9 +60,13 @@ class PromptPopup(QtWidgets.QListWidget):
         edit.cursorPositionChanged.connect(self._caret_moved)
         edit.installEventFilter(self)
 
-    def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802 - Qt calls it
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802 - Qt calls it
         """Take the keys of an open pop-up from the prompt, and hide it when the focus goes."""
         kinds = QtCore.QEvent.Type
+        if watched is not self._edit:  # its window, which the pop-up does not move with
+            if event.type() in (kinds.Move, kinds.Resize):
+                self.completer.close()
+            return False
         if event.type() in (kinds.FocusOut, kinds.Hide, kinds.Wheel):
             self.completer.close()
             return False
@@ -121,10 +125,12 @@ class PromptPopup(QtWidgets.QListWidget):
         self.setCurrentRow(offer.chosen)
         self._place(len(rows))
         self.show()
+        self._edit.window().installEventFilter(self)
 
     def hide_offer(self) -> None:
         """Hide the pop-up."""
         self.hide()
+        self._edit.window().removeEventFilter(self)
 
     def _place(self, rows: int) -> None:
         """Put the pop-up below the caret, or above it where the screen ends."""

@@ -256,9 +256,13 @@ def test_the_session_passes_names_on() -> None:
     artist = Artist()
     names = PromptNames((PromptLora("ink"),), ("birds",))
     artist.session.handle_notices([Connected("plain", "", True), PromptNamesListed(names)])
-    assert artist.panel.candidates(Kind.LORA, list).loras.names == ("ink",)
+    assert artist.panel.candidates("prompt", Kind.LORA, list).loras.names == ("ink",)
+    assert artist.panel.candidates("negative_prompt", Kind.LORA, list).loras.names == ()
+    for field in ("prompt", "negative_prompt"):
+        found = artist.panel.candidates(field, Kind.WILDCARD, list)
+        assert found.wildcards.names == ("birds",)
     artist.session.handle_notices([Connected("plain")])  # another daemon, an older one
-    assert artist.panel.candidates(Kind.LORA, list).loras.names == ()
+    assert artist.panel.candidates("prompt", Kind.LORA, list).loras.names == ()
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,7 @@ def test_ctrl_and_arrows_change_the_weight_at_the_caret(in_gimp: Found) -> None:
 
 def test_names_are_completed_at_the_caret(in_gimp: Found) -> None:
     said = in_gimp("completed")
-    check_completed(said, "Layer")
+    check_completed(said)
     assert not said["elsewhere"]
     assert said["marked"] == "<lora:ink:much>"
 

@@ -71,6 +71,15 @@ WEIGHED = [
 """What is in the text after each of the keys of the scenario, and what of it is selected."""
 
 
+def test_names_are_completed_at_the_caret(in_krita: Found) -> None:
+    said = in_krita("completed")
+    check_completed(said)
+    assert said["canvas_clicked"] == [False, False]
+    assert said["marked"] == ["<lora:ink:much>"]
+    assert said["unmarked"] == 0
+    assert said["groups"] == 3
+
+
 def test_what_ends_inside_a_call_of_kritas_is_seen(in_krita: Found) -> None:
     said = in_krita("nested")
     assert not said["running"]
@@ -85,15 +94,6 @@ def test_a_failing_slot_opens_no_dialog(in_krita: Found) -> None:
     assert said["passed_on"] == ["division by zero"]
     assert not said["dialog"]
     assert said["logged"]
-
-
-def test_names_are_completed_at_the_caret(in_krita: Found) -> None:
-    said = in_krita("completed")
-    check_completed(said, "Painting")
-    assert said["canvas_clicked"] == [False, False]
-    assert said["marked"] == ["<lora:ink:much>"]
-    assert said["unmarked"] == 0
-    assert said["groups"] == 3
 
 
 def test_progress_is_not_painted_within_the_call_that_tells_it(in_krita: Found) -> None:

@@ -14,7 +14,7 @@ from daemons import serve
 from underpaint.server import prompt_names
 from underpaint.server.job_queue import Client
 from underpaint.server.prompt_names import PromptNameList
-from underpaint_client import connect, wire
+from underpaint_client import connect, messages, wire
 from underpaint_client.prompt_messages import AskPromptNames, PromptLora, PromptNames
 from weight_files import write_lora, write_safetensors
 
@@ -73,9 +73,14 @@ def test_what_can_be_named_is_listed(names: PromptNameList, sent: Sent, home: Pa
 def test_all_who_wait_get_one_list(
     names: PromptNameList, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, made = threading.Event(), []
+    gate, made = threading.Event(), list[int]()
+
+    def count() -> Iterator[str]:
+        made.append(1)
+        return iter(())
+
     names._thread.submit(gate.wait)
-    monkeypatch.setattr(prompt_names, "list_wildcards", lambda: made.append(1) or iter(()))
+    monkeypatch.setattr(prompt_names, "list_wildcards", count)
     for client in (ARTIST, OTHER, ARTIST):
         names.request(client)
     gate.set()
@@ -139,7 +144,7 @@ def test_a_daemon_says_that_it_knows_and_names_no_path(home: Path) -> None:
 
 
 def test_a_welcome_of_an_older_daemon_promises_nothing() -> None:
-    header = bytes(wire.encode(wire.TYPES["welcome"]("1", 2))[0])
+    header = bytes(wire.encode(messages.Welcome("1", 2))[0])
     older = header.replace(b', "prompt_names": false', b"")
     assert older != header
-    assert wire.decode([older])[0].prompt_names is False  # type: ignore[union-attr]
+    assert wire.decode([older])[0] == messages.Welcome("1", 2)

@@ -380,7 +380,7 @@ def completed(said: Said) -> Run:
     yield from note("Up", "Return")
     picture("completed_words")
     yield from note("Tab")
-    yield from note("Return", typed=", <layer:La")
+    yield from note("Return", typed=", <layer:Pa")
     yield from note("Tab", typed=", __b")
     yield from note(typed=", bl")  # has the list of tags read
     yield 1.0
@@ -415,7 +415,7 @@ def completed(said: Said) -> Run:
     xdo("key", "ctrl+End")
     yield from note(typed="i")
     window().status.set_text("")
-    xdo("key", "BackSpace", "BackSpace", "BackSpace", "ctrl+Return")
+    xdo("key", *["BackSpace"] * 4, "ctrl+Return")
     yield lambda: status().startswith("Done")
     fill(prompt="")
     yield from note("Up")

@@ -483,7 +483,7 @@ def completed(said: Said) -> Run:
     yield from xdo("key", "ctrl+End")
     yield from note(typed="i")
     control("status").setText("")
-    yield from xdo("key", "BackSpace", "BackSpace", "BackSpace", "ctrl+Return")
+    yield from xdo("key", *["BackSpace"] * 4, "ctrl+Return")
     yield lambda: status().startswith("Done")
     yield 0.6
     said["groups"] = len(document.topLevelNodes())

@@ -3,8 +3,10 @@ import enum
 from .GObject import Object
 
 KEY_Down: int
+KEY_Escape: int
 KEY_KP_Enter: int
 KEY_Return: int
+KEY_Tab: int
 KEY_Up: int
 
 class ModifierType(enum.IntFlag):
@@ -14,7 +16,12 @@ class WindowTypeHint(enum.IntEnum):
     UTILITY = ...
 
 class Rectangle:
+    width: int
+    x: int
     y: int
+
+class EventButton:
+    y: float
 
 class EventKey:
     keyval: int

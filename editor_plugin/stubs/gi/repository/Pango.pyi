@@ -5,6 +5,9 @@ from .GObject import Object
 class EllipsizeMode(enum.IntEnum):
     END = ...
 
+class Underline(enum.IntEnum):
+    ERROR = ...
+
 class WrapMode(enum.IntEnum):
     WORD_CHAR = ...
 
