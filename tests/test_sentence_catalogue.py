@@ -106,6 +106,7 @@ def read(source: str) -> list[Written]:
         'Parameter(f"no {name}", label="")',
         'Parameter("", label="no " + name)',
         'Button(name, name.title(), "")',
+        'Parameter("", choices=UNLABELLED)',
         'LABELS: dict[str, Label] = {"a": f"no {name}"}',
     ],
 )
@@ -122,7 +123,7 @@ def test_a_sentence_that_is_built_is_found(source: str) -> None:
         'notes = ("no {name}",)',
         'Progress("no {name}")',
         'Sentence("no {name}")',
-        'Parameter("no {name}", flags=("-a",), choices=LABELS)',
+        'Parameter("no {name}", flags=("-a",), choices=MODES)',
         'Parameter("", choices={"a": "no {name}", **more})',
         'Button(name, "no {name}", "")',
         'LABELS: dict[str, Label] = {"a": "no {name}"}',
