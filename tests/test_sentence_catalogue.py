@@ -30,7 +30,6 @@ NOT_SENTENCES = {
     "daemon/underpaint/engine/families/lumina2.py": "what the model is told before a prompt",
     "daemon/underpaint/models/hashes.py": "how a file's state is kept",
     "daemon/underpaint/models/known_sizes.py": "the names of models",
-    "daemon/underpaint/models/lora_list.py": "how a problem begins",
     "daemon/underpaint/models/probes.py": "what a model is for, by its number of channels",
     "daemon/underpaint/server/connections.py": "the daemon's log",
     "daemon/underpaint/server/keys.py": "commands to be copied",
