@@ -191,7 +191,7 @@ def sort_loras(loras: Iterable[PromptLora], family: str, title: str) -> Candidat
     fitting: list[str] = []
     near: list[str] = []
     other: list[str] = []
-    notes: dict[str, str] = {}
+    notes: dict[str, Sentence] = {}
     for one in loras:
         if not can_be_referred_to(Kind.LORA, one.name):
             continue

@@ -34,6 +34,7 @@ from underpaint_client.errors import (
 from underpaint_client.geometry import Extent
 from underpaint_client.model_entry import ModelEntry
 from underpaint_client.prompt_language import parse_prompt
+from underpaint_client.prompt_messages import PromptLora
 from underpaint_client.recommended import Recommended
 from underpaint_client.samplers import SAMPLERS
 from underpaint_client.sentences import Listing, Sentence, sentence, translate
@@ -41,6 +42,7 @@ from underpaint_editor import model_downloads
 from underpaint_editor.form import BUTTONS, FIELDS, SPOKEN, Choice, Form, describe_own
 from underpaint_editor.language import find_catalogue
 from underpaint_editor.panel import Panel
+from underpaint_editor.prompt_names import sort_loras
 from underpaint_editor.remedy import Remedy
 from underpaint_editor.results import Thumbnail
 from underpaint_editor.session import Session
@@ -467,6 +469,16 @@ def test_nothing_that_is_shown_stays_english(name: str, session_home: object) ->
     SCENES[name](editor)
     assert len({one for one in editor.seen if one}) > 2
     assert not {str(one): left for one in editor.seen if (left := english_in(one))}
+
+
+def test_notes_of_completions_are_translated() -> None:
+    loras = [
+        PromptLora("μελάνι", families=("sdxl",), titles=("ΣΔ",)),
+        PromptLora("λάδι", problem="one of two matrices"),
+    ]
+    notes = sort_loras(loras, "sd", "ΣΔ 1").notes
+    assert set(notes.values()) == {"for ΣΔ", "cannot be used"}
+    assert not [left for note in notes.values() if (left := english_in(note))]
 
 
 def declared() -> Iterator[str]:
