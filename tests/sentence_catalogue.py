@@ -79,6 +79,11 @@ def _find_labelled() -> dict[str, dict[str, int]]:
 
 
 LABELLED = _find_labelled()
+LABEL_CONSTANTS = {
+    _name(node.target)
+    for node in NODES
+    if isinstance(node, ast.AnnAssign) and _is_label(node.annotation)
+}
 ERRORS = _find_errors()
 WRITERS = ERRORS | {"sentence", "Sentence"}
 """What is called with a template first."""
@@ -220,7 +225,7 @@ def _of_notes(file: Path, value: ast.AST) -> Iterator[Written]:
 def _is_declared_elsewhere(value: ast.expr) -> bool:
     """Return whether a value is a constant or an attribute, which were collected there."""
     if isinstance(value, ast.Name):
-        return value.id.isupper()
+        return value.id in LABEL_CONSTANTS
     return isinstance(value, ast.Attribute) or (
         isinstance(value, ast.Call) and _name(value.func) == "field"
     )

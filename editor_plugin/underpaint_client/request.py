@@ -47,7 +47,7 @@ FILLS: dict[str, Label] = {
 RESULTS: dict[str, Label] = {"patch": "Changed area only", "layer": "Whole layer"}
 """What can come back, and what editors call each."""
 
-BLENDS = {"seamless": "Match the surroundings", "none": "As painted"}
+BLENDS: dict[str, Label] = {"seamless": "Match the surroundings", "none": "As painted"}
 """How what was painted meets what is kept, and what editors call each."""
 
 _WITH_A_PICTURE = ("img2img", "inpaint")

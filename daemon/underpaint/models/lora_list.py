@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
 from underpaint_client.printable import one_line
-from underpaint_client.sentences import Listing, sentence
+from underpaint_client.sentences import Listing, Sentence, as_sentence, sentence
 
 from .facts import family_facts
 from .find import name_some
@@ -64,9 +64,9 @@ class ListedLora:
         return [_base_title(family, variant) for family, _, variant in words]
 
     @property
-    def reason(self) -> str:
+    def reason(self) -> Sentence:
         """Its problem, without the file that has it."""
-        return self.problem.removeprefix(f"LoRA {one_line(self.path)}: ")
+        return as_sentence(as_sentence(self.problem).values.get("problem", self.problem))
 
 
 def _base_title(family: str, variant: str) -> str:
