@@ -48,7 +48,10 @@ class PromptPopup(QtWidgets.QListWidget):
         self._edit, self._keys = edit, _keys()
         self.setObjectName(f"{edit.objectName()}_completions")
         self.setAccessibleName("Completions")
-        self.setWindowFlags(QtCore.Qt.WindowType.ToolTip | QtCore.Qt.WindowType.FramelessWindowHint)
+        kinds = QtCore.Qt.WindowType
+        self.setWindowFlags(
+            kinds.ToolTip | kinds.FramelessWindowHint | kinds.WindowDoesNotAcceptFocus
+        )
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_ShowWithoutActivating)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

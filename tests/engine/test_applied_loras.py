@@ -446,9 +446,11 @@ def test_a_lora_that_cannot_be_used_leaves_the_others_where_they_belong(
     lora_files.save(loras / "wrong.safetensors", other)
     paint(engine)
     assert "no layer" in refused(engine, **use("good", "wrong"))
-    leaves = [one for one in pipeline.unet.modules() if isinstance(one, torch.nn.Conv2d)]
-    assert len(leaves) > len(layers_of(pipeline.unet, "conv1", "conv2"))
-    assert all("group_offloading" in one._diffusers_hook.hooks for one in leaves)
+    leaves: dict[str, Any] = {
+        name: one for name, one in pipeline.unet.named_modules() if isinstance(one, torch.nn.Conv2d)
+    }
+    assert "conv_in.lora_A.lora0" in leaves
+    assert all("group_offloading" in one._diffusers_hook.hooks for one in leaves.values())
 
 
 def test_a_file_that_changes_after_its_header_was_read_is_not_opened(

@@ -94,7 +94,7 @@ def changes(pipeline: Any, form: Any, layers: tuple[str, ...] = LAYERS) -> list[
 
 
 def save(file: Path, found: list[Change], rename: Callable[[str], str] = str) -> Path:
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for one in found:
         name = "lora_unet_" + rename(one.layer).replace(".", "_")
         tensors |= {f"{name}.{role}": tensor for role, tensor in one.tensors.items()}

@@ -370,8 +370,8 @@ def find_flow_purpose(facts: FlowFacts, configs: dict[str, dict[str, Any]], said
     said : str
         What its index or its user says: an edit model is told by nothing else.
     """
-    latent = configs["vae"].get("z_dim", configs["vae"].get("latent_channels"))
-    taken = configs["transformer"].get("in_channels")
+    vae, taken = configs["vae"], configs["transformer"].get("in_channels")
+    latent: Any = vae.get("z_dim", vae.get("latent_channels"))
     if taken != _count_inputs(facts, latent)["plain"]:
         return "inpainting"
     return "edit" if said == "edit" else "plain"
