@@ -53,6 +53,8 @@ class PromptPopup(QtWidgets.QListWidget):
             kinds.ToolTip | kinds.FramelessWindowHint | kinds.WindowDoesNotAcceptFocus
         )
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_ShowWithoutActivating)
+        self.setFrameShape(QtWidgets.QFrame.Shape.Box)  # Krita's themes draw no edge otherwise
+        self.setFrameShadow(QtWidgets.QFrame.Shadow.Plain)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.hide()
