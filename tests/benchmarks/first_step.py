@@ -150,14 +150,15 @@ def main() -> None:
                 pairs = []
                 for number in range(options.rounds):
                     taken = []
-                    for measure in (
-                        lambda n: seconds_ours(file, n),
-                        lambda n: seconds_stock(file, folder, name, n),
-                    ):
+                    for ours in (True, False):
                         stop()
                         if what == "cold":
                             forget(file)
-                        taken.append(measure(number))
+                        taken.append(
+                            seconds_ours(file, number)
+                            if ours
+                            else seconds_stock(file, folder, name, number)
+                        )
                     pairs.append((taken[0], taken[1]))
                 show(what, pairs)
             stop()

@@ -627,8 +627,8 @@ def test_every_architecture_is_whole_and_its_parts_agree(
     for part, component in architecture.parts.items():
         if part in made:
             network = made[part][0]
-            own = {*dict(network.named_parameters()), *dict(network.named_buffers())}
-            tensors = {n: t for n, t in network.state_dict().items() if n in own}  # each once
+            names = {*dict(network.named_parameters()), *dict(network.named_buffers())}
+            tensors = {n: t for n, t in network.state_dict().items() if n in names}  # each once
             if part == "vae":
                 tensors = VAES[type(vae).__name__](tensors, vae_config)
             shapes = {n: ("BF16", tuple(t.shape)) for n, t in tensors.items()}
