@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
+from .parsed_prompt import PromptError
 from .prompt_choices import ALTERNATIVES, COMMENT, DEEPEST, WILDCARD
-from .prompt_language import LORA_KINDS, PromptError, parse_prompt
+from .prompt_language import LORA_KINDS, parse_prompt
 
 _UNKNOWN = "\uf8ff"  # stands for each character that a choice replaces
 _REFERENCE = re.compile(rf"<(?i:{LORA_KINDS}|layer):[^<>\n]*{_UNKNOWN}[^<>\n]*>")

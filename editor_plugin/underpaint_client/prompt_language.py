@@ -21,9 +21,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from .errors import BadInputError
+from .parsed_prompt import (
+    LONGEST_EXCERPT,
+    LayerReference,
+    LoraReference,
+    ParsedPrompt,
+    PromptError,
+    Remark,
+    Segment,
+    shorten_excerpt,
+)
 from .sentences import Listing, Sentence, sentence
 
 BRACKET_WEIGHT = 1.1
@@ -32,7 +41,6 @@ BRACKET_WEIGHT = 1.1
 MAX_WEIGHT = 10.0
 """The weight of words that are given more; its negative is the least."""
 
-_LONGEST_EXCERPT = 40
 _LARGE = 1e30  # products of weights stay below it, so that none becomes infinite
 NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
 """The pattern of a weight."""
@@ -52,131 +60,6 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 """Each part of a prompt. Each alternative stops where another could begin, so time is linear."""
-
-
-class PromptError(BadInputError):
-    """Something in a prompt can be read in no way.
-
-    Parameters
-    ----------
-    position : int
-        Where it begins: 0 is the prompt's first character.
-    excerpt : str
-        What is there.
-    problem : Sentence
-        What is wrong with it, and what to write instead.
-    """
-
-    def __init__(self, position: int, excerpt: str, problem: Sentence) -> None:
-        super().__init__(
-            "the prompt's character {position}, {excerpt!r}: {problem}",
-            position=position + 1,
-            excerpt=_shortened(excerpt),
-            problem=problem,
-        )
-        self.position = position
-        self.excerpt = excerpt
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Words that have one weight.
-
-    Parameters
-    ----------
-    text : str
-        Without syntax.
-    weight : float
-        -10..10; 1 is usual.
-    """
-
-    text: str
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class LoraReference:
-    """A LoRA that a prompt names.
-
-    Parameters
-    ----------
-    name : str
-        As it is written.
-    weight : float
-        Its strength in the denoiser.
-    encoder_weight : float
-        Its strength in the text encoders.
-    position : int
-        Where in the prompt it is named.
-    """
-
-    name: str
-    weight: float = 1.0
-    encoder_weight: float = 1.0
-    position: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True)
-class LayerReference:
-    """A layer that a prompt names, by the name that the editor shows; `position` as above."""
-
-    name: str
-    position: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True)
-class Remark:
-    """Something that is read otherwise than its author may think.
-
-    Parameters
-    ----------
-    position : int
-        Where it begins: 0 is the prompt's first character.
-    excerpt : str
-        What is there, at most 40 characters.
-    explanation : Sentence
-        How it is read, and what to write instead.
-    """
-
-    position: int
-    excerpt: str
-    explanation: Sentence
-
-
-@dataclass(frozen=True)
-class ParsedPrompt:
-    """What a prompt says.
-
-    Parameters
-    ----------
-    chunks : tuple of tuple of Segment
-        What is between two `BREAK`; at least one, which may be empty.
-    loras : tuple of LoraReference
-    layers : tuple of LayerReference
-    remarks : tuple of Remark
-        One for each kind.
-    """
-
-    chunks: tuple[tuple[Segment, ...], ...]
-    loras: tuple[LoraReference, ...] = ()
-    layers: tuple[LayerReference, ...] = ()
-    remarks: tuple[Remark, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """The prompt without syntax, for models that cannot weigh words."""
-        return " ".join("".join(one.text for one in chunk) for chunk in self.chunks)
-
-    @property
-    def weighted(self) -> Segment | None:
-        """The first words whose weight is not 1; None if there are none."""
-        segments = (one for chunk in self.chunks for one in chunk if one.text.strip())
-        return next((one for one in segments if one.weight != 1), None)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether all words weigh the same and belong to one chunk, as far as they fit into it."""
-        return len(self.chunks) == 1 and self.weighted is None
 
 
 def parse_prompt(text: str) -> ParsedPrompt:
@@ -252,7 +135,7 @@ class _Parser:
         elif found["break"] is not None:
             self._pieces.append(None)
         elif found["unclosed"] is not None:
-            end = self._text[position : position + _LONGEST_EXCERPT].split("\n", 1)[0]
+            end = self._text[position : position + LONGEST_EXCERPT].split("\n", 1)[0]
             explanation = sentence(
                 "it is read as words, as no '>' closes it; write {begin}NAME>",
                 begin=found["unclosed"],
@@ -297,7 +180,7 @@ class _Parser:
         if self._changes(one):
             self._pieces[one.piece] = "["
             self._pieces.append("]")
-            excerpt = self._text[one.position : one.position + _LONGEST_EXCERPT]
+            excerpt = self._text[one.position : one.position + LONGEST_EXCERPT]
             self._remark(
                 one.position,
                 excerpt[: excerpt.find("]") + 1] or excerpt,
@@ -351,7 +234,7 @@ class _Parser:
             elif value.strip():
                 numbers[key.strip()] = self._read_number(value.strip(), name, position, whole)
         if any(unread):
-            parts = Listing(map(_shortened, filter(None, unread)))
+            parts = Listing(map(shorten_excerpt, filter(None, unread)))
             self._remark(position, whole, sentence("{parts!r} of it is not used", parts=parts))
         encoder = numbers.get("te", 1.0)
         return LoraReference(name, numbers.get("unet", encoder), encoder, position)
@@ -363,7 +246,7 @@ class _Parser:
                 whole,
                 sentence(
                     "its strength {strength!r} is not a number; write <lora:{lora}:0.8>",
-                    strength=_shortened(value),
+                    strength=shorten_excerpt(value),
                     lora=name,
                 ),
             )
@@ -372,7 +255,7 @@ class _Parser:
     def _remark(self, position: int, excerpt: str, explanation: Sentence) -> None:
         """Keep the first remark of each kind."""
         if explanation not in self._remarks and len(self._remarks) < 10:
-            short = excerpt if len(excerpt) <= _LONGEST_EXCERPT else excerpt[:_LONGEST_EXCERPT]
+            short = excerpt if len(excerpt) <= LONGEST_EXCERPT else excerpt[:LONGEST_EXCERPT]
             self._remarks[explanation] = Remark(position, short, explanation)
 
     def finish(self) -> ParsedPrompt:
@@ -380,7 +263,7 @@ class _Parser:
         for kind, factor in (("(", BRACKET_WEIGHT), ("[", 1 / BRACKET_WEIGHT)):
             if self._open[kind]:
                 one = self._open[kind][0]
-                excerpt = self._text[one.position : one.position + _LONGEST_EXCERPT]
+                excerpt = self._text[one.position : one.position + LONGEST_EXCERPT]
                 explanation = sentence(
                     "this bracket is not closed, so it weighs all that follows; close it, or write"
                     " \\{bracket} for a bracket",
@@ -454,7 +337,3 @@ def _products(spans: list[_Span], count: int) -> list[float]:
 
 def _limited(number: float, most: float) -> float:
     return max(-most, min(most, number))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_EXCERPT else f"{text[:_LONGEST_EXCERPT]}..."

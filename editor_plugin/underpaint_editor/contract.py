@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from underpaint_client.address import Address
     from underpaint_client.frames import Frame
     from underpaint_client.geometry import Box
-    from underpaint_client.prompt_language import PromptError
+    from underpaint_client.parsed_prompt import PromptError
     from underpaint_client.sentences import Sentence
 
     from .batch import Result

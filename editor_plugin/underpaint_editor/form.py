@@ -15,8 +15,8 @@ from typing import Any, Union
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.parameters import Parameter, ParameterGroup, declare, parameters_of
+from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_check import find_prompt_error
-from underpaint_client.prompt_language import PromptError
 from underpaint_client.request import Request
 from underpaint_client.sentences import Label, Sentence, as_sentence, join_sentences, sentence
 from underpaint_client.typed_json import read_value

@@ -13,8 +13,8 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gtk, Pango  # noqa: E402 - after their versions
 
+from underpaint_client.parsed_prompt import PromptError  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
-from underpaint_client.prompt_language import PromptError  # noqa: E402
 from underpaint_editor.prompt_popup import Completer, Key, Offer  # noqa: E402
 
 _HIGHEST = 180  # pixels

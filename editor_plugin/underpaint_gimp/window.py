@@ -18,8 +18,8 @@ from gi.repository import Gdk, GdkPixbuf, Gimp, GimpUi, GLib, Gtk  # noqa: E402 
 
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.home import write_private  # noqa: E402
+from underpaint_client.parsed_prompt import PromptError  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
-from underpaint_client.prompt_language import PromptError  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from krita import Canvas, DockWidget, Krita
 
 from underpaint_client.frames import Frame
+from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
-from underpaint_client.prompt_language import PromptError
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
 from underpaint_editor.layers import preview_size

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
-from underpaint_client.prompt_language import PromptError
 from underpaint_editor.prompt_popup import Completer, Key, Offer
 
 from .controls import PromptEdit, to_characters, to_units

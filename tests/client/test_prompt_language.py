@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 import underpaint_client
 from underpaint_client.errors import BadInputError
-from underpaint_client.prompt_language import (
+from underpaint_client.parsed_prompt import (
     LayerReference,
     LoraReference,
     ParsedPrompt,
     PromptError,
     Segment,
-    parse_prompt,
 )
+from underpaint_client.prompt_language import parse_prompt
 
 UP, DOWN = 1.1, round(1 / 1.1, 6)
 

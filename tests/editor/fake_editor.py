@@ -17,7 +17,7 @@ from underpaint_client.address import Address
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.prompt_language import PromptError
+from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import FIELDS, Form

@@ -11,7 +11,7 @@ import pytest
 from runs import make, texture
 from underpaint.engine import Engine, prompt_notes
 from underpaint.engine.prompt_notes import Reading, describe_losses
-from underpaint_client.prompt_language import ParsedPrompt
+from underpaint_client.parsed_prompt import ParsedPrompt
 
 
 def read(prompt: ParsedPrompt) -> Reading:

@@ -24,10 +24,10 @@ from underpaint.models import (
     scanning,
 )
 from underpaint.models.entries import ListedModel, describe_all
-from underpaint.models.headers import MAX_TENSORS
 from underpaint.models.probes import read_contents
 from underpaint.models.reading import parse_json
 from underpaint.models.roots import choose_root, find_problems, list_roots
+from underpaint.models.tensors import MAX_TENSORS
 from underpaint_client.errors import ModelUnavailableError
 from weight_files import SD1, SDXL, write_safetensors
 

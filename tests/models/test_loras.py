@@ -9,11 +9,11 @@ import pytest
 
 from underpaint.cli import main
 from underpaint.models import list_models, scanning
-from underpaint.models.headers import Header, Tensor
 from underpaint.models.lora_list import find_lora, list_loras
 from underpaint.models.loras import LONGEST_NAME, LONGEST_WORD, MOST_RANK, MOST_WORDS, LoraFacts
 from underpaint.models.probes import probe_header
 from underpaint.models.roots import choose_root
+from underpaint.models.tensors import Header, Tensor
 from underpaint_client.errors import ModelUnavailableError
 from weight_files import SD1, SDXL, write_safetensors
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from underpaint.models.headers import Header, Tensor, read_header
+from underpaint.models.headers import read_header
 from underpaint.models.kinds import with_article
 from underpaint.models.probes import Contents, probe_header, read_contents
+from underpaint.models.tensors import Header, Tensor
 from underpaint_client.errors import ModelUnavailableError
 from weight_files import BITS, layout, write_gguf, write_safetensors
 
@@ -654,7 +655,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_pickle_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.ckpt").write_bytes(b"")
-    with pytest.raises(ModelUnavailableError, match="reads .safetensors and .gguf"):
+    with pytest.raises(ModelUnavailableError, match=r"reads \.safetensors, \.gguf files"):
         read_contents(tmp_path / "a.ckpt")
 
 

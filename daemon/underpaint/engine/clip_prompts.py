@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from diffusers.utils.torch_utils import get_module_execution_device
 
-from underpaint_client.prompt_language import ParsedPrompt
+from underpaint_client.parsed_prompt import ParsedPrompt
 
 CHUNK_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """Numbers of chunks. A prompt is filled up with empty chunks to the next of them.

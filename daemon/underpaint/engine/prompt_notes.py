@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from underpaint_client.prompt_language import ParsedPrompt, parse_prompt
+from underpaint_client.parsed_prompt import ParsedPrompt
+from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.sentences import Listing, Sentence, sentence
 
 _LONGEST_QUOTE = 40

@@ -21,13 +21,14 @@ from .architectures import CONFIGS, Architecture, find_architecture
 from .facts import family_facts, why_unusable
 from .families import FLOWS
 from .files import INDEX, ModelFile, Part, check_classes, read_family, tokenizer_files
-from .headers import Header, read_bytes, read_header
+from .headers import read_bytes, read_header
 from .kinds import with_article
 from .parts import find_inside, find_part, find_tokenizer
 from .probes import MODEL, Contents, probe_header
 from .reading import check_regular, expand_user, list_names, read_json, read_text
 from .schedulers import ZERO_SNR
 from .sidecar import Sidecar, correct_contents
+from .tensors import Header
 
 
 def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...], str, str]:

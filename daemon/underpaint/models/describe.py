@@ -27,13 +27,13 @@ from .files import (
     read_purpose,
     resolve_files,
 )
-from .headers import Header
 from .parts import find_part, stamp_names, stamp_providers
 from .precisions import find_precision
 from .reading import is_folder, read_json
 from .schedulers import ZERO_SNR, check_scheduler
 from .sidecar import Sidecar, correct_recommended, find_sidecar, read_sidecar
 from .stamps import Stamp, stamp_files, stamp_folder
+from .tensors import Header
 from .tokenizers import check_tokenizer
 from .weights import Tensors, check_shapes, read_tensors
 

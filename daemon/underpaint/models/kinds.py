@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from underpaint_client.sentences import Sentence, sentence
 
-from .headers import Header, Tensor
 from .tensor_names import UNET_INPUT, TensorNames
+from .tensors import Header, Tensor
 
 
 def with_article(kind: str) -> Sentence:

@@ -18,8 +18,8 @@ from underpaint_client.printable import one_line
 from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from underpaint_client.typed_json import SENTENCE
 
-from .headers import Header, Tensor
 from .reading import parse_json
+from .tensors import Header, Tensor
 
 MOST_RANK = 4096
 """The highest rank of a LoRA; 4 to 128 are usual, and full-size extractions have up to 1024."""

@@ -24,11 +24,12 @@ from .files import (
     find_family,
     tokenizer_files,
 )
-from .headers import Header, read_header
+from .headers import read_header
 from .layouts import encoder_width, namings
 from .reading import expand_user, is_folder, read_json
 from .roots import Root, used_roots
 from .sidecar import Sidecar
+from .tensors import Header
 from .walking import SIDECAR, find_snapshot, leads_up
 from .weights import read_tensors
 

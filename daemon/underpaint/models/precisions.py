@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .headers import Header, Tensor, read_bytes
+from .headers import read_bytes
 from .reading import parse_json
+from .tensors import Header, Tensor
 
 _NAMES = {
     "F64": "fp64",

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .headers import Header, read_header
+from .headers import read_header
 from .kinds import find_addition, find_part_kind, is_lora
 from .loras import LoraFacts, tell_lora
 from .precisions import find_precision, loaded_size
 from .tensor_names import UNET_INPUT, TensorNames
+from .tensors import Header
 
 MODEL = "model"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .headers import Header, Tensor
+from .tensors import Header, Tensor
 
 UNET_INPUT = ("input_blocks.0.0.weight", "conv_in.weight")
 """A UNet's first layer, in the layout of its authors and in diffusers'."""

@@ -14,9 +14,10 @@ from underpaint_client.sentences import Listing, Sentence, sentence
 
 from .families import EXPECTED, Expected
 from .files import ORIGINAL, Part, read_weight_map
-from .headers import Header, Tensor, read_header
+from .headers import read_header
 from .layouts import expected_in_file, find_depths
 from .precisions import find_precision
+from .tensors import Header, Tensor
 
 Wanted = tuple[int | None, ...]
 """How a shape begins; None is any length."""

@@ -14,7 +14,7 @@ import torch
 from underpaint.engine.prompt_notes import Reading, read_prompt
 from underpaint.engine.samplers import Sampler
 from underpaint_client.geometry import Extent
-from underpaint_client.prompt_language import ParsedPrompt
+from underpaint_client.parsed_prompt import ParsedPrompt
 from underpaint_client.steps import StepPlan
 
 Prompt = dict[str, Any]

@@ -19,7 +19,7 @@ from underpaint.engine.flow_sampler import FlowSampler
 from underpaint.engine.prompt_notes import Reading
 from underpaint.engine.samplers import Sampler
 from underpaint_client.geometry import Extent
-from underpaint_client.prompt_language import ParsedPrompt
+from underpaint_client.parsed_prompt import ParsedPrompt
 from underpaint_client.steps import StepPlan
 
 from .family import Family, Start

@@ -24,7 +24,7 @@ from underpaint.engine.clip_prompts import (
 from underpaint.engine.prompt_notes import Reading
 from underpaint.models.clip_skip import count_skipped
 from underpaint_client.errors import BadInputError
-from underpaint_client.prompt_language import ParsedPrompt
+from underpaint_client.parsed_prompt import ParsedPrompt
 
 from .family import Family, Prompt, Start
 
