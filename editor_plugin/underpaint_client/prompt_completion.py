@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from .errors import BadInputError
 from .name_search import NameIndex
+from .prompt_choices import escape_prompt
 from .prompt_language import LORA_KINDS
 
 MOST = 20
@@ -167,12 +168,19 @@ def complete(text: str, caret: int, candidates: Candidates) -> tuple[Completion,
     kind, end = begun.kind, _end_of(begun.kind, text[begun.end :])
     found = []
     for name in _find(begun, candidates):
-        put = (_escape(name) if kind is Kind.TAG else name) + end
+        put = _written(kind, name) + end
         if put != begun.text:
             lora = name if kind is Kind.LORA else ""
             note = candidates.notes.get(lora, "")
             found.append(Completion(name, begun.start, begun.end, put, kind, note, lora))
     return tuple(found)
+
+
+def _written(kind: Kind, name: str) -> str:
+    """Return a name as it is written in a prompt, so that nothing in it is read as a choice."""
+    if kind is Kind.TAG:
+        return _escape(name)
+    return name if kind is Kind.WILDCARD else escape_prompt(name)
 
 
 def _find(begun: Begun, candidates: Candidates) -> list[str]:

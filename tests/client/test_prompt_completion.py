@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.name_search import NameIndex
+from underpaint_client.prompt_choices import expand_prompt
 from underpaint_client.prompt_completion import (
     MOST,
     Candidates,
@@ -18,6 +19,7 @@ from underpaint_client.prompt_completion import (
     offer_trigger_words,
     read_tags,
 )
+from underpaint_client.prompt_language import parse_prompt
 
 ALL = Candidates(
     loras=NameIndex(["ink", "style/Ink_wash", "old pink"]),
@@ -43,6 +45,20 @@ ALL = Candidates(
 )
 def test_names_that_references_can_have(kind: Kind, name: str, expected: bool) -> None:
     assert can_be_referred_to(kind, name) is expected
+
+
+@pytest.mark.parametrize("name", ["my__old__ink", "{ink|wash}", "a__b", "odd { one"])
+@pytest.mark.parametrize("kind", ["lora", "layer"])
+def test_a_completed_name_is_never_read_as_a_choice(kind: str, name: str) -> None:
+    index = NameIndex([name])
+    (written,) = offered(f"<{kind}:{name[0]}|", Candidates(loras=index, layers=index))
+    assert written.endswith("|")
+    parsed = parse_prompt(expand_prompt(written[:-1], 1, fail))
+    assert [one.name for one in (*parsed.loras, *parsed.layers)] == [name]
+
+
+def fail(name: str) -> list[str]:
+    raise AssertionError(name)
 
 
 def offered(marked: str, candidates: Candidates = ALL) -> list[str]:
