@@ -54,7 +54,8 @@ def test_a_completed_name_is_never_read_as_a_choice(kind: str, name: str) -> Non
     (written,) = offered(f"<{kind}:{name[0]}|", Candidates(loras=index, layers=index))
     assert written.endswith("|")
     parsed = parse_prompt(expand_prompt(written[:-1], 1, fail))
-    assert [one.name for one in (*parsed.loras, *parsed.layers)] == [name]
+    found = [one.name for one in parsed.loras] + [one.name for one in parsed.layers]
+    assert found == [name]
 
 
 def fail(name: str) -> list[str]:
