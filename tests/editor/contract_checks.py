@@ -35,6 +35,14 @@ SETTLE = 0.5
 Steps = Iterator[float]
 
 
+def wait_for(condition: Callable[[], bool]) -> Steps:
+    """Wait until a busy editor has done something; the check that follows says if it never does."""
+    for _ in range(40):
+        yield SETTLE
+        if condition():
+            return
+
+
 class EditorUnderTest(Protocol):
     """An editor with the adapter, and what an artist does in it."""
 
@@ -368,9 +376,10 @@ def one_result_is_shown_and_the_others_hidden(editor: EditorUnderTest) -> Steps:
 def the_others_are_deleted_in_one_undo_step(editor: EditorUnderTest) -> Steps:
     document, selected = yield from chosen(editor)
     assert selected.keep_only() == 2
-    yield SETTLE
+    yield from wait_for(lambda: len(editor.shown(document)) == 2)
     assert editor.shown(document) == {"Painting": True, "seed 1": True}, editor.shown(document)
     yield from editor.undo(document)
+    yield from wait_for(lambda: len(editor.shown(document)) == 4)
     shown = editor.shown(document)
     assert set(shown) == {"Painting", "seed 0", "seed 1", "seed 2"}, shown
 

@@ -12,7 +12,7 @@ import torch
 
 from runs import make, texture, with_hole
 from tiny_flow_models import build_flow_model
-from underpaint.engine import Engine
+from underpaint.engine import Engine, Picture
 from underpaint.engine.savings import PLACEMENTS, Bytes, Placement, Saving
 from underpaint.models import describe_model, find_model
 from underpaint_client.errors import ModelUnavailableError
@@ -72,7 +72,17 @@ def hooks_of(engine: Engine, kind: str) -> set[str]:
     return found
 
 
-def test_every_placement_paints_the_same_bits(gpu: None, kind: str) -> None:
+def assert_same_picture(found: Picture, expected: Picture) -> None:
+    """Check that at most one value in ten thousand differs, and by one level.
+
+    On a CPU a sum depends on where in memory a tensor begins, which changes when weights are moved.
+    """
+    difference = np.abs(found.pixels.astype(int) - expected.pixels)
+    assert difference.max() <= 1
+    assert np.count_nonzero(difference) <= difference.size // 10_000
+
+
+def test_every_placement_paints_the_same_picture(gpu: None, kind: str) -> None:
     expected = paint(Engine("cpu"), kind)
     engine = Engine("cpu")
     hooks: dict[Placement, set[str]] = {}
@@ -81,7 +91,7 @@ def test_every_placement_paints_the_same_bits(gpu: None, kind: str) -> None:
         settle(engine, kind, Saving(placement=placement))
         engine.load(kind).forget()
         found = paint(engine, kind)
-        np.testing.assert_array_equal(found.pixels, expected.pixels)
+        assert_same_picture(found, expected)
         assert engine.load(kind).saving == Saving(placement=placement)
         (*_, note) = ("", *(n for n in found.recipe.facts.notes if n.startswith("memory was")))
         assert bool(note) == (placement != "gpu")
@@ -99,7 +109,7 @@ def test_a_model_is_opened_where_its_parts_belong(
     expected = paint(Engine("cpu"), build(folder, name))
     engine = Engine("cpu")
     settle(engine, name, Saving(placement=placement))
-    np.testing.assert_array_equal(paint(engine, name).pixels, expected.pixels)
+    assert_same_picture(paint(engine, name), expected)
     assert engine.load(name).saving == Saving(placement=placement)
 
 

@@ -72,7 +72,9 @@ class KritaUnderTest:
     def undo(self, document: KritaDocument) -> Steps:
         action: Any = Krita.instance().action("edit_undo")
         action.trigger()
-        yield 1.2
+        yield 0.2
+        document.document.waitForDone()
+        yield 1.0
 
     def state(self, document: KritaDocument) -> object:
         krita_document, extent = document.document, document.canvas.extent
