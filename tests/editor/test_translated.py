@@ -464,7 +464,10 @@ def models_are_downloaded(editor: Editor) -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_nothing_that_is_shown_stays_english(name: str, session_home: object) -> None:
+def test_nothing_that_is_shown_stays_english(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERPAINT_HOME", str(tmp_path))  # where no daemon runs
     editor = Editor()
     SCENES[name](editor)
     assert len({one for one in editor.seen if one}) > 2
