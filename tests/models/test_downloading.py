@@ -288,7 +288,7 @@ def test_a_refusal_of_a_file_is_told_from_a_network_that_is_down(
 )
 def test_ids_and_addresses(said: str, wanted: tuple[str, str] | None) -> None:
     if wanted is None:
-        with pytest.raises(BadInputError, match="is no (id|address|model) of the Hugging Face Hub"):
+        with pytest.raises(BadInputError, match="is not an? (id|address|model) of the"):
             split_id(said)
     else:
         assert split_id(said) == wanted
@@ -361,7 +361,7 @@ def test_what_is_no_model_is_not_added(
     for said in (lora, broken, tmp_path, "no/such", tmp_path / "gone.safetensors"):
         assert main(["models", "add", str(said)]) == 3
         told.append(capsys.readouterr().err)
-    assert "but: LoRA" in told[0]
+    assert "is not a model: LoRA" in told[0]
     assert "vae" in told[1]
     assert "config.toml" in told[2]
     assert "`underpaint models get OWNER/NAME`" in told[3]

@@ -369,7 +369,7 @@ def test_a_part_that_is_missing_is_named_until_it_is_there(
             describe_model(file)
         for told in (f"({part})", f"{parts}, as {name}.safetensors", f'{{"{part}": "FILE"}}'):
             assert told in str(caught.value)
-        assert f"--local-dir {parts}` gets it" in str(caught.value)
+        assert ". `underpaint models get " in str(caught.value)
         others = [one for one in wanted if one != part]
         save_parts(folder, parts, without=others)
     assert_same(engine, file, folder)

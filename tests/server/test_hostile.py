@@ -63,10 +63,10 @@ SELECTION = entry("selection", (2, 2, 1), channels="Y")
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ([b""], "no JSON"),
-        ([b"hello"], "no JSON"),
-        ([b"\x80\x04pickle"], "no JSON"),
-        ([b"[" * 100_000], "no JSON"),
+        ([b""], "not JSON"),
+        ([b"hello"], "not JSON"),
+        ([b"\x80\x04pickle"], "not JSON"),
+        ([b"[" * 100_000], "not JSON"),
         ([b'{"protocol":4,"type":"hello"}'], "newer.*protocol 4, and not 3.*`underpaint stop`"),
         ([b'{"protocol":3,"type":"welcome","body":{"version":"1","pid":1}}'], "does not send"),
         ([b'{"protocol":3,"type":"run","body":{"job":"j","request":{},"allow_paths":true}}'],

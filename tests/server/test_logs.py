@@ -80,7 +80,7 @@ def test_the_log_of_a_daemon_knows_no_prompt(daemon: Path) -> None:
             dealer.send_multipart([SECRET.encode()])
             refused, _ = wire.decode(dealer.recv_multipart())
             assert isinstance(refused, messages.Failed)
-            assert "no JSON" in refused.message
+            assert "not JSON" in refused.message
     text = log_file().read_text(encoding="utf-8", errors="replace")
     assert "refused a message" in text
     assert SECRET not in text
