@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def ink(models: Path) -> Iterator[Path]:
     """A LoRA `styles/ink`."""
     file = write_lora(models.parent / "loras" / "styles" / "ink.safetensors", 1)
     yield file
-    file.unlink(missing_ok=True)
+    shutil.rmtree(models.parent / "loras")
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,7 @@ def loras(models: Path) -> Iterator[Path]:
     folder = models.parent / "loras"
     folder.mkdir(exist_ok=True)
     yield folder
-    for one in folder.iterdir():
-        one.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

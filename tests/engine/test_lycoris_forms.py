@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +107,7 @@ def save(file: Path, found: list[Change], rename: Callable[[str], str] = str) ->
 def loras(models: Path) -> Iterator[Path]:
     folder = models.parent / "loras"
     yield folder
-    for one in folder.iterdir():
-        one.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def paint(engine: Engine, *names: str, model: str = "sd", weight: float = 1.0) -> Any:

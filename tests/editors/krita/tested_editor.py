@@ -71,6 +71,7 @@ class KritaUnderTest:
 
     def undo(self, document: KritaDocument) -> Steps:
         action: Any = Krita.instance().action("edit_undo")
+        document.document.waitForDone()  # what is still going on would be cancelled, not undone
         action.trigger()
         yield 0.2
         document.document.waitForDone()
