@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import select
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from underpaint.server.answers import Answers
+from underpaint.server.answers import Answers, SharedAnswer
 
 
 def is_readable(answers: Answers) -> bool:
@@ -56,3 +58,30 @@ def test_what_comes_after_the_end_is_no_error() -> None:
     answers = Answers()
     answers.close()
     answers.add(lambda: None)
+
+
+def test_all_who_wait_share_one_answer_and_wait_once() -> None:
+    answers, made, handled = Answers(), list[int](), list[tuple[str, int]]()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make() -> int:
+        begun.set()
+        assert go_on.wait(30)
+        made.append(len(made))
+        return made[-1]
+
+    def then(who: str) -> Callable[[int], object]:
+        return lambda answer: handled.append((who, answer))
+
+    with ThreadPoolExecutor(1) as thread:
+        shared = SharedAnswer(answers, thread, make)
+        assert shared.request("a", then("a"))
+        assert begun.wait(30)
+        # The answer that is being made may be old: who asks now waits for the next.
+        assert shared.request("a", then("a again"))
+        assert not shared.request("a", then("a once more"))
+        assert not shared.request("b", then("b"))
+        go_on.set()
+    answers.handle()
+    assert handled == [("a", 0), ("a again", 1), ("b", 1)]
+    answers.close()

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import socket
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from concurrent.futures import Executor
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -46,3 +52,44 @@ class Answers:
         """Close the descriptors."""
         self._wake_writer.close()
         self._wake_reader.close()
+
+
+class SharedAnswer(Generic[T]):
+    """An answer that a thread makes for all who wait for it when it begins.
+
+    Parameters
+    ----------
+    answers : Answers
+        Where those who wait are called.
+    thread : Executor
+        Of one thread.
+    make : callable
+        Returns the answer, in the thread. It raises nothing.
+    """
+
+    def __init__(self, answers: Answers, thread: Executor, make: Callable[[], T]) -> None:
+        self._answers, self._thread, self._make = answers, thread, make
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, Callable[[T], object]] = {}
+
+    def request(self, key: Hashable, then: Callable[[T], object]) -> bool:
+        """Have a function called with the answer; of one key, only the first that waits.
+
+        Returns
+        -------
+        bool
+            Whether an answer is to be made that was not to be made before.
+        """
+        with self._lock:
+            self._waiting.setdefault(key, then)
+            is_first = len(self._waiting) == 1
+            if is_first:
+                self._thread.submit(self._answer)
+        return is_first
+
+    def _answer(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        answer = self._make()
+        for then in waiting.values():
+            self._answers.add(functools.partial(then, answer))

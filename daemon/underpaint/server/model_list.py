@@ -18,7 +18,7 @@ from underpaint.models import default_model, list_entries, list_models, scan
 from underpaint.models.pictures import SmallPicture, read_picture
 from underpaint_client.model_entry import ModelEntry
 
-from .answers import Answers
+from .answers import Answers, SharedAnswer
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class ModelList:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
         self._lock = threading.Lock()
-        self._waiting: list[Then] = []
         self._pictures: dict[Hashable, tuple[str, ThenPicture]] = {}
         self._answers = Answers()
+        self._lists = SharedAnswer(self._answers, self._thread, self._list)
         self._closed = False
         self._default: str | None = None
         self._asked: Future[None] = self._thread.submit(self._find_default)
@@ -75,10 +75,8 @@ class ModelList:
         then : callable
             Is called when `answer` is called after.
         """
-        with self._lock:
-            self._waiting.append(then)
-            if len(self._waiting) == 1:  # else the list that is to be made is for all who wait
-                self._thread.submit(self._list)
+        if self._lists.request(then, lambda found: then(*found)):
+            self._thread.submit(self._look_on)
 
     def request_picture(self, client: Hashable, model: str, then: ThenPicture) -> None:
         """Read the small picture beside a model, one at a time for each client.
@@ -116,18 +114,12 @@ class ModelList:
         except Exception:
             log.exception("the default model cannot be found")
 
-    def _list(self) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        entries, error = None, None
+    def _list(self) -> tuple[Entries | None, Exception | None]:
         try:
-            entries = list_entries(SLICE)
-        except Exception as found:
-            error = found
+            return list_entries(SLICE), None
+        except Exception as error:
             log.exception("the models cannot be listed")
-        for then in waiting:
-            self._answers.add(functools.partial(then, entries, error))
-        self._look_on()
+            return None, error
 
     def _read_picture(self, client: Hashable) -> None:
         with self._lock:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from typing import TypeVar
 
 from underpaint.models import scan
@@ -21,8 +19,9 @@ from underpaint.models.lora_list import ListedLora, list_loras
 from underpaint.models.roots import lora_roots
 from underpaint.wildcards import list_wildcards
 from underpaint_client.prompt_messages import PromptLora, PromptNames
+from underpaint_client.typed_json import to_json
 
-from .answers import Answers
+from .answers import Answers, SharedAnswer
 from .job_queue import Client
 
 log = logging.getLogger(__name__)
@@ -51,9 +50,8 @@ class PromptNameList:
     def __init__(self, send: Callable[[Client, PromptNames], object]) -> None:
         self._send = send
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prompt names")
-        self._lock = threading.Lock()
-        self._waiting: list[Client] = []
         self._answers = Answers()
+        self._names = SharedAnswer(self._answers, self._thread, _list_names)
 
     @property
     def fd(self) -> int:
@@ -62,12 +60,7 @@ class PromptNameList:
 
     def request(self, client: Client) -> None:
         """Send a client the list, in a call of `answer` after the thread has made it."""
-        with self._lock:
-            if client in self._waiting:
-                return
-            self._waiting.append(client)
-            if len(self._waiting) == 1:  # else the list that is to be made is for all who wait
-                self._thread.submit(self._list)
+        self._names.request(client, functools.partial(self._send, client))
 
     def answer(self) -> None:
         """Send the lists that are there."""
@@ -78,15 +71,12 @@ class PromptNameList:
         self._thread.shutdown(cancel_futures=True)
         self._answers.close()
 
-    def _list(self) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        names = PromptNames(
-            tuple(_limit(_gather("LoRAs", _find_loras), lambda one: one.name, "LoRAs")),
-            tuple(_limit(_gather("wildcards", _find_wildcards), str, "wildcards")),
-        )
-        for client in waiting:
-            self._answers.add(functools.partial(self._send, client, names))
+
+def _list_names() -> PromptNames:
+    return PromptNames(
+        tuple(_limit(_gather("LoRAs", _find_loras), lambda one: one.name, "LoRAs")),
+        tuple(_limit(_gather("wildcards", _find_wildcards), str, "wildcards")),
+    )
 
 
 def _gather(what: str, find: Callable[[], Iterable[T]]) -> Iterable[T]:
@@ -124,7 +114,7 @@ def _limit(found: Iterable[T], name_of: Callable[[T], str], what: str) -> Iterat
         name = name_of(one)
         if not name.isprintable() or len(name) > LONGEST_NAME:
             continue
-        size += len(json.dumps(one if isinstance(one, str) else asdict(one)))  # type: ignore[call-overload]
+        size += len(json.dumps(to_json(one)))
         if size <= MOST_BYTES:
             yield one
         else:
