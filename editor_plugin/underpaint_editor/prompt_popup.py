@@ -52,6 +52,11 @@ class Offer:
     completions: tuple[Completion, ...]
     chosen: int = NONE
 
+    @property
+    def rows(self) -> list[str]:
+        """The text of each row: a completion, and the note about it."""
+        return [f"{one.label}  ({one.note})" if one.note else one.label for one in self.completions]
+
     @classmethod
     def of(cls, completions: tuple[Completion, ...]) -> Offer | None:
         """Return what to list; None where there is nothing."""

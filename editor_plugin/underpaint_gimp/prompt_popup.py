@@ -104,9 +104,7 @@ class PromptPopup:
 
     def show_offer(self, offer: Offer) -> None:
         """Show completions at the caret."""
-        rows = [
-            f"{one.label}  ({one.note})" if one.note else one.label for one in offer.completions
-        ]
+        rows = offer.rows
         if rows != self.rows:
             self._fill(rows)
         row = self.list.get_row_at_index(offer.chosen) if offer.chosen >= 0 else None

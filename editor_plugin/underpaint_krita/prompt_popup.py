@@ -121,9 +121,7 @@ class PromptPopup(QtWidgets.QListWidget):
     def show_offer(self, offer: Offer) -> None:
         """Show completions at the caret."""
         self._revision = self._edit.document().revision()
-        rows = [
-            f"{one.label}  ({one.note})" if one.note else one.label for one in offer.completions
-        ]
+        rows = offer.rows
         if rows != [self.item(row).text() for row in range(self.count())]:
             self.clear()
             self.addItems(rows)
