@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
 from underpaint_client.printable import one_line
-from underpaint_client.sentences import Listing, Sentence, as_sentence, sentence
+from underpaint_client.sentences import NO_TEXT, Listing, Sentence, as_sentence, sentence
 
 from .facts import family_facts
 from .find import name_some
@@ -37,8 +37,8 @@ class ListedLora:
         Bytes.
     facts : LoraFacts
         What its header says.
-    problem : str
-        Why it cannot be used, a sentence; empty where it can.
+    reason : Sentence
+        Why it cannot be used, without the file; empty where it can.
     stamp : FileStamp
         What tells the file, as its header was read, from a later one.
     """
@@ -49,7 +49,7 @@ class ListedLora:
     kind: str
     size: int
     facts: LoraFacts
-    problem: str = ""
+    reason: Sentence = NO_TEXT
     stamp: FileStamp = field(default=(0, 0, 0), repr=False)
 
     @property
@@ -64,9 +64,11 @@ class ListedLora:
         return [_base_title(family, variant) for family, _, variant in words]
 
     @property
-    def reason(self) -> Sentence:
-        """Its problem, without the file that has it."""
-        return as_sentence(as_sentence(self.problem).values.get("problem", self.problem))
+    def problem(self) -> Sentence:
+        """Why it cannot be used; empty where it can."""
+        if not self.reason:
+            return NO_TEXT
+        return sentence("LoRA {file}: {problem}", file=one_line(self.path), problem=self.reason)
 
 
 def _base_title(family: str, variant: str) -> str:
@@ -93,9 +95,9 @@ def _describe(one: Scanned) -> ListedLora | None:
     if contents is None or contents.lora is None or not is_lora(contents.kind):
         return None
     path = str(one.found.path).encode("utf-8", "backslashreplace").decode()
-    problem = contents.lora.problem
+    reason = as_sentence(contents.lora.problem)
     if contents.kind in _NOT_USABLE:
-        problem = sentence(
+        reason = sentence(
             "{kind} cannot be used; use a LoRA, LoHa or LoKr", kind=with_article(contents.kind)
         )
     return ListedLora(
@@ -105,9 +107,7 @@ def _describe(one: Scanned) -> ListedLora | None:
         kind=contents.kind,
         size=one.found.stamp[0],
         facts=contents.lora,
-        problem=sentence("LoRA {file}: {problem}", file=one_line(path), problem=problem)
-        if problem
-        else "",
+        reason=reason,
         stamp=one.found.stamp,
     )
 
