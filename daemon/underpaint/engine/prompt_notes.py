@@ -96,7 +96,11 @@ def describe_losses(
     tuple of str
         One sentence for each kind of loss.
     """
-    notes = _of_one(sentence("the prompt"), prompt, read, weighs_words=weighs_words)
+
+    def describe(which: Sentence, text: str, parsed: ParsedPrompt) -> list[str]:
+        return _of_one(which, text, parsed, read(parsed), weighs_words=weighs_words)
+
+    notes = describe(sentence("the prompt"), prompt, parse_prompt(prompt))
     if negative.strip() and not takes_negative:
         notes.append("this model takes no negative prompt; it was not used")
     elif negative.strip() and not guided:
@@ -104,25 +108,23 @@ def describe_losses(
             "the negative prompt is not used at a guidance scale of 1 or less; choose a higher one"
         )
     elif negative:
-        which = sentence("the negative prompt")
-        notes += _of_one(which, negative, read, weighs_words=weighs_words)
+        parsed = parse_prompt(negative)
+        notes += describe(sentence("the negative prompt"), negative, parsed)
         notes += [
             sentence(
                 "the negative prompt has the LoRA {lora!r}: it was not used; name it in the prompt",
                 lora=_shortened(one.name),
             )
-            for one in parse_prompt(negative).loras[:1]
+            for one in parsed.loras[:1]
         ]
     return tuple(notes)
 
 
 def _of_one(
-    which: Sentence, text: str, read: Callable[[ParsedPrompt], Reading], *, weighs_words: bool
+    which: Sentence, text: str, prompt: ParsedPrompt, reading: Reading, *, weighs_words: bool
 ) -> list[str]:
     """Return the notes about one prompt; `which` is what it is called in them."""
     notes: list[str] = []
-    prompt = parse_prompt(text)
-    reading = read(prompt)
     if reading.tokens > reading.limit:
         notes.append(
             sentence(
