@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +15,15 @@ from underpaint.models.shared_json import SharedJson
 def engine(models: Path) -> Engine:
     """An engine on the CPU, which finds the tiny models by name."""
     return Engine("cpu")
+
+
+@pytest.fixture
+def loras(models: Path) -> Iterator[Path]:
+    """The folder of LoRAs; what a test puts there is gone after it."""
+    folder = models.parent / "loras"
+    folder.mkdir(exist_ok=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

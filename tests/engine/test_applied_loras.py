@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,15 +26,6 @@ from underpaint_client.errors import BadInputError, CancelledError, ModelUnavail
 LAYER = with_hole(texture(32, 48))
 FLOWS = ("sd3", "flux", "z-image", "klein", "qwen-image", "chroma", "lumina2", "krea2")
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-
-
-@pytest.fixture
-def loras(models: Path) -> Iterator[Path]:
-    """The folder of LoRAs; what a test puts there is gone after it."""
-    folder = models.parent / "loras"
-    folder.mkdir(exist_ok=True)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,13 +100,6 @@ def save(file: Path, found: list[Change], rename: Callable[[str], str] = str) ->
         tensors |= {f"{name}.{role}": tensor for role, tensor in one.tensors.items()}
         tensors[f"{name}.alpha"] = torch.tensor(ALPHA)
     return lora_files.save(file, tensors)
-
-
-@pytest.fixture
-def loras(models: Path) -> Iterator[Path]:
-    folder = models.parent / "loras"
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def paint(engine: Engine, *names: str, model: str = "sd", weight: float = 1.0) -> Any:
