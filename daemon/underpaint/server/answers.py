@@ -81,8 +81,8 @@ class SharedAnswer(Generic[T]):
             Whether an answer is to be made that was not to be made before.
         """
         with self._lock:
+            is_first = not self._waiting
             self._waiting.setdefault(key, then)
-            is_first = len(self._waiting) == 1
             if is_first:
                 self._thread.submit(self._answer)
         return is_first
