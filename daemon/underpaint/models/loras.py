@@ -131,14 +131,22 @@ class _Layer:
     @property
     def width_in(self) -> int:
         """The number of its inputs; 0 if that is not known."""
-        kron = self._kron(1, "_b")
-        return self._side("down", 1) or self._side("hada_w1_b", 1) or kron or self._side("diff", 1)
+        return (
+            self._side("down", 1)
+            or self._side("hada_w1_b", 1)
+            or self._kron(1, "_b")
+            or self._side("diff", 1)
+        )
 
     @property
     def width_out(self) -> int:
         """The number of its outputs; 0 if that is not known."""
-        kron = self._kron(0, "_a")
-        return self._side("up", 0) or self._side("hada_w1_a", 0) or kron or self._side("diff", 0)
+        return (
+            self._side("up", 0)
+            or self._side("hada_w1_a", 0)
+            or self._kron(0, "_a")
+            or self._side("diff", 0)
+        )
 
     def _kron(self, side: int, half: str) -> int:
         """Return a side of a Kronecker product, whose factors may be products themselves."""
@@ -149,10 +157,10 @@ class _Layer:
 
     def problem(self, name: str) -> Sentence:
         """Return what is wrong with its shapes."""
-        shown = one_line(name, LONGEST_WORD)
         if ("down" in self.shapes) != ("up" in self.shapes):
             return sentence(
-                "{layer} has one of its two matrices only; fetch the file again", layer=shown
+                "{layer} has one of its two matrices only; fetch the file again",
+                layer=one_line(name, LONGEST_WORD),
             )
         if "down" in self.shapes:
             rank, other = self._side("down", 0), self._side("up", 1)
@@ -160,14 +168,14 @@ class _Layer:
                 return sentence(
                     "the two matrices of {layer} do not fit each other ({down} and {up}); fetch"
                     " the file again",
-                    layer=shown,
+                    layer=one_line(name, LONGEST_WORD),
                     down=_shape(self.shapes["down"]),
                     up=_shape(self.shapes["up"]),
                 )
         if self.rank > MOST_RANK:
             return sentence(
                 "{layer} has rank {rank}, and at most {most} is used",
-                layer=shown,
+                layer=one_line(name, LONGEST_WORD),
                 rank=self.rank,
                 most=MOST_RANK,
             )
