@@ -340,6 +340,8 @@ def weighed(said: Said) -> Run:
 
 def completed(said: Said) -> Run:
     """Complete names with the real keyboard and mouse, and see what cannot be read marked."""
+    from editor.completion_steps import complete_names
+
     yield from painted()
     tags = Path(os.environ["UNDERPAINT_HOME"], "tags.csv")
     tags.write_text("blue_sky,0,9\nblue_eyes_(cat),0,5\n", encoding="utf-8")
@@ -370,25 +372,7 @@ def completed(said: Said) -> Run:
         pixels = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
         pixels.savev(str(FOUND / f"{name}.png"), "png", [], [])
 
-    yield from note(typed="a <lora:")
-    if not popup.popover.get_visible():  # the daemon has not answered yet
-        yield popup.popover.get_visible
-        said["steps"].pop()
-        yield from note()
-    picture("completed_loras")
-    yield from note("Down")
-    yield from note("Up", "Return")
-    picture("completed_words")
-    yield from note("Tab")
-    yield from note("Return", typed=", <layer:Pa")
-    yield from note("Tab", typed=", __b")
-    yield from note(typed=", bl")  # has the list of tags read
-    yield 1.0
-    yield from note(typed="u")
-    yield from note("Return")
-    yield from note("BackSpace", "Down", "Down", "Return")
-    yield from note("Escape", typed="<lora:")
-    yield from note(typed="g")
+    yield from complete_names(note, said["steps"], popup.popover.get_visible, picture)
     row = popup.list.get_row_at_index(0)
     place, (_, x, y) = row.get_allocation(), row.get_window().get_origin()
     xdo("mousemove", str(x + place.width // 2), str(y + place.height // 2), "click", "1")

@@ -415,6 +415,8 @@ def weighed(said: Said) -> Run:
 
 def completed(said: Said) -> Run:
     """Complete names with the real keyboard and mouse, and see what cannot be read marked."""
+    from editor.completion_steps import complete_names
+
     document, _layer = yield from opened()
     tags = Path(os.environ["UNDERPAINT_HOME"], "tags.csv")
     tags.write_text("blue_sky,0,9\nblue_eyes_(cat),0,5\n", encoding="utf-8")
@@ -441,25 +443,7 @@ def completed(said: Said) -> Run:
     def picture(name: str) -> None:
         QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / f"{name}.png"))
 
-    yield from note(typed="a <lora:")
-    if not popup.isVisible():  # the daemon has not answered yet
-        yield popup.isVisible
-        said["steps"].pop()
-        yield from note()
-    picture("completed_loras")
-    yield from note("Down")
-    yield from note("Up", "Return")
-    picture("completed_words")
-    yield from note("Tab")
-    yield from note("Return", typed=", <layer:Pa")
-    yield from note("Tab", typed=", __b")
-    yield from note(typed=", bl")  # has the list of tags read
-    yield 1.0
-    yield from note(typed="u")
-    yield from note("Return")
-    yield from note("BackSpace", "Down", "Down", "Return")
-    yield from note("Escape", typed="<lora:")
-    yield from note(typed="g")
+    yield from complete_names(note, said["steps"], popup.isVisible, picture)
     corner = popup.mapToGlobal(popup.visualItemRect(popup.item(0)).center())
     yield from xdo("mousemove", corner.x(), corner.y(), "click", 1)
     yield from note()
