@@ -215,7 +215,7 @@ def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any
         (["-o", "text.png/out.png"], 2, "cannot be written"),
         (["-o", "out.webp"], 2, "does not end in .png"),
         (["-m", "unheard-of"], 3, "'unheard-of' is unknown; models found: sd, sdxl"),
-        (["-m", "."], 3, "is no model"),
+        (["-m", "."], 3, "is not a model"),
     ],
 )
 def test_bad_input(

@@ -217,7 +217,7 @@ def endless_schedule(folder: Path) -> None:
     ("damage", "code", "told"),
     [
         (shutil.rmtree, "model", "is unknown; models found: sd, sdxl"),
-        (without("model_index.json"), "model", "is no model: there is no model_index.json"),
+        (without("model_index.json"), "model", "is not a model: there is no model_index.json"),
         (without("unet/config.json"), "model", "no unet/config.json"),
         (without("vae/diffusion_pytorch_model.safetensors"), "model", "no weights"),
         (lambda f: (f / "model_index.json").write_text("{"), "model", "cannot be read"),
