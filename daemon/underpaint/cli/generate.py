@@ -13,6 +13,7 @@ from underpaint.engine.source import Source
 from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
+from underpaint.styles import find_style
 from underpaint_client import Connection
 from underpaint_client.descriptions import (
     STARTER_MESSAGE,
@@ -26,6 +27,7 @@ from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import StepPlan, plan_request
+from underpaint_client.styles import apply_style
 
 from .daemon_connection import open_connection
 from .job_runner import JobRunner
@@ -131,27 +133,29 @@ def run_generate(words: Sequence[str]) -> int:
     request = make_request(options)
     display = make_display()
     drawing, selection = read_inputs(options, request, display)
-    model, images = request.sampling.model, request.sampling.images
+    images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
     outputs = choose_outputs(options.output, images, stem, force=options.force)
     if options.save_intermediates is not None:
         open_folder(options.save_intermediates, "--save-intermediates")
     with open_connection(display) as connection:
         default = connection.welcome.default_model
-        recommended = find_recommended(connection, model or default)
+        request, styled = choose_style(connection, request, options.model)
+        model = request.sampling.model
+        recommended = find_recommended(connection, styled.sampling.model or default)
         if drawing is not None:
-            told, notes = _describe(request, recommended, drawing, selection)
+            told, notes = _describe(styled, recommended, drawing, selection)
             display.say(told)
             for note in notes:
                 display.note(note)
-        for misfit in describe_misfits(request, recommended):
+        for misfit in describe_misfits(styled, recommended):
             display.note(misfit)
         if not options.model and model and Path(model).name != Path(default).name:
             display.note(
                 f"{DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that model"
                 f" is used instead of the daemon's default, {default or 'none'}"
             )
-        if (model or default) == STARTER_MODEL:
+        if (styled.sampling.model or default) == STARTER_MODEL:
             display.say(
                 f"{STARTER_MESSAGE}: put a Stable Diffusion model into {model_folders()[0]}, or"
                 " name one with -m"
@@ -167,6 +171,32 @@ def run_generate(words: Sequence[str]) -> int:
             steps_folder=options.save_intermediates,
         ).run(selection)
     return 0
+
+
+def choose_style(
+    connection: Connection, request: Request, model: str | None
+) -> tuple[Request, Request]:
+    """Return a request to send, and what the style that it names makes of it.
+
+    Parameters
+    ----------
+    connection : Connection
+    request : Request
+    model : str, optional
+        That of `--model`; without it, a style's comes before `$UNDERPAINT_MODEL`.
+
+    Raises
+    ------
+    BadInputError
+        There is no such style, or it cannot be used.
+    """
+    if not request.style:
+        return request, request
+    styles = connection.styles() if remote_file().exists() else None
+    style = find_style(request.style, styles)
+    if style.model and not model:
+        request = request.with_values(model="")
+    return request, apply_style(request, style)
 
 
 def find_recommended(connection: Connection, model: str) -> Recommended:
