@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from underpaint.models import find_model
-from underpaint.models.find import name_some
 from underpaint.models.reading import parse_json
 from underpaint.text_files import read_text_file
 from underpaint_client.conditioning import read_lora
@@ -26,7 +25,7 @@ from underpaint_client.prompt_choices import strip_comments
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.sentences import Listing, Sentence, sentence
-from underpaint_client.styles import LEFT_TO_STYLE, PLACE, Style, apply_style
+from underpaint_client.styles import LEFT_TO_STYLE, PLACE, Style, apply_style, find_style
 from underpaint_client.typed_json import read_value, shorten
 
 SHIPPED = Path(__file__).parent / "starter" / "styles"
@@ -77,32 +76,6 @@ def _problem(name: str, reason: Sentence) -> Sentence:
     )
 
 
-def find_style(name: str, styles: tuple[Style, ...] | None = None) -> Style:
-    """Return the style that a name means; upper and lower case are the same.
-
-    Parameters
-    ----------
-    name : str
-    styles : tuple of Style, optional
-        From `list_styles`, which is called if it is not given.
-
-    Raises
-    ------
-    BadInputError
-        There is none of that name.
-    """
-    there = list_styles() if styles is None else styles
-    for style in there:
-        if style.name.casefold() == name.casefold():
-            return style
-    raise BadInputError(
-        "style {name!r} is unknown; styles found: {known}; yours go to the folder styles of"
-        " Underpaint's home",
-        name=name,
-        known=name_some(one.name for one in there),
-    )
-
-
 def resolve_style(request: Request) -> Request:
     """Return a request with what the style says that it names, checked.
 
@@ -115,7 +88,7 @@ def resolve_style(request: Request) -> Request:
     """
     if not request.style:
         return request
-    style = find_style(request.style)
+    style = find_style(request.style, list_styles())
     resolved = apply_style(request, style)
     check_request(resolved)
     if resolved.sampling.model != request.sampling.model:

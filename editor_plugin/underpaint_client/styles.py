@@ -12,9 +12,12 @@ from .parameters import parameters_of
 from .parsed_prompt import PromptError
 from .prompt_choices import strip_comments
 from .prompt_language import parse_prompt
+from .sentences import Listing
 from .typed_json import SENTENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .request import Request
 
 PLACE = "{prompt}"
@@ -22,6 +25,8 @@ PLACE = "{prompt}"
 
 LEFT_TO_STYLE = ("model", "sampler", "steps", "guidance_scale", "clip_skip")
 """The parameters whose value a style gives where the request has the default."""
+
+_MOST_NAMED = 30
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,26 @@ class Style:
     guidance_scale: float | None = None
     clip_skip: int | None = None
     problem: str = field(default="", metadata=SENTENCE)
+
+
+def find_style(name: str, styles: Iterable[Style]) -> Style:
+    """Return the style that a name means; upper and lower case are the same.
+
+    Raises
+    ------
+    BadInputError
+        There is none of that name.
+    """
+    there = list(styles)
+    for style in there:
+        if style.name.casefold() == name.casefold():
+            return style
+    raise BadInputError(
+        "style {name!r} is unknown; styles found: {known}; yours go to the folder styles of"
+        " Underpaint's home",
+        name=name,
+        known=Listing(one.name for one in there[:_MOST_NAMED]),
+    )
 
 
 def apply_style(request: Request, style: Style) -> Request:

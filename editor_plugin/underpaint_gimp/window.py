@@ -23,7 +23,7 @@ from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
-from underpaint_editor.lists import ModelChoice  # noqa: E402
+from underpaint_editor.lists import ListedChoice  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
 from underpaint_editor.results import Thumbnail  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
@@ -76,7 +76,7 @@ class Window:
         self.session = session()
         self.panel = Panel(self.session, self)
         self.panel.filling = True
-        self._listed: list[ModelChoice] = []
+        self._listed: dict[str, list[ListedChoice]] = {}
         self._title_name = ""  # of the image in the plan line, if the artist may mean another one
         self._cautions: list[Sentence] = []
         self._forms: dict[int, Form] = {}  # by the ids of images
@@ -400,10 +400,11 @@ class Window:
         self.remedy.set_label("" if remedy is None else remedy.label)
         self.remedy.set_visible(remedy is not None)
         self.queue.show(self.session.queue)
-        choices = self.session.model_choices
-        if choices != self._listed:
-            self._listed, self.panel.filling = choices, True
-            self._fields.choices["model"].set_options(
+        for name, choices in self.session.choices.items():
+            if choices == self._listed.get(name):
+                continue
+            self._listed[name], self.panel.filling = choices, True
+            self._fields.choices[name].set_options(
                 [(choice.value, _label_of(choice)) for choice in choices],
                 {choice.value for choice in choices if not choice.usable},
             )
@@ -413,8 +414,8 @@ class Window:
             popup.completer.refresh()
 
 
-def _label_of(choice: ModelChoice) -> Sentence:
-    """Return what a model is called in the list, which shows no tooltips."""
+def _label_of(choice: ListedChoice) -> Sentence:
+    """Return what a model or style is called in the list, which shows no tooltips."""
     if choice.usable:
         return choice.label
-    return sentence("{model}: {problem}", model=choice.label, problem=choice.tip)
+    return sentence("{name}: {problem}", name=choice.label, problem=choice.tip)

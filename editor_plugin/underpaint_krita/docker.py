@@ -13,7 +13,7 @@ from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
 from underpaint_editor.layers import preview_size
-from underpaint_editor.lists import ModelChoice
+from underpaint_editor.lists import ListedChoice
 from underpaint_editor.panel import Panel
 from underpaint_editor.results import Thumbnail
 from underpaint_editor.turns import Turns
@@ -51,7 +51,7 @@ class UnderpaintDocker(DockWidget):
         self.setWindowTitle("Underpaint")
         self._document = ""
         self._forms: dict[str, Form] = {}
-        self._listed: list[ModelChoice] = []
+        self._listed: dict[str, list[ListedChoice]] = {}
         self.session = session()
         self.panel = Panel(self.session, self)
         self._keys = KeyWatch(self._end_comparison)
@@ -358,16 +358,17 @@ class UnderpaintDocker(DockWidget):
         self.remedy.setAccessibleName(label)
         self.remedy.setVisible(remedy is not None)
         self.queue.show_entries(self.session.queue)
-        self._list_models()
+        for name, choices in self.session.choices.items():
+            self._list_choices(name, choices)
         self.panel.follow_model()
         for popup in self._popups:
             popup.completer.refresh()
 
-    def _list_models(self) -> None:
-        choices, control = self.session.model_choices, self._fields.choices["model"]
-        if choices == self._listed:
+    def _list_choices(self, name: str, choices: list[ListedChoice]) -> None:
+        if choices == self._listed.get(name):
             return
-        self._listed, chosen, self.panel.filling = choices, control.value, True
+        control = self._fields.choices[name]
+        self._listed[name], chosen, self.panel.filling = choices, control.value, True
         control.widget.clear()
         model = control.widget.model()
         for index, choice in enumerate(choices):

@@ -11,12 +11,12 @@ import pytest
 
 from runs import BASE, make
 from underpaint.engine import Engine, Inputs
-from underpaint.styles import LARGEST, SHIPPED, add_styles, find_style, list_styles, read_style
+from underpaint.styles import LARGEST, SHIPPED, add_styles, list_styles, read_style
 from underpaint_client.conditioning import LoraWeight
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
-from underpaint_client.styles import Style, apply_style
+from underpaint_client.styles import Style, apply_style, find_style
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_file_is_a_style(folder: Path) -> None:
         "guidance_scale": 4, "sampler": "Euler a", "clip_skip": 2, "loras": ["a/ink:0.8", "oil"],
     }  # fmt: skip
     write(folder / "Ink.json", "\ufeff" + json.dumps(found))
-    assert find_style("ink") == Style(
+    assert find_style("ink", list_styles()) == Style(
         "Ink", "{prompt}, ink", "photo", "sd", (LoraWeight("a/ink", 0.8), LoraWeight("oil")),
         "Euler a", 12, 4.0, 2,
     )  # fmt: skip
@@ -87,7 +87,7 @@ def test_a_broken_file_is_listed_with_its_reason_and_hides_no_other(
     assert names["broken"].startswith("style 'broken': ")
     assert names["broken"].endswith("; correct its file, or remove it")
     with pytest.raises(BadInputError, match=f"style 'broken': .*{told}"):
-        apply_style(Request(), find_style("broken"))
+        apply_style(Request(), find_style("broken", list_styles()))
 
 
 def test_what_is_no_file_is_listed_with_its_reason(folder: Path) -> None:
@@ -108,7 +108,7 @@ def test_own_styles_replace_those_that_are_shipped(folder: Path) -> None:
         assert not read_style(file.stem, json.loads(file.read_text(encoding="utf-8"))).problem
     name = shipped[0].stem
     write(folder / f"{name.upper()}.json", {"prompt": "mine, {prompt}"})
-    assert find_style(name).prompt == "mine, {prompt}"
+    assert find_style(name, list_styles()).prompt == "mine, {prompt}"
     assert len(list_styles()) == len(shipped)
 
 
@@ -132,7 +132,7 @@ def test_styles_are_added(folder: Path, tmp_path: Path) -> None:
     assert found["Appended"] == ("{prompt}, oil", "")
     assert found["Fog"] == ("{prompt}, fog, mist", "sun")
     assert found["Only not"] == ("{prompt}", "people")
-    assert find_style("pen & ink").steps == 9
+    assert find_style("pen & ink", list_styles()).steps == 9
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from underpaint.engine.source import Source
 from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
-from underpaint.styles import find_style
+from underpaint.styles import list_styles
 from underpaint_client import Connection
 from underpaint_client.descriptions import (
     STARTER_MESSAGE,
@@ -27,7 +27,7 @@ from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import StepPlan, plan_request
-from underpaint_client.styles import apply_style
+from underpaint_client.styles import apply_style, find_style
 
 from .daemon_connection import open_connection
 from .job_runner import JobRunner
@@ -192,7 +192,7 @@ def choose_style(
     """
     if not request.style:
         return request, request
-    styles = connection.styles() if remote_file().exists() else None
+    styles = connection.styles() if remote_file().exists() else list_styles()
     style = find_style(request.style, styles)
     if style.model and not model:
         request = request.with_values(model="")
