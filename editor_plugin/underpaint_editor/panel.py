@@ -10,12 +10,14 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
+from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.recommended import USUAL, settle_request
 from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, sentence
 
 from .form import BY_MODEL, Form, describe_strength
+from .found_form import describe_used, fill_form
 from .layers import next_index
 from .lists import GET_MODEL, describe_choice, find_model
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
@@ -23,6 +25,7 @@ from .survey import describe_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from underpaint_client.model_entry import ModelEntry
     from underpaint_client.recommended import Recommended
@@ -193,6 +196,18 @@ class Panel:
         except UnderpaintError as error:
             self._toolkit.show_plan(to_sentence(error))
         self.describe_run()
+
+    def use_picture(self, file: Path) -> None:
+        """Show the settings of a picture, whichever program made it; report what is not used."""
+        try:
+            found = read_picture_settings(file)
+        except UnderpaintError as error:
+            self.session.report(to_sentence(error))
+            return
+        form, unused = fill_form(self.form, found, [one.name for one in self.session.models])
+        self.fill(form)
+        self.session.report(describe_used(found.program, unused))
+        self._save_form()
 
     # ---- the selected result ---------------------------------------------------------------
 

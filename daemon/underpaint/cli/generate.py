@@ -12,6 +12,7 @@ from typing import Any
 from underpaint.engine.source import Source
 from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
+from underpaint.models.hashes import known_hashes
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
 from underpaint.styles import list_styles
 from underpaint_client import Connection
@@ -22,7 +23,9 @@ from underpaint_client.descriptions import (
     describe_plan,
 )
 from underpaint_client.errors import BadInputError, UnderpaintError
+from underpaint_client.found_settings import match_model
 from underpaint_client.home import remote_file
+from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
@@ -72,6 +75,13 @@ def make_parser() -> Parser:
     )
     add_parameters(parser, Request)
     add(
+        "--settings-of",
+        type=Path,
+        metavar="FILE",
+        help="Use the settings in a picture of Underpaint, Stable Diffusion WebUI, ComfyUI or"
+        " InvokeAI; other options come before them. Messages say what of them is not used.",
+    )
+    add(
         "--save-intermediates",
         type=Path,
         metavar="DIR",
@@ -81,6 +91,36 @@ def make_parser() -> Parser:
     add("--force", action="store_true", help="Replace files that exist.")
     add("--json", action="store_true", help="Print an object per picture: output, recipe, timings.")
     return parser
+
+
+def read_options(words: Sequence[str], display: Display) -> argparse.Namespace:
+    """Parse the options, with the settings of the picture that one of them may name.
+
+    Raises
+    ------
+    BadInputError
+        There is no such option, or no settings in the picture.
+    """
+    parser = make_parser()
+    options = parser.read(words)
+    if options.settings_of is None:
+        return options
+    found = read_picture_settings(options.settings_of)
+    hashes = dict.fromkeys(list_models(), "")
+    model, notes = match_model(found, hashes)
+    if not model and found.model_hash:
+        model, notes = match_model(found, known_hashes())
+    for note in (*found.notes, *notes):
+        display.note(note)
+    values = {**found.values, **({"model": model} if model else {})}
+    if options.init_img is not None:  # whose size counts
+        values = {name: value for name, value in values.items() if name not in ("width", "height")}
+    prompt = values.pop("prompt", "")
+    values["loras"] = list(values.get("loras", ()))
+    parser.set_defaults(**values)
+    options = parser.read(words)
+    options.prompt = options.prompt or [prompt]
+    return options
 
 
 def make_request(options: argparse.Namespace) -> Request:
@@ -129,9 +169,9 @@ def _names_folder(model: str) -> bool:
 
 def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
-    options = make_parser().read(words)
-    request = make_request(options)
     display = make_display()
+    options = read_options(words, display)
+    request = make_request(options)
     drawing, selection = read_inputs(options, request, display)
     images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)

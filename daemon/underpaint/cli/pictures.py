@@ -28,6 +28,7 @@ from PIL import Image
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import check_size
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.png_chunks import find_text
 from underpaint_client.recipe import Recipe
 from underpaint_client.sentences import sentence
 from underpaint_client.webui_text import describe_parameters
@@ -295,7 +296,7 @@ def read_recipe(path: Path) -> Recipe:
             raise BadInputError(
                 "picture {path} cannot be read ({error}); save it again", path=path, error=error
             ) from None
-        text = metadata.find_text(content, metadata.RECIPE_KEY) if is_png else None
+        text = find_text(content, metadata.RECIPE_KEY) if is_png else None
     if text is None:
         raise BadInputError("picture {path} has no recipe; Underpaint did not write it", path=path)
     try:
