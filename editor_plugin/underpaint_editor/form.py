@@ -302,6 +302,12 @@ BUTTONS = {
             "Cancel",
             "Stop all jobs. Finished images are kept, and the preview if you ask",
         ),
+        Button(
+            "picture",
+            "Settings of a picture...",
+            "Use the settings in a picture that Underpaint, Stable Diffusion WebUI, ComfyUI or"
+            " InvokeAI has made",
+        ),
         Button("vary", "Vary", "Make variations of the selected result, in its group"),
         Button("settings", "Settings", "Copy the settings of the selected result"),
         Button("previous", "\u25c0", "Show the previous result"),

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from underpaint_client.found_settings import FoundSettings
 
+PICTURES = ("*.png", "*.jpg", "*.jpeg", "*.webp")
+"""The files that may have settings in them."""
+
 
 def fill_form(
     form: Form, found: FoundSettings, models: Iterable[str]
@@ -47,7 +50,10 @@ def fill_form(
     if model:
         values["model"] = model
     shown = {field.name for field in FIELDS} | {"seed_locked"}
-    unshown = [name.replace("_", " ") for name in values if name not in shown]
+    words = (
+        "size" if name in ("width", "height") else name for name in values if name not in shown
+    )
+    unshown = [word.replace("_", " ") for word in dict.fromkeys(words)]
     if unshown:
         told = sentence("there is no field for its {settings}", settings=Listing(unshown))
         notes = [*notes, told]

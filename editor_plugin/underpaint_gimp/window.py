@@ -42,6 +42,7 @@ from .controls import (  # noqa: E402
 from .downloads_window import DownloadsWindow  # noqa: E402
 from .image_choice import ImageChoice  # noqa: E402
 from .model_facts import ModelFacts  # noqa: E402
+from .picture_chooser import PictureChooser  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .prompt_popup import PromptPopup, mark_error  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
@@ -82,6 +83,7 @@ class Window:
         self._forms: dict[int, Form] = {}  # by the ids of images
         self._unassigned: Form | None = None  # as it was when the artist had to choose an image
         self._downloads: DownloadsWindow | None = None
+        self._pictures = PictureChooser(self.panel.use_picture)
         self._build()
         self.panel.fill(last_form())
         listener().window = self
@@ -128,6 +130,9 @@ class Window:
         self.remedy.connect("clicked", lambda _: self.session.apply_remedy())
         column.add(self.remedy)
         column.add(self._make_rows())
+        picture = set_up_button("picture", Gtk.Button())
+        picture.connect("clicked", lambda _: self._pictures.open(self.window))
+        column.add(picture)
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
         scroll.add(column)
         self.window = Gtk.Window(title="Underpaint", type_hint=Gdk.WindowTypeHint.UTILITY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 
 from krita import Canvas, DockWidget, Krita
 
@@ -12,6 +13,7 @@ from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
+from underpaint_editor.found_form import PICTURES
 from underpaint_editor.layers import preview_size
 from underpaint_editor.lists import ListedChoice
 from underpaint_editor.panel import Panel
@@ -109,6 +111,9 @@ class UnderpaintDocker(DockWidget):
         self.remedy.clicked.connect(lambda: self._turns.take(self.session.apply_remedy))
         column.addWidget(self.remedy)
         column.addLayout(self._make_rows())
+        picture = set_up_button("picture", QtWidgets.QPushButton())
+        picture.clicked.connect(self._choose_picture)
+        column.addWidget(picture)
         column.addStretch(1)
         scroll = QtWidgets.QScrollArea()
         scroll.setWidgetResizable(True)
@@ -224,6 +229,20 @@ class UnderpaintDocker(DockWidget):
         if self._downloads is None:
             self._downloads = DownloadsDialog(self.session.downloads, self)
         self._downloads.open_window()
+
+    def _choose_picture(self) -> None:
+        """Let the artist choose the picture whose settings to use; Krita goes on meanwhile."""
+        title = sentence("Use the settings of a picture")
+        dialog = QtWidgets.QFileDialog(self, title)
+        dialog.setNameFilter(f"{sentence('Pictures')} ({' '.join(PICTURES)})")
+        dialog.setFileMode(QtWidgets.QFileDialog.FileMode.ExistingFile)
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.use_picture)
+        dialog.open()
+
+    def use_picture(self, file: str) -> None:
+        """Use the settings of a picture."""
+        self._turns.take(lambda: self.panel.use_picture(Path(file)))
 
     # ---- the document and the selected result ----------------------------------------------
 

@@ -45,7 +45,7 @@ def test_a_picture_fills_the_form_and_what_has_no_place_is_said(
     assert {name: form.value(name) for name in shown} == shown
     assert artist.toolkit.message == (
         "The settings of a picture made with Stable Diffusion WebUI were copied. Eta (0.5) is not"
-        " used. There is no field for its width, height."
+        " used. There is no field for its size."
     )
     assert artist.toolkit.saved
 
