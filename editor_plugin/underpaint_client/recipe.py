@@ -76,6 +76,8 @@ class Facts:
         empty where no model ran.
     loras : tuple of UsedLora
         Those of the request and of the prompt, each once, in the order in which they were applied.
+    style : str
+        Whose settings the request has been given; empty for none.
     """
 
     prompt: str
@@ -93,6 +95,7 @@ class Facts:
     variations: tuple[Variation, ...] = ()
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Recipe:
     request : Request
         Makes this picture again from the same input, as its only or, in a chain, its last image.
         Nothing in it is left open: mode, steps, guidance scale, sampler, model and seeds are those
-        that were used.
+        that were used, and it has the settings of its style instead of its name.
     facts : Facts
     """
 

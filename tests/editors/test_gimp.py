@@ -13,7 +13,15 @@ import pytest
 
 from daemons import until
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Gimp, check_completed, check_fitted, run_download, screen
+from real_editors import (
+    Found,
+    Gimp,
+    check_completed,
+    check_fitted,
+    check_styled,
+    run_download,
+    screen,
+)
 from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -474,6 +482,10 @@ def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
     said = in_gimp("save_and_reopen")
     assert (said["prompt"], said["strength"]) == ("a château in the mist", 0.35)
     assert said["layers"] == ["a château in the mist (seed 7)", "Painting"]
+
+
+def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_gimp: Found) -> None:
+    check_styled(in_gimp("styled"))
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_gimp: Found) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Krita, check_completed, check_fitted, run_download
+from real_editors import Found, Krita, check_completed, check_fitted, check_styled, run_download
 from underpaint_krita.redo import names_command
 
 
@@ -31,6 +31,10 @@ def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
     assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
+
+
+def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_krita: Found) -> None:
+    check_styled(in_krita("styled"))
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Found) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.hashes import files_key
+from underpaint.styles import resolve_style
 from underpaint.wildcards import WildcardFiles
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
@@ -202,6 +203,7 @@ class Engine:
         """
         check_request(request)
         inputs.check()
+        request = resolve_style(request)
         read = WildcardFiles().read
         request = expand_chain(draw_seeds(request), read)
         prompts = tuple(image_prompt(request, i, read) for i in range(request.sampling.images))

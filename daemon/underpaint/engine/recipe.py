@@ -73,6 +73,7 @@ def make_recipe(
             strength=plan.strength if plan else sampling.strength,
             model=model.info.name if model else sampling.model,
             result=composed.kind,
+            style="",
         ),
         Facts(
             prompt=made.prompt.positive,
@@ -90,6 +91,7 @@ def make_recipe(
             variations=variations,
             source_hash=made.source_hash,
             loras=made.loras,
+            style=request.style,
         ),
     )
 
