@@ -10,9 +10,9 @@ from .frames import Frame
 from .geometry import Box
 from .sentences import Sentence, sentence
 
-RASTERS: tuple[str, ...] = ()
-"""The names of further rasters that a request can be run on, as control or reference layers. There
-are none yet."""
+RASTERS: tuple[str, ...] = ("context",)
+"""The names of further rasters that a request can be run on. `context` is what is visible below the
+layer; the layer is laid over it, so it may be in there already."""
 
 _OWN = ("layer", "selection", "mask")
 
@@ -32,7 +32,7 @@ class InputFrames:
         How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
         Without it, all of it.
     rasters : mapping of str to Frame
-        Further rasters, by the names in `RASTERS`.
+        Further rasters, by the names in `RASTERS`: RGBA or BGRA, on the layer's box.
     """
 
     layer: Frame | None = None
@@ -82,6 +82,12 @@ class InputFrames:
                 raise BadInputError(
                     "raster {name!r} is unknown; there are {known}", name=name[:40], known=known
                 )
+        for name, frame in self.rasters.items():
+            if frame.channels == "Y":
+                raise BadInputError(
+                    "{name}: the channels are Y, which has no colour; send RGBA or BGRA", name=name
+                )
+            self._check_box(name, frame)
         if self.layer is not None and self.layer.channels == "Y":
             raise BadInputError("layer: the channels are Y, which has no colour; send RGBA or BGRA")
         for name, frame in (("selection", self.selection), ("mask", self.mask)):
@@ -95,6 +101,10 @@ class InputFrames:
                 name=name,
                 channels=frame.channels,
             )
+        self._check_box(name, frame)
+
+    def _check_box(self, name: str, frame: Frame) -> None:
+        """Check that a raster lies where the layer does."""
         if self.layer is None:
             raise BadInputError(
                 "a {name} arrived without a layer; send the layer that it belongs to", name=name

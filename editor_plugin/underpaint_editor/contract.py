@@ -127,8 +127,40 @@ class Document(Protocol):
             the same box, in canvas coordinates.
         """
 
+    def read_context(self, box: Box) -> Frame:
+        """Return what is visible of the layer and of all below it, without what is above.
+
+        So no result and no preview is in it. Reading it must leave no trace in the document.
+
+        Parameters
+        ----------
+        box : Box
+            The layer's frame's.
+
+        Returns
+        -------
+        Frame
+            `context`, in a format that `read` returns.
+        """
+
     def is_empty(self) -> bool:
         """Return whether every byte of the whole layer is 0."""
+
+    def is_new(self) -> bool:
+        """Return whether the layer is as in a new document: the only one, opaque and all white.
+
+        Results do not count as layers. Use `paper.is_white`.
+        """
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the layer holds text or vectors."""
+
+    def shows_below(self) -> bool:
+        """Return whether anything but white paper is visible below, where `read` reads.
+
+        Use `paper.shows_something` on each visible layer below.
+        """
 
     def placement_notes(self) -> Sequence[Sentence]:
         """Return what the artist should know about where results go, each a clause.
@@ -289,6 +321,12 @@ class Toolkit(Protocol):
 
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""
+
+    def show_offer(self, text: Sentence) -> None:
+        """Show the button for the other choice beside it, or hide it if the text is empty.
+
+        When it is pressed, call `Panel.accept_offer`.
+        """
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
         """Underline in a prompt's field what cannot be read; None to underline nothing.

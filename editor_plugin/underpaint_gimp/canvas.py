@@ -37,6 +37,7 @@ from underpaint_editor.layers import (  # noqa: E402
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
+from .below import is_drawn, is_new, is_painted_below, read_visible  # noqa: E402
 from .buffers import AMOUNTS, Reader, mask_reader, pixel_format  # noqa: E402
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
@@ -216,7 +217,7 @@ class GimpDocument:
             None if selected is None else selection.read,
             is_empty=self.is_empty,
             slow=False,
-        )
+        ).with_surroundings(self)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Return the pixels that a run needs, in the image's own colour space.
@@ -234,7 +235,7 @@ class GimpDocument:
         self._told = self.cautions()
         selected = selection_bounds(image)
         box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
-        dtype = "u1" if image.get_precision() in _EIGHT_BITS else "u2"
+        dtype = self._dtype
         name, buffer = pixel_format(self.layer, dtype), self.layer.get_buffer()
         frame = Frame("layer", box, dtype, "RGBA", Reader(buffer, name, bounds).read(box))
         frames = {"layer": frame}
@@ -252,6 +253,31 @@ class GimpDocument:
             frame, name, covered, own, everything, image.get_precision(), profile
         )
         return frames
+
+    def read_context(self, box: Box) -> Frame:
+        """Return what is visible of the layer and of all below it."""
+        dtype = self._dtype
+        pixels = read_visible(self.image, self.layer, box, dtype)
+        return Frame("context", box, dtype, "RGBA", pixels)
+
+    @property
+    def _dtype(self) -> str:
+        return "u1" if self.image.get_precision() in _EIGHT_BITS else "u2"
+
+    def is_new(self) -> bool:
+        """Return whether the layer is the only one, opaque and all white."""
+        return is_new(self.image, self.layer, self.bounds, self.canvas)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the layer holds text or vectors."""
+        return is_drawn(self.layer)
+
+    def shows_below(self) -> bool:
+        """Return whether anything but white paper is visible below, where `read` reads."""
+        selected = selection_bounds(self.image)
+        box = box_to_read(self.canvas, selected, 0, whole=False, layer=self.bounds)
+        return is_painted_below(self.image, self.layer, box)
 
     def is_empty(self) -> bool:
         """Return whether every byte of the layer is 0 on the canvas."""

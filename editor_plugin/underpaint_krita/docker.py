@@ -84,6 +84,11 @@ class UnderpaintDocker(DockWidget):
         column.addLayout(self._make_strength())
         self.plan = make_label("plan")
         column.addWidget(self.plan)
+        self.offer = QtWidgets.QPushButton()
+        self.offer.setObjectName("offer")
+        self.offer.setFlat(True)
+        self.offer.clicked.connect(lambda: self._turns.take(self.panel.accept_offer))
+        column.addWidget(self.offer)
         column.addLayout(self._make_buttons())
         self.result_row = ResultRow(
             self._fields.numbers["vary_amount"].widget, self._show_result, self.use_result
@@ -206,6 +211,12 @@ class UnderpaintDocker(DockWidget):
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line."""
         self.plan.setText(text)
+
+    def show_offer(self, text: Sentence) -> None:
+        """Show the button for the other choice, or hide it."""
+        self.offer.setText(text)
+        self.offer.setAccessibleName(text)
+        self.offer.setVisible(bool(text))
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
         """Underline in a prompt what cannot be read."""

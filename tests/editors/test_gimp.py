@@ -13,7 +13,15 @@ import pytest
 
 from daemons import until
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Gimp, check_completed, check_fitted, run_download, screen
+from real_editors import (
+    Found,
+    Gimp,
+    check_completed,
+    check_fitted,
+    check_over_painting,
+    run_download,
+    screen,
+)
 from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -168,7 +176,7 @@ def test_layers_off_the_corner(scripted: Found) -> None:
 def test_layers_of_all_kinds(scripted: Found) -> None:
     said = scripted("kinds_of_layers")
     assert said["group"] == HOLE
-    assert said["text"]
+    assert said["text"] == "img2img"
     assert said["without_alpha"] == [[0, 0, 256, 256], True]
     assert said["empty"] == 256 * 256
 
@@ -474,6 +482,12 @@ def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
     said = in_gimp("save_and_reopen")
     assert (said["prompt"], said["strength"]) == ("a château in the mist", 0.35)
     assert said["layers"] == ["a château in the mist (seed 7)", "Painting"]
+
+
+def test_an_empty_layer_over_a_painting_is_filled_to_fit_it(in_gimp: Found) -> None:
+    said = in_gimp("over_painting")
+    check_over_painting(said)
+    assert said["names"] == ["Sky", "a lake (seed 7) #1", "a lake (seed 7)", "New", "Painting"]
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_gimp: Found) -> None:

@@ -29,8 +29,8 @@ class Made:
         Its own, with its choices made.
     model, plan : Model and Plan, optional
         Left out where the model was not needed.
-    source_hash : str
-        As `Recipe`.
+    source_hash, context_hash : str
+        As `Facts`.
     loras : tuple of UsedLora
     """
 
@@ -39,6 +39,7 @@ class Made:
     model: Model | None = None
     plan: Plan | None = None
     source_hash: str = ""
+    context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
 
 
@@ -89,6 +90,7 @@ def make_recipe(
             versions=_versions(model),
             variations=variations,
             source_hash=made.source_hash,
+            context_hash=made.context_hash,
             loras=made.loras,
         ),
     )
