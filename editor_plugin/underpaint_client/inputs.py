@@ -11,8 +11,11 @@ from .geometry import Box
 from .sentences import Sentence, sentence
 
 RASTERS: tuple[str, ...] = ("context",)
-"""The names of further rasters that a request can be run on. `context` is what is visible below the
-layer; the layer is laid over it, so it may be in there already."""
+"""The names of further rasters that a request can be run on.
+
+`context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
+over it, so it may be in there already.
+"""
 
 _OWN = ("layer", "selection", "mask")
 
@@ -32,7 +35,7 @@ class InputFrames:
         How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
         Without it, all of it.
     rasters : mapping of str to Frame
-        Further rasters, by the names in `RASTERS`: RGBA or BGRA, on the layer's box.
+        Further rasters, by the names in `RASTERS`.
     """
 
     layer: Frame | None = None
@@ -82,17 +85,16 @@ class InputFrames:
                 raise BadInputError(
                     "raster {name!r} is unknown; there are {known}", name=name[:40], known=known
                 )
-        for name, frame in self.rasters.items():
-            if frame.channels == "Y":
-                raise BadInputError(
-                    "{name}: the channels are Y, which has no colour; send RGBA or BGRA", name=name
-                )
-            self._check_box(name, frame)
         if self.layer is not None and self.layer.channels == "Y":
             raise BadInputError("layer: the channels are Y, which has no colour; send RGBA or BGRA")
         for name, frame in (("selection", self.selection), ("mask", self.mask)):
             if frame is not None:
                 self._check_on_layer(name, frame)
+        context = self.rasters.get("context")
+        if context is not None:
+            if context.channels == "Y":
+                raise BadInputError("context: the channels are Y; send RGBA or BGRA")
+            self._check_box("context", context)
 
     def _check_on_layer(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":

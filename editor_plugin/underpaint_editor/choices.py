@@ -71,13 +71,14 @@ def resolve_mode(request: Request, frames: dict[str, Frame], document: Document)
     alphas = [take_alpha(layer, 4, frames["layer"].dtype)]
     if "mask" in frames:
         alphas.append(bytes(frames["mask"].data))
+    around = document.surroundings
     state = LayerState(
         empty=empty,
         transparent=any(some_erased(alpha, selection) for alpha in alphas),
         selected=selection is not None,
-        below=empty and document.shows_below(),
-        new=layer.count(255) == len(layer) and document.is_new(),
-        drawn=document.is_drawn,
+        below=empty and around.shows_below(),
+        new=layer.count(255) == len(layer) and around.is_new(),
+        drawn=around.is_drawn,
     )
     choice = choose_mode(_asked(request), state)
     return request.with_values(mode=choice.mode, context=choice.context)

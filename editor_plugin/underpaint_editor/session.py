@@ -237,7 +237,7 @@ class Session:
         frames = document.read(model.native if model else 0, whole=whole)
         request = resolve_mode(request, frames, document)
         if request.source.context == "below":
-            frames["context"] = document.read_context(frames["layer"].box)
+            frames["context"] = document.surroundings.read_context(frames["layer"].box)
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()

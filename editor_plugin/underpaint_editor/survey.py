@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from underpaint_client.request import Request
 
-    from .contract import Document
+    from .contract import Surroundings
 
 _READ = 1_000_000  # pixels that are read to say what a run would do
 _SAMPLE = 20_000  # pixels that shares are estimated from
@@ -75,13 +75,13 @@ class Survey:
     new: bool = False
     drawn: bool = False
 
-    def with_surroundings(self, document: Document) -> Survey:
-        """Return the same with what is known of the layer from its document."""
+    def within(self, around: Surroundings) -> Survey:
+        """Return the same with what is known of the layer from its surroundings."""
         return replace(
             self,
-            below=self.empty and document.shows_below(),
-            new=not self.empty and not self.transparent and document.is_new(),
-            drawn=document.is_drawn,
+            below=self.empty and around.shows_below(),
+            new=not self.empty and not self.transparent and around.is_new(),
+            drawn=around.is_drawn,
         )
 
     @property

@@ -37,12 +37,12 @@ from underpaint_editor.layers import (  # noqa: E402
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
-from .below import is_drawn, is_new, is_painted_below, read_visible  # noqa: E402
-from .buffers import AMOUNTS, Reader, mask_reader, pixel_format  # noqa: E402
+from .buffers import AMOUNTS, Reader, mask_reader, pixel_format, sent_dtype  # noqa: E402
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .result_layers import SentLayer, make_layer  # noqa: E402
 from .selection import selected_layer, selection_bounds  # noqa: E402
+from .surroundings import GimpSurroundings  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
@@ -65,11 +65,6 @@ from .tree import (  # noqa: E402
 _KEY = "underpaint-form"
 _PRECISIONS = {"u1": Gimp.Precision.U8_NON_LINEAR, "u2": Gimp.Precision.U16_NON_LINEAR}
 _BAND = 256  # rows that are read at once
-_EIGHT_BITS = {
-    Gimp.Precision.U8_NON_LINEAR,
-    Gimp.Precision.U8_PERCEPTUAL,
-    Gimp.Precision.U8_LINEAR,  # babl's conversion of it to 16 bits is wrong
-}
 
 
 @dataclass
@@ -217,7 +212,7 @@ class GimpDocument:
             None if selected is None else selection.read,
             is_empty=self.is_empty,
             slow=False,
-        ).with_surroundings(self)
+        ).within(self.surroundings)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Return the pixels that a run needs, in the image's own colour space.
@@ -235,7 +230,7 @@ class GimpDocument:
         self._told = self.cautions()
         selected = selection_bounds(image)
         box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
-        dtype = self._dtype
+        dtype = sent_dtype(image)
         name, buffer = pixel_format(self.layer, dtype), self.layer.get_buffer()
         frame = Frame("layer", box, dtype, "RGBA", Reader(buffer, name, bounds).read(box))
         frames = {"layer": frame}
@@ -254,30 +249,10 @@ class GimpDocument:
         )
         return frames
 
-    def read_context(self, box: Box) -> Frame:
-        """Return what is visible of the layer and of all below it."""
-        dtype = self._dtype
-        pixels = read_visible(self.image, self.layer, box, dtype)
-        return Frame("context", box, dtype, "RGBA", pixels)
-
     @property
-    def _dtype(self) -> str:
-        return "u1" if self.image.get_precision() in _EIGHT_BITS else "u2"
-
-    def is_new(self) -> bool:
-        """Return whether the layer is the only one, opaque and all white."""
-        return is_new(self.image, self.layer, self.bounds, self.canvas)
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether the layer holds text or vectors."""
-        return is_drawn(self.layer)
-
-    def shows_below(self) -> bool:
-        """Return whether anything but white paper is visible below, where `read` reads."""
-        selected = selection_bounds(self.image)
-        box = box_to_read(self.canvas, selected, 0, whole=False, layer=self.bounds)
-        return is_painted_below(self.image, self.layer, box)
+    def surroundings(self) -> GimpSurroundings:
+        """What is around the layer in its image."""
+        return GimpSurroundings(self.image, self.layer, self.bounds, self.canvas)
 
     def is_empty(self) -> bool:
         """Return whether every byte of the layer is 0 on the canvas."""

@@ -158,8 +158,9 @@ class Window:
         return grid
 
     def _make_offer(self) -> Gtk.Button:
-        self.offer = Gtk.Button(no_show_all=True, halign=Gtk.Align.START)
+        self.offer = Gtk.Button(no_show_all=True)
         self.offer.set_name("offer")
+        self.offer.set_halign(Gtk.Align.START)
         self.offer.set_relief(Gtk.ReliefStyle.NONE)
         self.offer.connect("clicked", lambda _: self.panel.accept_offer())
         return self.offer

@@ -29,7 +29,6 @@ from underpaint_editor.layers import box_to_read, count_batches_above, describe_
 from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
 
 from . import overlay
-from .below import layers_below, read_visible
 from .images import image_of, pixels_of
 from .qt import QtCore
 from .redo import names_command
@@ -39,11 +38,10 @@ from .sources import (
     describe_source,
     find_selection,
     is_blank,
-    is_painted,
-    is_white,
     only_transparency_mask,
     read_layer,
 )
+from .surroundings import KritaSurroundings
 from .tree import (
     all_nodes,
     attach_tag,
@@ -211,7 +209,7 @@ class KritaDocument:
         if self.can_redo:
             notes.append(sentence("inserting the result clears your redo history"))
         found = replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
-        return found.with_surroundings(self)
+        return found.within(self.surroundings)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Return the pixels that a run needs, with colours converted to 8-bit sRGB.
@@ -237,32 +235,14 @@ class KritaDocument:
             frames["mask"] = Frame("mask", box, "u1", "Y", mask.pixelData(*edges).data())
         return frames
 
-    def read_context(self, box: Box) -> Frame:
-        """Return what is visible of the layer and of all below it, in 8-bit sRGB."""
-        pixels = read_visible(self.document, self.layer, box)
-        return Frame("context", box, "u1", "BGRA", pixels)
-
     def is_empty(self) -> bool:
         """Return whether every byte of the layer is 0 on the canvas."""
         return is_blank(self.layer, self.canvas)
 
-    def is_new(self) -> bool:
-        """Return whether the layer is the only one, opaque and all white."""
-        layers = [one for one in self.document.topLevelNodes() if not is_batch(self.document, one)]
-        alone = [id_of(one) for one in layers] == [id_of(self.layer)]
-        return alone and is_white(self.layer, self.canvas)
-
     @property
-    def is_drawn(self) -> bool:
-        """Whether it is a vector layer, which holds Krita's text, too."""
-        return self.layer.type() == "vectorlayer"
-
-    def shows_below(self) -> bool:
-        """Return whether anything but white paper is visible below, where `read` reads."""
-        selection = find_selection(self.document, self.layer, self.canvas)
-        selected = None if selection is None else selection.box
-        box = box_to_read(self.canvas, selected, 0, whole=False)
-        return any(is_painted(one, box) for one in layers_below(self.layer))
+    def surroundings(self) -> KritaSurroundings:
+        """What is around the layer in its document."""
+        return KritaSurroundings(self.document, self.layer, self.canvas)
 
     # ---- writing ---------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ def test_a_frame_is_called_by_what_it_is_used_as() -> None:
         ((LAYER, replace(SELECTION, box=Box(-3, 5, 1, 2))), "the selection has 1 x 2 pixels"),
         ((CONTEXT,), "a context arrived without a layer"),
         ((LAYER, replace(CONTEXT, box=Box(0, 5, 2, 1))), r"context has 2 x 1 pixels at \(0, 5\)"),
-        ((LAYER, replace(SELECTION, name="context")), "context: the channels are Y, which has no"),
+        ((LAYER, replace(SELECTION, name="context")), "context: the channels are Y; send RGBA"),
     ],
 )
 def test_what_cannot_be_used_together_is_named(frames: tuple[Frame, ...], told: str) -> None:

@@ -187,7 +187,7 @@ class FakeDocument:
             None if selection is None else read_selection,
             is_empty=self.is_empty,
             slow=False,
-        ).with_surroundings(self)
+        ).within(self)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         selection = self.canvas.selection
@@ -200,6 +200,10 @@ class FakeDocument:
 
     def is_empty(self) -> bool:
         return not any(self._layer().pixels)
+
+    @property
+    def surroundings(self) -> FakeDocument:
+        return self
 
     def _layers_below(self) -> list[Layer]:
         layers = self.canvas.layers

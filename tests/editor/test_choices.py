@@ -36,6 +36,10 @@ class Surroundings:
     def __post_init__(self) -> None:
         self.asked: list[str] = []
 
+    @property
+    def surroundings(self) -> Surroundings:
+        return self
+
     def is_empty(self) -> bool:
         self.asked.append("empty")
         return self.empty
@@ -105,7 +109,7 @@ def test_what_is_sent_and_the_plan_line_are_decided_alike(
         document: Any = around
         if pixels != "white":
             document.new = False  # such a layer is none of a new document
-        found = found.with_surroundings(document)
+        found = found.within(document)
         asked = Request.of(mode=mode, context=context)
         sent = resolve(asked, frames, around)
         told = choose_mode(Choice(mode, context), found.state)

@@ -213,9 +213,9 @@ def read_inputs(
     drawing = read_picture(options.init_img)
     selection = None if options.selection is None else read_selection(options.selection)
     context = None if options.context is None else read_picture(options.context)
-    for one in filter(None, (drawing, selection, context)):
-        for note in one.notes:
-            display.note(note)
+    notes = [*drawing.notes, *(selection.notes if selection else ())]
+    for note in (*notes, *(context.notes if context else ())):
+        display.note(note)
     amounts = None if selection is None else selection.amounts
     below = None if context is None else context.pixels
     Source.of(drawing.pixels, amounts, context=below)  # says what does not fit

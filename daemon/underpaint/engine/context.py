@@ -15,13 +15,14 @@ The result is composed with the layer alone: what is kept stays so, bit for bit.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 
 from underpaint_client.geometry import Box
 
-from .source import Source, fraction, quantize, strips
+from .source import Pixels, Source, fraction, quantize, strips
 
 _LEAST = np.float32(1e-6)
 """Less than any alpha, so that nothing is divided by 0."""
@@ -45,11 +46,12 @@ def lay_over_context(source: Source, area: Box) -> Source:
     """
     if source.context is None:
         return source
+    context = _part(source.context, source, area)
     pixels = source.pixels_in(area).copy()
     known = source.known_in(area).copy()
     for strip in strips(area):
         rows = slice(strip.y - area.y, strip.bottom - area.y)
-        own, below = fraction(pixels[rows]), fraction(source.context_in(strip))
+        own, below = fraction(pixels[rows]), fraction(context[rows])
         alpha, unselected = own[..., 3], 1 - source.selection_in(strip)
         seen_below = below[..., 3] * (1 - alpha)
         lost = np.where(below[..., 3] > 0, 1 - known[rows], 0)
@@ -71,3 +73,16 @@ def lay_over_context(source: Source, area: Box) -> Source:
         change=source.change_in(area),
         context=None,
     )
+
+
+def hash_context(source: Source, area: Box) -> str:
+    """Return the BLAKE2b hash of a layer's context in an area; empty where it has none."""
+    if source.context is None:
+        return ""
+    pixels = np.ascontiguousarray(_part(source.context, source, area))
+    return hashlib.blake2b(pixels.data, digest_size=16).hexdigest()
+
+
+def _part(context: Pixels, source: Source, area: Box) -> Pixels:
+    local = area.moved(-source.box.x, -source.box.y)
+    return context[local.y : local.bottom, local.x : local.right]

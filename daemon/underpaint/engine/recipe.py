@@ -39,8 +39,8 @@ class Made:
     model: Model | None = None
     plan: Plan | None = None
     source_hash: str = ""
-    context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    context_hash: str = ""
 
 
 def make_recipe(

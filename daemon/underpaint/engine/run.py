@@ -25,9 +25,8 @@ from underpaint_client.seeds import ImagePrompt, image_noise
 from .blending import match_surroundings
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
-from .context import lay_over_context
+from .context import hash_context, lay_over_context
 from .denoise import Guide, OnClean, cell_steps, level_notes
-from .digests import hash_context, hash_input
 from .families.family import Prompt
 from .fitting import Fitting
 from .inputs import Inputs
@@ -38,7 +37,7 @@ from .plan import Plan, batch_size, make_plan
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reports import Picture, Preview, Progress, Viewer
-from .source import Floats, Mask, Pixels, Source, max_cells, mean_opacity, quantize
+from .source import Floats, Mask, Pixels, Source, hash_input, max_cells, mean_opacity, quantize
 from .work import Models, Work
 
 
@@ -402,16 +401,8 @@ class Run:
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         prompt = self.prompts[index]
         loras = tuple(self.used_loras[one] for one in self.loras[index])
-        context = work.source.context
-        made = Made(
-            index,
-            prompt,
-            work.model,
-            work.plan,
-            work.source_hash,
-            "" if context is None else hash_context(work.source.context_in(work.plan.area)),
-            loras,
-        )
+        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras)
+        made = replace(made, context_hash=hash_context(work.source, work.plan.area))
         saved = saving_notes(
             work.model.saving,
             work.plan.work_size,

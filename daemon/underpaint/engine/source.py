@@ -5,6 +5,7 @@ Symbols: a is a pixel's alpha, sel how much it is selected, c how much it may ch
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -251,7 +252,7 @@ class Source:
                 empty=not self.pixels.any(),
                 transparent=bool(self._erased().any()),
                 selected=self.selection is not None,
-                below=self.context is not None and _shows_something(self.context),
+                below=_shows_something(self.context),
             )
             mode = choose_mode(Choice(mode), state).mode
         return replace(self, mode=mode)
@@ -283,12 +284,6 @@ class Source:
     def pixels_in(self, box: Box) -> Pixels:
         """Return the pixels in a box on the canvas, as a view."""
         return self._part(self.pixels, box)
-
-    def context_in(self, box: Box) -> Pixels:
-        """Return the context in a box on the canvas, as a view; the layer has one."""
-        if self.context is None:
-            raise ValueError("the layer has no context")
-        return self._part(self.context, box)
 
     def selection_in(self, box: Box) -> Floats:
         """Return sel in a box on the canvas: float32, (height, width), 0..1."""
@@ -361,10 +356,11 @@ class Source:
         )
 
 
-def _shows_something(context: Pixels) -> bool:
-    """Return whether anything but white paper is visible."""
-    white = context.dtype.type(FULL[context.dtype])
-    coloured = (context[..., :3] < white).any(axis=-1)
+def _shows_something(context: Pixels | None) -> bool:
+    """Return whether anything but white paper is visible in a context."""
+    if context is None:
+        return False
+    coloured = (context[..., :3] < FULL[context.dtype]).any(axis=-1)
     return bool((coloured & (context[..., 3] > 0)).any())
 
 
@@ -433,3 +429,10 @@ def _resize_finite(values: Floats, extent: Extent) -> Pixels:
     total = _interpolate(np.where(finite, values, np.float32(0)), extent)
     mean = np.clip(total / np.maximum(weight, np.float32(0.5)), lowest, highest)
     return np.where(weight >= 0.5, mean, _scale(values, extent, cv2.INTER_NEAREST_EXACT))
+
+
+def hash_input(image: Floats, change: Floats) -> str:
+    """Return the BLAKE2b hash of what the model sees of a picture and over what may change."""
+    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+    found.update(np.ascontiguousarray(change).data)
+    return found.hexdigest()

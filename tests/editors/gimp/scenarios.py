@@ -268,7 +268,7 @@ def over_painting(said: Said) -> Run:
     before, images = layers(), len(Gimp.get_images())
     image.clean_all()
     began = time.monotonic()
-    frame = GimpDocument.of(image).read_context(Box(0, 0, SIZE, SIZE))
+    frame = GimpDocument.of(image).surroundings.read_context(Box(0, 0, SIZE, SIZE))
     said["seconds"] = time.monotonic() - began
     said["below_alone"] = bytes(frame.data) == get(below, native(below))
     said["no_trace"] = [

@@ -647,7 +647,7 @@ def over_painting(said: Said) -> Run:
     from underpaint_krita import canvas
 
     began = time.monotonic()
-    frame = canvas.KritaDocument.of_active().read_context(canvas.Box(0, 0, 256, 256))
+    frame = canvas.KritaDocument.of_active().surroundings.read_context(canvas.Box(0, 0, 256, 256))
     said["seconds"] = time.monotonic() - began
     said["below_alone"] = bytes(frame.data) == pixels(below)
     said["no_trace"] = [
@@ -656,7 +656,7 @@ def over_painting(said: Said) -> Run:
         documents == len(Krita.instance().documents()),
         document.activeNode().name() == "New",
     ]
-    facts = []
+    facts: list[list[str]] = []
     for _ in range(2):
         yield from generated()
         said["status"] = status()
