@@ -22,7 +22,7 @@ from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
-from underpaint_client.rules import check_request
+from underpaint_client.rules import check_rasters, check_request
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds, expand_chain, image_prompt
 
@@ -203,6 +203,7 @@ class Engine:
         """
         check_request(request)
         inputs.check()
+        check_rasters(request, inputs.rasters)
         request = resolve_style(request)
         read = WildcardFiles().read
         request = expand_chain(draw_seeds(request), read)

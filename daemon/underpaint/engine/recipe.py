@@ -29,8 +29,8 @@ class Made:
         Its own, with its choices made.
     model, plan : Model and Plan, optional
         Left out where the model was not needed.
-    source_hash : str
-        As `Recipe`.
+    source_hash, context_hash : str
+        As `Facts`.
     loras : tuple of UsedLora
     """
 
@@ -40,6 +40,7 @@ class Made:
     plan: Plan | None = None
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    context_hash: str = ""
 
 
 def make_recipe(
@@ -90,6 +91,7 @@ def make_recipe(
             versions=_versions(model),
             variations=variations,
             source_hash=made.source_hash,
+            context_hash=made.context_hash,
             loras=made.loras,
             style=request.style,
         ),
