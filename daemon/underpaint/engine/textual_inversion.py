@@ -140,7 +140,8 @@ def read_embedding(one: ListedEmbedding) -> Embedding:
             data = stream.read(LARGEST + 1)
         stamp = stamp_status(Path(one.path).stat())
         tensors = safetensors.torch.load(data)
-        vectors = tuple(torch.atleast_2d(tensors[name]).float() for name in one.tensors)
+        found = (tensors[name] for name in one.tensors)
+        vectors = tuple(few.reshape(-1, few.shape[-1]).float() for few in found)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(
             "embedding {file} cannot be read ({reason}); fetch it again",

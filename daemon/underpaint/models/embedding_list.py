@@ -113,12 +113,8 @@ def find_tensors(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     A file for two text encoders names them. One for one text encoder has one tensor: `emb_params`,
     `*`, or what its diffusers token is called.
     """
-    for names in _OF_ENCODERS:
-        if all(name in tensors for name in names):
-            found = names
-            break
-    else:
-        found = tuple(tensors) if len(tensors) == 1 else ()
+    alone = tuple(tensors) if len(tensors) == 1 else ()
+    found = next((names for names in _OF_ENCODERS if tensors.keys() >= {*names}), alone)
     return found if all(len(tensors[name].shape) in (1, 2) for name in found) else ()
 
 
