@@ -502,6 +502,28 @@ def check_completed(said: Said) -> None:
     assert said["status"].startswith(told)
 
 
+def check_over_painting(said: Said) -> None:
+    """Check what the scenario `over_painting` of either editor found out."""
+    new = "Paints a new picture, runs 4 of 4 steps"
+    fills = "Fills the selection to fit what is below, runs 2 of 4 steps"
+    repaints = "Repaints 100 % of the layer, runs 2 of 4 steps"
+    assert said["alone"] == [new, "Paint over what is below instead"]
+    assert said["plan"] == [fills, "New image instead"]
+    assert said["below_alone"]
+    assert said["no_trace"] == [True] * 4
+    first, second = said["facts"]
+    assert first == second  # though the first result lies above by then
+    assert first[:2] == ["inpaint", "below"]
+    assert first[2]
+    assert said["patch"] == [80, 80, 96, 96]
+    assert said["source_untouched"]
+    assert said["clicked"] == ["txt2img", new, "Choose automatically"]
+    assert said["clicked_again"] == ["auto", fills, "New image instead"]
+    assert said["row"] == "This layer"
+    assert said["paper"] == [new, "Repaint it instead"]
+    assert said["repainted"] == ["img2img", repaints, "Choose automatically"]
+
+
 def check_fitted(said: Said) -> None:
     """Check what the scenario `fitted` of either editor found out."""
     plan = "Fills the erased 14 % of the layer, runs {} of {} steps".format

@@ -50,7 +50,7 @@ def wildcard_folders() -> list[Path]:
 
 def _check_folders(given: object) -> None:
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise BadInputError("it is no list of folders; correct it")
+        raise BadInputError("it is not a list of folders; correct it")
     for one in given:
         check_folder(one)
 

@@ -57,7 +57,7 @@ def check_loras(loras: tuple[LoraWeight, ...]) -> None:
     for one in loras:
         if not one.name.strip() or "\0" in one.name or len(one.name) > MAX_LORA_NAME:
             raise BadInputError(
-                "LoRA {name!r} is no name of a LoRA; `underpaint loras` lists them",
+                "LoRA {name!r} cannot be the name of a LoRA; `underpaint loras` lists them",
                 name=one.name[:40],
             )
         for weight in (one.weight, one.in_encoders):

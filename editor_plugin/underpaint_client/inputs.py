@@ -10,9 +10,12 @@ from .frames import Frame
 from .geometry import Box
 from .sentences import Sentence, sentence
 
-RASTERS: tuple[str, ...] = ()
-"""The names of further rasters that a request can be run on, as control or reference layers. There
-are none yet."""
+RASTERS: tuple[str, ...] = ("context",)
+"""The names of further rasters that a request can be run on.
+
+`context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
+over it, so it may be in there already.
+"""
 
 _OWN = ("layer", "selection", "mask")
 
@@ -87,6 +90,11 @@ class InputFrames:
         for name, frame in (("selection", self.selection), ("mask", self.mask)):
             if frame is not None:
                 self._check_on_layer(name, frame)
+        context = self.rasters.get("context")
+        if context is not None:
+            if context.channels == "Y":
+                raise BadInputError("context: the channels are Y; send RGBA or BGRA")
+            self._check_box("context", context)
 
     def _check_on_layer(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
@@ -95,6 +103,10 @@ class InputFrames:
                 name=name,
                 channels=frame.channels,
             )
+        self._check_box(name, frame)
+
+    def _check_box(self, name: str, frame: Frame) -> None:
+        """Check that a raster lies where the layer does."""
         if self.layer is None:
             raise BadInputError(
                 "a {name} arrived without a layer; send the layer that it belongs to", name=name

@@ -90,6 +90,9 @@ class Facts:
     source_hash : str
         BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
         empty where no model ran.
+    context_hash : str
+        BLAKE2b over what was visible below the layer where the model worked, hexadecimal; empty
+        where it saw the layer alone.
     loras : tuple of UsedLora
         Those of the request and of the prompt, each once, in the order in which they were applied.
     style : str
@@ -112,6 +115,7 @@ class Facts:
     versions: dict[str, str]
     variations: tuple[Variation, ...] = ()
     source_hash: str = ""
+    context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     style: str = ""
     embeddings: tuple[UsedEmbedding, ...] = ()

@@ -75,6 +75,42 @@ class Listener(Protocol):
         """Read `Session.running`, `queue`, `choices` and `remedy` again, and show them."""
 
 
+class Surroundings(Protocol):
+    """What is around a document's layer: the mode is chosen by it, and a model can see it."""
+
+    def is_new(self) -> bool:
+        """Return whether the layer is as in a new document: the only one, opaque and all white.
+
+        Results do not count as layers. Use `paper.is_white`.
+        """
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the layer holds text or vectors."""
+
+    def shows_below(self) -> bool:
+        """Return whether anything but white paper is visible below, where `Document.read` reads.
+
+        Use `paper.shows_something` on each visible layer below.
+        """
+
+    def read_context(self, box: Box) -> Frame:
+        """Return what is visible of the layer and of all below it, without what is above.
+
+        So no result and no preview is in it. Reading it must leave no trace in the document.
+
+        Parameters
+        ----------
+        box : Box
+            The layer's frame's.
+
+        Returns
+        -------
+        Frame
+            `context`, in a format that `Document.read` returns.
+        """
+
+
 class Document(Protocol):
     """An open document, and the layer in it that a job reads and whose results it gets.
 
@@ -129,6 +165,10 @@ class Document(Protocol):
 
     def is_empty(self) -> bool:
         """Return whether every byte of the whole layer is 0."""
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What is around the layer in its document."""
 
     def placement_notes(self) -> Sequence[Sentence]:
         """Return what the artist should know about where results go, each a clause.
@@ -289,6 +329,12 @@ class Toolkit(Protocol):
 
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""
+
+    def show_offer(self, text: Sentence) -> None:
+        """Show the button for the other choice beside it, or hide it if the text is empty.
+
+        When it is pressed, call `Panel.accept_offer`.
+        """
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
         """Underline in a prompt's field what cannot be read; None to underline nothing.

@@ -16,6 +16,7 @@ from underpaint_client.recommended import USUAL, settle_request
 from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, sentence
 
+from .choices import describe_offer, offered_choice
 from .form import BY_MODEL, Form, describe_strength
 from .found_form import describe_used, fill_form
 from .layers import next_index
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from underpaint_client.model_entry import ModelEntry
+    from underpaint_client.modes import Choice
     from underpaint_client.recommended import Recommended
     from underpaint_client.request import Request
 
@@ -53,6 +55,7 @@ class Panel:
         """Whether the panel itself is setting controls: their changes are not the artist's."""
         self._toolkit = toolkit
         self._survey: Survey | None = None
+        self._offered: Choice | None = None
         self._chosen_model = ""  # the choice before GET_MODEL
         self._show_results_again: Callable[[], None] | None = None
 
@@ -173,12 +176,25 @@ class Panel:
         for name, error in form.prompt_errors().items():
             self._toolkit.mark_error(name, error)
         self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
+        self._offered = None
         if self._survey is not None:
+            self._offered = offered_choice(form.settings, self._survey)
             try:
                 request = self.session.apply_style(form.request(0))
                 self._toolkit.show_plan(describe_run(request, self._survey, self._recommended))
             except UnderpaintError as error:
                 self._toolkit.show_plan(to_sentence(error))
+        self._toolkit.show_offer(describe_offer(self._offered))
+
+    def accept_offer(self) -> None:
+        """Choose the mode and the context that `describe_run` has offered."""
+        offered, controls = self._offered, self._toolkit.controls
+        if offered is None:
+            return
+        self.filling = True
+        controls["mode"].value, controls["context"].value = offered.mode, offered.context
+        self.filling = False
+        self.form_edited()
 
     def survey_document(self, survey: Callable[[], Survey]) -> None:
         """Survey the current document, and describe the next run or why it cannot run.

@@ -91,7 +91,7 @@ def _read_tags(file: Path) -> NameIndex:
     OSError, ValueError
         It cannot be read, is too large, or no UTF-8.
     BadInputError
-        It is no CSV.
+        It is not CSV.
     """
     size = file.stat().st_size
     if size > LARGEST_TAGS:

@@ -23,6 +23,7 @@ from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from underpaint_client.styles import apply_style, find_style
 
 from .batch import Batch
+from .choices import resolve_mode
 from .delivery import Delivery
 from .launch import DaemonStarter, Launcher
 from .layers import describe_readiness
@@ -50,7 +51,6 @@ from .prompt_names import PromptSources
 from .prompts import PromptHistory
 from .pump import Pump
 from .remedy import Remedy, choose_remedy
-from .survey import resolve_mode
 from .tracker import JobTracker
 from .waiting import WaitingResults
 
@@ -255,7 +255,9 @@ class Session:
         model = find_model(self.models, self.default_model, used.sampling.model)
         whole = request.output.result == "layer"
         frames = document.read(model.native if model else 0, whole=whole)
-        request = resolve_mode(request, frames, document.is_empty)
+        request = resolve_mode(request, frames, document)
+        if request.source.context == "below":
+            frames["context"] = document.surroundings.read_context(frames["layer"].box)
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()

@@ -106,6 +106,7 @@ class Window:
         column.add(self._make_strength())
         self.plan = make_label("plan")
         column.add(self.plan)
+        column.add(self._make_offer())
         column.add(self._make_buttons())
         amount = self._fields.numbers["vary_amount"].shown
         self.result_row = ResultRow(amount, self._show_result, self.use_result)
@@ -160,6 +161,14 @@ class Window:
         grid.attach(make_slider(strength), 0, 1, 2, 1)
         grid.attach(strength.widget, 2, 1, 1, 1)
         return grid
+
+    def _make_offer(self) -> Gtk.Button:
+        self.offer = Gtk.Button(no_show_all=True)
+        self.offer.set_name("offer")
+        self.offer.set_halign(Gtk.Align.START)
+        self.offer.set_relief(Gtk.ReliefStyle.NONE)
+        self.offer.connect("clicked", lambda _: self.panel.accept_offer())
+        return self.offer
 
     def _make_rows(self) -> Gtk.Grid:
         self.model_facts = ModelFacts()
@@ -231,6 +240,11 @@ class Window:
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line, with the cautions for this image."""
         self.plan.set_text(describe_plan_line(text, self._cautions, self._title_name))
+
+    def show_offer(self, text: Sentence) -> None:
+        """Show the button for the other choice, or hide it."""
+        self.offer.set_label(text)
+        self.offer.set_visible(bool(text))
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
         """Underline in a prompt what cannot be read."""

@@ -33,6 +33,7 @@ from .images import image_of, pixels_of
 from .qt import QtCore
 from .redo import names_command
 from .sources import (
+    DTYPES,
     SRGB,
     describe_source,
     find_selection,
@@ -40,6 +41,7 @@ from .sources import (
     only_transparency_mask,
     read_layer,
 )
+from .surroundings import KritaSurroundings
 from .tree import (
     all_nodes,
     attach_tag,
@@ -54,7 +56,6 @@ from .tree import (
 
 _KEY = "underpaint/form"
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
-_DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 _RESOLUTION = 300.0  # pixels per inch of a new document
 
 
@@ -185,7 +186,7 @@ class KritaDocument:
         """
         node = self.layer
         selection = find_selection(self.document, node, self.canvas)
-        dtype = _DTYPES[node.colorDepth()]
+        dtype = DTYPES[node.colorDepth()]
         lost = False
 
         def read_alpha(rows: Box) -> tuple[bytes, bool]:
@@ -207,7 +208,8 @@ class KritaDocument:
         notes = describe_source(node, found)
         if self.can_redo:
             notes.append(sentence("inserting the result clears your redo history"))
-        return replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
+        found = replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
+        return found.within(self.surroundings)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Return the pixels that a run needs, with colours converted to 8-bit sRGB.
@@ -236,6 +238,11 @@ class KritaDocument:
     def is_empty(self) -> bool:
         """Return whether every byte of the layer is 0 on the canvas."""
         return is_blank(self.layer, self.canvas)
+
+    @property
+    def surroundings(self) -> KritaSurroundings:
+        """What is around the layer in its document."""
+        return KritaSurroundings(self.document, self.layer, self.canvas)
 
     # ---- writing ---------------------------------------------------------------------------
 

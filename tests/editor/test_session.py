@@ -85,6 +85,10 @@ class Place:
     def is_empty(self) -> bool:
         raise AssertionError
 
+    @property
+    def surroundings(self) -> Any:
+        raise AssertionError
+
     def placement_notes(self) -> Sequence[Sentence]:
         return ()
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Krita, check_completed, check_fitted, check_styled, run_download
+from real_editors import (
+    Found,
+    Krita,
+    check_completed,
+    check_fitted,
+    check_over_painting,
+    check_styled,
+    run_download,
+)
 from underpaint_krita.redo import names_command
 
 
@@ -268,6 +276,17 @@ def test_layers_without_pixels_of_their_own(in_krita: Found, name: str) -> None:
     said = in_krita(name)
     assert said["status"].startswith("Done")
     assert said["name"] == "a lake (seed 7)"
+
+
+def test_text_and_vectors_are_repainted_and_keep_their_transparency(in_krita: Found) -> None:
+    said = in_krita("vector_layer")
+    assert said["plan"] == "Repaints 100 % of the layer, runs 2 of 4 steps"
+
+
+def test_an_empty_layer_over_a_painting_is_filled_to_fit_it(in_krita: Found) -> None:
+    said = in_krita("over_painting")
+    check_over_painting(said)
+    assert said["kept"]
 
 
 def test_an_empty_layer_is_painted_anew(in_krita: Found) -> None:

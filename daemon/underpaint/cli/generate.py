@@ -172,7 +172,7 @@ def run_generate(words: Sequence[str]) -> int:
     display = make_display()
     options = read_options(words, display)
     request = make_request(options)
-    drawing, selection = read_inputs(options, request, display)
+    drawing, selection, context = read_inputs(options, request, display)
     images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
     outputs = choose_outputs(options.output, images, stem, force=options.force)
@@ -184,7 +184,8 @@ def run_generate(words: Sequence[str]) -> int:
         model = request.sampling.model
         recommended = find_recommended(connection, styled.sampling.model or default)
         if drawing is not None:
-            told, notes = _describe(styled, recommended, drawing, selection)
+            source = Source.of(drawing.pixels, selection, context=context)
+            told, notes = _describe(styled, recommended, source)
             display.say(told)
             for note in notes:
                 display.note(note)
@@ -209,7 +210,7 @@ def run_generate(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
             steps_folder=options.save_intermediates,
-        ).run(selection)
+        ).run(selection, context)
     return 0
 
 
@@ -256,8 +257,10 @@ def find_recommended(connection: Connection, model: str) -> Recommended:
 
 def read_inputs(
     options: argparse.Namespace, request: Request, display: Display
-) -> tuple[Drawing | None, Any]:
-    """Read the picture and the selection, if they are named; print notes about what was lost.
+) -> tuple[Drawing | None, Any, Any]:
+    """Read the picture, the selection and the context, if they are named.
+
+    Notes about what was lost are printed.
 
     Raises
     ------
@@ -266,30 +269,35 @@ def read_inputs(
     """
     if options.init_img is None:
         wants_picture = (
-            options.selection or request.size.fit or request.mode in ("img2img", "inpaint")
+            options.selection
+            or options.context
+            or request.size.fit
+            or request.mode in ("img2img", "inpaint")
         )
         if wants_picture:
             raise BadInputError(
-                "--selection, --fit and the modes img2img and inpaint need a picture; name it"
-                " with -I"
+                "--selection, --context, --fit and the modes img2img and inpaint need a picture;"
+                " name it with -I"
             )
-        return None, None
+        return None, None, None
     drawing = read_picture(options.init_img)
     selection = None if options.selection is None else read_selection(options.selection)
-    for note in (*drawing.notes, *(selection.notes if selection else ())):
+    context = None if options.context is None else read_picture(options.context)
+    notes = [*drawing.notes, *(selection.notes if selection else ())]
+    for note in (*notes, *(context.notes if context else ())):
         display.note(note)
-    if selection is None:
-        return drawing, None
-    Source.of(drawing.pixels, selection.amounts)  # says what does not fit
-    return drawing, selection.amounts
+    amounts = None if selection is None else selection.amounts
+    below = None if context is None else context.pixels
+    Source.of(drawing.pixels, amounts, context=below)  # says what does not fit
+    return drawing, amounts, below
 
 
 def _describe(
-    request: Request, recommended: Recommended, drawing: Drawing, selection: Any
+    request: Request, recommended: Recommended, layer: Source
 ) -> tuple[str, tuple[str, ...]]:
     """Return what a run will do, and notes on it."""
     request = settle_request(request, recommended)
-    source = Source.of(drawing.pixels, selection).with_mode(request.mode)
+    source = layer.with_mode(request.mode)
     change = source.change_box()
     if change.empty or request.sampling.strength == 0:
         return describe_plan(source.mode, 0, StepPlan(0, 0, 0.0)), ()
@@ -298,7 +306,8 @@ def _describe(
     most = float(changes.max())
     plan = plan_request(request, source.mode, most)
     partial = float((changes[changes > 0] < most - 1 / 255).mean())
-    whole = selected if source.mode == "inpaint" else drawing.box.extent.pixels
-    of = "layer" if selection is None else "selection"
-    told = describe_plan(source.mode, float(changes.sum()) / whole, plan, of=of)
+    whole = selected if source.mode == "inpaint" else source.box.extent.pixels
+    of = "layer" if source.selection is None else "selection"
+    changed, below = float(changes.sum()) / whole, source.context is not None
+    told = describe_plan(source.mode, changed, plan, of=of, below=below)
     return told, describe_levels(plan, recommended, partial)

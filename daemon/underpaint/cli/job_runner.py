@@ -70,13 +70,13 @@ class JobRunner:
     steps_folder: Path | None = None
     written: list[Path] = field(default_factory=list)
 
-    def run(self, selection: Any) -> None:
+    def run(self, selection: Any, context: Any = None) -> None:
         """Submit the job, and write its images as they arrive.
 
         Parameters
         ----------
-        selection : array or None
-            As `read_inputs` returns it.
+        selection, context : array or None
+            As `read_inputs` returns them.
 
         Raises
         ------
@@ -89,6 +89,7 @@ class JobRunner:
             inputs = InputFrames(
                 to_frame("layer", self.drawing.pixels, box),
                 None if selection is None else to_frame("selection", selection, box, "Y"),
+                rasters={} if context is None else {"context": to_frame("context", context, box)},
             )
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""

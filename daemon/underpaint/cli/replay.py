@@ -37,6 +37,7 @@ def make_parser() -> Parser:
     add("picture", type=Path, help="a picture that Underpaint wrote")
     add("-I", "--init-img", type=Path, metavar="FILE", help="the picture that it was made from")
     add("--selection", type=Path, metavar="FILE", help="the selection that it was made with")
+    add("--context", type=Path, metavar="FILE", help="the picture below that it was made over")
     add("-m", "--model", help="another model than the recipe's")
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
     add("--force", action="store_true", help="replace files that exist")
@@ -50,7 +51,7 @@ def run_replay(words: Sequence[str]) -> int:
     recipe = read_recipe(options.picture)
     request = _request(recipe, options)
     display = make_display()
-    drawing, selection = read_inputs(options, request, display)
+    drawing, selection, context = read_inputs(options, request, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
     for difference in (*_differences(recipe, request), *_changed_additions(recipe)):
@@ -65,7 +66,7 @@ def run_replay(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
         )
-        runner.run(selection)
+        runner.run(selection, context)
     display.say(_compare(options.picture, runner.written[-1], recipe))
     return 0
 
@@ -79,6 +80,15 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
         raise BadInputError(
             "{picture} was made from another picture; name that picture with -I",
             picture=options.picture,
+        )
+    if (request.source.context == "below") != (options.context is not None):
+        if options.context is None:
+            raise BadInputError(
+                "{picture} was made over another picture; name that picture with --context",
+                picture=options.picture,
+            )
+        raise BadInputError(
+            "{picture} was made without a context; leave out --context", picture=options.picture
         )
     try:
         check_request(request)
@@ -141,7 +151,9 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     then, made = recipe.facts, read_recipe(again).facts
     share = 100 * float((distance.max(axis=-1) > 0).mean())
     told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
-    if then.source_hash and made.source_hash != then.source_hash:
+    if then.context_hash != made.context_hash:
+        told += "; it was made with another context"
+    elif then.source_hash and made.source_hash != then.source_hash:
         told += "; it was made from another input"
     if then.loras != made.loras:
         told += "; it was made with other LoRAs"

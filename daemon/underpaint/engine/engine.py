@@ -22,7 +22,7 @@ from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
-from underpaint_client.rules import check_request
+from underpaint_client.rules import check_rasters, check_request
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds, expand_chain, image_prompt
 
@@ -42,7 +42,7 @@ from .model import Model
 from .quantising import check_quantiser
 from .reports import Picture, Progress, Viewer
 from .run import Run
-from .savings import QUANTISED, Saving, Task, choose_saving, next_saving
+from .savings import GPU_QUANTISED, Saving, Task, choose_saving, next_saving
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Engine:
     device : str
         `auto`, `cuda`, `cuda:1`, `mps` or `cpu`.
     quantise : str
-        How the weights of denoisers are stored: one of `savings.Quantised`; `auto` to quantise
+        How the weights of denoisers are stored: one of `savings.GPU_QUANTISED`; `auto` to quantise
         them only where memory is short; or `never`.
 
     Raises
@@ -125,7 +125,7 @@ class Engine:
         return self._model
 
     def _open(self, info: ModelInfo) -> Model:
-        if self._quantise in QUANTISED:
+        if self._quantise in GPU_QUANTISED:
             check_quantiser(self._quantise)
         device = torch.device(self.device)
         known = self.experience(info)
@@ -203,6 +203,7 @@ class Engine:
         """
         check_request(request)
         inputs.check()
+        check_rasters(request, inputs.rasters)
         request = resolve_style(request)
         read = WildcardFiles().read
         request = expand_chain(draw_seeds(request), read)

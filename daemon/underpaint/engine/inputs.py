@@ -26,8 +26,7 @@ class Inputs:
     x, y : int
         Where the layer's top left corner lies on the canvas, in pixels.
     rasters : mapping of str to arrays
-        Further rasters, as control or reference layers, by the names in `RASTERS`. There are none
-        yet.
+        Further rasters, by the names in `RASTERS`. The context is RGBA, of the layer's size.
     """
 
     layer: Pixels | None = field(default=None, repr=False)
@@ -52,13 +51,15 @@ class Inputs:
                 raise BadInputError(
                     "raster {name!r} is unknown; there are {known}", name=name, known=known
                 )
-        for name, raster in (("selection", self.selection), ("mask", self.mask)):
+        context = self.rasters.get("context")
+        on_layer = {"selection": self.selection, "mask": self.mask, "context": context}
+        for name, raster in on_layer.items():
             if self.layer is None and raster is not None:
                 raise BadInputError(
                     "a {name} came without a layer; send the layer it belongs to", name=name
                 )
         if self.layer is not None:
-            Source.of(self.layer, self.selection)
+            Source.of(self.layer, self.selection, context=context)
             if self.mask is not None:
                 check_like("mask", self.mask, self.layer)
 

@@ -29,8 +29,8 @@ class Made:
         Its own, with its choices made.
     model, plan : Model and Plan, optional
         Left out where the model was not needed.
-    source_hash : str
-        As `Recipe`.
+    source_hash, context_hash : str
+        As `Facts`.
     loras : tuple of UsedLora
     embeddings : tuple of UsedEmbedding
     """
@@ -42,6 +42,7 @@ class Made:
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     embeddings: tuple[UsedEmbedding, ...] = ()
+    context_hash: str = ""
 
 
 def make_recipe(
@@ -92,6 +93,7 @@ def make_recipe(
             versions=_versions(model),
             variations=variations,
             source_hash=made.source_hash,
+            context_hash=made.context_hash,
             loras=made.loras,
             style=request.style,
             embeddings=made.embeddings,
@@ -107,6 +109,6 @@ def _versions(model: Model | None) -> dict[str, str]:
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")
-        if model.saving.quantised:
+        if not model.has_exact_weights:
             versions["quantised"] = model.saving.quantised
     return versions

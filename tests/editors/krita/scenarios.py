@@ -41,6 +41,7 @@ USUAL = {
     "result": "patch",
     "model": "",
     "fill": "auto",
+    "context": "layer",
 }
 
 
@@ -651,6 +652,73 @@ def empty_selected(said: Said) -> Run:
     yield from generated()
     said["status"] = status()
     said["name"] = result(layer)[0].name()
+
+
+def over_painting(said: Said) -> Run:
+    """Fill a selection on a new empty layer over a painting, twice, and repaint new paper."""
+    document, below = yield from opened(painting(hole=(0, 0, 0, 0)))
+    above = document.createNode("Sky", "paintlayer")
+    paint(above, bytes((9, 200, 9, 255)) * 256 * 20 + bytes(4 * 256 * 236))
+    layer = document.createNode("New", "paintlayer")
+    document.rootNode().addChildNode(layer, below)
+    yield 0.3
+    document.rootNode().addChildNode(above, layer)
+    yield 0.5
+    document.setActiveNode(layer)
+    yield 0.3
+    said["alone"] = [plan(), control("offer").text()]
+    left, top, wide, high = HOLE
+    chosen = Selection()
+    chosen.select(left, top, wide, high, 255)
+    document.setSelection(chosen)
+    yield 0.3
+    said["plan"] = [plan(), control("offer").text()]
+    before = [[node.name(), node.visible()] for node in document.topLevelNodes()]
+    modified, documents = document.modified(), len(Krita.instance().documents())
+    from underpaint_krita import canvas
+
+    began = time.monotonic()
+    frame = canvas.KritaDocument.of_active().surroundings.read_context(canvas.Box(0, 0, 256, 256))
+    said["seconds"] = time.monotonic() - began
+    said["below_alone"] = bytes(frame.data) == pixels(below)
+    said["no_trace"] = [
+        before == [[node.name(), node.visible()] for node in document.topLevelNodes()],
+        modified == document.modified(),
+        documents == len(Krita.instance().documents()),
+        document.activeNode().name() == "New",
+    ]
+    facts: list[list[str]] = []
+    for _ in range(2):
+        yield from generated()
+        said["status"] = status()
+        group = document.topLevelNodes()[3 + len(facts)]
+        made = json.loads(recipe(document, group.childNodes()[-1]))["recipe"]
+        mode, source = made["request"]["mode"], made["request"]["source"]
+        facts.append([mode, source["context"], made["facts"]["context_hash"]])
+    said["facts"] = facts
+    (patch,) = group.childNodes()
+    said["patch"] = list(patch.bounds().getRect())
+    said["source_untouched"] = not any(pixels(layer))
+    over, under = shown(document), pixels(below)
+    said["kept"] = outside(over)[4 * 256 * 20 :] == outside(under)[4 * 256 * 20 :]
+    _keep_picture("over-painting")
+    control("offer").click()
+    yield 0.3
+    said["clicked"] = [docker().controls["mode"].value, plan(), control("offer").text()]
+    control("offer").click()
+    yield 0.3
+    said["clicked_again"] = [docker().controls["mode"].value, plan(), control("offer").text()]
+    said["row"] = control("context").currentText()
+    document = new_document()
+    yield 0.6
+    paint(document.topLevelNodes()[0], b"\xff" * 4 * 256 * 256)
+    document.refreshProjection()
+    yield 0.3
+    said["paper"] = [plan(), control("offer").text()]
+    control("offer").click()
+    yield 0.3
+    said["repainted"] = [docker().controls["mode"].value, plan(), control("offer").text()]
+    fill(**USUAL)
 
 
 def deleted_group(said: Said) -> Run:
