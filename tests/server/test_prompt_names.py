@@ -162,6 +162,7 @@ def test_a_daemon_says_that_it_knows_and_names_no_path(home: Path) -> None:
         with connect() as connection:
             assert connection.hello().prompt_names
             found = connection._ask(AskPromptNames(), PromptNames, 30)
+            assert "Watercolour" in {one.name for one in connection.styles()}
         assert {one.name: bool(one.problem) for one in found.loras} == {"ink": False, "cut": True}
         assert str(home).encode() not in bytes(wire.encode(found)[0])
     finally:
