@@ -41,6 +41,22 @@ class UsedLora:
 
 
 @dataclass(frozen=True)
+class UsedEmbedding:
+    """An embedding (textual inversion) that an image was made with.
+
+    Parameters
+    ----------
+    name : str
+        As the file is called.
+    sha256 : str
+        Of its file, hexadecimal.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of one image only after it was made.
 
@@ -81,6 +97,8 @@ class Facts:
         Those of the request and of the prompt, each once, in the order in which they were applied.
     style : str
         Whose settings the request has been given; empty for none.
+    embeddings : tuple of UsedEmbedding
+        Those that the prompt and the negative prompt name, each once.
     """
 
     prompt: str
@@ -100,6 +118,7 @@ class Facts:
     context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     style: str = ""
+    embeddings: tuple[UsedEmbedding, ...] = ()
 
 
 @dataclass(frozen=True)

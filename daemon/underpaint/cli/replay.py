@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from underpaint.models import describe_model, find_model, hash_model, list_models
+from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
 from underpaint.models.lora_list import find_lora, list_loras
 from underpaint_client.errors import BadInputError, ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import Recipe
@@ -53,7 +54,7 @@ def run_replay(words: Sequence[str]) -> int:
     drawing, selection, context = read_inputs(options, request, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
-    for difference in (*_differences(recipe, request), *_changed_loras(recipe)):
+    for difference in (*_differences(recipe, request), *_changed_additions(recipe)):
         display.note(difference)
     with open_connection(display) as connection:
         runner = JobRunner(
@@ -112,17 +113,31 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
     return found
 
 
-def _changed_loras(recipe: Recipe) -> list[str]:
-    """Return which LoRAs are another file now. One that is missing stops the run."""
+def _changed_additions(recipe: Recipe) -> list[str]:
+    """Return which LoRAs and embeddings are another file now. A missing LoRA stops the run."""
     found: list[str] = []
+    named = EmbeddingIndex(list_embeddings() if recipe.facts.embeddings else ())
+    for used in recipe.facts.embeddings:
+        one = named.get(used.name)
+        if one is None:
+            found.append(f"the embedding {used.name!r} is gone")
+        elif _hash_file(one.path) not in ("", used.sha256):
+            found.append(f"the embedding {used.name!r} has changed since then")
     there = list_loras() if recipe.facts.loras else ()
     for lora in recipe.facts.loras:
-        with contextlib.suppress(ModelUnavailableError, OSError):
-            with Path(find_lora(lora.name, there).path).open("rb") as stream:
-                now = hashlib.file_digest(stream, "sha256").hexdigest()
-            if now != lora.sha256:
+        with contextlib.suppress(ModelUnavailableError):
+            if _hash_file(find_lora(lora.name, there).path) not in ("", lora.sha256):
                 found.append(f"the LoRA {lora.name!r} has changed since then")
     return found
+
+
+def _hash_file(path: str) -> str:
+    """Return the SHA-256 of a file; empty if it cannot be read."""
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _compare(picture: Path, again: Path, recipe: Recipe) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Facts, Recipe, UsedLora
+from underpaint_client.recipe import Facts, Recipe, UsedEmbedding, UsedLora
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
@@ -32,6 +32,7 @@ class Made:
     source_hash, context_hash : str
         As `Facts`.
     loras : tuple of UsedLora
+    embeddings : tuple of UsedEmbedding
     """
 
     index: int
@@ -40,6 +41,7 @@ class Made:
     plan: Plan | None = None
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    embeddings: tuple[UsedEmbedding, ...] = ()
     context_hash: str = ""
 
 
@@ -94,6 +96,7 @@ def make_recipe(
             context_hash=made.context_hash,
             loras=made.loras,
             style=request.style,
+            embeddings=made.embeddings,
         ),
     )
 

@@ -126,6 +126,7 @@ class Run:
             yield from self._keep(source)
             return
         model = self.model
+        model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
         planned = self._planned(model, plan)
@@ -401,7 +402,8 @@ class Run:
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         prompt = self.prompts[index]
         loras = tuple(self.used_loras[one] for one in self.loras[index])
-        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras)
+        named = work.model.embeddings_in(prompt.positive, prompt.negative)
+        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras, named)
         made = replace(made, context_hash=hash_context(work.source, work.plan.area))
         saved = saving_notes(
             work.model.saving,

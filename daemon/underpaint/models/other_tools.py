@@ -23,10 +23,12 @@ HUB = "huggingface"
 _WEBUI_FOLDERS = {
     "models": ("models/Stable-diffusion", "models/diffusers"),
     "loras": ("models/Lora", "models/LyCORIS"),
+    "embeddings": ("embeddings",),
 }
 _COMFY_KEYS = {
     "models": ("checkpoints", "diffusion_models", "unet"),
     "loras": ("loras",),
+    "embeddings": ("embeddings",),
 }
 """The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
 
@@ -66,7 +68,7 @@ def find_tools(content: str = "models") -> Iterator[ToolFolder]:
     Parameters
     ----------
     content : str
-        What the folders are for: `models` or `loras`.
+        What the folders are for: `models`, `loras` or `embeddings`.
     """
     seen: set[str] = set()
     for one in _candidates(content):

@@ -40,7 +40,8 @@ class Root:
     state : str
         `used`, `ignored`, or `new`: found, and its user has not said yet whether to use it.
     holds : str
-        What its files are, if they are no models: `loras`. Among models there may be others.
+        What its files are, if they are no models: `loras`, `embeddings`. Among models there may
+        be others.
     """
 
     name: str
@@ -59,13 +60,23 @@ def list_roots() -> list[Root]:
 def lora_roots() -> list[Root]:
     """Return the folders whose LoRAs are listed: our own, and those of models, used ones alone."""
     models = list_roots()
-    chosen = _read_choices()
-    used = [Root("underpaint", home() / "loras", is_own=True, holds="loras")]
-    used += [root for root in models if root.is_own]
-    for tool in find_tools("loras"):
-        if not tool.problem and chosen.get(tool.name) == "used":
-            used.append(Root(tool.name, tool.path, holds="loras"))
+    own, *others = _roots_of("loras")
+    used = [own, *(root for root in models if root.is_own), *others]
     return used + [root for root in models if not root.is_own and root.state == "used"]
+
+
+def embedding_roots() -> list[Root]:
+    """Return the folders of embeddings: our own, and those of other tools that are used."""
+    return _roots_of("embeddings")
+
+
+def _roots_of(content: str) -> list[Root]:
+    """Return our own folder of what is no model, then those of other tools that are used."""
+    chosen = _read_choices()
+    used = [Root("underpaint", home() / content, is_own=True, holds=content)]
+    tools = [one for one in find_tools(content) if not one.problem]
+    there = [one for one in tools if chosen.get(one.name) == "used"]
+    return used + [Root(one.name, one.path, holds=content) for one in there]
 
 
 def find_problems() -> list[Sentence]:
@@ -110,7 +121,8 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
         There is no such tool here.
     """
     tools = [root for root in list_roots() if not root.is_own]
-    tools += [Root(one.name, one.path) for one in find_tools("loras") if not one.problem]
+    more = (one for content in ("loras", "embeddings") for one in find_tools(content))
+    tools += [Root(one.name, one.path) for one in more if not one.problem]
     found = [root for root in tools if root.name == name]
     if not found:
         known = Listing(dict.fromkeys(root.name for root in tools))
