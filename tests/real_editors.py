@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from daemons import RUN, until
+from editor import style_steps
 from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
 from underpaint_editor.launch import write_start_command
@@ -445,6 +446,24 @@ def run_download(editor: Krita | Gimp, patch: pytest.MonkeyPatch) -> Said:
     assert said["status"].startswith("stable-diffusion-v1-5 is downloaded.")
     assert said["done"].startswith("Done")
     return said
+
+
+def check_styled(said: Said) -> None:
+    """Check what the scenario `styled` of either editor found out."""
+    assert said["torn_can_be_chosen"] == [True, False]
+    steps, plan, facts = said["own"]
+    assert steps == 5
+    assert "runs 3 of 5 steps" in plan
+    assert facts.startswith("Stable Diffusion 1, 6 steps.")
+    request, kept = said["recipe"]["request"], said["recipe"]["facts"]
+    assert (request["style"], kept["style"]) == ("", "Few")
+    assert request["prompt"] == {"positive": "a lake, ink", "negative": "fog"}
+    assert (request["sampling"]["model"], request["sampling"]["steps"]) == ("sd-few", 5)
+    assert said["used"] == style_steps.USED
+    assert said["status"] == (
+        "The settings of a picture made with Stable Diffusion WebUI were copied. Eta (0.5) is not"
+        " used. There is no field for its size."
+    )
 
 
 def check_completed(said: Said) -> None:

@@ -79,6 +79,8 @@ class Facts:
         where it saw the layer alone.
     loras : tuple of UsedLora
         Those of the request and of the prompt, each once, in the order in which they were applied.
+    style : str
+        Whose settings the request has been given; empty for none.
     """
 
     prompt: str
@@ -97,6 +99,7 @@ class Facts:
     source_hash: str = ""
     context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Recipe:
     request : Request
         Makes this picture again from the same input, as its only or, in a chain, its last image.
         Nothing in it is left open: mode, steps, guidance scale, sampler, model and seeds are those
-        that were used.
+        that were used, and it has the settings of its style instead of its name.
     facts : Facts
     """
 

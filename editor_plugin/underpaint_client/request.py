@@ -427,6 +427,19 @@ class Request(ParameterGroup):
     """
 
     prompt: PromptSettings = PromptSettings()
+    style: str = declare(
+        "",
+        Parameter(
+            "Adds words to the prompt, and chooses model, LoRAs, sampler, steps and guidance where"
+            " you have not changed them.",
+            choices={"": "None"},
+            is_open=True,
+            most=MAX_NAME,
+            flags=("--style",),
+            usage="`underpaint styles` lists those that are there.",
+            label="Style",
+        ),
+    )
     mode: str = declare(
         "auto",
         Parameter(

@@ -72,7 +72,7 @@ class Listener(Protocol):
         """Show the unfinished image, RGBA of dtype u1, beside the form; None to remove it."""
 
     def refresh(self) -> None:
-        """Read `Session.running`, `queue`, `model_choices` and `remedy` again, and show them."""
+        """Read `Session.running`, `queue`, `choices` and `remedy` again, and show them."""
 
 
 class Surroundings(Protocol):

@@ -23,7 +23,7 @@ from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
-from underpaint_editor.lists import ModelChoice  # noqa: E402
+from underpaint_editor.lists import ListedChoice  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
 from underpaint_editor.results import Thumbnail  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
@@ -42,6 +42,7 @@ from .controls import (  # noqa: E402
 from .downloads_window import DownloadsWindow  # noqa: E402
 from .image_choice import ImageChoice  # noqa: E402
 from .model_facts import ModelFacts  # noqa: E402
+from .picture_chooser import PictureChooser  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .prompt_popup import PromptPopup, mark_error  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
@@ -76,12 +77,13 @@ class Window:
         self.session = session()
         self.panel = Panel(self.session, self)
         self.panel.filling = True
-        self._listed: list[ModelChoice] = []
+        self._listed: dict[str, list[ListedChoice]] = {}
         self._title_name = ""  # of the image in the plan line, if the artist may mean another one
         self._cautions: list[Sentence] = []
         self._forms: dict[int, Form] = {}  # by the ids of images
         self._unassigned: Form | None = None  # as it was when the artist had to choose an image
         self._downloads: DownloadsWindow | None = None
+        self._pictures = PictureChooser(self.panel.use_picture)
         self._build()
         self.panel.fill(last_form())
         listener().window = self
@@ -129,6 +131,9 @@ class Window:
         self.remedy.connect("clicked", lambda _: self.session.apply_remedy())
         column.add(self.remedy)
         column.add(self._make_rows())
+        picture = set_up_button("picture", Gtk.Button())
+        picture.connect("clicked", lambda _: self._pictures.open(self.window))
+        column.add(picture)
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
         scroll.add(column)
         self.window = Gtk.Window(title="Underpaint", type_hint=Gdk.WindowTypeHint.UTILITY)
@@ -414,10 +419,11 @@ class Window:
         self.remedy.set_label("" if remedy is None else remedy.label)
         self.remedy.set_visible(remedy is not None)
         self.queue.show(self.session.queue)
-        choices = self.session.model_choices
-        if choices != self._listed:
-            self._listed, self.panel.filling = choices, True
-            self._fields.choices["model"].set_options(
+        for name, choices in self.session.choices.items():
+            if choices == self._listed.get(name):
+                continue
+            self._listed[name], self.panel.filling = choices, True
+            self._fields.choices[name].set_options(
                 [(choice.value, _label_of(choice)) for choice in choices],
                 {choice.value for choice in choices if not choice.usable},
             )
@@ -427,8 +433,8 @@ class Window:
             popup.completer.refresh()
 
 
-def _label_of(choice: ModelChoice) -> Sentence:
-    """Return what a model is called in the list, which shows no tooltips."""
+def _label_of(choice: ListedChoice) -> Sentence:
+    """Return what a model or style is called in the list, which shows no tooltips."""
     if choice.usable:
         return choice.label
-    return sentence("{model}: {problem}", model=choice.label, problem=choice.tip)
+    return sentence("{name}: {problem}", name=choice.label, problem=choice.tip)

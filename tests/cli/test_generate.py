@@ -218,7 +218,7 @@ def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any
         (["-o", "text.png/out.png"], 2, "cannot be written"),
         (["-o", "out.webp"], 2, "does not end in .png"),
         (["-m", "unheard-of"], 3, "'unheard-of' is unknown; models found: sd, sdxl"),
-        (["-m", "."], 3, "is no model"),
+        (["-m", "."], 3, "is not a model"),
     ],
 )
 def test_bad_input(
@@ -620,6 +620,7 @@ def test_an_empty_layer_over_a_picture_is_filled_and_replayed(
     assert "it was made from another input" not in again.stderr
     process = run("replay", "out.png", *inputs, cwd=tmp_path, code=2)
     assert "made over another picture; name that picture with --context" in process.stderr
+    run("generate", "--settings-of", "out.png", "-s2", "-o", "settings.png", cwd=tmp_path)
     run("generate", "x", *inputs, "-S1", "-s2", "-o", "alone.png", cwd=tmp_path)
     words = ("replay", "alone.png", *inputs, "--context", "below.png")
     assert "made without a context" in run(*words, cwd=tmp_path, code=2).stderr

@@ -19,6 +19,7 @@ from real_editors import (
     check_completed,
     check_fitted,
     check_over_painting,
+    check_styled,
     run_download,
     screen,
 )
@@ -488,6 +489,10 @@ def test_an_empty_layer_over_a_painting_is_filled_to_fit_it(in_gimp: Found) -> N
     said = in_gimp("over_painting")
     check_over_painting(said)
     assert said["names"] == ["Sky", "a lake (seed 7) #1", "a lake (seed 7)", "New", "Painting"]
+
+
+def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_gimp: Found) -> None:
+    check_styled(in_gimp("styled"))
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_gimp: Found) -> None:

@@ -11,6 +11,7 @@ from real_editors import (
     check_completed,
     check_fitted,
     check_over_painting,
+    check_styled,
     run_download,
 )
 from underpaint_krita.redo import names_command
@@ -38,6 +39,10 @@ def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
     assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
+
+
+def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_krita: Found) -> None:
+    check_styled(in_krita("styled"))
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Found) -> None:

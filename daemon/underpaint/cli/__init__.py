@@ -45,6 +45,7 @@ COMMANDS = {
     "doctor": "check everything that Underpaint needs, and list what is missing",
     "models": "list models, add and download more",
     "loras": "list LoRAs, and the models that they fit",
+    "styles": "list styles, and add more",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "remove it again",
 }

@@ -12,7 +12,9 @@ from typing import Any
 from underpaint.engine.source import Source
 from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
+from underpaint.models.hashes import known_hashes
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
+from underpaint.styles import list_styles
 from underpaint_client import Connection
 from underpaint_client.descriptions import (
     STARTER_MESSAGE,
@@ -21,11 +23,14 @@ from underpaint_client.descriptions import (
     describe_plan,
 )
 from underpaint_client.errors import BadInputError, UnderpaintError
+from underpaint_client.found_settings import match_model
 from underpaint_client.home import remote_file
+from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import StepPlan, plan_request
+from underpaint_client.styles import apply_style, find_style
 
 from .daemon_connection import open_connection
 from .job_runner import JobRunner
@@ -70,6 +75,13 @@ def make_parser() -> Parser:
     )
     add_parameters(parser, Request)
     add(
+        "--settings-of",
+        type=Path,
+        metavar="FILE",
+        help="Use the settings in a picture of Underpaint, Stable Diffusion WebUI, ComfyUI or"
+        " InvokeAI; other options come before them. Messages say what of them is not used.",
+    )
+    add(
         "--save-intermediates",
         type=Path,
         metavar="DIR",
@@ -79,6 +91,37 @@ def make_parser() -> Parser:
     add("--force", action="store_true", help="Replace files that exist.")
     add("--json", action="store_true", help="Print an object per picture: output, recipe, timings.")
     return parser
+
+
+def read_options(words: Sequence[str], display: Display) -> argparse.Namespace:
+    """Parse the options, with the settings of the picture that one of them may name.
+
+    Raises
+    ------
+    BadInputError
+        There is no such option, or no settings in the picture.
+    """
+    parser = make_parser()
+    options = parser.read(words)
+    if options.settings_of is None:
+        return options
+    found = read_picture_settings(options.settings_of)
+    hashes = dict.fromkeys(list_models(), "")
+    model, notes = match_model(found, hashes)
+    if not model and found.model_hash:
+        model, notes = match_model(found, known_hashes())
+    for note in (*found.notes, *notes):
+        display.note(note)
+    values = {**found.values, **({"model": model} if model else {})}
+    if options.init_img is not None:  # whose size counts
+        values = {name: value for name, value in values.items() if name not in ("width", "height")}
+    values.pop("context", None)  # whose picture is not in there
+    prompt = values.pop("prompt", "")
+    values["loras"] = list(values.get("loras", ()))
+    parser.set_defaults(**values)
+    options = parser.read(words)
+    options.prompt = options.prompt or [prompt]
+    return options
 
 
 def make_request(options: argparse.Namespace) -> Request:
@@ -127,32 +170,34 @@ def _names_folder(model: str) -> bool:
 
 def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
-    options = make_parser().read(words)
-    request = make_request(options)
     display = make_display()
+    options = read_options(words, display)
+    request = make_request(options)
     drawing, selection, context = read_inputs(options, request, display)
-    model, images = request.sampling.model, request.sampling.images
+    images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
     outputs = choose_outputs(options.output, images, stem, force=options.force)
     if options.save_intermediates is not None:
         open_folder(options.save_intermediates, "--save-intermediates")
     with open_connection(display) as connection:
         default = connection.welcome.default_model
-        recommended = find_recommended(connection, model or default)
+        request, styled = choose_style(connection, request, options.model)
+        model = request.sampling.model
+        recommended = find_recommended(connection, styled.sampling.model or default)
         if drawing is not None:
             source = Source.of(drawing.pixels, selection, context=context)
-            told, notes = _describe(request, recommended, source)
+            told, notes = _describe(styled, recommended, source)
             display.say(told)
             for note in notes:
                 display.note(note)
-        for misfit in describe_misfits(request, recommended):
+        for misfit in describe_misfits(styled, recommended):
             display.note(misfit)
         if not options.model and model and Path(model).name != Path(default).name:
             display.note(
                 f"{DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that model"
                 f" is used instead of the daemon's default, {default or 'none'}"
             )
-        if (model or default) == STARTER_MODEL:
+        if (styled.sampling.model or default) == STARTER_MODEL:
             display.say(
                 f"{STARTER_MESSAGE}: put a Stable Diffusion model into {model_folders()[0]}, or"
                 " name one with -m"
@@ -168,6 +213,32 @@ def run_generate(words: Sequence[str]) -> int:
             steps_folder=options.save_intermediates,
         ).run(selection, context)
     return 0
+
+
+def choose_style(
+    connection: Connection, request: Request, model: str | None
+) -> tuple[Request, Request]:
+    """Return a request to send, and what the style that it names makes of it.
+
+    Parameters
+    ----------
+    connection : Connection
+    request : Request
+    model : str, optional
+        That of `--model`; without it, a style's comes before `$UNDERPAINT_MODEL`.
+
+    Raises
+    ------
+    BadInputError
+        There is no such style, or it cannot be used.
+    """
+    if not request.style:
+        return request, request
+    styles = connection.styles() if remote_file().exists() else list_styles()
+    style = find_style(request.style, styles)
+    if style.model and not model:
+        request = request.with_values(model="")
+    return request, apply_style(request, style)
 
 
 def find_recommended(connection: Connection, model: str) -> Recommended:

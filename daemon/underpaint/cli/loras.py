@@ -19,7 +19,7 @@ from .printing import say, show_json
 HELP = """List the LoRAs that are there, and the models that each fits, by its header."""
 
 
-_UNSHOWN = ("facts", "reason", "stamp")
+_UNSHOWN = ("facts", "reason", "damage", "stamp")
 
 
 def run_loras(words: Sequence[str]) -> int:

@@ -74,6 +74,7 @@ def make_recipe(
             strength=plan.strength if plan else sampling.strength,
             model=model.info.name if model else sampling.model,
             result=composed.kind,
+            style="",
         ),
         Facts(
             prompt=made.prompt.positive,
@@ -92,6 +93,7 @@ def make_recipe(
             source_hash=made.source_hash,
             context_hash=made.context_hash,
             loras=made.loras,
+            style=request.style,
         ),
     )
 
@@ -104,6 +106,6 @@ def _versions(model: Model | None) -> dict[str, str]:
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")
-        if model.saving.quantised:
+        if not model.has_exact_weights:
             versions["quantised"] = model.saving.quantised
     return versions

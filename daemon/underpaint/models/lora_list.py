@@ -39,6 +39,8 @@ class ListedLora:
         What its header says.
     reason : Sentence
         Why it cannot be used, without the file; empty where it can.
+    damage : Sentence
+        Why its file cannot be read, which it names; empty where it can.
     stamp : FileStamp
         What tells the file, as its header was read, from a later one.
     """
@@ -50,6 +52,7 @@ class ListedLora:
     size: int
     facts: LoraFacts
     reason: Sentence = NO_TEXT
+    damage: Sentence = NO_TEXT
     stamp: FileStamp = field(default=(0, 0, 0), repr=False)
 
     @property
@@ -66,8 +69,8 @@ class ListedLora:
     @property
     def problem(self) -> Sentence:
         """Why it cannot be used; empty where it can."""
-        if not self.reason:
-            return NO_TEXT
+        if self.damage or not self.reason:
+            return self.damage
         return sentence("LoRA {file}: {problem}", file=one_line(self.path), problem=self.reason)
 
 
@@ -92,22 +95,38 @@ def list_loras(scanned: Iterable[Scanned] | None = None) -> tuple[ListedLora, ..
 
 def _describe(one: Scanned) -> ListedLora | None:
     contents = one.contents
-    if contents is None or contents.lora is None or not is_lora(contents.kind):
+    if contents is None:
+        return _describe_damaged(one) if one.problem else None
+    if contents.lora is None or not is_lora(contents.kind):
         return None
-    path = str(one.found.path).encode("utf-8", "backslashreplace").decode()
     reason = as_sentence(contents.lora.problem)
     if contents.kind in _NOT_USABLE:
         reason = sentence(
             "{kind} cannot be used; use a LoRA, LoHa or LoKr", kind=with_article(contents.kind)
         )
+    return _list(one, contents.kind, contents.lora, reason)
+
+
+def _describe_damaged(one: Scanned) -> ListedLora | None:
+    """Describe a file that cannot be read, where it can be nothing but a LoRA."""
+    if one.found.root.holds != "loras":
+        return None
+    reason = sentence("its file cannot be read; fetch it again")
+    return _list(one, "LoRA", LoraFacts(), reason, as_sentence(one.problem))
+
+
+def _list(
+    one: Scanned, kind: str, facts: LoraFacts, reason: Sentence, damage: Sentence = NO_TEXT
+) -> ListedLora:
     return ListedLora(
         name=one.found.name,
-        path=path,
+        path=str(one.found.path).encode("utf-8", "backslashreplace").decode(),
         root=one.found.root.name,
-        kind=contents.kind,
+        kind=kind,
         size=one.found.stamp[0],
-        facts=contents.lora,
+        facts=facts,
         reason=reason,
+        damage=damage,
         stamp=one.found.stamp,
     )
 

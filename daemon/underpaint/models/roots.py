@@ -39,6 +39,8 @@ class Root:
         Whether it is laid out as the Hugging Face Hub's cache.
     state : str
         `used`, `ignored`, or `new`: found, and its user has not said yet whether to use it.
+    holds : str
+        What its files are, if they are no models: `loras`. Among models there may be others.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Root:
     is_own: bool = False
     is_hub: bool = False
     state: str = "used"
+    holds: str = "models"
 
 
 def list_roots() -> list[Root]:
@@ -57,11 +60,11 @@ def lora_roots() -> list[Root]:
     """Return the folders whose LoRAs are listed: our own, and those of models, used ones alone."""
     models = list_roots()
     chosen = _read_choices()
-    used = [Root("underpaint", home() / "loras", is_own=True)]
+    used = [Root("underpaint", home() / "loras", is_own=True, holds="loras")]
     used += [root for root in models if root.is_own]
     for tool in find_tools("loras"):
         if not tool.problem and chosen.get(tool.name) == "used":
-            used.append(Root(tool.name, tool.path))
+            used.append(Root(tool.name, tool.path, holds="loras"))
     return used + [root for root in models if not root.is_own and root.state == "used"]
 
 

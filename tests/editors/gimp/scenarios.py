@@ -1358,6 +1358,42 @@ def fitted(said: Said) -> Run:
     fill(**USUAL)
 
 
+def styled(said: Said) -> Run:
+    """Choose a style and generate, then use the settings of a picture of another program."""
+    from editor.style_steps import USED, write_picture, write_style
+
+    image, _ = yield from painted()
+    write_style()
+    window().session.prompt_sources._asked = None
+    window().look(image)
+    styles = window().controls["style"]
+    yield lambda: "Few" in [row[1] for row in styles.widget.get_model()]
+    said["torn_can_be_chosen"] = [name not in styles._unusable for name in ("Few", "Torn")]
+    fill(steps=None, guidance_scale=None, sampler="auto", style="Few")
+    said["own"] = [
+        window().controls["steps"].widget.get_value(), window().plan.get_text(),
+        window().model_facts.text.get_text(),
+    ]  # fmt: skip
+    yield 0.3
+    _keep_picture("styled_form")
+    yield from generated()
+    made = image.get_layers()[0].get_children()[0]
+    said["recipe"] = json.loads(recipe(made))["recipe"]
+    file = write_picture(FOUND / "webui.png")
+    window()._pictures.open(window().window)
+    dialog = window()._pictures._dialog
+    dialog.set_filename(str(file))
+    yield 1.0
+    _keep_picture("styled_picture")
+    dialog.emit("response", -3)  # as its button Open does
+    dialog.hide()
+    yield lambda: status().startswith("The settings")
+    said["status"] = status()
+    said["used"] = {name: window().controls[name].value for name in USED}
+    yield 0.5
+    fill(**USUAL)
+
+
 def shared(said: Said) -> Run:
     """Three batches, while the other editor asks for its own."""
     image, _ = yield from painted()

@@ -283,6 +283,40 @@ def fitted(said: Said) -> Run:
     fill(**USUAL, guidance_scale=None, sampler="auto")
 
 
+def styled(said: Said) -> Run:
+    """Choose a style and generate, then use the settings of a picture of another program."""
+    from editor.style_steps import USED, write_picture, write_style
+
+    document, layer = yield from opened()
+    write_style()
+    docker().session.prompt_sources._asked = None
+    docker()._look()
+    styles = control("style")
+    yield lambda: styles.findData("Few") >= 0
+    said["torn_can_be_chosen"] = [
+        styles.model().item(styles.findData(name)).isEnabled() for name in ("Few", "Torn")
+    ]
+    fill(steps=None, guidance_scale=None, sampler="auto", style="Few")
+    said["own"] = [control("steps").value(), control("plan").text(), control("model_facts").text()]
+    yield 0.3
+    _keep_picture("styled_form")
+    yield from generated()
+    _group, (layer_of_result,) = result(layer)
+    said["recipe"] = json.loads(recipe(document, layer_of_result))["recipe"]
+    file = write_picture(FOUND / "webui.png")
+    control("picture").click()
+    yield lambda: docker().findChild(QtWidgets.QFileDialog)
+    dialog = docker().findChild(QtWidgets.QFileDialog)
+    dialog.selectFile(str(file))
+    yield 0.5
+    _keep_picture("styled_picture")
+    dialog.accept()
+    yield lambda: status().startswith("The settings")
+    said["status"] = status()
+    said["used"] = {name: docker().controls[name].value for name in USED}
+    fill(**USUAL, guidance_scale=None, sampler="auto", negative_prompt="")
+
+
 def close_all() -> None:
     for document in Krita.instance().documents():
         document.setModified(False)
@@ -441,10 +475,7 @@ def completed(said: Said) -> Run:
             edit.hasFocus(),
         ])  # fmt: skip
 
-    def picture(name: str) -> None:
-        QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / f"{name}.png"))
-
-    yield from complete_names(note, said["steps"], popup.isVisible, picture)
+    yield from complete_names(note, said["steps"], popup.isVisible, _keep_picture)
     corner = popup.mapToGlobal(popup.visualItemRect(popup.item(0)).center())
     yield from xdo("mousemove", corner.x(), corner.y(), "click", 1)
     yield from note()
@@ -457,7 +488,7 @@ def completed(said: Said) -> Run:
     said["marked"] = [one.cursor.selectedText() for one in marks]
     said["plan"] = control("plan").text()
     yield 0.3
-    picture("completed_error")
+    _keep_picture("completed_error")
     control("status").setText("")
     control("generate").click()
     yield 0.3
