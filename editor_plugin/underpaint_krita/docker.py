@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from krita import Canvas, DockWidget, Krita
@@ -86,7 +86,9 @@ class UnderpaintDocker(DockWidget):
         column.addLayout(self._make_strength())
         self.plan = make_label("plan")
         column.addWidget(self.plan)
-        column.addWidget(self._make_offer())
+        self.offer = self._make_button("offer", self.panel.accept_offer)
+        self.offer.setFlat(True)
+        column.addWidget(self.offer)
         column.addLayout(self._make_buttons())
         self.result_row = ResultRow(
             self._fields.numbers["vary_amount"].widget, self._show_result, self.use_result
@@ -107,9 +109,7 @@ class UnderpaintDocker(DockWidget):
         self.preview = make_label("preview")
         self.preview.hide()
         column.addWidget(self.preview)
-        self.remedy = QtWidgets.QPushButton()
-        self.remedy.setObjectName("remedy")
-        self.remedy.clicked.connect(lambda: self._turns.take(self.session.apply_remedy))
+        self.remedy = self._make_button("remedy", self.session.apply_remedy)
         column.addWidget(self.remedy)
         column.addLayout(self._make_rows())
         picture = set_up_button("picture", QtWidgets.QPushButton())
@@ -122,6 +122,13 @@ class UnderpaintDocker(DockWidget):
         scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
         self.setWidget(scroll)
+
+    def _make_button(self, name: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
+        """Return a button whose text and meaning change with the state."""
+        button = QtWidgets.QPushButton()
+        button.setObjectName(name)
+        button.clicked.connect(lambda: self._turns.take(action))
+        return button
 
     def _candidates(self, field: str, kind: Kind) -> Candidates:
         return self.panel.candidates(field, kind, layer_names)
@@ -142,13 +149,6 @@ class UnderpaintDocker(DockWidget):
         grid.addWidget(strength.widget, 1, 2)
         grid.setColumnStretch(1, 1)
         return grid
-
-    def _make_offer(self) -> QtWidgets.QPushButton:
-        self.offer = QtWidgets.QPushButton()
-        self.offer.setObjectName("offer")
-        self.offer.setFlat(True)
-        self.offer.clicked.connect(lambda: self._turns.take(self.panel.accept_offer))
-        return self.offer
 
     def _make_rows(self) -> QtWidgets.QFormLayout:
         form = QtWidgets.QFormLayout()

@@ -485,14 +485,14 @@ def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
     assert said["layers"] == ["a château in the mist (seed 7)", "Painting"]
 
 
+def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_gimp: Found) -> None:
+    check_styled(in_gimp("styled"))
+
+
 def test_an_empty_layer_over_a_painting_is_filled_to_fit_it(in_gimp: Found) -> None:
     said = in_gimp("over_painting")
     check_over_painting(said)
     assert said["names"] == ["Sky", "a lake (seed 7) #1", "a lake (seed 7)", "New", "Painting"]
-
-
-def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_gimp: Found) -> None:
-    check_styled(in_gimp("styled"))
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_gimp: Found) -> None:
