@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.modes import Choice, LayerState, choose_mode
+from underpaint_client.modes import LayerState, ModeChoice, choose_mode
 
 from .pooling import max_resize
 
@@ -203,7 +203,7 @@ class Source:
                 selected=self.selection is not None,
                 below=_shows_something(self.context),
             )
-            mode = choose_mode(Choice(mode), state).mode
+            mode = choose_mode(ModeChoice(mode), state).mode
         return replace(self, mode=mode)
 
     def _erased(self) -> Mask:
