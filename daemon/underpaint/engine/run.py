@@ -34,10 +34,11 @@ from .memory import saving_notes
 from .model import Model
 from .noise import vary
 from .plan import Plan, batch_size, make_plan
+from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reports import Picture, Preview, Progress, Viewer
-from .source import Floats, Mask, Pixels, Source, hash_input, max_cells, mean_opacity, quantize
+from .source import Floats, Mask, Pixels, Source, hash_input, mean_opacity, quantize
 from .work import Models, Work
 
 
