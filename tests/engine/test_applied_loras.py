@@ -416,7 +416,7 @@ def test_what_cannot_be_used_is_told_before_the_run(engine: Engine, loras: Path)
     assert "the model's has 4 x 3 x 3 to 16" in told["wide"]
     assert "'flux' is for FLUX.1" in told["flux"]
     assert "is Stable Diffusion" in told["flux"]
-    assert "'broken' is unknown" in told["broken"]
+    assert "broken.safetensors are damaged" in told["broken"]
     assert "out of range" in refused(engine, **use("dora", weight=11.0))
     assert "out of range" in refused(engine, prompt="<lora:dora:-11>")
     np.testing.assert_array_equal(paint(engine), plain)
