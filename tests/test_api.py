@@ -38,6 +38,7 @@ ENGINE = {"Engine", "Inputs", "Model", "Picture", "Preview", "Progress", "Viewer
 COMMANDS = {
     "cancel",
     "connect",
+    "controlnets",
     "doctor",
     "generate",
     "install",

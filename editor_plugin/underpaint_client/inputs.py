@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from .control_layers import MAX_CONTROLS, raster_name
 from .errors import BadInputError
 from .frames import Frame
 from .geometry import Box
 from .sentences import Sentence, sentence
 
-RASTERS: tuple[str, ...] = ()
-"""The names of further rasters that a request can be run on, as control or reference layers. There
-are none yet."""
+CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
+"""The names of the pictures of control layers."""
+
+RASTERS: tuple[str, ...] = CONTROLS
+"""The names of further rasters that a request can be run on."""
 
 _OWN = ("layer", "selection", "mask")
 
@@ -32,7 +35,8 @@ class InputFrames:
         How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
         Without it, all of it.
     rasters : mapping of str to Frame
-        Further rasters, by the names in `RASTERS`.
+        Further rasters, by the names in `RASTERS`. Those of control layers are RGBA, BGRA or Y, on
+        the layer's box; without a layer, of any size.
     """
 
     layer: Frame | None = None
@@ -86,15 +90,21 @@ class InputFrames:
             raise BadInputError("layer: the channels are Y, which has no colour; send RGBA or BGRA")
         for name, frame in (("selection", self.selection), ("mask", self.mask)):
             if frame is not None:
+                self._check_channels(name, frame)
+                self._check_on_layer(name, frame)
+        for name, frame in self.rasters.items():
+            if self.layer is not None and name in CONTROLS:
                 self._check_on_layer(name, frame)
 
-    def _check_on_layer(self, name: str, frame: Frame) -> None:
+    def _check_channels(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
             raise BadInputError(
                 "{name}: channels {channels} have colour; send Y",
                 name=name,
                 channels=frame.channels,
             )
+
+    def _check_on_layer(self, name: str, frame: Frame) -> None:
         if self.layer is None:
             raise BadInputError(
                 "a {name} arrived without a layer; send the layer that it belongs to", name=name

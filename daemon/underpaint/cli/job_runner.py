@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,25 +71,30 @@ class JobRunner:
     steps_folder: Path | None = None
     written: list[Path] = field(default_factory=list)
 
-    def run(self, selection: Any) -> None:
+    def run(self, selection: Any, rasters: Mapping[str, Drawing]) -> None:
         """Submit the job, and write its images as they arrive.
 
         Parameters
         ----------
         selection : array or None
             As `read_inputs` returns it.
+        rasters : mapping of str to Drawing
+            As `read_control_pictures` returns them.
 
         Raises
         ------
         UnderpaintError
             If the job fails, or a file cannot be written.
         """
-        inputs = InputFrames()
+        inputs = InputFrames(
+            rasters={name: to_frame(name, one.pixels, one.box) for name, one in rasters.items()}
+        )
         if self.drawing is not None:
             box = self.drawing.box
-            inputs = InputFrames(
-                to_frame("layer", self.drawing.pixels, box),
-                None if selection is None else to_frame("selection", selection, box, "Y"),
+            inputs = replace(
+                inputs,
+                layer=to_frame("layer", self.drawing.pixels, box),
+                selection=None if selection is None else to_frame("selection", selection, box, "Y"),
             )
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""

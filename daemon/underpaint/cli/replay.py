@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from underpaint.models import describe_model, find_model, hash_model, list_models
-from underpaint.models.lora_list import find_lora, list_loras
+from underpaint.models.additions import Listed, find_addition
+from underpaint.models.controlnet_list import ListedControlNet, list_controlnets
+from underpaint.models.lora_list import ListedLora, list_loras
 from underpaint_client.errors import BadInputError, ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
+from underpaint_client.sentences import Listing
 
 from .daemon_connection import open_connection
-from .generate import read_inputs, settle_model
+from .generate import read_control_pictures, read_inputs, settle_model
 from .job_runner import JobRunner
 from .options import Parser
 from .output_spec import OutputSpec
@@ -36,6 +39,14 @@ def make_parser() -> Parser:
     add("picture", type=Path, help="a picture that Underpaint wrote")
     add("-I", "--init-img", type=Path, metavar="FILE", help="the picture that it was made from")
     add("--selection", type=Path, metavar="FILE", help="the selection that it was made with")
+    add(
+        "--control",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="the picture of a control layer that it was made with; once for each, in their order",
+    )
     add("-m", "--model", help="another model than the recipe's")
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
     add("--force", action="store_true", help="replace files that exist")
@@ -50,9 +61,10 @@ def run_replay(words: Sequence[str]) -> int:
     request = _request(recipe, options)
     display = make_display()
     drawing, selection = read_inputs(options, request, display)
+    rasters = read_control_pictures(options.control, drawing, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
-    for difference in (*_differences(recipe, request), *_changed_loras(recipe)):
+    for difference in (*_differences(recipe, request), *_changed_files(recipe)):
         display.note(difference)
     with open_connection(display) as connection:
         runner = JobRunner(
@@ -64,7 +76,7 @@ def run_replay(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
         )
-        runner.run(selection)
+        runner.run(selection, rasters)
     display.say(_compare(options.picture, runner.written[-1], recipe))
     return 0
 
@@ -78,6 +90,16 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
         raise BadInputError(
             "{picture} was made from another picture; name that picture with -I",
             picture=options.picture,
+        )
+    kinds = [layer.kind for layer in request.conditioning.controls]
+    if len(kinds) != len(options.control):
+        raise BadInputError(
+            "{picture} was made with {count} control layers ({kinds}), and --control names {given};"
+            " name the picture of each, in this order",
+            picture=options.picture,
+            count=len(kinds),
+            kinds=Listing(kinds) if kinds else "none",
+            given=len(options.control),
         )
     try:
         check_request(request)
@@ -102,17 +124,27 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
     return found
 
 
-def _changed_loras(recipe: Recipe) -> list[str]:
-    """Return which LoRAs are another file now. One that is missing stops the run."""
-    found: list[str] = []
-    there = list_loras() if recipe.facts.loras else ()
-    for lora in recipe.facts.loras:
+def _changed_files(recipe: Recipe) -> list[str]:
+    """Return which LoRAs and ControlNets are another file now.
+
+    One that is missing stops the run.
+    """
+    facts = recipe.facts
+    loras = {one.name: one.sha256 for one in facts.loras}
+    nets = {one.model: one.sha256 for one in facts.controls if one.sha256}
+    return [
+        *(_changed(ListedLora, loras, list_loras()) if loras else ()),
+        *(_changed(ListedControlNet, nets, list_controlnets()) if nets else ()),
+    ]
+
+
+def _changed(kind: type[Listed], used: Mapping[str, str], there: Sequence[Listed]) -> Iterator[str]:
+    for name, sha256 in used.items():
         with contextlib.suppress(ModelUnavailableError, OSError):
-            with Path(find_lora(lora.name, there).path).open("rb") as stream:
+            with Path(find_addition(kind, name, there).path).open("rb") as stream:
                 now = hashlib.file_digest(stream, "sha256").hexdigest()
-            if now != lora.sha256:
-                found.append(f"the LoRA {lora.name!r} has changed since then")
-    return found
+            if now != sha256:
+                yield f"the {kind.title} {name!r} has changed since then"
 
 
 def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
@@ -130,6 +162,8 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
         told += "; it was made from another input"
     if then.loras != made.loras:
         told += "; it was made with other LoRAs"
+    if then.controls != made.controls:
+        told += "; it was held to other control layers, or by other ControlNets"
     for name in _LOOKED_AT:
         before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:

@@ -16,6 +16,7 @@ import torch
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.hashes import files_key
 from underpaint.wildcards import WildcardFiles
+from underpaint_client.control_layers import check_control_rasters
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
@@ -202,6 +203,7 @@ class Engine:
         """
         check_request(request)
         inputs.check()
+        check_control_rasters(request.conditioning.controls, inputs.rasters.keys())
         read = WildcardFiles().read
         request = expand_chain(draw_seeds(request), read)
         prompts = tuple(image_prompt(request, i, read) for i in range(request.sampling.images))

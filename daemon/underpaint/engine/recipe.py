@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Facts, Recipe, UsedLora
+from underpaint_client.recipe import Facts, Recipe, UsedControl, UsedLora
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
@@ -32,6 +32,7 @@ class Made:
     source_hash : str
         As `Recipe`.
     loras : tuple of UsedLora
+    controls : tuple of UsedControl
     """
 
     index: int
@@ -40,6 +41,7 @@ class Made:
     plan: Plan | None = None
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    controls: tuple[UsedControl, ...] = ()
 
 
 def make_recipe(
@@ -90,6 +92,7 @@ def make_recipe(
             variations=variations,
             source_hash=made.source_hash,
             loras=made.loras,
+            controls=made.controls,
         ),
     )
 

@@ -17,7 +17,7 @@ from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import home, make_folder, write_private
 from underpaint_client.sentences import Listing, Sentence, as_sentence, sentence
 
-from .other_tools import HUB, find_tools
+from .other_tools import ADDITIONS, HUB, find_tools
 from .reading import expand_user, read_memory
 
 FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
@@ -55,11 +55,20 @@ def list_roots() -> list[Root]:
 
 def lora_roots() -> list[Root]:
     """Return the folders whose LoRAs are listed: our own, and those of models, used ones alone."""
+    return _addition_roots("loras")
+
+
+def controlnet_roots() -> list[Root]:
+    """Return the folders whose ControlNets are listed, as `lora_roots`."""
+    return _addition_roots("controlnets")
+
+
+def _addition_roots(content: str) -> list[Root]:
     models = list_roots()
     chosen = _read_choices()
-    used = [Root("underpaint", home() / "loras", is_own=True)]
+    used = [Root("underpaint", home() / content, is_own=True)]
     used += [root for root in models if root.is_own]
-    for tool in find_tools("loras"):
+    for tool in find_tools(content):
         if not tool.problem and chosen.get(tool.name) == "used":
             used.append(Root(tool.name, tool.path))
     return used + [root for root in models if not root.is_own and root.state == "used"]
@@ -107,7 +116,8 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
         There is no such tool here.
     """
     tools = [root for root in list_roots() if not root.is_own]
-    tools += [Root(one.name, one.path) for one in find_tools("loras") if not one.problem]
+    for content in ADDITIONS:
+        tools += [Root(one.name, one.path) for one in find_tools(content) if not one.problem]
     found = [root for root in tools if root.name == name]
     if not found:
         known = Listing(dict.fromkeys(root.name for root in tools))
