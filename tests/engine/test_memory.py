@@ -74,6 +74,13 @@ def test_errors_are_told_apart(error: Exception, short: bool, lost: bool) -> Non
     assert (is_out_of_memory(error), is_device_lost(error)) == (short, lost)
 
 
+def test_weights_that_stay_as_in_the_files_are_no_change() -> None:
+    (note,) = saving_notes(Saving(quantised="half"), SIZE, planned=1, exact=True)
+    assert "stayed in 16 bits, as in its files, which takes longer" in note
+    (note,) = saving_notes(Saving(quantised="half"), SIZE, planned=1)
+    assert "weights were stored in 16 bits to save memory, so the picture differs" in note
+
+
 @pytest.mark.parametrize(
     ("quantised", "told"), [("fp8", r"8 bits (fp8)"), ("int8", "8 bits (int8)"), ("nf4", "4 bits")]
 )
@@ -171,8 +178,8 @@ def test_nothing_of_a_failed_attempt_lives_on() -> None:
 
 @pytest.fixture
 def engine(models: Path) -> Engine:
-    """An engine of its own: what it learns is for one test."""
-    return Engine("cpu")
+    """An engine of its own, as what it learns is for one test. It leaves weights as they are."""
+    return Engine("cpu", "never")
 
 
 @contextmanager
@@ -332,8 +339,8 @@ def test_a_model_that_does_not_fit_is_opened_part_by_part(
     expected = make(Engine("cpu"), LAYER, model=model)
     opened = Model._open
 
-    def open_too_large(self: Model) -> Any:
-        pipeline = opened(self)
+    def open_too_large(self: Model, quantised: Quantised) -> Any:
+        pipeline = opened(self, quantised)
         really = pipeline.to
 
         def move(*where: Any, **how: Any) -> Any:

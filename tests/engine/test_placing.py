@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from runs import make, texture, with_hole
 from tiny_flow_models import build_flow_model
 from underpaint.engine import Engine, Picture
+from underpaint.engine.opening import DENOISERS
 from underpaint.engine.savings import PLACEMENTS, Bytes, Placement, Saving
 from underpaint.models import describe_model, find_model
 from underpaint_client.errors import ModelUnavailableError
@@ -190,6 +193,44 @@ def test_what_is_lacking_is_named(way: str, package: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("underpaint.engine.quantising.find_spec", lambda _: None)
     with pytest.raises(ModelUnavailableError, match=rf"{package}, and it is not.*\[{package}\]"):
         Engine("cpu", way).load("sd")
+
+
+# ---- without a GPU -----------------------------------------------------------------------------
+
+
+def convert_weights(folder: Path, name: str, dtype: torch.dtype) -> str:
+    """Copy a model with its denoiser's weights in another precision."""
+    copy = folder / f"{name}-{dtype}".replace("torch.", "")
+    shutil.copytree(find_model(name), copy)
+    (file,) = (file for one in DENOISERS for file in (copy / one).glob("*.safetensors"))
+    save_file({key: tensor.to(dtype) for key, tensor in load_file(file).items()}, file)
+    return copy.name
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_16_bits_paint_the_same_picture_in_half_the_memory(
+    kind: str, folder: Path, dtype: torch.dtype
+) -> None:
+    name = convert_weights(folder, kind, dtype)
+    expected, engine = paint(Engine("cpu"), name), Engine("cpu")
+    settle(engine, name, Saving(quantised="half"))
+    found = paint(engine, name)
+    assert stored_in(engine, name, dtype) > 0
+    assert_same_picture(found, expected)
+    assert [note for note in found.recipe.facts.notes if "stayed in 16 bits" in note]
+    assert found.recipe.facts.versions == expected.recipe.facts.versions
+
+
+def test_wider_weights_are_rounded_where_a_computer_has_too_little_memory(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, engine = paint(Engine("cpu"), "sd"), Engine("cpu")
+    free(monkeypatch, engine.load("sd").needs.weights - 1)
+    found = paint(engine, "sd")
+    assert found.recipe.facts.versions["quantised"] == "half"
+    assert len(notes_of(found)) == 1
+    assert 0 < np.abs(found.pixels.astype(int) - whole.pixels).mean() < 8
+    assert "quantised" not in paint(Engine("cpu", "never"), "sd").recipe.facts.versions
 
 
 # ---- before and after the first failure --------------------------------------------------------

@@ -19,6 +19,7 @@ from underpaint.engine.experience import (
     write_entry,
 )
 from underpaint.engine.savings import (
+    GPU_QUANTISED,
     PLACEMENTS,
     QUANTISED,
     STAGES,
@@ -44,12 +45,19 @@ CUDA = Abilities(tiles=(512, 256), placements=PLACEMENTS)
 MPS = replace(CUDA, slices=True, placements=("gpu", "offload"))
 CPU = replace(CUDA, placements=("gpu",))
 BARE = Abilities()
-ALL_WAYS = replace(CUDA, quantised=QUANTISED)
+ALL_WAYS = replace(CUDA, quantised=("", *GPU_QUANTISED))
 
 SDXL = make_needs(
     [PartSize(GB // 4, 76_000_000), PartSize(1_400_000_000, 126_000_000)],
     PartSize(5_130_000_000, 59_000_000),
     PartSize(330_000_000, 9_000_000),
+    vae_number=4,
+)
+SDXL_IN_32_BITS = make_needs(
+    [PartSize(GB // 2, 152_000_000), PartSize(2_800_000_000, 252_000_000)],
+    PartSize(10_260_000_000, 118_000_000),
+    PartSize(330_000_000, 9_000_000),
+    number=4,
     vae_number=4,
 )
 LARGE_ENCODER = replace(SDXL, encoders=(PartSize(9_500_000_000, 263_000_000),))
@@ -163,6 +171,19 @@ def test_the_first_rung_is_the_cheapest_that_fits(gigabytes: int, chosen: Saving
     assert choose_saving(square(1024), Bytes(gigabytes * GB, 64 * GB), able) == chosen
 
 
+def test_without_a_gpu_weights_stay_in_16_bits_where_32_are_too_many() -> None:
+    """SDXL takes 13.9 GB in 32 bits, and up to 4 GB to decode a picture of its native size."""
+    able = replace(CPU, quantised=("", "half"))
+    for memory, saving in (
+        (10 * GB, Saving(0, 512, 512, quantised="half")),
+        (14 * GB, Saving(quantised="half")),
+        (17 * GB, Saving(quantised="half")),
+        (20 * GB, Saving()),
+    ):
+        free = Bytes(memory, UNLIMITED.host)
+        assert choose_saving(square(1024, SDXL_IN_32_BITS), free, able) == saving
+
+
 def test_weights_are_quantised_where_the_computer_cannot_hold_them() -> None:
     free = Bytes(6 * GB, 6 * GB)
     assert choose_saving(square(1024), free, ALL_WAYS) == replace(OFF, quantised="fp8")
@@ -196,7 +217,7 @@ models = st.builds(
 tasks = st.builds(Task, models, st.builds(Extent, st.integers(64, 4096), st.integers(64, 4096)))
 cards = st.builds(Bytes, st.integers(0, 80).map(GB.__mul__), st.integers(0, 160).map(GB.__mul__))
 ways: st.SearchStrategy[tuple[Quantised, ...]] = st.sampled_from(
-    [("",), ("", "fp8"), QUANTISED, ("nf4",)]
+    [("",), ("", "half"), ("", "fp8"), ("", *GPU_QUANTISED), ("nf4",)]
 )
 placed: st.SearchStrategy[tuple[Placement, ...]] = st.sampled_from(
     [("gpu",), ("gpu", "offload"), PLACEMENTS]
@@ -222,7 +243,7 @@ def test_the_chosen_rung_fits_wherever_any_does_and_none_before_it_fits(
         assert not any(task.fits(rung, card) for rung in rungs[:place])
         together = chosen.together or planned
         assert task.most("denoise", chosen, together).device <= card.device or together == 1
-    if chosen.quantised != able.quantised[0]:
+    if chosen.quantised != able.quantised[0] and chosen.quantised in GPU_QUANTISED:
         assert not any(task.fits(rung, card) for rung in rungs if rung.quantised == "")
 
 
@@ -231,7 +252,10 @@ def test_the_rungs_are_ordered_by_what_they_change(task: Task, able: Abilities) 
     rungs = list_rungs(able, task.size.longer)
     assert len(set(rungs)) == len(rungs)
     changes = [
-        (QUANTISED.index(rung.quantised), rung.encode_tile > 0 or rung.decode_tile > 0)
+        (
+            QUANTISED.index(rung.quantised) * (rung.quantised in GPU_QUANTISED),
+            rung.encode_tile > 0 or rung.decode_tile > 0,
+        )
         for rung in rungs
     ]
     assert changes == sorted(changes)

@@ -68,17 +68,17 @@ SAFETENSORS = {
         f"{MAX_TENSORS + 1} tensors, and at most {MAX_TENSORS}",
     ),
     "nested deeply": (safetensors(b'{"a":' * 10**5), "nested too deeply"),
-    "many dimensions": (tensors(shape=[2**62] * 10**5), "gives 'a' the shape"),
-    "a large dimension": (tensors(shape=[10**4000]), "values of the wrong kind"),
-    "a large offset": (tensors(data_offsets=[0, 10**4000]), "values of the wrong kind"),
-    "a type of many letters": (tensors(dtype="A" * 10**6), "values of the wrong kind"),
-    "a type that commands": (tensors(dtype="\x1b[31m"), "values of the wrong kind"),
+    "many dimensions": (tensors(shape=[2**62] * 10**5), "`$.shape`"),
+    "a large dimension": (tensors(shape=[10**4000]), "`$.shape[0]`"),
+    "a large offset": (tensors(data_offsets=[0, 10**4000]), "`$.data_offsets[1]`"),
+    "a type of many letters": (tensors(dtype="A" * 10**6), "`$.dtype`"),
+    "a type that commands": (tensors(dtype="\x1b[31m"), "`$.dtype`"),
     "one over another": (tensors(data_offsets=[2, 6]), "'a' begins at 2, and the tensor before"),
     "a gap": (
         safetensors(b'{"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}', b"0" * 8),
         "'a' begins at 4, and the tensor before it ends at 0",
     ),
-    "half a character": (safetensors(b'{"\\ud800":1}'), "half a character"),
+    "half a character": (safetensors(b'{"\\ud800 alone":1}'), "utf-16 surrogate pair"),
     "another encoding": (safetensors('{"a": 1}'.encode("utf-16")), "'utf-8' codec"),
 }
 

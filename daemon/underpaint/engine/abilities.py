@@ -8,8 +8,8 @@ from underpaint.models import ModelInfo
 from underpaint.models.memory_needs import MemoryNeeds, describe_needs
 
 from .devices import find_placements
-from .quantising import PACKAGES, can_quantise
-from .savings import QUANTISED, Abilities, Quantised, choose_tiles
+from .quantising import PACKAGES, can_quantise, is_exact
+from .savings import GPU_QUANTISED, Abilities, Quantised, choose_tiles
 
 
 def describe_model_needs(info: ModelInfo, device: torch.device) -> MemoryNeeds:
@@ -41,15 +41,18 @@ def _find_ways(info: ModelInfo, device: torch.device, quantise: str) -> tuple[Qu
     denoiser = next(part for part in info.parts if part.name in ("unet", "transformer"))
     if denoiser.weights.lower().endswith(".gguf"):  # it is quantised already
         return ("",)
-    if quantise in QUANTISED:
+    if quantise in GPU_QUANTISED:
         return (quantise,)
+    if device.type == "cpu":
+        is_kept = is_exact("half", info.precision)
+        return ("", "half") if is_kept or quantise == "auto" else ("",)
     if quantise == "never" or device.type != "cuda":
         return ("",)
-    return tuple(way for way in QUANTISED if can_quantise(way))
+    return ("", *(way for way in GPU_QUANTISED if can_quantise(way)))
 
 
 def find_lacking(able: Abilities) -> list[str]:
     """Return the extras that are not installed, and would let a model save more."""
-    if len(able.quantised) < 2:  # no other way of storing weights is chosen automatically
+    if not {*able.quantised[1:]} & {*GPU_QUANTISED}:  # none is chosen automatically
         return []
     return [package for way, package in PACKAGES.items() if way not in able.quantised]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
+import sys
 
 import psutil
 import torch
 
-from underpaint.models.memory_needs import count_on
+from underpaint.models.host_memory import total_memory
+from underpaint.models.memory_needs import DESKTOP, count_on
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.sentences import Listing
 
@@ -67,7 +71,8 @@ def find_placements(device: torch.device) -> tuple[Placement, ...]:
 def measure_free(device: torch.device) -> Bytes:
     """Return the free memory for a model and its pictures, including what this process uses.
 
-    For a CPU it is not known: it changes with every other program, and the system can make room.
+    For a CPU it is what the computer has, without what a desktop takes: what is free changes with
+    every other program, and the system can make room.
     """
     host = float(psutil.virtual_memory().available)
     if device.type == "cuda":
@@ -76,13 +81,16 @@ def measure_free(device: torch.device) -> Bytes:
     elif device.type == "mps":
         free = torch.mps.recommended_max_memory()
     else:
-        return UNLIMITED
+        return Bytes(count_on(total_memory() - DESKTOP), UNLIMITED.host)
     return Bytes(count_on(free), host)
 
 
 def free_memory(device: torch.device) -> None:
-    """Free memory that torch and Python cache."""
+    """Free memory that torch, Python and the C library cache."""
     gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # a C library other than GNU's
+            ctypes.CDLL(None).malloc_trim(0)
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

@@ -42,7 +42,7 @@ from .model import Model
 from .quantising import check_quantiser
 from .reports import Picture, Progress, Viewer
 from .run import Run
-from .savings import QUANTISED, Saving, Task, choose_saving, next_saving
+from .savings import GPU_QUANTISED, Saving, Task, choose_saving, next_saving
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Engine:
     device : str
         `auto`, `cuda`, `cuda:1`, `mps` or `cpu`.
     quantise : str
-        How the weights of denoisers are stored: one of `savings.Quantised`; `auto` to quantise
+        How the weights of denoisers are stored: one of `savings.GPU_QUANTISED`; `auto` to quantise
         them only where memory is short; or `never`.
 
     Raises
@@ -125,7 +125,7 @@ class Engine:
         return self._model
 
     def _open(self, info: ModelInfo) -> Model:
-        if self._quantise in QUANTISED:
+        if self._quantise in GPU_QUANTISED:
             check_quantiser(self._quantise)
         device = torch.device(self.device)
         known = self.experience(info)

@@ -54,6 +54,7 @@ _PLACED: dict[Placement, str] = {
 }
 
 _QUANTISED: dict[Quantised, str] = {
+    "half": "16 bits",
     "fp8": "8 bits (fp8)",
     "int8": "8 bits (int8)",
     "nf4": "4 bits (nf4)",
@@ -61,7 +62,7 @@ _QUANTISED: dict[Quantised, str] = {
 
 
 def saving_notes(
-    saving: Saving, size: Extent, *, planned: int, encoded: bool = True
+    saving: Saving, size: Extent, *, planned: int, encoded: bool = True, exact: bool = False
 ) -> tuple[str, ...]:
     """Return notes about what was saved, and what that means for the picture.
 
@@ -75,6 +76,8 @@ def saving_notes(
         How many images would have run at once.
     encoded : bool
         Whether there was an original to encode.
+    exact : bool
+        Whether the weights are stored as they are in the model's files.
     """
     told: list[Sentence] = []
     if 0 < saving.together < planned:
@@ -97,13 +100,17 @@ def saving_notes(
         )
     if saving.sliced:
         told.append(Sentence("attention was computed in slices, which takes longer"))
+    if saving.quantised and exact:
+        told.append(
+            Sentence("the model's weights stayed in 16 bits, as in its files, which takes longer")
+        )
     if _PLACED[saving.placement]:
         told.append(Sentence(_PLACED[saving.placement]))
     notes: list[Sentence] = []
     if told:
         savings = functools.reduce(_add, told)
         notes.append(sentence("memory was short: {savings}", savings=savings))
-    if saving.quantised:
+    if saving.quantised and not exact:
         notes.append(
             sentence(
                 "the model's weights were stored in {precision} to save memory, so the picture"

@@ -38,10 +38,10 @@ from .opening import open_pipeline
 from .placing import place, set_tiles
 from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_notes import describe_losses
-from .quantising import quantise
+from .quantising import is_exact, quantise
 from .recent import Recent
 from .samplers import Sampler
-from .savings import Abilities, Placement, Saving
+from .savings import Abilities, Placement, Quantised, Saving
 from .source import Floats, Mask
 
 
@@ -102,11 +102,21 @@ class Model:
         """What the artist should know about its files. Waits as `hash` does."""
         return self._hash.notes
 
-    def _open(self) -> Any:
+    @property
+    def has_exact_weights(self) -> bool:
+        """Whether the weights are stored as they are in the model's files."""
+        return is_exact(self.saving.quantised, self.info.precision)
+
+    def _open(self, quantised: Quantised) -> Any:
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
         try:
-            pipeline = open_pipeline(self.info, self.family.pipeline_class, self.dtype)
+            pipeline = open_pipeline(
+                self.info,
+                self.family.pipeline_class,
+                self.dtype,
+                store=lambda one: quantise(one, quantised, self.dtype, self.info.precision),
+            )
         except ModelUnavailableError:
             raise
         except Exception as error:
@@ -176,10 +186,10 @@ class Model:
 
     def _open_as(self, saving: Saving) -> None:
         """Open the pipeline with its weights stored and placed as a saving says."""
-        pipeline = self._open()
-        quantise(getattr(pipeline, self.family.denoiser), saving.quantised, self.dtype)
-        self.pipeline = pipeline
-        self._adapters = Adapters(pipeline, self.family.denoiser, self.dtype)
+        self.pipeline = self._open(saving.quantised)
+        if saving.quantised:
+            free_memory(self.device)  # what the whole weights took
+        self._adapters = Adapters(self.pipeline, self.family.denoiser, self.dtype)
         self._adapters.load(self._loras)  # where it is opened anew in the middle of a run
         self._adapters.activate(self._loras)
         self._attention = dict(getattr(self.denoiser, "attn_processors", {}))

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,19 @@ from underpaint_client.errors import ModelUnavailableError
 
 from .single_file import open_from_file
 
+DENOISERS = ("unet", "transformer")
+"""What the part that denoises is called."""
+
 _LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 
 
-def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> Any:
+def open_pipeline(
+    info: ModelInfo,
+    pipeline_class: Any,
+    dtype: torch.dtype,
+    *,
+    store: Callable[[Any], None] = lambda _denoiser: None,
+) -> Any:
     """Open a model's parts, and put them together.
 
     Parameters
@@ -51,6 +60,9 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
         A diffusers pipeline of the model's family.
     dtype : torch.dtype
         Which precision to compute in.
+    store : callable
+        Stores the denoiser's weights in fewer bits. It is opened first, so that the other parts
+        need no memory while it is whole.
 
     Returns
     -------
@@ -68,10 +80,12 @@ def open_pipeline(info: ModelInfo, pipeline_class: Any, dtype: torch.dtype) -> A
         given = {part.name for part in info.parts}
         optional = {*pipeline_class._optional_components, *PARTS[info.family]}
         parts: dict[str, Any] = dict.fromkeys(optional - given)
-        for part in info.parts:
+        for part in sorted(info.parts, key=lambda part: part.name not in DENOISERS):
             if part.has_weights:
                 parts[part.name], missing = _open_part(part, folder, dtype)
                 _check_weights(info, part.name, parts[part.name], missing)
+                if part.name in DENOISERS:
+                    store(parts[part.name])
         pipeline = pipeline_class.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, **parts
         )

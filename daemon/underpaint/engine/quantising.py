@@ -42,7 +42,19 @@ def check_quantiser(way: Quantised) -> None:
         )
 
 
-def quantise(denoiser: Any, way: Quantised, compute: torch.dtype) -> None:
+def is_exact(way: Quantised, precision: str) -> bool:
+    """Return whether weights that are stored in a way are those of the model's files.
+
+    Parameters
+    ----------
+    way : Quantised
+    precision : str
+        How the files store the denoiser, as `ModelInfo.precision`.
+    """
+    return way == "" or (way == "half" and precision in ("fp16", "bf16"))
+
+
+def quantise(denoiser: Any, way: Quantised, compute: torch.dtype, precision: str = "") -> None:
     """Store the weights of a denoiser in fewer bits, in place.
 
     Norms, embeddings and other parts that the model's authors name as sensitive stay as they are.
@@ -54,10 +66,16 @@ def quantise(denoiser: Any, way: Quantised, compute: torch.dtype) -> None:
     way : Quantised
         `fp8`: rounded to 8 bits, each layer cast back when it runs. `int8`: 8 bits, scaled by
         rows. `nf4`: 4 bits, scaled by blocks of 64. Only linear layers become `int8` and `nf4`.
+        `half`: 16 bits, float16 where the files have it and bfloat16 else, each layer cast back.
     compute : torch.dtype
         Which precision to compute in.
+    precision : str
+        As `is_exact` has it.
     """
-    if way == "fp8":
+    if way == "half":
+        half = torch.float16 if precision == "fp16" else torch.bfloat16
+        denoiser.enable_layerwise_casting(storage_dtype=half, compute_dtype=compute)
+    elif way == "fp8":
         denoiser.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=compute)
     elif way == "int8":
         _to_int8(denoiser)

@@ -105,6 +105,6 @@ def _versions(model: Model | None) -> dict[str, str]:
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")
-        if model.saving.quantised:
+        if not model.has_exact_weights:
             versions["quantised"] = model.saving.quantised
     return versions

@@ -428,6 +428,7 @@ class Run:
             work.plan.work_size,
             planned=self._planned(work.model, work.plan),
             encoded=work.kept is not None or not work.pure.all(),
+            exact=work.model.has_exact_weights,
         )
         of_prompt = work.model.prompt_notes(
             prompt.positive,

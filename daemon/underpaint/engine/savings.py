@@ -35,14 +35,21 @@ Placement = Literal["gpu", "offload", "encoders_on_cpu", "group_offload"]
 
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
-Quantised = Literal["", "fp8", "int8", "nf4"]
+Quantised = Literal["", "half", "fp8", "int8", "nf4"]
 """How the denoiser's weights are stored, if not as they are computed with; with ever fewer bits.
-Each changes the picture."""
+
+`half` is for a CPU, which computes in 32 bits: the 16 bits that most files hold are widened layer
+by layer, which changes no bit of the picture. The others change it.
+"""
 
 QUANTISED: tuple[Quantised, ...] = get_args(Quantised)
 
-_SHARES: dict[Quantised, float] = {"": 1.0, "fp8": 0.55, "int8": 0.55, "nf4": 0.32}
-"""The size as a share of 16 bits a weight. Norms and embeddings stay as they are."""
+GPU_QUANTISED: tuple[Quantised, ...] = ("fp8", "int8", "nf4")
+"""Those that a GPU uses, and that can be chosen in `config.toml`."""
+
+_SHARES: dict[Quantised, float] = {"": 1.0, "half": 0.5, "fp8": 0.55, "int8": 0.55, "nf4": 0.32}
+"""The size as a share of what weights take that are stored as they are computed with: in 16 bits on
+a GPU, in 32 on a CPU. Norms and embeddings stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +226,8 @@ def choose_tiles(native: int, cell: int) -> tuple[int, ...]:
 def list_rungs(able: Abilities, longer: int) -> tuple[Saving, ...]:
     """List what can be saved for a picture, from what costs least to what costs most.
 
-    1. Placements: the same picture, bit for bit (on the CPU, text encoders round differently).
+    1. Placements, and weights in 16 bits on a CPU: the same picture, bit for bit (on the CPU, text
+       encoders round differently; the files of few models have more than 16 bits).
     2. Tiles, for what of the autoencoder does not fit: half as much time again for it, and some
        levels of colour, since each tile is normalised by itself (with the starter model at 512
        pixels 3 of 255 in the mean, 22 at most, at either size). The larger tiles come first.
@@ -262,7 +270,8 @@ def _levels(saving: Saving, able: Abilities) -> tuple[int, int, int, int]:
 def _order(saving: Saving, able: Abilities) -> tuple[int, ...]:
     """Return the position of a saving in the list of rungs."""
     quantised, encode, decode, placement = _levels(saving, able)
-    return quantised, encode + decode, encode, placement
+    changed = quantised if saving.quantised in GPU_QUANTISED else 0
+    return changed, encode + decode, encode, quantised, placement
 
 
 def _covers(saving: Saving, least: Saving, able: Abilities) -> bool:

@@ -143,7 +143,7 @@ def describe_all(
     tell : callable
         Is told how many headers were read, of how many.
     """
-    return describe_scanned(scan(seconds=seconds, tell=tell))
+    return describe_scanned(scan(seconds=seconds, tell=tell, kind=MODEL))
 
 
 def describe_scanned(scanned: list[Scanned]) -> tuple[ListedModel, ...]:

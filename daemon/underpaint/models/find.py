@@ -17,6 +17,7 @@ from .families import FLOWS
 from .files import INDEX
 from .kinds import with_article
 from .other_tools import hub_cache
+from .probes import MODEL
 from .reading import expand_user
 from .roots import Root, list_roots, used_roots
 from .scanning import Scanned, scan
@@ -46,7 +47,7 @@ def list_models() -> dict[str, Path]:
     a `model_index.json` counts as a model. Files that were not examined yet are listed too; what is
     known not to be a model is not.
     """
-    return _paths(scan(seconds=_BUDGET))
+    return _paths(scan(seconds=_BUDGET, kind=MODEL))
 
 
 def _paths(scanned: Iterable[Scanned]) -> dict[str, Path]:
@@ -63,7 +64,7 @@ def default_model() -> str:
     alphabetical order, else the starter model. Other tools' models are never the default.
     """
     chosen = os.environ.get(DEFAULT_VARIABLE)
-    return chosen or _choose_default(scan(_own_roots(), seconds=_BUDGET))
+    return chosen or _choose_default(scan(_own_roots(), seconds=_BUDGET, kind=MODEL))
 
 
 def _own_roots() -> list[Root]:

@@ -11,17 +11,18 @@ that a file that is truncated meanwhile does not crash the process.
 from __future__ import annotations
 
 import math
-import re
 import stat
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, BinaryIO
+
+import msgspec
 
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.sentences import Listing
 
 from .gguf_header import read_gguf
-from .reading import parse_json
+from .reading import check_count
 from .tensors import MAX_DIMENSIONS, MAX_HEADER, MAX_TENSORS, DamagedError, Header, Tensor
 
 ENDINGS = (".safetensors", ".gguf")
@@ -38,6 +39,20 @@ _BITS = {
     "F6_E3M2": 6,
 }
 """Bits of a number, by the types of safetensors."""
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class _Entry(msgspec.Struct):
+    """A tensor as safetensors' header describes it."""
+
+    dtype: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,19}\Z")]
+    shape: Annotated[tuple[_Number, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
+    data_offsets: tuple[_Number, _Number]
+
+
+_ENTRIES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ENTRY = msgspec.json.Decoder(_Entry)
 
 
 def read_header(file: Path) -> Header:
@@ -101,12 +116,10 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
     beginning = stream.read(min(size, 8))  # some files of /proc have no size, and no end
     length = _header_length(beginning, size)
     try:
-        entries = parse_json(stream.read(length).decode())
+        entries = _read_entries(stream.read(length))
+        metadata = msgspec.json.decode(entries.pop("__metadata__", b"null"))
     except ValueError as error:
         raise DamagedError("its header: {error}", error=error) from None
-    if not isinstance(entries, dict):
-        raise DamagedError("its header is not a JSON object")
-    metadata = entries.pop("__metadata__", None)
     if len(entries) > MAX_TENSORS:
         raise DamagedError(
             "it has {found} tensors, and at most {most} are read",
@@ -116,19 +129,34 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
     data = 8 + length
     tensors = {}
     places = []
-    for name, entry in entries.items():
-        dtype, shape, start, stop = _read_entry(name, entry)
+    for name, encoded in entries.items():
+        try:
+            entry = _ENTRY.decode(encoded)
+        except msgspec.ValidationError as error:
+            raise DamagedError(
+                "its header does not describe {tensor!r} as it must: {error}",
+                tensor=name[:120],
+                error=error,
+            ) from None
+        dtype, shape, (start, stop) = entry.dtype, entry.shape, entry.data_offsets
+        if start > stop:
+            raise DamagedError(
+                "its header places {tensor!r} at {start} to {end}",
+                tensor=name[:120],
+                start=start,
+                end=stop,
+            )
         bits = _BITS.get(dtype)
         if bits is not None and math.prod(shape) * bits != 8 * (stop - start):
             raise DamagedError(
                 "{tensor!r}, {dtype} {shape}, has {size} bytes",
                 tensor=name[:120],
                 dtype=dtype,
-                shape=str(shape)[:80],
+                shape=str(list(shape))[:80],
                 size=stop - start,
             )
         places.append((start, stop, name))
-        tensors[name] = Tensor(dtype, tuple(shape), data + start, stop - start)
+        tensors[name] = Tensor(dtype, shape, data + start, stop - start)
     end = _check_places(places)
     if data + end != size:
         raise DamagedError(
@@ -136,6 +164,16 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
         )
     said = metadata.items() if isinstance(metadata, dict) else ()
     return Header("safetensors", tensors, {n: one for n, one in said if isinstance(one, str)})
+
+
+def _read_entries(header: bytes) -> dict[str, msgspec.Raw]:
+    """Return the JSON text of each entry of a header; raise a `ValueError` if it is damaged."""
+    text = header.decode()
+    check_count(text)
+    try:
+        return _ENTRIES.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _header_length(beginning: bytes, size: int) -> int:
@@ -169,31 +207,3 @@ def _check_places(places: list[tuple[int, int, str]]) -> int:
             )
         end = stop
     return end
-
-
-def _read_entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
-    """Return the type, the shape and the place of a tensor."""
-    try:
-        dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
-    except (TypeError, KeyError, ValueError):
-        raise DamagedError("its header does not describe {tensor!r}", tensor=name[:120]) from None
-    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
-        raise DamagedError(
-            "its header gives {tensor!r} the shape {shape}",
-            tensor=name[:120],
-            shape=str(shape)[:80],
-        )
-    is_type = isinstance(dtype, str) and re.fullmatch(r"[A-Z][A-Z0-9_]{0,19}", dtype)
-    numbers = (*shape, start, stop)
-    if not is_type or not all(type(one) is int and 0 <= one < 2**63 for one in numbers):
-        raise DamagedError(
-            "its header describes {tensor!r} in values of the wrong kind", tensor=name[:120]
-        )
-    if start > stop:
-        raise DamagedError(
-            "its header places {tensor!r} at {start} to {end}",
-            tensor=name[:120],
-            start=start,
-            end=stop,
-        )
-    return dtype, shape, start, stop

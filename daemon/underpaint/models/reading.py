@@ -68,7 +68,7 @@ def check_regular(model: Path, name: str) -> os.stat_result:
         raise unreadable(model, name, error) from None
     if not stat.S_ISREG(status.st_mode):
         raise ModelUnavailableError(
-            "model {model}: {file} is no file but {kind}; fetch the model again",
+            "model {model}: {file} is {kind}, not a file; fetch the model again",
             model=model,
             file=name,
             kind=_kind(status.st_mode),
@@ -159,7 +159,7 @@ def read_json(
         ) from None
     if not isinstance(found, dict):
         raise ModelUnavailableError(
-            "model {model} cannot be read: {file} is no JSON object; fetch it again",
+            "model {model} cannot be read: {file} is not a JSON object; fetch it again",
             model=model,
             file=name,
         )
@@ -180,9 +180,7 @@ def parse_json(text: str, most: int = MOST_VALUES) -> Any:
     ValueError
         It is not JSON, too large, nested too deeply, or has text that cannot be encoded.
     """
-    count = sum(map(text.count, "[{,"))
-    if count > most:
-        raise ValueError(f"it holds {count} values, and at most {most} are read")
+    check_count(text, most)
     try:
         found = json.loads(text)
     except RecursionError:
@@ -193,6 +191,24 @@ def parse_json(text: str, most: int = MOST_VALUES) -> Any:
         except UnicodeEncodeError:
             raise ValueError("it holds half a character (an unpaired \\ud8..)") from None
     return found
+
+
+def check_count(text: str, most: int = MOST_VALUES) -> None:
+    """Check how many values a JSON text may hold, at most, before it is parsed.
+
+    Parameters
+    ----------
+    text, most
+        As `parse_json` has them.
+
+    Raises
+    ------
+    ValueError
+        It may hold more than `most`.
+    """
+    count = sum(map(text.count, "[{,"))
+    if count > most:
+        raise ValueError(f"it holds {count} values, and at most {most} are read")
 
 
 def read_memory(file: Path) -> dict[str, Any]:

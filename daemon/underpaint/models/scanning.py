@@ -72,6 +72,7 @@ def scan(
     *,
     seconds: float | None = None,
     tell: Callable[[int, int], None] = lambda _done, _all: None,
+    kind: str = "",
 ) -> list[Scanned]:
     """Look for models, and examine those that are new or have changed.
 
@@ -83,6 +84,8 @@ def scan(
         How long headers may be read; the others are returned as unknown.
     tell : callable
         Called with how many headers were read, and of how many.
+    kind : str
+        Leave out files of another kind. Without it, all are returned.
     """
     found = walk_roots(used_roots() if roots is None else roots)
     with _lock:
@@ -108,7 +111,11 @@ def scan(
         }  # the others may be on a disk that is not there now
         if memory.forget(there, files) or new:
             memory.write()
-        return [memory.recall(one, unreadable) for one in found]
+        return [
+            memory.recall(one, unreadable)
+            for one in found
+            if not kind or memory.kind_of(one) in (kind, None)
+        ]
 
 
 def contents_of(file: Path) -> Contents:
@@ -155,6 +162,14 @@ class _Memory:
         """Return whether a file was examined in its current state."""
         kept = self._files.get(str(one.path))
         return isinstance(kept, list) and len(kept) == 3 and kept[0] == list(one.stamp)
+
+    def kind_of(self, one: Found) -> str | None:
+        """Return what kind of file it is; None for a folder, or if that is not known."""
+        if one.is_folder or one.problem or not self.knows(one):
+            return None
+        contents = self._files[str(one.path)][1]
+        kind = contents.get("kind") if isinstance(contents, dict) else None
+        return kind if isinstance(kind, str) else None
 
     def look_into(self, one: Found) -> None:
         """Read a header, and remember what it says or what is wrong with it.

@@ -7,12 +7,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-import psutil
-
 from underpaint_client.sentences import Label, Sentence, sentence
 
 from .card_memory import card_memory
 from .files import PARTS
+from .host_memory import total_memory
 from .known_sizes import KNOWN_MODELS
 
 _GB = 10**9
@@ -120,7 +119,7 @@ def find_memory() -> Memory:
 
     torch would know more, and takes seconds to say it.
     """
-    total = psutil.virtual_memory().total
+    total = total_memory()
     if sys.platform == "darwin":  # the GPU uses the machine's own
         return Memory(total * 2 // 3, sentence("memory"))
     program = shutil.which("nvidia-smi")

@@ -24,6 +24,8 @@ from weakref import finalize
 
 import psutil
 
+from underpaint.models.host_memory import total_memory
+
 from .accepted_connection import has_input
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class MemoryWatch:
     ) -> None:
         self._kept = kept
         self._in_use = in_use or allocated_bytes
-        self._limit = limit or min(MAX_UNFINISHED, psutil.virtual_memory().total // 2)
+        self._limit = limit or min(MAX_UNFINISHED, total_memory() // 2)
         self._at_rest = self._in_use() - self._kept()
         self._dropping = 0
 
