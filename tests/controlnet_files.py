@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import ControlNetModel, ControlNetUnionModel
+from diffusers import ControlNetModel, ControlNetUnionModel, UNet2DConditionModel
 from safetensors.torch import save_file
 
 from single_files import original_unet
@@ -50,6 +50,12 @@ def save_one_file(
     named = {prefix + name: one.contiguous() for name, one in tensors.items()}
     save_file(named, file, {"format": "pt", **metadata})
     return file
+
+
+def write_controlnet(file: Path, model: Path, seed: int = 1) -> Path:
+    """Write a ControlNet for a tiny model of Stable Diffusion 1 as one file."""
+    unet = UNet2DConditionModel.from_pretrained(model / "unet")
+    return save_one_file(file, make_controlnet(unet, seed).state_dict())
 
 
 def original(net: Any) -> dict[str, torch.Tensor]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from underpaint_client.sentences import Sentence
 
     from .batch import Result
+    from .layer_role import LayerRole, ReadLayer
     from .results import Member, Thumbnail
     from .survey import Survey
     from .tag import Tag
@@ -101,6 +102,8 @@ class Document(Protocol):
     def survey(self) -> Survey:
         """Return what a run would do here, estimated fast enough for every move of the mouse.
 
+        Call `layer_role.refuse_role` first.
+
         Raises
         ------
         BadInputError
@@ -129,6 +132,19 @@ class Document(Protocol):
 
     def is_empty(self) -> bool:
         """Return whether every byte of the whole layer is 0."""
+
+    @property
+    def role(self) -> LayerRole | None:
+        """What the layer is used as; None if it is one to paint on."""
+
+    def set_role(self, role: LayerRole | None) -> None:
+        """Keep on the layer what it is used as, in the saved file too."""
+
+    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
+        """Return the visible layers with a role, from the top, and what reads each.
+
+        A layer in a hidden group is not visible.
+        """
 
     def placement_notes(self) -> Sequence[Sentence]:
         """Return what the artist should know about where results go, each a clause.
@@ -258,6 +274,21 @@ class Toolkit(Protocol):
     @property
     def controls(self) -> Mapping[str, Control]:
         """The form's controls, by the names of the fields."""
+
+    @property
+    def role_controls(self) -> Mapping[str, Control]:
+        """The controls of the layer's role, by the names of `layer_role.ROLE_FIELDS`."""
+
+    def show_role(self, *, enabled: bool, details: bool) -> None:
+        """Show the controls of the layer's role.
+
+        Parameters
+        ----------
+        enabled : bool
+            Whether there is a layer.
+        details : bool
+            Whether it is a control layer: else all controls but the first are hidden.
+        """
 
     def is_seed_locked(self) -> bool:
         """Return whether the button that locks the seed is down."""

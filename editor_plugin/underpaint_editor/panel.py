@@ -6,6 +6,7 @@ docker or window that owns it is its `Toolkit`.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.errors import UnderpaintError, to_sentence
@@ -15,6 +16,7 @@ from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, sentence
 
 from .form import BY_MODEL, Form, describe_strength
+from .layer_role import LayerRole
 from .layers import next_index
 from .lists import GET_MODEL, describe_choice, find_model
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from underpaint_client.model_entry import ModelEntry
     from underpaint_client.recommended import Recommended
 
-    from .contract import SelectedResult, Toolkit
+    from .contract import Document, SelectedResult, Toolkit
     from .session import Session
     from .survey import Survey
 
@@ -184,6 +186,39 @@ class Panel:
         except UnderpaintError as error:
             self._toolkit.show_plan(to_sentence(error))
         self.describe_run()
+
+    # ---- the layer's role ------------------------------------------------------------------
+
+    def show_role(self, find_document: Callable[[], Document]) -> None:
+        """Show what the active layer is used as.
+
+        Parameters
+        ----------
+        find_document : callable
+            Returns the document of the active layer, or raises an `UnderpaintError`.
+        """
+        role = None
+        with contextlib.suppress(UnderpaintError):
+            role = find_document().role or LayerRole()
+        if role is not None:
+            self.filling = True
+            for name, value in role.values().items():
+                self._toolkit.role_controls[name].value = value
+            self.filling = False
+        details = role is not None and bool(role.kind)
+        self._toolkit.show_role(enabled=role is not None, details=details)
+
+    def role_edited(self, find_document: Callable[[], Document]) -> None:
+        """Keep on the active layer what the artist has chosen to use it as."""
+        if self.filling:
+            return
+        controls = self._toolkit.role_controls
+        role = LayerRole.of(**{name: one.value for name, one in controls.items()})
+        try:
+            find_document().set_role(role if role.kind else None)
+        except UnderpaintError as error:
+            self.session.report(to_sentence(error))
+        self._toolkit.show_role(enabled=True, details=bool(role.kind))
 
     # ---- the selected result ---------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from .batch import Batch
 from .delivery import Delivery
 from .launch import DaemonStarter, Launcher
+from .layer_role import read_control_layers, refuse_role
 from .layers import describe_readiness
 from .lists import ModelChoice, QueueEntry, find_model, list_models, list_queue
 from .log import log_event, log_exception
@@ -227,6 +228,7 @@ class Session:
             If it cannot be sent.
         """
         check_request(request)
+        refuse_role(document.role)
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
@@ -235,6 +237,10 @@ class Session:
         model = find_model(self.models, self.default_model, request.sampling.model)
         whole = request.output.result == "layer"
         frames = document.read(model.native if model else 0, whole=whole)
+        controls, rasters = read_control_layers(document.control_layers(), frames["layer"].box)
+        request = request.with_values(controls=controls)
+        check_request(request)
+        frames.update(rasters)
         request = resolve_mode(request, frames, document.is_empty)
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diffusers import UNet2DConditionModel
 from PIL import Image
 
-import controlnet_files
+from controlnet_files import write_controlnet
 from runs import texture
 from underpaint.cli import main
 from underpaint.cli.pictures import read_recipe
@@ -23,17 +22,11 @@ from underpaint_client.control_layers import ControlLayer
 USUAL = ("-m", "sd", "-S", "7", "-s", "2", "-f", "1")
 
 
-def write_controlnet(models: Path, file: Path, seed: int = 1) -> Path:
-    unet = UNet2DConditionModel.from_pretrained(models / "sd" / "unet")
-    net = controlnet_files.make_controlnet(unet, seed)
-    return controlnet_files.save_one_file(file, net.state_dict())
-
-
 @pytest.fixture
 def canny(models: Path) -> Iterator[Path]:
     """A ControlNet `lllyasviel/control_canny`."""
     folder = models.parent / "controlnets"
-    yield write_controlnet(models, folder / "lllyasviel" / "control_canny.safetensors")
+    yield write_controlnet(folder / "lllyasviel" / "control_canny.safetensors", models / "sd")
     shutil.rmtree(folder)
 
 
@@ -74,7 +67,7 @@ def test_control_layers_are_kept_in_the_picture_and_a_replay_is_identical(
     assert main([*replay, "--control", "lines.png", "-o", "c.png"]) == 2
     told = capsys.readouterr().err
     assert "2 control layers (canny, canny), and --control names 1; name the picture" in told
-    write_controlnet(models, canny, 2)
+    write_controlnet(canny, models / "sd", 2)
     assert main([*replay, *both, "-o", "c.png"]) == 0
     told = capsys.readouterr().err
     assert "the ControlNet 'lllyasviel/control_canny' has changed since then" in told

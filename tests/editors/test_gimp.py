@@ -13,7 +13,15 @@ import pytest
 
 from daemons import until
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Gimp, check_completed, check_fitted, run_download, screen
+from real_editors import (
+    Found,
+    Gimp,
+    check_completed,
+    check_controlled,
+    check_fitted,
+    run_download,
+    screen,
+)
 from underpaint_editor.launch import write_start_command
 
 PLAN = "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -40,6 +48,10 @@ EXACT = (
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_adapter_keeps_the_contract(in_gimp: Found, check: Check) -> None:
     assert not in_gimp("contract")["checks"][check.__name__]
+
+
+def test_a_layer_with_a_role_holds_what_is_painted(in_gimp: Found) -> None:
+    check_controlled(in_gimp("controlled"))
 
 
 # ---- as scripts call it --------------------------------------------------------------------

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from editor.contract_checks import CHECKS, Check
-from real_editors import Found, Krita, check_completed, check_fitted, run_download
+from real_editors import (
+    Found,
+    Krita,
+    check_completed,
+    check_controlled,
+    check_fitted,
+    run_download,
+)
 from underpaint_krita.redo import names_command
 
 
@@ -35,6 +42,10 @@ def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Found) -> None:
     check_fitted(in_krita("fitted"))
+
+
+def test_a_layer_with_a_role_holds_what_is_painted(in_krita: Found) -> None:
+    check_controlled(in_krita("controlled"))
 
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:
