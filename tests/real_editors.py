@@ -22,6 +22,7 @@ from PIL import Image
 
 from controlnet_files import write_controlnet
 from daemons import RUN, until
+from editor import style_steps
 from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
 from underpaint_editor.launch import write_start_command
@@ -363,6 +364,7 @@ def check_controlled(said: Said) -> None:
     assert (used["kind"], used["strength"], used["model"]) == ("canny", 1.5, "canny")
     assert said["again"] == []  # with the lines hidden
     assert said["differs"]
+    assert said["below"] == [True, False]  # a control layer is no part of the picture below
 
 
 def skip_without(*programs: str) -> None:
@@ -459,6 +461,24 @@ def run_download(editor: Krita | Gimp, patch: pytest.MonkeyPatch) -> Said:
     return said
 
 
+def check_styled(said: Said) -> None:
+    """Check what the scenario `styled` of either editor found out."""
+    assert said["torn_can_be_chosen"] == [True, False]
+    steps, plan, facts = said["own"]
+    assert steps == 5
+    assert "runs 3 of 5 steps" in plan
+    assert facts.startswith("Stable Diffusion 1, 6 steps.")
+    request, kept = said["recipe"]["request"], said["recipe"]["facts"]
+    assert (request["style"], kept["style"]) == ("", "Few")
+    assert request["prompt"] == {"positive": "a lake, ink", "negative": "fog"}
+    assert (request["sampling"]["model"], request["sampling"]["steps"]) == ("sd-few", 5)
+    assert said["used"] == style_steps.USED
+    assert said["status"] == (
+        "The settings of a picture made with Stable Diffusion WebUI were copied. Eta (0.5) is not"
+        " used. There is no field for its size."
+    )
+
+
 def check_completed(said: Said) -> None:
     """Check what the scenario `completed` of either editor found out."""
     loras = ["ink", "gold  (for SDXL)"]
@@ -493,6 +513,28 @@ def check_completed(said: Said) -> None:
     told = "The prompt's character 18, '<lora:ink:much>': its strength 'much' is "
     assert said["plan"].startswith(told)
     assert said["status"].startswith(told)
+
+
+def check_over_painting(said: Said) -> None:
+    """Check what the scenario `over_painting` of either editor found out."""
+    new = "Paints a new picture, runs 4 of 4 steps"
+    fills = "Fills the selection to fit what is below, runs 2 of 4 steps"
+    repaints = "Repaints 100 % of the layer, runs 2 of 4 steps"
+    assert said["alone"] == [new, "Paint over what is below instead"]
+    assert said["plan"] == [fills, "New image instead"]
+    assert said["below_alone"]
+    assert said["no_trace"] == [True] * 4
+    first, second = said["facts"]
+    assert first == second  # though the first result lies above by then
+    assert first[:2] == ["inpaint", "below"]
+    assert first[2]
+    assert said["patch"] == [80, 80, 96, 96]
+    assert said["source_untouched"]
+    assert said["clicked"] == ["txt2img", new, "Choose automatically"]
+    assert said["clicked_again"] == ["auto", fills, "New image instead"]
+    assert said["row"] == "This layer"
+    assert said["paper"] == [new, "Repaint it instead"]
+    assert said["repainted"] == ["img2img", repaints, "Choose automatically"]
 
 
 def check_fitted(said: Said) -> None:

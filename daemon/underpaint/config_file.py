@@ -27,7 +27,7 @@ def load_config() -> dict[str, Any]:
     Raises
     ------
     BadInputError
-        It cannot be read, or is no TOML. Names the file.
+        It cannot be read, or is not TOML. Names the file.
     DaemonUnavailableError
         Others can write it.
     """

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import difflib
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from underpaint.config_file import check_folder, load_config
 from underpaint.models.reading import expand_user
+from underpaint.text_files import read_text_file
 from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import home
 from underpaint_client.sentences import Listing
@@ -50,7 +50,7 @@ def wildcard_folders() -> list[Path]:
 
 def _check_folders(given: object) -> None:
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise BadInputError("it is no list of folders; correct it")
+        raise BadInputError("it is not a list of folders; correct it")
     for one in given:
         check_folder(one)
 
@@ -88,7 +88,7 @@ def _read_wildcard(name: str) -> tuple[str, ...]:
     for folder in wildcard_folders():
         file = folder / f"{name}.txt"
         try:
-            text = _read_text(file)
+            text = read_text_file(file, LARGEST)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError, BadInputError) as error:
@@ -103,33 +103,6 @@ def _read_wildcard(name: str) -> tuple[str, ...]:
             "the file of wildcard __{name}__ has no choices; write one a line", name=name
         )
     raise _missing(name)
-
-
-def _read_text(file: Path) -> str:
-    """Return a file's text.
-
-    Raises
-    ------
-    OSError
-        It cannot be read.
-    BadInputError
-        It is not a regular file, is too large, or is not UTF-8.
-    """
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
-        raise BadInputError("it is not a regular file")
-    if found.st_size > LARGEST:
-        raise BadInputError(
-            "it has {size} bytes, and the limit is {most}", size=found.st_size, most=LARGEST
-        )
-    with file.open("rb") as stream:
-        data = stream.read(LARGEST)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInputError(
-            "byte {position} is not UTF-8; save it as UTF-8", position=error.start
-        ) from None
 
 
 def _missing(name: str) -> BadInputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .control_layers import MAX_CONTROLS, ControlLayer, check_controls, read_control
@@ -57,7 +58,7 @@ def check_loras(loras: tuple[LoraWeight, ...]) -> None:
     for one in loras:
         if not one.name.strip() or "\0" in one.name or len(one.name) > MAX_LORA_NAME:
             raise BadInputError(
-                "LoRA {name!r} is no name of a LoRA; `underpaint loras` lists them",
+                "LoRA {name!r} cannot be the name of a LoRA; `underpaint loras` lists them",
                 name=one.name[:40],
             )
         for weight in (one.weight, one.in_encoders):
@@ -106,6 +107,11 @@ def lora_in_prompt(lora: LoraWeight) -> str:
     """
     strengths = dict.fromkeys((f"{lora.in_encoders:.15g}", f"{lora.weight:.15g}"))
     return f"<lora:{lora.name}:{':'.join(strengths)}>"
+
+
+def add_loras(prompt: str, loras: Iterable[LoraWeight]) -> str:
+    """Return a prompt that names these LoRAs too."""
+    return " ".join(filter(None, (prompt, *map(lora_in_prompt, loras))))
 
 
 @dataclass(frozen=True)

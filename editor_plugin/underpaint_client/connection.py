@@ -21,7 +21,7 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from . import messages, model_messages
+from . import messages, model_messages, prompt_messages
 from .dealer import DirectSocket, open_dealer
 from .errors import DaemonUnavailableError, from_code
 from .following import Following
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .model_entry import ModelEntry
     from .packing import Packer
     from .request import Request
+    from .styles import Style
 
 HEARTBEAT = 2.0
 """Seconds of silence after which a waiting client asks whether the daemon is still there."""
@@ -318,6 +319,13 @@ class Connection:
             model_messages.AskModels(), model_messages.Models, timeout
         )
         return models.models
+
+    def styles(self, timeout: float = 5.0) -> tuple[Style, ...]:
+        """Ask which styles the daemon has; raises as `hello` does."""
+        names: prompt_messages.PromptNames = self._ask(
+            prompt_messages.AskPromptNames(), prompt_messages.PromptNames, timeout
+        )
+        return names.styles
 
     def waiting(self, timeout: float = 5.0) -> tuple[messages.WaitingJob, ...]:
         """Ask which jobs have results that no client fetched; raises as `hello` does."""

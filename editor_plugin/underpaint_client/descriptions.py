@@ -34,7 +34,9 @@ def describe_seeds(seed: int, variations: tuple[Variation, ...]) -> str:
     return f"seed {seed} with {steps}" if steps else f"seed {seed}"
 
 
-def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selection") -> Sentence:
+def describe_plan(
+    mode: str, changed: float, plan: StepPlan, *, of: str = "selection", below: bool = False
+) -> Sentence:
     """Return what a run will do, as a sentence for the line above the Generate button.
 
     Parameters
@@ -47,28 +49,36 @@ def describe_plan(mode: str, changed: float, plan: StepPlan, *, of: str = "selec
         What `plan_steps` decided.
     of : str
         What may be filled: `selection`, or `layer` where nothing is selected.
+    below : bool
+        Whether the model sees what is visible below the layer.
     """
     if not plan.run:
         return sentence("Keeps the picture as it is: nothing may change")
-    share = sentence("less than 1 %")
-    if changed >= 0.01:
-        share = sentence("{percent} %", percent=round_half_up(100 * changed))
     return sentence(
         "{action}, runs {run} of {steps} steps",
-        action=_describe_action(mode, share, of),
+        action=_describe_action(mode, changed, of, below=below),
         run=plan.run,
         steps=plan.schedule,
     )
 
 
-def _describe_action(mode: str, share: Sentence, of: str) -> Sentence:
+def _describe_action(mode: str, changed: float, of: str, *, below: bool) -> Sentence:
     if mode == "txt2img":
         return sentence("Paints a new picture")
+    percent = round_half_up(100 * changed)
+    share = sentence("{percent} %", percent=percent)
+    if changed < 0.01:
+        share = sentence("less than 1 %")
     if mode == "img2img":
         return sentence("Repaints {share} of the layer", share=share)
+    if below and percent == 100:  # mostly an empty layer, of which nothing was erased
+        if of == "layer":
+            return sentence("Fills the layer to fit what is below")
+        return sentence("Fills the selection to fit what is below")
+    filled = sentence("Fills the erased {share} of the selection", share=share)
     if of == "layer":
-        return sentence("Fills the erased {share} of the layer", share=share)
-    return sentence("Fills the erased {share} of the selection", share=share)
+        filled = sentence("Fills the erased {share} of the layer", share=share)
+    return sentence("{action} to fit what is below", action=filled) if below else filled
 
 
 def describe_levels(

@@ -14,8 +14,12 @@ from .sentences import Sentence, sentence
 CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
 """The names of the pictures of control layers."""
 
-RASTERS: tuple[str, ...] = CONTROLS
-"""The names of further rasters that a request can be run on."""
+RASTERS: tuple[str, ...] = ("context", *CONTROLS)
+"""The names of further rasters that a request can be run on.
+
+`context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
+over it, so it may be in there already.
+"""
 
 _OWN = ("layer", "selection", "mask")
 
@@ -95,6 +99,11 @@ class InputFrames:
         for name, frame in self.rasters.items():
             if self.layer is not None and name in CONTROLS:
                 self._check_on_layer(name, frame)
+        context = self.rasters.get("context")
+        if context is not None:
+            if context.channels == "Y":
+                raise BadInputError("context: the channels are Y; send RGBA or BGRA")
+            self._check_on_layer("context", context)
 
     def _check_channels(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
@@ -105,6 +114,7 @@ class InputFrames:
             )
 
     def _check_on_layer(self, name: str, frame: Frame) -> None:
+        """Check that a raster lies where the layer does."""
         if self.layer is None:
             raise BadInputError(
                 "a {name} arrived without a layer; send the layer that it belongs to", name=name

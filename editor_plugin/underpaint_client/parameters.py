@@ -48,6 +48,8 @@ class Parameter:
         The command line's option. Empty for words that stand alone.
     chosen_by_flag : str
         The choice that the option, which then takes no value, stands for.
+    names_file : bool
+        The option takes the name of a file, with the raster that its choice needs.
     metavar : str
         What the option's value is called in `--help`.
     read : callable, optional
@@ -88,6 +90,7 @@ class Parameter:
     check: Callable[[Any], object] | None = None
     flags: tuple[str, ...] = ()
     chosen_by_flag: str = ""
+    names_file: bool = False
     metavar: str = ""
     read: Callable[[str], Any] | None = None
     repeats: bool = False

@@ -273,7 +273,7 @@ def read_tags(lines: Iterable[str]) -> Iterator[str]:
     Raises
     ------
     BadInputError
-        It is no CSV.
+        It is not CSV.
     """
     seen: set[str] = set()
     for row in _read_rows(lines):
@@ -291,7 +291,7 @@ def _read_rows(lines: Iterable[str]) -> Iterator[list[str]]:
         yield from rows
     except csv.Error as error:
         raise BadInputError(
-            "line {line} of the list of tags is no CSV: {error}; correct it",
+            "line {line} of the list of tags is not CSV: {error}; correct it",
             line=rows.line_num,
             error=error,
         ) from None

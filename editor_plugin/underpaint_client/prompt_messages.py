@@ -1,10 +1,11 @@
-"""Messages about what a prompt can name: LoRAs and wildcards."""
+"""Messages about what a request can name: LoRAs, wildcards and styles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from .styles import Style
 from .typed_json import SENTENCE
 
 
@@ -42,8 +43,12 @@ class PromptLora:
 
 @dataclass(frozen=True)
 class PromptNames:
-    """What a prompt can name, by name: LoRAs, and wildcards as they stand between underscores."""
+    """What a prompt can name, by name: LoRAs, and wildcards as they stand between underscores.
+
+    `styles` are those that the request can name.
+    """
 
     type: ClassVar[str] = "prompt_names"
     loras: tuple[PromptLora, ...] = ()
     wildcards: tuple[str, ...] = ()
+    styles: tuple[Style, ...] = ()

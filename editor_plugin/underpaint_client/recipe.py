@@ -99,10 +99,15 @@ class Facts:
     source_hash : str
         BLAKE2b over what the model was given of the picture and over what may change, hexadecimal;
         empty where no model ran.
+    context_hash : str
+        BLAKE2b over what was visible below the layer where the model worked, hexadecimal; empty
+        where it saw the layer alone.
     loras : tuple of UsedLora
         Those of the request and of the prompt, each once, in the order in which they were applied.
     controls : tuple of UsedControl
         Those of the request, without those of strength 0.
+    style : str
+        Whose settings the request has been given; empty for none.
     """
 
     prompt: str
@@ -119,8 +124,10 @@ class Facts:
     versions: dict[str, str]
     variations: tuple[Variation, ...] = ()
     source_hash: str = ""
+    context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class Recipe:
     request : Request
         Makes this picture again from the same input, as its only or, in a chain, its last image.
         Nothing in it is left open: mode, steps, guidance scale, sampler, model and seeds are those
-        that were used.
+        that were used, and it has the settings of its style instead of its name.
     facts : Facts
     """
 

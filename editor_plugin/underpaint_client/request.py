@@ -44,6 +44,9 @@ FILLS: dict[str, Label] = {
 }
 """What the model can start from in erased areas, and what editors call each."""
 
+CONTEXTS: dict[str, Label] = {"layer": "This layer", "below": "This layer and those below"}
+"""What the model can see around what it paints, and what editors call each."""
+
 RESULTS: dict[str, Label] = {"patch": "Changed area only", "layer": "Whole layer"}
 """What can come back, and what editors call each."""
 
@@ -283,6 +286,21 @@ class SourceSettings(ParameterGroup):
             modes=_WITH_A_PICTURE,
         ),
     )
+    context: str = declare(
+        "layer",
+        Parameter(
+            "What the model sees around what it paints: this layer alone, or also what is visible"
+            " below it. Only this layer's own holes are painted. Where they have no colour of"
+            " their own, the model starts from the colour below.",
+            choices=CONTEXTS,
+            flags=("--context",),
+            chosen_by_flag="below",
+            metavar="FILE",
+            names_file=True,
+            usage="FILE is a picture of what is visible below, as large as that of -I.",
+            label="Context",
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -409,12 +427,26 @@ class Request(ParameterGroup):
     """
 
     prompt: PromptSettings = PromptSettings()
+    style: str = declare(
+        "",
+        Parameter(
+            "Adds words to the prompt, and chooses model, LoRAs, sampler, steps and guidance where"
+            " you have not changed them.",
+            choices={"": "None"},
+            is_open=True,
+            most=MAX_NAME,
+            flags=("--style",),
+            usage="`underpaint styles` lists those that are there.",
+            label="Style",
+        ),
+    )
     mode: str = declare(
         "auto",
         Parameter(
             "Automatic fills what is erased inside the selection (inpaint), repaints the layer if"
-            " nothing is erased (img2img), and starts from the prompt alone if it is empty"
-            " (txt2img).",
+            " nothing is erased or it is text or vectors (img2img), and starts from the prompt"
+            " alone if it is empty or a new white document (txt2img). An empty layer with a"
+            " selection is filled to fit what is visible below it (inpaint).",
             choices=MODES,
             flags=("--mode",),
             usage="The layer is the image of -I.",

@@ -5,6 +5,8 @@ Pure functions on plain values. Nothing here needs more than the standard librar
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .errors import BadInputError
 from .parameters import parameters_of
 from .request import Request
@@ -15,6 +17,34 @@ MAX_PIXELS = 2**28
 
 STARTER_MODEL = "starter"
 """The name of the small model that the package brings along."""
+
+
+def check_rasters(request: Request, names: Collection[str]) -> None:
+    """Check that the rasters are there which a request needs, and none that it has no use for.
+
+    Parameters
+    ----------
+    request : Request
+    names : collection of str
+        Of the rasters, as `inputs.RASTERS` has them.
+
+    Raises
+    ------
+    BadInputError
+        Names the raster that is missing or left over.
+    """
+    wants, has = request.source.context != "layer", "context" in names
+    if wants and not has:
+        raise BadInputError(
+            "context {context!r} needs a picture of what is below the layer; send the raster"
+            " 'context', or choose the context 'layer'",
+            context=request.source.context,
+        )
+    if has and not wants:
+        raise BadInputError(
+            "the raster 'context' came, but the request's context is {context!r}; choose 'below'",
+            context=request.source.context,
+        )
 
 
 def check_request(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Steps: how many run at a strength, and which mode a layer asks for."""
+"""Steps: how many run at a strength."""
 
 from __future__ import annotations
 
@@ -124,22 +124,3 @@ def _stretched(steps: int, strength: float, longest: int) -> int:
     if strength * longest <= steps:  # true for strengths so small that dividing would overflow
         return longest
     return round_half_up(steps / strength)
-
-
-def choose_mode(mode: str, *, empty: bool, transparent: bool) -> str:
-    """Return the mode that `auto` stands for, for a layer.
-
-    Parameters
-    ----------
-    mode : str
-        One of `request.MODES`; anything but `auto` stays as it is.
-    empty : bool
-        Whether the whole layer has no colour at all, or there is no layer.
-    transparent : bool
-        Some pixel inside the selection is less than opaque.
-    """
-    if mode != "auto":
-        return mode
-    if empty:
-        return "txt2img"
-    return "inpaint" if transparent else "img2img"

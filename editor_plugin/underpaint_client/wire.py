@@ -191,7 +191,7 @@ def _read_header(parts: list[Bytes], most: int) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _read_frame(entry: Any, data: Bytes) -> Frame:
@@ -299,7 +299,7 @@ def decode(parts: list[Bytes]) -> tuple[Message, tuple[Frame, ...]]:
     Raises
     ------
     BadInputError
-        Where it is no message of this protocol.
+        Where it is not a message of this protocol.
     """
     try:
         envelope = open_envelope(parts, MAX_ANSWER)

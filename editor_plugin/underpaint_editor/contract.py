@@ -73,7 +73,44 @@ class Listener(Protocol):
         """Show the unfinished image, RGBA of dtype u1, beside the form; None to remove it."""
 
     def refresh(self) -> None:
-        """Read `Session.running`, `queue`, `model_choices` and `remedy` again, and show them."""
+        """Read `Session.running`, `queue`, `choices` and `remedy` again, and show them."""
+
+
+class Surroundings(Protocol):
+    """What is around a document's layer: the mode is chosen by it, and a model can see it."""
+
+    def is_new(self) -> bool:
+        """Return whether the layer is as in a new document: the only one, opaque and all white.
+
+        Results and visible control layers do not count as layers. Use `paper.is_white`.
+        """
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the layer holds text or vectors."""
+
+    def shows_below(self) -> bool:
+        """Return whether anything but white paper is visible below, where `Document.read` reads.
+
+        Use `paper.shows_something` on each visible layer below, control layers left out.
+        """
+
+    def read_context(self, box: Box) -> Frame:
+        """Return what is visible of the layer and of all below it, without what is above.
+
+        So no result, preview or control layer is in it. Reading it must leave no trace in the
+        document.
+
+        Parameters
+        ----------
+        box : Box
+            The layer's frame's.
+
+        Returns
+        -------
+        Frame
+            `context`, in a format that `Document.read` returns.
+        """
 
 
 class Document(Protocol):
@@ -145,6 +182,10 @@ class Document(Protocol):
 
         A layer in a hidden group is not visible.
         """
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What is around the layer in its document."""
 
     def placement_notes(self) -> Sequence[Sentence]:
         """Return what the artist should know about where results go, each a clause.
@@ -320,6 +361,12 @@ class Toolkit(Protocol):
 
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line: what the next run will do, or why it cannot run."""
+
+    def show_offer(self, text: Sentence) -> None:
+        """Show the button for the other choice beside it, or hide it if the text is empty.
+
+        When it is pressed, call `Panel.accept_offer`.
+        """
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
         """Underline in a prompt's field what cannot be read; None to underline nothing.

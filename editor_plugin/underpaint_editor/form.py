@@ -166,6 +166,11 @@ class Form(ParameterGroup):
                 raise BadInputError("in the negative prompt, {error}", error=error)
         return self.settings if self.seed_locked else self.settings.with_values(seed=drawn)
 
+    def left_to_model(self) -> Request:
+        """Return what is asked for, with all that can be left to style and model left to them."""
+        declared = parameters_of(Request)
+        return self.settings.with_values(**{name: declared[name].default for name in BY_MODEL})
+
     def prompt_errors(self) -> dict[str, PromptError | None]:
         """Return what is wrong in each of the prompts, by the name of its field."""
         return {name: find_prompt_error(self.value(name)) for name in PROMPTS}
@@ -240,6 +245,9 @@ BY_MODEL = tuple(
 PROMPTS = ("prompt", "negative_prompt")
 """The fields that are written in the language of prompts."""
 
+LISTED = ("style", "model")
+"""The fields whose choices the daemon lists."""
+
 _ELSEWHERE = (*PROMPTS, "strength", "vary_amount")
 
 ROWS = tuple(field.name for field in FIELDS if field.name not in _ELSEWHERE)
@@ -267,7 +275,7 @@ def _read(name: str, value: Any) -> Any:
     is_shown = True
     if isinstance(control, Number):
         is_shown = control.minimum <= read <= control.maximum
-    elif isinstance(control, Choice) and name != "model":  # whose choices the daemon tells
+    elif isinstance(control, Choice) and name not in LISTED:
         is_shown = read in control.options
     if not is_shown:
         raise ValueError(f"{name} {value!r} cannot be shown")
@@ -293,6 +301,12 @@ BUTTONS = {
             "cancel",
             "Cancel",
             "Stop all jobs. Finished images are kept, and the preview if you ask",
+        ),
+        Button(
+            "picture",
+            "Settings of a picture...",
+            "Use the settings in a picture that Underpaint, Stable Diffusion WebUI, ComfyUI or"
+            " InvokeAI has made",
         ),
         Button("vary", "Vary", "Make variations of the selected result, in its group"),
         Button("settings", "Settings", "Copy the settings of the selected result"),

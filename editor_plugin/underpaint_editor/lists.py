@@ -1,4 +1,4 @@
-"""What a panel lists: the models to choose from, and the jobs in the queue. Pure."""
+"""What a panel lists: models and styles to choose from, and the jobs in the queue. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_model
-from underpaint_client.sentences import NO_TEXT, Sentence, sentence
+from underpaint_client.sentences import NO_TEXT, Sentence, as_sentence, sentence
 
 from .layers import describe_job
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from underpaint_client.model_entry import ModelEntry
+    from underpaint_client.styles import Style
 
     from .job import Job
 
 
 @dataclass(frozen=True)
-class ModelChoice:
-    """A model to choose.
+class ListedChoice:
+    """A model or a style to choose.
 
     Parameters
     ----------
     value : str
-        What the form holds; empty for the daemon's default.
+        What the form holds; empty for the daemon's default model, and for no style.
     label, tip : Sentence
-        What the artist reads; `tip` describes the model, or says why it cannot be used.
+        What the artist reads; `tip` describes it, or says why it cannot be used.
     usable : bool
     """
 
@@ -40,7 +41,7 @@ class ModelChoice:
 GET_MODEL = ":get"
 """The value of the choice of models that opens the window for downloads. No model has that name."""
 
-_GET_MODEL = ModelChoice(
+_GET_MODEL = ListedChoice(
     GET_MODEL, sentence("Get a model..."), sentence("Download a model to this machine")
 )
 
@@ -54,7 +55,7 @@ class QueueEntry:
     waits: bool
 
 
-def list_models(models: Sequence[ModelEntry], default: str) -> list[ModelChoice]:
+def list_models(models: Sequence[ModelEntry], default: str) -> list[ListedChoice]:
     """Return what to offer for the form's model.
 
     Parameters
@@ -64,15 +65,37 @@ def list_models(models: Sequence[ModelEntry], default: str) -> list[ModelChoice]
     default : str
         The name of its default model; empty if it has none, or is away.
     """
-    first = ModelChoice(
+    first = ListedChoice(
         "",
         sentence("Default ({model})", model=default) if default else sentence("Default"),
         describe_choice(find_model(models, default, "")),
     )
     choices = (
-        ModelChoice(m.name, Sentence(m.name), describe_model(m), not m.problem) for m in models
+        ListedChoice(m.name, Sentence(m.name), describe_model(m), not m.problem) for m in models
     )
     return [first, *choices, _GET_MODEL]
+
+
+def list_styles(styles: Sequence[Style]) -> list[ListedChoice]:
+    """Return what to offer for the form's style.
+
+    Parameters
+    ----------
+    styles : sequence of Style
+        What the daemon has.
+    """
+    return [
+        ListedChoice("", sentence("None")),
+        *(
+            ListedChoice(
+                one.name,
+                Sentence(one.name),
+                as_sentence(one.problem or one.prompt),
+                not one.problem,
+            )
+            for one in styles
+        ),
+    ]
 
 
 def describe_choice(model: ModelEntry | None) -> Sentence:

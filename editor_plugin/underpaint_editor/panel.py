@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from underpaint_client.errors import UnderpaintError, to_sentence
+from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
+from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.prompt_completion import Candidates, Kind
-from underpaint_client.recommended import USUAL
+from underpaint_client.recommended import USUAL, settle_request
 from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, sentence
 
+from .choices import describe_offer, offered_choice
 from .form import BY_MODEL, Form, describe_strength
+from .found_form import describe_used, fill_form
 from .layer_role import LayerRole
 from .layers import next_index
 from .lists import GET_MODEL, describe_choice, find_model
@@ -24,9 +27,12 @@ from .survey import describe_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from underpaint_client.model_entry import ModelEntry
+    from underpaint_client.modes import Choice
     from underpaint_client.recommended import Recommended
+    from underpaint_client.request import Request
 
     from .contract import Document, SelectedResult, Toolkit
     from .session import Session
@@ -50,6 +56,7 @@ class Panel:
         """Whether the panel itself is setting controls: their changes are not the artist's."""
         self._toolkit = toolkit
         self._survey: Survey | None = None
+        self._offered: Choice | None = None
         self._chosen_model = ""  # the choice before GET_MODEL
         self._show_results_again: Callable[[], None] | None = None
 
@@ -99,22 +106,29 @@ class Panel:
         return True
 
     def follow_model(self) -> None:
-        """Show what suits the model in the fields that are left to it, and describe the next run.
+        """Show what style or model have in the fields that are left to them; describe the next run.
 
         Call this when the models have changed, too.
         """
         recommended, model = self._recommended, self._model
+        own = settle_request(self._apply_style(self.form.left_to_model()), recommended)
         self.filling = True
-        self._toolkit.show_own({name: getattr(recommended, name) for name in BY_MODEL})
+        self._toolkit.show_own({name: own.value(name) for name in BY_MODEL})
         self.filling = False
         is_usable = model is not None and not model.problem
         picture = self.session.model_pictures.find(model.name) if model and is_usable else None
         self._toolkit.show_model(describe_choice(model), picture)
         self.describe_run()
 
+    def _apply_style(self, request: Request) -> Request:
+        """Return a request with what its style says, if that can be used."""
+        with contextlib.suppress(BadInputError):
+            return self.session.apply_style(request)
+        return request
+
     @property
     def _model(self) -> ModelEntry | None:
-        session, name = self.session, self._toolkit.controls["model"].value
+        session, name = self.session, self._apply_style(self.form.settings).sampling.model
         return find_model(session.models, session.default_model, name)
 
     @property
@@ -163,13 +177,25 @@ class Panel:
         for name, error in form.prompt_errors().items():
             self._toolkit.mark_error(name, error)
         self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
+        self._offered = None
         if self._survey is not None:
+            self._offered = offered_choice(form.settings, self._survey)
             try:
-                self._toolkit.show_plan(
-                    describe_run(form.request(0), self._survey, self._recommended)
-                )
+                request = self.session.apply_style(form.request(0))
+                self._toolkit.show_plan(describe_run(request, self._survey, self._recommended))
             except UnderpaintError as error:
                 self._toolkit.show_plan(to_sentence(error))
+        self._toolkit.show_offer(describe_offer(self._offered))
+
+    def accept_offer(self) -> None:
+        """Choose the mode and the context that `describe_run` has offered."""
+        offered, controls = self._offered, self._toolkit.controls
+        if offered is None:
+            return
+        self.filling = True
+        controls["mode"].value, controls["context"].value = offered.mode, offered.context
+        self.filling = False
+        self.form_edited()
 
     def survey_document(self, survey: Callable[[], Survey]) -> None:
         """Survey the current document, and describe the next run or why it cannot run.
@@ -181,11 +207,24 @@ class Panel:
             be used.
         """
         self._survey = None
+        self.session.prompt_sources.refresh()
         try:
             self._survey = survey()
         except UnderpaintError as error:
             self._toolkit.show_plan(to_sentence(error))
         self.describe_run()
+
+    def use_picture(self, file: Path) -> None:
+        """Show the settings of a picture, whichever program made it; report what is not used."""
+        try:
+            found = read_picture_settings(file)
+        except UnderpaintError as error:
+            self.session.report(to_sentence(error))
+            return
+        form, unused = fill_form(self.form, found, [one.name for one in self.session.models])
+        self.fill(form)
+        self.session.report(describe_used(found.program, unused))
+        self._save_form()
 
     # ---- the layer's role ------------------------------------------------------------------
 

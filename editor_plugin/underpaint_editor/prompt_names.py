@@ -1,4 +1,4 @@
-"""What prompts can name: the daemon's LoRAs and wildcards, and the artist's list of tags."""
+"""What requests can name: the daemon's LoRAs, wildcards and styles, and the artist's tags."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from underpaint_client.model_entry import ModelEntry
+    from underpaint_client.styles import Style
 
     from .pump import Pump
     from .tracker import JobTracker
@@ -90,7 +91,7 @@ def _read_tags(file: Path) -> NameIndex:
     OSError, ValueError
         It cannot be read, is too large, or no UTF-8.
     BadInputError
-        It is no CSV.
+        It is not CSV.
     """
     size = file.stat().st_size
     if size > LARGEST_TAGS:
@@ -142,6 +143,15 @@ class PromptSources:
         if names != self._names:
             self._names, self._loras = names, None
             self._wildcards = NameIndex(names.wildcards)
+
+    @property
+    def styles(self) -> tuple[Style, ...]:
+        """The daemon's styles, as far as it has sent them."""
+        return self._names.styles
+
+    def refresh(self) -> None:
+        """Ask the daemon again where what it has sent may be old."""
+        self._ask()
 
     def candidates(
         self, kind: Kind, model: ModelEntry | None, layers: Callable[[], Iterable[str]]

@@ -20,13 +20,15 @@ from underpaint_client.errors import DaemonUnavailableError, UnderpaintError, to
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, Sentence, sentence
+from underpaint_client.styles import apply_style, find_style
 
 from .batch import Batch
+from .choices import resolve_mode
 from .delivery import Delivery
 from .launch import DaemonStarter, Launcher
 from .layer_role import read_control_layers, refuse_role
 from .layers import describe_readiness
-from .lists import ModelChoice, QueueEntry, find_model, list_models, list_queue
+from .lists import ListedChoice, QueueEntry, find_model, list_models, list_queue, list_styles
 from .log import log_event, log_exception
 from .model_downloads import ModelDownloads
 from .model_pictures import ModelPictures
@@ -50,7 +52,6 @@ from .prompt_names import PromptSources
 from .prompts import PromptHistory
 from .pump import Pump
 from .remedy import Remedy, choose_remedy
-from .survey import resolve_mode
 from .tracker import JobTracker
 from .waiting import WaitingResults
 
@@ -128,9 +129,27 @@ class Session:
         return list_queue(self.tracker.jobs.values())
 
     @property
-    def model_choices(self) -> list[ModelChoice]:
+    def model_choices(self) -> list[ListedChoice]:
         """What to offer for the form's model."""
         return list_models(self.models, self.default_model)
+
+    @property
+    def choices(self) -> dict[str, list[ListedChoice]]:
+        """What to offer in the fields whose choices the daemon lists, by their names."""
+        return {"style": list_styles(self.prompt_sources.styles), "model": self.model_choices}
+
+    def apply_style(self, request: Request) -> Request:
+        """Return a request with what its style says; as it is while no styles are known.
+
+        Raises
+        ------
+        BadInputError
+            There is no such style, or it cannot be used.
+        """
+        styles = self.prompt_sources.styles
+        if not (request.style and styles):
+            return request
+        return apply_style(request, find_style(request.style, styles))
 
     @property
     def remedy(self) -> Remedy | None:
@@ -229,19 +248,22 @@ class Session:
         """
         check_request(request)
         refuse_role(document.role)
+        used = self.apply_style(request)
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
             self._report_unavailable(to_sentence(error))
             raise
-        model = find_model(self.models, self.default_model, request.sampling.model)
+        model = find_model(self.models, self.default_model, used.sampling.model)
         whole = request.output.result == "layer"
         frames = document.read(model.native if model else 0, whole=whole)
         controls, rasters = read_control_layers(document.control_layers(), frames["layer"].box)
         request = request.with_values(controls=controls)
         check_request(request)
         frames.update(rasters)
-        request = resolve_mode(request, frames, document.is_empty)
+        request = resolve_mode(request, frames, document)
+        if request.source.context == "below":
+            frames["context"] = document.surroundings.read_context(frames["layer"].box)
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()

@@ -8,22 +8,24 @@ digits). Shares are estimated from a sample of the pixels given.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_levels, describe_misfits, describe_plan
 from underpaint_client.geometry import Box
+from underpaint_client.modes import Choice, LayerState, choose_mode
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.sentences import Sentence, join_sentences, sentence
-from underpaint_client.steps import choose_mode, plan_request
+from underpaint_client.steps import plan_request
 
 from .pixels import changed_pixels, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from underpaint_client.frames import Frame
     from underpaint_client.request import Request
+
+    from .contract import Surroundings
 
 _READ = 1_000_000  # pixels that are read to say what a run would do
 _SAMPLE = 20_000  # pixels that shares are estimated from
@@ -54,6 +56,8 @@ class Survey:
         Some pixel that may be filled has no colour left.
     notes : tuple of Sentence
         What the artist should know before the run, each without its capital and stop.
+    below, new, drawn : bool
+        As `LayerState` has them.
     """
 
     empty: bool
@@ -67,6 +71,30 @@ class Survey:
     partly_selected: float = 0.0
     lost: bool = False
     notes: tuple[Sentence, ...] = ()
+    below: bool = False
+    new: bool = False
+    drawn: bool = False
+
+    def within(self, around: Surroundings) -> Survey:
+        """Return the same with what is known of the layer from its surroundings."""
+        return replace(
+            self,
+            below=self.empty and around.shows_below(),
+            new=not self.empty and not self.transparent and around.is_new(),
+            drawn=around.is_drawn,
+        )
+
+    @property
+    def state(self) -> LayerState:
+        """What the mode is chosen by."""
+        return LayerState(
+            empty=self.empty,
+            transparent=self.transparent,
+            selected=not self.whole,
+            below=self.below,
+            new=self.new,
+            drawn=self.drawn,
+        )
 
 
 def survey(
@@ -133,11 +161,8 @@ def survey_rows(
     """
     if box.empty:
         return survey(b"", b"")
-    pitch = -(-box.extent.pixels // (_READ // 5 if slow else _READ))
-    step, height = (box.height, box.height) if pitch == 1 else (pitch, 1)
     alphas, amounts, empty = [], [], True
-    for y in range(box.y, box.bottom, step):
-        rows = Box(box.x, y, box.width, height)
+    for rows in rows_to_read(box, slow=slow):
         alpha, nothing = read_alpha(rows)
         alphas.append(alpha)
         empty = empty and nothing
@@ -149,6 +174,14 @@ def survey_rows(
         empty=empty and is_empty(),
         part=min(1.0, box.extent.pixels / max(1, canvas.extent.pixels)),
     )
+
+
+def rows_to_read(box: Box, *, slow: bool) -> Iterator[Box]:
+    """Yield a box, or of a large one rows at even distances."""
+    pitch = -(-box.extent.pixels // (_READ // 5 if slow else _READ))
+    step, height = (box.height, box.height) if pitch == 1 else (pitch, 1)
+    for y in range(box.y, box.bottom, step):
+        yield Box(box.x, y, box.width, height)
 
 
 def take_alpha(pixels: bytes, channels: int, dtype: str) -> bytes:
@@ -208,53 +241,29 @@ def describe_run(request: Request, found: Survey, recommended: Recommended = USU
     """
     misfits = describe_misfits(request, recommended)
     request = settle_request(request, recommended)
-    mode = expected_mode(request, found)
+    choice = choose_mode(Choice(request.mode, request.source.context), found.state)
+    mode, below = choice.mode, choice.context == "below"
     most = {"inpaint": found.most_erased, "img2img": found.most_selected}.get(mode, 1.0)
     changed = found.erased if mode == "inpaint" else found.selected
     plan = plan_request(request, mode, most)
-    told = describe_plan(mode, changed, plan, of="layer" if found.whole else "selection")
+    of = "layer" if found.whole else "selection"
+    told = describe_plan(mode, changed, plan, of=of, below=below)
     partial = {"inpaint": found.partly_erased, "img2img": found.partly_selected}.get(mode, 0.0)
     notes = list(describe_levels(plan, recommended, partial))
     notes += found.notes if plan.run else ()
     if plan.run and mode == "inpaint" and found.lost and request.source.fill == "auto":
-        notes.append(sentence("where no colour is left, it is filled from the surrounding colours"))
+        if not below:
+            notes.append(
+                sentence("where no colour is left, it is filled from the surrounding colours")
+            )
+        elif not found.empty:
+            notes.append(sentence("where no colour is left, it starts from the colour below"))
     notes += misfits if plan.run else ()
     return join_sentences(told, *notes, stop=False)
 
 
-def expected_mode(request: Request, found: Survey) -> str:
-    """Return what a request's mode will be."""
-    return choose_mode(request.mode, empty=found.empty, transparent=found.transparent)
-
-
-def resolve_mode(
-    request: Request, frames: dict[str, Frame], is_empty: Callable[[], bool]
-) -> Request:
-    """Replace the mode `auto` by the one that fits the pixels that are sent, all of them.
-
-    Parameters
-    ----------
-    request : Request
-        As the artist asked.
-    frames : dict of str to Frame
-        `layer`, 8 or 16 bits, and maybe `selection` and `mask`.
-    is_empty : callable
-        Says whether there is nothing in the whole layer; asked where nothing is in the pixels sent.
-    """
-    if request.mode != "auto":
-        return request
-    layer = bytes(frames["layer"].data)
-    empty = layer.count(0) == len(layer) and is_empty()
-    selection = bytes(frames["selection"].data) if "selection" in frames else None
-    alphas = [take_alpha(layer, 4, frames["layer"].dtype)]
-    if "mask" in frames:
-        alphas.append(bytes(frames["mask"].data))
-    transparent = any(_some_erased(alpha, selection) for alpha in alphas)
-    mode = choose_mode(request.mode, empty=empty, transparent=transparent)
-    return request.with_values(mode=mode)
-
-
-def _some_erased(alpha: bytes, selection: bytes | None) -> bool:
+def some_erased(alpha: bytes, selection: bytes | None) -> bool:
+    """Return whether some selected pixel is less than opaque."""
     if selection is None:
         return alpha.count(255) < len(alpha)
     return _meet(alpha.translate(_IS_NOT_WHOLE), selection.translate(_IS_TOUCHED))
@@ -322,7 +331,7 @@ def _most_erased(alpha: bytes, selection: bytes) -> float:
     """Return the largest product of erasure and selection, 0..1."""
     if _meet(alpha.translate(_IS_ERASED), selection.translate(_IS_SELECTED)):
         return 1.0
-    if not _some_erased(alpha, selection):
+    if not some_erased(alpha, selection):
         return 0.0
     stride = max(1, len(alpha) // (50 * _SAMPLE))
     pairs = set(zip(alpha[::stride], selection[::stride]))

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underpaint_client.conditioning import lora_in_prompt
+from underpaint_client.conditioning import add_loras
 from underpaint_client.errors import BadInputError
 from underpaint_client.prompt_choices import escape_prompt
 from underpaint_client.recipe import Recipe
@@ -117,10 +117,9 @@ class Tag:
             If this is a kept preview.
         """
         recipe = self._finished()
-        given = map(lora_in_prompt, recipe.request.conditioning.loras)
         used = recipe.request.with_values(
             images=form.settings.sampling.images,
-            prompt=escape_prompt(" ".join(filter(None, (recipe.facts.prompt, *given)))),
+            prompt=escape_prompt(add_loras(recipe.facts.prompt, recipe.request.conditioning.loras)),
             seed=recipe.facts.seed,
         )
         if form.settings.mode == "auto":  # which would settle on the recipe's again

@@ -20,6 +20,11 @@ from underpaint_client.geometry import Box, Extent  # noqa: E402
 
 FORMATS = {"u1": "R'G'B'A u8", "u2": "R'G'B'A u16"}
 AMOUNTS = "Y u8"  # selections and masks are linear, whatever the image is
+_EIGHT_BITS = {
+    Gimp.Precision.U8_NON_LINEAR,
+    Gimp.Precision.U8_PERCEPTUAL,
+    Gimp.Precision.U8_LINEAR,  # babl's conversion of it to 16 bits is wrong
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class Reader:
     def read(self, box: Box) -> bytes:
         """Return the pixels of a box on the canvas."""
         return get_pixels(self.buffer, box.moved(-self.bounds.x, -self.bounds.y), self.format_name)
+
+
+def sent_dtype(image: Gimp.Image) -> str:
+    """Return the depth that an image's pixels are sent in: 8 bits if it has no more, else 16."""
+    return "u1" if image.get_precision() in _EIGHT_BITS else "u2"
 
 
 def pixel_format(layer: Gimp.Layer, dtype: str = "u1") -> str:

@@ -38,11 +38,12 @@ from underpaint_editor.layers import (  # noqa: E402
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
-from .buffers import AMOUNTS, Reader, mask_reader, pixel_format  # noqa: E402
+from .buffers import AMOUNTS, Reader, mask_reader, pixel_format, sent_dtype  # noqa: E402
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .result_layers import SentLayer, make_layer  # noqa: E402
 from .selection import selected_layer, selection_bounds  # noqa: E402
+from .surroundings import GimpSurroundings  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
@@ -68,11 +69,6 @@ from .tree import (  # noqa: E402
 _KEY = "underpaint-form"
 _PRECISIONS = {"u1": Gimp.Precision.U8_NON_LINEAR, "u2": Gimp.Precision.U16_NON_LINEAR}
 _BAND = 256  # rows that are read at once
-_EIGHT_BITS = {
-    Gimp.Precision.U8_NON_LINEAR,
-    Gimp.Precision.U8_PERCEPTUAL,
-    Gimp.Precision.U8_LINEAR,  # babl's conversion of it to 16 bits is wrong
-}
 
 
 @dataclass
@@ -220,7 +216,7 @@ class GimpDocument:
             None if selected is None else selection.read,
             is_empty=self.is_empty,
             slow=False,
-        )
+        ).within(self.surroundings)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Return the pixels that a run needs, in the image's own colour space.
@@ -238,7 +234,7 @@ class GimpDocument:
         self._told = self.cautions()
         selected = selection_bounds(image)
         box = box_to_read(self.canvas, selected, native, whole=whole, layer=bounds)
-        dtype = "u1" if image.get_precision() in _EIGHT_BITS else "u2"
+        dtype = sent_dtype(image)
         name, buffer = pixel_format(self.layer, dtype), self.layer.get_buffer()
         frame = Frame("layer", box, dtype, "RGBA", Reader(buffer, name, bounds).read(box))
         frames = {"layer": frame}
@@ -256,6 +252,11 @@ class GimpDocument:
             frame, name, covered, own, everything, image.get_precision(), profile
         )
         return frames
+
+    @property
+    def surroundings(self) -> GimpSurroundings:
+        """What is around the layer in its image."""
+        return GimpSurroundings(self.image, self.layer, self.bounds, self.canvas)
 
     def is_empty(self) -> bool:
         """Return whether every byte of the layer is 0 on the canvas."""

@@ -27,7 +27,7 @@ from underpaint_client.sentences import (  # noqa: E402
     join_sentences,
     sentence,
 )
-from underpaint_editor.form import FIELDS, Choice, Field, Form, Number, Switch  # noqa: E402
+from underpaint_editor.form import FIELDS, LISTED, Choice, Field, Form, Number, Switch  # noqa: E402
 from underpaint_editor.log import log_exception  # noqa: E402
 
 from .canvas import GimpDocument  # noqa: E402
@@ -311,6 +311,6 @@ def _allowed_values(field: Field) -> Sentence:
         return sentence(
             "{limits}, or {number}: what suits the model", limits=limits, number=LEFT_TO_MODEL
         )
-    if isinstance(field, Choice) and field.name != "model":
+    if isinstance(field, Choice) and field.name not in LISTED:
         return sentence("one of: {choices}", choices=Listing(field.options))
     return NO_TEXT

@@ -24,7 +24,7 @@ from underpaint_client.sentences import Sentence, sentence  # noqa: E402
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layer_role import ROLE_FIELDS  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
-from underpaint_editor.lists import ModelChoice  # noqa: E402
+from underpaint_editor.lists import ListedChoice  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
 from underpaint_editor.results import Thumbnail  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
@@ -43,6 +43,7 @@ from .controls import (  # noqa: E402
 from .downloads_window import DownloadsWindow  # noqa: E402
 from .image_choice import ImageChoice  # noqa: E402
 from .model_facts import ModelFacts  # noqa: E402
+from .picture_chooser import PictureChooser  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .prompt_popup import PromptPopup, mark_error  # noqa: E402
 from .queue_list import QueueList  # noqa: E402
@@ -77,12 +78,13 @@ class Window:
         self.session = session()
         self.panel = Panel(self.session, self)
         self.panel.filling = True
-        self._listed: list[ModelChoice] = []
+        self._listed: dict[str, list[ListedChoice]] = {}
         self._title_name = ""  # of the image in the plan line, if the artist may mean another one
         self._cautions: list[Sentence] = []
         self._forms: dict[int, Form] = {}  # by the ids of images
         self._unassigned: Form | None = None  # as it was when the artist had to choose an image
         self._downloads: DownloadsWindow | None = None
+        self._pictures = PictureChooser(self.panel.use_picture)
         self._build()
         self.panel.fill(last_form())
         listener().window = self
@@ -105,6 +107,7 @@ class Window:
         column.add(self._make_strength())
         self.plan = make_label("plan")
         column.add(self.plan)
+        column.add(self._make_offer())
         column.add(self._make_buttons())
         amount = self._fields.numbers["vary_amount"].shown
         self.result_row = ResultRow(amount, self._show_result, self.use_result)
@@ -130,6 +133,7 @@ class Window:
         column.add(self.remedy)
         column.add(self._make_role())
         column.add(self._make_rows())
+        column.add(self._make_picture())
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
         scroll.add(column)
         self.window = Gtk.Window(title="Underpaint", type_hint=Gdk.WindowTypeHint.UTILITY)
@@ -158,6 +162,11 @@ class Window:
         grid.attach(strength.widget, 2, 1, 1, 1)
         return grid
 
+    def _make_picture(self) -> Gtk.Button:
+        picture = set_up_button("picture", Gtk.Button())
+        picture.connect("clicked", lambda _: self._pictures.open(self.window))
+        return picture
+
     def _make_role(self) -> Gtk.Grid:
         self._role = make_controls(self._change_role, ROLE_FIELDS)
         self._role_details: list[Gtk.Widget] = []
@@ -172,6 +181,14 @@ class Window:
         for widget in self._role_details:
             widget.set_no_show_all(True)
         return grid
+
+    def _make_offer(self) -> Gtk.Button:
+        self.offer = Gtk.Button(no_show_all=True)
+        self.offer.set_name("offer")
+        self.offer.set_halign(Gtk.Align.START)
+        self.offer.set_relief(Gtk.ReliefStyle.NONE)
+        self.offer.connect("clicked", lambda _: self.panel.accept_offer())
+        return self.offer
 
     def _make_rows(self) -> Gtk.Grid:
         self.model_facts = ModelFacts()
@@ -260,6 +277,11 @@ class Window:
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line, with the cautions for this image."""
         self.plan.set_text(describe_plan_line(text, self._cautions, self._title_name))
+
+    def show_offer(self, text: Sentence) -> None:
+        """Show the button for the other choice, or hide it."""
+        self.offer.set_label(text)
+        self.offer.set_visible(bool(text))
 
     def mark_error(self, name: str, error: PromptError | None) -> None:
         """Underline in a prompt what cannot be read."""
@@ -435,10 +457,11 @@ class Window:
         self.remedy.set_label("" if remedy is None else remedy.label)
         self.remedy.set_visible(remedy is not None)
         self.queue.show(self.session.queue)
-        choices = self.session.model_choices
-        if choices != self._listed:
-            self._listed, self.panel.filling = choices, True
-            self._fields.choices["model"].set_options(
+        for name, choices in self.session.choices.items():
+            if choices == self._listed.get(name):
+                continue
+            self._listed[name], self.panel.filling = choices, True
+            self._fields.choices[name].set_options(
                 [(choice.value, _label_of(choice)) for choice in choices],
                 {choice.value for choice in choices if not choice.usable},
             )
@@ -448,8 +471,8 @@ class Window:
             popup.completer.refresh()
 
 
-def _label_of(choice: ModelChoice) -> Sentence:
-    """Return what a model is called in the list, which shows no tooltips."""
+def _label_of(choice: ListedChoice) -> Sentence:
+    """Return what a model or style is called in the list, which shows no tooltips."""
     if choice.usable:
         return choice.label
-    return sentence("{model}: {problem}", model=choice.label, problem=choice.tip)
+    return sentence("{name}: {problem}", name=choice.label, problem=choice.tip)

@@ -34,6 +34,7 @@ from .images import image_of, pixels_of
 from .qt import QtCore
 from .redo import names_command
 from .sources import (
+    DTYPES,
     SRGB,
     describe_source,
     find_selection,
@@ -41,6 +42,7 @@ from .sources import (
     only_transparency_mask,
     read_layer,
 )
+from .surroundings import KritaSurroundings
 from .tree import (
     all_nodes,
     attach_role,
@@ -58,7 +60,6 @@ from .tree import (
 
 _KEY = "underpaint/form"
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
-_DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 _RESOLUTION = 300.0  # pixels per inch of a new document
 
 
@@ -190,7 +191,7 @@ class KritaDocument:
         node = self.layer
         refuse_role(self.role)
         selection = find_selection(self.document, node, self.canvas)
-        dtype = _DTYPES[node.colorDepth()]
+        dtype = DTYPES[node.colorDepth()]
         lost = False
 
         def read_alpha(rows: Box) -> tuple[bytes, bool]:
@@ -212,7 +213,8 @@ class KritaDocument:
         notes = describe_source(node, found)
         if self.can_redo:
             notes.append(sentence("inserting the result clears your redo history"))
-        return replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
+        found = replace(found, lost=lost, notes=(*notes, *self.placement_notes()))
+        return found.within(self.surroundings)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         """Return the pixels that a run needs, with colours converted to 8-bit sRGB.
@@ -259,6 +261,11 @@ class KritaDocument:
             return lambda box: _converted(document, node, read_layer(node, box), box)
 
         return [(role, reader(node)) for role, node in control_layers(document)]
+
+    @property
+    def surroundings(self) -> KritaSurroundings:
+        """What is around the layer in its document."""
+        return KritaSurroundings(self.document, self.layer, self.canvas)
 
     # ---- writing ---------------------------------------------------------------------------
 

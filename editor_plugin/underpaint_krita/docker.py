@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from krita import Canvas, DockWidget, Krita
 
@@ -12,9 +13,10 @@ from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
+from underpaint_editor.found_form import PICTURES
 from underpaint_editor.layer_role import ROLE_FIELDS
 from underpaint_editor.layers import preview_size
-from underpaint_editor.lists import ModelChoice
+from underpaint_editor.lists import ListedChoice
 from underpaint_editor.panel import Panel
 from underpaint_editor.results import Thumbnail
 from underpaint_editor.turns import Turns
@@ -52,7 +54,7 @@ class UnderpaintDocker(DockWidget):
         self.setWindowTitle("Underpaint")
         self._document = ""
         self._forms: dict[str, Form] = {}
-        self._listed: list[ModelChoice] = []
+        self._listed: dict[str, list[ListedChoice]] = {}
         self.session = session()
         self.panel = Panel(self.session, self)
         self._keys = KeyWatch(self._end_comparison)
@@ -85,6 +87,9 @@ class UnderpaintDocker(DockWidget):
         column.addLayout(self._make_strength())
         self.plan = make_label("plan")
         column.addWidget(self.plan)
+        self.offer = self._make_button("offer", self.panel.accept_offer)
+        self.offer.setFlat(True)
+        column.addWidget(self.offer)
         column.addLayout(self._make_buttons())
         self.result_row = ResultRow(
             self._fields.numbers["vary_amount"].widget, self._show_result, self.use_result
@@ -105,12 +110,13 @@ class UnderpaintDocker(DockWidget):
         self.preview = make_label("preview")
         self.preview.hide()
         column.addWidget(self.preview)
-        self.remedy = QtWidgets.QPushButton()
-        self.remedy.setObjectName("remedy")
-        self.remedy.clicked.connect(lambda: self._turns.take(self.session.apply_remedy))
+        self.remedy = self._make_button("remedy", self.session.apply_remedy)
         column.addWidget(self.remedy)
         column.addLayout(self._make_role())
         column.addLayout(self._make_rows())
+        picture = set_up_button("picture", QtWidgets.QPushButton())
+        picture.clicked.connect(self._choose_picture)
+        column.addWidget(picture)
         column.addStretch(1)
         scroll = QtWidgets.QScrollArea()
         scroll.setWidgetResizable(True)
@@ -118,6 +124,13 @@ class UnderpaintDocker(DockWidget):
         scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
         self.setWidget(scroll)
+
+    def _make_button(self, name: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
+        """Return a button whose text and meaning change with the state."""
+        button = QtWidgets.QPushButton()
+        button.setObjectName(name)
+        button.clicked.connect(lambda: self._turns.take(action))
+        return button
 
     def _candidates(self, field: str, kind: Kind) -> Candidates:
         return self.panel.candidates(field, kind, layer_names)
@@ -236,6 +249,12 @@ class UnderpaintDocker(DockWidget):
         """Show the plan line."""
         self.plan.setText(text)
 
+    def show_offer(self, text: Sentence) -> None:
+        """Show the button for the other choice, or hide it."""
+        self.offer.setText(text)
+        self.offer.setAccessibleName(text)
+        self.offer.setVisible(bool(text))
+
     def mark_error(self, name: str, error: PromptError | None) -> None:
         """Underline in a prompt what cannot be read."""
         mark_error(self._fields.texts[name].widget, error)
@@ -253,6 +272,20 @@ class UnderpaintDocker(DockWidget):
         if self._downloads is None:
             self._downloads = DownloadsDialog(self.session.downloads, self)
         self._downloads.open_window()
+
+    def _choose_picture(self) -> None:
+        """Let the artist choose the picture whose settings to use; Krita goes on meanwhile."""
+        title = sentence("Use the settings of a picture")
+        dialog = QtWidgets.QFileDialog(self, title)
+        dialog.setNameFilter(f"{sentence('Pictures')} ({' '.join(PICTURES)})")
+        dialog.setFileMode(QtWidgets.QFileDialog.FileMode.ExistingFile)
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.use_picture)
+        dialog.open()
+
+    def use_picture(self, file: str) -> None:
+        """Use the settings of a picture."""
+        self._turns.take(lambda: self.panel.use_picture(Path(file)))
 
     # ---- the document and the selected result ----------------------------------------------
 
@@ -388,16 +421,17 @@ class UnderpaintDocker(DockWidget):
         self.remedy.setAccessibleName(label)
         self.remedy.setVisible(remedy is not None)
         self.queue.show_entries(self.session.queue)
-        self._list_models()
+        for name, choices in self.session.choices.items():
+            self._list_choices(name, choices)
         self.panel.follow_model()
         for popup in self._popups:
             popup.completer.refresh()
 
-    def _list_models(self) -> None:
-        choices, control = self.session.model_choices, self._fields.choices["model"]
-        if choices == self._listed:
+    def _list_choices(self, name: str, choices: list[ListedChoice]) -> None:
+        if choices == self._listed.get(name):
             return
-        self._listed, chosen, self.panel.filling = choices, control.value, True
+        control = self._fields.choices[name]
+        self._listed[name], chosen, self.panel.filling = choices, control.value, True
         control.widget.clear()
         model = control.widget.model()
         for index, choice in enumerate(choices):

@@ -31,7 +31,11 @@ def pixels_of(result: Result) -> bytes:
     frame, area = result.frame, result.area
     if area is None:
         return bytes(frame.data)
-    image = scaled(image_of(frame.data, frame.box.extent), area.extent)
+    return bgra_of(scaled(image_of(frame.data, frame.box.extent), area.extent), area.extent)
+
+
+def bgra_of(image: QtGui.QImage, extent: Extent) -> bytes:
+    """Return an image's pixels in Krita's order, 8 bits, straight alpha."""
     # ARGB32 is BGRA in memory, and its lines have no padding: a pixel has 4 bytes.
     data = image.convertToFormat(QtGui.QImage.Format.Format_ARGB32).constBits()
-    return b"" if data is None else data.asstring(4 * area.extent.pixels)
+    return b"" if data is None else data.asstring(4 * extent.pixels)

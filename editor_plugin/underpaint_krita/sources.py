@@ -14,6 +14,7 @@ from krita import Document, Node, Selection
 
 from underpaint_client.geometry import Box
 from underpaint_client.sentences import Sentence, sentence
+from underpaint_editor import paper
 from underpaint_editor.layers import intersection
 from underpaint_editor.pixels import restore_hidden
 from underpaint_editor.survey import Survey
@@ -26,6 +27,10 @@ ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 """Colour model, depth and profile of what is sent and of results."""
 
+DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
+"""What the wire calls Krita's depths."""
+
+_WHITE_IS_FULL = {"RGBA", "GRAYA"}  # colour models in which each channel of white is 1
 _PAINT = "paintlayer"
 _STRIP = 500_000  # pixels that are read at once to see whether a layer is empty
 
@@ -111,6 +116,24 @@ def is_blank(node: Node, canvas: Box) -> bool:
         if pixels.count(0) < len(pixels):
             return False
     return True
+
+
+def is_white(node: Node, canvas: Box) -> bool:
+    """Return whether a layer is opaque and white on the canvas."""
+    if node.colorModel() not in _WHITE_IS_FULL:
+        return False
+    dtype = DTYPES[node.colorDepth()]
+    return paper.is_white(canvas, lambda rows: read_layer(node, rows), dtype)
+
+
+def is_painted(node: Node, box: Box) -> bool:
+    """Return whether a layer shows anything but white paper in a box."""
+    inside = intersection(to_box(node.bounds()), box)
+
+    def read(rows: Box) -> bytes:
+        return node.projectionPixelData(rows.x, rows.y, rows.width, rows.height).data()
+
+    return paper.shows_something(inside, read, len(node.channels()), DTYPES[node.colorDepth()])
 
 
 def describe_source(node: Node, found: Survey) -> list[Sentence]:

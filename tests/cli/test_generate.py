@@ -210,12 +210,15 @@ def test_strength_zero_changes_nothing(daemon: Path, tmp_path: Path, sketch: Any
         (["-W", "64"], 2, "without a height"),
         (["--fit"], 2, "need a picture"),
         (["--selection", "sketch.png"], 2, "need a picture"),
+        (["--context", "sketch.png"], 2, "need a picture"),
+        (["-I", "sketch.png", "--context", "missing.png"], 2, "missing.png cannot be read"),
+        (["-I", "sketch.png", "--context", "small.png"], 2, "the context has 3 x 4 pixels and"),
         (["-I", "sketch.png", "--selection", "small.png"], 2, "3 x 4 pixels and the layer 90 x 72"),
         (["-I", "sketch.png", "-o", "sketch.png"], 2, "sketch.png exists"),
         (["-o", "text.png/out.png"], 2, "cannot be written"),
         (["-o", "out.webp"], 2, "does not end in .png"),
         (["-m", "unheard-of"], 3, "'unheard-of' is unknown; models found: sd, sdxl"),
-        (["-m", "."], 3, "is no model"),
+        (["-m", "."], 3, "is not a model"),
     ],
 )
 def test_bad_input(
@@ -586,3 +589,37 @@ def test_every_step_is_saved(daemon: Path, tmp_path: Path, sketch: Any) -> None:
     )  # fmt: skip
     assert "choose another with --save-intermediates" in process.stderr
     assert run("results", cwd=tmp_path).stdout == ""  # it was noticed before the job was sent
+
+
+def test_an_empty_layer_over_a_picture_is_filled_and_replayed(
+    daemon: Path, tmp_path: Path, sketch: Any
+) -> None:
+    Image.new("RGBA", (90, 72)).save(tmp_path / "empty.png")
+    picture = Image.fromarray(sketch[..., :3])
+    picture.save(tmp_path / "below.png")
+    picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "other.png")
+    selection = Image.new("L", (90, 72))
+    selection.paste(255, (20, 10, 60, 50))
+    selection.save(tmp_path / "selection.png")
+    inputs = ("-I", "empty.png", "--selection", "selection.png")
+    process = run(
+        "generate", "x", *inputs, "--context", "below.png", "-S1", "-s4", "-o", "out.png",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert "Fills the selection to fit what is below" in process.stderr
+    made = pixels_of(tmp_path / "out.png")
+    np.testing.assert_array_equal(made[..., 3], np.array(selection))
+    recipe = read_recipe(tmp_path / "out.png")
+    assert recipe.request.mode == "inpaint"
+    assert recipe.request.source.context == "below"
+    assert recipe.facts.context_hash
+    again = run("replay", "out.png", *inputs, "--context", "below.png", cwd=tmp_path)
+    assert "the picture is identical" in again.stderr
+    again = run("replay", "out.png", *inputs, "--context", "other.png", "-o", "2.png", cwd=tmp_path)
+    assert "it was made with another context" in again.stderr
+    assert "it was made from another input" not in again.stderr
+    process = run("replay", "out.png", *inputs, cwd=tmp_path, code=2)
+    assert "made over another picture; name that picture with --context" in process.stderr
+    run("generate", "x", *inputs, "-S1", "-s2", "-o", "alone.png", cwd=tmp_path)
+    words = ("replay", "alone.png", *inputs, "--context", "below.png")
+    assert "made without a context" in run(*words, cwd=tmp_path, code=2).stderr

@@ -15,8 +15,9 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from example_recipe import make_recipe
 from picture_files import packed_profile, packed_text, png_chunk, with_chunks
 from underpaint.cli import main
-from underpaint.cli.metadata import LARGEST_CHUNK, LARGEST_IN_ALL
+from underpaint.cli.metadata import LARGEST_IN_ALL
 from underpaint.cli.pictures import Drawing, read_picture, read_recipe, write_picture
+from underpaint_client.png_chunks import LARGEST_CHUNK
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LARGE_PROFILE = PROFILE + os.urandom(1024) * 2048

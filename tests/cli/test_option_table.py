@@ -24,7 +24,16 @@ def test_every_option_is_in_the_table() -> None:
     for parameter in parameters_of(Request).values():
         for flag in parameter.flags:
             assert f"`{flag}`" in table
-    for flag in ("-I", "--selection", "--save-intermediates", "-o", "--force", "--json", "prompt"):
+    for flag in (
+        "-I",
+        "--selection",
+        "--save-intermediates",
+        "--settings-of",
+        "-o",
+        "--force",
+        "--json",
+        "prompt",
+    ):
         assert f"`{flag}`" in table
     assert all(row.replace("\\|", "").count("|") == 3 for row in table.splitlines())
 

@@ -13,9 +13,9 @@ from PIL import Image, PngImagePlugin
 
 from example_recipe import make_recipe
 from underpaint.cli import main
-from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint.cli.pictures import read_recipe
 from underpaint.cli.replay import _compare
+from underpaint_client.png_chunks import RECIPE_KEY, find_text
 
 BIG = 10**400
 HUGE = 10**4200

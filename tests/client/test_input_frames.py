@@ -19,6 +19,7 @@ LAYER = Frame("layer", Box(-3, 5, 2, 1), "u1", "RGBA", bytes(8))
 SELECTION = Frame("selection", LAYER.box, "u1", "Y", bytes(2))
 MASK = replace(SELECTION, name="mask")
 LINES = replace(SELECTION, name="control_2")
+CONTEXT = replace(LAYER, name="context", channels="BGRA", dtype="u2", data=bytes(16))
 
 
 @given(st.permutations([LAYER, SELECTION, MASK]), st.integers(0, 2))
@@ -35,6 +36,12 @@ def test_frames_are_told_apart_by_name_whatever_their_order(
     assert inputs.selection == (None if without == 1 else SELECTION)
     assert inputs.mask == (None if without == 2 else MASK)
     assert set(inputs.frames) == set(sent)
+    assert InputFrames.of(inputs.frames) == inputs
+
+
+def test_a_context_comes_at_its_own_depth() -> None:
+    inputs = InputFrames.of((LAYER, CONTEXT))
+    assert inputs.rasters == {"context": CONTEXT}
     assert InputFrames.of(inputs.frames) == inputs
 
 
@@ -69,6 +76,9 @@ def test_a_frame_is_called_by_what_it_is_used_as() -> None:
         ((LAYER, replace(MASK, box=Box(0, 5, 2, 1))), r"mask has 2 x 1 pixels at \(0, 5\).*-3, 5"),
         ((LAYER, replace(SELECTION, box=Box(-3, 5, 1, 2))), "the selection has 1 x 2 pixels"),
         ((LAYER, replace(LINES, box=Box(0, 5, 2, 1))), r"the control_2 has 2 x 1 pixels at \(0, 5"),
+        ((CONTEXT,), "a context arrived without a layer"),
+        ((LAYER, replace(CONTEXT, box=Box(0, 5, 2, 1))), r"context has 2 x 1 pixels at \(0, 5\)"),
+        ((LAYER, replace(SELECTION, name="context")), "context: the channels are Y; send RGBA"),
     ],
 )
 def test_what_cannot_be_used_together_is_named(frames: tuple[Frame, ...], told: str) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint_client.errors import BadInputError
 from underpaint_client.parameters import Parameter, declare, nest, parameters_of
+from underpaint_client.png_chunks import RECIPE_KEY, find_text
 from underpaint_client.request import (
     PromptSettings,
     Request,

@@ -209,5 +209,5 @@ def test_tag_lists() -> None:
 
 
 def test_a_list_that_is_no_csv_is_refused() -> None:
-    with pytest.raises(BadInputError, match="line 2 of the list of tags is no CSV"):
+    with pytest.raises(BadInputError, match="line 2 of the list of tags is not CSV"):
         list(read_tags(["sunset\n", '"' + "x" * 200_000]))

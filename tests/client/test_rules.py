@@ -11,7 +11,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.request import Request
 from underpaint_client.samplers import choose_sampler, longest_schedule
 from underpaint_client.seeds import image_seed
-from underpaint_client.steps import StepPlan, choose_mode, plan_steps
+from underpaint_client.steps import StepPlan, plan_steps
 
 
 @pytest.mark.parametrize(
@@ -82,21 +82,6 @@ def test_strength_zero_runs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "empty", "transparent", "chosen"),
-    [
-        ("auto", True, True, "txt2img"),
-        ("auto", False, True, "inpaint"),
-        ("auto", False, False, "img2img"),
-        ("img2img", True, True, "img2img"),
-        ("inpaint", False, False, "inpaint"),
-        ("txt2img", False, False, "txt2img"),
-    ],
-)
-def test_mode(mode: str, empty: bool, transparent: bool, chosen: str) -> None:
-    assert choose_mode(mode, empty=empty, transparent=transparent) == chosen
-
-
-@pytest.mark.parametrize(
     ("name", "chosen"),
     [
         ("k_lms", "k_lms"),
@@ -141,6 +126,7 @@ def test_unknown_sampler_names_itself_and_the_others() -> None:
         ("height", 100_000),
         ("mode", "outpaint"),
         ("fill", "magic"),
+        ("context", "above"),
         ("result", "both"),
         ("sampler", "k_magic"),
         ("prompt", "x" * 20_001),
@@ -160,6 +146,26 @@ def test_width_needs_height() -> None:
     rules.check_request(Request.of(width=64, height=64))
 
 
+@pytest.mark.parametrize(
+    ("context", "names", "told"),
+    [
+        ("layer", (), ""),
+        ("below", ("context",), ""),
+        ("below", (), "context 'below' needs a picture of what is below the layer; send the"),
+        ("layer", ("context",), "the raster 'context' came, but the request's context is 'layer'"),
+    ],
+)
+def test_a_context_comes_where_it_is_asked_for(
+    context: str, names: tuple[str, ...], told: str
+) -> None:
+    request = Request.of(context=context)
+    if not told:
+        rules.check_rasters(request, names)
+        return
+    with pytest.raises(BadInputError, match=told):
+        rules.check_rasters(request, names)
+
+
 def test_seeds_count_up_and_wrap() -> None:
     assert [image_seed(2**32 - 2, j) for j in range(3)] == [2**32 - 2, 2**32 - 1, 0]
 
@@ -168,6 +174,8 @@ def test_plan_is_described_as_the_engine_runs_it() -> None:
     plan = plan_steps(20, 0.75)
     told = describe_plan("inpaint", 0.62, plan)
     assert told == "Fills the erased 62 % of the selection, runs 15 of 20 steps"
+    told = describe_plan("inpaint", 0.62, plan, of="layer", below=True)
+    assert told == "Fills the erased 62 % of the layer to fit what is below, runs 15 of 20 steps"
     assert "runs 15 of 20" in describe_plan("img2img", 1.0, plan)
     assert "erased less than 1 % of" in describe_plan("inpaint", 0.0004, plan)
     assert describe_plan("img2img", 0.0, plan_steps(20, 0)).startswith("Keeps")

@@ -66,7 +66,7 @@ def header(**changes: Any) -> bytes:
         (b"\xff\xfe", "not JSON"),
         (b"[1]", "not a JSON object"),
         (b"[" * 100_000, "not JSON"),
-        (b'{"protocol": NaN}', "NaN is no JSON number"),
+        (b'{"protocol": NaN}', "NaN is not a JSON number"),
         (b" " * (wire.MAX_HEADER + 1), "over"),
         (header(protocol=99), "a newer Underpaint.*protocol 99, and not 3; .*`underpaint stop`"),
         (header(protocol=1), "an older.*protocol 1, and not 3; update .*`underpaint install`"),

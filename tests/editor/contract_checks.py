@@ -290,6 +290,37 @@ def the_role_of_the_active_layer_is_shown_and_kept(editor: EditorUnderTest) -> S
     assert role_of(document) is None
 
 
+@check
+def what_is_around_the_layer_is_told_and_read(editor: EditorUnderTest) -> Steps:
+    document = yield from opened(editor)
+    before = editor.state(document)
+    around = document.surroundings
+    assert not around.is_new()
+    assert not around.is_drawn
+    assert not around.shows_below()
+    document.insert("a lake", results(1))
+    yield SETTLE
+    box = Box(16, 8, 48, 40)
+    frame = document.surroundings.read_context(box)
+    assert (frame.name, frame.box, frame.dtype) == ("context", box, "u1"), frame
+    assert len(bytes(frame.data)) == 4 * box.extent.pixels
+    seen, wanted = bytes(frame.data), painting()
+    order = [frame.channels.index(channel) for channel in "RGBA"]
+    for x, y in ((16, 8), (63, 47), (20, 40)):  # the result lies above, and is not in it
+        at = 4 * ((y - box.y) * box.width + x - box.x)
+        assert [seen[at + n] for n in order] == list(wanted[4 * (y * SIZE.width + x) :][:4])
+    hole = 4 * ((HOLE.y - box.y) * box.width + HOLE.x - box.x)
+    assert seen[hole + 3] == 0
+    yield from editor.undo(document)
+    assert editor.state(document) == before, (editor.state(document), before)
+    paper = editor.open_painting(b"\xff" * 4 * SIZE.pixels, SIZE)
+    yield SETTLE
+    assert paper.surroundings.is_new()
+    paper.insert("a lake", results(1))
+    yield SETTLE
+    assert paper.surroundings.is_new()  # results are no layers of the artist's
+
+
 # ---- writing -------------------------------------------------------------------------------
 
 

@@ -29,11 +29,15 @@ from underpaint_editor.layers import (
     describe_placement,
     fit_into,
 )
+from underpaint_editor.paper import is_white, shows_something
+from underpaint_editor.pixels import choose
 from underpaint_editor.results import THUMBNAIL_SIDE, Member, Thumbnail
 from underpaint_editor.survey import Survey, survey_rows, take_alpha
 from underpaint_editor.tag import Tag
 
 _ids = itertools.count(1)
+
+_OPAQUE = bytes(255) + b"\xff"
 
 
 @dataclass
@@ -203,7 +207,7 @@ class FakeDocument:
             None if selection is None else read_selection,
             is_empty=self.is_empty,
             slow=False,
-        )
+        ).within(self)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
         selection = self.canvas.selection
@@ -216,6 +220,38 @@ class FakeDocument:
 
     def is_empty(self) -> bool:
         return not any(self._layer().pixels)
+
+    @property
+    def surroundings(self) -> FakeDocument:
+        return self
+
+    def _layers_below(self) -> list[Layer]:
+        layers = self.canvas.layers
+        at = [one.id for one in layers].index(self.layer_id)
+        return [one for one in layers[:at] if one.visible]
+
+    def read_context(self, box: Box) -> Frame:
+        """Only alphas of 0 and 255 are composed here, as an example needs no more."""
+        shown = bytes(4 * self.canvas.extent.pixels)
+        for layer in (*self._layers_below(), self._layer()):
+            over = choose(layer.pixels[3::4].translate(_OPAQUE), layer.pixels, shown)
+            shown = over if layer.visible else shown
+        return Frame("context", box, "u1", "RGBA", crop(shown, self.canvas.extent.width, 4, box))
+
+    def is_new(self) -> bool:
+        layers = [one for one in self.canvas.layers if not any(c.tag for c in one.children)]
+        return len(layers) == 1 and is_white(self._box, self._read, "u1")
+
+    @property
+    def is_drawn(self) -> bool:
+        return False
+
+    def shows_below(self) -> bool:
+        def read(one: Layer) -> Callable[[Box], bytes]:
+            return lambda rows: crop(one.pixels, self.canvas.extent.width, 4, rows)
+
+        below = self._layers_below()
+        return any(shows_something(self._box, read(one), 4, "u1") for one in below)
 
     def placement_notes(self) -> Sequence[Sentence]:
         layer = self.canvas.find(self.layer_id)
@@ -366,7 +402,7 @@ class FakeToolkit:
         self.role_shown = (False, False)
         self.locked = False
         self.own: Mapping[str, float | str] = {}
-        self.model = self.plan = self.strength = self.message = ""
+        self.model = self.plan = self.offer = self.strength = self.message = ""
         self.picture: Frame | None = None
         self.marked: dict[str, str] = {}
         self.saved = self.downloads_shown = 0
@@ -392,6 +428,9 @@ class FakeToolkit:
 
     def show_plan(self, text: Sentence) -> None:
         self.plan = text
+
+    def show_offer(self, text: Sentence) -> None:
+        self.offer = text
 
     def show_strength(self, text: Sentence) -> None:
         self.strength = text

@@ -96,6 +96,10 @@ class Place:
     def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
         raise AssertionError
 
+    @property
+    def surroundings(self) -> Any:
+        raise AssertionError
+
     def placement_notes(self) -> Sequence[Sentence]:
         return ()
 

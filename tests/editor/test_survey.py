@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.recommended import Recommended
 from underpaint_client.request import Request
@@ -17,9 +16,7 @@ from underpaint_editor.layers import describe_outcome, intersection, name_group,
 from underpaint_editor.survey import (
     Survey,
     describe_run,
-    expected_mode,
     has_lost_colour,
-    resolve_mode,
     survey,
     take_alpha,
 )
@@ -94,7 +91,7 @@ def test_what_a_run_will_do(
     found = survey(bytes(alpha), None if selection is None else bytes(selection), empty=empty)
     steps = 20 if empty else 15
     assert describe_run(Request(), found) == f"{told}, runs {steps} of 20 steps"
-    assert expected_mode(Request.of(mode="img2img"), found) == "img2img"
+    assert describe_run(Request.of(mode="img2img"), found).startswith("Repaints")
 
 
 ERASED = Survey(
@@ -198,30 +195,3 @@ def test_names_and_ends() -> None:
     assert "…" in long
     assert describe_outcome(1, 1, 3.21, []) == "Done: 1 image in 3.2 s."
     assert describe_outcome(3, 2, 1, ["a note"]) == "Done: 2 images of 3 in 1.0 s. A note."
-
-
-@pytest.mark.parametrize(
-    ("alpha", "selection", "mask", "nothing", "mode"),
-    [
-        ([255] * 4, None, None, False, "img2img"),
-        ([255, 254, 255, 255], None, None, False, "inpaint"),
-        ([255, 0, 255, 255], [255, 0, 0, 0], None, False, "img2img"),
-        ([255, 0, 255, 255], [0, 1, 0, 0], None, False, "inpaint"),
-        ([255] * 4, None, [255, 255, 0, 255], False, "inpaint"),
-        ([255] * 4, [255, 255, 0, 255], [255, 255, 0, 255], False, "img2img"),
-        ([0] * 4, None, None, True, "txt2img"),
-        ([0] * 4, None, None, False, "inpaint"),
-    ],
-)
-def test_the_mode_is_settled_on_every_pixel(
-    alpha: list[int], selection: list[int] | None, mask: list[int] | None, nothing: bool, mode: str
-) -> None:
-    box = Box(0, 0, 2, 2)
-    colour = 0 if not any(alpha) else 9
-    pixels = b"".join(bytes([colour, colour, colour, a]) for a in alpha)
-    frames = {"layer": Frame("layer", box, "u1", "BGRA", pixels)}
-    for name, values in (("selection", selection), ("mask", mask)):
-        if values is not None:
-            frames[name] = Frame(name, box, "u1", "Y", bytes(values))
-    assert resolve_mode(Request(), frames, lambda: nothing).mode == mode
-    assert resolve_mode(Request.of(mode="img2img"), frames, lambda: nothing).mode == "img2img"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from example_recipe import make_recipe
-from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint.models.lora_choice import named_loras
 from underpaint_client import Variation
 from underpaint_client.conditioning import LoraWeight
+from underpaint_client.png_chunks import RECIPE_KEY, find_text
 from underpaint_client.prompt_choices import expand_prompt
 from underpaint_editor.form import Form
 from underpaint_editor.tag import Tag

@@ -19,6 +19,8 @@ from real_editors import (
     check_completed,
     check_controlled,
     check_fitted,
+    check_over_painting,
+    check_styled,
     run_download,
     screen,
 )
@@ -180,7 +182,7 @@ def test_layers_off_the_corner(scripted: Found) -> None:
 def test_layers_of_all_kinds(scripted: Found) -> None:
     said = scripted("kinds_of_layers")
     assert said["group"] == HOLE
-    assert said["text"]
+    assert said["text"] == "img2img"
     assert said["without_alpha"] == [[0, 0, 256, 256], True]
     assert said["empty"] == 256 * 256
 
@@ -486,6 +488,16 @@ def test_an_image_remembers_its_settings(in_gimp: Found) -> None:
     said = in_gimp("save_and_reopen")
     assert (said["prompt"], said["strength"]) == ("a château in the mist", 0.35)
     assert said["layers"] == ["a château in the mist (seed 7)", "Painting"]
+
+
+def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_gimp: Found) -> None:
+    check_styled(in_gimp("styled"))
+
+
+def test_an_empty_layer_over_a_painting_is_filled_to_fit_it(in_gimp: Found) -> None:
+    said = in_gimp("over_painting")
+    check_over_painting(said)
+    assert said["names"] == ["Sky", "a lake (seed 7) #1", "a lake (seed 7)", "New", "Painting"]
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_gimp: Found) -> None:

@@ -11,6 +11,8 @@ from real_editors import (
     check_completed,
     check_controlled,
     check_fitted,
+    check_over_painting,
+    check_styled,
     run_download,
 )
 from underpaint_krita.redo import names_command
@@ -38,6 +40,10 @@ def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
     assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
+
+
+def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_krita: Found) -> None:
+    check_styled(in_krita("styled"))
 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Found) -> None:
@@ -275,6 +281,17 @@ def test_layers_without_pixels_of_their_own(in_krita: Found, name: str) -> None:
     said = in_krita(name)
     assert said["status"].startswith("Done")
     assert said["name"] == "a lake (seed 7)"
+
+
+def test_text_and_vectors_are_repainted_and_keep_their_transparency(in_krita: Found) -> None:
+    said = in_krita("vector_layer")
+    assert said["plan"] == "Repaints 100 % of the layer, runs 2 of 4 steps"
+
+
+def test_an_empty_layer_over_a_painting_is_filled_to_fit_it(in_krita: Found) -> None:
+    said = in_krita("over_painting")
+    check_over_painting(said)
+    assert said["kept"]
 
 
 def test_an_empty_layer_is_painted_anew(in_krita: Found) -> None:

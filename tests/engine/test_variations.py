@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from runs import make, make_all, texture, with_hole
-from underpaint.cli.metadata import RECIPE_KEY, find_text
 from underpaint.engine import Engine, Inputs
 from underpaint.engine.noise import draw_noise, slerp, vary
 from underpaint_client import Recipe, Variation
+from underpaint_client.png_chunks import RECIPE_KEY, find_text
 
 LAYER = texture(96, 128)
 

@@ -94,6 +94,21 @@ def describe_layer(result: Result) -> str:
     return f"{result.job} {result.index} {seed} {digest}"
 
 
+class Nothing:
+    """What is around the layer."""
+
+    is_drawn = False
+
+    def is_new(self) -> bool:
+        return False
+
+    def shows_below(self) -> bool:
+        return False
+
+    def read_context(self, box: Box) -> Frame:
+        raise AssertionError("nothing is below")
+
+
 class Paper:
     """A document that survives its artist.
 
@@ -129,6 +144,10 @@ class Paper:
 
     def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
         return ()
+
+    @property
+    def surroundings(self) -> Nothing:
+        return Nothing()
 
     def placement_notes(self) -> Sequence[Sentence]:
         return ()

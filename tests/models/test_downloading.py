@@ -253,7 +253,7 @@ def test_a_name_that_cannot_be_shown_is_refused(
 ) -> None:
     file = write_safetensors(tmp_path / "a.safetensors", SD1)
     assert main(["models", "add", str(file), "--name", name]) == 2
-    assert "is no name for a model" in capsys.readouterr().err
+    assert "cannot be the name of a model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("status", [403, 500])
@@ -307,7 +307,7 @@ def test_the_command_shows_size_and_licence_and_asks(
     assert capsys.readouterr().out == f"{home}/models/one.safetensors\n"
     hub.files = {"style.safetensors": weights(tmp_path, LORA)}
     assert main(["models", "get", "some/model", "--yes"]) == 0
-    assert "is no model to paint with, but: LoRA" in capsys.readouterr().err
+    assert "is not a model to paint with: LoRA" in capsys.readouterr().err
 
 
 def test_models_of_this_machine_are_added(
@@ -346,7 +346,7 @@ def test_a_copy_follows_no_link_to_a_folder_or_a_device(
     capsys.readouterr()
     (folder / "endless").symlink_to("/dev/zero")
     assert main(["models", "add", str(folder), "--copy", "--name", "b"]) == 3
-    assert "endless is no file but a device" in capsys.readouterr().err
+    assert "endless is a device, not a file" in capsys.readouterr().err
     assert [one.name for one in (home / "models").iterdir()] == ["odd"]
 
 

@@ -88,7 +88,7 @@ def test_files_go_where_what_they_are_belongs(
     places = [own / "one.safetensors", parts / "ae.safetensors", parts / "clip_l.safetensors"]
     assert told.out.splitlines() == [str(one) for one in (*places, own / "style.safetensors")]
     assert "ae.safetensors is a VAE; models that lack it find it by its name" in told.err
-    assert "style.safetensors is no model to paint with, but: LoRA" in told.err
+    assert "style.safetensors is not a model to paint with: LoRA" in told.err
     assert list((own / ".downloads").iterdir()) == []
 
 

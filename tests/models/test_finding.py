@@ -427,7 +427,7 @@ def test_a_side_car_may_name_another_family(own: Path) -> None:
         ({"sampler": "best"}, "'best'"),
         ({"sampler": 3}, "sampler is '3'; give a text"),
         ({"family": []}, "family is '[]'; give a text"),
-        ([], "is no JSON object"),
+        ([], "is not a JSON object"),
     ],
 )
 def test_a_wrong_side_car_says_what_is_wrong(own: Path, said: object, told: str) -> None:

@@ -52,7 +52,7 @@ def change(file: Path, **values: Any) -> None:
         ("tokenizer_3/tokenizer.json", {"model": {}}, "it has no vocabulary"),
         ("underpaint.json", {"steps": 0}, "steps is 0; give a whole number from 1 to 1000"),
         ("underpaint.json", {"guidance_scale": "high"}, "guidance_scale is high; give a number"),
-        ("underpaint.json", {"native": 100}, "native '100' is no multiple of 16"),
+        ("underpaint.json", {"native": 100}, "native '100' is not a multiple of 16"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_name(

@@ -92,12 +92,12 @@ ODD: dict[Callable[[Path], None], str | None] = {
     loop: "cannot be read",
     pipe: None,
     plain_file: None,
-    pipe_for_index: "model_index.json is no file but a pipe",
+    pipe_for_index: "model_index.json is a pipe, not a file",
     link_for_index: "model_index.json is a link to gone",
-    folder_for_index: "model_index.json is no file but a folder",
+    folder_for_index: "model_index.json is a folder, not a file",
     loops_in_parts: "unet",
     dangling_in_parts: "",
-    pipe_in_parts: "vae/config.json is no file but a pipe",
+    pipe_in_parts: "vae/config.json is a pipe, not a file",
 }
 """What lies there, and what is said of it: nothing, or, where it is empty, that it is fine."""
 

@@ -370,6 +370,21 @@ def test_kinds_that_cannot_be_used_say_so(home: Path) -> None:
         find_lora("o")
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"not safetensors"])
+def test_a_file_that_cannot_be_read_is_listed_with_its_problem(home: Path, content: bytes) -> None:
+    put(home / "loras" / "ink.safetensors")
+    (home / "models").mkdir(exist_ok=True)
+    for folder in ("loras", "models"):
+        (home / folder / f"{folder}.safetensors").write_bytes(content)
+    ink, torn = list_loras()
+    assert (ink.name, torn.name, torn.kind) == ("ink", "loras", "LoRA")
+    assert str(torn.problem).startswith(f"weights {home / 'loras' / 'loras.safetensors'}")
+    assert str(home) not in str(torn.reason)
+    assert find_lora("ink") == ink
+    with pytest.raises(ModelUnavailableError, match=r"loras\.safetensors"):
+        find_lora("loras")
+
+
 def test_the_command_lists_loras(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["loras"]) == 0
     assert f"put them into {home / 'loras'}" in capsys.readouterr().err

@@ -457,7 +457,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
             plainly_sharded("unet"),
             edit(UNET_INDEX, weight_map={"conv_in.weight": "../vae/w.safetensors"}),
         ),
-        "names '../vae/w.safetensors', which is no file beside it",
+        "names '../vae/w.safetensors', which is not beside it",
     ),
     "shards without their index": (
         both(plainly_sharded("unet"), without(UNET_INDEX)),

@@ -217,7 +217,7 @@ def endless_schedule(folder: Path) -> None:
     ("damage", "code", "told"),
     [
         (shutil.rmtree, "model", "is unknown; models found: sd, sdxl"),
-        (without("model_index.json"), "model", "is no model: there is no model_index.json"),
+        (without("model_index.json"), "model", "is not a model: there is no model_index.json"),
         (without("unet/config.json"), "model", "no unet/config.json"),
         (without("vae/diffusion_pytorch_model.safetensors"), "model", "no weights"),
         (lambda f: (f / "model_index.json").write_text("{"), "model", "cannot be read"),
@@ -225,7 +225,7 @@ def endless_schedule(folder: Path) -> None:
         (cut_short, "model", "damaged or cut short"),
         (half_of_it, "model", "cannot be opened"),
         (eight_channels, "model", "8 input channels"),
-        (endless_schedule, "model", "num_train_timesteps 1000000000 is no whole number"),
+        (endless_schedule, "model", "num_train_timesteps 1000000000 is not a whole number"),
         (another_family, "model", "a KolorsPipeline, which is not supported yet"),
         (not_a_number, "failed", "not a number"),
     ],

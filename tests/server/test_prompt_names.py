@@ -16,6 +16,7 @@ from underpaint.server.job_queue import Client
 from underpaint.server.prompt_names import PromptNameList
 from underpaint_client import connect, messages, wire
 from underpaint_client.prompt_messages import AskPromptNames, PromptLora, PromptNames
+from underpaint_client.styles import Style
 from weight_files import write_lora, write_safetensors
 
 ARTIST, OTHER = Client(0, b"artist"), Client(0, b"other")
@@ -68,6 +69,18 @@ def test_what_can_be_named_is_listed(names: PromptNameList, sent: Sent, home: Pa
     found = ask(names, sent)
     assert "new" in {one.name for one in found.loras}
     assert found.wildcards == ("animals/birds",)
+
+
+def test_styles_are_listed_and_fail_alone(names: PromptNameList, sent: Sent, home: Path) -> None:
+    (home / "styles").mkdir()
+    (home / "styles" / "Ink.json").write_text('{"prompt": "{prompt}, ink", "steps": 9}')
+    (home / "styles" / "bad.json").write_text("{")
+    found = {one.name: one for one in ask(names, sent).styles}
+    assert found["Ink"] == Style("Ink", "{prompt}, ink", steps=9)
+    assert "it is not JSON" in found["bad"].problem
+    assert len(found) > 2  # those that are shipped
+    assert wire.decode(wire.encode(sent[-1][1]))[0] == sent[-1][1]
+    shutil.rmtree(home / "styles")
 
 
 def test_all_who_wait_get_one_list(

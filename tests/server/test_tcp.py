@@ -348,12 +348,12 @@ def test_paths_of_models_are_this_machines_own(guest: ConnectionInfo, tmp_path: 
             *_, (last, _) = remote.events(remote.submit(request))
             assert isinstance(last, messages.Failed)
             assert last.code in ("model", "bad_input"), last.message
-            assert "is no model" not in last.message, path
+            assert "is not a model" not in last.message, path
     with connect() as local:
         request = Request.of(model=str(tmp_path), width=64, height=64)
         *_, (last, _) = local.events(local.submit(request))
     assert isinstance(last, messages.Failed)
-    assert "is no model" in last.message
+    assert "is not a model" in last.message
 
 
 def test_without_ipc_there_is_a_locked_loopback(home: Path) -> None:

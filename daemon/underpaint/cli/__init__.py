@@ -46,6 +46,7 @@ COMMANDS = {
     "models": "list models, add and download more",
     "loras": "list LoRAs, and the models that they fit",
     "controlnets": "list ControlNets, what they read, and the models that they fit",
+    "styles": "list styles, and add more",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "remove it again",
 }

@@ -16,7 +16,7 @@ from .models.tables import show_table
 from .options import Parser
 from .printing import say, show_json
 
-_UNSHOWN = ("facts", "reason", "stamp")
+_UNSHOWN = ("facts", "reason", "damage", "stamp")
 
 Listed = TypeVar("Listed", bound=Addition)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from underpaint_client import png_chunks
 from underpaint_client.errors import BadInputError
 from underpaint_client.sentences import Sentence, sentence
 
@@ -148,7 +149,7 @@ def _is_lossy_webp(content: bytes) -> bool:
 
 
 def _count_frames(content: bytes) -> int:
-    if content.startswith(metadata.SIGNATURE):
+    if content.startswith(png_chunks.SIGNATURE):
         return metadata.count_frames(content)
     try:
         with decoding(), Image.open(io.BytesIO(content)) as image:

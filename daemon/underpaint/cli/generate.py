@@ -12,7 +12,9 @@ from typing import Any
 from underpaint.engine.source import Source
 from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
+from underpaint.models.hashes import known_hashes
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
+from underpaint.styles import list_styles
 from underpaint_client import Connection
 from underpaint_client.control_layers import raster_name
 from underpaint_client.descriptions import (
@@ -22,11 +24,14 @@ from underpaint_client.descriptions import (
     describe_plan,
 )
 from underpaint_client.errors import BadInputError, UnderpaintError
+from underpaint_client.found_settings import match_model
 from underpaint_client.home import remote_file
+from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import StepPlan, plan_request
+from underpaint_client.styles import apply_style, find_style
 
 from .daemon_connection import open_connection
 from .job_runner import JobRunner
@@ -71,6 +76,13 @@ def make_parser() -> Parser:
     )
     add_parameters(parser, Request)
     add(
+        "--settings-of",
+        type=Path,
+        metavar="FILE",
+        help="Use the settings in a picture of Underpaint, Stable Diffusion WebUI, ComfyUI or"
+        " InvokeAI; other options come before them. Messages say what of them is not used.",
+    )
+    add(
         "--save-intermediates",
         type=Path,
         metavar="DIR",
@@ -80,6 +92,36 @@ def make_parser() -> Parser:
     add("--force", action="store_true", help="Replace files that exist.")
     add("--json", action="store_true", help="Print an object per picture: output, recipe, timings.")
     return parser
+
+
+def read_options(words: Sequence[str], display: Display) -> argparse.Namespace:
+    """Parse the options, with the settings of the picture that one of them may name.
+
+    Raises
+    ------
+    BadInputError
+        There is no such option, or no settings in the picture.
+    """
+    parser = make_parser()
+    options = parser.read(words)
+    if options.settings_of is None:
+        return options
+    found = read_picture_settings(options.settings_of)
+    hashes = dict.fromkeys(list_models(), "")
+    model, notes = match_model(found, hashes)
+    if not model and found.model_hash:
+        model, notes = match_model(found, known_hashes())
+    for note in (*found.notes, *notes):
+        display.note(note)
+    values = {**found.values, **({"model": model} if model else {})}
+    if options.init_img is not None:  # whose size counts
+        values = {name: value for name, value in values.items() if name not in ("width", "height")}
+    prompt = values.pop("prompt", "")
+    values["loras"] = list(values.get("loras", ()))
+    parser.set_defaults(**values)
+    options = parser.read(words)
+    options.prompt = options.prompt or [prompt]
+    return options
 
 
 def make_request(options: argparse.Namespace) -> Request:
@@ -129,33 +171,36 @@ def _names_folder(model: str) -> bool:
 
 def run_generate(words: Sequence[str]) -> int:
     """Generate, and write what comes."""
-    options = make_parser().read(words)
-    request = make_request(options)
     display = make_display()
-    drawing, selection = read_inputs(options, request, display)
+    options = read_options(words, display)
+    request = make_request(options)
+    drawing, selection, context = read_inputs(options, request, display)
     files = [Path(typed.file) for typed in options.controls or ()]
     rasters = read_control_pictures(files, drawing, display)
-    model, images = request.sampling.model, request.sampling.images
+    images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
     outputs = choose_outputs(options.output, images, stem, force=options.force)
     if options.save_intermediates is not None:
         open_folder(options.save_intermediates, "--save-intermediates")
     with open_connection(display) as connection:
         default = connection.welcome.default_model
-        recommended = find_recommended(connection, model or default)
+        request, styled = choose_style(connection, request, options.model)
+        model = request.sampling.model
+        recommended = find_recommended(connection, styled.sampling.model or default)
         if drawing is not None:
-            told, notes = _describe(request, recommended, drawing, selection)
+            source = Source.of(drawing.pixels, selection, context=context)
+            told, notes = _describe(styled, recommended, source)
             display.say(told)
             for note in notes:
                 display.note(note)
-        for misfit in describe_misfits(request, recommended):
+        for misfit in describe_misfits(styled, recommended):
             display.note(misfit)
         if not options.model and model and Path(model).name != Path(default).name:
             display.note(
                 f"{DEFAULT_VARIABLE} is {os.environ[DEFAULT_VARIABLE]} here, so that model"
                 f" is used instead of the daemon's default, {default or 'none'}"
             )
-        if (model or default) == STARTER_MODEL:
+        if (styled.sampling.model or default) == STARTER_MODEL:
             display.say(
                 f"{STARTER_MESSAGE}: put a Stable Diffusion model into {model_folders()[0]}, or"
                 " name one with -m"
@@ -169,8 +214,34 @@ def run_generate(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
             steps_folder=options.save_intermediates,
-        ).run(selection, rasters)
+        ).run(selection, context, rasters)
     return 0
+
+
+def choose_style(
+    connection: Connection, request: Request, model: str | None
+) -> tuple[Request, Request]:
+    """Return a request to send, and what the style that it names makes of it.
+
+    Parameters
+    ----------
+    connection : Connection
+    request : Request
+    model : str, optional
+        That of `--model`; without it, a style's comes before `$UNDERPAINT_MODEL`.
+
+    Raises
+    ------
+    BadInputError
+        There is no such style, or it cannot be used.
+    """
+    if not request.style:
+        return request, request
+    styles = connection.styles() if remote_file().exists() else list_styles()
+    style = find_style(request.style, styles)
+    if style.model and not model:
+        request = request.with_values(model="")
+    return request, apply_style(request, style)
 
 
 def find_recommended(connection: Connection, model: str) -> Recommended:
@@ -190,8 +261,10 @@ def find_recommended(connection: Connection, model: str) -> Recommended:
 
 def read_inputs(
     options: argparse.Namespace, request: Request, display: Display
-) -> tuple[Drawing | None, Any]:
-    """Read the picture and the selection, if they are named; print notes about what was lost.
+) -> tuple[Drawing | None, Any, Any]:
+    """Read the picture, the selection and the context, if they are named.
+
+    Notes about what was lost are printed.
 
     Raises
     ------
@@ -200,22 +273,27 @@ def read_inputs(
     """
     if options.init_img is None:
         wants_picture = (
-            options.selection or request.size.fit or request.mode in ("img2img", "inpaint")
+            options.selection
+            or options.context
+            or request.size.fit
+            or request.mode in ("img2img", "inpaint")
         )
         if wants_picture:
             raise BadInputError(
-                "--selection, --fit and the modes img2img and inpaint need a picture; name it"
-                " with -I"
+                "--selection, --context, --fit and the modes img2img and inpaint need a picture;"
+                " name it with -I"
             )
-        return None, None
+        return None, None, None
     drawing = read_picture(options.init_img)
     selection = None if options.selection is None else read_selection(options.selection)
-    for note in (*drawing.notes, *(selection.notes if selection else ())):
+    context = None if options.context is None else read_picture(options.context)
+    notes = [*drawing.notes, *(selection.notes if selection else ())]
+    for note in (*notes, *(context.notes if context else ())):
         display.note(note)
-    if selection is None:
-        return drawing, None
-    Source.of(drawing.pixels, selection.amounts)  # says what does not fit
-    return drawing, selection.amounts
+    amounts = None if selection is None else selection.amounts
+    below = None if context is None else context.pixels
+    Source.of(drawing.pixels, amounts, context=below)  # says what does not fit
+    return drawing, amounts, below
 
 
 def read_control_pictures(
@@ -245,11 +323,11 @@ def read_control_pictures(
 
 
 def _describe(
-    request: Request, recommended: Recommended, drawing: Drawing, selection: Any
+    request: Request, recommended: Recommended, layer: Source
 ) -> tuple[str, tuple[str, ...]]:
     """Return what a run will do, and notes on it."""
     request = settle_request(request, recommended)
-    source = Source.of(drawing.pixels, selection).with_mode(request.mode)
+    source = layer.with_mode(request.mode)
     change = source.change_box()
     if change.empty or request.sampling.strength == 0:
         return describe_plan(source.mode, 0, StepPlan(0, 0, 0.0)), ()
@@ -258,7 +336,8 @@ def _describe(
     most = float(changes.max())
     plan = plan_request(request, source.mode, most)
     partial = float((changes[changes > 0] < most - 1 / 255).mean())
-    whole = selected if source.mode == "inpaint" else drawing.box.extent.pixels
-    of = "layer" if selection is None else "selection"
-    told = describe_plan(source.mode, float(changes.sum()) / whole, plan, of=of)
+    whole = selected if source.mode == "inpaint" else source.box.extent.pixels
+    of = "layer" if source.selection is None else "selection"
+    changed, below = float(changes.sum()) / whole, source.context is not None
+    told = describe_plan(source.mode, changed, plan, of=of, below=below)
     return told, describe_levels(plan, recommended, partial)

@@ -17,25 +17,25 @@ import math
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from underpaint_client.png_chunks import (
+    LARGEST_CHUNK,
+    PARAMETERS_KEY,
+    RECIPE_KEY,
+    SIGNATURE,
+    TEXTS,
+    read_chunks,
+    read_text,
+    text_key,
+    unpack_chunk,
+)
 from underpaint_client.sentences import sentence
 
 from .damage import DamagedError, decoding
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-RECIPE_KEY = "underpaint"
-"""The keyword of the text chunk that holds the recipe."""
-
-PARAMETERS_KEY = "parameters"
-"""Where Stable Diffusion WebUI, and what came after it, keep theirs."""
-
-LARGEST_CHUNK = 2**20
-"""Bytes of the largest chunk that is carried along, unpacked."""
 
 LARGEST_IN_ALL = 2**23
 """Bytes of all chunks that are carried along."""
@@ -48,7 +48,6 @@ _ORIENTED_TEXTS = (_XMP_KEY, "Raw profile type exif", "Raw profile type APP1")
 _ORIENTATION = ExifTags.Base.Orientation
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _COLOURS = (b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI")
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _NOT_MISSED = (b"bKGD", b"hIST", b"sBIT", b"sPLT", b"tIME", b"acTL", b"fcTL", b"fdAT", b"iDOT")
 """Of the old pixels alone, or told by the note about frames."""
 
@@ -108,7 +107,7 @@ def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...]
     is_rgb = image.mode in ("RGB", "RGBA", "P", "PA")
     kept: list[bytes] = []
     room = LARGEST_IN_ALL
-    ours = any(_key(chunk) == RECIPE_KEY for chunk in read_chunks(content))
+    ours = any(text_key(chunk) == RECIPE_KEY for chunk in read_chunks(content))
     for chunk in read_chunks(content):
         if _is_passed_over(chunk, ours=ours):
             continue
@@ -134,8 +133,8 @@ def read_orientation(chunks: tuple[bytes, ...]) -> int:
     for chunk in chunks:
         if chunk[4:8] == b"eXIf":
             stand_in.info["exif"] = chunk[8:-4]
-        elif (key := _key(chunk)) in _ORIENTED_TEXTS:
-            stand_in.info[key] = _read_text(chunk)
+        elif (key := text_key(chunk)) in _ORIENTED_TEXTS:
+            stand_in.info[key] = read_text(chunk)
     return image_orientation(stand_in)
 
 
@@ -151,18 +150,6 @@ def image_orientation(image: Image.Image) -> int:
 
 
 # ---- PNG -----------------------------------------------------------------------------------
-
-
-def read_chunks(content: bytes) -> Iterator[bytes]:
-    """Return each chunk of a PNG, whole; the last may be cut where the file is."""
-    position = len(SIGNATURE)
-    while position + 8 <= len(content):
-        (length,) = struct.unpack_from(">I", content, position)
-        chunk = content[position : position + 12 + length]
-        yield chunk
-        if chunk[4:8] == b"IEND":
-            return
-        position += 12 + length
 
 
 def pixels_alone(content: bytes) -> bytes:
@@ -198,15 +185,9 @@ def insert_chunks(content: bytes, chunks: list[bytes]) -> bytes:
     return b"".join([content[:header_end], *chunks, content[header_end:]])
 
 
-def find_text(content: bytes, key: str) -> str | None:
-    """Return a PNG's text by its keyword; None if there is none that can be read."""
-    texts = (_read_text(chunk) for chunk in read_chunks(content) if _key(chunk) == key)
-    return next((text for text in texts if text is not None), None)
-
-
 def _is_passed_over(chunk: bytes, *, ours: bool) -> bool:
     """Return whether nobody misses a chunk; `ours` says whether Underpaint wrote the file."""
-    key = _key(chunk)
+    key = text_key(chunk)
     replaced = key == RECIPE_KEY or (ours and key == PARAMETERS_KEY)
     return replaced or chunk[4:8] in (*_PIXELS, *_NOT_MISSED)
 
@@ -220,7 +201,7 @@ def _why_not(chunk: bytes, *, is_rgb: bool, room: int) -> tuple[str, int]:
     reason = ""
     if not _is_whole(chunk):
         reason = "it is damaged"
-    elif _key(chunk) == PARAMETERS_KEY:
+    elif text_key(chunk) == PARAMETERS_KEY:
         reason = "it has its own"
     elif not (kind in _COLOURS or chunk[7] & 0x20):
         reason = "it is of the old pixels alone"
@@ -228,7 +209,7 @@ def _why_not(chunk: bytes, *, is_rgb: bool, room: int) -> tuple[str, int]:
         reason = "it is not for RGB, which the result is"
     else:
         try:
-            size = len(_unpack(chunk))
+            size = len(unpack_chunk(chunk))
             if size <= min(LARGEST_CHUNK, room):
                 _check_readable(chunk)
         except (ValueError, zlib.error):
@@ -269,42 +250,9 @@ def _one_pixel() -> bytes:
     return stream.getvalue()
 
 
-def _unpack(chunk: bytes) -> bytes:
-    """Return a chunk's content, unpacked where it is packed; at most a byte over the largest.
-
-    Raises
-    ------
-    ValueError, zlib.error
-        It is not as the specification says.
-    """
-    kind, data = chunk[4:8], chunk[8:-4]
-    packed = kind in (b"iCCP", b"zTXt")
-    if kind in (b"iCCP", *_TEXTS):
-        _, data = data.split(b"\0", 1)
-        if kind == b"iTXt":
-            packed = data[:1] == b"\1"
-            _, _, data = data[2:].split(b"\0", 2)
-        elif packed:
-            data = data[1:]
-    return zlib.decompressobj().decompress(data, LARGEST_CHUNK + 1) if packed else data
-
-
-def _key(chunk: bytes) -> str:
-    """Return the keyword of a text chunk; empty for other chunks."""
-    return chunk[8:-4][:80].split(b"\0", 1)[0].decode("latin-1") if chunk[4:8] in _TEXTS else ""
-
-
-def _read_text(chunk: bytes) -> str | None:
-    """Return the text of a text chunk; None if that is damaged."""
-    try:
-        return _unpack(chunk).decode("utf-8" if chunk[4:8] == b"iTXt" else "latin-1")
-    except (ValueError, zlib.error):
-        return None
-
-
 def _name(chunk: bytes) -> str:
-    kind, key = chunk[4:8], _key(chunk)
-    if kind in _TEXTS:
+    kind, key = chunk[4:8], text_key(chunk)
+    if kind in TEXTS:
         return "the XMP data" if key == _XMP_KEY else f"the text {key[:40]!r}"
     return _NAMES.get(kind, f"the chunk {kind.decode('latin-1')!r}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from underpaint_client.errors import BadInputError
@@ -64,6 +65,8 @@ def add_parameters(parser: Parser, request: type) -> None:
         told |= {"dest": name, "default": parameter.default}
         if parameter.kind is bool:
             told["action"] = "store_true"
+        elif parameter.names_file:
+            told |= {"default": None, "type": Path, "metavar": parameter.metavar}
         elif parameter.chosen_by_flag:
             told |= {"action": "store_const", "const": parameter.chosen_by_flag}
         elif parameter.repeats:
@@ -84,6 +87,8 @@ def read_parameters(options: argparse.Namespace, request: type) -> dict[str, Any
         value = getattr(options, name)
         if parameter.repeats:
             value = tuple(value or ())
+        elif parameter.names_file:
+            value = parameter.default if value is None else parameter.chosen_by_flag
         values[name] = " ".join(value) if isinstance(value, list) else value
     return values
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from underpaint_client import png_chunks
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import check_size
 from underpaint_client.geometry import Box, Extent
@@ -103,7 +104,7 @@ def read_picture(path: Path) -> Drawing:
 def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
     """Read a picture; give also the notes that are about its pixels, and `measure_noise` of it."""
     content = _read_bytes(path)
-    is_png = content.startswith(metadata.SIGNATURE)
+    is_png = content.startswith(png_chunks.SIGNATURE)
     bare = metadata.pixels_alone(content) if is_png else content
     with warnings.catch_warnings(action="ignore"), _open(bare, path) as image:
         check_size(str(path), Box.at(0, 0, Extent(*image.size)))
@@ -243,7 +244,10 @@ def write_picture(
             width=stored.shape[1],
         )
     recipe_text = json.dumps(recipe.to_dict(), ensure_ascii=False)
-    texts = {metadata.RECIPE_KEY: recipe_text, metadata.PARAMETERS_KEY: describe_parameters(recipe)}
+    texts = {
+        png_chunks.RECIPE_KEY: recipe_text,
+        png_chunks.PARAMETERS_KEY: describe_parameters(recipe),
+    }
     chunks = [*(like.chunks if like else ()), *metadata.make_text_chunks(texts)]
     content = metadata.insert_chunks(encoded.tobytes(), chunks)
     draft = path.with_name(f".underpaint-{os.getpid()}")
@@ -285,7 +289,7 @@ def read_recipe(path: Path) -> Recipe:
         If there is none, or it cannot be read.
     """
     content = _read_bytes(path)
-    is_png = content.startswith(metadata.SIGNATURE)
+    is_png = content.startswith(png_chunks.SIGNATURE)
     bare = metadata.pixels_alone(content) if is_png else content
     with warnings.catch_warnings(action="ignore"), _open(bare, path) as image:
         try:
@@ -295,7 +299,7 @@ def read_recipe(path: Path) -> Recipe:
             raise BadInputError(
                 "picture {path} cannot be read ({error}); save it again", path=path, error=error
             ) from None
-        text = metadata.find_text(content, metadata.RECIPE_KEY) if is_png else None
+        text = png_chunks.find_text(content, png_chunks.RECIPE_KEY) if is_png else None
     if text is None:
         raise BadInputError("picture {path} has no recipe; Underpaint did not write it", path=path)
     try:

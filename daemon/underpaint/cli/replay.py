@@ -47,6 +47,7 @@ def make_parser() -> Parser:
         metavar="FILE",
         help="the picture of a control layer that it was made with; once for each, in their order",
     )
+    add("--context", type=Path, metavar="FILE", help="the picture below that it was made over")
     add("-m", "--model", help="another model than the recipe's")
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
     add("--force", action="store_true", help="replace files that exist")
@@ -60,7 +61,7 @@ def run_replay(words: Sequence[str]) -> int:
     recipe = read_recipe(options.picture)
     request = _request(recipe, options)
     display = make_display()
-    drawing, selection = read_inputs(options, request, display)
+    drawing, selection, context = read_inputs(options, request, display)
     rasters = read_control_pictures(options.control, drawing, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
@@ -76,7 +77,7 @@ def run_replay(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
         )
-        runner.run(selection, rasters)
+        runner.run(selection, context, rasters)
     display.say(_compare(options.picture, runner.written[-1], recipe))
     return 0
 
@@ -100,6 +101,15 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
             count=len(kinds),
             kinds=Listing(kinds) if kinds else "none",
             given=len(options.control),
+        )
+    if (request.source.context == "below") != (options.context is not None):
+        if options.context is None:
+            raise BadInputError(
+                "{picture} was made over another picture; name that picture with --context",
+                picture=options.picture,
+            )
+        raise BadInputError(
+            "{picture} was made without a context; leave out --context", picture=options.picture
         )
     try:
         check_request(request)
@@ -158,7 +168,9 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     then, made = recipe.facts, read_recipe(again).facts
     share = 100 * float((distance.max(axis=-1) > 0).mean())
     told = f"the picture differs in {share:.1f} % of its pixels, by up to {distance.max()}"
-    if then.source_hash and made.source_hash != then.source_hash:
+    if then.context_hash != made.context_hash:
+        told += "; it was made with another context"
+    elif then.source_hash and made.source_hash != then.source_hash:
         told += "; it was made from another input"
     if then.loras != made.loras:
         told += "; it was made with other LoRAs"

@@ -15,6 +15,7 @@ import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.hashes import files_key
+from underpaint.styles import resolve_style
 from underpaint.wildcards import WildcardFiles
 from underpaint_client.control_layers import check_control_rasters
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
@@ -22,7 +23,7 @@ from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recommended import USUAL, Recommended
 from underpaint_client.request import Request
-from underpaint_client.rules import check_request
+from underpaint_client.rules import check_rasters, check_request
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds, expand_chain, image_prompt
 
@@ -203,7 +204,9 @@ class Engine:
         """
         check_request(request)
         inputs.check()
+        check_rasters(request, inputs.rasters)
         check_control_rasters(request.conditioning.controls, inputs.rasters.keys())
+        request = resolve_style(request)
         read = WildcardFiles().read
         request = expand_chain(draw_seeds(request), read)
         prompts = tuple(image_prompt(request, i, read) for i in range(request.sampling.images))

@@ -26,7 +26,8 @@ class Inputs:
     x, y : int
         Where the layer's top left corner lies on the canvas, in pixels.
     rasters : mapping of str to arrays, (H, W, 4) or (H, W, 1)
-        Further rasters, by the names in `RASTERS`. Those of control layers have the layer's size;
+        Further rasters, by the names in `RASTERS`. The context is RGBA and of the layer's
+        size. Those of control layers have the layer's size;
         without a layer, any.
     """
 
@@ -54,13 +55,15 @@ class Inputs:
                 )
         for name, further in self.rasters.items():
             self._check_raster(name, further)
-        for name, raster in (("selection", self.selection), ("mask", self.mask)):
+        context = self.rasters.get("context")
+        on_layer = {"selection": self.selection, "mask": self.mask, "context": context}
+        for name, raster in on_layer.items():
             if self.layer is None and raster is not None:
                 raise BadInputError(
                     "a {name} came without a layer; send the layer it belongs to", name=name
                 )
         if self.layer is not None:
-            Source.of(self.layer, self.selection)
+            Source.of(self.layer, self.selection, context=context)
             if self.mask is not None:
                 check_like("mask", self.mask, self.layer)
 

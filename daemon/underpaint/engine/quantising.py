@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
+from diffusers.hooks import HookRegistry
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN, LayerwiseCastingHook
 
 from underpaint_client.errors import ModelUnavailableError
 
@@ -66,7 +67,8 @@ def quantise(denoiser: Any, way: Quantised, compute: torch.dtype, precision: str
     way : Quantised
         `fp8`: rounded to 8 bits, each layer cast back when it runs. `int8`: 8 bits, scaled by
         rows. `nf4`: 4 bits, scaled by blocks of 64. Only linear layers become `int8` and `nf4`.
-        `half`: 16 bits, float16 where the files have it and bfloat16 else, each layer cast back.
+        `half`: 16 bits, float16 where the files have it and bfloat16 else, each layer widened
+        while it runs.
     compute : torch.dtype
         Which precision to compute in.
     precision : str
@@ -74,7 +76,7 @@ def quantise(denoiser: Any, way: Quantised, compute: torch.dtype, precision: str
     """
     if way == "half":
         half = torch.float16 if precision == "fp16" else torch.bfloat16
-        denoiser.enable_layerwise_casting(storage_dtype=half, compute_dtype=compute)
+        _to_half(denoiser, half, compute)
     elif way == "fp8":
         denoiser.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=compute)
     elif way == "int8":
@@ -87,6 +89,44 @@ def _is_sensitive(denoiser: Any, name: str) -> bool:
     more = (denoiser._skip_layerwise_casting_patterns, denoiser._keep_in_fp32_modules)
     patterns = (*DEFAULT_SKIP_MODULES_PATTERN, *(one for named in more for one in named or ()))
     return any(re.search(pattern, name) for pattern in patterns)
+
+
+_WIDENED = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
+
+def _to_half(denoiser: Any, half: torch.dtype, compute: torch.dtype) -> None:
+    """Store the weights of layers in 16 bits; widen a copy of them while a layer runs.
+
+    diffusers' layerwise casting casts them back as well. On a CPU that takes longer, and the pieces
+    of memory that it leaves were 2.5 GB with SDXL.
+    """
+    for name, module in denoiser.named_modules():
+        if type(module) in _WIDENED and not _is_sensitive(denoiser, name):
+            registry = HookRegistry.check_if_exists_or_initialize(module)
+            registry.register_hook(_Widening(half, compute), "layerwise_casting")
+
+
+class _Widening(LayerwiseCastingHook):  # type: ignore[misc]
+    """Widens a copy of a layer's weights while it runs."""
+
+    def __init__(self, half: torch.dtype, compute: torch.dtype) -> None:
+        super().__init__(half, compute, non_blocking=False)
+        self._stored: dict[str, torch.Tensor] = {}
+
+    def initialize_hook(self, module: torch.nn.Module) -> torch.nn.Module:
+        for name, value in module.named_parameters(recurse=False):
+            self._stored[name] = value.data = value.data.to(self.storage_dtype)
+        return module
+
+    def pre_forward(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        for name, value in module.named_parameters(recurse=False):
+            value.data = self._stored[name].to(self.compute_dtype)
+        return args, kwargs
+
+    def post_forward(self, module: torch.nn.Module, output: Any) -> Any:
+        for name, value in module.named_parameters(recurse=False):
+            value.data = self._stored[name]
+        return output
 
 
 def _linear_layers(denoiser: Any) -> Iterator[tuple[str, torch.nn.Linear]]:

@@ -29,8 +29,8 @@ class Made:
         Its own, with its choices made.
     model, plan : Model and Plan, optional
         Left out where the model was not needed.
-    source_hash : str
-        As `Recipe`.
+    source_hash, context_hash : str
+        As `Facts`.
     loras : tuple of UsedLora
     controls : tuple of UsedControl
     """
@@ -42,6 +42,7 @@ class Made:
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
+    context_hash: str = ""
 
 
 def make_recipe(
@@ -75,6 +76,7 @@ def make_recipe(
             strength=plan.strength if plan else sampling.strength,
             model=model.info.name if model else sampling.model,
             result=composed.kind,
+            style="",
         ),
         Facts(
             prompt=made.prompt.positive,
@@ -91,8 +93,10 @@ def make_recipe(
             versions=_versions(model),
             variations=variations,
             source_hash=made.source_hash,
+            context_hash=made.context_hash,
             loras=made.loras,
             controls=made.controls,
+            style=request.style,
         ),
     )
 

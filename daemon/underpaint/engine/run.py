@@ -26,6 +26,7 @@ from underpaint_client.seeds import ImagePrompt, image_noise
 from .blending import match_surroundings
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
+from .context import hash_context, lay_over_context
 from .control_pictures import take_controls
 from .denoise import Guide, OnClean, cell_steps, level_notes
 from .families.family import Prompt
@@ -176,7 +177,13 @@ class Run:
     def _source(self, inputs: Inputs) -> Source:
         request, layer = self.request, inputs.visible_layer
         if layer is not None:
-            source = Source.of(layer, inputs.selection, inputs.x, inputs.y).with_mode(request.mode)
+            source = Source.of(
+                layer,
+                inputs.selection,
+                inputs.x,
+                inputs.y,
+                context=inputs.rasters.get("context"),
+            ).with_mode(request.mode)
             return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
 
@@ -208,7 +215,8 @@ class Run:
     ) -> Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
-            prepared = prepare(source, plan, request.source.fill)
+            seen = lay_over_context(source, plan.area)
+            prepared = prepare(seen, plan, request.source.fill)
             cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
@@ -223,10 +231,11 @@ class Run:
                 else self._fitting(model, plan).run("encode", lambda: model.encode(prepared.image))
             )
             steps = cell_steps(change, plan.steps, plan.most_change)
-            kept = self._show_kept(model, source, plan, steps > 0)
+            kept = self._show_kept(model, seen, plan, steps > 0)
         return Work(
             model=model,
             source=source,
+            seen=seen,
             plan=plan,
             source_hash=hash_input(prepared.image, change),
             clean=clean,
@@ -402,7 +411,7 @@ class Run:
             return painted
         with self.clock.phase("composite"):
             cell = work.model.info.cell
-            return match_surroundings(work.source, work.plan.area, painted, cell)
+            return match_surroundings(work.seen, work.plan.area, painted, cell)
 
     def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
@@ -423,6 +432,7 @@ class Run:
         loras = tuple(self.used_loras[one] for one in self.loras[index])
         controls = tuple(one.describe() for one in work.controls)
         made = Made(index, prompt, work.model, work.plan, work.source_hash, loras, controls)
+        made = replace(made, context_hash=hash_context(work.source, work.plan.area))
         saved = saving_notes(
             work.model.saving,
             work.plan.work_size,

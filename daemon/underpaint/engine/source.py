@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.steps import choose_mode
+from underpaint_client.modes import Choice, LayerState, choose_mode
 
 Pixels = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -139,6 +139,24 @@ def _touched(count: int, cell: int, source: int, content: int) -> NDArray[np.int
     return np.stack([first, stop], axis=1).ravel().astype(np.intp)
 
 
+def check_pixels(name: str, pixels: Pixels) -> None:
+    """Check the shape and depth of a layer or another picture, (H, W, 4).
+
+    Raises
+    ------
+    BadInputError
+        They cannot be used; the message calls it by `name`.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype not in FULL or not pixels.size:
+        raise BadInputError(
+            "{name} of shape {shape} and depth {dtype} cannot be used; send (height, width, 4)"
+            " of uint8, uint16, float16 or float32",
+            name=name,
+            shape=pixels.shape,
+            dtype=pixels.dtype,
+        )
+
+
 def check_like(name: str, values: Pixels, pixels: Pixels) -> None:
     """Check a selection or a mask, (H, W), of a layer, (H, W, 4).
 
@@ -184,6 +202,8 @@ class Source:
         0..1, how much of a pixel's colour is left, where `fitted` has mixed pixels.
     change : float32, (H, W), optional
         c, where `fitted` has pooled it.
+    context : same depths, (H, W, 4), optional
+        What is visible below the layer: RGBA, straight alpha.
     """
 
     pixels: Pixels
@@ -192,27 +212,33 @@ class Source:
     mode: str = "auto"
     known: Floats | None = field(default=None, repr=False)
     change: Floats | None = field(default=None, repr=False)
+    context: Pixels | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, pixels: Pixels, selection: Pixels | None = None, x: int = 0, y: int = 0) -> Source:
-        """Take a layer, its selection and its place on the canvas.
+    def of(
+        cls,
+        pixels: Pixels,
+        selection: Pixels | None = None,
+        x: int = 0,
+        y: int = 0,
+        *,
+        context: Pixels | None = None,
+    ) -> Source:
+        """Take a layer, its selection, its place on the canvas and what is visible below it.
 
         Raises
         ------
         BadInputError
             For shapes and depths that are not as described above.
         """
-        if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype not in FULL or not pixels.size:
-            raise BadInputError(
-                "layer of shape {shape} and depth {dtype} cannot be used; send (height, width, 4)"
-                " of uint8, uint16, float16 or float32",
-                shape=pixels.shape,
-                dtype=pixels.dtype,
-            )
+        check_pixels("layer", pixels)
         height, width = pixels.shape[:2]
         if selection is not None:
             check_like("selection", selection, pixels)
-        return cls(pixels, Box(x, y, width, height), selection)
+        if context is not None:
+            check_pixels("context", context)
+            check_like("context", context[..., 3], pixels)
+        return cls(pixels, Box(x, y, width, height), selection, context=context)
 
     @classmethod
     def blank(cls, extent: Extent) -> Source:
@@ -220,11 +246,15 @@ class Source:
         return cls.of(np.zeros((extent.height, extent.width, 4), np.uint8))
 
     def with_mode(self, mode: str) -> Source:
-        """Settle the mode: `auto` is decided by the pixels, as `steps.choose_mode` says."""
+        """Settle the mode: `auto` is decided by the pixels, as `modes.choose_mode` says."""
         if mode == "auto":
-            mode = choose_mode(
-                mode, empty=not self.pixels.any(), transparent=bool(self._erased().any())
+            state = LayerState(
+                empty=not self.pixels.any(),
+                transparent=bool(self._erased().any()),
+                selected=self.selection is not None,
+                below=_shows_something(self.context),
             )
+            mode = choose_mode(Choice(mode), state).mode
         return replace(self, mode=mode)
 
     def _erased(self) -> Mask:
@@ -322,7 +352,16 @@ class Source:
             mode=self.mode,
             known=resize(self.known_in(self.box), extent),
             change=change,
+            context=None if self.context is None else resize(self.context, extent),
         )
+
+
+def _shows_something(context: Pixels | None) -> bool:
+    """Return whether anything but white paper is visible in a context."""
+    if context is None:
+        return False
+    coloured = (context[..., :3] < FULL[context.dtype]).any(axis=-1)
+    return bool((coloured & (context[..., 3] > 0)).any())
 
 
 def _has_colour(pixels: Pixels) -> Mask:

@@ -33,10 +33,14 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """What all images of one run share: tensors and maps as in `Guide`."""
+    """What all images of one run share: tensors and maps as in `Guide`.
+
+    `seen` is what the model was shown of the layer, as `lay_over_context` returns it.
+    """
 
     model: Model
     source: Source
+    seen: Source
     plan: Plan
     source_hash: str
     clean: torch.Tensor

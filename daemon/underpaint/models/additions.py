@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.home import home
 from underpaint_client.printable import one_line
-from underpaint_client.sentences import NO_TEXT, Listing, Sentence, sentence
+from underpaint_client.sentences import NO_TEXT, Listing, Sentence, as_sentence, sentence
 
 from .describe import ModelInfo
 from .facts import family_facts
@@ -35,6 +35,8 @@ class Addition:
         Bytes.
     reason : Sentence
         Why it cannot be used, without the file; empty where it can.
+    damage : Sentence
+        Why its file cannot be read, which it names; empty where it can.
     stamp : FileStamp
         What tells the file, as its header was read, from a later one.
     """
@@ -51,6 +53,7 @@ class Addition:
     kind: str
     size: int
     reason: Sentence = field(default=NO_TEXT, kw_only=True)
+    damage: Sentence = field(default=NO_TEXT, kw_only=True)
     stamp: FileStamp = field(default=(0, 0, 0), repr=False, kw_only=True)
 
     @classmethod
@@ -66,6 +69,14 @@ class Addition:
             stamp=one.found.stamp,
             **more,
         )
+
+    @classmethod
+    def damaged(cls, one: Scanned, kind: str, **more: Any) -> Self | None:
+        """Return a file that cannot be read, where it can be nothing else; else None."""
+        if not one.problem or one.found.root.holds != cls.folder:
+            return None
+        reason = sentence("its file cannot be read; fetch it again")
+        return cls.of(one, kind, reason, damage=as_sentence(one.problem), **more)
 
     @property
     def made_for(self) -> tuple[str, ...]:
@@ -86,8 +97,8 @@ class Addition:
     @property
     def problem(self) -> Sentence:
         """Why it cannot be used; empty where it can."""
-        if not self.reason:
-            return NO_TEXT
+        if self.damage or not self.reason:
+            return self.damage
         return sentence(
             "{kind} {file}: {problem}",
             kind=self.title,

@@ -115,7 +115,7 @@ def _check_kind(
     if contents.kind != MODEL:
         what = contents.kind or "file of no kind that Underpaint knows"
         raise ModelUnavailableError(
-            "{model} is no model but {kind}; name a checkpoint that has the denoiser in it{hint}",
+            "{model} is {kind}, not a model; name a checkpoint that has the denoiser in it{hint}",
             model=model,
             kind=with_article(what),
             hint=_PLACES.get(contents.kind, ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from underpaint_client.control_layers import ControlLayer
@@ -56,25 +57,34 @@ def list_controlnets(scanned: Iterable[Scanned] | None = None) -> tuple[ListedCo
     scanned : iterable of Scanned, optional
         What was found in `controlnet_roots`, which are scanned if it is not given.
     """
-    found = [
-        one
-        for one in (scan(controlnet_roots()) if scanned is None else scanned)
-        if one.contents is not None and one.contents.controlnet is not None
-    ]
+    found = list(scan(controlnet_roots()) if scanned is None else scanned)
     taken = {one.found.name for one in found}
-    listed: list[ListedControlNet] = []
-    for one in sorted(found, key=lambda one: one.found.name):
-        folder, _, file = one.found.name.rpartition("/")
-        if file == WEIGHTS_NAMES["diffusers"] and folder and folder not in taken:
-            one = one._replace(found=one.found._replace(name=folder))  # noqa: PLW2901
-        assert one.contents is not None  # noqa: S101 - as above
-        facts = one.contents.controlnet
-        assert facts is not None  # noqa: S101 - as above
-        reason = as_sentence(facts.problem)
-        reads = tell_kinds(one.found.name, facts)
-        kind = "union" if facts.union else one.contents.kind
-        listed.append(ListedControlNet.of(one, kind, reason, facts=facts, reads=reads))
-    return tuple(sorted(listed, key=lambda one: one.name))
+    listed = (_describe(_named_by_folder(one, taken)) for one in found)
+    return tuple(sorted(filter(None, listed), key=lambda one: one.name))
+
+
+def _named_by_folder(one: Scanned, taken: AbstractSet[str]) -> Scanned:
+    """Call the weights of a folder in the diffusers format by the folder."""
+    folder, _, file = one.found.name.rpartition("/")
+    if file != WEIGHTS_NAMES["diffusers"] or not folder or folder in taken:
+        return one
+    return one._replace(found=one.found._replace(name=folder))
+
+
+def _describe(one: Scanned) -> ListedControlNet | None:
+    contents = one.contents
+    if contents is None:
+        return ListedControlNet.damaged(one, "ControlNet", facts=ControlNetFacts())
+    facts = contents.controlnet
+    if facts is None:
+        return None
+    return ListedControlNet.of(
+        one,
+        "union" if facts.union else contents.kind,
+        as_sentence(facts.problem),
+        facts=facts,
+        reads=tell_kinds(one.found.name, facts),
+    )
 
 
 @dataclass(frozen=True)

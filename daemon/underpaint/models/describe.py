@@ -211,8 +211,9 @@ def _check_native(model: Path, side: int) -> int:
     """Return the native side in pixels that a model's config tells, if it can be."""
     if not 64 <= side <= 8192 or side % 16:
         raise ModelUnavailableError(
-            "model {model}: its native side, {side} pixels, is no multiple of 16 from 64 to 8192;"
-            ' fetch it again, or write the right one into its side-car file, as {{"native": 512}}',
+            "model {model}: its native side, {side} pixels, is not a multiple of 16 from 64 to"
+            " 8192; fetch it again, or write the right one into its side-car file, as"
+            ' {{"native": 512}}',
             model=model,
             side=side,
         )
@@ -318,7 +319,7 @@ def _check_parts_match(model: Path, configs: dict[str, dict[str, Any]]) -> int:
     blocks = vae.get("block_out_channels", [0] * 4)
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= _MOST_VAE_BLOCKS:
         raise ModelUnavailableError(
-            "model {model}: vae/config.json: block_out_channels {blocks} is no list of 1 to"
+            "model {model}: vae/config.json: block_out_channels {blocks} is not a list of 1 to"
             " {most} numbers; fetch it again",
             model=model,
             blocks=str(blocks)[:80],
@@ -366,7 +367,7 @@ def _number(model: Path, config: dict[str, Any], name: str, default: int, most: 
     value = default if config.get(name) is None else config[name]
     if type(value) is not int or not 1 <= value <= most:
         raise ModelUnavailableError(
-            "model {model}: {name} {value} is no whole number from 1 to {most}; fetch the config"
+            "model {model}: {name} {value} is not a whole number from 1 to {most}; fetch the config"
             " again",
             model=model,
             name=name,

@@ -392,7 +392,7 @@ def read_weight_map(model: Path, name: str) -> dict[str, str]:
     for shard in found.values():
         if not isinstance(shard, str) or "/" in shard or "\\" in shard or "\0" in shard:
             raise ModelUnavailableError(
-                "model {model}: {name} names {shard!r}, which is no file beside it; fetch it again",
+                "model {model}: {name} names {shard!r}, which is not beside it; fetch it again",
                 model=model,
                 name=name,
                 shard=str(shard)[:120],

@@ -6,6 +6,7 @@ was not is hashed in the background, while the first picture is painted.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -17,7 +18,8 @@ from pathlib import Path
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.sentences import sentence
 
-from .describe import ModelInfo
+from .describe import ModelInfo, describe_model
+from .find import list_models
 from .reading import check_regular, unreadable
 from .shared_json import SharedJson
 from .stamps import FileStamp, stamp_files, stamp_status
@@ -170,6 +172,16 @@ def first_hash(info: ModelInfo) -> str:
     key = files_key(info)
     known = _HASHES.read()
     return known.get(f"first {key}") or known.get(key) or hash_model(info)
+
+
+def known_hashes() -> dict[str, str]:
+    """Return the hash of each model by its name, where it is remembered; else it is empty."""
+    known, found = _HASHES.read(), {}
+    for name, path in list_models().items():
+        found[name] = ""
+        with contextlib.suppress(ModelUnavailableError):
+            found[name] = known.get(files_key(describe_model(path)), "")
+    return found
 
 
 def files_key(info: ModelInfo) -> str:

@@ -54,7 +54,9 @@ def list_loras(scanned: Iterable[Scanned] | None = None) -> tuple[ListedLora, ..
 
 def _describe(one: Scanned) -> ListedLora | None:
     contents = one.contents
-    if contents is None or contents.lora is None or not is_lora(contents.kind):
+    if contents is None:
+        return ListedLora.damaged(one, "LoRA", facts=LoraFacts())
+    if contents.lora is None or not is_lora(contents.kind):
         return None
     reason = as_sentence(contents.lora.problem)
     if contents.kind in _NOT_USABLE:

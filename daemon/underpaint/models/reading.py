@@ -60,7 +60,8 @@ def check_regular(model: Path, name: str) -> os.stat_result:
                 file=_target(file),
             ) from None
         raise ModelUnavailableError(
-            "{model} is no model: there is no {file} in it; name a folder in the diffusers format",
+            "{model} is not a model: there is no {file} in it; name a folder in the diffusers"
+            " format",
             model=model,
             file=name,
         ) from None

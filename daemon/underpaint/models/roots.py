@@ -39,6 +39,9 @@ class Root:
         Whether it is laid out as the Hugging Face Hub's cache.
     state : str
         `used`, `ignored`, or `new`: found, and its user has not said yet whether to use it.
+    holds : str
+        What its files are, if they are no models: one of `ADDITIONS`. Among models there may be
+        others.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Root:
     is_own: bool = False
     is_hub: bool = False
     state: str = "used"
+    holds: str = "models"
 
 
 def list_roots() -> list[Root]:
@@ -66,11 +70,11 @@ def controlnet_roots() -> list[Root]:
 def _addition_roots(content: str) -> list[Root]:
     models = list_roots()
     chosen = _read_choices()
-    used = [Root("underpaint", home() / content, is_own=True)]
+    used = [Root("underpaint", home() / content, is_own=True, holds=content)]
     used += [root for root in models if root.is_own]
     for tool in find_tools(content):
         if not tool.problem and chosen.get(tool.name) == "used":
-            used.append(Root(tool.name, tool.path))
+            used.append(Root(tool.name, tool.path, holds=content))
     return used + [root for root in models if not root.is_own and root.state == "used"]
 
 

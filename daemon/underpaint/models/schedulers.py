@@ -111,7 +111,7 @@ def check_scheduler(model: Path, family: str, config: dict[str, Any]) -> int:
     steps = config.get("num_train_timesteps", 1000)
     if type(steps) is not int or not 1 <= steps <= MOST_TRAIN_STEPS:
         raise ModelUnavailableError(
-            "model {model}: {file}: num_train_timesteps {steps} is no whole number from 1 to"
+            "model {model}: {file}: num_train_timesteps {steps} is not a whole number from 1 to"
             " {most}; fetch it again",
             model=model,
             file=CONFIG,

@@ -172,7 +172,7 @@ def _number(least: float, most: float, *, whole: bool = False) -> Callable[[Any]
 def _native(value: Any) -> None:
     _number(64, 4096, whole=True)(value)
     if value % 16:
-        raise ValueError(f"{str(value)!r} is no multiple of 16; give one from 64 to 4096")
+        raise ValueError(f"{str(value)!r} is not a multiple of 16; give one from 64 to 4096")
 
 
 def _flag(value: Any) -> None:

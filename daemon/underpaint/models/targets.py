@@ -36,7 +36,7 @@ def free_target(models: Path, name: str, like: str = "") -> Path:
     odd = not name.isprintable() or name != name.strip() or re.search(r"[/\\:]", name)
     if not name or name.startswith(".") or odd:
         raise BadInputError(
-            "{name!r} is no name for a model; give one without / and : in it", name=name
+            "{name!r} cannot be the name of a model; give one without / and : in it", name=name
         )
     ending = Path(like).suffix
     target = models / (name if name.endswith(ending) else f"{name}{ending}")

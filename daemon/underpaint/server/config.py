@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from underpaint.config_file import SHOWN, check_folder, config_file, load_config
-from underpaint.engine.savings import QUANTISED
+from underpaint.engine.savings import GPU_QUANTISED
 from underpaint_client.errors import BadInputError
 
 from .retention import Retention
@@ -160,7 +160,7 @@ def _texts(check: Callable[[str], None]) -> Callable[[Any], tuple[str, ...]]:
     return read
 
 
-_WAYS = ("auto", "never", *(way for way in QUANTISED if way))
+_WAYS = ("auto", "never", *GPU_QUANTISED)
 
 
 def _way(value: Any) -> str:

@@ -222,7 +222,7 @@ def revoke(which: str) -> Allowed:
     Raises
     ------
     BadInputError
-        If that is no client, or more than one.
+        If no client has that name, or more than one.
     """
     with _changing():
         found = find_allowed(list_allowed(), which)

@@ -1,4 +1,4 @@
-"""Lists what a prompt can name, for completion in the editors: LoRAs and wildcards.
+"""Lists what a request can name, for the editors: LoRAs and wildcards in its prompt, and styles.
 
 A thread looks, so that the daemon answers meanwhile. Headers of LoRAs are read once and remembered
 by the size and time of the file, as those of models are; until all are read, those that are known
@@ -17,6 +17,7 @@ from typing import TypeVar
 from underpaint.models import scan
 from underpaint.models.lora_list import ListedLora, list_loras
 from underpaint.models.roots import lora_roots
+from underpaint.styles import list_styles
 from underpaint.wildcards import list_wildcards
 from underpaint_client.prompt_messages import PromptLora, PromptNames
 from underpaint_client.typed_json import to_json
@@ -30,7 +31,7 @@ SLICE = 0.5
 """Seconds that headers are read at a time."""
 
 MOST_BYTES = 2**22
-"""Bytes of the LoRAs in an answer, and of its wildcards; those beyond are left out."""
+"""Bytes of the LoRAs, wildcards and styles in an answer, of each; those beyond are left out."""
 
 LONGEST_NAME = 200
 """Characters of the longest name that is listed."""
@@ -76,6 +77,7 @@ def _list_names() -> PromptNames:
     return PromptNames(
         tuple(_limit(_gather("LoRAs", _find_loras), lambda one: one.name, "LoRAs")),
         tuple(_limit(_gather("wildcards", _find_wildcards), str, "wildcards")),
+        tuple(_limit(_gather("styles", list_styles), lambda one: one.name, "styles")),
     )
 
 
@@ -108,7 +110,7 @@ def describe_lora(one: ListedLora) -> PromptLora:
 
 
 def _limit(found: Iterable[T], name_of: Callable[[T], str], what: str) -> Iterator[T]:
-    """Yield what fits into an answer, and can be written in a prompt."""
+    """Yield what fits into an answer, and has a name that can be written in a line."""
     size = left = 0
     for one in found:
         name = name_of(one)
@@ -120,4 +122,4 @@ def _limit(found: Iterable[T], name_of: Callable[[T], str], what: str) -> Iterat
         else:
             left += 1
     if left:
-        log.warning("%d of the %s are not offered in prompts: there are too many", left, what)
+        log.warning("%d of the %s are not offered: there are too many", left, what)

@@ -10,7 +10,7 @@ import msgspec
 from underpaint_client import messages, wire
 from underpaint_client.errors import BadInputError
 from underpaint_client.inputs import InputFrames
-from underpaint_client.rules import check_request
+from underpaint_client.rules import check_rasters, check_request
 from underpaint_client.typed_json import add_sentences
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _check_submit(message: messages.Submit, frames: tuple[Frame, ...]) -> None:
             previews=message.previews,
         )
     check_request(message.request)
-    InputFrames.of(frames)
+    check_rasters(message.request, InputFrames.of(frames).rasters)
 
 
 def find_job_name(parts: list[Bytes]) -> str:

@@ -350,7 +350,9 @@ def kinds_of_layers(said: Said) -> None:
     said["group"] = box_of(result)
     text = Gimp.TextLayer.new(image, "Hi", Gimp.context_get_font(), 60, Gimp.Unit.pixel())
     image.insert_layer(text, None, 0)
-    said["text"] = isinstance(generate(image, text), Gimp.GroupLayer)
+    (result,) = generate(image, text).get_children()
+    tag = json.loads(bytes(result.get_parasite("underpaint-recipe").get_data()))
+    said["text"] = tag["recipe"]["request"]["mode"]
     flat = with_layer(image, painting(), type=Gimp.ImageType.RGB_IMAGE)
     (result,) = generate(image, flat, result="layer").get_children()
     said["without_alpha"] = [box_of(result), result.has_alpha()]

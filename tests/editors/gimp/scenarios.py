@@ -17,14 +17,25 @@ gi.require_version("Gimp", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, Gimp  # noqa: E402
-from headless import SIZE, box_of, get, native, opened, outside, painting  # noqa: E402
+from headless import (  # noqa: E402
+    HOLE,
+    SIZE,
+    box_of,
+    get,
+    native,
+    opened,
+    outside,
+    painting,
+    with_layer,
+)
 
 Said = dict[str, Any]
 Run = Generator[Any, None, Any]
 USUAL = {
     "prompt": "a lake", "negative_prompt": "", "strength": 0.6, "steps": 4, "seed": 7,
     "seed_locked": True, "images": 1, "mode": "auto", "result": "patch", "model": "",
-    "fill": "auto", "compensate": False, "sampler": "dpmpp_2m", "guidance_scale": 7.5,
+    "fill": "auto", "context": "layer", "compensate": False, "sampler": "dpmpp_2m",
+    "guidance_scale": 7.5,
 }  # fmt: skip
 LONG = "three " * 20
 TYPED = (
@@ -170,7 +181,9 @@ def looks(said: Said) -> Run:
 def controlled(said: Said) -> Run:
     """Use a layer as canny edges in the window, and generate on the one below it."""
     from underpaint_client.geometry import Box
-    from underpaint_gimp.tree import blank_layer
+    from underpaint_editor.layer_role import LayerRole
+    from underpaint_gimp.canvas import GimpDocument
+    from underpaint_gimp.tree import attach_role, blank_layer
 
     image, layer = yield from painted()
     controls = window().role_controls
@@ -206,6 +219,15 @@ def controlled(said: Said) -> Run:
     free = made()
     said["again"] = json.loads(recipe(free))["recipe"]["facts"]["controls"]
     said["differs"] = get(free, native(free)) != get(held, native(held))
+    lines.set_visible(True)
+    attach_role(lines, None)
+    attach_role(layer, LayerRole.of(layer_role="depth"))
+    for group in image.get_layers()[1:-1]:
+        group.set_visible(False)
+    around = GimpDocument.of(image, [lines]).surroundings
+    frame = around.read_context(Box(0, 128, 256, 64))
+    said["below"] = [set(bytes(frame.data)[3::4]) == {0}, around.shows_below()]
+    attach_role(lines, LayerRole.of(layer_role="canny", control_strength=1.5))
     image.set_selected_layers([lines])
     window().look(image)
     yield 0.3
@@ -273,6 +295,70 @@ def eraser(said: Said) -> Run:
     said["erasure_stays"] = get(layer, native(layer)) == erased
     yield from undo()
     said["undone"] = get(layer, native(layer)) == before
+
+
+def over_painting(said: Said) -> Run:
+    """Fill a selection on a new empty layer over a painting, twice, and repaint new paper."""
+    image, below = yield from painted(painting(hole=(0, 0, 0, 0)))
+    layer = with_layer(image, bytes(4 * SIZE * SIZE))
+    layer.set_name("New")
+    sky = bytes((9, 200, 9, 255)) * SIZE * 20 + bytes(4 * SIZE * (SIZE - 20))
+    with_layer(image, sky).set_name("Sky")
+    image.set_selected_layers([layer])
+
+    def look() -> list[str]:
+        window().look(image)
+        offer = window().offer
+        return [window().plan.get_text(), offer.get_label() if offer.get_visible() else ""]
+
+    said["alone"] = look()
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, *HOLE)
+    said["plan"] = look()
+    from underpaint_client.geometry import Box
+    from underpaint_gimp.canvas import GimpDocument
+
+    def layers() -> list[list[Any]]:
+        return [[one.get_name(), one.get_visible()] for one in image.get_layers()]
+
+    before, images = layers(), len(Gimp.get_images())
+    image.clean_all()
+    began = time.monotonic()
+    frame = GimpDocument.of(image).surroundings.read_context(Box(0, 0, SIZE, SIZE))
+    said["seconds"] = time.monotonic() - began
+    said["below_alone"] = bytes(frame.data) == get(below, native(below))
+    said["no_trace"] = [
+        before == layers(),
+        not image.is_dirty(),
+        images == len(Gimp.get_images()),
+        [one.get_name() for one in image.get_selected_layers()] == ["New"],
+    ]
+    facts = []
+    for _ in range(2):
+        yield from generated()
+        said["status"] = status()
+        group = image.get_layers()[1]
+        (patch,) = group.get_children()
+        made = json.loads(recipe(patch))["recipe"]
+        mode, source = made["request"]["mode"], made["request"]["source"]
+        facts.append([mode, source["context"], made["facts"]["context_hash"]])
+    said["facts"] = facts
+    said["names"] = names(image)
+    said["patch"] = box_of(patch)
+    said["source_untouched"] = not any(get(layer, native(layer)))
+    window().window.present()
+    yield 0.5
+    _keep_picture("over-painting")
+    window().offer.clicked()
+    said["clicked"] = [window().controls["mode"].value, *look()]
+    window().offer.clicked()
+    said["clicked_again"] = [window().controls["mode"].value, *look()]
+    said["row"] = window().controls["context"].widget.get_active_text()
+    image, paper = yield from painted(b"\xff" * 4 * SIZE * SIZE)
+    paper.get_buffer().set(_rectangle(0, 0, 8, 8), "R'G'B'A u8", b"\xff" * 4 * 64)
+    said["paper"] = look()
+    window().offer.clicked()
+    said["repainted"] = [window().controls["mode"].value, *look()]
+    fill(**USUAL)
 
 
 def meanwhile(said: Said) -> Run:
@@ -1324,6 +1410,42 @@ def fitted(said: Said) -> Run:
     yield 0.5
     window().use_result("settings")
     said["copied"] = read()[:4]
+    fill(**USUAL)
+
+
+def styled(said: Said) -> Run:
+    """Choose a style and generate, then use the settings of a picture of another program."""
+    from editor.style_steps import USED, write_picture, write_style
+
+    image, _ = yield from painted()
+    write_style()
+    window().session.prompt_sources._asked = None
+    window().look(image)
+    styles = window().controls["style"]
+    yield lambda: "Few" in [row[1] for row in styles.widget.get_model()]
+    said["torn_can_be_chosen"] = [name not in styles._unusable for name in ("Few", "Torn")]
+    fill(steps=None, guidance_scale=None, sampler="auto", style="Few")
+    said["own"] = [
+        window().controls["steps"].widget.get_value(), window().plan.get_text(),
+        window().model_facts.text.get_text(),
+    ]  # fmt: skip
+    yield 0.3
+    _keep_picture("styled_form")
+    yield from generated()
+    made = image.get_layers()[0].get_children()[0]
+    said["recipe"] = json.loads(recipe(made))["recipe"]
+    file = write_picture(FOUND / "webui.png")
+    window()._pictures.open(window().window)
+    dialog = window()._pictures._dialog
+    dialog.set_filename(str(file))
+    yield 1.0
+    _keep_picture("styled_picture")
+    dialog.emit("response", -3)  # as its button Open does
+    dialog.hide()
+    yield lambda: status().startswith("The settings")
+    said["status"] = status()
+    said["used"] = {name: window().controls[name].value for name in USED}
+    yield 0.5
     fill(**USUAL)
 
 

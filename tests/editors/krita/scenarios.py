@@ -41,6 +41,7 @@ USUAL = {
     "result": "patch",
     "model": "",
     "fill": "auto",
+    "context": "layer",
 }
 
 
@@ -282,6 +283,40 @@ def fitted(said: Said) -> Run:
     fill(**USUAL, guidance_scale=None, sampler="auto")
 
 
+def styled(said: Said) -> Run:
+    """Choose a style and generate, then use the settings of a picture of another program."""
+    from editor.style_steps import USED, write_picture, write_style
+
+    document, layer = yield from opened()
+    write_style()
+    docker().session.prompt_sources._asked = None
+    docker()._look()
+    styles = control("style")
+    yield lambda: styles.findData("Few") >= 0
+    said["torn_can_be_chosen"] = [
+        styles.model().item(styles.findData(name)).isEnabled() for name in ("Few", "Torn")
+    ]
+    fill(steps=None, guidance_scale=None, sampler="auto", style="Few")
+    said["own"] = [control("steps").value(), control("plan").text(), control("model_facts").text()]
+    yield 0.3
+    _keep_picture("styled_form")
+    yield from generated()
+    _group, (layer_of_result,) = result(layer)
+    said["recipe"] = json.loads(recipe(document, layer_of_result))["recipe"]
+    file = write_picture(FOUND / "webui.png")
+    control("picture").click()
+    yield lambda: docker().findChild(QtWidgets.QFileDialog)
+    dialog = docker().findChild(QtWidgets.QFileDialog)
+    dialog.selectFile(str(file))
+    yield 0.5
+    _keep_picture("styled_picture")
+    dialog.accept()
+    yield lambda: status().startswith("The settings")
+    said["status"] = status()
+    said["used"] = {name: docker().controls[name].value for name in USED}
+    fill(**USUAL, guidance_scale=None, sampler="auto", negative_prompt="")
+
+
 def close_all() -> None:
     for document in Krita.instance().documents():
         document.setModified(False)
@@ -301,6 +336,10 @@ def narrowest() -> int:
 
 def controlled(said: Said) -> Run:
     """Use a layer as canny edges in the docker, and generate on the one below it."""
+    from underpaint_client.geometry import Box
+    from underpaint_editor.layer_role import LayerRole
+    from underpaint_krita.canvas import KritaDocument
+
     document, layer = yield from opened()
 
     def details() -> bool:
@@ -331,6 +370,17 @@ def controlled(said: Said) -> Run:
     (free,) = groups[-1].childNodes()
     said["again"] = json.loads(recipe(document, free))["recipe"]["facts"]["controls"]
     said["differs"] = pixels(free) != pixels(held)
+    lines.setVisible(True)
+    around = KritaDocument(document, lines, Box(0, 0, 256, 256))
+    around.set_role(None)
+    KritaDocument(document, layer, around.canvas).set_role(LayerRole.of(layer_role="depth"))
+    for group in groups:
+        group.setVisible(False)
+    document.refreshProjection()
+    yield 0.5
+    frame = around.surroundings.read_context(Box(0, 128, 256, 64))
+    said["below"] = [set(bytes(frame.data)) <= {255}, around.surroundings.shows_below()]
+    around.set_role(LayerRole.of(layer_role="canny", control_strength=1.5))
     document.setActiveNode(lines)
     yield 0.5
     docker()._look()
@@ -481,10 +531,7 @@ def completed(said: Said) -> Run:
             edit.hasFocus(),
         ])  # fmt: skip
 
-    def picture(name: str) -> None:
-        QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / f"{name}.png"))
-
-    yield from complete_names(note, said["steps"], popup.isVisible, picture)
+    yield from complete_names(note, said["steps"], popup.isVisible, _keep_picture)
     corner = popup.mapToGlobal(popup.visualItemRect(popup.item(0)).center())
     yield from xdo("mousemove", corner.x(), corner.y(), "click", 1)
     yield from note()
@@ -497,7 +544,7 @@ def completed(said: Said) -> Run:
     said["marked"] = [one.cursor.selectedText() for one in marks]
     said["plan"] = control("plan").text()
     yield 0.3
-    picture("completed_error")
+    _keep_picture("completed_error")
     control("status").setText("")
     control("generate").click()
     yield 0.3
@@ -661,6 +708,73 @@ def empty_selected(said: Said) -> Run:
     yield from generated()
     said["status"] = status()
     said["name"] = result(layer)[0].name()
+
+
+def over_painting(said: Said) -> Run:
+    """Fill a selection on a new empty layer over a painting, twice, and repaint new paper."""
+    document, below = yield from opened(painting(hole=(0, 0, 0, 0)))
+    above = document.createNode("Sky", "paintlayer")
+    paint(above, bytes((9, 200, 9, 255)) * 256 * 20 + bytes(4 * 256 * 236))
+    layer = document.createNode("New", "paintlayer")
+    document.rootNode().addChildNode(layer, below)
+    yield 0.3
+    document.rootNode().addChildNode(above, layer)
+    yield 0.5
+    document.setActiveNode(layer)
+    yield 0.3
+    said["alone"] = [plan(), control("offer").text()]
+    left, top, wide, high = HOLE
+    chosen = Selection()
+    chosen.select(left, top, wide, high, 255)
+    document.setSelection(chosen)
+    yield 0.3
+    said["plan"] = [plan(), control("offer").text()]
+    before = [[node.name(), node.visible()] for node in document.topLevelNodes()]
+    modified, documents = document.modified(), len(Krita.instance().documents())
+    from underpaint_krita import canvas
+
+    began = time.monotonic()
+    frame = canvas.KritaDocument.of_active().surroundings.read_context(canvas.Box(0, 0, 256, 256))
+    said["seconds"] = time.monotonic() - began
+    said["below_alone"] = bytes(frame.data) == pixels(below)
+    said["no_trace"] = [
+        before == [[node.name(), node.visible()] for node in document.topLevelNodes()],
+        modified == document.modified(),
+        documents == len(Krita.instance().documents()),
+        document.activeNode().name() == "New",
+    ]
+    facts: list[list[str]] = []
+    for _ in range(2):
+        yield from generated()
+        said["status"] = status()
+        group = document.topLevelNodes()[3 + len(facts)]
+        made = json.loads(recipe(document, group.childNodes()[-1]))["recipe"]
+        mode, source = made["request"]["mode"], made["request"]["source"]
+        facts.append([mode, source["context"], made["facts"]["context_hash"]])
+    said["facts"] = facts
+    (patch,) = group.childNodes()
+    said["patch"] = list(patch.bounds().getRect())
+    said["source_untouched"] = not any(pixels(layer))
+    over, under = shown(document), pixels(below)
+    said["kept"] = outside(over)[4 * 256 * 20 :] == outside(under)[4 * 256 * 20 :]
+    _keep_picture("over-painting")
+    control("offer").click()
+    yield 0.3
+    said["clicked"] = [docker().controls["mode"].value, plan(), control("offer").text()]
+    control("offer").click()
+    yield 0.3
+    said["clicked_again"] = [docker().controls["mode"].value, plan(), control("offer").text()]
+    said["row"] = control("context").currentText()
+    document = new_document()
+    yield 0.6
+    paint(document.topLevelNodes()[0], b"\xff" * 4 * 256 * 256)
+    document.refreshProjection()
+    yield 0.3
+    said["paper"] = [plan(), control("offer").text()]
+    control("offer").click()
+    yield 0.3
+    said["repainted"] = [docker().controls["mode"].value, plan(), control("offer").text()]
+    fill(**USUAL)
 
 
 def deleted_group(said: Said) -> Run:

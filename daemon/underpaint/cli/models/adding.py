@@ -133,7 +133,7 @@ def _check_kind(path: Path, model: RemoteModel) -> None:
     if find_part(path):
         _say_use(path, kind)
     elif kind != MODEL:
-        say(f"note: {path} is no model to paint with, but: {kind or 'nothing known'}")
+        say(f"note: {path} is not a model to paint with: {kind or 'its kind is not known'}")
 
 
 def _say_use(path: Path, kind: str) -> None:

@@ -1,0 +1,84 @@
+"""The mode and context of a run: what is decided for the artist, and what is one click away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underpaint_client.modes import Choice, LayerState, choose_mode, other_choice
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
+
+from .survey import some_erased, take_alpha
+
+if TYPE_CHECKING:
+    from underpaint_client.frames import Frame
+    from underpaint_client.request import Request
+
+    from .contract import Document
+    from .survey import Survey
+
+
+def expected_choice(request: Request, found: Survey) -> Choice:
+    """Return what a request's mode and context will be."""
+    return choose_mode(_asked(request), found.state)
+
+
+def offered_choice(request: Request, found: Survey) -> Choice | None:
+    """Return the mode and context to offer beside those; None for nothing."""
+    return other_choice(_asked(request), found.state)
+
+
+OFFERS = {
+    "auto": sentence("Choose automatically"),
+    "inpaint": sentence("Fill what is erased instead"),
+    "img2img": sentence("Repaint it instead"),
+    "txt2img": sentence("New image instead"),
+}
+"""What editors call the other choice, by its mode."""
+
+OFFER_BELOW = sentence("Paint over what is below instead")
+"""The same where an empty layer is filled."""
+
+
+def describe_offer(choice: Choice | None) -> Sentence:
+    """Return what is on the button for the other choice; empty to hide it."""
+    if choice is None:
+        return NO_TEXT
+    is_below = (choice.mode, choice.context) == ("inpaint", "below")
+    return OFFER_BELOW if is_below else OFFERS[choice.mode]
+
+
+def _asked(request: Request) -> Choice:
+    return Choice(request.mode, request.source.context)
+
+
+def resolve_mode(request: Request, frames: dict[str, Frame], document: Document) -> Request:
+    """Replace the mode `auto` by the one that fits the pixels that are sent, all of them.
+
+    Parameters
+    ----------
+    request : Request
+        As the artist asked.
+    frames : dict of str to Frame
+        `layer`, 8 or 16 bits, and maybe `selection` and `mask`.
+    document : Document
+        Asked for what the pixels sent do not tell.
+    """
+    if request.mode != "auto":
+        return request
+    layer = bytes(frames["layer"].data)
+    empty = layer.count(0) == len(layer) and document.is_empty()
+    selection = bytes(frames["selection"].data) if "selection" in frames else None
+    alphas = [take_alpha(layer, 4, frames["layer"].dtype)]
+    if "mask" in frames:
+        alphas.append(bytes(frames["mask"].data))
+    around = document.surroundings
+    state = LayerState(
+        empty=empty,
+        transparent=any(some_erased(alpha, selection) for alpha in alphas),
+        selected=selection is not None,
+        below=empty and around.shows_below(),
+        new=layer.count(255) == len(layer) and around.is_new(),
+        drawn=around.is_drawn,
+    )
+    choice = choose_mode(_asked(request), state)
+    return request.with_values(mode=choice.mode, context=choice.context)

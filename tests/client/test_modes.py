@@ -1,0 +1,90 @@
+"""The table of modes: every state of a layer, and every choice of the artist."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import astuple, fields
+
+import pytest
+
+from underpaint_client.modes import Choice, LayerState, choose_mode, other_choice
+from underpaint_client.request import CONTEXTS, MODES
+
+STATES = [LayerState(*flags) for flags in itertools.product([False, True], repeat=6)]
+
+ROWS = {
+    # empty, transparent, selected, below, new, drawn; what is decided, and the other choice
+    "1.11..": (("inpaint", "below"), ("txt2img", "same")),
+    "1.01..": (("txt2img", "same"), ("inpaint", "below")),
+    "1..0..": (("txt2img", "same"), None),
+    "0...1.": (("txt2img", "same"), ("img2img", "same")),
+    "0...01": (("img2img", "same"), ("inpaint", "same")),
+    "01..00": (("inpaint", "same"), ("img2img", "same")),
+    "00..00": (("img2img", "same"), ("txt2img", "same")),
+}
+
+
+def rows_of(state: LayerState) -> list[str]:
+    flags = "".join(str(int(flag)) for flag in astuple(state))
+    return [row for row in ROWS if all(r in (".", f) for r, f in zip(row, flags, strict=True))]
+
+
+def test_the_table_knows_every_state_once() -> None:
+    assert [one.name for one in fields(LayerState)] == [
+        "empty", "transparent", "selected", "below", "new", "drawn",
+    ]  # fmt: skip
+    assert len(STATES) == 64
+    assert all(len(rows_of(state)) == 1 for state in STATES)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("state", STATES, ids=lambda state: rows_of(state)[0])
+def test_automatic_goes_by_the_table(state: LayerState, context: str) -> None:
+    def choice(told: tuple[str, str] | None) -> Choice | None:
+        if told is None:
+            return None
+        return Choice(told[0], context if told[1] == "same" else told[1])
+
+    decided, other = ROWS[rows_of(state)[0]]
+    asked = Choice("auto", context)
+    assert choose_mode(asked, state) == choice(decided)
+    assert other_choice(asked, state) == choice(other)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("mode", set(MODES) - {"auto"})
+def test_what_the_artist_chose_stays_and_automatic_is_the_other_choice(
+    mode: str, context: str
+) -> None:
+    asked = Choice(mode, context)
+    for state in STATES:
+        assert choose_mode(asked, state) == asked
+        auto = Choice("auto", context)
+        other = None if choose_mode(auto, state) == asked else auto
+        assert other_choice(asked, state) == other
+
+
+def test_a_click_chooses_what_is_run() -> None:
+    """Whatever is offered, the next run does it, and not what was decided before."""
+    for state, context in itertools.product(STATES, CONTEXTS):
+        asked = Choice("auto", context)
+        other = other_choice(asked, state)
+        if other is not None:
+            assert choose_mode(other, state) == other != choose_mode(asked, state)
+
+
+@pytest.mark.parametrize(
+    ("mode", "empty", "transparent", "chosen"),
+    [
+        ("auto", True, True, "txt2img"),
+        ("auto", False, True, "inpaint"),
+        ("auto", False, False, "img2img"),
+        ("img2img", True, True, "img2img"),
+        ("inpaint", False, False, "inpaint"),
+        ("txt2img", False, False, "txt2img"),
+    ],
+)
+def test_by_its_pixels_alone(mode: str, empty: bool, transparent: bool, chosen: str) -> None:
+    """As the daemon decides where nothing else is known."""
+    state = LayerState(empty=empty, transparent=transparent)
+    assert choose_mode(Choice(mode), state) == Choice(chosen)
