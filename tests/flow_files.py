@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from single_files import Tensors, original_vae
 from underpaint.models.architectures import ARCHITECTURES, COMPONENTS, Architecture
-from underpaint.models.files import find_family
+from underpaint.models.model_index import find_family
 
 Rules = tuple[tuple[str, str], ...]
 

@@ -47,7 +47,7 @@ class LayerState:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModeChoice:
     """How a layer is used.
 
     Parameters
@@ -62,25 +62,25 @@ class Choice:
     context: str = "layer"
 
 
-def choose_mode(asked: Choice, layer: LayerState) -> Choice:
+def choose_mode(asked: ModeChoice, layer: LayerState) -> ModeChoice:
     """Return what a choice whose mode is `auto` stands for; any other stays as it is."""
     return asked if asked.mode != "auto" else _choose(asked, layer)[0]
 
 
-def other_choice(asked: Choice, layer: LayerState) -> Choice | None:
+def other_choice(asked: ModeChoice, layer: LayerState) -> ModeChoice | None:
     """Return what editors offer beside `choose_mode`, one click away; None where there is nothing.
 
     Beside a mode that the artist has chosen, that is `auto`, unless it decides the same.
     """
     if asked.mode != "auto":
-        auto = Choice("auto", asked.context)
+        auto = ModeChoice("auto", asked.context)
         return None if choose_mode(auto, layer) == asked else auto
     return _choose(asked, layer)[1]
 
 
-def _choose(asked: Choice, layer: LayerState) -> tuple[Choice, Choice | None]:
-    onto_empty, new = Choice("inpaint", "below"), Choice("txt2img", asked.context)
-    inpaint, img2img = Choice("inpaint", asked.context), Choice("img2img", asked.context)
+def _choose(asked: ModeChoice, layer: LayerState) -> tuple[ModeChoice, ModeChoice | None]:
+    onto_empty, new = ModeChoice("inpaint", "below"), ModeChoice("txt2img", asked.context)
+    inpaint, img2img = ModeChoice("inpaint", asked.context), ModeChoice("img2img", asked.context)
     if layer.empty and layer.below:
         return (onto_empty, new) if layer.selected else (new, onto_empty)
     if layer.empty:

@@ -1,4 +1,4 @@
-"""What a prompt could go on with at the caret: names of LoRAs, layers and wildcards, and tags."""
+"""What a prompt could go on with at the caret: LoRAs, embeddings, layers, wildcards, tags."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ MOST = 20
 SHORTEST_TAG = 2
 """Letters of a tag that are typed before it is completed."""
 
-_REFERENCE = re.compile(rf"<(?P<kind>(?i:{LORA_KINDS}|layer)):(?P<begun>[^<>:\n]*)\Z")
+_REFERENCE = re.compile(rf"<(?P<kind>(?i:{LORA_KINDS}|layer|embedding)):(?P<begun>[^<>:\n]*)\Z")
+_EMBEDDING = re.compile(r"(?<![\w<-])(?i:embedding):(?P<begun>[^\s,<>()\[\]{}:|]*)\Z")
 _WILDCARD = re.compile(r"(?<!\\)__(?P<begun>(?:[^\W_][\w/-]*)?)\Z")
 _TAG = re.compile(r"(?:^|[,(\[{|\n])[ \t]*(?P<begun>[^\s,()\[\]{}|<>:][^,()\[\]{}|<>:\n]*)\Z")
 _NOT_IN_REFERENCES = re.compile(r"[<>\x00-\x1f]")
@@ -33,6 +34,7 @@ class Kind(Enum):
     """What is completed."""
 
     LORA = "lora"
+    EMBEDDING = "embedding"
     LAYER = "layer"
     WILDCARD = "wildcard"
     TAG = "tag"
@@ -45,18 +47,20 @@ class Candidates:
 
     Parameters
     ----------
-    loras, other_loras, layers, wildcards : NameIndex
-        Names, as they are written in a prompt. `other_loras` do not fit the model, and come last.
+    loras, other_loras, embeddings, other_embeddings, layers, wildcards : NameIndex
+        Names, as they are written in a prompt. The others do not fit the model, and come last.
     tags : NameIndex
         With spaces, the more usual ones first; empty unless the artist has chosen a list.
     notes : mapping of str to str
-        What is shown beside a LoRA's name.
+        What is shown beside the name of a LoRA or an embedding.
     trigger_words : mapping of str to sequence of str
         By the LoRA's name.
     """
 
     loras: NameIndex = field(default_factory=NameIndex)
     other_loras: NameIndex = field(default_factory=NameIndex)
+    embeddings: NameIndex = field(default_factory=NameIndex)
+    other_embeddings: NameIndex = field(default_factory=NameIndex)
     layers: NameIndex = field(default_factory=NameIndex)
     wildcards: NameIndex = field(default_factory=NameIndex)
     tags: NameIndex = field(default_factory=NameIndex)
@@ -115,7 +119,9 @@ class Completion(NamedTuple):
 
 
 def can_be_referred_to(kind: Kind, name: str) -> bool:
-    """Return whether `<lora:NAME>` or `<layer:NAME>` can be written for a name."""
+    """Return whether a name can be written in a reference to something of that kind."""
+    if kind is Kind.EMBEDDING:
+        return _EMBEDDING.fullmatch(f"embedding:{name}") is not None
     return not _NOT_IN_REFERENCES.search(name) and not (kind is Kind.LORA and ":" in name)
 
 
@@ -132,7 +138,10 @@ def find_begun(text: str, caret: int) -> Begun | None:
     caret = max(0, min(len(text), caret))
     before = text[max(0, caret - _LONGEST) : caret]
     if (found := _REFERENCE.search(before)) is not None:
-        kind = Kind.LAYER if found["kind"].lower() == "layer" else Kind.LORA
+        named = {"layer": Kind.LAYER, "embedding": Kind.EMBEDDING}
+        kind = named.get(found["kind"].lower(), Kind.LORA)
+    elif (found := _EMBEDDING.search(before)) is not None:
+        kind = Kind.EMBEDDING
     elif (found := _WILDCARD.search(before)) is not None:
         kind = Kind.WILDCARD
     elif (found := _TAG.search(before)) is not None and len(found["begun"]) >= SHORTEST_TAG:
@@ -166,14 +175,19 @@ def complete(text: str, caret: int, candidates: Candidates) -> tuple[Completion,
     if begun is None:
         return ()
     kind, end = begun.kind, _end_of(begun.kind, text[begun.end :])
+    if kind is Kind.EMBEDDING and text[: begun.start].lower().endswith("<embedding:"):
+        end = _end_of(Kind.LAYER, text[begun.end :])
     found = []
     for name in _find(begun, candidates):
         put = _written(kind, name) + end
         if put != begun.text:
             lora = name if kind is Kind.LORA else ""
-            note = candidates.notes.get(lora, "")
+            note = candidates.notes.get(name, "") if kind in _NOTED else ""
             found.append(Completion(name, begun.start, begun.end, put, kind, note, lora))
     return tuple(found)
+
+
+_NOTED = (Kind.LORA, Kind.EMBEDDING)
 
 
 def _written(kind: Kind, name: str) -> str:
@@ -186,6 +200,7 @@ def _written(kind: Kind, name: str) -> str:
 def _find(begun: Begun, candidates: Candidates) -> list[str]:
     indexes = {
         Kind.LORA: (candidates.loras, candidates.other_loras),
+        Kind.EMBEDDING: (candidates.embeddings, candidates.other_embeddings),
         Kind.LAYER: (candidates.layers,),
         Kind.WILDCARD: (candidates.wildcards,),
         Kind.TAG: (candidates.tags,),
@@ -202,7 +217,7 @@ def _end_of(kind: Kind, after: str) -> str:
         return "" if after.startswith("__") else "__"
     if kind is Kind.TAG:
         return "" if after.lstrip(" ").startswith((",", ")", "]", "}", "|", ":")) else ", "
-    if after.startswith((">", ":")):
+    if kind is Kind.EMBEDDING or after.startswith((">", ":")):
         return ""
     return ">" if kind is Kind.LAYER else ":1>"
 

@@ -18,7 +18,7 @@ class AskPromptNames:
 
 @dataclass(frozen=True)
 class PromptLora:
-    """A LoRA as `PromptNames` lists it.
+    """A LoRA or an embedding, as `PromptNames` lists it.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class PromptLora:
 
 @dataclass(frozen=True)
 class PromptNames:
-    """What a prompt can name, by name: LoRAs, and wildcards as they stand between underscores.
+    """What a prompt can name, by name: LoRAs, embeddings, wildcards as between underscores.
 
     `styles` are those that the request can name.
     """
@@ -52,3 +52,4 @@ class PromptNames:
     loras: tuple[PromptLora, ...] = ()
     wildcards: tuple[str, ...] = ()
     styles: tuple[Style, ...] = ()
+    embeddings: tuple[PromptLora, ...] = ()

@@ -66,6 +66,22 @@ class UsedControl:
 
 
 @dataclass(frozen=True)
+class UsedEmbedding:
+    """An embedding (textual inversion) that an image was made with.
+
+    Parameters
+    ----------
+    name : str
+        As the file is called.
+    sha256 : str
+        Of its file, hexadecimal.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of one image only after it was made.
 
@@ -108,6 +124,8 @@ class Facts:
         Those of the request, without those of strength 0.
     style : str
         Whose settings the request has been given; empty for none.
+    embeddings : tuple of UsedEmbedding
+        Those that the prompt and the negative prompt name, each once.
     """
 
     prompt: str
@@ -128,6 +146,7 @@ class Facts:
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
     style: str = ""
+    embeddings: tuple[UsedEmbedding, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -449,7 +449,7 @@ class Request(ParameterGroup):
             " selection is filled to fit what is visible below it (inpaint).",
             choices=MODES,
             flags=("--mode",),
-            usage="The layer is the image of -I.",
+            usage="The layer is the image of -I; a white one is repainted.",
             label="Mode",
         ),
     )

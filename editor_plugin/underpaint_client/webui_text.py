@@ -41,6 +41,9 @@ def describe_parameters(recipe: Recipe) -> str:
     hashes = [f"{_lora_name(one.name)}: {one.tensors_sha256[:12]}" for one in facts.loras]
     if hashes:
         pairs["Lora hashes"] = _quoted(", ".join(hashes))
+    inversions = [f"{_lora_name(one.name)}: {one.sha256[:12]}" for one in facts.embeddings]
+    if inversions:
+        pairs["TI hashes"] = _quoted(", ".join(inversions))
     pairs["Version"] = f"underpaint {facts.versions.get('underpaint', '')}".strip()
     given = recipe.request.conditioning.loras if facts.loras else ()
     named = [lora_in_prompt(replace(one, name=_lora_name(one.name))) for one in given]

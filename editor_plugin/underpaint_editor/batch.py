@@ -117,9 +117,13 @@ class Batch:
         facts = recipe.facts
         notes = list(facts.notes)
         if self.expected_source and facts.source_hash != self.expected_source:
-            notes.append(
-                sentence("the layer or the selection has changed since the result was made")
-            )
+            changed = sentence("the layer or the selection has changed since the result was made")
+            if facts.context_hash:
+                changed = sentence(
+                    "the layer, what is below it or the selection has changed since the result was"
+                    " made"
+                )
+            notes.append(changed)
         ran, meant = facts.model_hash, self.expected_model
         if ran and meant and ran != meant:
             notes.append(sentence("the model's weights have changed since the result was made"))

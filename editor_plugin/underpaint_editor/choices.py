@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underpaint_client.modes import Choice, LayerState, choose_mode, other_choice
+from underpaint_client.modes import LayerState, ModeChoice, choose_mode, other_choice
 from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from .survey import some_erased, take_alpha
@@ -17,13 +17,8 @@ if TYPE_CHECKING:
     from .survey import Survey
 
 
-def expected_choice(request: Request, found: Survey) -> Choice:
-    """Return what a request's mode and context will be."""
-    return choose_mode(_asked(request), found.state)
-
-
-def offered_choice(request: Request, found: Survey) -> Choice | None:
-    """Return the mode and context to offer beside those; None for nothing."""
+def offered_choice(request: Request, found: Survey) -> ModeChoice | None:
+    """Return the mode and context to offer beside those that will run; None for nothing."""
     return other_choice(_asked(request), found.state)
 
 
@@ -39,7 +34,7 @@ OFFER_BELOW = sentence("Paint over what is below instead")
 """The same where an empty layer is filled."""
 
 
-def describe_offer(choice: Choice | None) -> Sentence:
+def describe_offer(choice: ModeChoice | None) -> Sentence:
     """Return what is on the button for the other choice; empty to hide it."""
     if choice is None:
         return NO_TEXT
@@ -47,8 +42,8 @@ def describe_offer(choice: Choice | None) -> Sentence:
     return OFFER_BELOW if is_below else OFFERS[choice.mode]
 
 
-def _asked(request: Request) -> Choice:
-    return Choice(request.mode, request.source.context)
+def _asked(request: Request) -> ModeChoice:
+    return ModeChoice(request.mode, request.source.context)
 
 
 def resolve_mode(request: Request, frames: dict[str, Frame], document: Document) -> Request:

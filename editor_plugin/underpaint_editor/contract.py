@@ -8,7 +8,8 @@ adapter for another editor:
 2. Implement `Document`: read a layer, the selection and a mask, and insert results as layers.
 3. Implement `SelectedResult` for a layer that carries a `Tag`: thumbnails, show, keep, compare.
 4. Build the controls from `form.FIELDS` and the buttons from `form.BUTTONS`, implement `Toolkit`
-   with them, and create a `Panel`, which decides what they show.
+   with them, and create a `Panel`, which decides what they show. The button `picture` lets the
+   artist choose a file (`found_form.PICTURES`) for `Panel.use_picture`.
 
 All calls happen in the editor's UI thread. None of them may wait for the daemon, open a modal
 dialog or run a nested event loop. An implementation raises an `UnderpaintError` for what the artist

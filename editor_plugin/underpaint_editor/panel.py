@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from underpaint_client.model_entry import ModelEntry
-    from underpaint_client.modes import Choice
+    from underpaint_client.modes import ModeChoice
     from underpaint_client.recommended import Recommended
     from underpaint_client.request import Request
 
@@ -56,7 +56,7 @@ class Panel:
         """Whether the panel itself is setting controls: their changes are not the artist's."""
         self._toolkit = toolkit
         self._survey: Survey | None = None
-        self._offered: Choice | None = None
+        self._offered: ModeChoice | None = None
         self._chosen_model = ""  # the choice before GET_MODEL
         self._show_results_again: Callable[[], None] | None = None
 

@@ -1,4 +1,4 @@
-"""What requests can name: the daemon's LoRAs, wildcards and styles, and the artist's tags."""
+"""What requests can name: LoRAs, embeddings, wildcards, styles, and the artist's tags."""
 
 from __future__ import annotations
 
@@ -177,6 +177,11 @@ class PromptSources:
         if kind is Kind.WILDCARD:
             return Candidates(wildcards=self._wildcards)
         chosen = ("", "") if model is None else (model.family, model.title)
+        if kind is Kind.EMBEDDING:
+            found = sort_loras(self._names.embeddings, *chosen, kind)
+            return Candidates(
+                embeddings=found.loras, other_embeddings=found.other_loras, notes=found.notes
+            )
         if self._loras is None or self._loras[0] != chosen:
             self._loras = chosen, sort_loras(self._names.loras, *chosen)
         return self._loras[1]
@@ -189,7 +194,9 @@ class PromptSources:
             self._pump.wake()
 
 
-def sort_loras(loras: Iterable[PromptLora], family: str, title: str) -> Candidates:
+def sort_loras(
+    loras: Iterable[PromptLora], family: str, title: str, kind: Kind = Kind.LORA
+) -> Candidates:
     """Return LoRAs to complete: those for a model, and the others with a note.
 
     Parameters
@@ -197,13 +204,15 @@ def sort_loras(loras: Iterable[PromptLora], family: str, title: str) -> Candidat
     loras : iterable of PromptLora
     family, title : str
         The model's, as `ModelEntry` has them; empty where it is not known.
+    kind : Kind
+        What they are: LoRAs, or embeddings, which are sorted alike.
     """
     fitting: list[str] = []
     near: list[str] = []
     other: list[str] = []
     notes: dict[str, Sentence] = {}
     for one in loras:
-        if not can_be_referred_to(Kind.LORA, one.name):
+        if not can_be_referred_to(kind, one.name):
             continue
         if one.problem:
             notes[one.name] = sentence("cannot be used")

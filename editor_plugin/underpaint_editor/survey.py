@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_levels, describe_misfits, describe_plan
 from underpaint_client.geometry import Box
-from underpaint_client.modes import Choice, LayerState, choose_mode
+from underpaint_client.modes import LayerState, ModeChoice, choose_mode
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.sentences import Sentence, join_sentences, sentence
 from underpaint_client.steps import plan_request
@@ -241,7 +241,7 @@ def describe_run(request: Request, found: Survey, recommended: Recommended = USU
     """
     misfits = describe_misfits(request, recommended)
     request = settle_request(request, recommended)
-    choice = choose_mode(Choice(request.mode, request.source.context), found.state)
+    choice = choose_mode(ModeChoice(request.mode, request.source.context), found.state)
     mode, below = choice.mode, choice.context == "below"
     most = {"inpaint": found.most_erased, "img2img": found.most_selected}.get(mode, 1.0)
     changed = found.erased if mode == "inpaint" else found.selected

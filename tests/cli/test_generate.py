@@ -620,6 +620,7 @@ def test_an_empty_layer_over_a_picture_is_filled_and_replayed(
     assert "it was made from another input" not in again.stderr
     process = run("replay", "out.png", *inputs, cwd=tmp_path, code=2)
     assert "made over another picture; name that picture with --context" in process.stderr
+    run("generate", "--settings-of", "out.png", "-s2", "-o", "settings.png", cwd=tmp_path)
     run("generate", "x", *inputs, "-S1", "-s2", "-o", "alone.png", cwd=tmp_path)
     words = ("replay", "alone.png", *inputs, "--context", "below.png")
     assert "made without a context" in run(*words, cwd=tmp_path, code=2).stderr

@@ -24,16 +24,8 @@ def test_every_option_is_in_the_table() -> None:
     for parameter in parameters_of(Request).values():
         for flag in parameter.flags:
             assert f"`{flag}`" in table
-    for flag in (
-        "-I",
-        "--selection",
-        "--save-intermediates",
-        "--settings-of",
-        "-o",
-        "--force",
-        "--json",
-        "prompt",
-    ):
+    others = ("-I", "--selection", "--save-intermediates", "--settings-of", "-o", "--force")
+    for flag in (*others, "--json", "prompt"):
         assert f"`{flag}`" in table
     assert all(row.replace("\\|", "").count("|") == 3 for row in table.splitlines())
 

@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 
 import pytest
 
-from underpaint_client.modes import Choice, LayerState, choose_mode, other_choice
+from underpaint_client.modes import LayerState, ModeChoice, choose_mode, other_choice
 from underpaint_client.request import CONTEXTS, MODES
 
 STATES = [LayerState(*flags) for flags in itertools.product([False, True], repeat=6)]
@@ -40,13 +40,13 @@ def test_the_table_knows_every_state_once() -> None:
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("state", STATES, ids=lambda state: rows_of(state)[0])
 def test_automatic_goes_by_the_table(state: LayerState, context: str) -> None:
-    def choice(told: tuple[str, str] | None) -> Choice | None:
+    def choice(told: tuple[str, str] | None) -> ModeChoice | None:
         if told is None:
             return None
-        return Choice(told[0], context if told[1] == "same" else told[1])
+        return ModeChoice(told[0], context if told[1] == "same" else told[1])
 
     decided, other = ROWS[rows_of(state)[0]]
-    asked = Choice("auto", context)
+    asked = ModeChoice("auto", context)
     assert choose_mode(asked, state) == choice(decided)
     assert other_choice(asked, state) == choice(other)
 
@@ -56,10 +56,10 @@ def test_automatic_goes_by_the_table(state: LayerState, context: str) -> None:
 def test_what_the_artist_chose_stays_and_automatic_is_the_other_choice(
     mode: str, context: str
 ) -> None:
-    asked = Choice(mode, context)
+    asked = ModeChoice(mode, context)
     for state in STATES:
         assert choose_mode(asked, state) == asked
-        auto = Choice("auto", context)
+        auto = ModeChoice("auto", context)
         other = None if choose_mode(auto, state) == asked else auto
         assert other_choice(asked, state) == other
 
@@ -67,7 +67,7 @@ def test_what_the_artist_chose_stays_and_automatic_is_the_other_choice(
 def test_a_click_chooses_what_is_run() -> None:
     """Whatever is offered, the next run does it, and not what was decided before."""
     for state, context in itertools.product(STATES, CONTEXTS):
-        asked = Choice("auto", context)
+        asked = ModeChoice("auto", context)
         other = other_choice(asked, state)
         if other is not None:
             assert choose_mode(other, state) == other != choose_mode(asked, state)
@@ -87,4 +87,4 @@ def test_a_click_chooses_what_is_run() -> None:
 def test_by_its_pixels_alone(mode: str, empty: bool, transparent: bool, chosen: str) -> None:
     """As the daemon decides where nothing else is known."""
     state = LayerState(empty=empty, transparent=transparent)
-    assert choose_mode(Choice(mode), state) == Choice(chosen)
+    assert choose_mode(ModeChoice(mode), state) == ModeChoice(chosen)

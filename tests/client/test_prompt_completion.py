@@ -26,8 +26,10 @@ ALL = Candidates(
     other_loras=NameIndex(["inkling", "gold"]),
     layers=NameIndex(["Sky", "Sky copy", "the sky"]),
     wildcards=NameIndex(["birds", "animals/birds", "weather"]),
+    embeddings=NameIndex(["inkblot", "style/Ink"]),
+    other_embeddings=NameIndex(["ink-xl"]),
     tags=NameIndex(["blue sky", "blue eyes", "sky", "skyline (city)", "sunset"]),
-    notes={"gold": "for SDXL"},
+    notes={"gold": "for SDXL", "ink-xl": "for SDXL"},
     trigger_words={"ink": ("ink wash", "black")},
 )
 
@@ -41,6 +43,9 @@ ALL = Candidates(
         (Kind.LAYER, "a:b", True),
         (Kind.LAYER, "a>b", False),
         (Kind.LAYER, "Line\nbreak", False),
+        (Kind.EMBEDDING, "style/bad-hands_5", True),
+        (Kind.EMBEDDING, "a b", False),
+        (Kind.EMBEDDING, "a:b", False),
     ],
 )
 def test_names_that_references_can_have(kind: Kind, name: str, expected: bool) -> None:
@@ -56,6 +61,26 @@ def test_a_completed_name_is_never_read_as_a_choice(kind: str, name: str) -> Non
     parsed = parse_prompt(expand_prompt(written[:-1], 1, fail))
     found = [one.name for one in parsed.loras] + [one.name for one in parsed.layers]
     assert found == [name]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("embedding:in|", ["embedding:inkblot|", "embedding:style/Ink|", "embedding:ink-xl|"]),
+        ("Embedding:ink-|, x", ["Embedding:ink-xl|, x"]),
+        ("<embedding:inkb|", ["<embedding:inkblot>|"]),
+        ("<embedding:inkb|> x", ["<embedding:inkblot|> x"]),
+        ("(embedding:inkb|:1.2)", ["(embedding:inkblot|:1.2)"]),
+        ("xembedding:inkb|", []),
+    ],
+)  # fmt: skip
+def test_embeddings_are_completed_as_they_are_written(prompt: str, expected: list[str]) -> None:
+    assert offered(prompt) == expected
+
+
+def test_an_embedding_for_another_model_says_so() -> None:
+    found = {one.label: one.note for one in complete("embedding:ink", 13, ALL)}
+    assert found == {"inkblot": "", "style/Ink": "", "ink-xl": "for SDXL"}
 
 
 def fail(name: str) -> list[str]:

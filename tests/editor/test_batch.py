@@ -41,3 +41,14 @@ def test_only_a_model_that_ran_has_other_weights(
         )
     )
     assert batch.notes == notes
+
+
+def test_a_variation_over_another_picture_says_that_it_may_be_below() -> None:
+    place: Any = None
+    batch = Batch(place, expected_source="s")
+    recipe = make_recipe({"source_hash": "t", "context_hash": "c", "notes": ()})
+    picture = messages.Picture("job", 0, "patch", recipe)
+    batch.add(ImageReceived(Job("job", Request(), batch), picture, FRAME))
+    assert batch.notes == [
+        "the layer, what is below it or the selection has changed since the result was made"
+    ]

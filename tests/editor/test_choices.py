@@ -11,7 +11,7 @@ import pytest
 
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
-from underpaint_client.modes import Choice, LayerState, choose_mode, other_choice
+from underpaint_client.modes import LayerState, ModeChoice, choose_mode, other_choice
 from underpaint_client.request import CONTEXTS, MODES, Request
 from underpaint_editor.choices import (
     OFFER_BELOW,
@@ -112,9 +112,9 @@ def test_what_is_sent_and_the_plan_line_are_decided_alike(
         found = found.within(document)
         asked = Request.of(mode=mode, context=context)
         sent = resolve(asked, frames, around)
-        told = choose_mode(Choice(mode, context), found.state)
-        assert Choice(sent.mode, sent.source.context) == told
-        assert offered_choice(asked, found) == other_choice(Choice(mode, context), found.state)
+        told = choose_mode(ModeChoice(mode, context), found.state)
+        assert ModeChoice(sent.mode, sent.source.context) == told
+        assert offered_choice(asked, found) == other_choice(ModeChoice(mode, context), found.state)
 
 
 def test_nothing_is_read_that_decides_nothing() -> None:
@@ -200,7 +200,7 @@ def test_every_offer_has_its_own_words() -> None:
     assert set(OFFERS) == set(MODES)
     told = {
         (choice.mode, describe_offer(choice))
-        for choice in (Choice(mode, context) for mode in MODES for context in CONTEXTS)
+        for choice in (ModeChoice(mode, context) for mode in MODES for context in CONTEXTS)
     }
     assert len(told) == len(MODES) + 1
     assert ("inpaint", OFFER_BELOW) in told

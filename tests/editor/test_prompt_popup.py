@@ -254,13 +254,20 @@ def test_the_list_of_tags_is_read_beside_and_again_when_it_changes(home: Path) -
 
 def test_the_session_passes_names_on() -> None:
     artist = Artist()
-    names = PromptNames((PromptLora("ink"),), ("birds",))
+    words = (PromptLora("old", ("sd",), ("SD",)), PromptLora("xl", ("sdxl",), ("SDXL",)))
+    names = PromptNames((PromptLora("ink"),), ("birds",), embeddings=words)
     artist.session.handle_notices([Connected("plain", "", True), PromptNamesListed(names)])
     assert artist.panel.candidates("prompt", Kind.LORA, list).loras.names == ("ink",)
     assert artist.panel.candidates("negative_prompt", Kind.LORA, list).loras.names == ()
     for field in ("prompt", "negative_prompt"):
+        found = artist.panel.candidates(field, Kind.EMBEDDING, list)
+        assert found.embeddings.names == ("old", "xl")
         found = artist.panel.candidates(field, Kind.WILDCARD, list)
         assert found.wildcards.names == ("birds",)
+    model = ModelEntry("m", "sdxl", 1024, title="SDXL")
+    found = artist.session.prompt_sources.candidates(Kind.EMBEDDING, model, list)
+    assert (found.embeddings.names, found.other_embeddings.names) == (("xl",), ("old",))
+    assert found.notes == {"old": "for SD"}
     artist.session.handle_notices([Connected("plain")])  # another daemon, an older one
     assert artist.panel.candidates("prompt", Kind.LORA, list).loras.names == ()
 

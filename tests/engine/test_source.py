@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from underpaint.engine.composite import compose
+from underpaint.engine.pooling import max_cells, max_resize
 from underpaint.engine.source import (
     FULL,
     Source,
     fraction,
-    max_cells,
-    max_resize,
     mean_opacity,
     quantize,
     resize,

@@ -371,7 +371,7 @@ def test_what_is_no_model_is_not_added(
 def test_suggestions_are_what_can_be_painted_with(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from underpaint.models.files import PARTS
+    from underpaint.models.model_index import PARTS
 
     assert main(["models", "suggest", "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

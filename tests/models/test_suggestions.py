@@ -14,9 +14,9 @@ from underpaint.engine.families import find_family
 from underpaint.engine.savings import STAGES, UNLIMITED, Abilities, Saving, Task, choose_saving
 from underpaint.models import describe_model, list_entries
 from underpaint.models.card_memory import card_memory, file_memory
-from underpaint.models.files import PARTS
 from underpaint.models.known_sizes import KNOWN_MODELS, KnownModel
 from underpaint.models.memory_needs import FULL_PRECISION_VAES, describe_needs
+from underpaint.models.model_index import PARTS
 from underpaint.models.probes import read_contents
 from underpaint.models.suggestions import SUGGESTIONS, Memory, Suggestion
 from underpaint_client.geometry import Extent

@@ -48,6 +48,7 @@ def test_a_request_of_protocol_1_gets_its_groups() -> None:
     assert read_message(envelope) == messages.Submit("j", NESTED, "quick", "n")
     today = json.loads(bytes(wire.encode(messages.Submit("j", NESTED, "quick", "n"))[0]))
     del today["body"]["request"]["sampling"]["clip_skip"]  # which protocol 3 got later
+    del today["body"]["request"]["style"]
     del today["body"]["request"]["source"]["context"]
     del today["body"]["request"]["conditioning"]
     assert upgrade_header(old) == json.dumps(today).encode("ascii")

@@ -71,6 +71,20 @@ def test_what_can_be_named_is_listed(names: PromptNameList, sent: Sent, home: Pa
     assert found.wildcards == ("animals/birds",)
 
 
+def test_embeddings_are_listed_with_their_models(
+    names: PromptNameList, sent: Sent, home: Path
+) -> None:
+    write_safetensors(home / "embeddings" / "xl.safetensors", {
+        "clip_l": ("F16", (2, 768)), "clip_g": ("F16", (2, 1280))})  # fmt: skip
+    write_safetensors(home / "embeddings" / "a" / "old.safetensors", {"*": ("F32", (768,))})
+    (home / "embeddings" / "torn.safetensors").write_bytes(b"")
+    old, torn, xl = ask(names, sent).embeddings
+    assert old == PromptLora("a/old", ("sd",), ("Stable Diffusion 1",))
+    assert xl == PromptLora("xl", ("sdxl",), ("SDXL",))
+    assert torn.problem == "its file cannot be read; fetch it again"
+    shutil.rmtree(home / "embeddings")
+
+
 def test_styles_are_listed_and_fail_alone(names: PromptNameList, sent: Sent, home: Path) -> None:
     (home / "styles").mkdir()
     (home / "styles" / "Ink.json").write_text('{"prompt": "{prompt}, ink", "steps": 9}')
@@ -148,6 +162,7 @@ def test_a_daemon_says_that_it_knows_and_names_no_path(home: Path) -> None:
         with connect() as connection:
             assert connection.hello().prompt_names
             found = connection._ask(AskPromptNames(), PromptNames, 30)
+            assert "Watercolour" in {one.name for one in connection.styles()}
         assert {one.name: bool(one.problem) for one in found.loras} == {"ink": False, "cut": True}
         assert str(home).encode() not in bytes(wire.encode(found)[0])
     finally:

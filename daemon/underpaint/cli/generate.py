@@ -116,6 +116,7 @@ def read_options(words: Sequence[str], display: Display) -> argparse.Namespace:
     values = {**found.values, **({"model": model} if model else {})}
     if options.init_img is not None:  # whose size counts
         values = {name: value for name, value in values.items() if name not in ("width", "height")}
+    values.pop("context", None)  # whose picture is not in there
     prompt = values.pop("prompt", "")
     values["loras"] = list(values.get("loras", ()))
     parser.set_defaults(**values)

@@ -13,6 +13,7 @@ import numpy as np
 from underpaint.models import describe_model, find_model, hash_model, list_models
 from underpaint.models.additions import Listed, find_addition
 from underpaint.models.controlnet_list import ListedControlNet, list_controlnets
+from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
 from underpaint.models.lora_list import ListedLora, list_loras
 from underpaint_client.errors import BadInputError, ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import Recipe
@@ -65,7 +66,7 @@ def run_replay(words: Sequence[str]) -> int:
     rasters = read_control_pictures(options.control, drawing, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
-    for difference in (*_differences(recipe, request), *_changed_files(recipe)):
+    for difference in (*_differences(recipe, request), *_changed_additions(recipe)):
         display.note(difference)
     with open_connection(display) as connection:
         runner = JobRunner(
@@ -134,27 +135,40 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
     return found
 
 
-def _changed_files(recipe: Recipe) -> list[str]:
-    """Return which LoRAs and ControlNets are another file now.
+def _changed_additions(recipe: Recipe) -> list[str]:
+    """Return which LoRAs, ControlNets and embeddings are another file now.
 
-    One that is missing stops the run.
+    A LoRA or a ControlNet that is missing stops the run.
     """
-    facts = recipe.facts
+    facts, found = recipe.facts, list[str]()
+    named = EmbeddingIndex(list_embeddings() if facts.embeddings else ())
+    for used in facts.embeddings:
+        one = named.get(used.name)
+        if one is None:
+            found.append(f"the embedding {used.name!r} is gone")
+        elif _hash_file(one.path) not in ("", used.sha256):
+            found.append(f"the embedding {used.name!r} has changed since then")
     loras = {one.name: one.sha256 for one in facts.loras}
     nets = {one.model: one.sha256 for one in facts.controls if one.sha256}
-    return [
-        *(_changed(ListedLora, loras, list_loras()) if loras else ()),
-        *(_changed(ListedControlNet, nets, list_controlnets()) if nets else ()),
-    ]
+    found += _changed(ListedLora, loras, list_loras()) if loras else ()
+    found += _changed(ListedControlNet, nets, list_controlnets()) if nets else ()
+    return found
 
 
 def _changed(kind: type[Listed], used: Mapping[str, str], there: Sequence[Listed]) -> Iterator[str]:
     for name, sha256 in used.items():
-        with contextlib.suppress(ModelUnavailableError, OSError):
-            with Path(find_addition(kind, name, there).path).open("rb") as stream:
-                now = hashlib.file_digest(stream, "sha256").hexdigest()
-            if now != sha256:
+        with contextlib.suppress(ModelUnavailableError):
+            if _hash_file(find_addition(kind, name, there).path) not in ("", sha256):
                 yield f"the {kind.title} {name!r} has changed since then"
+
+
+def _hash_file(path: str) -> str:
+    """Return the SHA-256 of a file; empty if it cannot be read."""
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _compare(picture: Path, again: Path, recipe: Recipe) -> str:

@@ -10,6 +10,7 @@ out instead, which takes a run for each of them.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ import torch
 from diffusers.utils.torch_utils import get_module_execution_device
 
 from underpaint_client.parsed_prompt import ParsedPrompt
+
+from .textual_inversion import Embeddings, standing_in
 
 CHUNK_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """Numbers of chunks. A prompt is filled up with empty chunks to the next of them.
@@ -32,7 +35,10 @@ COMMA_REACH = 20
 
 
 class Token(NamedTuple):
-    """One token of a prompt, and how much it weighs."""
+    """One token of a prompt, and how much it weighs.
+
+    An id below 0 is a vector of an embedding: -1 is that of number 0.
+    """
 
     id: int
     weight: float
@@ -80,10 +86,10 @@ def cut_chunks(parts: Sequence[Sequence[Token]], size: int, comma: int | None) -
 
 def read_chunks(pipeline: Any, prompt: ParsedPrompt) -> list[list[Chunk]]:
     """Return the chunks of a prompt, for each of a pipeline's tokenizers."""
-    return [_read_chunks(pipeline, tokenizer, prompt) for tokenizer, _ in _encoders(pipeline)]
+    return [_read_chunks(pipeline, tokenizer, prompt) for tokenizer, _ in clip_encoders(pipeline)]
 
 
-def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
+def clip_encoders(pipeline: Any) -> list[tuple[Any, Any]]:
     """Return the tokenizers and text encoders of a pipeline, one or two."""
     names = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
     parts = [tuple(getattr(pipeline, name, None) for name in pair) for pair in names]
@@ -92,12 +98,16 @@ def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
 
 def _read_chunks(pipeline: Any, tokenizer: Any, prompt: ParsedPrompt) -> list[Chunk]:
     parts: list[list[Token]] = []
+    named: Embeddings = pipeline.named_embeddings
     for part in prompt.chunks:
         parts.append([])
         for segment in part:
-            # It writes out the tokens of a textual inversion that has several.
-            text = pipeline.maybe_convert_prompt(segment.text, tokenizer)
-            parts[-1] += [Token(one, segment.weight) for one in _ids(tokenizer, text)]
+            for words in named.split(segment.text):
+                if words.embedding:
+                    ids = [-1 - number for number in named.numbers(words.embedding)]
+                else:
+                    ids = _ids(tokenizer, words.text)
+                parts[-1] += [Token(one, segment.weight) for one in ids]
     comma = _ids(tokenizer, ",")
     return cut_chunks(parts, _size(tokenizer), comma[0] if len(comma) == 1 else None)
 
@@ -129,8 +139,11 @@ def count_tokens(pipeline: Any, prompt: ParsedPrompt) -> TokenCount:
 
 
 def is_stock(pipeline: Any, prompt: ParsedPrompt) -> bool:
-    """Return whether a pipeline encodes a prompt by itself, as it has one chunk and no weights."""
-    return prompt.is_plain and all(len(chunks) == 1 for chunks in read_chunks(pipeline, prompt))
+    """Return whether a pipeline encodes a prompt itself: one chunk, no weights, no embeddings."""
+    if not prompt.is_plain:
+        return False
+    read = read_chunks(pipeline, prompt)
+    return all(len(chunks) == 1 and all(one.id >= 0 for one in chunks[0]) for chunks in read)
 
 
 def encode_chunks(
@@ -163,24 +176,39 @@ def encode_chunks(
     tensor (1, C), or None
         The pooled embedding of the first chunk, unweighted, where the last text encoder has one.
     """
-    encoders, read = _encoders(pipeline), read_chunks(pipeline, prompt)
+    encoders, read = clip_encoders(pipeline), read_chunks(pipeline, prompt)
     most = min(max(map(len, read)), CHUNK_COUNTS[-1])
     count = next(one for one in CHUNK_COUNTS if one >= most)
     embeds, pooled = [], None
-    for (tokenizer, encoder), chunks in zip(encoders, read, strict=True):
+    for number, ((tokenizer, encoder), chunks) in enumerate(zip(encoders, read, strict=True)):
         filled = [*chunks, *([] for _ in range(count - len(chunks)))][:count]
-        if penultimate:
-            embeds.append(
-                _encode(tokenizer, _WithoutLastHidden(encoder, skipped), filled, penultimate=True)
-            )
-        else:
-            with without_layers(encoder, skipped):
-                embeds.append(_encode(tokenizer, encoder, filled, penultimate=False))
-        if penultimate and encoder is encoders[-1][1]:
-            ids, _ = _fill(tokenizer, filled[0])
-            where = get_module_execution_device(encoder)
-            pooled = encoder(torch.tensor([ids], device=where))[0].to(device)
+        tokens = _free_tokens(tokenizer, filled)
+        filled = [[one._replace(id=tokens.get(one.id, one.id)) for one in few] for few in filled]
+        named: Embeddings = pipeline.named_embeddings
+        vectors = {token: named.vector(-1 - one, number) for one, token in tokens.items()}
+        with standing_in(encoder, vectors):
+            if penultimate:
+                whole = _WithoutLastHidden(encoder, skipped)
+                embeds.append(_encode(tokenizer, whole, filled, penultimate=True))
+            else:
+                with without_layers(encoder, skipped):
+                    embeds.append(_encode(tokenizer, encoder, filled, penultimate=False))
+            if penultimate and encoder is encoders[-1][1]:
+                ids, _ = _fill(tokenizer, filled[0])
+                where = get_module_execution_device(encoder)
+                pooled = encoder(torch.tensor([ids], device=where))[0].to(device)
     return torch.cat([one.to(device) for one in embeds], dim=-1), pooled
+
+
+def _free_tokens(tokenizer: Any, chunks: Sequence[Chunk]) -> dict[int, int]:
+    """Return a token for each vector of an embedding, which is nowhere else in the chunks.
+
+    It is one of the first: pooling takes the highest id for the end of the prompt.
+    """
+    used = {one.id for chunk in chunks for one in chunk}
+    taken = {*used, *tokenizer.all_special_ids}
+    free = (token for token in itertools.count() if token not in taken)
+    return dict(zip(sorted(one for one in used if one < 0), free, strict=False))
 
 
 def _encode(

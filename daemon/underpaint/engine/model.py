@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,17 +16,20 @@ import transformers
 
 from underpaint.models import BackgroundHash, ModelInfo
 from underpaint.models.controlnet_list import ChosenControl
+from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
 from underpaint.models.lora_choice import ChosenLora
 from underpaint.models.memory_needs import MemoryNeeds
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
+from underpaint_client.prompt_embeddings import find_references
 from underpaint_client.prompt_language import parse_prompt
-from underpaint_client.recipe import UsedLora
+from underpaint_client.recipe import UsedEmbedding, UsedLora
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.steps import StepPlan
 
 from .abilities import describe_abilities, describe_model_needs
 from .adapters import Adapters
+from .clip_prompts import clip_encoders
 from .controlnets import Control, ControlNets
 from .denoise import Guide, denoise
 from .devices import free_memory
@@ -43,6 +46,7 @@ from .recent import Recent
 from .samplers import Sampler
 from .savings import Abilities, Placement, Quantised, Saving
 from .source import Floats, Mask
+from .textual_inversion import NO_EMBEDDINGS, Embeddings, encoder_widths
 
 
 class Model:
@@ -86,6 +90,7 @@ class Model:
         self._preview_map: torch.Tensor | None = None
         self._placed: Placement | None = None
         self._loras: tuple[ChosenLora, ...] = ()
+        self.embeddings = NO_EMBEDDINGS
         self.pipeline: Any  # None only if opening it again has failed
         self._adapters: Adapters | None
         self.forget()
@@ -190,6 +195,7 @@ class Model:
         if saving.quantised:
             free_memory(self.device)  # what the whole weights took
         self._adapters = Adapters(self.pipeline, self.family.denoiser, self.dtype)
+        self.name_embeddings(self.embeddings)
         self._adapters.load(self._loras)  # where it is opened anew in the middle of a run
         self._adapters.activate(self._loras)
         self._attention = dict(getattr(self.denoiser, "attn_processors", {}))
@@ -289,6 +295,33 @@ class Model:
 
     # ---- prompts ---------------------------------------------------------------------------
 
+    def find_embeddings(self, prompts: Iterable[str]) -> None:
+        """Look for the embeddings that prompts may name.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A prompt refers to one that cannot be used.
+        """
+        if not self.family.has_embeddings:
+            return
+        widths = encoder_widths(encoder for _, encoder in clip_encoders(self.pipeline))
+        index = EmbeddingIndex(list_embeddings())
+        self.name_embeddings(Embeddings(index, widths, self.info.name))
+        for prompt in prompts:
+            for _, name in find_references(prompt):
+                self.embeddings.check(name)
+
+    def name_embeddings(self, embeddings: Embeddings) -> None:
+        """Have prompts name these embeddings from now on."""
+        self.embeddings = embeddings
+        if self.family.has_embeddings:
+            self.pipeline.named_embeddings = embeddings
+
+    def embeddings_in(self, *prompts: str) -> tuple[UsedEmbedding, ...]:
+        """Return what a recipe says of the embeddings that prompts name."""
+        return self.embeddings.used_in(map(parse_prompt, prompts))
+
     def guided(self, guidance_scale: float) -> bool:
         """Return whether a run at that guidance scale uses the negative prompt."""
         return self.family.guided(self.pipeline, guidance_scale)
@@ -332,8 +365,9 @@ class Model:
             return {name: _to_device(value, self.device) for name, value in encoded.items()}
 
         loras = self._opened_adapters.encoder_key(self._loras)
+        embeddings = self.embeddings_in(prompt, negative)
         found: Prompt = self._prompts.get(
-            (prompt, negative, guided, on_cpu, family.skipped, loras), encode
+            (prompt, negative, guided, on_cpu, family.skipped, loras, embeddings), encode
         )
         return found
 
@@ -349,6 +383,7 @@ class Model:
             guided=guided,
             takes_negative=self.family.takes_negative(self.pipeline),
             weighs_words=self.family.weighs_words,
+            is_loaded=lambda name: self.embeddings.find(name) is not None,
         )
 
     # ---- runs ------------------------------------------------------------------------------

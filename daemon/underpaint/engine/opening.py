@@ -32,7 +32,7 @@ from underpaint.models import (
     read_weight_map,
     stamp_files,
 )
-from underpaint.models.files import PARTS
+from underpaint.models.model_index import PARTS
 from underpaint_client.errors import ModelUnavailableError
 
 from .single_file import open_from_file

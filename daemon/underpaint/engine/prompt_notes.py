@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from underpaint_client.parsed_prompt import ParsedPrompt
+from underpaint_client.prompt_embeddings import find_references
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.sentences import Listing, Sentence, sentence
 
@@ -19,7 +20,6 @@ _MOST_QUOTED = 10
 _NOT_LOADED = sentence("what it names is not loaded, and it is read as words")
 _SYNTAX: tuple[tuple[re.Pattern[str], Sentence], ...] = (
     (re.compile(r"<\s*hypernet\s*:[^<>]*>", re.IGNORECASE), _NOT_LOADED),
-    (re.compile(r"\bembedding:\S+", re.IGNORECASE), _NOT_LOADED),
     (
         re.compile(r"\bAND\b"),
         sentence("prompts are not divided there, and it is read as words"),
@@ -75,6 +75,7 @@ def describe_losses(
     guided: bool,
     takes_negative: bool = True,
     weighs_words: bool = True,
+    is_loaded: Callable[[str], bool] = lambda _name: False,
 ) -> tuple[str, ...]:
     """Return what of a prompt and a negative prompt the model does not read.
 
@@ -90,6 +91,8 @@ def describe_losses(
         Whether the model uses one at any guidance scale.
     weighs_words : bool
         Whether words can weigh more than others, and prompts have several chunks.
+    is_loaded : callable
+        Returns whether the model can use the embedding of a name.
 
     Returns
     -------
@@ -98,7 +101,9 @@ def describe_losses(
     """
 
     def describe(which: Sentence, text: str, parsed: ParsedPrompt) -> list[str]:
-        return _of_one(which, text, parsed, read(parsed), weighs_words=weighs_words)
+        of_one = _of_one(which, text, parsed, read(parsed), weighs_words=weighs_words)
+        missing = (written for written, name in find_references(text) if not is_loaded(name))
+        return of_one + [_describe_part(which, one, _NOT_LOADED) for one in list(missing)[:1]]
 
     notes = describe(sentence("the prompt"), prompt, parse_prompt(prompt))
     if negative.strip() and not takes_negative:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Facts, Recipe, UsedControl, UsedLora
+from underpaint_client.recipe import Facts, Recipe, UsedControl, UsedEmbedding, UsedLora
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
@@ -33,6 +33,7 @@ class Made:
         As `Facts`.
     loras : tuple of UsedLora
     controls : tuple of UsedControl
+    embeddings : tuple of UsedEmbedding
     """
 
     index: int
@@ -42,6 +43,7 @@ class Made:
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
+    embeddings: tuple[UsedEmbedding, ...] = ()
     context_hash: str = ""
 
 
@@ -97,6 +99,7 @@ def make_recipe(
             loras=made.loras,
             controls=made.controls,
             style=request.style,
+            embeddings=made.embeddings,
         ),
     )
 

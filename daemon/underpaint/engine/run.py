@@ -36,19 +36,11 @@ from .memory import saving_notes
 from .model import Model
 from .noise import vary
 from .plan import Plan, batch_size, make_plan
+from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reports import Picture, Preview, Progress, Viewer
-from .source import (
-    Floats,
-    Mask,
-    Pixels,
-    Source,
-    hash_input,
-    max_cells,
-    mean_opacity,
-    quantize,
-)
+from .source import Floats, Mask, Pixels, Source, hash_input, mean_opacity, quantize
 from .work import Models, Work
 
 
@@ -147,6 +139,7 @@ class Run:
             yield from self._keep(source)
             return
         model = self.model
+        model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
         planned = self._planned(model, plan)
@@ -430,8 +423,9 @@ class Run:
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         prompt = self.prompts[index]
         loras = tuple(self.used_loras[one] for one in self.loras[index])
+        named = work.model.embeddings_in(prompt.positive, prompt.negative)
         controls = tuple(one.describe() for one in work.controls)
-        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras, controls)
+        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras, controls, named)
         made = replace(made, context_hash=hash_context(work.source, work.plan.area))
         saved = saving_notes(
             work.model.saving,

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.modes import Choice, LayerState, choose_mode
+from underpaint_client.modes import LayerState, ModeChoice, choose_mode
+
+from .pooling import max_resize
 
 Pixels = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -66,51 +68,6 @@ def quantize(values: Floats, dtype: np.dtype[Any]) -> Pixels:
     return result
 
 
-def max_resize(values: Floats, extent: Extent) -> Floats:
-    """Resample a change map so that no stroke gets weaker, however thin it is.
-
-    A pixel of the result is the maximum over all source pixels it touches (max-pooling, as the
-    design's promise 3 asks before any downscaling).
-
-    Parameters
-    ----------
-    values : float32, (H, W)
-    extent : Extent
-        The size wanted.
-    """
-    height, width = values.shape
-    if (width, height) == (extent.width, extent.height):
-        return values
-    return max_cells(values, extent, cell=1, cells=extent)
-
-
-def max_cells(values: Floats, content: Extent, cell: int, cells: Extent) -> Floats:
-    """Pool a change map into the cells of a latent grid.
-
-    Parameters
-    ----------
-    values : float32, (H, W)
-        The change of each pixel of the work area.
-    content : Extent
-        What the work area's size becomes for the model.
-    cell : int
-        A cell's side, in pixels of the model.
-    cells : Extent
-        How many cells there are. Those that lie beyond the content repeat its edge.
-
-    Returns
-    -------
-    float32, (cells.height, cells.width)
-        The maximum over all pixels that a cell touches.
-    """
-    height, width = values.shape
-    rows = _touched(cells.height, cell, height, content.height)
-    columns = _touched(cells.width, cell, width, content.width)
-    padded = np.pad(values, ((0, 1), (0, 1)))  # reduceat takes no index one past the end
-    by_row = np.maximum.reduceat(padded, rows, axis=0)[::2]
-    return np.maximum.reduceat(by_row, columns, axis=1)[:, ::2]
-
-
 def mean_opacity(values: Floats, extent: Extent) -> Pixels:
     """Return how much of the painted colour shows in the result (promise 10), at a smaller size.
 
@@ -129,14 +86,6 @@ def mean_opacity(values: Floats, extent: Extent) -> Pixels:
     size, dtype = (extent.width, extent.height), np.dtype(np.uint8)
     mean = cv2.resize(np.minimum(1, 4 * values), size, interpolation=cv2.INTER_AREA)
     return quantize(np.asarray(mean, np.float32), dtype)
-
-
-def _touched(count: int, cell: int, source: int, content: int) -> NDArray[np.intp]:
-    """Return the first and one past the last of the source pixels that each cell touches."""
-    index = np.arange(count, dtype=np.int64)
-    first = np.minimum(index * cell * source // content, source - 1)
-    stop = np.clip(-(-(index + 1) * cell * source // content), first + 1, source)
-    return np.stack([first, stop], axis=1).ravel().astype(np.intp)
 
 
 def check_pixels(name: str, pixels: Pixels) -> None:
@@ -254,7 +203,7 @@ class Source:
                 selected=self.selection is not None,
                 below=_shows_something(self.context),
             )
-            mode = choose_mode(Choice(mode), state).mode
+            mode = choose_mode(ModeChoice(mode), state).mode
         return replace(self, mode=mode)
 
     def _erased(self) -> Mask:

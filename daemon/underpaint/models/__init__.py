@@ -5,10 +5,11 @@
 
 from .describe import ModelInfo, describe_model
 from .entries import list_entries
-from .files import INDEX, Inside, ModelFile, Part, read_config, read_weight_map
+from .files import Inside, ModelFile, Part, read_config, read_weight_map
 from .find import default_model, find_model, list_models, model_folders
 from .hashes import BackgroundHash, first_hash, hash_model, note_use
 from .headers import read_header
+from .model_index import INDEX
 from .reading import read_json, read_text
 from .scanning import scan
 from .stamps import stamp_files

@@ -11,8 +11,8 @@ from underpaint_client.home import home, make_folder
 from underpaint_client.sentences import sentence
 
 from .describe import describe_model
-from .files import INDEX
 from .find import find_in_hub
+from .model_index import INDEX
 from .probes import MODEL
 from .reading import check_regular, expand_user, is_folder
 from .scanning import contents_of

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .families import FAST_NAMES, FLOWS, name_contains
-from .files import INDEX
+from .model_index import INDEX
 from .probes import Contents
 
 CONFIGS = Path(__file__).with_name("configs")

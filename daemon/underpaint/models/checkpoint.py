@@ -20,9 +20,10 @@ from underpaint_client.errors import ModelUnavailableError
 from .architectures import CONFIGS, Architecture, find_architecture
 from .facts import family_facts, why_unusable
 from .families import FLOWS
-from .files import INDEX, ModelFile, Part, check_classes, read_family, tokenizer_files
+from .files import ModelFile, Part, tokenizer_files
 from .headers import read_bytes, read_header
 from .kinds import with_article
+from .model_index import INDEX, check_classes, read_family
 from .parts import find_inside, find_part, find_tokenizer
 from .probes import MODEL, Contents, probe_header
 from .reading import check_regular, expand_user, list_names, read_json, read_text

@@ -18,15 +18,8 @@ from .architectures import CONFIGS
 from .checkpoint import resolve_checkpoint
 from .clip_skip import count_skipped
 from .families import FLOWS, check_flow_parts, find_flow_purpose, recommend
-from .files import (
-    INDEX,
-    WEIGHTS_ENDINGS,
-    Part,
-    read_config,
-    read_family,
-    read_purpose,
-    resolve_files,
-)
+from .files import WEIGHTS_ENDINGS, Part, read_config, resolve_files
+from .model_index import INDEX, read_family, read_purpose
 from .parts import find_part, stamp_names, stamp_providers
 from .precisions import find_precision
 from .reading import is_folder, read_json

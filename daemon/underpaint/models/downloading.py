@@ -23,9 +23,9 @@ import filelock
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.home import home, make_folder
 
-from .files import INDEX
 from .hub_answers import hub_endpoint, hub_errors, hub_page, refuse_long_waits
 from .hub_files import RemoteFile, choose_file, choose_folder
+from .model_index import INDEX
 from .targets import choose_part_name, find_part, free_target
 
 PATIENCE = 10.0

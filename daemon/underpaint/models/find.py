@@ -14,8 +14,8 @@ from underpaint_client.sentences import Listing, Sentence, sentence
 from .describe import describe_model
 from .facts import why_unusable
 from .families import FLOWS
-from .files import INDEX
 from .kinds import with_article
+from .model_index import INDEX
 from .other_tools import hub_cache
 from .probes import MODEL
 from .reading import expand_user

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.sentences import Listing, Sentence, sentence
 
-from .files import INDEX
 from .headers import ENDINGS
+from .model_index import INDEX
 
 _PREFERENCES = {
     "fp16": ("fp16", "bf16", "", "fp32"),

@@ -28,15 +28,17 @@ _WEBUI_FOLDERS = {
         "models/control/controlnet",
         "extensions/sd-webui-controlnet/models",
     ),
+    "embeddings": ("embeddings",),
 }
 _COMFY_KEYS = {
     "models": ("checkpoints", "diffusion_models", "unet"),
     "loras": ("loras",),
     "controlnets": ("controlnet",),
+    "embeddings": ("embeddings",),
 }
 """The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
 
-ADDITIONS = ("loras", "controlnets")
+ADDITIONS = ("loras", "controlnets", "embeddings")
 """What has folders of its own beside those of models."""
 
 _WEBUI_PLACES = {

@@ -13,19 +13,17 @@ from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from .architectures import COMPONENTS, Architecture, Component, find_providers
 from .files import (
-    INDEX,
-    PARTS,
     WEIGHTS_ENDINGS,
     WEIGHTS_NAMES,
     Inside,
     ModelFile,
     Part,
     choose_weights,
-    find_family,
     tokenizer_files,
 )
 from .headers import read_header
 from .layouts import encoder_width, namings
+from .model_index import INDEX, PARTS, find_family
 from .reading import expand_user, is_folder, read_json
 from .roots import Root, used_roots
 from .sidecar import Sidecar

@@ -69,13 +69,23 @@ def controlnet_roots() -> list[Root]:
 
 def _addition_roots(content: str) -> list[Root]:
     models = list_roots()
+    own, *others = _roots_of(content)
+    used = [own, *(root for root in models if root.is_own), *others]
+    return used + [root for root in models if not root.is_own and root.state == "used"]
+
+
+def embedding_roots() -> list[Root]:
+    """Return the folders of embeddings: our own, and those of other tools that are used."""
+    return _roots_of("embeddings")
+
+
+def _roots_of(content: str) -> list[Root]:
+    """Return our own folder of what is no model, then those of other tools that are used."""
     chosen = _read_choices()
     used = [Root("underpaint", home() / content, is_own=True, holds=content)]
-    used += [root for root in models if root.is_own]
-    for tool in find_tools(content):
-        if not tool.problem and chosen.get(tool.name) == "used":
-            used.append(Root(tool.name, tool.path, holds=content))
-    return used + [root for root in models if not root.is_own and root.state == "used"]
+    tools = [one for one in find_tools(content) if not one.problem]
+    there = [one for one in tools if chosen.get(one.name) == "used"]
+    return used + [Root(one.name, one.path, holds=content) for one in there]
 
 
 def find_problems() -> list[Sentence]:

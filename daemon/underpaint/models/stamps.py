@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .files import FOLDER_SIDECAR, INDEX, PARTS
+from .files import FOLDER_SIDECAR
+from .model_index import INDEX, PARTS
 
 FileStamp = tuple[int, int, int]
 """A file's size, and when its content and its status changed, in ns."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from underpaint_client.sentences import Label, Sentence, sentence
 
 from .card_memory import card_memory
-from .files import PARTS
 from .host_memory import total_memory
 from .known_sizes import KNOWN_MODELS
+from .model_index import PARTS
 
 _GB = 10**9
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.sentences import sentence
 
-from .files import FOLDER_SIDECAR, INDEX
+from .files import FOLDER_SIDECAR
 from .headers import ENDINGS
+from .model_index import INDEX
 from .reading import is_folder, read_text
 from .roots import Root
 from .stamps import FileStamp, stamp_status

@@ -1,4 +1,4 @@
-"""Lists what a request can name, for the editors: LoRAs and wildcards in its prompt, and styles.
+"""Lists what a request can name, for the editors: LoRAs, embeddings, wildcards, and styles.
 
 A thread looks, so that the daemon answers meanwhile. Headers of LoRAs are read once and remembered
 by the size and time of the file, as those of models are; until all are read, those that are known
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from underpaint.models import scan
+from underpaint.models.embedding_list import list_embeddings
 from underpaint.models.lora_list import ListedLora, list_loras
 from underpaint.models.roots import lora_roots
 from underpaint.styles import list_styles
@@ -31,7 +32,7 @@ SLICE = 0.5
 """Seconds that headers are read at a time."""
 
 MOST_BYTES = 2**22
-"""Bytes of the LoRAs, wildcards and styles in an answer, of each; those beyond are left out."""
+"""Bytes of the LoRAs, and of each other list in an answer; those beyond are left out."""
 
 LONGEST_NAME = 200
 """Characters of the longest name that is listed."""
@@ -78,6 +79,7 @@ def _list_names() -> PromptNames:
         tuple(_limit(_gather("LoRAs", _find_loras), lambda one: one.name, "LoRAs")),
         tuple(_limit(_gather("wildcards", _find_wildcards), str, "wildcards")),
         tuple(_limit(_gather("styles", list_styles), lambda one: one.name, "styles")),
+        tuple(_limit(_gather("embeddings", _find_embeddings), lambda one: one.name, "embeddings")),
     )
 
 
@@ -92,6 +94,12 @@ def _gather(what: str, find: Callable[[], Iterable[T]]) -> Iterable[T]:
 
 def _find_loras() -> Iterator[PromptLora]:
     return map(describe_lora, list_loras(scan(lora_roots(), seconds=SLICE)))
+
+
+def _find_embeddings() -> Iterator[PromptLora]:
+    for one in list_embeddings():
+        bases = (one.base_family,) if one.base_family else ()
+        yield PromptLora(one.name, bases, (one.base,) if bases else (), problem=one.reason)
 
 
 def _find_wildcards() -> list[str]:

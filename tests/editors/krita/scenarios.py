@@ -223,7 +223,7 @@ def nothing_there(said: Said) -> Run:
     said["unknown"] = [refusal(lambda: unknown.address), unknown.is_open, unknown.can_redo]
     control("model").clear()
     said["empty_list"] = docker().controls["model"].value
-    docker()._listed = []
+    docker()._listed = {}
     docker()._refresh()
 
 

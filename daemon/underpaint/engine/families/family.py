@@ -70,6 +70,8 @@ class Family(ABC):
         Whether a run can begin between two steps of a schedule (`StepPlan.exact`).
     has_clip_skip : bool
         Whether layers at the end of CLIP can be left out.
+    has_embeddings : bool
+        Whether prompts can name embeddings (textual inversions).
     skipped : int
         How many layers at the end of CLIP are left out; set by `skipping`.
     weighs_words : bool
@@ -83,6 +85,7 @@ class Family(ABC):
     full_precision_vae: bool = False
     starts_exactly: bool = False
     has_clip_skip: bool = False
+    has_embeddings: bool = False
     skipped: int = 0
     weighs_words: bool = False
 

@@ -22,6 +22,7 @@ from underpaint.engine.clip_prompts import (
     without_layers,
 )
 from underpaint.engine.prompt_notes import Reading
+from underpaint.engine.textual_inversion import NO_EMBEDDINGS
 from underpaint.models.clip_skip import count_skipped
 from underpaint_client.errors import BadInputError
 from underpaint_client.parsed_prompt import ParsedPrompt
@@ -33,6 +34,7 @@ class _Taps:
     """The two methods of an Img2Img pipeline that make it begin with a `Start`."""
 
     start: Start
+    named_embeddings = NO_EMBEDDINGS
 
     def get_timesteps(self, *_args: object, **_kwargs: object) -> tuple[torch.Tensor, int]:
         """Take exactly the steps of the plan, whatever the family's own rounding."""
@@ -177,6 +179,7 @@ SD = _StableDiffusion(
     pipeline_class=StableDiffusion,
     prompt_outputs=("prompt_embeds", "negative_prompt_embeds"),
     has_clip_skip=True,
+    has_embeddings=True,
 )
 
 SDXL = _StableDiffusion(
@@ -189,5 +192,6 @@ SDXL = _StableDiffusion(
     ),
     full_precision_vae=True,
     has_clip_skip=True,
+    has_embeddings=True,
     penultimate=True,
 )
