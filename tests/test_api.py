@@ -50,6 +50,7 @@ COMMANDS = {
     "serve",
     "status",
     "stop",
+    "styles",
     "uninstall",
 }
 

@@ -114,7 +114,9 @@ def test_the_list_says_what_each_reads(
     assert lines[1].split()[:4] == ["lllyasviel/control_canny", "canny", "Stable", "Diffusion"]
     assert len(lines) == 2
     assert main(["controlnets", "--json", "--model", "sd"]) == 0
-    (one,) = map(json.loads, capsys.readouterr().out.splitlines())
+    broken, one = map(json.loads, capsys.readouterr().out.splitlines())
     assert (one["reads"], one["bases"], one["problem"]) == (["canny"], ["sd"], "")
+    assert "broken.safetensors" in broken["problem"]
+    (canny.parent / "broken.safetensors").unlink()
     assert main(["controlnets", "--model", "sdxl"]) == 0
     assert "none of 1 ControlNets fits sdxl" in capsys.readouterr().err
