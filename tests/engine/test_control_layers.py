@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -318,6 +319,21 @@ def test_one_file_is_opened_as_the_folder_is(
     tensors = controlnet_files.original(net) if layout == "original" else net.state_dict()
     controlnet_files.save_one_file(folder / "my_canny.safetensors", tensors, prefix)
     np.testing.assert_array_equal(paint(engine, CANNY, model=model), expected)
+
+
+def test_weights_count_more_than_the_config_of_another_file_beside_them(
+    engine: Engine, folder: Path
+) -> None:
+    """A union of eight kinds lies in one folder with the one of six that the config describes."""
+    net = controlnet_files.make_controlnet(engine.load("sdxl").pipeline.unet, union=8)
+    file = controlnet_files.save_folder(folder / "union", net)
+    expected = paint(engine, ControlLayer("tile"), model="sdxl")
+    config = json.loads((file.parent / "config.json").read_text())
+    config["num_control_type"] = 6
+    (file.parent / "config.json").write_text(json.dumps(config))
+    file.rename(file.with_name("diffusion_pytorch_model_promax.safetensors"))
+    found = paint(engine, ControlLayer("tile"), model="sdxl")
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -291,32 +291,31 @@ def _build(file: Path, unet: Any, dtype: torch.dtype) -> tuple[Any, list[str]]:
     tensors = read_tensors(file, prefix, dtype)
     converted = convert_controlnet_checkpoint(tensors, unet.config)
     tensors = {name: one for name, one in converted.items() if one is not None}
-    config = _read_own_config(file) or _make_config(tensors, unet)
+    config = _read_config(file, tensors, unet)
     net = make_empty(_CLASSES[config["_class_name"]], config)
     own, missing = choose_own(net, tensors)
     return (None, missing) if missing else (fill(net, own, dtype), [])
 
 
-def _read_own_config(file: Path) -> dict[str, Any]:
-    """Return the config beside a file that a folder in the diffusers format is named after."""
-    if (
-        not file.stem.startswith(WEIGHTS_NAMES["diffusers"])
-        or not (file.parent / "config.json").exists()
-    ):
-        return {}
-    config = read_json(file.parent, "config.json")
-    return config if config.get("_class_name") in _CLASSES else {}
+def _read_config(file: Path, tensors: Tensors, unet: Any) -> dict[str, Any]:
+    """Return the config of a ControlNet; what its tensors tell counts.
 
-
-def _make_config(tensors: Tensors, unet: Any) -> dict[str, Any]:
-    """Return the config of a ControlNet that is a copy of a model's encoder, as most are."""
-    like = SimpleNamespace(config=FrozenDict({**unet.config, "in_channels": _channels(tensors)}))
-    with torch.device("meta"):
-        made = ControlNetModel.from_unet(like, load_weights_from_unet=False)
+    The rest is in a `config.json` beside the weights of a folder in the diffusers format. Others
+    are a copy of their model's encoder, as most are.
+    """
+    config: dict[str, Any] = {}
+    is_folder = file.stem.startswith(WEIGHTS_NAMES["diffusers"])
+    if is_folder and (file.parent / "config.json").exists():
+        config = read_json(file.parent, "config.json")
+    if config.get("_class_name") not in _CLASSES:
+        channels = tensors["conv_in.weight"].shape[1]
+        like = SimpleNamespace(config=FrozenDict({**unet.config, "in_channels": channels}))
+        with torch.device("meta"):
+            made = ControlNetModel.from_unet(like, load_weights_from_unet=False)
+        config = {**made.config, "_class_name": "ControlNetModel"}
     hint = "controlnet_cond_embedding"
     blocks = (f"{hint}.blocks.{number}.weight" for number in itertools.count(1, 2))
     sides = [f"{hint}.conv_in.weight", *itertools.takewhile(tensors.__contains__, blocks)]
-    config = {**made.config, "_class_name": "ControlNetModel"}
     config["conditioning_embedding_out_channels"] = [tensors[name].shape[0] for name in sides]
     if "task_embedding" in tensors:
         types, width = tensors["task_embedding"].shape
@@ -329,10 +328,6 @@ def _make_config(tensors: Tensors, unet: Any) -> dict[str, Any]:
             "num_proj_channel": tensors["spatial_ch_projs.weight"].shape[0],
         }
     return config
-
-
-def _channels(tensors: Tensors) -> int:
-    return tensors["conv_in.weight"].shape[1]
 
 
 def _check_fits(chosen: ChosenControl, net: Any, unet: Any) -> None:
