@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from controlnet_files import write_controlnet
 from daemons import RUN, until
 from editor import style_steps
 from hub import Hub, folder_files, serve_hub
@@ -111,6 +112,7 @@ class Editor:
             picture.save(self.home / "models" / "sd-few.preview.png")
             write_lora(self.home / "loras" / "ink.safetensors", words="ink wash, black")
             write_lora(self.home / "loras" / "gold.safetensors", "sdxl")
+            write_controlnet(self.home / "controlnets" / "canny.safetensors", sd)
             (self.home / "wildcards").mkdir()
             (self.home / "wildcards" / "birds.txt").write_text("owl\n", encoding="utf-8")
             (self.home / "models" / "sd-torn").mkdir()
@@ -352,6 +354,17 @@ class Gimp(Editor):
         """Run scenarios in one GIMP."""
         with screen() as display:
             return self.carry_out(self.on_screen, scenarios, display=display)
+
+
+def check_controlled(said: Said) -> None:
+    """Check what the scenario `controlled` found, in any editor."""
+    assert said["details"] == [False, True, False]  # of the painting, the lines, the painting again
+    assert said["refused"].startswith("The selected layer is used as 'Canny edges'; select the")
+    (used,) = said["used"]
+    assert (used["kind"], used["strength"], used["model"]) == ("canny", 1.5, "canny")
+    assert said["again"] == []  # with the lines hidden
+    assert said["differs"]
+    assert said["below"] == [True, False]  # a control layer is no part of the picture below
 
 
 def skip_without(*programs: str) -> None:

@@ -38,6 +38,7 @@ ENGINE = {"Engine", "Inputs", "Model", "Picture", "Preview", "Progress", "Viewer
 COMMANDS = {
     "cancel",
     "connect",
+    "controlnets",
     "doctor",
     "generate",
     "install",
@@ -49,6 +50,7 @@ COMMANDS = {
     "serve",
     "status",
     "stop",
+    "styles",
     "uninstall",
 }
 

@@ -1,4 +1,4 @@
-"""What changes how a model reads and paints, beside the prompt: LoRAs."""
+"""What changes how a model reads and paints, beside the prompt: LoRAs and control layers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .control_layers import MAX_CONTROLS, ControlLayer, check_controls, read_control
 from .errors import BadInputError
 from .parameters import Parameter, ParameterGroup, declare
 from .prompt_language import NUMBER
@@ -131,5 +132,22 @@ class ConditioningSettings(ParameterGroup):
             " ENCODERS is its strength in the text encoders, if it is another one."
             " <lora:NAME:STRENGTH> in the prompt does the same; strengths of a LoRA that is named"
             " twice are added.",
+        ),
+    )
+    controls: tuple[ControlLayer, ...] = declare(
+        (),
+        Parameter(
+            "A picture of lines, depth or the like that the image is held to, and how strongly:"
+            " 0 is not at all, 1 as the ControlNet was trained.",
+            most=MAX_CONTROLS,
+            check=check_controls,
+            flags=("--control",),
+            metavar="KIND=FILE[:STRENGTH[:START:END]]",
+            read=read_control,
+            repeats=True,
+            usage="KIND is lines, scribble, canny, depth, pose, normal, segmentation, tile or blur;"
+            " canny-of and blur-of compute it from any picture. START and END are shares of the"
+            " steps: 0:0.5 holds for the first half. May be given up to four times. `underpaint"
+            " controlnets` lists the ControlNets that are there.",
         ),
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from .control_layers import MAX_CONTROLS, raster_name
 from .errors import BadInputError
 from .frames import Frame
 from .geometry import Box
 from .sentences import Sentence, sentence
 
-RASTERS: tuple[str, ...] = ("context",)
+CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
+"""The names of the pictures of control layers."""
+
+RASTERS: tuple[str, ...] = ("context", *CONTROLS)
 """The names of further rasters that a request can be run on.
 
 `context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
@@ -35,7 +39,8 @@ class InputFrames:
         How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
         Without it, all of it.
     rasters : mapping of str to Frame
-        Further rasters, by the names in `RASTERS`.
+        Further rasters, by the names in `RASTERS`. Those of control layers are RGBA, BGRA or Y, on
+        the layer's box; without a layer, of any size.
     """
 
     layer: Frame | None = None
@@ -89,23 +94,26 @@ class InputFrames:
             raise BadInputError("layer: the channels are Y, which has no colour; send RGBA or BGRA")
         for name, frame in (("selection", self.selection), ("mask", self.mask)):
             if frame is not None:
+                self._check_channels(name, frame)
+                self._check_on_layer(name, frame)
+        for name, frame in self.rasters.items():
+            if self.layer is not None and name in CONTROLS:
                 self._check_on_layer(name, frame)
         context = self.rasters.get("context")
         if context is not None:
             if context.channels == "Y":
                 raise BadInputError("context: the channels are Y; send RGBA or BGRA")
-            self._check_box("context", context)
+            self._check_on_layer("context", context)
 
-    def _check_on_layer(self, name: str, frame: Frame) -> None:
+    def _check_channels(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
             raise BadInputError(
                 "{name}: channels {channels} have colour; send Y",
                 name=name,
                 channels=frame.channels,
             )
-        self._check_box(name, frame)
 
-    def _check_box(self, name: str, frame: Frame) -> None:
+    def _check_on_layer(self, name: str, frame: Frame) -> None:
         """Check that a raster lies where the layer does."""
         if self.layer is None:
             raise BadInputError(

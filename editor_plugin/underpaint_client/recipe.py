@@ -41,6 +41,31 @@ class UsedLora:
 
 
 @dataclass(frozen=True)
+class UsedControl:
+    """A control layer that an image was held to.
+
+    Parameters
+    ----------
+    kind, strength, start, end
+        As `ControlLayer`.
+    model : str
+        The ControlNet, as `underpaint controlnets` listed it.
+    sha256 : str
+        Of its file, hexadecimal.
+    picture_hash : str
+        BLAKE2b over what the ControlNet was given of the picture, hexadecimal.
+    """
+
+    kind: str
+    strength: float
+    start: float
+    end: float
+    model: str
+    sha256: str
+    picture_hash: str
+
+
+@dataclass(frozen=True)
 class UsedEmbedding:
     """An embedding (textual inversion) that an image was made with.
 
@@ -95,6 +120,8 @@ class Facts:
         where it saw the layer alone.
     loras : tuple of UsedLora
         Those of the request and of the prompt, each once, in the order in which they were applied.
+    controls : tuple of UsedControl
+        Those of the request, without those of strength 0.
     style : str
         Whose settings the request has been given; empty for none.
     embeddings : tuple of UsedEmbedding
@@ -117,6 +144,7 @@ class Facts:
     source_hash: str = ""
     context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    controls: tuple[UsedControl, ...] = ()
     style: str = ""
     embeddings: tuple[UsedEmbedding, ...] = ()
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from underpaint_client.sentences import Sentence
 
     from .batch import Result
+    from .layer_role import LayerRole, ReadLayer
     from .results import Member, Thumbnail
     from .survey import Survey
     from .tag import Tag
@@ -82,7 +83,7 @@ class Surroundings(Protocol):
     def is_new(self) -> bool:
         """Return whether the layer is as in a new document: the only one, opaque and all white.
 
-        Results do not count as layers. Use `paper.is_white`.
+        Results and visible control layers do not count as layers. Use `paper.is_white`.
         """
 
     @property
@@ -92,13 +93,14 @@ class Surroundings(Protocol):
     def shows_below(self) -> bool:
         """Return whether anything but white paper is visible below, where `Document.read` reads.
 
-        Use `paper.shows_something` on each visible layer below.
+        Use `paper.shows_something` on each visible layer below, control layers left out.
         """
 
     def read_context(self, box: Box) -> Frame:
         """Return what is visible of the layer and of all below it, without what is above.
 
-        So no result and no preview is in it. Reading it must leave no trace in the document.
+        So no result, preview or control layer is in it. Reading it must leave no trace in the
+        document.
 
         Parameters
         ----------
@@ -138,6 +140,8 @@ class Document(Protocol):
     def survey(self) -> Survey:
         """Return what a run would do here, estimated fast enough for every move of the mouse.
 
+        Call `layer_role.refuse_role` first.
+
         Raises
         ------
         BadInputError
@@ -166,6 +170,19 @@ class Document(Protocol):
 
     def is_empty(self) -> bool:
         """Return whether every byte of the whole layer is 0."""
+
+    @property
+    def role(self) -> LayerRole | None:
+        """What the layer is used as; None if it is one to paint on."""
+
+    def set_role(self, role: LayerRole | None) -> None:
+        """Keep on the layer what it is used as, in the saved file too."""
+
+    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
+        """Return the visible layers with a role, from the top, and what reads each.
+
+        A layer in a hidden group is not visible.
+        """
 
     @property
     def surroundings(self) -> Surroundings:
@@ -299,6 +316,21 @@ class Toolkit(Protocol):
     @property
     def controls(self) -> Mapping[str, Control]:
         """The form's controls, by the names of the fields."""
+
+    @property
+    def role_controls(self) -> Mapping[str, Control]:
+        """The controls of the layer's role, by the names of `layer_role.ROLE_FIELDS`."""
+
+    def show_role(self, *, enabled: bool, details: bool) -> None:
+        """Show the controls of the layer's role.
+
+        Parameters
+        ----------
+        enabled : bool
+            Whether there is a layer.
+        details : bool
+            Whether it is a control layer: else all controls but the first are hidden.
+        """
 
     def is_seed_locked(self) -> bool:
         """Return whether the button that locks the seed is down."""

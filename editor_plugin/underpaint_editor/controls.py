@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .form import FIELDS, Choice, Number, Switch, Text
+from .form import FIELDS, Choice, Field, Number, Switch, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Changed = Callable[[], None]
 
@@ -39,8 +39,9 @@ def make_controls(
     choice: Callable[[Choice, Changed], C],
     switch: Callable[[Switch, Changed], S],
     changed: Changed,
+    fields: Sequence[Field] = FIELDS,
 ) -> Controls[T, N, C, S]:
-    """Make a control for each field of the form.
+    """Make a control for each field of the form, or for others.
 
     Parameters
     ----------
@@ -48,10 +49,12 @@ def make_controls(
         Make the control of a field of that kind.
     changed : callable
         Called after each change of a value.
+    fields : sequence of Field
+        What to make controls for.
     """
     return Controls(
-        {field.name: text(field, changed) for field in FIELDS if isinstance(field, Text)},
-        {field.name: number(field, changed) for field in FIELDS if isinstance(field, Number)},
-        {field.name: choice(field, changed) for field in FIELDS if isinstance(field, Choice)},
-        {field.name: switch(field, changed) for field in FIELDS if isinstance(field, Switch)},
+        {field.name: text(field, changed) for field in fields if isinstance(field, Text)},
+        {field.name: number(field, changed) for field in fields if isinstance(field, Number)},
+        {field.name: choice(field, changed) for field in fields if isinstance(field, Choice)},
+        {field.name: switch(field, changed) for field in fields if isinstance(field, Switch)},
     )

@@ -19,6 +19,7 @@ from underpaint_client.sentences import NO_TEXT, sentence
 from .choices import describe_offer, offered_choice
 from .form import BY_MODEL, Form, describe_strength
 from .found_form import describe_used, fill_form
+from .layer_role import LayerRole
 from .layers import next_index
 from .lists import GET_MODEL, describe_choice, find_model
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from underpaint_client.recommended import Recommended
     from underpaint_client.request import Request
 
-    from .contract import SelectedResult, Toolkit
+    from .contract import Document, SelectedResult, Toolkit
     from .session import Session
     from .survey import Survey
 
@@ -224,6 +225,39 @@ class Panel:
         self.fill(form)
         self.session.report(describe_used(found.program, unused))
         self._save_form()
+
+    # ---- the layer's role ------------------------------------------------------------------
+
+    def show_role(self, find_document: Callable[[], Document]) -> None:
+        """Show what the active layer is used as.
+
+        Parameters
+        ----------
+        find_document : callable
+            Returns the document of the active layer, or raises an `UnderpaintError`.
+        """
+        role = None
+        with contextlib.suppress(UnderpaintError):
+            role = find_document().role or LayerRole()
+        if role is not None:
+            self.filling = True
+            for name, value in role.values().items():
+                self._toolkit.role_controls[name].value = value
+            self.filling = False
+        details = role is not None and bool(role.kind)
+        self._toolkit.show_role(enabled=role is not None, details=details)
+
+    def role_edited(self, find_document: Callable[[], Document]) -> None:
+        """Keep on the active layer what the artist has chosen to use it as."""
+        if self.filling:
+            return
+        controls = self._toolkit.role_controls
+        role = LayerRole.of(**{name: one.value for name, one in controls.items()})
+        try:
+            find_document().set_role(role if role.kind else None)
+        except UnderpaintError as error:
+            self.session.report(to_sentence(error))
+        self._toolkit.show_role(enabled=True, details=bool(role.kind))
 
     # ---- the selected result ---------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from .batch import Batch
 from .choices import resolve_mode
 from .delivery import Delivery
 from .launch import DaemonStarter, Launcher
+from .layer_role import read_control_layers, refuse_role
 from .layers import describe_readiness
 from .lists import ListedChoice, QueueEntry, find_model, list_models, list_queue, list_styles
 from .log import log_event, log_exception
@@ -246,6 +247,7 @@ class Session:
             If it cannot be sent.
         """
         check_request(request)
+        refuse_role(document.role)
         used = self.apply_style(request)
         try:
             self.tracker.open()
@@ -255,6 +257,10 @@ class Session:
         model = find_model(self.models, self.default_model, used.sampling.model)
         whole = request.output.result == "layer"
         frames = document.read(model.native if model else 0, whole=whole)
+        controls, rasters = read_control_layers(document.control_layers(), frames["layer"].box)
+        request = request.with_values(controls=controls)
+        check_request(request)
+        frames.update(rasters)
         request = resolve_mode(request, frames, document)
         if request.source.context == "below":
             frames["context"] = document.surroundings.read_context(frames["layer"].box)

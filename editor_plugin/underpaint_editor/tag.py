@@ -133,6 +133,9 @@ class Tag:
             sentence("its variation (use Vary to continue from it)"): bool(recipe.facts.variations),
             sentence("its position in a chain"): recipe.chained > 0,
             sentence("its processing size"): recipe.request.size.box is not None,
+            sentence("its control layers (those that are visible are used)"): bool(
+                recipe.facts.controls
+            ),
         }
         return [name for name, so in there.items() if so]
 

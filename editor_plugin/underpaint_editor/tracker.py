@@ -146,7 +146,7 @@ class JobTracker:
         ----------
         request : Request
         frames : dict of str to Frame
-            As `Connection.submit` takes them: `layer`, `selection`, `mask`.
+            As `Connection.submit` takes them: `layer`, `selection`, `mask`, and further rasters.
         destination : any
             Where the results go; see `Job`.
         previews : bool

@@ -28,6 +28,7 @@ from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
+from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role  # noqa: E402
 from underpaint_editor.layers import (  # noqa: E402
     box_to_read,
     count_batches_above,
@@ -47,9 +48,11 @@ from .tree import (  # noqa: E402
     TAG,
     all_layers,
     attach_ids,
+    attach_role,
     batch_of,
     blank_layer,
     claim,
+    control_layers,
     find_layer,
     id_of,
     is_batch,
@@ -58,6 +61,7 @@ from .tree import (  # noqa: E402
     parents,
     path_of,
     remember_selection,
+    role_of,
     tag_of,
     text_of,
 )
@@ -178,8 +182,7 @@ class GimpDocument:
         """The layer's bounds on the canvas and beyond; an empty group is as large as the canvas."""
         if self.layer.is_group() and not self.layer.get_children():
             return self.canvas
-        _, x, y = self.layer.get_offsets()
-        return Box(x, y, self.layer.get_width(), self.layer.get_height())
+        return _bounds_of(self.layer)
 
     # ---- reading ---------------------------------------------------------------------------
 
@@ -191,6 +194,7 @@ class GimpDocument:
         BadInputError
             If nothing can be generated here.
         """
+        refuse_role(self.role)
         selected = selection_bounds(self.image)
         seen = box_to_read(self.canvas, selected, 0, whole=False, layer=self.bounds)
         layer = Reader(self.layer.get_buffer(), pixel_format(self.layer), self.bounds)
@@ -263,6 +267,24 @@ class GimpDocument:
             if band.count(0) < len(band):
                 return False
         return True
+
+    @property
+    def role(self) -> LayerRole | None:
+        """What the layer is used as; None if it is one to paint on."""
+        return role_of(self.layer)
+
+    def set_role(self, role: LayerRole | None) -> None:
+        """Keep on the layer what it is used as, in one undo step."""
+        attach_role(self.layer, role)
+
+    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
+        """Return the visible layers with a role, from the top, and what reads each."""
+
+        def reader(layer: Gimp.Layer) -> ReadLayer:
+            pixels = Reader(layer.get_buffer(), pixel_format(layer), _bounds_of(layer))
+            return lambda box: Frame("control", box, "u1", "RGBA", pixels.read(box))
+
+        return [(role, reader(layer)) for role, layer in control_layers(self.image)]
 
     # ---- writing ---------------------------------------------------------------------------
 
@@ -390,6 +412,11 @@ class GimpDocument:
 def load_form(image: Gimp.Image) -> str:
     """Return the form's settings that were kept with an image; empty if there are none."""
     return text_of(image.get_parasite(_KEY))
+
+
+def _bounds_of(layer: Gimp.Layer) -> Box:
+    _, x, y = layer.get_offsets()
+    return Box(x, y, layer.get_width(), layer.get_height())
 
 
 def _canvas_of(image: Gimp.Image) -> Box:

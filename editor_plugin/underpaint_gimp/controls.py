@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Union
 
@@ -16,6 +16,7 @@ from underpaint_client.prompt_editing import STEP, change_weight  # noqa: E402
 from underpaint_editor import controls as editor_controls  # noqa: E402
 from underpaint_editor.form import (  # noqa: E402
     BUTTONS,
+    FIELDS,
     Choice,
     Field,
     Number,
@@ -301,10 +302,10 @@ Control = Union[TextControl, NumberControl, ChoiceControl, SwitchControl]
 Controls = editor_controls.Controls[TextControl, NumberControl, ChoiceControl, SwitchControl]
 
 
-def make_controls(changed: Callable[[], None]) -> Controls:
+def make_controls(changed: Callable[[], None], fields: Sequence[Field] = FIELDS) -> Controls:
     """Return the form's controls; `changed` is called after each change of a value."""
     return editor_controls.make_controls(
-        TextControl, NumberControl, ChoiceControl, SwitchControl, changed
+        TextControl, NumberControl, ChoiceControl, SwitchControl, changed, fields
     )
 
 

@@ -22,7 +22,7 @@ from underpaint_editor.layers import box_to_read, intersection  # noqa: E402
 from .buffers import Reader, pixel_format, sent_dtype  # noqa: E402
 from .preview import is_preview  # noqa: E402
 from .selection import selection_bounds  # noqa: E402
-from .tree import is_batch, parents  # noqa: E402
+from .tree import control_layers, is_batch, parents, role_of  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,13 @@ class GimpSurroundings:
     canvas: Box
 
     def is_new(self) -> bool:
-        """Return whether the layer is the only one, results aside, opaque and all white."""
+        """Return whether the layer is the only one, opaque and all white.
+
+        Results and control layers do not count.
+        """
         layer, layers = self.layer, self.image.get_layers()
-        own = [one for one in layers if not is_batch(one) and not is_preview(one)]
+        artists = [one for one in layers if not is_batch(one) and not is_preview(one)]
+        own = [one for one in artists if role_of(one) is None or not one.get_visible()]
         if [one.get_id() for one in own] != [layer.get_id()] or layer.get_mask() is not None:
             return False
         covers = self.bounds.contains(self.canvas)
@@ -71,7 +75,10 @@ class GimpSurroundings:
 
 
 def _read_visible(image: Gimp.Image, layer: Gimp.Layer, box: Box, dtype: str) -> bytes:
-    """Return what is visible of a layer and of all below it: RGBA, straight alpha."""
+    """Return what is visible of a layer and of all below it: RGBA, straight alpha.
+
+    Control layers are no part of the picture.
+    """
     path = _path(image, layer)
     copy = image.duplicate()
     try:
@@ -81,6 +88,9 @@ def _read_visible(image: Gimp.Image, layer: Gimp.Layer, box: Box, dtype: str) ->
             for above in siblings[:index]:
                 copy.remove_layer(above)
             siblings = siblings[index].get_children() if siblings[index].is_group() else []
+        for _, held in list(control_layers(copy)):
+            if held.is_valid():  # it may have been in another one
+                copy.remove_layer(held)
         copy.crop(box.width, box.height, box.x, box.y)
         shown = Gimp.Layer.new_from_visible(copy, copy, "")
         whole = Box(0, 0, box.width, box.height)
@@ -113,7 +123,7 @@ def _layers_below(image: Gimp.Image, layer: Gimp.Layer) -> Iterator[Gimp.Layer]:
 
 def _visible_leaves(layers: Iterable[Gimp.Layer]) -> Iterator[Gimp.Layer]:
     for layer in layers:
-        if layer.get_visible() and layer.get_opacity() > 0:
+        if layer.get_visible() and layer.get_opacity() > 0 and role_of(layer) is None:
             if layer.is_group():
                 yield from _visible_leaves(layer.get_children())
             else:

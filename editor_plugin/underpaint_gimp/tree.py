@@ -13,11 +13,13 @@ from gi.repository import Gimp  # noqa: E402 - after its version
 
 from underpaint_client.geometry import Box  # noqa: E402
 from underpaint_editor.layer_id import IdentifiedLayer, LayerId, Marks, claim_id, find_layers  # noqa: E402
+from underpaint_editor.layer_role import LayerRole  # noqa: E402
 from underpaint_editor.results import Member  # noqa: E402
 from underpaint_editor.tag import Tag  # noqa: E402
 
 TAG = "underpaint-recipe"
 _ID = "underpaint-id"
+_ROLE = "underpaint-role"
 _SESSION = uuid.uuid4().hex  # each GIMP counts its images from 1
 _NO_ID = "-"
 _DIGITS = 10  # of the largest tattoo
@@ -120,6 +122,27 @@ def parents(layer: Gimp.Layer) -> Iterator[Gimp.GroupLayer]:
 def tag_of(layer: Gimp.Layer) -> Tag | None:
     """Return the tag of a result; None for any other layer."""
     return Tag.from_text(text_of(layer.get_parasite(TAG)))
+
+
+def role_of(layer: Gimp.Layer) -> LayerRole | None:
+    """Return what a layer is used as; None for one to paint on."""
+    return LayerRole.from_text(text_of(layer.get_parasite(_ROLE)))
+
+
+def attach_role(layer: Gimp.Layer, role: LayerRole | None) -> None:
+    """Keep on a layer what it is used as, in one undo step."""
+    if role is not None:
+        layer.attach_parasite(parasite(_ROLE, role.to_text(), undoable=True))
+    elif layer.get_parasite(_ROLE) is not None:
+        layer.detach_parasite(_ROLE)
+
+
+def control_layers(image: Gimp.Image) -> Iterator[tuple[LayerRole, Gimp.Layer]]:
+    """Yield the visible layers with a role, from the top."""
+    for layer in all_layers(image.get_layers()):
+        role = role_of(layer)
+        if role is not None and all(one.get_visible() for one in (layer, *parents(layer))):
+            yield role, layer
 
 
 def is_batch(layer: Gimp.Layer) -> bool:

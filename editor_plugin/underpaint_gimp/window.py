@@ -22,6 +22,7 @@ from underpaint_client.parsed_prompt import PromptError  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
+from underpaint_editor.layer_role import ROLE_FIELDS  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
 from underpaint_editor.lists import ListedChoice  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
@@ -130,10 +131,9 @@ class Window:
         self.remedy.set_name("remedy")
         self.remedy.connect("clicked", lambda _: self.session.apply_remedy())
         column.add(self.remedy)
+        column.add(self._make_role())
         column.add(self._make_rows())
-        picture = set_up_button("picture", Gtk.Button())
-        picture.connect("clicked", lambda _: self._pictures.open(self.window))
-        column.add(picture)
+        column.add(self._make_picture())
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
         scroll.add(column)
         self.window = Gtk.Window(title="Underpaint", type_hint=Gdk.WindowTypeHint.UTILITY)
@@ -160,6 +160,26 @@ class Window:
         grid.attach(self.strength_label, 1, 0, 2, 1)
         grid.attach(make_slider(strength), 0, 1, 2, 1)
         grid.attach(strength.widget, 2, 1, 1, 1)
+        return grid
+
+    def _make_picture(self) -> Gtk.Button:
+        picture = set_up_button("picture", Gtk.Button())
+        picture.connect("clicked", lambda _: self._pictures.open(self.window))
+        return picture
+
+    def _make_role(self) -> Gtk.Grid:
+        self._role = make_controls(self._change_role, ROLE_FIELDS)
+        self._role_details: list[Gtk.Widget] = []
+        grid = Gtk.Grid(column_spacing=8, row_spacing=4)
+        for row, control in enumerate(self.role_controls.values()):
+            label = Gtk.Label(label=control.field.label, halign=Gtk.Align.START)
+            grid.attach(label, 0, row, 1, 1)
+            control.shown.set_hexpand(True)
+            grid.attach(control.shown, 1, row, 1, 1)
+            if row:
+                self._role_details += [label, control.shown]
+        for widget in self._role_details:
+            widget.set_no_show_all(True)
         return grid
 
     def _make_offer(self) -> Gtk.Button:
@@ -216,6 +236,23 @@ class Window:
     def controls(self) -> Mapping[str, Control]:
         """The form's controls, by the names of the fields."""
         return self._fields.all
+
+    @property
+    def role_controls(self) -> Mapping[str, Control]:
+        """The controls of the layer's role, by the names of the fields."""
+        return {field.name: self._role.all[field.name] for field in ROLE_FIELDS}
+
+    def show_role(self, *, enabled: bool, details: bool) -> None:
+        """Show the controls of the layer's role."""
+        for control in self.role_controls.values():
+            control.shown.set_sensitive(enabled)
+        for widget in self._role_details:
+            widget.set_visible(details)
+
+    def _change_role(self) -> None:
+        if not self.panel.filling:
+            self.panel.role_edited(self._current_document)
+            self._look_at(self.images.image)
 
     def is_seed_locked(self) -> bool:
         """Return whether the button that locks the seed is down."""
@@ -301,6 +338,7 @@ class Window:
         self.images.show()
         self.panel.end_comparison()
         self.panel.show_selected(GimpResult.of(image))
+        self.panel.show_role(self._current_document)
         title, self._cautions, self._title_name = Sentence("Underpaint"), [], ""
 
         def survey() -> Survey:

@@ -25,6 +25,7 @@ from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.batch import Result
+from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role
 from underpaint_editor.layers import box_to_read, count_batches_above, describe_placement
 from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
 
@@ -44,13 +45,16 @@ from .sources import (
 from .surroundings import KritaSurroundings
 from .tree import (
     all_nodes,
+    attach_role,
     attach_tag,
     batch_of,
+    control_layers,
     groups,
     id_of,
     is_batch,
     is_in,
     restore_active,
+    role_of,
     tag_of,
 )
 
@@ -185,6 +189,7 @@ class KritaDocument:
         Of a large layer, only rows at even distances are read.
         """
         node = self.layer
+        refuse_role(self.role)
         selection = find_selection(self.document, node, self.canvas)
         dtype = DTYPES[node.colorDepth()]
         lost = False
@@ -238,6 +243,24 @@ class KritaDocument:
     def is_empty(self) -> bool:
         """Return whether every byte of the layer is 0 on the canvas."""
         return is_blank(self.layer, self.canvas)
+
+    @property
+    def role(self) -> LayerRole | None:
+        """What the layer is used as; None if it is one to paint on."""
+        return role_of(self.document, self.layer)
+
+    def set_role(self, role: LayerRole | None) -> None:
+        """Keep on the layer what it is used as, which marks the document as modified."""
+        attach_role(self.document, self.layer, role)
+
+    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
+        """Return the visible layers with a role, from the top, and what reads each."""
+        document = self.document
+
+        def reader(node: Node) -> ReadLayer:
+            return lambda box: _converted(document, node, read_layer(node, box), box)
+
+        return [(role, reader(node)) for role, node in control_layers(document)]
 
     @property
     def surroundings(self) -> KritaSurroundings:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar, Union
 
 from underpaint_client.prompt_editing import STEP, change_weight
 from underpaint_editor import controls as editor_controls
-from underpaint_editor.form import BUTTONS, Choice, Field, Number, Switch, Text, describe_own
+from underpaint_editor.form import (
+    BUTTONS,
+    FIELDS,
+    Choice,
+    Field,
+    Number,
+    Switch,
+    Text,
+    describe_own,
+)
 
 from .qt import QtCore, QtGui, QtWidgets
 from .widgets import highlighted, set_up_button
@@ -358,10 +367,10 @@ Control = Union[TextControl, NumberControl, ChoiceControl, SwitchControl]
 Controls = editor_controls.Controls[TextControl, NumberControl, ChoiceControl, SwitchControl]
 
 
-def make_controls(changed: Callable[[], None]) -> Controls:
+def make_controls(changed: Callable[[], None], fields: Sequence[Field] = FIELDS) -> Controls:
     """Return the form's controls; `changed` is called after each change of a value."""
     return editor_controls.make_controls(
-        TextControl, NumberControl, ChoiceControl, SwitchControl, changed
+        TextControl, NumberControl, ChoiceControl, SwitchControl, changed, fields
     )
 
 

@@ -14,6 +14,7 @@ from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
 from underpaint_editor.found_form import PICTURES
+from underpaint_editor.layer_role import ROLE_FIELDS
 from underpaint_editor.layers import preview_size
 from underpaint_editor.lists import ListedChoice
 from underpaint_editor.panel import Panel
@@ -111,6 +112,7 @@ class UnderpaintDocker(DockWidget):
         column.addWidget(self.preview)
         self.remedy = self._make_button("remedy", self.session.apply_remedy)
         column.addWidget(self.remedy)
+        column.addLayout(self._make_role())
         column.addLayout(self._make_rows())
         picture = set_up_button("picture", QtWidgets.QPushButton())
         picture.clicked.connect(self._choose_picture)
@@ -150,12 +152,18 @@ class UnderpaintDocker(DockWidget):
         grid.setColumnStretch(1, 1)
         return grid
 
+    def _make_role(self) -> QtWidgets.QFormLayout:
+        self._role = make_controls(self._change_role, ROLE_FIELDS)
+        self._role_labels: list[QtWidgets.QLabel] = []
+        form = _make_form()
+        for control in self.role_controls.values():
+            label = QtWidgets.QLabel(control.field.label)
+            self._role_labels.append(label)
+            form.addRow(label, control.widget)
+        return form
+
     def _make_rows(self) -> QtWidgets.QFormLayout:
-        form = QtWidgets.QFormLayout()
-        form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setRowWrapPolicy(QtWidgets.QFormLayout.RowWrapPolicy.WrapLongRows)
-        form.setHorizontalSpacing(6)
-        form.setVerticalSpacing(4)
+        form = _make_form()
         for name in ROWS:
             control = self.controls[name]
             label = "" if isinstance(control, SwitchControl) else control.field.label
@@ -195,6 +203,27 @@ class UnderpaintDocker(DockWidget):
     def controls(self) -> Mapping[str, Control]:
         """The form's controls, by the names of the fields."""
         return self._fields.all
+
+    @property
+    def role_controls(self) -> Mapping[str, Control]:
+        """The controls of the layer's role, by the names of the fields."""
+        return {field.name: self._role.all[field.name] for field in ROLE_FIELDS}
+
+    def show_role(self, *, enabled: bool, details: bool) -> None:
+        """Show the controls of the layer's role."""
+        rows = zip(self._role_labels, self.role_controls.values())
+        for index, (label, control) in enumerate(rows):
+            control.widget.setEnabled(enabled)
+            for widget in (label, control.widget):
+                widget.setVisible(details or index == 0)
+
+    def _change_role(self) -> None:
+        if not self.panel.filling:  # a turn may come only after that
+            self._turns.take(self._keep_role)
+
+    def _keep_role(self) -> None:
+        self.panel.role_edited(KritaDocument.of_active)
+        self.panel.survey_document(lambda: KritaDocument.of_active().survey())
 
     def is_seed_locked(self) -> bool:
         """Return whether the button that locks the seed is down."""
@@ -294,6 +323,7 @@ class UnderpaintDocker(DockWidget):
         """Show the selected result and the plan line of the active layer."""
         self._end_comparison()
         self.panel.show_selected(KritaResult.of_active())
+        self.panel.show_role(KritaDocument.of_active)
         self.panel.survey_document(lambda: KritaDocument.of_active().survey())
 
     def use_result(self, name: str) -> None:
@@ -412,3 +442,12 @@ class UnderpaintDocker(DockWidget):
                 item.setEnabled(choice.usable)
         control.value = chosen
         self.panel.filling = False
+
+
+def _make_form() -> QtWidgets.QFormLayout:
+    form = QtWidgets.QFormLayout()
+    form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setRowWrapPolicy(QtWidgets.QFormLayout.RowWrapPolicy.WrapLongRows)
+    form.setHorizontalSpacing(6)
+    form.setVerticalSpacing(4)
+    return form

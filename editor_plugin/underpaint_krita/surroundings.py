@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from krita import Document, Node
@@ -20,7 +21,7 @@ from underpaint_editor.layers import box_to_read, intersection
 
 from .images import bgra_of
 from .sources import find_selection, is_painted, is_white, to_box
-from .tree import groups, id_of, is_batch
+from .tree import control_layers, groups, id_of, is_batch
 
 _LEAVES = {"paintlayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
 
@@ -44,9 +45,13 @@ class KritaSurroundings:
     canvas: Box
 
     def is_new(self) -> bool:
-        """Return whether the layer is the only one, results aside, opaque and all white."""
-        layers = [one for one in self.document.topLevelNodes() if not is_batch(self.document, one)]
-        alone = [id_of(one) for one in layers] == [id_of(self.layer)]
+        """Return whether the layer is the only one, opaque and all white.
+
+        Results and control layers do not count.
+        """
+        document, held = self.document, _control_ids(self.document)
+        layers = [one for one in document.topLevelNodes() if not is_batch(document, one)]
+        alone = [one for one in map(id_of, layers) if one not in held] == [id_of(self.layer)]
         return alone and is_white(self.layer, self.canvas)
 
     @property
@@ -59,7 +64,8 @@ class KritaSurroundings:
         selection = find_selection(self.document, self.layer, self.canvas)
         selected = None if selection is None else selection.box
         box = box_to_read(self.canvas, selected, 0, whole=False)
-        return any(is_painted(one, box) for one in _layers_below(self.layer))
+        held = _control_ids(self.document)
+        return any(is_painted(one, box) for one in _layers_below(self.layer, held))
 
     def read_context(self, box: Box) -> Frame:
         """Return what is visible of the layer and of all below it, in 8-bit sRGB."""
@@ -67,8 +73,12 @@ class KritaSurroundings:
 
 
 def _read_visible(document: Document, node: Node, box: Box) -> bytes:
-    """Return what is visible of a layer and of all below it: BGRA, 8-bit sRGB, straight alpha."""
-    if not any(one.visible() and _reaches(one, box) for one in _above(node)):
+    """Return what is visible of a layer and of all below it: BGRA, 8-bit sRGB, straight alpha.
+
+    Control layers are no part of the picture.
+    """
+    held = [_path(one) for _, one in control_layers(document)]
+    if not held and not any(one.visible() and _reaches(one, box) for one in _above(node)):
         document.waitForDone()
         return _read_picture(document, box)
     copy = document.clone()
@@ -76,10 +86,8 @@ def _read_visible(document: Document, node: Node, box: Box) -> bytes:
     if copy is None or root is None:
         raise BadInputError("the document was closed")
     try:
-        same = root
-        for index in _path(node):
-            same = same.childNodes()[index]
-        for one in _above(same):
+        unwanted = [*_above(_at(root, _path(node))), *(_at(root, path) for path in held)]
+        for one in unwanted:
             one.setVisible(False)
         copy.refreshProjection()
         copy.waitForDone()
@@ -88,21 +96,25 @@ def _read_visible(document: Document, node: Node, box: Box) -> bytes:
         copy.close()
 
 
-def _layers_below(node: Node) -> Iterator[Node]:
+def _control_ids(document: Document) -> set[str]:
+    return {id_of(node) for _, node in control_layers(document)}
+
+
+def _layers_below(node: Node, left_out: AbstractSet[str]) -> Iterator[Node]:
     """Yield the visible layers with pixels below a layer, the nearest first, without groups."""
     for one, siblings in _levels(node):
         for sibling in reversed(siblings[: _index(one, siblings)]):
-            yield from _visible_leaves(sibling)
+            yield from _visible_leaves(sibling, left_out)
 
 
-def _visible_leaves(node: Node) -> Iterator[Node]:
-    if not node.visible() or not node.opacity():
+def _visible_leaves(node: Node, left_out: AbstractSet[str]) -> Iterator[Node]:
+    if not node.visible() or not node.opacity() or id_of(node) in left_out:
         return
     if node.type() in _LEAVES:
         yield node
     elif node.type() == "grouplayer":
         for child in reversed(node.childNodes()):
-            yield from _visible_leaves(child)
+            yield from _visible_leaves(child, left_out)
 
 
 def _above(node: Node) -> Iterator[Node]:
@@ -122,6 +134,14 @@ def _reaches(node: Node, box: Box) -> bool:
 def _path(node: Node) -> list[int]:
     """Return the indexes that lead from the root to a layer."""
     return [_index(one, siblings) for one, siblings in reversed(list(_levels(node)))]
+
+
+def _at(root: Node, path: list[int]) -> Node:
+    """Return the layer that such indexes lead to."""
+    found = root
+    for index in path:
+        found = found.childNodes()[index]
+    return found
 
 
 def _levels(node: Node) -> Iterator[tuple[Node, list[Node]]]:

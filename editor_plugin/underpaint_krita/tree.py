@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from krita import Document, Krita, Node
 
 from underpaint_client.errors import BadInputError
+from underpaint_editor.layer_role import LayerRole
 from underpaint_editor.results import Member, common_tag, is_copy
 from underpaint_editor.tag import Tag
 
 from .qt import QtCore
 
 _TAG = "underpaint/recipe/"  # followed by the layer's unique id
+_ROLE = "underpaint/role/"
 _CHECKS = 20  # times that the active layer is checked after an insertion,
 _CHECK_EVERY = 50  # milliseconds apart
 
@@ -121,6 +123,28 @@ def attach_tag(document: Document, node: Node, tag: Tag) -> None:
     """Attach a tag to a layer, in the saved document too."""
     text = tag.to_text().encode("ascii")
     document.setAnnotation(_TAG + id_of(node), "Underpaint's recipe", text)
+
+
+def role_of(document: Document, node: Node) -> LayerRole | None:
+    """Return what a layer is used as; None for one to paint on."""
+    found = document.annotation(_ROLE + id_of(node)).data()
+    return LayerRole.from_text(found.decode("utf-8", "replace"))
+
+
+def attach_role(document: Document, node: Node, role: LayerRole | None) -> None:
+    """Keep on a layer what it is used as, in the saved document too."""
+    text = "" if role is None else role.to_text()
+    document.setAnnotation(_ROLE + id_of(node), "Underpaint's use of a layer", text.encode("ascii"))
+
+
+def control_layers(document: Document) -> Iterator[tuple[LayerRole, Node]]:
+    """Yield the visible layers with a role, from the top."""
+    if not any(key.startswith(_ROLE) for key in document.annotationTypes()):
+        return
+    for node in reversed(list(all_nodes(document))):
+        role = role_of(document, node)
+        if role is not None and all(one.visible() for one in (node, *groups(node))):
+            yield role, node
 
 
 def remove(document: Document, nodes: Sequence[Node]) -> None:

@@ -18,6 +18,7 @@ from underpaint_client.request import Request
 LAYER = Frame("layer", Box(-3, 5, 2, 1), "u1", "RGBA", bytes(8))
 SELECTION = Frame("selection", LAYER.box, "u1", "Y", bytes(2))
 MASK = replace(SELECTION, name="mask")
+LINES = replace(SELECTION, name="control_2")
 CONTEXT = replace(LAYER, name="context", channels="BGRA", dtype="u2", data=bytes(16))
 
 
@@ -49,6 +50,12 @@ def test_there_may_be_none() -> None:
     assert InputFrames().frames == ()
 
 
+def test_control_layers_lie_on_the_layer_or_anywhere_without_one() -> None:
+    scene = replace(LAYER, name="control_1", channels="BGRA")
+    assert InputFrames.of((LAYER, scene, LINES)).rasters == {"control_1": scene, "control_2": LINES}
+    assert InputFrames.of((replace(scene, box=Box(9, 9, 1, 2)), LINES)).layer is None
+
+
 def test_a_frame_is_called_by_what_it_is_used_as() -> None:
     picture = replace(LAYER, name="picture")
     assert InputFrames(layer=picture).frames == (LAYER,)
@@ -68,6 +75,7 @@ def test_a_frame_is_called_by_what_it_is_used_as() -> None:
         ((MASK,), "a mask arrived without a layer"),
         ((LAYER, replace(MASK, box=Box(0, 5, 2, 1))), r"mask has 2 x 1 pixels at \(0, 5\).*-3, 5"),
         ((LAYER, replace(SELECTION, box=Box(-3, 5, 1, 2))), "the selection has 1 x 2 pixels"),
+        ((LAYER, replace(LINES, box=Box(0, 5, 2, 1))), r"the control_2 has 2 x 1 pixels at \(0, 5"),
         ((CONTEXT,), "a context arrived without a layer"),
         ((LAYER, replace(CONTEXT, box=Box(0, 5, 2, 1))), r"context has 2 x 1 pixels at \(0, 5\)"),
         ((LAYER, replace(SELECTION, name="context")), "context: the channels are Y; send RGBA"),

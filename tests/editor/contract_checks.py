@@ -21,6 +21,7 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_editor.batch import Result
 from underpaint_editor.contract import Document, EventLoop, Listener, SelectedResult, Toolkit
 from underpaint_editor.form import Form
+from underpaint_editor.layer_role import LayerRole
 from underpaint_editor.panel import Panel
 from underpaint_editor.results import THUMBNAIL_SIDE
 from underpaint_editor.session import Session
@@ -234,6 +235,59 @@ def the_survey_agrees_with_the_pixels(editor: EditorUnderTest) -> Steps:
     empty = editor.open_painting(bytes(4 * SIZE.pixels), SIZE)
     yield SETTLE
     assert empty.is_empty()
+
+
+def role_of(document: Document) -> LayerRole | None:
+    """Return the role: mypy takes a property for something that does not change."""
+    return document.role
+
+
+@check
+def a_role_stays_on_its_layer(editor: EditorUnderTest) -> Steps:
+    document = yield from opened(editor)
+    assert role_of(document) is None
+    assert list(document.control_layers()) == []
+    role = LayerRole.of(layer_role="canny-of", control_strength=0.5, control_end=0.75)
+    document.set_role(role)
+    yield SETTLE
+    assert role_of(document) == role
+    assert "used as 'Canny edges, computed from it'" in refusal(document.survey)
+    ((found, read),) = document.control_layers()
+    assert found == role
+    frame, whole = read(HOLE), document.read(0, whole=True)["layer"]
+    assert (frame.box, frame.dtype, frame.channels) == (HOLE, "u1", whole.channels), frame
+    starts = (4 * (y * SIZE.width + HOLE.x) for y in range(HOLE.y, HOLE.bottom))
+    wanted = b"".join(bytes(whole.data)[start : start + 4 * HOLE.width] for start in starts)
+    assert bytes(frame.data) == wanted
+    document.set_role(None)
+    yield SETTLE
+    assert role_of(document) is None
+    assert list(document.control_layers()) == []
+    document.survey()
+
+
+@check
+def the_role_of_the_active_layer_is_shown_and_kept(editor: EditorUnderTest) -> Steps:
+    document = yield from opened(editor)
+    toolkit = editor.make_toolkit()
+    session = Session("test", StoppedLoop(), editor.listener, editor.find_document)
+    panel = Panel(session, toolkit)
+    panel.show_role(lambda: document)
+    controls = toolkit.role_controls
+    assert {name: one.value for name, one in controls.items()} == LayerRole().values()
+    controls["layer_role"].value = "depth"
+    controls["control_strength"].value = 1.25
+    panel.role_edited(lambda: document)
+    yield SETTLE
+    assert role_of(document) == LayerRole.of(layer_role="depth", control_strength=1.25)
+    role = LayerRole.of(layer_role="pose", control_start=0.25)
+    document.set_role(role)
+    panel.show_role(lambda: document)
+    assert {name: one.value for name, one in controls.items()} == role.values()
+    controls["layer_role"].value = ""
+    panel.role_edited(lambda: document)
+    yield SETTLE
+    assert role_of(document) is None
 
 
 @check

@@ -21,6 +21,7 @@ from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import FIELDS, Form
+from underpaint_editor.layer_role import ROLE_FIELDS, LayerRole, ReadLayer, refuse_role
 from underpaint_editor.layers import (
     SOURCE_GONE,
     box_to_read,
@@ -50,6 +51,7 @@ class Layer:
     visible: bool = True
     locked: bool = False
     tag: str = ""
+    role: str = ""
     id: str = field(default_factory=lambda: f"layer-{next(_ids)}")
 
 
@@ -169,7 +171,25 @@ class FakeDocument:
     def _read(self, box: Box) -> bytes:
         return crop(self._layer().pixels, self.canvas.extent.width, 4, box)
 
+    @property
+    def role(self) -> LayerRole | None:
+        layer = self.canvas.find(self.layer_id)
+        return None if layer is None else LayerRole.from_text(layer.role)
+
+    def set_role(self, role: LayerRole | None) -> None:
+        self._layer().role = "" if role is None else role.to_text()
+
+    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
+        width = self.canvas.extent.width
+
+        def reader(layer: Layer) -> ReadLayer:
+            return lambda box: Frame("layer", box, "u1", "RGBA", crop(layer.pixels, width, 4, box))
+
+        roles = ((LayerRole.from_text(one.role), one) for one in reversed(self.canvas.layers))
+        return [(role, reader(one)) for role, one in roles if role is not None and one.visible]
+
     def survey(self) -> Survey:
+        refuse_role(self.role)
         selection = self.canvas.selection
 
         def read_alpha(rows: Box) -> tuple[bytes, bool]:
@@ -378,6 +398,8 @@ class FakeToolkit:
         self.controls: Mapping[str, FakeControl] = {
             one.name: FakeControl(form.value(one.name)) for one in FIELDS
         }
+        self.role_controls = {one.name: FakeControl() for one in ROLE_FIELDS}
+        self.role_shown = (False, False)
         self.locked = False
         self.own: Mapping[str, float | str] = {}
         self.model = self.plan = self.offer = self.strength = self.message = ""
@@ -394,6 +416,9 @@ class FakeToolkit:
 
     def set_seed_locked(self, locked: bool) -> None:
         self.locked = locked
+
+    def show_role(self, *, enabled: bool, details: bool) -> None:
+        self.role_shown = enabled, details
 
     def show_own(self, values: Mapping[str, float | str]) -> None:
         self.own = values

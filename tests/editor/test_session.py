@@ -24,6 +24,7 @@ from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Batch, Result
 from underpaint_editor.job import Job
 from underpaint_editor.launch import Launcher
+from underpaint_editor.layer_role import LayerRole, ReadLayer
 from underpaint_editor.notices import (
     Disconnected,
     Ended,
@@ -83,6 +84,16 @@ class Place:
         raise AssertionError(native, whole)
 
     def is_empty(self) -> bool:
+        raise AssertionError
+
+    @property
+    def role(self) -> LayerRole | None:
+        raise AssertionError
+
+    def set_role(self, role: LayerRole | None) -> None:
+        raise AssertionError(role)
+
+    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
         raise AssertionError
 
     @property

@@ -17,6 +17,7 @@ from real_editors import (
     Found,
     Gimp,
     check_completed,
+    check_controlled,
     check_fitted,
     check_over_painting,
     check_styled,
@@ -49,6 +50,10 @@ EXACT = (
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_adapter_keeps_the_contract(in_gimp: Found, check: Check) -> None:
     assert not in_gimp("contract")["checks"][check.__name__]
+
+
+def test_a_layer_with_a_role_holds_what_is_painted(in_gimp: Found) -> None:
+    check_controlled(in_gimp("controlled"))
 
 
 # ---- as scripts call it --------------------------------------------------------------------

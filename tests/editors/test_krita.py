@@ -9,6 +9,7 @@ from real_editors import (
     Found,
     Krita,
     check_completed,
+    check_controlled,
     check_fitted,
     check_over_painting,
     check_styled,
@@ -47,6 +48,10 @@ def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_krita: Found) -> 
 
 def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Found) -> None:
     check_fitted(in_krita("fitted"))
+
+
+def test_a_layer_with_a_role_holds_what_is_painted(in_krita: Found) -> None:
+    check_controlled(in_krita("controlled"))
 
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:

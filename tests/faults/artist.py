@@ -24,6 +24,7 @@ from underpaint_client.geometry import Box
 from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import Form
+from underpaint_editor.layer_role import LayerRole, ReadLayer
 from underpaint_editor.notices import Ended, Notice
 from underpaint_editor.session import Session
 from underpaint_editor.survey import Survey
@@ -120,6 +121,7 @@ class Paper:
     is_open = True
     layer_id = "{layer}"
     can_redo = None
+    role = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -137,6 +139,11 @@ class Paper:
 
     def is_empty(self) -> bool:
         return False
+
+    def set_role(self, role: LayerRole | None) -> None: ...
+
+    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
+        return ()
 
     @property
     def surroundings(self) -> Nothing:

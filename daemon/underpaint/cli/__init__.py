@@ -45,6 +45,7 @@ COMMANDS = {
     "doctor": "check everything that Underpaint needs, and list what is missing",
     "models": "list models, add and download more",
     "loras": "list LoRAs, and the models that they fit",
+    "controlnets": "list ControlNets, what they read, and the models that they fit",
     "styles": "list styles, and add more",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "remove it again",
@@ -115,7 +116,7 @@ def _prepare_streams() -> None:
 
 
 def _overview() -> str:
-    lines = [f"  {name:11}{what}" for name, what in COMMANDS.items()]
+    lines = [f"  {name:13}{what}" for name, what in COMMANDS.items()]
     return "\n".join(
         ["usage: underpaint COMMAND ...", "", *lines, "", "`underpaint COMMAND --help` has more."]
     )

@@ -16,6 +16,7 @@ from underpaint.models.hashes import known_hashes
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
 from underpaint.styles import list_styles
 from underpaint_client import Connection
+from underpaint_client.control_layers import raster_name
 from underpaint_client.descriptions import (
     STARTER_MESSAGE,
     describe_levels,
@@ -133,6 +134,7 @@ def make_request(options: argparse.Namespace) -> Request:
         Names the value that is out of range.
     """
     values = {**read_parameters(options, Request), "model": settle_model(options.model)}
+    values["controls"] = tuple(typed.layer for typed in values["controls"])
     request = Request.of(**values)
     check_request(request)
     return request
@@ -174,6 +176,8 @@ def run_generate(words: Sequence[str]) -> int:
     options = read_options(words, display)
     request = make_request(options)
     drawing, selection, context = read_inputs(options, request, display)
+    files = [Path(typed.file) for typed in options.controls or ()]
+    rasters = read_control_pictures(files, drawing, display)
     images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
     outputs = choose_outputs(options.output, images, stem, force=options.force)
@@ -211,7 +215,7 @@ def run_generate(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
             steps_folder=options.save_intermediates,
-        ).run(selection, context)
+        ).run(selection, context, rasters)
     return 0
 
 
@@ -291,6 +295,32 @@ def read_inputs(
     below = None if context is None else context.pixels
     Source.of(drawing.pixels, amounts, context=below)  # says what does not fit
     return drawing, amounts, below
+
+
+def read_control_pictures(
+    files: Sequence[Path], drawing: Drawing | None, display: Display
+) -> dict[str, Drawing]:
+    """Read the pictures of control layers, in their order, by the names of their rasters.
+
+    Raises
+    ------
+    BadInputError
+        If one cannot be read, or has another size than the picture to start from.
+    """
+    found: dict[str, Drawing] = {}
+    for index, file in enumerate(files):
+        read = read_picture(file)
+        for note in read.notes:
+            display.note(note)
+        if drawing is not None and read.box != drawing.box:
+            raise BadInputError(
+                "{file} has {found} pixels and the picture of -I {wanted}; make them the same size",
+                file=file,
+                found=read.box.extent,
+                wanted=drawing.box.extent,
+            )
+        found[raster_name(index)] = read
+    return found
 
 
 def _describe(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,26 +71,31 @@ class JobRunner:
     steps_folder: Path | None = None
     written: list[Path] = field(default_factory=list)
 
-    def run(self, selection: Any, context: Any = None) -> None:
+    def run(self, selection: Any, context: Any, rasters: Mapping[str, Drawing]) -> None:
         """Submit the job, and write its images as they arrive.
 
         Parameters
         ----------
         selection, context : array or None
             As `read_inputs` returns them.
+        rasters : mapping of str to Drawing
+            As `read_control_pictures` returns them.
 
         Raises
         ------
         UnderpaintError
             If the job fails, or a file cannot be written.
         """
-        inputs = InputFrames()
+        frames = {name: to_frame(name, one.pixels, one.box) for name, one in rasters.items()}
+        inputs = InputFrames(rasters=frames)
         if self.drawing is not None:
             box = self.drawing.box
+            if context is not None:
+                frames["context"] = to_frame("context", context, box)
             inputs = InputFrames(
                 to_frame("layer", self.drawing.pixels, box),
                 None if selection is None else to_frame("selection", selection, box, "Y"),
-                rasters={} if context is None else {"context": to_frame("context", context, box)},
+                rasters=frames,
             )
         started = time.monotonic()
         previews = "full" if self.steps_folder else ""

@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from underpaint.models import describe_model, find_model, hash_model, list_models
+from underpaint.models.additions import Listed, find_addition
+from underpaint.models.controlnet_list import ListedControlNet, list_controlnets
 from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
-from underpaint.models.lora_list import find_lora, list_loras
+from underpaint.models.lora_list import ListedLora, list_loras
 from underpaint_client.errors import BadInputError, ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import Recipe
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
+from underpaint_client.sentences import Listing
 
 from .daemon_connection import open_connection
-from .generate import read_inputs, settle_model
+from .generate import read_control_pictures, read_inputs, settle_model
 from .job_runner import JobRunner
 from .options import Parser
 from .output_spec import OutputSpec
@@ -37,6 +40,14 @@ def make_parser() -> Parser:
     add("picture", type=Path, help="a picture that Underpaint wrote")
     add("-I", "--init-img", type=Path, metavar="FILE", help="the picture that it was made from")
     add("--selection", type=Path, metavar="FILE", help="the selection that it was made with")
+    add(
+        "--control",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="the picture of a control layer that it was made with; once for each, in their order",
+    )
     add("--context", type=Path, metavar="FILE", help="the picture below that it was made over")
     add("-m", "--model", help="another model than the recipe's")
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
@@ -52,6 +63,7 @@ def run_replay(words: Sequence[str]) -> int:
     request = _request(recipe, options)
     display = make_display()
     drawing, selection, context = read_inputs(options, request, display)
+    rasters = read_control_pictures(options.control, drawing, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
     for difference in (*_differences(recipe, request), *_changed_additions(recipe)):
@@ -66,7 +78,7 @@ def run_replay(words: Sequence[str]) -> int:
             force=options.force,
             as_json=options.json,
         )
-        runner.run(selection, context)
+        runner.run(selection, context, rasters)
     display.say(_compare(options.picture, runner.written[-1], recipe))
     return 0
 
@@ -80,6 +92,16 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
         raise BadInputError(
             "{picture} was made from another picture; name that picture with -I",
             picture=options.picture,
+        )
+    kinds = [layer.kind for layer in request.conditioning.controls]
+    if len(kinds) != len(options.control):
+        raise BadInputError(
+            "{picture} was made with {count} control layers ({kinds}), and --control names {given};"
+            " name the picture of each, in this order",
+            picture=options.picture,
+            count=len(kinds),
+            kinds=Listing(kinds) if kinds else "none",
+            given=len(options.control),
         )
     if (request.source.context == "below") != (options.context is not None):
         if options.context is None:
@@ -114,21 +136,30 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
 
 
 def _changed_additions(recipe: Recipe) -> list[str]:
-    """Return which LoRAs and embeddings are another file now. A missing LoRA stops the run."""
-    found: list[str] = []
-    named = EmbeddingIndex(list_embeddings() if recipe.facts.embeddings else ())
-    for used in recipe.facts.embeddings:
+    """Return which LoRAs, ControlNets and embeddings are another file now.
+
+    A LoRA or a ControlNet that is missing stops the run.
+    """
+    facts, found = recipe.facts, list[str]()
+    named = EmbeddingIndex(list_embeddings() if facts.embeddings else ())
+    for used in facts.embeddings:
         one = named.get(used.name)
         if one is None:
             found.append(f"the embedding {used.name!r} is gone")
         elif _hash_file(one.path) not in ("", used.sha256):
             found.append(f"the embedding {used.name!r} has changed since then")
-    there = list_loras() if recipe.facts.loras else ()
-    for lora in recipe.facts.loras:
-        with contextlib.suppress(ModelUnavailableError):
-            if _hash_file(find_lora(lora.name, there).path) not in ("", lora.sha256):
-                found.append(f"the LoRA {lora.name!r} has changed since then")
+    loras = {one.name: one.sha256 for one in facts.loras}
+    nets = {one.model: one.sha256 for one in facts.controls if one.sha256}
+    found += _changed(ListedLora, loras, list_loras()) if loras else ()
+    found += _changed(ListedControlNet, nets, list_controlnets()) if nets else ()
     return found
+
+
+def _changed(kind: type[Listed], used: Mapping[str, str], there: Sequence[Listed]) -> Iterator[str]:
+    for name, sha256 in used.items():
+        with contextlib.suppress(ModelUnavailableError):
+            if _hash_file(find_addition(kind, name, there).path) not in ("", sha256):
+                yield f"the {kind.title} {name!r} has changed since then"
 
 
 def _hash_file(path: str) -> str:
@@ -157,6 +188,8 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
         told += "; it was made from another input"
     if then.loras != made.loras:
         told += "; it was made with other LoRAs"
+    if then.controls != made.controls:
+        told += "; it was held to other control layers, or by other ControlNets"
     for name in _LOOKED_AT:
         before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:

@@ -11,6 +11,7 @@ the latents to begin with (`Family.begin`) and the official end-of-step callback
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +133,7 @@ def denoise(
     prompt: Prompt,
     guidance_scale: float,
     generators: list[torch.Generator],
+    steering: Callable[[int], AbstractContextManager[object]] = nullcontext,
 ) -> torch.Tensor:
     """Run the model.
 
@@ -149,6 +151,8 @@ def denoise(
         1 or less switches guidance off.
     generators : list of torch.Generator
         One a picture; samplers that add noise as they go draw it from these seeds.
+    steering : callable
+        Given how often the denoiser will be called, returns what surrounds these calls.
 
     Returns
     -------
@@ -196,7 +200,7 @@ def denoise(
     latents = _first_latents(guide, executed.timesteps[0])
     start = Start(latents, guide.clean, executed.timesteps, guide.plan.run, guide.kept)
     try:
-        with family.begin(pipeline, start) as arguments:
+        with steering(calls), family.begin(pipeline, start) as arguments:
             pipeline(
                 **arguments,
                 **family.guidance(pipeline, guidance_scale),

@@ -99,6 +99,7 @@ class Fitting:
                 )
             log.warning("%s at %s did not fit; next try with %s", stage, size, saving)
             model.save(saving)
-            known.savings[size.pixels] = saving
+            if not model.uses_controls:  # without them, less may do
+                known.savings[size.pixels] = saving
 
         return until_it_fits(attempt, save)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from underpaint_client.errors import BadInputError
 from underpaint_client.inputs import RASTERS
 
-from .source import Pixels, Source, check_like, fraction, quantize
+from .source import FULL, Pixels, Source, check_like, fraction, quantize
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +25,10 @@ class Inputs:
         How much of the layer's alpha is left, as an editor's layer mask; None for all of it.
     x, y : int
         Where the layer's top left corner lies on the canvas, in pixels.
-    rasters : mapping of str to arrays
-        Further rasters, by the names in `RASTERS`. The context is RGBA, of the layer's size.
+    rasters : mapping of str to arrays, (H, W, 4) or (H, W, 1)
+        Further rasters, by the names in `RASTERS`. The context is RGBA and of the layer's
+        size. Those of control layers have the layer's size;
+        without a layer, any.
     """
 
     layer: Pixels | None = field(default=None, repr=False)
@@ -51,6 +53,8 @@ class Inputs:
                 raise BadInputError(
                     "raster {name!r} is unknown; there are {known}", name=name, known=known
                 )
+        for name, further in self.rasters.items():
+            self._check_raster(name, further)
         context = self.rasters.get("context")
         on_layer = {"selection": self.selection, "mask": self.mask, "context": context}
         for name, raster in on_layer.items():
@@ -62,6 +66,27 @@ class Inputs:
             Source.of(self.layer, self.selection, context=context)
             if self.mask is not None:
                 check_like("mask", self.mask, self.layer)
+
+    def _check_raster(self, name: str, raster: Pixels) -> None:
+        shape = raster.shape
+        if raster.dtype not in FULL or len(shape) != 3 or shape[2] not in (1, 4) or not raster.size:
+            raise BadInputError(
+                "{name} of shape {shape} and depth {dtype} cannot be used; send (height, width, 4)"
+                " or (height, width, 1) of uint8, uint16, float16 or float32",
+                name=name,
+                shape=shape,
+                dtype=raster.dtype,
+            )
+        if self.layer is not None and shape[:2] != self.layer.shape[:2]:
+            raise BadInputError(
+                "{name} has {width} x {height} pixels and the layer {layer_width} x"
+                " {layer_height}; make them the same size",
+                name=name,
+                width=shape[1],
+                height=shape[0],
+                layer_width=self.layer.shape[1],
+                layer_height=self.layer.shape[0],
+            )
 
     @property
     def visible_layer(self) -> Pixels | None:

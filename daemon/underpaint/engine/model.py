@@ -6,6 +6,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import diffusers
@@ -14,8 +15,10 @@ import torch
 import transformers
 
 from underpaint.models import BackgroundHash, ModelInfo
+from underpaint.models.controlnet_list import ChosenControl
 from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
 from underpaint.models.lora_choice import ChosenLora
+from underpaint.models.memory_needs import MemoryNeeds
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 from underpaint_client.prompt_embeddings import find_references
@@ -27,6 +30,7 @@ from underpaint_client.steps import StepPlan
 from .abilities import describe_abilities, describe_model_needs
 from .adapters import Adapters
 from .clip_prompts import clip_encoders
+from .controlnets import Control, ControlNets
 from .denoise import Guide, denoise
 from .devices import free_memory
 from .families import find_family
@@ -77,9 +81,10 @@ class Model:
         self.info = info
         self.device = torch.device(device)
         self.saving = saving or Saving()
-        self.needs = describe_model_needs(info, self.device)
+        self._needs = describe_model_needs(info, self.device)
         self.family = find_family(info.family, info.purpose)
         self.dtype = torch.float32 if self.device.type == "cpu" else self.family.half
+        self._controlnets = ControlNets(self.device, self.dtype)
         self._quantise = quantise
         self._hash = BackgroundHash(info)
         self._preview_map: torch.Tensor | None = None
@@ -146,10 +151,20 @@ class Model:
 
     def close(self) -> None:
         """Free the memory."""
+        self._controlnets = ControlNets(self.device, self.dtype)
+        self._close_pipeline()
+
+    def _close_pipeline(self) -> None:
         self.pipeline = self._adapters = None
         free_memory(self.device)
 
     # ---- memory ----------------------------------------------------------------------------
+
+    @property
+    def needs(self) -> MemoryNeeds:
+        """What it needs, with the ControlNets of the current request, which run where it does."""
+        denoiser, more = self._needs.denoiser, self._controlnets.used_bytes
+        return replace(self._needs, denoiser=replace(denoiser, weights=denoiser.weights + more))
 
     @property
     def abilities(self) -> Abilities:
@@ -164,7 +179,7 @@ class Model:
         """
         was, self.saving = self.saving, saving
         if self.pipeline is None or saving.quantised != was.quantised:
-            self.close()
+            self._close_pipeline()
             self._open_as(saving)
             return
         if saving.sliced != was.sliced:
@@ -203,6 +218,7 @@ class Model:
         """Free the memory of the device that a failed attempt still uses."""
         if self.pipeline is not None:
             self.pipeline.maybe_free_model_hooks()  # offloaded parts leave the device again
+        self._controlnets.forget_unused()
         free_memory(self.device)
 
     @contextmanager
@@ -258,6 +274,24 @@ class Model:
     def _activate(self, loras: Sequence[ChosenLora]) -> None:
         if self._opened_adapters.activate(loras) and self.saving.placement == "group_offload":
             self._place("group_offload")  # it learns anew in which order layers run
+
+    # ---- control layers --------------------------------------------------------------------
+
+    @property
+    def uses_controls(self) -> bool:
+        """Whether the current request has control layers."""
+        return self._controlnets.used_bytes > 0
+
+    def load_controlnets(self, controls: Sequence[ChosenControl]) -> None:
+        """Load the ControlNets of the current request; those of earlier ones wait, or go.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A file cannot be read, or does not fit the model.
+        """
+        if controls or self.uses_controls:
+            self._controlnets.load(controls, self.denoiser)
 
     # ---- prompts ---------------------------------------------------------------------------
 
@@ -385,9 +419,15 @@ class Model:
         prompt: Prompt,
         guidance_scale: float,
         generators: list[torch.Generator],
+        controls: Sequence[Control] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`."""
-        return denoise(self.family, self.pipeline, guide, prompt, guidance_scale, generators)
+        """Run the denoiser, as `denoise.denoise`, held to control layers."""
+        steering = functools.partial(
+            self._controlnets.steering, self.denoiser, controls, self.saving.placement
+        )
+        return denoise(
+            self.family, self.pipeline, guide, prompt, guidance_scale, generators, steering
+        )
 
     # ---- pictures --------------------------------------------------------------------------
 

@@ -64,10 +64,30 @@ def _remove_hooks(pipeline: Any) -> None:
     """Remove all hooks that move parts; those that cast weights stay."""
     pipeline.remove_all_hooks()
     for _, part in _parts(pipeline):
-        if any(hasattr(one, "_diffusers_hook") for one in part.modules()):
-            registry = HookRegistry.check_if_exists_or_initialize(part)
-            for hook in _GROUP_HOOKS:
-                registry.remove_hook(hook, recurse=True)
+        _leave_groups(part)
+
+
+def _leave_groups(part: torch.nn.Module) -> None:
+    if any(hasattr(one, "_diffusers_hook") for one in part.modules()):
+        registry = HookRegistry.check_if_exists_or_initialize(part)
+        for hook in _GROUP_HOOKS:
+            registry.remove_hook(hook, recurse=True)
+
+
+def bring(part: torch.nn.Module, placement: Placement, device: torch.device) -> None:
+    """Move what runs beside the denoiser, and is no part of the pipeline, to where it runs."""
+    if placement == "group_offload":
+        part.to("cpu")
+        _offload_in_groups(part, device)
+    else:
+        part.to(device)
+
+
+def take_away(part: torch.nn.Module, placement: Placement) -> None:
+    """Move it to where it waits until the denoiser runs again."""
+    _leave_groups(part)
+    if placement in ("offload", "group_offload"):
+        part.to("cpu")
 
 
 def _parts(pipeline: Any) -> Iterator[tuple[str, torch.nn.Module]]:

@@ -123,7 +123,7 @@ def _prepare(source: Source, plan: Plan, fill: str, ignored: Mask) -> Prepared:
         colour /= np.maximum(weight, np.float32(1e-3))[..., np.newaxis]
         colour = fill_holes(colour, weight < 1e-2)
     colour = np.clip(resize(colour, plan.content), 0, 1)
-    return Prepared(_pad(colour, plan.work_size), notes)
+    return Prepared(pad(colour, plan.work_size), notes)
 
 
 def _weigh(
@@ -175,7 +175,8 @@ def _shrink(values: Floats, content: Extent) -> Floats:
     return resize(values, content) if content.pixels < width * height else values
 
 
-def _pad(colour: Floats, extent: Extent) -> Floats:
+def pad(colour: Floats, extent: Extent) -> Floats:
+    """Fill a picture up to a size by repeating its right and lower edge."""
     height, width = colour.shape[:2]
     return np.pad(
         colour, ((0, extent.height - height), (0, extent.width - width), (0, 0)), mode="edge"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Facts, Recipe, UsedEmbedding, UsedLora
+from underpaint_client.recipe import Facts, Recipe, UsedControl, UsedEmbedding, UsedLora
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
@@ -32,6 +32,7 @@ class Made:
     source_hash, context_hash : str
         As `Facts`.
     loras : tuple of UsedLora
+    controls : tuple of UsedControl
     embeddings : tuple of UsedEmbedding
     """
 
@@ -41,6 +42,7 @@ class Made:
     plan: Plan | None = None
     source_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
+    controls: tuple[UsedControl, ...] = ()
     embeddings: tuple[UsedEmbedding, ...] = ()
     context_hash: str = ""
 
@@ -95,6 +97,7 @@ def make_recipe(
             source_hash=made.source_hash,
             context_hash=made.context_hash,
             loras=made.loras,
+            controls=made.controls,
             style=request.style,
             embeddings=made.embeddings,
         ),

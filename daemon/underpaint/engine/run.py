@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from underpaint.models import describe_model, find_model
+from underpaint.models import ModelInfo, describe_model, find_model
+from underpaint.models.controlnet_list import ChosenControl, choose_controls
 from underpaint.models.lora_choice import ChosenLora, choose_loras, named_loras
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.errors import CancelledError
@@ -26,6 +27,7 @@ from .blending import match_surroundings
 from .clock import PhaseClock
 from .composite import Composed, compose, unchanged, whole_layer
 from .context import hash_context, lay_over_context
+from .control_pictures import take_controls
 from .denoise import Guide, OnClean, cell_steps, level_notes
 from .families.family import Prompt
 from .fitting import Fitting
@@ -80,7 +82,7 @@ class Run:
         """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
-            _ = self.loras  # what is wrong with them is told before that takes minutes
+            _ = self.loras, self.controls  # what is wrong is told before that takes minutes
             wanted = self.request.sampling
             return self.models.load(
                 wanted.model, allow_paths=self.allow_paths, sampler=wanted.sampler
@@ -93,8 +95,18 @@ class Run:
         wanted = [named_loras(given, prompt.positive) for prompt in self.prompts]
         if not any(wanted):
             return ((),) * len(wanted)
+        return choose_loras(wanted, self._info)
+
+    @functools.cached_property
+    def controls(self) -> tuple[ChosenControl, ...]:
+        """The ControlNets of the control layers, found and looked at as LoRAs are."""
+        wanted = self.request.conditioning.controls
+        return choose_controls(wanted, self._info) if wanted else ()
+
+    @property
+    def _info(self) -> ModelInfo:
         name = self.request.sampling.model
-        return choose_loras(wanted, describe_model(find_model(name, allow_paths=self.allow_paths)))
+        return describe_model(find_model(name, allow_paths=self.allow_paths))
 
     @functools.cached_property
     def used_loras(self) -> dict[ChosenLora, UsedLora]:
@@ -131,12 +143,13 @@ class Run:
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
         planned = self._planned(model, plan)
+        fitting.run("load", lambda: model.load_controlnets(self.controls))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.used_loras)  # one that does not fit is told of here
         if request.variation.chain:
-            yield from self._chain(model, source, plan)
+            yield from self._chain(model, source, plan, inputs.rasters)
         else:
-            yield from self._paint(self._prepare(model, source, plan))
+            yield from self._paint(self._prepare(model, source, plan, inputs.rasters))
 
     def _fitting(self, model: Model, plan: Plan) -> Fitting:
         return Fitting(model, self.models.experience(model.info), plan.work_size)
@@ -190,7 +203,9 @@ class Run:
             made = Made(index, self.prompts[index])
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
-    def _prepare(self, model: Model, source: Source, plan: Plan) -> Work:
+    def _prepare(
+        self, model: Model, source: Source, plan: Plan, rasters: Mapping[str, Pixels]
+    ) -> Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
             seen = lay_over_context(source, plan.area)
@@ -198,6 +213,7 @@ class Run:
             cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
+            controls = take_controls(self.controls, rasters, source.box, plan, model.device)
         with self.clock.phase("encode"):
             self.progress(Progress("Encoding", pixels=plan.work_size.pixels))
             self._check_cancelled()
@@ -225,6 +241,7 @@ class Run:
                 *level_notes(steps, plan.steps, model.info.recommended),
                 *describe_purpose(model.info.purpose),
             ),
+            controls=controls,
         )
 
     def _show_kept(
@@ -273,13 +290,15 @@ class Run:
             lambda: len(batch()),
         )
 
-    def _chain(self, model: Model, source: Source, plan: Plan) -> Iterator[Picture]:
+    def _chain(
+        self, model: Model, source: Source, plan: Plan, rasters: Mapping[str, Pixels]
+    ) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
         given, first = source, ""
         last: tuple[Work, Floats] | None = None
         for index in range(self.request.sampling.images):
             if last is None or plan.steps.run:  # at strength 0 there is no more to come
-                work = replace(self._prepare(model, given, plan), source=source)
+                work = replace(self._prepare(model, given, plan, rasters), source=source)
                 first = first or work.source_hash
                 (latents,) = self._denoise_first(work, range(index, index + 1))
                 last = replace(work, source_hash=first), self._painted(work, latents)
@@ -319,6 +338,7 @@ class Run:
                 prompt,
                 self.guidance_scale,
                 [generator for _, generator in drawn],
+                work.controls,
             )
 
     def _preview_maker(self, work: Work, image: int) -> OnClean | None:
@@ -404,7 +424,8 @@ class Run:
         prompt = self.prompts[index]
         loras = tuple(self.used_loras[one] for one in self.loras[index])
         named = work.model.embeddings_in(prompt.positive, prompt.negative)
-        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras, named)
+        controls = tuple(one.describe() for one in work.controls)
+        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras, controls, named)
         made = replace(made, context_hash=hash_context(work.source, work.plan.area))
         saved = saving_notes(
             work.model.saving,

@@ -61,10 +61,10 @@ def open_from_file(
     if part.library == "diffusers":
         keeps = part.name != "vae"
         return _open_network(  # which frees each tensor that it converts
-            _read(file, inside.prefix, dtype, keep_quantised=keeps),
+            read_tensors(file, inside.prefix, dtype, keep_quantised=keeps),
             part, inside, part_class, file.parent, dtype,
         )  # fmt: skip
-    tensors = _read(file, inside.prefix, dtype, keep_quantised=False)
+    tensors = read_tensors(file, inside.prefix, dtype)
     config = part_class.config_class.from_pretrained(file.parent, local_files_only=True)
     if not part.class_name.startswith("CLIP"):
         return open_text_encoder(part_class, config, tensors, inside.layout, dtype)
@@ -83,9 +83,6 @@ def _open_network(
     tensors: Tensors, part: Part, inside: Inside, part_class: Any, folder: Path, dtype: torch.dtype
 ) -> tuple[Any, list[str]]:
     """Open a network of diffusers', and return it with the names of the weights that it lacks."""
-    with init_empty_weights():
-        made = part_class.from_config(part_class.load_config(folder))
-    needed = made.state_dict().keys()
     if inside.layout == ORIGINAL:
         prefix = _ORIGINAL_PREFIXES.get(part.name, "")
         tensors = {prefix + name: tensors.pop(name) for name in list(tensors)}
@@ -93,10 +90,10 @@ def _open_network(
             tensors = _convert(part_class, tensors, folder)
         except KeyError as error:
             return None, [str(error.args[0])]
-    missing = sorted(needed - tensors.keys())
+    made = make_empty(part_class, part_class.load_config(folder))
+    tensors, missing = choose_own(made, tensors)
     if missing:
         return None, missing
-    tensors = {name: tensor for name, tensor in tensors.items() if name in needed}
     if any(isinstance(tensor, GGUFParameter) for tensor in tensors.values()):
         quantisation = GGUFQuantizationConfig(compute_dtype=dtype)
         opened = part_class.from_single_file(
@@ -108,14 +105,32 @@ def _open_network(
         )
         _make_whole(opened, dtype)
         return opened, []
-    load_model_dict_into_meta(  # as `from_pretrained` does, from a folder
-        made,
+    return fill(made, tensors, dtype), []
+
+
+def make_empty(part_class: Any, config: dict[str, Any]) -> Any:
+    """Make a network of diffusers', without weights."""
+    with init_empty_weights():
+        return part_class.from_config(config)
+
+
+def choose_own(network: Any, tensors: Tensors) -> tuple[Tensors, list[str]]:
+    """Return a network's weights among tensors, and the names of those that it lacks."""
+    needed = network.state_dict().keys()
+    own = {name: tensor for name, tensor in tensors.items() if name in needed}
+    return own, sorted(needed - own.keys())
+
+
+def fill(network: Any, tensors: Tensors, dtype: torch.dtype) -> Any:
+    """Put weights into an empty network, as `from_pretrained` does, from a folder."""
+    load_model_dict_into_meta(
+        network,
         tensors,
         dtype=dtype,
-        keep_in_fp32_modules=part_class._keep_in_fp32_modules or [],
+        keep_in_fp32_modules=network._keep_in_fp32_modules or [],
         device_map={"": torch.device("cpu")},
     )
-    return made.eval(), []
+    return network.eval()
 
 
 def _convert(part_class: Any, tensors: Tensors, folder: Path) -> Tensors:
@@ -164,7 +179,9 @@ def _make_whole(network: torch.nn.Module, dtype: torch.dtype) -> None:
                 setattr(module, name, torch.nn.Parameter(whole, requires_grad=False))
 
 
-def _read(file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: bool) -> Tensors:
+def read_tensors(
+    file: Path, prefix: str, dtype: torch.dtype, *, keep_quantised: bool = False
+) -> Tensors:
     """Read the tensors whose names begin with a prefix, by their names without it."""
     if file.suffix == ".gguf":
         return _read_gguf(file, prefix, dtype, keep_quantised=keep_quantised)

@@ -382,6 +382,15 @@ def _resize_finite(values: Floats, extent: Extent) -> Pixels:
 
 def hash_input(image: Floats, change: Floats) -> str:
     """Return the BLAKE2b hash of what the model sees of a picture and over what may change."""
-    found = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+    found = _hash(image)
     found.update(np.ascontiguousarray(change).data)
     return found.hexdigest()
+
+
+def hash_picture(image: Floats) -> str:
+    """Return the BLAKE2b hash of a picture that the model, or a part of it, is given."""
+    return _hash(image).hexdigest()
+
+
+def _hash(image: Floats) -> hashlib.blake2b:
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)

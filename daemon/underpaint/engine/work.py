@@ -10,6 +10,7 @@ import torch
 from underpaint.models import ModelInfo
 from underpaint_client.recommended import Recommended
 
+from .controlnets import Control
 from .denoise import Steps
 from .experience import Experience
 from .model import Model
@@ -47,3 +48,4 @@ class Work:
     pure: Mask
     kept: torch.Tensor | None
     notes: tuple[str, ...]
+    controls: tuple[Control, ...] = ()

@@ -22,7 +22,7 @@ from .describe import ModelInfo, describe_model
 from .find import list_models
 from .reading import check_regular, unreadable
 from .shared_json import SharedJson
-from .stamps import stamp_files
+from .stamps import FileStamp, stamp_files, stamp_status
 
 _HASHES = SharedJson("model-hashes.json", str)
 """If the home cannot be written, models are hashed again next time."""
@@ -82,6 +82,31 @@ def _hash_files(info: ModelInfo) -> str:
         total.update(Path(name).name.encode() if Path(name).is_absolute() else name.encode())
         total.update(digest)
     return digest.hex() if len(info.own_files) == 1 else total.hexdigest()
+
+
+def hash_file(file: Path, stamp: FileStamp) -> str:
+    """Return the SHA-256 of a file, which is remembered; empty if it cannot be read.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    stamp : FileStamp
+        As the file was opened.
+    """
+    key = f"file {os.path.realpath(file)} {stamp[0]} {stamp[1]}"
+    known = _HASHES.read()
+    if key not in known:
+        try:
+            with file.open("rb") as stream:
+                now = hashlib.file_digest(stream, "sha256").hexdigest()
+            if stamp_status(file.stat())[:2] != stamp[:2]:
+                return ""  # it was written to meanwhile
+        except OSError:
+            return ""
+        with _HASHES.changing() as known:
+            known[key] = now
+    return known[key]
 
 
 class BackgroundHash:

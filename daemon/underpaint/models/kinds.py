@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from underpaint_client.sentences import Sentence, sentence
 
@@ -22,6 +22,26 @@ def with_article(kind: str) -> Sentence:
 def is_lora(kind: str) -> bool:
     """Return whether a kind of file is a LoRA, or one of its relatives of LyCORIS."""
     return kind.startswith(("LoRA", "LyCORIS"))
+
+
+def is_controlnet(kind: str) -> bool:
+    """Return whether a kind of file is a ControlNet of any form."""
+    return kind.startswith("ControlNet")
+
+
+def fits_base(bases: Sequence[str], family: str, variant: str = "") -> bool:
+    """Return whether what was made for these models may be used with one.
+
+    Parameters
+    ----------
+    bases : sequence of str
+        Each a family, or a family and a variant: `sdxl`, `sd 1`. Empty if nothing is known.
+    family, variant : str
+        As `Contents` has them; without a variant, any of the family.
+    """
+    if not bases or family in bases or f"{family} {variant}" in bases:
+        return True
+    return not variant and any(base.split(" ")[0] == family for base in bases)
 
 
 _ENDINGS = tuple((re.compile(rf"(?:{ending})$"), kind) for ending, kind in (

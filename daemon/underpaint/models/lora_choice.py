@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from underpaint_client.conditioning import LoraWeight, check_loras
-from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.prompt_language import parse_prompt
 
+from .additions import check_base
 from .describe import ModelInfo
-from .facts import family_facts
-from .lora_list import ListedLora, find_lora, list_loras
+from .lora_list import find_lora, list_loras
 from .stamps import FileStamp
 
 
@@ -87,7 +86,7 @@ def choose_loras(
     found: dict[str, ChosenLora] = {}
     for name in dict.fromkeys(one.name for image in images for one in image):
         lora = find_lora(name, there)
-        _check_family(lora, info)
+        check_base(lora, info)
         found[name] = ChosenLora(lora.name, lora.path, lora.stamp, lora.bases)
     return tuple(_add_up(image, found) for image in images)
 
@@ -103,15 +102,3 @@ def _add_up(image: Sequence[LoraWeight], found: dict[str, ChosenLora]) -> tuple[
             encoder_weight=before.encoder_weight + one.in_encoders,
         )
     return tuple(one for one in total.values() if one.weight or one.encoder_weight)
-
-
-def _check_family(lora: ListedLora, info: ModelInfo) -> None:
-    if not lora.facts.fits(info.family):
-        raise ModelUnavailableError(
-            "LoRA {name!r} is for {bases}, and the model {model!r} is {family}; choose a LoRA for"
-            " this model, or another model",
-            name=lora.name,
-            bases=lora.bases,
-            model=info.name,
-            family=family_facts(info.family).title,
-        )

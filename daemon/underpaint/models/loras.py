@@ -18,6 +18,7 @@ from underpaint_client.printable import one_line
 from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from underpaint_client.typed_json import SENTENCE
 
+from .kinds import fits_base
 from .reading import parse_json
 from .tensors import Header, Tensor
 
@@ -66,9 +67,7 @@ class LoraFacts:
 
     def fits(self, family: str, variant: str = "") -> bool:
         """Return whether it was made for such a model, as far as the header says."""
-        if not self.bases or family in self.bases or f"{family} {variant}" in self.bases:
-            return True
-        return not variant and any(base.split(" ")[0] == family for base in self.bases)
+        return fits_base(self.bases, family, variant)
 
 
 def tell_lora(header: Header) -> LoraFacts:

@@ -1,4 +1,4 @@
-"""Where other tools keep their models and LoRAs, by default and by their settings."""
+"""Where other tools keep their models, LoRAs and ControlNets, by default and by their settings."""
 
 from __future__ import annotations
 
@@ -23,14 +23,23 @@ HUB = "huggingface"
 _WEBUI_FOLDERS = {
     "models": ("models/Stable-diffusion", "models/diffusers"),
     "loras": ("models/Lora", "models/LyCORIS"),
+    "controlnets": (
+        "models/ControlNet",
+        "models/control/controlnet",
+        "extensions/sd-webui-controlnet/models",
+    ),
     "embeddings": ("embeddings",),
 }
 _COMFY_KEYS = {
     "models": ("checkpoints", "diffusion_models", "unet"),
     "loras": ("loras",),
+    "controlnets": ("controlnet",),
     "embeddings": ("embeddings",),
 }
 """The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
+
+ADDITIONS = ("loras", "controlnets", "embeddings")
+"""What has folders of its own beside those of models."""
 
 _WEBUI_PLACES = {
     "a1111": ("stable-diffusion-webui", "sd-webui", "automatic1111"),
@@ -68,7 +77,7 @@ def find_tools(content: str = "models") -> Iterator[ToolFolder]:
     Parameters
     ----------
     content : str
-        What the folders are for: `models`, `loras` or `embeddings`.
+        What the folders are for: `models`, or one of `ADDITIONS`.
     """
     seen: set[str] = set()
     for one in _candidates(content):

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .controlnets import ControlNetFacts, tell_controlnet
 from .headers import read_header
-from .kinds import find_addition, find_part_kind, is_lora
+from .kinds import find_addition, find_part_kind, is_controlnet, is_lora
 from .loras import LoraFacts, tell_lora
 from .precisions import find_precision, loaded_size
 from .tensor_names import UNET_INPUT, TensorNames
@@ -59,6 +60,8 @@ class Contents:
         Bytes of each of `parts`, in their order, once it is loaded in 16 bits.
     lora : LoraFacts or None
         What a LoRA, or a LyCORIS, is for; None for other kinds.
+    controlnet : ControlNetFacts or None
+        What a ControlNet is for; None for other kinds.
     """
 
     kind: str
@@ -74,6 +77,7 @@ class Contents:
     licence: str = ""
     sizes: tuple[int, ...] = field(default=(), compare=False)
     lora: LoraFacts | None = None
+    controlnet: ControlNetFacts | None = None
 
 
 def read_contents(file: Path) -> Contents:
@@ -102,8 +106,13 @@ def probe_header(header: Header, file: Path | None = None) -> Contents:
     other = find_addition(names)
     if other:
         precision = find_precision(header, header.tensors, file)
-        facts = tell_lora(header) if is_lora(other) else None
-        return Contents(other, precision=precision, licence=_licence(header), lora=facts)
+        return Contents(
+            other,
+            precision=precision,
+            licence=_licence(header),
+            lora=tell_lora(header) if is_lora(other) else None,
+            controlnet=tell_controlnet(other, header) if is_controlnet(other) else None,
+        )
     for probe in _PROBES:
         if names.has(*probe.keys):
             return _describe(names, probe, header, file)

@@ -17,7 +17,7 @@ from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.home import home, make_folder, write_private
 from underpaint_client.sentences import Listing, Sentence, as_sentence, sentence
 
-from .other_tools import HUB, find_tools
+from .other_tools import ADDITIONS, HUB, find_tools
 from .reading import expand_user, read_memory
 
 FOLDERS_VARIABLE = "UNDERPAINT_MODELS"
@@ -40,8 +40,8 @@ class Root:
     state : str
         `used`, `ignored`, or `new`: found, and its user has not said yet whether to use it.
     holds : str
-        What its files are, if they are no models: `loras`, `embeddings`. Among models there may
-        be others.
+        What its files are, if they are no models: one of `ADDITIONS`. Among models there may be
+        others.
     """
 
     name: str
@@ -59,8 +59,17 @@ def list_roots() -> list[Root]:
 
 def lora_roots() -> list[Root]:
     """Return the folders whose LoRAs are listed: our own, and those of models, used ones alone."""
+    return _addition_roots("loras")
+
+
+def controlnet_roots() -> list[Root]:
+    """Return the folders whose ControlNets are listed, as `lora_roots`."""
+    return _addition_roots("controlnets")
+
+
+def _addition_roots(content: str) -> list[Root]:
     models = list_roots()
-    own, *others = _roots_of("loras")
+    own, *others = _roots_of(content)
     used = [own, *(root for root in models if root.is_own), *others]
     return used + [root for root in models if not root.is_own and root.state == "used"]
 
@@ -121,8 +130,8 @@ def choose_root(name: str, *, use: bool) -> list[Root]:
         There is no such tool here.
     """
     tools = [root for root in list_roots() if not root.is_own]
-    more = (one for content in ("loras", "embeddings") for one in find_tools(content))
-    tools += [Root(one.name, one.path) for one in more if not one.problem]
+    for content in ADDITIONS:
+        tools += [Root(one.name, one.path) for one in find_tools(content) if not one.problem]
     found = [root for root in tools if root.name == name]
     if not found:
         known = Listing(dict.fromkeys(root.name for root in tools))

@@ -178,6 +178,61 @@ def looks(said: Said) -> Run:
     said["where"] = corner()
 
 
+def controlled(said: Said) -> Run:
+    """Use a layer as canny edges in the window, and generate on the one below it."""
+    from underpaint_client.geometry import Box
+    from underpaint_editor.layer_role import LayerRole
+    from underpaint_gimp.canvas import GimpDocument
+    from underpaint_gimp.tree import attach_role, blank_layer
+
+    image, layer = yield from painted()
+    controls = window().role_controls
+
+    def details() -> bool:
+        window().look(image)
+        return bool(controls["control_strength"].shown.get_visible())
+
+    said["details"] = [details()]
+    lines = blank_layer(image, "Lines", Box(0, 0, 256, 96))
+    white = bytes((255, 255, 255, 255)) * 256 * 96
+    lines.get_buffer().set(_rectangle(0, 0, 256, 96), "R'G'B'A u8", white)
+    image.insert_layer(lines, None, 0)
+    image.set_selected_layers([lines])
+    window().look(image)
+    controls["layer_role"].value = "canny"
+    controls["control_strength"].value = 1.5
+    yield 0.3
+    said["details"].append(details())
+    said["refused"] = window().plan.get_text()
+    image.set_selected_layers([layer])
+    said["details"].append(details())
+    yield from generated()
+
+    def made() -> Any:
+        return image.get_layers()[1].get_children()[0]
+
+    held = made()
+    said["used"] = json.loads(recipe(held))["recipe"]["facts"]["controls"]
+    lines.set_visible(False)
+    image.set_selected_layers([layer])
+    yield from generated()
+    free = made()
+    said["again"] = json.loads(recipe(free))["recipe"]["facts"]["controls"]
+    said["differs"] = get(free, native(free)) != get(held, native(held))
+    lines.set_visible(True)
+    attach_role(lines, None)
+    attach_role(layer, LayerRole.of(layer_role="depth"))
+    for group in image.get_layers()[1:-1]:
+        group.set_visible(False)
+    around = GimpDocument.of(image, [lines]).surroundings
+    frame = around.read_context(Box(0, 128, 256, 64))
+    said["below"] = [set(bytes(frame.data)[3::4]) == {0}, around.shows_below()]
+    attach_role(lines, LayerRole.of(layer_role="canny", control_strength=1.5))
+    image.set_selected_layers([lines])
+    window().look(image)
+    yield 0.3
+
+
 # ---- the way it goes -----------------------------------------------------------------------
 
 

@@ -331,6 +331,62 @@ def narrowest() -> int:
     )
 
 
+# ---- control layers ------------------------------------------------------------------------
+
+
+def controlled(said: Said) -> Run:
+    """Use a layer as canny edges in the docker, and generate on the one below it."""
+    from underpaint_client.geometry import Box
+    from underpaint_editor.layer_role import LayerRole
+    from underpaint_krita.canvas import KritaDocument
+
+    document, layer = yield from opened()
+
+    def details() -> bool:
+        docker()._look()
+        return bool(control("control_strength").isVisible())
+
+    said["details"] = [details()]
+    lines = document.createNode("Lines", "paintlayer")
+    paint(lines, bytes((255, 255, 255, 255)) * 256 * 96 + bytes(256 * 4 * 160))
+    document.rootNode().addChildNode(lines, layer)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Lines"
+    docker()._look()
+    box = control("layer_role")
+    box.setCurrentIndex(box.findData("canny"))
+    control("control_strength").setValue(1.5)
+    yield 0.3
+    said["details"].append(details())
+    said["refused"] = plan()
+    document.setActiveNode(layer)
+    yield 0.5
+    said["details"].append(details())
+    yield from generated()
+    _group, (held,) = result(layer)
+    said["used"] = json.loads(recipe(document, held))["recipe"]["facts"]["controls"]
+    lines.setVisible(False)
+    yield from generated()
+    groups = [one for one in layer.parentNode().childNodes() if one.type() == "grouplayer"]
+    (free,) = groups[-1].childNodes()
+    said["again"] = json.loads(recipe(document, free))["recipe"]["facts"]["controls"]
+    said["differs"] = pixels(free) != pixels(held)
+    lines.setVisible(True)
+    around = KritaDocument(document, lines, Box(0, 0, 256, 256))
+    around.set_role(None)
+    KritaDocument(document, layer, around.canvas).set_role(LayerRole.of(layer_role="depth"))
+    for group in groups:
+        group.setVisible(False)
+    document.refreshProjection()
+    yield 0.5
+    frame = around.surroundings.read_context(Box(0, 128, 256, 64))
+    said["below"] = [set(bytes(frame.data)) <= {255}, around.surroundings.shows_below()]
+    around.set_role(LayerRole.of(layer_role="canny", control_strength=1.5))
+    document.setActiveNode(lines)
+    yield 0.5
+    docker()._look()
+    yield 0.3
+
+
 # ---- looks ---------------------------------------------------------------------------------
 
 
