@@ -14,12 +14,13 @@ from .png_chunks import PARAMETERS_KEY, RECIPE_KEY
 from .prompt_choices import escape_prompt
 from .recipe import Recipe
 from .request import Request
+from .sentences import Sentence, sentence
 from .webui_settings import parse_webui
 
 LARGEST_PICTURE = 2**28
 """Bytes of the largest picture that is read."""
 
-_OWN_CHOICE = ("mode", "images", "chain", "model", "style")
+_OWN_CHOICE = ("mode", "images", "chain", "model", "style", "controls")
 """What a recipe says of one run, and not of how a picture looks."""
 
 
@@ -99,7 +100,10 @@ def settings_of_recipe(recipe: Recipe) -> FoundSettings:
         if name not in _OWN_CHOICE and (value != usual[name] or name == "negative_prompt")
     }
     sampling, facts = made.sampling, recipe.facts
-    return FoundSettings("Underpaint", values, (), sampling.model, facts.model_hash)
+    notes: tuple[Sentence, ...] = ()
+    if made.conditioning.controls:
+        notes = (sentence("its control layers are not used: the picture does not hold them"),)
+    return FoundSettings("Underpaint", values, notes, sampling.model, facts.model_hash)
 
 
 _PARSERS: dict[str, Callable[[str], FoundSettings | None]] = {

@@ -5,6 +5,7 @@ The texts are written for these tests, in the layouts that the programs write.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import struct
@@ -15,7 +16,9 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
+from example_recipe import make_recipe
 from underpaint_client.conditioning import LoraWeight
+from underpaint_client.control_layers import ControlLayer
 from underpaint_client.errors import BadInputError
 from underpaint_client.found_settings import FoundSettings, match_model, match_sampler
 from underpaint_client.picture_settings import find_settings, read_picture_settings
@@ -253,6 +256,16 @@ def test_models(model: str, digest: str, name: str) -> None:
     assert found == name
     assert [str(one) for one in notes] == ([] if name else [f"the model '{model}' is not here"])
     assert match_model(FoundSettings("x", {}), HASHES) == ("", [])
+
+
+def test_control_layers_of_a_recipe_are_not_used_and_said() -> None:
+    recipe = make_recipe(prompt="a lake", seed=7)
+    layers = (ControlLayer("canny"),)
+    made = dataclasses.replace(recipe, request=recipe.request.with_values(controls=layers))
+    found = found_in("underpaint", json.dumps(made.to_dict()))
+    assert "controls" not in found.values
+    assert told(found) == ["its control layers are not used: the picture does not hold them"]
+    assert told(found_in("underpaint", json.dumps(recipe.to_dict()))) == []
 
 
 # ---- files ---------------------------------------------------------------------------------
