@@ -14,7 +14,7 @@ import underpaint
 from daemons import RUN
 from example_recipe import make_recipe
 from underpaint.models import find_model
-from underpaint.models.other_tools import ToolFolder
+from underpaint.models.other_tools import ADDITIONS, ToolFolder
 from underpaint.models.roots import choose_root
 from underpaint.server import keys
 from underpaint.server.guests import PathFilter
@@ -45,26 +45,31 @@ def header(message: messages.Message) -> Any:
         ("model {home}/models/a b has no unet", "model UNDERPAINT_HOME/models/a b has no unet"),
         ("model {disk}/x: '{disk}'", "model UNDERPAINT_MODELS/x: 'UNDERPAINT_MODELS'"),
         ("LoRA {loras}/ink is damaged", "LoRA UNDERPAINT_MODELS/ink is damaged"),
+        ("{controlnets}/lines and {embeddings}/ink",
+         "UNDERPAINT_MODELS/lines and UNDERPAINT_MODELS/ink"),
         ("LoRA {home}/loras/ink", "LoRA UNDERPAINT_HOME/loras/ink"),
         ("{chosen}/unet is missing", "my model/unet is missing"),
         ("{user}/Pictures and {user}", "HOME/Pictures and HOME"),
         ("{user}like, /mnt{user} and /etc", "{user}like, /mnt{user} and /etc"),
         ("in {package}/starter", "in underpaint/starter"),
     ],
-)
+)  # fmt: skip
 def test_folders_are_named(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, wanted: str
 ) -> None:
     monkeypatch.setenv("UNDERPAINT_MODELS", str(tmp_path / "disk ä"))
     monkeypatch.setenv("UNDERPAINT_MODEL", str(tmp_path / "my model"))
     monkeypatch.setenv("HOME", "/home/ann")
-    loras = tmp_path / "webui" / "models" / "Lora"
-    loras.mkdir(parents=True)
-    found = [ToolFolder("a1111", loras)]
-    monkeypatch.setattr("underpaint.models.roots.find_tools", lambda kind="": found if kind else [])
+    others = {kind: tmp_path / "webui" / kind for kind in ADDITIONS}
+    for folder in others.values():
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(
+        "underpaint.models.roots.find_tools",
+        lambda kind="": [ToolFolder("a1111", others[kind])] if kind else [],
+    )
     choose_root("a1111", use=True)
     places = {
-        "loras": loras,
+        **others,
         "home": home, "disk": tmp_path / "disk ä", "chosen": tmp_path / "my model",
         "user": "/home/ann", "package": Path(underpaint.__file__).parent,
     }  # fmt: skip

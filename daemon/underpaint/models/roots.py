@@ -88,6 +88,11 @@ def _roots_of(content: str) -> list[Root]:
     return used + [Root(one.name, one.path, holds=content) for one in there]
 
 
+def all_roots() -> list[Root]:
+    """Return every folder that files of any kind are read from, and those of unused models."""
+    return [*list_roots(), *(root for content in ADDITIONS for root in _roots_of(content))]
+
+
 def find_problems() -> list[Sentence]:
     """Return why folders of models cannot be found, a sentence for each."""
     return _look()[1]

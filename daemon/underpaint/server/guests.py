@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import underpaint
 from underpaint.models.find import DEFAULT_VARIABLE
-from underpaint.models.roots import controlnet_roots, list_roots, lora_roots
+from underpaint.models.roots import all_roots
 from underpaint_client.home import home
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ _LOOK_AGAIN = 1.0
 class PathFilter:
     """Replaces this machine's folders in messages by names: `UNDERPAINT_HOME/logs/daemon.log`.
 
-    The folders of models, LoRAs and ControlNets are looked for again now and then, since they may
-    be chosen at any time.
+    The folders of models, LoRAs and the like are looked for again now and then, since they may be
+    chosen at any time.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,7 @@ class PathFilter:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _LOOK_AGAIN
-        roots = (*list_roots(), *lora_roots(), *controlnet_roots())
-        found = dict.fromkeys(root.path for root in roots)
+        found = dict.fromkeys(root.path for root in all_roots())
         folders = [path for path in found if path.parent != home()]
         if folders != self._folders:
             self._folders = folders
