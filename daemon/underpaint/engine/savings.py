@@ -226,12 +226,12 @@ def choose_tiles(native: int, cell: int) -> tuple[int, ...]:
 def list_rungs(able: Abilities, longer: int) -> tuple[Saving, ...]:
     """List what can be saved for a picture, from what costs least to what costs most.
 
-    1. Placements, and weights in 16 bits on a CPU: the same picture, bit for bit (on the CPU, text
-       encoders round differently; the files of few models have more than 16 bits).
+    1. Placements: the same picture, bit for bit (on the CPU, text encoders round differently).
     2. Tiles, for what of the autoencoder does not fit: half as much time again for it, and some
        levels of colour, since each tile is normalised by itself (with the starter model at 512
        pixels 3 of 255 in the mean, 22 at most, at either size). The larger tiles come first.
-    3. Quantised weights: another picture, much alike.
+    3. Quantised weights: another picture, much alike. On a CPU, weights in 16 bits: the same
+       picture for most files, but the model is opened again.
 
     Pictures are encoded and decoded one by one, so the autoencoder's own slicing is no rung.
 
@@ -270,8 +270,7 @@ def _levels(saving: Saving, able: Abilities) -> tuple[int, int, int, int]:
 def _order(saving: Saving, able: Abilities) -> tuple[int, ...]:
     """Return the position of a saving in the list of rungs."""
     quantised, encode, decode, placement = _levels(saving, able)
-    changed = quantised if saving.quantised in GPU_QUANTISED else 0
-    return changed, encode + decode, encode, quantised, placement
+    return quantised, encode + decode, encode, placement
 
 
 def _covers(saving: Saving, least: Saving, able: Abilities) -> bool:
