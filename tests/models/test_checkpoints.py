@@ -532,14 +532,20 @@ def test_a_distilled_unet_is_refused(layouts: dict[str, Any], tmp_path: Path) ->
 
 
 NO_MODELS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
-    "a LoRA": ({"lora_unet_down_blocks_0.lora_up.weight": (320, 4)}, "no model but a LoRA"),
-    "a VAE": ({"encoder.conv_in.weight": (128, 3, 3, 3)}, "no model but a VAE.*autoencoder"),
-    "a ControlNet": ({"control_model.zero_convs.0.0.weight": (1, 1)}, "no model but a ControlNet"),
+    "a LoRA": ({"lora_unet_down_blocks_0.lora_up.weight": (320, 4)}, "is a LoRA, not a model"),
+    "a VAE": ({"encoder.conv_in.weight": (128, 3, 3, 3)}, "is a VAE, not a model.*autoencoder"),
+    "a ControlNet": (
+        {"control_model.zero_convs.0.0.weight": (1, 1)},
+        "is a ControlNet, not a model",
+    ),
     "a text encoder": (
         {"text_model.embeddings.token_embedding.weight": (49408, 768)},
-        "no model but a text encoder.*models/parts",
+        "is a text encoder, not a model.*models/parts",
     ),
-    "something else": ({"weight": (3, 3)}, "no model but a file of no kind that Underpaint knows"),
+    "something else": (
+        {"weight": (3, 3)},
+        "is a file of a kind that Underpaint does not know, not a model",
+    ),
     "auraflow": (
         {"double_layers.0.attn.w2q.weight": (8, 8)},
         "it is a auraflow model, and Underpaint opens Stable Diffusion, SDXL, .*; take another",

@@ -114,7 +114,7 @@ def _check_kind(
         It is not a model, or one that cannot be run. The message says what it is.
     """
     if contents.kind != MODEL:
-        what = contents.kind or "file of no kind that Underpaint knows"
+        what = contents.kind or "file of a kind that Underpaint does not know"
         raise ModelUnavailableError(
             "{model} is {kind}, not a model; name a checkpoint that has the denoiser in it{hint}",
             model=model,
