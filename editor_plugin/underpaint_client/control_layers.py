@@ -121,8 +121,8 @@ def check_controls(controls: tuple[ControlLayer, ...]) -> None:
             )
         if "\0" in one.model or len(one.model) > _MAX_NAME:
             raise BadInputError(
-                "ControlNet {name!r} is no name of a ControlNet; `underpaint controlnets` lists"
-                " them",
+                "ControlNet {name!r} cannot be the name of a ControlNet; `underpaint controlnets`"
+                " lists them",
                 name=one.model[:40],
             )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from .control_layers import check_control_rasters
 from .errors import BadInputError
 from .parameters import parameters_of
 from .request import Request
@@ -45,6 +46,7 @@ def check_rasters(request: Request, names: Collection[str]) -> None:
             "the raster 'context' came, but the request's context is {context!r}; choose 'below'",
             context=request.source.context,
         )
+    check_control_rasters(request.conditioning.controls, names)
 
 
 def check_request(request: Request) -> None:

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from runs import make, texture, with_hole
 from tiny_flow_models import build_flow_model
 from underpaint.engine import Engine, Picture
-from underpaint.engine.opening import DENOISERS
 from underpaint.engine.savings import PLACEMENTS, Bytes, Placement, Saving
 from underpaint.models import describe_model, find_model
+from underpaint.models.model_index import DENOISERS
 from underpaint_client.errors import ModelUnavailableError
 
 LAYER = with_hole(texture(96, 128))

@@ -6,6 +6,7 @@ import torch
 
 from underpaint.models import ModelInfo
 from underpaint.models.memory_needs import MemoryNeeds, describe_needs
+from underpaint.models.model_index import DENOISERS
 
 from .devices import find_placements
 from .quantising import PACKAGES, can_quantise, is_exact
@@ -38,7 +39,7 @@ def describe_abilities(info: ModelInfo, device: torch.device, quantise: str) -> 
 
 def _find_ways(info: ModelInfo, device: torch.device, quantise: str) -> tuple[Quantised, ...]:
     """Return how a denoiser may be stored; the first way is used where memory is not short."""
-    denoiser = next(part for part in info.parts if part.name in ("unet", "transformer"))
+    denoiser = next(part for part in info.parts if part.name in DENOISERS)
     if denoiser.weights.lower().endswith(".gguf"):  # it is quantised already
         return ("",)
     if quantise in GPU_QUANTISED:

@@ -17,7 +17,6 @@ from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.hashes import files_key
 from underpaint.styles import resolve_style
 from underpaint.wildcards import WildcardFiles
-from underpaint_client.control_layers import check_control_rasters
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
 from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
@@ -205,7 +204,6 @@ class Engine:
         check_request(request)
         inputs.check()
         check_rasters(request, inputs.rasters)
-        check_control_rasters(request.conditioning.controls, inputs.rasters.keys())
         request = resolve_style(request)
         read = WildcardFiles().read
         request = expand_chain(draw_seeds(request), read)

@@ -32,13 +32,10 @@ from underpaint.models import (
     read_weight_map,
     stamp_files,
 )
-from underpaint.models.model_index import PARTS
+from underpaint.models.model_index import DENOISERS, PARTS
 from underpaint_client.errors import ModelUnavailableError
 
 from .single_file import open_from_file
-
-DENOISERS = ("unet", "transformer")
-"""What the part that denoises is called."""
 
 _LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 

@@ -100,10 +100,9 @@ def _to_half(denoiser: Any, half: torch.dtype, compute: torch.dtype) -> None:
     diffusers' layerwise casting casts them back as well. On a CPU that takes longer, and the pieces
     of memory that it leaves were 2.5 GB with SDXL.
     """
-    for name, module in denoiser.named_modules():
-        if type(module) in _WIDENED and not _is_sensitive(denoiser, name):
-            registry = HookRegistry.check_if_exists_or_initialize(module)
-            registry.register_hook(_Widening(half, compute), "layerwise_casting")
+    for _, layer in _layers(denoiser, _WIDENED):
+        registry = HookRegistry.check_if_exists_or_initialize(layer)
+        registry.register_hook(_Widening(half, compute), "layerwise_casting")
 
 
 class _Widening(LayerwiseCastingHook):  # type: ignore[misc]
@@ -129,23 +128,24 @@ class _Widening(LayerwiseCastingHook):  # type: ignore[misc]
         return output
 
 
-def _linear_layers(denoiser: Any) -> Iterator[tuple[str, torch.nn.Linear]]:
+def _layers(denoiser: Any, kinds: tuple[type[torch.nn.Module], ...]) -> Iterator[tuple[str, Any]]:
+    """Yield the layers of these classes, by name; without those that are sensitive."""
     for name, module in denoiser.named_modules():
-        if type(module) is torch.nn.Linear and not _is_sensitive(denoiser, name):
+        if type(module) in kinds and not _is_sensitive(denoiser, name):
             yield name, module
 
 
 def _to_int8(denoiser: Any) -> None:
     from torchao.quantization import Int8WeightOnlyConfig, quantize_  # noqa: PLC0415 - optional
 
-    chosen = {name for name, _ in _linear_layers(denoiser)}
+    chosen = {name for name, _ in _layers(denoiser, (torch.nn.Linear,))}
     quantize_(denoiser, Int8WeightOnlyConfig(), filter_fn=lambda _, name: name in chosen)
 
 
 def _to_nf4(denoiser: Any, compute: torch.dtype) -> None:
     from bitsandbytes.nn import Linear4bit, Params4bit  # noqa: PLC0415 - optional
 
-    for name, layer in list(_linear_layers(denoiser)):
+    for name, layer in list(_layers(denoiser, (torch.nn.Linear,))):
         stored = Linear4bit(
             layer.in_features,
             layer.out_features,

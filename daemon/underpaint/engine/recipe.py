@@ -41,10 +41,10 @@ class Made:
     model: Model | None = None
     plan: Plan | None = None
     source_hash: str = ""
+    context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
     embeddings: tuple[UsedEmbedding, ...] = ()
-    context_hash: str = ""
 
 
 def make_recipe(

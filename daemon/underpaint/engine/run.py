@@ -231,6 +231,7 @@ class Run:
             seen=seen,
             plan=plan,
             source_hash=hash_input(prepared.image, change),
+            context_hash=hash_context(source, plan.area),
             clean=clean,
             steps=steps,
             pure=pure,
@@ -425,8 +426,17 @@ class Run:
         loras = tuple(self.used_loras[one] for one in self.loras[index])
         named = work.model.embeddings_in(prompt.positive, prompt.negative)
         controls = tuple(one.describe() for one in work.controls)
-        made = Made(index, prompt, work.model, work.plan, work.source_hash, loras, controls, named)
-        made = replace(made, context_hash=hash_context(work.source, work.plan.area))
+        made = Made(
+            index,
+            prompt,
+            work.model,
+            work.plan,
+            work.source_hash,
+            work.context_hash,
+            loras,
+            controls,
+            named,
+        )
         saved = saving_notes(
             work.model.saving,
             work.plan.work_size,

@@ -43,6 +43,7 @@ class Work:
     seen: Source
     plan: Plan
     source_hash: str
+    context_hash: str
     clean: torch.Tensor
     steps: Steps
     pure: Mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from .facts import family_facts
 from .headers import read_header
 from .roots import embedding_roots
 from .stamps import FileStamp
-from .tensors import Tensor
+from .tensors import Header, Tensor
 from .walking import Found, walk_roots
 
 LARGEST = 2**26
@@ -86,12 +87,18 @@ def list_embeddings() -> tuple[ListedEmbedding, ...]:
     return tuple(sorted(found, key=lambda one: one.name))
 
 
+@functools.lru_cache(maxsize=4096)
+def _read_header(file: Path, _stamp: FileStamp) -> Header:
+    """Return the header of a file in its current state: each job looks at all of them."""
+    return read_header(file)
+
+
 def _describe(one: Found) -> ListedEmbedding:
     path = str(one.path).encode("utf-8", "backslashreplace").decode()
     if one.problem or one.stamp[0] > LARGEST:
         return ListedEmbedding(one.name, path, reason=_UNREADABLE, stamp=one.stamp)
     try:
-        tensors = read_header(Path(one.path)).tensors
+        tensors = _read_header(Path(one.path), one.stamp).tensors
     except ModelUnavailableError:
         return ListedEmbedding(one.name, path, reason=_UNREADABLE, stamp=one.stamp)
     names = find_tensors(tensors)

@@ -19,6 +19,7 @@ from .describe import describe_model
 from .facts import family_facts, native_size, why_unusable
 from .families import FLOWS, recommend
 from .find import STARTER_FOLDER
+from .model_index import DENOISERS
 from .probes import MODEL, Contents
 from .roots import Root
 from .scanning import Scanned, contents_of, scan
@@ -233,7 +234,7 @@ def _is_ordinary(contents: Contents) -> bool:
     """
     if contents.family in FLOWS:
         return False
-    encoders = len(set(contents.parts) - {"unet", "transformer", "vae"})
+    encoders = len(set(contents.parts) - {*DENOISERS, "vae"})
     is_whole = "vae" in contents.parts and encoders >= (2 if contents.family == "sdxl" else 1)
     return is_whole and contents.precision in _ORDINARY
 
@@ -266,7 +267,7 @@ def _folder(path: Path, said: Sidecar) -> dict[str, Any]:
     listed = {"family": info.family, "native": info.native, "size": size}
     listed |= asdict(info.recommended)
     for part in info.parts:
-        if part.name in ("unet", "transformer"):
+        if part.name in DENOISERS:
             weights = next(file.path for file in part.files if file.is_weights)
             denoiser = correct_contents(contents_of(path / weights), said)
             listed |= _contents(denoiser, size)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .describe import ModelInfo
+from .model_index import DENOISERS
 from .precisions import loaded_size
 from .weights import read_tensors
 
@@ -142,7 +143,7 @@ def describe_needs(info: ModelInfo, number: int) -> MemoryNeeds:
     for part in info.parts:
         if part.has_weights:
             held = vae_number if part.name == "vae" else number
-            stays = part.weights.lower().endswith(".gguf") and part.name in ("unet", "transformer")
+            stays = part.weights.lower().endswith(".gguf") and part.name in DENOISERS
             found = read_tensors(info.path, part).values()
             sizes[part.name] = _measure(
                 [loaded_size(one, held, stays_quantised=stays) for one in found]

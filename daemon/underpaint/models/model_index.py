@@ -52,6 +52,9 @@ PARTS: dict[str, dict[str, Classes]] = {
 """The parts of each family. A model must have them all, but for `FlowFacts.optional`; others are
 not opened."""
 
+DENOISERS = ("unet", "transformer")
+"""What the part that denoises is called."""
+
 
 def read_family(model: Path, index: dict[str, Any]) -> str:
     """Return the family that a `model_index.json` names.
