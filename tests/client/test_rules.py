@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 from underpaint_client import rules
+from underpaint_client.control_layers import ControlLayer
 from underpaint_client.descriptions import describe_plan, describe_size
 from underpaint_client.errors import BadInputError
 from underpaint_client.request import Request
@@ -159,6 +160,30 @@ def test_a_context_comes_where_it_is_asked_for(
     context: str, names: tuple[str, ...], told: str
 ) -> None:
     request = Request.of(context=context)
+    if not told:
+        rules.check_rasters(request, names)
+        return
+    with pytest.raises(BadInputError, match=told):
+        rules.check_rasters(request, names)
+
+
+@pytest.mark.parametrize(
+    ("controls", "names", "told"),
+    [
+        (0, (), ""),
+        (1, ("control_1",), ""),
+        (
+            1,
+            (),
+            "the control layer 1 \\(depth\\) came without its picture; send the raster control_1",
+        ),
+        (1, ("control_1", "control_2"), "the raster control_2 came, and the request has 1 control"),
+    ],
+)
+def test_a_control_layer_comes_with_its_picture(
+    controls: int, names: tuple[str, ...], told: str
+) -> None:
+    request = Request.of(controls=(ControlLayer("depth"),) * controls)
     if not told:
         rules.check_rasters(request, names)
         return
