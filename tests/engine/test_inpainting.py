@@ -70,7 +70,7 @@ def watch(engine: Engine, model: str) -> list[Shown]:
         noisy, kept, hidden = (unpack(one, Extent(columns, rows)) for one in tokens)
         seen.append(Shown(noisy, hidden, kept))
 
-    engine.load(model).denoiser.register_forward_pre_hook(look, with_kwargs=True)
+    engine.load(model).placed.denoiser.register_forward_pre_hook(look, with_kwargs=True)
     return seen
 
 

@@ -111,7 +111,7 @@ class Run:
     @functools.cached_property
     def used_loras(self) -> dict[ChosenLora, UsedLora]:
         """What recipes say of each LoRA; all of them are loaded."""
-        return self.model.load_loras(list(dict.fromkeys(itertools.chain(*self.loras))))
+        return self.model.placed.load_loras(list(dict.fromkeys(itertools.chain(*self.loras))))
 
     @functools.cached_property
     def settled_request(self) -> Request:
@@ -139,7 +139,9 @@ class Run:
             yield from self._keep(source)
             return
         model = self.model
-        model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
+        model.prompts.find_embeddings(
+            text for one in self.prompts for text in (one.positive, one.negative)
+        )
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
         planned = self._planned(model, plan)
@@ -310,7 +312,7 @@ class Run:
                 plan = self._plan(model, given, given.change_box(), from_nothing=False)
 
     def _denoise(self, work: Work, images: range) -> torch.Tensor:
-        with work.model.using(self.loras[images.start]):
+        with work.model.placed.using(self.loras[images.start]):
             return self._denoise_with_loras(work, images)
 
     def _denoise_with_loras(self, work: Work, images: range) -> torch.Tensor:
@@ -378,7 +380,7 @@ class Run:
 
         def encode(index: int) -> Prompt:
             prompt = self.prompts[index]
-            return model.encode_prompt(
+            return model.prompts.encode(
                 prompt.positive,
                 prompt.negative,
                 guided=model.guided(self.guidance_scale),
@@ -424,7 +426,7 @@ class Run:
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         prompt = self.prompts[index]
         loras = tuple(self.used_loras[one] for one in self.loras[index])
-        named = work.model.embeddings_in(prompt.positive, prompt.negative)
+        named = work.model.prompts.embeddings_in(prompt.positive, prompt.negative)
         controls = tuple(one.describe() for one in work.controls)
         made = Made(
             index,
@@ -442,9 +444,9 @@ class Run:
             work.plan.work_size,
             planned=self._planned(work.model, work.plan),
             encoded=work.kept is not None or not work.pure.all(),
-            exact=work.model.has_exact_weights,
+            exact=work.model.placed.has_exact_weights,
         )
-        of_prompt = work.model.prompt_notes(
+        of_prompt = work.model.prompts.notes(
             prompt.positive,
             prompt.negative,
             guided=work.model.guided(self.guidance_scale),
