@@ -218,7 +218,7 @@ def test_fewer_images_at_once_are_the_same_pictures(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = make_all(engine, SMALL, images=5, sampler="k_euler_a")
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 4)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 4)
     ran: list[int] = []
 
     def fits(sample: torch.Tensor) -> bool:

@@ -199,7 +199,7 @@ def test_an_image_does_not_depend_on_the_length_of_the_others_prompts(
     one_by_one = make_all(engine, LAYER, **same)
     counts = {picture.recipe.facts.prompt.count("BREAK") for picture in one_by_one}
     assert counts == {0, 1, 2}
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 6)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 6)
     together = make_all(engine, LAYER, **same)
     for alone, one in zip(one_by_one, together, strict=True):
         assert np.abs(alone.pixels.astype(int) - one.pixels).max() <= 1
