@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from underpaint.models import BackgroundHash, ModelInfo
 from underpaint.models.controlnet_list import ChosenControl
+from underpaint.models.ip_adapter_list import ChosenReference
 from underpaint.models.memory_needs import MemoryNeeds
 from underpaint_client.errors import GenerationFailedError
 from underpaint_client.geometry import Extent
@@ -25,11 +27,13 @@ from .denoise import Guide, denoise
 from .devices import free_memory
 from .families import find_family
 from .families.family import Prompt
+from .ip_adapters import IpAdapters, Reference
 from .noise_levels import levels_only
 from .placed_pipeline import PlacedPipeline
 from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_reader import PromptReader
 from .recent import Recent
+from .reference_pictures import ReferencePicture, read_picture
 from .samplers import Sampler
 from .savings import Abilities, Saving
 from .source import Floats, Mask
@@ -80,6 +84,8 @@ class Model:
         self._hash = BackgroundHash(info)
         self._preview_map: torch.Tensor | None = None
         self._controlnets = ControlNets(self.device, self.dtype)
+        self._ip_adapters = IpAdapters(self.device, self.dtype)
+        self._references = Recent(16)
         self._pictures = Recent(4)
         self.placed = PlacedPipeline(info, self.family, self.device, self.dtype, saving or Saving())
         self.prompts = PromptReader(info.name, self.family, self.placed)
@@ -104,10 +110,12 @@ class Model:
         """Forget the prompts and pictures that were encoded."""
         self.prompts.forget()
         self._pictures = Recent(4)
+        self._references = Recent(16)
 
     def close(self) -> None:
         """Free the memory."""
         self._controlnets = ControlNets(self.device, self.dtype)
+        self._ip_adapters = IpAdapters(self.device, self.dtype)
         self.placed.close()
 
     # ---- memory ----------------------------------------------------------------------------
@@ -119,8 +127,9 @@ class Model:
 
     @property
     def needs(self) -> MemoryNeeds:
-        """What it needs, with the ControlNets of the current request, which run where it does."""
-        denoiser, more = self._needs.denoiser, self._controlnets.used_bytes
+        """What it needs, with the ControlNets and IP-Adapters of the current request."""
+        denoiser = self._needs.denoiser
+        more = self._controlnets.used_bytes + self._ip_adapters.used_bytes
         return replace(self._needs, denoiser=replace(denoiser, weights=denoiser.weights + more))
 
     @property
@@ -136,14 +145,15 @@ class Model:
         """Free the memory of the device that a failed attempt still uses."""
         self.placed.offload_again()
         self._controlnets.forget_unused()
+        self._ip_adapters.forget_unused()
         free_memory(self.device)
 
     # ---- control layers --------------------------------------------------------------------
 
     @property
     def uses_controls(self) -> bool:
-        """Whether the current request has control layers."""
-        return self._controlnets.used_bytes > 0
+        """Whether the current request has control layers, or IP-Adapters for references."""
+        return self._controlnets.used_bytes + self._ip_adapters.used_bytes > 0
 
     def load_controlnets(self, controls: Sequence[ChosenControl]) -> None:
         """Load the ControlNets of the current request; those of earlier ones wait, or go.
@@ -155,6 +165,38 @@ class Model:
         """
         if controls or self.uses_controls:
             self._controlnets.load(controls, self.placed.denoiser)
+
+    # ---- reference layers ------------------------------------------------------------------
+
+    def load_ip_adapters(self, references: Sequence[ChosenReference]) -> None:
+        """Load the IP-Adapters of the current request; those of earlier ones wait, or go.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A file cannot be read, or does not fit the model.
+        """
+        if references or self.uses_controls:
+            self._ip_adapters.load(references, self.placed.denoiser)
+
+    def read_references(
+        self, chosen: Sequence[ChosenReference], pictures: Sequence[ReferencePicture]
+    ) -> tuple[Reference, ...]:
+        """Read the pictures of reference layers, or return what was read before.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A CLIP vision model cannot be opened.
+        """
+        by_index = {one.index: one for one in pictures}
+        found = []
+        for one in chosen:
+            picture, encoder = by_index[one.index], one.encoder
+            read = functools.partial(read_picture, picture.colour, encoder, one.reads)
+            key = (encoder.path, encoder.stamp, one.reads, picture.hash)
+            found.append(Reference(one, self._references.get(key, read), picture.hash))
+        return tuple(found)
 
     # ---- runs ------------------------------------------------------------------------------
 
@@ -194,11 +236,20 @@ class Model:
         guidance_scale: float,
         generators: list[torch.Generator],
         controls: Sequence[Control] = (),
+        references: Sequence[Reference] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`, held to control layers."""
-        steering = functools.partial(
-            self._controlnets.steering, self.placed.denoiser, controls, self.saving.placement
-        )
+        """Run the denoiser, as `denoise.denoise`, with control layers and reference layers."""
+        unet, placement = self.placed.denoiser, self.saving.placement
+        guided = self.guided(guidance_scale)
+
+        @contextmanager
+        def steering(calls: int) -> Iterator[None]:
+            with (  # ControlNets read the prompt as it is, and so come first
+                self._controlnets.steering(unet, controls, placement, calls),
+                self._ip_adapters.reading(unet, references, placement, calls, guided=guided),
+            ):
+                yield
+
         return denoise(
             self.family, self.pipeline, guide, prompt, guidance_scale, generators, steering
         )

@@ -125,6 +125,7 @@ class Painter:
                 self.wanted.guidance_scale,
                 [generator for _, generator in drawn],
                 work.controls,
+                work.references,
             )
 
     def _preview_maker(self, work: Work, image: int) -> OnClean | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.controlnet_list import ChosenControl, choose_controls
+from underpaint.models.ip_adapter_list import ChosenReference, choose_references
 from underpaint.models.lora_choice import ChosenLora, choose_loras, named_loras
 from underpaint_client.parameters import settled
 from underpaint_client.recipe import UsedLora
@@ -53,7 +54,8 @@ class ResolvedRequest:
         """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.observer.progress(Progress("Loading the model"))
-            _ = self.loras, self.controls  # what is wrong is told before that takes minutes
+            # What is wrong is told before that takes minutes.
+            _ = self.loras, self.controls, self.references
             wanted = self.request.sampling
             return self.models.load(
                 wanted.model, allow_paths=self.allow_paths, sampler=wanted.sampler
@@ -73,6 +75,12 @@ class ResolvedRequest:
         """The ControlNets of the control layers, found and looked at as LoRAs are."""
         wanted = self.request.conditioning.controls
         return choose_controls(wanted, self._info) if wanted else ()
+
+    @functools.cached_property
+    def references(self) -> tuple[ChosenReference, ...]:
+        """The IP-Adapters of the reference layers, found and looked at as LoRAs are."""
+        wanted = self.request.conditioning.references
+        return choose_references(wanted, self._info) if wanted else ()
 
     @property
     def _info(self) -> ModelInfo:

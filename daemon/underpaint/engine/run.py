@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +19,7 @@ from .context import hash_context, lay_over_context
 from .control_pictures import take_controls
 from .denoise import cell_steps, level_notes
 from .inputs import Inputs
+from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .painter import Painter
@@ -26,6 +27,7 @@ from .plan import Plan, make_plan
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
+from .reference_pictures import take_references
 from .reports import Picture, Progress
 from .resolved_request import ResolvedRequest
 from .source import Floats, Mask, Pixels, Source, hash_input
@@ -68,6 +70,7 @@ class Run:
         if layer is not None and change.empty:
             yield from self._keep(source)
             return
+        pictures = take_references(request.conditioning.references, inputs.rasters)
         model = self.wanted.model
         model.prompts.find_embeddings(
             text for one in self.wanted.prompts for text in (one.positive, one.negative)
@@ -76,12 +79,18 @@ class Run:
         fitting = self.painter.fitting(model, plan)
         planned = self.painter.planned(model, plan)
         fitting.run("load", lambda: model.load_controlnets(self.wanted.controls))
+        fitting.run("load", lambda: model.load_ip_adapters(self.wanted.references))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.wanted.used_loras)  # one that does not fit is told of here
+        with self.clock.phase("encode"):
+            references = model.read_references(self.wanted.references, pictures)
+        given = functools.partial(
+            self._prepare, model, rasters=inputs.rasters, references=references
+        )
         if request.variation.chain:
-            yield from self._chain(model, source, plan, inputs.rasters)
+            yield from self._chain(model, source, plan, given)
         else:
-            yield from self._paint(self._prepare(model, source, plan, inputs.rasters))
+            yield from self._paint(given(source, plan))
 
     def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
         return make_plan(
@@ -133,7 +142,13 @@ class Run:
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
     def _prepare(
-        self, model: Model, source: Source, plan: Plan, rasters: Mapping[str, Pixels]
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        *,
+        rasters: Mapping[str, Pixels],
+        references: tuple[Reference, ...],
     ) -> Work:
         request, cell = self.wanted.request, model.info.cell
         with self.clock.phase("prepare"):
@@ -174,6 +189,7 @@ class Run:
                 *describe_purpose(model.info.purpose),
             ),
             controls=controls,
+            references=references,
         )
 
     def _show_kept(
@@ -204,14 +220,14 @@ class Run:
             rest = rest[len(latents) :]
 
     def _chain(
-        self, model: Model, source: Source, plan: Plan, rasters: Mapping[str, Pixels]
+        self, model: Model, source: Source, plan: Plan, prepare: Callable[[Source, Plan], Work]
     ) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
         given, first = source, ""
         last: tuple[Work, Floats] | None = None
         for index in range(self.wanted.request.sampling.images):
             if last is None or plan.steps.run:  # at strength 0 there is no more to come
-                work = replace(self._prepare(model, given, plan, rasters), source=source)
+                work = replace(prepare(given, plan), source=source)
                 first = first or work.source_hash
                 (latents,) = self.painter.denoise_first(work, range(index, index + 1))
                 last = replace(work, source_hash=first), self.painter.decode(work, latents)
@@ -246,6 +262,7 @@ class Run:
             loras,
             controls,
             named,
+            tuple(one.describe() for one in work.references),
         )
         saved = saving_notes(
             work.model.saving,
