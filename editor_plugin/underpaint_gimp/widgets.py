@@ -12,12 +12,12 @@ from gi.repository import Gtk, Pango  # noqa: E402 - after its version
 from underpaint_editor.form import BUTTONS, SPOKEN  # noqa: E402
 
 _CLASS = "underpaint"
-_STYLE = f"""
-.{_CLASS} button:checked {{
+_STYLE = """
+.underpaint button:checked {
     background-image: none;
     background-color: @theme_selected_bg_color;
     color: @theme_selected_fg_color;
-}}
+}
 """
 """GIMP's themes hardly show which buttons are pressed."""
 
