@@ -62,19 +62,38 @@ class DaemonAccess:
         """Whether a daemon can be started, and no start is under way."""
         return self._starter.can_start
 
-    def open(self) -> None:
+    def open(self, *, start: bool = False) -> bool:
         """Connect to the daemon, if there is no connection.
+
+        Parameters
+        ----------
+        start : bool
+            Whether to start the daemon if none runs.
+
+        Returns
+        -------
+        bool
+            Whether there is a connection; False while the daemon is being started.
 
         Raises
         ------
         DaemonUnavailableError
-            If there is no daemon; the artist was told.
+            If there is no daemon, and none is being started for this call; the artist was told.
         """
         try:
             self._tracker.open()
         except DaemonUnavailableError as error:
+            if start and self._is_coming():
+                return False
             self.report_unavailable(to_sentence(error))
             raise
+        return True
+
+    def _is_coming(self) -> bool:
+        """Return whether the daemon is being started; start it if that can be done."""
+        if self._starter.can_start:
+            self.start()
+        return self._starter.is_starting
 
     def connect(self) -> None:
         """Connect to the daemon, if there is no connection; report it if there is no daemon."""

@@ -191,7 +191,7 @@ class Session:
         try:
             request = form.request(draw_seed())
             document = find_document()
-            self.send(request, document, previews=form.previews)
+            self.send(request, document, previews=form.previews, start=True)
         except UnderpaintError as error:
             self.report(to_sentence(error))
         else:
@@ -224,7 +224,8 @@ class Session:
         """
         try:
             request = tag.variations(form.vary_amount, form.settings.sampling.images, draw_seed())
-            batch = self.send(request, find_source(), into=layer, previews=form.previews)
+            source = find_source()
+            batch = self.send(request, source, into=layer, previews=form.previews, start=True)
         except UnderpaintError as error:
             self.report(to_sentence(error))
             return None
@@ -234,7 +235,13 @@ class Session:
         return batch
 
     def send(
-        self, request: Request, document: Document, *, into: Any = None, previews: bool = False
+        self,
+        request: Request,
+        document: Document,
+        *,
+        into: Any = None,
+        previews: bool = False,
+        start: bool = False,
     ) -> Batch:
         """Send a request, with the pixels of a document.
 
@@ -247,6 +254,8 @@ class Session:
             As `Batch`.
         previews : bool
             Whether to show live previews.
+        start : bool
+            Whether to start the daemon if none runs. The request waits for it.
 
         Raises
         ------
@@ -256,18 +265,19 @@ class Session:
         check_request(request)
         refuse_role(document.role)
         used = self.apply_style(request)
-        self._daemon.open()
+        waits = not self._daemon.open(start=start)
         model = find_model(self.models, self.default_model, used.sampling.model)
         request, frames = read_inputs(request, document, model.native if model else 0)
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()
-        job = self.tracker.submit(request, frames, batch, previews=previews, note=note)
+        job = self.tracker.submit(request, frames, batch, previews=previews, note=note, wait=waits)
         box = frames["layer"].box
         log_event(f"sent job {job.name}: {request.mode}, {box.width} x {box.height} pixels")
         self.pump.wake()
         self.pump.schedule_checks()
-        self.report(sentence("Sent."))
+        if not waits:
+            self.report(sentence("Sent."))
         self._listener.refresh()
         return batch
 

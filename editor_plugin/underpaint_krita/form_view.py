@@ -11,7 +11,7 @@ from underpaint_editor.panel import Panel
 from .controls import NumberControl, SwitchControl, make_controls, make_slider
 from .model_facts import ModelFacts
 from .qt import QtCore, QtWidgets
-from .widgets import make_form, set_up_button
+from .widgets import make_checkable, make_form, set_up_button
 
 
 class FormView:
@@ -37,8 +37,7 @@ class FormView:
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self.fields = make_controls(panel.form_edited)
-        self.lock = set_up_button("seed_locked", QtWidgets.QToolButton())
-        self.lock.setCheckable(True)
+        self.lock = make_checkable(set_up_button("seed_locked", QtWidgets.QToolButton()))
         self.lock.toggled.connect(lambda _on: panel.form_edited())
         self.model_facts = ModelFacts()
         self._strength_label = QtWidgets.QLabel()
