@@ -129,10 +129,19 @@ def _rectangle(*box: int) -> Any:
     return Gegl.Rectangle.new(*box)
 
 
+def _scale() -> int:
+    """Return how many pixels of the screen one of GTK's has, which is one of GIMP's at 100 %."""
+    return int(Gdk.Screen.get_default().get_monitor_scale_factor(0))
+
+
 def mouse(x: int, y: int, *words: str) -> None:
-    """Move the real mouse to one of GTK's points of the screen, and go on with xdotool's words."""
-    scale = Gdk.Screen.get_default().get_monitor_scale_factor(0)
-    xdo("mousemove", str(x * scale), str(y * scale), *words)
+    """Move the real mouse to one of GTK's pixels of the screen, and go on with xdotool's words."""
+    xdo("mousemove", str(x * _scale()), str(y * _scale()), *words)
+
+
+def over(where: tuple[int, int], x: int, y: int) -> None:
+    """Move the real mouse over a pixel of the picture whose corner is there on the screen."""
+    xdo("mousemove", str(where[0] + x * _scale()), str(where[1] + y * _scale()))
 
 
 def corner() -> tuple[int, int]:
@@ -279,15 +288,14 @@ def controlled(said: Said) -> Run:
 def stroke(tool: str, *points: tuple[int, int]) -> Run:
     """Draw on the canvas with a tool of GIMP's, by mouse."""
     yield from to_gimp()
-    left, top = corner()
-    x, y = points[0]
-    xdo("mousemove", str(left + x), str(top + y))
+    where = corner()
+    over(where, *points[0])
     yield 0.2
     xdo("key", tool)
     yield 0.3
     xdo("mousedown", "1")
     for x, y in points[1:]:
-        xdo("mousemove", str(left + x), str(top + y))
+        over(where, x, y)
         yield 0.05
     xdo("mouseup", "1")
     yield 0.5
@@ -295,8 +303,7 @@ def stroke(tool: str, *points: tuple[int, int]) -> Run:
 
 def undo(where: tuple[int, int] | None = None) -> Run:
     yield from to_gimp()
-    left, top = where or corner()
-    xdo("mousemove", str(left + 128), str(top + 128))
+    over(where or corner(), 128, 128)
     yield 0.2
     undone = settled(changed=True)
     xdo("key", "ctrl+z")
@@ -604,13 +611,13 @@ def previewed(said: Said) -> Run:
     yield from undo()
     said["undone"] = get(layer, native(layer)) == before
     fill(steps=1000, strength=1.0)
-    left, top = corner()
-    xdo("mousemove", str(left + 20), str(top + 20))
+    where = corner()
+    over(where, 20, 20)
     yield 0.2
     xdo("mousedown", "1")
     window().generate.clicked()
     for x in range(30, 230, 10):
-        xdo("mousemove", str(left + x), str(top + 20))
+        over(where, x, 20)
         yield 0.1 if x != 120 else lambda: len(names(image)) > 1
     said["seen"] = names(image)
     xdo("mouseup", "1")

@@ -525,10 +525,9 @@ def typed(said: Said) -> Run:
     yield from focus()
     for name, text in TYPED:
         fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
-        yield from click(control(name))
+        control(name).setFocus()
         yield from xdo("key", "ctrl+a", "Delete")
         yield from xdo("type", text)
-        yield settled()
         yield from xdo("key", "Tab")
         yield settled()
         said[f"{name} {text}"] = [docker().controls[name].value, control(name).text()]
