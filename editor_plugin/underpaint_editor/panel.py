@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
 from underpaint_client.picture_settings import read_picture_settings
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .contract import Document, SelectedResult, Toolkit
     from .session import Session
     from .survey import Survey
+    from .tag import Tag
 
 
 GOES_TO_SOURCE = sentence("the layer that the selected result was made from is painted on again")
@@ -46,6 +47,20 @@ PAINT_ON_RESULT = sentence("Paint on this result instead")
 
 _ResultKey = tuple[str, int]
 """A result's job, and its index among the job's images."""
+
+_Found = TypeVar("_Found")
+_Found_co = TypeVar("_Found_co", covariant=True)
+
+
+class _Result(Protocol[_Found_co]):
+    """A `SelectedResult` of one editor."""
+
+    @property
+    def tag(self) -> Tag:
+        """What its layer carries."""
+
+    def find_source(self) -> _Found_co:
+        """Return the editor's own document with the layer that it was made from."""
 
 
 class Panel:
@@ -217,8 +232,8 @@ class Panel:
         self.form_edited()
 
     def find_document(
-        self, selected: SelectedResult | None, find_active: Callable[[], Document]
-    ) -> Document:
+        self, selected: _Result[_Found] | None, find_active: Callable[[], _Found]
+    ) -> _Found:
         """Return the document to paint on: where a result is selected, that of its source layer.
 
         Where that layer was deleted, or the artist has chosen so, the result itself is painted on.
@@ -329,17 +344,19 @@ class Panel:
         enabled.update(dict.fromkeys(("vary", "settings"), finished), compare=True)
         toolkit.show_result_buttons(enabled, describe_page(len(results), index))
 
-    def use_selected(self, button: str, selected: SelectedResult) -> None:
+    def use_selected(self, button: str, selected: SelectedResult | None) -> None:
         """Do what one of the buttons for a selected result does.
 
         Parameters
         ----------
         button : str
             One of `form.RESULT_BUTTONS`, except `compare`.
-        selected : SelectedResult
-            The editor's.
+        selected : SelectedResult or None
+            The editor's; without one, the artist is told what to select.
         """
         try:
+            if selected is None:
+                raise BadInputError("no result is selected; select one, or its group")
             self._use(button, selected)
         except UnderpaintError as error:
             self.session.report(to_sentence(error))

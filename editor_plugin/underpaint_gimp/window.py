@@ -346,7 +346,7 @@ class Window:
             nonlocal title
             if image is not None and image.is_valid() and not self.images.front_known:
                 self._title_name = front.name_in_title(image)
-            document = self._current_document()
+            document = self._find_document()
             shown = self._title_name or document.image.get_name()
             title = sentence(
                 "Underpaint: {layer} in {image}", layer=document.layer.get_name(), image=shown
@@ -357,6 +357,12 @@ class Window:
 
         self.panel.survey_document(survey)
         self.window.set_title(title)
+
+    def _find_document(self, items: Sequence[Gimp.Item] | None = None) -> GimpDocument:
+        """Return the document of the layer to paint on; see `Panel.find_document`."""
+        self.images.check()
+        selected = GimpResult.of(self.images.image)
+        return self.panel.find_document(selected, lambda: self._current_document(items))
 
     def _current_document(self, items: Sequence[Gimp.Item] | None = None) -> GimpDocument:
         """Return the document of the selected layer of the image, or of another layer.
@@ -395,9 +401,7 @@ class Window:
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
-        selected = GimpResult.of(self.images.image)
-        if selected is not None:
-            self.panel.use_selected(name, selected)
+        self.panel.use_selected(name, GimpResult.of(self.images.image))
         self._look_at(self.images.image)
 
     def _show_result(self, index: int) -> None:
@@ -423,7 +427,7 @@ class Window:
     ) -> None:
         """Do what the Generate button does, on the layer in front or on another."""
         self.look(image)
-        sent = self.session.generate(self.panel.form, lambda: self._current_document(items))
+        sent = self.session.generate(self.panel.form, lambda: self._find_document(items))
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
             self.look(image)

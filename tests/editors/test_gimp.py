@@ -20,7 +20,9 @@ from real_editors import (
     check_completed,
     check_controlled,
     check_fitted,
+    check_more_of_these,
     check_over_painting,
+    check_result_keys,
     check_styled,
     check_typed,
     run_download,
@@ -329,6 +331,17 @@ def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_gimp: Found) 
     assert said["the_same"]
     assert said["recipes_are_back"]
     assert said["after_two"] == ["Painting"]
+
+
+def test_what_can_be_done_with_a_result_has_shortcuts(in_gimp: Found) -> None:
+    check_result_keys(in_gimp("result_keys"))
+
+
+def test_with_a_result_selected_generate_goes_to_its_layer(in_gimp: Found) -> None:
+    said = in_gimp("more_of_these")
+    check_more_of_these(said)
+    assert said["groups"] == ["a pond (seeds 7 to 8) #1", "a pond (seeds 7 to 8)", "Painting"]
+    assert said["active"] == ["seed 8"]
 
 
 def test_locked_results_are_not_removed(in_gimp: Found) -> None:

@@ -1246,6 +1246,57 @@ def kept_one(said: Said) -> Run:
     said["after_two"] = names(image)
 
 
+def result_keys(said: Said) -> Run:
+    """What can be done with a result, by the shortcuts of the menu's entries."""
+    image, layer, group, layers = yield from chosen(images=3, at=2, vary_amount=0.3)
+    yield from to_gimp()
+    said["visible"] = []
+    for key in ("6", "7"):  # next, which goes on at the first; previous
+        pressed = settled(changed=True)
+        xdo("key", f"ctrl+alt+{key}")
+        yield pressed
+        said["visible"].append([one.get_visible() for one in layers])
+    fill(images=1)
+    window().status.set_text("")
+    xdo("key", "ctrl+alt+4")
+    yield lambda: status().startswith("Done")
+    yield settled()
+    said["varied"] = len(group.get_children())
+    kept = settled(changed=True)
+    xdo("key", "ctrl+alt+5")
+    yield kept
+    said["kept"] = [status(), len(group.get_children())]
+    image.set_selected_layers([layer])
+    yield settled()
+    refused = settled(changed=True)
+    xdo("key", "ctrl+alt+5")
+    yield refused
+    said["refused"] = status()
+    fill(steps=1000, strength=1.0)
+    xdo("key", "ctrl+alt+9")
+    yield lambda: status().startswith("Step")
+    xdo("key", "ctrl+alt+3")
+    yield lambda: status().startswith("Cancelled")
+
+
+def more_of_these(said: Said) -> Run:
+    """Generate with a result selected: on the layer that it was made from, unless chosen so."""
+    image, _layer, _group, layers = yield from chosen(images=2, at=1)
+    ours = window()
+    said["plan"] = [ours.plan.get_text(), ours.offer.get_label()]
+    first = json.loads(recipe(layers[1]))["recipe"]["facts"]
+    yield from generated()
+    said["groups"] = names(image)
+    made = image.get_layers()[0].get_children()[0]
+    facts = json.loads(recipe(made))["recipe"]["facts"]
+    said["same_source"] = facts["source_hash"] == first["source_hash"]
+    said["same_picture"] = get(made, native(made)) == get(layers[1], native(layers[1]))
+    said["active"] = [one.get_name() for one in image.get_selected_layers()]
+    ours.offer.clicked()
+    yield settled()
+    said["itself"] = [ours.plan.get_text(), ours.offer.get_label()]
+
+
 def kept_with_locks(said: Said) -> Run:
     """A locked result stays; in a locked group nothing is removed."""
     _image, _layer, group, layers = yield from chosen(at=0)
