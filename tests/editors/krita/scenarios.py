@@ -1776,8 +1776,8 @@ def varied(said: Said) -> Run:
         docker().panel.form.value("seed"),
         docker().lock.isChecked(),
     ]
-    fill(images=1)
-    yield from generated()  # from the group's own layer: a batch on a batch
+    fill(images=1, seed=8)
+    yield from generated()
     file = str(FOUND / "varied.kra")
     document.saveAs(file)
     document.waitForDone()
