@@ -30,6 +30,7 @@ from underpaint_editor.results import Thumbnail  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
+from .alpha_button import AlphaButton  # noqa: E402
 from .buffers import image_of, scaled  # noqa: E402
 from .canvas import GimpDocument, load_form  # noqa: E402
 from .controls import (  # noqa: E402
@@ -106,9 +107,9 @@ class Window:
         on_arrow(self._fields.texts["prompt"], self.panel.recall_prompt)
         column.add(self._make_strength())
         self.plan = make_label("plan")
-        column.add(self.plan)
-        column.add(self._make_offer())
-        column.add(self._make_buttons())
+        buttons = self._make_buttons()
+        for widget in (self.plan, self._make_alpha(), self._make_offer(), buttons):
+            column.add(widget)
         amount = self._fields.numbers["vary_amount"].shown
         self.result_row = ResultRow(amount, self._show_result, self.use_result)
         compare = self.result_row.buttons["compare"]
@@ -182,6 +183,10 @@ class Window:
         for widget in self._role_details:
             widget.set_no_show_all(True)
         return grid
+
+    def _make_alpha(self) -> Gtk.Button:
+        self.alpha = AlphaButton(self.look)
+        return self.alpha.widget
 
     def _make_offer(self) -> Gtk.Button:
         self.offer = Gtk.Button(no_show_all=True)
@@ -341,6 +346,7 @@ class Window:
         self.panel.show_selected(GimpResult.of(image))
         self.panel.show_role(self._current_document)
         title, self._cautions, self._title_name = Sentence("Underpaint"), [], ""
+        self.alpha.show(None)
 
         def survey() -> Survey:
             nonlocal title
@@ -353,6 +359,7 @@ class Window:
             )
             found = document.survey()
             self._cautions = document.cautions()
+            self.alpha.show(document.layer)
             return found
 
         self.panel.survey_document(survey)

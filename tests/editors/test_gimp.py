@@ -463,6 +463,14 @@ def test_what_gimp_cannot_do_better_is_said_before_the_run(in_gimp: Found) -> No
     }
     for case, caution in told.items():
         assert said[case] == f"{PLAN}. {caution}", case
+    caution = "The layer has no transparency: erasing paints the background colour."
+    assert said["without_alpha"].endswith(caution)
+    assert said["alpha_button"] == ["Add an Alpha Channel", True]
+    *added, then = said["alpha_added"]
+    assert added == [True, False]
+    assert caution not in then
+    assert said["alpha_locked"][0].endswith(caution)
+    assert not said["alpha_locked"][1]
     for case in ("grey", "indexed"):
         assert "greyscale" not in said[f"{case}_after"]
         assert "indexed" not in said[f"{case}_after"]

@@ -803,6 +803,18 @@ def cautioned(said: Said) -> Run:
     said["filtered"] = plan(image)
     blur.set_visible(False)
     said["filter_off"] = plan(image)
+    plain = Gimp.Layer.new(image, "Plain", SIZE, SIZE, Gimp.ImageType.RGB_IMAGE, 100,
+                           Gimp.LayerMode.NORMAL)  # fmt: skip
+    image.insert_layer(plain, None, 0)
+    said["without_alpha"] = plan(image)
+    _keep_picture("without_alpha")
+    button = window().alpha.widget
+    said["alpha_button"] = [button.get_label(), button.get_visible()]
+    button.clicked()
+    said["alpha_added"] = [plain.has_alpha(), button.get_visible(), window().plan.get_text()]
+    plain.flatten()
+    plain.set_lock_content(True)
+    said["alpha_locked"] = [plan(image), button.get_visible()]
     for name, base in (("grey", GRAY), ("indexed", INDEXED)):
         image, layer = opened(None, base)
         shown(image)
