@@ -94,19 +94,57 @@ def make_plan(
     exact : bool
         As `StepPlan.exact`.
     """
-    box = None if from_nothing else request.size.box
-    area = choose_area(change, layer, box or Extent(native, native))
-    content, notes = choose_size(area.extent, native, box)
-    area, content = fill_up(area, layer, content)
+    work = choose_work_area(change, layer, native, None if from_nothing else request.size.box)
+    content = work.content
     return Plan(
         strength=mode_strength(request, mode),
         most_change=most_change,
         steps=replace(plan_request(request, mode, most_change, train_steps), exact=exact),
-        area=area,
+        area=work.box,
         content=content,
         work_size=Extent(_up(content.width, MULTIPLE), _up(content.height, MULTIPLE)),
-        notes=notes,
+        notes=work.notes,
     )
+
+
+@dataclass(frozen=True)
+class WorkArea:
+    """What goes through the model.
+
+    Parameters
+    ----------
+    box : Box
+        The part of the canvas.
+    content : Extent
+        Its size for the model, in pixels.
+    notes : tuple of str
+        Says where detail is lost.
+    """
+
+    box: Box
+    content: Extent
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> float:
+        """How many of the model's pixels one of the canvas becomes, along a side."""
+        return self.content.width / self.box.width
+
+
+def choose_work_area(change: Box, layer: Box, native: int, box: Extent | None) -> WorkArea:
+    """Choose the part of the layer that the model sees, and its size for the model.
+
+    Parameters
+    ----------
+    change, layer, native
+        As in `make_plan`.
+    box : Extent or None
+        The size asked for.
+    """
+    area = choose_area(change, layer, box or Extent(native, native))
+    content, notes = choose_size(area.extent, native, box)
+    area, content = fill_up(area, layer, content)
+    return WorkArea(area, content, notes)
 
 
 def choose_area(change: Box, layer: Box, least: Extent) -> Box:

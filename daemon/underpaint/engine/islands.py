@@ -1,0 +1,146 @@
+"""Find the parts of the canvas that lie so far apart that each is painted by itself.
+
+One work area around two small holes in opposite corners would be scaled down for the model, and
+both would come back blurred. Each island gets a work area of its own instead, as if it were alone,
+unless one around several costs little more and loses no detail.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from underpaint_client.geometry import Box
+
+from .plan import GRID, WorkArea
+
+Mask = NDArray[np.bool_]
+
+MOST_ISLANDS = 16
+"""The most work areas of one picture. Beyond it, those that are nearest share one."""
+
+_MORE_WORK = 1.25
+"""How much more work one area around several may be: what is painted in one run fits together."""
+
+_MOST_COMPARED = 64
+"""How many islands are compared with each other: the work grows with the square of it."""
+
+
+@dataclass(frozen=True)
+class CellMask:
+    """Some of the cells of `GRID` pixels to which work areas are snapped.
+
+    Parameters
+    ----------
+    x, y : int
+        The first cell's top left corner on the canvas, multiples of `GRID`.
+    cells : bool, (h, w)
+        Which cells.
+    """
+
+    x: int
+    y: int
+    cells: Mask
+
+    @property
+    def box(self) -> Box:
+        """The smallest box on the canvas around these cells, of which there is at least one."""
+        rows = np.flatnonzero(self.cells.any(axis=1))
+        columns = np.flatnonzero(self.cells.any(axis=0))
+        top, left = int(rows[0]), int(columns[0])
+        return Box(
+            self.x + left * GRID,
+            self.y + top * GRID,
+            (int(columns[-1]) - left + 1) * GRID,
+            (int(rows[-1]) - top + 1) * GRID,
+        )
+
+    def pixels_in(self, box: Box) -> Mask:
+        """Return which pixels of a box on the canvas lie in these cells: (height, width)."""
+        height, width = self.cells.shape
+        rows = np.clip(np.arange(box.y - self.y, box.bottom - self.y) // GRID, -1, height)
+        columns = np.clip(np.arange(box.x - self.x, box.right - self.x) // GRID, -1, width)
+        found = np.pad(self.cells, 1)[np.ix_(rows + 1, columns + 1)]
+        return np.asarray(found, np.bool_)
+
+
+def find_islands(changing: CellMask, place: Callable[[Box], WorkArea]) -> list[CellMask]:
+    """Divide what changes into islands.
+
+    Parameters
+    ----------
+    changing : CellMask
+        Cells that hold something that changes, at least one.
+    place : callable
+        Returns the work area of what changes in a box on the canvas.
+
+    Returns
+    -------
+    list of CellMask
+        From top to bottom, at most `MOST_ISLANDS`. Each cell is in exactly one.
+    """
+    count, labels = _label(changing.cells)
+
+    def cells_of(chosen: Iterable[int]) -> CellMask:
+        return replace(changing, cells=np.isin(labels, list(chosen)))
+
+    def island(chosen: frozenset[int], change: Box) -> _Island:
+        return _Island(chosen, change, place(change))
+
+    found = [island(frozenset([n]), cells_of([n]).box) for n in range(1, count)]
+    if len(found) > 1:
+        found = _merge(found, lambda a, b: island(a.labels | b.labels, a.change.around(b.change)))
+    found.sort(key=lambda one: (one.change.y, one.change.x))
+    return [cells_of(one.labels) for one in found]
+
+
+@dataclass(frozen=True)
+class _Island:
+    labels: frozenset[int]
+    change: Box
+    work: WorkArea
+
+
+def _label(cells: Mask) -> tuple[int, NDArray[np.int32]]:
+    """Return the connected parts, numbered from 1, and one more than there are.
+
+    Of too many, those that lie close together get one number.
+    """
+    near, kernel = cells.astype(np.uint8), np.ones((3, 3), np.uint8)
+    count, labels = cv2.connectedComponents(near, connectivity=8)
+    while count - 1 > _MOST_COMPARED:
+        near = cv2.dilate(near, kernel)
+        count, labels = cv2.connectedComponents(near, connectivity=8)
+    return count, np.where(cells, labels, np.int32(0))
+
+
+def _merge(islands: list[_Island], join: Callable[[_Island, _Island], _Island]) -> list[_Island]:
+    """Join two islands after the other, as long as that is worth it, or as there are too many."""
+    joined = {pair: join(*pair) for pair in combinations(islands, 2)}
+    while joined:
+        pair = max(joined, key=lambda pair: _spare(*pair, joined[pair]))
+        if _spare(*pair, joined[pair]) < 0:
+            if len(islands) <= MOST_ISLANDS:
+                break
+            pair = min(joined, key=lambda pair: joined[pair].change.extent.pixels)
+        new = joined[pair]
+        islands = [one for one in islands if one not in pair]
+        joined = {p: both for p, both in joined.items() if not {*p} & {*pair}}
+        joined.update({(one, new): join(one, new) for one in islands})
+        islands.append(new)
+    return islands
+
+
+def _spare(first: _Island, second: _Island, both: _Island) -> float:
+    """Return how much less work one area is than it may be; -inf where it loses detail."""
+    one, other, common = first.work, second.work, both.work
+    if common.scale < 0.99 * min(1, one.scale, other.scale):
+        return -math.inf
+    apart = one.content.pixels + other.content.pixels
+    return _MORE_WORK * apart - common.content.pixels
