@@ -5,26 +5,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint.engine.islands import MOST_ISLANDS, CellMask, find_islands
-from underpaint.engine.plan import GRID, WorkArea, choose_work_area
+from underpaint.engine.grid import GRID, GridMask
+from underpaint.engine.islands import MOST_ISLANDS, find_islands
+from underpaint.engine.plan import WorkArea, choose_work_area
 from underpaint_client.geometry import Box, Extent
 
 
-def changing_in(layer: Box, *holes: Box) -> CellMask:
-    """Return the cells of a layer that holes on the canvas touch."""
+def changing_in(layer: Box, *holes: Box) -> GridMask:
+    """Return the squares of a layer that holes on the canvas touch."""
     x, y = layer.x // GRID, layer.y // GRID
-    cells = np.zeros((-(-layer.bottom // GRID) - y, -(-layer.right // GRID) - x), np.bool_)
+    squares = np.zeros((-(-layer.bottom // GRID) - y, -(-layer.right // GRID) - x), np.bool_)
     for hole in holes:
-        cells[
+        squares[
             hole.y // GRID - y : -(-hole.bottom // GRID) - y,
             hole.x // GRID - x : -(-hole.right // GRID) - x,
         ] = True
-    return CellMask(x * GRID, y * GRID, cells)
+    return GridMask(x * GRID, y * GRID, squares)
 
 
 def islands_of(
     layer: Box, *holes: Box, native: int = 512, box: Extent | None = None
-) -> list[CellMask]:
+) -> list[GridMask]:
     def place(change: Box) -> WorkArea:
         return choose_work_area(change, layer, native, box)
 
@@ -83,19 +84,19 @@ def test_no_more_than_the_most() -> None:
 
 
 @given(st.data(), st.sampled_from([256, 512, 1024]))
-def test_each_cell_is_in_one_of_them(data: st.DataObject, native: int) -> None:
+def test_each_square_is_in_one_of_them(data: st.DataObject, native: int) -> None:
     layer = Box(data.draw(st.integers(-500, 0)), data.draw(st.integers(-500, 0)), 5000, 3000)
     places = data.draw(
         st.lists(st.tuples(st.integers(0, 4400), st.integers(0, 2400)), min_size=1, max_size=30)
     )
     changing = changing_in(layer, *(hole(layer.x + x, layer.y + y) for x, y in places))
     found = find_islands(changing, lambda change: choose_work_area(change, layer, native, None))
-    np.testing.assert_array_equal(sum(one.cells.astype(int) for one in found), changing.cells)
+    np.testing.assert_array_equal(sum(one.squares.astype(int) for one in found), changing.squares)
     assert len(found) <= MOST_ISLANDS
 
 
-def test_the_pixels_of_cells() -> None:
-    mask = CellMask(-64, 0, np.array([[True, False], [False, True]]))
+def test_the_pixels_of_squares() -> None:
+    mask = GridMask(-64, 0, np.array([[True, False], [False, True]]))
     assert mask.box == Box(-64, 0, 128, 128)
     inside = mask.pixels_in(Box(-70, -2, 140, 140))
     expected = np.zeros((140, 140), np.bool_)

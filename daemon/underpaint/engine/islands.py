@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from underpaint_client.geometry import Box
 
-from .plan import GRID, WorkArea
-
-Mask = NDArray[np.bool_]
+from .grid import GridMask, Mask
+from .plan import WorkArea
 
 MOST_ISLANDS = 16
 """The most work areas of one picture. Beyond it, those that are nearest share one."""
@@ -32,72 +31,34 @@ _MOST_COMPARED = 64
 """How many islands are compared with each other: the work grows with the square of it."""
 
 
-@dataclass(frozen=True)
-class CellMask:
-    """Some of the cells of `GRID` pixels to which work areas are snapped.
-
-    Parameters
-    ----------
-    x, y : int
-        The first cell's top left corner on the canvas, multiples of `GRID`.
-    cells : bool, (h, w)
-        Which cells.
-    """
-
-    x: int
-    y: int
-    cells: Mask
-
-    @property
-    def box(self) -> Box:
-        """The smallest box on the canvas around these cells, of which there is at least one."""
-        rows = np.flatnonzero(self.cells.any(axis=1))
-        columns = np.flatnonzero(self.cells.any(axis=0))
-        top, left = int(rows[0]), int(columns[0])
-        return Box(
-            self.x + left * GRID,
-            self.y + top * GRID,
-            (int(columns[-1]) - left + 1) * GRID,
-            (int(rows[-1]) - top + 1) * GRID,
-        )
-
-    def pixels_in(self, box: Box) -> Mask:
-        """Return which pixels of a box on the canvas lie in these cells: (height, width)."""
-        height, width = self.cells.shape
-        rows = np.clip(np.arange(box.y - self.y, box.bottom - self.y) // GRID, -1, height)
-        columns = np.clip(np.arange(box.x - self.x, box.right - self.x) // GRID, -1, width)
-        found = np.pad(self.cells, 1)[np.ix_(rows + 1, columns + 1)]
-        return np.asarray(found, np.bool_)
-
-
-def find_islands(changing: CellMask, place: Callable[[Box], WorkArea]) -> list[CellMask]:
+def find_islands(changing: GridMask, place: Callable[[Box], WorkArea]) -> list[GridMask]:
     """Divide what changes into islands.
 
     Parameters
     ----------
-    changing : CellMask
-        Cells that hold something that changes, at least one.
+    changing : GridMask
+        Squares that hold something that changes, at least one.
     place : callable
         Returns the work area of what changes in a box on the canvas.
 
     Returns
     -------
-    list of CellMask
-        From top to bottom, at most `MOST_ISLANDS`. Each cell is in exactly one.
+    list of GridMask
+        From top to bottom, at most `MOST_ISLANDS`. Each square is in exactly one.
     """
-    count, labels = _label(changing.cells)
+    count, labels = _label(changing.squares)
 
-    def cells_of(chosen: Iterable[int]) -> CellMask:
-        return replace(changing, cells=np.isin(labels, list(chosen)))
+    def squares_of(chosen: Iterable[int]) -> GridMask:
+        return replace(changing, squares=np.isin(labels, list(chosen)))
 
     def island(chosen: frozenset[int], change: Box) -> _Island:
         return _Island(chosen, change, place(change))
 
-    found = [island(frozenset([n]), cells_of([n]).box) for n in range(1, count)]
+    found = [island(frozenset([n]), squares_of([n]).box) for n in range(1, count)]
     if len(found) > 1:
         found = _merge(found, lambda a, b: island(a.labels | b.labels, a.change.around(b.change)))
     found.sort(key=lambda one: (one.change.y, one.change.x))
-    return [cells_of(one.labels) for one in found]
+    return [squares_of(one.labels) for one in found]
 
 
 @dataclass(frozen=True)
@@ -107,17 +68,17 @@ class _Island:
     work: WorkArea
 
 
-def _label(cells: Mask) -> tuple[int, NDArray[np.int32]]:
+def _label(squares: Mask) -> tuple[int, NDArray[np.int32]]:
     """Return the connected parts, numbered from 1, and one more than there are.
 
     Of too many, those that lie close together get one number.
     """
-    near, kernel = cells.astype(np.uint8), np.ones((3, 3), np.uint8)
+    near, kernel = squares.astype(np.uint8), np.ones((3, 3), np.uint8)
     count, labels = cv2.connectedComponents(near, connectivity=8)
     while count - 1 > _MOST_COMPARED:
         near = cv2.dilate(near, kernel)
         count, labels = cv2.connectedComponents(near, connectivity=8)
-    return count, np.where(cells, labels, np.int32(0))
+    return count, np.where(squares, labels, np.int32(0))
 
 
 def _merge(islands: list[_Island], join: Callable[[_Island, _Island], _Island]) -> list[_Island]:

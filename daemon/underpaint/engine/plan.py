@@ -15,9 +15,7 @@ from underpaint_client.request import Request
 from underpaint_client.sentences import sentence
 from underpaint_client.steps import StepPlan, mode_strength, plan_request
 
-GRID = 64
-"""Pixels on the canvas that the work area is snapped to, so that erasing a little more at a locked
-seed keeps the noise, and so the picture, where they were."""
+from .grid import GRID, GridMask
 
 MULTIPLE = 16
 """Pixels: every side that the model works at is a multiple of it."""
@@ -50,6 +48,8 @@ class Plan:
         `content`, filled up to multiples of 16 by repeating its right and lower edge.
     notes : tuple of str
         What the artist should know.
+    left_out : GridMask, optional
+        What changes in the area and is painted in another one.
     """
 
     strength: float
@@ -59,6 +59,7 @@ class Plan:
     content: Extent
     work_size: Extent
     notes: tuple[str, ...]
+    left_out: GridMask | None = None
 
 
 def make_plan(
