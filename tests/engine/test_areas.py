@@ -57,7 +57,7 @@ def test_each_is_as_if_it_were_alone(engine: Engine, mode: str, kind: str) -> No
         facts = picture.recipe.facts
         assert Box(*facts.work_area).contains(NEAR.around(FAR))
         assert facts.work_size == alone[FAR][index].recipe.facts.work_size
-        assert facts.seed == BASE.sampling.seed + index
+        assert facts.seed == (BASE.sampling.seed or 0) + index
         assert any("painted in 2 areas" in note for note in facts.notes)
 
 

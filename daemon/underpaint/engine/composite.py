@@ -124,8 +124,8 @@ def _make_patch(painted: Sequence[Painted]) -> Composed | None:
             if part is None:
                 return None
             here = strip.moved(-area.x, -area.y)
-            shown = part[..., 3] > 0
-            patch[here.y : here.bottom, here.x : here.right][shown] = part[shown]
+            seen = part[..., 3] > 0
+            patch[here.y : here.bottom, here.x : here.right][seen] = part[seen]
     shown = box_of(patch[..., 3] > 0)
     if shown.empty:
         return unchanged(source, "patch")

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,10 +74,10 @@ def _label(squares: Mask) -> tuple[int, NDArray[np.int32]]:
 
     Of too many, those that lie close together get one number.
     """
-    near, kernel = squares.astype(np.uint8), np.ones((3, 3), np.uint8)
+    near: NDArray[Any] = squares.astype(np.uint8)
     count, labels = cv2.connectedComponents(near, connectivity=8)
     while count - 1 > _MOST_COMPARED:
-        near = cv2.dilate(near, kernel)
+        near = cv2.dilate(near, np.ones((3, 3), np.uint8))
         count, labels = cv2.connectedComponents(near, connectivity=8)
     return count, np.where(squares, labels, np.int32(0))
 
@@ -85,8 +86,8 @@ def _merge(islands: list[_Island], join: Callable[[_Island, _Island], _Island]) 
     """Join two islands after the other, as long as that is worth it, or as there are too many."""
     joined = {pair: join(*pair) for pair in combinations(islands, 2)}
     while joined:
-        pair = max(joined, key=lambda pair: _spare(*pair, joined[pair]))
-        if _spare(*pair, joined[pair]) < 0:
+        pair = max(joined, key=lambda pair: _spare(pair, joined[pair]))
+        if _spare(pair, joined[pair]) < 0:
             if len(islands) <= MOST_ISLANDS:
                 break
             pair = min(joined, key=lambda pair: joined[pair].change.extent.pixels)
@@ -98,9 +99,9 @@ def _merge(islands: list[_Island], join: Callable[[_Island, _Island], _Island]) 
     return islands
 
 
-def _spare(first: _Island, second: _Island, both: _Island) -> float:
+def _spare(pair: tuple[_Island, _Island], both: _Island) -> float:
     """Return how much less work one area is than it may be; -inf where it loses detail."""
-    one, other, common = first.work, second.work, both.work
+    one, other, common = pair[0].work, pair[1].work, both.work
     if common.scale < 0.99 * min(1, one.scale, other.scale):
         return -math.inf
     apart = one.content.pixels + other.content.pixels
