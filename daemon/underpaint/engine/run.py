@@ -13,6 +13,7 @@ import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.controlnet_list import ChosenControl, choose_controls
+from underpaint.models.ip_adapter_list import ChosenReference, choose_references
 from underpaint.models.lora_choice import ChosenLora, choose_loras, named_loras
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.errors import CancelledError
@@ -33,6 +34,7 @@ from .denoise import Guide, OnClean, cell_steps, level_notes
 from .families.family import Prompt
 from .fitting import Fitting
 from .inputs import Inputs
+from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .noise import vary
@@ -40,6 +42,7 @@ from .plan import Plan, batch_size
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
+from .reference_pictures import take_references
 from .reports import Picture, Preview, Progress, Viewer
 from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes, mean_opacity, quantize
 from .work import Models, Work
@@ -83,7 +86,8 @@ class Run:
         """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
-            _ = self.loras, self.controls  # what is wrong is told before that takes minutes
+            # What is wrong is told before that takes minutes.
+            _ = self.loras, self.controls, self.references
             wanted = self.request.sampling
             return self.models.load(
                 wanted.model, allow_paths=self.allow_paths, sampler=wanted.sampler
@@ -103,6 +107,12 @@ class Run:
         """The ControlNets of the control layers, found and looked at as LoRAs are."""
         wanted = self.request.conditioning.controls
         return choose_controls(wanted, self._info) if wanted else ()
+
+    @functools.cached_property
+    def references(self) -> tuple[ChosenReference, ...]:
+        """The IP-Adapters of the reference layers, found and looked at as LoRAs are."""
+        wanted = self.request.conditioning.references
+        return choose_references(wanted, self._info) if wanted else ()
 
     @property
     def _info(self) -> ModelInfo:
@@ -139,6 +149,7 @@ class Run:
         if layer is not None and change.empty:
             yield from self._keep(source)
             return
+        pictures = take_references(request.conditioning.references, inputs.rasters)
         model = self.model
         model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
         plans = self._plans(model, source, change, from_nothing=layer is None)
@@ -146,12 +157,18 @@ class Run:
         fitting = self._fitting(model, largest)
         planned = self._planned(model, largest)
         fitting.run("load", lambda: model.load_controlnets(self.controls))
+        fitting.run("load", lambda: model.load_ip_adapters(self.references))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.used_loras)  # one that does not fit is told of here
+        with self.clock.phase("encode"):
+            references = model.read_references(self.references, pictures)
+        prepare = functools.partial(
+            self._works, model, rasters=inputs.rasters, references=references
+        )
         if request.variation.chain:
-            yield from self._chain(model, source, plans, inputs.rasters)
+            yield from self._chain(model, source, plans, prepare)
         else:
-            yield from self._paint(self._works(model, source, plans, inputs.rasters))
+            yield from self._paint(prepare(source, plans))
 
     def _fitting(self, model: Model, plan: Plan) -> Fitting:
         return Fitting(model, self.models.experience(model.info), plan.work_size)
@@ -211,13 +228,15 @@ class Run:
         model: Model,
         source: Source,
         plans: Sequence[Plan],
+        *,
         rasters: Mapping[str, Pixels],
+        references: tuple[Reference, ...],
     ) -> list[Work]:
         """Prepare each area."""
         runs = [plan.steps.run for plan in plans]
         return [
             replace(
-                self._prepare(model, source, plan, rasters),
+                self._prepare(model, source, plan, rasters=rasters, references=references),
                 steps_before=sum(runs[:index]),
                 steps_of_all=sum(runs),
             )
@@ -225,7 +244,13 @@ class Run:
         ]
 
     def _prepare(
-        self, model: Model, source: Source, plan: Plan, rasters: Mapping[str, Pixels]
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        *,
+        rasters: Mapping[str, Pixels],
+        references: tuple[Reference, ...],
     ) -> Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
@@ -264,6 +289,7 @@ class Run:
                 *describe_purpose(model.info.purpose),
             ),
             controls=controls,
+            references=references,
         )
 
     def _show_kept(
@@ -328,7 +354,7 @@ class Run:
         model: Model,
         source: Source,
         plans: Sequence[Plan],
-        rasters: Mapping[str, Pixels],
+        prepare: Callable[[Source, Sequence[Plan]], list[Work]],
     ) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
         given, source_hash = source, ""
@@ -336,7 +362,7 @@ class Run:
         done: list[Floats] = []
         for index in range(self.request.sampling.images):
             if not works or works[0].steps_of_all:  # at strength 0 there is no more to come
-                again = self._works(model, given, plans, rasters)
+                again = prepare(given, plans)
                 source_hash = source_hash or join_hashes(work.source_hash for work in again)
                 works = [
                     replace(work, source=replace(source, left_out=work.plan.left_out))
@@ -382,6 +408,7 @@ class Run:
                 self.guidance_scale,
                 [generator for _, generator in drawn],
                 work.controls,
+                work.references,
             )
 
     def _preview_maker(self, work: Work, image: int) -> OnClean | None:
@@ -481,6 +508,7 @@ class Run:
             loras,
             controls,
             named,
+            tuple(one.describe() for one in work.references),
         )
         saved = saving_notes(
             work.model.saving,
