@@ -67,7 +67,7 @@ def plan_areas(
     changes = _find_changes(source, change)
     most_change = float(changes.most.max())
     whole = plan(change, most_change)
-    if from_nothing or request.size.areas == "single":
+    if from_nothing or request.size.areas == "single" or not whole.steps.run:
         return (whole,)
     taking_part = cell_steps(changes.most, whole.steps, most_change) > 0
     islands = find_islands(

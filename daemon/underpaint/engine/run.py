@@ -361,7 +361,7 @@ class Run:
         works: list[Work] = []
         done: list[Floats] = []
         for index in range(self.request.sampling.images):
-            if not works or works[0].steps_of_all:  # at strength 0 there is no more to come
+            if not works or plans[0].steps.run:  # at strength 0 there is no more to come
                 again = prepare(given, plans)
                 source_hash = source_hash or join_hashes(work.source_hash for work in again)
                 works = [
