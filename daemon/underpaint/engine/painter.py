@@ -73,6 +73,13 @@ class Painter:
             lambda: len(batch()),
         )
 
+    def denoise_all(self, work: Work, images: range) -> list[torch.Tensor]:
+        """Paint an area of these images, in as many runs as it takes."""
+        latents: list[torch.Tensor] = []
+        while len(latents) < len(images):
+            latents.extend(self.denoise_first(work, images[len(latents) :]))
+        return latents
+
     def decode(self, work: Work, latents: torch.Tensor) -> Floats:
         """Return what the model painted of the work area, matched to what is kept around it."""
         painted = self._decode_content(work, latents)
@@ -113,7 +120,7 @@ class Painter:
                 noise=torch.cat([noise for noise, _ in drawn]).to(model.device),
                 steps=work.steps,
                 pure=work.pure,
-                on_step=functools.partial(self._on_step, work.plan, images),
+                on_step=functools.partial(self._on_step, work, images),
                 cancelled=self.observer.cancelled,
                 kept=work.kept,
                 on_clean=self._preview_maker(work, images.start + 1),
@@ -152,8 +159,8 @@ class Painter:
                     else:
                         colour = work.model.sketch(one)[:height, :width]
                     pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
-                    steps = plan.steps.run
-                    viewer.show(Preview(image + number, step, steps, pixels, plan.area))
+                    steps = work.steps_before + step, work.steps_of_all
+                    viewer.show(Preview(image + number, *steps, pixels, plan.area))
             due = time.monotonic() + viewer.every
 
         return look
@@ -178,15 +185,15 @@ class Painter:
             ]
             return model.family.join_prompts(found)
 
-    def _on_step(self, plan: Plan, together: range, step: int, steps: int) -> None:
+    def _on_step(self, work: Work, together: range, step: int, _steps: int) -> None:
         self.observer.progress(
             Progress(
                 "Denoising",
-                step,
-                steps,
+                work.steps_before + step,
+                work.steps_of_all,
                 together.start + 1,
                 self.wanted.request.sampling.images,
                 len(together),
-                plan.work_size.pixels,
+                work.plan.work_size.pixels,
             )
         )

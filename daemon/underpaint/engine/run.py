@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,8 +13,9 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe
 from underpaint_client.recommended import settle_request
 
+from .areas import plan_areas
 from .clock import PhaseClock
-from .composite import Composed, compose, unchanged, whole_layer
+from .composite import Composed, Painted, compose, unchanged
 from .context import hash_context, lay_over_context
 from .control_pictures import take_controls
 from .denoise import cell_steps, level_notes
@@ -23,14 +24,14 @@ from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .painter import Painter
-from .plan import Plan, make_plan
+from .plan import Plan
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reference_pictures import take_references
 from .reports import Picture, Progress
 from .resolved_request import ResolvedRequest
-from .source import Floats, Mask, Pixels, Source, hash_input
+from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes
 from .work import Work
 
 
@@ -75,35 +76,37 @@ class Run:
         model.prompts.find_embeddings(
             text for one in self.wanted.prompts for text in (one.positive, one.negative)
         )
-        plan = self._plan(model, source, change, from_nothing=layer is None)
-        fitting = self.painter.fitting(model, plan)
-        planned = self.painter.planned(model, plan)
+        plans = self._plans(model, source, change, from_nothing=layer is None)
+        largest = max(plans, key=lambda plan: plan.work_size.pixels)
+        fitting = self.painter.fitting(model, largest)
+        planned = self.painter.planned(model, largest)
         fitting.run("load", lambda: model.load_controlnets(self.wanted.controls))
         fitting.run("load", lambda: model.load_ip_adapters(self.wanted.references))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.wanted.used_loras)  # one that does not fit is told of here
         with self.clock.phase("encode"):
             references = model.read_references(self.wanted.references, pictures)
-        given = functools.partial(
-            self._prepare, model, rasters=inputs.rasters, references=references
+        prepare = functools.partial(
+            self._works, model, rasters=inputs.rasters, references=references
         )
         if request.variation.chain:
-            yield from self._chain(model, source, plan, given)
+            yield from self._chain(model, source, plans, prepare)
         else:
-            yield from self._paint(given(source, plan))
+            yield from self._paint(prepare(source, plans))
 
-    def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
-        return make_plan(
-            self.wanted.settled_request,
-            source.mode,
-            source.box,
-            change,
-            float(source.change_in(change).max()),
-            model.info.native,
-            model.info.train_steps,
-            from_nothing=from_nothing,
-            exact=model.starts_exactly,
-        )
+    def _plans(
+        self, model: Model, source: Source, change: Box, *, from_nothing: bool
+    ) -> tuple[Plan, ...]:
+        with self.clock.phase("prepare"):
+            return plan_areas(
+                self.wanted.settled_request,
+                source,
+                change,
+                model.info.native,
+                model.info.train_steps,
+                from_nothing=from_nothing,
+                exact=model.starts_exactly,
+            )
 
     def _source(self, inputs: Inputs) -> Source:
         request, layer = self.wanted.request, inputs.visible_layer
@@ -141,6 +144,26 @@ class Run:
             made = Made(index, self.wanted.prompts[index])
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
+    def _works(
+        self,
+        model: Model,
+        source: Source,
+        plans: Sequence[Plan],
+        *,
+        rasters: Mapping[str, Pixels],
+        references: tuple[Reference, ...],
+    ) -> list[Work]:
+        """Prepare each area."""
+        runs = [plan.steps.run for plan in plans]
+        return [
+            replace(
+                self._prepare(model, source, plan, rasters=rasters, references=references),
+                steps_before=sum(runs[:index]),
+                steps_of_all=sum(runs),
+            )
+            for index, plan in enumerate(plans)
+        ]
+
     def _prepare(
         self,
         model: Model,
@@ -173,7 +196,7 @@ class Run:
             kept = self._show_kept(model, seen, plan, steps > 0)
         return Work(
             model=model,
-            source=source,
+            source=replace(source, left_out=plan.left_out),
             seen=seen,
             plan=plan,
             source_hash=hash_input(prepared.image, change),
@@ -211,31 +234,48 @@ class Run:
             "encode", lambda: model.show_kept(image, changing_cells)
         )
 
-    def _paint(self, work: Work) -> Iterator[Picture]:
+    def _paint(self, works: Sequence[Work]) -> Iterator[Picture]:
         rest = range(self.wanted.request.sampling.images)
+        source_hash = join_hashes(work.source_hash for work in works)
         while rest:
-            latents = self.painter.denoise_first(work, rest)
-            for one, index in zip(latents, rest, strict=False):
-                yield self._finish(work, self.painter.decode(work, one), index)
-            rest = rest[len(latents) :]
+            first = self.painter.denoise_first(works[0], rest)
+            images = rest[: len(first)]
+            areas = [first, *(self.painter.denoise_all(work, images) for work in works[1:])]
+            for index, latents in zip(images, zip(*areas, strict=True), strict=True):
+                done = [self.painter.decode(*one) for one in zip(works, latents, strict=True)]
+                yield self._finish(works, done, index, source_hash)
+            rest = rest[len(images) :]
 
     def _chain(
-        self, model: Model, source: Source, plan: Plan, prepare: Callable[[Source, Plan], Work]
+        self,
+        model: Model,
+        source: Source,
+        plans: Sequence[Plan],
+        prepare: Callable[[Source, Sequence[Plan]], list[Work]],
     ) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
-        given, first = source, ""
-        last: tuple[Work, Floats] | None = None
+        given, source_hash = source, ""
+        works: list[Work] = []
+        done: list[Floats] = []
         for index in range(self.wanted.request.sampling.images):
-            if last is None or plan.steps.run:  # at strength 0 there is no more to come
-                work = replace(prepare(given, plan), source=source)
-                first = first or work.source_hash
-                (latents,) = self.painter.denoise_first(work, range(index, index + 1))
-                last = replace(work, source_hash=first), self.painter.decode(work, latents)
-            yield self._finish(*last, index)
-            given = given.repainted(whole_layer(given, plan.area, last[1]), plan.area)
+            if not works or plans[0].steps.run:  # at strength 0 there is no more to come
+                again = prepare(given, plans)
+                source_hash = source_hash or join_hashes(work.source_hash for work in again)
+                works = [
+                    replace(work, source=replace(source, left_out=work.plan.left_out))
+                    for work in again
+                ]
+                this = range(index, index + 1)
+                done = [
+                    self.painter.decode(one, self.painter.denoise_first(one, this)[0])
+                    for one in works
+                ]
+            yield self._finish(works, done, index, source_hash)
+            pixels = compose(_all_painted(works, done, given), "layer").pixels
+            given = given.repainted(pixels, [work.plan.area for work in works])
             if given.mode == "txt2img":  # from nothing at first, then from what came
                 given = given.with_mode("img2img")
-                plan = self._plan(model, given, given.change_box(), from_nothing=False)
+                plans = self._plans(model, given, given.change_box(), from_nothing=False)
 
     def _clip_skip_notes(self) -> tuple[str, ...]:
         asked = self.wanted.request.sampling.clip_skip
@@ -243,11 +283,12 @@ class Run:
             return ()
         return ("this model has no clip skip; it was not used",)
 
-    def _finish(self, work: Work, painted: Floats, index: int) -> Picture:
+    def _finish(
+        self, works: Sequence[Work], done: Sequence[Floats], index: int, source_hash: str
+    ) -> Picture:
+        work = max(works, key=lambda one: one.plan.work_size.pixels)
         with self.clock.phase("composite"):
-            composed = compose(
-                work.source, work.plan.area, painted, self.wanted.request.output.result
-            )
+            composed = compose(_all_painted(works, done), self.wanted.request.output.result)
         prompt = self.wanted.prompts[index]
         loras = tuple(self.wanted.used_loras[one] for one in self.wanted.loras[index])
         named = work.model.prompts.embeddings_in(prompt.positive, prompt.negative)
@@ -256,9 +297,9 @@ class Run:
             index,
             prompt,
             work.model,
-            work.plan,
-            work.source_hash,
-            work.context_hash,
+            tuple(one.plan for one in works),
+            source_hash,
+            join_hashes(one.context_hash for one in works),
             loras,
             controls,
             named,
@@ -268,7 +309,7 @@ class Run:
             work.model.saving,
             work.plan.work_size,
             planned=self.painter.planned(work.model, work.plan),
-            encoded=work.kept is not None or not work.pure.all(),
+            encoded=any(one.kept is not None or not one.pure.all() for one in works),
             exact=work.model.placed.has_exact_weights,
         )
         of_prompt = work.model.prompts.notes(
@@ -277,7 +318,7 @@ class Run:
             guided=work.model.guided(self.wanted.guidance_scale),
         )
         notes = (
-            *work.notes,
+            *dict.fromkeys(note for one in works for note in one.notes),
             *work.model.notes,
             *self._clip_skip_notes(),
             *of_prompt,
@@ -294,3 +335,13 @@ class Run:
         return Picture(
             composed.pixels, composed.box, composed.kind, recipe, dict(self.clock.seconds)
         )
+
+
+def _all_painted(
+    works: Sequence[Work], done: Sequence[Floats], given: Source | None = None
+) -> list[Painted]:
+    """Return what was painted of each area, over the layer or over what came of it since."""
+    return [
+        Painted(replace(given or work.source, left_out=work.plan.left_out), work.plan.area, colours)
+        for work, colours in zip(works, done, strict=True)
+    ]
