@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from runs import BASE, make, make_all, texture, with_hole
 from underpaint.engine import Engine, Inputs
 from underpaint.engine.noise import draw_noise
+from underpaint.engine.pixels import fraction
 from underpaint.engine.samplers import Sampler
-from underpaint.engine.source import fraction
 from underpaint.models import find_model
 from underpaint_client.errors import BadInputError, CancelledError, GenerationFailedError
 from underpaint_client.geometry import Box

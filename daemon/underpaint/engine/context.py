@@ -22,7 +22,8 @@ import numpy as np
 
 from underpaint_client.geometry import Box
 
-from .source import Pixels, Source, fraction, quantize, strips
+from .pixels import Pixels, fraction, quantize, strips
+from .source import Source
 
 _LEAST = np.float32(1e-6)
 """Less than any alpha, so that nothing is divided by 0."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from underpaint_client.errors import BadInputError
 from underpaint_client.inputs import CONTROLS, RASTERS, REFERENCES
 
-from .source import FULL, Pixels, Source, check_like, fraction, quantize
+from .pixels import FULL, Pixels, check_like, fraction, quantize
+from .source import Source
 
 
 @dataclass(frozen=True, eq=False)

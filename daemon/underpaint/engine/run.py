@@ -24,6 +24,7 @@ from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .painter import Painter
+from .pixels import Floats, Mask, Pixels, hash_input, join_hashes
 from .plan import Plan
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept
@@ -31,7 +32,7 @@ from .recipe import Made, make_recipe
 from .reference_pictures import take_references
 from .reports import Picture, Progress
 from .resolved_request import ResolvedRequest
-from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes
+from .source import Source
 from .work import Work
 
 

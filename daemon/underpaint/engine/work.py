@@ -15,8 +15,9 @@ from .denoise import Steps
 from .experience import Experience
 from .ip_adapters import Reference
 from .model import Model
+from .pixels import Mask
 from .plan import Plan
-from .source import Mask, Source
+from .source import Source
 
 
 class Models(Protocol):
