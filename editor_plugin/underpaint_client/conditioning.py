@@ -1,4 +1,4 @@
-"""What changes how a model reads and paints, beside the prompt: LoRAs and control layers."""
+"""What changes how a model reads and paints, beside the prompt: LoRAs, control layers, regions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .control_layers import MAX_CONTROLS, ControlLayer, check_controls, read_con
 from .errors import BadInputError
 from .parameters import Parameter, ParameterGroup, declare
 from .prompt_language import NUMBER
+from .regions import MAX_REGIONS, Region, check_regions, read_region
 
 MAX_LORAS = 16
 """LoRAs of the longest list that is taken."""
@@ -149,5 +150,21 @@ class ConditioningSettings(ParameterGroup):
             " canny-of and blur-of compute it from any picture. START and END are shares of the"
             " steps: 0:0.5 holds for the first half. May be given up to four times. `underpaint"
             " controlnets` lists the ControlNets that are there.",
+        ),
+    )
+    regions: tuple[Region, ...] = declare(
+        (),
+        Parameter(
+            "A part of the image with a prompt of its own, which counts there instead of the"
+            " prompt.",
+            most=MAX_REGIONS,
+            check=check_regions,
+            flags=("--region",),
+            metavar="FILE=PROMPT",
+            read=read_region,
+            repeats=True,
+            usage="FILE is a picture of the part, as large as that of -I: what is opaque in it, or"
+            " white in one without transparency; soft edges are kept. May be given up to eight"
+            " times; later ones lie over earlier ones.",
         ),
     )

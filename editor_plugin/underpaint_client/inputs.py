@@ -9,12 +9,16 @@ from .control_layers import MAX_CONTROLS, raster_name
 from .errors import BadInputError
 from .frames import Frame
 from .geometry import Box
+from .regions import MAX_REGIONS, region_raster
 from .sentences import Sentence, sentence
 
 CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
 """The names of the pictures of control layers."""
 
-RASTERS: tuple[str, ...] = ("context", *CONTROLS)
+REGIONS = tuple(region_raster(index) for index in range(MAX_REGIONS))
+"""The names of the masks of regions."""
+
+RASTERS: tuple[str, ...] = ("context", *CONTROLS, *REGIONS)
 """The names of further rasters that a request can be run on.
 
 `context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
@@ -39,8 +43,9 @@ class InputFrames:
         How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
         Without it, all of it.
     rasters : mapping of str to Frame
-        Further rasters, by the names in `RASTERS`. Those of control layers are RGBA, BGRA or Y, on
-        the layer's box; without a layer, of any size.
+        Further rasters, by the names in `RASTERS`. Those of control layers and regions are RGBA,
+        BGRA or Y, on the layer's box; without a layer, of any size. Of those of regions, the alpha
+        counts, or Y.
     """
 
     layer: Frame | None = None
@@ -97,7 +102,7 @@ class InputFrames:
                 self._check_channels(name, frame)
                 self._check_on_layer(name, frame)
         for name, frame in self.rasters.items():
-            if self.layer is not None and name in CONTROLS:
+            if self.layer is not None and name in (*CONTROLS, *REGIONS):
                 self._check_on_layer(name, frame)
         context = self.rasters.get("context")
         if context is not None:

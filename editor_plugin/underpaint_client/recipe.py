@@ -66,6 +66,25 @@ class UsedControl:
 
 
 @dataclass(frozen=True)
+class UsedRegion:
+    """A region that an image was made with.
+
+    Parameters
+    ----------
+    name : str
+        As `Region`.
+    prompt : str
+        As it was used: its choices are made.
+    mask_hash : str
+        BLAKE2b over where it counted, hexadecimal: of its mask as the model worked with it.
+    """
+
+    name: str
+    prompt: str
+    mask_hash: str
+
+
+@dataclass(frozen=True)
 class UsedEmbedding:
     """An embedding (textual inversion) that an image was made with.
 
@@ -125,7 +144,9 @@ class Facts:
     style : str
         Whose settings the request has been given; empty for none.
     embeddings : tuple of UsedEmbedding
-        Those that the prompt and the negative prompt name, each once.
+        Those that the prompts and the negative prompt name, each once.
+    regions : tuple of UsedRegion
+        Those of the request that reach into the work area.
     """
 
     prompt: str
@@ -147,6 +168,7 @@ class Facts:
     controls: tuple[UsedControl, ...] = ()
     style: str = ""
     embeddings: tuple[UsedEmbedding, ...] = ()
+    regions: tuple[UsedRegion, ...] = ()
 
 
 @dataclass(frozen=True)

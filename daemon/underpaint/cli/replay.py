@@ -22,7 +22,7 @@ from underpaint_client.rules import check_request
 from underpaint_client.sentences import Listing
 
 from .daemon_connection import open_connection
-from .generate import read_control_pictures, read_inputs, settle_model
+from .generate import read_control_pictures, read_inputs, read_region_masks, settle_model
 from .job_runner import JobRunner
 from .options import Parser
 from .output_spec import OutputSpec
@@ -48,6 +48,14 @@ def make_parser() -> Parser:
         metavar="FILE",
         help="the picture of a control layer that it was made with; once for each, in their order",
     )
+    add(
+        "--region",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="the mask of a region that it was made with; once for each, in their order",
+    )
     add("--context", type=Path, metavar="FILE", help="the picture below that it was made over")
     add("-m", "--model", help="another model than the recipe's")
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
@@ -63,7 +71,10 @@ def run_replay(words: Sequence[str]) -> int:
     request = _request(recipe, options)
     display = make_display()
     drawing, selection, context = read_inputs(options, request, display)
-    rasters = read_control_pictures(options.control, drawing, display)
+    rasters = {
+        **read_control_pictures(options.control, drawing, display),
+        **read_region_masks(options.region, drawing, display),
+    }
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
     for difference in (*_differences(recipe, request), *_changed_additions(recipe)):
@@ -102,6 +113,17 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
             count=len(kinds),
             kinds=Listing(kinds) if kinds else "none",
             given=len(options.control),
+        )
+    regions = request.conditioning.regions
+    if len(regions) != len(options.region):
+        names = [one.name or str(index + 1) for index, one in enumerate(regions)]
+        raise BadInputError(
+            "{picture} was made with {count} regions ({names}), and --region names {given}; name"
+            " the mask of each, in this order",
+            picture=options.picture,
+            count=len(regions),
+            names=Listing(names) if names else "none",
+            given=len(options.region),
         )
     if (request.source.context == "below") != (options.context is not None):
         if options.context is None:
@@ -190,6 +212,8 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
         told += "; it was made with other LoRAs"
     if then.controls != made.controls:
         told += "; it was held to other control layers, or by other ControlNets"
+    if then.regions != made.regions:
+        told += "; it was made with other masks of its regions"
     for name in _LOOKED_AT:
         before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:

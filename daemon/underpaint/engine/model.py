@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from underpaint_client.prompt_embeddings import find_references
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recipe import UsedEmbedding, UsedLora
 from underpaint_client.samplers import choose_sampler
+from underpaint_client.sentences import Sentence
 from underpaint_client.steps import StepPlan
 
 from .abilities import describe_abilities, describe_model_needs
@@ -43,6 +44,7 @@ from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_notes import describe_losses
 from .quantising import is_exact, quantise
 from .recent import Recent
+from .regions import AttentionRegions, Mixing
 from .samplers import Sampler
 from .savings import Abilities, Placement, Quantised, Saving
 from .source import Floats, Mask
@@ -90,6 +92,9 @@ class Model:
         self._preview_map: torch.Tensor | None = None
         self._placed: Placement | None = None
         self._loras: tuple[ChosenLora, ...] = ()
+        self.prompts_mixed = 1
+        """How many prompts an image of the current request is mixed of, each taking as much memory
+        as an image."""
         self.embeddings = NO_EMBEDDINGS
         self.pipeline: Any  # None only if opening it again has failed
         self._adapters: Adapters | None
@@ -162,9 +167,18 @@ class Model:
 
     @property
     def needs(self) -> MemoryNeeds:
-        """What it needs, with the ControlNets of the current request, which run where it does."""
-        denoiser, more = self._needs.denoiser, self._controlnets.used_bytes
-        return replace(self._needs, denoiser=replace(denoiser, weights=denoiser.weights + more))
+        """What it needs for the current request, with ControlNets, which run where it does."""
+        needs, more = self._needs, self._controlnets.used_bytes
+        return replace(
+            needs,
+            denoiser=replace(needs.denoiser, weights=needs.denoiser.weights + more),
+            denoising=needs.denoising * self.prompts_mixed,
+        )
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether the current request needs more memory than one of its size usually does."""
+        return self.uses_controls or self.prompts_mixed > 1
 
     @property
     def abilities(self) -> Abilities:
@@ -372,9 +386,14 @@ class Model:
         return found
 
     def prompt_notes(
-        self, prompt: str, negative: str = "", *, guided: bool = True
+        self,
+        prompt: str,
+        negative: str = "",
+        *,
+        guided: bool = True,
+        regions: Sequence[tuple[Sentence, str]] = (),
     ) -> tuple[str, ...]:
-        """Return notes about what the model will not read of a prompt and a negative prompt."""
+        """Return notes about what the model will not read of prompts, as `describe_losses`."""
         read = functools.partial(self.family.read_prompt, self.pipeline)
         return describe_losses(
             prompt,
@@ -384,6 +403,7 @@ class Model:
             takes_negative=self.family.takes_negative(self.pipeline),
             weighs_words=self.family.weighs_words,
             is_loaded=lambda name: self.embeddings.find(name) is not None,
+            regions=regions,
         )
 
     # ---- runs ------------------------------------------------------------------------------
@@ -416,18 +436,42 @@ class Model:
     def denoise(
         self,
         guide: Guide,
-        prompt: Prompt,
+        prompts: Sequence[Prompt],
         guidance_scale: float,
         generators: list[torch.Generator],
         controls: Sequence[Control] = (),
+        shares: Sequence[Floats] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`, held to control layers."""
-        steering = functools.partial(
-            self._controlnets.steering, self.denoiser, controls, self.saving.placement
-        )
-        return denoise(
-            self.family, self.pipeline, guide, prompt, guidance_scale, generators, steering
-        )
+        """Run the denoiser, as `denoise.denoise`, held to control layers.
+
+        Parameters
+        ----------
+        prompts : sequence of dict
+            One for the whole of the images, or several of which each has a share.
+        shares : sequence of float32, (h, w)
+            The share of each prompt; not looked at where there is one.
+        """
+        prompt, regions = prompts[0], None
+        if len(prompts) > 1:
+            each = torch.from_numpy(np.stack(shares)).to(self.device)
+            if self.family.mixes_prompts:
+                prompt = self.family.join_prompts(prompts)
+                guide = replace(guide, mixing=Mixing(each))
+            else:
+                regions = AttentionRegions(prompts, each)
+                prompt = regions.prompt
+
+        @contextmanager
+        def steer(calls: int) -> Iterator[None]:
+            with ExitStack() as stack:
+                placement, nets = self.saving.placement, self._controlnets
+                held = nets.steering(self.denoiser, controls, placement, calls)
+                loaded = stack.enter_context(held)
+                if regions is not None:
+                    stack.enter_context(regions.steering([self.denoiser, *loaded]))
+                yield
+
+        return denoise(self.family, self.pipeline, guide, prompt, guidance_scale, generators, steer)
 
     # ---- pictures --------------------------------------------------------------------------
 

@@ -18,8 +18,9 @@ from underpaint_client.descriptions import describe_purpose
 from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.parameters import settled
-from underpaint_client.recipe import Recipe, UsedLora
+from underpaint_client.recipe import Recipe, UsedLora, UsedRegion
 from underpaint_client.recommended import settle_request
+from underpaint_client.regions import call_region
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise
 
@@ -39,6 +40,8 @@ from .plan import Plan, batch_size, make_plan
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
+from .region_masks import share_cells
+from .regions import Part, divide
 from .reports import Picture, Preview, Progress, Viewer
 from .source import Floats, Mask, Pixels, Source, hash_input, mean_opacity, quantize
 from .work import Models, Work
@@ -139,9 +142,12 @@ class Run:
             yield from self._keep(source)
             return
         model = self.model
-        model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
+        model.find_embeddings(text for one in self.prompts for text in one.texts)
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
+        model.prompts_mixed = (
+            1 + len(self.request.conditioning.regions) * model.family.mixes_prompts
+        )
         planned = self._planned(model, plan)
         fitting.run("load", lambda: model.load_controlnets(self.controls))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
@@ -214,6 +220,8 @@ class Run:
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
             controls = take_controls(self.controls, rasters, source.box, plan, model.device)
+            regions = request.conditioning.regions
+            shares = share_cells(regions, rasters, source.box, plan, cell) if regions else None
         with self.clock.phase("encode"):
             self.progress(Progress("Encoding", pixels=plan.work_size.pixels))
             self._check_cancelled()
@@ -241,8 +249,10 @@ class Run:
                 *prepared.notes,
                 *level_notes(steps, plan.steps, model.info.recommended),
                 *describe_purpose(model.info.purpose),
+                *(shares.notes if shares else ()),
             ),
             controls=controls,
+            regions=shares,
         )
 
     def _show_kept(
@@ -269,12 +279,14 @@ class Run:
 
     def _planned(self, model: Model, plan: Plan) -> int:
         """Return how many images would run at once, were there memory."""
-        return batch_size(
-            1 if self.request.variation.chain else self.request.sampling.images,
+        images = 1 if self.request.variation.chain else self.request.sampling.images
+        rows = batch_size(
+            images * model.prompts_mixed,
             plan.work_size,
             model.info.native,
             parallel=model.device.type != "cpu",
         )
+        return max(1, rows // model.prompts_mixed)
 
     def _denoise_first(self, work: Work, rest: range) -> torch.Tensor:
         """Paint the first of these images, as many as run at once."""
@@ -315,7 +327,8 @@ class Run:
 
     def _denoise_with_loras(self, work: Work, images: range) -> torch.Tensor:
         model, steps = work.model, work.plan.steps
-        prompt = self._encode_prompts(work, images)
+        parts = self._divide(work, images)
+        prompts = [self._encode_prompts(work, part, images) for part in parts]
         with self.clock.phase("denoise"):
             shape = tuple(work.clean.shape[1:])
             drawn = [vary(*image_noise(self.request, index), shape) for index in images]
@@ -336,10 +349,11 @@ class Run:
             guide.on_step(0, steps.run)
             return model.denoise(
                 guide,
-                prompt,
+                prompts,
                 self.guidance_scale,
                 [generator for _, generator in drawn],
                 work.controls,
+                [part.share for part in parts],
             )
 
     def _preview_maker(self, work: Work, image: int) -> OnClean | None:
@@ -372,23 +386,32 @@ class Run:
 
         return look
 
-    def _encode_prompts(self, work: Work, images: range) -> Prompt:
-        """Encode what each image is to show, each prompt once."""
+    def _divide(self, work: Work, images: range) -> tuple[Part, ...]:
+        """Return the prompts of some images, with the share that each has of them."""
+        chosen = [self.prompts[index] for index in images]
+        whole = tuple(one.positive for one in chosen)
+        if work.regions is None:
+            return (Part(whole, np.ones(work.steps.shape, np.float32)),)
+        return divide(work.regions, whole, list(zip(*(one.regions for one in chosen), strict=True)))
+
+    def _encode_prompts(self, work: Work, part: Part, images: range) -> Prompt:
+        """Encode what each image is to show in a part of it, each prompt once."""
         model = work.model
 
-        def encode(index: int) -> Prompt:
-            prompt = self.prompts[index]
+        def encode(index: int, text: str) -> Prompt:
             return model.encode_prompt(
-                prompt.positive,
-                prompt.negative,
+                text,
+                self.prompts[index].negative,
                 guided=model.guided(self.guidance_scale),
                 clip_skip=self.settled_request.sampling.clip_skip,
             )
 
         with self.clock.phase("encode"):
             found = [
-                self._fitting(model, work.plan).run("prompt", functools.partial(encode, index))
-                for index in images
+                self._fitting(model, work.plan).run(
+                    "prompt", functools.partial(encode, index, text)
+                )
+                for index, text in zip(images, part.texts, strict=True)
             ]
             return model.family.join_prompts(found)
 
@@ -424,8 +447,10 @@ class Run:
             composed = compose(work.source, work.plan.area, painted, self.request.output.result)
         prompt = self.prompts[index]
         loras = tuple(self.used_loras[one] for one in self.loras[index])
-        named = work.model.embeddings_in(prompt.positive, prompt.negative)
+        named = work.model.embeddings_in(*prompt.texts)
         controls = tuple(one.describe() for one in work.controls)
+        regions = self.request.conditioning.regions
+        used = work.regions.hashes if work.regions else {}
         made = Made(
             index,
             prompt,
@@ -436,6 +461,7 @@ class Run:
             loras,
             controls,
             named,
+            tuple(UsedRegion(regions[n].name, prompt.regions[n], used[n]) for n in sorted(used)),
         )
         saved = saving_notes(
             work.model.saving,
@@ -448,6 +474,7 @@ class Run:
             prompt.positive,
             prompt.negative,
             guided=work.model.guided(self.guidance_scale),
+            regions=[(call_region(n, regions[n]), prompt.regions[n]) for n in sorted(used)],
         )
         notes = (
             *work.notes,

@@ -15,6 +15,7 @@ from .denoise import Steps
 from .experience import Experience
 from .model import Model
 from .plan import Plan
+from .region_masks import RegionShares
 from .source import Mask, Source
 
 
@@ -50,3 +51,4 @@ class Work:
     kept: torch.Tensor | None
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
+    regions: RegionShares | None = None
