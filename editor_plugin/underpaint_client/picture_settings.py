@@ -20,7 +20,9 @@ from .webui_settings import parse_webui
 LARGEST_PICTURE = 2**28
 """Bytes of the largest picture that is read."""
 
-_OWN_CHOICE = ("mode", "images", "chain", "model", "style", "controls", "regions")
+_OWN_CHOICE = (
+    "mode", "images", "chain", "model", "style", "controls", "references", "regions",
+)  # fmt: skip
 """What a recipe says of one run, and not of how a picture looks."""
 
 
@@ -103,6 +105,8 @@ def settings_of_recipe(recipe: Recipe) -> FoundSettings:
     notes: list[Sentence] = []
     if made.conditioning.controls:
         notes.append(sentence("its control layers are not used: the picture does not hold them"))
+    if made.conditioning.references:
+        notes.append(sentence("its reference layers are not used: the picture does not hold them"))
     if made.conditioning.regions:
         notes.append(sentence("its regions are not used: the picture does not hold their masks"))
     return FoundSettings("Underpaint", values, tuple(notes), sampling.model, facts.model_hash)

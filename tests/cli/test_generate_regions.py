@@ -66,11 +66,13 @@ def test_regions_are_kept_in_the_picture_and_a_replay_is_identical(
 def test_a_new_picture_has_regions_of_any_size(daemon: Path) -> None:
     start = ("generate", "a lake", *USUAL, "-W", "64", "-H", "32", "-o")
     assert main([*start, "plain.png"]) == 0
-    assert main([*start, "whole.png", "--region", "left.png=snow", "--region", "right.png=snow"])\
-        == 0  # fmt: skip
+    Image.new("L", (40, 90), 255).save("white.png")
+    assert main([*start, "half.png", "--region", "left.png=snow"]) == 0
+    assert main([*start, "whole.png", "--region", "white.png=snow"]) == 0
     assert main(["generate", "snow", *USUAL, "-W", "64", "-H", "32", "-o", "snow.png"]) == 0
     np.testing.assert_array_equal(pixels_of("whole.png"), pixels_of("snow.png"))
-    assert (pixels_of("whole.png") != pixels_of("plain.png")).any()
+    for other in ("whole.png", "plain.png"):
+        assert (pixels_of("half.png") != pixels_of(other)).any()
 
 
 def test_a_mask_is_what_is_opaque_or_white_where_nothing_is_transparent() -> None:

@@ -33,6 +33,7 @@ from underpaint_client.geometry import Box
 from underpaint_client.home import remote_file
 from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.recommended import USUAL, Recommended, settle_request
+from underpaint_client.reference_layers import TypedReference, reference_raster
 from underpaint_client.regions import TypedRegion, region_raster
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
@@ -140,7 +141,8 @@ def make_request(options: argparse.Namespace) -> Request:
         Names the value that is out of range.
     """
     values = {**read_parameters(options, Request), "model": settle_model(options.model)}
-    values["controls"] = tuple(typed.layer for typed in values["controls"])
+    for name in ("controls", "references"):
+        values[name] = tuple(typed.layer for typed in values[name])
     values["regions"] = tuple(typed.region for typed in values["regions"])
     request = Request.of(**values)
     check_request(request)
@@ -185,6 +187,7 @@ def run_generate(words: Sequence[str]) -> int:
     drawing, selection, context = read_inputs(options, request, display)
     rasters = {
         **read_control_pictures(_files_of(options.controls), drawing, display),
+        **read_reference_pictures(_files_of(options.references), display),
         **read_region_masks(_files_of(options.regions), drawing, display),
     }
     images = request.sampling.images
@@ -306,7 +309,7 @@ def read_inputs(
     return drawing, amounts, below
 
 
-def _files_of(typed: Sequence[TypedControl | TypedRegion] | None) -> list[Path]:
+def _files_of(typed: Sequence[TypedControl | TypedReference | TypedRegion] | None) -> list[Path]:
     return [Path(one.file) for one in typed or ()]
 
 
@@ -327,6 +330,23 @@ def read_control_pictures(
             display.note(note)
         _check_size(file, read.box, drawing)
         name = raster_name(index)
+        found[name] = to_frame(name, read.pixels, read.box)
+    return found
+
+
+def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str, Frame]:
+    """Read the pictures of reference layers, in their order, by the names of their rasters.
+
+    Raises
+    ------
+    BadInputError
+        If one cannot be read.
+    """
+    found: dict[str, Frame] = {}
+    for index, file in enumerate(files):
+        name, read = reference_raster(index), read_picture(file)
+        for note in read.notes:
+            display.note(note)
         found[name] = to_frame(name, read.pixels, read.box)
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ import transformers
 from underpaint.models import BackgroundHash, ModelInfo
 from underpaint.models.controlnet_list import ChosenControl
 from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
+from underpaint.models.ip_adapter_list import ChosenReference
 from underpaint.models.lora_choice import ChosenLora
 from underpaint.models.memory_needs import MemoryNeeds
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
@@ -36,6 +37,7 @@ from .denoise import Guide, denoise
 from .devices import free_memory
 from .families import find_family
 from .families.family import Prompt
+from .ip_adapters import IpAdapters, Reference
 from .memory import is_out_of_memory
 from .noise_levels import levels_only
 from .opening import open_pipeline
@@ -44,6 +46,7 @@ from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_notes import describe_losses
 from .quantising import is_exact, quantise
 from .recent import Recent
+from .reference_pictures import ReferencePicture, read_picture
 from .regions import AttentionRegions, Mixing
 from .samplers import Sampler
 from .savings import Abilities, Placement, Quantised, Saving
@@ -87,6 +90,7 @@ class Model:
         self.family = find_family(info.family, info.purpose)
         self.dtype = torch.float32 if self.device.type == "cpu" else self.family.half
         self._controlnets = ControlNets(self.device, self.dtype)
+        self._ip_adapters = IpAdapters(self.device, self.dtype)
         self._quantise = quantise
         self._hash = BackgroundHash(info)
         self._preview_map: torch.Tensor | None = None
@@ -153,10 +157,12 @@ class Model:
         """Forget the prompts and pictures that were encoded."""
         self._prompts = Recent(8)
         self._pictures = Recent(4)
+        self._references = Recent(16)
 
     def close(self) -> None:
         """Free the memory."""
         self._controlnets = ControlNets(self.device, self.dtype)
+        self._ip_adapters = IpAdapters(self.device, self.dtype)
         self._close_pipeline()
 
     def _close_pipeline(self) -> None:
@@ -167,8 +173,8 @@ class Model:
 
     @property
     def needs(self) -> MemoryNeeds:
-        """What it needs for the current request, with ControlNets, which run where it does."""
-        needs, more = self._needs, self._controlnets.used_bytes
+        """What it needs for the current request, with its ControlNets and IP-Adapters."""
+        needs, more = self._needs, self._controlnets.used_bytes + self._ip_adapters.used_bytes
         return replace(
             needs,
             denoiser=replace(needs.denoiser, weights=needs.denoiser.weights + more),
@@ -233,6 +239,7 @@ class Model:
         if self.pipeline is not None:
             self.pipeline.maybe_free_model_hooks()  # offloaded parts leave the device again
         self._controlnets.forget_unused()
+        self._ip_adapters.forget_unused()
         free_memory(self.device)
 
     @contextmanager
@@ -293,8 +300,8 @@ class Model:
 
     @property
     def uses_controls(self) -> bool:
-        """Whether the current request has control layers."""
-        return self._controlnets.used_bytes > 0
+        """Whether the current request has control layers, or IP-Adapters for references."""
+        return self._controlnets.used_bytes + self._ip_adapters.used_bytes > 0
 
     def load_controlnets(self, controls: Sequence[ChosenControl]) -> None:
         """Load the ControlNets of the current request; those of earlier ones wait, or go.
@@ -306,6 +313,38 @@ class Model:
         """
         if controls or self.uses_controls:
             self._controlnets.load(controls, self.denoiser)
+
+    # ---- reference layers ------------------------------------------------------------------
+
+    def load_ip_adapters(self, references: Sequence[ChosenReference]) -> None:
+        """Load the IP-Adapters of the current request; those of earlier ones wait, or go.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A file cannot be read, or does not fit the model.
+        """
+        if references or self.uses_controls:
+            self._ip_adapters.load(references, self.denoiser)
+
+    def read_references(
+        self, chosen: Sequence[ChosenReference], pictures: Sequence[ReferencePicture]
+    ) -> tuple[Reference, ...]:
+        """Read the pictures of reference layers, or return what was read before.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A CLIP vision model cannot be opened.
+        """
+        by_index = {one.index: one for one in pictures}
+        found = []
+        for one in chosen:
+            picture, encoder = by_index[one.index], one.encoder
+            read = functools.partial(read_picture, picture.colour, encoder, one.reads)
+            key = (encoder.path, encoder.stamp, one.reads, picture.hash)
+            found.append(Reference(one, self._references.get(key, read), picture.hash))
+        return tuple(found)
 
     # ---- prompts ---------------------------------------------------------------------------
 
@@ -440,9 +479,10 @@ class Model:
         guidance_scale: float,
         generators: list[torch.Generator],
         controls: Sequence[Control] = (),
+        references: Sequence[Reference] = (),
         shares: Sequence[Floats] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`, held to control layers.
+        """Run the denoiser, as `denoise.denoise`, with control layers and reference layers.
 
         Parameters
         ----------
@@ -451,6 +491,8 @@ class Model:
         shares : sequence of float32, (h, w)
             The share of each prompt; not looked at where there is one.
         """
+        unet, placement = self.denoiser, self.saving.placement
+        guided = self.guided(guidance_scale)
         prompt, regions = prompts[0], None
         if len(prompts) > 1:
             each = torch.from_numpy(np.stack(shares)).to(self.device)
@@ -462,16 +504,17 @@ class Model:
                 prompt = regions.prompt
 
         @contextmanager
-        def steer(calls: int) -> Iterator[None]:
-            with ExitStack() as stack:
-                placement, nets = self.saving.placement, self._controlnets
-                held = nets.steering(self.denoiser, controls, placement, calls)
-                loaded = stack.enter_context(held)
-                if regions is not None:
-                    stack.enter_context(regions.steering([self.denoiser, *loaded]))
+        def steering(calls: int) -> Iterator[None]:
+            with (  # ControlNets read the prompt as it is, and so come first
+                self._controlnets.steering(unet, controls, placement, calls) as nets,
+                self._ip_adapters.reading(unet, references, placement, calls, guided=guided),
+                regions.steering([unet, *nets]) if regions else nullcontext(),
+            ):
                 yield
 
-        return denoise(self.family, self.pipeline, guide, prompt, guidance_scale, generators, steer)
+        return denoise(
+            self.family, self.pipeline, guide, prompt, guidance_scale, generators, steering
+        )
 
     # ---- pictures --------------------------------------------------------------------------
 

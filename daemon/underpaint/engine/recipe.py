@@ -13,6 +13,7 @@ from underpaint_client.recipe import (
     UsedControl,
     UsedEmbedding,
     UsedLora,
+    UsedReference,
     UsedRegion,
 )
 from underpaint_client.request import Request
@@ -41,6 +42,7 @@ class Made:
     loras : tuple of UsedLora
     controls : tuple of UsedControl
     embeddings : tuple of UsedEmbedding
+    references : tuple of UsedReference
     regions : tuple of UsedRegion
     """
 
@@ -53,6 +55,7 @@ class Made:
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
     embeddings: tuple[UsedEmbedding, ...] = ()
+    references: tuple[UsedReference, ...] = ()
     regions: tuple[UsedRegion, ...] = ()
 
 
@@ -109,6 +112,7 @@ def make_recipe(
             controls=made.controls,
             style=request.style,
             embeddings=made.embeddings,
+            references=made.references,
             regions=made.regions,
         ),
     )
