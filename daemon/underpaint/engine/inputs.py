@@ -78,7 +78,8 @@ class Inputs:
                 shape=shape,
                 dtype=raster.dtype,
             )
-        if name in CONTROLS and self.layer is not None and shape[:2] != self.layer.shape[:2]:
+        on_layer = name in (*CONTROLS, *REGIONS)
+        if on_layer and self.layer is not None and shape[:2] != self.layer.shape[:2]:
             raise BadInputError(
                 "{name} has {width} x {height} pixels and the layer {layer_width} x"
                 " {layer_height}; make them the same size",
