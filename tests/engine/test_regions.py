@@ -18,7 +18,7 @@ from tiny_flow_models import BUILDERS, build_flow_model
 from underpaint.engine import Engine, Inputs, Picture
 from underpaint.engine.model import Model
 from underpaint.engine.plan import Plan
-from underpaint.engine.region_masks import RegionShares, share_cells
+from underpaint.engine.region_masks import RegionShares, join_masks, share_cells, unused_notes
 from underpaint.engine.regions import AttentionRegions, Mixing, divide
 from underpaint.engine.reports import Viewer
 from underpaint.engine.savings import PLACEMENTS, Saving
@@ -135,7 +135,10 @@ def test_without_a_layer_a_mask_covers_the_new_image() -> None:
 def test_a_region_outside_the_work_area_is_named_and_left_out() -> None:
     found = shares_of(values((EVERY, EVERY, 1.0)), values())
     assert list(found.regions) == [0] == list(found.hashes)
-    assert [str(one) for one in found.notes] == [
+    masks = join_masks([found])
+    assert masks == found.hashes
+    notes = unused_notes([Region("x"), Region("y")], masks)
+    assert [str(one) for one in notes] == [
         "region 2 does not reach into the part of the image that the model works on; it was not"
         " used"
     ]

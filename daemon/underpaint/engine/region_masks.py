@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from underpaint_client.sentences import Sentence, sentence
 
 from .control_pictures import crop_raster
 from .plan import Plan
-from .source import Floats, Pixels, fraction, hash_picture, resize
+from .source import Floats, Pixels, fraction, hash_picture, join_hashes, resize
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +29,11 @@ class RegionShares:
         `rest` they sum up to 1 in each cell.
     hashes : mapping of int to str
         Of each such region's mask.
-    notes : tuple of Sentence
-        Which regions do not reach there.
     """
 
     rest: Floats
     regions: Mapping[int, Floats]
     hashes: Mapping[int, str]
-    notes: tuple[Sentence, ...] = ()
 
 
 def share_cells(
@@ -68,21 +65,36 @@ def share_cells(
     left = np.ones((size.height, size.width), np.float32)
     shares: dict[int, Floats] = {}
     hashes: dict[int, str] = {}
-    notes: list[Sentence] = []
-    for index, one in reversed(list(enumerate(regions))):
+    for index in reversed(range(len(regions))):
         mask = _fit(rasters[region_raster(index)], whole, plan)
         if not mask.any():
-            told = sentence(
-                "{region} does not reach into the part of the image that the model works on; it"
-                " was not used",
-                region=call_region(index, one),
-            )
-            notes.insert(0, told)
             continue
         hashes[index] = hash_picture(mask)
         shares[index] = _pool(mask * left, cell)
         left *= 1 - mask
-    return RegionShares(_pool(left, cell), shares, hashes, tuple(notes))
+    return RegionShares(_pool(left, cell), shares, hashes)
+
+
+def join_masks(areas: Sequence[RegionShares]) -> dict[int, str]:
+    """Return the hashes of the masks of regions that reach into one area or more, in order."""
+    numbers = sorted({number for one in areas for number in one.hashes})
+    return {
+        number: join_hashes(one.hashes[number] for one in areas if number in one.hashes)
+        for number in numbers
+    }
+
+
+def unused_notes(regions: Sequence[Region], used: Collection[int]) -> list[Sentence]:
+    """Return which regions do not reach into what the model worked on."""
+    return [
+        sentence(
+            "{region} does not reach into the part of the image that the model works on; it was"
+            " not used",
+            region=call_region(index, one),
+        )
+        for index, one in enumerate(regions)
+        if index not in used
+    ]
 
 
 def _fit(raster: Pixels, whole: Box, plan: Plan) -> Floats:

@@ -37,7 +37,9 @@ class Models(Protocol):
 class Work:
     """What all images of one run share: tensors and maps as in `Guide`.
 
-    `seen` is what the model was shown of the layer, as `lay_over_context` returns it.
+    Where areas that lie far apart are painted one after the other, each has one of its own. `seen`
+    is what the model was shown of the layer, as `lay_over_context` returns it. `steps_before` run
+    in the areas before, of `steps_of_all`.
     """
 
     model: Model
@@ -54,3 +56,5 @@ class Work:
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
     regions: RegionShares | None = None
+    steps_before: int = 0
+    steps_of_all: int = 0
