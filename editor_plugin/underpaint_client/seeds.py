@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from .prompt_choices import ReadWildcard, escape_prompt, expand_prompt, expand_wildcards
 from .regions import Region
-from .request import SEEDS, Request, Variation
+from .request import Request
+from .sampling import SEEDS
+from .variations import Variation
 
 
 @dataclass(frozen=True)

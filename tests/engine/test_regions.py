@@ -257,7 +257,7 @@ def test_a_transformer_is_called_for_each_prompt_and_the_halves_are_theirs(
     build_flow_model(tmp_path / kind, kind)
     monkeypatch.setenv("UNDERPAINT_MODELS", str(tmp_path))
     engine = Engine("cpu")
-    transformer = engine.load(kind).denoiser
+    transformer = engine.load(kind).placed.denoiser
 
     def follow_prompt(_net: Any, args: Any, kwargs: Any, output: Any) -> Any:
         prompts = kwargs.get("encoder_hidden_states", args[2] if len(args) > 2 else None)
@@ -296,7 +296,7 @@ def test_a_flow_model_keeps_what_is_kept_and_paints_a_batch_as_one_by_one(
     assert (alone[0] != plain).any()
     opaque = LAYER[..., 3] == 255
     np.testing.assert_array_equal(alone[0][opaque], LAYER[opaque])
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 6)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 6)
     together = paint_all(engine, *regions, images=2, **how)
     for one, expected in zip(together, alone, strict=True):
         assert np.abs(one.pixels.astype(int) - expected.astype(int)).max() <= 1
@@ -379,7 +379,7 @@ def test_choices_in_a_region_follow_the_seed_and_a_batch_is_as_one_by_one(
         LEFT,
     )  # of two chunks
     alone = [paint(engine, region, seed=seed) for seed in (7, 8)]
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 2)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 2)
     both = paint_all(engine, region, images=2)
     said = [one.recipe.facts.regions[0].prompt for one in both]
     assert said[0] != said[1]
