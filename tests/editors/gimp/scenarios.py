@@ -807,6 +807,7 @@ def cautioned(said: Said) -> Run:
                            Gimp.LayerMode.NORMAL)  # fmt: skip
     image.insert_layer(plain, None, 0)
     said["without_alpha"] = plan(image)
+    yield settled()
     _keep_picture("without_alpha")
     button = window().alpha.widget
     said["alpha_button"] = [button.get_label(), button.get_visible()]
