@@ -477,7 +477,7 @@ def entered(said: Said) -> Run:
     made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
     said["strength"] = made["request"]["sampling"]["strength"]
     window().status.set_text("")
-    xdo("key", "ctrl+Return")  # another press counts
+    xdo("key", "shift+Return")  # another press counts
     yield lambda: status().startswith("Done")
     yield 0.3
     said["again"] = len(names(image))
