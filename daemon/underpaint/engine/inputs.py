@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.inputs import CONTROLS, RASTERS, REFERENCES
+from underpaint_client.inputs import CONTROLS, RASTERS, REFERENCES, REGIONS
 
 from .pixels import FULL, Pixels, check_like, fraction, quantize
 from .source import Source
@@ -28,8 +28,8 @@ class Inputs:
         Where the layer's top left corner lies on the canvas, in pixels.
     rasters : mapping of str to arrays, (H, W, 4) or (H, W, 1)
         Further rasters, by the names in `RASTERS`. The context is RGBA, of the layer's size. Those
-        of control layers have the layer's size; without a layer, any. Those of reference layers
-        have any.
+        of control layers and regions have the layer's size; without a layer, any. Those of
+        reference layers have any.
     """
 
     layer: Pixels | None = field(default=None, repr=False)
@@ -55,7 +55,7 @@ class Inputs:
                     "raster {name!r} is unknown; there are {known}", name=name, known=known
                 )
         for name, picture in self.rasters.items():
-            if name in (*CONTROLS, *REFERENCES):
+            if name in (*CONTROLS, *REFERENCES, *REGIONS):
                 self._check_picture(name, picture)
         context = self.rasters.get("context")
         on_layer = {"selection": self.selection, "mask": self.mask, "context": context}
@@ -79,7 +79,8 @@ class Inputs:
                 shape=shape,
                 dtype=raster.dtype,
             )
-        if name in CONTROLS and self.layer is not None and shape[:2] != self.layer.shape[:2]:
+        on_layer = name in (*CONTROLS, *REGIONS)
+        if on_layer and self.layer is not None and shape[:2] != self.layer.shape[:2]:
             raise BadInputError(
                 "{name} has {width} x {height} pixels and the layer {layer_width} x"
                 " {layer_height}; make them the same size",

@@ -17,6 +17,7 @@ from .ip_adapters import Reference
 from .model import Model
 from .pixels import Mask
 from .plan import Plan
+from .region_masks import RegionShares
 from .source import Source
 
 
@@ -55,5 +56,6 @@ class Work:
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    regions: RegionShares | None = None
     steps_before: int = 0
     steps_of_all: int = 0
