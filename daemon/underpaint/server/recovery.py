@@ -129,7 +129,7 @@ def _of_another_version(why: Sentence) -> GenerationFailedError:
 def describe_deaths(end: Sentence) -> Sentence:
     """Return why a job is not tried again, after `end` during it, a clause."""
     return sentence(
-        "{end}; this is the second time during this job, so it is not tried again. Make the"
+        "{end}, for the second time during this job, so the job is not tried again. Make the"
         " picture smaller or choose another model; see {log} for details",
         end=end,
         log=log_file(),
