@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -296,7 +297,7 @@ def read_inputs(
     for note in (*notes, *(context.notes if context else ())):
         display.note(note)
     amounts = None if selection is None else selection.amounts
-    below = None if context is None else context.pixels
+    below = None if context is None else context.pixels_in(drawing.profile)
     Source.of(drawing.pixels, amounts, context=below)  # says what does not fit
     return drawing, amounts, below
 
@@ -313,7 +314,7 @@ def read_control_pictures(
     """
     found: dict[str, Drawing] = {}
     for index, file in enumerate(files):
-        read = read_picture(file)
+        read = read_picture(file, managed=False)
         for note in read.notes:
             display.note(note)
         if drawing is not None and read.box != drawing.box:
@@ -337,7 +338,8 @@ def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str
     """
     found: dict[str, Drawing] = {}
     for index, file in enumerate(files):
-        found[reference_raster(index)] = read = read_picture(file)
+        read = read_picture(file)
+        found[reference_raster(index)] = replace(read, pixels=read.pixels_in(b""))
         for note in read.notes:
             display.note(note)
     return found

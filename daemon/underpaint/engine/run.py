@@ -27,8 +27,9 @@ from underpaint_client.seeds import ImagePrompt, image_noise
 from .areas import plan_areas
 from .blending import match_surroundings
 from .clock import PhaseClock
+from .colour import read_space
 from .composite import Composed, Painted, compose, unchanged
-from .context import hash_context, lay_over_context
+from .context import as_model_sees, hash_context
 from .control_pictures import take_controls
 from .denoise import Guide, OnClean, cell_steps, level_notes
 from .families.family import Prompt
@@ -196,6 +197,7 @@ class Run:
                 inputs.x,
                 inputs.y,
                 context=inputs.rasters.get("context"),
+                space=read_space(inputs.profile),
             ).with_mode(request.mode)
             return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
@@ -254,7 +256,7 @@ class Run:
     ) -> Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
-            seen = lay_over_context(source, plan.area)
+            seen = as_model_sees(source, plan.area)
             prepared = prepare(seen, plan, request.source.fill)
             cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
@@ -285,6 +287,7 @@ class Run:
             notes=(
                 *plan.notes,
                 *prepared.notes,
+                *source.space.notes,
                 *level_notes(steps, plan.steps, model.info.recommended),
                 *describe_purpose(model.info.purpose),
             ),
@@ -468,13 +471,16 @@ class Run:
         return ("this model has no clip skip; it was not used",)
 
     def _painted(self, work: Work, latents: torch.Tensor) -> Floats:
-        """Return what the model painted of the work area, matched to what is kept around it."""
+        """Return what the model painted of the work area, in the layer's colour space.
+
+        It is matched to what is kept around it, unless the request says otherwise.
+        """
         painted = self._decode(work, latents)
-        if self.request.output.blend == "none":
-            return painted
         with self.clock.phase("composite"):
-            cell = work.model.info.cell
-            return match_surroundings(work.seen, work.plan.area, painted, cell)
+            if self.request.output.blend != "none":
+                cell = work.model.info.cell
+                painted = match_surroundings(work.seen, work.plan.area, painted, cell)
+            return work.source.space.from_srgb(painted)
 
     def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
