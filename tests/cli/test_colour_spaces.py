@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from imagecodecs import cms_profile, cms_transform
 from PIL import Image
 
 from colour_profiles import grey_profile, ink_profile, linear_profile, wide_profile
 from underpaint.cli import main
 from underpaint.cli.pictures import read_picture, read_selection
+from underpaint.icc import srgb_profile, transform
 
 rng = np.random.default_rng(4)
 
@@ -22,18 +22,11 @@ def looks(path: Path) -> Any:
     drawing = read_picture(path)
     full = np.iinfo(drawing.pixels.dtype).max
     colours = (drawing.pixels[..., :3] / full).astype(np.float32)
-    profile = drawing.profile or cms_profile("srgb")
-    return cms_transform(
-        colours, profile, cms_profile("srgb"), colorspace="rgb", outcolorspace="rgb"
-    )
+    return transform(colours, drawing.profile or srgb_profile(), srgb_profile(), np.float32)
 
 
 def appearance(values: Any, profile: bytes, model: str) -> Any:
-    seen = cms_transform(
-        values, profile, cms_profile("srgb"), colorspace=model, outcolorspace="rgb",
-        outdtype=np.uint16,
-    )  # fmt: skip
-    return seen / 65535
+    return transform(values, profile, srgb_profile(), np.uint16, model=model) / 65535
 
 
 def save(path: Path, values: Any, profile: bytes, mode: str | None = None) -> Path:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from imagecodecs import CmsError, cms_profile, cms_transform
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[Any]
+from underpaint.icc import CmsError, srgb_profile, transform
 
-_RELATIVE_COLORIMETRIC = 1
+Pixels = NDArray[Any]
 
 _GREY_MODES = ("1", "L", "LA", "I", "I;16")
 
@@ -46,10 +45,10 @@ def convert_to_srgb(pixels: Pixels, image: Image.Image, profile: bytes) -> Pixel
     try:
         if model == "GRAY" and image.mode in _GREY_MODES:
             deep = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-            colours = _transform(deep[..., 0], profile, "gray", np.uint16)
+            colours = transform(deep[..., 0], profile, srgb_profile(), np.uint16, model="gray")
             return np.dstack([colours, deep[..., 3]])
         if model == "CMYK" and image.mode == "CMYK":
-            colours = _transform(np.asarray(image), profile, "cmyk", np.uint8)
+            colours = transform(np.asarray(image), profile, srgb_profile(), np.uint8, model="cmyk")
             return np.dstack([colours, pixels[..., 3]])
     except CmsError:  # it is damaged; that it is not carried along is said
         return None
@@ -69,22 +68,8 @@ def change_space(pixels: Pixels, profile: bytes, wanted: bytes) -> Pixels:
     if profile == wanted:
         return pixels
     try:
-        colours = _transform(pixels[..., :3], profile, "rgb", pixels.dtype.type, wanted)
+        source, target = profile or srgb_profile(), wanted or srgb_profile()
+        colours = transform(pixels[..., :3], source, target, pixels.dtype.type)
     except CmsError:
         return pixels
     return np.dstack([colours, pixels[..., 3]])
-
-
-def _transform(
-    values: Pixels, profile: bytes, model: str, depth: type, wanted: bytes = b""
-) -> Pixels:
-    found = cms_transform(
-        np.ascontiguousarray(values),
-        profile or cms_profile("srgb"),
-        wanted or cms_profile("srgb"),
-        colorspace=model,
-        outcolorspace="rgb",
-        outdtype=depth,
-        intent=_RELATIVE_COLORIMETRIC,
-    )
-    return np.asarray(found)

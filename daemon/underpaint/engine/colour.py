@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from imagecodecs import CmsError, cms_profile, cms_transform
 from numpy.typing import NDArray
 
+from underpaint.icc import CmsError, srgb_profile, transform
 from underpaint_client.sentences import Sentence, sentence
 
+Pixels = NDArray[Any]
 Floats = NDArray[np.float32]
-
-_RELATIVE_COLORIMETRIC = 1
 
 _SAME = 0.5 / 255
 """Profiles that differ from sRGB by less than this are taken for sRGB, so that nothing changes."""
@@ -41,13 +41,23 @@ class ColourSpace:
     profile: bytes = field(default=b"", repr=False)
     notes: tuple[Sentence, ...] = ()
 
-    def to_srgb(self, colours: Floats) -> Floats:
-        """Return colours of the document, (H, W, 3), as sRGB; both 0..1."""
-        return _transform(colours, self.profile, _srgb()) if self.profile else colours
+    def to_srgb(self, colours: Pixels) -> Pixels:
+        """Return colours of the document, (H, W, 3), as sRGB.
+
+        Floats, 0..1, as float32, and integers of 8 or 16 bits as 16 bits.
+        """
+        if not self.profile:
+            return colours
+        if colours.dtype.kind == "u":
+            return transform(colours, self.profile, srgb_profile(), np.uint16)
+        wide = colours.astype(np.float32, copy=False)
+        return np.clip(transform(wide, self.profile, srgb_profile(), np.float32), 0, 1)
 
     def from_srgb(self, colours: Floats) -> Floats:
         """Return sRGB, (H, W, 3), as colours of the document; both 0..1."""
-        return _transform(colours, _srgb(), self.profile) if self.profile else colours
+        if not self.profile:
+            return colours
+        return np.clip(transform(colours, srgb_profile(), self.profile, np.float32), 0, 1)
 
 
 SRGB = ColourSpace()
@@ -74,20 +84,3 @@ def read_space(profile: bytes) -> ColourSpace:
         )
         return ColourSpace(notes=(told,))
     return SRGB if np.abs(seen - grid).max() < _SAME else space
-
-
-@functools.cache
-def _srgb() -> bytes:
-    return bytes(cms_profile("srgb"))
-
-
-def _transform(colours: Floats, source: bytes, target: bytes) -> Floats:
-    found = cms_transform(
-        np.ascontiguousarray(colours, np.float32),
-        source,
-        target,
-        colorspace="rgb",
-        outcolorspace="rgb",
-        intent=_RELATIVE_COLORIMETRIC,
-    )
-    return np.clip(found, np.float32(0), np.float32(1))

@@ -97,17 +97,19 @@ def _as_srgb(source: Source, area: Box) -> Source:
     space = source.space
     if not space.profile:
         return source
-    own = source.pixels_in(area)
+    own, known = source.pixels_in(area), source.known_in(area)
     depth = np.dtype(np.uint16) if own.dtype == np.uint8 else own.dtype
     pixels = np.empty(own.shape, depth)
-    known = source.known_in(area)
     for strip in strips(area):
         rows = slice(strip.y - area.y, strip.bottom - area.y)
-        values = fraction(own[rows])
+        pixels[rows, :, 3] = quantize(fraction(own[rows, :, 3]), depth)
+        colours, share = own[rows, :, :3], known[rows][..., np.newaxis]
+        if ((share == 0) | (share == 1)).all():
+            pixels[rows, :, :3] = space.to_srgb(colours)
+            continue
         # Where some of the colour is lost, what is left is in the pixel by its share.
-        share = np.maximum(known[rows], _LEAST)[..., np.newaxis]
-        values[..., :3] = space.to_srgb(np.minimum(values[..., :3] / share, 1)) * share
-        pixels[rows] = quantize(values, depth)
+        whole = np.minimum(fraction(colours) / np.maximum(share, _LEAST), 1)
+        pixels[rows, :, :3] = quantize(space.to_srgb(whole) * share, depth)
     return replace(
         source,
         pixels=pixels,
