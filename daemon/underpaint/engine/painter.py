@@ -81,16 +81,13 @@ class Painter:
         return latents
 
     def decode(self, work: Work, latents: torch.Tensor) -> Floats:
-        """Return what the model painted of the work area, in the layer's colour space.
-
-        It is matched to what is kept around it, unless the request says otherwise.
-        """
+        """Return what the model painted of the work area, matched to what is kept around it."""
         painted = self._decode_content(work, latents)
+        if self.wanted.request.output.blend == "none":
+            return painted
         with self.wanted.clock.phase("composite"):
-            if self.wanted.request.output.blend != "none":
-                cell = work.model.info.cell
-                painted = match_surroundings(work.seen, work.plan.area, painted, cell)
-            return work.source.space.from_srgb(painted)
+            cell = work.model.info.cell
+            return match_surroundings(work.seen, work.plan.area, painted, cell)
 
     def _decode_content(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.wanted.clock.phase("decode"):
