@@ -10,7 +10,7 @@ from .qt import QtCore, QtGui, QtWidgets
 
 
 class PromptEdit(QtWidgets.QPlainTextEdit):
-    """Several lines of text, in which Ctrl+Enter generates and Tab goes to the next control.
+    """Several lines of text, in which Ctrl+Enter and Shift+Enter generate, and Tab goes on.
 
     Ctrl+Up and Ctrl+Down change the weight of the words at the caret. `stepped` is sent if an arrow
     key can go no further: -1 for up, 1 for down. `typed` is sent after keys have changed the text.
@@ -25,7 +25,7 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
 
     def event(self, event: QtCore.QEvent) -> bool:
         """Accept Ctrl+Enter, which is Krita's shortcut for its search bar, and our other keys."""
-        is_ours = _is_ctrl_enter(event) or _weight_change(event) != 0
+        is_ours = _is_generate_key(event) or _weight_change(event) != 0
         if event.type() == QtCore.QEvent.Type.ShortcutOverride and is_ours:
             event.accept()
             return True
@@ -33,7 +33,7 @@ class PromptEdit(QtWidgets.QPlainTextEdit):
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 - Qt calls it
         """Generate on Ctrl+Enter, and send `stepped` for an arrow key without effect."""
-        if _is_ctrl_enter(event):
+        if _is_generate_key(event):
             if not event.isAutoRepeat():
                 self.entered.emit()
             return
@@ -97,8 +97,10 @@ def _weight_change(event: QtCore.QEvent) -> float:
     return steps.get(event.key(), 0)
 
 
-def _is_ctrl_enter(event: QtCore.QEvent) -> bool:
+def _is_generate_key(event: QtCore.QEvent) -> bool:
+    """Return whether it is Ctrl+Enter or Shift+Enter; tools differ in which of them generates."""
     if not isinstance(event, QtGui.QKeyEvent):
         return False
     enter = event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
-    return enter and bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier)
+    modifier = QtCore.Qt.KeyboardModifier
+    return enter and bool(event.modifiers() & (modifier.ControlModifier | modifier.ShiftModifier))
