@@ -10,6 +10,7 @@ from .errors import BadInputError
 from .frames import Frame
 from .geometry import Box
 from .reference_layers import MAX_REFERENCES, reference_raster
+from .regions import MAX_REGIONS, region_raster
 from .sentences import Sentence, sentence
 
 CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
@@ -18,9 +19,12 @@ CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
 REFERENCES = tuple(reference_raster(index) for index in range(MAX_REFERENCES))
 """The names of the pictures of reference layers."""
 
+REGIONS = tuple(region_raster(index) for index in range(MAX_REGIONS))
+"""The names of the masks of regions."""
+
 PROFILE = "profile"
 
-RASTERS: tuple[str, ...] = ("context", PROFILE, *CONTROLS, *REFERENCES)
+RASTERS: tuple[str, ...] = ("context", PROFILE, *CONTROLS, *REFERENCES, *REGIONS)
 """The names of further rasters that a request can be run on.
 
 `context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
@@ -49,9 +53,10 @@ class InputFrames:
         How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
         Without it, all of it.
     rasters : mapping of str to Frame
-        Further rasters, by the names in `RASTERS`. Those of control layers are RGBA, BGRA or Y, on
-        the layer's box; without a layer, of any size. Those of reference layers are RGBA, BGRA or
-        Y, of any size, anywhere. For the profile, there is `profile_frame`.
+        Further rasters, by the names in `RASTERS`: RGBA, BGRA or Y. Those of control layers and
+        regions lie on the layer's box; without a layer, they have any size. Of those of regions,
+        the alpha counts, or Y. Those of reference layers have any size, anywhere. For the
+        profile, there is `profile_frame`.
     """
 
     layer: Frame | None = None
@@ -108,7 +113,7 @@ class InputFrames:
                 self._check_channels(name, frame)
                 self._check_on_layer(name, frame)
         for name, frame in self.rasters.items():
-            if self.layer is not None and name in CONTROLS:
+            if self.layer is not None and name in (*CONTROLS, *REGIONS):
                 self._check_on_layer(name, frame)
         self._check_colours()
 

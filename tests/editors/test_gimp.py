@@ -283,6 +283,7 @@ def test_ctrl_enter_takes_what_is_being_typed_and_counts_once_while_it_is_held(
     assert said["layers"] == ["a lake (seed 7)", "Painting"]
     assert said["strength"] == 0.35
     assert said["again"] == 3
+    assert said["closed"] == ["Escape", "ctrl+w"]
 
 
 def test_ctrl_and_arrows_change_the_weight_at_the_caret(in_gimp: Found) -> None:

@@ -71,22 +71,22 @@ class JobRunner:
     steps_folder: Path | None = None
     written: list[Path] = field(default_factory=list)
 
-    def run(self, selection: Any, context: Any, rasters: Mapping[str, Drawing]) -> None:
+    def run(self, selection: Any, context: Any, rasters: Mapping[str, Frame]) -> None:
         """Submit the job, and write its images as they arrive.
 
         Parameters
         ----------
         selection, context : array or None
             As `read_inputs` returns them.
-        rasters : mapping of str to Drawing
-            As `read_control_pictures` returns them.
+        rasters : mapping of str to Frame
+            As `read_control_pictures` and `read_region_masks` return them.
 
         Raises
         ------
         UnderpaintError
             If the job fails, or a file cannot be written.
         """
-        frames = {name: to_frame(name, one.pixels, one.box) for name, one in rasters.items()}
+        frames = dict(rasters)
         inputs = InputFrames(rasters=frames)
         if self.drawing is not None:
             box = self.drawing.box

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.inputs import CONTROLS, PROFILE, RASTERS, REFERENCES, check_profile
+from underpaint_client.inputs import (
+    CONTROLS,
+    PROFILE,
+    RASTERS,
+    REFERENCES,
+    REGIONS,
+    check_profile,
+)
 
 from .source import FULL, Pixels, Source, check_like, fraction, quantize
 
@@ -30,9 +37,9 @@ class Inputs:
         Where the layer's top left corner lies on the canvas, in pixels.
     rasters : mapping of str to arrays, (H, W, 4) or (H, W, 1)
         Further rasters, by the names in `RASTERS`. The context is RGBA, of the layer's size. Those
-        of control layers have the layer's size; without a layer, any. Those of reference layers
-        have any. The ICC profile of layer and context is uint8, (1, N, 1); without it, they are
-        sRGB.
+        of control layers and regions have the layer's size; without a layer, any. Those of
+        reference layers have any. The ICC profile of layer and context is uint8, (1, N, 1); without
+        it, they are sRGB.
     """
 
     layer: Pixels | None = field(default=None, repr=False)
@@ -58,7 +65,7 @@ class Inputs:
                     "raster {name!r} is unknown; there are {known}", name=name, known=known
                 )
         for name, picture in self.rasters.items():
-            if name in (*CONTROLS, *REFERENCES):
+            if name in (*CONTROLS, *REFERENCES, *REGIONS):
                 self._check_picture(name, picture)
         profile = self.rasters.get(PROFILE)
         if profile is not None:
@@ -90,7 +97,8 @@ class Inputs:
                 shape=shape,
                 dtype=raster.dtype,
             )
-        if name in CONTROLS and self.layer is not None and shape[:2] != self.layer.shape[:2]:
+        on_layer = name in (*CONTROLS, *REGIONS)
+        if on_layer and self.layer is not None and shape[:2] != self.layer.shape[:2]:
             raise BadInputError(
                 "{name} has {width} x {height} pixels and the layer {layer_width} x"
                 " {layer_height}; make them the same size",

@@ -10,8 +10,9 @@ import torch
 
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Recipe
+from underpaint_client.recipe import Recipe, UsedRegion
 from underpaint_client.recommended import settle_request
+from underpaint_client.regions import call_region
 
 from .areas import plan_areas
 from .clock import PhaseClock
@@ -30,6 +31,7 @@ from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reference_pictures import take_references
+from .region_masks import join_masks, share_cells, unused_notes
 from .reports import Picture, Progress
 from .resolved_request import ResolvedRequest
 from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes
@@ -74,9 +76,8 @@ class Run:
             return
         pictures = take_references(request.conditioning.references, inputs.rasters)
         model = self.wanted.model
-        model.prompts.find_embeddings(
-            text for one in self.wanted.prompts for text in (one.positive, one.negative)
-        )
+        model.prompts.find_embeddings(text for one in self.wanted.prompts for text in one.texts)
+        model.prompts_mixed = 1 + len(request.conditioning.regions) * model.family.mixes_prompts
         plans = self._plans(model, source, change, from_nothing=layer is None)
         largest = max(plans, key=lambda plan: plan.work_size.pixels)
         fitting = self.painter.fitting(model, largest)
@@ -183,6 +184,8 @@ class Run:
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
             controls = take_controls(self.wanted.controls, rasters, source.box, plan, model.device)
+            regions = request.conditioning.regions
+            shares = share_cells(regions, rasters, source.box, plan, cell) if regions else None
         with self.clock.phase("encode"):
             self.wanted.observer.progress(Progress("Encoding", pixels=plan.work_size.pixels))
             self.wanted.observer.check_cancelled()
@@ -216,6 +219,7 @@ class Run:
             ),
             controls=controls,
             references=references,
+            regions=shares,
         )
 
     def _show_kept(
@@ -294,8 +298,10 @@ class Run:
             composed = compose(_all_painted(works, done), self.wanted.request.output.result)
         prompt = self.wanted.prompts[index]
         loras = tuple(self.wanted.used_loras[one] for one in self.wanted.loras[index])
-        named = work.model.prompts.embeddings_in(prompt.positive, prompt.negative)
+        named = work.model.prompts.embeddings_in(*prompt.texts)
         controls = tuple(one.describe() for one in work.controls)
+        regions = self.wanted.request.conditioning.regions
+        masks = join_masks([one.regions for one in works if one.regions is not None])
         made = Made(
             index,
             prompt,
@@ -307,6 +313,7 @@ class Run:
             controls,
             named,
             tuple(one.describe() for one in work.references),
+            tuple(UsedRegion(regions[n].name, prompt.regions[n], masks[n]) for n in masks),
         )
         saved = saving_notes(
             work.model.saving,
@@ -319,11 +326,13 @@ class Run:
             prompt.positive,
             prompt.negative,
             guided=work.model.guided(self.wanted.guidance_scale),
+            regions=[(call_region(n, regions[n]), prompt.regions[n]) for n in masks],
         )
         notes = (
             *dict.fromkeys(note for one in works for note in one.notes),
             *work.model.notes,
             *self._clip_skip_notes(),
+            *unused_notes(regions, masks),
             *of_prompt,
             *composed.notes,
             *saved,

@@ -16,6 +16,7 @@ from .experience import Experience
 from .ip_adapters import Reference
 from .model import Model
 from .plan import Plan
+from .region_masks import RegionShares
 from .source import Mask, Source
 
 
@@ -54,5 +55,6 @@ class Work:
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    regions: RegionShares | None = None
     steps_before: int = 0
     steps_of_all: int = 0
