@@ -48,6 +48,7 @@ from .recent import Recent
 from .reference_pictures import ReferencePicture, read_picture
 from .samplers import Sampler
 from .savings import Abilities, Placement, Quantised, Saving
+from .shown_pictures import ShownPicture, showing
 from .source import Floats, Mask
 from .textual_inversion import NO_EMBEDDINGS, Embeddings, encoder_widths
 
@@ -151,7 +152,7 @@ class Model:
     def forget(self) -> None:
         """Forget the prompts and pictures that were encoded."""
         self._prompts = Recent(8)
-        self._pictures = Recent(4)
+        self._pictures = Recent(8)
         self._references = Recent(16)
 
     def close(self) -> None:
@@ -461,8 +462,9 @@ class Model:
         generators: list[torch.Generator],
         controls: Sequence[Control] = (),
         references: Sequence[Reference] = (),
+        pictures: Sequence[ShownPicture] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`, with control layers and reference layers."""
+        """Run the denoiser, as `denoise.denoise`, with control layers and pictures that it sees."""
         unet, placement = self.denoiser, self.saving.placement
         guided = self.guided(guidance_scale)
 
@@ -471,6 +473,7 @@ class Model:
             with (  # ControlNets read the prompt as it is, and so come first
                 self._controlnets.steering(unet, controls, placement, calls),
                 self._ip_adapters.reading(unet, references, placement, calls, guided=guided),
+                showing(self.family, unet, [one.latents for one in pictures]),
             ):
                 yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,10 +39,17 @@ from .model import Model
 from .noise import vary
 from .plan import Plan, batch_size, make_plan
 from .pooling import max_cells
-from .prepare import prepare, prepare_kept
+from .prepare import prepare, prepare_kept, prepare_shown
 from .recipe import Made, make_recipe
-from .reference_pictures import take_references
+from .reference_pictures import ReferencePicture, take_references
 from .reports import Picture, Preview, Progress, Viewer
+from .shown_pictures import (
+    ShownPicture,
+    check_editable,
+    check_pictures,
+    describe_shown,
+    fit_picture,
+)
 from .source import Floats, Mask, Pixels, Source, hash_input, mean_opacity, quantize
 from .work import Models, Work
 
@@ -111,9 +118,11 @@ class Run:
     def references(self) -> tuple[ChosenReference, ...]:
         """The IP-Adapters of the reference layers, found and looked at as LoRAs are."""
         wanted = self.request.conditioning.references
-        return choose_references(wanted, self._info) if wanted else ()
+        if not wanted or self._info.recommended.pictures:  # which sees them itself
+            return ()
+        return choose_references(wanted, self._info)
 
-    @property
+    @functools.cached_property
     def _info(self) -> ModelInfo:
         name = self.request.sampling.model
         return describe_model(find_model(name, allow_paths=self.allow_paths))
@@ -148,7 +157,8 @@ class Run:
         if layer is not None and change.empty:
             yield from self._keep(source)
             return
-        pictures = take_references(request.conditioning.references, inputs.rasters)
+        taken = take_references(request.conditioning.references, inputs.rasters)
+        check_pictures(self._info, self.prompts, taken, edits=source.edits)
         model = self.model
         model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
         plan = self._plan(model, source, change, from_nothing=layer is None)
@@ -159,14 +169,38 @@ class Run:
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.used_loras)  # one that does not fit is told of here
         with self.clock.phase("encode"):
-            references = model.read_references(self.references, pictures)
+            references = model.read_references(self.references, taken)
+        shown = self._show_references(model, plan, taken)
         given = functools.partial(
-            self._prepare, model, rasters=inputs.rasters, references=references
+            self._prepare, model, rasters=inputs.rasters, references=references, shown=shown
         )
         if request.variation.chain:
             yield from self._chain(model, source, plan, given)
         else:
             yield from self._paint(given(source, plan))
+
+    def _show_references(
+        self, model: Model, plan: Plan, taken: Sequence[ReferencePicture]
+    ) -> tuple[ShownPicture, ...]:
+        """Return the reference layers that the model itself sees, encoded."""
+        if not model.info.recommended.pictures:
+            return ()
+        return tuple(
+            self._show(model, plan, fit_picture(one.colour, model.info.native), one)
+            for one in taken
+        )
+
+    def _show(
+        self,
+        model: Model,
+        plan: Plan,
+        colour: Floats,
+        reference: ReferencePicture | None = None,
+    ) -> ShownPicture:
+        with self.clock.phase("encode"):
+            self._check_cancelled()
+            latents = self._fitting(model, plan).run("encode", lambda: model.encode(colour))
+        return ShownPicture(colour, latents, reference)
 
     def _fitting(self, model: Model, plan: Plan) -> Fitting:
         return Fitting(model, self.models.experience(model.info), plan.work_size)
@@ -186,14 +220,17 @@ class Run:
 
     def _source(self, inputs: Inputs) -> Source:
         request, layer = self.request, inputs.visible_layer
+        check_editable(request, inputs)
         if layer is not None:
+            name, allow_paths = request.sampling.model, self.allow_paths
+            suits = self.models.recommended(name, allow_paths=allow_paths)
             source = Source.of(
                 layer,
                 inputs.selection,
                 inputs.x,
                 inputs.y,
                 context=inputs.rasters.get("context"),
-            ).with_mode(request.mode)
+            ).with_mode(request.mode, edits=suits.edits)
             return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
 
@@ -228,6 +265,7 @@ class Run:
         *,
         rasters: Mapping[str, Pixels],
         references: tuple[Reference, ...],
+        shown: tuple[ShownPicture, ...],
     ) -> Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
@@ -248,12 +286,17 @@ class Run:
             )
             steps = cell_steps(change, plan.steps, plan.most_change)
             kept = self._show_kept(model, seen, plan, steps > 0)
+        image = prepared.image
+        if source.edits:
+            whole = prepare_shown(seen, plan, request.source.fill)
+            shown = (self._show(model, plan, whole), *shown)
+            image = np.concatenate([image, whole])
         return Work(
             model=model,
             source=source,
             seen=seen,
             plan=plan,
-            source_hash=hash_input(prepared.image, change),
+            source_hash=hash_input(image, change),
             context_hash=hash_context(source, plan.area),
             clean=clean,
             steps=steps,
@@ -263,10 +306,12 @@ class Run:
                 *plan.notes,
                 *prepared.notes,
                 *level_notes(steps, plan.steps, model.info.recommended),
-                *describe_purpose(model.info.purpose),
+                *(() if source.edits else describe_purpose(model.info.purpose)),
+                *describe_shown(shown),
             ),
             controls=controls,
             references=references,
+            pictures=shown,
         )
 
     def _show_kept(
@@ -365,6 +410,7 @@ class Run:
                 [generator for _, generator in drawn],
                 work.controls,
                 work.references,
+                work.pictures,
             )
 
     def _preview_maker(self, work: Work, image: int) -> OnClean | None:
@@ -402,7 +448,7 @@ class Run:
         model = work.model
 
         def encode(index: int) -> Prompt:
-            prompt = self.prompts[index]
+            prompt = work.read_prompt(self.prompts[index])
             return model.encode_prompt(
                 prompt.positive,
                 prompt.negative,
@@ -461,7 +507,7 @@ class Run:
             loras,
             controls,
             named,
-            tuple(one.describe() for one in work.references),
+            tuple(filter(None, (one.describe() for one in (*work.references, *work.pictures)))),
         )
         saved = saving_notes(
             work.model.saving,
@@ -470,9 +516,10 @@ class Run:
             encoded=work.kept is not None or not work.pure.all(),
             exact=work.model.has_exact_weights,
         )
+        read = work.read_prompt(prompt)
         of_prompt = work.model.prompt_notes(
-            prompt.positive,
-            prompt.negative,
+            read.positive,
+            read.negative,
             guided=work.model.guided(self.guidance_scale),
         )
         notes = (

@@ -74,6 +74,8 @@ class Family(ABC):
         Whether prompts can name embeddings (textual inversions).
     skipped : int
         How many layers at the end of CLIP are left out; set by `skipping`.
+    picture_word : str
+        What a prompt calls a picture that the model sees, by its `{number}`.
     weighs_words : bool
         Whether words of a prompt can weigh more than others, and prompts have several chunks.
     """
@@ -88,6 +90,7 @@ class Family(ABC):
     has_embeddings: bool = False
     skipped: int = 0
     weighs_words: bool = False
+    picture_word: str = "image {number}"
 
     # ---- prompts ---------------------------------------------------------------------------
 
@@ -247,6 +250,22 @@ class Family(ABC):
     def pack_cells(self, cells: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Bring a map of cells (h, w) into a shape that goes with packed latents."""
         return cells
+
+    # ---- pictures that are shown -----------------------------------------------------------
+
+    def add_pictures(
+        self, call: dict[str, Any], pictures: Sequence[torch.Tensor]
+    ) -> dict[str, Any]:
+        """Return the arguments of a call of the denoiser with pictures behind the noisy tokens.
+
+        Parameters
+        ----------
+        call : dict
+            By the denoiser's own argument names.
+        pictures : sequence of tensor (1, C, h, w)
+            Their latents.
+        """
+        raise NotImplementedError
 
     # ---- a run -----------------------------------------------------------------------------
 

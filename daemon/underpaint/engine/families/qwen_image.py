@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from diffusers import QwenImagePipeline
 
+from underpaint_client.geometry import Extent
+
 from .family import Prompt
 from .flow import FlowFamily
 
@@ -61,6 +63,11 @@ class _QwenImage(FilmFamily):
             longest = max(prompt[name].shape[1] for prompt in prompts)
             joined[name] = torch.cat([_fill(prompt[name], longest) for prompt in prompts])
         return joined
+
+    def place_pictures(self, call: dict[str, Any], sizes: Sequence[Extent]) -> dict[str, Any]:
+        """Return the arguments that say where tokens are."""
+        shown = [(1, size.height, size.width) for size in sizes]
+        return {"img_shapes": [[*own, *shown] for own in call["img_shapes"]]}
 
     def frame_prompt(self, pipeline: Any, text: str) -> str:
         """Return a prompt in the words that the pipeline puts around it."""
