@@ -11,10 +11,13 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from transformers import Qwen2Tokenizer
 
 from runs import BASE, texture
 from tiny_flow_models import build_flow_model
 from underpaint.engine import Engine, Inputs, Picture
+from underpaint.engine.families import qwen_image
+from underpaint.engine.families.qwen_image import _Reader
 from underpaint.engine.noise import draw_noise
 from underpaint.engine.savings import PLACEMENTS, Saving
 from underpaint.engine.shown_pictures import fit_picture
@@ -28,7 +31,12 @@ LAYER = texture(64, 64)
 CAT = texture(48, 32, seed=5)
 SUBJECT = ReferenceLayer("subject", name="Cat")
 
-PIPELINES = {"kontext": ("flux", "FluxKontextPipeline"), "klein": ("klein", "Flux2KleinPipeline")}
+PIPELINES = {
+    "kontext": ("flux", "FluxKontextPipeline"),
+    "klein": ("klein", "Flux2KleinPipeline"),
+    "qwen-edit": ("qwen-image", "QwenImageEditPipeline"),
+    "qwen-plus": ("qwen-image", "QwenImageEditPlusPipeline"),
+}
 """The tiny model that each is built from, and the pipeline of an edit model's folder."""
 
 every_kind = pytest.mark.parametrize("kind", PIPELINES)
@@ -42,10 +50,25 @@ def engine(session_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         folder = build_flow_model(models / kind, plain)
         index = json.loads((folder / "model_index.json").read_text())
         (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": pipeline}))
+        if plain == "qwen-image":
+            add_places(folder)
     build_flow_model(models / "plain", "z-image")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNDERPAINT_MODELS", str(models))
         yield Engine("cpu")
+
+
+def add_places(folder: Path) -> None:
+    """Teach a tiny Qwen-Image where pictures are in a text."""
+    tokenizer = Qwen2Tokenizer.from_pretrained(folder / "tokenizer")
+    places = ["<|vision_start|>", "<|image_pad|>", "<|vision_end|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": places})
+    tokenizer.save_pretrained(folder / "tokenizer")
+    file = folder / "text_encoder" / "config.json"
+    config = json.loads(file.read_text())
+    start, place, end = tokenizer.convert_tokens_to_ids(places)
+    config |= {"vision_start_token_id": start, "image_token_id": place, "vision_end_token_id": end}
+    file.write_text(json.dumps(config))
 
 
 def paint_all(
@@ -138,6 +161,55 @@ def test_klein_has_the_bits_of_the_stock_pipeline(
     )
     ours = latents_of(engine, "klein", *references, strength=1.0)
     assert torch.equal(model.family.pack(ours), seen[-1])
+
+
+@pytest.mark.parametrize("references", [(), (SUBJECT,), (SUBJECT, SUBJECT)])
+@torch.no_grad()
+def test_qwen_has_the_bits_of_the_stock_pipeline(
+    engine: Engine, references: tuple[ReferenceLayer, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as first
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as later
+    from PIL import Image
+
+    kind = "qwen-plus" if references else "qwen-edit"
+    model = engine.load(kind)
+    stock_class = getattr(diffusers, PIPELINES[kind][1])
+    stock = stock_class(**model.pipeline.components, processor=None)
+    stock.processor = _Reader(model.pipeline.tokenizer)
+    stock.set_progress_bar_config(disable=True)
+    pictures = [LAYER, *([CAT] * len(references))]
+    left = iter([model.encode(fraction(one[..., :3])) for one in pictures])
+    monkeypatch.setattr(stock, "_encode_vae_image", lambda **_: next(left)[:, :, None])
+    # Both would scale small pictures up.
+    monkeypatch.setattr(qwen_image, "_SEEN_ALONE", 64 * 64)
+    monkeypatch.setattr(first, "calculate_dimensions", lambda *_: (64, 64, None))
+    seen = later.calculate_dimensions
+    monkeypatch.setattr(
+        later,
+        "calculate_dimensions",
+        lambda area, ratio: (
+            seen(area, ratio)
+            if area == later.CONDITION_IMAGE_SIZE
+            else ((64, 64) if ratio == 1 else (32, 48))
+        ),
+    )
+    noise = model.family.pack(draw_noise(7, (16, 8, 8))[0])
+    images = [Image.fromarray(one[..., :3]) for one in pictures]
+    made = stock(
+        image=images if references else images[0],
+        prompt="a lake",
+        negative_prompt="",
+        height=64,
+        width=64,
+        num_inference_steps=4,
+        true_cfg_scale=GUIDANCE,
+        latents=noise,
+        output_type="latent",
+        return_dict=False,
+    )[0]
+    ours = latents_of(engine, kind, *references, strength=1.0)
+    assert torch.equal(model.family.pack(ours), made)
 
 
 # ---- what is shown, and what is kept --------------------------------------------------------
@@ -286,9 +358,7 @@ def test_the_prompt_names_reference_layers(engine: Engine, monkeypatch: pytest.M
 
 
 def test_what_cannot_be_edited_is_said_before_the_run(engine: Engine) -> None:
-    with pytest.raises(
-        BadInputError, match="mode edit needs a model .* 'plain' is Z-Image"
-    ):
+    with pytest.raises(BadInputError, match="mode edit needs a model .* 'plain' is Z-Image"):
         paint(engine, "plain")
     with pytest.raises(BadInputError, match="'kontext' sees 1 at once .* and there are 2; leave"):
         paint(engine, "kontext", SUBJECT)

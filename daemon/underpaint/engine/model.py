@@ -49,7 +49,7 @@ from .reference_pictures import ReferencePicture, read_picture
 from .samplers import Sampler
 from .savings import Abilities, Placement, Quantised, Saving
 from .shown_pictures import ShownPicture, showing
-from .source import Floats, Mask
+from .source import Floats, Mask, hash_picture
 from .textual_inversion import NO_EMBEDDINGS, Embeddings, encoder_widths
 
 
@@ -368,7 +368,13 @@ class Model:
         return self.family.guided(self.pipeline, guidance_scale)
 
     def encode_prompt(
-        self, prompt: str, negative: str, *, guided: bool, clip_skip: int | None = None
+        self,
+        prompt: str,
+        negative: str,
+        *,
+        guided: bool,
+        clip_skip: int | None = None,
+        pictures: Sequence[Floats] = (),
     ) -> Prompt:
         """Encode a prompt, or return what was encoded before.
 
@@ -380,6 +386,8 @@ class Model:
             Whether the negative prompt is needed.
         clip_skip : int, optional
             1 .. 12, as Stable Diffusion WebUI counts. A family without clip skip ignores it.
+        pictures : sequence of float32, (H, W, 3)
+            What the model is shown; some families read prompts with it.
 
         Returns
         -------
@@ -392,6 +400,7 @@ class Model:
             The clip skip is too large for the model.
         """
         family = self.family.skipping(self.pipeline, clip_skip or 1)
+        family = family.seeing(pictures, self.info.recommended.pictures)
         on_cpu = self.saving.placement == "encoders_on_cpu"
 
         def encode() -> Prompt:
@@ -407,8 +416,9 @@ class Model:
 
         loras = self._opened_adapters.encoder_key(self._loras)
         embeddings = self.embeddings_in(prompt, negative)
+        seen = tuple(map(hash_picture, pictures))
         found: Prompt = self._prompts.get(
-            (prompt, negative, guided, on_cpu, family.skipped, loras, embeddings), encode
+            (prompt, negative, guided, on_cpu, family.skipped, loras, embeddings, seen), encode
         )
         return found
 

@@ -454,6 +454,7 @@ class Run:
                 prompt.negative,
                 guided=model.guided(self.guidance_scale),
                 clip_skip=self.settled_request.sampling.clip_skip,
+                pictures=[one.colour for one in work.pictures],
             )
 
         with self.clock.phase("encode"):

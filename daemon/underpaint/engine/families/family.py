@@ -13,6 +13,7 @@ import torch
 
 from underpaint.engine.prompt_notes import Reading, read_prompt
 from underpaint.engine.samplers import Sampler
+from underpaint.engine.source import Floats
 from underpaint_client.geometry import Extent
 from underpaint_client.parsed_prompt import ParsedPrompt
 from underpaint_client.steps import StepPlan
@@ -250,6 +251,18 @@ class Family(ABC):
     def pack_cells(self, cells: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Bring a map of cells (h, w) into a shape that goes with packed latents."""
         return cells
+
+    def seeing(self, pictures: Sequence[Floats], most: int) -> Self:  # noqa: ARG002
+        """Return the family with the pictures that prompts are read with; most read no pictures.
+
+        Parameters
+        ----------
+        pictures : sequence of float32, (H, W, 3)
+            RGB, 0..1.
+        most : int
+            How many the model sees, as `Recommended.pictures`.
+        """
+        return self
 
     # ---- pictures that are shown -----------------------------------------------------------
 
