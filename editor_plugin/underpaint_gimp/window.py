@@ -30,6 +30,7 @@ from underpaint_editor.results import Thumbnail  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
+from .alpha_button import AlphaButton  # noqa: E402
 from .buffers import image_of, scaled  # noqa: E402
 from .canvas import GimpDocument, load_form  # noqa: E402
 from .controls import (  # noqa: E402
@@ -106,9 +107,9 @@ class Window:
         on_arrow(self._fields.texts["prompt"], self.panel.recall_prompt)
         column.add(self._make_strength())
         self.plan = make_label("plan")
-        column.add(self.plan)
-        column.add(self._make_offer())
-        column.add(self._make_buttons())
+        buttons = self._make_buttons()
+        for widget in (self.plan, self._make_alpha(), self._make_offer(), buttons):
+            column.add(widget)
         amount = self._fields.numbers["vary_amount"].shown
         self.result_row = ResultRow(amount, self._show_result, self.use_result)
         compare = self.result_row.buttons["compare"]
@@ -182,6 +183,10 @@ class Window:
         for widget in self._role_details:
             widget.set_no_show_all(True)
         return grid
+
+    def _make_alpha(self) -> Gtk.Button:
+        self.alpha = AlphaButton(self.look)
+        return self.alpha.widget
 
     def _make_offer(self) -> Gtk.Button:
         self.offer = Gtk.Button(no_show_all=True)
@@ -341,22 +346,30 @@ class Window:
         self.panel.show_selected(GimpResult.of(image))
         self.panel.show_role(self._current_document)
         title, self._cautions, self._title_name = Sentence("Underpaint"), [], ""
+        self.alpha.show(None)
 
         def survey() -> Survey:
             nonlocal title
             if image is not None and image.is_valid() and not self.images.front_known:
                 self._title_name = front.name_in_title(image)
-            document = self._current_document()
+            document = self._find_document()
             shown = self._title_name or document.image.get_name()
             title = sentence(
                 "Underpaint: {layer} in {image}", layer=document.layer.get_name(), image=shown
             )
             found = document.survey()
             self._cautions = document.cautions()
+            self.alpha.show(document.layer)
             return found
 
         self.panel.survey_document(survey)
         self.window.set_title(title)
+
+    def _find_document(self, items: Sequence[Gimp.Item] | None = None) -> GimpDocument:
+        """Return the document of the layer to paint on; see `Panel.find_document`."""
+        self.images.check()
+        selected = GimpResult.of(self.images.image)
+        return self.panel.find_document(selected, lambda: self._current_document(items))
 
     def _current_document(self, items: Sequence[Gimp.Item] | None = None) -> GimpDocument:
         """Return the document of the selected layer of the image, or of another layer.
@@ -395,9 +408,7 @@ class Window:
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
-        selected = GimpResult.of(self.images.image)
-        if selected is not None:
-            self.panel.use_selected(name, selected)
+        self.panel.use_selected(name, GimpResult.of(self.images.image))
         self._look_at(self.images.image)
 
     def _show_result(self, index: int) -> None:
@@ -423,7 +434,7 @@ class Window:
     ) -> None:
         """Do what the Generate button does, on the layer in front or on another."""
         self.look(image)
-        sent = self.session.generate(self.panel.form, lambda: self._current_document(items))
+        sent = self.session.generate(self.panel.form, lambda: self._find_document(items))
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
             self.look(image)

@@ -222,7 +222,7 @@ class UnderpaintDocker(DockWidget):
 
     def _keep_role(self) -> None:
         self.panel.role_edited(KritaDocument.of_active)
-        self.panel.survey_document(lambda: KritaDocument.of_active().survey())
+        self.panel.survey_document(lambda: self._find_document().survey())
 
     def is_seed_locked(self) -> bool:
         """Return whether the button that locks the seed is down."""
@@ -323,15 +323,17 @@ class UnderpaintDocker(DockWidget):
         self._end_comparison()
         self.panel.show_selected(KritaResult.of_active())
         self.panel.show_role(KritaDocument.of_active)
-        self.panel.survey_document(lambda: KritaDocument.of_active().survey())
+        self.panel.survey_document(lambda: self._find_document().survey())
+
+    def _find_document(self) -> KritaDocument:
+        """Return the document of the layer to paint on; see `Panel.find_document`."""
+        return self.panel.find_document(KritaResult.of_active(), KritaDocument.of_active)
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
 
         def use() -> None:
-            selected = KritaResult.of_active()
-            if selected is not None:
-                self.panel.use_selected(name, selected)
+            self.panel.use_selected(name, KritaResult.of_active())
             self._show_layer()
 
         self._turns.take(use)
@@ -377,14 +379,16 @@ class UnderpaintDocker(DockWidget):
     # ---- the session -----------------------------------------------------------------------
 
     def press(self, button: str) -> None:
-        """Do what the button `generate` or `cancel` does; shortcuts call this too."""
+        """Do what `generate`, `cancel` or a button for the result does; shortcuts call this too."""
         if button == "cancel":
             self.session.cancel()
-            return
-        self._turns.take(self._generate)
+        elif button == "generate":
+            self._turns.take(self._generate)
+        else:
+            self.use_result(button)
 
     def _generate(self) -> None:
-        sent = self.session.generate(self.panel.form, KritaDocument.of_active)
+        sent = self.session.generate(self.panel.form, self._find_document)
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
         self._show_layer()

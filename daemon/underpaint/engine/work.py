@@ -38,7 +38,9 @@ class Models(Protocol):
 class Work:
     """What all images of one run share: tensors and maps as in `Guide`.
 
-    `seen` is what the model was shown of the layer, as `lay_over_context` returns it.
+    Where areas that lie far apart are painted one after the other, each has one of its own. `seen`
+    is what the model was shown of the layer, as `lay_over_context` returns it. `steps_before` run
+    in the areas before, of `steps_of_all`.
     """
 
     model: Model
@@ -55,6 +57,8 @@ class Work:
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
     pictures: tuple[ShownPicture, ...] = ()
+    steps_before: int = 0
+    steps_of_all: int = 0
 
     def read_prompt(self, prompt: ImagePrompt) -> ImagePrompt:
         """Return a prompt as the model reads it: it calls the pictures that it sees by numbers."""
