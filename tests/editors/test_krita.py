@@ -73,9 +73,9 @@ def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None
 def test_ctrl_enter_generates_and_opens_nothing_of_kritas(in_krita: Found) -> None:
     said = in_krita("ctrl_enter")
     assert said["krita_has_it"]
-    assert said["popups"] == [[], []]
+    assert said["popups"] == [[], [], []]
     assert said["bars"] == []
-    assert said["groups"] == [3, 4]
+    assert said["groups"] == [3, 4, 5]
     assert said["prompt"] == "a lake"
 
 

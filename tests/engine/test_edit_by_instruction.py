@@ -175,8 +175,8 @@ def test_qwen_has_the_bits_of_the_stock_pipeline(
     kind = "qwen-plus" if references else "qwen-edit"
     model = engine.load(kind)
     stock_class = getattr(diffusers, PIPELINES[kind][1])
-    stock = stock_class(**model.pipeline.components, processor=None)
-    stock.processor = _Reader(model.pipeline.tokenizer)
+    stock = stock_class(**model.placed.pipeline.components, processor=None)
+    stock.processor = _Reader(model.placed.pipeline.tokenizer)
     stock.set_progress_bar_config(disable=True)
     pictures = [LAYER, *([CAT] * len(references))]
     left = iter([model.encode(fraction(one[..., :3])) for one in pictures])
@@ -287,7 +287,7 @@ def test_a_placement_keeps_an_edit(engine: Engine, gpu: None, placement: Any) ->
 
 def test_every_image_of_a_batch_is_an_edit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = [paint(engine, "klein", SUBJECT, seed=seed).astype(int) for seed in (7, 8)]
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 2)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 2)
     both = paint_all(engine, "klein", SUBJECT, images=2)
     for one, expected in zip(both, alone, strict=True):
         assert np.abs(one.pixels.astype(int) - expected).max() <= 1
@@ -338,13 +338,13 @@ def test_the_recipe_makes_an_edit_again(engine: Engine) -> None:
 def test_the_prompt_names_reference_layers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     model = engine.load("klein")
     read: list[str] = []
-    encode = type(model).encode_prompt
+    encode = type(model.prompts).encode
 
     def keep(self: Any, prompt: str, *given: Any, **more: Any) -> Any:
         read.append(prompt)
         return encode(self, prompt, *given, **more)
 
-    monkeypatch.setattr(type(model), "encode_prompt", keep)
+    monkeypatch.setattr(type(model.prompts), "encode", keep)
     told = "put the <layer:cat> beside <layer: House >"
     references = (SUBJECT, ReferenceLayer("subject", name="House"))
     (made,) = paint_all(engine, "klein", *references, prompt=told)
@@ -402,5 +402,5 @@ def test_a_cancelled_edit_leaves_nothing_behind(engine: Engine) -> None:
                 cancelled=lambda: 2 in steps,
             )
         )
-    assert not model.denoiser._forward_hooks
-    assert not model.denoiser._forward_pre_hooks
+    assert not model.placed.denoiser._forward_hooks
+    assert not model.placed.denoiser._forward_pre_hooks

@@ -477,7 +477,7 @@ def entered(said: Said) -> Run:
     made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
     said["strength"] = made["request"]["sampling"]["strength"]
     window().status.set_text("")
-    xdo("key", "ctrl+Return")  # another press counts
+    xdo("key", "shift+Return")  # another press counts
     yield lambda: status().startswith("Done")
     yield 0.3
     said["again"] = len(names(image))
@@ -807,6 +807,7 @@ def cautioned(said: Said) -> Run:
                            Gimp.LayerMode.NORMAL)  # fmt: skip
     image.insert_layer(plain, None, 0)
     said["without_alpha"] = plan(image)
+    yield settled()
     _keep_picture("without_alpha")
     button = window().alpha.widget
     said["alpha_button"] = [button.get_label(), button.get_visible()]

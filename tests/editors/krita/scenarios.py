@@ -492,7 +492,7 @@ def shortcuts(said: Said) -> Run:
 
 
 def ctrl_enter(said: Said) -> Run:
-    """Press Ctrl+Enter in the texts, with either Enter key."""
+    """Press Ctrl+Enter and Shift+Enter in the texts, with either Enter key."""
     document, _layer = yield from opened()
     yield from focus()
     search = [
@@ -501,10 +501,12 @@ def ctrl_enter(said: Said) -> Run:
     ]  # fmt: skip
     said["krita_has_it"] = search
     said["popups"], said["groups"] = [], []
-    for name, key in (("prompt", "Return"), ("negative_prompt", "KP_Enter")):
+    for name, key in (
+        ("prompt", "ctrl+Return"), ("negative_prompt", "ctrl+KP_Enter"), ("prompt", "shift+Return"),
+    ):  # fmt: skip
         yield from click(control(name))
         control("status").setText("")
-        yield from xdo("key", f"ctrl+{key}")
+        yield from xdo("key", key)
         yield 0.5  # in which nothing opens
         popups = [w for w in QtWidgets.QApplication.topLevelWidgets() if w.isVisible()]
         window = Krita.instance().activeWindow().qwindow()
