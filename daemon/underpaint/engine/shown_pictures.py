@@ -184,7 +184,11 @@ def name_pictures(
         one.layer.name.casefold(): word.format(number=number)
         for number, one in reversed(list(numbered))  # of one name, the first counts
     }
-    return ImagePrompt(name_layers(prompt.positive, called), name_layers(prompt.negative, called))
+    return ImagePrompt(
+        name_layers(prompt.positive, called),
+        name_layers(prompt.negative, called),
+        tuple(name_layers(one, called) for one in prompt.regions),
+    )
 
 
 # ---- while it runs --------------------------------------------------------------------------

@@ -79,6 +79,9 @@ class Family(ABC):
         What a prompt calls a picture that the model sees, by its `{number}`.
     weighs_words : bool
         Whether words of a prompt can weigh more than others, and prompts have several chunks.
+    mixes_prompts : bool
+        Whether images with several prompts are mixed of one for each, as in `regions`; else
+        cross-attention reads them together.
     """
 
     pipeline_class: Any
@@ -92,6 +95,7 @@ class Family(ABC):
     skipped: int = 0
     weighs_words: bool = False
     picture_word: str = "image {number}"
+    mixes_prompts: bool = False
 
     # ---- prompts ---------------------------------------------------------------------------
 
