@@ -427,6 +427,38 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+def referenced(said: Said) -> Run:
+    """Use a layer as a style reference in the docker, and generate on the one below it."""
+    document, layer = yield from opened()
+    photo = document.createNode("Photo", "paintlayer")
+    colours = bytes((200, 40, 40, 255)) * 32 + bytes((40, 40, 200, 255)) * 32
+    photo.setPixelData(QtCore.QByteArray(colours * 64), 300, 300, 64, 64)  # outside the canvas
+    document.rootNode().addChildNode(photo, layer)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Photo"
+    docker()._look()
+    box = control("layer_role")
+    box.setCurrentIndex(box.findData("style"))
+    control("control_strength").setValue(0.75)
+    yield settled()
+    said["details"] = bool(control("control_strength").isVisible())
+    said["refused"] = plan()
+    _keep_picture("/tmp/ref-krita-role")
+    document.setActiveNode(layer)
+    yield settled()
+    yield from generated()
+    _group, (taken,) = result(layer)
+    made = json.loads(recipe(document, taken))["recipe"]
+    said["asked"] = made["request"]["conditioning"]["references"]
+    said["used"] = made["facts"]["references"]
+    _keep_picture("/tmp/ref-krita-result")
+    photo.setVisible(False)
+    yield from generated()
+    groups = [one for one in layer.parentNode().childNodes() if one.type() == "grouplayer"]
+    (free,) = groups[-1].childNodes()
+    said["again"] = json.loads(recipe(document, free))["recipe"]["facts"]["references"]
+    said["differs"] = pixels(free) != pixels(taken)
+
+
 # ---- looks ---------------------------------------------------------------------------------
 
 
