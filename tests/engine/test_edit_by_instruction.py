@@ -23,7 +23,7 @@ from underpaint.engine.savings import PLACEMENTS, Saving
 from underpaint.engine.shown_pictures import fit_picture
 from underpaint.engine.source import fraction
 from underpaint.models import find_model
-from underpaint_client.errors import BadInputError
+from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.reference_layers import ReferenceLayer
 
 GUIDANCE = 4.0
@@ -369,6 +369,16 @@ def test_what_cannot_be_edited_is_said_before_the_run(engine: Engine) -> None:
     for layer in (None, np.zeros((64, 64, 4), np.uint8)):
         with pytest.raises(BadInputError, match="the layer is empty, so there is nothing to edit"):
             paint(engine, "klein", layer=layer, width=64, height=64)
+
+
+def test_a_text_encoder_that_sees_nothing_is_told(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = engine.load("qwen-edit")
+    vision = model.placed.pipeline.text_encoder.config.vision_config
+    monkeypatch.setattr(vision, "depth", 0)
+    with pytest.raises(ModelUnavailableError, match="the text encoder of this model lacks its vis"):
+        paint(engine, "qwen-edit", prompt="a prompt that was not read before")
 
 
 @pytest.mark.parametrize(

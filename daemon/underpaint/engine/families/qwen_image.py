@@ -15,6 +15,7 @@ from PIL import Image
 from transformers import BatchFeature, Qwen2VLImageProcessorPil
 
 from underpaint.engine.source import Floats, quantize
+from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.geometry import Extent
 
 from .family import Prompt
@@ -168,6 +169,12 @@ class _QwenImageEdit(_QwenImage):
         """Encode one prompt and, where the run is guided by it, the negative one, with pictures."""
         if not self.seen:
             return super().encode_prompt(pipeline, prompt, negative, guided=guided, device=device)
+        vision = getattr(pipeline.text_encoder.config, "vision_config", None)
+        if vision is None or not vision.depth:  # as a file without it is opened
+            raise ModelUnavailableError(
+                "the text encoder of this model lacks its vision part, so it sees no pictures; take"
+                " a whole qwen_2.5_vl_7b, or another mode than edit without reference layers"
+            )
         stock = QwenImageEditPlusPipeline if self.sees_several else QwenImageEditPipeline
         parts = {name: one for name, one in pipeline.components.items() if name != "processor"}
         reader = stock(**parts, processor=None)  # it shares the parts, and has the template
