@@ -285,6 +285,16 @@ def test_a_placement_keeps_an_edit(engine: Engine, gpu: None, placement: Any) ->
         model.save(Saving())
 
 
+def test_what_is_shown_counts_in_what_memory_is_needed(engine: Engine) -> None:
+    model = engine.load("klein")
+    paint(engine, "klein", mode="img2img")
+    plain = model.needs.denoising
+    paint(engine, "klein", SUBJECT)
+    assert model.needs.denoising == round(plain * (2 + 48 * 32 / (64 * 64)))
+    paint(engine, "klein", mode="img2img")
+    assert model.needs.denoising == plain
+
+
 def test_every_image_of_a_batch_is_an_edit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = [paint(engine, "klein", SUBJECT, seed=seed).astype(int) for seed in (7, 8)]
     monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 2)

@@ -89,6 +89,8 @@ class Model:
         self._ip_adapters = IpAdapters(self.device, self.dtype)
         self._references = Recent(16)
         self._pictures = Recent(8)
+        self.shown_share = 0.0
+        """How many pixels the model is shown in the current request, as a share of an image's."""
         self.prompts_mixed = 1
         """How many prompts an image of the current request is mixed of, each taking as much memory
         as an image."""
@@ -137,13 +139,13 @@ class Model:
         return replace(
             needs,
             denoiser=replace(needs.denoiser, weights=needs.denoiser.weights + more),
-            denoising=needs.denoising * self.prompts_mixed,
+            denoising=round(needs.denoising * self.prompts_mixed * (1 + self.shown_share)),
         )
 
     @property
     def needs_more(self) -> bool:
         """Whether the current request needs more memory than one of its size usually does."""
-        return self.uses_controls or self.prompts_mixed > 1
+        return self.uses_controls or self.prompts_mixed > 1 or self.shown_share > 0
 
     @property
     def abilities(self) -> Abilities:

@@ -41,6 +41,7 @@ from .shown_pictures import (
     check_pictures,
     describe_shown,
     fit_picture,
+    shown_share,
 )
 from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes
 from .work import Work
@@ -92,6 +93,7 @@ class Run:
         fitting = self.painter.fitting(model, largest)
         planned = self.painter.planned(model, largest)
         fitting.run("load", lambda: model.load_controlnets(self.wanted.controls))
+        model.shown_share = shown_share(model.info, taken, largest.work_size, edits=source.edits)
         fitting.run("load", lambda: model.load_ip_adapters(self.wanted.references))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.wanted.used_loras)  # one that does not fit is told of here

@@ -82,6 +82,24 @@ def fit_picture(colour: Floats, native: int) -> Floats:
     return cut
 
 
+def shown_share(
+    info: ModelInfo, taken: Sequence[ReferencePicture], size: Extent, *, edits: bool
+) -> float:
+    """Return how many pixels a model is shown, as a share of those that it works on.
+
+    Parameters
+    ----------
+    info, taken, edits
+        As in `check_pictures`.
+    size : Extent
+        What it works at.
+    """
+    if not info.recommended.pictures:
+        return 0.0
+    shown = sum(math.prod(fit_picture(one.colour, info.native).shape[:2]) for one in taken)
+    return edits + shown / size.pixels
+
+
 def describe_shown(pictures: Sequence[ShownPicture]) -> tuple[str, ...]:
     """Return what of reference layers a model that sees them whole does not use."""
     layers = [one.reference.layer for one in pictures if one.reference is not None]
