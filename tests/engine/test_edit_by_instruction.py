@@ -136,12 +136,13 @@ def test_klein_has_the_bits_of_the_stock_pipeline(
     stock = diffusers.Flux2KleinPipeline.from_pretrained(find_model("klein"))
     stock.set_progress_bar_config(disable=True)
     model = engine.load("klein")
+    family: Any = model.family
     pictures = [LAYER, *([CAT] * len(references))]
-    encoded = iter([model.family.hand_over(model.encode(fraction(p[..., :3]))) for p in pictures])
+    encoded = iter([family.hand_over(model.encode(fraction(p[..., :3]))) for p in pictures])
     monkeypatch.setattr(stock, "_encode_vae_image", lambda **_: next(encoded))
     from PIL import Image
 
-    noise = model.family.hand_over(draw_noise(7, (8, 8, 8))[0])
+    noise = family.hand_over(draw_noise(7, (8, 8, 8))[0])
     seen: list[torch.Tensor] = []
 
     def keep(_pipeline: Any, _step: int, _time: Any, state: dict[str, Any]) -> dict[str, Any]:

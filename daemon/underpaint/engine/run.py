@@ -362,7 +362,10 @@ class Run:
             loras,
             controls,
             named,
-            tuple(filter(None, (one.describe() for one in (*work.references, *work.pictures)))),
+            (
+                *(one.describe() for one in work.references),
+                *filter(None, (one.describe() for one in work.pictures)),
+            ),
             tuple(UsedRegion(regions[n].name, prompt.regions[n], masks[n]) for n in masks),
         )
         saved = saving_notes(
