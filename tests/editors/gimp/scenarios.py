@@ -224,6 +224,7 @@ def looks(said: Said) -> Run:
     said["status"] = status()
     said["title"] = window().window.get_title()
     said["width"] = window().window.get_size()[0]
+    said["narrowest"] = window().window.get_preferred_width()[0]
     said["where"] = corner()
 
 
