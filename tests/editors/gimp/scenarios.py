@@ -544,7 +544,7 @@ def completed(said: Said) -> Run:
 
     def note(*keys: str, typed: str = "") -> Run:
         if typed:
-            xdo("type", "--delay", "60", typed)
+            xdo("type", "--delay", "30", typed)
         for key in keys:
             xdo("key", key)
             yield 0.15
