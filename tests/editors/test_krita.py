@@ -14,6 +14,7 @@ from real_editors import (
     check_fitted,
     check_more_of_these,
     check_over_painting,
+    check_referenced,
     check_result_keys,
     check_styled,
     check_typed,
@@ -62,6 +63,10 @@ def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Fo
 
 def test_a_layer_with_a_role_holds_what_is_painted(in_krita: Found) -> None:
     check_controlled(in_krita("controlled"))
+
+
+def test_a_layer_can_be_a_reference(in_krita: Found) -> None:
+    check_referenced(in_krita("referenced"))
 
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:

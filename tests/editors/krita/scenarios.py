@@ -428,6 +428,38 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+def referenced(said: Said) -> Run:
+    """Use a layer as a style reference in the docker, and generate on the one below it."""
+    document, layer = yield from opened()
+    photo = document.createNode("Photo", "paintlayer")
+    colours = bytes((200, 40, 40, 255)) * 32 + bytes((40, 40, 200, 255)) * 32
+    photo.setPixelData(QtCore.QByteArray(colours * 64), 300, 300, 64, 64)  # outside the canvas
+    document.rootNode().addChildNode(photo, layer)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Photo"
+    docker()._look()
+    box = control("layer_role")
+    box.setCurrentIndex(box.findData("style"))
+    control("control_strength").setValue(0.75)
+    yield settled()
+    said["details"] = bool(control("control_strength").isVisible())
+    said["refused"] = plan()
+    _keep_picture("/tmp/ref-krita-role")
+    document.setActiveNode(layer)
+    yield settled()
+    yield from generated()
+    _group, (taken,) = result(layer)
+    made = json.loads(recipe(document, taken))["recipe"]
+    said["asked"] = made["request"]["conditioning"]["references"]
+    said["used"] = made["facts"]["references"]
+    _keep_picture("/tmp/ref-krita-result")
+    photo.setVisible(False)
+    yield from generated()
+    groups = [one for one in layer.parentNode().childNodes() if one.type() == "grouplayer"]
+    (free,) = groups[-1].childNodes()
+    said["again"] = json.loads(recipe(document, free))["recipe"]["facts"]["references"]
+    said["differs"] = pixels(free) != pixels(taken)
+
+
 # ---- looks ---------------------------------------------------------------------------------
 
 
@@ -591,7 +623,7 @@ def completed(said: Said) -> Run:
 
     def note(*keys: str, typed: str = "") -> Run:
         if typed:
-            yield from xdo("type", "--delay", 60, typed)
+            yield from xdo("type", "--delay", 30, typed)
         for key in keys:
             yield from xdo("key", key)
             yield 0.15
@@ -1425,11 +1457,11 @@ def overlaid(said: Said) -> Run:
 
 def drawn(widget: Any) -> Run:
     """Wait until what a widget shows has stopped changing."""
-    yield 0.6
+    yield 0.4
     before = None
     while (now := widget.grab().toImage()) != before:
         before = now
-        yield 0.3
+        yield 0.2
 
 
 def _magenta(widget: Any) -> set[tuple[int, int]]:
