@@ -26,9 +26,10 @@ from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
+from underpaint_client.inputs import MAX_PROFILE, PROFILE, profile_frame  # noqa: E402
 from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
-from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role  # noqa: E402
+from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role  # noqa: E402
 from underpaint_editor.layers import (  # noqa: E402
     box_to_read,
     describe_placement,
@@ -241,6 +242,9 @@ class GimpDocument:
         covered = box.around(bounds)
         everything = Reader(buffer, own, bounds).read(covered) if whole else b""
         profile = image.get_color_profile()
+        icc = bytes(profile.get_icc_profile()) if profile is not None and profile.is_rgb() else b""
+        if 0 < len(icc) <= MAX_PROFILE:
+            frames[PROFILE] = profile_frame(icc)
         self._sent = SentLayer(
             frame, name, covered, own, everything, image.get_precision(), profile
         )
@@ -270,14 +274,17 @@ class GimpDocument:
         """Keep on the layer what it is used as, in one undo step."""
         attach_role(self.layer, role)
 
-    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
-        """Return the visible layers with a role, from the top, and what reads each."""
+    def control_layers(self) -> list[RoleLayer]:
+        """Return the visible layers with a role, from the top."""
 
         def reader(layer: Gimp.Layer) -> ReadLayer:
             pixels = Reader(layer.get_buffer(), pixel_format(layer), _bounds_of(layer))
             return lambda box: Frame("control", box, "u1", "RGBA", pixels.read(box))
 
-        return [(role, reader(layer)) for role, layer in control_layers(self.image)]
+        return [
+            RoleLayer(role, reader(layer), layer.get_name(), _bounds_of(layer))
+            for role, layer in control_layers(self.image)
+        ]
 
     # ---- writing ---------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ nothing else. Facts about the API that are not in its manual:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from krita import Document, Krita, Node
 
@@ -23,23 +23,23 @@ from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.batch import Result
-from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role
+from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role
 from underpaint_editor.layers import box_to_read, describe_placement
 from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
 
 from . import overlay
+from .conversion import SentLayer, fill_layer, space_of, srgb, to_srgb
 from .images import image_of, pixels_of
-from .qt import QtCore
 from .redo import names_command
 from .result_layers import insert_layers
 from .sources import (
     DTYPES,
-    SRGB,
     describe_source,
     find_selection,
     is_blank,
     only_transparency_mask,
     read_layer,
+    to_box,
 )
 from .surroundings import KritaSurroundings
 from .tree import (
@@ -73,11 +73,14 @@ class KritaDocument:
         Krita's layer. It outlives its deletion, which the artist can undo.
     canvas : Box
         The document's size when it was read.
+    sent : list of SentLayer
+        The layer as it was read, if what comes back is to be a whole one.
     """
 
     found_document: Document | None
     found_layer: Node | None
     canvas: Box
+    sent: list[SentLayer] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of_active(cls) -> KritaDocument:
@@ -215,7 +218,7 @@ class KritaDocument:
         return found.within(self.surroundings)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
-        """Return the pixels that a run needs, with colours converted to 8-bit sRGB.
+        """Return the pixels that a run needs, with colours converted to sRGB.
 
         Parameters
         ----------
@@ -231,7 +234,8 @@ class KritaDocument:
         edges = (box.x, box.y, box.width, box.height)
         mask = only_transparency_mask(node)
         pixels = read_layer(node, box) if mask is None else node.pixelData(*edges).data()
-        frames = {"layer": _converted(document, node, pixels, box)}
+        frames = {"layer": to_srgb(document, node, pixels, box)}
+        self.sent[:] = [SentLayer(frames["layer"], space_of(node), pixels)] if whole else []
         if selection is not None:
             frames["selection"] = Frame("selection", box, "u1", "Y", selection.read(box))
         if mask is not None:
@@ -251,14 +255,17 @@ class KritaDocument:
         """Keep on the layer what it is used as, which marks the document as modified."""
         attach_role(self.document, self.layer, role)
 
-    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
-        """Return the visible layers with a role, from the top, and what reads each."""
+    def control_layers(self) -> list[RoleLayer]:
+        """Return the visible layers with a role, from the top."""
         document = self.document
 
         def reader(node: Node) -> ReadLayer:
-            return lambda box: _converted(document, node, read_layer(node, box), box)
+            return lambda box: to_srgb(document, node, read_layer(node, box), box)
 
-        return [(role, reader(node)) for role, node in control_layers(document)]
+        return [
+            RoleLayer(role, reader(node), node.name(), to_box(node.bounds()))
+            for role, node in control_layers(document)
+        ]
 
     @property
     def surroundings(self) -> KritaSurroundings:
@@ -303,7 +310,7 @@ class KritaDocument:
         title : str
             The group's name.
         results : sequence of Result
-            From the lowest layer to the highest; BGRA, 8 bits.
+            From the lowest layer to the highest; BGRA, sRGB.
         into : Node, optional
             The layer of an earlier result. If it is in a group still, the new ones go above it.
 
@@ -332,8 +339,9 @@ class KritaDocument:
             If Krita creates no document, or has no window to show it in.
         """
         krita, extent = Krita.instance(), self.canvas.extent
+        space = srgb(results[0].frame.dtype)
         window = krita.activeWindow()
-        document = krita.createDocument(extent.width, extent.height, title, *SRGB, _RESOLUTION)
+        document = krita.createDocument(extent.width, extent.height, title, *space, _RESOLUTION)
         if document is None or window is None:
             raise BadInputError(
                 "Krita opened no document of {width} x {height} pixels",
@@ -359,10 +367,10 @@ class KritaDocument:
     def _make_layer(self, result: Result) -> Node:
         """Return a new layer with a result, not yet in the document."""
         layer = created(self.document.createNode(result.name, "paintlayer"))
-        layer.setColorSpace(*SRGB)
-        box = result.area or result.frame.box
-        pixels = QtCore.QByteArray(pixels_of(result))
-        layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
+        like = space_of(self.document if self.is_deleted else self.layer)
+        box, dtype = result.area or result.frame.box, result.frame.dtype
+        sent = self.sent[0] if self.sent else None
+        fill_layer(layer, box, pixels_of(result), dtype, like, sent)
         attach_tag(self.document, layer, result.tag(self))
         return layer
 
@@ -374,16 +382,3 @@ def load_form(document: Document) -> str:
 
 def _canvas_of(document: Document) -> Box:
     return Box(0, 0, document.width(), document.height())
-
-
-def _converted(document: Document, node: Node, pixels: bytes, box: Box) -> Frame:
-    """Return a layer's pixels as 8-bit sRGB."""
-    if (node.colorModel(), node.colorDepth(), node.colorProfile()) == SRGB:
-        return Frame("layer", box, "u1", "BGRA", pixels)
-    edges = (box.x, box.y, box.width, box.height)
-    # Krita's duplicate of the layer would lose the masks. This layer is never attached.
-    copy = created(document.createNode("underpaint", "paintlayer"))
-    copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
-    copy.setPixelData(QtCore.QByteArray(pixels), *edges)
-    copy.setColorSpace(*SRGB)
-    return Frame("layer", box, "u1", "BGRA", copy.pixelData(*edges).data())

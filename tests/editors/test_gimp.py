@@ -22,6 +22,7 @@ from real_editors import (
     check_fitted,
     check_more_of_these,
     check_over_painting,
+    check_referenced,
     check_result_keys,
     check_styled,
     check_typed,
@@ -61,6 +62,10 @@ def test_a_layer_with_a_role_holds_what_is_painted(in_gimp: Found) -> None:
     check_controlled(in_gimp("controlled"))
 
 
+def test_a_layer_can_be_a_reference(in_gimp: Found) -> None:
+    check_referenced(in_gimp("referenced"))
+
+
 # ---- as scripts call it --------------------------------------------------------------------
 
 
@@ -90,6 +95,12 @@ def test_kept_pixels_are_the_same_to_the_bit(scripted: Found, kind: str) -> None
     assert said["opaque"] == 1
     assert said["changed"] > 0.9
     assert 1.2 < said["brightness"] < 2.1  # alike in all, or an encoding was mistaken
+
+
+def test_other_colour_spaces_are_painted_as_srgb(scripted: Found) -> None:
+    said = scripted("colour_managed")
+    assert len(said) == 6
+    assert {name: off for name, off in said.items() if off > 1} == {}
 
 
 def test_a_soft_patch_looks_as_the_whole_layer_does(scripted: Found) -> None:
@@ -230,6 +241,7 @@ def test_the_window(in_gimp: Found) -> None:
     assert said["plan"] == PLAN
     assert said["title"] == "Underpaint: Painting in [Untitled]"
     assert said["width"] < 450
+    assert said["narrowest"] <= 345
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_gimp: Found) -> None:

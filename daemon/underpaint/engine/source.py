@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.modes import LayerState, ModeChoice, choose_mode
+from underpaint_client.modes import LayerState, ModeChoice, change_mode, choose_mode
 
+from .colour import SRGB, ColourSpace
 from .grid import GridMask
 from .pixels import FULL, Floats, Mask, Pixels, box_of, check_like, check_pixels, fraction, resize
 from .pooling import max_resize
@@ -31,7 +32,10 @@ class Source:
     selection : same depths, (H, W), optional
         How much of each pixel is selected; None for all of it.
     mode : str
-        `img2img`, `inpaint` or `txt2img`; `auto` until `with_mode`.
+        `img2img`, `inpaint` or `txt2img`, by whose rule pixels may change; `auto` until
+        `with_mode`.
+    edits : bool
+        Whether the model is shown the layer, to edit it: the mode is `edit`.
     known : float32, (H, W), optional
         0..1, how much of a pixel's colour is left, where `fitted` has mixed pixels.
     change : float32, (H, W), optional
@@ -40,16 +44,20 @@ class Source:
         What is visible below the layer: RGBA, straight alpha.
     left_out : GridMask, optional
         Where nothing changes, as if it were not selected.
+    space : ColourSpace
+        Of pixels and context.
     """
 
     pixels: Pixels
     box: Box
     selection: Pixels | None = None
     mode: str = "auto"
+    edits: bool = False
     known: Floats | None = field(default=None, repr=False)
     change: Floats | None = field(default=None, repr=False)
     context: Pixels | None = field(default=None, repr=False)
     left_out: GridMask | None = field(default=None, repr=False)
+    space: ColourSpace = SRGB
 
     @classmethod
     def of(
@@ -60,6 +68,7 @@ class Source:
         y: int = 0,
         *,
         context: Pixels | None = None,
+        space: ColourSpace = SRGB,
     ) -> Source:
         """Take a layer, its selection, its place on the canvas and what is visible below it.
 
@@ -75,15 +84,29 @@ class Source:
         if context is not None:
             check_pixels("context", context)
             check_like("context", context[..., 3], pixels)
-        return cls(pixels, Box(x, y, width, height), selection, context=context)
+        box = Box(x, y, width, height)
+        return cls(pixels, box, selection, context=context, space=space)
 
     @classmethod
     def blank(cls, extent: Extent) -> Source:
         """Return an empty 8-bit layer of that size."""
         return cls.of(np.zeros((extent.height, extent.width, 4), np.uint8))
 
-    def with_mode(self, mode: str) -> Source:
-        """Settle the mode: `auto` is decided by the pixels, as `modes.choose_mode` says."""
+    @property
+    def told_mode(self) -> str:
+        """The mode as a request has it."""
+        return "edit" if self.edits else self.mode
+
+    def with_mode(self, mode: str, *, edits: bool = False) -> Source:
+        """Settle the mode: `auto` is decided by the pixels, as `modes.choose_mode` says.
+
+        Parameters
+        ----------
+        mode : str
+            One of `request.MODES`.
+        edits : bool
+            As `choose_mode` has it.
+        """
         if mode == "auto":
             state = LayerState(
                 empty=not self.pixels.any(),
@@ -91,8 +114,9 @@ class Source:
                 selected=self.selection is not None,
                 below=_shows_something(self.context),
             )
-            mode = choose_mode(ModeChoice(mode), state).mode
-        return replace(self, mode=mode)
+            mode = choose_mode(ModeChoice(mode), state, edits=edits).mode
+        rule = change_mode(mode, transparent=mode == "edit" and bool(self._erased().any()))
+        return replace(self, mode=rule, edits=mode == "edit")
 
     def _erased(self) -> Mask:
         """Return where pixels are selected and not opaque."""
@@ -189,14 +213,15 @@ class Source:
         pixels = resize(self.pixels, extent)
         if self.mode == "inpaint":  # what scaling made transparent must be filled too
             change = np.maximum(change, selection * (1 - fraction(pixels[..., 3])))
-        return Source(
+        return replace(
+            self,
             pixels=pixels,
             box=Box.at(self.box.x, self.box.y, extent),
             selection=selection,
-            mode=self.mode,
             known=resize(self.known_in(self.box), extent),
             change=change,
             context=None if self.context is None else resize(self.context, extent),
+            edits=self.edits,
         )
 
 

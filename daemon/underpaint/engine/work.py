@@ -9,6 +9,7 @@ import torch
 
 from underpaint.models import ModelInfo
 from underpaint_client.recommended import Recommended
+from underpaint_client.seeds import ImagePrompt
 
 from .controlnets import Control
 from .denoise import Steps
@@ -18,6 +19,7 @@ from .model import Model
 from .pixels import Mask
 from .plan import Plan
 from .region_masks import RegionShares
+from .shown_pictures import ShownPicture, name_pictures
 from .source import Source
 
 
@@ -39,7 +41,7 @@ class Work:
     """What all images of one run share: tensors and maps as in `Guide`.
 
     Where areas that lie far apart are painted one after the other, each has one of its own. `seen`
-    is what the model was shown of the layer, as `lay_over_context` returns it. `steps_before` run
+    is what the model was shown of the layer, as `as_model_sees` returns it. `steps_before` run
     in the areas before, of `steps_of_all`.
     """
 
@@ -56,6 +58,12 @@ class Work:
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    pictures: tuple[ShownPicture, ...] = ()
     regions: RegionShares | None = None
     steps_before: int = 0
     steps_of_all: int = 0
+
+    def read_prompt(self, prompt: ImagePrompt) -> ImagePrompt:
+        """Return a prompt as the model reads it: it calls the pictures that it sees by numbers."""
+        taken = [one.reference for one in self.pictures if one.reference is not None]
+        return name_pictures(self.model.info, prompt, taken, edits=self.source.edits)
