@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from run_order import find_rank
+
 # Models of a few thousand weights gain nothing by threads, which wait for each other and for the
 # other processes of a test: with two, the same tests take three times as much of the CPU.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,9 +29,14 @@ SET_UP = {"home", "session_home", "server", "engine"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `unit` what needs no daemon, no model, no torch and no editor."""
+    """Put first what takes longest; mark as `unit` what needs no daemon, model, torch and editor.
+
+    All processes of a run must collect the tests in one order.
+    """
+    here = Path(__file__).parent
+    items.sort(key=lambda item: find_rank(item.path.relative_to(here).as_posix()))
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        folder = item.path.relative_to(here).parts[0]
         uses_torch = hasattr(getattr(item, "module", None), "torch")
         set_up = SET_UP & set(getattr(item, "fixturenames", ()))
         if folder not in NOT_UNIT and not uses_torch and not set_up:

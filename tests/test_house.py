@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from run_order import FIRST, find_rank
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -138,6 +140,17 @@ def sockets_in(names: set[str]) -> set[str]:
     return {
         name for name in names if any(name == one or name.startswith(f"{one}.") for one in closed)
     }
+
+
+def test_what_takes_longest_is_begun_first() -> None:
+    tests = ROOT / "tests"
+    assert all((tests / one).exists() for one in FIRST)
+    files = [one.relative_to(tests).as_posix() for one in sorted(tests.rglob("test_*.py"))]
+    ordered = sorted(files, key=find_rank)
+    assert ordered[:2] == list(FIRST[:2])
+    assert {one.partition("/")[0] for one in ordered[2:5]} == {"training"}
+    rest = [one for one in files if find_rank(one) == len(FIRST)]
+    assert ordered[-len(rest) :] == rest
 
 
 def test_the_client_needs_the_standard_library_alone() -> None:
