@@ -445,7 +445,7 @@ def test_a_layer_that_does_not_fit(engine: Engine, monkeypatch: pytest.MonkeyPat
     def fail(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("underpaint.engine.run.prepare", fail)
+    monkeypatch.setattr("underpaint.engine.preparation.prepare", fail)
     with pytest.raises(GenerationFailedError, match="a picture of 128 x 96 pixels and what"):
         make(engine, LAYER)
 

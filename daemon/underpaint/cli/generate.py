@@ -7,45 +7,42 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from underpaint.engine.source import Source
 from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
 from underpaint.models.hashes import known_hashes
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
-from underpaint.server.arrays import to_frame
 from underpaint.styles import list_styles
 from underpaint_client import Connection
-from underpaint_client.control_layers import TypedControl, raster_name
 from underpaint_client.descriptions import (
     STARTER_MESSAGE,
     describe_levels,
     describe_misfits,
     describe_plan,
 )
-from underpaint_client.errors import BadInputError, UnderpaintError
+from underpaint_client.errors import UnderpaintError
 from underpaint_client.found_settings import match_model
-from underpaint_client.frames import Frame
-from underpaint_client.geometry import Box
 from underpaint_client.home import remote_file
 from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.recommended import USUAL, Recommended, settle_request
-from underpaint_client.reference_layers import TypedReference, reference_raster
-from underpaint_client.regions import TypedRegion, region_raster
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import StepPlan, plan_request
 from underpaint_client.styles import apply_style, find_style
 
 from .daemon_connection import open_connection
+from .input_pictures import (
+    files_of,
+    read_control_pictures,
+    read_inputs,
+    read_reference_pictures,
+    read_region_masks,
+)
 from .job_runner import JobRunner
 from .options import Parser, add_parameters, read_parameters
 from .output_spec import OutputSpec
 from .outputs import choose_outputs, make_stem, open_folder
-from .pictures import Drawing, read_picture, read_selection
 from .terminal import Display, make_display
 
 _EXAMPLES = """
@@ -186,9 +183,9 @@ def run_generate(words: Sequence[str]) -> int:
     request = make_request(options)
     drawing, selection, context = read_inputs(options, request, display)
     rasters = {
-        **read_control_pictures(_files_of(options.controls), drawing, display),
-        **read_reference_pictures(_files_of(options.references), display),
-        **read_region_masks(_files_of(options.regions), drawing, display),
+        **read_control_pictures(files_of(options.controls), drawing, display),
+        **read_reference_pictures(files_of(options.references), display),
+        **read_region_masks(files_of(options.regions), drawing, display),
     }
     images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
@@ -270,122 +267,6 @@ def find_recommended(connection: Connection, model: str) -> Recommended:
         found = pick_model({name: Path(name) for name in entries}, model)
         return entries[str(found)].recommended if found is not None else USUAL
     return USUAL
-
-
-def read_inputs(
-    options: argparse.Namespace, request: Request, display: Display
-) -> tuple[Drawing | None, Any, Any]:
-    """Read the picture, the selection and the context, if they are named.
-
-    Notes about what was lost are printed.
-
-    Raises
-    ------
-    BadInputError
-        If one is needed and not named, cannot be read, or does not fit.
-    """
-    if options.init_img is None:
-        wants_picture = (
-            options.selection
-            or options.context
-            or request.size.fit
-            or request.mode in ("img2img", "inpaint", "edit")
-        )
-        if wants_picture:
-            raise BadInputError(
-                "--selection, --context, --fit and the modes img2img, inpaint and edit need a"
-                " picture; name it with -I"
-            )
-        return None, None, None
-    drawing = read_picture(options.init_img)
-    selection = None if options.selection is None else read_selection(options.selection)
-    context = None if options.context is None else read_picture(options.context)
-    notes = [*drawing.notes, *(selection.notes if selection else ())]
-    for note in (*notes, *(context.notes if context else ())):
-        display.note(note)
-    amounts = None if selection is None else selection.amounts
-    below = None if context is None else context.pixels_in(drawing.profile)
-    Source.of(drawing.pixels, amounts, context=below)  # says what does not fit
-    return drawing, amounts, below
-
-
-def _files_of(typed: Sequence[TypedControl | TypedReference | TypedRegion] | None) -> list[Path]:
-    return [Path(one.file) for one in typed or ()]
-
-
-def read_control_pictures(
-    files: Sequence[Path], drawing: Drawing | None, display: Display
-) -> dict[str, Frame]:
-    """Read the pictures of control layers, in their order, by the names of their rasters.
-
-    Raises
-    ------
-    BadInputError
-        If one cannot be read, or has another size than the picture to start from.
-    """
-    found: dict[str, Frame] = {}
-    for index, file in enumerate(files):
-        read = read_picture(file, managed=False)
-        for note in read.notes:
-            display.note(note)
-        _check_size(file, read.box, drawing)
-        name = raster_name(index)
-        found[name] = to_frame(name, read.pixels, read.box)
-    return found
-
-
-def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str, Frame]:
-    """Read the pictures of reference layers, in their order, by the names of their rasters.
-
-    Raises
-    ------
-    BadInputError
-        If one cannot be read.
-    """
-    found: dict[str, Frame] = {}
-    for index, file in enumerate(files):
-        name, read = reference_raster(index), read_picture(file)
-        for note in read.notes:
-            display.note(note)
-        found[name] = to_frame(name, read.pixels_in(b""), read.box)
-    return found
-
-
-def read_region_masks(
-    files: Sequence[Path], drawing: Drawing | None, display: Display
-) -> dict[str, Frame]:
-    """Read the masks of regions, in their order, by the names of their rasters.
-
-    A mask is what is opaque in a picture, or white in one that is opaque everywhere.
-
-    Raises
-    ------
-    BadInputError
-        As `read_control_pictures`.
-    """
-    found: dict[str, Frame] = {}
-    for index, file in enumerate(files):
-        read = read_picture(file, managed=False)
-        mask, notes = read.pixels[..., 3], read.notes
-        if (mask == np.iinfo(mask.dtype).max).all():
-            selection = read_selection(file)
-            mask, notes = selection.amounts, selection.notes
-        for note in notes:
-            display.note(note)
-        _check_size(file, read.box, drawing)
-        name = region_raster(index)
-        found[name] = to_frame(name, mask, read.box, "Y")
-    return found
-
-
-def _check_size(file: Path, box: Box, drawing: Drawing | None) -> None:
-    if drawing is not None and box != drawing.box:
-        raise BadInputError(
-            "{file} has {found} pixels and the picture of -I {wanted}; make them the same size",
-            file=file,
-            found=box.extent,
-            wanted=drawing.box.extent,
-        )
 
 
 def _describe(

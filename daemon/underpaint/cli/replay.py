@@ -23,12 +23,12 @@ from underpaint_client.rules import check_request
 from underpaint_client.sentences import Listing
 
 from .daemon_connection import open_connection
-from .generate import (
+from .generate import settle_model
+from .input_pictures import (
     read_control_pictures,
     read_inputs,
     read_reference_pictures,
     read_region_masks,
-    settle_model,
 )
 from .job_runner import JobRunner
 from .options import Parser

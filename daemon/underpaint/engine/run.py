@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import torch
-
-from underpaint_client.descriptions import describe_purpose
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe, UsedRegion
 from underpaint_client.recommended import Recommended, settle_request
@@ -19,28 +15,22 @@ from .areas import plan_areas
 from .clock import PhaseClock
 from .colour import read_space
 from .composite import Composed, Painted, compose, unchanged
-from .context import as_model_sees, hash_context
-from .control_pictures import take_controls
-from .denoise import cell_steps, level_notes
 from .inputs import Inputs
-from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .painter import Painter
-from .pixels import Floats, Mask, Pixels, hash_input, join_hashes
+from .pixels import Floats, Pixels, join_hashes
 from .plan import Plan
-from .pooling import max_cells
-from .prepare import prepare, prepare_kept, prepare_shown
+from .preparation import Preparation, show_picture
 from .recipe import Made, make_recipe
 from .reference_pictures import ReferencePicture, take_references
-from .region_masks import join_masks, share_cells, unused_notes
-from .reports import Picture, Progress
+from .region_masks import join_masks, unused_notes
+from .reports import Picture
 from .resolved_request import ResolvedRequest
 from .shown_pictures import (
     ShownPicture,
     check_editable,
     check_pictures,
-    describe_shown,
     fit_picture,
     shown_share,
 )
@@ -100,13 +90,8 @@ class Run:
         fitting.run("load", lambda: self.wanted.used_loras)  # one that does not fit is told of here
         with self.clock.phase("encode"):
             references = model.read_references(self.wanted.references, taken)
-        prepare = functools.partial(
-            self._works,
-            model,
-            rasters=inputs.rasters,
-            references=references,
-            shown=self._show_references(model, largest, taken),
-        )
+        shown = self._show_references(model, largest, taken)
+        prepare = Preparation(self.painter, model, inputs.rasters, references, shown).works
         if request.variation.chain:
             yield from self._chain(model, source, plans, prepare)
         else:
@@ -119,18 +104,9 @@ class Run:
         if not model.info.recommended.pictures:
             return ()
         return tuple(
-            self._show(model, plan, fit_picture(one.colour, model.info.native), one)
+            show_picture(self.painter, model, plan, fit_picture(one.colour, model.info.native), one)
             for one in taken
         )
-
-    def _show(
-        self, model: Model, plan: Plan, colour: Floats, reference: ReferencePicture | None = None
-    ) -> ShownPicture:
-        with self.clock.phase("encode"):
-            self.wanted.observer.check_cancelled()
-            fitting = self.painter.fitting(model, plan)
-            latents = fitting.run("encode", lambda: model.encode(colour))
-        return ShownPicture(colour, latents, reference)
 
     def _plans(
         self, model: Model, source: Source, change: Box, *, from_nothing: bool
@@ -186,111 +162,6 @@ class Run:
             composed = unchanged(source, request.output.result)
             made = Made(index, self.wanted.prompts[index])
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
-
-    def _works(
-        self,
-        model: Model,
-        source: Source,
-        plans: Sequence[Plan],
-        *,
-        rasters: Mapping[str, Pixels],
-        references: tuple[Reference, ...],
-        shown: tuple[ShownPicture, ...],
-    ) -> list[Work]:
-        """Prepare each area."""
-        runs = [plan.steps.run for plan in plans]
-        return [
-            replace(
-                self._prepare(
-                    model, source, plan, rasters=rasters, references=references, shown=shown
-                ),
-                steps_before=sum(runs[:index]),
-                steps_of_all=sum(runs),
-            )
-            for index, plan in enumerate(plans)
-        ]
-
-    def _prepare(
-        self,
-        model: Model,
-        source: Source,
-        plan: Plan,
-        *,
-        rasters: Mapping[str, Pixels],
-        references: tuple[Reference, ...],
-        shown: tuple[ShownPicture, ...],
-    ) -> Work:
-        request, cell = self.wanted.request, model.info.cell
-        with self.clock.phase("prepare"):
-            seen = as_model_sees(source, plan.area)
-            prepared = prepare(seen, plan, request.source.fill)
-            cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
-            change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
-            pure = plan.strength * change >= 1
-            controls = take_controls(self.wanted.controls, rasters, source.box, plan, model.device)
-            regions = request.conditioning.regions
-            shares = share_cells(regions, rasters, source.box, plan, cell) if regions else None
-        with self.clock.phase("encode"):
-            self.wanted.observer.progress(Progress("Encoding", pixels=plan.work_size.pixels))
-            self.wanted.observer.check_cancelled()
-            shape = (1, model.channels, cells.height, cells.width)
-            clean = (
-                torch.zeros(shape, dtype=model.dtype, device=model.device)
-                if pure.all()
-                else self.painter.fitting(model, plan).run(
-                    "encode", lambda: model.encode(prepared.image)
-                )
-            )
-            steps = cell_steps(change, plan.steps, plan.most_change)
-            kept = self._show_kept(model, seen, plan, steps > 0)
-        image = prepared.image
-        if source.edits:
-            whole = prepare_shown(seen, plan, request.source.fill)
-            shown = (self._show(model, plan, whole), *shown)
-            image = np.concatenate([image, whole])
-        return Work(
-            model=model,
-            source=replace(source, left_out=plan.left_out),
-            seen=seen,
-            plan=plan,
-            source_hash=hash_input(image, change),
-            context_hash=hash_context(source, plan.area),
-            clean=clean,
-            steps=steps,
-            pure=pure,
-            kept=kept,
-            notes=(
-                *plan.notes,
-                *prepared.notes,
-                *source.space.notes,
-                *level_notes(steps, plan.steps, model.info.recommended),
-                *(() if source.edits else describe_purpose(model.info.purpose)),
-                *describe_shown(shown),
-            ),
-            controls=controls,
-            references=references,
-            pictures=shown,
-            regions=shares,
-        )
-
-    def _show_kept(
-        self, model: Model, source: Source, plan: Plan, changing_cells: Mask
-    ) -> torch.Tensor | None:
-        """Encode what an inpainting model is shown; None for a model that sees noise alone."""
-        if not model.sees_kept:
-            return None
-        of_pixels = cell_steps(source.change_in(plan.area), plan.steps, plan.most_change)
-        image = prepare_kept(
-            source,
-            plan,
-            self.wanted.request.source.fill,
-            of_pixels > 0,
-            changing_cells,
-            model.info.cell,
-        )
-        return self.painter.fitting(model, plan).run(
-            "encode", lambda: model.show_kept(image, changing_cells)
-        )
 
     def _paint(self, works: Sequence[Work]) -> Iterator[Picture]:
         rest = range(self.wanted.request.sampling.images)

@@ -2,6 +2,8 @@
 
 A table without torch: folders are checked against it before anything is opened, and the engine's
 `families` run what it names. `files` has the parts of the Stable Diffusion families.
+
+The table is in one file, long as it is: a family is added by reading those that are there.
 """
 
 from __future__ import annotations
