@@ -11,7 +11,7 @@ from PIL import Image
 
 from runs import texture
 from underpaint.cli import main
-from underpaint.cli.generate import read_region_masks
+from underpaint.cli.input_pictures import read_region_masks
 from underpaint.cli.pictures import read_recipe
 from underpaint.cli.terminal import make_display
 from underpaint_client.regions import Region

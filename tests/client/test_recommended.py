@@ -116,8 +116,8 @@ KNOWN = ModelEntry(
         ),
         (
             {"purpose": "edit", "licence": ""},
-            f"SDXL, edit. {SIZES} This is an edit model: here it paints what the prompt describes,"
-            " as a plain model does, and cannot follow an instruction to change the picture yet.",
+            f"SDXL, edit. {SIZES} This is an edit model: in the mode edit it follows the prompt as an"
+            " instruction, such as 'make it winter'; in others it paints what the prompt describes.",
         ),
         ({"problem": "its vae is missing"}, "Cannot be used: its vae is missing."),
         ({"title": "", **NOTHING}, "sdxl. 1024 pixels."),
