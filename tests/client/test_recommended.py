@@ -116,8 +116,9 @@ KNOWN = ModelEntry(
         ),
         (
             {"purpose": "edit", "licence": ""},
-            f"SDXL, edit. {SIZES} This is an edit model: in the mode edit it follows the prompt as an"
-            " instruction, such as 'make it winter'; in others it paints what the prompt describes.",
+            f"SDXL, edit. {SIZES} This is an edit model: in the mode edit it follows the prompt as"
+            " an instruction, such as 'make it winter'; in others it paints what the prompt"
+            " describes.",
         ),
         ({"problem": "its vae is missing"}, "Cannot be used: its vae is missing."),
         ({"title": "", **NOTHING}, "sdxl. 1024 pixels."),
