@@ -46,6 +46,7 @@ KRITA = (
     "group_layer",
     "vector_layer",
     "empty_layer",
+    "eight_bit",
     "sixteen_bit",
     "floating",
     "grey",
