@@ -72,8 +72,9 @@ def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
         The layer, its mode settled.
     area : Box
         The part of the canvas that was painted.
-    painted : float32, (h, w, 3)
-        RGB, 0..1, at any size; it is scaled to the area.
+    painted : float32, (h, w, 3) or (h, w, 4)
+        RGB, 0..1, at any size; it is scaled to the area. Of a model that paints transparency, with
+        straight alpha: the result gains so much less.
     kind : str
         `layer` or `patch`. A patch that cannot be made becomes a layer, with a note.
     """
@@ -111,6 +112,11 @@ def _blends(source: Source, area: Box, painted: Floats) -> Iterator[tuple[Box, _
         yield strip, _Blend.of(source, strip, rows)
 
 
+def split_alpha(painted: Floats) -> tuple[Floats, Floats | float]:
+    """Return the colour (h, w, 3) and the alpha (h, w) of what a model painted; 1 for opaque."""
+    return painted[..., :3], painted[..., 3] if painted.shape[-1] > 3 else 1.0
+
+
 def whole_layer(source: Source, area: Box, painted: Floats) -> Pixels:
     """Return the whole layer with what was painted in it, as `compose` does."""
     return compose(source, area, painted, "layer").pixels
@@ -139,8 +145,9 @@ class _Blend:
         change = source.change_in(area)
         alpha = fraction(pixels[..., 3])
         grown = alpha
+        painted, opacity = split_alpha(painted)
         if source.mode != "img2img":
-            grown = alpha + source.selection_in(area) * (1 - alpha)
+            grown = alpha + source.selection_in(area) * (1 - alpha) * opacity
         completed = (1 - source.known_in(area))[..., np.newaxis] * painted
         return cls(
             pixels=pixels,

@@ -20,7 +20,7 @@ GRID = 64
 seed keeps the noise, and so the picture, where they were."""
 
 MULTIPLE = 16
-"""Pixels: every side that the model works at is a multiple of it."""
+"""Pixels: every side that a model works at is a multiple of it; some need a larger one."""
 
 BUDGET = 4
 """The most that a model paints at once, as a multiple of its native number of pixels."""
@@ -47,7 +47,8 @@ class Plan:
     content : Extent
         Its size for the model, in pixels.
     work_size : Extent
-        `content`, filled up to multiples of 16 by repeating its right and lower edge.
+        `content`, filled up to multiples of what the model takes, by repeating its right and
+        lower edge.
     notes : tuple of str
         What the artist should know.
     """
@@ -70,6 +71,7 @@ def make_plan(
     native: int,
     train_steps: int,
     *,
+    multiple: int = MULTIPLE,
     from_nothing: bool = False,
     exact: bool = False,
 ) -> Plan:
@@ -89,6 +91,8 @@ def make_plan(
         The side the model was trained at, in pixels.
     train_steps : int
         Timesteps the model was trained on.
+    multiple : int
+        What every side of the model's size is a multiple of, in pixels.
     from_nothing : bool
         There is no layer: width and height are the picture's size, not the model's box.
     exact : bool
@@ -96,15 +100,15 @@ def make_plan(
     """
     box = None if from_nothing else request.size.box
     area = choose_area(change, layer, box or Extent(native, native))
-    content, notes = choose_size(area.extent, native, box)
-    area, content = fill_up(area, layer, content)
+    content, notes = choose_size(area.extent, native, box, multiple)
+    area, content = fill_up(area, layer, content, multiple)
     return Plan(
         strength=mode_strength(request, mode),
         most_change=most_change,
         steps=replace(plan_request(request, mode, most_change, train_steps), exact=exact),
         area=area,
         content=content,
-        work_size=Extent(_up(content.width, MULTIPLE), _up(content.height, MULTIPLE)),
+        work_size=Extent(_up(content.width, multiple), _up(content.height, multiple)),
         notes=notes,
     )
 
@@ -141,7 +145,9 @@ def _grow(start: int, stop: int, first: int, last: int, least: int) -> tuple[int
     return max(start, stop - length), length
 
 
-def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, tuple[str, ...]]:
+def choose_size(
+    area: Extent, native: int, box: Extent | None, multiple: int = MULTIPLE
+) -> tuple[Extent, tuple[str, ...]]:
     """Choose the size at which the model paints an area: scaled uniformly, never distorted.
 
     Without a box: scaled up where the shorter side is below the model's native size, since models
@@ -155,6 +161,8 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
         The side the model was trained at.
     box : Extent or None
         The size asked for: the area is scaled to fit into it.
+    multiple : int
+        As `make_plan` has it.
 
     Returns
     -------
@@ -164,8 +172,8 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
         Says where detail is lost.
     """
     if box is not None:
-        inner = Extent(max(MULTIPLE, _down(box.width, MULTIPLE)),
-                       max(MULTIPLE, _down(box.height, MULTIPLE)))  # fmt: skip
+        inner = Extent(max(multiple, _down(box.width, multiple)),
+                       max(multiple, _down(box.height, multiple)))  # fmt: skip
         scale = min(inner.width / area.width, inner.height / area.height)
         budget = BOX_BUDGET * native * native
     else:
@@ -188,8 +196,8 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
     return content, (told,)
 
 
-def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:
-    """Grow an area, where its layer has more, until the model's size is a multiple of 16.
+def fill_up(area: Box, layer: Box, content: Extent, multiple: int = MULTIPLE) -> tuple[Box, Extent]:
+    """Grow an area, where its layer has more, until the model's size is a multiple of 16 or more.
 
     Parameters
     ----------
@@ -197,6 +205,8 @@ def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:
         The work area inside its layer.
     content : Extent
         The area's size for the model.
+    multiple : int
+        As `make_plan` has it.
 
     Returns
     -------
@@ -205,17 +215,19 @@ def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:
     content : Extent
         Its size for the model, at the same scale.
     """
-    x, width, content_width = _fill_side(area.x, area.width, layer.x, layer.right, content.width)
+    x, width, content_width = _fill_side(
+        area.x, area.width, layer.x, layer.right, content.width, multiple
+    )
     y, height, content_height = _fill_side(
-        area.y, area.height, layer.y, layer.bottom, content.height
+        area.y, area.height, layer.y, layer.bottom, content.height, multiple
     )
     return Box(x, y, width, height), Extent(content_width, content_height)
 
 
 def _fill_side(
-    start: int, length: int, first: int, last: int, content: int
+    start: int, length: int, first: int, last: int, content: int, multiple: int
 ) -> tuple[int, int, int]:
-    wanted = _up(content, MULTIPLE)
+    wanted = _up(content, multiple)
     grown = max(length, min(round(length * wanted / content), last - first))
     start = max(first, min(start, last - grown))
     return start, grown, min(wanted, max(content, round(grown * content / length)))

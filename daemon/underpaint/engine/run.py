@@ -25,7 +25,7 @@ from underpaint_client.seeds import ImagePrompt, image_noise
 
 from .blending import match_surroundings
 from .clock import PhaseClock
-from .composite import Composed, compose, unchanged, whole_layer
+from .composite import Composed, compose, split_alpha, unchanged, whole_layer
 from .context import hash_context, lay_over_context
 from .control_pictures import take_controls
 from .denoise import Guide, OnClean, cell_steps, level_notes
@@ -40,7 +40,7 @@ from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reports import Picture, Preview, Progress, Viewer
-from .source import Floats, Mask, Pixels, Source, hash_input, mean_opacity, quantize
+from .source import Floats, Mask, Pixels, Source, fraction, hash_input, mean_opacity, quantize
 from .work import Models, Work
 
 
@@ -163,6 +163,7 @@ class Run:
             float(source.change_in(change).max()),
             model.info.native,
             model.info.train_steps,
+            multiple=model.info.multiple,
             from_nothing=from_nothing,
             exact=model.starts_exactly,
         )
@@ -279,11 +280,16 @@ class Run:
     def _denoise_first(self, work: Work, rest: range) -> torch.Tensor:
         """Paint the first of these images, as many as run at once."""
 
+        def goes_along(index: int) -> bool:
+            first = rest[0]
+            same_prompt = self.prompts[index] == self.prompts[first]
+            same_loras = self.loras[index] == self.loras[first]
+            return same_loras and (same_prompt or work.model.family.joins_prompts)
+
         def batch() -> range:
             planned = self._planned(work.model, work.plan)
             first = rest[: min(planned, work.model.saving.together or planned)]
-            same = itertools.takewhile(lambda i: self.loras[i] == self.loras[rest[0]], first)
-            return first[: len(list(same))]
+            return first[: len(list(itertools.takewhile(goes_along, first)))]
 
         return self._fitting(work.model, work.plan).run(
             "denoise",
@@ -362,10 +368,11 @@ class Run:
                 for number, one in enumerate(clean if viewer.full else clean[:1]):
                     if viewer.full:
                         painted = self._fitted_decode(work, one)
-                        colour = painted[: content.height, : content.width]
+                        colour, opacity = split_alpha(painted[: content.height, : content.width])
                     else:
-                        colour = work.model.sketch(one)[:height, :width]
-                    pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
+                        colour, opacity = work.model.sketch(one)[:height, :width], 1.0
+                    alpha = quantize(fraction(shown) * opacity, np.dtype(np.uint8))
+                    pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), alpha])
                     steps = plan.steps.run
                     viewer.show(Preview(image + number, step, steps, pixels, plan.area))
             due = time.monotonic() + viewer.every
@@ -405,7 +412,8 @@ class Run:
             return painted
         with self.clock.phase("composite"):
             cell = work.model.info.cell
-            return match_surroundings(work.seen, work.plan.area, painted, cell)
+            colour = match_surroundings(work.seen, work.plan.area, painted[..., :3], cell)
+            return np.concatenate([colour, painted[..., 3:]], axis=-1)
 
     def _decode(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.clock.phase("decode"):
@@ -415,9 +423,11 @@ class Run:
             return self._fitted_decode(work, latents)[: content.height, : content.width]
 
     def _fitted_decode(self, work: Work, latents: torch.Tensor) -> Floats:
-        return self._fitting(work.model, work.plan).run(
+        """Decode a picture, (H, W, 3): with its own alpha where nothing is kept, (H, W, 4)."""
+        painted: Floats = self._fitting(work.model, work.plan).run(
             "decode", lambda: work.model.decode(latents)
         )
+        return painted if work.source.mode == "txt2img" else painted[..., :3]
 
     def _finish(self, work: Work, painted: Floats, index: int) -> Picture:
         with self.clock.phase("composite"):

@@ -269,6 +269,7 @@ _RULES = tuple((bases, re.compile(pattern, re.MULTILINE)) for bases, pattern in 
     (("sd3 3", "sd3 3.5-medium"), rf"{_SD3_ATTENTION} 1536 "),
     (("sd3 3.5-large",), rf"{_SD3_ATTENTION} 2432 "),
     (("sd3",), r"^joint_blocks_\d+_"),
+    (("qwen-image-2.1",), r"^transformer_blocks_\d+_img_mlp_(?:proj|gate_layer|gate_up|out) "),
     (("qwen-image",), r"^transformer_blocks_\d+_(?:img|txt)_(?:mlp|mod)_"
                       r"|^transformer_blocks_(?:19|[2-5]\d)_attn_\w+ 3072 "),
     (("ltx-video",), r"^transformer_blocks_\d+_attn2_to_"),
@@ -315,6 +316,7 @@ _SAID = tuple((base, re.compile(pattern, re.IGNORECASE)) for base, pattern in (
     ("flux2", r"flux[._-]?2"),
     ("chroma", r"chroma"),
     ("flux", r"flux"),
+    ("qwen-image-2.1", r"qwen[._-]?image[._-]?2[._]?1"),
     ("qwen-image", r"qwen[._-]?image"),
     ("z-image", r"z[._-]?image"),
     ("lumina2", r"lumina[._-]?(image[._-]?)?2"),
