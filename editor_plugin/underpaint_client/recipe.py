@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .old_recipes import upgrade_recipe
-from .request import Request, Variation
+from .request import Request
 from .typed_json import SENTENCE, read_fields, required_fields, shorten, to_json
+from .variations import Variation
 
-RECIPE_FORMAT = 4
+RECIPE_FORMAT = 5
 """What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.
 
-Earlier formats can be read. Format 3 does not match what was painted to its surroundings. In
-formats 1 and 2 all fields lie side by side, and format 1 knows no variations and no chains.
+Earlier formats can be read. Format 4 paints areas that lie far apart in one run, and format 3 does
+not match what was painted to its surroundings. In formats 1 and 2 all fields lie side by side, and
+format 1 knows no variations and no chains.
 """
 
 
@@ -66,6 +68,54 @@ class UsedControl:
 
 
 @dataclass(frozen=True)
+class UsedReference:
+    """A reference layer that an image took something from.
+
+    Parameters
+    ----------
+    kind, strength, start, end, name
+        As `ReferenceLayer`.
+    picture_hash : str
+        BLAKE2b over what the model was given of the picture, hexadecimal.
+    model, encoder : str
+        The IP-Adapter, as `underpaint ip-adapters` listed it, and the CLIP vision model that reads
+        pictures for it; empty where the model itself sees the picture.
+    sha256, encoder_sha256 : str
+        Of their files, hexadecimal.
+    """
+
+    kind: str
+    strength: float
+    start: float
+    end: float
+    name: str
+    picture_hash: str
+    model: str = ""
+    sha256: str = ""
+    encoder: str = ""
+    encoder_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class UsedRegion:
+    """A region that an image was made with.
+
+    Parameters
+    ----------
+    name : str
+        As `Region`.
+    prompt : str
+        As it was used: its choices are made.
+    mask_hash : str
+        BLAKE2b over where it counted, hexadecimal: of its mask as the model worked with it.
+    """
+
+    name: str
+    prompt: str
+    mask_hash: str
+
+
+@dataclass(frozen=True)
 class UsedEmbedding:
     """An embedding (textual inversion) that an image was made with.
 
@@ -103,9 +153,10 @@ class Facts:
     model_hash : str
         SHA-256 over the model's files, hexadecimal; empty where no model ran.
     work_area : tuple of int
-        x, y, width, height on the canvas of what went through the model; zeros for none.
+        x, y, width, height on the canvas of what went through the model; zeros for none. Around all
+        of them where several areas were painted.
     work_size : tuple of int
-        width, height in pixels of what the model saw; zeros for none.
+        width, height in pixels of what the model saw; zeros for none. Of several, the largest.
     notes : tuple of str
         What the artist should know: one sentence each.
     versions : dict of str to str
@@ -125,7 +176,11 @@ class Facts:
     style : str
         Whose settings the request has been given; empty for none.
     embeddings : tuple of UsedEmbedding
-        Those that the prompt and the negative prompt name, each once.
+        Those that the prompts and the negative prompt name, each once.
+    references : tuple of UsedReference
+        Those of the request, without those of strength 0.
+    regions : tuple of UsedRegion
+        Those of the request that reach into the work area.
     """
 
     prompt: str
@@ -147,6 +202,8 @@ class Facts:
     controls: tuple[UsedControl, ...] = ()
     style: str = ""
     embeddings: tuple[UsedEmbedding, ...] = ()
+    references: tuple[UsedReference, ...] = ()
+    regions: tuple[UsedRegion, ...] = ()
 
 
 @dataclass(frozen=True)

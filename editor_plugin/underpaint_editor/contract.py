@@ -1,7 +1,8 @@
 """What an editor's adapter implements, and what the shared code asks of it.
 
 An adapter is a small package for one editor (`underpaint_krita` and `underpaint_gimp` are two). It
-contains only what that editor's API forces; everything else is in `underpaint_editor`. To write an
+contains only what that editor's API forces; everything else is in `underpaint_editor`. All of it is
+in this one file, long as it is: who writes an adapter reads it from top to bottom. To write an
 adapter for another editor:
 
 1. Implement `EventLoop` and `Listener`, and create one `Session` for the whole editor.
@@ -165,7 +166,8 @@ class Document(Protocol):
         dict of str to Frame
             `layer`, RGBA or BGRA, u1 or u2, with straight alpha and the colour under alpha 0. If
             something is selected, `selection`, and if the layer has a mask, `mask`: Y, u1. All have
-            the same box, in canvas coordinates.
+            the same box, in canvas coordinates. If the colours are not sRGB, `profile` too, from
+            `inputs.profile_frame`.
         """
 
     def is_empty(self) -> bool:

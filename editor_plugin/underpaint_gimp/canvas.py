@@ -26,6 +26,7 @@ from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
+from underpaint_client.inputs import MAX_PROFILE, PROFILE, profile_frame  # noqa: E402
 from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
 from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role  # noqa: E402
@@ -34,7 +35,6 @@ from underpaint_editor.layers import (  # noqa: E402
     count_batches_above,
     describe_placement,
     intersection,
-    union,
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
@@ -245,9 +245,12 @@ class GimpDocument:
         if mask is not None:
             frames["mask"] = Frame("mask", box, "u1", "Y", mask.read(box))
         own = Babl.get_name(blank_layer(image, "", Box(0, 0, 1, 1)).get_format())
-        covered = union(box, bounds)
+        covered = box.around(bounds)
         everything = Reader(buffer, own, bounds).read(covered) if whole else b""
         profile = image.get_color_profile()
+        icc = bytes(profile.get_icc_profile()) if profile is not None and profile.is_rgb() else b""
+        if 0 < len(icc) <= MAX_PROFILE:
+            frames[PROFILE] = profile_frame(icc)
         self._sent = SentLayer(
             frame, name, covered, own, everything, image.get_precision(), profile
         )

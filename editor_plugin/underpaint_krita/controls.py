@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar, Union
 
-from underpaint_client.prompt_editing import STEP, change_weight
 from underpaint_editor import controls as editor_controls
 from underpaint_editor.form import (
     BUTTONS,
@@ -18,135 +17,15 @@ from underpaint_editor.form import (
     describe_own,
 )
 
-from .qt import QtCore, QtGui, QtWidgets
-from .widgets import highlighted, set_up_button
+from .number_box import NumberBox
+from .prompt_edit import PromptEdit
+from .qt import QtCore, QtWidgets
+from .widgets import make_checkable, set_up_button, show_checked
 
 _NARROWEST = 60  # pixels, for a docker of 250 pixels
 _SLIDES = 100  # a slider's positions for each 1.0
 
 _Widget = TypeVar("_Widget", bound=QtWidgets.QWidget)
-
-
-class PromptEdit(QtWidgets.QPlainTextEdit):
-    """Several lines of text, in which Ctrl+Enter generates and Tab goes to the next control.
-
-    Ctrl+Up and Ctrl+Down change the weight of the words at the caret. `stepped` is sent if an arrow
-    key can go no further: -1 for up, 1 for down. `typed` is sent after keys have changed the text.
-    """
-
-    is_typing = False
-    """Whether a key is changing the text."""
-
-    entered = QtCore.pyqtSignal()
-    typed = QtCore.pyqtSignal()
-    stepped = QtCore.pyqtSignal(int)
-
-    def event(self, event: QtCore.QEvent) -> bool:
-        """Accept Ctrl+Enter, which is Krita's shortcut for its search bar, and our other keys."""
-        is_ours = _is_ctrl_enter(event) or _weight_change(event) != 0
-        if event.type() == QtCore.QEvent.Type.ShortcutOverride and is_ours:
-            event.accept()
-            return True
-        return bool(super().event(event))
-
-    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 - Qt calls it
-        """Generate on Ctrl+Enter, and send `stepped` for an arrow key without effect."""
-        if _is_ctrl_enter(event):
-            if not event.isAutoRepeat():
-                self.entered.emit()
-            return
-        if change := _weight_change(event):
-            self._change_weight(change)
-            return
-        before = self.textCursor()
-        self._type(lambda: super(PromptEdit, self).keyPressEvent(event))
-        key, keys = event.key(), QtCore.Qt.Key
-        plain = event.modifiers() == QtCore.Qt.KeyboardModifier.NoModifier
-        if key in (keys.Key_Up, keys.Key_Down) and plain and self.textCursor() == before:
-            self.stepped.emit(-1 if key == keys.Key_Up else 1)
-
-    def inputMethodEvent(self, event: QtGui.QInputMethodEvent) -> None:  # noqa: N802 - Qt calls it
-        """Take what an input method has composed."""
-        self._type(lambda: super(PromptEdit, self).inputMethodEvent(event))
-
-    def _type(self, handle: Callable[[], None]) -> None:
-        """Let Qt handle a key, and send `typed` if that has changed the text."""
-        revision = self.document().revision()
-        self.is_typing = True
-        handle()
-        self.is_typing = False
-        if self.document().revision() != revision:
-            self.typed.emit()
-
-    def _change_weight(self, change: float) -> None:
-        """Change the weight of the words at the caret, as one step to undo."""
-        text, cursor = self.toPlainText(), self.textCursor()
-        places = (cursor.selectionStart(), cursor.selectionEnd())
-        start, end = (to_characters(text, place) for place in places)
-        edited = change_weight(text, start, end, change)
-        if edited.text != text:
-            cursor.select(QtGui.QTextCursor.SelectionType.Document)
-            cursor.insertText(edited.text)
-        cursor.setPosition(to_units(edited.text, edited.start))
-        cursor.setPosition(to_units(edited.text, edited.end), QtGui.QTextCursor.MoveMode.KeepAnchor)
-        self.setTextCursor(cursor)
-
-
-def to_characters(text: str, units: int) -> int:
-    """Return how many characters of a text so many of Qt's units are, which are of 16 bits."""
-    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", errors="ignore"))
-
-
-def to_units(text: str, characters: int) -> int:
-    """Undo `to_characters`."""
-    return len(text[:characters].encode("utf-16-le")) // 2
-
-
-def _weight_change(event: QtCore.QEvent) -> float:
-    """Return what Ctrl+Up and Ctrl+Down add to a weight; 0 for any other event."""
-    if not isinstance(event, QtGui.QKeyEvent):
-        return 0
-    modifier = QtCore.Qt.KeyboardModifier
-    others = modifier.ShiftModifier | modifier.AltModifier
-    if not event.modifiers() & modifier.ControlModifier or event.modifiers() & others:
-        return 0
-    keys = QtCore.Qt.Key
-    steps: dict[int, float] = {keys.Key_Up: STEP, keys.Key_Down: -STEP}
-    return steps.get(event.key(), 0)
-
-
-def _is_ctrl_enter(event: QtCore.QEvent) -> bool:
-    if not isinstance(event, QtGui.QKeyEvent):
-        return False
-    enter = event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
-    return enter and bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier)
-
-
-class KeyWatch(QtCore.QObject):
-    """Calls a function when any key is pressed in Krita, before a shortcut acts on it."""
-
-    def __init__(self, pressed: Callable[[], None]) -> None:
-        super().__init__()
-        self._pressed = pressed
-
-    def start(self) -> None:
-        """Begin to watch."""
-        application = QtWidgets.QApplication.instance()
-        if application is not None:
-            application.installEventFilter(self)
-
-    def stop(self) -> None:
-        """Stop watching."""
-        application = QtWidgets.QApplication.instance()
-        if application is not None:  # else Krita is quitting
-            application.removeEventFilter(self)
-
-    def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802 - Qt calls it
-        """Call the function for a key that is not repeated, and let the key take effect."""
-        override = event.type() == QtCore.QEvent.Type.ShortcutOverride
-        if override and isinstance(event, QtGui.QKeyEvent) and not event.isAutoRepeat():
-            self._pressed()
-        return False
 
 
 class _WheelFilter(QtCore.QObject):
@@ -194,6 +73,8 @@ class TextControl:
         line = edit.fontMetrics().lineSpacing()
         frame = 2 * (edit.frameWidth() + int(edit.document().documentMargin()))
         edit.setFixedHeight(field.lines * line + frame)
+        if field.lines == 1:  # from 5.15.15 on, Qt shows arrows there without need
+            edit.setVerticalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         edit.textChanged.connect(changed)
 
     @property
@@ -218,17 +99,10 @@ class NumberControl:
         self._own: float | None = None
         self._auto: QtWidgets.QToolButton | None = None
         self._whole = not field.decimals
-        self.widget: QtWidgets.QSpinBox | QtWidgets.QDoubleSpinBox
-        if self._whole and field.maximum < 2**31:
-            box = QtWidgets.QSpinBox()
-            box.setRange(int(field.minimum), int(field.maximum))
-            self.widget = box
-        else:  # also for a seed, which is too large for QSpinBox
-            real = QtWidgets.QDoubleSpinBox()
-            real.setDecimals(field.decimals)
-            real.setRange(field.minimum, field.maximum)
-            real.setSingleStep(field.step)
-            self.widget = real
+        self.widget = box = NumberBox()
+        box.setDecimals(field.decimals)
+        box.setRange(field.minimum, field.maximum)
+        box.setSingleStep(field.step)
         _describe(self.widget, field)
         self.widget.setMinimumWidth(_NARROWEST)
         self.widget.valueChanged.connect(lambda _value: self._edited())
@@ -236,10 +110,9 @@ class NumberControl:
         self.shown: QtWidgets.QWidget = self._add_auto() if field.by_model else self.widget
 
     def _add_auto(self) -> QtWidgets.QWidget:
-        self._auto = auto = set_up_button("auto", QtWidgets.QToolButton())
+        self._auto = auto = make_checkable(set_up_button("auto", QtWidgets.QToolButton()))
         auto.setObjectName(f"{self.field.name}_auto")
         auto.setAccessibleName(f"{self.field.label}: {BUTTONS['auto'].label}")
-        auto.setCheckable(True)
         auto.setChecked(True)
         auto.toggled.connect(lambda _on: self._toggled())
         both = QtWidgets.QWidget()
@@ -258,32 +131,23 @@ class NumberControl:
             self._changed()
 
     def _toggled(self) -> None:
-        self._show_auto()
         if self._auto is not None and self._auto.isChecked():
             self._show(self._own)
         self._changed()
-
-    def _show_auto(self) -> None:
-        """Highlight the button while it is pressed, which Krita's themes hardly show."""
-        if self._auto is not None:
-            plain = self.shown.palette()  # of the current theme
-            self._auto.setPalette(highlighted(plain) if self._auto.isChecked() else plain)
 
     def _show(self, number: float | None) -> None:
         """Show a number without a signal."""
         if number is None or number == self.widget.value():  # the text may be half typed
             return
         self.widget.blockSignals(True)
-        if isinstance(self.widget, QtWidgets.QSpinBox):
-            self.widget.setValue(int(number))
-        else:
-            self.widget.setValue(number)
+        self.widget.setValue(number)
         self.widget.blockSignals(False)
 
     def show_own(self, number: float) -> None:
         """Show the model's number while the field is left to it."""
         self._own = number
-        self._show_auto()
+        if self._auto is not None:
+            show_checked(self._auto)  # the theme may have changed
         if self.value is None:
             self._show(number)
 
@@ -299,11 +163,7 @@ class NumberControl:
     def value(self, value: float | None) -> None:
         if self._auto is not None:
             self._auto.setChecked(value is None)
-        if value is None:
-            return
-        if isinstance(self.widget, QtWidgets.QSpinBox):
-            self.widget.setValue(int(value))
-        else:
+        if value is not None:
             self.widget.setValue(value)
 
 

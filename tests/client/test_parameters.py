@@ -16,13 +16,9 @@ import pytest
 from underpaint_client.errors import BadInputError
 from underpaint_client.parameters import Parameter, declare, nest, parameters_of
 from underpaint_client.png_chunks import RECIPE_KEY, find_text
-from underpaint_client.request import (
-    PromptSettings,
-    Request,
-    SamplingSettings,
-    SizeSettings,
-    VariationSettings,
-)
+from underpaint_client.request import PromptSettings, Request, SizeSettings
+from underpaint_client.sampling import SamplingSettings
+from underpaint_client.variations import VariationSettings
 from underpaint_editor.form import Form
 
 PLUGIN = Path(__file__).parents[2] / "editor_plugin"
@@ -169,7 +165,14 @@ def test_the_wire_carries_and_validates_it(seen: dict[str, Any]) -> None:
 
 
 def test_a_recipe_keeps_it_and_gives_it_back(seen: dict[str, Any]) -> None:
-    kept = {"width": None, "height": None, "fit": False, "hue": 40, "bias": "left"}
+    kept = {
+        "width": None,
+        "height": None,
+        "fit": False,
+        "areas": "separate",
+        "hue": 40,
+        "bias": "left",
+    }
     assert seen["recipe"] == kept
     assert (seen["replayed"], seen["run"], seen["settings"]) == ("left", 40, 40)
     assert seen["old recipe"] == "none"

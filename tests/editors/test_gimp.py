@@ -16,13 +16,18 @@ from editor.contract_checks import CHECKS, Check
 from real_editors import (
     Found,
     Gimp,
+    Said,
     check_completed,
     check_controlled,
     check_fitted,
+    check_more_of_these,
     check_over_painting,
+    check_result_keys,
     check_styled,
+    check_typed,
     run_download,
     screen,
+    without_errors,
 )
 from underpaint_editor.launch import write_start_command
 
@@ -85,6 +90,12 @@ def test_kept_pixels_are_the_same_to_the_bit(scripted: Found, kind: str) -> None
     assert said["opaque"] == 1
     assert said["changed"] > 0.9
     assert 1.2 < said["brightness"] < 2.1  # alike in all, or an encoding was mistaken
+
+
+def test_other_colour_spaces_are_painted_as_srgb(scripted: Found) -> None:
+    said = scripted("colour_managed")
+    assert len(said) == 6
+    assert {name: off for name, off in said.items() if off > 1} == {}
 
 
 def test_a_soft_patch_looks_as_the_whole_layer_does(scripted: Found) -> None:
@@ -228,7 +239,11 @@ def test_the_window(in_gimp: Found) -> None:
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_gimp: Found) -> None:
-    said = in_gimp("eraser")
+    check_eraser(in_gimp("eraser"))
+
+
+def check_eraser(said: Said) -> None:
+    """Check what the scenario `eraser` found out."""
     assert said["erased"] > 500
     assert said["half"] > 500
     assert said["colour_kept"]
@@ -268,6 +283,7 @@ def test_ctrl_enter_takes_what_is_being_typed_and_counts_once_while_it_is_held(
     assert said["layers"] == ["a lake (seed 7)", "Painting"]
     assert said["strength"] == 0.35
     assert said["again"] == 3
+    assert said["closed"] == ["Escape", "ctrl+w"]
 
 
 def test_ctrl_and_arrows_change_the_weight_at_the_caret(in_gimp: Found) -> None:
@@ -322,6 +338,17 @@ def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_gimp: Found) 
     assert said["the_same"]
     assert said["recipes_are_back"]
     assert said["after_two"] == ["Painting"]
+
+
+def test_what_can_be_done_with_a_result_has_shortcuts(in_gimp: Found) -> None:
+    check_result_keys(in_gimp("result_keys"))
+
+
+def test_with_a_result_selected_generate_goes_to_its_layer(in_gimp: Found) -> None:
+    said = in_gimp("more_of_these")
+    check_more_of_these(said)
+    assert said["groups"] == ["a pond (seeds 7 to 8) #1", "a pond (seeds 7 to 8)", "Painting"]
+    assert said["active"] == ["seed 8"]
 
 
 def test_locked_results_are_not_removed(in_gimp: Found) -> None:
@@ -443,6 +470,14 @@ def test_what_gimp_cannot_do_better_is_said_before_the_run(in_gimp: Found) -> No
     }
     for case, caution in told.items():
         assert said[case] == f"{PLAN}. {caution}", case
+    caution = "The layer has no transparency: erasing paints the background colour."
+    assert said["without_alpha"].endswith(caution)
+    assert said["alpha_button"] == ["Add an Alpha Channel", True]
+    *added, then = said["alpha_added"]
+    assert added == [True, False]
+    assert caution not in then
+    assert said["alpha_locked"][0].endswith(caution)
+    assert not said["alpha_locked"][1]
     for case in ("grey", "indexed"):
         assert "greyscale" not in said[f"{case}_after"]
         assert "indexed" not in said[f"{case}_after"]
@@ -516,52 +551,47 @@ def test_a_large_layer(in_gimp: Found) -> None:
     print({name: value for name, value in said.items() if name.endswith("_ms")})
 
 
-@pytest.mark.parametrize(("language", "sign"), [("C.UTF-8", "."), ("de_DE.UTF-8", ",")])
-def test_typed_numbers_are_read_in_any_language(gimp: Gimp, language: str, sign: str) -> None:
-    gimp.serve()
-    gimp.speak(language)
-    try:
-        said = gimp.run("typed")["typed"]
-    finally:
-        gimp.speak("C.UTF-8")
-    assert not said["error"], said["error"]
+def test_typed_numbers_are_read(in_gimp: Found) -> None:
+    said = in_gimp("typed")
     assert said["made"] == [0.35, 7]
-    for case, wanted in TYPED.items():
-        value, shown = said[case]
-        assert value == wanted, (case, value)
-        assert float(shown.replace(sign, ".")) == value, (case, shown)
+    check_typed(said, ".")
 
 
-TYPED = {
-    "strength 0.45": 0.45,
-    "strength 0,45": 0.45,
-    "strength .3": 0.3,
-    "strength ,3": 0.3,
-    "strength 5": 1,
-    "strength much": 0.6,
-    "guidance_scale 2,5": 2.5,
-    "guidance_scale 2.5": 2.5,
-    "steps 30": 30,
-    "steps 1.000": 1000,
-    "seed 4294967295": 4294967295,
-    "seed 1,5": 7,
-}
+@pytest.fixture(scope="module")
+def in_german(gimp: Gimp) -> Found:
+    """What scenarios found out with German numbers, on a screen of twice as many pixels."""
+    gimp.serve()
+    with gimp.set_up("de_DE.UTF-8", scale=2):
+        return without_errors(gimp.run("typed", "looks", "eraser", "cancelled"))
+
+
+def test_typed_numbers_are_read_in_german(in_german: Found) -> None:
+    said = in_german("typed")
+    assert said["made"] == [0.35, 7]
+    check_typed(said, ",")
+
+
+def test_it_is_the_same_on_a_screen_of_twice_as_many_pixels(in_german: Found) -> None:
+    assert in_german("looks")["width"] < 450
+    check_eraser(in_german("eraser"))
+    assert in_german("cancelled")["preview"][:2] == [160, 160]
 
 
 # ---- what comes and goes -------------------------------------------------------------------
 
 
-def test_the_daemon_is_started_from_the_window(gimp: Gimp) -> None:
+def test_generate_starts_the_daemon(gimp: Gimp) -> None:
     gimp.underpaint("stop")
     with ThreadPoolExecutor() as pool:
         if gimp.system:  # out of that folder nothing of ours can be started
             pool.submit(start_when_asked, gimp)
         said = gimp.run("no_daemon")["no_daemon"]
     assert not said["error"], said["error"]
-    assert said["status"].startswith("No Underpaint daemon is running")
-    assert said["remedy"] == "Start the daemon"
-    assert said["after"].startswith("Ready")
-    assert said["done"].startswith("Done")
+    assert said["before"][0].startswith("No Underpaint daemon is running")
+    assert said["before"][1] == "Start the daemon"
+    assert said["status"] == ["Starting the daemon...", True]
+    assert said["after"] == ["a lake (seed 7)", "Painting"]
+    assert said["remedy"]
 
 
 def test_a_script_is_told_that_no_daemon_runs(gimp: Gimp) -> None:

@@ -28,8 +28,10 @@ from underpaint.models.files import WEIGHTS_NAMES
 from underpaint.models.hashes import hash_file
 from underpaint.models.reading import read_json
 from underpaint.models.stamps import FileStamp, stamp_status
+from underpaint_client.control_layers import ControlLayer
 from underpaint_client.errors import ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import UsedControl
+from underpaint_client.reference_layers import ReferenceLayer
 
 from .memory import is_out_of_memory
 from .placing import bring, take_away
@@ -64,8 +66,7 @@ class Control:
 
     def holds(self, call: int, calls: int) -> bool:
         """Return whether it holds in one of so many calls of the UNet."""
-        layer = self.chosen.layer
-        return layer.start <= call / calls and (call + 1) / calls <= layer.end
+        return is_within(self.chosen.layer, call, calls)
 
     def describe(self) -> UsedControl:
         """Return what a recipe says of it. Its file is read if that was never done."""
@@ -79,6 +80,11 @@ class Control:
             hash_file(Path(chosen.path), chosen.stamp),
             self.picture_hash,
         )
+
+
+def is_within(layer: ControlLayer | ReferenceLayer, call: int, calls: int) -> bool:
+    """Return whether one of so many calls of the UNet lies between a layer's start and end."""
+    return layer.start <= call / calls and (call + 1) / calls <= layer.end
 
 
 class ControlNets:
@@ -139,8 +145,8 @@ class ControlNets:
     @contextmanager
     def steering(
         self, unet: Any, controls: Sequence[Control], placement: Placement, calls: int
-    ) -> Iterator[None]:
-        """Hold what a UNet paints to control layers for a while.
+    ) -> Iterator[Sequence[torch.nn.Module]]:
+        """Hold what a UNet paints to control layers for a while, and yield the ControlNets.
 
         Parameters
         ----------
@@ -154,7 +160,7 @@ class ControlNets:
             How often the UNet will be called.
         """
         if not controls:
-            yield
+            yield ()
             return
         groups: dict[tuple[str, FileStamp], list[Control]] = {}
         for one in controls:
@@ -176,7 +182,7 @@ class ControlNets:
                 bring(net, placement, self._device)
             handle = unet.register_forward_pre_hook(steer, with_kwargs=True)
             try:
-                yield
+                yield nets
             finally:
                 handle.remove()
         finally:

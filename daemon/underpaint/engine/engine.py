@@ -21,12 +21,14 @@ from underpaint_client.errors import GenerationFailedError, ModelUnavailableErro
 from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recommended import USUAL, Recommended
+from underpaint_client.regions import check_region_prompts
 from underpaint_client.request import Request
 from underpaint_client.rules import check_rasters, check_request
 from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds, expand_chain, image_prompt
 
 from .abilities import describe_abilities, describe_model_needs, find_lacking
+from .clock import PhaseClock
 from .devices import (
     choose_device,
     describe_device,
@@ -40,7 +42,8 @@ from .inputs import Inputs
 from .memory import canvas_too_large, is_out_of_memory, model_too_large, until_it_fits
 from .model import Model
 from .quantising import check_quantiser
-from .reports import Picture, Progress, Viewer
+from .reports import Observer, Picture, Progress, Viewer
+from .resolved_request import ResolvedRequest
 from .run import Run
 from .savings import GPU_QUANTISED, Saving, Task, choose_saving, next_saving
 
@@ -211,7 +214,9 @@ class Engine:
         for prompt in set(prompts):  # an error comes before a model is loaded
             parse_prompt(prompt.positive)
             parse_prompt(prompt.negative)
-        run = Run(self, request, prompts, progress, cancelled, allow_paths, viewer)
+            check_region_prompts(request.conditioning.regions, prompt.regions)
+        observer = Observer(progress, cancelled, viewer)
+        run = Run(ResolvedRequest(self, request, prompts, allow_paths, observer, PhaseClock()))
         try:
             yield from run.pictures(inputs)
         except Exception as error:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Facts, Recipe, UsedControl, UsedEmbedding, UsedLora
+from underpaint_client.recipe import (
+    Facts,
+    Recipe,
+    UsedControl,
+    UsedEmbedding,
+    UsedLora,
+    UsedReference,
+    UsedRegion,
+)
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
@@ -27,24 +35,28 @@ class Made:
         0, 1, ...
     prompt : ImagePrompt
         Its own, with its choices made.
-    model, plan : Model and Plan, optional
-        Left out where the model was not needed.
+    model, plans : Model and tuple of Plan, optional
+        Left out where the model was not needed. A plan for each area.
     source_hash, context_hash : str
         As `Facts`.
     loras : tuple of UsedLora
     controls : tuple of UsedControl
     embeddings : tuple of UsedEmbedding
+    references : tuple of UsedReference
+    regions : tuple of UsedRegion
     """
 
     index: int
     prompt: ImagePrompt
     model: Model | None = None
-    plan: Plan | None = None
+    plans: tuple[Plan, ...] = ()
     source_hash: str = ""
     context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
     embeddings: tuple[UsedEmbedding, ...] = ()
+    references: tuple[UsedReference, ...] = ()
+    regions: tuple[UsedRegion, ...] = ()
 
 
 def make_recipe(
@@ -67,10 +79,12 @@ def make_recipe(
     notes : tuple of str
         What the artist should know.
     """
-    model, plan = made.model, made.plan
+    model = made.model
+    plan = max(made.plans, key=lambda one: one.most_change, default=None)
     seed, variations = image_noise(request, made.index)
-    area = plan.area if plan else Box(0, 0, 0, 0)
-    work_size = plan.work_size if plan else Extent(0, 0)
+    area = functools.reduce(Box.around, (one.area for one in made.plans), Box(0, 0, 0, 0))
+    sizes = (one.work_size for one in made.plans)
+    work_size = max(sizes, key=lambda size: size.pixels, default=Extent(0, 0))
     sampling = request.sampling
     return Recipe(
         request_of_image(request, made.index, made.prompt).with_values(
@@ -100,6 +114,8 @@ def make_recipe(
             controls=made.controls,
             style=request.style,
             embeddings=made.embeddings,
+            references=made.references,
+            regions=made.regions,
         ),
     )
 
@@ -112,6 +128,6 @@ def _versions(model: Model | None) -> dict[str, str]:
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")
-        if not model.has_exact_weights:
+        if not model.placed.has_exact_weights:
             versions["quantised"] = model.saving.quantised
     return versions

@@ -6,7 +6,7 @@ Symbols: a is a pixel's alpha, sel how much it is selected, c how much it may ch
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.modes import LayerState, ModeChoice, choose_mode
 
+from .colour import SRGB, ColourSpace
+from .grid import GridMask
 from .pooling import max_resize
 
 Pixels = NDArray[Any]
@@ -153,6 +155,10 @@ class Source:
         c, where `fitted` has pooled it.
     context : same depths, (H, W, 4), optional
         What is visible below the layer: RGBA, straight alpha.
+    left_out : GridMask, optional
+        Where nothing changes, as if it were not selected.
+    space : ColourSpace
+        Of pixels and context.
     """
 
     pixels: Pixels
@@ -162,6 +168,8 @@ class Source:
     known: Floats | None = field(default=None, repr=False)
     change: Floats | None = field(default=None, repr=False)
     context: Pixels | None = field(default=None, repr=False)
+    left_out: GridMask | None = field(default=None, repr=False)
+    space: ColourSpace = SRGB
 
     @classmethod
     def of(
@@ -172,6 +180,7 @@ class Source:
         y: int = 0,
         *,
         context: Pixels | None = None,
+        space: ColourSpace = SRGB,
     ) -> Source:
         """Take a layer, its selection, its place on the canvas and what is visible below it.
 
@@ -187,7 +196,8 @@ class Source:
         if context is not None:
             check_pixels("context", context)
             check_like("context", context[..., 3], pixels)
-        return cls(pixels, Box(x, y, width, height), selection, context=context)
+        box = Box(x, y, width, height)
+        return cls(pixels, box, selection, context=context, space=space)
 
     @classmethod
     def blank(cls, extent: Extent) -> Source:
@@ -237,13 +247,19 @@ class Source:
     def selection_in(self, box: Box) -> Floats:
         """Return sel in a box on the canvas: float32, (height, width), 0..1."""
         if self.selection is None:
-            return np.ones((box.height, box.width), np.float32)
-        return fraction(self._part(self.selection, box))
+            return self._share(np.ones((box.height, box.width), np.float32), box)
+        return self._share(fraction(self._part(self.selection, box)), box)
+
+    def _share(self, values: Floats, box: Box) -> Floats:
+        """Return a map of a box without what is left out."""
+        if self.left_out is None:
+            return values
+        return np.where(self.left_out.pixels_in(box), np.float32(0), values)
 
     def change_in(self, box: Box) -> Floats:
         """Return c in a box on the canvas: sel (1 - a) when inpainting, else sel."""
         if self.change is not None:
-            return self._part(self.change, box)
+            return self._share(self._part(self.change, box), box)
         selection = self.selection_in(box)
         if self.mode == "inpaint":
             selection *= 1 - fraction(self.pixels_in(box)[..., 3])
@@ -258,7 +274,7 @@ class Source:
             return self._part(self.known, box)
         return _has_colour(self.pixels_in(box)).astype(np.float32)
 
-    def repainted(self, pixels: Pixels, area: Box) -> Source:
+    def repainted(self, pixels: Pixels, areas: Iterable[Box]) -> Source:
         """Return the layer with what came of it as its colour, to be painted over again.
 
         What is erased stays erased, so that it may change as much as before.
@@ -267,11 +283,12 @@ class Source:
         ----------
         pixels : same depth and shape
             The result.
-        area : Box
-            The part of the canvas that was painted.
+        areas : iterable of Box
+            The parts of the canvas that were painted.
         """
         known = self.known_in(self.box).copy()
-        self._part(known, area)[self.change_in(area) > 0] = 1
+        for area in areas:
+            self._part(known, area)[self.change_in(area) > 0] = 1
         if self.mode == "inpaint":
             pixels = pixels.copy()
             pixels[..., 3] = self.pixels[..., 3]
@@ -294,11 +311,11 @@ class Source:
         pixels = resize(self.pixels, extent)
         if self.mode == "inpaint":  # what scaling made transparent must be filled too
             change = np.maximum(change, selection * (1 - fraction(pixels[..., 3])))
-        return Source(
+        return replace(
+            self,
             pixels=pixels,
             box=Box.at(self.box.x, self.box.y, extent),
             selection=selection,
-            mode=self.mode,
             known=resize(self.known_in(self.box), extent),
             change=change,
             context=None if self.context is None else resize(self.context, extent),
@@ -385,6 +402,14 @@ def hash_input(image: Floats, change: Floats) -> str:
     found = _hash(image)
     found.update(np.ascontiguousarray(change).data)
     return found.hexdigest()
+
+
+def join_hashes(hashes: Iterable[str]) -> str:
+    """Return one hash for several, of which there is at least one; a lone one as it is."""
+    found = list(hashes)
+    if len(found) == 1 or not any(found):
+        return found[0]
+    return hashlib.blake2b(" ".join(found).encode(), digest_size=16).hexdigest()
 
 
 def hash_picture(image: Floats) -> str:

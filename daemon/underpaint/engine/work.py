@@ -13,8 +13,10 @@ from underpaint_client.recommended import Recommended
 from .controlnets import Control
 from .denoise import Steps
 from .experience import Experience
+from .ip_adapters import Reference
 from .model import Model
 from .plan import Plan
+from .region_masks import RegionShares
 from .source import Mask, Source
 
 
@@ -35,7 +37,9 @@ class Models(Protocol):
 class Work:
     """What all images of one run share: tensors and maps as in `Guide`.
 
-    `seen` is what the model was shown of the layer, as `lay_over_context` returns it.
+    Where areas that lie far apart are painted one after the other, each has one of its own. `seen`
+    is what the model was shown of the layer, as `as_model_sees` returns it. `steps_before` run
+    in the areas before, of `steps_of_all`.
     """
 
     model: Model
@@ -50,3 +54,7 @@ class Work:
     kept: torch.Tensor | None
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
+    references: tuple[Reference, ...] = ()
+    regions: RegionShares | None = None
+    steps_before: int = 0
+    steps_of_all: int = 0

@@ -29,16 +29,20 @@ _WEBUI_FOLDERS = {
         "extensions/sd-webui-controlnet/models",
     ),
     "embeddings": ("embeddings",),
+    "ip_adapters": ("models/ControlNet", "models/ipadapter", "models/IP-Adapter"),
+    "clip_vision": ("models/clip_vision",),
 }
 _COMFY_KEYS = {
     "models": ("checkpoints", "diffusion_models", "unet"),
     "loras": ("loras",),
     "controlnets": ("controlnet",),
     "embeddings": ("embeddings",),
+    "ip_adapters": ("ipadapter",),
+    "clip_vision": ("clip_vision",),
 }
 """The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
 
-ADDITIONS = ("loras", "controlnets", "embeddings")
+ADDITIONS = ("loras", "controlnets", "embeddings", "ip_adapters", "clip_vision")
 """What has folders of its own beside those of models."""
 
 _WEBUI_PLACES = {

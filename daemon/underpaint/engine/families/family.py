@@ -79,6 +79,9 @@ class Family(ABC):
     joins_prompts : bool
         Whether a picture comes out the same beside those of other prompts. Where it does not, a
         batch has one prompt.
+    mixes_prompts : bool
+        Whether images with several prompts are mixed of one for each, as in `regions`; else
+        cross-attention reads them together.
     """
 
     pipeline_class: Any
@@ -92,6 +95,7 @@ class Family(ABC):
     skipped: int = 0
     weighs_words: bool = False
     joins_prompts: bool = True
+    mixes_prompts: bool = False
 
     # ---- prompts ---------------------------------------------------------------------------
 

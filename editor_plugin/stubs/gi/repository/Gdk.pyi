@@ -6,11 +6,13 @@ KEY_Down: int
 KEY_Escape: int
 KEY_KP_Enter: int
 KEY_Return: int
+KEY_w: int
 KEY_Tab: int
 KEY_Up: int
 
 class ModifierType(enum.IntFlag):
     CONTROL_MASK = ...
+    SHIFT_MASK = ...
 
 class WindowTypeHint(enum.IntEnum):
     UTILITY = ...
