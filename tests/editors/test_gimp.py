@@ -22,6 +22,7 @@ from real_editors import (
     check_fitted,
     check_more_of_these,
     check_over_painting,
+    check_referenced,
     check_result_keys,
     check_styled,
     check_typed,
@@ -59,6 +60,10 @@ def test_the_adapter_keeps_the_contract(in_gimp: Found, check: Check) -> None:
 
 def test_a_layer_with_a_role_holds_what_is_painted(in_gimp: Found) -> None:
     check_controlled(in_gimp("controlled"))
+
+
+def test_a_layer_can_be_a_reference(in_gimp: Found) -> None:
+    check_referenced(in_gimp("referenced"))
 
 
 # ---- as scripts call it --------------------------------------------------------------------
@@ -236,6 +241,7 @@ def test_the_window(in_gimp: Found) -> None:
     assert said["plan"] == PLAN
     assert said["title"] == "Underpaint: Painting in [Untitled]"
     assert said["width"] < 450
+    assert said["narrowest"] <= 345
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_gimp: Found) -> None:

@@ -17,6 +17,7 @@ _WHERE = {
     "flux2-klein": ("flux2_klein", "FAMILY"),
     "qwen-image": ("qwen_image", "FAMILY"),
     "qwen-image-2.1": ("qwen_image_21", "FAMILY"),
+    "qwen-image edit": ("qwen_image", "EDIT"),
     "chroma": ("chroma", "FAMILY"),
     "lumina2": ("lumina2", "FAMILY"),
     "krea2": ("krea2", "FAMILY"),
