@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .conditioning import ConditioningSettings
+from .control_layers import ControlPicture
 from .errors import BadInputError
 from .geometry import Extent
 from .parameters import Parameter, ParameterGroup, declare
@@ -459,3 +460,6 @@ class Request(ParameterGroup):
     output: OutputSettings = OutputSettings()
     size: SizeSettings = SizeSettings()
     variation: VariationSettings = VariationSettings()
+    control_picture: ControlPicture = ControlPicture()  # noqa: RUF009 - it is frozen
+    """What to make of the layer instead of painting; the rest of the request then does not count.
+    No option and no field of a form sets it, so it is not declared as a parameter."""

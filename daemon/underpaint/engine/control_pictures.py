@@ -82,7 +82,7 @@ def make_control_picture(raster: Pixels, layer: ControlLayer, whole: Box, plan: 
             colour = fill_holes(colour, (alpha == 0) & ~colour.any(axis=2))
         colour = _scaled(colour, plan.content)
         if layer.computed:
-            colour = _COMPUTE[layer.kind](colour)
+            colour = COMPUTE[layer.kind](colour)
     else:
         drawn = _draw_light if layer.kind in DRAWN else _over_black
         colour = _scaled(drawn(colour, alpha), plan.content)
@@ -136,4 +136,5 @@ def _blur(colour: Floats) -> Floats:
     return blurred
 
 
-_COMPUTE = {"canny": _canny, "blur": _blur}
+COMPUTE = {"canny": _canny, "blur": _blur}
+"""What is computed of a picture, RGB, 0..1, without a model."""

@@ -29,16 +29,18 @@ _WEBUI_FOLDERS = {
         "extensions/sd-webui-controlnet/models",
     ),
     "embeddings": ("embeddings",),
+    "preprocessors": (),  # theirs are pickles
 }
 _COMFY_KEYS = {
     "models": ("checkpoints", "diffusion_models", "unet"),
     "loras": ("loras",),
     "controlnets": ("controlnet",),
     "embeddings": ("embeddings",),
+    "preprocessors": (),
 }
 """The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
 
-ADDITIONS = ("loras", "controlnets", "embeddings")
+ADDITIONS = ("loras", "controlnets", "embeddings", "preprocessors")
 """What has folders of its own beside those of models."""
 
 _WEBUI_PLACES = {

@@ -67,6 +67,11 @@ def controlnet_roots() -> list[Root]:
     return _addition_roots("controlnets")
 
 
+def preprocessor_roots() -> list[Root]:
+    """Return the folders whose preprocessors are listed, as `lora_roots`."""
+    return _addition_roots("preprocessors")
+
+
 def _addition_roots(content: str) -> list[Root]:
     models = list_roots()
     own, *others = _roots_of(content)
