@@ -42,6 +42,7 @@ COMMANDS = {
     "doctor",
     "generate",
     "install",
+    "ip-adapters",
     "keys",
     "loras",
     "models",

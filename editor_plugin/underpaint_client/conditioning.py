@@ -1,4 +1,4 @@
-"""What changes how a model reads and paints, beside the prompt: LoRAs and control layers."""
+"""What changes how a model reads and paints, beside the prompt: LoRAs, controls, references."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from .control_layers import MAX_CONTROLS, ControlLayer, check_controls, read_con
 from .errors import BadInputError
 from .parameters import Parameter, ParameterGroup, declare
 from .prompt_language import NUMBER
+from .reference_layers import (
+    MAX_REFERENCES,
+    ReferenceLayer,
+    check_references,
+    read_reference,
+)
 
 MAX_LORAS = 16
 """LoRAs of the longest list that is taken."""
@@ -149,5 +155,22 @@ class ConditioningSettings(ParameterGroup):
             " canny-of and blur-of compute it from any picture. START and END are shares of the"
             " steps: 0:0.5 holds for the first half. May be given up to four times. `underpaint"
             " controlnets` lists the ControlNets that are there.",
+        ),
+    )
+    references: tuple[ReferenceLayer, ...] = declare(
+        (),
+        Parameter(
+            "A picture whose style, composition or subject the image takes on, and how strongly: 0"
+            " is not at all, 1 as the IP-Adapter was trained.",
+            most=MAX_REFERENCES,
+            check=check_references,
+            flags=("--reference",),
+            metavar="KIND=FILE[:STRENGTH[:START:END]]",
+            read=read_reference,
+            repeats=True,
+            usage="KIND is style, composition or subject. START and END are shares of the steps."
+            " May be given up to four times. `underpaint ip-adapters` lists the IP-Adapters that"
+            " are there, for Stable Diffusion 1 and XL. A model that edits by instruction sees the"
+            " picture whole, and <layer:NAME> in the prompt names it by its file.",
         ),
     )

@@ -9,12 +9,16 @@ from .control_layers import MAX_CONTROLS, raster_name
 from .errors import BadInputError
 from .frames import Frame
 from .geometry import Box
+from .reference_layers import MAX_REFERENCES, reference_raster
 from .sentences import Sentence, sentence
 
 CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
 """The names of the pictures of control layers."""
 
-RASTERS: tuple[str, ...] = ("context", *CONTROLS)
+REFERENCES = tuple(reference_raster(index) for index in range(MAX_REFERENCES))
+"""The names of the pictures of reference layers."""
+
+RASTERS: tuple[str, ...] = ("context", *CONTROLS, *REFERENCES)
 """The names of further rasters that a request can be run on.
 
 `context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
@@ -40,7 +44,8 @@ class InputFrames:
         Without it, all of it.
     rasters : mapping of str to Frame
         Further rasters, by the names in `RASTERS`. Those of control layers are RGBA, BGRA or Y, on
-        the layer's box; without a layer, of any size.
+        the layer's box; without a layer, of any size. Those of reference layers are RGBA, BGRA or
+        Y, of any size, anywhere.
     """
 
     layer: Frame | None = None

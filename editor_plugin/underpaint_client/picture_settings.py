@@ -20,7 +20,7 @@ from .webui_settings import parse_webui
 LARGEST_PICTURE = 2**28
 """Bytes of the largest picture that is read."""
 
-_OWN_CHOICE = ("mode", "images", "chain", "model", "style", "controls")
+_OWN_CHOICE = ("mode", "images", "chain", "model", "style", "controls", "references")
 """What a recipe says of one run, and not of how a picture looks."""
 
 
@@ -103,6 +103,9 @@ def settings_of_recipe(recipe: Recipe) -> FoundSettings:
     notes: tuple[Sentence, ...] = ()
     if made.conditioning.controls:
         notes = (sentence("its control layers are not used: the picture does not hold them"),)
+    if made.conditioning.references:
+        told = sentence("its reference layers are not used: the picture does not hold them")
+        notes = (*notes, told)
     return FoundSettings("Underpaint", values, notes, sampling.model, facts.model_hash)
 
 

@@ -66,6 +66,35 @@ class UsedControl:
 
 
 @dataclass(frozen=True)
+class UsedReference:
+    """A reference layer that an image took something from.
+
+    Parameters
+    ----------
+    kind, strength, start, end, name
+        As `ReferenceLayer`.
+    picture_hash : str
+        BLAKE2b over what the model was given of the picture, hexadecimal.
+    model, encoder : str
+        The IP-Adapter, as `underpaint ip-adapters` listed it, and the CLIP vision model that reads
+        pictures for it; empty where the model itself sees the picture.
+    sha256, encoder_sha256 : str
+        Of their files, hexadecimal.
+    """
+
+    kind: str
+    strength: float
+    start: float
+    end: float
+    name: str
+    picture_hash: str
+    model: str = ""
+    sha256: str = ""
+    encoder: str = ""
+    encoder_sha256: str = ""
+
+
+@dataclass(frozen=True)
 class UsedEmbedding:
     """An embedding (textual inversion) that an image was made with.
 
@@ -126,6 +155,8 @@ class Facts:
         Whose settings the request has been given; empty for none.
     embeddings : tuple of UsedEmbedding
         Those that the prompt and the negative prompt name, each once.
+    references : tuple of UsedReference
+        Those of the request, without those of strength 0.
     """
 
     prompt: str
@@ -147,6 +178,7 @@ class Facts:
     controls: tuple[UsedControl, ...] = ()
     style: str = ""
     embeddings: tuple[UsedEmbedding, ...] = ()
+    references: tuple[UsedReference, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from .control_layers import check_control_picture, check_control_rasters
 from .errors import BadInputError
 from .parameters import parameters_of
+from .reference_layers import check_reference_rasters
 from .request import Request
 from .samplers import choose_sampler, longest_schedule
 
@@ -47,6 +48,7 @@ def check_rasters(request: Request, names: Collection[str]) -> None:
             context=request.source.context,
         )
     check_control_rasters(request.conditioning.controls, names)
+    check_reference_rasters(request.conditioning.references, names)
 
 
 def check_request(request: Request) -> None:

@@ -46,6 +46,7 @@ COMMANDS = {
     "models": "list models, add and download more",
     "loras": "list LoRAs, and the models that they fit",
     "controlnets": "list ControlNets, what they read, and the models that they fit",
+    "ip-adapters": "list IP-Adapters, by which reference layers are read",
     "styles": "list styles, and add more",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "remove it again",
@@ -84,8 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     if words and words[0] in COMMANDS:
         # Imported when needed: Ctrl-C during an import is a cancel like any other.
-        module = importlib.import_module(f".{_MODULES.get(words[0], words[0])}", __name__)
-        code: int = getattr(module, f"run_{words[0]}")(words[1:])
+        name = words[0].replace("-", "_")
+        module = importlib.import_module(f".{_MODULES.get(name, name)}", __name__)
+        code: int = getattr(module, f"run_{name}")(words[1:])
         return code
     if words == ["--version"]:
         from underpaint import __version__  # noqa: PLC0415

@@ -28,6 +28,7 @@ from underpaint_client.found_settings import match_model
 from underpaint_client.home import remote_file
 from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.recommended import USUAL, Recommended, settle_request
+from underpaint_client.reference_layers import reference_raster
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import StepPlan, plan_request
@@ -134,7 +135,8 @@ def make_request(options: argparse.Namespace) -> Request:
         Names the value that is out of range.
     """
     values = {**read_parameters(options, Request), "model": settle_model(options.model)}
-    values["controls"] = tuple(typed.layer for typed in values["controls"])
+    for name in ("controls", "references"):
+        values[name] = tuple(typed.layer for typed in values[name])
     request = Request.of(**values)
     check_request(request)
     return request
@@ -178,6 +180,8 @@ def run_generate(words: Sequence[str]) -> int:
     drawing, selection, context = read_inputs(options, request, display)
     files = [Path(typed.file) for typed in options.controls or ()]
     rasters = read_control_pictures(files, drawing, display)
+    files = [Path(typed.file) for typed in options.references or ()]
+    rasters |= read_reference_pictures(files, display)
     images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
     outputs = choose_outputs(options.output, images, stem, force=options.force)
@@ -320,6 +324,22 @@ def read_control_pictures(
                 wanted=drawing.box.extent,
             )
         found[raster_name(index)] = read
+    return found
+
+
+def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str, Drawing]:
+    """Read the pictures of reference layers, in their order, by the names of their rasters.
+
+    Raises
+    ------
+    BadInputError
+        If one cannot be read.
+    """
+    found: dict[str, Drawing] = {}
+    for index, file in enumerate(files):
+        found[reference_raster(index)] = read = read_picture(file)
+        for note in read.notes:
+            display.note(note)
     return found
 
 

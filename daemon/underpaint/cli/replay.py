@@ -14,6 +14,7 @@ from underpaint.models import describe_model, find_model, hash_model, list_model
 from underpaint.models.additions import Listed, find_addition
 from underpaint.models.controlnet_list import ListedControlNet, list_controlnets
 from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
+from underpaint.models.ip_adapter_list import ListedIpAdapter, list_ip_adapters
 from underpaint.models.lora_list import ListedLora, list_loras
 from underpaint_client.errors import BadInputError, ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import Recipe
@@ -22,7 +23,12 @@ from underpaint_client.rules import check_request
 from underpaint_client.sentences import Listing
 
 from .daemon_connection import open_connection
-from .generate import read_control_pictures, read_inputs, settle_model
+from .generate import (
+    read_control_pictures,
+    read_inputs,
+    read_reference_pictures,
+    settle_model,
+)
 from .job_runner import JobRunner
 from .options import Parser
 from .output_spec import OutputSpec
@@ -48,6 +54,14 @@ def make_parser() -> Parser:
         metavar="FILE",
         help="the picture of a control layer that it was made with; once for each, in their order",
     )
+    add(
+        "--reference",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="the picture of a reference layer that it was made with; once for each, in order",
+    )
     add("--context", type=Path, metavar="FILE", help="the picture below that it was made over")
     add("-m", "--model", help="another model than the recipe's")
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
@@ -64,6 +78,7 @@ def run_replay(words: Sequence[str]) -> int:
     display = make_display()
     drawing, selection, context = read_inputs(options, request, display)
     rasters = read_control_pictures(options.control, drawing, display)
+    rasters |= read_reference_pictures(options.reference, display)
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
     for difference in (*_differences(recipe, request), *_changed_additions(recipe)):
@@ -103,6 +118,16 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
             kinds=Listing(kinds) if kinds else "none",
             given=len(options.control),
         )
+    kinds = [layer.kind for layer in request.conditioning.references]
+    if len(kinds) != len(options.reference):
+        raise BadInputError(
+            "{picture} was made with {count} reference layers ({kinds}), and --reference names"
+            " {given}; name the picture of each, in this order",
+            picture=options.picture,
+            count=len(kinds),
+            kinds=Listing(kinds) if kinds else "none",
+            given=len(options.reference),
+        )
     if (request.source.context == "below") != (options.context is not None):
         if options.context is None:
             raise BadInputError(
@@ -136,9 +161,9 @@ def _differences(recipe: Recipe, request: Request) -> list[str]:
 
 
 def _changed_additions(recipe: Recipe) -> list[str]:
-    """Return which LoRAs, ControlNets and embeddings are another file now.
+    """Return which LoRAs, ControlNets, IP-Adapters and embeddings are another file now.
 
-    A LoRA or a ControlNet that is missing stops the run.
+    One that is missing stops the run, but for an embedding.
     """
     facts, found = recipe.facts, list[str]()
     named = EmbeddingIndex(list_embeddings() if facts.embeddings else ())
@@ -152,6 +177,8 @@ def _changed_additions(recipe: Recipe) -> list[str]:
     nets = {one.model: one.sha256 for one in facts.controls if one.sha256}
     found += _changed(ListedLora, loras, list_loras()) if loras else ()
     found += _changed(ListedControlNet, nets, list_controlnets()) if nets else ()
+    adapters = {one.model: one.sha256 for one in facts.references if one.sha256}
+    found += _changed(ListedIpAdapter, adapters, list_ip_adapters()) if adapters else ()
     return found
 
 
@@ -190,6 +217,8 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
         told += "; it was made with other LoRAs"
     if then.controls != made.controls:
         told += "; it was held to other control layers, or by other ControlNets"
+    if then.references != made.references:
+        told += "; it was made with other reference layers, or with other models that read them"
     for name in _LOOKED_AT:
         before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:

@@ -28,8 +28,10 @@ from underpaint.models.files import WEIGHTS_NAMES
 from underpaint.models.hashes import hash_file
 from underpaint.models.reading import read_json
 from underpaint.models.stamps import FileStamp, stamp_status
+from underpaint_client.control_layers import ControlLayer
 from underpaint_client.errors import ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import UsedControl
+from underpaint_client.reference_layers import ReferenceLayer
 
 from .memory import is_out_of_memory
 from .placing import bring, take_away
@@ -64,8 +66,7 @@ class Control:
 
     def holds(self, call: int, calls: int) -> bool:
         """Return whether it holds in one of so many calls of the UNet."""
-        layer = self.chosen.layer
-        return layer.start <= call / calls and (call + 1) / calls <= layer.end
+        return is_within(self.chosen.layer, call, calls)
 
     def describe(self) -> UsedControl:
         """Return what a recipe says of it. Its file is read if that was never done."""
@@ -79,6 +80,11 @@ class Control:
             hash_file(Path(chosen.path), chosen.stamp),
             self.picture_hash,
         )
+
+
+def is_within(layer: ControlLayer | ReferenceLayer, call: int, calls: int) -> bool:
+    """Return whether one of so many calls of the UNet lies between a layer's start and end."""
+    return layer.start <= call / calls and (call + 1) / calls <= layer.end
 
 
 class ControlNets:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from underpaint_client.errors import BadInputError
-from underpaint_client.inputs import CONTROLS, RASTERS
+from underpaint_client.inputs import CONTROLS, RASTERS, REFERENCES
 
 from .source import FULL, Pixels, Source, check_like, fraction, quantize
 
@@ -27,7 +27,8 @@ class Inputs:
         Where the layer's top left corner lies on the canvas, in pixels.
     rasters : mapping of str to arrays, (H, W, 4) or (H, W, 1)
         Further rasters, by the names in `RASTERS`. The context is RGBA, of the layer's size. Those
-        of control layers have the layer's size; without a layer, any.
+        of control layers have the layer's size; without a layer, any. Those of reference layers
+        have any.
     """
 
     layer: Pixels | None = field(default=None, repr=False)
@@ -52,9 +53,9 @@ class Inputs:
                 raise BadInputError(
                     "raster {name!r} is unknown; there are {known}", name=name, known=known
                 )
-        for name, control in self.rasters.items():
-            if name in CONTROLS:
-                self._check_control(name, control)
+        for name, picture in self.rasters.items():
+            if name in (*CONTROLS, *REFERENCES):
+                self._check_picture(name, picture)
         context = self.rasters.get("context")
         on_layer = {"selection": self.selection, "mask": self.mask, "context": context}
         for name, raster in on_layer.items():
@@ -67,7 +68,7 @@ class Inputs:
             if self.mask is not None:
                 check_like("mask", self.mask, self.layer)
 
-    def _check_control(self, name: str, raster: Pixels) -> None:
+    def _check_picture(self, name: str, raster: Pixels) -> None:
         shape = raster.shape
         if raster.dtype not in FULL or len(shape) != 3 or shape[2] not in (1, 4) or not raster.size:
             raise BadInputError(
@@ -77,7 +78,7 @@ class Inputs:
                 shape=shape,
                 dtype=raster.dtype,
             )
-        if self.layer is not None and shape[:2] != self.layer.shape[:2]:
+        if name in CONTROLS and self.layer is not None and shape[:2] != self.layer.shape[:2]:
             raise BadInputError(
                 "{name} has {width} x {height} pixels and the layer {layer_width} x"
                 " {layer_height}; make them the same size",

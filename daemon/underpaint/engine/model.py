@@ -17,6 +17,7 @@ import transformers
 from underpaint.models import BackgroundHash, ModelInfo
 from underpaint.models.controlnet_list import ChosenControl
 from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
+from underpaint.models.ip_adapter_list import ChosenReference
 from underpaint.models.lora_choice import ChosenLora
 from underpaint.models.memory_needs import MemoryNeeds
 from underpaint_client.errors import GenerationFailedError, ModelUnavailableError
@@ -35,6 +36,7 @@ from .denoise import Guide, denoise
 from .devices import free_memory
 from .families import find_family
 from .families.family import Prompt
+from .ip_adapters import IpAdapters, Reference
 from .memory import is_out_of_memory
 from .noise_levels import levels_only
 from .opening import open_pipeline
@@ -43,6 +45,7 @@ from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_notes import describe_losses
 from .quantising import is_exact, quantise
 from .recent import Recent
+from .reference_pictures import ReferencePicture, read_picture
 from .samplers import Sampler
 from .savings import Abilities, Placement, Quantised, Saving
 from .source import Floats, Mask
@@ -85,6 +88,7 @@ class Model:
         self.family = find_family(info.family, info.purpose)
         self.dtype = torch.float32 if self.device.type == "cpu" else self.family.half
         self._controlnets = ControlNets(self.device, self.dtype)
+        self._ip_adapters = IpAdapters(self.device, self.dtype)
         self._quantise = quantise
         self._hash = BackgroundHash(info)
         self._preview_map: torch.Tensor | None = None
@@ -148,10 +152,12 @@ class Model:
         """Forget the prompts and pictures that were encoded."""
         self._prompts = Recent(8)
         self._pictures = Recent(4)
+        self._references = Recent(16)
 
     def close(self) -> None:
         """Free the memory."""
         self._controlnets = ControlNets(self.device, self.dtype)
+        self._ip_adapters = IpAdapters(self.device, self.dtype)
         self._close_pipeline()
 
     def _close_pipeline(self) -> None:
@@ -162,8 +168,9 @@ class Model:
 
     @property
     def needs(self) -> MemoryNeeds:
-        """What it needs, with the ControlNets of the current request, which run where it does."""
-        denoiser, more = self._needs.denoiser, self._controlnets.used_bytes
+        """What it needs, with the ControlNets and IP-Adapters of the current request."""
+        denoiser = self._needs.denoiser
+        more = self._controlnets.used_bytes + self._ip_adapters.used_bytes
         return replace(self._needs, denoiser=replace(denoiser, weights=denoiser.weights + more))
 
     @property
@@ -219,6 +226,7 @@ class Model:
         if self.pipeline is not None:
             self.pipeline.maybe_free_model_hooks()  # offloaded parts leave the device again
         self._controlnets.forget_unused()
+        self._ip_adapters.forget_unused()
         free_memory(self.device)
 
     @contextmanager
@@ -279,8 +287,8 @@ class Model:
 
     @property
     def uses_controls(self) -> bool:
-        """Whether the current request has control layers."""
-        return self._controlnets.used_bytes > 0
+        """Whether the current request has control layers, or IP-Adapters for references."""
+        return self._controlnets.used_bytes + self._ip_adapters.used_bytes > 0
 
     def load_controlnets(self, controls: Sequence[ChosenControl]) -> None:
         """Load the ControlNets of the current request; those of earlier ones wait, or go.
@@ -292,6 +300,38 @@ class Model:
         """
         if controls or self.uses_controls:
             self._controlnets.load(controls, self.denoiser)
+
+    # ---- reference layers ------------------------------------------------------------------
+
+    def load_ip_adapters(self, references: Sequence[ChosenReference]) -> None:
+        """Load the IP-Adapters of the current request; those of earlier ones wait, or go.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A file cannot be read, or does not fit the model.
+        """
+        if references or self.uses_controls:
+            self._ip_adapters.load(references, self.denoiser)
+
+    def read_references(
+        self, chosen: Sequence[ChosenReference], pictures: Sequence[ReferencePicture]
+    ) -> tuple[Reference, ...]:
+        """Read the pictures of reference layers, or return what was read before.
+
+        Raises
+        ------
+        ModelUnavailableError
+            A CLIP vision model cannot be opened.
+        """
+        by_index = {one.index: one for one in pictures}
+        found = []
+        for one in chosen:
+            picture, encoder = by_index[one.index], one.encoder
+            read = functools.partial(read_picture, picture.colour, encoder, one.reads)
+            key = (encoder.path, encoder.stamp, one.reads, picture.hash)
+            found.append(Reference(one, self._references.get(key, read), picture.hash))
+        return tuple(found)
 
     # ---- prompts ---------------------------------------------------------------------------
 
@@ -420,11 +460,20 @@ class Model:
         guidance_scale: float,
         generators: list[torch.Generator],
         controls: Sequence[Control] = (),
+        references: Sequence[Reference] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`, held to control layers."""
-        steering = functools.partial(
-            self._controlnets.steering, self.denoiser, controls, self.saving.placement
-        )
+        """Run the denoiser, as `denoise.denoise`, with control layers and reference layers."""
+        unet, placement = self.denoiser, self.saving.placement
+        guided = self.guided(guidance_scale)
+
+        @contextmanager
+        def steering(calls: int) -> Iterator[None]:
+            with (  # ControlNets read the prompt as it is, and so come first
+                self._controlnets.steering(unet, controls, placement, calls),
+                self._ip_adapters.reading(unet, references, placement, calls, guided=guided),
+            ):
+                yield
+
         return denoise(
             self.family, self.pipeline, guide, prompt, guidance_scale, generators, steering
         )

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Facts, Recipe, UsedControl, UsedEmbedding, UsedLora
+from underpaint_client.recipe import (
+    Facts,
+    Recipe,
+    UsedControl,
+    UsedEmbedding,
+    UsedLora,
+    UsedReference,
+)
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
 
@@ -34,6 +41,7 @@ class Made:
     loras : tuple of UsedLora
     controls : tuple of UsedControl
     embeddings : tuple of UsedEmbedding
+    references : tuple of UsedReference
     """
 
     index: int
@@ -45,6 +53,7 @@ class Made:
     loras: tuple[UsedLora, ...] = ()
     controls: tuple[UsedControl, ...] = ()
     embeddings: tuple[UsedEmbedding, ...] = ()
+    references: tuple[UsedReference, ...] = ()
 
 
 def make_recipe(
@@ -100,6 +109,7 @@ def make_recipe(
             controls=made.controls,
             style=request.style,
             embeddings=made.embeddings,
+            references=made.references,
         ),
     )
 

@@ -13,6 +13,7 @@ import torch
 
 from underpaint.models import ModelInfo, describe_model, find_model
 from underpaint.models.controlnet_list import ChosenControl, choose_controls
+from underpaint.models.ip_adapter_list import ChosenReference, choose_references
 from underpaint.models.lora_choice import ChosenLora, choose_loras, named_loras
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.errors import CancelledError
@@ -32,6 +33,7 @@ from .denoise import Guide, OnClean, cell_steps, level_notes
 from .families.family import Prompt
 from .fitting import Fitting
 from .inputs import Inputs
+from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .noise import vary
@@ -39,6 +41,7 @@ from .plan import Plan, batch_size, make_plan
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
+from .reference_pictures import take_references
 from .reports import Picture, Preview, Progress, Viewer
 from .source import Floats, Mask, Pixels, Source, hash_input, mean_opacity, quantize
 from .work import Models, Work
@@ -82,7 +85,8 @@ class Run:
         """The model that the request names, loaded: to find it, the folders of models are read."""
         with self.clock.phase("load"):
             self.progress(Progress("Loading the model"))
-            _ = self.loras, self.controls  # what is wrong is told before that takes minutes
+            # What is wrong is told before that takes minutes.
+            _ = self.loras, self.controls, self.references
             wanted = self.request.sampling
             return self.models.load(
                 wanted.model, allow_paths=self.allow_paths, sampler=wanted.sampler
@@ -102,6 +106,12 @@ class Run:
         """The ControlNets of the control layers, found and looked at as LoRAs are."""
         wanted = self.request.conditioning.controls
         return choose_controls(wanted, self._info) if wanted else ()
+
+    @functools.cached_property
+    def references(self) -> tuple[ChosenReference, ...]:
+        """The IP-Adapters of the reference layers, found and looked at as LoRAs are."""
+        wanted = self.request.conditioning.references
+        return choose_references(wanted, self._info) if wanted else ()
 
     @property
     def _info(self) -> ModelInfo:
@@ -138,18 +148,25 @@ class Run:
         if layer is not None and change.empty:
             yield from self._keep(source)
             return
+        pictures = take_references(request.conditioning.references, inputs.rasters)
         model = self.model
         model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
         plan = self._plan(model, source, change, from_nothing=layer is None)
         fitting = self._fitting(model, plan)
         planned = self._planned(model, plan)
         fitting.run("load", lambda: model.load_controlnets(self.controls))
+        fitting.run("load", lambda: model.load_ip_adapters(self.references))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.used_loras)  # one that does not fit is told of here
+        with self.clock.phase("encode"):
+            references = model.read_references(self.references, pictures)
+        given = functools.partial(
+            self._prepare, model, rasters=inputs.rasters, references=references
+        )
         if request.variation.chain:
-            yield from self._chain(model, source, plan, inputs.rasters)
+            yield from self._chain(model, source, plan, given)
         else:
-            yield from self._paint(self._prepare(model, source, plan, inputs.rasters))
+            yield from self._paint(given(source, plan))
 
     def _fitting(self, model: Model, plan: Plan) -> Fitting:
         return Fitting(model, self.models.experience(model.info), plan.work_size)
@@ -204,7 +221,13 @@ class Run:
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
     def _prepare(
-        self, model: Model, source: Source, plan: Plan, rasters: Mapping[str, Pixels]
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        *,
+        rasters: Mapping[str, Pixels],
+        references: tuple[Reference, ...],
     ) -> Work:
         request, cell = self.request, model.info.cell
         with self.clock.phase("prepare"):
@@ -243,6 +266,7 @@ class Run:
                 *describe_purpose(model.info.purpose),
             ),
             controls=controls,
+            references=references,
         )
 
     def _show_kept(
@@ -292,14 +316,14 @@ class Run:
         )
 
     def _chain(
-        self, model: Model, source: Source, plan: Plan, rasters: Mapping[str, Pixels]
+        self, model: Model, source: Source, plan: Plan, prepare: Callable[[Source, Plan], Work]
     ) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
         given, first = source, ""
         last: tuple[Work, Floats] | None = None
         for index in range(self.request.sampling.images):
             if last is None or plan.steps.run:  # at strength 0 there is no more to come
-                work = replace(self._prepare(model, given, plan, rasters), source=source)
+                work = replace(prepare(given, plan), source=source)
                 first = first or work.source_hash
                 (latents,) = self._denoise_first(work, range(index, index + 1))
                 last = replace(work, source_hash=first), self._painted(work, latents)
@@ -340,6 +364,7 @@ class Run:
                 self.guidance_scale,
                 [generator for _, generator in drawn],
                 work.controls,
+                work.references,
             )
 
     def _preview_maker(self, work: Work, image: int) -> OnClean | None:
@@ -436,6 +461,7 @@ class Run:
             loras,
             controls,
             named,
+            tuple(one.describe() for one in work.references),
         )
         saved = saving_notes(
             work.model.saving,

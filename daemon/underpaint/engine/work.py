@@ -13,6 +13,7 @@ from underpaint_client.recommended import Recommended
 from .controlnets import Control
 from .denoise import Steps
 from .experience import Experience
+from .ip_adapters import Reference
 from .model import Model
 from .plan import Plan
 from .source import Mask, Source
@@ -50,3 +51,4 @@ class Work:
     kept: torch.Tensor | None
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
+    references: tuple[Reference, ...] = ()

@@ -149,7 +149,7 @@ def choose_controls(wanted: Sequence[ControlLayer], info: ModelInfo) -> tuple[Ch
             family=family_facts(info.family).title,
         )
     there = list_controlnets()
-    width = _text_width(info)
+    width = text_width(info)
     chosen = []
     for index, layer in enumerate(wanted):
         if layer.strength:
@@ -159,7 +159,7 @@ def choose_controls(wanted: Sequence[ControlLayer], info: ModelInfo) -> tuple[Ch
     return tuple(chosen)
 
 
-def _text_width(info: ModelInfo) -> int:
+def text_width(info: ModelInfo) -> int:
     """Return how many numbers of a prompt's token the model's UNet takes."""
     unet = next(part for part in info.parts if part.name == "unet")
     config = next(one for one in unet.files if not (one.is_weights or one.is_index))

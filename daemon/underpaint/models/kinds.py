@@ -11,6 +11,12 @@ from underpaint_client.sentences import Sentence, sentence
 from .tensor_names import UNET_INPUT, TensorNames
 from .tensors import Header, Tensor
 
+IP_ADAPTER = "IP-Adapter"
+"""The kind of an IP-Adapter."""
+
+VISION_MODEL = "CLIP vision model"
+"""The kind of the encoder of pictures that IP-Adapters read with."""
+
 
 def with_article(kind: str) -> Sentence:
     """Return a kind of file with its article: `a LoRA`, `an upscaler`, `a UNet`."""
@@ -119,7 +125,7 @@ _OTHERS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
     ("ControlNet", r"(control_model\.|controlnet_|(model\.diffusion_model\.)?control_(layers|all_x)"
                    r"|pulid_|controlnet_blocks\.|input_hint_block\.|zero_convs\.)"),
     ("T2I adapter", r"(adapter\.)?body\.0\.(in_conv|block1)\."),
-    ("IP-Adapter", r"(ip_adapter|image_proj)\."),
+    (IP_ADAPTER, r"(ip_adapter|image_proj)\."),
     ("motion module", r"(down_blocks|mid_block|up_blocks)\S*\.motion_modules\."),
 ))  # fmt: skip
 
@@ -142,7 +148,7 @@ _PARTS: Patterns = tuple((kind, re.compile(pattern)) for kind, pattern in (
     ("VAE", r"((first_stage_model|vae)\.)?(encoder|decoder)\."
             r"(conv_in|conv_out|down\.|up\.|down_blocks|up_blocks|mid|middle|conv1|head)"),
     ("preview decoder", r"((taesd_)?decoder\.)?(layers\.)?\d+\.(conv\.\d+\.)?(weight|bias)$"),
-    ("CLIP vision model", r"(visual_projection|vision_model\.|visual\.transformer)"),
+    (VISION_MODEL, r"(visual_projection|vision_model\.|visual\.transformer)"),
     ("text encoder", r"(text_encoders?\.|(cond_stage_model|conditioner)\.)?"
                      r"(text_model\.|transformer\.(text_model|resblocks)\.|encoder\.block\.0\.layer"
                      r"|shared\.weight|(embeddings\.)?token_embedding"

@@ -29,6 +29,8 @@ _WEBUI_FOLDERS = {
         "extensions/sd-webui-controlnet/models",
     ),
     "embeddings": ("embeddings",),
+    "ip_adapters": ("models/ControlNet", "models/ipadapter", "models/IP-Adapter"),
+    "clip_vision": ("models/clip_vision",),
     "preprocessors": (),  # theirs are pickles
 }
 _COMFY_KEYS = {
@@ -36,11 +38,13 @@ _COMFY_KEYS = {
     "loras": ("loras",),
     "controlnets": ("controlnet",),
     "embeddings": ("embeddings",),
+    "ip_adapters": ("ipadapter",),
+    "clip_vision": ("clip_vision",),
     "preprocessors": (),
 }
 """The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
 
-ADDITIONS = ("loras", "controlnets", "embeddings", "preprocessors")
+ADDITIONS = ("loras", "controlnets", "embeddings", "ip_adapters", "clip_vision", "preprocessors")
 """What has folders of its own beside those of models."""
 
 _WEBUI_PLACES = {

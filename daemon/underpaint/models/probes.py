@@ -15,7 +15,15 @@ from pathlib import Path
 
 from .controlnets import ControlNetFacts, tell_controlnet
 from .headers import read_header
-from .kinds import find_addition, find_part_kind, is_controlnet, is_lora
+from .ip_adapters import IpAdapterFacts, VisionFacts, tell_ip_adapter, tell_vision_model
+from .kinds import (
+    IP_ADAPTER,
+    VISION_MODEL,
+    find_addition,
+    find_part_kind,
+    is_controlnet,
+    is_lora,
+)
 from .loras import LoraFacts, tell_lora
 from .precisions import find_precision, loaded_size
 from .tensor_names import UNET_INPUT, TensorNames
@@ -62,6 +70,10 @@ class Contents:
         What a LoRA, or a LyCORIS, is for; None for other kinds.
     controlnet : ControlNetFacts or None
         What a ControlNet is for; None for other kinds.
+    ip_adapter : IpAdapterFacts or None
+        What an IP-Adapter is for; None for other kinds.
+    vision : VisionFacts or None
+        What a CLIP vision model reads; None for other kinds.
     """
 
     kind: str
@@ -78,6 +90,8 @@ class Contents:
     sizes: tuple[int, ...] = field(default=(), compare=False)
     lora: LoraFacts | None = None
     controlnet: ControlNetFacts | None = None
+    ip_adapter: IpAdapterFacts | None = None
+    vision: VisionFacts | None = None
 
 
 def read_contents(file: Path) -> Contents:
@@ -112,12 +126,17 @@ def probe_header(header: Header, file: Path | None = None) -> Contents:
             licence=_licence(header),
             lora=tell_lora(header) if is_lora(other) else None,
             controlnet=tell_controlnet(other, header) if is_controlnet(other) else None,
+            ip_adapter=tell_ip_adapter(header) if other == IP_ADAPTER else None,
         )
     for probe in _PROBES:
         if names.has(*probe.keys):
             return _describe(names, probe, header, file)
     other = find_part_kind(names, header)
-    return Contents(other, precision=find_precision(header, header.tensors, file))
+    return Contents(
+        other,
+        precision=find_precision(header, header.tensors, file),
+        vision=tell_vision_model(header) if other == VISION_MODEL else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,19 @@ def preprocessor_roots() -> list[Root]:
     return _addition_roots("preprocessors")
 
 
+def ip_adapter_roots() -> list[Root]:
+    """Return the folders whose IP-Adapters are listed, as `lora_roots`."""
+    return _addition_roots("ip_adapters")
+
+
+def vision_roots() -> list[Root]:
+    """Return the folders of the CLIP vision models that IP-Adapters read with.
+
+    They may lie beside these.
+    """
+    return [*_roots_of("clip_vision"), *ip_adapter_roots()]
+
+
 def _addition_roots(content: str) -> list[Root]:
     models = list_roots()
     own, *others = _roots_of(content)
