@@ -97,8 +97,8 @@ class ControlPicture:
     kind : str
         One of `CONTROL_PICTURES`; empty to paint.
     model : str
-        The preprocessor, as `underpaint controlnets` lists it, or the last part of that; empty for
-        the first that computes the kind. `COMPUTED` kinds need none.
+        The preprocessor, as `underpaint preprocessors` lists it, or the last part of that; empty
+        for the first that computes the kind. `COMPUTED` kinds need none.
     """
 
     kind: str = ""
@@ -121,7 +121,7 @@ def check_control_picture(wanted: ControlPicture) -> None:
         )
     if "\0" in wanted.model or len(wanted.model) > _MAX_NAME:
         raise BadInputError(
-            "preprocessor {name!r} cannot be the name of a preprocessor; `underpaint controlnets`"
+            "preprocessor {name!r} cannot be the name of a preprocessor; `underpaint preprocessors`"
             " lists them",
             name=wanted.model[:40],
         )

@@ -103,7 +103,8 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
     wanted = request.sampling.model if options.model is None else options.model
     if wanted:
         request = request.with_values(model=settle_model(wanted))
-    if request.mode in ("img2img", "inpaint") and options.init_img is None:
+    from_picture = request.mode in ("img2img", "inpaint") or request.control_picture.kind
+    if from_picture and options.init_img is None:
         raise BadInputError(
             "{picture} was made from another picture; name that picture with -I",
             picture=options.picture,
@@ -149,6 +150,8 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
 def _differences(recipe: Recipe, request: Request) -> list[str]:
     """Return what has changed since then, and may change the picture."""
     found: list[str] = []
+    if request.control_picture.kind:
+        return found
     try:
         model = hash_model(describe_model(find_model(request.sampling.model)))
     except UnderpaintError:

@@ -92,7 +92,7 @@ class PreprocessorFacts:
 
 @dataclass(frozen=True)
 class ListedPreprocessor(Addition):
-    """A preprocessor as `underpaint controlnets` lists it.
+    """A preprocessor as `underpaint preprocessors` lists it.
 
     Parameters
     ----------
