@@ -23,6 +23,7 @@ from PIL import Image
 from controlnet_files import write_controlnet
 from daemons import RUN, until
 from editor import style_steps
+from editor.typed_numbers import TYPED
 from hub import Hub, folder_files, serve_hub
 from tiny_models import build_model
 from underpaint_editor.launch import write_start_command
@@ -38,12 +39,19 @@ Found = Callable[[str], Said]
 
 
 @contextmanager
-def screen() -> Iterator[str]:
-    """A screen of its own, whose number Xvfb finds itself: editors may start at the same moment."""
+def screen(scale: int = 1) -> Iterator[str]:
+    """A screen of its own, whose number Xvfb finds itself: editors may start at the same moment.
+
+    Parameters
+    ----------
+    scale : int
+        How many pixels each of 1600 x 1000 points has, across and down.
+    """
     told, tells = os.pipe()
+    size = f"{1600 * scale}x{1000 * scale}x24"
     xvfb = subprocess.Popen(
         [
-            "Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24", "-nolisten", "tcp",
+            "Xvfb", "-displayfd", str(tells), "-screen", "0", size, "-nolisten", "tcp",
             "-noreset",  # or it would turn clients away just after the last one has left
         ],
         pass_fds=(tells,), stderr=subprocess.DEVNULL,
@@ -97,7 +105,8 @@ class Editor:
     home: Path | None = None
     system: tuple[str, ...] = ()
     folder: Path = field(init=False)
-    language: dict[str, str] = field(init=False, default_factory=lambda: {"LC_ALL": "C.UTF-8"})
+    variables: dict[str, str] = field(init=False, default_factory=lambda: {"LC_ALL": "C.UTF-8"})
+    scale: int = field(init=False, default=1)
 
     def __post_init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ue-"))  # short, for the socket's path
@@ -141,7 +150,7 @@ class Editor:
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "XDG_RUNTIME_DIR": str(self.folder / "run"),
-            **self.language,
+            **self.variables,
             "UNDERPAINT_HOME": str(self.home),
             "UNDERPAINT_AGENT": str(self.found),
             "UNDERPAINT_SCENARIOS": str(self.folder / "tests" / self.name),
@@ -161,28 +170,62 @@ class Editor:
         out = ["chroot", OUTSIDE] if self.system else []
         return [*out, sys.executable, "-m", "underpaint"]
 
-    def speak(self, language: str) -> None:
-        """Start with another language's numbers and dates from now on, where that can be made."""
-        self.language = {"LC_ALL": language}
+    @contextmanager
+    def set_up(self, language: str, scale: int = 1, **variables: str) -> Iterator[None]:
+        """Start otherwise meanwhile; skip the test where the language cannot be made.
+
+        Parameters
+        ----------
+        language : str
+            Whose numbers and dates there are, as `de_DE.UTF-8`.
+        scale : int
+            How many pixels of the screen each of the toolkit's has, across and down.
+        **variables : str
+            More of the environment.
+        """
+        before = self.variables
+        scales = {"QT_SCALE_FACTOR": str(scale), "GDK_SCALE": str(scale)} if scale > 1 else {}
+        self.variables, self.scale = {"LC_ALL": language, **scales, **variables}, scale
         if language != "C.UTF-8":
-            name, _, letters = language.partition(".")
-            made = self.folder / "locales"
-            made.mkdir(exist_ok=True)
-            command = ["localedef", "-i", name, "-f", letters, str(made / language)]
-            if not shutil.which("localedef") or subprocess.run(
-                command, capture_output=True, check=False
-            ).returncode not in (0, 1):  # 1: with warnings
-                pytest.skip(f"the language {language} cannot be made here: localedef, or its data")
-            self.language["LOCPATH"] = str(made)
+            self.variables["LOCPATH"] = str(self._make_language(language))
+        try:
+            yield
+        finally:
+            self.variables, self.scale = before, 1
+
+    def _make_language(self, language: str) -> Path:
+        name, _, letters = language.partition(".")
+        made = self.folder / "locales"
+        made.mkdir(exist_ok=True)
+        command = ["localedef", "-i", name, "-f", letters, str(made / language)]
+        if not shutil.which("localedef") or subprocess.run(
+            command, capture_output=True, check=False
+        ).returncode not in (0, 1):  # 1: with warnings
+            pytest.skip(f"the language {language} cannot be made here: localedef, or its data")
+        return made
 
     def underpaint(self, *words: str) -> str:
-        return subprocess.run(
-            [*RUN, *words], env=self.environment, check=True, capture_output=True, text=True
-        ).stdout
+        done = self._run_underpaint(*words)
+        done.check_returncode()
+        return done.stdout
 
-    def serve(self) -> None:
-        """Have a fresh daemon."""
-        self.underpaint("stop")
+    def _run_underpaint(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*RUN, *words], env=self.environment, check=False, capture_output=True, text=True
+        )
+
+    def serve(self, *, fresh: bool = False) -> None:
+        """Have a daemon; one that runs goes on, as its worker takes seconds to start.
+
+        Parameters
+        ----------
+        fresh : bool
+            Whether to start another one, which has the environment as it is now.
+        """
+        if fresh:
+            self.underpaint("stop")
+        elif not self._run_underpaint("status").returncode:
+            return
         self.underpaint("serve", "--background")
 
     def carry_out(
@@ -276,14 +319,22 @@ class Krita(Editor):
             "[Shortcuts]\nunderpaint_generate=Ctrl+Shift+F9\nunderpaint_cancel=Ctrl+Shift+F8\n"
         )
 
-    def run(self, *scenarios: str) -> dict[str, Said]:
-        """Run scenarios in one Krita; in another one those that a crash has kept from running."""
+    def run(self, *scenarios: str, last: str = "") -> dict[str, Said]:
+        """Run scenarios in one Krita; in another one those that a crash has kept from running.
+
+        Parameters
+        ----------
+        *scenarios : str
+        last : str
+            One more, which ends Krita.
+        """
         results: dict[str, Said] = {}
         todo = scenarios
         for _ in range(self._tries):
-            with screen() as display:
+            names = (*todo, last) if last else todo
+            with screen(self.scale) as display:
                 command = [*self.system, "krita", "--nosplash"]
-                results.update(self.carry_out(command, todo, display=display))
+                results.update(self.carry_out(command, names, display=display))
             todo = tuple(name for name in todo if results[name]["error"].startswith(self._died))
             if not todo:
                 break
@@ -352,7 +403,7 @@ class Gimp(Editor):
 
     def run(self, *scenarios: str) -> dict[str, Said]:
         """Run scenarios in one GIMP."""
-        with screen() as display:
+        with screen(self.scale) as display:
             return self.carry_out(self.on_screen, scenarios, display=display)
 
 
@@ -448,7 +499,7 @@ def run_download(editor: Krita | Gimp, patch: pytest.MonkeyPatch) -> Said:
     patch.setenv("HF_HUB_DISABLE_XET", "1")
     with serve_hub(Hub(files, repository=name)) as hub:
         patch.setenv("HF_ENDPOINT", hub.endpoint)
-        editor.serve()
+        editor.serve(fresh=True)
         said = editor.run("downloaded")["downloaded"]
     assert not said["error"], said["error"]
     assert said["choice_stays"]
@@ -477,6 +528,14 @@ def check_styled(said: Said) -> None:
         "The settings of a picture made with Stable Diffusion WebUI were copied. Eta (0.5) is not"
         " used. There is no field for its size."
     )
+
+
+def check_typed(said: Said, sign: str) -> None:
+    """Check what the scenario `typed` of either editor found out, with its decimal sign."""
+    for (name, text), wanted in TYPED.items():
+        value, shown = said[f"{name} {text}"]
+        assert value == wanted, (name, text, value)
+        assert float(shown.replace(sign, ".")) == value, (name, text, shown)
 
 
 def check_completed(said: Said) -> None:

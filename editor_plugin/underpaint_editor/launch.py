@@ -109,6 +109,11 @@ class DaemonStarter:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def is_starting(self) -> bool:
+        """Whether a start is under way."""
+        return self._process is not None
+
+    @property
     def can_start(self) -> bool:
         """Whether there is a command to start the daemon, and no start is under way."""
         return self._process is None and bool(self._launcher.command())

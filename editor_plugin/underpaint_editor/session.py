@@ -184,7 +184,7 @@ class Session:
         try:
             request = form.request(draw_seed())
             document = find_document()
-            self.send(request, document, previews=form.previews)
+            self.send(request, document, previews=form.previews, start=True)
         except UnderpaintError as error:
             self.report(to_sentence(error))
         else:
@@ -217,7 +217,8 @@ class Session:
         """
         try:
             request = tag.variations(form.vary_amount, form.settings.sampling.images, draw_seed())
-            batch = self.send(request, find_source(), into=layer, previews=form.previews)
+            source = find_source()
+            batch = self.send(request, source, into=layer, previews=form.previews, start=True)
         except UnderpaintError as error:
             self.report(to_sentence(error))
             return None
@@ -227,7 +228,13 @@ class Session:
         return batch
 
     def send(
-        self, request: Request, document: Document, *, into: Any = None, previews: bool = False
+        self,
+        request: Request,
+        document: Document,
+        *,
+        into: Any = None,
+        previews: bool = False,
+        start: bool = False,
     ) -> Batch:
         """Send a request, with the pixels of a document.
 
@@ -240,6 +247,8 @@ class Session:
             As `Batch`.
         previews : bool
             Whether to show live previews.
+        start : bool
+            Whether to start the daemon if none runs. The request waits for it.
 
         Raises
         ------
@@ -249,11 +258,14 @@ class Session:
         check_request(request)
         refuse_role(document.role)
         used = self.apply_style(request)
+        waits = False
         try:
             self.tracker.open()
         except DaemonUnavailableError as error:
-            self._report_unavailable(to_sentence(error))
-            raise
+            waits = start and self._is_daemon_coming()
+            if not waits:
+                self._report_unavailable(to_sentence(error))
+                raise
         model = find_model(self.models, self.default_model, used.sampling.model)
         whole = request.output.result == "layer"
         frames = document.read(model.native if model else 0, whole=whole)
@@ -267,12 +279,13 @@ class Session:
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()
-        job = self.tracker.submit(request, frames, batch, previews=previews, note=note)
+        job = self.tracker.submit(request, frames, batch, previews=previews, note=note, wait=waits)
         box = frames["layer"].box
         log_event(f"sent job {job.name}: {request.mode}, {box.width} x {box.height} pixels")
         self.pump.wake()
         self.pump.schedule_checks()
-        self.report(sentence("Sent."))
+        if not waits:
+            self.report(sentence("Sent."))
         self._listener.refresh()
         return batch
 
@@ -333,6 +346,12 @@ class Session:
             self.pump.unwatch()
         self.report(why)
         self._listener.refresh()
+
+    def _is_daemon_coming(self) -> bool:
+        """Return whether the daemon is being started; start it if that can be done."""
+        if self._starter.can_start:
+            self._start_daemon()
+        return self._starter.is_starting
 
     def _start_daemon(self) -> None:
         try:

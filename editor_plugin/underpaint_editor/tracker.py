@@ -139,6 +139,7 @@ class JobTracker:
         *,
         previews: bool = False,
         note: str = "",
+        wait: bool = False,
     ) -> Job:
         """Submit a job; `Progressed`, `ImageReceived` and in the end `Ended` follow.
 
@@ -153,20 +154,27 @@ class JobTracker:
             Whether `PreviewReceived` should follow a few times a second.
         note : str
             The destination in a form that another start of this editor understands.
+        wait : bool
+            Whether the job waits here until there is a daemon, if none runs.
 
         Raises
         ------
         DaemonUnavailableError
-            If no daemon runs.
+            If no daemon runs, and the job does not wait for one.
         """
-        self.open()
+        try:
+            self.open()
+        except DaemonUnavailableError:
+            if not wait:
+                raise
         submit = messages.Submit(uuid.uuid4().hex, request, "quick" if previews else "", note)
         following = Following.submitted(submit, tuple(frames.values()))
         job = Job(submit.job, request, destination, following=following)
         if not self.jobs:
             self._presence.begin(self._clock())
         self.jobs[job.name] = job
-        self._handle_event(job, Event.CONNECTED)
+        if self._connection is not None:  # else `open` handles that event
+            self._handle_event(job, Event.CONNECTED)
         return job
 
     def send(self, message: messages.Message) -> None:

@@ -11,7 +11,27 @@ from gi.repository import Gtk, Pango  # noqa: E402 - after its version
 
 from underpaint_editor.form import BUTTONS, SPOKEN  # noqa: E402
 
+_CLASS = "underpaint"
+_STYLE = """
+.underpaint button:checked {
+    background-image: none;
+    background-color: @theme_selected_bg_color;
+    color: @theme_selected_fg_color;
+}
+"""
+"""GIMP's themes hardly show which buttons are pressed."""
+
 _Button = TypeVar("_Button", bound=Gtk.Button)
+
+
+def set_up_style(window: Gtk.Window) -> None:
+    """Have a window show what is pressed."""
+    provider = Gtk.CssProvider()
+    provider.load_from_data(_STYLE.encode("ascii"))
+    Gtk.StyleContext.add_provider_for_screen(
+        window.get_screen(), provider, Gtk.STYLE_PROVIDER_PRIORITY_USER
+    )
+    window.get_style_context().add_class(_CLASS)
 
 
 def set_up_button(name: str, widget: _Button) -> _Button:

@@ -51,7 +51,7 @@ from .result_row import ResultRow  # noqa: E402
 from .selected import GimpResult  # noqa: E402
 from .session import listener, session  # noqa: E402
 from .tree import layer_names  # noqa: E402
-from .widgets import make_label, set_up_button  # noqa: E402
+from .widgets import make_label, set_up_button, set_up_style  # noqa: E402
 
 _WIDTH, _HEIGHT = 300, 720  # pixels
 _SETTLED = 500  # milliseconds in which a window manager decides whether a new window gets the focus
@@ -140,6 +140,7 @@ class Window:
         self.window.set_role("underpaint")
         self.window.set_default_size(_WIDTH, _HEIGHT)
         self.window.add(scroll)
+        set_up_style(self.window)
         self.window.connect("delete-event", lambda *_: self.window.hide_on_delete())
         on_enter(self.window, self.generate_now)
         self.window.connect("enter-notify-event", self._entered)

@@ -18,8 +18,9 @@ from underpaint_editor.form import (
     describe_own,
 )
 
+from .number_box import NumberBox
 from .qt import QtCore, QtGui, QtWidgets
-from .widgets import highlighted, set_up_button
+from .widgets import make_checkable, set_up_button, show_checked
 
 _NARROWEST = 60  # pixels, for a docker of 250 pixels
 _SLIDES = 100  # a slider's positions for each 1.0
@@ -194,6 +195,8 @@ class TextControl:
         line = edit.fontMetrics().lineSpacing()
         frame = 2 * (edit.frameWidth() + int(edit.document().documentMargin()))
         edit.setFixedHeight(field.lines * line + frame)
+        if field.lines == 1:  # from 5.15.15 on, Qt shows arrows there without need
+            edit.setVerticalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         edit.textChanged.connect(changed)
 
     @property
@@ -218,17 +221,10 @@ class NumberControl:
         self._own: float | None = None
         self._auto: QtWidgets.QToolButton | None = None
         self._whole = not field.decimals
-        self.widget: QtWidgets.QSpinBox | QtWidgets.QDoubleSpinBox
-        if self._whole and field.maximum < 2**31:
-            box = QtWidgets.QSpinBox()
-            box.setRange(int(field.minimum), int(field.maximum))
-            self.widget = box
-        else:  # also for a seed, which is too large for QSpinBox
-            real = QtWidgets.QDoubleSpinBox()
-            real.setDecimals(field.decimals)
-            real.setRange(field.minimum, field.maximum)
-            real.setSingleStep(field.step)
-            self.widget = real
+        self.widget = box = NumberBox()
+        box.setDecimals(field.decimals)
+        box.setRange(field.minimum, field.maximum)
+        box.setSingleStep(field.step)
         _describe(self.widget, field)
         self.widget.setMinimumWidth(_NARROWEST)
         self.widget.valueChanged.connect(lambda _value: self._edited())
@@ -236,10 +232,9 @@ class NumberControl:
         self.shown: QtWidgets.QWidget = self._add_auto() if field.by_model else self.widget
 
     def _add_auto(self) -> QtWidgets.QWidget:
-        self._auto = auto = set_up_button("auto", QtWidgets.QToolButton())
+        self._auto = auto = make_checkable(set_up_button("auto", QtWidgets.QToolButton()))
         auto.setObjectName(f"{self.field.name}_auto")
         auto.setAccessibleName(f"{self.field.label}: {BUTTONS['auto'].label}")
-        auto.setCheckable(True)
         auto.setChecked(True)
         auto.toggled.connect(lambda _on: self._toggled())
         both = QtWidgets.QWidget()
@@ -258,32 +253,23 @@ class NumberControl:
             self._changed()
 
     def _toggled(self) -> None:
-        self._show_auto()
         if self._auto is not None and self._auto.isChecked():
             self._show(self._own)
         self._changed()
-
-    def _show_auto(self) -> None:
-        """Highlight the button while it is pressed, which Krita's themes hardly show."""
-        if self._auto is not None:
-            plain = self.shown.palette()  # of the current theme
-            self._auto.setPalette(highlighted(plain) if self._auto.isChecked() else plain)
 
     def _show(self, number: float | None) -> None:
         """Show a number without a signal."""
         if number is None or number == self.widget.value():  # the text may be half typed
             return
         self.widget.blockSignals(True)
-        if isinstance(self.widget, QtWidgets.QSpinBox):
-            self.widget.setValue(int(number))
-        else:
-            self.widget.setValue(number)
+        self.widget.setValue(number)
         self.widget.blockSignals(False)
 
     def show_own(self, number: float) -> None:
         """Show the model's number while the field is left to it."""
         self._own = number
-        self._show_auto()
+        if self._auto is not None:
+            show_checked(self._auto)  # the theme may have changed
         if self.value is None:
             self._show(number)
 
@@ -299,11 +285,7 @@ class NumberControl:
     def value(self, value: float | None) -> None:
         if self._auto is not None:
             self._auto.setChecked(value is None)
-        if value is None:
-            return
-        if isinstance(self.widget, QtWidgets.QSpinBox):
-            self.widget.setValue(int(value))
-        else:
+        if value is not None:
             self.widget.setValue(value)
 
 

@@ -40,7 +40,7 @@ from .result_row import ResultRow
 from .selected import KritaResult
 from .session import KritaEventLoop, session, signals
 from .tree import id_of, layer_names
-from .widgets import make_label, set_enabled, set_up_button
+from .widgets import make_checkable, make_label, set_enabled, set_up_button
 
 DOCKER = "underpaint"
 
@@ -177,8 +177,7 @@ class UnderpaintDocker(DockWidget):
     def _make_seed(self) -> QtWidgets.QHBoxLayout:
         dice = set_up_button("seed_dice", QtWidgets.QToolButton())
         dice.clicked.connect(self.panel.draw_seed)
-        self.lock = set_up_button("seed_locked", QtWidgets.QToolButton())
-        self.lock.setCheckable(True)
+        self.lock = make_checkable(set_up_button("seed_locked", QtWidgets.QToolButton()))
         self.lock.toggled.connect(lambda _on: self.panel.form_edited())
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(4)

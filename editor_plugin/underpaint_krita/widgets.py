@@ -43,6 +43,19 @@ def set_enabled(button: QtWidgets.QAbstractButton, enabled: bool) -> None:
     button.setEnabled(enabled)
 
 
+def make_checkable(button: _Button) -> _Button:
+    """Return a button that stays pressed, and stands out while it is."""
+    button.setCheckable(True)
+    button.toggled.connect(lambda _on: show_checked(button))
+    return button
+
+
+def show_checked(button: QtWidgets.QAbstractButton) -> None:
+    """Highlight a button while it is pressed, which Krita's themes hardly show."""
+    plain = (button.parentWidget() or button).palette()  # of the current theme
+    button.setPalette(highlighted(plain) if button.isChecked() else plain)
+
+
 def highlighted(palette: QtGui.QPalette) -> QtGui.QPalette:
     """Return a palette that makes a button stand out, in the colours of the current theme."""
     colours, role = QtGui.QPalette(palette), QtGui.QPalette.ColorRole

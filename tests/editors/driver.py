@@ -19,6 +19,37 @@ from typing import Any
 
 FOLDER = Path(os.environ["UNDERPAINT_AGENT"])
 PATIENCE = 60.0
+STILL, TURNS = 0.2, 8
+"""For how many seconds and turns of the event loop something has to stay the same."""
+
+
+class Settled:
+    """A wait until an editor has done what was begun: what a function returns stays the same.
+
+    Parameters
+    ----------
+    read : callable
+    changed : bool
+        Whether to wait for a first change, as after a key that goes through the screen.
+    at_most : float
+        Seconds.
+    """
+
+    def __init__(
+        self, read: Callable[[], object], *, changed: bool = False, at_most: float = 1.0
+    ) -> None:
+        self.read, self.changed = read, not changed
+        self.since = time.monotonic()
+        self.end = self.since + at_most
+        self.turns, self.before = 0, read()
+
+    def __call__(self) -> bool:
+        now, found = time.monotonic(), self.read()
+        if found != self.before:
+            self.before, self.changed, self.since, self.turns = found, True, now, 0
+        self.turns += 1
+        still = self.changed and self.turns > TURNS and now - self.since >= STILL
+        return still or now >= self.end
 
 
 class Driver:
@@ -58,7 +89,7 @@ class Driver:
         self.name, self.said = "", dict[str, Any]()
         self.run: Iterator[Any] = iter(())
         self.wait: Any = None
-        self.deadline = 0.0
+        self.deadline = self.began = self.slept = 0.0
         sys.excepthook = self.fail
 
     def fail(self, *found: Any) -> None:
@@ -74,7 +105,7 @@ class Driver:
         self.name, self.said = name, {}
         self.errors.clear()
         self.run = getattr(self.module, name)(self.said)
-        self.wait = None
+        self.wait, self.began, self.slept = None, time.monotonic(), 0.0
         self.tick()
 
     def tick(self) -> None:
@@ -99,12 +130,17 @@ class Driver:
             raise TimeoutError(f"waited {PATIENCE} s")
         if not waits:
             found = next(self.run)
-            self.wait = now + found if isinstance(found, (int, float)) else found
+            if isinstance(found, (int, float)):
+                self.slept += found
+                self.wait = now + found
+            else:
+                self.wait = found
             self.deadline = now + PATIENCE
 
     def end(self, error: str) -> None:
         self.shoot(FOLDER / f"{self.name}.png")
-        self.results[self.name] = {"error": error, **self.said}
+        took = {"seconds": time.monotonic() - self.began, "slept": self.slept}
+        self.results[self.name] = {"error": error, "took": took, **self.said}
         self.write()
         self.clear()
         self.later(300, self.next)

@@ -16,13 +16,16 @@ from editor.contract_checks import CHECKS, Check
 from real_editors import (
     Found,
     Gimp,
+    Said,
     check_completed,
     check_controlled,
     check_fitted,
     check_over_painting,
     check_styled,
+    check_typed,
     run_download,
     screen,
+    without_errors,
 )
 from underpaint_editor.launch import write_start_command
 
@@ -228,7 +231,11 @@ def test_the_window(in_gimp: Found) -> None:
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_gimp: Found) -> None:
-    said = in_gimp("eraser")
+    check_eraser(in_gimp("eraser"))
+
+
+def check_eraser(said: Said) -> None:
+    """Check what the scenario `eraser` found out."""
     assert said["erased"] > 500
     assert said["half"] > 500
     assert said["colour_kept"]
@@ -516,52 +523,47 @@ def test_a_large_layer(in_gimp: Found) -> None:
     print({name: value for name, value in said.items() if name.endswith("_ms")})
 
 
-@pytest.mark.parametrize(("language", "sign"), [("C.UTF-8", "."), ("de_DE.UTF-8", ",")])
-def test_typed_numbers_are_read_in_any_language(gimp: Gimp, language: str, sign: str) -> None:
-    gimp.serve()
-    gimp.speak(language)
-    try:
-        said = gimp.run("typed")["typed"]
-    finally:
-        gimp.speak("C.UTF-8")
-    assert not said["error"], said["error"]
+def test_typed_numbers_are_read(in_gimp: Found) -> None:
+    said = in_gimp("typed")
     assert said["made"] == [0.35, 7]
-    for case, wanted in TYPED.items():
-        value, shown = said[case]
-        assert value == wanted, (case, value)
-        assert float(shown.replace(sign, ".")) == value, (case, shown)
+    check_typed(said, ".")
 
 
-TYPED = {
-    "strength 0.45": 0.45,
-    "strength 0,45": 0.45,
-    "strength .3": 0.3,
-    "strength ,3": 0.3,
-    "strength 5": 1,
-    "strength much": 0.6,
-    "guidance_scale 2,5": 2.5,
-    "guidance_scale 2.5": 2.5,
-    "steps 30": 30,
-    "steps 1.000": 1000,
-    "seed 4294967295": 4294967295,
-    "seed 1,5": 7,
-}
+@pytest.fixture(scope="module")
+def in_german(gimp: Gimp) -> Found:
+    """What scenarios found out with German numbers, on a screen of twice as many pixels."""
+    gimp.serve()
+    with gimp.set_up("de_DE.UTF-8", scale=2):
+        return without_errors(gimp.run("typed", "looks", "eraser", "cancelled"))
+
+
+def test_typed_numbers_are_read_in_german(in_german: Found) -> None:
+    said = in_german("typed")
+    assert said["made"] == [0.35, 7]
+    check_typed(said, ",")
+
+
+def test_it_is_the_same_on_a_screen_of_twice_as_many_pixels(in_german: Found) -> None:
+    assert in_german("looks")["width"] < 450
+    check_eraser(in_german("eraser"))
+    assert in_german("cancelled")["preview"][:2] == [160, 160]
 
 
 # ---- what comes and goes -------------------------------------------------------------------
 
 
-def test_the_daemon_is_started_from_the_window(gimp: Gimp) -> None:
+def test_generate_starts_the_daemon(gimp: Gimp) -> None:
     gimp.underpaint("stop")
     with ThreadPoolExecutor() as pool:
         if gimp.system:  # out of that folder nothing of ours can be started
             pool.submit(start_when_asked, gimp)
         said = gimp.run("no_daemon")["no_daemon"]
     assert not said["error"], said["error"]
-    assert said["status"].startswith("No Underpaint daemon is running")
-    assert said["remedy"] == "Start the daemon"
-    assert said["after"].startswith("Ready")
-    assert said["done"].startswith("Done")
+    assert said["before"][0].startswith("No Underpaint daemon is running")
+    assert said["before"][1] == "Start the daemon"
+    assert said["status"] == ["Starting the daemon...", True]
+    assert said["after"] == ["a lake (seed 7)", "Painting"]
+    assert said["remedy"]
 
 
 def test_a_script_is_told_that_no_daemon_runs(gimp: Gimp) -> None:

@@ -8,12 +8,15 @@ from editor.contract_checks import CHECKS, Check
 from real_editors import (
     Found,
     Krita,
+    Said,
     check_completed,
     check_controlled,
     check_fitted,
     check_over_painting,
     check_styled,
+    check_typed,
     run_download,
+    without_errors,
 )
 from underpaint_krita.redo import names_command
 
@@ -33,9 +36,14 @@ def test_what_krita_does_not_have_is_told_and_breaks_nothing(in_krita: Found) ->
 
 
 def test_the_docker_has_all_controls_and_fits(in_krita: Found) -> None:
-    said = in_krita("looks")
+    check_looks(in_krita("looks"))
+
+
+def check_looks(said: Said) -> None:
+    """Check what the scenario `looks` found out."""
     assert said["missing"] == []
     assert said["mute"] == []
+    assert said["arrows"] == []
     assert said["too_wide"] <= 250
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
@@ -120,10 +128,14 @@ def test_progress_is_not_painted_within_the_call_that_tells_it(in_krita: Found) 
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_krita: Found) -> None:
-    said = in_krita("eraser")
+    check_eraser(in_krita("eraser"))
+
+
+def check_eraser(said: Said, percent: int = 6) -> None:
+    """Check what the scenario `eraser` found out."""
     assert said["erased"] > 1000
     assert said["colour_kept"]
-    assert said["plan"].startswith("Fills the erased 6 % of the layer")
+    assert said["plan"].startswith(f"Fills the erased {percent} % of the layer")
     assert said["kept"]
     assert said["filled"] == 1
     assert said["changed"] > 0.9
@@ -325,7 +337,11 @@ def test_cancel(in_krita: Found) -> None:
 
 
 def test_the_picture_so_far_lies_where_the_picture_does(in_krita: Found) -> None:
-    said = in_krita("overlaid")
+    check_overlaid(in_krita("overlaid"))
+
+
+def check_overlaid(said: Said) -> None:
+    """Check what the scenario `overlaid` found out."""
     views = said["views"]
     assert len(views) == 8
     assert said["veiled"] == 0
@@ -518,30 +534,36 @@ def test_a_large_layer(in_krita: Found) -> None:
     print({name: value for name, value in said.items() if name.endswith("_ms")})
 
 
-def test_the_daemon_is_started_from_the_docker(krita: Krita) -> None:
+@pytest.fixture(scope="module")
+def in_the_end(krita: Krita) -> Found:
+    """What the scenarios found out that start and kill what runs, one of them Krita itself."""
     krita.underpaint("stop")
-    said = krita.run("no_daemon")["no_daemon"]
-    assert not said["error"], said["error"]
-    assert said["status"].startswith("No Underpaint daemon is running")
-    assert said["remedy"] == "Start the daemon"
-    assert said["after"].startswith("Ready")
-    assert said["done"].startswith("Done")
+    names = ("no_daemon", "worker_killed", "daemon_killed")
+    found = krita.run(*names, last="left_behind")
+    assert "krita ended with" in found.pop("left_behind")["error"]
+    return without_errors(found)
 
 
-def test_what_is_killed_comes_back_and_the_job_with_it(krita: Krita) -> None:
-    krita.serve()
-    results = krita.run("worker_killed", "daemon_killed")
-    for said in results.values():
-        assert not said["error"], said["error"]
+def test_generate_starts_the_daemon(in_the_end: Found) -> None:
+    said = in_the_end("no_daemon")
+    assert said["before"][0].startswith("No Underpaint daemon is running")
+    assert said["before"][1] == "Start the daemon"
+    assert said["status"] == ["Starting the daemon...", True]
+    assert said["after"] == ["Background", "Painting", "a lake (seed 7)"]
+    assert said["remedy"]
+
+
+def test_what_is_killed_comes_back_and_the_job_with_it(in_the_end: Found) -> None:
+    for name in ("worker_killed", "daemon_killed"):
+        said = in_the_end(name)
         assert said["layers"] == ["Background", "Painting"]
         assert said["after"] == ["Background", "Painting", "a lake (seed 7)"]
-    assert "was killed by SIGKILL. Starting again" in results["worker_killed"]["status"]
-    assert results["daemon_killed"]["remedy"]
+    assert "was killed by SIGKILL. Starting again" in in_the_end("worker_killed")["status"]
+    assert in_the_end("daemon_killed")["remedy"]
 
 
+@pytest.mark.usefixtures("in_the_end")
 def test_the_next_krita_fetches_what_a_dead_one_asked_for(krita: Krita) -> None:
-    krita.serve()
-    assert "krita ended with" in krita.run("left_behind")["left_behind"]["error"]
     said = krita.run("fetched")["fetched"]
     assert not said["error"], said["error"]
     assert said["status"].startswith("A result is waiting from an earlier session (left.kra).")
@@ -555,3 +577,29 @@ def test_a_model_is_downloaded_from_the_docker(
     krita: Krita, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_download(krita, monkeypatch)
+
+
+def test_typed_numbers_are_read(in_krita: Found) -> None:
+    said = in_krita("typed")
+    assert said["made"] == [0.35, 7]
+    check_typed(said, ".")
+
+
+@pytest.fixture(scope="module")
+def in_german(krita: Krita) -> Found:
+    """What scenarios found out with German numbers, 72 dpi, and twice as many pixels to a point."""
+    krita.serve()
+    with krita.set_up("de_DE.UTF-8", scale=2, UNDERPAINT_DPI="72"):
+        return without_errors(krita.run("typed", "looks", "eraser", "overlaid"))
+
+
+def test_typed_numbers_are_read_in_german(in_german: Found) -> None:
+    said = in_german("typed")
+    assert said["made"] == [0.35, 7]
+    check_typed(said, ",")
+
+
+def test_it_is_the_same_at_72_dpi_on_a_screen_of_twice_as_many_pixels(in_german: Found) -> None:
+    check_looks(in_german("looks"))
+    check_eraser(in_german("eraser"), percent=10)  # of the same way in points, on more pixels
+    check_overlaid(in_german("overlaid"))

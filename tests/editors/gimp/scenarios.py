@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gi
+from driver import Settled
 
 gi.require_version("Gimp", "3.0")
 gi.require_version("Gtk", "3.0")
@@ -38,11 +39,6 @@ USUAL = {
     "guidance_scale": 7.5,
 }  # fmt: skip
 LONG = "three " * 20
-TYPED = (
-    ("strength", "0.45"), ("strength", "0,45"), ("strength", ".3"), ("strength", ",3"),
-    ("strength", "5"), ("strength", "much"), ("guidance_scale", "2,5"), ("guidance_scale", "2.5"),
-    ("steps", "30"), ("steps", "1.000"), ("seed", "4294967295"), ("seed", "1,5"),
-)  # fmt: skip
 FOUND = Path(os.environ["UNDERPAINT_AGENT"])
 MARK = (3, 250, 7)  # a colour that nothing else has
 
@@ -55,6 +51,34 @@ def window() -> Any:
 
 def status() -> str:
     return str(window().status.get_text())
+
+
+def _state() -> list[object]:
+    """What changes on the screen and in the open images, but for the pixels."""
+    from underpaint_gimp import front
+
+    ours, images = window(), Gimp.get_images()
+    in_front = front.image_in_front(images)
+    surface = ours.generate.get_window()
+    place = None if surface is None else list(surface.get_origin())
+    return [
+        ours.plan.get_text(), status(), ours.remedy.get_label(), ours.window.is_active(), place,
+        ours.generate.get_allocation().y, None if in_front is None else in_front.get_id(),
+        *((one.get_id(), _layers(one.get_layers())) for one in images),
+        *([layer.get_id() for layer in one.get_selected_layers()] for one in images),
+    ]  # fmt: skip
+
+
+def _layers(layers: Any) -> list[Any]:
+    return [
+        [one.get_id(), one.get_visible(), _layers(one.get_children()) if one.is_group() else []]
+        for one in layers
+    ]
+
+
+def settled(*, changed: bool = False) -> Settled:
+    """Wait until GIMP and the window have done what was begun."""
+    return Settled(_state, changed=changed)
 
 
 def fill(**values: Any) -> None:
@@ -93,7 +117,8 @@ def painted(data: bytes | None = None) -> Run:
     shown(image)
     window().show(image, to_front=False)
     fill(**USUAL)
-    yield 1.0
+    yield lambda: _is_seen() and window().window.get_accept_focus()
+    yield settled()
     window().look(image)
     return image, layer
 
@@ -102,6 +127,12 @@ def _rectangle(*box: int) -> Any:
     from gi.repository import Gegl
 
     return Gegl.Rectangle.new(*box)
+
+
+def mouse(x: int, y: int, *words: str) -> None:
+    """Move the real mouse to one of GTK's points of the screen, and go on with xdotool's words."""
+    scale = Gdk.Screen.get_default().get_monitor_scale_factor(0)
+    xdo("mousemove", str(x * scale), str(y * scale), *words)
 
 
 def corner() -> tuple[int, int]:
@@ -118,13 +149,21 @@ def corner() -> tuple[int, int]:
     raise AssertionError("the picture is not to be seen")
 
 
+def _is_seen() -> bool:
+    try:
+        corner()
+    except AssertionError:
+        return False
+    return True
+
+
 def to_gimp() -> Run:
     """Bring GIMP's window to the front, as a click into it does."""
     found = xdo("search", "--onlyvisible", "--class", "gimp").split()
     for one in found:
         if "GIMP" in xdo("getwindowname", one):
             xdo("windowactivate", "--sync", one)
-    yield 0.3
+    yield settled()
 
 
 def press(button: Any) -> None:
@@ -132,7 +171,7 @@ def press(button: Any) -> None:
     _, x, y = button.get_window().get_origin()
     place = button.get_allocation()
     left, top = (x, y) if button.get_has_window() else (x + place.x, y + place.y)
-    xdo("mousemove", str(left + place.width // 2), str(top + place.height // 2), "click", "1")
+    mouse(left + place.width // 2, top + place.height // 2, "click", "1")
 
 
 def generated() -> Run:
@@ -140,7 +179,7 @@ def generated() -> Run:
     window().status.set_text("")
     press(window().generate)
     yield lambda: status().startswith(("Done", "The ", "No ", "Its ", "Cancelled", "Model"))
-    yield 0.3
+    yield settled()
 
 
 def underway(**values: Any) -> Run:
@@ -158,18 +197,19 @@ def contract(said: Said) -> Run:
     """The checks that every adapter must pass."""
     from tested_editor import GimpUnderTest
 
-    from editor.contract_checks import run_checks
+    from editor.contract_checks import SETTLE, run_checks
 
     form = window().panel.form
     said["checks"] = {}
-    yield from run_checks(GimpUnderTest(window(), to_gimp), said["checks"], clear)
+    for seconds in run_checks(GimpUnderTest(window(), to_gimp), said["checks"], clear):
+        yield settled() if seconds == SETTLE else seconds
     window().panel.fill(form)
 
 
 def looks(said: Said) -> Run:
     image, _ = yield from painted()
     fill(prompt="tree on a hill with a river, nature photograph")
-    yield 0.5
+    yield settled()
     window().look(image)
     said["plan"] = window().plan.get_text()
     said["status"] = status()
@@ -201,7 +241,7 @@ def controlled(said: Said) -> Run:
     window().look(image)
     controls["layer_role"].value = "canny"
     controls["control_strength"].value = 1.5
-    yield 0.3
+    yield settled()
     said["details"].append(details())
     said["refused"] = window().plan.get_text()
     image.set_selected_layers([layer])
@@ -230,7 +270,7 @@ def controlled(said: Said) -> Run:
     attach_role(lines, LayerRole.of(layer_role="canny", control_strength=1.5))
     image.set_selected_layers([lines])
     window().look(image)
-    yield 0.3
+    yield settled()
 
 
 # ---- the way it goes -----------------------------------------------------------------------
@@ -258,8 +298,9 @@ def undo(where: tuple[int, int] | None = None) -> Run:
     left, top = where or corner()
     xdo("mousemove", str(left + 128), str(top + 128))
     yield 0.2
+    undone = settled(changed=True)
     xdo("key", "ctrl+z")
-    yield 0.8
+    yield undone
 
 
 def eraser(said: Said) -> Run:
@@ -272,7 +313,7 @@ def eraser(said: Said) -> Run:
     said["colour_kept"] = all(
         before[i : i + 3] == erased[i : i + 3] for i in range(0, len(before), 4)
     )
-    xdo("mousemove", "1300", "300")  # into the window, which makes it look
+    mouse(1300, 300)  # into the window, which makes it look
     window().window.present()
     yield lambda: window().plan.get_text().startswith("Fills")
     said["plan"] = window().plan.get_text()
@@ -346,7 +387,7 @@ def over_painting(said: Said) -> Run:
     said["patch"] = box_of(patch)
     said["source_untouched"] = not any(get(layer, native(layer)))
     window().window.present()
-    yield 0.5
+    yield settled()
     _keep_picture("over-painting")
     window().offer.clicked()
     said["clicked"] = [window().controls["mode"].value, *look()]
@@ -371,7 +412,7 @@ def meanwhile(said: Said) -> Run:
     said["stroked"] = stroked != before
     said["running"] = window().session.running
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["layers"] = names(image)
     yield from undo()
     said["after_undo"] = names(image)
@@ -388,7 +429,7 @@ def again(said: Said) -> Run:
     window().status.set_text("")
     xdo("key", "ctrl+alt+9")
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["layers"] = names(image)
     said["window"] = window().window.get_visible()
     said["focus_stays"] = not window().window.is_active()
@@ -400,7 +441,7 @@ def again(said: Said) -> Run:
     window().status.set_text("")
     xdo("key", "ctrl+Return")
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["after_enter"] = names(image)
     xdo("key", "Home")
     xdo("key", "Up")
@@ -447,7 +488,7 @@ def weighed(said: Said) -> Run:
         view = window().controls[name].widget
         buffer = view.get_buffer()
         view.grab_focus()
-        yield 0.3
+        yield settled()
         found = said["texts"][name] = []
         for keys in (
             ("ctrl+End", "ctrl+Up"), ("ctrl+Up",), ("ctrl+Down", "ctrl+Down"), ("ctrl+Down",),
@@ -463,7 +504,7 @@ def weighed(said: Said) -> Run:
     window().status.set_text("")
     xdo("key", "ctrl+Return")
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
     said["made"] = made["facts"]["prompt"]
 
@@ -505,7 +546,7 @@ def completed(said: Said) -> Run:
     yield from complete_names(note, said["steps"], popup.popover.get_visible, picture)
     row = popup.list.get_row_at_index(0)
     place, (_, x, y) = row.get_allocation(), row.get_window().get_origin()
-    xdo("mousemove", str(x + place.width // 2), str(y + place.height // 2), "click", "1")
+    mouse(x + place.width // 2, y + place.height // 2, "click", "1")
     yield from note()
     yield from note(typed="<lora:")
     yield from to_gimp()
@@ -640,7 +681,7 @@ def queued(said: Said) -> Run:
         fill(prompt=name, steps=4)
         window().generate_now()
     yield lambda: len(window().queue.widget.get_children()) == 4
-    yield 0.3
+    yield settled()
 
     def lines() -> list[list[Any]]:
         return [line.get_children() for line in window().queue.widget.get_children()]
@@ -664,7 +705,7 @@ def queued(said: Said) -> Run:
     yield 0.2
     press(lines()[0][3])  # and the one that runs
     yield lambda: not window().session.running
-    yield 0.5
+    yield settled()
     said["layers"] = names(image)
     said["left"] = len(lines())
 
@@ -689,23 +730,23 @@ def _unseen_front(said: Said) -> Run:
     said["alone"] = [window().plan.get_text(), window().images.widget.get_visible()]
     second, _layer = opened()
     shown(second)
-    yield 0.5
+    yield settled()
     window().look()
     yield 0.2
     said["two"] = window().plan.get_text()
     press(window().generate)
-    yield 0.5
+    yield settled()
     said["refused"] = status()
     said["named"] = [row[0] for row in window().images.widget.get_model()]
     said["titles"] = [front.name_in_title(one) for one in (second, first)]
     fill(prompt="written before")
     window().images.widget.grab_focus()
     window().window.present()
-    yield 0.3
+    yield settled()
     xdo("key", "space")  # opens the list
-    yield 0.5
+    yield settled()
     xdo("key", "End", "Return")  # GIMP lists the first image last
-    yield 0.5
+    yield settled()
     said["chosen"] = window().images.image.get_id() == first.get_id()
     said["plan"] = window().plan.get_text()
     said["title"] = window().window.get_title()
@@ -716,12 +757,12 @@ def _unseen_front(said: Said) -> Run:
     window().status.set_text("")
     xdo("key", "ctrl+alt+9")  # the menu's entry in the second, which is in front
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["by_menu"] = [names(first)[1:], names(second)[1:]]
     said["plan_then"] = window().plan.get_text()
     third, _ = opened()
     shown(third)
-    yield 0.5
+    yield settled()
     window().look()
     said["three"] = window().plan.get_text()
     clear()
@@ -794,7 +835,7 @@ def two_images(said: Said) -> Run:
     fill(prompt="the first", seed=1, steps=4)
     window().generate_now()
     yield lambda: not window().session.running
-    yield 0.5
+    yield settled()
     said["first"], said["second"] = names(first), names(second)
     window().look(second)
     said["kept"] = window().panel.form.value("prompt")
@@ -808,10 +849,10 @@ def closed_image(said: Said) -> Run:
     said["status"] = status()
     said["remedy"] = window().remedy.get_label()
     said["open"] = image.is_valid()
-    yield 0.3
+    yield settled()
     press(window().remedy)
     yield lambda: len(Gimp.get_images()) == 1
-    yield 0.5
+    yield settled()
     (opened_anew,) = Gimp.get_images()
     said["layers"] = names(opened_anew)
     said["hidden"] = not window().remedy.get_visible()
@@ -823,7 +864,7 @@ def deleted_and_resized(said: Said) -> Run:
     image.remove_layer(layer)
     image.resize(300, 200, 0, 0)
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["status"] = status()
     said["layers"] = names(image)
 
@@ -838,7 +879,7 @@ def changed_meanwhile(said: Said) -> Run:
         Gimp.ColorProfile.new_rgb_adobe(), Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC, True
     )
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     (result,) = image.get_layers()[0].get_children()
     said["box"] = box_of(result)
     said["converted"] = get(layer, native(layer)) != before
@@ -854,15 +895,15 @@ def closed_deep_image(said: Said) -> Run:
     shown(image)
     window().show(image, to_front=False)
     fill(**USUAL)
-    yield 1.0
+    yield settled()
     wanted = get(layer, native(layer))
     yield from underway(steps=60, result="layer")
     clear()
     yield lambda: bool(window().remedy.get_label())
-    yield 0.3
+    yield settled()
     press(window().remedy)
     yield lambda: len(Gimp.get_images()) == 1
-    yield 0.5
+    yield settled()
     (anew,) = Gimp.get_images()
     said["precision"] = anew.get_precision() == Gimp.Precision.U16_NON_LINEAR
     said["adobe"] = anew.get_color_profile().is_equal(adobe)
@@ -880,10 +921,10 @@ def save_and_reopen(said: Said) -> Run:
     Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
     clear()
     fill(prompt="another", strength=0.9)
-    yield 0.5
+    yield settled()
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     shown(image)
-    yield 0.5
+    yield settled()
     window().look(image)
     said["prompt"], said["strength"] = (
         window().panel.form.value("prompt"),
@@ -895,7 +936,7 @@ def save_and_reopen(said: Said) -> Run:
 def wrong_input(said: Said) -> Run:
     clear()
     window().show(to_front=False)
-    yield 0.3
+    yield settled()
     window().generate_now()
     said["no_image"] = status()
     yield from painted()
@@ -923,6 +964,7 @@ def typed(said: Said) -> Run:
 
     press(window().controls["strength"].widget)
     # Else the first keys go to GIMP's own window, which comes to the front shortly after its start.
+    from editor.typed_numbers import TYPED
     from underpaint_gimp import front
 
     def in_front() -> bool:
@@ -993,16 +1035,16 @@ def large(said: Said) -> Run:
 
 
 def no_daemon(said: Said) -> Run:
-    yield from painted()
+    """Generate without a daemon: it is started, and the request waits for it."""
+    image, _ = yield from painted()
+    said["before"] = [status(), window().remedy.get_label()]
     window().generate_now()
     yield 0.3
-    said["status"] = status()
-    said["remedy"] = window().remedy.get_label()
-    press(window().remedy)
-    yield lambda: not window().remedy.get_visible() and not status().startswith("Starting")
-    said["after"] = status()
-    yield from generated()
-    said["done"] = status()
+    said["status"] = [status(), window().cancel.get_sensitive()]
+    yield lambda: status().startswith("Done")
+    yield settled()
+    said["after"] = names(image)
+    said["remedy"] = not window().remedy.get_visible()
 
 
 def daemon_killed(said: Said) -> Run:
@@ -1013,7 +1055,7 @@ def daemon_killed(said: Said) -> Run:
     yield lambda: status().startswith("Starting the daemon")
     said["layers"] = names(image)
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["after"] = names(image)
     said["remedy"] = window().remedy.get_visible()
 
@@ -1042,23 +1084,23 @@ def fetched(said: Said) -> Run:
     shown(image)
     window().show(image, to_front=False)
     yield lambda: window().remedy.get_label() == "Fetch waiting results"
-    yield 0.5
+    yield settled()
     # As if this one died before it could say that it has them.
     delivery = session()._delivery
     acknowledge, delivery._forget = delivery._forget, lambda job: None
     press(window().remedy)
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["names"] = names(image)
     said["results"] = [layer.get_name() for layer in image.get_layers()[0].get_children()]
     delivery._forget = acknowledge
     session().tracker.close()
     session().connect()
     yield window().remedy.get_visible
-    yield 0.5
+    yield settled()
     press(window().remedy)
     yield lambda: not window().session.running and not window().remedy.get_visible()
-    yield 0.5
+    yield settled()
     said["after"] = [len(names(image)), len(image.get_layers()[0].get_children())]
     session().tracker.close()
     session().connect()
@@ -1098,11 +1140,11 @@ def varied(said: Said) -> Run:
     said["shown"] = window().result_row.widget.get_visible()
     fill(images=2, prompt="something else")
     before = get(first, native(first))
-    yield 0.3
+    yield settled()
     window().status.set_text("")
     press(window().result_row.buttons["vary"])
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["status"] = status()
     children = group.get_children()  # from the top
     said["names"] = [child.get_name() for child in children]
@@ -1126,10 +1168,10 @@ def varied(said: Said) -> Run:
     file = Gio.File.new_for_path(str(FOUND / "varied.xcf"))
     Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
     clear()
-    yield 0.3
+    yield settled()
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     shown(image)
-    yield 0.5
+    yield settled()
     group = image.get_layers()[0]
     image.set_selected_layers([group])
     window().look(image)
@@ -1138,7 +1180,7 @@ def varied(said: Said) -> Run:
     window().status.set_text("")
     window().use_result("vary")
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["one_more"] = len(group.get_children()) - 3
     layer = group.get_children()[0]
     layer.attach_parasite(Gimp.Parasite.new("underpaint-recipe", 1, list(b"{broken")))
@@ -1156,7 +1198,7 @@ def chosen(images: int = 3, at: int = 0, **values: Any) -> Run:
     layers = group.get_children()[::-1]
     image.set_selected_layers([layers[at]])
     window().look(image)
-    yield 0.4
+    yield settled()
     return image, layer, group, layers
 
 
@@ -1180,8 +1222,9 @@ def kept_one(said: Said) -> Run:
     said["before"] = states(group)
     recipes = [recipe(one) for one in layers]
     ids = [one.get_tattoo() for one in layers]
+    kept = settled(changed=True)
     press(button("keep"))
-    yield 0.6
+    yield kept
     said["status"] = status()
     said["after"] = states(group)
     said["selected"] = [one.get_name() for one in image.get_selected_layers()]
@@ -1200,13 +1243,15 @@ def kept_with_locks(said: Said) -> Run:
     """A locked result stays; in a locked group nothing is removed."""
     _image, _layer, group, layers = yield from chosen(at=0)
     layers[1].set_lock_content(True)
+    kept = settled(changed=True)
     press(button("keep"))
-    yield 0.5
+    yield kept
     said["after"] = states(group)
     layers[1].set_lock_content(False)
     group.set_lock_content(True)
+    kept = settled(changed=True)
     press(button("keep"))
-    yield 0.5
+    yield kept
     said["status"] = status()
     said["in_locked_group"] = states(group)
 
@@ -1217,16 +1262,18 @@ def compared(said: Said) -> Run:
     before, where = states(group), corner()
     layer.set_visible(False)
     window().look(image)
-    yield 0.3
+    yield settled()
     place = button("compare").get_allocation()
     _, x, y = button("compare").get_window().get_origin()
     middle = (x + place.x + place.width // 2, y + place.y + place.height // 2)
-    xdo("mousemove", *map(str, middle), "mousedown", "1")
-    yield 0.6
+    held = settled(changed=True)
+    mouse(*middle, "mousedown", "1")
+    yield held
     said["hidden"] = [one.get_visible() for one in group.get_children()]
     said["source_shown"] = layer.get_visible()
+    released = settled(changed=True)
     xdo("mouseup", "1")
-    yield 0.4
+    yield released
     said["after"] = states(group) == before
     said["source_hidden_again"] = not layer.get_visible()
     yield from undo(where)  # of hiding the layer
@@ -1245,16 +1292,16 @@ def duplicated(said: Said) -> Run:
     yield from to_gimp()
     xdo("key", "ctrl+d")
     yield lambda: len(Gimp.get_images()) == 2
-    yield 0.5
+    yield settled()
     (double,) = (one for one in Gimp.get_images() if one.get_id() != image.get_id())
     group = double.get_layers()[0]
     double.set_selected_layers([group])
     window().look(double)
     window().status.set_text("")
-    yield 0.3
+    yield settled()
     press(button("vary"))
     yield lambda: status().startswith("Done")
-    yield 0.3
+    yield settled()
     said["status"] = status()
     new = json.loads(recipe(group.get_children()[0]))
     was, now = first["recipe"]["facts"], new["recipe"]["facts"]
@@ -1281,13 +1328,14 @@ def carded(said: Said) -> Run:
     window().status.set_text("")
     press(button("vary"))
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["captions"] = captions()
     pictures = [card._image.get_pixbuf() for card in cards()]
     said["sizes"] = [[one.get_width(), one.get_height()] for one in pictures]
     said["different"] = len({bytes(one.get_pixels()) for one in pictures})
+    shown_other = settled(changed=True)
     press(cards()[2].button)
-    yield 0.5
+    yield shown_other
     said["visible"] = [visible for _, visible in states(group)]
     (selected,) = image.get_selected_layers()
     said["selected_is_it"] = selected.get_id() == group.get_children()[::-1][2].get_id()
@@ -1295,13 +1343,14 @@ def carded(said: Said) -> Run:
     window().status.set_text("")
     press(button("vary"))
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["page"] = [window().result_row.page.get_text(), len(cards())]
     image.set_selected_layers([group.get_children()[0]])
     window().look(image)
     said["page_of_last"] = [window().result_row.page.get_text(), len(cards())]
+    used = settled(changed=True)
     press(button("settings"))
-    yield 0.3
+    yield used
     said["settings"] = status()
 
 
@@ -1347,7 +1396,7 @@ def reach(said: Said) -> Run:
     control.value = "sd"
     window().window.present()
     control.widget.grab_focus()
-    yield 0.3
+    yield settled()
     reached = {"sd"}
     for _ in range(4):
         xdo("key", "Down")
@@ -1386,7 +1435,7 @@ def fitted(said: Said) -> Run:
     fill(model="sd-few")
     window().window.present()
     steps.widget.grab_focus()
-    yield 0.3
+    yield settled()
     xdo("key", "Up")
     yield 0.2
     said["stepped"] = read()
@@ -1395,7 +1444,7 @@ def fitted(said: Said) -> Run:
     yield 0.2
     window().refresh()  # as when a message of the daemon's comes meanwhile
     xdo("key", "Tab")
-    yield 0.3
+    yield settled()
     said["typed"] = read()
     fill(model="")
     said["kept"] = read()
@@ -1407,7 +1456,7 @@ def fitted(said: Said) -> Run:
     made = json.loads(recipe(group.get_children()[0]))["recipe"]["request"]["sampling"]
     said["made"] = [made["steps"], made["guidance_scale"], made["sampler"]]
     image.set_selected_layers([group.get_children()[0]])
-    yield 0.5
+    yield settled()
     window().use_result("settings")
     said["copied"] = read()[:4]
     fill(**USUAL)
@@ -1429,7 +1478,7 @@ def styled(said: Said) -> Run:
         window().controls["steps"].widget.get_value(), window().plan.get_text(),
         window().model_facts.text.get_text(),
     ]  # fmt: skip
-    yield 0.3
+    yield settled()
     _keep_picture("styled_form")
     yield from generated()
     made = image.get_layers()[0].get_children()[0]
@@ -1438,14 +1487,14 @@ def styled(said: Said) -> Run:
     window()._pictures.open(window().window)
     dialog = window()._pictures._dialog
     dialog.set_filename(str(file))
-    yield 1.0
+    yield settled()
     _keep_picture("styled_picture")
     dialog.emit("response", -3)  # as its button Open does
     dialog.hide()
     yield lambda: status().startswith("The settings")
     said["status"] = status()
     said["used"] = {name: window().controls[name].value for name in USED}
-    yield 0.5
+    yield settled()
     fill(**USUAL)
 
 

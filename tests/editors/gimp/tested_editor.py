@@ -15,7 +15,7 @@ gi.require_version("Gimp", "3.0")
 gi.require_version("Gegl", "0.4")
 from gi.repository import Gegl, Gimp, Gio  # noqa: E402
 
-from editor.contract_checks import Steps  # noqa: E402
+from editor.contract_checks import SETTLE, Steps  # noqa: E402
 from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_gimp.buffers import AMOUNTS, get_pixels, pixel_format  # noqa: E402
@@ -88,7 +88,8 @@ class GimpUnderTest:
     def undo(self, document: GimpDocument) -> Steps:
         yield from self._to_gimp()
         subprocess.run(["xdotool", "key", "ctrl+z"], check=True, timeout=20)
-        yield 1.0
+        yield 0.3
+        yield SETTLE
 
     def state(self, document: GimpDocument) -> object:
         image, everywhere = document.image, document.canvas

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+from driver import Settled
 from krita import Krita, Selection
 
 from underpaint_krita.qt import QtCore, QtGui, QtWidgets
@@ -63,6 +64,33 @@ def status() -> str:
     return str(control("status").text())
 
 
+def _state() -> list[object]:
+    """What changes on the screen and in the document in front, but for the pixels."""
+    document = Krita.instance().activeDocument()
+    node = None if document is None else document.activeNode()
+    focus = QtWidgets.QApplication.focusWidget()
+    texts = [control(name).text() for name in ("plan", "status", "remedy")]
+    place = control("generate").mapToGlobal(QtCore.QPoint(0, 0))
+    there = [*texts, place.x(), place.y(), "" if focus is None else focus.objectName(), is_busy()]
+    if document is None or node is None:
+        return there
+    layers = [
+        (one.uniqueId().toString(), one.visible(), one.locked())
+        for one in _nodes(document.rootNode())
+    ]
+    size = document.width(), document.height()
+    return [*there, node.uniqueId().toString(), size, document.fileName(), layers]
+
+
+def _nodes(root: Any) -> list[Any]:
+    return [inner for child in root.childNodes() for inner in (child, *_nodes(child))]
+
+
+def settled(*, changed: bool = False) -> Settled:
+    """Wait until Krita and the docker have done what was begun."""
+    return Settled(_state, changed=changed)
+
+
 def new_document(
     width: int = 256,
     height: int = 256,
@@ -104,12 +132,12 @@ def shown(document: Any, width: int = 256, height: int = 256) -> bytes:
 def opened(data: bytes | None = None, **kind: Any) -> Run:
     """A document with a painting, on the canvas and settled."""
     document = new_document(**kind)
-    yield 0.6
+    yield settled()
     layer = yield from with_layer(document)
     paint(layer, painting() if data is None else data)
     document.refreshProjection()
     fill(**USUAL)
-    yield 0.3
+    yield settled()
     plan()
     return document, layer
 
@@ -141,7 +169,7 @@ def generated() -> Run:
     control("status").setText("")
     control("generate").click()
     yield ended
-    yield 0.6
+    yield settled()
 
 
 def ended() -> bool:
@@ -181,11 +209,12 @@ def contract(said: Said) -> Run:
     """The checks that every adapter must pass."""
     from tested_editor import KritaUnderTest
 
-    from editor.contract_checks import run_checks
+    from editor.contract_checks import SETTLE, run_checks
 
     form = docker().panel.form
     said["checks"] = {}
-    yield from run_checks(KritaUnderTest(docker()), said["checks"], close_all)
+    for seconds in run_checks(KritaUnderTest(docker()), said["checks"], close_all):
+        yield settled() if seconds == SETTLE else seconds
     docker().panel.fill(form)
 
 
@@ -199,11 +228,11 @@ def nothing_there(said: Said) -> Run:
 
     editor = KritaUnderTest(docker())
     document = editor.open_painting(painting(), SIZE)
-    yield 0.5
+    yield settled()
     document.insert("a lake", results(2))
-    yield 0.5
+    yield settled()
     selected = editor.select_layer(document, "seed 1")
-    yield 0.5
+    yield settled()
     real = tree.Krita
 
     class WithoutActions:
@@ -217,7 +246,7 @@ def nothing_there(said: Said) -> Run:
         tree.Krita = real
     said["still_there"] = [list(editor.shown(document)), document.layer.locked()]
     editor.close(document)
-    yield 0.5
+    yield settled()
     said["closed"] = refusal(lambda: document.insert("a lake", results(1)))
     unknown = editor.find_document(Address("Krita", "", "none", 96, 64))
     said["unknown"] = [refusal(lambda: unknown.address), unknown.is_open, unknown.can_redo]
@@ -277,7 +306,7 @@ def fitted(said: Said) -> Run:
     made = json.loads(recipe(document, layer_of_result))["recipe"]["request"]["sampling"]
     said["made"] = [made["steps"], made["guidance_scale"], made["sampler"]]
     document.setActiveNode(layer_of_result)
-    yield 0.5
+    yield settled()
     docker().use_result("settings")
     said["copied"] = read()[:4]
     fill(**USUAL, guidance_scale=None, sampler="auto")
@@ -298,7 +327,7 @@ def styled(said: Said) -> Run:
     ]
     fill(steps=None, guidance_scale=None, sampler="auto", style="Few")
     said["own"] = [control("steps").value(), control("plan").text(), control("model_facts").text()]
-    yield 0.3
+    yield settled()
     _keep_picture("styled_form")
     yield from generated()
     _group, (layer_of_result,) = result(layer)
@@ -307,10 +336,12 @@ def styled(said: Said) -> Run:
     control("picture").click()
     yield lambda: docker().findChild(QtWidgets.QFileDialog)
     dialog = docker().findChild(QtWidgets.QFileDialog)
-    dialog.selectFile(str(file))
-    yield 0.5
+    yield dialog.isVisible
+    yield from xdo("windowfocus", "--sync", int(dialog.winId()))
+    yield from xdo("type", str(file))
+    yield settled()
     _keep_picture("styled_picture")
-    dialog.accept()
+    yield from xdo("key", "Return")
     yield lambda: status().startswith("The settings")
     said["status"] = status()
     said["used"] = {name: docker().controls[name].value for name in USED}
@@ -318,7 +349,11 @@ def styled(said: Said) -> Run:
 
 
 def close_all() -> None:
+    for dialog in QtWidgets.QApplication.topLevelWidgets():
+        if isinstance(dialog, QtWidgets.QDialog) and dialog.isVisible():
+            dialog.close()  # a scenario that failed has left it
     for document in Krita.instance().documents():
+        document.waitForDone()  # what goes on still would crash Krita
         document.setModified(False)
         document.close()
 
@@ -355,11 +390,11 @@ def controlled(said: Said) -> Run:
     box = control("layer_role")
     box.setCurrentIndex(box.findData("canny"))
     control("control_strength").setValue(1.5)
-    yield 0.3
+    yield settled()
     said["details"].append(details())
     said["refused"] = plan()
     document.setActiveNode(layer)
-    yield 0.5
+    yield settled()
     said["details"].append(details())
     yield from generated()
     _group, (held,) = result(layer)
@@ -377,14 +412,14 @@ def controlled(said: Said) -> Run:
     for group in groups:
         group.setVisible(False)
     document.refreshProjection()
-    yield 0.5
+    yield settled()
     frame = around.surroundings.read_context(Box(0, 128, 256, 64))
     said["below"] = [set(bytes(frame.data)) <= {255}, around.surroundings.shows_below()]
     around.set_role(LayerRole.of(layer_role="canny", control_strength=1.5))
     document.setActiveNode(lines)
-    yield 0.5
+    yield settled()
     docker()._look()
-    yield 0.3
+    yield settled()
 
 
 # ---- looks ---------------------------------------------------------------------------------
@@ -393,7 +428,7 @@ def controlled(said: Said) -> Run:
 def looks(said: Said) -> Run:
     yield from opened()
     fill(prompt="tree on a hill with a river, nature photograph")
-    yield 0.5
+    yield settled()
     said["plan"] = control("plan").text()
     said["status"] = status()
     names = [
@@ -407,9 +442,14 @@ def looks(said: Said) -> Run:
         if control(name) is not None and not control(name).accessibleName()
     ]  # fmt: skip
     body = docker().widget().widget()
+    fill(prompt="a lake")
+    said["arrows"] = [
+        name for name in ("prompt", "negative_prompt")
+        if control(name).verticalScrollBar().isVisible()
+    ]  # fmt: skip
     docker().result_row.setVisible(True)
     docker().setFixedWidth(250)
-    yield 0.5
+    yield settled()
     said["too_wide"] = narrowest()
     said["cut_off"] = [
         w.objectName() or w.text()
@@ -436,10 +476,10 @@ def shortcuts(said: Said) -> Run:
     for shown in (True, False):
         docker().setVisible(shown)
         control("status").setText("")
-        yield 0.3
+        yield settled()
         yield from xdo("key", "ctrl+shift+F9")
         yield lambda: status().startswith("Done")
-        yield 0.6
+        yield settled()
         said["groups"].append(len(document.topLevelNodes()))
     fill(steps=1000, strength=1.0)
     yield from xdo("key", "ctrl+shift+F9")
@@ -463,7 +503,7 @@ def ctrl_enter(said: Said) -> Run:
         yield from click(control(name))
         control("status").setText("")
         yield from xdo("key", f"ctrl+{key}")
-        yield 0.5
+        yield 0.5  # in which nothing opens
         popups = [w for w in QtWidgets.QApplication.topLevelWidgets() if w.isVisible()]
         window = Krita.instance().activeWindow().qwindow()
         said["popups"].append([w.metaObject().className() for w in popups if w is not window])
@@ -472,9 +512,36 @@ def ctrl_enter(said: Said) -> Run:
             if "CommandBar" in w.metaObject().className() and w.isVisible()
         ]  # fmt: skip
         yield lambda: status().startswith("Done")
-        yield 0.6
+        yield settled()
         said["groups"].append(len(document.topLevelNodes()))
     said["prompt"] = control("prompt").toPlainText()
+
+
+def typed(said: Said) -> Run:
+    """Numbers by real keys, with either decimal sign; and Generate with one that is being typed."""
+    from editor.typed_numbers import TYPED
+
+    document, layer = yield from opened()
+    yield from focus()
+    for name, text in TYPED:
+        fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
+        yield from click(control(name))
+        yield from xdo("key", "ctrl+a", "Delete")
+        yield from xdo("type", text)
+        yield settled()
+        yield from xdo("key", "Tab")
+        yield settled()
+        said[f"{name} {text}"] = [docker().controls[name].value, control(name).text()]
+    fill(strength=0.6, steps=20, guidance_scale=1.0)
+    yield from click(control("strength"))
+    yield from xdo("key", "ctrl+a", "Delete")
+    yield from xdo("type", "0.35")
+    yield settled()
+    yield from generated()
+    _group, (made,) = result(layer)
+    found = json.loads(recipe(document, made))["recipe"]
+    said["made"] = [found["request"]["sampling"]["strength"], found["facts"]["steps_run"]]
+    fill(**USUAL, guidance_scale=None)
 
 
 def weighed(said: Said) -> Run:
@@ -500,7 +567,7 @@ def weighed(said: Said) -> Run:
     control("status").setText("")
     yield from xdo("key", "ctrl+Return")
     yield lambda: status().startswith("Done")
-    yield 0.6
+    yield settled()
     said["groups"] = len(document.topLevelNodes())
 
 
@@ -533,10 +600,10 @@ def completed(said: Said) -> Run:
 
     yield from complete_names(note, said["steps"], popup.isVisible, _keep_picture)
     corner = popup.mapToGlobal(popup.visualItemRect(popup.item(0)).center())
-    yield from xdo("mousemove", corner.x(), corner.y(), "click", 1)
+    yield from mouse(corner.x(), corner.y(), "click", 1)
     yield from note()
     yield from note(typed="<lora:")
-    yield from xdo("mousemove", *canvas_point(40, 40), "click", 1)
+    yield from mouse(*canvas_point(40, 40), "click", 1)
     yield 0.5
     said["canvas_clicked"] = [popup.isVisible(), edit.hasFocus()]
     fill(prompt="# <lora:>\na lake <lora:ink:much>")
@@ -585,22 +652,28 @@ def xdo(*words: Any) -> Run:
     yield lambda: process.poll() is not None
 
 
+def mouse(x: int, y: int, *words: Any) -> Run:
+    """Move the real mouse to one of Qt's points of the screen, and go on with `xdotool`'s words."""
+    scale = QtWidgets.QApplication.primaryScreen().devicePixelRatio()
+    yield from xdo("mousemove", round(x * scale), round(y * scale), *words)
+
+
 def eraser(said: Said) -> Run:
     document, layer = yield from opened(painting(hole=(0, 0, 0, 0)))
     before = pixels(layer)
     view = Krita.instance().activeWindow().activeView()
     view.canvas().setZoomLevel(1.0)
     view.setBrushSize(40)
-    yield 0.5
+    yield settled()
     Krita.instance().action("KritaShape/KisToolBrush").trigger()
     Krita.instance().action("erase_action").trigger()
-    yield 0.5
-    yield from xdo("mousemove", *canvas_point(90, 128), "mousedown", 1)
+    yield settled()
+    yield from mouse(*canvas_point(90, 128), "mousedown", 1)
     yield 0.2
     for x in range(95, 170, 5):
-        yield from xdo("mousemove", *canvas_point(x, 128))
+        yield from mouse(*canvas_point(x, 128))
     yield from xdo("mouseup", 1)
-    yield 1.0
+    yield 1.0  # a stroke ends some time later
     Krita.instance().action("erase_action").trigger()
     erased = pixels(layer)
     said["erased"] = erased[3::4].count(0)
@@ -613,9 +686,9 @@ def eraser(said: Said) -> Run:
     button = control("generate")
     centre = button.mapToGlobal(button.rect().center())
     control("status").setText("")
-    yield from xdo("mousemove", centre.x(), centre.y(), "click", 1)
+    yield from mouse(centre.x(), centre.y(), "click", 1)
     yield lambda: status().startswith("Done")
-    yield 0.6
+    yield settled()
     said["status"] = status()
     group, (patch,) = result(layer)
     said["group"], said["name"] = group.name(), patch.name()
@@ -629,7 +702,7 @@ def eraser(said: Said) -> Run:
     said["changed"] = sum(over[i : i + 3] != before[i : i + 3] for i in gone) / len(gone)
     Krita.instance().action("edit_undo").trigger()
     document.waitForDone()
-    yield 0.5
+    yield settled()
     said["after_undo"] = [node.name() for node in document.topLevelNodes()]
     said["undone"] = pixels(layer) == erased
 
@@ -668,7 +741,7 @@ def soft_selection(said: Said) -> Run:
     chosen.feather(10)
     document.setSelection(chosen)
     before = bytes(document.selection().pixelData(0, 0, 256, 256).data())
-    yield 0.3
+    yield settled()
     said["plan"] = plan()
     yield from generated()
     said["status"] = status()
@@ -688,7 +761,7 @@ def whole_layer(said: Said) -> Run:
     chosen = Selection()
     chosen.select(100, 100, 30, 30, 255)
     document.setSelection(chosen)
-    yield 0.3
+    yield settled()
     fill(result="layer")
     yield from generated()
     said["status"] = status()
@@ -703,7 +776,7 @@ def empty_selected(said: Said) -> Run:
     chosen = Selection()
     chosen.select(100, 100, 30, 30, 255)
     document.setSelection(chosen)
-    yield 0.3
+    yield settled()
     said["plan"] = plan()
     yield from generated()
     said["status"] = status()
@@ -717,17 +790,17 @@ def over_painting(said: Said) -> Run:
     paint(above, bytes((9, 200, 9, 255)) * 256 * 20 + bytes(4 * 256 * 236))
     layer = document.createNode("New", "paintlayer")
     document.rootNode().addChildNode(layer, below)
-    yield 0.3
+    yield settled()
     document.rootNode().addChildNode(above, layer)
-    yield 0.5
+    yield settled()
     document.setActiveNode(layer)
-    yield 0.3
+    yield settled()
     said["alone"] = [plan(), control("offer").text()]
     left, top, wide, high = HOLE
     chosen = Selection()
     chosen.select(left, top, wide, high, 255)
     document.setSelection(chosen)
-    yield 0.3
+    yield settled()
     said["plan"] = [plan(), control("offer").text()]
     before = [[node.name(), node.visible()] for node in document.topLevelNodes()]
     modified, documents = document.modified(), len(Krita.instance().documents())
@@ -759,20 +832,20 @@ def over_painting(said: Said) -> Run:
     said["kept"] = outside(over)[4 * 256 * 20 :] == outside(under)[4 * 256 * 20 :]
     _keep_picture("over-painting")
     control("offer").click()
-    yield 0.3
+    yield settled()
     said["clicked"] = [docker().controls["mode"].value, plan(), control("offer").text()]
     control("offer").click()
-    yield 0.3
+    yield settled()
     said["clicked_again"] = [docker().controls["mode"].value, plan(), control("offer").text()]
     said["row"] = control("context").currentText()
     document = new_document()
-    yield 0.6
+    yield settled()
     paint(document.topLevelNodes()[0], b"\xff" * 4 * 256 * 256)
     document.refreshProjection()
-    yield 0.3
+    yield settled()
     said["paper"] = [plan(), control("offer").text()]
     control("offer").click()
-    yield 0.3
+    yield settled()
     said["repainted"] = [docker().controls["mode"].value, plan(), control("offer").text()]
     fill(**USUAL)
 
@@ -783,13 +856,13 @@ def deleted_group(said: Said) -> Run:
     paint(inner, painting())
     group.addChildNode(inner, None)
     document.rootNode().addChildNode(group, None)
-    yield 0.5
+    yield settled()
     document.setActiveNode(inner)
-    yield 0.5
+    yield settled()
     yield from underway(steps=60)
     group.remove()
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["status"] = status()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
 
@@ -815,11 +888,12 @@ def cleared(said: Said) -> Run:
     chosen = Selection()
     chosen.select(80, 80, 96, 96, 255)
     document.setSelection(chosen)
-    yield 0.3
+    yield settled()
     Krita.instance().action("clear").trigger()
-    yield 0.5
+    document.waitForDone()
+    yield settled()
     document.setSelection(None)
-    yield 0.3
+    yield settled()
     source = pixels(layer)
     said["lost"] = source.count(bytes(4 * 96)) > 0
     yield from generated()
@@ -838,7 +912,7 @@ def transparency_mask(said: Said) -> Run:
     mask.setPixelData(QtCore.QByteArray(bytes(amounts)), 0, 0, 256, 256)
     document.refreshProjection()
     document.waitForDone()
-    yield 0.5
+    yield settled()
     said["active"] = document.activeNode().type()
     said["plan"] = plan()
     fill(strength=0.0, result="layer")
@@ -854,7 +928,7 @@ def _masked(said: Said, add: Callable[[Any, Any], Run]) -> Run:
     document.setActiveNode(layer)
     document.refreshProjection()
     document.waitForDone()
-    yield 0.5
+    yield settled()
     said["masks"] = [node.type() for node in layer.childNodes()]
     source = painting()
     there = [n for n in range(256 * 256) if source[4 * n + 3]]
@@ -876,7 +950,7 @@ def filter_mask(said: Said) -> Run:
     def add(document: Any, layer: Any) -> Run:
         invert = Krita.instance().filter("invert")
         layer.addChildNode(document.createFilterMask("inverted", invert, layer), None)
-        yield 0.5
+        yield settled()
 
     yield from _masked(said, add)
 
@@ -887,7 +961,7 @@ def two_masks(said: Said) -> Run:
             Krita.instance().action("add_new_transparency_mask").trigger()
             yield lambda n=count: len(layer.childNodes()) == n
             document.setActiveNode(layer)
-            yield 0.3
+            yield settled()
 
     yield from _masked(said, add)
 
@@ -896,7 +970,7 @@ def colorize_mask(said: Said) -> Run:
     def add(_document: Any, layer: Any) -> Run:
         Krita.instance().action("add_new_colorize_mask").trigger()
         yield lambda: bool(layer.childNodes())
-        yield 0.5
+        yield settled()
 
     yield from _masked(said, add)
     Krita.instance().action("KritaShape/KisToolBrush").trigger()
@@ -908,18 +982,18 @@ def local_selection(said: Said) -> Run:
     half = Selection()
     half.select(0, 0, 128, 256, 255)
     document.setSelection(half)
-    yield 0.3
+    yield settled()
     Krita.instance().action("add_new_selection_mask").trigger()
     yield lambda: bool(layer.childNodes())
     document.setActiveNode(layer)
-    yield 0.5
+    yield settled()
     (mask,) = layer.childNodes()
     said["type"] = mask.type()
     said["plan"] = plan()
     other = Selection()
     other.select(0, 0, 256, 64, 255)
     document.setSelection(other)
-    yield 0.5
+    yield settled()
     said["beside_another"] = plan()
     yield from generated()
     said["status"] = status()
@@ -929,17 +1003,17 @@ def local_selection(said: Said) -> Run:
     said["changed"] = sum(found[i : i + 3] != source[i : i + 3] for i in rows) / len(rows)
     mask.setVisible(False)
     document.setActiveNode(layer)
-    yield 0.5
+    yield settled()
     said["hidden"] = plan()
     document.setSelection(None)
-    yield 0.3
+    yield settled()
     fill(strength=0.0, result="layer")
     mask.setVisible(True)
     paint(layer, painting())
     document.refreshProjection()
     document.waitForDone()
     document.setActiveNode(layer)
-    yield 0.5
+    yield settled()
     yield from generated()
     copy = next(
         node.childNodes()[0] for node in reversed(document.topLevelNodes()) if node.childNodes()
@@ -951,7 +1025,7 @@ def off_canvas(said: Said) -> Run:
     _document, layer = yield from opened(bytes(4 * 256 * 256))
     layer.setPixelData(QtCore.QByteArray(painting(hole=(0, 0, 0, 0))), 400, 300, 256, 256)
     layer.setPixelData(QtCore.QByteArray(painting(hole=(0, 0, 0, 0))), -400, -300, 256, 256)
-    yield 0.5
+    yield settled()
     said["around_the_canvas"] = layer.bounds().intersects(QtCore.QRect(0, 0, 256, 256))
     said["plan"] = plan()
     yield from generated()
@@ -968,10 +1042,10 @@ def noted(said: Said) -> Run:
     layer.setVisible(True)
     extra = document.createNode("extra", "paintlayer")
     document.rootNode().addChildNode(extra, None)
-    yield 0.5
+    yield settled()
     yield from undo()
     document.setActiveNode(layer)
-    yield 0.5
+    yield settled()
     said["undone"] = plan()
     paint(layer, bytes(4 * 256 * 128) + painting()[4 * 256 * 128 :])
     said["cleared"] = plan()
@@ -1007,9 +1081,9 @@ def undone(said: Said) -> Run:
     for way in ("redo", "button"):
         extra = document.createNode(f"{way} this", "paintlayer")
         document.rootNode().addChildNode(extra, None)
-        yield 0.5
+        yield settled()
         document.setActiveNode(document.nodeByName("Painting"))
-        yield 0.3
+        yield settled()
         docker()._look()
         yield from underway(steps=100)
         yield from undo()
@@ -1024,9 +1098,9 @@ def undone(said: Said) -> Run:
             yield lambda: status().startswith("Inserted")
         else:
             docker()._look()  # the mouse that enters would move the button by its longer plan
-            yield 0.3
+            yield settled()
             yield from click(control("remedy"))
-        yield 0.8
+        yield settled()
         said["told"] = status()
         said["layers"].append([node.name() for node in document.topLevelNodes()])
     said["remedy_gone"] = control("remedy").isHidden()
@@ -1039,7 +1113,7 @@ def compared_and_saved(said: Said) -> Run:
     document.setBatchmode(True)
     document.saveAs(str(file))
     document.waitForDone()
-    yield 0.5
+    yield settled()
     picture = shown(document)
     yield from focus()
     group.setName("renamed")
@@ -1047,10 +1121,10 @@ def compared_and_saved(said: Said) -> Run:
     said["before"] = states(group)
     button = control("compare")
     docker().widget().ensureWidgetVisible(button)
-    yield 0.3
+    yield settled()
     middle = button.mapToGlobal(button.rect().center())
-    yield from xdo("mousemove", middle.x(), middle.y(), "mousedown", 1)
-    yield 0.5
+    yield from mouse(middle.x(), middle.y(), "mousedown", 1)
+    yield settled()
     said["hidden"] = [node.visible() for node in group.childNodes()]
     written = file.stat().st_mtime_ns
     yield from xdo("key", "ctrl+s")
@@ -1058,12 +1132,12 @@ def compared_and_saved(said: Said) -> Run:
     yield 1.5
     said["after"] = states(group)
     yield from xdo("mouseup", 1)
-    yield 0.4
+    yield settled()
     said["released"] = states(group)
     said["same"] = shown(document) == picture
     document.setModified(False)
     document.close()
-    yield 0.5
+    yield settled()
     again = Krita.instance().openDocument(str(file))
     group = next(node for node in again.topLevelNodes() if node.name() == "renamed")
     said["saved"] = states(group)
@@ -1097,7 +1171,7 @@ def nested(said: Said) -> Run:
     try:
         control("generate").click()
         yield lambda: status().startswith("Done")
-        yield 0.3
+        yield settled()
     finally:
         setattr(module.KritaResult, "of_active", real)  # noqa: B010
         panel.show_selected = show_selected
@@ -1121,7 +1195,7 @@ def failed(said: Said) -> Run:
         docker().queue = None
         docker().session._listener.refresh()
         QtCore.QTimer.singleShot(0, lambda: 1 / 0)
-        yield 0.5
+        yield settled()
     finally:
         docker().queue = queue
         sys.excepthook = reported
@@ -1149,7 +1223,7 @@ def painted_at_once(said: Said) -> Run:
     for step in range(100):
         docker()._show_progress(step / 100)
     said["within"] = sum(painted)
-    yield 0.5
+    yield settled()
     bar.removeEventFilter(watch)
     said["later"] = sum(painted) - said["within"]
     docker()._show_progress(0)
@@ -1162,11 +1236,11 @@ def group_layer(said: Said) -> Run:
     paint(inner, painting())
     group.addChildNode(inner, None)
     document.rootNode().addChildNode(group, None)
-    yield 0.5
+    yield settled()
     document.setActiveNode(group)
     document.refreshProjection()
     document.waitForDone()
-    yield 0.5
+    yield settled()
     said["plan"] = plan()
     yield from generated()
     said["status"] = status()
@@ -1177,7 +1251,7 @@ def vector_layer(said: Said) -> Run:
     document, _ = yield from opened()
     vector = document.createVectorLayer("Vector")
     document.rootNode().addChildNode(vector, None)
-    yield 0.5
+    yield settled()
     vector.addShapesFromSvg(
         '<svg xmlns="http://www.w3.org/2000/svg" width="61pt" height="61pt">'
         '<rect x="0" y="0" width="30" height="61" fill="#3060a0"/></svg>'
@@ -1185,7 +1259,7 @@ def vector_layer(said: Said) -> Run:
     document.setActiveNode(vector)
     document.refreshProjection()
     document.waitForDone()
-    yield 0.5
+    yield settled()
     said["plan"] = plan()
     yield from generated()
     said["status"] = status()
@@ -1203,7 +1277,7 @@ def empty_layer(said: Said) -> Run:
 
 def _other_space(said: Said, model: str, depth: str, profile: str) -> Run:
     document = new_document(256, 256, model, depth, profile)
-    yield 0.6
+    yield settled()
     layer = yield from with_layer(document)
     scratch = document.createNode("scratch", "paintlayer")
     scratch.setColorSpace("RGBA", "U8", SRGB)
@@ -1311,19 +1385,19 @@ def overlaid(said: Said) -> Run:
         change()
         mark.setVisible(False)
         document.refreshProjection()
-        yield from settled(viewport)
+        yield from drawn(viewport)
         widget = _magenta(viewport)
         overlay.hide(said)
         nothing = _magenta(viewport)
         mark.setVisible(True)
         document.refreshProjection()
-        yield from settled(viewport)
+        yield from drawn(viewport)
         layer = _magenta(viewport)
         overlay.show(said, document, image, Box(*box))
         said["views"][name] = [len(layer), len(layer ^ widget), len(nothing)]
     mark.setVisible(False)
     document.refreshProjection()
-    yield from settled(viewport)
+    yield from drawn(viewport)
     overlay.hide("another")
     said["others"] = len(_magenta(viewport))
     overlay.set_hidden(document, hidden=True)
@@ -1333,7 +1407,7 @@ def overlaid(said: Said) -> Run:
     said["unveiled"] = len(_magenta(viewport))
 
 
-def settled(widget: Any) -> Run:
+def drawn(widget: Any) -> Run:
     """Wait until what a widget shows has stopped changing."""
     yield 0.6
     before = None
@@ -1344,12 +1418,14 @@ def settled(widget: Any) -> Run:
 
 def _magenta(widget: Any) -> set[tuple[int, int]]:
     """Every other pixel of a widget that is as it should be seen."""
-    shot = widget.grab().toImage()
+    shot = widget.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB32)
+    wide, high = shot.width(), shot.height()
+    data = memoryview(shot.bits().asstring(4 * wide * high)).cast("I")
     return {
         (x, y)
-        for y in range(0, shot.height(), 2)
-        for x in range(0, shot.width(), 2)
-        if shot.pixel(x, y) & 0xFFFFFF == 0xFF00FF
+        for y in range(0, high, 2)
+        for x in range(0, wide, 2)
+        if data[wide * y + x] & 0xFFFFFF == 0xFF00FF
     }
 
 
@@ -1371,7 +1447,7 @@ def hidden_and_locked(said: Said) -> Run:
     yield from underway(steps=60)
     document.resizeImage(0, 0, 300, 200)
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["status"] = status()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
     said["same"] = pixels(layer) == painting()
@@ -1382,7 +1458,7 @@ def deleted_layer(said: Said) -> Run:
     yield from underway(steps=60)
     layer.remove()
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["status"] = status()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
 
@@ -1396,7 +1472,7 @@ def closed_document(said: Said) -> Run:
     said["status"] = status()
     said["remedy"] = control("remedy").text()
     control("remedy").click()
-    yield 1.0
+    yield settled()
     again = Krita.instance().activeDocument()
     said["layers"] = [node.name() for node in again.topLevelNodes()]
     said["told"] = status()
@@ -1412,10 +1488,10 @@ def save_and_reopen(said: Said) -> Run:
     said["saved"] = document.saveAs(path)
     document.close()
     fill(prompt="something else", strength=0.9)
-    yield 0.3
+    yield settled()
     again = Krita.instance().openDocument(path)
     Krita.instance().activeWindow().addView(again)
-    yield 0.8
+    yield settled()
     said["prompt"] = control("prompt").toPlainText()
     said["strength"] = control("strength").value()
     found = next(node for node in again.topLevelNodes() if node.name() == "Painting")
@@ -1431,7 +1507,7 @@ def wrong_input(said: Said) -> Run:
     for document in Krita.instance().documents():
         document.setModified(False)
         document.close()
-    yield 0.5
+    yield settled()
     control("generate").click()
     yield 0.2
     said["no_document"] = status()
@@ -1521,16 +1597,16 @@ def _timed(*names: str) -> dict[str, float]:
 
 
 def no_daemon(said: Said) -> Run:
-    yield from opened()
+    """Generate without a daemon: it is started, and the request waits for it."""
+    document, _ = yield from opened()
+    said["before"] = [status(), control("remedy").text()]
     control("generate").click()
     yield 0.3
-    said["status"] = status()
-    said["remedy"] = control("remedy").text()
-    control("remedy").click()
-    yield lambda: control("remedy").isHidden() and not status().startswith("Starting")
-    said["after"] = status()
-    yield from generated()
-    said["done"] = status()
+    said["status"] = [status(), control("cancel").isEnabled()]
+    yield lambda: status().startswith("Done")
+    yield settled()
+    said["after"] = [node.name() for node in document.topLevelNodes()]
+    said["remedy"] = control("remedy").isHidden()
 
 
 def _running(steps: int = 1000) -> Run:
@@ -1556,7 +1632,7 @@ def worker_killed(said: Said) -> Run:
     said["status"] = status()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["after"] = [node.name() for node in document.topLevelNodes()]
 
 
@@ -1569,7 +1645,7 @@ def daemon_killed(said: Said) -> Run:
     yield lambda: status().startswith("Starting the daemon")
     said["layers"] = [node.name() for node in document.topLevelNodes()]
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["after"] = [node.name() for node in document.topLevelNodes()]
     said["remedy"] = control("remedy").isHidden()
 
@@ -1591,14 +1667,14 @@ def fetched(said: Said) -> Run:
     said["status"] = status()
     document = Krita.instance().openDocument(str(FOUND / "left.kra"))
     Krita.instance().activeWindow().addView(document)
-    yield 0.8
+    yield settled()
     # As if this one died before it could say that it has them.
     delivery = session()._delivery
     acknowledge, delivery._forget = delivery._forget, lambda job: None
     control("remedy").click()
     said["gone"] = control("remedy").isHidden()
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["names"] = [node.name() for node in document.topLevelNodes()]
     group = document.topLevelNodes()[-1]
     said["results"] = [node.name() for node in group.childNodes()]
@@ -1608,7 +1684,7 @@ def fetched(said: Said) -> Run:
     yield lambda: control("remedy").text() == "Fetch waiting results"
     control("remedy").click()
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     said["after"] = [len(node.childNodes()) for node in document.topLevelNodes()]
     session().tracker.close()
     session().connect()
@@ -1646,6 +1722,28 @@ def portrait(said: Said) -> Run:
     said["status"] = status()
 
 
+def themes(said: Said) -> Run:
+    """Take pictures of the docker in dark and light themes, for someone to look at."""
+    yield from chosen(images=2)
+    docker().setMinimumHeight(700)
+    said["themes"] = []
+    for theme in ("Krita dark", "Krita bright"):
+        for action in Krita.instance().actions():
+            if action.text() == theme:
+                action.trigger()
+                said["themes"].append(theme)
+        yield 1.0
+        docker()._look()
+        fill(steps=None)
+        yield 0.5
+        _keep_picture(f"theme-{theme.split()[-1]}")
+        docker().widget().verticalScrollBar().setValue(9999)
+        yield 0.5
+        _keep_picture(f"theme-{theme.split()[-1]}-end")
+        docker().widget().verticalScrollBar().setValue(0)
+    docker().setMinimumHeight(0)
+
+
 def varied(said: Said) -> Run:
     """Vary a result, look through what came, take its settings over; and again after reopening."""
     document, layer = yield from opened()
@@ -1654,7 +1752,7 @@ def varied(said: Said) -> Run:
     said["hidden_without"] = not control("vary").isVisible()
     group, (first,) = result(layer)
     document.setActiveNode(first)
-    yield 0.4
+    yield settled()
     docker()._look()
     said["shown"] = control("vary").isVisible()
     fill(images=2, prompt="something else")
@@ -1662,7 +1760,7 @@ def varied(said: Said) -> Run:
     control("status").setText("")
     control("vary").click()
     yield lambda: status().startswith("Done")
-    yield 0.6
+    yield settled()
     said["status"] = status()
     children = group.childNodes()
     said["names"] = [node.name() for node in children]
@@ -1671,13 +1769,13 @@ def varied(said: Said) -> Run:
     said["first_stays"] = pixels(first) == before
     said["groups"] = [node.name() for node in document.topLevelNodes()]
     document.setActiveNode(children[-1])
-    yield 0.4
+    yield settled()
     control("next").click()
-    yield 0.4
+    yield settled()
     said["after_next"] = [node.visible() for node in children]
     said["active"] = document.activeNode().name()
     control("previous").click()
-    yield 0.4
+    yield settled()
     said["after_previous"] = [node.visible() for node in children]
     docker()._look()
     control("settings").click()
@@ -1692,13 +1790,13 @@ def varied(said: Said) -> Run:
     document.saveAs(file)
     document.waitForDone()
     document.close()
-    yield 0.5
+    yield settled()
     document = Krita.instance().openDocument(file)
     Krita.instance().activeWindow().addView(document)
-    yield 1.0
+    yield settled()
     group = next(node for node in document.topLevelNodes() if node.name().startswith("a pond"))
     document.setActiveNode(group)
-    yield 0.5
+    yield settled()
     docker()._look()
     said["after_reopening"] = control("vary").isVisible()
     fill(images=1)
@@ -1706,12 +1804,12 @@ def varied(said: Said) -> Run:
     control("status").setText("")
     control("vary").click()
     yield lambda: status().startswith("Done")
-    yield 0.6
+    yield settled()
     said["one_more"] = len(group.childNodes()) - count
     node = group.childNodes()[0]
     document.setAnnotation("underpaint/recipe/" + node.uniqueId().toString(), "x", b"{broken")
     document.setActiveNode(node)
-    yield 0.5
+    yield settled()
     docker()._look()
     said["broken"] = control("vary").isVisible()
 
@@ -1719,10 +1817,10 @@ def varied(said: Said) -> Run:
 def click(widget: Any) -> Run:
     """Click with the real mouse, once all is where it stays."""
     docker().widget().ensureWidgetVisible(widget)
-    yield 0.3
+    yield settled()
     middle = widget.mapToGlobal(widget.rect().center())
-    yield from xdo("mousemove", middle.x(), middle.y(), "click", 1)
-    yield 0.4
+    yield from mouse(middle.x(), middle.y(), "click", 1)
+    yield settled()
 
 
 def focus() -> Run:
@@ -1735,9 +1833,10 @@ def focus() -> Run:
 def undo() -> Run:
     """Undo with the real keyboard, the mouse over the canvas."""
     yield from focus()
-    yield from xdo("mousemove", *canvas_point(128, 128))
+    yield from mouse(*canvas_point(128, 128))
+    undone = settled(changed=True)
     yield from xdo("key", "ctrl+z")
-    yield 0.8
+    yield undone
 
 
 def chosen(images: int = 3, at: int = 0, **values: Any) -> Run:
@@ -1747,7 +1846,7 @@ def chosen(images: int = 3, at: int = 0, **values: Any) -> Run:
     yield from generated()
     group, layers = result(layer)
     document.setActiveNode(layers[at])
-    yield 0.4
+    yield settled()
     docker()._look()
     yield 0.2
     return document, group, layers
@@ -1770,7 +1869,7 @@ def kept_one(said: Said) -> Run:
     ids = [node.uniqueId() for node in layers]
     said["recipes"] = len(set(recipes)) == 3 and all(recipes)
     yield from click(control("keep"))
-    yield 1.0
+    yield settled()
     said["status"] = status()
     said["after"] = states(group)
     said["active"] = document.activeNode().name()
@@ -1812,13 +1911,13 @@ def compared(said: Said) -> Run:
     without = shown(document)
     button = control("compare")
     middle = button.mapToGlobal(button.rect().center())
-    yield from xdo("mousemove", middle.x(), middle.y(), "mousedown", 1)
-    yield 0.4
+    yield from mouse(middle.x(), middle.y(), "mousedown", 1)
+    yield settled()
     said["hidden"] = [node.visible() for node in group.childNodes()]
     said["source_shown"] = source.visible()
     held = shown(document)
     yield from xdo("mouseup", 1)
-    yield 0.4
+    yield settled()
     said["differs"] = held != picture
     said["after"] = states(group)
     said["source_hidden_again"] = not source.visible()
@@ -1836,9 +1935,9 @@ def carded(said: Said) -> Run:
     control("status").setText("")
     yield from click(control("vary"))
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     docker()._look()
-    yield 0.3
+    yield settled()
 
     def cards() -> list[Any]:
         return [card for card in docker().result_row.thumbnails if card.isVisible()]
@@ -1854,7 +1953,7 @@ def carded(said: Said) -> Run:
     said["active_is_it"] = document.activeNode().uniqueId() == group.childNodes()[2].uniqueId()
     said["checked_after"] = [card.isChecked() for card in cards()]
     docker().setFixedWidth(250)
-    yield 0.5
+    yield settled()
     said["too_wide"] = narrowest()
     docker().setMinimumWidth(0)
     docker().setMaximumWidth(16777215)
@@ -1862,11 +1961,11 @@ def carded(said: Said) -> Run:
     control("status").setText("")
     yield from click(control("vary"))
     yield lambda: status().startswith("Done")
-    yield 0.5
+    yield settled()
     docker()._look()
     said["page"] = [control("page").text(), len(cards())]
     document.setActiveNode(group.childNodes()[-1])
-    yield 0.4
+    yield settled()
     docker()._look()
     said["page_of_last"] = [control("page").text(), len(cards())]
 
@@ -1882,7 +1981,7 @@ def sketched(said: Said) -> Run:
     yield 0.2
     said["offer"] = control("remedy").text()
     yield from click(control("remedy"))
-    yield 0.6
+    yield settled()
     said["status"] = status()
     said["offer_after"] = control("remedy").isVisible()
     group, (sketch,) = result(layer)
@@ -1893,11 +1992,11 @@ def sketched(said: Said) -> Run:
     said["opaque"] = sum(alpha > 200 for alpha in data[3::4]) / (96 * 96)
     said["colours"] = len({data[i : i + 3] for i in range(0, len(data), 4)})
     document.setActiveNode(sketch)
-    yield 0.4
+    yield settled()
     docker()._look()
     said["can"] = {name: button.isEnabled() for name, button in docker().result_row.buttons.items()}
     document.setActiveNode(layer)
-    yield 0.4
+    yield settled()
     fill(**USUAL)
     yield from generated()
     said["order"] = [len(node.childNodes()) and node.childNodes()[0].name()
@@ -1911,8 +2010,9 @@ def sketched(said: Said) -> Run:
 def duplicated(said: Said) -> Run:
     """Copies of a result carry its recipe on; what only lies beside it does not."""
     document, group, layers = yield from chosen(images=2, at=0)
+    doubled = settled(changed=True)
     Krita.instance().action("duplicatelayer").trigger()
-    yield 1.0
+    yield doubled
     copy = document.activeNode()
     said["name"] = copy.name()
     said["bare"] = not recipe(document, copy)
@@ -1924,22 +2024,22 @@ def duplicated(said: Said) -> Run:
     said["after_moving"] = control("vary").isVisible()
     other = document.createNode("mine", "paintlayer")
     group.addChildNode(other, None)
-    yield 0.6
+    yield settled()
     document.setActiveNode(other)
-    yield 0.4
+    yield settled()
     docker()._look()
     said["mine"] = control("vary").isVisible()
     fill(vary_amount=0.3)
     document.setActiveNode(layers[1])
-    yield 0.4
+    yield settled()
     docker()._look()
     control("status").setText("")
     yield from click(control("vary"))
     yield lambda: status().startswith("Done")
-    yield 0.4
+    yield settled()
     varied = next(node for node in group.childNodes() if " with " in node.name())
     document.setActiveNode(varied)
-    yield 0.4
+    yield settled()
     docker()._look()
     yield from click(control("settings"))
     said["settings"] = status()
@@ -1965,7 +2065,7 @@ def queued(said: Said) -> Run:
         line.findChild(QtWidgets.QToolButton, name).click()
 
     yield lambda: len(lines()) == 4
-    yield 0.3
+    yield settled()
     said["lines"] = [text(line) for line in lines()]
     push(lines()[3], "hurry")
     yield lambda: text(lines()[1]) == "four: 1 ahead"
@@ -1973,7 +2073,7 @@ def queued(said: Said) -> Run:
     yield lambda: len(lines()) == 3
     push(lines()[0], "drop")
     yield lambda: not docker().session.running
-    yield 0.6
+    yield settled()
     said["layers"] = [node.name() for node in document.topLevelNodes()]
     said["left"] = len(lines())
 
@@ -2056,7 +2156,7 @@ def downloaded(said: Said) -> Run:
     yield lambda: docker()._downloads is not None and docker()._downloads.isVisible()
     dialog = docker()._downloads
     yield lambda: dialog.findChildren(QtWidgets.QPushButton)
-    yield 0.5
+    yield settled()
     said["choice_stays"] = docker().panel.form.value("model") == before
     said["heading"] = dialog.heading.text()
     offers = docker().session.downloads.offers
@@ -2066,9 +2166,9 @@ def downloaded(said: Said) -> Run:
     said["button"] = [button.text().replace("&", ""), button.isVisible()]  # KDE adds shortcuts
     _keep_picture("downloads-offered")
     middle = button.mapToGlobal(button.rect().center())
-    yield from xdo("mousemove", middle.x(), middle.y(), "click", 1)
+    yield from mouse(middle.x(), middle.y(), "click", 1)
     yield lambda: not button.isVisible()
-    yield 0.3
+    yield settled()
     _keep_picture("downloads-done")
     said["row"] = row.findChild(QtWidgets.QLabel, "status").text()
     said["status"] = status()

@@ -10,7 +10,7 @@ from typing import Any
 
 from krita import Krita, Selection
 
-from editor.contract_checks import Steps
+from editor.contract_checks import SETTLE, Steps
 from underpaint_client.address import Address
 from underpaint_client.geometry import Box, Extent
 from underpaint_krita.canvas import KritaDocument
@@ -75,7 +75,7 @@ class KritaUnderTest:
         action.trigger()
         yield 0.2
         document.document.waitForDone()
-        yield 1.0
+        yield SETTLE
 
     def state(self, document: KritaDocument) -> object:
         krita_document, extent = document.document, document.canvas.extent

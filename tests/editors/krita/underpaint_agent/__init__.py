@@ -47,7 +47,7 @@ def started() -> None:
             os._exit(3)
         QtCore.QTimer.singleShot(200, started)
         return
-    window.qwindow().setGeometry(0, 0, 1600, 1000)
+    window.qwindow().setGeometry(QtWidgets.QApplication.primaryScreen().geometry())
     hide_dockers()
     QtCore.QTimer.singleShot(500, begin)
 
