@@ -219,6 +219,26 @@ class Document(Protocol):
             The editor's group layer.
         """
 
+    def insert_control_layer(self, result: Result, role: LayerRole) -> object:
+        """Insert the picture of a control layer, in one undo step.
+
+        It goes above the layer and its results, half transparent, so that the painting can be seen.
+        The active layer and the selection stay as they were. It carries `Result.tag` and its role,
+        in the saved file too, but counts as no result: `Tag.is_result`.
+
+        Parameters
+        ----------
+        result : Result
+            Opaque, of the layer's size.
+        role : LayerRole
+            What it is used as.
+
+        Returns
+        -------
+        object
+            The editor's layer.
+        """
+
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open results as a new document, because theirs was closed or refused them."""
 

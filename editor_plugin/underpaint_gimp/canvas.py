@@ -14,7 +14,7 @@ forces, and nothing else. Facts about the API that are not in its manual:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import gi
 
@@ -47,6 +47,7 @@ from .surroundings import GimpSurroundings  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
+    any_tag_of,
     attach_ids,
     attach_role,
     batch_of,
@@ -62,12 +63,13 @@ from .tree import (  # noqa: E402
     path_of,
     remember_selection,
     role_of,
-    tag_of,
+    role_parasite,
     text_of,
 )
 
 _KEY = "underpaint-form"
 _PRECISIONS = {"u1": Gimp.Precision.U8_NON_LINEAR, "u2": Gimp.Precision.U16_NON_LINEAR}
+_HALF = 50.0  # per cent
 _BAND = 256  # rows that are read at once
 
 
@@ -304,7 +306,7 @@ class GimpDocument:
 
     def inserted_images(self, job: str) -> frozenset[int]:
         """Return the indexes of a job's images that are in the document already."""
-        tags = (tag_of(layer) for layer in all_layers(self.image.get_layers()))
+        tags = (any_tag_of(layer) for layer in all_layers(self.image.get_layers()))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
     def insert(
@@ -352,6 +354,37 @@ class GimpDocument:
             raise GenerationFailedError("GIMP refused the new layers")
         Gimp.displays_flush()
         return group
+
+    def insert_control_layer(self, result: Result, role: LayerRole) -> Gimp.Layer:
+        """Insert the picture of a control layer above the layer, in one undo step.
+
+        Raises
+        ------
+        GenerationFailedError
+            If GIMP refuses the layer.
+        """
+        image = self.image
+        ids = claim(self.layer) if self.is_source and not self.is_deleted else None
+        self._name = "" if ids is None else ids.own
+        sent = None if self._sent is None else replace(self._sent, everything=b"")
+        layer = make_layer(image, self.layer, result, sent)
+        layer.attach_parasite(parasite(TAG, result.tag(self).to_text()))
+        layer.attach_parasite(role_parasite(role))
+        layer.set_opacity(_HALF)
+        parent, position = self._insertion_point()
+        restore = remember_selection(image)
+        image.undo_group_start()
+        try:
+            if ids is not None:
+                attach_ids(self.layer, ids)
+            done = image.insert_layer(layer, parent, position)
+            restore(layer)
+        finally:
+            image.undo_group_end()
+        if not done:
+            raise GenerationFailedError("GIMP refused the new layer")
+        Gimp.displays_flush()
+        return layer
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open results as a new image, with the precision and profile that theirs had."""

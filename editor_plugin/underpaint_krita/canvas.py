@@ -45,6 +45,7 @@ from .sources import (
 from .surroundings import KritaSurroundings
 from .tree import (
     all_nodes,
+    any_tag_of,
     attach_role,
     attach_tag,
     batch_of,
@@ -55,11 +56,11 @@ from .tree import (
     is_in,
     restore_active,
     role_of,
-    tag_of,
 )
 
 _KEY = "underpaint/form"
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
+_HALF = 128  # of 255
 _RESOLUTION = 300.0  # pixels per inch of a new document
 
 
@@ -290,7 +291,7 @@ class KritaDocument:
     def inserted_images(self, job: str) -> frozenset[int]:
         """Return the indexes of a job's images that are in the document already."""
         document = self.document
-        tags = (tag_of(document, node) for node in all_nodes(document))
+        tags = (any_tag_of(document, node) for node in all_nodes(document))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
     def insert(self, title: str, results: Sequence[Result], into: Node | None = None) -> Node:
@@ -336,6 +337,25 @@ class KritaDocument:
         if active is not None:
             restore_active(document, active, id_of(group))
         return group
+
+    def insert_control_layer(self, result: Result, role: LayerRole) -> Node:
+        """Insert the picture of a control layer above the layer, in one undo step.
+
+        Raises
+        ------
+        BadInputError
+            If the document was closed.
+        """
+        document = self.document
+        active = document.activeNode()
+        layer = self._make_layer(result)
+        layer.setOpacity(_HALF)
+        attach_role(document, layer, role)
+        parent, above = self._insertion_point()
+        parent.addChildNode(layer, above)
+        if active is not None:
+            restore_active(document, active, id_of(layer))
+        return layer
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open results as a new document, because theirs was closed or refused them.

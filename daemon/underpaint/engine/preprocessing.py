@@ -248,7 +248,8 @@ def slopes(near: Floats) -> Floats:
     up = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=scale / 8)
     facing = np.dstack([left, up, np.ones_like(left)])
     length = np.linalg.norm(facing, axis=2, keepdims=True)
-    return (facing / length / 2 + 0.5).astype(np.float32)
+    colours: Floats = (facing / length / 2 + 0.5).astype(np.float32)
+    return colours
 
 
 def _segmentation(estimators: Estimators, chosen: ListedPreprocessor, image: Floats) -> Floats:
