@@ -83,6 +83,14 @@ class Box:
         """Return the same box, dx pixels further right and dy further down."""
         return Box(self.x + dx, self.y + dy, self.width, self.height)
 
+    def around(self, other: Box) -> Box:
+        """Return the smallest box that holds this one and another; an empty one does not count."""
+        if self.empty or other.empty:
+            return other if self.empty else self
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        width, height = max(self.right, other.right) - x, max(self.bottom, other.bottom) - y
+        return Box(x, y, width, height)
+
     def contains(self, other: Box) -> bool:
         """Whether every pixel of `other` lies in this box."""
         return (

@@ -28,8 +28,11 @@ _SINCE_2: dict[str, Any] = {
 
 _FIRST_NESTED = 3
 
-_UNTIL_3 = {"blend": "none"}
-"""How the output of formats 1 to 3 was made."""
+_CHANGED: dict[int, tuple[str, dict[str, Any]]] = {
+    3: ("output", {"blend": "none"}),
+    4: ("size", {"areas": "single"}),
+}
+"""What was so up to a format and is not by default today: its group, and its fields."""
 
 
 def upgrade_recipe(found: dict[str, Any], written: int) -> dict[str, Any]:
@@ -43,10 +46,13 @@ def upgrade_recipe(found: dict[str, Any], written: int) -> dict[str, Any]:
     if written < _FIRST_NESTED:
         found = _nest_recipe(found)
     request = found.get("request")
-    output = request.get("output", {}) if isinstance(request, dict) else None
-    if not isinstance(request, dict) or not isinstance(output, dict):
+    if not isinstance(request, dict):
         return found  # for the reader of the fields to refuse
-    return {**found, "request": {**request, "output": {**output, **_UNTIL_3}}}
+    for last, (group, values) in _CHANGED.items():
+        fields = request.get(group, {})
+        if written <= last and isinstance(fields, dict):
+            request = {**request, group: {**fields, **values}}
+    return {**found, "request": request}
 
 
 def _nest_recipe(found: dict[str, Any]) -> dict[str, Any]:

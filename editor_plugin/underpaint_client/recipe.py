@@ -9,11 +9,12 @@ from .old_recipes import upgrade_recipe
 from .request import Request, Variation
 from .typed_json import SENTENCE, read_fields, required_fields, shorten, to_json
 
-RECIPE_FORMAT = 4
+RECIPE_FORMAT = 5
 """What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.
 
-Earlier formats can be read. Format 3 does not match what was painted to its surroundings. In
-formats 1 and 2 all fields lie side by side, and format 1 knows no variations and no chains.
+Earlier formats can be read. Format 4 paints areas that lie far apart in one run, and format 3 does
+not match what was painted to its surroundings. In formats 1 and 2 all fields lie side by side, and
+format 1 knows no variations and no chains.
 """
 
 
@@ -132,9 +133,10 @@ class Facts:
     model_hash : str
         SHA-256 over the model's files, hexadecimal; empty where no model ran.
     work_area : tuple of int
-        x, y, width, height on the canvas of what went through the model; zeros for none.
+        x, y, width, height on the canvas of what went through the model; zeros for none. Around all
+        of them where several areas were painted.
     work_size : tuple of int
-        width, height in pixels of what the model saw; zeros for none.
+        width, height in pixels of what the model saw; zeros for none. Of several, the largest.
     notes : tuple of str
         What the artist should know: one sentence each.
     versions : dict of str to str

@@ -54,6 +54,9 @@ RESULTS: dict[str, Label] = {"patch": "Changed area only", "layer": "Whole layer
 BLENDS: dict[str, Label] = {"seamless": "Match the surroundings", "none": "As painted"}
 """How what was painted meets what is kept, and what editors call each."""
 
+AREAS: dict[str, Label] = {"separate": "Each in its own run", "single": "All in one run"}
+"""How areas that lie far apart are painted."""
+
 _WITH_A_PICTURE = ("img2img", "inpaint")
 _SEEDS = (0, SEEDS - 1)
 _PIXELS = (8, 16384)
@@ -357,6 +360,18 @@ class SizeSettings(ParameterGroup):
         Parameter(
             "Scales the whole image into that box first; the result then has the scaled size.",
             flags=("--fit",),
+        ),
+    )
+    areas: str = declare(
+        "separate",
+        Parameter(
+            "Erased or selected areas that lie far apart are painted one after the other, each at"
+            " its best size. In one run they fit each other better, and have less detail.",
+            choices=AREAS,
+            flags=("--single-area",),
+            chosen_by_flag="single",
+            usage="This option paints them in one run.",
+            modes=_WITH_A_PICTURE,
         ),
     )
 

@@ -86,7 +86,7 @@ def box_to_read(
     if selected.empty:
         raise BadInputError("the selection is empty; select part of the canvas, or everything")
     needed = needed_box(selected, canvas, native)
-    return union(here, needed) if whole else needed
+    return here.around(needed) if whole else needed
 
 
 def _span(start: int, stop: int, first: int, last: int, margin: int, least: int) -> tuple[int, int]:
@@ -102,14 +102,6 @@ def intersection(one: Box, other: Box) -> Box:
     x, y = max(one.x, other.x), max(one.y, other.y)
     right, bottom = min(one.right, other.right), min(one.bottom, other.bottom)
     return Box(x, y, max(0, right - x), max(0, bottom - y))
-
-
-def union(one: Box, other: Box) -> Box:
-    """Return the smallest box around both; an empty one does not count."""
-    if one.empty or other.empty:
-        return other if one.empty else one
-    x, y = min(one.x, other.x), min(one.y, other.y)
-    return Box(x, y, max(one.right, other.right) - x, max(one.bottom, other.bottom) - y)
 
 
 def name_group(prompt: str, seed: int, images: int) -> str:

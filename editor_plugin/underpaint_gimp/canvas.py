@@ -34,7 +34,6 @@ from underpaint_editor.layers import (  # noqa: E402
     count_batches_above,
     describe_placement,
     intersection,
-    union,
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
@@ -247,7 +246,7 @@ class GimpDocument:
         if mask is not None:
             frames["mask"] = Frame("mask", box, "u1", "Y", mask.read(box))
         own = Babl.get_name(blank_layer(image, "", Box(0, 0, 1, 1)).get_format())
-        covered = union(box, bounds)
+        covered = box.around(bounds)
         everything = Reader(buffer, own, bounds).read(covered) if whole else b""
         profile = image.get_color_profile()
         self._sent = SentLayer(

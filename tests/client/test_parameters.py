@@ -169,7 +169,14 @@ def test_the_wire_carries_and_validates_it(seen: dict[str, Any]) -> None:
 
 
 def test_a_recipe_keeps_it_and_gives_it_back(seen: dict[str, Any]) -> None:
-    kept = {"width": None, "height": None, "fit": False, "hue": 40, "bias": "left"}
+    kept = {
+        "width": None,
+        "height": None,
+        "fit": False,
+        "areas": "separate",
+        "hue": 40,
+        "bias": "left",
+    }
     assert seen["recipe"] == kept
     assert (seen["replayed"], seen["run"], seen["settings"]) == ("left", 40, 40)
     assert seen["old recipe"] == "none"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from underpaint.engine.composite import compose, unchanged
+from underpaint.engine.composite import Painted, compose, unchanged
 from underpaint.engine.source import FULL, Source, fraction
 from underpaint_client.geometry import Box, Extent
 
@@ -46,7 +46,7 @@ def test_kept_pixels_are_the_sources_bytes(alpha: Any, selection: Any, mode: str
     pixels = random_layer(alpha)
     source = Source.of(pixels, selection).with_mode(mode)
     painted = rng.random((18, 14, 3), np.float32)
-    result = compose(source, Box(0, 0, 7, 9), painted, "layer").pixels
+    result = compose([Painted(source, Box(0, 0, 7, 9), painted)], "layer").pixels
     kept = selection == 0
     if mode == "inpaint":
         kept |= alpha == 255
@@ -58,8 +58,8 @@ def test_patch_over_source_is_the_whole_layer(alpha: Any, selection: Any, mode: 
     pixels = random_layer(alpha)
     source = Source.of(pixels, selection).with_mode(mode)
     painted = rng.random((9, 7, 3), np.float32)
-    whole = compose(source, source.box, painted, "layer").pixels
-    patch = compose(source, source.box, painted, "patch")
+    whole = compose([Painted(source, source.box, painted)], "layer").pixels
+    patch = compose([Painted(source, source.box, painted)], "patch")
     if patch.kind == "layer":
         np.testing.assert_array_equal(patch.pixels, whole)
         assert patch.notes
@@ -74,21 +74,26 @@ def test_patch_over_source_is_the_whole_layer(alpha: Any, selection: Any, mode: 
 @given(maps)
 def test_an_erased_layer_always_has_a_patch(alpha: Any) -> None:
     source = Source.of(random_layer(alpha)).with_mode("inpaint")
-    assert compose(source, source.box, rng.random((9, 7, 3), np.float32), "patch").kind == "patch"
+    assert (
+        compose([Painted(source, source.box, rng.random((9, 7, 3), np.float32))], "patch").kind
+        == "patch"
+    )
 
 
 def test_a_patch_is_cut_to_what_it_shows() -> None:
     alpha = np.full((100, 80), 255, np.uint8)
     alpha[20:30, 40:45] = 0
     source = Source.of(random_layer(alpha), None, 1000, 2000).with_mode("inpaint")
-    patch = compose(source, Box(1000, 2000, 64, 64), np.zeros((64, 64, 3), np.float32), "patch")
+    patch = compose(
+        [Painted(source, Box(1000, 2000, 64, 64), np.zeros((64, 64, 3), np.float32))], "patch"
+    )
     assert patch.box == Box(1040, 2020, 5, 10)
     assert (patch.pixels == (0, 0, 0, 255)).all()
 
 
 def test_a_see_through_layer_has_no_img2img_patch() -> None:
     source = Source.of(random_layer(np.full((8, 8), 128, np.uint8))).with_mode("img2img")
-    result = compose(source, source.box, np.zeros((8, 8, 3), np.float32), "patch")
+    result = compose([Painted(source, source.box, np.zeros((8, 8, 3), np.float32))], "patch")
     assert result.kind == "layer"
     assert "no patch" in result.notes[0]
     assert (result.pixels[..., 3] == 128).all()
@@ -101,7 +106,7 @@ def test_alpha_and_colour_at_every_depth(dtype: Any) -> None:
     pixels[..., :3] = full
     pixels[0, :, 3] = np.array([0, 0.9, 0.5, 1]) * full
     source = Source.of(pixels).with_mode("inpaint")
-    result = compose(source, source.box, np.zeros((1, 4, 3), np.float32), "layer").pixels
+    result = compose([Painted(source, source.box, np.zeros((1, 4, 3), np.float32))], "layer").pixels
     assert result.dtype == dtype
     np.testing.assert_allclose(fraction(result)[0, :, 3], 1)
     # w = min(1, 4c): full at a quarter of change, four tenths at a tenth.
@@ -113,7 +118,7 @@ def test_brighter_than_white_is_blended_not_cut() -> None:
     pixels[..., 3] = 1
     selection = np.array([[0.01, 0.0]], np.float32)
     source = Source.of(pixels, selection).with_mode("img2img")
-    result = compose(source, source.box, np.ones((1, 2, 3), np.float32), "layer").pixels
+    result = compose([Painted(source, source.box, np.ones((1, 2, 3), np.float32))], "layer").pixels
     np.testing.assert_allclose(result[0, 0, :3], 5 - 0.04 * 4, rtol=1e-5)
     np.testing.assert_array_equal(result[0, 1], pixels[0, 1])
 
@@ -124,7 +129,7 @@ def test_an_alpha_that_is_no_number_counts_as_erased() -> None:
     source = Source.of(pixels).with_mode("auto")
     assert source.mode == "inpaint"
     assert source.change_box() == Box(1, 0, 1, 1)
-    result = compose(source, source.box, np.ones((1, 2, 3), np.float32), "layer").pixels
+    result = compose([Painted(source, source.box, np.ones((1, 2, 3), np.float32))], "layer").pixels
     np.testing.assert_array_equal(result[0, 1], 1)
 
 
@@ -132,7 +137,7 @@ def test_rounded_not_floored() -> None:
     pixels = np.full((1, 1, 4), 255, np.uint8)
     source = Source.of(pixels).with_mode("img2img")
     painted = np.full((1, 1, 3), 100.6 / 255, np.float32)
-    assert compose(source, source.box, painted, "layer").pixels[0, 0, 0] == 101
+    assert compose([Painted(source, source.box, painted)], "layer").pixels[0, 0, 0] == 101
 
 
 def test_ten_identity_round_trips_do_not_drift() -> None:
@@ -140,7 +145,7 @@ def test_ten_identity_round_trips_do_not_drift() -> None:
     current = pixels
     for _ in range(10):
         source = Source.of(current).with_mode("img2img")
-        current = compose(source, source.box, fraction(current[..., :3]), "layer").pixels
+        current = compose([Painted(source, source.box, fraction(current[..., :3]))], "layer").pixels
     np.testing.assert_array_equal(current, pixels)
 
 
@@ -158,9 +163,11 @@ def test_an_infinite_colour_is_replaced_in_full_or_stays(dtype: Any, value: floa
     selection = np.array([[0, 0.1, 0.25, 1]], np.float32)
     source = Source.of(pixels, selection).with_mode("img2img")
     painted = np.full((1, 4, 3), 0.5, np.float32)
-    whole = compose(source, source.box, painted, "layer")
+    whole = compose([Painted(source, source.box, painted)], "layer")
     np.testing.assert_array_equal(whole.pixels[0, :, 0], np.array([value, value, 0.5, 0.5]))
-    patch = compose(source, source.box, painted, "patch")  # which is infinite where it is laid over
+    patch = compose(
+        [Painted(source, source.box, painted)], "patch"
+    )  # which is infinite where it is laid over
     assert patch.box == Box(1, 0, 3, 1)
     np.testing.assert_array_equal(patch.pixels[..., :3], np.full((1, 3, 3), 0.5))
     np.testing.assert_allclose(patch.pixels[0, :, 3], [0.4, 1, 1], rtol=1e-3)
@@ -175,7 +182,7 @@ def test_no_black_is_mixed_in_where_no_colour_is_left(dtype: Any, mode: str, kin
     selection = (np.array([[1, 16, 32, 48, 64, 255]]) * full / 255).astype(dtype)
     source = Source.of(pixels, selection).with_mode(mode)
     painted = np.full((1, 6, 3), 200 / 255, np.float32)
-    result = compose(source, source.box, painted, kind)
+    result = compose([Painted(source, source.box, painted)], kind)
     assert result.kind == kind
     np.testing.assert_allclose(fraction(result.pixels)[..., :3], 200 / 255, atol=5e-4)
     np.testing.assert_allclose(fraction(result.pixels)[..., 3], fraction(selection), atol=1e-6)
@@ -188,11 +195,11 @@ def test_pixels_that_scaling_mixed_with_lost_ones_do_not_darken(extent: Extent) 
     pixels[:, :9] = 0  # cleared
     source = Source.of(pixels, np.full((20, 20), 40, np.uint8)).with_mode("inpaint").fitted(extent)
     painted = np.full((extent.height, extent.width, 3), 200 / 255, np.float32)
-    result = compose(source, source.box, painted, "layer").pixels
+    result = compose([Painted(source, source.box, painted)], "layer").pixels
     changed = source.change_in(source.box) > 0
     assert changed.any()
     np.testing.assert_allclose(result[changed][:, :3], 200, atol=1)
-    patch = compose(source, source.box, painted, "patch")
+    patch = compose([Painted(source, source.box, painted)], "patch")
     if patch.kind == "patch":
         canvas = np.zeros_like(result)
         box = patch.box
@@ -218,10 +225,10 @@ def test_strips_give_the_same_bits(
     source = Source.of(pixels, selection, 5, 7).with_mode(mode)
     area = Box(8, 9, 40, 50)
     painted = draw.random((25, 20, 3), np.float32)
-    whole = compose(source, area, painted, kind)
+    whole = compose([Painted(source, area, painted)], kind)
     assert whole.kind == kind
     monkeypatch.setattr("underpaint.engine.source.STRIP", strip)
-    again = compose(source, area, painted, kind)
+    again = compose([Painted(source, area, painted)], kind)
     np.testing.assert_array_equal(again.pixels, whole.pixels)
     assert (again.box, again.kind) == (whole.box, whole.kind)
 
@@ -235,7 +242,7 @@ def test_a_large_layer_needs_few_bytes_a_pixel(monkeypatch: pytest.MonkeyPatch, 
     painted = rng.random((side, side, 3), np.float32)
     tracemalloc.start()
     try:
-        compose(source, source.box, painted, kind)
+        compose([Painted(source, source.box, painted)], kind)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from underpaint.engine.composite import compose
+from underpaint.engine.composite import Painted, compose
 from underpaint.engine.pooling import max_cells, max_resize
 from underpaint.engine.source import (
     FULL,
@@ -141,7 +141,9 @@ def test_fit_upwards_leaves_no_ring() -> None:
     pixels = layer(np.ones((64, 64)))
     pixels[20:40, 20:40, 3] = 0
     fitted = Source.of(pixels).with_mode("auto").fitted(Extent(200, 200))
-    whole = compose(fitted, fitted.box, np.zeros((200, 200, 3), np.float32), "layer").pixels
+    whole = compose(
+        [Painted(fitted, fitted.box, np.zeros((200, 200, 3), np.float32))], "layer"
+    ).pixels
     assert (whole[..., 3] == 255).all()
 
 

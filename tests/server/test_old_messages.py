@@ -34,7 +34,7 @@ NESTED = Request.of(
     prompt="a lake", strength=0.5, steps=20, guidance_scale=7.5, seed=3, images=2, model="sd",
     width=64, height=64,
     variation_seed=4, variations=(Variation(1, 0.5),), chain=True,
-    blend="none",
+    blend="none", areas="single",
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_what_an_earlier_request_left_out_is_what_it_stood_for_then(protocol: in
     message = read_message(envelope)
     assert isinstance(message, messages.Submit)
     assert message.request == Request.of(
-        prompt="a lake", steps=20, guidance_scale=7.5, blend="none"
+        prompt="a lake", steps=20, guidance_scale=7.5, blend="none", areas="single"
     )
 
 

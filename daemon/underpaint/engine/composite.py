@@ -8,7 +8,8 @@ the source has no colour left, there is nothing to blend with, and the painted c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,57 +64,73 @@ def unchanged(source: Source, kind: str) -> Composed:
     return Composed(source.pixels, source.box, "layer")
 
 
-def compose(source: Source, area: Box, painted: Floats, kind: str) -> Composed:
-    """Blend what the model painted into the layer, or make a patch of it.
+@dataclass(frozen=True)
+class Painted:
+    """What the model painted of a part of the canvas.
 
     Parameters
     ----------
     source : Source
-        The layer, its mode settled.
+        The layer, its mode settled, with what is painted by others left out.
     area : Box
-        The part of the canvas that was painted.
-    painted : float32, (h, w, 3)
-        RGB, 0..1, at any size; it is scaled to the area.
+        The part of the canvas.
+    colours : float32, (h, w, 3)
+        RGB, 0..1, at any size; they are scaled to the area.
+    """
+
+    source: Source
+    area: Box
+    colours: Floats
+
+    def blends(self) -> Iterator[tuple[Box, _Blend]]:
+        """Yield the area in strips, as the maps of a whole layer would not fit into memory."""
+        colours = resize(self.colours, self.area.extent)
+        for strip in strips(self.area):
+            rows = colours[strip.y - self.area.y : strip.bottom - self.area.y]
+            yield strip, _Blend.of(self.source, strip, rows)
+
+
+def compose(painted: Sequence[Painted], kind: str) -> Composed:
+    """Blend what the model painted into the layer, or make a patch of it.
+
+    Parameters
+    ----------
+    painted : sequence of Painted
+        At least one, all of the same layer; what changes in one is left out of the others.
     kind : str
         `layer` or `patch`. A patch that cannot be made becomes a layer, with a note.
     """
-    painted = resize(painted, area.extent)
+    source = painted[0].source
     if kind == "patch":
-        patch = _make_patch(source, area, painted)
+        patch = _make_patch(painted)
         if patch is not None:
-            shown = box_of(patch[..., 3] > 0)
-            if shown.empty:
-                return unchanged(source, kind)
-            cut = patch[shown.y : shown.bottom, shown.x : shown.right]
-            return Composed(cut, shown.moved(area.x, area.y), kind)
+            return patch
     pixels = source.pixels.copy()
     result = replace(source, pixels=pixels)
-    for strip, blend in _blends(source, area, painted):
-        result.pixels_in(strip)[:] = blend.whole()
+    for one in painted:
+        for strip, blend in one.blends():
+            blend.write(result.pixels_in(strip))
     return Composed(pixels, source.box, "layer", (NO_PATCH,) if kind == "patch" else ())
 
 
-def _make_patch(source: Source, area: Box, painted: Floats) -> Pixels | None:
-    """Return the patch of an area; None where there is none."""
-    patch = np.empty((area.height, area.width, 4), source.pixels.dtype)
-    for strip, blend in _blends(source, area, painted):
-        part = blend.patch()
-        if part is None:
-            return None
-        patch[strip.y - area.y : strip.bottom - area.y] = part
-    return patch
-
-
-def _blends(source: Source, area: Box, painted: Floats) -> Iterator[tuple[Box, _Blend]]:
-    """Yield the area in strips, as the maps of a whole layer would not fit into memory."""
-    for strip in strips(area):
-        rows = painted[strip.y - area.y : strip.bottom - area.y]
-        yield strip, _Blend.of(source, strip, rows)
-
-
-def whole_layer(source: Source, area: Box, painted: Floats) -> Pixels:
-    """Return the whole layer with what was painted in it, as `compose` does."""
-    return compose(source, area, painted, "layer").pixels
+def _make_patch(painted: Sequence[Painted]) -> Composed | None:
+    """Return the smallest patch; None where there is none."""
+    source = painted[0].source
+    area = functools.reduce(Box.around, (one.area for one in painted))
+    patch = np.zeros((area.height, area.width, 4), source.pixels.dtype)
+    for one in painted:
+        for strip, blend in one.blends():
+            part = blend.patch()
+            if part is None:
+                return None
+            here = strip.moved(-area.x, -area.y)
+            seen = part[..., 3] > 0
+            patch[here.y : here.bottom, here.x : here.right][seen] = part[seen]
+    shown = box_of(patch[..., 3] > 0)
+    if shown.empty:
+        return unchanged(source, "patch")
+    cut = patch[shown.y : shown.bottom, shown.x : shown.right]
+    return Composed(cut, shown.moved(area.x, area.y), "patch")
 
 
 @dataclass(frozen=True)
@@ -167,13 +184,12 @@ class _Blend:
         infinite = np.where(weight == 1, self.painted, self.colour)
         return np.where(np.isfinite(self.colour), mixed, infinite)
 
-    def whole(self) -> Pixels:
-        """Return the area of the whole layer; where c is 0, the source's own bytes."""
+    def write(self, layer: Pixels) -> None:
+        """Write the area into the same area of a layer, but for pixels whose c is 0."""
         result = np.empty_like(self.pixels)
         result[..., :3] = quantize(self._mix(self.weight), self.pixels.dtype)
         result[..., 3] = quantize(self.result_alpha, self.pixels.dtype)
-        kept = (self.change == 0)[..., np.newaxis]
-        return np.where(kept, self.pixels, result)
+        np.copyto(layer, result, where=(self.change != 0)[..., np.newaxis])
 
     def patch(self) -> Pixels | None:
         """Return what, laid over the source, makes the whole layer; None where nothing does.

@@ -15,9 +15,7 @@ from underpaint_client.request import Request
 from underpaint_client.sentences import sentence
 from underpaint_client.steps import StepPlan, mode_strength, plan_request
 
-GRID = 64
-"""Pixels on the canvas that the work area is snapped to, so that erasing a little more at a locked
-seed keeps the noise, and so the picture, where they were."""
+from .grid import GRID, GridMask
 
 MULTIPLE = 16
 """Pixels: every side that the model works at is a multiple of it."""
@@ -50,6 +48,8 @@ class Plan:
         `content`, filled up to multiples of 16 by repeating its right and lower edge.
     notes : tuple of str
         What the artist should know.
+    left_out : GridMask, optional
+        What changes in the area and is painted in another one.
     """
 
     strength: float
@@ -59,6 +59,7 @@ class Plan:
     content: Extent
     work_size: Extent
     notes: tuple[str, ...]
+    left_out: GridMask | None = None
 
 
 def make_plan(
@@ -94,19 +95,57 @@ def make_plan(
     exact : bool
         As `StepPlan.exact`.
     """
-    box = None if from_nothing else request.size.box
-    area = choose_area(change, layer, box or Extent(native, native))
-    content, notes = choose_size(area.extent, native, box)
-    area, content = fill_up(area, layer, content)
+    work = choose_work_area(change, layer, native, None if from_nothing else request.size.box)
+    content = work.content
     return Plan(
         strength=mode_strength(request, mode),
         most_change=most_change,
         steps=replace(plan_request(request, mode, most_change, train_steps), exact=exact),
-        area=area,
+        area=work.box,
         content=content,
         work_size=Extent(_up(content.width, MULTIPLE), _up(content.height, MULTIPLE)),
-        notes=notes,
+        notes=work.notes,
     )
+
+
+@dataclass(frozen=True)
+class WorkArea:
+    """What goes through the model.
+
+    Parameters
+    ----------
+    box : Box
+        The part of the canvas.
+    content : Extent
+        Its size for the model, in pixels.
+    notes : tuple of str
+        Says where detail is lost.
+    """
+
+    box: Box
+    content: Extent
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> float:
+        """How many of the model's pixels one of the canvas becomes, along a side."""
+        return self.content.width / self.box.width
+
+
+def choose_work_area(change: Box, layer: Box, native: int, box: Extent | None) -> WorkArea:
+    """Choose the part of the layer that the model sees, and its size for the model.
+
+    Parameters
+    ----------
+    change, layer, native
+        As in `make_plan`.
+    box : Extent or None
+        The size asked for.
+    """
+    area = choose_area(change, layer, box or Extent(native, native))
+    content, notes = choose_size(area.extent, native, box)
+    area, content = fill_up(area, layer, content)
+    return WorkArea(area, content, notes)
 
 
 def choose_area(change: Box, layer: Box, least: Extent) -> Box:

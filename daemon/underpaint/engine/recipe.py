@@ -34,8 +34,8 @@ class Made:
         0, 1, ...
     prompt : ImagePrompt
         Its own, with its choices made.
-    model, plan : Model and Plan, optional
-        Left out where the model was not needed.
+    model, plans : Model and tuple of Plan, optional
+        Left out where the model was not needed. A plan for each area.
     source_hash, context_hash : str
         As `Facts`.
     loras : tuple of UsedLora
@@ -47,7 +47,7 @@ class Made:
     index: int
     prompt: ImagePrompt
     model: Model | None = None
-    plan: Plan | None = None
+    plans: tuple[Plan, ...] = ()
     source_hash: str = ""
     context_hash: str = ""
     loras: tuple[UsedLora, ...] = ()
@@ -76,10 +76,12 @@ def make_recipe(
     notes : tuple of str
         What the artist should know.
     """
-    model, plan = made.model, made.plan
+    model = made.model
+    plan = max(made.plans, key=lambda one: one.most_change, default=None)
     seed, variations = image_noise(request, made.index)
-    area = plan.area if plan else Box(0, 0, 0, 0)
-    work_size = plan.work_size if plan else Extent(0, 0)
+    area = functools.reduce(Box.around, (one.area for one in made.plans), Box(0, 0, 0, 0))
+    sizes = (one.work_size for one in made.plans)
+    work_size = max(sizes, key=lambda size: size.pixels, default=Extent(0, 0))
     sampling = request.sampling
     return Recipe(
         request_of_image(request, made.index, made.prompt).with_values(

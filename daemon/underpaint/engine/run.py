@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,9 +24,10 @@ from underpaint_client.recommended import settle_request
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise
 
+from .areas import plan_areas
 from .blending import match_surroundings
 from .clock import PhaseClock
-from .composite import Composed, compose, unchanged, whole_layer
+from .composite import Composed, Painted, compose, unchanged
 from .context import hash_context, lay_over_context
 from .control_pictures import take_controls
 from .denoise import Guide, OnClean, cell_steps, level_notes
@@ -37,13 +38,13 @@ from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .noise import vary
-from .plan import Plan, batch_size, make_plan
+from .plan import Plan, batch_size
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reference_pictures import take_references
 from .reports import Picture, Preview, Progress, Viewer
-from .source import Floats, Mask, Pixels, Source, hash_input, mean_opacity, quantize
+from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes, mean_opacity, quantize
 from .work import Models, Work
 
 
@@ -151,38 +152,40 @@ class Run:
         pictures = take_references(request.conditioning.references, inputs.rasters)
         model = self.model
         model.find_embeddings(text for one in self.prompts for text in (one.positive, one.negative))
-        plan = self._plan(model, source, change, from_nothing=layer is None)
-        fitting = self._fitting(model, plan)
-        planned = self._planned(model, plan)
+        plans = self._plans(model, source, change, from_nothing=layer is None)
+        largest = max(plans, key=lambda plan: plan.work_size.pixels)
+        fitting = self._fitting(model, largest)
+        planned = self._planned(model, largest)
         fitting.run("load", lambda: model.load_controlnets(self.controls))
         fitting.run("load", lambda: model.load_ip_adapters(self.references))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.used_loras)  # one that does not fit is told of here
         with self.clock.phase("encode"):
             references = model.read_references(self.references, pictures)
-        given = functools.partial(
-            self._prepare, model, rasters=inputs.rasters, references=references
+        prepare = functools.partial(
+            self._works, model, rasters=inputs.rasters, references=references
         )
         if request.variation.chain:
-            yield from self._chain(model, source, plan, given)
+            yield from self._chain(model, source, plans, prepare)
         else:
-            yield from self._paint(given(source, plan))
+            yield from self._paint(prepare(source, plans))
 
     def _fitting(self, model: Model, plan: Plan) -> Fitting:
         return Fitting(model, self.models.experience(model.info), plan.work_size)
 
-    def _plan(self, model: Model, source: Source, change: Box, *, from_nothing: bool) -> Plan:
-        return make_plan(
-            self.settled_request,
-            source.mode,
-            source.box,
-            change,
-            float(source.change_in(change).max()),
-            model.info.native,
-            model.info.train_steps,
-            from_nothing=from_nothing,
-            exact=model.starts_exactly,
-        )
+    def _plans(
+        self, model: Model, source: Source, change: Box, *, from_nothing: bool
+    ) -> tuple[Plan, ...]:
+        with self.clock.phase("prepare"):
+            return plan_areas(
+                self.settled_request,
+                source,
+                change,
+                model.info.native,
+                model.info.train_steps,
+                from_nothing=from_nothing,
+                exact=model.starts_exactly,
+            )
 
     def _source(self, inputs: Inputs) -> Source:
         request, layer = self.request, inputs.visible_layer
@@ -220,6 +223,26 @@ class Run:
             made = Made(index, self.prompts[index])
             yield self._picture(composed, make_recipe(request, source, composed, made, notes))
 
+    def _works(
+        self,
+        model: Model,
+        source: Source,
+        plans: Sequence[Plan],
+        *,
+        rasters: Mapping[str, Pixels],
+        references: tuple[Reference, ...],
+    ) -> list[Work]:
+        """Prepare each area."""
+        runs = [plan.steps.run for plan in plans]
+        return [
+            replace(
+                self._prepare(model, source, plan, rasters=rasters, references=references),
+                steps_before=sum(runs[:index]),
+                steps_of_all=sum(runs),
+            )
+            for index, plan in enumerate(plans)
+        ]
+
     def _prepare(
         self,
         model: Model,
@@ -250,7 +273,7 @@ class Run:
             kept = self._show_kept(model, seen, plan, steps > 0)
         return Work(
             model=model,
-            source=source,
+            source=replace(source, left_out=plan.left_out),
             seen=seen,
             plan=plan,
             source_hash=hash_input(prepared.image, change),
@@ -283,13 +306,24 @@ class Run:
             "encode", lambda: model.show_kept(image, changing_cells)
         )
 
-    def _paint(self, work: Work) -> Iterator[Picture]:
+    def _paint(self, works: Sequence[Work]) -> Iterator[Picture]:
         rest = range(self.request.sampling.images)
+        source_hash = join_hashes(work.source_hash for work in works)
         while rest:
-            latents = self._denoise_first(work, rest)
-            for one, index in zip(latents, rest, strict=False):
-                yield self._finish(work, self._painted(work, one), index)
-            rest = rest[len(latents) :]
+            first = self._denoise_first(works[0], rest)
+            images = rest[: len(first)]
+            areas = [first, *(self._denoise_all(work, images) for work in works[1:])]
+            for index, latents in zip(images, zip(*areas, strict=True), strict=True):
+                done = [self._painted(*one) for one in zip(works, latents, strict=True)]
+                yield self._finish(works, done, index, source_hash)
+            rest = rest[len(images) :]
+
+    def _denoise_all(self, work: Work, images: range) -> list[torch.Tensor]:
+        """Paint an area of these images, in as many runs as it takes."""
+        latents: list[torch.Tensor] = []
+        while len(latents) < len(images):
+            latents.extend(self._denoise_first(work, images[len(latents) :]))
+        return latents
 
     def _planned(self, model: Model, plan: Plan) -> int:
         """Return how many images would run at once, were there memory."""
@@ -316,22 +350,32 @@ class Run:
         )
 
     def _chain(
-        self, model: Model, source: Source, plan: Plan, prepare: Callable[[Source, Plan], Work]
+        self,
+        model: Model,
+        source: Source,
+        plans: Sequence[Plan],
+        prepare: Callable[[Source, Sequence[Plan]], list[Work]],
     ) -> Iterator[Picture]:
         """Paint over the last image again and again; what is kept comes from the layer itself."""
-        given, first = source, ""
-        last: tuple[Work, Floats] | None = None
+        given, source_hash = source, ""
+        works: list[Work] = []
+        done: list[Floats] = []
         for index in range(self.request.sampling.images):
-            if last is None or plan.steps.run:  # at strength 0 there is no more to come
-                work = replace(prepare(given, plan), source=source)
-                first = first or work.source_hash
-                (latents,) = self._denoise_first(work, range(index, index + 1))
-                last = replace(work, source_hash=first), self._painted(work, latents)
-            yield self._finish(*last, index)
-            given = given.repainted(whole_layer(given, plan.area, last[1]), plan.area)
+            if not works or plans[0].steps.run:  # at strength 0 there is no more to come
+                again = prepare(given, plans)
+                source_hash = source_hash or join_hashes(work.source_hash for work in again)
+                works = [
+                    replace(work, source=replace(source, left_out=work.plan.left_out))
+                    for work in again
+                ]
+                this = range(index, index + 1)
+                done = [self._painted(one, self._denoise_first(one, this)[0]) for one in works]
+            yield self._finish(works, done, index, source_hash)
+            pixels = compose(_all_painted(works, done, given), "layer").pixels
+            given = given.repainted(pixels, [work.plan.area for work in works])
             if given.mode == "txt2img":  # from nothing at first, then from what came
                 given = given.with_mode("img2img")
-                plan = self._plan(model, given, given.change_box(), from_nothing=False)
+                plans = self._plans(model, given, given.change_box(), from_nothing=False)
 
     def _denoise(self, work: Work, images: range) -> torch.Tensor:
         with work.model.using(self.loras[images.start]):
@@ -352,7 +396,7 @@ class Run:
                 noise=torch.cat([noise for noise, _ in drawn]).to(model.device),
                 steps=work.steps,
                 pure=work.pure,
-                on_step=functools.partial(self._on_step, work.plan, images),
+                on_step=functools.partial(self._on_step, work, images),
                 cancelled=self.cancelled,
                 kept=work.kept,
                 on_clean=self._preview_maker(work, images.start + 1),
@@ -391,8 +435,8 @@ class Run:
                     else:
                         colour = work.model.sketch(one)[:height, :width]
                     pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
-                    steps = plan.steps.run
-                    viewer.show(Preview(image + number, step, steps, pixels, plan.area))
+                    steps = work.steps_before + step, work.steps_of_all
+                    viewer.show(Preview(image + number, *steps, pixels, plan.area))
             due = time.monotonic() + viewer.every
 
         return look
@@ -444,9 +488,12 @@ class Run:
             "decode", lambda: work.model.decode(latents)
         )
 
-    def _finish(self, work: Work, painted: Floats, index: int) -> Picture:
+    def _finish(
+        self, works: Sequence[Work], done: Sequence[Floats], index: int, source_hash: str
+    ) -> Picture:
+        work = max(works, key=lambda one: one.plan.work_size.pixels)
         with self.clock.phase("composite"):
-            composed = compose(work.source, work.plan.area, painted, self.request.output.result)
+            composed = compose(_all_painted(works, done), self.request.output.result)
         prompt = self.prompts[index]
         loras = tuple(self.used_loras[one] for one in self.loras[index])
         named = work.model.embeddings_in(prompt.positive, prompt.negative)
@@ -455,9 +502,9 @@ class Run:
             index,
             prompt,
             work.model,
-            work.plan,
-            work.source_hash,
-            work.context_hash,
+            tuple(one.plan for one in works),
+            source_hash,
+            join_hashes(one.context_hash for one in works),
             loras,
             controls,
             named,
@@ -467,7 +514,7 @@ class Run:
             work.model.saving,
             work.plan.work_size,
             planned=self._planned(work.model, work.plan),
-            encoded=work.kept is not None or not work.pure.all(),
+            encoded=any(one.kept is not None or not one.pure.all() for one in works),
             exact=work.model.has_exact_weights,
         )
         of_prompt = work.model.prompt_notes(
@@ -476,7 +523,7 @@ class Run:
             guided=work.model.guided(self.guidance_scale),
         )
         notes = (
-            *work.notes,
+            *dict.fromkeys(note for one in works for note in one.notes),
             *work.model.notes,
             *self._clip_skip_notes(),
             *of_prompt,
@@ -489,16 +536,16 @@ class Run:
         recipe = make_recipe(self.settled_request, work.source, composed, made, notes)
         return self._picture(composed, recipe)
 
-    def _on_step(self, plan: Plan, together: range, step: int, steps: int) -> None:
+    def _on_step(self, work: Work, together: range, step: int, _steps: int) -> None:
         self.progress(
             Progress(
                 "Denoising",
-                step,
-                steps,
+                work.steps_before + step,
+                work.steps_of_all,
                 together.start + 1,
                 self.request.sampling.images,
                 len(together),
-                plan.work_size.pixels,
+                work.plan.work_size.pixels,
             )
         )
 
@@ -510,3 +557,13 @@ class Run:
         return Picture(
             composed.pixels, composed.box, composed.kind, recipe, dict(self.clock.seconds)
         )
+
+
+def _all_painted(
+    works: Sequence[Work], done: Sequence[Floats], given: Source | None = None
+) -> list[Painted]:
+    """Return what was painted of each area, over the layer or over what came of it since."""
+    return [
+        Painted(replace(given or work.source, left_out=work.plan.left_out), work.plan.area, colours)
+        for work, colours in zip(works, done, strict=True)
+    ]

@@ -6,7 +6,7 @@ Symbols: a is a pixel's alpha, sel how much it is selected, c how much it may ch
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.modes import LayerState, ModeChoice, choose_mode
 
+from .grid import GridMask
 from .pooling import max_resize
 
 Pixels = NDArray[Any]
@@ -153,6 +154,8 @@ class Source:
         c, where `fitted` has pooled it.
     context : same depths, (H, W, 4), optional
         What is visible below the layer: RGBA, straight alpha.
+    left_out : GridMask, optional
+        Where nothing changes, as if it were not selected.
     """
 
     pixels: Pixels
@@ -162,6 +165,7 @@ class Source:
     known: Floats | None = field(default=None, repr=False)
     change: Floats | None = field(default=None, repr=False)
     context: Pixels | None = field(default=None, repr=False)
+    left_out: GridMask | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -237,13 +241,19 @@ class Source:
     def selection_in(self, box: Box) -> Floats:
         """Return sel in a box on the canvas: float32, (height, width), 0..1."""
         if self.selection is None:
-            return np.ones((box.height, box.width), np.float32)
-        return fraction(self._part(self.selection, box))
+            return self._share(np.ones((box.height, box.width), np.float32), box)
+        return self._share(fraction(self._part(self.selection, box)), box)
+
+    def _share(self, values: Floats, box: Box) -> Floats:
+        """Return a map of a box without what is left out."""
+        if self.left_out is None:
+            return values
+        return np.where(self.left_out.pixels_in(box), np.float32(0), values)
 
     def change_in(self, box: Box) -> Floats:
         """Return c in a box on the canvas: sel (1 - a) when inpainting, else sel."""
         if self.change is not None:
-            return self._part(self.change, box)
+            return self._share(self._part(self.change, box), box)
         selection = self.selection_in(box)
         if self.mode == "inpaint":
             selection *= 1 - fraction(self.pixels_in(box)[..., 3])
@@ -258,7 +268,7 @@ class Source:
             return self._part(self.known, box)
         return _has_colour(self.pixels_in(box)).astype(np.float32)
 
-    def repainted(self, pixels: Pixels, area: Box) -> Source:
+    def repainted(self, pixels: Pixels, areas: Iterable[Box]) -> Source:
         """Return the layer with what came of it as its colour, to be painted over again.
 
         What is erased stays erased, so that it may change as much as before.
@@ -267,11 +277,12 @@ class Source:
         ----------
         pixels : same depth and shape
             The result.
-        area : Box
-            The part of the canvas that was painted.
+        areas : iterable of Box
+            The parts of the canvas that were painted.
         """
         known = self.known_in(self.box).copy()
-        self._part(known, area)[self.change_in(area) > 0] = 1
+        for area in areas:
+            self._part(known, area)[self.change_in(area) > 0] = 1
         if self.mode == "inpaint":
             pixels = pixels.copy()
             pixels[..., 3] = self.pixels[..., 3]
@@ -385,6 +396,14 @@ def hash_input(image: Floats, change: Floats) -> str:
     found = _hash(image)
     found.update(np.ascontiguousarray(change).data)
     return found.hexdigest()
+
+
+def join_hashes(hashes: Iterable[str]) -> str:
+    """Return one hash for several, of which there is at least one; a lone one as it is."""
+    found = list(hashes)
+    if len(found) == 1 or not any(found):
+        return found[0]
+    return hashlib.blake2b(" ".join(found).encode(), digest_size=16).hexdigest()
 
 
 def hash_picture(image: Floats) -> str:

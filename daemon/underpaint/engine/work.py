@@ -36,7 +36,9 @@ class Models(Protocol):
 class Work:
     """What all images of one run share: tensors and maps as in `Guide`.
 
-    `seen` is what the model was shown of the layer, as `lay_over_context` returns it.
+    Where areas that lie far apart are painted one after the other, each has one of its own. `seen`
+    is what the model was shown of the layer, as `lay_over_context` returns it. `steps_before` run
+    in the areas before, of `steps_of_all`.
     """
 
     model: Model
@@ -52,3 +54,5 @@ class Work:
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    steps_before: int = 0
+    steps_of_all: int = 0

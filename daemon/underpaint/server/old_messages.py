@@ -4,7 +4,8 @@ The store keeps messages as they travelled. After an update it holds some of an 
 are rewritten whenever they are read, and the store is left as it is, so that nothing can be lost
 halfway. Messages of protocol 1 differ in two ways: requests have no groups, and recipes are of
 format 1 or 2, which `Recipe.from_dict` reads. In protocols 1 and 2 a request has steps and a
-guidance scale of its own, also where it leaves them out, and results are not blended in.
+guidance scale of its own, also where it leaves them out, results are not blended in, and areas that
+lie far apart are painted in one run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _CURRENT = json.dumps({"protocol": PROTOCOL})[:-1].encode("ascii") + b","
 _UNTIL_2: dict[str, dict[str, Any]] = {
     "sampling": {"steps": 20, "guidance_scale": 7.5},
     "output": {"blend": "none"},
+    "size": {"areas": "single"},
 }
 """What protocols 1 and 2 took where a request left it out, by groups."""
 
