@@ -341,8 +341,8 @@ class Toolkit(Protocol):
     def role_controls(self) -> Mapping[str, Control]:
         """The controls of the layer's role, by the names of `layer_role.ROLE_FIELDS`."""
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        """Show the controls of the layer's role.
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        """Show the controls of the layer's role, and whether the button to generate can be pressed.
 
         Parameters
         ----------
@@ -350,6 +350,8 @@ class Toolkit(Protocol):
             Whether there is a layer.
         details : bool
             Whether it is a control layer: else all controls but the first are hidden.
+        refusal : Sentence
+            Why the layer is not painted on, as the tip of that button; empty where it is.
         """
 
     def is_seed_locked(self) -> bool:

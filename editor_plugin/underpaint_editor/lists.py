@@ -105,12 +105,12 @@ def list_control_pictures(known: Sequence[str]) -> list[ListedChoice]:
     Parameters
     ----------
     known : sequence of str
-        Those that the daemon has all it needs for. The others can be chosen too: it then says what
-        is missing.
+        Those that the daemon has all it needs for; empty where it has not said it. The others can
+        be chosen too: it then says what is missing.
     """
     return [
         ListedChoice(kind, as_sentence(label))
-        if kind in known
+        if kind in known or not known
         else ListedChoice(kind, sentence("{kind} (no model yet)", kind=as_sentence(label)))
         for kind, label in CONTROL_PICTURES.items()
     ]

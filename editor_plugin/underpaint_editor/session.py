@@ -16,19 +16,29 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from underpaint_client.control_layers import ControlPicture
 from underpaint_client.errors import DaemonUnavailableError, UnderpaintError, to_sentence
+from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from underpaint_client.styles import apply_style, find_style
 
 from .batch import Batch
-from .choices import resolve_mode
 from .delivery import Delivery
+from .job_inputs import read_inputs
 from .launch import DaemonStarter, Launcher
-from .layer_role import read_control_layers, refuse_role
+from .layer_role import refuse_role
 from .layers import describe_readiness
-from .lists import ListedChoice, QueueEntry, find_model, list_models, list_queue, list_styles
+from .lists import (
+    ListedChoice,
+    QueueEntry,
+    find_model,
+    list_control_pictures,
+    list_models,
+    list_queue,
+    list_styles,
+)
 from .log import log_event, log_exception
 from .model_downloads import ModelDownloads
 from .model_pictures import ModelPictures
@@ -61,7 +71,6 @@ if TYPE_CHECKING:
     from underpaint_client.address import Address
     from underpaint_client.messages import Message
     from underpaint_client.model_entry import ModelEntry
-    from underpaint_client.request import Request
 
     from .contract import Document, EventLoop, Listener
     from .form import Form
@@ -137,6 +146,11 @@ class Session:
     def choices(self) -> dict[str, list[ListedChoice]]:
         """What to offer in the fields whose choices the daemon lists, by their names."""
         return {"style": list_styles(self.prompt_sources.styles), "model": self.model_choices}
+
+    @property
+    def control_pictures(self) -> list[ListedChoice]:
+        """The kinds of control layers to offer to make of a layer."""
+        return list_control_pictures(self.prompt_sources.control_pictures)
 
     def apply_style(self, request: Request) -> Request:
         """Return a request with what its style says; as it is while no styles are known.
@@ -227,6 +241,21 @@ class Session:
             batch.expected_source, batch.expected_model = facts.source_hash, facts.model_hash
         return batch
 
+    def make_control_layer(self, kind: str, find_document: Callable[[], Document]) -> None:
+        """Send the job of making a control layer from a layer.
+
+        Parameters
+        ----------
+        kind : str
+            One of `CONTROL_PICTURES`.
+        find_document : callable
+            Returns the document of the layer, or raises an `UnderpaintError`.
+        """
+        try:
+            self.send(Request(control_picture=ControlPicture(kind)), find_document())
+        except UnderpaintError as error:
+            self.report(to_sentence(error))
+
     def send(
         self,
         request: Request,
@@ -256,7 +285,8 @@ class Session:
             If it cannot be sent.
         """
         check_request(request)
-        refuse_role(document.role)
+        if not request.control_picture.kind:
+            refuse_role(document.role)
         used = self.apply_style(request)
         waits = False
         try:
@@ -267,15 +297,7 @@ class Session:
                 self._report_unavailable(to_sentence(error))
                 raise
         model = find_model(self.models, self.default_model, used.sampling.model)
-        whole = request.output.result == "layer"
-        frames = document.read(model.native if model else 0, whole=whole)
-        controls, rasters = read_control_layers(document.control_layers(), frames["layer"].box)
-        request = request.with_values(controls=controls)
-        check_request(request)
-        frames.update(rasters)
-        request = resolve_mode(request, frames, document)
-        if request.source.context == "below":
-            frames["context"] = document.surroundings.read_context(frames["layer"].box)
+        request, frames = read_inputs(request, document, model.native if model else 0)
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()

@@ -21,7 +21,7 @@ from underpaint_client.home import write_private  # noqa: E402
 from underpaint_client.parsed_prompt import PromptError  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
-from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
+from underpaint_editor.form import BUTTONS, PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
 from underpaint_editor.layer_role import ROLE_FIELDS  # noqa: E402
 from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
 from underpaint_editor.lists import ListedChoice  # noqa: E402
@@ -32,6 +32,7 @@ from underpaint_editor.survey import Survey  # noqa: E402
 from . import front  # noqa: E402
 from .buffers import image_of, scaled  # noqa: E402
 from .canvas import GimpDocument, load_form  # noqa: E402
+from .control_menu import ControlMenu  # noqa: E402
 from .controls import (  # noqa: E402
     Control,
     SwitchControl,
@@ -181,6 +182,8 @@ class Window:
                 self._role_details += [label, control.shown]
         for widget in self._role_details:
             widget.set_no_show_all(True)
+        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
+        grid.attach(self.control_menu.button, 0, len(self.role_controls), 2, 1)
         return grid
 
     def _make_offer(self) -> Gtk.Button:
@@ -243,8 +246,10 @@ class Window:
         """The controls of the layer's role, by the names of the fields."""
         return {field.name: self._role.all[field.name] for field in ROLE_FIELDS}
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        """Show the controls of the layer's role."""
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        """Show the controls of the layer's role, and whether Generate can be pressed."""
+        self.generate.set_sensitive(not refusal)
+        self.generate.set_tooltip_text(refusal or BUTTONS["generate"].tip)
         for control in self.role_controls.values():
             control.shown.set_sensitive(enabled)
         for widget in self._role_details:
@@ -427,6 +432,11 @@ class Window:
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
             self.look(image)
+
+    def make_control(self, kind: str) -> None:
+        """Make a control layer of the selected layer; `kind` is one of `CONTROL_PICTURES`."""
+        self.look()
+        self.session.make_control_layer(kind, self._current_document)
 
     def show_message(self, text: str) -> None:
         """Show a status message."""

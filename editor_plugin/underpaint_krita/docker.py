@@ -12,7 +12,7 @@ from underpaint_client.frames import Frame
 from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
-from underpaint_editor.form import PROMPTS, ROWS, SPOKEN, Form
+from underpaint_editor.form import BUTTONS, PROMPTS, ROWS, SPOKEN, Form
 from underpaint_editor.found_form import PICTURES
 from underpaint_editor.layer_role import ROLE_FIELDS
 from underpaint_editor.layers import preview_size
@@ -22,6 +22,7 @@ from underpaint_editor.results import Thumbnail
 from underpaint_editor.turns import Turns
 
 from .canvas import KritaDocument, load_form
+from .control_menu import ControlMenu
 from .controls import (
     Control,
     KeyWatch,
@@ -160,6 +161,8 @@ class UnderpaintDocker(DockWidget):
             label = QtWidgets.QLabel(control.field.label)
             self._role_labels.append(label)
             form.addRow(label, control.widget)
+        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
+        form.addRow(self.control_menu.button)
         return form
 
     def _make_rows(self) -> QtWidgets.QFormLayout:
@@ -187,12 +190,12 @@ class UnderpaintDocker(DockWidget):
         return row
 
     def _make_buttons(self) -> QtWidgets.QHBoxLayout:
-        generate = set_up_button("generate", QtWidgets.QPushButton())
-        generate.clicked.connect(lambda: self.press("generate"))
+        self.generate = set_up_button("generate", QtWidgets.QPushButton())
+        self.generate.clicked.connect(lambda: self.press("generate"))
         self.cancel = set_up_button("cancel", QtWidgets.QPushButton())
         self.cancel.clicked.connect(lambda: self.press("cancel"))
         row = QtWidgets.QHBoxLayout()
-        row.addWidget(generate, 2)
+        row.addWidget(self.generate, 2)
         row.addWidget(self.cancel, 1)
         return row
 
@@ -208,8 +211,10 @@ class UnderpaintDocker(DockWidget):
         """The controls of the layer's role, by the names of the fields."""
         return {field.name: self._role.all[field.name] for field in ROLE_FIELDS}
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        """Show the controls of the layer's role."""
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        """Show the controls of the layer's role, and whether Generate can be pressed."""
+        set_enabled(self.generate, not refusal)
+        self.generate.setToolTip(refusal or BUTTONS["generate"].tip)
         rows = zip(self._role_labels, self.role_controls.values())
         for index, (label, control) in enumerate(rows):
             control.widget.setEnabled(enabled)
@@ -382,6 +387,11 @@ class UnderpaintDocker(DockWidget):
             self.session.cancel()
             return
         self._turns.take(self._generate)
+
+    def make_control(self, kind: str) -> None:
+        """Make a control layer of the active layer; `kind` is one of `CONTROL_PICTURES`."""
+        make = self.session.make_control_layer
+        self._turns.take(lambda: make(kind, KritaDocument.of_active))
 
     def _generate(self) -> None:
         sent = self.session.generate(self.panel.form, KritaDocument.of_active)

@@ -414,7 +414,7 @@ class FakeToolkit:
             one.name: FakeControl(form.value(one.name)) for one in FIELDS
         }
         self.role_controls = {one.name: FakeControl() for one in ROLE_FIELDS}
-        self.role_shown = (False, False)
+        self.role_shown, self.refusal = (False, False), ""
         self.locked = False
         self.own: Mapping[str, float | str] = {}
         self.model = self.plan = self.offer = self.strength = self.message = ""
@@ -432,8 +432,8 @@ class FakeToolkit:
     def set_seed_locked(self, locked: bool) -> None:
         self.locked = locked
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        self.role_shown = enabled, details
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        self.role_shown, self.refusal = (enabled, details), refusal
 
     def show_own(self, values: Mapping[str, float | str]) -> None:
         self.own = values

@@ -9,6 +9,10 @@ KEY_Return: int
 KEY_Tab: int
 KEY_Up: int
 
+class Gravity(enum.IntEnum):
+    NORTH_WEST = ...
+    SOUTH_WEST = ...
+
 class ModifierType(enum.IntFlag):
     CONTROL_MASK = ...
 
