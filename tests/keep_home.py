@@ -29,7 +29,8 @@ from underpaint.server.keys import allow, own_keys
 from underpaint_client import Connection, connect, messages
 from underpaint_client.address import Address
 from underpaint_client.geometry import Box
-from underpaint_client.request import Request, Variation
+from underpaint_client.request import Request
+from underpaint_client.variations import Variation
 from underpaint_editor.form import Form
 
 SIDE = 16

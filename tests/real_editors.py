@@ -317,6 +317,8 @@ class Krita(Editor):
         settings.write_text(text.replace("[python]", "[python]\nenable_underpaint_agent=true"))
         settings.with_name("kritashortcutsrc").write_text(
             "[Shortcuts]\nunderpaint_generate=Ctrl+Shift+F9\nunderpaint_cancel=Ctrl+Shift+F8\n"
+            "underpaint_previous=Ctrl+Shift+F7\nunderpaint_next=Ctrl+Shift+F6\n"
+            "underpaint_keep=Ctrl+Shift+F5\nunderpaint_vary=Ctrl+Shift+F4\n"
         )
 
     def run(self, *scenarios: str, last: str = "") -> dict[str, Said]:
@@ -375,6 +377,11 @@ class Gimp(Editor):
         (self.settings / "shortcutsrc").write_text(
             '(file-version 1)\n(action "underpaint-again" "<Primary><Alt>9")\n'
             '(action "underpaint-generate" "<Primary><Alt>8")\n'
+            '(action "underpaint-previous-result" "<Primary><Alt>7")\n'
+            '(action "underpaint-next-result" "<Primary><Alt>6")\n'
+            '(action "underpaint-keep-result" "<Primary><Alt>5")\n'
+            '(action "underpaint-vary-result" "<Primary><Alt>4")\n'
+            '(action "underpaint-cancel" "<Primary><Alt>3")\n'
         )
         self.underpaint("install", "gimp")
         shutil.copy(self.plugin / "underpaint_gimp.py", self.plugin / "start.py")
@@ -551,6 +558,29 @@ def check_styled(said: Said) -> None:
         "The settings of a picture made with Stable Diffusion WebUI were copied. Eta (0.5) is not"
         " used. There is no field for its size."
     )
+
+
+def check_result_keys(said: Said) -> None:
+    """Check what the scenario `result_keys` of either editor found out."""
+    assert said["visible"] == [[True, False, False], [False, False, True]]
+    assert said["varied"] == 4
+    assert said["kept"][0].startswith("Kept seed 9")
+    assert said["kept"][1] == 1
+    assert said["refused"] == "No result is selected; select one, or its group."
+
+
+def check_more_of_these(said: Said) -> None:
+    """Check what the scenario `more_of_these` of either editor found out."""
+    plan, offer = said["plan"]
+    told = "The layer that the selected result was made from is painted on again"
+    assert plan == f"Fills the erased 14 % of the layer, runs 2 of 4 steps. {told}"
+    assert offer == "Paint on this result instead"
+    assert said["same_source"]
+    assert said["same_picture"]
+    plan, offer = said["itself"]
+    assert "runs 2 of 4 steps" in plan
+    assert told not in plan
+    assert offer in ("New image instead", "Repaint it instead")
 
 
 def check_typed(said: Said, sign: str) -> None:

@@ -17,7 +17,8 @@ from .frames import Frame
 from .geometry import Box, Extent
 from .inputs import InputFrames
 from .recipe import Recipe
-from .request import Request, Variation
+from .request import Request
+from .variations import Variation
 
 __all__ = [
     "BadInputError",

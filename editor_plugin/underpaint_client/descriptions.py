@@ -9,8 +9,9 @@ from underpaint_client.steps import StepPlan, round_half_up
 from .model_entry import ModelEntry
 from .recipe import Recipe
 from .recommended import FEW_STEPS, Recommended
-from .request import Request, Variation
+from .request import Request
 from .sentences import NO_TEXT, Listing, Sentence, as_sentence, join_sentences, sentence
+from .variations import Variation
 
 STARTER_MESSAGE = sentence("Starter model: landscapes only. Choose a model for everything else")
 """The note about the starter model; the caller adds how to install another."""

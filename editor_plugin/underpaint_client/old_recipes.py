@@ -6,8 +6,9 @@ from typing import Any, Optional
 
 from .parameters import nest
 from .prompt_choices import escape_prompt
-from .request import Request, Variation
+from .request import Request
 from .typed_json import read_value, shorten
+from .variations import Variation
 
 _BY_REQUEST = (
     "mode", "negative_prompt", "strength", "steps", "compensate", "guidance_scale", "sampler",

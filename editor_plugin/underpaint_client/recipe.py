@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .old_recipes import upgrade_recipe
-from .request import Request, Variation
+from .request import Request
 from .typed_json import SENTENCE, read_fields, required_fields, shorten, to_json
+from .variations import Variation
 
 RECIPE_FORMAT = 5
 """What `Recipe.to_dict` writes: an object `request`, by groups as `Request` is, and one `facts`.

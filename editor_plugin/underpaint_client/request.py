@@ -1,8 +1,8 @@
 """The request: everything one generation needs, without pixels.
 
 Its parameters are the vocabulary of the command line, of the editors, of the wire and of recipes.
-To add one, declare it in its group here; `rules.check_request` has what involves more than one of
-them.
+To add one, declare it in its group: here, or in the module of its subject. `rules.check_request`
+has what involves more than one of them.
 """
 
 from __future__ import annotations
@@ -11,23 +11,14 @@ from dataclasses import dataclass
 
 from .conditioning import ConditioningSettings
 from .control_layers import ControlPicture
-from .errors import BadInputError
 from .geometry import Extent
 from .parameters import Parameter, ParameterGroup, declare
-from .samplers import SAMPLERS, TRAIN_STEPS, choose_sampler
+from .sampling import MAX_NAME, PICTURE_MODES, SamplingSettings
 from .sentences import Label
-
-SEEDS = 2**32
-"""How many seeds there are: torch's CPU generator tells no more apart."""
+from .variations import VariationSettings
 
 MAX_PROMPT = 20_000
 """Characters of the longest prompt that is taken."""
-
-MAX_NAME = 1024
-"""Characters of the longest name or path of a model that is taken."""
-
-MAX_VARIATIONS = 16
-"""Variations of the longest list that is taken."""
 
 MODES: dict[str, Label] = {
     "auto": "Automatic",
@@ -57,75 +48,7 @@ BLENDS: dict[str, Label] = {"seamless": "Match the surroundings", "none": "As pa
 AREAS: dict[str, Label] = {"separate": "Each in its own run", "single": "All in one run"}
 """How areas that lie far apart are painted."""
 
-_WITH_A_PICTURE = ("img2img", "inpaint")
-_SEEDS = (0, SEEDS - 1)
 _PIXELS = (8, 16384)
-
-
-@dataclass(frozen=True)
-class Variation:
-    """A step from the noise so far towards that of another seed.
-
-    Parameters
-    ----------
-    seed : int
-        0 .. 2**32 - 1.
-    weight : float
-        0..1: 0 stays, 1 is the other seed's noise alone.
-    """
-
-    seed: int
-    weight: float
-
-
-def check_variations(variations: tuple[Variation, ...]) -> None:
-    """Check each of a list of variations.
-
-    Raises
-    ------
-    BadInputError
-        Names the first number that is out of range.
-    """
-    for one in variations:
-        if not 0 <= one.seed < SEEDS:
-            raise BadInputError(
-                "variation seed {seed} is out of range; it goes from 0 to {most}",
-                seed=one.seed,
-                most=SEEDS - 1,
-            )
-        if not 0 <= one.weight <= 1:  # false for NaN too
-            raise BadInputError(
-                "variation weight {weight} is out of range; it goes from 0 to 1", weight=one.weight
-            )
-
-
-def read_variations(text: str) -> tuple[Variation, ...]:
-    """Read a list of variations as it is typed: `seed:weight,seed:weight`.
-
-    Raises
-    ------
-    BadInputError
-        Names the entry that cannot be read.
-    """
-    found = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        seed, _, weight = part.partition(":")
-        try:
-            found.append(Variation(int(seed), float(weight)))
-        except ValueError:
-            raise BadInputError(
-                "variation {part!r} cannot be read; write seed:weight, as 42:0.2", part=part
-            ) from None
-    return tuple(found)
-
-
-def _check_model(name: str) -> None:
-    if "\0" in name:
-        raise BadInputError(
-            "model {name!r} contains a null character; give the name of a model or the path of its"
-            " folder",
-            name=name[:40],
-        )
 
 
 @dataclass(frozen=True)
@@ -161,121 +84,6 @@ class PromptSettings(ParameterGroup):
 
 
 @dataclass(frozen=True)
-class SamplingSettings(ParameterGroup):
-    """How noise becomes images: by which model, in which steps, from which seed."""
-
-    strength: float = declare(
-        0.75,
-        Parameter(
-            "Denoising strength: 0 keeps the image, 1 ignores it. 0.35 is a minor, 0.55 a moderate,"
-            " 0.75 a significant change. What you erased halfway changes half as much.",
-            limits=(0.0, 1.0),
-            flags=("-f", "--strength"),
-            label="Strength",
-            step=0.05,
-            decimals=2,
-            modes=_WITH_A_PICTURE,
-        ),
-    )
-    steps: int | None = declare(
-        None,
-        Parameter(
-            "Sampling steps: more take longer and add detail. Only steps x strength are run: 15 of"
-            " 20 at strength 0.75.",
-            limits=(1, TRAIN_STEPS),
-            flags=("-s", "--steps"),
-            label="Steps",
-            by_model=True,
-        ),
-    )
-    compensate: bool = declare(
-        False,
-        Parameter(
-            "Runs all steps whatever the strength. Slower, with more detail at low strengths.",
-            flags=("--compensate",),
-            label="Run all steps",
-            modes=_WITH_A_PICTURE,
-        ),
-    )
-    guidance_scale: float | None = declare(
-        None,
-        Parameter(
-            "How closely to follow the prompt. Low values are loose and soft, high values literal"
-            " and harsh.",
-            limits=(0.0, 50.0),
-            flags=("-C", "--guidance-scale", "--cfg-scale"),
-            usage="1 or less switches classifier-free guidance off.",
-            label="Guidance (CFG)",
-            step=0.5,
-            decimals=1,
-            by_model=True,
-        ),
-    )
-    seed: int | None = declare(
-        None,
-        Parameter(
-            "The same seed and settings give the same image.",
-            limits=_SEEDS,
-            flags=("-S", "--seed"),
-            usage="It is the seed of the first image. Without it one is drawn and printed.",
-            label="Seed",
-            tip="Unless it is locked, each run draws a new seed.",
-        ),
-    )
-    images: int = declare(
-        1,
-        Parameter(
-            "How many images to make. Each one uses the next seed.",
-            limits=(1, 64),
-            flags=("-n", "--images"),
-            label="Images",
-        ),
-    )
-    sampler: str = declare(
-        "auto",
-        Parameter(
-            "The sampling method. Automatic chooses one that suits the model. dpmpp_2m is fast and"
-            " stable; those ending in _a (ancestral) vary more, and blend filled holes in better.",
-            choices={"auto": "Automatic", **{name: name for name in SAMPLERS}},
-            is_open=True,
-            check=choose_sampler,
-            flags=("-A", "--sampler"),
-            usage="auto is k_euler_a for the starter model, k_euler for FLUX and other"
-            " flow-matching models, and dpmpp_2m for others, unless the model's side-car file says"
-            ' {"sampler": "NAME"}. The class name of a diffusers scheduler and the name that Stable'
-            " Diffusion WebUI uses (Euler a) work too.",
-            label="Sampler",
-            by_model=True,
-        ),
-    )
-    clip_skip: int | None = declare(
-        None,
-        Parameter(
-            "Clip skip, as Stable Diffusion WebUI counts it: which of the last layers of CLIP the"
-            " prompt is taken from; 1 is the last.",
-            limits=(1, 12),
-            flags=("--clip-skip",),
-            usage="For Stable Diffusion 1, 2 and XL, where 2 and XL take 1 for 2.",
-            by_model=True,
-        ),
-    )
-    model: str = declare(
-        "",
-        Parameter(
-            "The starter model knows landscapes only. For everything else, put a model into"
-            " Underpaint's models folder.",
-            choices={"": "Default"},
-            is_open=True,
-            most=MAX_NAME,
-            check=_check_model,
-            flags=("-m", "--model"),
-            usage="Give a name that `underpaint models` lists, or the path of a file or folder.",
-            label="Model",
-        ),
-    )
-
-
-@dataclass(frozen=True)
 class SourceSettings(ParameterGroup):
     """What the model is given of the layer."""
 
@@ -287,7 +95,7 @@ class SourceSettings(ParameterGroup):
             choices=FILLS,
             flags=("--fill",),
             label="Fill holes from",
-            modes=_WITH_A_PICTURE,
+            modes=PICTURE_MODES,
         ),
     )
     context: str = declare(
@@ -333,7 +141,7 @@ class OutputSettings(ParameterGroup):
             chosen_by_flag="none",
             usage="This option leaves it as painted.",
             label="Edges",
-            modes=_WITH_A_PICTURE,
+            modes=PICTURE_MODES,
         ),
     )
 
@@ -371,7 +179,7 @@ class SizeSettings(ParameterGroup):
             flags=("--single-area",),
             chosen_by_flag="single",
             usage="This option paints them in one run.",
-            modes=_WITH_A_PICTURE,
+            modes=PICTURE_MODES,
         ),
     )
 
@@ -381,48 +189,6 @@ class SizeSettings(ParameterGroup):
         if self.width is None or self.height is None:
             return None
         return Extent(self.width, self.height)
-
-
-@dataclass(frozen=True)
-class VariationSettings(ParameterGroup):
-    """How the images of a request differ from that of its seed, and from each other."""
-
-    amount: float = declare(
-        0.0,
-        Parameter(
-            "How much each image differs from that of --seed, by its noise: 0 not at all, 1 as much"
-            " as one of another seed. Above 0 the images share --seed.",
-            limits=(0.0, 1.0),
-            flags=("-v", "--variation-amount"),
-            name="variation_amount",
-        ),
-    )
-    seed: int | None = declare(
-        None,
-        Parameter(
-            "The seed that the first image is varied towards; each one uses the next. Without it"
-            " one is drawn and printed.",
-            limits=_SEEDS,
-            flags=("--variation-seed",),
-            name="variation_seed",
-        ),
-    )
-    base: tuple[Variation, ...] = declare(
-        (),
-        Parameter(
-            "Variations to start from, applied in turn to the noise of --seed. Messages show"
-            " those of an image in this form, to continue from it.",
-            most=MAX_VARIATIONS,
-            check=check_variations,
-            flags=("-V", "--with-variations"),
-            metavar="SEED:WEIGHT,...",
-            read=read_variations,
-            name="variations",
-        ),
-    )
-    chain: bool = declare(
-        False, Parameter("Each image is the next one's input.", flags=("--chain",))
-    )
 
 
 @dataclass(frozen=True)
@@ -469,12 +235,12 @@ class Request(ParameterGroup):
             label="Mode",
         ),
     )
-    sampling: SamplingSettings = SamplingSettings()
-    conditioning: ConditioningSettings = ConditioningSettings()  # noqa: RUF009 - it is frozen
+    sampling: SamplingSettings = SamplingSettings()  # noqa: RUF009 - it is frozen
+    conditioning: ConditioningSettings = ConditioningSettings()  # noqa: RUF009
     source: SourceSettings = SourceSettings()
     output: OutputSettings = OutputSettings()
     size: SizeSettings = SizeSettings()
-    variation: VariationSettings = VariationSettings()
-    control_picture: ControlPicture = ControlPicture()  # noqa: RUF009 - it is frozen
+    variation: VariationSettings = VariationSettings()  # noqa: RUF009
+    control_picture: ControlPicture = ControlPicture()  # noqa: RUF009
     """What to make of the layer instead of painting; the rest of the request then does not count.
     No option and no field of a form sets it, so it is not declared as a parameter."""

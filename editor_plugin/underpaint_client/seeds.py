@@ -6,7 +6,9 @@ import random
 from dataclasses import dataclass
 
 from .prompt_choices import ReadWildcard, escape_prompt, expand_prompt, expand_wildcards
-from .request import SEEDS, Request, Variation
+from .request import Request
+from .sampling import SEEDS
+from .variations import Variation
 
 
 @dataclass(frozen=True)

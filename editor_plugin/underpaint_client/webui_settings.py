@@ -10,8 +10,8 @@ from typing import Any
 
 from .found_settings import FoundSettings, Settings
 from .prompt_choices import escape_prompt
-from .request import Variation
 from .sentences import sentence
+from .variations import Variation
 
 _NEGATIVE = "Negative prompt:"
 _FEWEST = 3  # pairs that make a line one of settings

@@ -1,7 +1,8 @@
 """What an editor's adapter implements, and what the shared code asks of it.
 
 An adapter is a small package for one editor (`underpaint_krita` and `underpaint_gimp` are two). It
-contains only what that editor's API forces; everything else is in `underpaint_editor`. To write an
+contains only what that editor's API forces; everything else is in `underpaint_editor`. All of it is
+in this one file, long as it is: who writes an adapter reads it from top to bottom. To write an
 adapter for another editor:
 
 1. Implement `EventLoop` and `Listener`, and create one `Session` for the whole editor.

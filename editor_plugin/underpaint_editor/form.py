@@ -303,6 +303,11 @@ BUTTONS = {
             "Stop all jobs. Finished images are kept, and the preview if you ask",
         ),
         Button(
+            "add_alpha",
+            "Add an Alpha Channel",
+            "Give the layer transparency, so that what you erase keeps its colour and is filled",
+        ),
+        Button(
             "picture",
             "Settings of a picture...",
             "Use the settings in a picture that Underpaint, Stable Diffusion WebUI, ComfyUI or"

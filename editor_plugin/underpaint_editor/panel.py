@@ -7,14 +7,15 @@ docker or window that owns it is its `Toolkit`.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from underpaint_client.errors import BadInputError, UnderpaintError, to_sentence
 from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.recommended import USUAL, settle_request
 from underpaint_client.seeds import draw_seed
-from underpaint_client.sentences import NO_TEXT, sentence
+from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 
 from .choices import describe_offer, offered_choice
 from .form import BY_MODEL, Form, describe_strength
@@ -37,6 +38,29 @@ if TYPE_CHECKING:
     from .contract import Document, SelectedResult, Toolkit
     from .session import Session
     from .survey import Survey
+    from .tag import Tag
+
+
+GOES_TO_SOURCE = sentence("the layer that the selected result was made from is painted on again")
+WITHOUT_SOURCE = sentence("the result itself is painted on, as its layer cannot be found")
+PAINT_ON_RESULT = sentence("Paint on this result instead")
+
+_ResultKey = tuple[str, int]
+"""A result's job, and its index among the job's images."""
+
+_Found = TypeVar("_Found")
+_Found_co = TypeVar("_Found_co", covariant=True)
+
+
+class _Result(Protocol[_Found_co]):
+    """A `SelectedResult` of one editor."""
+
+    @property
+    def tag(self) -> Tag:
+        """What its layer carries."""
+
+    def find_source(self) -> _Found_co:
+        """Return the editor's own document with the layer that it was made from."""
 
 
 class Panel:
@@ -56,7 +80,11 @@ class Panel:
         """Whether the panel itself is setting controls: their changes are not the artist's."""
         self._toolkit = toolkit
         self._survey: Survey | None = None
+        self._find_survey: Callable[[], Survey] | None = None
         self._offered: ModeChoice | None = None
+        self._replaced: _ResultKey | None = None  # the selected result, whose source is painted on
+        self._painted_on: _ResultKey | None = None  # the result that the artist paints on itself
+        self._notes: tuple[Sentence, ...] = ()  # about which layer is painted on
         self._chosen_model = ""  # the choice before GET_MODEL
         self._show_results_again: Callable[[], None] | None = None
 
@@ -180,22 +208,56 @@ class Panel:
         self._offered = None
         if self._survey is not None:
             self._offered = offered_choice(form.settings, self._survey)
+            found = replace(self._survey, notes=(*self._survey.notes, *self._notes))
             try:
                 request = self.session.apply_style(form.request(0))
-                self._toolkit.show_plan(describe_run(request, self._survey, self._recommended))
+                self._toolkit.show_plan(describe_run(request, found, self._recommended))
             except UnderpaintError as error:
                 self._toolkit.show_plan(to_sentence(error))
-        self._toolkit.show_offer(describe_offer(self._offered))
+        offer = describe_offer(self._offered) if self._replaced is None else PAINT_ON_RESULT
+        self._toolkit.show_offer(offer)
 
     def accept_offer(self) -> None:
-        """Choose the mode and the context that `describe_run` has offered."""
+        """Choose what `describe_run` has offered: a mode and a context, or the selected result."""
         offered, controls = self._offered, self._toolkit.controls
+        if self._replaced is not None and self._find_survey is not None:
+            self._painted_on = self._replaced
+            self.survey_document(self._find_survey)
+            return
         if offered is None:
             return
         self.filling = True
         controls["mode"].value, controls["context"].value = offered.mode, offered.context
         self.filling = False
         self.form_edited()
+
+    def find_document(
+        self, selected: _Result[_Found] | None, find_active: Callable[[], _Found]
+    ) -> _Found:
+        """Return the document to paint on: where a result is selected, that of its source layer.
+
+        Where that layer was deleted, or the artist has chosen so, the result itself is painted on.
+
+        Parameters
+        ----------
+        selected : SelectedResult or None
+            The editor's.
+        find_active : callable
+            Returns the document of the active layer, or raises an `UnderpaintError`.
+        """
+        self._replaced, self._notes = None, ()
+        result = None if selected is None else (selected.tag.job, selected.tag.index)
+        if result != self._painted_on:
+            self._painted_on = None
+        if selected is not None and self._painted_on is None:
+            try:
+                found = selected.find_source()
+            except BadInputError:
+                self._notes = (WITHOUT_SOURCE,)
+            else:
+                self._replaced, self._notes = result, (GOES_TO_SOURCE,)
+                return found
+        return find_active()
 
     def survey_document(self, survey: Callable[[], Survey]) -> None:
         """Survey the current document, and describe the next run or why it cannot run.
@@ -206,7 +268,8 @@ class Panel:
             `Document.survey` of the current document, or raises an `UnderpaintError` if none can
             be used.
         """
-        self._survey = None
+        self._survey, self._find_survey = None, survey
+        self._replaced, self._notes = None, ()
         self.session.prompt_sources.refresh()
         try:
             self._survey = survey()
@@ -290,17 +353,19 @@ class Panel:
         enabled.update(dict.fromkeys(("vary", "settings"), finished), compare=True)
         toolkit.show_result_buttons(enabled, describe_page(len(results), index))
 
-    def use_selected(self, button: str, selected: SelectedResult) -> None:
+    def use_selected(self, button: str, selected: SelectedResult | None) -> None:
         """Do what one of the buttons for a selected result does.
 
         Parameters
         ----------
         button : str
             One of `form.RESULT_BUTTONS`, except `compare`.
-        selected : SelectedResult
-            The editor's.
+        selected : SelectedResult or None
+            The editor's; without one, the artist is told what to select.
         """
         try:
+            if selected is None:
+                raise BadInputError("no result is selected; select one, or its group")
             self._use(button, selected)
         except UnderpaintError as error:
             self.session.report(to_sentence(error))

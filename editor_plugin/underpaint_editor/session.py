@@ -7,7 +7,8 @@ the parts:
 - `tracker`: the jobs and the connection to the daemon
 - `pump`: when the daemon's messages are handled
 - `delivery`: where results go
-- `launch`: how the daemon is started
+- `daemon_access`: connects to the daemon, or starts one
+- `job_inputs`: what a job is sent with
 - `remedy` and `lists`: what a panel shows of all that
 """
 
@@ -17,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underpaint_client.control_layers import ControlPicture
-from underpaint_client.errors import DaemonUnavailableError, UnderpaintError, to_sentence
+from underpaint_client.errors import UnderpaintError, to_sentence
 from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seed
@@ -25,9 +26,10 @@ from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from underpaint_client.styles import apply_style, find_style
 
 from .batch import Batch
+from .daemon_access import DaemonAccess
 from .delivery import Delivery
 from .job_inputs import read_inputs
-from .launch import DaemonStarter, Launcher
+from .launch import Launcher
 from .layer_role import refuse_role
 from .layers import describe_readiness
 from .lists import (
@@ -69,7 +71,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from underpaint_client.address import Address
-    from underpaint_client.messages import Message
     from underpaint_client.model_entry import ModelEntry
 
     from .contract import Document, EventLoop, Listener
@@ -118,14 +119,16 @@ class Session:
         self.default_model = ""
         self.last_message: Sentence = NO_TEXT
         self.history = PromptHistory()
-        self.downloads = ModelDownloads(self._send_message, self.report)
         self._loop, self._listener, self._clock = loop, listener, clock
+        self._daemon = DaemonAccess(
+            loop, self.tracker, self.pump, self.report, listener.refresh, launcher or Launcher()
+        )
+        self.downloads = ModelDownloads(self._daemon.send, self.report)
         self._delivery = Delivery(
             loop, self.tracker.acknowledge, self.report, listener.refresh, clock
         )
-        self._starter = DaemonStarter(loop, self._daemon_started, launcher or Launcher())
         self._waiting = WaitingResults(self.tracker, find_document)
-        loop.call_later(0, self.connect)
+        loop.call_later(0, self._daemon.connect)
 
     @property
     def running(self) -> bool:
@@ -168,15 +171,19 @@ class Session:
     @property
     def remedy(self) -> Remedy | None:
         """What to offer on the button for remedies; None to hide it."""
-        connected = self.tracker.fd is not None
+        connected = self._daemon.is_connected
         return choose_remedy(
             undelivered=bool(self._delivery.undelivered),
             deferred=bool(self._delivery.deferred),
             has_preview=self._delivery.has_preview,
             waiting=bool(self._waiting),
             connected=connected,
-            can_start=not connected and self._starter.can_start,
+            can_start=not connected and self._daemon.can_start,
         )
+
+    def connect(self) -> None:
+        """Connect to the daemon, if there is no connection; report it if there is no daemon."""
+        self._daemon.connect()
 
     # ---- the artist's actions ---------------------------------------------------------------
 
@@ -288,14 +295,7 @@ class Session:
         if not request.control_picture.kind:
             refuse_role(document.role)
         used = self.apply_style(request)
-        waits = False
-        try:
-            self.tracker.open()
-        except DaemonUnavailableError as error:
-            waits = start and self._is_daemon_coming()
-            if not waits:
-                self._report_unavailable(to_sentence(error))
-                raise
+        waits = not self._daemon.open(start=start)
         model = find_model(self.models, self.default_model, used.sampling.model)
         request, frames = read_inputs(request, document, model.native if model else 0)
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
@@ -328,7 +328,7 @@ class Session:
         remedy = self.remedy
         try:
             if remedy is Remedy.START_DAEMON:
-                self._start_daemon()
+                self._daemon.start()
             elif remedy is Remedy.KEEP_PREVIEW:
                 self._delivery.keep_preview()
             elif remedy is Remedy.OPEN_AS_DOCUMENT:
@@ -343,61 +343,6 @@ class Session:
             log_exception("the remedy", error)
             self.report(sentence("That failed ({error}). Nothing is lost; try again.", error=error))
         self._listener.refresh()
-
-    # ---- the daemon ------------------------------------------------------------------------
-
-    def connect(self) -> None:
-        """Connect to the daemon, if there is no connection; report it if there is no daemon."""
-        try:
-            self.tracker.open()
-        except DaemonUnavailableError as error:
-            self._report_unavailable(to_sentence(error))
-        else:
-            self.pump.wake()
-
-    def _send_message(self, message: Message) -> None:
-        self.tracker.send(message)
-        self.pump.wake()
-
-    def _ask_waiting_again(self) -> None:
-        self.tracker.ask_waiting()
-        self.pump.wake()
-
-    def _report_unavailable(self, why: Sentence) -> None:
-        if self.tracker.fd is None:
-            self.pump.unwatch()
-        self.report(why)
-        self._listener.refresh()
-
-    def _is_daemon_coming(self) -> bool:
-        """Return whether the daemon is being started; start it if that can be done."""
-        if self._starter.can_start:
-            self._start_daemon()
-        return self._starter.is_starting
-
-    def _start_daemon(self) -> None:
-        try:
-            if not self._starter.start():
-                return
-        except DaemonUnavailableError as error:
-            log_exception("starting the daemon", error)
-            self.report(to_sentence(error))
-            return
-        log_event("starting the daemon")
-        self.report(sentence("Starting the daemon..."))
-
-    def _daemon_started(self, message: str) -> None:
-        """Connect, now that the process that starts the daemon has ended."""
-        try:
-            self.tracker.open()
-        except DaemonUnavailableError as error:
-            why = sentence(
-                "The daemon could not be started: {reason}", reason=message or error.sentence
-            )
-            self._report_unavailable(why)
-        else:
-            self.pump.wake()
-            self._listener.refresh()
 
     # ---- notices ---------------------------------------------------------------------------
 
@@ -444,7 +389,7 @@ class Session:
             self.model_pictures.clear()
             self.prompt_sources.connect(is_known=notice.prompt_names)
             # The daemon needs seconds to notice that an editor died.
-            self._loop.call_later(_ASK_WAITING_AGAIN, self._ask_waiting_again)
+            self._loop.call_later(_ASK_WAITING_AGAIN, self._daemon.ask_waiting)
             if notice.remark or not self.running:
                 self.report(describe_readiness(notice.default_model, notice.remark))
         elif isinstance(notice, ResultsWaiting):
@@ -459,9 +404,9 @@ class Session:
             self.model_pictures.add(notice.model, notice.picture)
         elif isinstance(notice, Disconnected):
             log_event("the daemon was stopped" if notice.planned else "lost the daemon")
-            self._report_unavailable(to_sentence(notice.error))
-            if self.running and not notice.planned and self._starter.can_start:
-                self._start_daemon()
+            self._daemon.report_unavailable(to_sentence(notice.error))
+            if self.running and not notice.planned and self._daemon.can_start:
+                self._daemon.start()
 
     def _show_preview(self, preview: PreviewReceived) -> None:
         self._listener.show_preview(preview.frame)

@@ -13,8 +13,8 @@ from underpaint_client.conditioning import add_loras
 from underpaint_client.errors import BadInputError
 from underpaint_client.prompt_choices import escape_prompt
 from underpaint_client.recipe import Recipe
-from underpaint_client.request import MAX_VARIATIONS
 from underpaint_client.sentences import Sentence, sentence
+from underpaint_client.variations import MAX_VARIATIONS
 
 from .form import Form
 from .layer_role import role_made

@@ -42,6 +42,10 @@ def _layer_cautions(layer: Gimp.Layer) -> list[Sentence]:
         inside_hidden=not all(group.get_visible() for group in groups),
         resized=False,
     )
+    if not layer.has_alpha():
+        found.append(
+            sentence("the layer has no transparency: erasing paints the background colour")
+        )
     if any(group.get_lock_content() for group in groups):
         found.append(sentence("the layer's group is locked, so the result goes above that group"))
     filters = [one.get_name() for one in layer.get_filters() if one.get_visible()]

@@ -29,6 +29,7 @@ from underpaint_editor.form import (  # noqa: E402
 from .widgets import set_up_button  # noqa: E402
 
 _ENTER_KEYS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
+_GENERATES = Gdk.ModifierType.CONTROL_MASK | Gdk.ModifierType.SHIFT_MASK  # either, with Enter
 _NO_ID = "\0"  # stands for an empty value: GTK takes an empty id for none
 _ELLIPSIS_AT_END = 3  # Pango.EllipsizeMode.END, as the property of a cell wants it
 
@@ -320,12 +321,12 @@ def make_slider(control: NumberControl) -> Gtk.Scale:
 
 
 def on_enter(window: Gtk.Window, call: Callable[[], None]) -> None:
-    """Call a function when Ctrl+Enter is pressed in a window: once, however long it is held."""
+    """Call a function when Ctrl+Enter or Shift+Enter is pressed: once, however long it is held."""
     held = False
 
     def pressed(_window: object, event: Gdk.EventKey) -> bool:
         nonlocal held
-        if event.keyval not in _ENTER_KEYS or not event.state & Gdk.ModifierType.CONTROL_MASK:
+        if event.keyval not in _ENTER_KEYS or not event.state & _GENERATES:
             return False
         if not held:
             held = True

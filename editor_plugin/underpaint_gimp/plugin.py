@@ -41,6 +41,14 @@ GENERATE = "underpaint-generate"
 AGAIN = "underpaint-again"
 CANCEL = "underpaint-cancel"
 WINDOW = "underpaint-window"
+RESULTS = {
+    "underpaint-previous-result": "previous",
+    "underpaint-next-result": "next",
+    "underpaint-keep-result": "keep",
+    "underpaint-vary-result": "vary",
+}
+"""The entries for the selected result, and the window's buttons that do the same."""
+
 MENU = "<Image>/Filters/Underpaint"
 _ENTRIES = {
     GENERATE: (
@@ -55,6 +63,22 @@ _ENTRIES = {
     WINDOW: (
         sentence("Open Dock _Window"),
         sentence("Show Underpaint's window beside the image"),
+    ),
+    "underpaint-previous-result": (
+        sentence("_Previous Result"),
+        sentence("Show the previous result of the selected batch"),
+    ),
+    "underpaint-next-result": (
+        sentence("_Next Result"),
+        sentence("Show the next result of the selected batch"),
+    ),
+    "underpaint-keep-result": (
+        sentence("_Keep Result"),
+        sentence("Keep the selected result and delete the others of its group"),
+    ),
+    "underpaint-vary-result": (
+        sentence("_Vary Result"),
+        sentence("Make variations of the selected result, in its group"),
     ),
 }
 """The menu entries: what each is called, and what it does."""
@@ -126,10 +150,11 @@ class Underpaint(Gimp.PlugIn):
         procedure.set_menu_label(label)
         procedure.add_menu_path(MENU)
         procedure.set_documentation(description, _HELP, name)
-        procedure.set_image_types("*" if name in (GENERATE, AGAIN) else "")
+        needs_layer = name in (GENERATE, AGAIN, *RESULTS)
+        procedure.set_image_types("*" if needs_layer else "")
         procedure.set_sensitivity_mask(
             Gimp.ProcedureSensitivityMask.DRAWABLE
-            if name in (GENERATE, AGAIN)
+            if needs_layer
             else Gimp.ProcedureSensitivityMask.ALWAYS
         )
         if name == GENERATE:
@@ -167,6 +192,8 @@ class Underpaint(Gimp.PlugIn):
         if name == CANCEL:
             session().cancel()
             return _values(procedure)
+        if name in RESULTS:
+            return _use_result(procedure, image, RESULTS[name])
         return _show_window(procedure, image, None if name == WINDOW else layers)
 
     def _generate(
@@ -193,6 +220,20 @@ def _values(procedure: Gimp.Procedure, error: Sentence = NO_TEXT) -> Gimp.ValueA
     return procedure.new_return_values(_SUCCESS, None)
 
 
+_NO_SCREEN = sentence("There is no display to show Underpaint's window on.")
+
+
+def _use_result(
+    procedure: Gimp.Procedure, image: Gimp.Image | None, button: str
+) -> Gimp.ValueArray:
+    """Do what a button for the selected result does, and show the window that says how it went."""
+    if not has_screen():
+        return _values(procedure, _NO_SCREEN)
+    window().show(image, to_front=False)
+    window().use_result(button)
+    return _values(procedure)
+
+
 def _show_window(
     procedure: Gimp.Procedure,
     image: Gimp.Image | None,
@@ -202,8 +243,7 @@ def _show_window(
 ) -> Gimp.ValueArray:
     """Show the window; if there are layers, generate on them with the window's settings."""
     if not has_screen():
-        why = sentence("There is no display to show Underpaint's window on.")
-        return _values(procedure, why)
+        return _values(procedure, _NO_SCREEN)
     window().show(image, to_front=to_front)
     if layers is not None:
         window().generate_now(image, layers)

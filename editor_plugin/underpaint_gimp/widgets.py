@@ -16,6 +16,8 @@ _STYLE = """
 .underpaint button:checked {
     background-image: none;
     background-color: @theme_selected_bg_color;
+}
+.underpaint button:checked label {
     color: @theme_selected_fg_color;
 }
 """

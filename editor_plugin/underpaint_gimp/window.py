@@ -21,34 +21,31 @@ from underpaint_client.home import write_private  # noqa: E402
 from underpaint_client.parsed_prompt import PromptError  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
-from underpaint_editor.form import BUTTONS, PROMPTS, ROWS, SPOKEN, Form  # noqa: E402
-from underpaint_editor.layer_role import ROLE_FIELDS  # noqa: E402
-from underpaint_editor.layers import describe_plan_line, preview_size  # noqa: E402
-from underpaint_editor.lists import ListedChoice  # noqa: E402
+from underpaint_editor.form import BUTTONS, PROMPTS, Form  # noqa: E402
+from underpaint_editor.layers import describe_plan_line  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
 from underpaint_editor.results import Thumbnail  # noqa: E402
 from underpaint_editor.survey import Survey  # noqa: E402
 
 from . import front  # noqa: E402
-from .buffers import image_of, scaled  # noqa: E402
-from .canvas import GimpDocument, load_form  # noqa: E402
+from .alpha_button import AlphaButton  # noqa: E402
+from .canvas import GimpDocument  # noqa: E402
 from .control_menu import ControlMenu  # noqa: E402
 from .controls import (  # noqa: E402
     Control,
-    SwitchControl,
-    make_controls,
-    make_slider,
     on_arrow,
     on_enter,
 )
 from .downloads_window import DownloadsWindow  # noqa: E402
+from .form_view import FormView  # noqa: E402
 from .image_choice import ImageChoice  # noqa: E402
-from .model_facts import ModelFacts  # noqa: E402
+from .image_forms import ImageForms  # noqa: E402
+from .job_view import JobView  # noqa: E402
 from .picture_chooser import PictureChooser  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .prompt_popup import PromptPopup, mark_error  # noqa: E402
-from .queue_list import QueueList  # noqa: E402
 from .result_row import ResultRow  # noqa: E402
+from .role_rows import RoleRows  # noqa: E402
 from .selected import GimpResult  # noqa: E402
 from .session import listener, session  # noqa: E402
 from .tree import layer_names  # noqa: E402
@@ -79,11 +76,9 @@ class Window:
         self.session = session()
         self.panel = Panel(self.session, self)
         self.panel.filling = True
-        self._listed: dict[str, list[ListedChoice]] = {}
         self._title_name = ""  # of the image in the plan line, if the artist may mean another one
         self._cautions: list[Sentence] = []
-        self._forms: dict[int, Form] = {}  # by the ids of images
-        self._unassigned: Form | None = None  # as it was when the artist had to choose an image
+        self._forms = ImageForms(self.panel)
         self._downloads: DownloadsWindow | None = None
         self._pictures = PictureChooser(self.panel.use_picture)
         self._build()
@@ -95,7 +90,11 @@ class Window:
     # ---- layout ----------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._fields = make_controls(self.panel.form_edited)
+        self._view = FormView(self.panel)
+        self._fields, self.lock = self._view.fields, self._view.lock
+        self.model_facts = self._view.model_facts
+        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
+        self._role = RoleRows(self._change_role, self.control_menu)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = ImageChoice(self.look)
         column.add(self.images.widget)
@@ -105,35 +104,22 @@ class Window:
             find = functools.partial(self._candidates, name)
             self.popups.append(PromptPopup(self._fields.texts[name].widget, find))
         on_arrow(self._fields.texts["prompt"], self.panel.recall_prompt)
-        column.add(self._make_strength())
+        column.add(self._view.strength)
         self.plan = make_label("plan")
-        column.add(self.plan)
-        column.add(self._make_offer())
-        column.add(self._make_buttons())
+        buttons = self._make_buttons()
+        for widget in (self.plan, self._make_alpha(), self._make_offer(), buttons):
+            column.add(widget)
         amount = self._fields.numbers["vary_amount"].shown
         self.result_row = ResultRow(amount, self._show_result, self.use_result)
         compare = self.result_row.buttons["compare"]
         compare.connect("pressed", lambda _: self.panel.compare(GimpResult.of(self.images.image)))
         compare.connect("released", lambda _: self.panel.end_comparison())
         column.add(self.result_row.widget)
-        self.progress = Gtk.ProgressBar()
-        self.progress.set_name("progress")
-        self.progress.get_accessible().set_name(SPOKEN["progress"])
-        column.add(self.progress)
-        self.status = make_label("status")
-        column.add(self.status)
-        self.queue = QueueList(self.session)
-        column.add(self.queue.widget)
-        self.preview = Gtk.Image(no_show_all=True, halign=Gtk.Align.START)
-        self.preview.set_name("preview")
-        self.preview.get_accessible().set_name(SPOKEN["preview"])
-        column.add(self.preview)
-        self.remedy = Gtk.Button(no_show_all=True)
-        self.remedy.set_name("remedy")
-        self.remedy.connect("clicked", lambda _: self.session.apply_remedy())
-        column.add(self.remedy)
-        column.add(self._make_role())
-        column.add(self._make_rows())
+        self._jobs = jobs = JobView(self.session)
+        self.progress, self.status, self.queue = jobs.progress, jobs.status, jobs.queue
+        self.preview, self.remedy = jobs.preview, jobs.remedy
+        for shown in (*jobs.widgets, self._role.widget, self._view.rows):
+            column.add(shown)
         column.add(self._make_picture())
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)
         scroll.add(column)
@@ -150,41 +136,14 @@ class Window:
     def _candidates(self, field: str, kind: Kind) -> Candidates:
         return self.panel.candidates(field, kind, lambda: layer_names(self.images.image))
 
-    def _make_strength(self) -> Gtk.Grid:
-        strength = self._fields.numbers["strength"]
-        self.strength_label = Gtk.Label(halign=Gtk.Align.END, hexpand=True)
-        self.strength_label.set_name("strength_words")
-        title = Gtk.Label.new_with_mnemonic("_Strength")
-        title.set_mnemonic_widget(strength.widget)
-        title.set_halign(Gtk.Align.START)
-        grid = Gtk.Grid(column_spacing=8)
-        grid.attach(title, 0, 0, 1, 1)
-        grid.attach(self.strength_label, 1, 0, 2, 1)
-        grid.attach(make_slider(strength), 0, 1, 2, 1)
-        grid.attach(strength.widget, 2, 1, 1, 1)
-        return grid
-
     def _make_picture(self) -> Gtk.Button:
         picture = set_up_button("picture", Gtk.Button())
         picture.connect("clicked", lambda _: self._pictures.open(self.window))
         return picture
 
-    def _make_role(self) -> Gtk.Grid:
-        self._role = make_controls(self._change_role, ROLE_FIELDS)
-        self._role_details: list[Gtk.Widget] = []
-        grid = Gtk.Grid(column_spacing=8, row_spacing=4)
-        for row, control in enumerate(self.role_controls.values()):
-            label = Gtk.Label(label=control.field.label, halign=Gtk.Align.START)
-            grid.attach(label, 0, row, 1, 1)
-            control.shown.set_hexpand(True)
-            grid.attach(control.shown, 1, row, 1, 1)
-            if row:
-                self._role_details += [label, control.shown]
-        for widget in self._role_details:
-            widget.set_no_show_all(True)
-        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
-        grid.attach(self.control_menu.button, 0, len(self.role_controls), 2, 1)
-        return grid
+    def _make_alpha(self) -> Gtk.Button:
+        self.alpha = AlphaButton(self.look)
+        return self.alpha.widget
 
     def _make_offer(self) -> Gtk.Button:
         self.offer = Gtk.Button(no_show_all=True)
@@ -193,35 +152,6 @@ class Window:
         self.offer.set_relief(Gtk.ReliefStyle.NONE)
         self.offer.connect("clicked", lambda _: self.panel.accept_offer())
         return self.offer
-
-    def _make_rows(self) -> Gtk.Grid:
-        self.model_facts = ModelFacts()
-        grid = Gtk.Grid(column_spacing=8, row_spacing=4)
-        row = 0
-        for name in ROWS:
-            control = self.controls[name]
-            if not isinstance(control, SwitchControl):
-                label = Gtk.Label(label=control.field.label, halign=Gtk.Align.START)
-                grid.attach(label, 0, row, 1, 1)
-            shown = self._make_seed() if name == "seed" else control.shown
-            shown.set_hexpand(True)
-            grid.attach(shown, 1, row, 1, 1)
-            row += 1
-            if name == "model":
-                grid.attach(self.model_facts.widget, 0, row, 2, 1)
-                row += 1
-        return grid
-
-    def _make_seed(self) -> Gtk.Box:
-        dice = set_up_button("seed_dice", Gtk.Button())
-        dice.connect("clicked", lambda _: self.panel.draw_seed())
-        self.lock = set_up_button("seed_locked", Gtk.ToggleButton())
-        self.lock.connect("toggled", lambda _: self.panel.form_edited())
-        row = Gtk.Box(spacing=4)
-        row.pack_start(self._fields.numbers["seed"].shown, True, True, 0)
-        row.add(dice)
-        row.add(self.lock)
-        return row
 
     def _make_buttons(self) -> Gtk.Box:
         self.generate = set_up_button("generate", Gtk.Button())
@@ -244,16 +174,13 @@ class Window:
     @property
     def role_controls(self) -> Mapping[str, Control]:
         """The controls of the layer's role, by the names of the fields."""
-        return {field.name: self._role.all[field.name] for field in ROLE_FIELDS}
+        return self._role.controls
 
     def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
         """Show the controls of the layer's role, and whether Generate can be pressed."""
         self.generate.set_sensitive(not refusal)
         self.generate.set_tooltip_text(refusal or BUTTONS["generate"].tip)
-        for control in self.role_controls.values():
-            control.shown.set_sensitive(enabled)
-        for widget in self._role_details:
-            widget.set_visible(details)
+        self._role.show(enabled=enabled, details=details)
 
     def _change_role(self) -> None:
         if not self.panel.filling:
@@ -270,11 +197,7 @@ class Window:
 
     def show_own(self, values: Mapping[str, float | str]) -> None:
         """Show what the model has in the fields that are left to it."""
-        for name, value in values.items():
-            if isinstance(value, str):
-                self._fields.choices[name].show_own(value)
-            else:
-                self._fields.numbers[name].show_own(value)
+        self._view.show_own(values)
 
     def show_model(self, text: Sentence, picture: Frame | None) -> None:
         """Show what the chosen model is."""
@@ -295,7 +218,7 @@ class Window:
 
     def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
-        self.strength_label.set_text(text)
+        self._view.show_strength(text)
 
     def save_form(self) -> None:
         """Save the form in GIMP's folder."""
@@ -346,22 +269,30 @@ class Window:
         self.panel.show_selected(GimpResult.of(image))
         self.panel.show_role(self._current_document)
         title, self._cautions, self._title_name = Sentence("Underpaint"), [], ""
+        self.alpha.show(None)
 
         def survey() -> Survey:
             nonlocal title
             if image is not None and image.is_valid() and not self.images.front_known:
                 self._title_name = front.name_in_title(image)
-            document = self._current_document()
+            document = self._find_document()
             shown = self._title_name or document.image.get_name()
             title = sentence(
                 "Underpaint: {layer} in {image}", layer=document.layer.get_name(), image=shown
             )
             found = document.survey()
             self._cautions = document.cautions()
+            self.alpha.show(document.layer)
             return found
 
         self.panel.survey_document(survey)
         self.window.set_title(title)
+
+    def _find_document(self, items: Sequence[Gimp.Item] | None = None) -> GimpDocument:
+        """Return the document of the layer to paint on; see `Panel.find_document`."""
+        self.images.check()
+        selected = GimpResult.of(self.images.image)
+        return self.panel.find_document(selected, lambda: self._current_document(items))
 
     def _current_document(self, items: Sequence[Gimp.Item] | None = None) -> GimpDocument:
         """Return the document of the selected layer of the image, or of another layer.
@@ -380,17 +311,13 @@ class Window:
         if before is not None and image is not None and before.get_id() == image.get_id():
             return
         if before is not None:
-            self._forms[before.get_id()] = self.panel.form
+            self._forms.keep(before)
         if image is None:
-            if not self.images.front_known and self._unassigned is None:
-                self._unassigned = self.panel.form
+            if not self.images.front_known:
+                self._forms.expect_choice()
             return
         remove_leftovers(image)
-        unassigned, self._unassigned = self._unassigned, None
-        if unassigned not in (None, self.panel.form):
-            return  # the artist has edited the form for this image, before choosing it
-        known = self._forms.get(image.get_id())
-        self.panel.fill(known or Form.from_text(load_form(image), self.panel.form))
+        self._forms.show(image)
 
     def _entered(self, *_: object) -> bool:
         self.look()
@@ -400,9 +327,7 @@ class Window:
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
-        selected = GimpResult.of(self.images.image)
-        if selected is not None:
-            self.panel.use_selected(name, selected)
+        self.panel.use_selected(name, GimpResult.of(self.images.image))
         self._look_at(self.images.image)
 
     def _show_result(self, index: int) -> None:
@@ -428,7 +353,7 @@ class Window:
     ) -> None:
         """Do what the Generate button does, on the layer in front or on another."""
         self.look(image)
-        sent = self.session.generate(self.panel.form, lambda: self._current_document(items))
+        sent = self.session.generate(self.panel.form, lambda: self._find_document(items))
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
             self.look(image)
@@ -444,46 +369,19 @@ class Window:
 
     def show_progress(self, fraction: float | None) -> None:
         """Show how much of the running job is done."""
-        if fraction is None:
-            self.progress.pulse()
-        else:
-            self.progress.set_fraction(fraction)
+        self._jobs.show_progress(fraction)
 
     def show_preview(self, frame: Frame | None) -> None:
         """Show the unfinished image, or remove it."""
-        self.preview.set_visible(frame is not None)
-        if frame is not None:
-            extent = frame.box.extent
-            image = scaled(image_of(frame.data, extent), preview_size(extent))
-            self.preview.set_from_pixbuf(image)
+        self._jobs.show_preview(frame)
 
     def refresh(self) -> None:
         """Show the session's jobs, models and remedy."""
         self.cancel.set_sensitive(self.session.running)
-        if not self.session.running:
-            self.show_progress(0)
         if not self.panel.comparing:  # else the results that Compare hides would count as hidden
             self.panel.show_selected(GimpResult.of(self.images.image))
-        remedy = self.session.remedy
-        self.remedy.set_label("" if remedy is None else remedy.label)
-        self.remedy.set_visible(remedy is not None)
-        self.queue.show(self.session.queue)
-        for name, choices in self.session.choices.items():
-            if choices == self._listed.get(name):
-                continue
-            self._listed[name], self.panel.filling = choices, True
-            self._fields.choices[name].set_options(
-                [(choice.value, _label_of(choice)) for choice in choices],
-                {choice.value for choice in choices if not choice.usable},
-            )
-            self.panel.filling = False
+        self._jobs.refresh()
+        self._view.list_choices(self.session.choices)
         self.panel.follow_model()
         for popup in self.popups:
             popup.completer.refresh()
-
-
-def _label_of(choice: ListedChoice) -> Sentence:
-    """Return what a model or style is called in the list, which shows no tooltips."""
-    if choice.usable:
-        return choice.label
-    return sentence("{name}: {problem}", name=choice.label, problem=choice.tip)

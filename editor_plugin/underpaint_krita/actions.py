@@ -12,11 +12,16 @@ from .qt import QtWidgets
 _ACTIONS = {
     "underpaint_generate": (sentence("Underpaint: Generate"), "generate"),
     "underpaint_cancel": (sentence("Underpaint: Cancel"), "cancel"),
+    "underpaint_previous": (sentence("Underpaint: Previous Result"), "previous"),
+    "underpaint_next": (sentence("Underpaint: Next Result"), "next"),
+    "underpaint_keep": (sentence("Underpaint: Keep Result"), "keep"),
+    "underpaint_vary": (sentence("Underpaint: Vary Result"), "vary"),
 }
+"""By their names, which `underpaint.action` lists too: the title, and the docker's button."""
 
 
 class Actions(Extension):
-    """Generate and Cancel. They work while the docker is hidden, too."""
+    """What the docker's buttons do. The actions work while it is hidden, too."""
 
     def setup(self) -> None:
         """Do nothing: Krita calls this before there is a window."""

@@ -12,9 +12,8 @@ from underpaint_client.frames import Frame
 from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
-from underpaint_editor.form import BUTTONS, PROMPTS, ROWS, SPOKEN, Form
+from underpaint_editor.form import BUTTONS, PROMPTS, SPOKEN, Form
 from underpaint_editor.found_form import PICTURES
-from underpaint_editor.layer_role import ROLE_FIELDS
 from underpaint_editor.layers import preview_size
 from underpaint_editor.lists import ListedChoice
 from underpaint_editor.panel import Panel
@@ -25,23 +24,20 @@ from .canvas import KritaDocument, load_form
 from .control_menu import ControlMenu
 from .controls import (
     Control,
-    KeyWatch,
-    NumberControl,
-    SwitchControl,
-    make_controls,
-    make_slider,
 )
 from .downloads_dialog import DownloadsDialog
+from .form_view import FormView
 from .images import image_of, scaled
-from .model_facts import ModelFacts
+from .key_watch import KeyWatch
 from .prompt_popup import PromptPopup, mark_error
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
 from .result_row import ResultRow
+from .role_rows import RoleRows
 from .selected import KritaResult
 from .session import KritaEventLoop, session, signals
 from .tree import id_of, layer_names
-from .widgets import make_checkable, make_label, set_enabled, set_up_button
+from .widgets import make_label, set_enabled, set_up_button
 
 DOCKER = "underpaint"
 
@@ -73,7 +69,10 @@ class UnderpaintDocker(DockWidget):
     # ---- layout ----------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._fields = make_controls(self.panel.form_edited)
+        self._view = FormView(self.panel)
+        self._fields, self.lock = self._view.fields, self._view.lock
+        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
+        self._role = RoleRows(self._change_role, self.control_menu)
         body = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(body)
         column.setContentsMargins(4, 6, 4, 6)
@@ -85,7 +84,7 @@ class UnderpaintDocker(DockWidget):
             column.addWidget(edit)
             self._popups.append(PromptPopup(edit, functools.partial(self._candidates, name)))
         self._fields.texts["prompt"].widget.stepped.connect(self.panel.recall_prompt)
-        column.addLayout(self._make_strength())
+        column.addLayout(self._view.strength)
         self.plan = make_label("plan")
         column.addWidget(self.plan)
         self.offer = self._make_button("offer", self.panel.accept_offer)
@@ -98,11 +97,7 @@ class UnderpaintDocker(DockWidget):
         self.result_row.buttons["compare"].pressed.connect(self._compare)
         self.result_row.buttons["compare"].released.connect(self._end_comparison)
         column.addWidget(self.result_row)
-        self.progress = QtWidgets.QProgressBar()
-        self.progress.setObjectName("progress")
-        self.progress.setAccessibleName(SPOKEN["progress"])
-        self.progress.setTextVisible(False)
-        self.progress.setFixedHeight(8)
+        self.progress = _make_progress()
         column.addWidget(self.progress)
         self.status = make_label("status")
         column.addWidget(self.status)
@@ -113,8 +108,8 @@ class UnderpaintDocker(DockWidget):
         column.addWidget(self.preview)
         self.remedy = self._make_button("remedy", self.session.apply_remedy)
         column.addWidget(self.remedy)
-        column.addLayout(self._make_role())
-        column.addLayout(self._make_rows())
+        column.addLayout(self._role.layout)
+        column.addLayout(self._view.rows)
         picture = set_up_button("picture", QtWidgets.QPushButton())
         picture.clicked.connect(self._choose_picture)
         column.addWidget(picture)
@@ -136,59 +131,6 @@ class UnderpaintDocker(DockWidget):
     def _candidates(self, field: str, kind: Kind) -> Candidates:
         return self.panel.candidates(field, kind, layer_names)
 
-    def _make_strength(self) -> QtWidgets.QGridLayout:
-        strength = self._fields.numbers["strength"]
-        strength.widget.setFixedWidth(64)
-        self.strength_label = QtWidgets.QLabel()
-        self.strength_label.setObjectName("strength_words")
-        grid = QtWidgets.QGridLayout()
-        grid.setVerticalSpacing(2)
-        title = QtWidgets.QLabel(sentence("&Strength"))
-        title.setBuddy(strength.widget)
-        grid.addWidget(title, 0, 0)
-        self.strength_label.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
-        grid.addWidget(self.strength_label, 0, 1, 1, 2)
-        grid.addWidget(make_slider(strength), 1, 0, 1, 2)
-        grid.addWidget(strength.widget, 1, 2)
-        grid.setColumnStretch(1, 1)
-        return grid
-
-    def _make_role(self) -> QtWidgets.QFormLayout:
-        self._role = make_controls(self._change_role, ROLE_FIELDS)
-        self._role_labels: list[QtWidgets.QLabel] = []
-        form = _make_form()
-        for control in self.role_controls.values():
-            label = QtWidgets.QLabel(control.field.label)
-            self._role_labels.append(label)
-            form.addRow(label, control.widget)
-        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
-        form.addRow(self.control_menu.button)
-        return form
-
-    def _make_rows(self) -> QtWidgets.QFormLayout:
-        form = _make_form()
-        for name in ROWS:
-            control = self.controls[name]
-            label = "" if isinstance(control, SwitchControl) else control.field.label
-            widget = control.shown if isinstance(control, NumberControl) else control.widget
-            form.addRow(label, self._make_seed() if name == "seed" else widget)
-            if name == "model":
-                self.model_facts = ModelFacts()
-                form.addRow(self.model_facts)
-        return form
-
-    def _make_seed(self) -> QtWidgets.QHBoxLayout:
-        dice = set_up_button("seed_dice", QtWidgets.QToolButton())
-        dice.clicked.connect(self.panel.draw_seed)
-        self.lock = make_checkable(set_up_button("seed_locked", QtWidgets.QToolButton()))
-        self.lock.toggled.connect(lambda _on: self.panel.form_edited())
-        row = QtWidgets.QHBoxLayout()
-        row.setSpacing(4)
-        row.addWidget(self._fields.numbers["seed"].widget, 1)
-        row.addWidget(dice)
-        row.addWidget(self.lock)
-        return row
-
     def _make_buttons(self) -> QtWidgets.QHBoxLayout:
         self.generate = set_up_button("generate", QtWidgets.QPushButton())
         self.generate.clicked.connect(lambda: self.press("generate"))
@@ -209,17 +151,13 @@ class UnderpaintDocker(DockWidget):
     @property
     def role_controls(self) -> Mapping[str, Control]:
         """The controls of the layer's role, by the names of the fields."""
-        return {field.name: self._role.all[field.name] for field in ROLE_FIELDS}
+        return self._role.controls
 
     def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
         """Show the controls of the layer's role, and whether Generate can be pressed."""
         set_enabled(self.generate, not refusal)
         self.generate.setToolTip(refusal or BUTTONS["generate"].tip)
-        rows = zip(self._role_labels, self.role_controls.values())
-        for index, (label, control) in enumerate(rows):
-            control.widget.setEnabled(enabled)
-            for widget in (label, control.widget):
-                widget.setVisible(details or index == 0)
+        self._role.show(enabled=enabled, details=details)
 
     def _change_role(self) -> None:
         if not self.panel.filling:  # a turn may come only after that
@@ -227,7 +165,7 @@ class UnderpaintDocker(DockWidget):
 
     def _keep_role(self) -> None:
         self.panel.role_edited(KritaDocument.of_active)
-        self.panel.survey_document(lambda: KritaDocument.of_active().survey())
+        self.panel.survey_document(lambda: self._find_document().survey())
 
     def is_seed_locked(self) -> bool:
         """Return whether the button that locks the seed is down."""
@@ -239,15 +177,11 @@ class UnderpaintDocker(DockWidget):
 
     def show_own(self, values: Mapping[str, float | str]) -> None:
         """Show what the model has in the fields that are left to it."""
-        for name, value in values.items():
-            if isinstance(value, str):
-                self._fields.choices[name].show_own(value)
-            else:
-                self._fields.numbers[name].show_own(value)
+        self._view.show_own(values)
 
     def show_model(self, text: Sentence, picture: Frame | None) -> None:
         """Show what the chosen model is."""
-        self.model_facts.show_model(text, picture)
+        self._view.model_facts.show_model(text, picture)
 
     def show_plan(self, text: Sentence) -> None:
         """Show the plan line."""
@@ -265,7 +199,7 @@ class UnderpaintDocker(DockWidget):
 
     def show_strength(self, text: Sentence) -> None:
         """Show the description of the strength."""
-        self.strength_label.setText(text)
+        self._view.show_strength(text)
 
     def save_form(self) -> None:
         """Save the form in Krita's settings."""
@@ -328,15 +262,17 @@ class UnderpaintDocker(DockWidget):
         self._end_comparison()
         self.panel.show_selected(KritaResult.of_active())
         self.panel.show_role(KritaDocument.of_active)
-        self.panel.survey_document(lambda: KritaDocument.of_active().survey())
+        self.panel.survey_document(lambda: self._find_document().survey())
+
+    def _find_document(self) -> KritaDocument:
+        """Return the document of the layer to paint on; see `Panel.find_document`."""
+        return self.panel.find_document(KritaResult.of_active(), KritaDocument.of_active)
 
     def use_result(self, name: str) -> None:
         """Do what one of the buttons for the selected result does."""
 
         def use() -> None:
-            selected = KritaResult.of_active()
-            if selected is not None:
-                self.panel.use_selected(name, selected)
+            self.panel.use_selected(name, KritaResult.of_active())
             self._show_layer()
 
         self._turns.take(use)
@@ -382,11 +318,13 @@ class UnderpaintDocker(DockWidget):
     # ---- the session -----------------------------------------------------------------------
 
     def press(self, button: str) -> None:
-        """Do what the button `generate` or `cancel` does; shortcuts call this too."""
+        """Do what `generate`, `cancel` or a button for the result does; shortcuts call this too."""
         if button == "cancel":
             self.session.cancel()
-            return
-        self._turns.take(self._generate)
+        elif button == "generate":
+            self._turns.take(self._generate)
+        else:
+            self.use_result(button)
 
     def make_control(self, kind: str) -> None:
         """Make a control layer of the active layer; `kind` is one of `CONTROL_PICTURES`."""
@@ -394,7 +332,7 @@ class UnderpaintDocker(DockWidget):
         self._turns.take(lambda: make(kind, KritaDocument.of_active))
 
     def _generate(self) -> None:
-        sent = self.session.generate(self.panel.form, KritaDocument.of_active)
+        sent = self.session.generate(self.panel.form, self._find_document)
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
         self._show_layer()
@@ -453,10 +391,10 @@ class UnderpaintDocker(DockWidget):
         self.panel.filling = False
 
 
-def _make_form() -> QtWidgets.QFormLayout:
-    form = QtWidgets.QFormLayout()
-    form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    form.setRowWrapPolicy(QtWidgets.QFormLayout.RowWrapPolicy.WrapLongRows)
-    form.setHorizontalSpacing(6)
-    form.setVerticalSpacing(4)
-    return form
+def _make_progress() -> QtWidgets.QProgressBar:
+    bar = QtWidgets.QProgressBar()
+    bar.setObjectName("progress")
+    bar.setAccessibleName(SPOKEN["progress"])
+    bar.setTextVisible(False)
+    bar.setFixedHeight(8)
+    return bar

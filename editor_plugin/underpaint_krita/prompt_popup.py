@@ -12,7 +12,7 @@ from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_editor.prompt_popup import Completer, Key, Offer
 
-from .controls import PromptEdit, to_characters, to_units
+from .prompt_edit import PromptEdit, to_characters, to_units
 from .qt import QtCore, QtGui, QtWidgets
 
 _ROWS = 8  # that are shown at once

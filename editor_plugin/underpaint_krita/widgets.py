@@ -62,3 +62,13 @@ def highlighted(palette: QtGui.QPalette) -> QtGui.QPalette:
     colours.setColor(role.Button, palette.color(role.Highlight))
     colours.setColor(role.ButtonText, palette.color(role.HighlightedText))
     return colours
+
+
+def make_form() -> QtWidgets.QFormLayout:
+    """Return a layout of rows, each a label and a control, as the docker has them."""
+    form = QtWidgets.QFormLayout()
+    form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setRowWrapPolicy(QtWidgets.QFormLayout.RowWrapPolicy.WrapLongRows)
+    form.setHorizontalSpacing(6)
+    form.setVerticalSpacing(4)
+    return form

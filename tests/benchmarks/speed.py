@@ -81,7 +81,7 @@ def end_to_end(connection: Connection, engine: Engine, rounds: int) -> None:
         prompt="a lake", model="bench", strength=1.0, steps=20, sampler="k_euler", seed=1
     )
     frame = to_frame("layer", layer(NATIVE), Box(0, 0, NATIVE, NATIVE))
-    prompt = model.encode_prompt("a lake", "", guided=True)
+    prompt = model.prompts.encode("a lake", "", guided=True)
     text = torch.cat([prompt["negative_prompt_embeds"], prompt["prompt_embeds"]])
 
     @torch.inference_mode()

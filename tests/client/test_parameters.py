@@ -16,13 +16,9 @@ import pytest
 from underpaint_client.errors import BadInputError
 from underpaint_client.parameters import Parameter, declare, nest, parameters_of
 from underpaint_client.png_chunks import RECIPE_KEY, find_text
-from underpaint_client.request import (
-    PromptSettings,
-    Request,
-    SamplingSettings,
-    SizeSettings,
-    VariationSettings,
-)
+from underpaint_client.request import PromptSettings, Request, SizeSettings
+from underpaint_client.sampling import SamplingSettings
+from underpaint_client.variations import VariationSettings
 from underpaint_editor.form import Form
 
 PLUGIN = Path(__file__).parents[2] / "editor_plugin"

@@ -23,7 +23,8 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.found_settings import FoundSettings, match_model, match_sampler
 from underpaint_client.picture_settings import find_settings, read_picture_settings
 from underpaint_client.picture_texts import read_texts
-from underpaint_client.request import Request, Variation
+from underpaint_client.request import Request
+from underpaint_client.variations import Variation
 
 WEBUI = """a lake, (misty:1.2) <lora:ink:0.8>
 second line

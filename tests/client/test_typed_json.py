@@ -12,8 +12,9 @@ import pytest
 
 from underpaint_client.parameters import parameters_of
 from underpaint_client.recipe import Facts, Recipe
-from underpaint_client.request import Request, Variation
+from underpaint_client.request import Request
 from underpaint_client.typed_json import field_types, read_fields, read_value, to_json
+from underpaint_client.variations import Variation
 from underpaint_editor.form import Form
 
 WHOLE_OR_NONE = Optional[int]

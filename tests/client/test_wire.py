@@ -14,7 +14,8 @@ from underpaint_client.errors import BadInputError, OtherProtocolError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.recipe import Recipe
-from underpaint_client.request import Request, Variation
+from underpaint_client.request import Request
+from underpaint_client.variations import Variation
 
 LAYER = Frame("layer", Box(-3, 5, 2, 1), "u1", "RGBA", bytes(range(8)))
 

@@ -7,7 +7,7 @@ import pytest
 from example_recipe import make_recipe
 from underpaint_client import BadInputError, Variation
 from underpaint_client.geometry import Extent
-from underpaint_client.request import MAX_VARIATIONS
+from underpaint_client.variations import MAX_VARIATIONS
 from underpaint_editor.form import Form
 from underpaint_editor.layers import fit_into
 from underpaint_editor.results import (

@@ -21,7 +21,9 @@ from real_editors import (
     check_control_made,
     check_controlled,
     check_fitted,
+    check_more_of_these,
     check_over_painting,
+    check_result_keys,
     check_styled,
     check_typed,
     run_download,
@@ -336,6 +338,17 @@ def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_gimp: Found) 
     assert said["after_two"] == ["Painting"]
 
 
+def test_what_can_be_done_with_a_result_has_shortcuts(in_gimp: Found) -> None:
+    check_result_keys(in_gimp("result_keys"))
+
+
+def test_with_a_result_selected_generate_goes_to_its_layer(in_gimp: Found) -> None:
+    said = in_gimp("more_of_these")
+    check_more_of_these(said)
+    assert said["groups"] == ["a pond (seeds 7 to 8) #1", "a pond (seeds 7 to 8)", "Painting"]
+    assert said["active"] == ["seed 8"]
+
+
 def test_locked_results_are_not_removed(in_gimp: Found) -> None:
     said = in_gimp("kept_with_locks")
     assert said["after"] == [["seed 7", True], ["seed 8", False]]
@@ -455,6 +468,14 @@ def test_what_gimp_cannot_do_better_is_said_before_the_run(in_gimp: Found) -> No
     }
     for case, caution in told.items():
         assert said[case] == f"{PLAN}. {caution}", case
+    caution = "The layer has no transparency: erasing paints the background colour."
+    assert said["without_alpha"].endswith(caution)
+    assert said["alpha_button"] == ["Add an Alpha Channel", True]
+    *added, then = said["alpha_added"]
+    assert added == [True, False]
+    assert caution not in then
+    assert said["alpha_locked"][0].endswith(caution)
+    assert not said["alpha_locked"][1]
     for case in ("grey", "indexed"):
         assert "greyscale" not in said[f"{case}_after"]
         assert "indexed" not in said[f"{case}_after"]

@@ -13,7 +13,9 @@ from real_editors import (
     check_control_made,
     check_controlled,
     check_fitted,
+    check_more_of_these,
     check_over_painting,
+    check_result_keys,
     check_styled,
     check_typed,
     run_download,
@@ -48,7 +50,7 @@ def check_looks(said: Said) -> None:
     assert said["too_wide"] <= 250
     assert said["cut_off"] == []
     assert said["plan"] == "Fills the erased 14 % of the layer, runs 2 of 4 steps"
-    assert said["actions"] == ["underpaint_generate", "underpaint_cancel"]
+    assert len(said["actions"]) == 6
 
 
 def test_a_style_is_chosen_and_a_pictures_settings_are_used(in_krita: Found) -> None:
@@ -69,16 +71,16 @@ def test_a_control_layer_is_made_of_a_layer(in_krita: Found) -> None:
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:
     said = in_krita("shortcuts")
-    assert said["given"] == ["Ctrl+Shift+F9", "Ctrl+Shift+F8"]
+    assert said["given"] == [f"Ctrl+Shift+F{number}" for number in (9, 8, 7, 6, 5, 4)]
     assert said["groups"] == [3, 4]  # with the docker, and without
 
 
 def test_ctrl_enter_generates_and_opens_nothing_of_kritas(in_krita: Found) -> None:
     said = in_krita("ctrl_enter")
     assert said["krita_has_it"]
-    assert said["popups"] == [[], []]
+    assert said["popups"] == [[], [], []]
     assert said["bars"] == []
-    assert said["groups"] == [3, 4]
+    assert said["groups"] == [3, 4, 5]
     assert said["prompt"] == "a lake"
 
 
@@ -436,6 +438,17 @@ def test_one_result_is_kept_and_one_undo_brings_the_others_back(in_krita: Found)
     assert said["the_same"]
     assert said["recipes_are_back"]
     assert said["after_two"] == ["Background", "Painting"]
+
+
+def test_what_can_be_done_with_a_result_has_shortcuts(in_krita: Found) -> None:
+    check_result_keys(in_krita("result_keys"))
+
+
+def test_with_a_result_selected_generate_goes_to_its_layer(in_krita: Found) -> None:
+    said = in_krita("more_of_these")
+    check_more_of_these(said)
+    assert said["groups"] == ["Background", "Painting", *["a pond (seeds 7 to 8)"] * 2]
+    assert said["active"] == "seed 8"
 
 
 def test_locked_results_are_not_removed(in_krita: Found) -> None:

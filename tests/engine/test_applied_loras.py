@@ -319,7 +319,7 @@ def test_prompts_are_remembered_by_the_loras_that_they_were_encoded_with(
         matrices = lora_files.draw(pipeline, {part: everything(pipeline)[part]})
         lora_files.save(loras / f"{part}.safetensors", lora_files.kohya(matrices))
     engine.load("sd").forget()
-    remembered = engine.load("sd")._prompts
+    remembered = engine.load("sd").prompts.kept
     paint(engine)
     paint(engine, **use("unet"))
     assert len(remembered.kept) == 1
@@ -339,7 +339,7 @@ def test_unused_ones_are_kept_up_to_a_number_of_bytes(
     for seed, name in enumerate("abc"):
         matrices = lora_files.draw(pipeline, {"unet": ["conv_in", "conv_out"]}, seed=seed)
         lora_files.save(loras / f"{name}.safetensors", lora_files.kohya(matrices))
-    loaded = model._opened_adapters._loaded
+    loaded = model.placed.adapters._loaded
 
     def names() -> list[str]:
         return sorted(Path(path).stem for path, _ in loaded)

@@ -83,7 +83,9 @@ def test_areas_that_see_each_other_do_not_paint_into_each_other(engine: Engine) 
 def test_images_that_run_together(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = erased(texture(500, 700), NEAR, FAR)
     one_by_one = make_all(engine, layer, images=3, steps=4)
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda images, *_, **__: min(images, 2))
+    monkeypatch.setattr(
+        "underpaint.engine.painter.batch_size", lambda images, *_, **__: min(images, 2)
+    )
     together = make_all(engine, layer, images=3, steps=4)
     for first, second in zip(one_by_one, together, strict=True):
         assert np.abs(first.pixels.astype(int) - second.pixels).max() <= 1

@@ -55,7 +55,7 @@ def test_a_request_skips_layers_and_its_recipe_replays_to_the_bit(
 def test_prompts_are_of_the_layer_that_diffusers_takes(engine: Engine) -> None:
     """Its `clip_skip=1` is the last but one; its own code for this fails with transformers 5."""
     model = engine.load("sd")
-    found = model.encode_prompt("a lake", "text", guided=True, clip_skip=2)
+    found = model.prompts.encode("a lake", "text", guided=True, clip_skip=2)
     tokenizer, encoder = model.pipeline.tokenizer, model.pipeline.text_encoder
     for name, text in (("prompt_embeds", "a lake"), ("negative_prompt_embeds", "text")):
         tokens = tokenizer(
@@ -74,8 +74,8 @@ def test_prompts_of_sdxl_are_those_of_diffusers_clip_skip(engine: Engine, models
         models / "sdxl", local_files_only=True
     )
     model = engine.load("sdxl")
-    plain = model.encode_prompt("a lake", "text", guided=True)
-    found = model.encode_prompt("a lake", "text", guided=True, clip_skip=3)
+    plain = model.prompts.encode("a lake", "text", guided=True)
+    found = model.prompts.encode("a lake", "text", guided=True, clip_skip=3)
     for prefix, text in (("", "a lake"), ("negative_", "text")):
         wanted, _, pooled, _ = stock.encode_prompt(
             prompt=text,
@@ -99,8 +99,8 @@ def test_an_empty_negative_prompt_stays_zeros_where_sdxl_says_so(
     index["force_zeros_for_empty_prompt"] = zeros
     (copy / "model_index.json").write_text(json.dumps(index))
     model = engine.load(str(copy))
-    plain = model.encode_prompt("a lake", "", guided=True)["negative_prompt_embeds"]
-    found = model.encode_prompt("a lake", "", guided=True, clip_skip=3)["negative_prompt_embeds"]
+    plain = model.prompts.encode("a lake", "", guided=True)["negative_prompt_embeds"]
+    found = model.prompts.encode("a lake", "", guided=True, clip_skip=3)["negative_prompt_embeds"]
     assert bool((plain == 0).all()) == bool((found == 0).all()) == zeros
     assert torch.equal(found, plain) == zeros
 

@@ -210,7 +210,7 @@ def test_every_image_of_a_batch_is_held(
     engine: Engine, canny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = [paint(engine, CANNY, seed=seed).astype(int) for seed in (7, 8)]
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 2)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 2)
     both = paint_all(engine, CANNY, images=2)
     for one, expected in zip(both, alone, strict=True):
         assert np.abs(one.pixels.astype(int) - expected).max() <= 1

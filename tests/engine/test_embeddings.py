@@ -49,8 +49,8 @@ def teach(folder: Path, name: str, vectors: list[torch.Tensor]) -> Path:
 def encode(engine: Engine, model: str, prompt: str, negative: str = "") -> dict[str, torch.Tensor]:
     opened = engine.load(model)
     opened.forget()
-    opened.find_embeddings((prompt, negative))
-    return opened.encode_prompt(prompt, negative, guided=True)
+    opened.prompts.find_embeddings((prompt, negative))
+    return opened.prompts.encode(prompt, negative, guided=True)
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

@@ -319,7 +319,7 @@ def test_seeds_and_batches(engine: Engine, kind: str, monkeypatch: pytest.Monkey
     for first, second in zip(one_by_one, again, strict=True):
         assert first.pixels.tobytes() == second.pixels.tobytes()
     assert (one_by_one[0].pixels != one_by_one[1].pixels).any()
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 3)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 3)
     together = make_all(engine, layer, **same)
     for first, second in zip(one_by_one, together, strict=True):
         assert np.abs(first.pixels.astype(int) - second.pixels).max() <= 1

@@ -70,7 +70,7 @@ def watch(engine: Engine, model: str) -> list[Shown]:
         noisy, kept, hidden = (unpack(one, Extent(columns, rows)) for one in tokens)
         seen.append(Shown(noisy, hidden, kept))
 
-    engine.load(model).denoiser.register_forward_pre_hook(look, with_kwargs=True)
+    engine.load(model).placed.denoiser.register_forward_pre_hook(look, with_kwargs=True)
     return seen
 
 
@@ -110,7 +110,7 @@ def test_a_batch_is_shown_the_same_picture(
 ) -> None:
     engine, layer = Engine("cpu"), with_hole(texture(64, 64))
     seen = watch(engine, folders[family])
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 3)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 3)
     make_all(engine, layer, model=folders[family], strength=1.0, steps=2, images=3)
     assert len(seen) == 2
     for given in seen:

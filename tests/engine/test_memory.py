@@ -28,6 +28,7 @@ from underpaint.engine.memory import (
     too_large,
     until_it_fits,
 )
+from underpaint.engine.opening import open_pipeline
 from underpaint.engine.savings import Abilities, Quantised, Saving
 from underpaint.models import describe_model
 from underpaint_client.errors import BadInputError, GenerationFailedError
@@ -217,7 +218,7 @@ def test_fewer_images_at_once_are_the_same_pictures(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = make_all(engine, SMALL, images=5, sampler="k_euler_a")
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 4)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 4)
     ran: list[int] = []
 
     def fits(sample: torch.Tensor) -> bool:
@@ -337,21 +338,21 @@ def test_a_model_that_does_not_fit_is_opened_part_by_part(
     engine: Engine, gpu: None, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     expected = make(Engine("cpu"), LAYER, model=model)
-    opened = Model._open
+    device = torch.device(engine.device)
 
-    def open_too_large(self: Model, quantised: Quantised) -> Any:
-        pipeline = opened(self, quantised)
+    def open_too_large(*args: Any, **parameters: Any) -> Any:
+        pipeline = open_pipeline(*args, **parameters)
         really = pipeline.to
 
         def move(*where: Any, **how: Any) -> Any:
-            if where == (self.device,):
+            if where == (device,):
                 raise torch.OutOfMemoryError(CUDA_SHORT)
             return really(*where, **how)
 
         pipeline.to = move
         return pipeline
 
-    monkeypatch.setattr(Model, "_open", open_too_large)
+    monkeypatch.setattr("underpaint.engine.placed_pipeline.open_pipeline", open_too_large)
     found = make(engine, LAYER, model=model)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
     assert engine.load(model).saving == Saving(placement="offload")

@@ -134,7 +134,7 @@ def test_every_autoencoder_works_in_tiles(folder: Path, name: str) -> None:
 
 
 def stored_in(engine: Engine, kind: str, dtype: torch.dtype) -> int:
-    return sum(one.dtype == dtype for one in engine.load(kind).denoiser.parameters())
+    return sum(one.dtype == dtype for one in engine.load(kind).placed.denoiser.parameters())
 
 
 def notes_of(picture: Any) -> list[str]:
@@ -306,7 +306,7 @@ def test_weights_that_cannot_be_quantised_leave_no_half_made_model(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("underpaint.engine.model.quantise", fail)
+        patch.setattr("underpaint.engine.placed_pipeline.quantise", fail)
         with pytest.raises(MemoryError):
             model.save(Saving(quantised="fp8"))
     model.save(Saving(quantised="fp8"))

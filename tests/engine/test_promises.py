@@ -289,7 +289,7 @@ def test_images_that_run_together_differ_by_a_level_at_most(
 ) -> None:
     layer = with_hole(texture(64, 64))
     one_by_one = make_all(engine, layer, images=3, sampler="k_euler_a")
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 2)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 2)
     together = make_all(engine, layer, images=3, sampler="k_euler_a")
     for first, second in zip(one_by_one, together, strict=True):
         assert first.recipe.facts.seed == second.recipe.facts.seed

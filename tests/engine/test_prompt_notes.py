@@ -152,15 +152,15 @@ def test_recipes_carry_what_a_prompt_has_lost(
 
 def test_the_second_tokenizer_counts_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     model = engine.load("sdxl")
-    assert not model.prompt_notes("a " * 30)
+    assert not model.prompts.notes("a " * 30)
     monkeypatch.setattr(model.pipeline.tokenizer_2, "model_max_length", 3)
-    (note,) = model.prompt_notes("a " * 30)
+    (note,) = model.prompts.notes("a " * 30)
     assert "the model reads the first 24" in note  # chunks of one token
 
 
 def test_words_without_tokens_are_named(engine: Engine) -> None:
     """The starter model's vocabulary is small; others' read every byte."""
-    notes = engine.load("starter").prompt_notes("a lake, 湖", "雨 and fog")
+    notes = engine.load("starter").prompts.notes("a lake, 湖", "雨 and fog")
     assert notes == (
         "the prompt has words that the model does not know: '湖'",
         "the negative prompt has words that the model does not know: '雨'",

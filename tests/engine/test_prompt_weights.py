@@ -35,7 +35,7 @@ def encode(
     with torch.no_grad():
         model = engine.load(name)
         model.forget()
-        return model.encode_prompt(prompt, negative, guided=guided, clip_skip=clip_skip)
+        return model.prompts.encode(prompt, negative, guided=guided, clip_skip=clip_skip)
 
 
 def stock(engine: Engine, name: str, prompt: str, negative: str = "", guided: bool = True) -> Any:
@@ -199,7 +199,7 @@ def test_an_image_does_not_depend_on_the_length_of_the_others_prompts(
     one_by_one = make_all(engine, LAYER, **same)
     counts = {picture.recipe.facts.prompt.count("BREAK") for picture in one_by_one}
     assert counts == {0, 1, 2}
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 6)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 6)
     together = make_all(engine, LAYER, **same)
     for alone, one in zip(one_by_one, together, strict=True):
         assert np.abs(alone.pixels.astype(int) - one.pixels).max() <= 1
@@ -257,10 +257,10 @@ def test_the_starter_model_weighs_words(engine: Engine) -> None:
 @both
 def test_a_prompt_of_very_many_chunks_says_what_is_left_out(engine: Engine, name: str) -> None:
     model = engine.load(name)
-    assert not model.prompt_notes("word " * 300, "a BREAK b")
-    (note,) = model.prompt_notes("word " * 4000)
+    assert not model.prompts.notes("word " * 300, "a BREAK b")
+    (note,) = model.prompts.notes("word " * 4000)
     assert note.startswith("the prompt has 16000 tokens and the model reads the first 1800;")
-    (note,) = model.prompt_notes("a BREAK " * 30)
+    (note,) = model.prompts.notes("a BREAK " * 30)
     assert note.startswith("the prompt has 30 tokens and the model reads the first 24;")
 
 

@@ -196,7 +196,7 @@ def test_every_image_of_a_batch_takes_it_on(
     engine: Engine, plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = [paint(engine, SUBJECT, seed=seed).astype(int) for seed in (7, 8)]
-    monkeypatch.setattr("underpaint.engine.run.batch_size", lambda *_, **__: 2)
+    monkeypatch.setattr("underpaint.engine.painter.batch_size", lambda *_, **__: 2)
     both = paint_all(engine, SUBJECT, images=2)
     for one, expected in zip(both, alone, strict=True):
         assert np.abs(one.pixels.astype(int) - expected).max() <= 1

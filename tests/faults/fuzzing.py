@@ -42,7 +42,8 @@ from underpaint_client.frames import Bytes, Frame
 from underpaint_client.geometry import Box
 from underpaint_client.home import ConnectionInfo, read_connection_file
 from underpaint_client.packing import pack, unpack, with_digest
-from underpaint_client.request import Request, Variation
+from underpaint_client.request import Request
+from underpaint_client.variations import Variation
 
 Parts = list[bytes]
 

@@ -27,7 +27,7 @@ from underpaint_client import Box, Frame, Request, messages, wire
 from underpaint_client.errors import BadInputError, GenerationFailedError
 from underpaint_client.frames import Bytes
 from underpaint_client.inputs import InputFrames
-from underpaint_client.request import Variation
+from underpaint_client.variations import Variation
 
 ANN, BOB, EVE = Client(0, b"ann"), Client(0, b"bob"), Client(1, b"eve", owner="another")
 PIXELS = Frame("picture", Box(0, 0, 2, 2), "u1", "RGBA", bytes(16))

@@ -16,8 +16,9 @@ from underpaint.server.validation import read_message
 from underpaint_client import messages, wire
 from underpaint_client.png_chunks import RECIPE_KEY, find_text
 from underpaint_client.recipe import Recipe
-from underpaint_client.request import Request, Variation
+from underpaint_client.request import Request
 from underpaint_client.typed_json import to_json
+from underpaint_client.variations import Variation
 
 OLD_PICTURES = Path(__file__).parents[1] / "cli" / "old_pictures"
 

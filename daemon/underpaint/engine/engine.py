@@ -27,6 +27,7 @@ from underpaint_client.samplers import choose_sampler
 from underpaint_client.seeds import draw_seeds, expand_chain, image_prompt
 
 from .abilities import describe_abilities, describe_model_needs, find_lacking
+from .clock import PhaseClock
 from .devices import (
     choose_device,
     describe_device,
@@ -42,7 +43,8 @@ from .memory import canvas_too_large, is_out_of_memory, model_too_large, until_i
 from .model import Model
 from .preprocessing import make_control_picture
 from .quantising import check_quantiser
-from .reports import Picture, Progress, Viewer
+from .reports import Observer, Picture, Progress, Viewer
+from .resolved_request import ResolvedRequest
 from .run import Run
 from .savings import GPU_QUANTISED, Saving, Task, choose_saving, next_saving
 
@@ -219,7 +221,8 @@ class Engine:
         for prompt in set(prompts):  # an error comes before a model is loaded
             parse_prompt(prompt.positive)
             parse_prompt(prompt.negative)
-        run = Run(self, request, prompts, progress, cancelled, allow_paths, viewer)
+        observer = Observer(progress, cancelled, viewer)
+        run = Run(ResolvedRequest(self, request, prompts, allow_paths, observer, PhaseClock()))
         try:
             yield from run.pictures(inputs)
         except Exception as error:

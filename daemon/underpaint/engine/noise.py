@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from underpaint_client.request import Variation
+from underpaint_client.variations import Variation
 
 
 def draw_noise(seed: int, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Generator]:

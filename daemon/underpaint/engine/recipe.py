@@ -124,6 +124,6 @@ def _versions(model: Model | None) -> dict[str, str]:
     if model is not None:
         versions["device"] = model.device.type
         versions["precision"] = str(model.dtype).removeprefix("torch.")
-        if not model.has_exact_weights:
+        if not model.placed.has_exact_weights:
             versions["quantised"] = model.saving.quantised
     return versions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box
 from underpaint_client.recipe import Recipe
 
@@ -101,3 +102,33 @@ class Picture:
     kind: str
     recipe: Recipe
     timings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who watches a run.
+
+    Parameters
+    ----------
+    progress : callable
+        Called with how far it is.
+    cancelled : callable
+        Asked between calls of the model; where it returns True, the run ends.
+    viewer : Viewer, optional
+        Is shown the images while they are painted.
+    """
+
+    progress: Callable[[Progress], None]
+    cancelled: Callable[[], bool]
+    viewer: Viewer | None = None
+
+    def check_cancelled(self) -> None:
+        """End the run where it was cancelled.
+
+        Raises
+        ------
+        CancelledError
+            It was.
+        """
+        if self.cancelled():
+            raise CancelledError("cancelled")

@@ -129,10 +129,19 @@ def _rectangle(*box: int) -> Any:
     return Gegl.Rectangle.new(*box)
 
 
+def _scale() -> int:
+    """Return how many pixels of the screen one of GTK's has, which is one of GIMP's at 100 %."""
+    return int(Gdk.Screen.get_default().get_monitor_scale_factor(0))
+
+
 def mouse(x: int, y: int, *words: str) -> None:
-    """Move the real mouse to one of GTK's points of the screen, and go on with xdotool's words."""
-    scale = Gdk.Screen.get_default().get_monitor_scale_factor(0)
-    xdo("mousemove", str(x * scale), str(y * scale), *words)
+    """Move the real mouse to one of GTK's pixels of the screen, and go on with xdotool's words."""
+    xdo("mousemove", str(x * _scale()), str(y * _scale()), *words)
+
+
+def over(where: tuple[int, int], x: int, y: int) -> None:
+    """Move the real mouse over a pixel of the picture whose corner is there on the screen."""
+    xdo("mousemove", str(where[0] + x * _scale()), str(where[1] + y * _scale()))
 
 
 def corner() -> tuple[int, int]:
@@ -342,15 +351,14 @@ def screenshot(name: str) -> None:
 def stroke(tool: str, *points: tuple[int, int]) -> Run:
     """Draw on the canvas with a tool of GIMP's, by mouse."""
     yield from to_gimp()
-    left, top = corner()
-    x, y = points[0]
-    xdo("mousemove", str(left + x), str(top + y))
+    where = corner()
+    over(where, *points[0])
     yield 0.2
     xdo("key", tool)
     yield 0.3
     xdo("mousedown", "1")
     for x, y in points[1:]:
-        xdo("mousemove", str(left + x), str(top + y))
+        over(where, x, y)
         yield 0.05
     xdo("mouseup", "1")
     yield 0.5
@@ -358,8 +366,7 @@ def stroke(tool: str, *points: tuple[int, int]) -> Run:
 
 def undo(where: tuple[int, int] | None = None) -> Run:
     yield from to_gimp()
-    left, top = where or corner()
-    xdo("mousemove", str(left + 128), str(top + 128))
+    over(where or corner(), 128, 128)
     yield 0.2
     undone = settled(changed=True)
     xdo("key", "ctrl+z")
@@ -533,7 +540,7 @@ def entered(said: Said) -> Run:
     made = json.loads(recipe(image.get_layers()[0].get_children()[0]))["recipe"]
     said["strength"] = made["request"]["sampling"]["strength"]
     window().status.set_text("")
-    xdo("key", "ctrl+Return")  # another press counts
+    xdo("key", "shift+Return")  # another press counts
     yield lambda: status().startswith("Done")
     yield 0.3
     said["again"] = len(names(image))
@@ -667,13 +674,13 @@ def previewed(said: Said) -> Run:
     yield from undo()
     said["undone"] = get(layer, native(layer)) == before
     fill(steps=1000, strength=1.0)
-    left, top = corner()
-    xdo("mousemove", str(left + 20), str(top + 20))
+    where = corner()
+    over(where, 20, 20)
     yield 0.2
     xdo("mousedown", "1")
     window().generate.clicked()
     for x in range(30, 230, 10):
-        xdo("mousemove", str(left + x), str(top + 20))
+        over(where, x, 20)
         yield 0.1 if x != 120 else lambda: len(names(image)) > 1
     said["seen"] = names(image)
     xdo("mouseup", "1")
@@ -859,6 +866,19 @@ def cautioned(said: Said) -> Run:
     said["filtered"] = plan(image)
     blur.set_visible(False)
     said["filter_off"] = plan(image)
+    plain = Gimp.Layer.new(image, "Plain", SIZE, SIZE, Gimp.ImageType.RGB_IMAGE, 100,
+                           Gimp.LayerMode.NORMAL)  # fmt: skip
+    image.insert_layer(plain, None, 0)
+    said["without_alpha"] = plan(image)
+    yield settled()
+    _keep_picture("without_alpha")
+    button = window().alpha.widget
+    said["alpha_button"] = [button.get_label(), button.get_visible()]
+    button.clicked()
+    said["alpha_added"] = [plain.has_alpha(), button.get_visible(), window().plan.get_text()]
+    plain.flatten()
+    plain.set_lock_content(True)
+    said["alpha_locked"] = [plan(image), button.get_visible()]
     for name, base in (("grey", GRAY), ("indexed", INDEXED)):
         image, layer = opened(None, base)
         shown(image)
@@ -1300,6 +1320,57 @@ def kept_one(said: Said) -> Run:
     said["recipes_are_back"] = [recipe(one) for one in back] == recipes
     yield from undo()
     said["after_two"] = names(image)
+
+
+def result_keys(said: Said) -> Run:
+    """What can be done with a result, by the shortcuts of the menu's entries."""
+    image, layer, group, layers = yield from chosen(images=3, at=2, vary_amount=0.3)
+    yield from to_gimp()
+    said["visible"] = []
+    for key in ("6", "7"):  # next, which goes on at the first; previous
+        pressed = settled(changed=True)
+        xdo("key", f"ctrl+alt+{key}")
+        yield pressed
+        said["visible"].append([one.get_visible() for one in layers])
+    fill(images=1)
+    window().status.set_text("")
+    xdo("key", "ctrl+alt+4")
+    yield lambda: status().startswith("Done")
+    yield settled()
+    said["varied"] = len(group.get_children())
+    kept = settled(changed=True)
+    xdo("key", "ctrl+alt+5")
+    yield kept
+    said["kept"] = [status(), len(group.get_children())]
+    image.set_selected_layers([layer])
+    yield settled()
+    refused = settled(changed=True)
+    xdo("key", "ctrl+alt+5")
+    yield refused
+    said["refused"] = status()
+    fill(steps=1000, strength=1.0)
+    xdo("key", "ctrl+alt+9")
+    yield lambda: status().startswith("Step")
+    xdo("key", "ctrl+alt+3")
+    yield lambda: status().startswith("Cancelled")
+
+
+def more_of_these(said: Said) -> Run:
+    """Generate with a result selected: on the layer that it was made from, unless chosen so."""
+    image, _layer, _group, layers = yield from chosen(images=2, at=1)
+    ours = window()
+    said["plan"] = [ours.plan.get_text(), ours.offer.get_label()]
+    first = json.loads(recipe(layers[1]))["recipe"]["facts"]
+    yield from generated()
+    said["groups"] = names(image)
+    made = image.get_layers()[0].get_children()[0]
+    facts = json.loads(recipe(made))["recipe"]["facts"]
+    said["same_source"] = facts["source_hash"] == first["source_hash"]
+    said["same_picture"] = get(made, native(made)) == get(layers[1], native(layers[1]))
+    said["active"] = [one.get_name() for one in image.get_selected_layers()]
+    ours.offer.clicked()
+    yield settled()
+    said["itself"] = [ours.plan.get_text(), ours.offer.get_label()]
 
 
 def kept_with_locks(said: Said) -> Run:

@@ -46,6 +46,11 @@ USUAL = {
 }
 
 
+ACTIONS = [
+    f"underpaint_{name}" for name in ("generate", "cancel", "previous", "next", "keep", "vary")
+]
+
+
 def docker() -> Any:
     return next(d for d in Krita.instance().dockers() if d.objectName() == "underpaint")
 
@@ -518,7 +523,7 @@ def looks(said: Said) -> Run:
     docker().setMinimumWidth(0)
     docker().setMaximumWidth(16777215)
     said["actions"] = [
-        name for name in ("underpaint_generate", "underpaint_cancel")
+        name for name in ACTIONS
         if Krita.instance().action(name) is not None
     ]  # fmt: skip
 
@@ -527,10 +532,7 @@ def shortcuts(said: Said) -> Run:
     """Press the keys that Krita's settings give to the actions, the docker shown and hidden."""
     document, _layer = yield from opened()
     yield from focus()
-    said["given"] = [
-        Krita.instance().action(name).shortcut().toString()
-        for name in ("underpaint_generate", "underpaint_cancel")
-    ]
+    said["given"] = [Krita.instance().action(name).shortcut().toString() for name in ACTIONS]
     said["groups"] = []
     for shown in (True, False):
         docker().setVisible(shown)
@@ -549,7 +551,7 @@ def shortcuts(said: Said) -> Run:
 
 
 def ctrl_enter(said: Said) -> Run:
-    """Press Ctrl+Enter in the texts, with either Enter key."""
+    """Press Ctrl+Enter and Shift+Enter in the texts, with either Enter key."""
     document, _layer = yield from opened()
     yield from focus()
     search = [
@@ -558,10 +560,12 @@ def ctrl_enter(said: Said) -> Run:
     ]  # fmt: skip
     said["krita_has_it"] = search
     said["popups"], said["groups"] = [], []
-    for name, key in (("prompt", "Return"), ("negative_prompt", "KP_Enter")):
+    for name, key in (
+        ("prompt", "ctrl+Return"), ("negative_prompt", "ctrl+KP_Enter"), ("prompt", "shift+Return"),
+    ):  # fmt: skip
         yield from click(control(name))
         control("status").setText("")
-        yield from xdo("key", f"ctrl+{key}")
+        yield from xdo("key", key)
         yield 0.5  # in which nothing opens
         popups = [w for w in QtWidgets.QApplication.topLevelWidgets() if w.isVisible()]
         window = Krita.instance().activeWindow().qwindow()
@@ -584,10 +588,9 @@ def typed(said: Said) -> Run:
     yield from focus()
     for name, text in TYPED:
         fill(strength=0.6, guidance_scale=7.5, steps=4, seed=7)
-        yield from click(control(name))
+        control(name).setFocus()
         yield from xdo("key", "ctrl+a", "Delete")
         yield from xdo("type", text)
-        yield settled()
         yield from xdo("key", "Tab")
         yield settled()
         said[f"{name} {text}"] = [docker().controls[name].value, control(name).text()]
@@ -1781,25 +1784,16 @@ def portrait(said: Said) -> Run:
     said["status"] = status()
 
 
-def themes(said: Said) -> Run:
-    """Take pictures of the docker in dark and light themes, for someone to look at."""
+def form_shown(said: Said) -> Run:
+    """Take pictures of the whole form with a result selected, for someone to look at."""
     yield from chosen(images=2)
     docker().setMinimumHeight(700)
-    said["themes"] = []
-    for theme in ("Krita dark", "Krita bright"):
-        for action in Krita.instance().actions():
-            if action.text() == theme:
-                action.trigger()
-                said["themes"].append(theme)
-        yield 1.0
-        docker()._look()
-        fill(steps=None)
-        yield 0.5
-        _keep_picture(f"theme-{theme.split()[-1]}")
-        docker().widget().verticalScrollBar().setValue(9999)
-        yield 0.5
-        _keep_picture(f"theme-{theme.split()[-1]}-end")
-        docker().widget().verticalScrollBar().setValue(0)
+    yield 1.0
+    _keep_picture("form")
+    bar = docker().widget().verticalScrollBar()
+    bar.setValue(bar.maximum())
+    yield 0.5
+    _keep_picture("form-end")
     docker().setMinimumHeight(0)
 
 
@@ -1843,8 +1837,8 @@ def varied(said: Said) -> Run:
         docker().panel.form.value("seed"),
         docker().lock.isChecked(),
     ]
-    fill(images=1)
-    yield from generated()  # from the group's own layer: a batch on a batch
+    fill(images=1, seed=8)
+    yield from generated()
     file = str(FOUND / "varied.kra")
     document.saveAs(file)
     document.waitForDone()
@@ -1944,6 +1938,51 @@ def kept_one(said: Said) -> Run:
     said["recipes_are_back"] = [recipe(document, node) for node in back] == recipes
     yield from undo()
     said["after_two"] = [node.name() for node in document.topLevelNodes()]
+
+
+def result_keys(said: Said) -> Run:
+    """What can be done with a result, by the shortcuts, with the docker hidden."""
+    document, group, layers = yield from chosen(images=3, at=2, vary_amount=0.3)
+    docker().setVisible(False)
+    yield from focus()
+    said["visible"] = []
+    for key in ("F6", "F7"):  # next, which goes on at the first; previous
+        yield from xdo("key", f"ctrl+shift+{key}")
+        yield settled()
+        said["visible"].append([node.visible() for node in layers])
+    fill(images=1)
+    control("status").setText("")
+    yield from xdo("key", "ctrl+shift+F4")
+    yield lambda: status().startswith("Done")
+    yield settled()
+    said["varied"] = len(group.childNodes())
+    kept = settled(changed=True)
+    yield from xdo("key", "ctrl+shift+F5")
+    yield kept
+    said["kept"] = [status(), len(group.childNodes())]
+    document.setActiveNode(document.nodeByName("Background"))
+    yield settled()
+    yield from xdo("key", "ctrl+shift+F5")
+    yield settled()
+    said["refused"] = status()
+    docker().setVisible(True)
+
+
+def more_of_these(said: Said) -> Run:
+    """Generate with a result selected: on the layer that it was made from, unless chosen so."""
+    document, _group, layers = yield from chosen(images=2, at=1)
+    said["plan"] = [plan(), control("offer").text()]
+    first = json.loads(recipe(document, layers[1]))["recipe"]["facts"]
+    yield from generated()
+    said["groups"] = [node.name() for node in document.topLevelNodes()]
+    made = document.topLevelNodes()[-1].childNodes()[1]
+    facts = json.loads(recipe(document, made))["recipe"]["facts"]
+    said["same_source"] = facts["source_hash"] == first["source_hash"]
+    said["same_picture"] = pixels(made) == pixels(layers[1])
+    said["active"] = document.activeNode().name()
+    control("offer").click()
+    yield settled()
+    said["itself"] = [control("plan").text(), control("offer").text()]
 
 
 def kept_with_locks(said: Said) -> Run:
