@@ -95,7 +95,10 @@ make_folder() {
     gimp-3.2) debian forky sid gimp openbox ;;
     krita-5.2) debian trixie trixie krita python3-pyqt5 ;;
     krita-5.3) debian forky sid krita python3-pyqt5 ;;
-    krita-6.0) debian experimental sid krita/experimental krita-data/experimental python3-pyqt6 ;;
+    krita-6.0) # without the plug-ins for SVG, Krita 6 has no icons
+        debian experimental sid krita/experimental krita-data/experimental python3-pyqt6 \
+            qt6-svg-plugins
+        ;;
     esac && check_version "$1"
 }
 

@@ -1,4 +1,4 @@
-"""What changes how a model reads and paints, beside the prompt: LoRAs, controls, references."""
+"""What changes how a model reads and paints, beside the prompt: LoRAs, layers, regions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .reference_layers import (
     check_references,
     read_reference,
 )
+from .regions import MAX_REGIONS, Region, check_regions, read_region
 
 MAX_LORAS = 16
 """LoRAs of the longest list that is taken."""
@@ -172,5 +173,21 @@ class ConditioningSettings(ParameterGroup):
             " May be given up to four times. `underpaint ip-adapters` lists the IP-Adapters that"
             " are there, for Stable Diffusion 1 and XL. A model that edits by instruction sees the"
             " picture whole, and <layer:NAME> in the prompt names it by its file.",
+        ),
+    )
+    regions: tuple[Region, ...] = declare(
+        (),
+        Parameter(
+            "A part of the image with a prompt of its own, which counts there instead of the"
+            " prompt.",
+            most=MAX_REGIONS,
+            check=check_regions,
+            flags=("--region",),
+            metavar="FILE=PROMPT",
+            read=read_region,
+            repeats=True,
+            usage="FILE is a picture of the part, as large as that of -I: what is opaque in it, or"
+            " white in one without transparency; soft edges are kept. May be given up to eight"
+            " times; later ones lie over earlier ones.",
         ),
     )

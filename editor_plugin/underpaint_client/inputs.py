@@ -10,6 +10,7 @@ from .errors import BadInputError
 from .frames import Frame
 from .geometry import Box
 from .reference_layers import MAX_REFERENCES, reference_raster
+from .regions import MAX_REGIONS, region_raster
 from .sentences import Sentence, sentence
 
 CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
@@ -18,12 +19,21 @@ CONTROLS = tuple(raster_name(index) for index in range(MAX_CONTROLS))
 REFERENCES = tuple(reference_raster(index) for index in range(MAX_REFERENCES))
 """The names of the pictures of reference layers."""
 
-RASTERS: tuple[str, ...] = ("context", *CONTROLS, *REFERENCES)
+REGIONS = tuple(region_raster(index) for index in range(MAX_REGIONS))
+"""The names of the masks of regions."""
+
+PROFILE = "profile"
+
+RASTERS: tuple[str, ...] = ("context", PROFILE, *CONTROLS, *REFERENCES, *REGIONS)
 """The names of further rasters that a request can be run on.
 
 `context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
-over it, so it may be in there already.
+over it, so it may be in there already. `profile` is the ICC profile of the layer's and the
+context's colours, a row of bytes; without it, they are sRGB.
 """
+
+MAX_PROFILE = 2**22
+"""Bytes of the largest ICC profile that is taken."""
 
 _OWN = ("layer", "selection", "mask")
 
@@ -43,9 +53,10 @@ class InputFrames:
         How much of the layer's alpha is left, as editors' layer masks say: Y, on the layer's box.
         Without it, all of it.
     rasters : mapping of str to Frame
-        Further rasters, by the names in `RASTERS`. Those of control layers are RGBA, BGRA or Y, on
-        the layer's box; without a layer, of any size. Those of reference layers are RGBA, BGRA or
-        Y, of any size, anywhere.
+        Further rasters, by the names in `RASTERS`: RGBA, BGRA or Y. Those of control layers and
+        regions lie on the layer's box; without a layer, they have any size. Of those of regions,
+        the alpha counts, or Y. Those of reference layers have any size, anywhere. For the
+        profile, there is `profile_frame`.
     """
 
     layer: Frame | None = None
@@ -102,13 +113,20 @@ class InputFrames:
                 self._check_channels(name, frame)
                 self._check_on_layer(name, frame)
         for name, frame in self.rasters.items():
-            if self.layer is not None and name in CONTROLS:
+            if self.layer is not None and name in (*CONTROLS, *REGIONS):
                 self._check_on_layer(name, frame)
+        self._check_colours()
+
+    def _check_colours(self) -> None:
         context = self.rasters.get("context")
         if context is not None:
             if context.channels == "Y":
                 raise BadInputError("context: the channels are Y; send RGBA or BGRA")
             self._check_on_layer("context", context)
+        profile = self.rasters.get(PROFILE)
+        if profile is not None:
+            check_profile((profile.box.height, profile.box.width), profile.dtype == "u1")
+            self._check_channels(PROFILE, profile)
 
     def _check_channels(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
@@ -131,6 +149,34 @@ class InputFrames:
                 box=_describe(frame.box),
                 layer_box=_describe(self.layer.box),
             )
+
+
+def profile_frame(profile: bytes) -> Frame:
+    """Return the ICC profile of a layer as a frame.
+
+    Raises
+    ------
+    BadInputError
+        It is empty or too large.
+    """
+    check_profile((1, len(profile)), True)
+    return Frame(PROFILE, Box(0, 0, len(profile), 1), "u1", "Y", profile)
+
+
+def check_profile(shape: tuple[int, int], are_bytes: bool) -> None:
+    """Check the shape (H, W) of an ICC profile that travels as a raster.
+
+    Raises
+    ------
+    BadInputError
+        It is not a row of at most `MAX_PROFILE` bytes.
+    """
+    height, width = shape
+    if height != 1 or not 0 < width <= MAX_PROFILE or not are_bytes:
+        raise BadInputError(
+            "the colour profile is not a row of 1 to {most} bytes; convert the picture to sRGB",
+            most=MAX_PROFILE,
+        )
 
 
 def _describe(box: Box) -> Sentence:

@@ -20,7 +20,9 @@ from .webui_settings import parse_webui
 LARGEST_PICTURE = 2**28
 """Bytes of the largest picture that is read."""
 
-_OWN_CHOICE = ("mode", "images", "chain", "model", "style", "controls", "references")
+_OWN_CHOICE = (
+    "mode", "images", "chain", "model", "style", "controls", "references", "regions",
+)  # fmt: skip
 """What a recipe says of one run, and not of how a picture looks."""
 
 
@@ -100,13 +102,14 @@ def settings_of_recipe(recipe: Recipe) -> FoundSettings:
         if name not in _OWN_CHOICE and (value != usual[name] or name == "negative_prompt")
     }
     sampling, facts = made.sampling, recipe.facts
-    notes: tuple[Sentence, ...] = ()
+    notes: list[Sentence] = []
     if made.conditioning.controls:
-        notes = (sentence("its control layers are not used: the picture does not hold them"),)
+        notes.append(sentence("its control layers are not used: the picture does not hold them"))
     if made.conditioning.references:
-        told = sentence("its reference layers are not used: the picture does not hold them")
-        notes = (*notes, told)
-    return FoundSettings("Underpaint", values, notes, sampling.model, facts.model_hash)
+        notes.append(sentence("its reference layers are not used: the picture does not hold them"))
+    if made.conditioning.regions:
+        notes.append(sentence("its regions are not used: the picture does not hold their masks"))
+    return FoundSettings("Underpaint", values, tuple(notes), sampling.model, facts.model_hash)
 
 
 _PARSERS: dict[str, Callable[[str], FoundSettings | None]] = {

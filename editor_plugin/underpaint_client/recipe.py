@@ -97,6 +97,25 @@ class UsedReference:
 
 
 @dataclass(frozen=True)
+class UsedRegion:
+    """A region that an image was made with.
+
+    Parameters
+    ----------
+    name : str
+        As `Region`.
+    prompt : str
+        As it was used: its choices are made.
+    mask_hash : str
+        BLAKE2b over where it counted, hexadecimal: of its mask as the model worked with it.
+    """
+
+    name: str
+    prompt: str
+    mask_hash: str
+
+
+@dataclass(frozen=True)
 class UsedEmbedding:
     """An embedding (textual inversion) that an image was made with.
 
@@ -157,9 +176,11 @@ class Facts:
     style : str
         Whose settings the request has been given; empty for none.
     embeddings : tuple of UsedEmbedding
-        Those that the prompt and the negative prompt name, each once.
+        Those that the prompts and the negative prompt name, each once.
     references : tuple of UsedReference
         Those of the request, without those of strength 0.
+    regions : tuple of UsedRegion
+        Those of the request that reach into the work area.
     """
 
     prompt: str
@@ -182,6 +203,7 @@ class Facts:
     style: str = ""
     embeddings: tuple[UsedEmbedding, ...] = ()
     references: tuple[UsedReference, ...] = ()
+    regions: tuple[UsedRegion, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from .control_layers import check_control_picture, check_control_rasters
 from .errors import BadInputError
 from .parameters import parameters_of
 from .reference_layers import check_reference_rasters
+from .regions import check_region_rasters
 from .request import Request
 from .samplers import choose_sampler, longest_schedule
 
@@ -49,6 +50,7 @@ def check_rasters(request: Request, names: Collection[str]) -> None:
         )
     check_control_rasters(request.conditioning.controls, names)
     check_reference_rasters(request.conditioning.references, names)
+    check_region_rasters(request.conditioning.regions, names)
 
 
 def check_request(request: Request) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from .prompt_choices import ReadWildcard, escape_prompt, expand_prompt, expand_wildcards
+from .regions import Region
 from .request import Request
 from .sampling import SEEDS
 from .variations import Variation
@@ -13,10 +15,19 @@ from .variations import Variation
 
 @dataclass(frozen=True)
 class ImagePrompt:
-    """The prompts of one image, in the language of `prompt_language`: all choices are made."""
+    """The prompts of one image, in the language of `prompt_language`: all choices are made.
+
+    `regions` are those of the request's regions, in their order.
+    """
 
     positive: str
     negative: str
+    regions: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.positive, self.negative, *self.regions)
 
 
 def image_noise(request: Request, index: int) -> tuple[int, tuple[Variation, ...]]:
@@ -69,6 +80,10 @@ def expand_chain(request: Request, read: ReadWildcard) -> Request:
     return request.with_values(
         prompt=expand_wildcards(request.prompt.positive, positive, read),
         negative_prompt=expand_wildcards(request.prompt.negative, negative, read),
+        regions=_with_prompts(
+            request,
+            [expand_wildcards(one.prompt, positive, read) for one in request.conditioning.regions],
+        ),
     )
 
 
@@ -93,7 +108,14 @@ def image_prompt(request: Request, index: int, read: ReadWildcard | None = None)
     return ImagePrompt(
         expand_prompt(request.prompt.positive, positive, read),
         expand_prompt(request.prompt.negative, negative, read),
+        tuple(expand_prompt(one.prompt, positive, read) for one in request.conditioning.regions),
     )
+
+
+def _with_prompts(request: Request, prompts: Iterable[str]) -> tuple[Region, ...]:
+    """Return the regions of a request with other prompts."""
+    regions = request.conditioning.regions
+    return tuple(replace(one, prompt=prompt) for one, prompt in zip(regions, prompts))
 
 
 def _seeds_of_prompts(request: Request, index: int) -> tuple[int, str]:
@@ -123,6 +145,7 @@ def request_of_image(request: Request, index: int, prompt: ImagePrompt | None = 
     return request.with_values(
         prompt=escape_prompt(used.positive),
         negative_prompt=escape_prompt(used.negative),
+        regions=_with_prompts(request, map(escape_prompt, used.regions)),
         seed=seed,
         variation_seed=own,
         images=1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .conditioning import LoraWeight
@@ -38,7 +38,8 @@ class Style:
     name : str
         By which it is asked for.
     prompt : str
-        What the request's prompt becomes, which stands in it as `{prompt}`.
+        What the request's prompt becomes, which stands in it as `{prompt}`; those of its regions
+        likewise.
     negative_prompt : str
         Comes after that of the request.
     model, sampler, steps, guidance_scale, clip_skip
@@ -107,6 +108,10 @@ def apply_style(request: Request, style: Style) -> Request:
         prompt=insert_prompt(style.prompt, request.prompt.positive),
         negative_prompt=_join(request.prompt.negative, style.negative_prompt),
         loras=(*own, *added),
+        regions=tuple(
+            replace(one, prompt=insert_prompt(style.prompt, one.prompt))
+            for one in request.conditioning.regions
+        ),
     )
 
 

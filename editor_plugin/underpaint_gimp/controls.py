@@ -351,6 +351,22 @@ def on_enter(window: Gtk.Window, call: Callable[[], None]) -> None:
     window.connect("focus-out-event", left)
 
 
+def hide_on_close(window: Gtk.Window) -> None:
+    """Hide a window that is closed, also by Ctrl+W, and by Escape if no part of it takes that."""
+
+    def pressed(_window: object, event: Gdk.EventKey) -> bool:
+        modifiers = event.state & Gtk.accelerator_get_default_mod_mask()
+        closes = event.keyval == Gdk.KEY_w and modifiers == Gdk.ModifierType.CONTROL_MASK
+        if event.keyval == Gdk.KEY_Escape and not modifiers:
+            closes = not window.propagate_key_event(event)
+        if closes:
+            window.hide()
+        return closes or event.keyval == Gdk.KEY_Escape
+
+    window.connect("delete-event", lambda *_: window.hide_on_delete())
+    window.connect("key-press-event", pressed)
+
+
 def on_arrow(control: TextControl, call: Callable[[int], None]) -> None:
     """Call a function with -1 or 1 if the arrow key up or down can go no further in a text."""
 

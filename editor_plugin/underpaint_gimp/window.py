@@ -33,6 +33,7 @@ from .canvas import GimpDocument  # noqa: E402
 from .control_menu import ControlMenu  # noqa: E402
 from .controls import (  # noqa: E402
     Control,
+    hide_on_close,
     on_arrow,
     on_enter,
 )
@@ -128,7 +129,7 @@ class Window:
         self.window.set_default_size(_WIDTH, _HEIGHT)
         self.window.add(scroll)
         set_up_style(self.window)
-        self.window.connect("delete-event", lambda *_: self.window.hide_on_delete())
+        hide_on_close(self.window)
         on_enter(self.window, self.generate_now)
         self.window.connect("enter-notify-event", self._entered)
         self.window.connect("focus-in-event", self._entered)

@@ -97,6 +97,12 @@ def test_kept_pixels_are_the_same_to_the_bit(scripted: Found, kind: str) -> None
     assert 1.2 < said["brightness"] < 2.1  # alike in all, or an encoding was mistaken
 
 
+def test_other_colour_spaces_are_painted_as_srgb(scripted: Found) -> None:
+    said = scripted("colour_managed")
+    assert len(said) == 6
+    assert {name: off for name, off in said.items() if off > 1} == {}
+
+
 def test_a_soft_patch_looks_as_the_whole_layer_does(scripted: Found) -> None:
     said = scripted("looks_right")
     assert said["pixels"] > 50_000
@@ -282,6 +288,7 @@ def test_ctrl_enter_takes_what_is_being_typed_and_counts_once_while_it_is_held(
     assert said["layers"] == ["a lake (seed 7)", "Painting"]
     assert said["strength"] == 0.35
     assert said["again"] == 3
+    assert said["closed"] == ["Escape", "ctrl+w"]
 
 
 def test_ctrl_and_arrows_change_the_weight_at_the_caret(in_gimp: Found) -> None:

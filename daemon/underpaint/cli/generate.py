@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from underpaint.engine.source import Source
 from underpaint.models import describe_model, find_model, list_models, model_folders
 from underpaint.models.find import DEFAULT_VARIABLE, pick_model
 from underpaint.models.hashes import known_hashes
 from underpaint.models.roots import FOLDERS_VARIABLE, used_roots
+from underpaint.server.arrays import to_frame
 from underpaint.styles import list_styles
 from underpaint_client import Connection
-from underpaint_client.control_layers import raster_name
+from underpaint_client.control_layers import TypedControl, raster_name
 from underpaint_client.descriptions import (
     STARTER_MESSAGE,
     describe_levels,
@@ -25,10 +28,13 @@ from underpaint_client.descriptions import (
 )
 from underpaint_client.errors import BadInputError, UnderpaintError
 from underpaint_client.found_settings import match_model
+from underpaint_client.frames import Frame
+from underpaint_client.geometry import Box
 from underpaint_client.home import remote_file
 from underpaint_client.picture_settings import read_picture_settings
 from underpaint_client.recommended import USUAL, Recommended, settle_request
-from underpaint_client.reference_layers import reference_raster
+from underpaint_client.reference_layers import TypedReference, reference_raster
+from underpaint_client.regions import TypedRegion, region_raster
 from underpaint_client.request import Request
 from underpaint_client.rules import STARTER_MODEL, check_request
 from underpaint_client.steps import StepPlan, plan_request
@@ -137,6 +143,7 @@ def make_request(options: argparse.Namespace) -> Request:
     values = {**read_parameters(options, Request), "model": settle_model(options.model)}
     for name in ("controls", "references"):
         values[name] = tuple(typed.layer for typed in values[name])
+    values["regions"] = tuple(typed.region for typed in values["regions"])
     request = Request.of(**values)
     check_request(request)
     return request
@@ -178,10 +185,11 @@ def run_generate(words: Sequence[str]) -> int:
     options = read_options(words, display)
     request = make_request(options)
     drawing, selection, context = read_inputs(options, request, display)
-    files = [Path(typed.file) for typed in options.controls or ()]
-    rasters = read_control_pictures(files, drawing, display)
-    files = [Path(typed.file) for typed in options.references or ()]
-    rasters |= read_reference_pictures(files, display)
+    rasters = {
+        **read_control_pictures(_files_of(options.controls), drawing, display),
+        **read_reference_pictures(_files_of(options.references), display),
+        **read_region_masks(_files_of(options.regions), drawing, display),
+    }
     images = request.sampling.images
     stem = make_stem(request.prompt.positive, options.init_img)
     outputs = choose_outputs(options.output, images, stem, force=options.force)
@@ -296,14 +304,18 @@ def read_inputs(
     for note in (*notes, *(context.notes if context else ())):
         display.note(note)
     amounts = None if selection is None else selection.amounts
-    below = None if context is None else context.pixels
+    below = None if context is None else context.pixels_in(drawing.profile)
     Source.of(drawing.pixels, amounts, context=below)  # says what does not fit
     return drawing, amounts, below
 
 
+def _files_of(typed: Sequence[TypedControl | TypedReference | TypedRegion] | None) -> list[Path]:
+    return [Path(one.file) for one in typed or ()]
+
+
 def read_control_pictures(
     files: Sequence[Path], drawing: Drawing | None, display: Display
-) -> dict[str, Drawing]:
+) -> dict[str, Frame]:
     """Read the pictures of control layers, in their order, by the names of their rasters.
 
     Raises
@@ -311,23 +323,18 @@ def read_control_pictures(
     BadInputError
         If one cannot be read, or has another size than the picture to start from.
     """
-    found: dict[str, Drawing] = {}
+    found: dict[str, Frame] = {}
     for index, file in enumerate(files):
-        read = read_picture(file)
+        read = read_picture(file, managed=False)
         for note in read.notes:
             display.note(note)
-        if drawing is not None and read.box != drawing.box:
-            raise BadInputError(
-                "{file} has {found} pixels and the picture of -I {wanted}; make them the same size",
-                file=file,
-                found=read.box.extent,
-                wanted=drawing.box.extent,
-            )
-        found[raster_name(index)] = read
+        _check_size(file, read.box, drawing)
+        name = raster_name(index)
+        found[name] = to_frame(name, read.pixels, read.box)
     return found
 
 
-def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str, Drawing]:
+def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str, Frame]:
     """Read the pictures of reference layers, in their order, by the names of their rasters.
 
     Raises
@@ -335,12 +342,50 @@ def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str
     BadInputError
         If one cannot be read.
     """
-    found: dict[str, Drawing] = {}
+    found: dict[str, Frame] = {}
     for index, file in enumerate(files):
-        found[reference_raster(index)] = read = read_picture(file)
+        name, read = reference_raster(index), read_picture(file)
         for note in read.notes:
             display.note(note)
+        found[name] = to_frame(name, read.pixels_in(b""), read.box)
     return found
+
+
+def read_region_masks(
+    files: Sequence[Path], drawing: Drawing | None, display: Display
+) -> dict[str, Frame]:
+    """Read the masks of regions, in their order, by the names of their rasters.
+
+    A mask is what is opaque in a picture, or white in one that is opaque everywhere.
+
+    Raises
+    ------
+    BadInputError
+        As `read_control_pictures`.
+    """
+    found: dict[str, Frame] = {}
+    for index, file in enumerate(files):
+        read = read_picture(file, managed=False)
+        mask, notes = read.pixels[..., 3], read.notes
+        if (mask == np.iinfo(mask.dtype).max).all():
+            selection = read_selection(file)
+            mask, notes = selection.amounts, selection.notes
+        for note in notes:
+            display.note(note)
+        _check_size(file, read.box, drawing)
+        name = region_raster(index)
+        found[name] = to_frame(name, mask, read.box, "Y")
+    return found
+
+
+def _check_size(file: Path, box: Box, drawing: Drawing | None) -> None:
+    if drawing is not None and box != drawing.box:
+        raise BadInputError(
+            "{file} has {found} pixels and the picture of -I {wanted}; make them the same size",
+            file=file,
+            found=box.extent,
+            wanted=drawing.box.extent,
+        )
 
 
 def _describe(

@@ -26,7 +26,7 @@ from underpaint_client.errors import (
 )
 from underpaint_client.following import OFFLINE, Event, Following, State, find_error, perform
 from underpaint_client.frames import Frame
-from underpaint_client.inputs import InputFrames
+from underpaint_client.inputs import PROFILE, InputFrames, profile_frame
 from underpaint_client.request import Request
 
 from .daemon_connection import describe_loss, describe_return
@@ -71,27 +71,29 @@ class JobRunner:
     steps_folder: Path | None = None
     written: list[Path] = field(default_factory=list)
 
-    def run(self, selection: Any, context: Any, rasters: Mapping[str, Drawing]) -> None:
+    def run(self, selection: Any, context: Any, rasters: Mapping[str, Frame]) -> None:
         """Submit the job, and write its images as they arrive.
 
         Parameters
         ----------
         selection, context : array or None
             As `read_inputs` returns them.
-        rasters : mapping of str to Drawing
-            As `read_control_pictures` returns them.
+        rasters : mapping of str to Frame
+            As `read_control_pictures` and `read_region_masks` return them.
 
         Raises
         ------
         UnderpaintError
             If the job fails, or a file cannot be written.
         """
-        frames = {name: to_frame(name, one.pixels, one.box) for name, one in rasters.items()}
+        frames = dict(rasters)
         inputs = InputFrames(rasters=frames)
         if self.drawing is not None:
             box = self.drawing.box
             if context is not None:
                 frames["context"] = to_frame("context", context, box)
+            if self.drawing.profile:
+                frames[PROFILE] = profile_frame(self.drawing.profile)
             inputs = InputFrames(
                 to_frame("layer", self.drawing.pixels, box),
                 None if selection is None else to_frame("selection", selection, box, "Y"),

@@ -27,6 +27,7 @@ from .generate import (
     read_control_pictures,
     read_inputs,
     read_reference_pictures,
+    read_region_masks,
     settle_model,
 )
 from .job_runner import JobRunner
@@ -62,6 +63,14 @@ def make_parser() -> Parser:
         metavar="FILE",
         help="the picture of a reference layer that it was made with; once for each, in order",
     )
+    add(
+        "--region",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="the mask of a region that it was made with; once for each, in their order",
+    )
     add("--context", type=Path, metavar="FILE", help="the picture below that it was made over")
     add("-m", "--model", help="another model than the recipe's")
     add("-o", "--output", metavar="PATH", help="a PNG file, or a folder, whose files are numbered")
@@ -77,8 +86,11 @@ def run_replay(words: Sequence[str]) -> int:
     request = _request(recipe, options)
     display = make_display()
     drawing, selection, context = read_inputs(options, request, display)
-    rasters = read_control_pictures(options.control, drawing, display)
-    rasters |= read_reference_pictures(options.reference, display)
+    rasters = {
+        **read_control_pictures(options.control, drawing, display),
+        **read_reference_pictures(options.reference, display),
+        **read_region_masks(options.region, drawing, display),
+    }
     stem = f"{options.picture.stem}-again"
     outputs = choose_outputs(options.output, 1, stem, force=options.force)
     for difference in (*_differences(recipe, request), *_changed_additions(recipe)):
@@ -118,6 +130,17 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
             count=len(kinds),
             kinds=Listing(kinds) if kinds else "none",
             given=len(options.control),
+        )
+    regions = request.conditioning.regions
+    if len(regions) != len(options.region):
+        names = [one.name or str(index + 1) for index, one in enumerate(regions)]
+        raise BadInputError(
+            "{picture} was made with {count} regions ({names}), and --region names {given}; name"
+            " the mask of each, in this order",
+            picture=options.picture,
+            count=len(regions),
+            names=Listing(names) if names else "none",
+            given=len(options.region),
         )
     kinds = [layer.kind for layer in request.conditioning.references]
     if len(kinds) != len(options.reference):
@@ -201,6 +224,15 @@ def _hash_file(path: str) -> str:
         return ""
 
 
+_OTHER = {
+    "loras": "made with other LoRAs",
+    "controls": "held to other control layers, or by other ControlNets",
+    "references": "made with other reference layers, or with other models that read them",
+    "regions": "made with other masks of its regions",
+}
+"""What is said where these facts of two recipes differ."""
+
+
 def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
     """Return how far the new picture is from the old one."""
     was, now = read_picture(picture).pixels, read_picture(again).pixels
@@ -216,12 +248,8 @@ def _compare(picture: Path, again: Path, recipe: Recipe) -> str:
         told += "; it was made with another context"
     elif then.source_hash and made.source_hash != then.source_hash:
         told += "; it was made from another input"
-    if then.loras != made.loras:
-        told += "; it was made with other LoRAs"
-    if then.controls != made.controls:
-        told += "; it was held to other control layers, or by other ControlNets"
-    if then.references != made.references:
-        told += "; it was made with other reference layers, or with other models that read them"
+    differ = (name for name in _OTHER if getattr(then, name) != getattr(made, name))
+    told += "".join(f"; it was {_OTHER[name]}" for name in differ)
     for name in _LOOKED_AT:
         before, after = then.versions.get(name, ""), made.versions.get(name, "")
         if before != after:

@@ -71,8 +71,7 @@ def make_control_picture(raster: Pixels, layer: ControlLayer, whole: Box, plan: 
     float32, (work height, work width, 3)
         RGB, 0..1.
     """
-    area = plan.area.moved(-whole.x, -whole.y)
-    fitted = _cover(raster, whole.extent)[area.y : area.bottom, area.x : area.right]
+    fitted = crop_raster(raster, whole, plan.area)
     if fitted.shape[2] == 1:
         colour, alpha = np.repeat(fraction(fitted), 3, axis=2), None
     else:
@@ -87,6 +86,20 @@ def make_control_picture(raster: Pixels, layer: ControlLayer, whole: Box, plan: 
         drawn = _draw_light if layer.kind in DRAWN else _over_black
         colour = _scaled(drawn(colour, alpha), plan.content)
     return pad(colour, plan.work_size)
+
+
+def crop_raster(raster: Pixels, whole: Box, area: Box) -> Pixels:
+    """Return the part of a raster that lies in an area of the layer, (area height, area width, C).
+
+    Parameters
+    ----------
+    raster, whole
+        As `make_control_picture` has them.
+    area : Box
+        On the canvas, inside the layer.
+    """
+    part = area.moved(-whole.x, -whole.y)
+    return _cover(raster, whole.extent)[part.y : part.bottom, part.x : part.right]
 
 
 def _scaled(colour: Floats, content: Extent) -> Floats:

@@ -145,8 +145,8 @@ class ControlNets:
     @contextmanager
     def steering(
         self, unet: Any, controls: Sequence[Control], placement: Placement, calls: int
-    ) -> Iterator[None]:
-        """Hold what a UNet paints to control layers for a while.
+    ) -> Iterator[Sequence[torch.nn.Module]]:
+        """Hold what a UNet paints to control layers for a while, and yield the ControlNets.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class ControlNets:
             How often the UNet will be called.
         """
         if not controls:
-            yield
+            yield ()
             return
         groups: dict[tuple[str, FileStamp], list[Control]] = {}
         for one in controls:
@@ -182,7 +182,7 @@ class ControlNets:
                 bring(net, placement, self._device)
             handle = unet.register_forward_pre_hook(steer, with_kwargs=True)
             try:
-                yield
+                yield nets
             finally:
                 handle.remove()
         finally:

@@ -26,6 +26,7 @@ from underpaint_client.recommended import Recommended
 from underpaint_client.steps import StepPlan, round_half_up
 
 from .families.family import Family, Prompt, Start
+from .regions import Mixing
 from .samplers import Sampler
 from .source import Floats
 
@@ -112,6 +113,8 @@ class Guide:
     on_clean : callable, optional
         Called after every call of the model with the sampler's estimate of the finished latents
         (B, C, h, w), and the number of steps done.
+    mixing : Mixing, optional
+        Where several prompts have a share of each picture.
     """
 
     sampler: Sampler
@@ -124,6 +127,7 @@ class Guide:
     cancelled: Callable[[], bool]
     kept: torch.Tensor | None = None
     on_clean: OnClean | None = None
+    mixing: Mixing | None = None
 
 
 def denoise(
@@ -146,7 +150,8 @@ def denoise(
     guide : Guide
         What to run on.
     prompt : dict
-        The encoded prompt, by the pipeline's own argument names.
+        The encoded prompt, by the pipeline's own argument names. With `guide.mixing`, all pictures'
+        first prompts, then all their second ones, and so on.
     guidance_scale : float
         1 or less switches guidance off.
     generators : list of torch.Generator
@@ -171,6 +176,7 @@ def denoise(
     joins = torch.from_numpy(sampler.first_calls(guide.steps, calls)).to(guide.noise.device)
     sampler.begin(executed, family.pack_cells(joins, guide.clean))
     cells = Extent(guide.clean.shape[-1], guide.clean.shape[-2])
+    mixing = guide.mixing or Mixing.none(guide.clean)
     finished = guide.clean
 
     def on_call_end(
@@ -179,7 +185,7 @@ def denoise(
         nonlocal finished
         if guide.cancelled():
             raise CancelledError("cancelled")
-        latents = family.unpack(state["latents"], cells)
+        latents = mixing.mix(family.unpack(state["latents"], cells))
         held = joins > index
         if held.any():
             original = guide.clean
@@ -187,17 +193,19 @@ def denoise(
                 following = executed.timesteps[index + 1]
                 original = sampler.noised(original.float(), guide.noise, following)
             latents = torch.where(held, original.to(latents.dtype), latents)
-            state["latents"] = family.pack(latents)
+        if held.any() or mixing.prompts > 1:
+            state["latents"] = family.pack(mixing.spread(latents))
         finished = latents
         step = -(-(index + 1) * guide.plan.run // calls)
         if guide.on_clean is not None:
-            guide.on_clean(family.unpack(sampler.scheduler.clean_guess, cells), step)
+            guess = family.unpack(sampler.scheduler.clean_guess, cells)
+            guide.on_clean(mixing.mix(guess), step)
         guide.on_step(step, guide.plan.run)
         return state
 
     own = pipeline.scheduler
     pipeline.scheduler = sampler.scheduler
-    latents = _first_latents(guide, executed.timesteps[0])
+    latents = mixing.spread(_first_latents(guide, executed.timesteps[0]))
     start = Start(latents, guide.clean, executed.timesteps, guide.plan.run, guide.kept)
     try:
         with steering(calls), family.begin(pipeline, start) as arguments:
@@ -205,7 +213,7 @@ def denoise(
                 **arguments,
                 **family.guidance(pipeline, guidance_scale),
                 num_inference_steps=guide.plan.schedule,
-                generator=generators,
+                generator=generators * mixing.prompts,
                 output_type="latent",
                 return_dict=False,
                 callback_on_step_end=on_call_end,

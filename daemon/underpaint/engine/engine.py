@@ -21,6 +21,7 @@ from underpaint_client.errors import GenerationFailedError, ModelUnavailableErro
 from underpaint_client.geometry import Extent
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recommended import USUAL, Recommended
+from underpaint_client.regions import check_region_prompts
 from underpaint_client.request import Request
 from underpaint_client.rules import check_rasters, check_request
 from underpaint_client.samplers import choose_sampler
@@ -221,6 +222,7 @@ class Engine:
         for prompt in set(prompts):  # an error comes before a model is loaded
             parse_prompt(prompt.positive)
             parse_prompt(prompt.negative)
+            check_region_prompts(request.conditioning.regions, prompt.regions)
         observer = Observer(progress, cancelled, viewer)
         run = Run(ResolvedRequest(self, request, prompts, allow_paths, observer, PhaseClock()))
         try:

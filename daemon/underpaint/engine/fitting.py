@@ -99,7 +99,7 @@ class Fitting:
                 )
             log.warning("%s at %s did not fit; next try with %s", stage, size, saving)
             model.save(saving)
-            if not model.uses_controls:  # without them, less may do
+            if not model.needs_more:  # else less may do for the next request
                 known.savings[size.pixels] = saving
 
         return until_it_fits(attempt, save)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_reader import PromptReader
 from .recent import Recent
 from .reference_pictures import ReferencePicture, read_picture
+from .regions import AttentionRegions, Mixing
 from .samplers import Sampler
 from .savings import Abilities, Saving
 from .source import Floats, Mask
@@ -87,6 +88,9 @@ class Model:
         self._ip_adapters = IpAdapters(self.device, self.dtype)
         self._references = Recent(16)
         self._pictures = Recent(4)
+        self.prompts_mixed = 1
+        """How many prompts an image of the current request is mixed of, each taking as much memory
+        as an image."""
         self.placed = PlacedPipeline(info, self.family, self.device, self.dtype, saving or Saving())
         self.prompts = PromptReader(info.name, self.family, self.placed)
         self.scheduler_config = levels_only(self.pipeline.scheduler.config)
@@ -127,10 +131,18 @@ class Model:
 
     @property
     def needs(self) -> MemoryNeeds:
-        """What it needs, with the ControlNets and IP-Adapters of the current request."""
-        denoiser = self._needs.denoiser
-        more = self._controlnets.used_bytes + self._ip_adapters.used_bytes
-        return replace(self._needs, denoiser=replace(denoiser, weights=denoiser.weights + more))
+        """What it needs for the current request, with its ControlNets and IP-Adapters."""
+        needs, more = self._needs, self._controlnets.used_bytes + self._ip_adapters.used_bytes
+        return replace(
+            needs,
+            denoiser=replace(needs.denoiser, weights=needs.denoiser.weights + more),
+            denoising=needs.denoising * self.prompts_mixed,
+        )
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether the current request needs more memory than one of its size usually does."""
+        return self.uses_controls or self.prompts_mixed > 1
 
     @property
     def abilities(self) -> Abilities:
@@ -232,21 +244,40 @@ class Model:
     def denoise(
         self,
         guide: Guide,
-        prompt: Prompt,
+        prompts: Sequence[Prompt],
         guidance_scale: float,
         generators: list[torch.Generator],
         controls: Sequence[Control] = (),
         references: Sequence[Reference] = (),
+        shares: Sequence[Floats] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`, with control layers and reference layers."""
+        """Run the denoiser, as `denoise.denoise`, with control layers and reference layers.
+
+        Parameters
+        ----------
+        prompts : sequence of dict
+            One for the whole of the images, or several of which each has a share.
+        shares : sequence of float32, (h, w)
+            The share of each prompt; not looked at where there is one.
+        """
         unet, placement = self.placed.denoiser, self.saving.placement
         guided = self.guided(guidance_scale)
+        prompt, regions = prompts[0], None
+        if len(prompts) > 1:
+            each = torch.from_numpy(np.stack(shares)).to(self.device)
+            if self.family.mixes_prompts:
+                prompt = self.family.join_prompts(prompts)
+                guide = replace(guide, mixing=Mixing(each))
+            else:
+                regions = AttentionRegions(prompts, each)
+                prompt = regions.prompt
 
         @contextmanager
         def steering(calls: int) -> Iterator[None]:
             with (  # ControlNets read the prompt as it is, and so come first
-                self._controlnets.steering(unet, controls, placement, calls),
+                self._controlnets.steering(unet, controls, placement, calls) as nets,
                 self._ip_adapters.reading(unet, references, placement, calls, guided=guided),
+                regions.steering([unet, *nets]) if regions else nullcontext(),
             ):
                 yield
 

@@ -20,6 +20,7 @@ from .fitting import Fitting
 from .model import Model
 from .noise import vary
 from .plan import Plan, batch_size
+from .regions import Part, divide
 from .reports import Observer, Preview, Progress
 from .resolved_request import ResolvedRequest
 from .source import Floats, mean_opacity, quantize
@@ -49,12 +50,15 @@ class Painter:
 
     def planned(self, model: Model, plan: Plan) -> int:
         """Return how many images would run at once, were there memory."""
-        return batch_size(
-            1 if self.wanted.request.variation.chain else self.wanted.request.sampling.images,
+        request = self.wanted.request
+        images = 1 if request.variation.chain else request.sampling.images
+        rows = batch_size(
+            images * model.prompts_mixed,
             plan.work_size,
             model.info.native,
             parallel=model.device.type != "cpu",
         )
+        return max(1, rows // model.prompts_mixed)
 
     def denoise_first(self, work: Work, rest: range) -> torch.Tensor:
         """Paint the first of these images, as many as run at once."""
@@ -105,7 +109,8 @@ class Painter:
 
     def _denoise_with_loras(self, work: Work, images: range) -> torch.Tensor:
         model, steps = work.model, work.plan.steps
-        prompt = self._encode_prompts(work, images)
+        parts = self._divide(work, images)
+        prompts = [self._encode_prompts(work, part, images) for part in parts]
         with self.wanted.clock.phase("denoise"):
             shape = tuple(work.clean.shape[1:])
             drawn = [vary(*image_noise(self.wanted.request, index), shape) for index in images]
@@ -128,11 +133,12 @@ class Painter:
             guide.on_step(0, steps.run)
             return model.denoise(
                 guide,
-                prompt,
+                prompts,
                 self.wanted.guidance_scale,
                 [generator for _, generator in drawn],
                 work.controls,
                 work.references,
+                [part.share for part in parts],
             )
 
     def _preview_maker(self, work: Work, image: int) -> OnClean | None:
@@ -165,23 +171,30 @@ class Painter:
 
         return look
 
-    def _encode_prompts(self, work: Work, images: range) -> Prompt:
-        """Encode what each image is to show, each prompt once."""
+    def _divide(self, work: Work, images: range) -> tuple[Part, ...]:
+        """Return the prompts of some images, with the share that each has of them."""
+        chosen = [self.wanted.prompts[index] for index in images]
+        whole = tuple(one.positive for one in chosen)
+        if work.regions is None:
+            return (Part(whole, np.ones(work.steps.shape, np.float32)),)
+        return divide(work.regions, whole, list(zip(*(one.regions for one in chosen), strict=True)))
+
+    def _encode_prompts(self, work: Work, part: Part, images: range) -> Prompt:
+        """Encode what each image is to show in a part of it, each prompt once."""
         model = work.model
 
-        def encode(index: int) -> Prompt:
-            prompt = self.wanted.prompts[index]
+        def encode(index: int, text: str) -> Prompt:
             return model.prompts.encode(
-                prompt.positive,
-                prompt.negative,
+                text,
+                self.wanted.prompts[index].negative,
                 guided=model.guided(self.wanted.guidance_scale),
                 clip_skip=self.wanted.settled_request.sampling.clip_skip,
             )
 
         with self.wanted.clock.phase("encode"):
             found = [
-                self.fitting(model, work.plan).run("prompt", functools.partial(encode, index))
-                for index in images
+                self.fitting(model, work.plan).run("prompt", functools.partial(encode, index, text))
+                for index, text in zip(images, part.texts, strict=True)
             ]
             return model.family.join_prompts(found)
 

@@ -76,6 +76,7 @@ def describe_losses(
     takes_negative: bool = True,
     weighs_words: bool = True,
     is_loaded: Callable[[str], bool] = lambda _name: False,
+    regions: Sequence[tuple[Sentence, str]] = (),
 ) -> tuple[str, ...]:
     """Return what of a prompt and a negative prompt the model does not read.
 
@@ -93,6 +94,8 @@ def describe_losses(
         Whether words can weigh more than others, and prompts have several chunks.
     is_loaded : callable
         Returns whether the model can use the embedding of a name.
+    regions : sequence of (Sentence, str)
+        What messages call each region, and its prompt.
 
     Returns
     -------
@@ -106,6 +109,8 @@ def describe_losses(
         return of_one + [_describe_part(which, one, _NOT_LOADED) for one in list(missing)[:1]]
 
     notes = describe(sentence("the prompt"), prompt, parse_prompt(prompt))
+    for region, text in regions:
+        notes += describe(region, text, parse_prompt(text))
     if negative.strip() and not takes_negative:
         notes.append("this model takes no negative prompt; it was not used")
     elif negative.strip() and not guided:

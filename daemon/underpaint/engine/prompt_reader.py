@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from underpaint.models.embedding_list import EmbeddingIndex, list_embeddings
 from underpaint_client.prompt_embeddings import find_references
 from underpaint_client.prompt_language import parse_prompt
 from underpaint_client.recipe import UsedEmbedding
+from underpaint_client.sentences import Sentence
 
 from .clip_prompts import clip_encoders
 from .families.family import Family, Prompt
@@ -109,8 +110,15 @@ class PromptReader:
         )
         return found
 
-    def notes(self, prompt: str, negative: str = "", *, guided: bool = True) -> tuple[str, ...]:
-        """Return notes about what the model will not read of a prompt and a negative prompt."""
+    def notes(
+        self,
+        prompt: str,
+        negative: str = "",
+        *,
+        guided: bool = True,
+        regions: Sequence[tuple[Sentence, str]] = (),
+    ) -> tuple[str, ...]:
+        """Return notes about what the model will not read of prompts, as `describe_losses`."""
         read = functools.partial(self._family.read_prompt, self._placed.pipeline)
         return describe_losses(
             prompt,
@@ -120,6 +128,7 @@ class PromptReader:
             takes_negative=self._family.takes_negative(self._placed.pipeline),
             weighs_words=self._family.weighs_words,
             is_loaded=lambda name: self._embeddings.find(name) is not None,
+            regions=regions,
         )
 
 

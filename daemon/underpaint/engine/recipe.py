@@ -14,6 +14,7 @@ from underpaint_client.recipe import (
     UsedEmbedding,
     UsedLora,
     UsedReference,
+    UsedRegion,
 )
 from underpaint_client.request import Request
 from underpaint_client.seeds import ImagePrompt, image_noise, request_of_image
@@ -42,6 +43,7 @@ class Made:
     controls : tuple of UsedControl
     embeddings : tuple of UsedEmbedding
     references : tuple of UsedReference
+    regions : tuple of UsedRegion
     """
 
     index: int
@@ -54,6 +56,7 @@ class Made:
     controls: tuple[UsedControl, ...] = ()
     embeddings: tuple[UsedEmbedding, ...] = ()
     references: tuple[UsedReference, ...] = ()
+    regions: tuple[UsedRegion, ...] = ()
 
 
 def make_recipe(
@@ -112,6 +115,7 @@ def make_recipe(
             style=request.style,
             embeddings=made.embeddings,
             references=made.references,
+            regions=made.regions,
         ),
     )
 

@@ -10,13 +10,15 @@ import torch
 
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.recipe import Recipe
+from underpaint_client.recipe import Recipe, UsedRegion
 from underpaint_client.recommended import settle_request
+from underpaint_client.regions import call_region
 
 from .areas import plan_areas
 from .clock import PhaseClock
+from .colour import read_space
 from .composite import Composed, Painted, compose, unchanged
-from .context import hash_context, lay_over_context
+from .context import as_model_sees, hash_context
 from .control_pictures import take_controls
 from .denoise import cell_steps, level_notes
 from .inputs import Inputs
@@ -29,6 +31,7 @@ from .pooling import max_cells
 from .prepare import prepare, prepare_kept
 from .recipe import Made, make_recipe
 from .reference_pictures import take_references
+from .region_masks import join_masks, share_cells, unused_notes
 from .reports import Picture, Progress
 from .resolved_request import ResolvedRequest
 from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes
@@ -73,9 +76,8 @@ class Run:
             return
         pictures = take_references(request.conditioning.references, inputs.rasters)
         model = self.wanted.model
-        model.prompts.find_embeddings(
-            text for one in self.wanted.prompts for text in (one.positive, one.negative)
-        )
+        model.prompts.find_embeddings(text for one in self.wanted.prompts for text in one.texts)
+        model.prompts_mixed = 1 + len(request.conditioning.regions) * model.family.mixes_prompts
         plans = self._plans(model, source, change, from_nothing=layer is None)
         largest = max(plans, key=lambda plan: plan.work_size.pixels)
         fitting = self.painter.fitting(model, largest)
@@ -117,6 +119,7 @@ class Run:
                 inputs.x,
                 inputs.y,
                 context=inputs.rasters.get("context"),
+                space=read_space(inputs.profile),
             ).with_mode(request.mode)
             return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
@@ -175,12 +178,14 @@ class Run:
     ) -> Work:
         request, cell = self.wanted.request, model.info.cell
         with self.clock.phase("prepare"):
-            seen = lay_over_context(source, plan.area)
+            seen = as_model_sees(source, plan.area)
             prepared = prepare(seen, plan, request.source.fill)
             cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
             pure = plan.strength * change >= 1
             controls = take_controls(self.wanted.controls, rasters, source.box, plan, model.device)
+            regions = request.conditioning.regions
+            shares = share_cells(regions, rasters, source.box, plan, cell) if regions else None
         with self.clock.phase("encode"):
             self.wanted.observer.progress(Progress("Encoding", pixels=plan.work_size.pixels))
             self.wanted.observer.check_cancelled()
@@ -208,11 +213,13 @@ class Run:
             notes=(
                 *plan.notes,
                 *prepared.notes,
+                *source.space.notes,
                 *level_notes(steps, plan.steps, model.info.recommended),
                 *describe_purpose(model.info.purpose),
             ),
             controls=controls,
             references=references,
+            regions=shares,
         )
 
     def _show_kept(
@@ -291,8 +298,10 @@ class Run:
             composed = compose(_all_painted(works, done), self.wanted.request.output.result)
         prompt = self.wanted.prompts[index]
         loras = tuple(self.wanted.used_loras[one] for one in self.wanted.loras[index])
-        named = work.model.prompts.embeddings_in(prompt.positive, prompt.negative)
+        named = work.model.prompts.embeddings_in(*prompt.texts)
         controls = tuple(one.describe() for one in work.controls)
+        regions = self.wanted.request.conditioning.regions
+        masks = join_masks([one.regions for one in works if one.regions is not None])
         made = Made(
             index,
             prompt,
@@ -304,6 +313,7 @@ class Run:
             controls,
             named,
             tuple(one.describe() for one in work.references),
+            tuple(UsedRegion(regions[n].name, prompt.regions[n], masks[n]) for n in masks),
         )
         saved = saving_notes(
             work.model.saving,
@@ -316,11 +326,13 @@ class Run:
             prompt.positive,
             prompt.negative,
             guided=work.model.guided(self.wanted.guidance_scale),
+            regions=[(call_region(n, regions[n]), prompt.regions[n]) for n in masks],
         )
         notes = (
             *dict.fromkeys(note for one in works for note in one.notes),
             *work.model.notes,
             *self._clip_skip_notes(),
+            *unused_notes(regions, masks),
             *of_prompt,
             *composed.notes,
             *saved,

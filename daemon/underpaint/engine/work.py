@@ -16,6 +16,7 @@ from .experience import Experience
 from .ip_adapters import Reference
 from .model import Model
 from .plan import Plan
+from .region_masks import RegionShares
 from .source import Mask, Source
 
 
@@ -37,7 +38,7 @@ class Work:
     """What all images of one run share: tensors and maps as in `Guide`.
 
     Where areas that lie far apart are painted one after the other, each has one of its own. `seen`
-    is what the model was shown of the layer, as `lay_over_context` returns it. `steps_before` run
+    is what the model was shown of the layer, as `as_model_sees` returns it. `steps_before` run
     in the areas before, of `steps_of_all`.
     """
 
@@ -54,5 +55,6 @@ class Work:
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    regions: RegionShares | None = None
     steps_before: int = 0
     steps_of_all: int = 0

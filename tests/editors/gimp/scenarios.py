@@ -544,6 +544,15 @@ def entered(said: Said) -> Run:
     yield lambda: status().startswith("Done")
     yield 0.3
     said["again"] = len(names(image))
+    said["closed"] = []
+    for key in ("Escape", "ctrl+w"):
+        window().show(image, to_front=True)
+        yield window().window.is_active
+        xdo("key", key)
+        yield lambda: not window().window.get_visible()
+        said["closed"].append(key)
+    window().show(image, to_front=True)
+    yield window().window.is_active
 
 
 def weighed(said: Said) -> Run:

@@ -76,6 +76,9 @@ class Family(ABC):
         How many layers at the end of CLIP are left out; set by `skipping`.
     weighs_words : bool
         Whether words of a prompt can weigh more than others, and prompts have several chunks.
+    mixes_prompts : bool
+        Whether images with several prompts are mixed of one for each, as in `regions`; else
+        cross-attention reads them together.
     """
 
     pipeline_class: Any
@@ -88,6 +91,7 @@ class Family(ABC):
     has_embeddings: bool = False
     skipped: int = 0
     weighs_words: bool = False
+    mixes_prompts: bool = False
 
     # ---- prompts ---------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ class FlowFamily(Family):
     denoiser: str = "transformer"
     half: torch.dtype = torch.bfloat16
     starts_exactly: bool = True
+    mixes_prompts: bool = True
     packs: bool = False
     steps_in_float32: bool = False
     tokenizer: str = "tokenizer"

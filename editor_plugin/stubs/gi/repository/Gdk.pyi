@@ -6,6 +6,7 @@ KEY_Down: int
 KEY_Escape: int
 KEY_KP_Enter: int
 KEY_Return: int
+KEY_w: int
 KEY_Tab: int
 KEY_Up: int
 
