@@ -52,6 +52,10 @@ def test_edges_are_written_and_a_replay_is_identical(
     expected = cv2.Canny(np.ascontiguousarray(LAYER[..., :3]), 100, 200)
     assert (pixels_of("edges.png") == expected[..., np.newaxis]).all()
     assert read_recipe(Path("edges.png")).request.control_picture == ControlPicture("canny")
+    with Image.open("edges.png") as image:
+        assert list(image.info) == ["underpaint"]
+    assert main(["generate", "--settings-of", "edges.png"]) == 2
+    assert "edges.png has no settings of Underpaint" in capsys.readouterr().err
     assert main(["replay", "edges.png", "-I", "layer.png", "-o", "again.png"]) == 0
     assert "the picture is identical" in capsys.readouterr().err
     assert main(["replay", "edges.png", "-o", "b.png"]) == 2

@@ -11,6 +11,7 @@ import torch
 from underpaint.models.controlnet_list import ChosenControl
 from underpaint_client.control_layers import ControlLayer, raster_name
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.sentences import Sentence, sentence
 
 from .controlnets import Control
 from .plan import Plan
@@ -45,6 +46,29 @@ def take_controls(
         tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].to(device)
         controls.append(Control(one, tensor, hash_picture(picture)))
     return tuple(controls)
+
+
+def idle_notes(controls: Iterable[Control], calls: int) -> tuple[Sentence, ...]:
+    """Return which control layers hold in no step, since none lies between their start and end.
+
+    Parameters
+    ----------
+    controls : iterable of Control
+    calls : int
+        How often the model is called.
+    """
+    return tuple(
+        sentence(
+            "the control layer {kind} was not used: it holds from {start:g} to {end:g} of the"
+            " steps, and none of the {count} that ran lies between",
+            kind=one.chosen.layer.kind,
+            start=one.chosen.layer.start,
+            end=one.chosen.layer.end,
+            count=calls,
+        )
+        for one in controls
+        if not any(one.holds(call, calls) for call in range(calls))
+    )
 
 
 def make_control_picture(raster: Pixels, layer: ControlLayer, whole: Box, plan: Plan) -> Floats:

@@ -282,11 +282,16 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+HALVES = (bytes((0, 0, 0, 255)) * 128 + bytes((255, 255, 255, 255)) * 128) * 256
+"""RGBA: black on the left, white on the right."""
+
+
 def control_made(said: Said) -> Run:
     """Make a control layer of the painting by the menu, undo that, and copy one."""
     from underpaint_gimp.tree import control_layers, role_of
 
-    image, layer = yield from painted()
+    image, layer = yield from painted(HALVES)
+    where = corner()
     menu = window().control_menu.menu
 
     def choose(name: str) -> Run:
@@ -314,7 +319,7 @@ def control_made(said: Said) -> Run:
     said["active"] = image.get_selected_layers()[0].get_name()
     data = get(made, "R'G'B'A u8")
     said["colours"] = sorted({bytes(data[n : n + 3]).hex() for n in range(0, len(data), 4)})
-    yield from undo()
+    yield from undo(where)
     said["undone"] = layers()
     yield from choose("Canny edges")
     yield from generated()

@@ -427,11 +427,15 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+HALVES = (bytes((0, 0, 0, 255)) * 128 + bytes((255, 255, 255, 255)) * 128) * 256
+"""BGRA: black on the left, white on the right."""
+
+
 def control_made(said: Said) -> Run:
     """Make a control layer of the painting by the menu, undo that, and copy one."""
     from underpaint_krita.tree import control_layers, role_of
 
-    document, layer = yield from opened()
+    document, layer = yield from opened(HALVES)
     menu = docker().control_menu.menu
 
     def choose(name: str) -> Run:
