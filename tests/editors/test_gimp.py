@@ -241,6 +241,7 @@ def test_the_window(in_gimp: Found) -> None:
     assert said["plan"] == PLAN
     assert said["title"] == "Underpaint: Painting in [Untitled]"
     assert said["width"] < 450
+    assert said["narrowest"] <= 345
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_gimp: Found) -> None:
