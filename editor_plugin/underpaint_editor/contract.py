@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from underpaint_client.sentences import Sentence
 
     from .batch import Result
-    from .layer_role import LayerRole, ReadLayer
+    from .layer_role import LayerRole, RoleLayer
     from .results import Member, Thumbnail
     from .survey import Survey
     from .tag import Tag
@@ -180,8 +180,8 @@ class Document(Protocol):
     def set_role(self, role: LayerRole | None) -> None:
         """Keep on the layer what it is used as, in the saved file too."""
 
-    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
-        """Return the visible layers with a role, from the top, and what reads each.
+    def control_layers(self) -> Sequence[RoleLayer]:
+        """Return the visible layers with a role, from the top.
 
         A layer in a hidden group is not visible.
         """

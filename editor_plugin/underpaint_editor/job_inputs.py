@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from underpaint_client.rules import check_request
 
 from .choices import resolve_mode
-from .layer_role import read_control_layers
+from .layer_role import read_control_layers, read_reference_layers
 
 if TYPE_CHECKING:
     from underpaint_client.frames import Frame
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_inputs(
-    request: Request, document: Document, native: int
+    request: Request, document: Document, native: int, *, edits: bool = False
 ) -> tuple[Request, dict[str, Frame]]:
     """Read what a request needs of a document.
 
@@ -27,29 +27,33 @@ def read_inputs(
     document : Document
     native : int
         As `Document.read`.
+    edits : bool
+        As `Recommended.edits`, of the model.
 
     Returns
     -------
     Request
-        With the document's control layers, and with the mode that fits the pixels.
+        With the document's control and reference layers, and with the mode that fits the pixels.
     dict of str to Frame
-        The layer and what goes with it, control layers and the context; where a control layer is
-        made of it, the layer alone.
+        The layer and what goes with it, control and reference layers and the context; where a
+        control layer is made of it, the layer alone.
 
     Raises
     ------
     UnderpaintError
-        If it cannot be read, or if there are too many control layers.
+        If it cannot be read, or if there are too many control or reference layers.
     """
     if request.control_picture.kind:
         return request, {"layer": document.read(0, whole=True)["layer"]}
     whole = request.output.result == "layer"
     frames = document.read(native, whole=whole)
-    controls, rasters = read_control_layers(document.control_layers(), frames["layer"].box)
-    request = request.with_values(controls=controls)
+    with_roles = document.control_layers()
+    controls, rasters = read_control_layers(with_roles, frames["layer"].box)
+    references, pictures = read_reference_layers(with_roles)
+    request = request.with_values(controls=controls, references=references)
     check_request(request)
-    frames.update(rasters)
-    request = resolve_mode(request, frames, document)
+    frames.update({**rasters, **pictures})
+    request = resolve_mode(request, frames, document, edits=edits)
     if request.source.context == "below":
         frames["context"] = document.surroundings.read_context(frames["layer"].box)
     return request, frames

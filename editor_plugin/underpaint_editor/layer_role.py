@@ -1,4 +1,4 @@
-"""What a layer is used as: something to paint on, or a control layer that images are held to.
+"""What a layer is used as: to paint on, to hold images to, or to take something from.
 
 The role is kept on the layer, and saved with the file.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from underpaint_client.control_layers import (
     COMPUTED,
@@ -21,6 +21,12 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.parameters import Parameter, ParameterGroup, declare, parameters_of
+from underpaint_client.reference_layers import (
+    MAX_REFERENCES,
+    REFERENCE_KINDS,
+    ReferenceLayer,
+    reference_raster,
+)
 from underpaint_client.sentences import Label
 from underpaint_client.typed_json import read_value
 
@@ -42,6 +48,9 @@ ROLES: dict[str, Label] = {
     **CONTROL_KINDS,
     "canny-of": "Canny edges, computed from it",
     "blur-of": "Blur, computed from it",
+    "style": "Style reference",
+    "composition": "Composition reference",
+    "subject": "Subject reference",
 }
 """What a layer can be used as, and what editors call each."""
 
@@ -61,8 +70,10 @@ class LayerRole(ParameterGroup):
     kind: str = declare(
         "",
         Parameter(
-            "What the selected layer is for. A control layer is not painted on: while it is"
-            " visible, images are held to its lines, depth or pose. Each kind needs a ControlNet.",
+            "What the selected layer is for. A layer with another use than painting is not painted"
+            " on. While it is visible, images are held to its lines, depth or pose, for which each"
+            " kind needs a ControlNet; or they take on its style, composition or subject, for which"
+            " Stable Diffusion 1 and XL need an IP-Adapter.",
             choices=ROLES,
             label="Use layer as",
             name="layer_role",
@@ -71,9 +82,9 @@ class LayerRole(ParameterGroup):
     strength: float = declare(
         1.0,
         Parameter(
-            "How strongly images are held to this layer: 0 is not at all.",
+            "How strongly images are held to this layer, or take it on: 0 is not at all.",
             limits=(0.0, MAX_CONTROL_STRENGTH),
-            label="Control strength",
+            label="Guide strength",
             step=0.05,
             decimals=2,
             name="control_strength",
@@ -82,9 +93,9 @@ class LayerRole(ParameterGroup):
     start: float = declare(
         0.0,
         Parameter(
-            "From which share of the steps on images are held to this layer.",
+            "From which share of the steps on this layer is used.",
             limits=(0.0, 1.0),
-            label="Control start",
+            label="Guide start",
             step=0.05,
             decimals=2,
             name="control_start",
@@ -93,10 +104,10 @@ class LayerRole(ParameterGroup):
     end: float = declare(
         1.0,
         Parameter(
-            "Up to which share of the steps images are held to this layer: after 0.5 the model"
-            " finishes details on its own.",
+            "Up to which share of the steps this layer is used: after 0.5 the model finishes"
+            " details on its own.",
             limits=(0.0, 1.0),
-            label="Control end",
+            label="Guide end",
             step=0.05,
             decimals=2,
             name="control_end",
@@ -104,8 +115,17 @@ class LayerRole(ParameterGroup):
     )
 
     @property
+    def is_reference(self) -> bool:
+        """Whether images take something from the layer; else they are held to it."""
+        return self.kind in REFERENCE_KINDS
+
+    def reference(self, name: str) -> ReferenceLayer:
+        """Return the role of a layer of that name as a request has it: of a reference layer."""
+        return ReferenceLayer(self.kind, self.strength, self.start, self.end, name)
+
+    @property
     def control(self) -> ControlLayer:
-        """The role as a request has it."""
+        """The role as a request has it: of a control layer."""
         computed = self.kind.endswith(_OF)
         kind = self.kind[: -len(_OF)] if computed else self.kind
         return ControlLayer(kind, self.strength, self.start, self.end, computed=computed)
@@ -140,6 +160,27 @@ def role_made(recipe: Recipe | None) -> LayerRole | None:
     return LayerRole(kind) if kind else None
 
 
+class RoleLayer(NamedTuple):
+    """A visible layer that has a role.
+
+    Parameters
+    ----------
+    role : LayerRole
+    read : callable
+        Reads it.
+    name : str
+        As the editor shows it.
+    box : Box
+        Around all that can be seen of it, on the canvas; it may be larger, or lie outside.
+    """
+
+    role: LayerRole
+    read: ReadLayer
+    name: str
+    box: Box
+
+
+assert {*REFERENCE_KINDS} < ROLES.keys()  # noqa: S101 - as the next one
 assert {kind + _OF for kind in COMPUTED} < ROLES.keys()  # noqa: S101 - at import, in all tests
 
 ROLE_FIELDS = make_fields(parameters_of(LayerRole).values())
@@ -152,7 +193,7 @@ def refuse_role(role: LayerRole | None) -> None:
     Raises
     ------
     BadInputError
-        It is a control layer.
+        It is a control layer or a reference layer.
     """
     if role is not None:
         raise BadInputError(
@@ -164,14 +205,14 @@ def refuse_role(role: LayerRole | None) -> None:
 
 
 def read_control_layers(
-    layers: Sequence[tuple[LayerRole, ReadLayer]], box: Box
+    layers: Sequence[RoleLayer], box: Box
 ) -> tuple[tuple[ControlLayer, ...], dict[str, Frame]]:
     """Return the control layers of a request, and their rasters by name.
 
     Parameters
     ----------
-    layers : sequence of (LayerRole, callable)
-        The visible layers with a role, and what reads each.
+    layers : sequence of RoleLayer
+        The visible layers with a role, of which the control layers are read.
     box : Box
         What is read: the box of the layer that is painted on.
 
@@ -180,6 +221,7 @@ def read_control_layers(
     BadInputError
         They are too many.
     """
+    layers = [one for one in layers if not one.role.is_reference]
     if len(layers) > MAX_CONTROLS:
         raise BadInputError(
             "{count} control layers are visible, and {most} at most can be used; hide the others",
@@ -187,5 +229,38 @@ def read_control_layers(
             most=MAX_CONTROLS,
         )
     names = map(raster_name, range(len(layers)))
-    rasters = {name: replace(read(box), name=name) for name, (_, read) in zip(names, layers)}
-    return tuple(role.control for role, _ in layers), rasters
+    rasters = {name: replace(one.read(box), name=name) for name, one in zip(names, layers)}
+    return tuple(one.role.control for one in layers), rasters
+
+
+def read_reference_layers(
+    layers: Sequence[RoleLayer],
+) -> tuple[tuple[ReferenceLayer, ...], dict[str, Frame]]:
+    """Return the reference layers of a request, and their rasters by name: all of each.
+
+    Parameters
+    ----------
+    layers : sequence of RoleLayer
+        The visible layers with a role, of which the reference layers are read.
+
+    Raises
+    ------
+    BadInputError
+        They are too many, or one is empty.
+    """
+    layers = [one for one in layers if one.role.is_reference]
+    if len(layers) > MAX_REFERENCES:
+        raise BadInputError(
+            "{count} reference layers are visible, and {most} at most can be used; hide the others",
+            count=len(layers),
+            most=MAX_REFERENCES,
+        )
+    for one in layers:
+        if one.box.empty:
+            raise BadInputError(
+                "the reference layer {name!r} is empty; paint something on it, or hide it",
+                name=one.name,
+            )
+    names = map(reference_raster, range(len(layers)))
+    rasters = {name: replace(one.read(one.box), name=name) for name, one in zip(names, layers)}
+    return tuple(one.role.reference(one.name) for one in layers), rasters

@@ -207,7 +207,9 @@ class Panel:
         self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
         self._offered = None
         if self._survey is not None:
-            self._offered = offered_choice(form.settings, self._survey)
+            self._offered = offered_choice(
+                form.settings, self._survey, edits=self._recommended.edits
+            )
             found = replace(self._survey, notes=(*self._survey.notes, *self._notes))
             try:
                 request = self.session.apply_style(form.request(0))

@@ -142,6 +142,9 @@ class Tag:
             sentence("its control layers (those that are visible are used)"): bool(
                 recipe.facts.controls
             ),
+            sentence("its reference layers (those that are visible are used)"): bool(
+                recipe.facts.references
+            ),
         }
         return [name for name, so in there.items() if so]
 

@@ -29,7 +29,7 @@ from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.inputs import MAX_PROFILE, PROFILE, profile_frame  # noqa: E402
 from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
-from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role  # noqa: E402
+from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role  # noqa: E402
 from underpaint_editor.layers import (  # noqa: E402
     box_to_read,
     count_batches_above,
@@ -282,14 +282,17 @@ class GimpDocument:
         """Keep on the layer what it is used as, in one undo step."""
         attach_role(self.layer, role)
 
-    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
-        """Return the visible layers with a role, from the top, and what reads each."""
+    def control_layers(self) -> list[RoleLayer]:
+        """Return the visible layers with a role, from the top."""
 
         def reader(layer: Gimp.Layer) -> ReadLayer:
             pixels = Reader(layer.get_buffer(), pixel_format(layer), _bounds_of(layer))
             return lambda box: Frame("control", box, "u1", "RGBA", pixels.read(box))
 
-        return [(role, reader(layer)) for role, layer in control_layers(self.image)]
+        return [
+            RoleLayer(role, reader(layer), layer.get_name(), _bounds_of(layer))
+            for role, layer in control_layers(self.image)
+        ]
 
     # ---- writing ---------------------------------------------------------------------------
 

@@ -254,8 +254,9 @@ def a_role_stays_on_its_layer(editor: EditorUnderTest) -> Steps:
     yield SETTLE
     assert role_of(document) == role
     assert "used as 'Canny edges, computed from it'" in refusal(document.survey)
-    ((found, read),) = document.control_layers()
+    ((found, read, _name, box),) = document.control_layers()
     assert found == role
+    assert not box.empty
     frame, whole = read(HOLE), document.read(0, whole=True)["layer"]
     assert (frame.box, frame.dtype, frame.channels) == (HOLE, "u1", whole.channels), frame
     starts = (4 * (y * SIZE.width + HOLE.x) for y in range(HOLE.y, HOLE.bottom))
@@ -355,7 +356,7 @@ def a_control_layer_goes_above_the_layer_in_one_undo_step(editor: EditorUnderTes
     document.insert_control_layer(result, role)
     yield SETTLE
     assert list(editor.shown(document)) == ["Painting", "Depth"], editor.shown(document)
-    ((found, read),) = document.control_layers()
+    ((found, read, *_),) = document.control_layers()
     assert found == role
     assert bytes(read(frame.box).data) == grey
     assert role_of(document) is None

@@ -21,7 +21,7 @@ from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import FIELDS, Form
-from underpaint_editor.layer_role import ROLE_FIELDS, LayerRole, ReadLayer, refuse_role
+from underpaint_editor.layer_role import ROLE_FIELDS, LayerRole, ReadLayer, RoleLayer, refuse_role
 from underpaint_editor.layers import (
     SOURCE_GONE,
     box_to_read,
@@ -180,14 +180,18 @@ class FakeDocument:
     def set_role(self, role: LayerRole | None) -> None:
         self._layer().role = "" if role is None else role.to_text()
 
-    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
+    def control_layers(self) -> list[RoleLayer]:
         width = self.canvas.extent.width
 
         def reader(layer: Layer) -> ReadLayer:
             return lambda box: Frame("layer", box, "u1", "RGBA", crop(layer.pixels, width, 4, box))
 
         roles = ((LayerRole.from_text(one.role), one) for one in reversed(self.canvas.layers))
-        return [(role, reader(one)) for role, one in roles if role is not None and one.visible]
+        return [
+            RoleLayer(role, reader(one), one.name, self._box)
+            for role, one in roles
+            if role is not None and one.visible
+        ]
 
     def survey(self) -> Survey:
         refuse_role(self.role)

@@ -23,6 +23,7 @@ from real_editors import (
     check_fitted,
     check_more_of_these,
     check_over_painting,
+    check_referenced,
     check_result_keys,
     check_styled,
     check_typed,
@@ -64,6 +65,10 @@ def test_a_layer_with_a_role_holds_what_is_painted(in_gimp: Found) -> None:
 
 def test_a_control_layer_is_made_of_a_layer(in_gimp: Found) -> None:
     check_control_made(in_gimp("control_made"))
+
+
+def test_a_layer_can_be_a_reference(in_gimp: Found) -> None:
+    check_referenced(in_gimp("referenced"))
 
 
 # ---- as scripts call it --------------------------------------------------------------------

@@ -115,8 +115,8 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
     wanted = request.sampling.model if options.model is None else options.model
     if wanted:
         request = request.with_values(model=settle_model(wanted))
-    from_picture = request.mode in ("img2img", "inpaint") or request.control_picture.kind
-    if from_picture and options.init_img is None:
+    changes = request.mode in ("img2img", "inpaint", "edit") or request.control_picture.kind
+    if changes and options.init_img is None:
         raise BadInputError(
             "{picture} was made from another picture; name that picture with -I",
             picture=options.picture,

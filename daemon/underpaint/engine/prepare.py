@@ -68,6 +68,15 @@ def prepare(source: Source, plan: Plan, fill: str) -> Prepared:
     return _prepare(source, plan, fill, ignored)
 
 
+def prepare_shown(source: Source, plan: Plan, fill: str) -> Floats:
+    """Make the picture that a model is shown to edit: the layer with its hidden colour.
+
+    Parameters and result are as those of `prepare`; only pixels without colour are filled.
+    """
+    nothing = np.zeros((plan.area.height, plan.area.width), np.bool_)
+    return _prepare(source, plan, fill, nothing).image
+
+
 def prepare_kept(
     source: Source, plan: Plan, fill: str, changes: Mask, changing_cells: Mask, cell: int
 ) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
-from underpaint_client.modes import LayerState, ModeChoice, choose_mode
+from underpaint_client.modes import LayerState, ModeChoice, change_mode, choose_mode
 
 from .colour import SRGB, ColourSpace
 from .grid import GridMask
@@ -148,7 +148,10 @@ class Source:
     selection : same depths, (H, W), optional
         How much of each pixel is selected; None for all of it.
     mode : str
-        `img2img`, `inpaint` or `txt2img`; `auto` until `with_mode`.
+        `img2img`, `inpaint` or `txt2img`, by whose rule pixels may change; `auto` until
+        `with_mode`.
+    edits : bool
+        Whether the model is shown the layer, to edit it: the mode is `edit`.
     known : float32, (H, W), optional
         0..1, how much of a pixel's colour is left, where `fitted` has mixed pixels.
     change : float32, (H, W), optional
@@ -165,6 +168,7 @@ class Source:
     box: Box
     selection: Pixels | None = None
     mode: str = "auto"
+    edits: bool = False
     known: Floats | None = field(default=None, repr=False)
     change: Floats | None = field(default=None, repr=False)
     context: Pixels | None = field(default=None, repr=False)
@@ -204,8 +208,21 @@ class Source:
         """Return an empty 8-bit layer of that size."""
         return cls.of(np.zeros((extent.height, extent.width, 4), np.uint8))
 
-    def with_mode(self, mode: str) -> Source:
-        """Settle the mode: `auto` is decided by the pixels, as `modes.choose_mode` says."""
+    @property
+    def told_mode(self) -> str:
+        """The mode as a request has it."""
+        return "edit" if self.edits else self.mode
+
+    def with_mode(self, mode: str, *, edits: bool = False) -> Source:
+        """Settle the mode: `auto` is decided by the pixels, as `modes.choose_mode` says.
+
+        Parameters
+        ----------
+        mode : str
+            One of `request.MODES`.
+        edits : bool
+            As `choose_mode` has it.
+        """
         if mode == "auto":
             state = LayerState(
                 empty=not self.pixels.any(),
@@ -213,8 +230,9 @@ class Source:
                 selected=self.selection is not None,
                 below=_shows_something(self.context),
             )
-            mode = choose_mode(ModeChoice(mode), state).mode
-        return replace(self, mode=mode)
+            mode = choose_mode(ModeChoice(mode), state, edits=edits).mode
+        rule = change_mode(mode, transparent=mode == "edit" and bool(self._erased().any()))
+        return replace(self, mode=rule, edits=mode == "edit")
 
     def _erased(self) -> Mask:
         """Return where pixels are selected and not opaque."""
@@ -319,6 +337,7 @@ class Source:
             known=resize(self.known_in(self.box), extent),
             change=change,
             context=None if self.context is None else resize(self.context, extent),
+            edits=self.edits,
         )
 
 

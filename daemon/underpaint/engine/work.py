@@ -9,6 +9,7 @@ import torch
 
 from underpaint.models import ModelInfo
 from underpaint_client.recommended import Recommended
+from underpaint_client.seeds import ImagePrompt
 
 from .controlnets import Control
 from .denoise import Steps
@@ -17,6 +18,7 @@ from .ip_adapters import Reference
 from .model import Model
 from .plan import Plan
 from .region_masks import RegionShares
+from .shown_pictures import ShownPicture, name_pictures
 from .source import Mask, Source
 
 
@@ -55,6 +57,12 @@ class Work:
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    pictures: tuple[ShownPicture, ...] = ()
     regions: RegionShares | None = None
     steps_before: int = 0
     steps_of_all: int = 0
+
+    def read_prompt(self, prompt: ImagePrompt) -> ImagePrompt:
+        """Return a prompt as the model reads it: it calls the pictures that it sees by numbers."""
+        taken = [one.reference for one in self.pictures if one.reference is not None]
+        return name_pictures(self.model.info, prompt, taken, edits=self.source.edits)
