@@ -361,7 +361,7 @@ class Panel:
         Parameters
         ----------
         button : str
-            One of `form.RESULT_BUTTONS`, except `compare`.
+            One of `buttons.RESULT_BUTTONS`, except `compare`.
         selected : SelectedResult or None
             The editor's; without one, the artist is told what to select.
         """

@@ -21,7 +21,8 @@ from underpaint_client.home import write_private  # noqa: E402
 from underpaint_client.parsed_prompt import PromptError  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
-from underpaint_editor.form import BUTTONS, PROMPTS, Form  # noqa: E402
+from underpaint_editor.buttons import BUTTONS  # noqa: E402
+from underpaint_editor.form import PROMPTS, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
 from underpaint_editor.results import Thumbnail  # noqa: E402

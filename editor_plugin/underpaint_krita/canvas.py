@@ -31,7 +31,7 @@ from . import overlay
 from .conversion import SentLayer, fill_layer, space_of, srgb, to_srgb
 from .images import image_of, pixels_of
 from .redo import names_command
-from .result_layers import insert_layers
+from .result_layers import insert_layers, insertion_point
 from .sources import (
     DTYPES,
     describe_source,
@@ -341,10 +341,14 @@ class KritaDocument:
         """
         document = self.document
         active = document.activeNode()
-        layer = self._make_layer(result)
+        layer = created(document.createNode(result.name, "paintlayer"))
+        box, dtype = result.frame.box, result.frame.dtype
+        # In sRGB, whatever its source has: it is read as it came.
+        fill_layer(layer, box, pixels_of(result), dtype, srgb(dtype), None)
         layer.setOpacity(_HALF)
+        attach_tag(document, layer, result.tag(self))
         attach_role(document, layer, role)
-        parent, above = self._insertion_point()
+        parent, above = insertion_point(document, None if self.is_deleted else self.layer)
         parent.addChildNode(layer, above)
         if active is not None:
             restore_active(document, active, id_of(layer))

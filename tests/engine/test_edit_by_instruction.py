@@ -19,9 +19,9 @@ from underpaint.engine import Engine, Inputs, Picture
 from underpaint.engine.families import qwen_image
 from underpaint.engine.families.qwen_image import _Reader
 from underpaint.engine.noise import draw_noise
+from underpaint.engine.pixels import fraction
 from underpaint.engine.savings import PLACEMENTS, Saving
 from underpaint.engine.shown_pictures import fit_picture
-from underpaint.engine.source import fraction
 from underpaint.models import find_model
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.reference_layers import ReferenceLayer

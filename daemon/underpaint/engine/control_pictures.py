@@ -14,9 +14,9 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_client.sentences import Sentence, sentence
 
 from .controlnets import Control
+from .pixels import Floats, Pixels, fraction, hash_picture, quantize, resize
 from .plan import Plan
 from .prepare import fill_holes, pad
-from .source import Floats, Pixels, fraction, hash_picture, quantize, resize
 
 DRAWN = ("lines", "scribble", "canny")
 """The kinds whose ControlNets read light lines on black."""

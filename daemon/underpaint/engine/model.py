@@ -29,6 +29,7 @@ from .families import find_family
 from .families.family import Prompt
 from .ip_adapters import IpAdapters, Reference
 from .noise_levels import levels_only
+from .pixels import Floats, Mask
 from .placed_pipeline import PlacedPipeline
 from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_reader import PromptReader
@@ -38,7 +39,6 @@ from .regions import AttentionRegions, Mixing
 from .samplers import Sampler
 from .savings import Abilities, Saving
 from .shown_pictures import ShownPicture, showing
-from .source import Floats, Mask
 
 
 class Model:

@@ -19,11 +19,11 @@ from .families.family import Prompt
 from .fitting import Fitting
 from .model import Model
 from .noise import vary
+from .pixels import Floats, mean_opacity, quantize
 from .plan import Plan, batch_size
 from .regions import Part, divide
 from .reports import Observer, Preview, Progress
 from .resolved_request import ResolvedRequest
-from .source import Floats, mean_opacity, quantize
 from .work import Work
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.sentences import sentence
 
+from .pixels import Floats, Mask, fraction, quantize, resize, strips
 from .plan import Plan
-from .source import Floats, Mask, Source, fraction, quantize, resize, strips
+from .source import Source
 
 NOISE_SEED = 20220822
 """The noise that `fill=noise` fills a hole with is the same for every seed, so that images of one

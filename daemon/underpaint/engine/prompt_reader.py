@@ -16,10 +16,10 @@ from underpaint_client.sentences import Sentence
 
 from .clip_prompts import clip_encoders
 from .families.family import Family, Prompt
+from .pixels import Floats, hash_picture
 from .placed_pipeline import PlacedPipeline
 from .prompt_notes import describe_losses
 from .recent import Recent
-from .source import Floats, hash_picture
 from .textual_inversion import NO_EMBEDDINGS, Embeddings, encoder_widths
 
 

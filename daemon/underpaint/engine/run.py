@@ -29,6 +29,7 @@ from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .painter import Painter
+from .pixels import Floats, Mask, Pixels, hash_input, join_hashes
 from .plan import Plan
 from .pooling import max_cells
 from .prepare import prepare, prepare_kept, prepare_shown
@@ -45,7 +46,7 @@ from .shown_pictures import (
     fit_picture,
     shown_share,
 )
-from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes
+from .source import Source
 from .work import Work
 
 

@@ -28,9 +28,9 @@ from underpaint_client.sentences import sentence
 from .families import find_family
 from .families.family import Family
 from .inputs import Inputs
+from .pixels import Floats, resize
 from .plan import MULTIPLE
 from .reference_pictures import ReferencePicture
-from .source import Floats, resize
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,11 @@ from .denoise import Steps
 from .experience import Experience
 from .ip_adapters import Reference
 from .model import Model
+from .pixels import Mask
 from .plan import Plan
 from .region_masks import RegionShares
 from .shown_pictures import ShownPicture, name_pictures
-from .source import Mask, Source
+from .source import Source
 
 
 class Models(Protocol):

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import torch
 
+from underpaint.engine.pixels import Floats
 from underpaint.engine.prompt_notes import Reading, read_prompt
 from underpaint.engine.samplers import Sampler
-from underpaint.engine.source import Floats
 from underpaint_client.geometry import Extent
 from underpaint_client.parsed_prompt import ParsedPrompt
 from underpaint_client.steps import StepPlan

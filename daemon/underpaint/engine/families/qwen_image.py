@@ -14,7 +14,7 @@ from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate
 from PIL import Image
 from transformers import BatchFeature, Qwen2VLImageProcessorPil
 
-from underpaint.engine.source import Floats, quantize
+from underpaint.engine.pixels import Floats, quantize
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.geometry import Extent
 
