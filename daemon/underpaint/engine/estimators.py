@@ -23,8 +23,8 @@ from underpaint_client.geometry import Extent
 
 from .devices import free_memory
 from .memory import is_out_of_memory
+from .pixels import Floats, Pixels, quantize, resize
 from .pose_drawing import Figure
-from .source import Floats, Pixels, quantize, resize
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from underpaint_client.geometry import Extent
 
-from .source import Floats, fraction
+from .pixels import Floats, fraction
 
 SURE = 0.3
 """The least score of a point that is drawn."""

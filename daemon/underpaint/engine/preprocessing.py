@@ -33,10 +33,10 @@ from .clock import PhaseClock
 from .control_pictures import COMPUTE
 from .estimators import Estimators
 from .inputs import Inputs
+from .pixels import FULL, Floats, Pixels, fraction, hash_picture, quantize, resize
 from .pose_drawing import draw_poses, has_points
 from .prepare import fill_holes
 from .reports import Picture, Progress
-from .source import FULL, Floats, Pixels, fraction, hash_picture, quantize, resize
 
 MOST_PIXELS = 2**20
 """Pixels of the largest picture that is looked at: as many as SDXL's own."""
