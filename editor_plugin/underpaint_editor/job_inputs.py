@@ -35,13 +35,16 @@ def read_inputs(
     Request
         With the document's control and reference layers, and with the mode that fits the pixels.
     dict of str to Frame
-        The layer and what goes with it, control and reference layers and the context.
+        The layer and what goes with it, control and reference layers and the context; where a
+        control layer is made of it, the layer alone.
 
     Raises
     ------
     UnderpaintError
         If it cannot be read, or if there are too many control or reference layers.
     """
+    if request.control_picture.kind:
+        return request, {"layer": document.read(0, whole=True)["layer"]}
     whole = request.output.result == "layer"
     frames = document.read(native, whole=whole)
     with_roles = document.control_layers()

@@ -11,6 +11,7 @@ from gi.repository import Gtk  # noqa: E402 - after its version
 
 from underpaint_editor.layer_role import ROLE_FIELDS  # noqa: E402
 
+from .control_menu import ControlMenu  # noqa: E402
 from .controls import Control, make_controls  # noqa: E402
 
 
@@ -21,9 +22,11 @@ class RoleRows:
     ----------
     changed : callable
         Called after each change of a value.
+    menu : ControlMenu
+        Whose button stands below them.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], menu: ControlMenu) -> None:
         made = make_controls(changed, ROLE_FIELDS).all
         names = [field.name for field in ROLE_FIELDS]
         self.controls: Mapping[str, Control] = {name: made[name] for name in names}
@@ -38,6 +41,7 @@ class RoleRows:
                 self._details += [label, control.shown]
         for widget in self._details:
             widget.set_no_show_all(True)
+        self.widget.attach(menu.button, 0, len(self.controls), 2, 1)
 
     def show(self, *, enabled: bool, details: bool) -> None:
         """Show the controls, as `Toolkit.show_role`."""

@@ -10,9 +10,11 @@ import torch
 
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.geometry import Extent
+from underpaint_client.sentences import Sentence
 
 from .context import as_model_sees, hash_context
-from .control_pictures import take_controls
+from .control_pictures import idle_notes, take_controls
+from .controlnets import Control
 from .denoise import cell_steps, level_notes
 from .ip_adapters import Reference
 from .model import Model
@@ -112,12 +114,22 @@ class Preparation:
                 *level_notes(steps, plan.steps, model.info.recommended),
                 *(() if source.edits else describe_purpose(model.info.purpose)),
                 *describe_shown(shown),
+                *self._idle_notes(plan, controls, cells),
             ),
             controls=controls,
             references=self.references,
             pictures=shown,
             regions=shares,
         )
+
+    def _idle_notes(
+        self, plan: Plan, controls: Sequence[Control], cells: Extent
+    ) -> tuple[Sentence, ...]:
+        if not controls:
+            return ()
+        name = self.painter.wanted.settled_request.sampling.sampler
+        sampler = self.model.make_sampler(name, plan.steps, cells)
+        return idle_notes(controls, sampler.calls(plan.steps.run))
 
     def _show_kept(self, source: Source, plan: Plan, changing_cells: Mask) -> torch.Tensor | None:
         """Encode what an inpainting model is shown; None for a model that sees noise alone."""
