@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from underpaint_client.sentences import Sentence
 
     from .batch import Result
-    from .layer_role import LayerRole, ReadLayer
+    from .layer_role import LayerRole, RoleLayer
     from .results import Member, Thumbnail
     from .survey import Survey
     from .tag import Tag
@@ -91,6 +91,9 @@ class Surroundings(Protocol):
     def is_drawn(self) -> bool:
         """Whether the layer holds text or vectors."""
 
+    def count_regions(self) -> int:
+        """Return how many visible layers are regions."""
+
     def shows_below(self) -> bool:
         """Return whether anything but white paper is visible below, where `Document.read` reads.
 
@@ -100,8 +103,8 @@ class Surroundings(Protocol):
     def read_context(self, box: Box) -> Frame:
         """Return what is visible of the layer and of all below it, without what is above.
 
-        So no result, preview or control layer is in it. Reading it must leave no trace in the
-        document.
+        So no result, preview or layer with a role is in it, but for a group around the layer.
+        Reading it must leave no trace in the document.
 
         Parameters
         ----------
@@ -179,8 +182,8 @@ class Document(Protocol):
     def set_role(self, role: LayerRole | None) -> None:
         """Keep on the layer what it is used as, in the saved file too."""
 
-    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
-        """Return the visible layers with a role, from the top, and what reads each.
+    def control_layers(self) -> Sequence[RoleLayer]:
+        """Return the visible layers with a role, from the top.
 
         A layer in a hidden group is not visible.
         """
@@ -330,7 +333,7 @@ class Toolkit(Protocol):
         enabled : bool
             Whether there is a layer.
         details : bool
-            Whether it is a control layer: else all controls but the first are hidden.
+            Whether it has another use than painting: those of `layer_role.fields_of` are shown.
         """
 
     def is_seed_locked(self) -> bool:

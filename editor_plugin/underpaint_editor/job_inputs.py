@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from underpaint_client.rules import check_request
 
 from .choices import resolve_mode
-from .layer_role import read_control_layers
+from .layer_role import read_control_layers, read_regions
 
 if TYPE_CHECKING:
     from underpaint_client.frames import Frame
@@ -31,21 +31,23 @@ def read_inputs(
     Returns
     -------
     Request
-        With the document's control layers, and with the mode that fits the pixels.
+        With the document's control layers and regions, and with the mode that fits the pixels.
     dict of str to Frame
-        The layer and what goes with it, control layers and the context.
+        The layer and what goes with it, control layers, masks of regions and the context.
 
     Raises
     ------
     UnderpaintError
-        If it cannot be read, or if there are too many control layers.
+        If it cannot be read, or if there are too many control layers or regions.
     """
     whole = request.output.result == "layer"
     frames = document.read(native, whole=whole)
-    controls, rasters = read_control_layers(document.control_layers(), frames["layer"].box)
-    request = request.with_values(controls=controls)
+    with_roles = document.control_layers()
+    controls, rasters = read_control_layers(with_roles, frames["layer"].box)
+    regions, masks = read_regions(with_roles, frames["layer"].box)
+    request = request.with_values(controls=controls, regions=regions)
     check_request(request)
-    frames.update(rasters)
+    frames.update({**rasters, **masks})
     request = resolve_mode(request, frames, document)
     if request.source.context == "below":
         frames["context"] = document.surroundings.read_context(frames["layer"].box)

@@ -305,7 +305,9 @@ class Panel:
         if role is not None:
             self.filling = True
             for name, value in role.values().items():
-                self._toolkit.role_controls[name].value = value
+                control = self._toolkit.role_controls[name]
+                if control.value != value:  # setting a text moves the caret
+                    control.value = value
             self.filling = False
         details = role is not None and bool(role.kind)
         self._toolkit.show_role(enabled=role is not None, details=details)

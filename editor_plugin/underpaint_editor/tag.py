@@ -136,6 +136,7 @@ class Tag:
             sentence("its control layers (those that are visible are used)"): bool(
                 recipe.facts.controls
             ),
+            sentence("its regions (those that are visible are used)"): bool(recipe.facts.regions),
         }
         return [name for name, so in there.items() if so]
 

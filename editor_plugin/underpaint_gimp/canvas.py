@@ -28,7 +28,7 @@ from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
-from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role  # noqa: E402
+from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role  # noqa: E402
 from underpaint_editor.layers import (  # noqa: E402
     box_to_read,
     count_batches_above,
@@ -37,7 +37,7 @@ from underpaint_editor.layers import (  # noqa: E402
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
-from .buffers import AMOUNTS, Reader, mask_reader, pixel_format, sent_dtype  # noqa: E402
+from .buffers import AMOUNTS, Reader, mask_reader, multiply_alpha, pixel_format, sent_dtype  # noqa: E402
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .result_layers import SentLayer, make_layer  # noqa: E402
@@ -276,14 +276,26 @@ class GimpDocument:
         """Keep on the layer what it is used as, in one undo step."""
         attach_role(self.layer, role)
 
-    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
-        """Return the visible layers with a role, from the top, and what reads each."""
+    def control_layers(self) -> list[RoleLayer]:
+        """Return the visible layers with a role, from the top."""
 
         def reader(layer: Gimp.Layer) -> ReadLayer:
-            pixels = Reader(layer.get_buffer(), pixel_format(layer), _bounds_of(layer))
-            return lambda box: Frame("control", box, "u1", "RGBA", pixels.read(box))
+            bounds = _bounds_of(layer)
+            pixels = Reader(layer.get_buffer(), pixel_format(layer), bounds)
+            mask = mask_reader(layer, bounds)
 
-        return [(role, reader(layer)) for role, layer in control_layers(self.image)]
+            def read(box: Box) -> Frame:
+                found = pixels.read(box)
+                if mask is not None:
+                    found = multiply_alpha(found, mask.read(box))
+                return Frame("control", box, "u1", "RGBA", found)
+
+            return read
+
+        return [
+            RoleLayer(role, reader(layer), layer.get_name(), _bounds_of(layer))
+            for role, layer in control_layers(self.image)
+        ]
 
     # ---- writing ---------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ from .picture_chooser import PictureChooser  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .prompt_popup import PromptPopup, mark_error  # noqa: E402
 from .result_row import ResultRow  # noqa: E402
-from .role_rows import RoleRows  # noqa: E402
+from .role_rows import RoleRows, TypedRole  # noqa: E402
 from .selected import GimpResult  # noqa: E402
 from .session import listener, session  # noqa: E402
 from .tree import layer_names  # noqa: E402
@@ -93,7 +93,8 @@ class Window:
         self._view = FormView(self.panel)
         self._fields, self.lock = self._view.fields, self._view.lock
         self.model_facts = self._view.model_facts
-        self._role = RoleRows(self._change_role)
+        self._role = RoleRows(self._change_role, self._type_role)
+        self._typed = TypedRole(self.panel.role_edited)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = ImageChoice(self.look)
         column.add(self.images.widget)
@@ -179,6 +180,10 @@ class Window:
         """Show the controls of the layer's role."""
         self._role.show(enabled=enabled, details=details)
 
+    def _type_role(self) -> None:
+        if not self.panel.filling:
+            self._typed.type(self._current_document)
+
     def _change_role(self) -> None:
         if not self.panel.filling:
             self.panel.role_edited(self._current_document)
@@ -260,6 +265,7 @@ class Window:
 
     def _look_at(self, image: Gimp.Image | None) -> None:
         """Show the selected result and the plan line of an image; None if there is no image."""
+        self._typed.finish()
         self._change_image(image)
         self.images.show()
         self.panel.end_comparison()

@@ -25,7 +25,7 @@ from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.batch import Result
-from underpaint_editor.layer_role import LayerRole, ReadLayer, refuse_role
+from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role
 from underpaint_editor.layers import box_to_read, count_batches_above, describe_placement
 from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
 
@@ -41,6 +41,7 @@ from .sources import (
     is_blank,
     only_transparency_mask,
     read_layer,
+    to_box,
 )
 from .surroundings import KritaSurroundings
 from .tree import (
@@ -253,14 +254,17 @@ class KritaDocument:
         """Keep on the layer what it is used as, which marks the document as modified."""
         attach_role(self.document, self.layer, role)
 
-    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
-        """Return the visible layers with a role, from the top, and what reads each."""
+    def control_layers(self) -> list[RoleLayer]:
+        """Return the visible layers with a role, from the top."""
         document = self.document
 
         def reader(node: Node) -> ReadLayer:
             return lambda box: _converted(document, node, read_layer(node, box), box)
 
-        return [(role, reader(node)) for role, node in control_layers(document)]
+        return [
+            RoleLayer(role, reader(node), node.name(), to_box(node.bounds()))
+            for role, node in control_layers(document)
+        ]
 
     @property
     def surroundings(self) -> KritaSurroundings:

@@ -252,8 +252,9 @@ def a_role_stays_on_its_layer(editor: EditorUnderTest) -> Steps:
     yield SETTLE
     assert role_of(document) == role
     assert "used as 'Canny edges, computed from it'" in refusal(document.survey)
-    ((found, read),) = document.control_layers()
+    ((found, read, _name, box),) = document.control_layers()
     assert found == role
+    assert not box.empty
     frame, whole = read(HOLE), document.read(0, whole=True)["layer"]
     assert (frame.box, frame.dtype, frame.channels) == (HOLE, "u1", whole.channels), frame
     starts = (4 * (y * SIZE.width + HOLE.x) for y in range(HOLE.y, HOLE.bottom))

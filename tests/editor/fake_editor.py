@@ -21,7 +21,7 @@ from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import FIELDS, Form
-from underpaint_editor.layer_role import ROLE_FIELDS, LayerRole, ReadLayer, refuse_role
+from underpaint_editor.layer_role import ROLE_FIELDS, LayerRole, ReadLayer, RoleLayer, refuse_role
 from underpaint_editor.layers import (
     SOURCE_GONE,
     box_to_read,
@@ -179,14 +179,18 @@ class FakeDocument:
     def set_role(self, role: LayerRole | None) -> None:
         self._layer().role = "" if role is None else role.to_text()
 
-    def control_layers(self) -> list[tuple[LayerRole, ReadLayer]]:
+    def control_layers(self) -> list[RoleLayer]:
         width = self.canvas.extent.width
 
         def reader(layer: Layer) -> ReadLayer:
             return lambda box: Frame("layer", box, "u1", "RGBA", crop(layer.pixels, width, 4, box))
 
         roles = ((LayerRole.from_text(one.role), one) for one in reversed(self.canvas.layers))
-        return [(role, reader(one)) for role, one in roles if role is not None and one.visible]
+        return [
+            RoleLayer(role, reader(one), one.name, self._box)
+            for role, one in roles
+            if role is not None and one.visible
+        ]
 
     def survey(self) -> Survey:
         refuse_role(self.role)
@@ -237,6 +241,9 @@ class FakeDocument:
             over = choose(layer.pixels[3::4].translate(_OPAQUE), layer.pixels, shown)
             shown = over if layer.visible else shown
         return Frame("context", box, "u1", "RGBA", crop(shown, self.canvas.extent.width, 4, box))
+
+    def count_regions(self) -> int:
+        return sum(one.role.is_region for one in self.control_layers())
 
     def is_new(self) -> bool:
         layers = [one for one in self.canvas.layers if not any(c.tag for c in one.children)]

@@ -24,7 +24,7 @@ from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Batch, Result
 from underpaint_editor.job import Job
 from underpaint_editor.launch import Launcher
-from underpaint_editor.layer_role import LayerRole, ReadLayer
+from underpaint_editor.layer_role import LayerRole, RoleLayer
 from underpaint_editor.notices import (
     Disconnected,
     Ended,
@@ -93,7 +93,7 @@ class Place:
     def set_role(self, role: LayerRole | None) -> None:
         raise AssertionError(role)
 
-    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
+    def control_layers(self) -> Sequence[RoleLayer]:
         raise AssertionError
 
     @property

@@ -24,7 +24,7 @@ from underpaint_client.geometry import Box
 from underpaint_client.sentences import Sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.form import Form
-from underpaint_editor.layer_role import LayerRole, ReadLayer
+from underpaint_editor.layer_role import LayerRole, RoleLayer
 from underpaint_editor.notices import Ended, Notice
 from underpaint_editor.session import Session
 from underpaint_editor.survey import Survey
@@ -99,6 +99,9 @@ class Nothing:
 
     is_drawn = False
 
+    def count_regions(self) -> int:
+        return 0
+
     def is_new(self) -> bool:
         return False
 
@@ -142,7 +145,7 @@ class Paper:
 
     def set_role(self, role: LayerRole | None) -> None: ...
 
-    def control_layers(self) -> Sequence[tuple[LayerRole, ReadLayer]]:
+    def control_layers(self) -> Sequence[RoleLayer]:
         return ()
 
     @property
