@@ -22,12 +22,18 @@ REFERENCES = tuple(reference_raster(index) for index in range(MAX_REFERENCES))
 REGIONS = tuple(region_raster(index) for index in range(MAX_REGIONS))
 """The names of the masks of regions."""
 
-RASTERS: tuple[str, ...] = ("context", *CONTROLS, *REFERENCES, *REGIONS)
+PROFILE = "profile"
+
+RASTERS: tuple[str, ...] = ("context", PROFILE, *CONTROLS, *REFERENCES, *REGIONS)
 """The names of further rasters that a request can be run on.
 
 `context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
-over it, so it may be in there already.
+over it, so it may be in there already. `profile` is the ICC profile of the layer's and the
+context's colours, a row of bytes; without it, they are sRGB.
 """
+
+MAX_PROFILE = 2**22
+"""Bytes of the largest ICC profile that is taken."""
 
 _OWN = ("layer", "selection", "mask")
 
@@ -49,7 +55,8 @@ class InputFrames:
     rasters : mapping of str to Frame
         Further rasters, by the names in `RASTERS`: RGBA, BGRA or Y. Those of control layers and
         regions lie on the layer's box; without a layer, they have any size. Of those of regions,
-        the alpha counts, or Y. Those of reference layers have any size, anywhere.
+        the alpha counts, or Y. Those of reference layers have any size, anywhere. For the
+        profile, there is `profile_frame`.
     """
 
     layer: Frame | None = None
@@ -108,11 +115,18 @@ class InputFrames:
         for name, frame in self.rasters.items():
             if self.layer is not None and name in (*CONTROLS, *REGIONS):
                 self._check_on_layer(name, frame)
+        self._check_colours()
+
+    def _check_colours(self) -> None:
         context = self.rasters.get("context")
         if context is not None:
             if context.channels == "Y":
                 raise BadInputError("context: the channels are Y; send RGBA or BGRA")
             self._check_on_layer("context", context)
+        profile = self.rasters.get(PROFILE)
+        if profile is not None:
+            check_profile((profile.box.height, profile.box.width), profile.dtype == "u1")
+            self._check_channels(PROFILE, profile)
 
     def _check_channels(self, name: str, frame: Frame) -> None:
         if frame.channels != "Y":
@@ -135,6 +149,34 @@ class InputFrames:
                 box=_describe(frame.box),
                 layer_box=_describe(self.layer.box),
             )
+
+
+def profile_frame(profile: bytes) -> Frame:
+    """Return the ICC profile of a layer as a frame.
+
+    Raises
+    ------
+    BadInputError
+        It is empty or too large.
+    """
+    check_profile((1, len(profile)), True)
+    return Frame(PROFILE, Box(0, 0, len(profile), 1), "u1", "Y", profile)
+
+
+def check_profile(shape: tuple[int, int], are_bytes: bool) -> None:
+    """Check the shape (H, W) of an ICC profile that travels as a raster.
+
+    Raises
+    ------
+    BadInputError
+        It is not a row of at most `MAX_PROFILE` bytes.
+    """
+    height, width = shape
+    if height != 1 or not 0 < width <= MAX_PROFILE or not are_bytes:
+        raise BadInputError(
+            "the colour profile is not a row of 1 to {most} bytes; convert the picture to sRGB",
+            most=MAX_PROFILE,
+        )
 
 
 def _describe(box: Box) -> Sentence:

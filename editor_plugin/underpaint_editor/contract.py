@@ -169,7 +169,8 @@ class Document(Protocol):
         dict of str to Frame
             `layer`, RGBA or BGRA, u1 or u2, with straight alpha and the colour under alpha 0. If
             something is selected, `selection`, and if the layer has a mask, `mask`: Y, u1. All have
-            the same box, in canvas coordinates.
+            the same box, in canvas coordinates. If the colours are not sRGB, `profile` too, from
+            `inputs.profile_frame`.
         """
 
     def is_empty(self) -> bool:

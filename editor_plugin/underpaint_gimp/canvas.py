@@ -26,6 +26,7 @@ from underpaint_client.address import Address  # noqa: E402
 from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
+from underpaint_client.inputs import MAX_PROFILE, PROFILE, profile_frame  # noqa: E402
 from underpaint_client.sentences import Sentence  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
 from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role  # noqa: E402
@@ -247,6 +248,9 @@ class GimpDocument:
         covered = box.around(bounds)
         everything = Reader(buffer, own, bounds).read(covered) if whole else b""
         profile = image.get_color_profile()
+        icc = bytes(profile.get_icc_profile()) if profile is not None and profile.is_rgb() else b""
+        if 0 < len(icc) <= MAX_PROFILE:
+            frames[PROFILE] = profile_frame(icc)
         self._sent = SentLayer(
             frame, name, covered, own, everything, image.get_precision(), profile
         )

@@ -28,6 +28,7 @@ from underpaint_editor.form import (  # noqa: E402
 
 from .widgets import set_up_button  # noqa: E402
 
+_WIDEST = 7  # characters that a number has at least, so that the window can be narrow
 _ENTER_KEYS = (Gdk.KEY_Return, Gdk.KEY_KP_Enter)
 _GENERATES = Gdk.ModifierType.CONTROL_MASK | Gdk.ModifierType.SHIFT_MASK  # either, with Enter
 _NO_ID = "\0"  # stands for an empty value: GTK takes an empty id for none
@@ -161,7 +162,7 @@ class NumberControl:
             page_increment=10 * field.step,
         )  # fmt: skip
         self.widget = spin = _SpinButton(adjustment=adjustment, digits=field.decimals)
-        spin.set_width_chars(min(10, len(str(int(field.maximum))) + field.decimals))
+        spin.set_width_chars(min(_WIDEST, len(str(int(field.maximum))) + field.decimals))
         spin.connect("value-changed", lambda _spin: self._edited())
         _ignore_wheel(spin)
         _describe(spin, field)

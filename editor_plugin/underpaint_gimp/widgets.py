@@ -13,6 +13,16 @@ from underpaint_editor.form import BUTTONS, SPOKEN  # noqa: E402
 
 _CLASS = "underpaint"
 _STYLE = """
+.underpaint button {
+    min-width: 0;
+    padding-left: 5px;
+    padding-right: 5px;
+}
+.underpaint spinbutton button {
+    min-width: 18px;
+    padding-left: 3px;
+    padding-right: 3px;
+}
 .underpaint button:checked {
     background-image: none;
     background-color: @theme_selected_bg_color;
@@ -21,13 +31,13 @@ _STYLE = """
     color: @theme_selected_fg_color;
 }
 """
-"""GIMP's themes hardly show which buttons are pressed."""
+"""GIMP's themes hardly show which buttons are pressed, and their buttons are wide."""
 
 _Button = TypeVar("_Button", bound=Gtk.Button)
 
 
 def set_up_style(window: Gtk.Window) -> None:
-    """Have a window show what is pressed."""
+    """Have a window show what is pressed, and be narrow beside an image."""
     provider = Gtk.CssProvider()
     provider.load_from_data(_STYLE.encode("ascii"))
     Gtk.StyleContext.add_provider_for_screen(

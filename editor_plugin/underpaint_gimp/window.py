@@ -51,7 +51,7 @@ from .session import listener, session  # noqa: E402
 from .tree import layer_names  # noqa: E402
 from .widgets import make_label, set_up_button, set_up_style  # noqa: E402
 
-_WIDTH, _HEIGHT = 300, 720  # pixels
+_WIDTH, _HEIGHT = 370, 720  # pixels
 _SETTLED = 500  # milliseconds in which a window manager decides whether a new window gets the focus
 
 

@@ -114,6 +114,7 @@ GIMP_HEADLESS = (
     "batch",
     "exact",
     "exact_with_mask",
+    "colour_managed",
     "looks_right",
     "poorer",
     "emptied",

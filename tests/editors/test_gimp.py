@@ -92,6 +92,12 @@ def test_kept_pixels_are_the_same_to_the_bit(scripted: Found, kind: str) -> None
     assert 1.2 < said["brightness"] < 2.1  # alike in all, or an encoding was mistaken
 
 
+def test_other_colour_spaces_are_painted_as_srgb(scripted: Found) -> None:
+    said = scripted("colour_managed")
+    assert len(said) == 6
+    assert {name: off for name, off in said.items() if off > 1} == {}
+
+
 def test_a_soft_patch_looks_as_the_whole_layer_does(scripted: Found) -> None:
     said = scripted("looks_right")
     assert said["pixels"] > 50_000
@@ -230,6 +236,7 @@ def test_the_window(in_gimp: Found) -> None:
     assert said["plan"] == PLAN
     assert said["title"] == "Underpaint: Painting in [Untitled]"
     assert said["width"] < 450
+    assert said["narrowest"] <= 345
 
 
 def test_erase_press_generate_and_the_hole_is_filled(in_gimp: Found) -> None:

@@ -77,7 +77,7 @@ def decode(content: bytes, image: Image.Image) -> Pixels:
     return _decode_deep(content, image, largest, layout)
 
 
-def describe_losses(content: bytes, image: Image.Image) -> list[str]:
+def describe_losses(content: bytes, image: Image.Image, *, converted: bool = False) -> list[str]:
     """Return what the pixels of a file are more than `decode` gives, as ends of a sentence.
 
     Parameters
@@ -86,6 +86,8 @@ def describe_losses(content: bytes, image: Image.Image) -> list[str]:
         The whole file.
     image : Image
         The same, opened and loaded.
+    converted : bool
+        Its colours were converted to sRGB by its profile.
     """
     told: list[str] = []
     frames = _count_frames(content)
@@ -104,7 +106,9 @@ def describe_losses(content: bytes, image: Image.Image) -> list[str]:
     sizes = len(image.info.get("sizes", ()))
     if sizes > 1:
         told.append(sentence("it has {number} sizes, and only the largest is read", number=sizes))
-    if image.mode in ("CMYK", "HSV", "LAB", "YCbCr"):
+    if converted:
+        told.append(Sentence("its colours were converted to sRGB by its colour profile"))
+    elif image.mode in ("CMYK", "HSV", "LAB", "YCbCr"):
         told.append(
             sentence(
                 "its {mode} colours are turned into RGB without a colour profile", mode=image.mode

@@ -304,7 +304,7 @@ def read_inputs(
     for note in (*notes, *(context.notes if context else ())):
         display.note(note)
     amounts = None if selection is None else selection.amounts
-    below = None if context is None else context.pixels
+    below = None if context is None else context.pixels_in(drawing.profile)
     Source.of(drawing.pixels, amounts, context=below)  # says what does not fit
     return drawing, amounts, below
 
@@ -325,7 +325,7 @@ def read_control_pictures(
     """
     found: dict[str, Frame] = {}
     for index, file in enumerate(files):
-        read = read_picture(file)
+        read = read_picture(file, managed=False)
         for note in read.notes:
             display.note(note)
         _check_size(file, read.box, drawing)
@@ -347,7 +347,7 @@ def read_reference_pictures(files: Sequence[Path], display: Display) -> dict[str
         name, read = reference_raster(index), read_picture(file)
         for note in read.notes:
             display.note(note)
-        found[name] = to_frame(name, read.pixels, read.box)
+        found[name] = to_frame(name, read.pixels_in(b""), read.box)
     return found
 
 
@@ -365,7 +365,7 @@ def read_region_masks(
     """
     found: dict[str, Frame] = {}
     for index, file in enumerate(files):
-        read = read_picture(file)
+        read = read_picture(file, managed=False)
         mask, notes = read.pixels[..., 3], read.notes
         if (mask == np.iinfo(mask.dtype).max).all():
             selection = read_selection(file)

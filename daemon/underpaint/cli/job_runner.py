@@ -26,7 +26,7 @@ from underpaint_client.errors import (
 )
 from underpaint_client.following import OFFLINE, Event, Following, State, find_error, perform
 from underpaint_client.frames import Frame
-from underpaint_client.inputs import InputFrames
+from underpaint_client.inputs import PROFILE, InputFrames, profile_frame
 from underpaint_client.request import Request
 
 from .daemon_connection import describe_loss, describe_return
@@ -92,6 +92,8 @@ class JobRunner:
             box = self.drawing.box
             if context is not None:
                 frames["context"] = to_frame("context", context, box)
+            if self.drawing.profile:
+                frames[PROFILE] = profile_frame(self.drawing.profile)
             inputs = InputFrames(
                 to_frame("layer", self.drawing.pixels, box),
                 None if selection is None else to_frame("selection", selection, box, "Y"),

@@ -11,13 +11,14 @@ unpacks to more than 1 MiB.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import math
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
@@ -81,7 +82,9 @@ _JP2_NAMES = {
 }
 
 
-def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+def read_metadata(
+    content: bytes, image: Image.Image, *, converted: bool = False
+) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     """Read what results carry along of a picture file.
 
     Parameters
@@ -90,6 +93,8 @@ def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...]
         The file.
     image : Image
         The same, opened and loaded.
+    converted : bool
+        Its pixels were converted to sRGB: what the file says of their colours holds no longer.
 
     Returns
     -------
@@ -109,7 +114,7 @@ def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...]
     room = LARGEST_IN_ALL
     ours = any(text_key(chunk) == RECIPE_KEY for chunk in read_chunks(content))
     for chunk in read_chunks(content):
-        if _is_passed_over(chunk, ours=ours):
+        if _is_passed_over(chunk, ours=ours) or (converted and chunk[4:8] in _COLOURS):
             continue
         reason, size = _why_not(chunk, is_rgb=is_rgb, room=room)
         if reason:
@@ -125,6 +130,22 @@ def read_metadata(content: bytes, image: Image.Image) -> tuple[tuple[bytes, ...]
         left = len(notes) - MOST_NOTES + 1
         notes[MOST_NOTES - 1 :] = [sentence("the result does not carry {count} more", count=left)]
     return tuple(kept), tuple(notes)
+
+
+def find_profile(content: bytes, image: Image.Image) -> bytes:
+    """Return the ICC profile of a picture file, opened and loaded; empty for none that is whole."""
+    if not content.startswith(SIGNATURE):
+        return _profile(content, image) or b""
+    return carried_profile(chunk for chunk in read_chunks(content) if _is_whole(chunk))
+
+
+def carried_profile(chunks: Iterable[bytes]) -> bytes:
+    """Return the ICC profile among whole PNG chunks; empty for none that can be read."""
+    for chunk in chunks:
+        if chunk[4:8] == b"iCCP":
+            with contextlib.suppress(ValueError, zlib.error):
+                return unpack_chunk(chunk)
+    return b""
 
 
 def read_orientation(chunks: tuple[bytes, ...]) -> int:

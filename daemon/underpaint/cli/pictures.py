@@ -2,7 +2,7 @@
 
 Colour under alpha 0, 8 or 16 bits a channel, the ICC profile, the resolution, EXIF, XMP and texts
 stay: `decode` reads the pixels and `metadata` the rest, and what they cannot read or carry along is
-in `Drawing.notes`.
+in `Drawing.notes`. Greys and inks with a profile become sRGB (`conversion`).
 
 A picture whose EXIF data says that it lies on its side is turned upright for the model and for
 its selection, and turned back when it is written, so that no pixel and no tag changes its place.
@@ -34,6 +34,7 @@ from underpaint_client.sentences import sentence
 from underpaint_client.webui_text import describe_parameters
 
 from . import metadata
+from .conversion import change_space, convert_to_srgb
 from .damage import DamagedError, decoding
 from .decode import decode, describe_losses, measure_noise
 
@@ -66,6 +67,11 @@ class Metadata:
     chunks: tuple[bytes, ...] = field(default=(), repr=False)
     orientation: int = 1
 
+    @property
+    def profile(self) -> bytes:
+        """The ICC profile that its colours have, and those of results; empty for sRGB."""
+        return metadata.carried_profile(self.chunks)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing(Metadata):
@@ -88,9 +94,21 @@ class Drawing(Metadata):
         height, width = self.pixels.shape[:2]
         return Box(0, 0, width, height)
 
+    def pixels_in(self, profile: bytes) -> Pixels:
+        """Return the pixels in the colour space of an ICC profile; empty for sRGB."""
+        return change_space(self.pixels, self.profile, profile)
 
-def read_picture(path: Path) -> Drawing:
+
+def read_picture(path: Path, *, managed: bool = True) -> Drawing:
     """Read a picture.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    managed : bool
+        Its pixels are colours: greys and inks with a profile become sRGB. Else they are numbers,
+        such as depths.
 
     Raises
     ------
@@ -98,10 +116,10 @@ def read_picture(path: Path) -> Drawing:
         If the file does not exist, is not a picture, is damaged, empty or too large, or has a depth
         that cannot be kept.
     """
-    return _read(path)[0]
+    return _read(path, managed=managed)[0]
 
 
-def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
+def _read(path: Path, *, managed: bool) -> tuple[Drawing, tuple[str, ...], int]:
     """Read a picture; give also the notes that are about its pixels, and `measure_noise` of it."""
     content = _read_bytes(path)
     is_png = content.startswith(png_chunks.SIGNATURE)
@@ -112,19 +130,23 @@ def _read(path: Path) -> tuple[Drawing, tuple[str, ...], int]:
             with decoding():
                 pixels = decode(bare, image)
                 has_alpha = image.has_transparency_data
+                profile = metadata.find_profile(content, image)
+                converted = convert_to_srgb(pixels, image, profile) if managed else None
         except BadInputError as error:
             raise BadInputError("picture {path}: {error}", path=path, error=error) from None
         except DamagedError as error:
             raise BadInputError(
                 "picture {path} cannot be read ({error}); save it again", path=path, error=error
             ) from None
-        of_pixels = tuple(_about(path, told) for told in describe_losses(content, image))
-        chunks, left_out = metadata.read_metadata(content, image)
+        is_converted = converted is not None
+        losses = describe_losses(content, image, converted=is_converted)
+        of_pixels = tuple(_about(path, told) for told in losses)
+        chunks, left_out = metadata.read_metadata(content, image, converted=is_converted)
         carried = metadata.read_orientation(chunks)
         lies = carried if is_png else metadata.image_orientation(image)
         noise = measure_noise(content, image)
     drawing = Drawing(
-        pixels=_turn_upright(pixels, lies),
+        pixels=_turn_upright(pixels if converted is None else converted, lies),
         has_alpha=has_alpha,
         chunks=chunks,
         orientation=carried,  # it is written as its tag says, or upright where none is left
@@ -164,7 +186,7 @@ def read_selection(path: Path) -> Selection:
     BadInputError
         As `read_picture` does.
     """
-    drawing, of_pixels, noise = _read(path)
+    drawing, of_pixels, noise = _read(path, managed=False)
     pixels, notes = drawing.pixels, list(of_pixels)
     grey = pixels[..., 0]
     if not (pixels[..., :1] == pixels[..., 1:3]).all():

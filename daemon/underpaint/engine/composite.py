@@ -75,7 +75,7 @@ class Painted:
     area : Box
         The part of the canvas.
     colours : float32, (h, w, 3)
-        RGB, 0..1, at any size; they are scaled to the area.
+        sRGB, 0..1, at any size; they are scaled to the area, and converted to the layer's space.
     """
 
     source: Source
@@ -87,7 +87,7 @@ class Painted:
         colours = resize(self.colours, self.area.extent)
         for strip in strips(self.area):
             rows = colours[strip.y - self.area.y : strip.bottom - self.area.y]
-            yield strip, _Blend.of(self.source, strip, rows)
+            yield strip, _Blend.of(self.source, strip, self.source.space.from_srgb(rows))
 
 
 def compose(painted: Sequence[Painted], kind: str) -> Composed:

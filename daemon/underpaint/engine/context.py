@@ -22,10 +22,24 @@ import numpy as np
 
 from underpaint_client.geometry import Box
 
+from .colour import SRGB
 from .source import Pixels, Source, fraction, quantize, strips
 
 _LEAST = np.float32(1e-6)
 """Less than any alpha, so that nothing is divided by 0."""
+
+
+def as_model_sees(source: Source, area: Box) -> Source:
+    """Return a part of a layer as the model sees it: over its context, and as sRGB.
+
+    Parameters
+    ----------
+    source : Source
+        The layer, its mode settled.
+    area : Box
+        On the canvas, inside the layer.
+    """
+    return _as_srgb(lay_over_context(source, area), area)
 
 
 def lay_over_context(source: Source, area: Box) -> Source:
@@ -72,6 +86,38 @@ def lay_over_context(source: Source, area: Box) -> Source:
         known=known,
         change=source.change_in(area),
         context=None,
+    )
+
+
+def _as_srgb(source: Source, area: Box) -> Source:
+    """Return a part of a layer with its colours as sRGB; the layer itself where it is sRGB.
+
+    It is as deep as the layer, or has 16 bits where that has 8: rounding to 8 twice would show.
+    """
+    space = source.space
+    if not space.profile:
+        return source
+    own, known = source.pixels_in(area), source.known_in(area)
+    depth = np.dtype(np.uint16) if own.dtype == np.uint8 else own.dtype
+    pixels = np.empty(own.shape, depth)
+    for strip in strips(area):
+        rows = slice(strip.y - area.y, strip.bottom - area.y)
+        pixels[rows, :, 3] = quantize(fraction(own[rows, :, 3]), depth)
+        colours, share = own[rows, :, :3], known[rows][..., np.newaxis]
+        if ((share == 0) | (share == 1)).all():
+            pixels[rows, :, :3] = space.to_srgb(colours)
+            continue
+        # Where some of the colour is lost, what is left is in the pixel by its share.
+        whole = np.minimum(fraction(colours) / np.maximum(share, _LEAST), 1)
+        pixels[rows, :, :3] = quantize(space.to_srgb(whole) * share, depth)
+    return replace(
+        source,
+        pixels=pixels,
+        box=area,
+        selection=None,
+        known=known,
+        change=source.change_in(area),
+        space=SRGB,
     )
 
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from underpaint_client.errors import BadInputError
-from underpaint_client.inputs import CONTROLS, RASTERS, REFERENCES, REGIONS
+from underpaint_client.inputs import (
+    CONTROLS,
+    PROFILE,
+    RASTERS,
+    REFERENCES,
+    REGIONS,
+    check_profile,
+)
 
 from .source import FULL, Pixels, Source, check_like, fraction, quantize
 
@@ -18,7 +27,8 @@ class Inputs:
     Parameters
     ----------
     layer : uint8, uint16, float16 or float32, (H, W, 4), optional
-        RGBA, straight alpha, sRGB-encoded; without it a picture is made from nothing.
+        RGBA, straight alpha, in the colour space of the profile; without it a picture is made from
+        nothing.
     selection : same depths, (H, W), optional
         How much of each pixel is selected; None for all of it.
     mask : same depths, (H, W), optional
@@ -28,7 +38,8 @@ class Inputs:
     rasters : mapping of str to arrays, (H, W, 4) or (H, W, 1)
         Further rasters, by the names in `RASTERS`. The context is RGBA, of the layer's size. Those
         of control layers and regions have the layer's size; without a layer, any. Those of
-        reference layers have any.
+        reference layers have any. The ICC profile of layer and context is uint8, (1, N, 1); without
+        it, they are sRGB.
     """
 
     layer: Pixels | None = field(default=None, repr=False)
@@ -56,8 +67,16 @@ class Inputs:
         for name, picture in self.rasters.items():
             if name in (*CONTROLS, *REFERENCES, *REGIONS):
                 self._check_picture(name, picture)
+        profile = self.rasters.get(PROFILE)
+        if profile is not None:
+            check_profile(profile.shape[:2], profile.dtype == np.uint8)
         context = self.rasters.get("context")
-        on_layer = {"selection": self.selection, "mask": self.mask, "context": context}
+        on_layer = {
+            "selection": self.selection,
+            "mask": self.mask,
+            "context": context,
+            "colour profile": profile,
+        }
         for name, raster in on_layer.items():
             if self.layer is None and raster is not None:
                 raise BadInputError(
@@ -89,6 +108,12 @@ class Inputs:
                 layer_width=self.layer.shape[1],
                 layer_height=self.layer.shape[0],
             )
+
+    @property
+    def profile(self) -> bytes:
+        """The ICC profile of the layer and its context; empty for sRGB."""
+        found = self.rasters.get(PROFILE)
+        return b"" if found is None else found.tobytes()
 
     @property
     def visible_layer(self) -> Pixels | None:

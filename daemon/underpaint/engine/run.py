@@ -16,8 +16,9 @@ from underpaint_client.regions import call_region
 
 from .areas import plan_areas
 from .clock import PhaseClock
+from .colour import read_space
 from .composite import Composed, Painted, compose, unchanged
-from .context import hash_context, lay_over_context
+from .context import as_model_sees, hash_context
 from .control_pictures import take_controls
 from .denoise import cell_steps, level_notes
 from .inputs import Inputs
@@ -118,6 +119,7 @@ class Run:
                 inputs.x,
                 inputs.y,
                 context=inputs.rasters.get("context"),
+                space=read_space(inputs.profile),
             ).with_mode(request.mode)
             return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
@@ -176,7 +178,7 @@ class Run:
     ) -> Work:
         request, cell = self.wanted.request, model.info.cell
         with self.clock.phase("prepare"):
-            seen = lay_over_context(source, plan.area)
+            seen = as_model_sees(source, plan.area)
             prepared = prepare(seen, plan, request.source.fill)
             cells = Extent(plan.work_size.width // cell, plan.work_size.height // cell)
             change = max_cells(source.change_in(plan.area), plan.content, cell, cells)
@@ -211,6 +213,7 @@ class Run:
             notes=(
                 *plan.notes,
                 *prepared.notes,
+                *source.space.notes,
                 *level_notes(steps, plan.steps, model.info.recommended),
                 *describe_purpose(model.info.purpose),
             ),

@@ -18,6 +18,7 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.modes import LayerState, ModeChoice, choose_mode
 
+from .colour import SRGB, ColourSpace
 from .grid import GridMask
 from .pooling import max_resize
 
@@ -156,6 +157,8 @@ class Source:
         What is visible below the layer: RGBA, straight alpha.
     left_out : GridMask, optional
         Where nothing changes, as if it were not selected.
+    space : ColourSpace
+        Of pixels and context.
     """
 
     pixels: Pixels
@@ -166,6 +169,7 @@ class Source:
     change: Floats | None = field(default=None, repr=False)
     context: Pixels | None = field(default=None, repr=False)
     left_out: GridMask | None = field(default=None, repr=False)
+    space: ColourSpace = SRGB
 
     @classmethod
     def of(
@@ -176,6 +180,7 @@ class Source:
         y: int = 0,
         *,
         context: Pixels | None = None,
+        space: ColourSpace = SRGB,
     ) -> Source:
         """Take a layer, its selection, its place on the canvas and what is visible below it.
 
@@ -191,7 +196,8 @@ class Source:
         if context is not None:
             check_pixels("context", context)
             check_like("context", context[..., 3], pixels)
-        return cls(pixels, Box(x, y, width, height), selection, context=context)
+        box = Box(x, y, width, height)
+        return cls(pixels, box, selection, context=context, space=space)
 
     @classmethod
     def blank(cls, extent: Extent) -> Source:
@@ -305,11 +311,11 @@ class Source:
         pixels = resize(self.pixels, extent)
         if self.mode == "inpaint":  # what scaling made transparent must be filled too
             change = np.maximum(change, selection * (1 - fraction(pixels[..., 3])))
-        return Source(
+        return replace(
+            self,
             pixels=pixels,
             box=Box.at(self.box.x, self.box.y, extent),
             selection=selection,
-            mode=self.mode,
             known=resize(self.known_in(self.box), extent),
             change=change,
             context=None if self.context is None else resize(self.context, extent),

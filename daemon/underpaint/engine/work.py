@@ -38,7 +38,7 @@ class Work:
     """What all images of one run share: tensors and maps as in `Guide`.
 
     Where areas that lie far apart are painted one after the other, each has one of its own. `seen`
-    is what the model was shown of the layer, as `lay_over_context` returns it. `steps_before` run
+    is what the model was shown of the layer, as `as_model_sees` returns it. `steps_before` run
     in the areas before, of `steps_of_all`.
     """
 

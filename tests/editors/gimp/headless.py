@@ -238,6 +238,26 @@ def exact(said: Said) -> None:
         }
 
 
+def colour_managed(said: Said) -> None:
+    """The same painting in other colour spaces is painted as in sRGB."""
+    relative = Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC
+    profiles = {
+        "sRGB": Gimp.ColorProfile.new_rgb_srgb(),
+        "AdobeRGB": Gimp.ColorProfile.new_rgb_adobe(),
+        "linear": Gimp.ColorProfile.new_rgb_srgb_linear(),
+    }
+    for precision in (Gimp.Precision.U16_NON_LINEAR, Gimp.Precision.FLOAT_LINEAR):
+        seen = {}
+        for name, profile in profiles.items():
+            image, layer = opened(None, precision=precision)
+            image.convert_color_profile(profile, relative, False)
+            (patch,) = generate(image, layer).get_children()
+            seen[name] = get(patch, "R'G'B' u8")  # without a space of its own: sRGB
+        for name, found in seen.items():
+            off = [abs(a - b) for a, b in zip(found, seen["sRGB"], strict=True)]
+            said[f"{name} {precision.value_nick}"] = max(off)
+
+
 def looks_right(said: Said) -> None:
     """A soft patch over its layer looks as the whole layer does."""
     data = bytearray(painting(hole=(0, 0, 0, 0)))

@@ -224,6 +224,7 @@ def looks(said: Said) -> Run:
     said["status"] = status()
     said["title"] = window().window.get_title()
     said["width"] = window().window.get_size()[0]
+    said["narrowest"] = window().window.get_preferred_width()[0]
     said["where"] = corner()
 
 
@@ -543,7 +544,7 @@ def completed(said: Said) -> Run:
 
     def note(*keys: str, typed: str = "") -> Run:
         if typed:
-            xdo("type", "--delay", "60", typed)
+            xdo("type", "--delay", "30", typed)
         for key in keys:
             xdo("key", key)
             yield 0.15

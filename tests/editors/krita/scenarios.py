@@ -590,7 +590,7 @@ def completed(said: Said) -> Run:
 
     def note(*keys: str, typed: str = "") -> Run:
         if typed:
-            yield from xdo("type", "--delay", 60, typed)
+            yield from xdo("type", "--delay", 30, typed)
         for key in keys:
             yield from xdo("key", key)
             yield 0.15
@@ -1412,11 +1412,11 @@ def overlaid(said: Said) -> Run:
 
 def drawn(widget: Any) -> Run:
     """Wait until what a widget shows has stopped changing."""
-    yield 0.6
+    yield 0.4
     before = None
     while (now := widget.grab().toImage()) != before:
         before = now
-        yield 0.3
+        yield 0.2
 
 
 def _magenta(widget: Any) -> set[tuple[int, int]]:
