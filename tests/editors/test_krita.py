@@ -14,6 +14,7 @@ from real_editors import (
     check_fitted,
     check_more_of_these,
     check_over_painting,
+    check_regional,
     check_result_keys,
     check_styled,
     check_typed,
@@ -62,6 +63,12 @@ def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Fo
 
 def test_a_layer_with_a_role_holds_what_is_painted(in_krita: Found) -> None:
     check_controlled(in_krita("controlled"))
+
+
+def test_a_region_paints_its_part_from_its_prompt(in_krita: Found) -> None:
+    said = in_krita("regional")
+    check_regional(said)
+    assert said["typed"] == ["red sunset", len("red sunset")]
 
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:

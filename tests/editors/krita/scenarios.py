@@ -427,6 +427,54 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+def regional(said: Said) -> Run:
+    """Use a layer as a region in the docker, type its prompt, and generate on the one below it."""
+    document, layer = yield from opened()
+    sky = document.createNode("Sky", "paintlayer")
+    paint(sky, bytes((255, 160, 90, 255)) * 256 * 96 + bytes(256 * 4 * 160))
+    document.rootNode().addChildNode(sky, layer)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Sky"
+    docker()._look()
+    box = control("layer_role")
+    box.setCurrentIndex(box.findData("region"))
+    yield settled()
+    docker()._look()
+    names = ("control_strength", "region_prompt")
+    said["shown"] = [bool(control(name).isVisible()) for name in names]
+    document.setActiveNode(layer)
+    yield settled()
+    control("generate").click()
+    yield settled()
+    said["without"] = status()
+    document.setActiveNode(sky)
+    yield settled()
+    edit = control("region_prompt")
+    edit.setFocus()
+    for letter in "red sunset":
+        edit.insertPlainText(letter)
+        docker()._look()
+    said["typed"] = [edit.toPlainText(), edit.textCursor().position()]
+    yield settled()
+    looked_at("/tmp/krita-region.png")
+    document.setActiveNode(layer)
+    yield settled()
+    docker()._look()
+    said["plan"] = plan()
+    yield from generated()
+    _group, (made,) = result(layer)
+    facts = json.loads(recipe(document, made))["recipe"]["facts"]
+    said["used"] = facts["regions"]
+    sky.setVisible(False)
+    docker()._look()
+    yield settled()
+    said["hidden"] = plan()
+
+
+def looked_at(file: str) -> None:
+    """Keep a picture of the screen."""
+    QtWidgets.QApplication.primaryScreen().grabWindow(0).save(file)
+
+
 # ---- looks ---------------------------------------------------------------------------------
 
 
