@@ -113,6 +113,14 @@ def make_ip_adapter(
     return tensors
 
 
+def write_ip_adapter(file: Path, model: Path) -> Path:
+    """Write an IP-Adapter for a tiny model of Stable Diffusion 1 as one file."""
+    from diffusers import UNet2DConditionModel
+
+    unet = UNet2DConditionModel.from_pretrained(model / "unet")
+    return save_ip_adapter(file, make_ip_adapter(unet))
+
+
 def save_ip_adapter(file: Path, tensors: dict[str, torch.Tensor], **metadata: str) -> Path:
     """Write an IP-Adapter's tensors as one file."""
     file.parent.mkdir(parents=True, exist_ok=True)

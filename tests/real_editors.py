@@ -25,6 +25,7 @@ from daemons import RUN, until
 from editor import style_steps
 from editor.typed_numbers import TYPED
 from hub import Hub, folder_files, serve_hub
+from ip_adapter_files import save_vision_model, write_ip_adapter
 from tiny_models import build_model
 from underpaint_editor.launch import write_start_command
 from weight_files import write_lora
@@ -122,6 +123,8 @@ class Editor:
             write_lora(self.home / "loras" / "ink.safetensors", words="ink wash, black")
             write_lora(self.home / "loras" / "gold.safetensors", "sdxl")
             write_controlnet(self.home / "controlnets" / "canny.safetensors", sd)
+            write_ip_adapter(self.home / "ip_adapters" / "plain.safetensors", sd)
+            save_vision_model(self.home / "clip_vision" / "small")
             (self.home / "wildcards").mkdir()
             (self.home / "wildcards" / "birds.txt").write_text("owl\n", encoding="utf-8")
             (self.home / "models" / "sd-torn").mkdir()
@@ -423,6 +426,19 @@ def check_controlled(said: Said) -> None:
     assert said["again"] == []  # with the lines hidden
     assert said["differs"]
     assert said["below"] == [True, False]  # a control layer is no part of the picture below
+
+
+def check_referenced(said: Said) -> None:
+    """Check what the scenario `referenced` found, in any editor."""
+    assert said["details"]
+    assert said["refused"].startswith("The selected layer is used as 'Style reference'; select the")
+    (asked,) = said["asked"]
+    assert (asked["kind"], asked["strength"], asked["name"]) == ("style", 0.75, "Photo")
+    (used,) = said["used"]
+    assert (used["model"], used["encoder"]) == ("plain", "small/model")
+    assert used["picture_hash"]
+    assert said["again"] == []  # with the reference hidden
+    assert said["differs"]
 
 
 def check_regional(said: Said) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,43 +20,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from underpaint.engine import Engine, Inputs
 from underpaint_client import Request
 
 from .card import format_row
 from .data import HELD_OUT
-from .likeness import low_pass, patch_distance, seam
+from .measures import SIZE, Picture, Score, compare_fills, erased, fill_by_opencv, hole, psnr
 from .painter import describe, paint, sample_scene
 
-SIZE = 256
 STRENGTHS = (0.25, 0.35, 0.55, 0.75, 0.9)
 SHARES = (0.10, 0.25, 0.50)
-
-Picture = NDArray[np.uint8]
-"""(256, 256, 3), sRGB."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """One line of the table.
-
-    Parameters
-    ----------
-    name : str
-        What was measured.
-    value : float
-    aim : str
-        What is wanted; empty for what is only told.
-    met : bool
-        Whether it is reached.
-    """
-
-    name: str
-    value: float
-    aim: str = ""
-    met: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,117 +46,6 @@ def examples(count: int, stream: int = 0) -> list[Example]:
     rng = np.random.default_rng([HELD_OUT, stream])
     scenes = [sample_scene(rng) for _ in range(count)]
     return [Example(paint(scene, SIZE), describe(scene, rng)) for scene in scenes]
-
-
-def psnr(left: NDArray[Any], right: NDArray[Any]) -> float:
-    """Peak signal to noise ratio of 8-bit pictures, or of some of their pixels, in dB."""
-    error = np.square(left.astype(np.float64) - right.astype(np.float64)).mean()
-    return float(10 * np.log10(255**2 / max(error, 1e-9)))
-
-
-def ssim(left: Picture, right: Picture) -> NDArray[np.float64]:
-    """Structural similarity of each pixel's surroundings in luma, after Wang et al. 2004."""
-    x, y = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY).astype(np.float64) for one in (left, right))
-
-    def blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        blurred: NDArray[np.float64] = gaussian_filter(values, 1.5, truncate=3.5)
-        return blurred
-
-    mean_x, mean_y = blur(x), blur(y)
-    variance_x, variance_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-    covariance = blur(x * y) - mean_x * mean_y
-    small, smaller = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    found: NDArray[np.float64] = ((2 * mean_x * mean_y + small) * (2 * covariance + smaller)) / (
-        (mean_x**2 + mean_y**2 + small) * (variance_x + variance_y + smaller)
-    )
-    return found
-
-
-def hole(share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return a roundish hole, somewhere, of a share of the picture."""
-    noise = gaussian_filter(rng.standard_normal((SIZE, SIZE)), SIZE / 10)
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    centre_x, centre_y = rng.uniform(0.3, 0.7, 2)
-    height = noise / noise.std() * 0.06 - np.hypot(x - centre_x, y - centre_y)
-    found: NDArray[np.bool_] = height > np.quantile(height, 1 - share)
-    return found
-
-
-def erased(picture: Picture, gap: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the layer, RGBA, with a hole rubbed into it."""
-    return np.dstack([picture, np.where(gap, 0, 255).astype(np.uint8)])
-
-
-def compare_fills(
-    title: str,
-    fills: Mapping[str, Sequence[Picture]],
-    truths: Sequence[Picture],
-    gaps: Sequence[NDArray[np.bool_]],
-    *,
-    aims: bool,
-) -> Iterator[Score]:
-    """Measure filled holes.
-
-    Parameters
-    ----------
-    title : str
-        What the names of the scores begin with.
-    fills : mapping of str to sequence of uint8, (H, W, 3)
-        The filled pictures: `ours` and `Telea` at least.
-    truths : sequence of uint8, (H, W, 3)
-    gaps : sequence of bool, (H, W)
-    aims : bool
-        Whether to say what is wanted.
-    """
-    distances = {name: patch_distance(some, truths, gaps) for name, some in fills.items()}
-    best = _mean_psnr(list(map(low_pass, fills["Telea"])), list(map(low_pass, truths)), gaps)
-    yield Score(f"{title}, the truth: seam", seam(truths, gaps))
-    for name, some in fills.items():
-        wanted = aims and name == "ours"
-        relative = distances[name] / distances["Telea"]
-        yield Score(
-            f"{title}, {name}: distance of patches, of Telea's",
-            relative,
-            "below 0.55" if wanted else "",
-            relative < 0.55 or not wanted,
-        )
-        edge = seam(some, gaps)
-        yield Score(
-            f"{title}, {name}: seam", edge, "below 1.3" if wanted else "", edge < 1.3 or not wanted
-        )
-        level = _mean_psnr(list(map(low_pass, some)), list(map(low_pass, truths)), gaps)
-        yield Score(
-            f"{title}, {name}: PSNR of light and colour, dB",
-            level,
-            f"above {best:.1f}" if wanted else "",
-            level > best or not wanted,
-        )
-        yield Score(f"{title}, {name}: PSNR in the hole, dB", _mean_psnr(some, truths, gaps))
-        alike = [ssim(one, truth)[gap].mean() for one, truth, gap in _triples(some, truths, gaps)]
-        yield Score(f"{title}, {name}: SSIM in the hole", float(np.mean(alike)))
-
-
-def _triples(*some: Sequence[Any]) -> Iterator[Any]:
-    return zip(*some, strict=True)
-
-
-def _mean_psnr(
-    fills: Sequence[NDArray[Any]],
-    truths: Sequence[NDArray[Any]],
-    gaps: Sequence[NDArray[np.bool_]],
-) -> float:
-    """Return the mean PSNR in the holes, in dB."""
-    levels = [psnr(one[gap], truth[gap]) for one, truth, gap in _triples(fills, truths, gaps)]
-    return float(np.mean(levels))
-
-
-def _opencv_fills(
-    truths: Sequence[Picture], gaps: Sequence[NDArray[np.bool_]], method: int
-) -> list[Picture]:
-    return [
-        cv2.inpaint(truth, gap.astype(np.uint8), 3, method).astype(np.uint8)
-        for truth, gap in zip(truths, gaps, strict=True)
-    ]
 
 
 class Judge:
@@ -263,8 +126,8 @@ class Judge:
                 f"hole of {share:.0%}",
                 {
                     "ours": painted,
-                    "Telea": _opencv_fills(truths, gaps, cv2.INPAINT_TELEA),
-                    "Navier-Stokes": _opencv_fills(truths, gaps, cv2.INPAINT_NS),
+                    "Telea": fill_by_opencv(truths, gaps, cv2.INPAINT_TELEA),
+                    "Navier-Stokes": fill_by_opencv(truths, gaps, cv2.INPAINT_NS),
                 },
                 truths,
                 gaps,

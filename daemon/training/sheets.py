@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from .data import HELD_OUT
-from .evaluate import STRENGTHS, Judge, Picture, erased, examples, hole
+from .evaluate import STRENGTHS, Judge, examples
+from .measures import Picture, erased, hole
 
 TILE = 160  # pixels of a picture's side on a sheet
 _GAP = 4

@@ -43,7 +43,7 @@ def describe_plan(
     Parameters
     ----------
     mode : str
-        `img2img`, `inpaint` or `txt2img`.
+        `img2img`, `inpaint`, `txt2img` or `edit`.
     changed : float
         0..1, the share of the selection that may change.
     plan : StepPlan
@@ -70,6 +70,11 @@ def _describe_action(mode: str, changed: float, of: str, *, below: bool) -> Sent
     share = sentence("{percent} %", percent=percent)
     if changed < 0.01:
         share = sentence("less than 1 %")
+    if mode == "edit":
+        edited = sentence("Edits {share} of the selection as the prompt says", share=share)
+        if of == "layer":
+            edited = sentence("Edits {share} of the layer as the prompt says", share=share)
+        return edited
     if mode == "img2img":
         return sentence("Repaints {share} of the layer", share=share)
     if below and percent == 100:  # mostly an empty layer, of which nothing was erased
@@ -117,7 +122,7 @@ def describe_levels(
 
 
 def describe_purpose(purpose: str) -> tuple[Sentence, ...]:
-    """Return what a model can do here, where that is not what it was trained for.
+    """Return what a model was made for, where prompts are written in another way for it.
 
     Parameters
     ----------
@@ -133,8 +138,8 @@ def describe_purpose(purpose: str) -> tuple[Sentence, ...]:
         return ()
     return (
         sentence(
-            "this is an edit model: here it paints what the prompt describes, as a plain model"
-            " does, and cannot follow an instruction to change the picture yet"
+            "this is an edit model: in the mode edit it follows the prompt as an instruction, such"
+            " as 'make it winter'; in others it paints what the prompt describes"
         ),
     )
 

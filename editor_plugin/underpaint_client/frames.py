@@ -20,7 +20,7 @@ CHANNELS = {"RGBA": 4, "BGRA": 4, "Y": 1}
 
 
 ENCODINGS = ("", "packed", "held")
-"""How pixels travel: as they are, packed by `parcels`, or by their digest alone."""
+"""How pixels travel: as they are, packed by `packing`, or by their digest alone."""
 
 
 MAX_REMOTE_FRAME = 2**30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Union, get_args
 
 from .model_messages import (
     AskModelPicture,
@@ -355,13 +355,5 @@ Message = Union[
 ]  # fmt: skip
 
 
-TYPES: dict[str, Any] = {
-    message.type: message
-    for message in (
-        Hello, Submit, Follow, Taken, Cancel, AskCancel, Prefer, AskWaiting, AskStatus, AskModels,
-        AskModelPicture, AskSuggestions, AskPromptNames, StartDownload, StopDownload, AskStop,
-        Welcome, Want, Incoming, Followed, Waiting, Leaving, Accepted, Progress, Preview, Picture,
-        Done, Failed, Status, Models, ModelPicture, Suggestions, PromptNames, Download, WorkerReady,
-        WorkerModel, WorkerPlan, Run, GoOn,
-    )
-}  # fmt: skip
+TYPES: dict[str, Any] = {message.type: message for message in get_args(Message)}
+"""The messages by what `type` says on the wire."""

@@ -11,11 +11,15 @@ The first row that fits decides:
 | text or vectors | img2img | inpaint |
 | some pixel inside the selection is erased | inpaint | img2img |
 | opaque, also of one colour | img2img | txt2img |
+
+For a model that was made to edit by instruction, the mode is edit where it is inpaint or img2img
+here, but for text and vectors; what the table has there is then the other choice, where that is not
+txt2img.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -62,23 +66,62 @@ class ModeChoice:
     context: str = "layer"
 
 
-def choose_mode(asked: ModeChoice, layer: LayerState) -> ModeChoice:
-    """Return what a choice whose mode is `auto` stands for; any other stays as it is."""
-    return asked if asked.mode != "auto" else _choose(asked, layer)[0]
+def choose_mode(asked: ModeChoice, layer: LayerState, *, edits: bool = False) -> ModeChoice:
+    """Return what a choice whose mode is `auto` stands for; any other stays as it is.
+
+    Parameters
+    ----------
+    asked : ModeChoice
+        By the artist.
+    layer : LayerState
+    edits : bool
+        Whether the model was made to edit by instruction (`Recommended.edits`).
+    """
+    return asked if asked.mode != "auto" else _choose(asked, layer, edits=edits)[0]
 
 
-def other_choice(asked: ModeChoice, layer: LayerState) -> ModeChoice | None:
+def other_choice(asked: ModeChoice, layer: LayerState, *, edits: bool = False) -> ModeChoice | None:
     """Return what editors offer beside `choose_mode`, one click away; None where there is nothing.
 
     Beside a mode that the artist has chosen, that is `auto`, unless it decides the same.
     """
     if asked.mode != "auto":
         auto = ModeChoice("auto", asked.context)
-        return None if choose_mode(auto, layer) == asked else auto
-    return _choose(asked, layer)[1]
+        return None if choose_mode(auto, layer, edits=edits) == asked else auto
+    return _choose(asked, layer, edits=edits)[1]
 
 
-def _choose(asked: ModeChoice, layer: LayerState) -> tuple[ModeChoice, ModeChoice | None]:
+def change_mode(mode: str, *, transparent: bool) -> str:
+    """Return the mode by whose rule pixels may change: for an edit, inpaint or img2img.
+
+    Parameters
+    ----------
+    mode : str
+        The settled mode, not `auto`.
+    transparent : bool
+        As `LayerState`.
+    """
+    if mode != "edit":
+        return mode
+    return "inpaint" if transparent else "img2img"
+
+
+def _choose(
+    asked: ModeChoice, layer: LayerState, *, edits: bool
+) -> tuple[ModeChoice, ModeChoice | None]:
+    decided, other = _by_table(asked, layer)
+    if not edits or layer.drawn:
+        return decided, other
+    if decided.mode in _REPLACED:
+        return replace(decided, mode="edit"), other if layer.empty else decided
+    return decided, replace(other, mode="edit") if other else None
+
+
+_REPLACED = ("inpaint", "img2img")
+"""The modes that an edit stands in for."""
+
+
+def _by_table(asked: ModeChoice, layer: LayerState) -> tuple[ModeChoice, ModeChoice | None]:
     onto_empty, new = ModeChoice("inpaint", "below"), ModeChoice("txt2img", asked.context)
     inpaint, img2img = ModeChoice("inpaint", asked.context), ModeChoice("img2img", asked.context)
     if layer.empty and layer.below:

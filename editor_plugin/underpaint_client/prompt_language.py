@@ -20,7 +20,7 @@ choices are read before, by `prompt_choices`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .parsed_prompt import (
@@ -80,6 +80,39 @@ def parse_prompt(text: str) -> ParsedPrompt:
     for found in _TOKEN.finditer(text):
         parser.take(found)
     return parser.finish()
+
+
+_LAYER = re.compile(r"<(?i:layer):(?P<name>[^<>\n]*)>")
+
+
+def name_layers(text: str, called: Mapping[str, str]) -> str:
+    """Return a prompt in which layers are called as the model knows them.
+
+    Parameters
+    ----------
+    text : str
+        With its choices made.
+    called : mapping of str to str
+        What to write for each layer, by its name in lower case (`str.casefold`).
+
+    Raises
+    ------
+    PromptError
+        It names a layer that the model does not see.
+    """
+
+    def name(found: re.Match[str]) -> str:
+        wanted = found["name"].strip()
+        if wanted.casefold() not in called:
+            problem = sentence(
+                "no reference layer is called {name!r}; use that layer as a reference, or leave"
+                " this out",
+                name=shorten_excerpt(wanted),
+            )
+            raise PromptError(found.start(), found[0], problem)
+        return called[wanted.casefold()]
+
+    return _LAYER.sub(name, text)
 
 
 @dataclass

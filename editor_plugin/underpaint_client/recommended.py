@@ -31,6 +31,11 @@ class Recommended:
         Whether it can be guided by a negative prompt, at a guidance scale over 1.
     clip_skip : int
         As Stable Diffusion WebUI counts it: 1 is the last layer of CLIP.
+    edits : bool
+        Whether it was made to edit a picture by an instruction.
+    pictures : int
+        How many pictures it sees beside the prompt: the one to edit, and reference layers. 0 for a
+        model that sees none.
     """
 
     steps: int = 20
@@ -38,6 +43,8 @@ class Recommended:
     sampler: str = DEFAULT_SAMPLER
     takes_negative: bool = True
     clip_skip: int = 1
+    edits: bool = False
+    pictures: int = 0
 
     @property
     def few_steps(self) -> bool:

@@ -24,6 +24,7 @@ MODES: dict[str, Label] = {
     "inpaint": "Fill erased (inpaint)",
     "img2img": "Repaint (img2img)",
     "txt2img": "New image (txt2img)",
+    "edit": "Edit by instruction (edit)",
 }
 """The modes, and what editors call each."""
 
@@ -227,7 +228,8 @@ class Request(ParameterGroup):
             "Automatic fills what is erased inside the selection (inpaint), repaints the layer if"
             " nothing is erased or it is text or vectors (img2img), and starts from the prompt"
             " alone if it is empty or a new white document (txt2img). An empty layer with a"
-            " selection is filled to fit what is visible below it (inpaint).",
+            " selection is filled to fit what is visible below it (inpaint). A model that was made"
+            " to edit follows the prompt as an instruction, such as: make it winter (edit).",
             choices=MODES,
             flags=("--mode",),
             usage="The layer is the image of -I; a white one is repainted.",

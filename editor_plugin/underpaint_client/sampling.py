@@ -17,7 +17,7 @@ SEED_LIMITS = (0, SEEDS - 1)
 MAX_NAME = 1024
 """Characters of the longest name or path of a model that is taken."""
 
-PICTURE_MODES = ("img2img", "inpaint")
+PICTURE_MODES = ("img2img", "inpaint", "edit")
 """The modes that begin with a picture."""
 
 

@@ -7,7 +7,7 @@ A message is a list of frames. The first is a JSON object
 and one raw frame of pixels follows for each entry of `frames`, in that order. An entry says the
 pixels' name, shape, dtype, channel order and the canvas position of their top left corner. Pixels
 are straight (never premultiplied), rows from the top, little-endian, without padding. Between
-machines an entry may also name an encoding: `packed` pixels are as `parcels` packs them, and `held`
+machines an entry may also name an encoding: `packed` pixels are as `packing` packs them, and `held`
 ones are left out, since the daemon has them by their digest.
 
 Bodies are the dataclasses below. Both sides build them with `encode`; the daemon decodes with a

@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from .survey import Survey
 
 
-def offered_choice(request: Request, found: Survey) -> ModeChoice | None:
-    """Return the mode and context to offer beside those that will run; None for nothing."""
-    return other_choice(_asked(request), found.state)
+def offered_choice(request: Request, found: Survey, *, edits: bool = False) -> ModeChoice | None:
+    """Return the mode and context to offer beside those that will run; None for nothing.
+
+    Parameters
+    ----------
+    request : Request
+    found : Survey
+        Of the layer.
+    edits : bool
+        As `Recommended.edits`, of the model.
+    """
+    return other_choice(_asked(request), found.state, edits=edits)
 
 
 OFFERS = {
@@ -27,6 +36,7 @@ OFFERS = {
     "inpaint": sentence("Fill what is erased instead"),
     "img2img": sentence("Repaint it instead"),
     "txt2img": sentence("New image instead"),
+    "edit": sentence("Edit by instruction instead"),
 }
 """What editors call the other choice, by its mode."""
 
@@ -46,7 +56,9 @@ def _asked(request: Request) -> ModeChoice:
     return ModeChoice(request.mode, request.source.context)
 
 
-def resolve_mode(request: Request, frames: dict[str, Frame], document: Document) -> Request:
+def resolve_mode(
+    request: Request, frames: dict[str, Frame], document: Document, *, edits: bool = False
+) -> Request:
     """Replace the mode `auto` by the one that fits the pixels that are sent, all of them.
 
     Parameters
@@ -57,6 +69,8 @@ def resolve_mode(request: Request, frames: dict[str, Frame], document: Document)
         `layer`, 8 or 16 bits, and maybe `selection` and `mask`.
     document : Document
         Asked for what the pixels sent do not tell.
+    edits : bool
+        As `Recommended.edits`, of the model.
     """
     if request.mode != "auto":
         return request
@@ -75,5 +89,5 @@ def resolve_mode(request: Request, frames: dict[str, Frame], document: Document)
         new=layer.count(255) == len(layer) and around.is_new(),
         drawn=around.is_drawn,
     )
-    choice = choose_mode(_asked(request), state)
+    choice = choose_mode(_asked(request), state, edits=edits)
     return request.with_values(mode=choice.mode, context=choice.context)

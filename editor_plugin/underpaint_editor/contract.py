@@ -8,7 +8,7 @@ adapter for another editor:
 1. Implement `EventLoop` and `Listener`, and create one `Session` for the whole editor.
 2. Implement `Document`: read a layer, the selection and a mask, and insert results as layers.
 3. Implement `SelectedResult` for a layer that carries a `Tag`: thumbnails, show, keep, compare.
-4. Build the controls from `form.FIELDS` and the buttons from `form.BUTTONS`, implement `Toolkit`
+4. Build the controls from `form.FIELDS` and the buttons from `buttons.BUTTONS`, implement `Toolkit`
    with them, and create a `Panel`, which decides what they show. The button `picture` lets the
    artist choose a file (`found_form.PICTURES`) for `Panel.use_picture`.
 
@@ -419,7 +419,7 @@ class Toolkit(Protocol):
         Parameters
         ----------
         enabled : mapping of str to bool or None
-            Which of `form.RESULT_BUTTONS` can be pressed; None to hide all of them.
+            Which of `buttons.RESULT_BUTTONS` can be pressed; None to hide all of them.
         page : Sentence
             Which of the batch's results the thumbnails are; empty if they are all of them.
         """

@@ -18,7 +18,7 @@ from underpaint_client.parameters import Parameter, ParameterGroup, declare, par
 from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_check import find_prompt_error
 from underpaint_client.request import Request
-from underpaint_client.sentences import Label, Sentence, as_sentence, join_sentences, sentence
+from underpaint_client.sentences import Sentence, as_sentence, join_sentences, sentence
 from underpaint_client.typed_json import read_value
 
 
@@ -280,80 +280,6 @@ def _read(name: str, value: Any) -> Any:
     if not is_shown:
         raise ValueError(f"{name} {value!r} cannot be shown")
     return read
-
-
-@dataclass(frozen=True)
-class Button:
-    """Something to press."""
-
-    name: str
-    label: Label
-    tip: Label
-
-
-BUTTONS = {
-    button.name: button
-    for button in (
-        Button(
-            "generate", "Generate", "Generate images as described above (Ctrl+Enter in the prompt)"
-        ),
-        Button(
-            "cancel",
-            "Cancel",
-            "Stop all jobs. Finished images are kept, and the preview if you ask",
-        ),
-        Button(
-            "add_alpha",
-            "Add an Alpha Channel",
-            "Give the layer transparency, so that what you erase keeps its colour and is filled",
-        ),
-        Button(
-            "picture",
-            "Settings of a picture...",
-            "Use the settings in a picture that Underpaint, Stable Diffusion WebUI, ComfyUI or"
-            " InvokeAI has made",
-        ),
-        Button("vary", "Vary", "Make variations of the selected result, in its group"),
-        Button("settings", "Settings", "Copy the settings of the selected result"),
-        Button("previous", "\u25c0", "Show the previous result"),
-        Button("next", "\u25b6", "Show the next result"),
-        Button(
-            "compare",
-            "Compare",
-            "Hold to see the original layer without its results",
-        ),
-        Button(
-            "keep",
-            "Keep",
-            "Keep this result and delete the others of its group, except locked ones. Undo restores"
-            " them",
-        ),
-        Button("drop", "\u2715", "Cancel this job. Its finished images are kept"),
-        Button("hurry", "\u2191", "Run this job next"),
-        Button("seed_dice", "New", "Draw a new seed"),
-        Button("seed_locked", "Lock", "Reuse this seed"),
-        Button(
-            "auto",
-            "Auto",
-            "Use what suits the model. Pressed until you change the number; press it again to go"
-            " back",
-        ),
-    )
-}
-
-RESULT_BUTTONS = ("previous", "next", "compare", "keep", "vary", "settings")
-"""Those that are shown while a result is selected; the amount of variation is beside `vary`."""
-
-SPOKEN: dict[str, Label] = {
-    "plan": "What Generate will do",
-    "status": "Status",
-    "progress": "Progress",
-    "preview": "Live preview",
-    "model_facts": "About the model",
-    "model_picture": "What the model paints",
-    "page": "Results shown",
-}
-"""What screen readers call the parts that are not controls."""
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)")

@@ -1,4 +1,4 @@
-"""What a layer is used as: something to paint on, or a control layer that images are held to.
+"""What a layer is used as: to paint on, to hold images to, or to take something from.
 
 The role is kept on the layer, and saved with the file.
 """
@@ -21,6 +21,12 @@ from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box
 from underpaint_client.parameters import Parameter, ParameterGroup, declare, parameters_of
+from underpaint_client.reference_layers import (
+    MAX_REFERENCES,
+    REFERENCE_KINDS,
+    ReferenceLayer,
+    reference_raster,
+)
 from underpaint_client.regions import (
     MAX_REGION_NAME,
     MAX_REGION_PROMPT,
@@ -52,6 +58,9 @@ ROLES: dict[str, Label] = {
     **CONTROL_KINDS,
     "canny-of": "Canny edges, computed from it",
     "blur-of": "Blur, computed from it",
+    "style": "Style reference",
+    "composition": "Composition reference",
+    "subject": "Subject reference",
     REGION: "Region with a prompt",
 }
 """What a layer can be used as, and what editors call each."""
@@ -74,8 +83,10 @@ class LayerRole(ParameterGroup):
     kind: str = declare(
         "",
         Parameter(
-            "What the selected layer is for. A control layer is not painted on: while it is"
-            " visible, images are held to its lines, depth or pose. Each kind needs a ControlNet.",
+            "What the selected layer is for. A layer with another use than painting is not painted"
+            " on. While it is visible, images are held to its lines, depth or pose, for which each"
+            " kind needs a ControlNet; or they take on its style, composition or subject, for which"
+            " Stable Diffusion 1 and XL need an IP-Adapter.",
             choices=ROLES,
             label="Use layer as",
             name="layer_role",
@@ -84,9 +95,9 @@ class LayerRole(ParameterGroup):
     strength: float = declare(
         1.0,
         Parameter(
-            "How strongly images are held to this layer: 0 is not at all.",
+            "How strongly images are held to this layer, or take it on: 0 is not at all.",
             limits=(0.0, MAX_CONTROL_STRENGTH),
-            label="Control strength",
+            label="Guide strength",
             step=0.05,
             decimals=2,
             name="control_strength",
@@ -95,9 +106,9 @@ class LayerRole(ParameterGroup):
     start: float = declare(
         0.0,
         Parameter(
-            "From which share of the steps on images are held to this layer.",
+            "From which share of the steps on this layer is used.",
             limits=(0.0, 1.0),
-            label="Control start",
+            label="Guide start",
             step=0.05,
             decimals=2,
             name="control_start",
@@ -106,10 +117,10 @@ class LayerRole(ParameterGroup):
     end: float = declare(
         1.0,
         Parameter(
-            "Up to which share of the steps images are held to this layer: after 0.5 the model"
-            " finishes details on its own.",
+            "Up to which share of the steps this layer is used: after 0.5 the model finishes"
+            " details on its own.",
             limits=(0.0, 1.0),
-            label="Control end",
+            label="Guide end",
             step=0.05,
             decimals=2,
             name="control_end",
@@ -132,8 +143,17 @@ class LayerRole(ParameterGroup):
         return self.kind == REGION
 
     @property
+    def is_reference(self) -> bool:
+        """Whether images take something from the layer; else they are held to it."""
+        return self.kind in REFERENCE_KINDS
+
+    def reference(self, name: str) -> ReferenceLayer:
+        """Return the role of a layer of that name as a request has it: of a reference layer."""
+        return ReferenceLayer(self.kind, self.strength, self.start, self.end, name)
+
+    @property
     def control(self) -> ControlLayer:
-        """The role as a request has it."""
+        """The role as a request has it: of a control layer."""
         computed = self.kind.endswith(_OF)
         kind = self.kind[: -len(_OF)] if computed else self.kind
         return ControlLayer(kind, self.strength, self.start, self.end, computed=computed)
@@ -163,20 +183,6 @@ class LayerRole(ParameterGroup):
         return role if role.kind else None
 
 
-assert {kind + _OF for kind in COMPUTED} < ROLES.keys()  # noqa: S101 - at import, in all tests
-
-ROLE_FIELDS = make_fields(parameters_of(LayerRole).values())
-"""The controls of a role, in order: its kind, then what is shown for some kinds alone."""
-
-
-def fields_of(kind: str) -> tuple[str, ...]:
-    """Return the names of the fields that are shown for a kind of role."""
-    first, *details = (field.name for field in ROLE_FIELDS)
-    if kind == REGION:
-        return (first, "region_prompt")
-    return (first, *(name for name in details if kind and name != "region_prompt"))
-
-
 class RoleLayer(NamedTuple):
     """A visible layer that has a role.
 
@@ -197,13 +203,28 @@ class RoleLayer(NamedTuple):
     box: Box
 
 
+assert {*REFERENCE_KINDS} < ROLES.keys()  # noqa: S101 - as the next one
+assert {kind + _OF for kind in COMPUTED} < ROLES.keys()  # noqa: S101 - at import, in all tests
+
+ROLE_FIELDS = make_fields(parameters_of(LayerRole).values())
+"""The controls of a role, in order: its kind, then what is shown for some kinds alone."""
+
+
+def fields_of(kind: str) -> tuple[str, ...]:
+    """Return the names of the fields that are shown for a kind of role."""
+    first, *details = (field.name for field in ROLE_FIELDS)
+    if kind == REGION:
+        return (first, "region_prompt")
+    return (first, *(name for name in details if kind and name != "region_prompt"))
+
+
 def refuse_role(role: LayerRole | None) -> None:
     """Check that a layer is one to paint on.
 
     Raises
     ------
     BadInputError
-        It is a control layer or a region.
+        It is a control layer, a reference layer or a region.
     """
     if role is not None:
         raise BadInputError(
@@ -231,7 +252,7 @@ def read_control_layers(
     BadInputError
         They are too many.
     """
-    layers = [one for one in layers if not one.role.is_region]
+    layers = [one for one in layers if not (one.role.is_reference or one.role.is_region)]
     if len(layers) > MAX_CONTROLS:
         raise BadInputError(
             "{count} control layers are visible, and {most} at most can be used; hide the others",
@@ -241,6 +262,39 @@ def read_control_layers(
     names = map(raster_name, range(len(layers)))
     rasters = {name: replace(one.read(box), name=name) for name, one in zip(names, layers)}
     return tuple(one.role.control for one in layers), rasters
+
+
+def read_reference_layers(
+    layers: Sequence[RoleLayer],
+) -> tuple[tuple[ReferenceLayer, ...], dict[str, Frame]]:
+    """Return the reference layers of a request, and their rasters by name: all of each.
+
+    Parameters
+    ----------
+    layers : sequence of RoleLayer
+        The visible layers with a role, of which the reference layers are read.
+
+    Raises
+    ------
+    BadInputError
+        They are too many, or one is empty.
+    """
+    layers = [one for one in layers if one.role.is_reference]
+    if len(layers) > MAX_REFERENCES:
+        raise BadInputError(
+            "{count} reference layers are visible, and {most} at most can be used; hide the others",
+            count=len(layers),
+            most=MAX_REFERENCES,
+        )
+    for one in layers:
+        if one.box.empty:
+            raise BadInputError(
+                "the reference layer {name!r} is empty; paint something on it, or hide it",
+                name=one.name,
+            )
+    names = map(reference_raster, range(len(layers)))
+    rasters = {name: replace(one.read(one.box), name=name) for name, one in zip(names, layers)}
+    return tuple(one.role.reference(one.name) for one in layers), rasters
 
 
 def read_regions(

@@ -184,6 +184,21 @@ Notice = Union[
 ]  # fmt: skip
 
 
+def describe_answer(message: messages.Message, frames: tuple[Frame, ...]) -> Notice | None:
+    """Return the notice of what the daemon says of itself; None if it says something else."""
+    if isinstance(message, messages.Welcome):
+        return Connected(message.default_model, message.remark, message.prompt_names)
+    if isinstance(message, model_messages.Models):
+        return ModelsListed(message.models)
+    if isinstance(message, (model_messages.Suggestions, model_messages.Download)):
+        return DownloadNews(message)
+    if isinstance(message, model_messages.ModelPicture):
+        return ModelPictureReceived(message.model, frames[0] if frames else None)
+    if isinstance(message, PromptNames):
+        return PromptNamesListed(message)
+    return None
+
+
 def describe_message(
     job: Job, message: messages.Message, frames: tuple[Frame, ...], now: float, *, alone: bool
 ) -> Notice | None:

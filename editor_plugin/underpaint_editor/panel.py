@@ -207,7 +207,9 @@ class Panel:
         self._toolkit.show_strength(describe_strength(form.settings.sampling.strength))
         self._offered = None
         if self._survey is not None:
-            self._offered = offered_choice(form.settings, self._survey)
+            self._offered = offered_choice(
+                form.settings, self._survey, edits=self._recommended.edits
+            )
             found = replace(self._survey, notes=(*self._survey.notes, *self._notes))
             try:
                 request = self.session.apply_style(form.request(0))
@@ -352,7 +354,7 @@ class Panel:
         Parameters
         ----------
         button : str
-            One of `form.RESULT_BUTTONS`, except `compare`.
+            One of `buttons.RESULT_BUTTONS`, except `compare`.
         selected : SelectedResult or None
             The editor's; without one, the artist is told what to select.
         """

@@ -267,7 +267,12 @@ class Session:
         used = self.apply_style(request)
         waits = not self._daemon.open(start=start)
         model = find_model(self.models, self.default_model, used.sampling.model)
-        request, frames = read_inputs(request, document, model.native if model else 0)
+        request, frames = read_inputs(
+            request,
+            document,
+            model.native if model else 0,
+            edits=model is not None and model.recommended.edits,
+        )
         batch = Batch(document, into, had_redo=document.can_redo is True, started=self._clock())
         self._delivery.cancelled = None
         note = document.address.to_text()

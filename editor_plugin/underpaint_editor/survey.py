@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from underpaint_client.descriptions import describe_levels, describe_misfits, describe_plan
 from underpaint_client.geometry import Box
-from underpaint_client.modes import LayerState, ModeChoice, choose_mode
+from underpaint_client.modes import LayerState, ModeChoice, change_mode, choose_mode
 from underpaint_client.recommended import USUAL, Recommended, settle_request
 from underpaint_client.sentences import Sentence, join_sentences, sentence
 from underpaint_client.steps import plan_request
@@ -245,13 +245,15 @@ def describe_run(request: Request, found: Survey, recommended: Recommended = USU
     """
     misfits = describe_misfits(request, recommended)
     request = settle_request(request, recommended)
-    choice = choose_mode(ModeChoice(request.mode, request.source.context), found.state)
-    mode, below = choice.mode, choice.context == "below"
+    asked = ModeChoice(request.mode, request.source.context)
+    choice = choose_mode(asked, found.state, edits=recommended.edits)
+    below = choice.context == "below"
+    mode = change_mode(choice.mode, transparent=found.state.transparent)
     most = {"inpaint": found.most_erased, "img2img": found.most_selected}.get(mode, 1.0)
     changed = found.erased if mode == "inpaint" else found.selected
     plan = plan_request(request, mode, most)
-    of = "layer" if found.whole else "selection"
-    told = describe_plan(mode, changed, plan, of=of, below=below)
+    of = "layer" if found.whole or mode == "img2img" else "selection"
+    told = describe_plan(choice.mode, changed, plan, of=of, below=below)
     partial = {"inpaint": found.partly_erased, "img2img": found.partly_selected}.get(mode, 0.0)
     notes = list(describe_levels(plan, recommended, partial))
     if plan.run and found.regions:

@@ -136,6 +136,9 @@ class Tag:
             sentence("its control layers (those that are visible are used)"): bool(
                 recipe.facts.controls
             ),
+            sentence("its reference layers (those that are visible are used)"): bool(
+                recipe.facts.references
+            ),
             sentence("its regions (those that are visible are used)"): bool(recipe.facts.regions),
         }
         return [name for name, so in there.items() if so]

@@ -36,17 +36,13 @@ from underpaint_client.following import Action, Event, Following, State, find_er
 
 from .job import Job
 from .notices import (
-    Connected,
     Disconnected,
-    DownloadNews,
     Ended,
-    ModelPictureReceived,
-    ModelsListed,
     Notice,
     PositionChanged,
-    PromptNamesListed,
     Refused,
     ResultsWaiting,
+    describe_answer,
     describe_message,
 )
 from .presence import DaemonPresence, Presence
@@ -356,16 +352,9 @@ class JobTracker:
     def _handle_message(
         self, message: messages.Message, frames: tuple[Frame, ...], now: float
     ) -> Iterator[Notice]:
-        if isinstance(message, messages.Welcome):
-            yield Connected(message.default_model, message.remark, message.prompt_names)
-        elif isinstance(message, model_messages.Models):
-            yield ModelsListed(message.models)
-        elif isinstance(message, (model_messages.Suggestions, model_messages.Download)):
-            yield DownloadNews(message)
-        elif isinstance(message, model_messages.ModelPicture):
-            yield ModelPictureReceived(message.model, frames[0] if frames else None)
-        elif isinstance(message, prompt_messages.PromptNames):
-            yield PromptNamesListed(message)
+        notice = describe_answer(message, frames)
+        if notice is not None:
+            yield notice
         elif isinstance(message, messages.Waiting):
             yield ResultsWaiting(tuple(one for one in message.jobs if one.job not in self.jobs))
         elif (error := find_error(message)) is not None:

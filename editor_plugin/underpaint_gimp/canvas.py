@@ -23,7 +23,7 @@ gi.require_version("Babl", "0.1")
 from gi.repository import Babl, Gimp  # noqa: E402 - after their versions
 
 from underpaint_client.address import Address  # noqa: E402
-from underpaint_client.errors import BadInputError, GenerationFailedError  # noqa: E402
+from underpaint_client.errors import BadInputError  # noqa: E402
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box, Extent  # noqa: E402
 from underpaint_client.inputs import MAX_PROFILE, PROFILE, profile_frame  # noqa: E402
@@ -32,7 +32,6 @@ from underpaint_editor.batch import Result  # noqa: E402
 from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role  # noqa: E402
 from underpaint_editor.layers import (  # noqa: E402
     box_to_read,
-    count_batches_above,
     describe_placement,
     intersection,
 )
@@ -41,26 +40,21 @@ from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E4
 from .buffers import AMOUNTS, Reader, mask_reader, multiply_alpha, pixel_format, sent_dtype  # noqa: E402
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
-from .result_layers import SentLayer, make_layer  # noqa: E402
+from .result_layers import SentLayer, insert_layers, make_layer  # noqa: E402
 from .selection import selected_layer, selection_bounds  # noqa: E402
 from .surroundings import GimpSurroundings  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
-    attach_ids,
     attach_role,
-    batch_of,
     blank_layer,
     claim,
     control_layers,
     find_layer,
     id_of,
-    is_batch,
     lasting_name,
     parasite,
-    parents,
     path_of,
-    remember_selection,
     role_of,
     tag_of,
     text_of,
@@ -336,35 +330,11 @@ class GimpDocument:
         GenerationFailedError
             If GIMP refuses the layers.
         """
-        image = self.image
-        beside = into.get_parent() if into is not None and into.is_valid() else None
-        earlier = [] if into is None or beside is None else batch_of(into)
         ids = claim(self.layer) if self.is_source and not self.is_deleted else None
         self._name = "" if ids is None else ids.own
         layers = [self._make_layer(result) for result in results]
-        parent, position = self._insertion_point()
-        restore = remember_selection(image)
-        image.undo_group_start()
-        try:
-            if ids is not None:
-                attach_ids(self.layer, ids)
-            if into is not None and beside is not None:
-                group, done, at = beside, True, image.get_item_position(into)
-            else:
-                group, at = Gimp.GroupLayer.new(image, title), 0
-                group.set_mode(Gimp.LayerMode.PASS_THROUGH)
-                done = image.insert_layer(group, parent, position)
-            for layer in layers:
-                layer.set_visible(layer is layers[-1])
-                done = done and image.insert_layer(layer, group, at)
-            if done:
-                for one in earlier:
-                    one.layer.set_visible(False)
-            restore(group)
-        finally:
-            image.undo_group_end()
-        if not done:
-            raise GenerationFailedError("GIMP refused the new layers")
+        source = None if self.is_deleted else self.layer
+        group = insert_layers(self.image, source, ids, title, layers, into)
         Gimp.displays_flush()
         return group
 
@@ -402,20 +372,6 @@ class GimpDocument:
     def save_form(self, text: str) -> None:
         """Keep the form's settings with the image."""
         self.image.attach_parasite(parasite(_KEY, text))
-
-    def _insertion_point(self) -> tuple[Gimp.GroupLayer | None, int]:
-        """Return the parent of a new group, None for the image itself, and its position there."""
-        if self.is_deleted:
-            return None, 0
-        below = self.layer
-        for group in parents(self.layer):
-            if group.get_lock_content():
-                below = group
-        parent = below.get_parent()
-        siblings = self.image.get_layers() if parent is None else parent.get_children()
-        at = self.image.get_item_position(below)
-        above = [is_batch(one) for one in reversed(siblings[:at])]
-        return parent, at - count_batches_above(above)
 
     def _make_layer(self, result: Result) -> Gimp.Layer:
         """Return a new layer with a result and its tag, not yet in the image."""

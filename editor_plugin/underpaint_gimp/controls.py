@@ -14,8 +14,8 @@ from gi.repository import Gdk, Gtk  # noqa: E402 - after their versions
 
 from underpaint_client.prompt_editing import STEP, change_weight  # noqa: E402
 from underpaint_editor import controls as editor_controls  # noqa: E402
+from underpaint_editor.buttons import BUTTONS  # noqa: E402
 from underpaint_editor.form import (  # noqa: E402
-    BUTTONS,
     FIELDS,
     Choice,
     Field,

@@ -8,7 +8,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gtk  # noqa: E402 - after its version
 
 from underpaint_client.frames import Frame  # noqa: E402
-from underpaint_editor.form import SPOKEN  # noqa: E402
+from underpaint_editor.buttons import SPOKEN  # noqa: E402
 
 from .buffers import image_of  # noqa: E402
 from .widgets import make_label  # noqa: E402

@@ -10,7 +10,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gtk, Pango  # noqa: E402 - after its version
 
 from underpaint_client.sentences import sentence  # noqa: E402
-from underpaint_editor.form import BUTTONS  # noqa: E402
+from underpaint_editor.buttons import BUTTONS  # noqa: E402
 from underpaint_editor.layers import describe_position  # noqa: E402
 from underpaint_editor.lists import QueueEntry  # noqa: E402
 from underpaint_editor.session import Session  # noqa: E402

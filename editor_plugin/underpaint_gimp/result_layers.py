@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gi
@@ -10,13 +11,23 @@ gi.require_version("Gimp", "3.0")
 gi.require_version("Gegl", "0.4")
 from gi.repository import Gegl, Gimp  # noqa: E402 - after their versions
 
+from underpaint_client.errors import GenerationFailedError  # noqa: E402
 from underpaint_client.frames import Frame  # noqa: E402
 from underpaint_client.geometry import Box  # noqa: E402
 from underpaint_editor.batch import Result  # noqa: E402
+from underpaint_editor.layer_id import LayerId  # noqa: E402
+from underpaint_editor.layers import count_batches_above  # noqa: E402
 from underpaint_editor.pixels import keep_unchanged  # noqa: E402
 
 from .buffers import fill_scaled, flush_layer, get_pixels, pixel_format, set_pixels  # noqa: E402
-from .tree import blank_layer  # noqa: E402
+from .tree import (  # noqa: E402
+    attach_ids,
+    batch_of,
+    blank_layer,
+    is_batch,
+    parents,
+    remember_selection,
+)
 
 
 @dataclass(frozen=True)
@@ -105,3 +116,88 @@ def _keep_own_pixels(sent: SentLayer, painted: Frame) -> bytes:
     kept = keep_unchanged(bytes(sent.frame.data), bytes(painted.data), before, after, pixels)
     set_pixels(buffer, inner, sent.own, kept)
     return get_pixels(buffer, everywhere, sent.own)
+
+
+def insert_layers(
+    image: Gimp.Image,
+    source: Gimp.Layer | None,
+    ids: LayerId | None,
+    title: str,
+    layers: Sequence[Gimp.Layer],
+    into: Gimp.Layer | None,
+) -> Gimp.GroupLayer:
+    """Insert new layers as one group, of which the last is visible, in one undo step.
+
+    What is selected stays selected.
+
+    Parameters
+    ----------
+    image : Gimp.Image
+    source : Gimp.Layer or None
+        The layer above which the group goes; None for above all layers.
+    ids : LayerId or None
+        What to attach to it.
+    title : str
+        The group's name.
+    layers : sequence of Gimp.Layer
+        From the lowest to the highest.
+    into : Gimp.Layer or None
+        The layer of an earlier result. If it is in a group still, the new ones go above it.
+
+    Returns
+    -------
+    Gimp.GroupLayer
+        The group that they are in.
+
+    Raises
+    ------
+    GenerationFailedError
+        If GIMP refuses the layers.
+    """
+    beside = into.get_parent() if into is not None and into.is_valid() else None
+    earlier = [] if into is None or beside is None else batch_of(into)
+    parent, position = _insertion_point(image, source)
+    restore = remember_selection(image)
+    image.undo_group_start()
+    try:
+        if source is not None and ids is not None:
+            attach_ids(source, ids)
+        if into is not None and beside is not None:
+            group, done, at = beside, True, image.get_item_position(into)
+        else:
+            group, at = Gimp.GroupLayer.new(image, title), 0
+            group.set_mode(Gimp.LayerMode.PASS_THROUGH)
+            done = image.insert_layer(group, parent, position)
+        for layer in layers:
+            layer.set_visible(layer is layers[-1])
+            done = done and image.insert_layer(layer, group, at)
+        if done:
+            for one in earlier:
+                one.layer.set_visible(False)
+        restore(group)
+    finally:
+        image.undo_group_end()
+    if not done:
+        raise GenerationFailedError("GIMP refused the new layers")
+    return group
+
+
+def _insertion_point(
+    image: Gimp.Image, source: Gimp.Layer | None
+) -> tuple[Gimp.GroupLayer | None, int]:
+    """Return the parent of a new group, None for the image itself, and its position there.
+
+    That is above the layer, or above the highest locked group around it, and above the groups of
+    results that lie directly above that.
+    """
+    if source is None:
+        return None, 0
+    below = source
+    for group in parents(source):
+        if group.get_lock_content():
+            below = group
+    parent = below.get_parent()
+    siblings = image.get_layers() if parent is None else parent.get_children()
+    at = image.get_item_position(below)
+    above = [is_batch(one) for one in reversed(siblings[:at])]
+    return parent, at - count_batches_above(above)

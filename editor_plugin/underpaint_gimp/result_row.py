@@ -9,7 +9,7 @@ import gi
 gi.require_version("Gtk", "3.0")
 from gi.repository import GdkPixbuf, GLib, Gtk, Pango  # noqa: E402 - after its version
 
-from underpaint_editor.form import RESULT_BUTTONS  # noqa: E402
+from underpaint_editor.buttons import RESULT_BUTTONS  # noqa: E402
 from underpaint_editor.results import THUMBNAIL_COLUMNS, THUMBNAILS, Thumbnail  # noqa: E402
 
 from .widgets import make_label, set_up_button  # noqa: E402

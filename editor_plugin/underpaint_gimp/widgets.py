@@ -9,7 +9,7 @@ import gi
 gi.require_version("Gtk", "3.0")
 from gi.repository import Gtk, Pango  # noqa: E402 - after its version
 
-from underpaint_editor.form import BUTTONS, SPOKEN  # noqa: E402
+from underpaint_editor.buttons import BUTTONS, SPOKEN  # noqa: E402
 
 _CLASS = "underpaint"
 _STYLE = """
@@ -47,7 +47,7 @@ def set_up_style(window: Gtk.Window) -> None:
 
 
 def set_up_button(name: str, widget: _Button) -> _Button:
-    """Return a button with the text and tooltip of one of `form.BUTTONS`."""
+    """Return a button with the text and tooltip of one of `buttons.BUTTONS`."""
     button = BUTTONS[name]
     widget.set_name(name)
     widget.set_label(button.label)
@@ -57,7 +57,7 @@ def set_up_button(name: str, widget: _Button) -> _Button:
 
 
 def make_label(name: str) -> Gtk.Label:
-    """Return an empty label for one of the texts in `form.SPOKEN`."""
+    """Return an empty label for one of the texts in `buttons.SPOKEN`."""
     label = Gtk.Label(halign=Gtk.Align.START, xalign=0, wrap=True, selectable=True)
     label.set_line_wrap_mode(Pango.WrapMode.WORD_CHAR)
     label.set_can_focus(False)

@@ -5,9 +5,7 @@ nothing else. Facts about the API that are not in its manual:
 
 - `Document.pixelData` loses the colour under alpha 0, `Node.pixelData` and
   `Node.projectionPixelData` keep it. `Node.bounds` ignores such pixels.
-- Only `addChildNode` can be undone. Each call is a step, even into a group that is not in the
-  document yet. `setChildNodes` leaves no step: a group that is filled by it and then attached is
-  one step, pixels included. But if it has several layers, Krita draws none until it is told to.
+- If a group with several layers is attached, Krita draws none of them until it is told to.
 - `setVisible` and `setLocked` leave no undo step.
 - A `Document` or `Node` outlives what it stands for. Most of its methods then return None.
 """
@@ -15,7 +13,7 @@ nothing else. Facts about the API that are not in its manual:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from krita import Document, Krita, Node
 
@@ -26,16 +24,16 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_client.sentences import Sentence, sentence
 from underpaint_editor.batch import Result
 from underpaint_editor.layer_role import LayerRole, ReadLayer, RoleLayer, refuse_role
-from underpaint_editor.layers import box_to_read, count_batches_above, describe_placement
+from underpaint_editor.layers import box_to_read, describe_placement
 from underpaint_editor.survey import Survey, has_lost_colour, survey_rows, take_alpha
 
 from . import overlay
+from .conversion import SentLayer, fill_layer, space_of, srgb, to_srgb
 from .images import image_of, pixels_of
-from .qt import QtCore
 from .redo import names_command
+from .result_layers import insert_layers
 from .sources import (
     DTYPES,
-    SRGB,
     describe_source,
     find_selection,
     is_blank,
@@ -48,11 +46,10 @@ from .tree import (
     all_nodes,
     attach_role,
     attach_tag,
-    batch_of,
     control_layers,
+    created,
     groups,
     id_of,
-    is_batch,
     is_in,
     restore_active,
     role_of,
@@ -76,11 +73,14 @@ class KritaDocument:
         Krita's layer. It outlives its deletion, which the artist can undo.
     canvas : Box
         The document's size when it was read.
+    sent : list of SentLayer
+        The layer as it was read, if what comes back is to be a whole one.
     """
 
     found_document: Document | None
     found_layer: Node | None
     canvas: Box
+    sent: list[SentLayer] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of_active(cls) -> KritaDocument:
@@ -218,7 +218,7 @@ class KritaDocument:
         return found.within(self.surroundings)
 
     def read(self, native: int, *, whole: bool) -> dict[str, Frame]:
-        """Return the pixels that a run needs, with colours converted to 8-bit sRGB.
+        """Return the pixels that a run needs, with colours converted to sRGB.
 
         Parameters
         ----------
@@ -234,7 +234,8 @@ class KritaDocument:
         edges = (box.x, box.y, box.width, box.height)
         mask = only_transparency_mask(node)
         pixels = read_layer(node, box) if mask is None else node.pixelData(*edges).data()
-        frames = {"layer": _converted(document, node, pixels, box)}
+        frames = {"layer": to_srgb(document, node, pixels, box)}
+        self.sent[:] = [SentLayer(frames["layer"], space_of(node), pixels)] if whole else []
         if selection is not None:
             frames["selection"] = Frame("selection", box, "u1", "Y", selection.read(box))
         if mask is not None:
@@ -259,7 +260,7 @@ class KritaDocument:
         document = self.document
 
         def reader(node: Node) -> ReadLayer:
-            return lambda box: _converted(document, node, read_layer(node, box), box)
+            return lambda box: to_srgb(document, node, read_layer(node, box), box)
 
         return [
             RoleLayer(role, reader(node), node.name(), to_box(node.bounds()))
@@ -309,7 +310,7 @@ class KritaDocument:
         title : str
             The group's name.
         results : sequence of Result
-            From the lowest layer to the highest; BGRA, 8 bits.
+            From the lowest layer to the highest; BGRA, sRGB.
         into : Node, optional
             The layer of an earlier result. If it is in a group still, the new ones go above it.
 
@@ -321,20 +322,8 @@ class KritaDocument:
         document = self.document
         active = document.activeNode()
         layers = [self._make_layer(result) for result in results]
-        for layer in layers[:-1]:
-            layer.setVisible(False)
-        beside = into.parentNode() if into is not None and is_in(document, into) else None
-        if into is not None and beside is not None:
-            group = beside
-            for one in batch_of(document, into):
-                one.layer.setVisible(False)
-            for below, layer in zip((into, *layers), layers):
-                group.addChildNode(layer, below)
-        else:
-            group = _created(document.createGroupLayer(title))
-            group.setChildNodes(layers)
-            parent, above = self._insertion_point()
-            parent.addChildNode(group, above)
+        source = None if self.is_deleted else self.layer
+        group = insert_layers(document, source, title, layers, into)
         if len(layers) > 1:  # see the module
             document.refreshProjection()
         if active is not None:
@@ -350,8 +339,9 @@ class KritaDocument:
             If Krita creates no document, or has no window to show it in.
         """
         krita, extent = Krita.instance(), self.canvas.extent
+        space = srgb(results[0].frame.dtype)
         window = krita.activeWindow()
-        document = krita.createDocument(extent.width, extent.height, title, *SRGB, _RESOLUTION)
+        document = krita.createDocument(extent.width, extent.height, title, *space, _RESOLUTION)
         if document is None or window is None:
             raise BadInputError(
                 "Krita opened no document of {width} x {height} pixels",
@@ -376,26 +366,13 @@ class KritaDocument:
 
     def _make_layer(self, result: Result) -> Node:
         """Return a new layer with a result, not yet in the document."""
-        layer = _created(self.document.createNode(result.name, "paintlayer"))
-        layer.setColorSpace(*SRGB)
-        box = result.area or result.frame.box
-        pixels = QtCore.QByteArray(pixels_of(result))
-        layer.setPixelData(pixels, box.x, box.y, box.width, box.height)
+        layer = created(self.document.createNode(result.name, "paintlayer"))
+        like = space_of(self.document if self.is_deleted else self.layer)
+        box, dtype = result.area or result.frame.box, result.frame.dtype
+        sent = self.sent[0] if self.sent else None
+        fill_layer(layer, box, pixels_of(result), dtype, like, sent)
         attach_tag(self.document, layer, result.tag(self))
         return layer
-
-    def _insertion_point(self) -> tuple[Node, Node | None]:
-        """Return the parent of a new group, and the node to insert it above; None for the top.
-
-        That is the layer, or the highest of the groups of results that lie directly above it.
-        """
-        document, parent = self.document, self.layer.parentNode()
-        if parent is None or self.is_deleted:
-            return _created(document.rootNode()), None
-        siblings = parent.childNodes()  # from the lowest
-        here = [id_of(node) for node in siblings].index(id_of(self.layer))
-        above = [is_batch(document, one) for one in siblings[here + 1 :]]
-        return parent, siblings[here + count_batches_above(above)]
 
 
 def load_form(document: Document) -> str:
@@ -405,29 +382,3 @@ def load_form(document: Document) -> str:
 
 def _canvas_of(document: Document) -> Box:
     return Box(0, 0, document.width(), document.height())
-
-
-def _created(node: Node | None) -> Node:
-    """Return a node of a document.
-
-    Raises
-    ------
-    BadInputError
-        If Krita returned none, as it does for a closed document.
-    """
-    if node is None:
-        raise BadInputError("the document was closed")
-    return node
-
-
-def _converted(document: Document, node: Node, pixels: bytes, box: Box) -> Frame:
-    """Return a layer's pixels as 8-bit sRGB."""
-    if (node.colorModel(), node.colorDepth(), node.colorProfile()) == SRGB:
-        return Frame("layer", box, "u1", "BGRA", pixels)
-    edges = (box.x, box.y, box.width, box.height)
-    # Krita's duplicate of the layer would lose the masks. This layer is never attached.
-    copy = _created(document.createNode("underpaint", "paintlayer"))
-    copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
-    copy.setPixelData(QtCore.QByteArray(pixels), *edges)
-    copy.setColorSpace(*SRGB)
-    return Frame("layer", box, "u1", "BGRA", copy.pixelData(*edges).data())

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar, Union
 
 from underpaint_editor import controls as editor_controls
+from underpaint_editor.buttons import BUTTONS
 from underpaint_editor.form import (
-    BUTTONS,
     FIELDS,
     Choice,
     Field,

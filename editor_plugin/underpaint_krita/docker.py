@@ -12,7 +12,8 @@ from underpaint_client.frames import Frame
 from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
-from underpaint_editor.form import PROMPTS, SPOKEN, Form
+from underpaint_editor.buttons import SPOKEN
+from underpaint_editor.form import PROMPTS, Form
 from underpaint_editor.found_form import PICTURES
 from underpaint_editor.layers import preview_size
 from underpaint_editor.lists import ListedChoice

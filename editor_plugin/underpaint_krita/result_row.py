@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from underpaint_editor.form import RESULT_BUTTONS
+from underpaint_editor.buttons import RESULT_BUTTONS
 from underpaint_editor.results import THUMBNAIL_COLUMNS, THUMBNAIL_SIDE, THUMBNAILS, Thumbnail
 
 from .qt import QtCore, QtGui, QtWidgets

@@ -24,9 +24,6 @@ from .qt import QtCore
 ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 """Bytes of one channel, by Krita's names of depths."""
 
-SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
-"""Colour model, depth and profile of what is sent and of results."""
-
 DTYPES = {"U8": "u1", "U16": "u2", "F16": "f2", "F32": "f4"}
 """What the wire calls Krita's depths."""
 
@@ -160,8 +157,6 @@ def describe_source(node: Node, found: Survey) -> list[Sentence]:
     moved = any(mask.type() == "transformmask" for mask in _effect_masks(node))
     if found.transparent and node.type() == _PAINT and not moved and _is_recoloured(node):
         notes.append(sentence("erased pixels have the layer's own colour, without its masks"))
-    if (node.colorModel(), node.colorDepth(), node.colorProfile()) != SRGB:
-        notes.append(sentence("the result is an 8-bit sRGB layer"))
     return notes
 
 

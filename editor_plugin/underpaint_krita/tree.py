@@ -36,6 +36,19 @@ def top_of(node: Node) -> str:
     return id_of(top)
 
 
+def created(node: Node | None) -> Node:
+    """Return a new node of a document.
+
+    Raises
+    ------
+    BadInputError
+        If Krita returned none, as it does for a closed document.
+    """
+    if node is None:
+        raise BadInputError("the document was closed")
+    return node
+
+
 def is_in(document: Document, node: Node) -> bool:
     """Return whether a document is open and a node is in it."""
     root = document.rootNode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from underpaint_editor.form import BUTTONS, SPOKEN
+from underpaint_editor.buttons import BUTTONS, SPOKEN
 
 from .qt import QtCore, QtGui, QtWidgets
 
@@ -12,7 +12,7 @@ _Button = TypeVar("_Button", bound=QtWidgets.QAbstractButton)
 
 
 def set_up_button(name: str, widget: _Button) -> _Button:
-    """Return a button with the text and tooltip of one of `form.BUTTONS`."""
+    """Return a button with the text and tooltip of one of `buttons.BUTTONS`."""
     button = BUTTONS[name]
     widget.setObjectName(name)
     widget.setText(button.label)
@@ -22,7 +22,7 @@ def set_up_button(name: str, widget: _Button) -> _Button:
 
 
 def make_label(name: str) -> QtWidgets.QLabel:
-    """Return an empty label for one of the texts in `form.SPOKEN`."""
+    """Return an empty label for one of the texts in `buttons.SPOKEN`."""
     label = QtWidgets.QLabel()
     label.setObjectName(name)
     label.setAccessibleName(SPOKEN[name])

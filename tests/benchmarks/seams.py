@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "daemon"))
 
-from training.evaluate import examples, hole, psnr
+from training.evaluate import examples
 from training.likeness import low_pass, seam
+from training.measures import hole, psnr
 from underpaint.engine import Engine, run
 from underpaint.engine.blending import match_surroundings
 from underpaint.engine.inputs import Inputs

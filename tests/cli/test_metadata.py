@@ -202,7 +202,7 @@ LEFT_OUT = {
     "a damaged text": (
         png_chunk(b"tEXt", b"Comment\0x", damaged=True), "the text 'Comment': it is damaged",
     ),
-    "a packed text that is none": (
+    "a packed text that cannot be unpacked": (
         png_chunk(b"zTXt", b"Comment\0\0nonsense"), "the text 'Comment': it is damaged",
     ),
     "a text without an end": (png_chunk(b"tEXt", b"Comment"), "the text 'Comment': it is damaged"),

@@ -36,7 +36,7 @@ def test_choosing() -> None:
 
 def test_a_line() -> None:
     assert describe(JOBS[0]) == "abc1  ended     a lake  (Krita, /a.kra)"
-    assert describe(JOBS[1]) == "abd2  not done  no words  (from somewhere)"
+    assert describe(JOBS[1]) == "abd2  not done  no prompt  (from somewhere)"
 
 
 def leave(images: int, prompt: str) -> str:

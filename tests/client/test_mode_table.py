@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 
 import pytest
 
-from underpaint_client.modes import LayerState, ModeChoice, choose_mode, other_choice
+from underpaint_client.modes import LayerState, ModeChoice, change_mode, choose_mode, other_choice
 from underpaint_client.request import CONTEXTS, MODES
 
 STATES = [LayerState(*flags) for flags in itertools.product([False, True], repeat=6)]
@@ -49,6 +49,46 @@ def test_automatic_goes_by_the_table(state: LayerState, context: str) -> None:
     asked = ModeChoice("auto", context)
     assert choose_mode(asked, state) == choice(decided)
     assert other_choice(asked, state) == choice(other)
+
+
+EDITING = {
+    # The same for a model that was made to edit; rows that are not here are as above.
+    "1.11..": (("edit", "below"), ("txt2img", "same")),
+    "1.01..": (("txt2img", "same"), ("edit", "below")),
+    "0...1.": (("txt2img", "same"), ("edit", "same")),
+    "01..00": (("edit", "same"), ("inpaint", "same")),
+    "00..00": (("edit", "same"), ("img2img", "same")),
+}
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("state", STATES, ids=lambda state: rows_of(state)[0])
+def test_a_model_that_was_made_to_edit_has_rows_of_its_own(state: LayerState, context: str) -> None:
+    def choice(told: tuple[str, str] | None) -> ModeChoice | None:
+        if told is None:
+            return None
+        return ModeChoice(told[0], context if told[1] == "same" else told[1])
+
+    (row,) = rows_of(state)
+    decided, other = EDITING.get(row, ROWS[row])
+    if state.drawn:
+        decided, other = ROWS[row]
+    asked = ModeChoice("auto", context)
+    assert choose_mode(asked, state, edits=True) == choice(decided)
+    assert other_choice(asked, state, edits=True) == choice(other)
+
+
+@pytest.mark.parametrize(
+    ("mode", "transparent", "rule"),
+    [
+        ("edit", True, "inpaint"),
+        ("edit", False, "img2img"),
+        ("img2img", True, "img2img"),
+        ("txt2img", True, "txt2img"),
+    ],
+)
+def test_an_edit_changes_what_is_erased_or_all(mode: str, transparent: bool, rule: str) -> None:
+    assert change_mode(mode, transparent=transparent) == rule
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

@@ -14,8 +14,11 @@ from underpaint_client.control_layers import ControlLayer
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.inputs import InputFrames
+from underpaint_client.reference_layers import ReferenceLayer
+from underpaint_client.request import Request
 from underpaint_editor.form import Form
-from underpaint_editor.layer_role import ROLES, LayerRole
+from underpaint_editor.job_inputs import read_inputs
+from underpaint_editor.layer_role import ROLES, LayerRole, RoleLayer, read_reference_layers
 from underpaint_editor.panel import Panel
 from underpaint_editor.session import Session
 from underpaint_editor.tracker import JobTracker
@@ -106,6 +109,55 @@ def test_visible_layers_with_a_role_are_sent_from_the_top() -> None:
     ((submit, frames),) = daemon.submitted
     assert submit.request.conditioning.controls == ()
     assert [frame.name for frame in frames] == ["layer"]
+
+
+STYLE = LayerRole.of(layer_role="style", control_strength=0.5, control_end=0.75)
+SUBJECT = LayerRole.of(layer_role="subject")
+
+
+def test_reference_layers_are_sent_whole_with_their_names() -> None:
+    document = painting(STYLE, CANNY, SUBJECT)
+    document.canvas.layers[1].name = "Monet"
+    daemon, _ = generate(document)
+    ((submit, frames),) = daemon.submitted
+    wanted = submit.request.conditioning
+    assert wanted.references == (
+        ReferenceLayer("subject", name="2"),
+        ReferenceLayer("style", 0.5, 0.0, 0.75, name="Monet"),
+    )
+    assert wanted.controls == (CANNY.control,)
+    inputs = InputFrames.of(frames)
+    rasters = {name: (one.box, bytes(one.data)) for name, one in inputs.rasters.items()}
+    assert rasters == {
+        "control_1": (Box.at(0, 0, SIZE), bytes((1, 0, 0, 255)) * 64),
+        "reference_1": (Box.at(0, 0, SIZE), bytes((2, 0, 0, 255)) * 64),
+        "reference_2": (Box.at(0, 0, SIZE), bytes((0, 0, 0, 255)) * 64),
+    }
+
+
+def test_a_role_as_a_reference_is_kept_as_text() -> None:
+    assert LayerRole.from_text(STYLE.to_text()) == STYLE
+    assert STYLE.is_reference
+    assert not CANNY.is_reference
+
+
+def test_a_model_that_was_made_to_edit_edits_automatically() -> None:
+    document = painting()
+    request = Request.of(prompt="make it winter")
+    edited, _ = read_inputs(request, document, 0, edits=True)
+    assert edited.mode == "edit"
+    plain, _ = read_inputs(request, document, 0)
+    assert plain.mode == "inpaint"
+
+
+def test_too_many_references_and_empty_ones_are_told() -> None:
+    daemon, toolkit = generate(painting(*[SUBJECT] * 5))
+    assert toolkit.message.startswith("5 reference layers are visible, and 4 at most can be used")
+    nothing = RoleLayer(SUBJECT, lambda box: Frame("x", box, "u1", "RGBA", b""), "Cat",
+                        Box(0, 0, 0, 0))  # fmt: skip
+    with pytest.raises(BadInputError, match="the reference layer 'Cat' is empty; paint something"):
+        read_reference_layers([nothing])
+    assert daemon.submitted == []
 
 
 def test_what_cannot_be_sent_is_told() -> None:

@@ -39,7 +39,8 @@ from underpaint_client.recommended import Recommended
 from underpaint_client.samplers import SAMPLERS
 from underpaint_client.sentences import Listing, Sentence, sentence, translate
 from underpaint_editor import model_downloads
-from underpaint_editor.form import BUTTONS, FIELDS, SPOKEN, Choice, Form, describe_own
+from underpaint_editor.buttons import BUTTONS, SPOKEN
+from underpaint_editor.form import FIELDS, Choice, Form, describe_own
 from underpaint_editor.language import find_catalogue
 from underpaint_editor.panel import Panel
 from underpaint_editor.prompt_names import sort_loras

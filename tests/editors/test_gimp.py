@@ -22,6 +22,7 @@ from real_editors import (
     check_fitted,
     check_more_of_these,
     check_over_painting,
+    check_referenced,
     check_regional,
     check_result_keys,
     check_styled,
@@ -60,6 +61,10 @@ def test_the_adapter_keeps_the_contract(in_gimp: Found, check: Check) -> None:
 
 def test_a_layer_with_a_role_holds_what_is_painted(in_gimp: Found) -> None:
     check_controlled(in_gimp("controlled"))
+
+
+def test_a_layer_can_be_a_reference(in_gimp: Found) -> None:
+    check_referenced(in_gimp("referenced"))
 
 
 def test_a_region_paints_its_part_from_its_prompt(in_gimp: Found) -> None:

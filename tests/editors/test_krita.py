@@ -14,6 +14,7 @@ from real_editors import (
     check_fitted,
     check_more_of_these,
     check_over_painting,
+    check_referenced,
     check_regional,
     check_result_keys,
     check_styled,
@@ -63,6 +64,10 @@ def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Fo
 
 def test_a_layer_with_a_role_holds_what_is_painted(in_krita: Found) -> None:
     check_controlled(in_krita("controlled"))
+
+
+def test_a_layer_can_be_a_reference(in_krita: Found) -> None:
+    check_referenced(in_krita("referenced"))
 
 
 def test_a_region_paints_its_part_from_its_prompt(in_krita: Found) -> None:
@@ -207,7 +212,6 @@ def test_what_krita_cannot_do_is_said_before_the_run(in_krita: Found) -> None:
     assert said["undone"] == f"{fills}. Inserting the result clears your redo history"
     assert "Where no colour is left, it is filled from the surrounding colours" in said["cleared"]
     assert said["nothing_runs"] == "Keeps the picture as it is: nothing may change"
-    assert "The result is an 8-bit sRGB layer" in in_krita("cmyk")["plan"]
 
 
 def test_a_layer_that_lies_nowhere_breaks_nothing(in_krita: Found) -> None:
@@ -324,9 +328,15 @@ def test_an_empty_layer_is_painted_anew(in_krita: Found) -> None:
 @pytest.mark.parametrize("name", ["sixteen_bit", "floating", "grey", "cmyk"])
 def test_other_colour_spaces(in_krita: Found, name: str) -> None:
     said = in_krita(name)
-    assert said["space"] == ["RGBA", "U8"]
+    assert said["space"] == said["own"]
     assert said["same"]
     assert said["hidden"]
+    assert said["kept"]
+    assert said["changed"]
+    if name in ("sixteen_bit", "floating"):  # what has no such colours shows others
+        of_srgb = in_krita("eight_bit")["painted"]
+        off = [abs(a - b) for a, b in zip(said["painted"], of_srgb, strict=True)]
+        assert max(off) <= 3
     assert said["plan"].startswith("Fills the erased 14 % of the layer")
     assert said["status_again"].startswith("Done")
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from runs import make, texture, with_hole
 from underpaint.engine import Engine
 from underpaint.engine.blending import FADE, MOST_CAST, match_surroundings
-from underpaint.engine.source import Floats, Mask, Source, fraction, resize
+from underpaint.engine.pixels import Floats, Mask, fraction, resize
+from underpaint.engine.source import Source
 from underpaint_client.geometry import Extent
 
 SIDE = 192

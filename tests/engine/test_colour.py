@@ -14,7 +14,8 @@ from runs import BASE, texture, with_hole
 from underpaint.engine import Engine, Inputs, Picture
 from underpaint.engine.colour import SRGB, read_space
 from underpaint.engine.context import as_model_sees
-from underpaint.engine.source import FULL, Source, fraction, quantize
+from underpaint.engine.pixels import FULL, fraction, quantize
+from underpaint.engine.source import Source
 from underpaint_client.errors import BadInputError
 from underpaint_client.inputs import MAX_PROFILE
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from underpaint.engine.composite import Painted, compose, unchanged
-from underpaint.engine.source import FULL, Source, fraction
+from underpaint.engine.pixels import FULL, fraction
+from underpaint.engine.source import Source
 from underpaint_client.geometry import Box, Extent
 
 rng = np.random.default_rng(1)
@@ -227,7 +228,7 @@ def test_strips_give_the_same_bits(
     painted = draw.random((25, 20, 3), np.float32)
     whole = compose([Painted(source, area, painted)], kind)
     assert whole.kind == kind
-    monkeypatch.setattr("underpaint.engine.source.STRIP", strip)
+    monkeypatch.setattr("underpaint.engine.pixels.STRIP", strip)
     again = compose([Painted(source, area, painted)], kind)
     np.testing.assert_array_equal(again.pixels, whole.pixels)
     assert (again.box, again.kind) == (whole.box, whole.kind)
@@ -235,7 +236,7 @@ def test_strips_give_the_same_bits(
 
 @pytest.mark.parametrize("kind", ["layer", "patch"])
 def test_a_large_layer_needs_few_bytes_a_pixel(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr("underpaint.engine.source.STRIP", 2**14, raising=False)
+    monkeypatch.setattr("underpaint.engine.pixels.STRIP", 2**14, raising=False)
     side = 1024
     pixels = random_layer(np.zeros((side, side), np.uint8))
     source = Source.of(pixels).with_mode("inpaint")

@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 from runs import BASE, texture, with_hole
 from underpaint.engine import Engine, Inputs, Picture
 from underpaint.engine.context import lay_over_context
-from underpaint.engine.source import FULL, Source, fraction
+from underpaint.engine.pixels import FULL, fraction
+from underpaint.engine.source import Source
 from underpaint_client.errors import BadInputError
 
 SIDE = 64

@@ -21,7 +21,7 @@ from underpaint.engine import Engine, Viewer
 from underpaint.engine.flow_sampler import FLOW_SAMPLERS, flow_levels
 from underpaint.engine.inputs import Inputs
 from underpaint.engine.noise import draw_noise
-from underpaint.engine.source import fraction
+from underpaint.engine.pixels import fraction
 from underpaint.models import describe_model, find_model
 from underpaint_client.errors import BadInputError, CancelledError, ModelUnavailableError
 from underpaint_client.request import Request

@@ -22,7 +22,7 @@ from tiny_models import build_model
 from underpaint.engine import Engine
 from underpaint.engine.families.flow import unpack
 from underpaint.engine.flow_sampler import FLOW_SAMPLERS
-from underpaint.engine.source import fraction
+from underpaint.engine.pixels import fraction
 from underpaint_client.geometry import Extent
 
 FAMILIES = ("sd", "sdxl", "flux")

@@ -126,7 +126,7 @@ def test_strips_give_the_same_picture(
     pixels[40:200, 50:210, 3] = 0
     pixels[40:80, 50:110] = 0
     whole, _ = prepared(pixels, fill, strength=0.75)
-    monkeypatch.setattr("underpaint.engine.source.STRIP", strip)
+    monkeypatch.setattr("underpaint.engine.pixels.STRIP", strip)
     again, _ = prepared(pixels, fill, strength=0.75)
     np.testing.assert_array_equal(again.image, whole.image)
     assert again.notes == whole.notes

@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from underpaint.engine.composite import Painted, compose
+from underpaint.engine.pixels import FULL, fraction, mean_opacity, quantize, resize
 from underpaint.engine.pooling import max_cells, max_resize
-from underpaint.engine.source import (
-    FULL,
-    Source,
-    fraction,
-    mean_opacity,
-    quantize,
-    resize,
-)
+from underpaint.engine.source import Source
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 

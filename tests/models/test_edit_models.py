@@ -48,7 +48,7 @@ def purposes() -> dict[str, str]:
 
 
 def paint(model: Path) -> Any:
-    request = Request.of(prompt="a lake", model=str(model), seed=1, steps=2)
+    request = Request.of(prompt="a lake", model=str(model), seed=1, steps=2, mode="inpaint")
     layer = texture(64, 64)
     layer[:, 32:, 3] = 0
     (picture,) = Engine("cpu").generate(request, Inputs(layer))

@@ -154,7 +154,7 @@ def test_a_job_that_kills_its_workers_takes_no_other_along(daemon: Path) -> None
             _, last = follow(connection, job)
             assert isinstance(last, messages.Failed)
             assert last.code == "failed"
-            assert "killed by SIGKILL while it ran this job, for the second time" in last.message
+            assert "killed by SIGKILL, for the second time during this job" in last.message
         assert follow(connection, following)[1] == messages.Done(following)
 
 
@@ -224,7 +224,7 @@ def test_a_job_that_daemons_die_of_is_given_up(alone: Path) -> None:
         connection.follow(job)
         _, last = follow(connection, job)
         assert isinstance(last, messages.Failed)
-        assert "the daemon ended while it ran this job, for the second time" in last.message
+        assert "the daemon ended, for the second time during this job" in last.message
     process.terminate()
     process.communicate()
 

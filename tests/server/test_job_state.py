@@ -61,7 +61,7 @@ README = Path(__file__).parents[2] / "daemon" / "README.md"
 
 DONE = messages.Done("j")
 CANCELLED = messages.Failed("j", "cancelled", "cancelled")
-DIED = WorkerDied("was killed", GenerationFailedError("it died twice"))
+DIED = WorkerDied("the worker was killed", GenerationFailedError("it died twice"))
 NO_WORKER = NoWorker(DaemonUnavailableError("no worker"))
 STOP = CancelAsked()
 

@@ -51,7 +51,7 @@ class FakeWorker:
 
     def stop(self, why: str = "") -> None:
         self.stopped.append(why)
-        self.end = why or "was killed"
+        self.end = why or "the worker was killed"
 
     def send_up(self, message: messages.Message) -> None:
         self.on_message(wire.encode(message))
@@ -78,8 +78,8 @@ class Scene:
         assert wire.decode(parts)[0] == message
         self.received.append(message)
 
-    def on_death(self, worker: int, how: str) -> None:
-        self.deaths.append((worker, how))
+    def on_death(self, worker: int, end: str) -> None:
+        self.deaths.append((worker, end))
 
     def on_delay(self, worker: int, notice: str) -> None:
         self.delays.append((worker, notice))
@@ -133,9 +133,9 @@ def test_only_a_worker_that_runs_a_job_takes_it_along() -> None:
     scene.ready()
     scene.run(1)
     for worker in scene.workers:
-        worker.end = "ended with exit code 1"
+        worker.end = "the worker ended with exit code 1"
     scene.pool.watch()
-    assert scene.deaths == [(1, "ended with exit code 1")]
+    assert scene.deaths == [(1, "the worker ended with exit code 1")]
     assert [worker.starts for worker in scene.workers] == [2, 2]
     assert scene.states == ["starting", "starting"]
 
@@ -151,7 +151,7 @@ def test_a_worker_that_does_not_cancel_is_replaced() -> None:
     assert scene.worker.stopped == []
     scene.wait(1)
     assert scene.worker.stopped == [""]
-    assert scene.deaths == [(0, "was killed")]
+    assert scene.deaths == [(0, "the worker was killed")]
     assert scene.worker.starts == 2
 
 
@@ -174,9 +174,9 @@ def test_a_silent_worker_is_replaced_and_its_job_told_first() -> None:
     scene.wait(LIMITS.silence / 2, alive=False)
     assert "no progress for" in scene.delays[0][1]
     scene.wait(LIMITS.silence / 2 + 1, alive=False)
-    ((worker, how),) = scene.deaths
+    ((worker, end),) = scene.deaths
     assert worker == 0
-    assert "gave no sign of life" in how
+    assert "gave no sign of life" in end
     assert scene.worker.starts == 2
 
 
@@ -186,8 +186,8 @@ def test_a_worker_that_does_not_advance_is_replaced() -> None:
     scene.ready()
     scene.run()
     scene.wait(LIMITS.unmeasured + 1)
-    ((_, how),) = scene.deaths
-    assert "did not advance" in how
+    ((_, end),) = scene.deaths
+    assert "did not advance" in end
 
 
 @pytest.mark.parametrize(("pixels", "patience"), [(512 * 512, 200.0), (2 * 512 * 512, 800.0)])
@@ -208,8 +208,8 @@ def test_the_size_that_a_worker_reports_decides_how_long_it_may_take(
     scene.wait(patience - 1)
     assert scene.deaths == []
     scene.wait(2)
-    ((_, how),) = scene.deaths
-    assert "did not advance" in how
+    ((_, end),) = scene.deaths
+    assert "did not advance" in end
 
 
 def test_a_worker_that_lives_but_never_becomes_ready_is_replaced() -> None:
@@ -235,7 +235,7 @@ def test_a_worker_that_cannot_be_understood_is_replaced(
     assert "cannot be read" in caplog.text
     assert scene.worker.stopped == [""]
     scene.pool.watch()
-    assert scene.deaths == [(0, "was killed")]
+    assert scene.deaths == [(0, "the worker was killed")]
     assert scene.worker.starts == 2
 
 
@@ -252,7 +252,7 @@ def test_an_end_that_is_not_understood_leaves_no_job_behind(
     monkeypatch.setattr(scene, "on_message", fail)
     scene.worker.send_up(messages.Done("j"))
     scene.pool.watch()
-    assert scene.deaths == [(0, "was killed")]
+    assert scene.deaths == [(0, "the worker was killed")]
 
 
 def test_a_worker_that_was_stopped_is_given_no_job() -> None:
@@ -268,7 +268,7 @@ def test_a_worker_that_does_not_stay_alive_is_given_up_and_tried_again_later() -
     for number in range(MAX_FAILED_STARTS + 1):
         assert scene.worker.starts == number + 1
         assert not scene.pool.is_broken
-        scene.worker.end = "ended with exit code 1"
+        scene.worker.end = "the worker ended with exit code 1"
         scene.pool.watch()
     assert scene.states == ["broken"]
     assert scene.pool.is_broken
@@ -285,7 +285,7 @@ def test_a_worker_that_does_not_stay_alive_is_given_up_and_tried_again_later() -
     assert scene.states == ["starting"]
     scene.ready()
     assert scene.states == ["idle"]
-    scene.worker.end = "ended with exit code 1"
+    scene.worker.end = "the worker ended with exit code 1"
     scene.pool.watch()
     assert scene.states == ["starting"]
 
@@ -294,7 +294,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again_later() -> None:
     scene = Scene()
     scene.ready()
     scene.worker.fails_to_start = True
-    scene.worker.end = "ended with exit code 1"
+    scene.worker.end = "the worker ended with exit code 1"
     scene.pool.watch()
     assert scene.states == ["broken"]
     scene.worker.fails_to_start = False

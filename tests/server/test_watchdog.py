@@ -129,7 +129,7 @@ def test_a_worker_that_never_becomes_ready_is_ended(is_silent: bool) -> None:
     watched = Watchdog()
     watched.start(5)
     limit = LIMITS.silence_at_start if is_silent else LIMITS.start
-    why = "gave no sign of life" if is_silent else "was not ready after 1801 seconds"
+    why = "gave no sign of life for" if is_silent else "was not ready after 1801 seconds"
     for now in (5 + limit - 1, 5 + limit + 1):
         if not is_silent:
             watched.note_message(now)

@@ -9,8 +9,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from training.card import draw_curves, format_row, read_curves, write_card
-from training.evaluate import SIZE, compare_fills, erased, examples, hole, psnr, ssim
+from training.evaluate import examples
 from training.likeness import low_pass, patch_distance, seam
+from training.measures import SIZE, compare_fills, erased, hole, psnr, ssim
 
 FIRST, SECOND = (example.picture for example in examples(2))
 

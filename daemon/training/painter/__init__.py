@@ -6,6 +6,7 @@ painters' media look like.
 
 from .caption import describe
 from .picture import paint
-from .scene import Scene, sample_scene
+from .scene import Scene
+from .scene_sampling import sample_scene
 
 __all__ = ["Scene", "describe", "paint", "sample_scene"]

@@ -289,12 +289,12 @@ def read_inputs(
             options.selection
             or options.context
             or request.size.fit
-            or request.mode in ("img2img", "inpaint")
+            or request.mode in ("img2img", "inpaint", "edit")
         )
         if wants_picture:
             raise BadInputError(
-                "--selection, --context, --fit and the modes img2img and inpaint need a picture;"
-                " name it with -I"
+                "--selection, --context, --fit and the modes img2img, inpaint and edit need a"
+                " picture; name it with -I"
             )
         return None, None, None
     drawing = read_picture(options.init_img)
@@ -393,7 +393,7 @@ def _describe(
 ) -> tuple[str, tuple[str, ...]]:
     """Return what a run will do, and notes on it."""
     request = settle_request(request, recommended)
-    source = layer.with_mode(request.mode)
+    source = layer.with_mode(request.mode, edits=recommended.edits)
     change = source.change_box()
     if change.empty or request.sampling.strength == 0:
         return describe_plan(source.mode, 0, StepPlan(0, 0, 0.0)), ()
@@ -403,7 +403,8 @@ def _describe(
     plan = plan_request(request, source.mode, most)
     partial = float((changes[changes > 0] < most - 1 / 255).mean())
     whole = selected if source.mode == "inpaint" else source.box.extent.pixels
-    of = "layer" if source.selection is None else "selection"
+    is_of_layer = source.selection is None or source.mode == "img2img"
+    of = "layer" if is_of_layer else "selection"
     changed, below = float(changes.sum()) / whole, source.context is not None
-    told = describe_plan(source.mode, changed, plan, of=of, below=below)
+    told = describe_plan(source.told_mode, changed, plan, of=of, below=below)
     return told, describe_levels(plan, recommended, partial)

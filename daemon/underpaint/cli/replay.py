@@ -115,7 +115,7 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
     wanted = request.sampling.model if options.model is None else options.model
     if wanted:
         request = request.with_values(model=settle_model(wanted))
-    if request.mode in ("img2img", "inpaint") and options.init_img is None:
+    if request.mode in ("img2img", "inpaint", "edit") and options.init_img is None:
         raise BadInputError(
             "{picture} was made from another picture; name that picture with -I",
             picture=options.picture,

@@ -114,7 +114,7 @@ def describe(job: WaitingJob) -> str:
     address = Address.from_text(job.note)
     place = ", ".join(part for part in (address.editor, address.document) if part)
     state = "ended" if job.ended else "not done"
-    prompt = " ".join(job.request.prompt.positive.split())[:60] or "no words"
+    prompt = " ".join(job.request.prompt.positive.split())[:60] or "no prompt"
     return f"{job.job[:8]}  {state:8}  {prompt}  ({place or 'from somewhere'})"
 
 

@@ -13,8 +13,9 @@ from underpaint_client.sentences import sentence
 from .denoise import cell_steps
 from .grid import GRID, GridMask
 from .islands import find_islands
+from .pixels import Floats
 from .plan import Plan, choose_work_area, make_plan
-from .source import Floats, Source
+from .source import Source
 
 
 @dataclass(frozen=True)

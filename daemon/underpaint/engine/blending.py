@@ -22,7 +22,8 @@ import numpy as np
 
 from underpaint_client.geometry import Box, Extent
 
-from .source import Floats, Mask, Source, fraction, resize, strips
+from .pixels import Floats, Mask, fraction, resize, strips
+from .source import Source
 
 MOST_CAST = np.float32(12 / 255)
 """How much of the step at the edge is taken for a cast of all that was painted, 0..1."""

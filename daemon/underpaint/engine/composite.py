@@ -16,18 +16,8 @@ import numpy as np
 
 from underpaint_client.geometry import Box
 
-from .source import (
-    FULL,
-    Floats,
-    Pixels,
-    Source,
-    box_of,
-    fraction,
-    quantize,
-    resize,
-    strips,
-    unclipped,
-)
+from .pixels import FULL, Floats, Pixels, box_of, fraction, quantize, resize, strips, unclipped
+from .source import Source
 
 NO_PATCH = (
     "no patch over this layer gives the same picture (a see-through layer changes only by"

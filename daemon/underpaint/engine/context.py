@@ -23,7 +23,8 @@ import numpy as np
 from underpaint_client.geometry import Box
 
 from .colour import SRGB
-from .source import Pixels, Source, fraction, quantize, strips
+from .pixels import Pixels, fraction, quantize, strips
+from .source import Source
 
 _LEAST = np.float32(1e-6)
 """Less than any alpha, so that nothing is divided by 0."""

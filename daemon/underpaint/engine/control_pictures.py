@@ -13,9 +13,9 @@ from underpaint_client.control_layers import ControlLayer, raster_name
 from underpaint_client.geometry import Box, Extent
 
 from .controlnets import Control
+from .pixels import Floats, Pixels, fraction, hash_picture, quantize, resize
 from .plan import Plan
 from .prepare import fill_holes, pad
-from .source import Floats, Pixels, fraction, hash_picture, quantize, resize
 
 DRAWN = ("lines", "scribble", "canny")
 """The kinds whose ControlNets read light lines on black."""

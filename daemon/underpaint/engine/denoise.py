@@ -26,9 +26,9 @@ from underpaint_client.recommended import Recommended
 from underpaint_client.steps import StepPlan, round_half_up
 
 from .families.family import Family, Prompt, Start
+from .pixels import Floats
 from .regions import Mixing
 from .samplers import Sampler
-from .source import Floats
 
 Steps = NDArray[np.intp]
 

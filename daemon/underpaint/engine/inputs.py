@@ -17,7 +17,8 @@ from underpaint_client.inputs import (
     check_profile,
 )
 
-from .source import FULL, Pixels, Source, check_like, fraction, quantize
+from .pixels import FULL, Pixels, check_like, fraction, quantize
+from .source import Source
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ from .families import find_family
 from .families.family import Prompt
 from .ip_adapters import IpAdapters, Reference
 from .noise_levels import levels_only
+from .pixels import Floats, Mask
 from .placed_pipeline import PlacedPipeline
 from .preview_map import apply_preview_map, fit_preview_map
 from .prompt_reader import PromptReader
@@ -37,7 +38,7 @@ from .reference_pictures import ReferencePicture, read_picture
 from .regions import AttentionRegions, Mixing
 from .samplers import Sampler
 from .savings import Abilities, Saving
-from .source import Floats, Mask
+from .shown_pictures import ShownPicture, showing
 
 
 class Model:
@@ -87,7 +88,9 @@ class Model:
         self._controlnets = ControlNets(self.device, self.dtype)
         self._ip_adapters = IpAdapters(self.device, self.dtype)
         self._references = Recent(16)
-        self._pictures = Recent(4)
+        self._pictures = Recent(8)
+        self.shown_share = 0.0
+        """How many pixels the model is shown in the current request, as a share of an image's."""
         self.prompts_mixed = 1
         """How many prompts an image of the current request is mixed of, each taking as much memory
         as an image."""
@@ -136,13 +139,13 @@ class Model:
         return replace(
             needs,
             denoiser=replace(needs.denoiser, weights=needs.denoiser.weights + more),
-            denoising=needs.denoising * self.prompts_mixed,
+            denoising=round(needs.denoising * self.prompts_mixed * (1 + self.shown_share)),
         )
 
     @property
     def needs_more(self) -> bool:
         """Whether the current request needs more memory than one of its size usually does."""
-        return self.uses_controls or self.prompts_mixed > 1
+        return self.uses_controls or self.prompts_mixed > 1 or self.shown_share > 0
 
     @property
     def abilities(self) -> Abilities:
@@ -249,9 +252,10 @@ class Model:
         generators: list[torch.Generator],
         controls: Sequence[Control] = (),
         references: Sequence[Reference] = (),
+        pictures: Sequence[ShownPicture] = (),
         shares: Sequence[Floats] = (),
     ) -> torch.Tensor:
-        """Run the denoiser, as `denoise.denoise`, with control layers and reference layers.
+        """Run the denoiser, as `denoise.denoise`, with all that it is held to and is shown.
 
         Parameters
         ----------
@@ -277,6 +281,7 @@ class Model:
             with (  # ControlNets read the prompt as it is, and so come first
                 self._controlnets.steering(unet, controls, placement, calls) as nets,
                 self._ip_adapters.reading(unet, references, placement, calls, guided=guided),
+                showing(self.family, unet, [one.latents for one in pictures]),
                 regions.steering([unet, *nets]) if regions else nullcontext(),
             ):
                 yield

@@ -19,11 +19,11 @@ from .families.family import Prompt
 from .fitting import Fitting
 from .model import Model
 from .noise import vary
+from .pixels import Floats, mean_opacity, quantize
 from .plan import Plan, batch_size
 from .regions import Part, divide
 from .reports import Observer, Preview, Progress
 from .resolved_request import ResolvedRequest
-from .source import Floats, mean_opacity, quantize
 from .work import Work
 
 
@@ -138,6 +138,7 @@ class Painter:
                 [generator for _, generator in drawn],
                 work.controls,
                 work.references,
+                work.pictures,
                 [part.share for part in parts],
             )
 
@@ -173,7 +174,7 @@ class Painter:
 
     def _divide(self, work: Work, images: range) -> tuple[Part, ...]:
         """Return the prompts of some images, with the share that each has of them."""
-        chosen = [self.wanted.prompts[index] for index in images]
+        chosen = [work.read_prompt(self.wanted.prompts[index]) for index in images]
         whole = tuple(one.positive for one in chosen)
         if work.regions is None:
             return (Part(whole, np.ones(work.steps.shape, np.float32)),)
@@ -186,9 +187,11 @@ class Painter:
         def encode(index: int, text: str) -> Prompt:
             return model.prompts.encode(
                 text,
-                self.wanted.prompts[index].negative,
+                work.read_prompt(self.wanted.prompts[index]).negative,
                 guided=model.guided(self.wanted.guidance_scale),
                 clip_skip=self.wanted.settled_request.sampling.clip_skip,
+                pictures=[one.colour for one in work.pictures],
+                most_pictures=model.info.recommended.pictures,
             )
 
         with self.wanted.clock.phase("encode"):

@@ -214,16 +214,22 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
     content = Extent(max(1, round(area.width * scale)), max(1, round(area.height * scale)))
     if scale >= 1:
         return content, ()
-    limit = (
-        sentence("the box asked for") if box else sentence("the model is asked to paint at once")
-    )
-    told = sentence(
-        "painted at {content} and scaled up to {area}: {size} are more than {limit}",
-        content=content,
-        area=area,
-        size=describe_size(area.pixels),
-        limit=limit,
-    )
+    size = describe_size(area.pixels)
+    if box is not None:
+        told = sentence(
+            "painted at {content} and scaled up to {area}: {size} are more than the box asked for",
+            content=content,
+            area=area,
+            size=size,
+        )
+    else:
+        told = sentence(
+            "painted at {content} and scaled up to {area}: {size} are more than the model is asked"
+            " to paint at once",
+            content=content,
+            area=area,
+            size=size,
+        )
     return content, (told,)
 
 

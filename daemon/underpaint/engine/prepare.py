@@ -14,8 +14,9 @@ import numpy as np
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.sentences import sentence
 
+from .pixels import Floats, Mask, fraction, quantize, resize, strips
 from .plan import Plan
-from .source import Floats, Mask, Source, fraction, quantize, resize, strips
+from .source import Source
 
 NOISE_SEED = 20220822
 """The noise that `fill=noise` fills a hole with is the same for every seed, so that images of one
@@ -66,6 +67,15 @@ def prepare(source: Source, plan: Plan, fill: str) -> Prepared:
         rows = slice(strip.y - area.y, strip.bottom - area.y)
         ignored[rows] = plan.strength * source.change_in(strip) >= 1
     return _prepare(source, plan, fill, ignored)
+
+
+def prepare_shown(source: Source, plan: Plan, fill: str) -> Floats:
+    """Make the picture that a model is shown to edit: the layer with its hidden colour.
+
+    Parameters and result are as those of `prepare`; only pixels without colour are filled.
+    """
+    nothing = np.zeros((plan.area.height, plan.area.width), np.bool_)
+    return _prepare(source, plan, fill, nothing).image
 
 
 def prepare_kept(

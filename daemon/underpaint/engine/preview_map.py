@@ -9,7 +9,7 @@ import torch
 
 from underpaint_client.geometry import Extent
 
-from .source import Floats, resize
+from .pixels import Floats, resize
 
 
 def fit_preview_map(encode: Callable[[Floats], torch.Tensor], cell: int) -> torch.Tensor:

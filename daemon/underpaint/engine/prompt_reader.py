@@ -16,6 +16,7 @@ from underpaint_client.sentences import Sentence
 
 from .clip_prompts import clip_encoders
 from .families.family import Family, Prompt
+from .pixels import Floats, hash_picture
 from .placed_pipeline import PlacedPipeline
 from .prompt_notes import describe_losses
 from .recent import Recent
@@ -67,7 +68,14 @@ class PromptReader:
         return self._embeddings.used_in(map(parse_prompt, prompts))
 
     def encode(
-        self, prompt: str, negative: str, *, guided: bool, clip_skip: int | None = None
+        self,
+        prompt: str,
+        negative: str,
+        *,
+        guided: bool,
+        clip_skip: int | None = None,
+        pictures: Sequence[Floats] = (),
+        most_pictures: int = 0,
     ) -> Prompt:
         """Encode a prompt, or return what was encoded before.
 
@@ -79,6 +87,10 @@ class PromptReader:
             Whether the negative prompt is needed.
         clip_skip : int, optional
             1 .. 12, as Stable Diffusion WebUI counts. A family without clip skip ignores it.
+        pictures : sequence of float32, (H, W, 3)
+            What the model is shown; some families read prompts with it.
+        most_pictures : int
+            As `Recommended.pictures`.
 
         Returns
         -------
@@ -91,6 +103,7 @@ class PromptReader:
             The clip skip is too large for the model.
         """
         family = self._family.skipping(self._placed.pipeline, clip_skip or 1)
+        family = family.seeing(pictures, most_pictures)
         on_cpu = self._placed.saving.placement == "encoders_on_cpu"
 
         def run_encoders() -> Prompt:
@@ -105,8 +118,10 @@ class PromptReader:
             return {name: _to_device(value, self._placed.device) for name, value in encoded.items()}
 
         loras, embeddings = self._placed.encoder_key, self.embeddings_in(prompt, negative)
+        seen = tuple(map(hash_picture, pictures))
         found: Prompt = self.kept.get(
-            (prompt, negative, guided, on_cpu, family.skipped, loras, embeddings), run_encoders
+            (prompt, negative, guided, on_cpu, family.skipped, loras, embeddings, seen),
+            run_encoders,
         )
         return found
 

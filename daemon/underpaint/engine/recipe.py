@@ -88,7 +88,7 @@ def make_recipe(
     sampling = request.sampling
     return Recipe(
         request_of_image(request, made.index, made.prompt).with_values(
-            mode=source.mode,
+            mode=source.told_mode,
             strength=plan.strength if plan else sampling.strength,
             model=model.info.name if model else sampling.model,
             result=composed.kind,

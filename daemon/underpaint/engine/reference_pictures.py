@@ -19,8 +19,8 @@ from underpaint_client.errors import BadInputError, ModelUnavailableError, Under
 from underpaint_client.reference_layers import ReferenceLayer, reference_raster
 
 from .memory import is_out_of_memory
+from .pixels import Floats, Pixels, fraction, hash_picture, quantize
 from .single_file import read_tensors
-from .source import Floats, Pixels, fraction, hash_picture, quantize
 
 PAPER = np.float32(1)
 """The colour that shows where a reference layer is transparent: white."""

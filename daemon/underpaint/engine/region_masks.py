@@ -12,8 +12,8 @@ from underpaint_client.regions import Region, call_region, region_raster
 from underpaint_client.sentences import Sentence, sentence
 
 from .control_pictures import crop_raster
+from .pixels import Floats, Pixels, fraction, hash_picture, join_hashes, resize
 from .plan import Plan
-from .source import Floats, Pixels, fraction, hash_picture, join_hashes, resize
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,8 @@ from diffusers.models.attention_processor import Attention
 
 from .clip_prompts import to_length
 from .families.family import Prompt
+from .pixels import Floats
 from .region_masks import RegionShares
-from .source import Floats
 
 Texts = tuple[str, ...]
 """What one prompt says for each image of a batch."""

@@ -9,7 +9,7 @@ from underpaint_client.errors import CancelledError
 from underpaint_client.geometry import Box
 from underpaint_client.recipe import Recipe
 
-from .source import Pixels
+from .pixels import Pixels
 
 
 @dataclass(frozen=True)

@@ -68,22 +68,25 @@ class ResolvedRequest:
         wanted = [named_loras(given, prompt.positive) for prompt in self.prompts]
         if not any(wanted):
             return ((),) * len(wanted)
-        return choose_loras(wanted, self._info)
+        return choose_loras(wanted, self.info)
 
     @functools.cached_property
     def controls(self) -> tuple[ChosenControl, ...]:
         """The ControlNets of the control layers, found and looked at as LoRAs are."""
         wanted = self.request.conditioning.controls
-        return choose_controls(wanted, self._info) if wanted else ()
+        return choose_controls(wanted, self.info) if wanted else ()
 
     @functools.cached_property
     def references(self) -> tuple[ChosenReference, ...]:
         """The IP-Adapters of the reference layers, found and looked at as LoRAs are."""
         wanted = self.request.conditioning.references
-        return choose_references(wanted, self._info) if wanted else ()
+        if not wanted or self.info.recommended.pictures:  # which sees them itself
+            return ()
+        return choose_references(wanted, self.info)
 
-    @property
-    def _info(self) -> ModelInfo:
+    @functools.cached_property
+    def info(self) -> ModelInfo:
+        """What is known of the model before it is loaded."""
         name = self.request.sampling.model
         return describe_model(find_model(name, allow_paths=self.allow_paths))
 

@@ -6,12 +6,13 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from underpaint_client.descriptions import describe_purpose
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe, UsedRegion
-from underpaint_client.recommended import settle_request
+from underpaint_client.recommended import Recommended, settle_request
 from underpaint_client.regions import call_region
 
 from .areas import plan_areas
@@ -26,15 +27,24 @@ from .ip_adapters import Reference
 from .memory import saving_notes
 from .model import Model
 from .painter import Painter
+from .pixels import Floats, Mask, Pixels, hash_input, join_hashes
 from .plan import Plan
 from .pooling import max_cells
-from .prepare import prepare, prepare_kept
+from .prepare import prepare, prepare_kept, prepare_shown
 from .recipe import Made, make_recipe
-from .reference_pictures import take_references
+from .reference_pictures import ReferencePicture, take_references
 from .region_masks import join_masks, share_cells, unused_notes
 from .reports import Picture, Progress
 from .resolved_request import ResolvedRequest
-from .source import Floats, Mask, Pixels, Source, hash_input, join_hashes
+from .shown_pictures import (
+    ShownPicture,
+    check_editable,
+    check_pictures,
+    describe_shown,
+    fit_picture,
+    shown_share,
+)
+from .source import Source
 from .work import Work
 
 
@@ -74,7 +84,8 @@ class Run:
         if layer is not None and change.empty:
             yield from self._keep(source)
             return
-        pictures = take_references(request.conditioning.references, inputs.rasters)
+        taken = take_references(request.conditioning.references, inputs.rasters)
+        check_pictures(self.wanted.info, self.wanted.prompts, taken, edits=source.edits)
         model = self.wanted.model
         model.prompts.find_embeddings(text for one in self.wanted.prompts for text in one.texts)
         model.prompts_mixed = 1 + len(request.conditioning.regions) * model.family.mixes_prompts
@@ -83,18 +94,43 @@ class Run:
         fitting = self.painter.fitting(model, largest)
         planned = self.painter.planned(model, largest)
         fitting.run("load", lambda: model.load_controlnets(self.wanted.controls))
+        model.shown_share = shown_share(model.info, taken, largest.work_size, edits=source.edits)
         fitting.run("load", lambda: model.load_ip_adapters(self.wanted.references))
         fitting.run("load", lambda: model.save(fitting.choose(planned)))
         fitting.run("load", lambda: self.wanted.used_loras)  # one that does not fit is told of here
         with self.clock.phase("encode"):
-            references = model.read_references(self.wanted.references, pictures)
+            references = model.read_references(self.wanted.references, taken)
         prepare = functools.partial(
-            self._works, model, rasters=inputs.rasters, references=references
+            self._works,
+            model,
+            rasters=inputs.rasters,
+            references=references,
+            shown=self._show_references(model, largest, taken),
         )
         if request.variation.chain:
             yield from self._chain(model, source, plans, prepare)
         else:
             yield from self._paint(prepare(source, plans))
+
+    def _show_references(
+        self, model: Model, plan: Plan, taken: Sequence[ReferencePicture]
+    ) -> tuple[ShownPicture, ...]:
+        """Return the reference layers that the model itself sees, encoded."""
+        if not model.info.recommended.pictures:
+            return ()
+        return tuple(
+            self._show(model, plan, fit_picture(one.colour, model.info.native), one)
+            for one in taken
+        )
+
+    def _show(
+        self, model: Model, plan: Plan, colour: Floats, reference: ReferencePicture | None = None
+    ) -> ShownPicture:
+        with self.clock.phase("encode"):
+            self.wanted.observer.check_cancelled()
+            fitting = self.painter.fitting(model, plan)
+            latents = fitting.run("encode", lambda: model.encode(colour))
+        return ShownPicture(colour, latents, reference)
 
     def _plans(
         self, model: Model, source: Source, change: Box, *, from_nothing: bool
@@ -112,6 +148,7 @@ class Run:
 
     def _source(self, inputs: Inputs) -> Source:
         request, layer = self.wanted.request, inputs.visible_layer
+        check_editable(request, inputs)
         if layer is not None:
             source = Source.of(
                 layer,
@@ -120,9 +157,14 @@ class Run:
                 inputs.y,
                 context=inputs.rasters.get("context"),
                 space=read_space(inputs.profile),
-            ).with_mode(request.mode)
+            ).with_mode(request.mode, edits=self._recommended().edits)
             return source.fitted(self._box()) if request.size.fit else source
         return Source.blank(self._box()).with_mode("txt2img")
+
+    def _recommended(self) -> Recommended:
+        """Return what suits the model, which may be missing."""
+        name, allow_paths = self.wanted.request.sampling.model, self.wanted.allow_paths
+        return self.wanted.models.recommended(name, allow_paths=allow_paths)
 
     def _box(self) -> Extent:
         if self.wanted.request.size.box:
@@ -132,9 +174,7 @@ class Run:
 
     def _keep(self, source: Source) -> Iterator[Picture]:
         """Return the layer back as it is, without the model (promise 1)."""
-        name, allow_paths = self.wanted.request.sampling.model, self.wanted.allow_paths
-        suits = self.wanted.models.recommended(name, allow_paths=allow_paths)
-        request = settle_request(self.wanted.request, suits)
+        request = settle_request(self.wanted.request, self._recommended())
         if request.sampling.strength == 0:
             notes = ("strength 0 keeps the picture as it is; the model was not run",)
         elif source.mode == "inpaint":
@@ -155,12 +195,15 @@ class Run:
         *,
         rasters: Mapping[str, Pixels],
         references: tuple[Reference, ...],
+        shown: tuple[ShownPicture, ...],
     ) -> list[Work]:
         """Prepare each area."""
         runs = [plan.steps.run for plan in plans]
         return [
             replace(
-                self._prepare(model, source, plan, rasters=rasters, references=references),
+                self._prepare(
+                    model, source, plan, rasters=rasters, references=references, shown=shown
+                ),
                 steps_before=sum(runs[:index]),
                 steps_of_all=sum(runs),
             )
@@ -175,6 +218,7 @@ class Run:
         *,
         rasters: Mapping[str, Pixels],
         references: tuple[Reference, ...],
+        shown: tuple[ShownPicture, ...],
     ) -> Work:
         request, cell = self.wanted.request, model.info.cell
         with self.clock.phase("prepare"):
@@ -199,12 +243,17 @@ class Run:
             )
             steps = cell_steps(change, plan.steps, plan.most_change)
             kept = self._show_kept(model, seen, plan, steps > 0)
+        image = prepared.image
+        if source.edits:
+            whole = prepare_shown(seen, plan, request.source.fill)
+            shown = (self._show(model, plan, whole), *shown)
+            image = np.concatenate([image, whole])
         return Work(
             model=model,
             source=replace(source, left_out=plan.left_out),
             seen=seen,
             plan=plan,
-            source_hash=hash_input(prepared.image, change),
+            source_hash=hash_input(image, change),
             context_hash=hash_context(source, plan.area),
             clean=clean,
             steps=steps,
@@ -215,10 +264,12 @@ class Run:
                 *prepared.notes,
                 *source.space.notes,
                 *level_notes(steps, plan.steps, model.info.recommended),
-                *describe_purpose(model.info.purpose),
+                *(() if source.edits else describe_purpose(model.info.purpose)),
+                *describe_shown(shown),
             ),
             controls=controls,
             references=references,
+            pictures=shown,
             regions=shares,
         )
 
@@ -312,7 +363,10 @@ class Run:
             loras,
             controls,
             named,
-            tuple(one.describe() for one in work.references),
+            (
+                *(one.describe() for one in work.references),
+                *filter(None, (one.describe() for one in work.pictures)),
+            ),
             tuple(UsedRegion(regions[n].name, prompt.regions[n], masks[n]) for n in masks),
         )
         saved = saving_notes(
@@ -322,11 +376,12 @@ class Run:
             encoded=any(one.kept is not None or not one.pure.all() for one in works),
             exact=work.model.placed.has_exact_weights,
         )
+        read = work.read_prompt(prompt)
         of_prompt = work.model.prompts.notes(
-            prompt.positive,
-            prompt.negative,
+            read.positive,
+            read.negative,
             guided=work.model.guided(self.wanted.guidance_scale),
-            regions=[(call_region(n, regions[n]), prompt.regions[n]) for n in masks],
+            regions=[(call_region(n, regions[n]), read.regions[n]) for n in masks],
         )
         notes = (
             *dict.fromkeys(note for one in works for note in one.notes),

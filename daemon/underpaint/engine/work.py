@@ -9,15 +9,18 @@ import torch
 
 from underpaint.models import ModelInfo
 from underpaint_client.recommended import Recommended
+from underpaint_client.seeds import ImagePrompt
 
 from .controlnets import Control
 from .denoise import Steps
 from .experience import Experience
 from .ip_adapters import Reference
 from .model import Model
+from .pixels import Mask
 from .plan import Plan
 from .region_masks import RegionShares
-from .source import Mask, Source
+from .shown_pictures import ShownPicture, name_pictures
+from .source import Source
 
 
 class Models(Protocol):
@@ -55,6 +58,12 @@ class Work:
     notes: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    pictures: tuple[ShownPicture, ...] = ()
     regions: RegionShares | None = None
     steps_before: int = 0
     steps_of_all: int = 0
+
+    def read_prompt(self, prompt: ImagePrompt) -> ImagePrompt:
+        """Return a prompt as the model reads it: it calls the pictures that it sees by numbers."""
+        taken = [one.reference for one in self.pictures if one.reference is not None]
+        return name_pictures(self.model.info, prompt, taken, edits=self.source.edits)

@@ -17,7 +17,7 @@ from underpaint_client.recommended import Recommended
 from .architectures import CONFIGS
 from .checkpoint import resolve_checkpoint
 from .clip_skip import count_skipped
-from .families import FLOWS, check_flow_parts, find_flow_purpose, recommend
+from .families import FLOWS, check_flow_parts, count_pictures, find_flow_purpose, recommend
 from .files import WEIGHTS_ENDINGS, Part, read_config, resolve_files
 from .model_index import INDEX, read_family, read_purpose
 from .parts import find_part, stamp_names, stamp_providers
@@ -171,7 +171,12 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         if one.startswith("tokenizer")
     ]
     levels = configs["scheduler"]
-    recommended = recommend(path, family, read_json(path, index), configs, purpose)
+    named = read_json(path, index)
+    recommended = replace(
+        recommend(path, family, named, configs, purpose),
+        edits=purpose == "edit",
+        pictures=count_pictures(family, purpose, path.name, str(named.get("_class_name"))),
+    )
     denoiser = "unet" if facts is None else "transformer"
     return ModelInfo(
         name=name,

@@ -87,6 +87,8 @@ class ListedModel:
     sampler: str = Recommended.sampler
     takes_negative: bool = Recommended.takes_negative
     clip_skip: int = Recommended.clip_skip
+    edits: bool = Recommended.edits
+    pictures: int = Recommended.pictures
     licence: str = ""
     note: str = ""
     problem: str = ""
@@ -95,7 +97,13 @@ class ListedModel:
     def recommended(self) -> Recommended:
         """What suits it."""
         return Recommended(
-            self.steps, self.guidance_scale, self.sampler, self.takes_negative, self.clip_skip
+            self.steps,
+            self.guidance_scale,
+            self.sampler,
+            self.takes_negative,
+            self.clip_skip,
+            self.edits,
+            self.pictures,
         )
 
 

@@ -6,6 +6,7 @@ A table without torch: folders are checked against it before anything is opened,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -314,6 +315,30 @@ def recommend(
     if named_fast if fast is None else fast:
         return facts.fast
     return (facts.inpainting if purpose == "inpainting" else None) or facts.recommended
+
+
+_PICTURES = {("flux", "edit"): 1, ("flux2-klein", "plain"): 4, ("qwen-image", "edit"): 1}
+"""How many pictures the models of a family and purpose see beside the prompt."""
+
+_MORE_PICTURES = re.compile(r"2509|2511|plus", re.IGNORECASE)
+"""What the names of Qwen-Image-Edit's later versions contain, which see three."""
+
+
+def count_pictures(family: str, purpose: str, name: str, pipeline: str = "") -> int:
+    """Return how many pictures a model sees beside the prompt.
+
+    Parameters
+    ----------
+    family, purpose : str
+        As `ModelInfo`.
+    name : str
+        Its file's or folder's.
+    pipeline : str
+        The class that its `model_index.json` names, if it has one of its own.
+    """
+    if (family, purpose) == ("qwen-image", "edit") and _MORE_PICTURES.search(name + pipeline):
+        return 3
+    return _PICTURES.get((family, purpose), 0)
 
 
 def _said_fast(

@@ -75,15 +75,21 @@ class ListedIpAdapter(Addition):
         """Why it cannot be used without a CLIP vision model; empty where there is one."""
         if self.encoder is not None:
             return NO_TEXT
+        folder, width = home() / "clip_vision", self.facts.width
+        if self.facts.reads == "projection":
+            return sentence(
+                "IP-Adapter {name!r} reads pictures by a CLIP vision model with a projection of"
+                " {width} numbers, and there is none; put one into {folder}",
+                name=self.name,
+                width=width,
+                folder=folder,
+            )
         return sentence(
-            "IP-Adapter {name!r} reads pictures by a CLIP vision model with {what} of {width}"
+            "IP-Adapter {name!r} reads pictures by a CLIP vision model with patches of {width}"
             " numbers, and there is none; put one into {folder}",
             name=self.name,
-            what=sentence("a projection")
-            if self.facts.reads == "projection"
-            else sentence("patches"),
-            width=self.facts.width,
-            folder=home() / "clip_vision",
+            width=width,
+            folder=folder,
         )
 
 

@@ -104,24 +104,33 @@ def _check_types(file: Path, header: Header, *, in_one_file: bool = False) -> No
         and not (has_scales and tensor.dtype == "I8" and f"{name}_scale" in tensors)
     ]
     readable_methods = (*_READABLE_METHODS, *(_SCALED_INT8 if has_scales else ()))
-    way_out = sentence("which is not supported yet;")
+    needs_package = False
     if has_scales and method == "int8_convrot" and not odd and find_spec("comfy_kitchen") is None:
         readable_methods = _READABLE_METHODS
-        way_out = sentence(
-            "which needs the package comfy-kitchen; run `pip install 'underpaint[comfy-kitchen]'`,"
-            " or"
-        )
+        needs_package = True
     if odd or (form == "safetensors" and method not in readable_methods):
         name, dtype = odd[0] if odd else next((n, t.dtype) for n, t in tensors.items())
+        formats = Listing(_READABLE_GGUF[3:])
+        if needs_package:
+            raise ModelUnavailableError(
+                "weights {file} are quantised as {method} ({tensor} is {dtype}), which needs the"
+                " package comfy-kitchen; run `pip install 'underpaint[comfy-kitchen]'`, or take the"
+                " model in float32, bfloat16, float16 or fp8, or as GGUF in one of {formats}",
+                file=file,
+                method=method,
+                tensor=name[:120],
+                dtype=dtype,
+                formats=formats,
+            )
         raise ModelUnavailableError(
-            "weights {file} are quantised as {method} ({tensor} is {dtype}), {way_out} take the"
-            " model in float32, bfloat16, float16 or fp8, or as GGUF in one of {formats}",
+            "weights {file} are quantised as {method} ({tensor} is {dtype}), which is not supported"
+            " yet; take the model in float32, bfloat16, float16 or fp8, or as GGUF in one of"
+            " {formats}",
             file=file,
             method=method,
             tensor=name[:120],
             dtype=dtype,
-            way_out=way_out,
-            formats=Listing(_READABLE_GGUF[3:]),
+            formats=formats,
         )
 
 

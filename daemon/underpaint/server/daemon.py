@@ -10,7 +10,6 @@ import functools
 import logging
 import os
 import signal
-import sqlite3
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -40,6 +39,7 @@ from .model_answers import ModelAnswers
 from .model_list import ModelList
 from .paths import acquire_lock, allow_many_files
 from .prompt_names import PromptNameList
+from .revocation import Revocation, adopt_own_jobs
 from .shared_memory import clear_shared_memory
 from .status import describe_status
 from .store_opening import open_store
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from underpaint_client.messages import Message
     from underpaint_client.wire import Envelope
 
-    from .store import Store
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +123,7 @@ class Daemon:
         self._stopping = False
         store, self._remark = open_store(home() / "jobs")
         self._endpoints = Endpoints(config, descriptors, self._from_client, self._forget)
-        _adopt_own(store, self._endpoints.own_key)
+        adopt_own_jobs(store, self._endpoints.own_key)
         self._jobs = Jobs(
             store, config.retention, self._endpoints.send, self._send_accepted, self._stop_worker
         )
@@ -143,7 +142,7 @@ class Daemon:
         self._log = logs.LogTurner()
         self._sent_positions: dict[str, int] = {}
         self._positions_due = 0.0
-        self._allowed = keys.Settling()
+        self._revocation = Revocation(self._endpoints, self._jobs, self._frame_cache)
         command = (*worker_command, "--quantise", config.quantise)
         workers = worker_processes(self._endpoints, self._endpoints.open(), config.devices, command)
         limits = limits or WatchdogLimits()
@@ -173,7 +172,7 @@ class Daemon:
     def _run_once(self) -> None:
         self._endpoints.poll(TICK)
         self._pool.watch()
-        self._look_for_revoked()
+        self._revocation.look()
         self._log.look()
         self._endpoints.mend_files()
         self._dispatcher.assign()
@@ -208,18 +207,6 @@ class Daemon:
         self._frame_cache.forget(client)
         self._downloads.forget(client)
         self._jobs.lose(client)
-
-    def _look_for_revoked(self) -> None:
-        """End all that is of owners whose keys were revoked, there or not; drop their results."""
-        if self._allowed.has_settled(self._endpoints.allowed.stamp()):
-            self._jobs.ask_owners(self._drop_revoked)
-
-    def _drop_revoked(self, owners: set[str]) -> None:
-        for owner in owners - {"", self._endpoints.own_key}:
-            if self._endpoints.allowed.has_dropped(owner):
-                log.info("a key was revoked; its owner's jobs and results are dropped")
-                self._frame_cache.drop(owner)
-                self._jobs.drop(owner)
 
     def _from_client(self, client: Client, parts: list[Bytes]) -> None:
         job = ""
@@ -376,14 +363,6 @@ class Daemon:
             self._jobs.handle(job, CancelAsked("`underpaint cancel`"))
         elif job is not None and self._endpoints.is_local(client):
             self._jobs.handle(job, CancelAsked("the user of the daemon's machine"))
-
-
-def _adopt_own(store: Store, own_key: str) -> None:
-    """Make jobs that came while config.toml's `ipc` was another those of this machine's user."""
-    try:
-        store.adopt(own_key, keys.own_owners())
-    except (OSError, sqlite3.Error, UnderpaintError) as error:  # the next start tries again
-        log.warning("earlier results may be missing from the list: %s", error)
 
 
 def serve(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from underpaint_client import messages, wire
 from underpaint_client.errors import DaemonUnavailableError, GenerationFailedError
-from underpaint_client.sentences import sentence
+from underpaint_client.sentences import as_sentence
 
 from .job_events import Finished, NoWorker, Painted, Reported, WorkerDied
 from .job_queue import Job
@@ -117,12 +117,12 @@ class Dispatcher:
             self._paused[worker] = job
             self.pool.note_pause(worker)
 
-    def on_death(self, worker: int, how: str) -> None:
+    def on_death(self, worker: int, end: str) -> None:
         """Try the job of a worker that died again, or end it."""
         job = self._queue.on(worker)
         if job is not None:
-            error = GenerationFailedError(describe_deaths(sentence("the worker {how}", how=how)))
-            self._jobs.handle(job, WorkerDied(how, error))
+            error = GenerationFailedError(describe_deaths(as_sentence(end)))
+            self._jobs.handle(job, WorkerDied(end, error))
 
     def on_delay(self, worker: int, word: str) -> None:
         """Report to the client of a job why it takes longer."""

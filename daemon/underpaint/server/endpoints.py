@@ -325,7 +325,7 @@ class Endpoints:
         return client.endpoint >= 0 and self.send_unchecked(client, parts)
 
     def send_unchecked(self, client: Client, parts: list[Bytes]) -> bool:
-        """Send a message, even to a client that is let in no more; return as `send`."""
+        """Send a message, even to a client whose access was revoked; return as `send`."""
         if not self.is_local(client):
             parts = self._paths.apply(parts)
         size = sum(memoryview(part).nbytes for part in parts)

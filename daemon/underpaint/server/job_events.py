@@ -108,13 +108,13 @@ class WorkerDied:
 
     Parameters
     ----------
-    how : str
-        Goes on after "the worker".
+    end : str
+        How, as a clause.
     error : UnderpaintError
         What the client is told if the job is not tried again.
     """
 
-    how: str
+    end: str
     error: UnderpaintError
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from underpaint_client import messages, wire
 from underpaint_client.errors import CancelledError, GenerationFailedError, UnderpaintError
 from underpaint_client.frames import Bytes
-from underpaint_client.sentences import Listing, sentence
+from underpaint_client.sentences import Listing, join_sentences, sentence
 
 from .job_events import (
     CancelAsked,
@@ -275,12 +275,12 @@ class JobState:
         match event:
             case Reported() | Painted() | Finished() | NoWorker():
                 return self._handle_message(event)
-            case WorkerDied(how, error):
+            case WorkerDied(end, error):
                 self.deaths += 1
                 if self.deaths >= MAX_DEATHS:
                     return self._end(event, self._failed(error))
                 self._move(event, State.QUEUED)
-                phase = sentence("The worker {how}. Starting again", how=how)
+                phase = join_sentences(end, sentence("Starting again"), stop=False)
                 again = messages.Progress(self.name, phase)
                 return QueueAgain(), Mark(State.QUEUED), *self._mention(wire.encode(again))
             case CancelAsked(by):

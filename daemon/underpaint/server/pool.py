@@ -69,7 +69,7 @@ class Worker(Protocol):
         ...
 
     def watch(self) -> str | None:
-        """Do what is due, and return how the worker ended, to go on after "the worker".
+        """Do what is due, and return how the worker ended, as a clause.
 
         Returns
         -------
@@ -90,8 +90,8 @@ class Listener(Protocol):
         """Take what a worker says about a job; `parts` is the message as it travels."""
         ...
 
-    def on_death(self, worker: int, how: str) -> None:
-        """Handle the death of a worker that ran a job; `how` continues "the worker"."""
+    def on_death(self, worker: int, end: str) -> None:
+        """Handle the death of a worker that ran a job; `end` is what `Worker.watch` returned."""
         ...
 
     def on_delay(self, worker: int, notice: str) -> None:
@@ -313,7 +313,7 @@ class Pool:
         slot.worker.stop(why)
 
     def _replace(self, slot: _Slot, end: str) -> None:
-        log.error("worker %d %s", slot.number, end)
+        log.error("worker %d: %s", slot.number, end)
         if slot.state == "busy":
             self._listener.on_death(slot.number, end)
         else:

@@ -77,7 +77,7 @@ def restore_job(store: Store, kept: StoredJob) -> Job | None:
     deaths = kept.deaths + (kept.state == RUNNING)
     try:
         if deaths >= MAX_DEATHS:
-            raise GenerationFailedError(describe_deaths(Sentence("the daemon ended")))
+            raise GenerationFailedError(describe_deaths(sentence("the daemon ended")))
         job = _read_job(kept, store.submission(kept.name))
     except (UnderpaintError, DamagedFileError, ValueError) as error:
         told = error.sentence if isinstance(error, UnderpaintError) else str(error)
@@ -126,11 +126,11 @@ def _of_another_version(why: Sentence) -> GenerationFailedError:
     )
 
 
-def describe_deaths(how: Sentence) -> Sentence:
-    """Return why a job is not tried again, whose worker died `how`."""
+def describe_deaths(end: Sentence) -> Sentence:
+    """Return why a job is not tried again, after `end` during it, a clause."""
     return sentence(
-        "{how} while it ran this job, for the second time, so the job is not tried again. Make"
-        " the picture smaller or choose another model; see {log} for details",
-        how=how,
+        "{end}, for the second time during this job, so the job is not tried again. Make the"
+        " picture smaller or choose another model; see {log} for details",
+        end=end,
         log=log_file(),
     )

@@ -229,20 +229,21 @@ class Watchdog:
         return self.limits.silence_at_start if self.starting else self.limits.silence
 
     def why_ended(self, now: float) -> Sentence:
-        """Return why the worker is to be ended, after "the worker"; nothing where it is well."""
+        """Return why the worker is to be ended, as a clause; nothing where it is well."""
         silent, quiet = now - self.last_message, now - self.last_progress
         if silent > self._silence():
             return sentence(
-                "gave no sign of life for {seconds:.0f} seconds and was ended", seconds=silent
+                "the worker gave no sign of life for {seconds:.0f} seconds and was ended",
+                seconds=silent,
             )
         if self.starting and now - self.started > self.limits.start:
             return sentence(
-                "was not ready after {seconds:.0f} seconds and was ended",
+                "the worker was not ready after {seconds:.0f} seconds and was ended",
                 seconds=now - self.started,
             )
         if self.phase and quiet > self.patience():
             return sentence(
-                "did not advance for {seconds:.0f} seconds and was ended", seconds=quiet
+                "the worker did not advance for {seconds:.0f} seconds and was ended", seconds=quiet
             )
         return NO_TEXT
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from underpaint_client.sentences import Sentence, as_sentence, sentence
+from underpaint_client.sentences import Sentence, as_sentence, join_sentences, sentence
 
 from .endpoints import IPC
 from .shared_memory import SharedFrames, remove_shared_memory
@@ -182,11 +182,9 @@ class WorkerProcess:
         if self._killed is None:
             self._return_blocks()
         elif time.monotonic() - self._killed > LEFT_BEHIND:
-            return sentence(
-                "{end}, and its process {pid} does not end",
-                end=as_sentence(self._why) or sentence("was killed"),
-                pid=self._pid,
-            )
+            end = as_sentence(self._why) or sentence("the worker was killed")
+            left = sentence("its process {pid} does not end", pid=self._pid)
+            return join_sentences(end, left, stop=False)
         return None
 
     def _return_blocks(self) -> None:
@@ -211,8 +209,8 @@ class WorkerProcess:
 
 
 def _how_it_ended(code: int) -> Sentence:
-    """Return in words what a process's exit code says."""
+    """Return what a process's exit code says, as a clause."""
     if code >= 0:
-        return sentence("ended with exit code {code}", code=code)
+        return sentence("the worker ended with exit code {code}", code=code)
     known = {number.value: number.name for number in signal.Signals}
-    return sentence("was killed by {signal}", signal=known.get(-code, f"signal {-code}"))
+    return sentence("the worker was killed by {signal}", signal=known.get(-code, f"signal {-code}"))

@@ -283,6 +283,46 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+def referenced(said: Said) -> Run:
+    """Use a layer as a style reference in the window, and generate on the one below it."""
+    from underpaint_client.geometry import Box
+    from underpaint_gimp.tree import blank_layer
+
+    image, layer = yield from painted()
+    controls = window().role_controls
+    photo = blank_layer(image, "Photo", Box(300, 300, 64, 64))  # outside the canvas
+    colours = bytes((200, 40, 40, 255)) * 32 + bytes((40, 40, 200, 255)) * 32
+    photo.get_buffer().set(_rectangle(0, 0, 64, 64), "R'G'B'A u8", colours * 64)
+    image.insert_layer(photo, None, 0)
+    photo.set_offsets(300, 300)
+    image.set_selected_layers([photo])
+    window().look(image)
+    controls["layer_role"].value = "style"
+    controls["control_strength"].value = 0.75
+    yield settled()
+    window().look(image)
+    said["details"] = bool(controls["control_strength"].shown.get_visible())
+    said["refused"] = window().plan.get_text()
+    _keep_picture("/tmp/ref-gimp-role")
+    image.set_selected_layers([layer])
+    yield from generated()
+
+    def made() -> Any:
+        return image.get_layers()[1].get_children()[0]
+
+    _keep_picture("/tmp/ref-gimp-result")
+    taken = made()
+    told = json.loads(recipe(taken))["recipe"]
+    said["asked"] = told["request"]["conditioning"]["references"]
+    said["used"] = told["facts"]["references"]
+    photo.set_visible(False)
+    image.set_selected_layers([layer])
+    yield from generated()
+    free = made()
+    said["again"] = json.loads(recipe(free))["recipe"]["facts"]["references"]
+    said["differs"] = get(free, native(free)) != get(taken, native(taken))
+
+
 def regional(said: Said) -> Run:
     """Use a layer as a region in the window, type its prompt, and generate on the one below it."""
     from underpaint_client.geometry import Box

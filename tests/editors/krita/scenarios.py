@@ -197,13 +197,14 @@ def result(layer: Any) -> tuple[Any, list[Any]]:
     return group, group.childNodes()
 
 
-def outside(data: bytes, hole: Hole = HOLE, width: int = 256) -> bytes:
-    """The bytes outside of a box."""
+def outside(data: bytes, hole: Hole = HOLE, width: int = 256, each: int = 4) -> bytes:
+    """The bytes outside of a box, where a pixel has so many."""
     left, top, wide, high = hole
-    rows = [data[4 * width * y : 4 * width * (y + 1)] for y in range(len(data) // (4 * width))]
+    line = each * width
+    rows = [data[line * y : line * (y + 1)] for y in range(len(data) // line)]
     kept = bytearray()
     for y, row in enumerate(rows):
-        kept += row[: 4 * left] + row[4 * (left + wide) :] if top <= y < top + high else row
+        kept += row[: each * left] + row[each * (left + wide) :] if top <= y < top + high else row
     return bytes(kept)
 
 
@@ -425,6 +426,38 @@ def controlled(said: Said) -> Run:
     yield settled()
     docker()._look()
     yield settled()
+
+
+def referenced(said: Said) -> Run:
+    """Use a layer as a style reference in the docker, and generate on the one below it."""
+    document, layer = yield from opened()
+    photo = document.createNode("Photo", "paintlayer")
+    colours = bytes((200, 40, 40, 255)) * 32 + bytes((40, 40, 200, 255)) * 32
+    photo.setPixelData(QtCore.QByteArray(colours * 64), 300, 300, 64, 64)  # outside the canvas
+    document.rootNode().addChildNode(photo, layer)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Photo"
+    docker()._look()
+    box = control("layer_role")
+    box.setCurrentIndex(box.findData("style"))
+    control("control_strength").setValue(0.75)
+    yield settled()
+    said["details"] = bool(control("control_strength").isVisible())
+    said["refused"] = plan()
+    _keep_picture("/tmp/ref-krita-role")
+    document.setActiveNode(layer)
+    yield settled()
+    yield from generated()
+    _group, (taken,) = result(layer)
+    made = json.loads(recipe(document, taken))["recipe"]
+    said["asked"] = made["request"]["conditioning"]["references"]
+    said["used"] = made["facts"]["references"]
+    _keep_picture("/tmp/ref-krita-result")
+    photo.setVisible(False)
+    yield from generated()
+    groups = [one for one in layer.parentNode().childNodes() if one.type() == "grouplayer"]
+    (free,) = groups[-1].childNodes()
+    said["again"] = json.loads(recipe(document, free))["recipe"]["facts"]["references"]
+    said["differs"] = pixels(free) != pixels(taken)
 
 
 def regional(said: Said) -> Run:
@@ -1337,20 +1370,32 @@ def _other_space(said: Said, model: str, depth: str, profile: str) -> Run:
     layer.setPixelData(scratch.pixelData(0, 0, 256, 256), 0, 0, 256, 256)
     document.refreshProjection()
     document.waitForDone()
-    scratch.setColorSpace("RGBA", "U8", SRGB)
-    wanted = pixels(scratch)
+    wanted = layer.pixelData(0, 0, 256, 256).data()
+    each = len(wanted) // (256 * 256)
     fill(**{**USUAL, "strength": 0.0, "result": "layer"})
     yield from generated()
     said["status"] = status()
     _, (copy,) = result(layer)
-    said["space"] = [copy.colorModel(), copy.colorDepth()]
-    said["same"] = pixels(copy) == wanted
-    said["hidden"] = wanted[4 * (256 * 128 + 128) : 4 * (256 * 128 + 128) + 3] != bytes(3)
+    said["space"] = [copy.colorModel(), copy.colorDepth(), copy.colorProfile()]
+    said["own"] = [model, depth, profile]
+    said["same"] = copy.pixelData(0, 0, 256, 256).data() == wanted
+    middle = each * (256 * 128 + 128)
+    said["hidden"] = any(wanted[middle : middle + each])
     docker()._look()
-    fill(strength=0.6, result="patch")
+    fill(strength=0.6, result="layer")
     said["plan"] = control("plan").text()
     yield from generated()
     said["status_again"] = status()
+    (painted,) = document.topLevelNodes()[-1].childNodes()
+    after = painted.pixelData(0, 0, 256, 256).data()
+    said["kept"] = outside(after, each=each) == outside(wanted, each=each)
+    said["changed"] = after[middle : middle + each] != wanted[middle : middle + each]
+    painted.setColorSpace("RGBA", "U8", SRGB)
+    said["painted"] = list(pixels(painted)[4 * (256 * 128 + 100) : 4 * (256 * 128 + 156)])
+
+
+def eight_bit(said: Said) -> Run:
+    yield from _other_space(said, "RGBA", "U8", SRGB)
 
 
 def sixteen_bit(said: Said) -> Run:

@@ -14,10 +14,10 @@ from editor.contract_checks import SETTLE, Steps
 from underpaint_client.address import Address
 from underpaint_client.geometry import Box, Extent
 from underpaint_krita.canvas import KritaDocument
+from underpaint_krita.conversion import srgb
 from underpaint_krita.qt import QtCore
 from underpaint_krita.selected import KritaResult
 from underpaint_krita.session import KritaEventLoop, SignalListener, Signals
-from underpaint_krita.sources import SRGB
 from underpaint_krita.tree import tag_of
 
 FOUND = Path(os.environ["UNDERPAINT_AGENT"])
@@ -40,7 +40,7 @@ class KritaUnderTest:
 
     def open_painting(self, pixels: bytes, extent: Extent) -> KritaDocument:
         document: Any = Krita.instance().createDocument(
-            extent.width, extent.height, "test", *SRGB, 300.0
+            extent.width, extent.height, "test", *srgb("u1"), 300.0
         )
         document.setBatchmode(True)
         window: Any = Krita.instance().activeWindow()

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import torch
 
+from underpaint.engine.pixels import Floats
 from underpaint.engine.prompt_notes import Reading, read_prompt
 from underpaint.engine.samplers import Sampler
 from underpaint_client.geometry import Extent
@@ -74,6 +75,8 @@ class Family(ABC):
         Whether prompts can name embeddings (textual inversions).
     skipped : int
         How many layers at the end of CLIP are left out; set by `skipping`.
+    picture_word : str
+        What a prompt calls a picture that the model sees, by its `{number}`.
     weighs_words : bool
         Whether words of a prompt can weigh more than others, and prompts have several chunks.
     mixes_prompts : bool
@@ -91,6 +94,7 @@ class Family(ABC):
     has_embeddings: bool = False
     skipped: int = 0
     weighs_words: bool = False
+    picture_word: str = "image {number}"
     mixes_prompts: bool = False
 
     # ---- prompts ---------------------------------------------------------------------------
@@ -251,6 +255,34 @@ class Family(ABC):
     def pack_cells(self, cells: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Bring a map of cells (h, w) into a shape that goes with packed latents."""
         return cells
+
+    def seeing(self, pictures: Sequence[Floats], most: int) -> Self:  # noqa: ARG002
+        """Return the family with the pictures that prompts are read with; most read no pictures.
+
+        Parameters
+        ----------
+        pictures : sequence of float32, (H, W, 3)
+            RGB, 0..1.
+        most : int
+            How many the model sees, as `Recommended.pictures`.
+        """
+        return self
+
+    # ---- pictures that are shown -----------------------------------------------------------
+
+    def add_pictures(
+        self, call: dict[str, Any], pictures: Sequence[torch.Tensor]
+    ) -> dict[str, Any]:
+        """Return the arguments of a call of the denoiser with pictures behind the noisy tokens.
+
+        Parameters
+        ----------
+        call : dict
+            By the denoiser's own argument names.
+        pictures : sequence of tensor (1, C, h, w)
+            Their latents.
+        """
+        raise NotImplementedError
 
     # ---- a run -----------------------------------------------------------------------------
 

@@ -93,6 +93,30 @@ class FlowFamily(Family):
         """Bring latents into the shape in which the pipeline is given them."""
         return self.pack(latents)
 
+    # ---- pictures that are shown -----------------------------------------------------------
+
+    def add_pictures(
+        self, call: dict[str, Any], pictures: Sequence[torch.Tensor]
+    ) -> dict[str, Any]:
+        """Return the arguments of a call of the denoiser with pictures behind the noisy tokens."""
+        noisy = call["hidden_states"]
+        shown = [self.pack(one.to(noisy)).expand(len(noisy), -1, -1) for one in pictures]
+        sizes = [Extent(one.shape[-1] // 2, one.shape[-2] // 2) for one in pictures]
+        places = self.place_pictures(call, sizes)
+        return {**call, "hidden_states": torch.cat([noisy, *shown], dim=1), **places}
+
+    def place_pictures(self, call: dict[str, Any], sizes: Sequence[Extent]) -> dict[str, Any]:
+        """Return the arguments that say where tokens are, with those of pictures.
+
+        Parameters
+        ----------
+        call : dict
+            By the denoiser's own argument names.
+        sizes : sequence of Extent
+            Of each picture, in tokens.
+        """
+        raise NotImplementedError
+
     # ---- a run -----------------------------------------------------------------------------
 
     def spacing(self, steps: int) -> Sequence[float] | None:
@@ -123,6 +147,16 @@ class FlowFamily(Family):
             "height": height * cell,
             "width": width * cell,
         }
+
+
+def token_places(size: Extent, number: int, axes: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the places (N, axes) of a picture's tokens: its number, row and column, then zeros."""
+    rows, columns = (torch.arange(side, device=like.device) for side in (size.height, size.width))
+    places = like.new_zeros((size.height, size.width, axes))
+    places[..., 0] = number
+    places[..., 1] = rows[:, None]
+    places[..., 2] = columns[None]
+    return places.reshape(-1, axes)
 
 
 def shift_by_tokens(config: dict[str, Any], tokens: int, most: float = 1.15) -> float:

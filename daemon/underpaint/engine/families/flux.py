@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from diffusers import FluxFillPipeline, FluxPipeline
 
+from underpaint_client.geometry import Extent
+
 from .family import Prompt, Start
-from .flow import FlowFamily
+from .flow import FlowFamily, token_places
 
 _SCHNELL_TOKENS = 256
 """How long the prompts were that schnell was trained on."""
@@ -33,6 +35,12 @@ class _Flux(FlowFamily):
             prompt=prompt, prompt_2=None, device=device, max_sequence_length=length
         )
         return self.named(outputs)
+
+    def place_pictures(self, call: dict[str, Any], sizes: Sequence[Extent]) -> dict[str, Any]:
+        """Return the arguments that say where tokens are: pictures count from 1, as in Kontext."""
+        own = call["img_ids"]
+        shown = [token_places(size, number, 3, own) for number, size in enumerate(sizes, 1)]
+        return {"img_ids": torch.cat([own, *shown])}
 
     def longest_prompt(self, pipeline: Any) -> int:
         """Return how many tokens the model reads."""

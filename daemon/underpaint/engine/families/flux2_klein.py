@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 from underpaint_client.geometry import Extent
 
 from .family import Prompt
-from .flow import FlowFamily
+from .flow import FlowFamily, token_places
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ class _Klein(FlowFamily):
     def hand_over(self, latents: torch.Tensor) -> torch.Tensor:
         """Bring latents into the shape in which the pipeline is given them."""
         return hand_over(latents)
+
+    def place_pictures(self, call: dict[str, Any], sizes: Sequence[Extent]) -> dict[str, Any]:
+        """Return the arguments that say where tokens are: pictures count in tens."""
+        own = call["img_ids"]
+        shown = [token_places(size, 10 * number, 4, own) for number, size in enumerate(sizes, 1)]
+        return {"img_ids": torch.cat([own, torch.cat(shown).expand(len(own), -1, -1)], dim=1)}
 
     def shift(self, pipeline: Any, config: dict[str, Any], cells: Extent, steps: int) -> float:
         """Return how far the noise levels are shifted at a size and with so many steps."""
