@@ -428,6 +428,29 @@ def check_controlled(said: Said) -> None:
     assert said["below"] == [True, False]  # a control layer is no part of the picture below
 
 
+def check_control_made(said: Said) -> None:
+    """Check what the scenario `control_made` found, in any editor."""
+    assert said["offered"][0] == "Canny edges"
+    assert "Depth (no model yet)" in said["offered"]
+    assert said["refused"].startswith("No model here computes depth; put the folder of a depth")
+    assert said["before"] == ["Painting"]
+    assert said["told"].startswith("Control layer added in ")
+    assert said["layers"] == ["Painting", "Canny edges"]
+    assert (said["role"], said["active"]) == ("canny", "Painting")
+    assert said["opacity"] == pytest.approx(0.5, abs=0.01)
+    assert said["colours"] == ["000000", "ffffff"]  # light lines on black
+    assert said["undone"] == ["Painting"]
+    (used,) = said["used"]
+    assert (used["kind"], used["model"]) == ("canny", "canny")
+    assert (said["order"][0], said["order"][-1]) == ("Painting", "Canny edges")
+    lit, why = said["not_painted_on"]
+    assert not lit
+    assert why.startswith("The selected layer is used as 'Canny edges'")
+    assert said["copy"] == ["canny", "canny"]
+    assert said["chosen"] == "canny"
+    assert said["painted_on"]
+
+
 def check_referenced(said: Said) -> None:
     """Check what the scenario `referenced` found, in any editor."""
     assert said["details"]

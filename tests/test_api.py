@@ -38,6 +38,7 @@ ENGINE = {"Engine", "Inputs", "Model", "Picture", "Preview", "Progress", "Viewer
 COMMANDS = {
     "cancel",
     "connect",
+    "control",
     "controlnets",
     "doctor",
     "generate",
@@ -46,6 +47,7 @@ COMMANDS = {
     "keys",
     "loras",
     "models",
+    "preprocessors",
     "replay",
     "results",
     "serve",

@@ -26,6 +26,18 @@ CONTROL_KINDS: dict[str, Label] = {
 COMPUTED = ("canny", "blur")
 """The kinds that are computed from any picture where they are asked for."""
 
+CONTROL_PICTURES: dict[str, Label] = {
+    "canny": "Canny edges",
+    "lines": "Line art",
+    "scribble": "Scribble",
+    "depth": "Depth",
+    "normal": "Normal map",
+    "pose": "Pose",
+    "segmentation": "Segmentation",
+    "blur": "Blur",
+}
+"""The kinds whose pictures the daemon can make of a layer, and what editors call each."""
+
 MAX_CONTROLS = 4
 """Control layers of one request."""
 
@@ -74,6 +86,45 @@ class TypedControl:
 
     layer: ControlLayer
     file: str
+
+
+@dataclass(frozen=True)
+class ControlPicture:
+    """What to make of a layer instead of painting on it: the picture of a control layer.
+
+    Parameters
+    ----------
+    kind : str
+        One of `CONTROL_PICTURES`; empty to paint.
+    model : str
+        The preprocessor, as `underpaint preprocessors` lists it, or the last part of that; empty
+        for the first that computes the kind. `COMPUTED` kinds need none.
+    """
+
+    kind: str = ""
+    model: str = ""
+
+
+def check_control_picture(wanted: ControlPicture) -> None:
+    """Check what is to be made of a layer.
+
+    Raises
+    ------
+    BadInputError
+        Names the kind that is unknown, or the name that can be none of a preprocessor.
+    """
+    if wanted.kind not in ("", *CONTROL_PICTURES):
+        raise BadInputError(
+            "a control layer of the kind {kind!r} cannot be computed; choose one of {choices}",
+            kind=wanted.kind[:40],
+            choices=Listing(CONTROL_PICTURES),
+        )
+    if "\0" in wanted.model or len(wanted.model) > _MAX_NAME:
+        raise BadInputError(
+            "preprocessor {name!r} cannot be the name of a preprocessor; `underpaint preprocessors`"
+            " lists them",
+            name=wanted.model[:40],
+        )
 
 
 def raster_name(index: int) -> str:

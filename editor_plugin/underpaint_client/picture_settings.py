@@ -79,15 +79,16 @@ def find_settings(texts: dict[str, str]) -> FoundSettings | None:
     return None
 
 
-def parse_recipe(text: str) -> FoundSettings:
-    """Return the settings of a recipe of ours.
+def parse_recipe(text: str) -> FoundSettings | None:
+    """Return the settings of a recipe of ours; None for the picture of a control layer.
 
     Raises
     ------
     ValueError
         It cannot be read.
     """
-    return settings_of_recipe(Recipe.from_dict(parse_object(text)))
+    recipe = Recipe.from_dict(parse_object(text))
+    return None if recipe.request.control_picture.kind else settings_of_recipe(recipe)
 
 
 def settings_of_recipe(recipe: Recipe) -> FoundSettings:

@@ -45,7 +45,8 @@ class PromptLora:
 class PromptNames:
     """What a prompt can name, by name: LoRAs, embeddings, wildcards as between underscores.
 
-    `styles` are those that the request can name.
+    `styles` are those that the request can name. `control_pictures` are the kinds of control layers
+    whose pictures can be made of a layer here; empty from a daemon that makes none.
     """
 
     type: ClassVar[str] = "prompt_names"
@@ -53,3 +54,4 @@ class PromptNames:
     wildcards: tuple[str, ...] = ()
     styles: tuple[Style, ...] = ()
     embeddings: tuple[PromptLora, ...] = ()
+    control_pictures: tuple[str, ...] = ()

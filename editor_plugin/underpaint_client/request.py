@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .conditioning import ConditioningSettings
+from .control_layers import ControlPicture
 from .geometry import Extent
 from .parameters import Parameter, ParameterGroup, declare
 from .sampling import MAX_NAME, PICTURE_MODES, SamplingSettings
@@ -242,3 +243,6 @@ class Request(ParameterGroup):
     output: OutputSettings = OutputSettings()
     size: SizeSettings = SizeSettings()
     variation: VariationSettings = VariationSettings()  # noqa: RUF009
+    control_picture: ControlPicture = ControlPicture()  # noqa: RUF009
+    """What to make of the layer instead of painting; the rest of the request then does not count.
+    No option and no field of a form sets it, so it is not declared as a parameter."""

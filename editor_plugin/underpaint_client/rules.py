@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .control_layers import check_control_rasters
+from .control_layers import check_control_picture, check_control_rasters
 from .errors import BadInputError
 from .parameters import parameters_of
 from .reference_layers import check_reference_rasters
@@ -65,6 +65,7 @@ def check_request(request: Request) -> None:
     """
     for parameter in parameters_of(type(request)).values():
         parameter.check_value(parameter.value_in(request))
+    check_control_picture(request.control_picture)
     sampler = choose_sampler(request.sampling.sampler)
     steps, size = request.sampling.steps, request.size
     if steps is not None and steps > longest_schedule(sampler):

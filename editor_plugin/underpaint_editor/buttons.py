@@ -38,6 +38,12 @@ BUTTONS = {
             "Use the settings in a picture that Underpaint, Stable Diffusion WebUI, ComfyUI or"
             " InvokeAI has made",
         ),
+        Button(
+            "make_control",
+            "Make a control layer from this",
+            "Add a layer with the edges, the depth or the pose that this layer shows, to hold"
+            " images to. You can paint on it",
+        ),
         Button("vary", "Vary", "Make variations of the selected result, in its group"),
         Button("settings", "Settings", "Copy the settings of the selected result"),
         Button("previous", "\u25c0", "Show the previous result"),

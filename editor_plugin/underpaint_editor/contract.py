@@ -224,6 +224,26 @@ class Document(Protocol):
             The editor's group layer.
         """
 
+    def insert_control_layer(self, result: Result, role: LayerRole) -> object:
+        """Insert the picture of a control layer, in one undo step.
+
+        It goes above the layer and its results, half transparent, so that the painting can be seen.
+        The active layer and the selection stay as they were. It carries `Result.tag` and its role,
+        in the saved file too, but counts as no result: `Tag.is_result`.
+
+        Parameters
+        ----------
+        result : Result
+            Opaque, of the layer's size.
+        role : LayerRole
+            What it is used as.
+
+        Returns
+        -------
+        object
+            The editor's layer.
+        """
+
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open results as a new document, because theirs was closed or refused them."""
 
@@ -326,8 +346,8 @@ class Toolkit(Protocol):
     def role_controls(self) -> Mapping[str, Control]:
         """The controls of the layer's role, by the names of `layer_role.ROLE_FIELDS`."""
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        """Show the controls of the layer's role.
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        """Show the controls of the layer's role, and whether the button to generate can be pressed.
 
         Parameters
         ----------
@@ -335,6 +355,8 @@ class Toolkit(Protocol):
             Whether there is a layer.
         details : bool
             Whether it has another use than painting: those of `layer_role.fields_of` are shown.
+        refusal : Sentence
+            Why the layer is not painted on, as the tip of that button; empty where it is.
         """
 
     def is_seed_locked(self) -> bool:

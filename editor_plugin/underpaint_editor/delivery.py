@@ -18,7 +18,8 @@ from underpaint_client.errors import (
 )
 from underpaint_client.sentences import Sentence, join_sentences, sentence
 
-from .layers import describe_outcome, name_group
+from .layer_role import role_made
+from .layers import describe_control_made, describe_outcome, name_group
 from .log import log_event, log_exception
 from .remedy import Remedy
 
@@ -97,6 +98,9 @@ def describe_end(
     """
     if error is not None and not isinstance(error, CancelledError):
         return to_sentence(error)
+    kind = request.control_picture.kind
+    if kind and came:
+        return describe_control_made(kind, seconds, notes)
     outcome = describe_outcome(request.sampling.images, came, seconds, notes)
     if error is None:
         return outcome
@@ -182,6 +186,8 @@ class Delivery:
         prompt, seed = request.prompt.positive, request.sampling.seed or 0
         if came:
             batch.title = name_group(prompt, seed, 1 if request.variation.amount else came)
+            if request.control_picture.kind:
+                batch.title = batch.results[0].name
             message = self._place(batch) or message
         elif not ended.given_up:
             self._forget(ended.job)
@@ -278,8 +284,13 @@ class Delivery:
         if batch.fetched and batch.job is not None:
             there = batch.document.inserted_images(batch.job.name)  # the editor died right after
             batch.results = [one for one in batch.results if one.index not in there]
-        if batch.results:
-            batch.group = batch.document.insert(batch.title, batch.results, batch.into)
+        for result in batch.results:
+            role = role_made(result.recipe)
+            if role is not None:
+                batch.document.insert_control_layer(result, role)
+        painted = [one for one in batch.results if role_made(one.recipe) is None]
+        if painted:
+            batch.group = batch.document.insert(batch.title, painted, batch.into)
         self._acknowledge(batch)
 
     def _acknowledge(self, batch: Batch) -> None:

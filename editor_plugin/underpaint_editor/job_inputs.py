@@ -36,14 +36,19 @@ def read_inputs(
         With the document's control layers, reference layers and regions, and with the mode that
         fits the pixels.
     dict of str to Frame
+        With the document's control layers, reference layers and regions, and with the mode that
+        fits the pixels.
+    dict of str to Frame
         The layer and what goes with it, control and reference layers, masks of regions and the
-        context.
+        context; where a control layer is made of it, the layer alone.
 
     Raises
     ------
     UnderpaintError
         If it cannot be read, or if there are too many control or reference layers or regions.
     """
+    if request.control_picture.kind:
+        return request, {"layer": document.read(0, whole=True)["layer"]}
     whole = request.output.result == "layer"
     frames = document.read(native, whole=whole)
     with_roles = document.control_layers()

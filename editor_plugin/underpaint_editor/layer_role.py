@@ -43,6 +43,8 @@ from .survey import take_alpha
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from underpaint_client.recipe import Recipe
+
 ReadLayer = Callable[[Box], Frame]
 """Reads a layer in a box on the canvas: RGBA or BGRA, u1, whatever its opacity."""
 
@@ -181,6 +183,12 @@ class LayerRole(ParameterGroup):
         except (ValueError, LookupError, TypeError, RecursionError, BadInputError):
             return None
         return role if role.kind else None
+
+
+def role_made(recipe: Recipe | None) -> LayerRole | None:
+    """Return what a picture was made to be used as; None for one that was painted."""
+    kind = "" if recipe is None else recipe.request.control_picture.kind
+    return LayerRole(kind) if kind else None
 
 
 class RoleLayer(NamedTuple):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from underpaint_client.control_layers import CONTROL_PICTURES
 from underpaint_client.descriptions import STARTER_MESSAGE, describe_noise
 from underpaint_client.errors import BadInputError
 from underpaint_client.geometry import Box, Extent
 from underpaint_client.prompt_choices import strip_comments
 from underpaint_client.rules import STARTER_MODEL
 from underpaint_client.seeds import image_seed
-from underpaint_client.sentences import Sentence, join_sentences, sentence
+from underpaint_client.sentences import Sentence, as_sentence, join_sentences, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from underpaint_client.frames import Frame
     from underpaint_client.recipe import Recipe
+    from underpaint_client.request import Request
 
 SOURCE_GONE = sentence(
     "the layer this result was made from was deleted; undo that, or generate again"
@@ -119,9 +121,13 @@ def _shortened(prompt: str) -> str:
     return words if len(words) <= _LONGEST_NAME else words[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
-def describe_job(prompt: str, position: int) -> Sentence:
+def describe_job(request: Request, position: int) -> Sentence:
     """Return what a job is and where it is, in a list of several."""
-    words, where = _shortened(prompt), describe_position(position)
+    words, where = _shortened(request.prompt.positive), describe_position(position)
+    kind = request.control_picture.kind
+    if kind:
+        label = as_sentence(CONTROL_PICTURES[kind])
+        return sentence("Control layer {kind}: {position}", kind=label, position=where)
     if not words:
         return sentence("No prompt: {position}", position=where)
     return sentence("{prompt}: {position}", prompt=words, position=where)
@@ -133,8 +139,9 @@ def describe_position(position: int) -> Sentence:
 
 
 def name_layer(recipe: Recipe) -> str:
-    """Name a result's layer."""
-    return describe_noise(recipe)
+    """Name a result's layer; a control layer by what it shows."""
+    kind = recipe.request.control_picture.kind
+    return CONTROL_PICTURES[kind] if kind else describe_noise(recipe)
 
 
 def count_batches_above(above: Sequence[bool]) -> int:
@@ -227,6 +234,16 @@ def describe_outcome(wanted: int, came: int, seconds: float, notes: Sequence[str
             seconds=seconds,
         )
     return join_sentences(outcome, *notes)
+
+
+def describe_control_made(kind: str, seconds: float, notes: Sequence[str]) -> Sentence:
+    """Return that a control layer was made; `kind` is one of `CONTROL_PICTURES`."""
+    made = sentence(
+        "Control layer added in {seconds:.1f} s: {kind}. Images are held to it while it is visible",
+        seconds=seconds,
+        kind=as_sentence(CONTROL_PICTURES[kind]),
+    )
+    return join_sentences(made, *notes)
 
 
 def describe_plan_line(

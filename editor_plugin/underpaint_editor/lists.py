@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from underpaint_client.control_layers import CONTROL_PICTURES
 from underpaint_client.descriptions import describe_model
 from underpaint_client.sentences import NO_TEXT, Sentence, as_sentence, sentence
 
@@ -98,6 +99,23 @@ def list_styles(styles: Sequence[Style]) -> list[ListedChoice]:
     ]
 
 
+def list_control_pictures(known: Sequence[str]) -> list[ListedChoice]:
+    """Return the kinds of control layers that can be made of a layer.
+
+    Parameters
+    ----------
+    known : sequence of str
+        Those that the daemon has all it needs for; empty where it has not said it. The others can
+        be chosen too: it then says what is missing.
+    """
+    return [
+        ListedChoice(kind, as_sentence(label))
+        if kind in known or not known
+        else ListedChoice(kind, sentence("{kind} (no model yet)", kind=as_sentence(label)))
+        for kind, label in CONTROL_PICTURES.items()
+    ]
+
+
 def describe_choice(model: ModelEntry | None) -> Sentence:
     """Return what is shown below the choice of the model; empty if nothing is known of it."""
     return NO_TEXT if model is None else describe_model(model)
@@ -127,8 +145,6 @@ def list_queue(jobs: Iterable[Job]) -> list[QueueEntry]:
     if len(ordered) < 2:
         return []
     return [
-        QueueEntry(
-            job, describe_job(job.request.prompt.positive, job.position), waits=job.position > 0
-        )
+        QueueEntry(job, describe_job(job.request, job.position), waits=job.position > 0)
         for job in ordered
     ]

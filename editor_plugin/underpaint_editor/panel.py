@@ -20,7 +20,7 @@ from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from .choices import describe_offer, offered_choice
 from .form import BY_MODEL, Form, describe_strength
 from .found_form import describe_used, fill_form
-from .layer_role import LayerRole
+from .layer_role import LayerRole, refuse_role
 from .layers import next_index
 from .lists import GET_MODEL, describe_choice, find_model
 from .results import THUMBNAILS, describe_kept, describe_page, describe_settings, list_thumbnails
@@ -311,8 +311,17 @@ class Panel:
                 if control.value != value:  # setting a text moves the caret
                     control.value = value
             self.filling = False
-        details = role is not None and bool(role.kind)
-        self._toolkit.show_role(enabled=role is not None, details=details)
+        self._show_role(role)
+
+    def _show_role(self, role: LayerRole | None) -> None:
+        """Show what can be done with a layer of that role; None if there is no layer."""
+        details, refusal = role is not None and bool(role.kind), NO_TEXT
+        if details:
+            try:
+                refuse_role(role)
+            except UnderpaintError as error:
+                refusal = to_sentence(error)
+        self._toolkit.show_role(enabled=role is not None, details=details, refusal=refusal)
 
     def role_edited(self, find_document: Callable[[], Document]) -> None:
         """Keep on the active layer what the artist has chosen to use it as."""
@@ -324,7 +333,7 @@ class Panel:
             find_document().set_role(role if role.kind else None)
         except UnderpaintError as error:
             self.session.report(to_sentence(error))
-        self._toolkit.show_role(enabled=True, details=bool(role.kind))
+        self._show_role(role)
 
     # ---- the selected result ---------------------------------------------------------------
 

@@ -149,6 +149,11 @@ class PromptSources:
         """The daemon's styles, as far as it has sent them."""
         return self._names.styles
 
+    @property
+    def control_pictures(self) -> tuple[str, ...]:
+        """The kinds of control layers that the daemon has all it needs to make."""
+        return self._names.control_pictures
+
     def refresh(self) -> None:
         """Ask the daemon again where what it has sent may be old."""
         self._ask()

@@ -17,7 +17,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from underpaint_client.control_layers import ControlPicture
 from underpaint_client.errors import UnderpaintError, to_sentence
+from underpaint_client.request import Request
 from underpaint_client.rules import check_request
 from underpaint_client.seeds import draw_seed
 from underpaint_client.sentences import NO_TEXT, Sentence, sentence
@@ -30,7 +32,15 @@ from .job_inputs import read_inputs
 from .launch import Launcher
 from .layer_role import refuse_role
 from .layers import describe_readiness
-from .lists import ListedChoice, QueueEntry, find_model, list_models, list_queue, list_styles
+from .lists import (
+    ListedChoice,
+    QueueEntry,
+    find_model,
+    list_control_pictures,
+    list_models,
+    list_queue,
+    list_styles,
+)
 from .log import log_event, log_exception
 from .model_downloads import ModelDownloads
 from .model_pictures import ModelPictures
@@ -62,7 +72,6 @@ if TYPE_CHECKING:
 
     from underpaint_client.address import Address
     from underpaint_client.model_entry import ModelEntry
-    from underpaint_client.request import Request
 
     from .contract import Document, EventLoop, Listener
     from .form import Form
@@ -140,6 +149,11 @@ class Session:
     def choices(self) -> dict[str, list[ListedChoice]]:
         """What to offer in the fields whose choices the daemon lists, by their names."""
         return {"style": list_styles(self.prompt_sources.styles), "model": self.model_choices}
+
+    @property
+    def control_pictures(self) -> list[ListedChoice]:
+        """The kinds of control layers to offer to make of a layer."""
+        return list_control_pictures(self.prompt_sources.control_pictures)
 
     def apply_style(self, request: Request) -> Request:
         """Return a request with what its style says; as it is while no styles are known.
@@ -234,6 +248,21 @@ class Session:
             batch.expected_source, batch.expected_model = facts.source_hash, facts.model_hash
         return batch
 
+    def make_control_layer(self, kind: str, find_document: Callable[[], Document]) -> None:
+        """Send the job of making a control layer from a layer.
+
+        Parameters
+        ----------
+        kind : str
+            One of `CONTROL_PICTURES`.
+        find_document : callable
+            Returns the document of the layer, or raises an `UnderpaintError`.
+        """
+        try:
+            self.send(Request(control_picture=ControlPicture(kind)), find_document())
+        except UnderpaintError as error:
+            self.report(to_sentence(error))
+
     def send(
         self,
         request: Request,
@@ -263,7 +292,8 @@ class Session:
             If it cannot be sent.
         """
         check_request(request)
-        refuse_role(document.role)
+        if not request.control_picture.kind:
+            refuse_role(document.role)
         used = self.apply_style(request)
         waits = not self._daemon.open(start=start)
         model = find_model(self.models, self.default_model, used.sampling.model)

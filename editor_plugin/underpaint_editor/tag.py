@@ -17,6 +17,7 @@ from underpaint_client.sentences import Sentence, sentence
 from underpaint_client.variations import MAX_VARIATIONS
 
 from .form import Form
+from .layer_role import role_made
 
 if TYPE_CHECKING:
     from underpaint_client.request import Request
@@ -44,6 +45,11 @@ class Tag:
     source: str
     job: str = ""
     index: int = 0
+
+    @property
+    def is_result(self) -> bool:
+        """Whether the layer is a result, and no control layer that was made of another layer."""
+        return role_made(self.recipe) is None
 
     def to_text(self) -> str:
         """Return the tag as text in ASCII."""

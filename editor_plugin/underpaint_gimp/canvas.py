@@ -14,7 +14,7 @@ forces, and nothing else. Facts about the API that are not in its manual:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import gi
 
@@ -37,15 +37,24 @@ from underpaint_editor.layers import (  # noqa: E402
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
-from .buffers import AMOUNTS, Reader, mask_reader, multiply_alpha, pixel_format, sent_dtype  # noqa: E402
+from .buffers import (  # noqa: E402
+    AMOUNTS,
+    FORMATS,
+    Reader,
+    mask_reader,
+    multiply_alpha,
+    pixel_format,
+    sent_dtype,
+)
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
-from .result_layers import SentLayer, insert_layers, make_layer  # noqa: E402
+from .result_layers import SentLayer, insert_alone, insert_layers, make_layer  # noqa: E402
 from .selection import selected_layer, selection_bounds  # noqa: E402
 from .surroundings import GimpSurroundings  # noqa: E402
 from .tree import (  # noqa: E402
     TAG,
     all_layers,
+    any_tag_of,
     attach_role,
     blank_layer,
     claim,
@@ -56,12 +65,13 @@ from .tree import (  # noqa: E402
     parasite,
     path_of,
     role_of,
-    tag_of,
+    role_parasite,
     text_of,
 )
 
 _KEY = "underpaint-form"
 _PRECISIONS = {"u1": Gimp.Precision.U8_NON_LINEAR, "u2": Gimp.Precision.U16_NON_LINEAR}
+_HALF = 50.0  # per cent
 _BAND = 256  # rows that are read at once
 
 
@@ -277,10 +287,10 @@ class GimpDocument:
     def control_layers(self) -> list[RoleLayer]:
         """Return the visible layers with a role, from the top."""
 
-        def reader(layer: Gimp.Layer) -> ReadLayer:
+        def reader(role: LayerRole, layer: Gimp.Layer) -> ReadLayer:
+            name = FORMATS["u1"] if role.is_reference else pixel_format(layer)  # the first is sRGB
             bounds = _bounds_of(layer)
-            pixels = Reader(layer.get_buffer(), pixel_format(layer), bounds)
-            mask = mask_reader(layer, bounds)
+            pixels, mask = Reader(layer.get_buffer(), name, bounds), mask_reader(layer, bounds)
 
             def read(box: Box) -> Frame:
                 found = pixels.read(box)
@@ -291,7 +301,7 @@ class GimpDocument:
             return read
 
         return [
-            RoleLayer(role, reader(layer), layer.get_name(), _bounds_of(layer))
+            RoleLayer(role, reader(role, layer), layer.get_name(), _bounds_of(layer))
             for role, layer in control_layers(self.image)
         ]
 
@@ -313,7 +323,7 @@ class GimpDocument:
 
     def inserted_images(self, job: str) -> frozenset[int]:
         """Return the indexes of a job's images that are in the document already."""
-        tags = (tag_of(layer) for layer in all_layers(self.image.get_layers()))
+        tags = (any_tag_of(layer) for layer in all_layers(self.image.get_layers()))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
     def insert(
@@ -337,6 +347,26 @@ class GimpDocument:
         group = insert_layers(self.image, source, ids, title, layers, into)
         Gimp.displays_flush()
         return group
+
+    def insert_control_layer(self, result: Result, role: LayerRole) -> Gimp.Layer:
+        """Insert the picture of a control layer above the layer, in one undo step.
+
+        Raises
+        ------
+        GenerationFailedError
+            If GIMP refuses the layer.
+        """
+        ids = claim(self.layer) if self.is_source and not self.is_deleted else None
+        self._name = "" if ids is None else ids.own
+        sent = None if self._sent is None else replace(self._sent, everything=b"")
+        layer = make_layer(self.image, self.layer, result, sent)
+        layer.attach_parasite(parasite(TAG, result.tag(self).to_text()))
+        layer.attach_parasite(role_parasite(role))
+        layer.set_opacity(_HALF)
+        source = None if self.is_deleted else self.layer
+        insert_alone(self.image, source, ids, layer)
+        Gimp.displays_flush()
+        return layer
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open results as a new image, with the precision and profile that theirs had."""

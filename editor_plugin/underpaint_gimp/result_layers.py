@@ -182,6 +182,30 @@ def insert_layers(
     return group
 
 
+def insert_alone(
+    image: Gimp.Image, source: Gimp.Layer | None, ids: LayerId | None, layer: Gimp.Layer
+) -> None:
+    """Insert one new layer, without a group, in one undo step; parameters as `insert_layers`.
+
+    Raises
+    ------
+    GenerationFailedError
+        If GIMP refuses the layer.
+    """
+    parent, position = _insertion_point(image, source)
+    restore = remember_selection(image)
+    image.undo_group_start()
+    try:
+        if source is not None and ids is not None:
+            attach_ids(source, ids)
+        done = image.insert_layer(layer, parent, position)
+        restore(layer)
+    finally:
+        image.undo_group_end()
+    if not done:
+        raise GenerationFailedError("GIMP refused the new layer")
+
+
 def _insertion_point(
     image: Gimp.Image, source: Gimp.Layer | None
 ) -> tuple[Gimp.GroupLayer | None, int]:

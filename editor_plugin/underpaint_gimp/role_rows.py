@@ -15,6 +15,7 @@ from underpaint_client.errors import UnderpaintError  # noqa: E402
 from underpaint_editor.form import Text  # noqa: E402
 from underpaint_editor.layer_role import ROLE_FIELDS, fields_of  # noqa: E402
 
+from .control_menu import ControlMenu  # noqa: E402
 from .controls import Control, make_controls  # noqa: E402
 
 if TYPE_CHECKING:
@@ -33,9 +34,13 @@ class RoleRows:
         Called after each change of a value.
     typed : callable
         Called after each character that is typed.
+    menu : ControlMenu
+        Whose button stands below them.
     """
 
-    def __init__(self, changed: Callable[[], None], typed: Callable[[], None]) -> None:
+    def __init__(
+        self, changed: Callable[[], None], typed: Callable[[], None], menu: ControlMenu
+    ) -> None:
         texts = [field for field in ROLE_FIELDS if isinstance(field, Text)]
         others = [field for field in ROLE_FIELDS if not isinstance(field, Text)]
         made = {**make_controls(changed, others).all, **make_controls(typed, texts).all}
@@ -53,6 +58,7 @@ class RoleRows:
             widget.show_all()
             widget.set_no_show_all(True)
             widget.hide()
+        self.widget.attach(menu.button, 0, len(self.controls), 2, 1)
 
     def show(self, *, enabled: bool, details: bool) -> None:
         """Show the controls, as `Toolkit.show_role`."""

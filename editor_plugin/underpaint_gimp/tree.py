@@ -121,6 +121,12 @@ def parents(layer: Gimp.Layer) -> Iterator[Gimp.GroupLayer]:
 
 def tag_of(layer: Gimp.Layer) -> Tag | None:
     """Return the tag of a result; None for any other layer."""
+    tag = any_tag_of(layer)
+    return tag if tag is not None and tag.is_result else None
+
+
+def any_tag_of(layer: Gimp.Layer) -> Tag | None:
+    """Return the tag of a result or of a control layer that was made; None for other layers."""
     return Tag.from_text(text_of(layer.get_parasite(TAG)))
 
 
@@ -129,10 +135,15 @@ def role_of(layer: Gimp.Layer) -> LayerRole | None:
     return LayerRole.from_text(text_of(layer.get_parasite(_ROLE)))
 
 
+def role_parasite(role: LayerRole) -> Gimp.Parasite:
+    """Return what keeps a role on a layer."""
+    return parasite(_ROLE, role.to_text(), undoable=True)
+
+
 def attach_role(layer: Gimp.Layer, role: LayerRole | None) -> None:
     """Keep on a layer what it is used as, in one undo step."""
     if role is not None:
-        layer.attach_parasite(parasite(_ROLE, role.to_text(), undoable=True))
+        layer.attach_parasite(role_parasite(role))
     elif layer.get_parasite(_ROLE) is not None:
         layer.detach_parasite(_ROLE)
 

@@ -21,6 +21,7 @@ from underpaint_client.home import write_private  # noqa: E402
 from underpaint_client.parsed_prompt import PromptError  # noqa: E402
 from underpaint_client.prompt_completion import Candidates, Kind  # noqa: E402
 from underpaint_client.sentences import Sentence, sentence  # noqa: E402
+from underpaint_editor.buttons import BUTTONS  # noqa: E402
 from underpaint_editor.form import PROMPTS, Form  # noqa: E402
 from underpaint_editor.layers import describe_plan_line  # noqa: E402
 from underpaint_editor.panel import Panel  # noqa: E402
@@ -30,6 +31,7 @@ from underpaint_editor.survey import Survey  # noqa: E402
 from . import front  # noqa: E402
 from .alpha_button import AlphaButton  # noqa: E402
 from .canvas import GimpDocument  # noqa: E402
+from .control_menu import ControlMenu  # noqa: E402
 from .controls import (  # noqa: E402
     Control,
     hide_on_close,
@@ -93,7 +95,8 @@ class Window:
         self._view = FormView(self.panel)
         self._fields, self.lock = self._view.fields, self._view.lock
         self.model_facts = self._view.model_facts
-        self._role = RoleRows(self._change_role, self._type_role)
+        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
+        self._role = RoleRows(self._change_role, self._type_role, self.control_menu)
         self._typed = TypedRole(self.panel.role_edited)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = ImageChoice(self.look)
@@ -176,8 +179,10 @@ class Window:
         """The controls of the layer's role, by the names of the fields."""
         return self._role.controls
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        """Show the controls of the layer's role."""
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        """Show the controls of the layer's role, and whether Generate can be pressed."""
+        self.generate.set_sensitive(not refusal)
+        self.generate.set_tooltip_text(refusal or BUTTONS["generate"].tip)
         self._role.show(enabled=enabled, details=details)
 
     def _type_role(self) -> None:
@@ -360,6 +365,11 @@ class Window:
         if sent is not None:
             self._fields.numbers["seed"].value = sent.value("seed")
             self.look(image)
+
+    def make_control(self, kind: str) -> None:
+        """Make a control layer of the selected layer; `kind` is one of `CONTROL_PICTURES`."""
+        self.look()
+        self.session.make_control_layer(kind, self._current_document)
 
     def show_message(self, text: str) -> None:
         """Show a status message."""

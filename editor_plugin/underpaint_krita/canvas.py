@@ -31,7 +31,7 @@ from . import overlay
 from .conversion import SentLayer, fill_layer, space_of, srgb, to_srgb
 from .images import image_of, pixels_of
 from .redo import names_command
-from .result_layers import insert_layers
+from .result_layers import insert_layers, insertion_point
 from .sources import (
     DTYPES,
     describe_source,
@@ -44,6 +44,7 @@ from .sources import (
 from .surroundings import KritaSurroundings
 from .tree import (
     all_nodes,
+    any_tag_of,
     attach_role,
     attach_tag,
     control_layers,
@@ -53,11 +54,11 @@ from .tree import (
     is_in,
     restore_active,
     role_of,
-    tag_of,
 )
 
 _KEY = "underpaint/form"
 _LAYERS = {"paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer"}
+_HALF = 128  # of 255
 _RESOLUTION = 300.0  # pixels per inch of a new document
 
 
@@ -295,7 +296,7 @@ class KritaDocument:
     def inserted_images(self, job: str) -> frozenset[int]:
         """Return the indexes of a job's images that are in the document already."""
         document = self.document
-        tags = (tag_of(document, node) for node in all_nodes(document))
+        tags = (any_tag_of(document, node) for node in all_nodes(document))
         return frozenset(tag.index for tag in tags if tag is not None and tag.job == job)
 
     def insert(self, title: str, results: Sequence[Result], into: Node | None = None) -> Node:
@@ -329,6 +330,29 @@ class KritaDocument:
         if active is not None:
             restore_active(document, active, id_of(group))
         return group
+
+    def insert_control_layer(self, result: Result, role: LayerRole) -> Node:
+        """Insert the picture of a control layer above the layer, in one undo step.
+
+        Raises
+        ------
+        BadInputError
+            If the document was closed.
+        """
+        document = self.document
+        active = document.activeNode()
+        layer = created(document.createNode(result.name, "paintlayer"))
+        box, dtype = result.frame.box, result.frame.dtype
+        # In sRGB, whatever its source has: it is read as it came.
+        fill_layer(layer, box, pixels_of(result), dtype, srgb(dtype), None)
+        layer.setOpacity(_HALF)
+        attach_tag(document, layer, result.tag(self))
+        attach_role(document, layer, role)
+        parent, above = insertion_point(document, None if self.is_deleted else self.layer)
+        parent.addChildNode(layer, above)
+        if active is not None:
+            restore_active(document, active, id_of(layer))
+        return layer
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         """Open results as a new document, because theirs was closed or refused them.

@@ -12,7 +12,7 @@ from underpaint_client.frames import Frame
 from underpaint_client.parsed_prompt import PromptError
 from underpaint_client.prompt_completion import Candidates, Kind
 from underpaint_client.sentences import Sentence, sentence
-from underpaint_editor.buttons import SPOKEN
+from underpaint_editor.buttons import BUTTONS, SPOKEN
 from underpaint_editor.form import PROMPTS, Form
 from underpaint_editor.found_form import PICTURES
 from underpaint_editor.layers import preview_size
@@ -22,6 +22,7 @@ from underpaint_editor.results import Thumbnail
 from underpaint_editor.turns import Turns
 
 from .canvas import KritaDocument, load_form
+from .control_menu import ControlMenu
 from .controls import (
     Control,
 )
@@ -71,7 +72,8 @@ class UnderpaintDocker(DockWidget):
     def _build(self) -> None:
         self._view = FormView(self.panel)
         self._fields, self.lock = self._view.fields, self._view.lock
-        self._role = RoleRows(self._change_role)
+        self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
+        self._role = RoleRows(self._change_role, self.control_menu)
         body = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(body)
         column.setContentsMargins(4, 6, 4, 6)
@@ -131,12 +133,12 @@ class UnderpaintDocker(DockWidget):
         return self.panel.candidates(field, kind, layer_names)
 
     def _make_buttons(self) -> QtWidgets.QHBoxLayout:
-        generate = set_up_button("generate", QtWidgets.QPushButton())
-        generate.clicked.connect(lambda: self.press("generate"))
+        self.generate = set_up_button("generate", QtWidgets.QPushButton())
+        self.generate.clicked.connect(lambda: self.press("generate"))
         self.cancel = set_up_button("cancel", QtWidgets.QPushButton())
         self.cancel.clicked.connect(lambda: self.press("cancel"))
         row = QtWidgets.QHBoxLayout()
-        row.addWidget(generate, 2)
+        row.addWidget(self.generate, 2)
         row.addWidget(self.cancel, 1)
         return row
 
@@ -152,8 +154,10 @@ class UnderpaintDocker(DockWidget):
         """The controls of the layer's role, by the names of the fields."""
         return self._role.controls
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        """Show the controls of the layer's role."""
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        """Show the controls of the layer's role, and whether Generate can be pressed."""
+        set_enabled(self.generate, not refusal)
+        self.generate.setToolTip(refusal or BUTTONS["generate"].tip)
         self._role.show(enabled=enabled, details=details)
 
     def _change_role(self) -> None:
@@ -322,6 +326,11 @@ class UnderpaintDocker(DockWidget):
             self._turns.take(self._generate)
         else:
             self.use_result(button)
+
+    def make_control(self, kind: str) -> None:
+        """Make a control layer of the active layer; `kind` is one of `CONTROL_PICTURES`."""
+        make = self.session.make_control_layer
+        self._turns.take(lambda: make(kind, KritaDocument.of_active))
 
     def _generate(self) -> None:
         sent = self.session.generate(self.panel.form, self._find_document)

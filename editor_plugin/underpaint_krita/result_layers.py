@@ -49,12 +49,12 @@ def insert_layers(
         return beside
     group = created(document.createGroupLayer(title))
     group.setChildNodes(layers)
-    parent, above = _insertion_point(document, source)
+    parent, above = insertion_point(document, source)
     parent.addChildNode(group, above)
     return group
 
 
-def _insertion_point(document: Document, source: Node | None) -> tuple[Node, Node | None]:
+def insertion_point(document: Document, source: Node | None) -> tuple[Node, Node | None]:
     """Return the parent of a new group, and the node to insert it above; None for the top.
 
     That is the layer, or the highest of the groups of results that lie directly above it.

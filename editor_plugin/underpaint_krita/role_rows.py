@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from underpaint_editor.layer_role import ROLE_FIELDS, fields_of
 
+from .control_menu import ControlMenu
 from .controls import Control, make_controls
 from .qt import QtWidgets
 from .widgets import make_form
@@ -18,9 +19,11 @@ class RoleRows:
     ----------
     changed : callable
         Called after each change of a value.
+    menu : ControlMenu
+        Whose button stands below them.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], menu: ControlMenu) -> None:
         made = make_controls(changed, ROLE_FIELDS).all
         names = [field.name for field in ROLE_FIELDS]
         self.controls: Mapping[str, Control] = {name: made[name] for name in names}
@@ -30,6 +33,7 @@ class RoleRows:
             label = QtWidgets.QLabel(control.field.label)
             self._labels.append(label)
             self.layout.addRow(label, control.widget)
+        self.layout.addRow(menu.button)
 
     def show(self, *, enabled: bool, details: bool) -> None:
         """Show the controls, as `Toolkit.show_role`."""

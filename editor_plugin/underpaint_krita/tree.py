@@ -107,6 +107,12 @@ def batch_of(document: Document, layer: Node) -> list[Member]:
 
 def tag_of(document: Document, node: Node) -> Tag | None:
     """Return the tag of a result; None for any other layer."""
+    tag = any_tag_of(document, node)
+    return tag if tag is not None and tag.is_result else None
+
+
+def any_tag_of(document: Document, node: Node) -> Tag | None:
+    """Return the tag of a result or of a control layer that was made; None for other layers."""
     return Tag.from_text(document.annotation(_TAG + id_of(node)).data().decode("utf-8", "replace"))
 
 
@@ -139,9 +145,48 @@ def attach_tag(document: Document, node: Node, tag: Tag) -> None:
 
 
 def role_of(document: Document, node: Node) -> LayerRole | None:
-    """Return what a layer is used as; None for one to paint on."""
+    """Return what a layer is used as; None for one to paint on.
+
+    A copy, which Krita gives no annotations, is used as the layer that it is a copy of until
+    something else is chosen for it. It is recognized by the name that Krita gives it, its bounds
+    and some of its pixels.
+    """
+    kept = [key for key in document.annotationTypes() if key.startswith(_ROLE)]
+    if _ROLE + id_of(node) in kept:
+        return _kept_role(document, node)
+    return _role_of_copy(document, node) if kept else None
+
+
+def _kept_role(document: Document, node: Node) -> LayerRole | None:
     found = document.annotation(_ROLE + id_of(node)).data()
     return LayerRole.from_text(found.decode("utf-8", "replace"))
+
+
+def _role_of_copy(document: Document, node: Node) -> LayerRole | None:
+    name = node.name()
+    alike = [
+        (one, role)
+        for one in all_nodes(document)
+        if name != one.name() and is_copy(name, one.name())
+        if (role := _kept_role(document, one)) is not None and _look_alike(one, node)
+    ]
+    beside = [role for one, role in alike if group_id(one) == group_id(node)]
+    found = set(beside or [role for _, role in alike])
+    if len(found) != 1:
+        return None
+    (role,) = found
+    attach_role(document, node, role)
+    return role
+
+
+def _look_alike(one: Node, other: Node) -> bool:
+    """Return whether layers have the same bounds, and there the same pixels in three rows."""
+    bounds = one.bounds()
+    if bounds != other.bounds():
+        return False
+    x, y, width, height = bounds.x(), bounds.y(), bounds.width(), bounds.height()
+    rows = {y, y + height // 2, y + height - 1} if height > 0 else set()
+    return all(one.pixelData(x, row, width, 1) == other.pixelData(x, row, width, 1) for row in rows)
 
 
 def attach_role(document: Document, node: Node, role: LayerRole | None) -> None:

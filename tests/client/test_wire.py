@@ -163,9 +163,9 @@ def objects_in(found: Any) -> list[dict[str, Any]]:
 def test_unknown_fields_are_named_in_every_object_of_every_message() -> None:
     request = Request.of(variations=(Variation(1, 0.5),), loras=(LoraWeight("ink", 0.5),))
     sent: list[tuple[messages.Message, int]] = [
-        (messages.Submit("j", request), 11),
-        (messages.Run("j", request, allow_paths=True), 11),
-        (messages.Waiting((messages.WaitingJob("j", request, "", ended=True),)), 12),
+        (messages.Submit("j", request), 12),
+        (messages.Run("j", request, allow_paths=True), 12),
+        (messages.Waiting((messages.WaitingJob("j", request, "", ended=True),)), 13),
         (
             messages.Status(
                 "1", 1, (), 0.0, "", (messages.WorkerStatus(1, "idle", "cpu", ""),),

@@ -11,10 +11,12 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from example_recipe import make_recipe
 from underpaint_client.address import Address
+from underpaint_client.control_layers import ControlPicture
 from underpaint_client.errors import BadInputError
 from underpaint_client.frames import Frame
 from underpaint_client.geometry import Box, Extent
@@ -337,6 +339,32 @@ def results_are_one_undo_step_with_the_last_on_top(editor: EditorUnderTest) -> S
     assert shown == {"Painting": True, "seed 0": False, "seed 1": False, "seed 2": True}, shown
     assert document.inserted_images("job") == {0, 1, 2}
     assert document.inserted_images("another") == frozenset()
+    yield from editor.undo(document)
+    assert editor.state(document) == before, (editor.state(document), before)
+
+
+@check
+def a_control_layer_goes_above_the_layer_in_one_undo_step(editor: EditorUnderTest) -> Steps:
+    document = yield from opened(editor)
+    before = editor.state(document)
+    grey = bytes(one for n in range(SIZE.pixels) for one in (*[n % 251] * 3, 255))
+    frame = Frame("picture", Box.at(0, 0, SIZE), "u1", "RGBA", grey)
+    recipe = make_recipe()
+    made = replace(recipe.request, control_picture=ControlPicture("depth"))
+    result = Result("Depth", frame, replace(recipe, request=made), "job", 0)
+    role = LayerRole.of(layer_role="depth")
+    document.insert_control_layer(result, role)
+    yield SETTLE
+    assert list(editor.shown(document)) == ["Painting", "Depth"], editor.shown(document)
+    ((found, read, *_),) = document.control_layers()
+    assert found == role
+    assert bytes(read(frame.box).data) == grey
+    assert role_of(document) is None
+    assert document.inserted_images("job") == {0}
+    document.insert("a lake", results(1))
+    yield SETTLE
+    assert list(editor.shown(document)) == ["Painting", "seed 0", "Depth"], editor.shown(document)
+    yield from editor.undo(document)
     yield from editor.undo(document)
     assert editor.state(document) == before, (editor.state(document), before)
 

@@ -50,6 +50,7 @@ class Layer:
     children: list[Layer] = field(default_factory=list)
     visible: bool = True
     locked: bool = False
+    opacity: float = 1.0
     tag: str = ""
     role: str = ""
     id: str = field(default_factory=lambda: f"layer-{next(_ids)}")
@@ -296,9 +297,19 @@ class FakeDocument:
         at = len(ids)
         if self.layer_id in ids:
             at = ids.index(self.layer_id) + 1
-            at += count_batches_above([any(c.tag for c in one.children) for one in siblings[at:]])
+            at += count_batches_above([_is_batch(one) for one in siblings[at:]])
         siblings.insert(at, group)
         return group
+
+    def insert_control_layer(self, result: Result, role: LayerRole) -> Layer:
+        self.canvas.step()
+        layer = Layer(result.name, bytes(result.frame.data), result.frame.box)
+        layer.tag, layer.role, layer.opacity = result.tag(self).to_text(), role.to_text(), 0.5
+        ids = [one.id for one in self.canvas.layers]
+        at = ids.index(self.layer_id) + 1 if self.layer_id in ids else len(ids)
+        at += count_batches_above([_is_batch(one) for one in self.canvas.layers[at:]])
+        self.canvas.layers.insert(at, layer)
+        return layer
 
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         extent = self.canvas.extent
@@ -313,6 +324,10 @@ class FakeDocument:
 
     def save_form(self, text: str) -> None:
         self.canvas.settings = text
+
+
+def _is_batch(layer: Layer) -> bool:
+    return any(child.tag for child in layer.children)
 
 
 def crop(data: bytes, width: int, size: int, box: Box) -> bytes:
@@ -406,7 +421,7 @@ class FakeToolkit:
             one.name: FakeControl(form.value(one.name)) for one in FIELDS
         }
         self.role_controls = {one.name: FakeControl() for one in ROLE_FIELDS}
-        self.role_shown = (False, False)
+        self.role_shown, self.refusal = (False, False), ""
         self.locked = False
         self.own: Mapping[str, float | str] = {}
         self.model = self.plan = self.offer = self.strength = self.message = ""
@@ -424,8 +439,8 @@ class FakeToolkit:
     def set_seed_locked(self, locked: bool) -> None:
         self.locked = locked
 
-    def show_role(self, *, enabled: bool, details: bool) -> None:
-        self.role_shown = enabled, details
+    def show_role(self, *, enabled: bool, details: bool, refusal: Sentence) -> None:
+        self.role_shown, self.refusal = (enabled, details), refusal
 
     def show_own(self, values: Mapping[str, float | str]) -> None:
         self.own = values

@@ -185,6 +185,7 @@ def test_the_panel_hides_what_a_painting_does_not_need() -> None:
     toolkit.role_controls["layer_role"].value = "depth"
     panel.role_edited(lambda: document)
     assert toolkit.role_shown == (True, True)
+    assert toolkit.refusal.startswith("The selected layer is used as 'Depth'; select the layer to")
 
     def none() -> FakeDocument:
         raise BadInputError("no document is open; open or create one first")

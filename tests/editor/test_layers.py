@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from underpaint_client import Box, Frame
+from underpaint_client import Box, Frame, Request
+from underpaint_client.control_layers import ControlPicture
 from underpaint_client.sentences import Sentence
 from underpaint_editor.layers import (
     count_batches_above,
@@ -87,5 +88,7 @@ def test_the_plan_line_says_what_cannot_be_done_better(
 @pytest.mark.parametrize(("position", "words"), [(0, "running"), (3, "3 ahead")])
 def test_a_job_is_listed_with_its_position(position: int, words: str) -> None:
     assert describe_position(position) == words
-    assert describe_job("a  lake", position) == f"a lake: {words}"
-    assert describe_job("", position) == f"No prompt: {words}"
+    assert describe_job(Request.of(prompt="a  lake"), position) == f"a lake: {words}"
+    assert describe_job(Request(), position) == f"No prompt: {words}"
+    depth = Request(control_picture=ControlPicture("depth"))
+    assert describe_job(depth, position) == f"Control layer Depth: {words}"

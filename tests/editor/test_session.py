@@ -76,6 +76,7 @@ class Place:
         self.opened: list[Sequence[Result]] = []
         self.previews: list[tuple[Extent, Box] | None] = []
         self.inserted: list[tuple[str, Sequence[Result], Any]] = []
+        self.controls: list[tuple[str, LayerRole]] = []
 
     def survey(self) -> Survey:
         raise AssertionError
@@ -108,6 +109,12 @@ class Place:
             raise OSError("full")
         self.inserted.append((title, results, into))
         return title
+
+    def insert_control_layer(self, result: Result, role: LayerRole) -> object:
+        if self.refuses:
+            raise OSError("full")
+        self.controls.append((result.name, role))
+        return result.name
 
     def show_preview(self, frame: Frame, area: Box) -> None:
         self.previews.append((frame.box.extent, area))

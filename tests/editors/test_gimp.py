@@ -18,6 +18,7 @@ from real_editors import (
     Gimp,
     Said,
     check_completed,
+    check_control_made,
     check_controlled,
     check_fitted,
     check_more_of_these,
@@ -61,6 +62,10 @@ def test_the_adapter_keeps_the_contract(in_gimp: Found, check: Check) -> None:
 
 def test_a_layer_with_a_role_holds_what_is_painted(in_gimp: Found) -> None:
     check_controlled(in_gimp("controlled"))
+
+
+def test_a_control_layer_is_made_of_a_layer(in_gimp: Found) -> None:
+    check_control_made(in_gimp("control_made"))
 
 
 def test_a_layer_can_be_a_reference(in_gimp: Found) -> None:

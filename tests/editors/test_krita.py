@@ -10,6 +10,7 @@ from real_editors import (
     Krita,
     Said,
     check_completed,
+    check_control_made,
     check_controlled,
     check_fitted,
     check_more_of_these,
@@ -64,6 +65,10 @@ def test_steps_and_guidance_follow_the_model_until_they_are_changed(in_krita: Fo
 
 def test_a_layer_with_a_role_holds_what_is_painted(in_krita: Found) -> None:
     check_controlled(in_krita("controlled"))
+
+
+def test_a_control_layer_is_made_of_a_layer(in_krita: Found) -> None:
+    check_control_made(in_krita("control_made"))
 
 
 def test_a_layer_can_be_a_reference(in_krita: Found) -> None:

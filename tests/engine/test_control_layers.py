@@ -451,3 +451,20 @@ def test_canny_and_blur_are_computed_where_asked_for() -> None:
     np.testing.assert_array_equal(as_it_is[24, :, 0], raster[24, :, 0] / np.float32(255))
     with pytest.raises(BadInputError, match="depth cannot be computed from a picture"):
         paint(Engine("cpu"), ControlLayer("depth", computed=True))
+
+
+@pytest.mark.parametrize(
+    ("span", "strength", "idle"),
+    [((0.0, 0.1), 1.0, True), ((0.0, 0.5), 1.0, False), ((0.3, 0.6), 0.5, True)],
+)
+def test_a_span_without_a_step_is_told(
+    engine: Engine, canny: Path, span: tuple[float, float], strength: float, idle: bool
+) -> None:
+    layer = ControlLayer("canny", 1.0, *span)
+    (held,) = paint_all(engine, layer, strength=strength)  # 4 steps, or 2
+    told = [note for note in held.recipe.facts.notes if "the control layer canny was not" in note]
+    assert bool(told) == idle
+    same = (held.pixels == paint(engine, strength=strength)).all()
+    assert same == idle
+    if idle:
+        assert f"from {span[0]:g} to {span[1]:g} of the steps, and none of the" in told[0]

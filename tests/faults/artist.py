@@ -166,6 +166,9 @@ class Paper:
         self.note("layers", *(describe_layer(one) for one in results))
         return title
 
+    def insert_control_layer(self, result: Result, role: LayerRole) -> object:
+        raise AssertionError("nobody asked for a control layer", result, role)
+
     def open_as_document(self, title: str, results: Sequence[Result]) -> None:
         raise AssertionError("the document is open")
 

@@ -35,6 +35,7 @@ EXIT_CODES: dict[type[UnderpaintError], int] = {
 COMMANDS = {
     "generate": "generate images: from a prompt, from a picture, or into its erased parts",
     "replay": "make a picture again from the recipe in it",
+    "control": "make the picture of a control layer: edges, depth, a pose and the like",
     "serve": "run the daemon",
     "status": "show the daemon, its workers and its queue",
     "stop": "stop the daemon; its jobs go on when it starts again",
@@ -47,6 +48,7 @@ COMMANDS = {
     "loras": "list LoRAs, and the models that they fit",
     "controlnets": "list ControlNets, what they read, and the models that they fit",
     "ip-adapters": "list IP-Adapters, by which reference layers are read",
+    "preprocessors": "list what makes pictures of control layers",
     "styles": "list styles, and add more",
     "install": "put the plug-in into Krita or GIMP",
     "uninstall": "remove it again",

@@ -226,7 +226,8 @@ class JobRunner:
             self.display.note(note)
         variation = self.request.variation
         drawn = variation.amount and variation.seed is None
-        if self.request.sampling.seed is None or drawn:
+        paints = not self.request.control_picture.kind
+        if paints and (self.request.sampling.seed is None or drawn):
             self.display.say(describe_noise(recipe))
         timings = {name: round(value, 4) for name, value in picture.timings.items()}
         result = {

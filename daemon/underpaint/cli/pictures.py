@@ -266,10 +266,9 @@ def write_picture(
             width=stored.shape[1],
         )
     recipe_text = json.dumps(recipe.to_dict(), ensure_ascii=False)
-    texts = {
-        png_chunks.RECIPE_KEY: recipe_text,
-        png_chunks.PARAMETERS_KEY: describe_parameters(recipe),
-    }
+    texts = {png_chunks.RECIPE_KEY: recipe_text}
+    if not recipe.request.control_picture.kind:  # which has no settings to use again
+        texts[png_chunks.PARAMETERS_KEY] = describe_parameters(recipe)
     chunks = [*(like.chunks if like else ()), *metadata.make_text_chunks(texts)]
     content = metadata.insert_chunks(encoded.tobytes(), chunks)
     draft = path.with_name(f".underpaint-{os.getpid()}")

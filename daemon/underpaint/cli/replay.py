@@ -115,7 +115,8 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
     wanted = request.sampling.model if options.model is None else options.model
     if wanted:
         request = request.with_values(model=settle_model(wanted))
-    if request.mode in ("img2img", "inpaint", "edit") and options.init_img is None:
+    changes = request.mode in ("img2img", "inpaint", "edit") or request.control_picture.kind
+    if changes and options.init_img is None:
         raise BadInputError(
             "{picture} was made from another picture; name that picture with -I",
             picture=options.picture,
@@ -172,6 +173,8 @@ def _request(recipe: Recipe, options: argparse.Namespace) -> Request:
 def _differences(recipe: Recipe, request: Request) -> list[str]:
     """Return what has changed since then, and may change the picture."""
     found: list[str] = []
+    if request.control_picture.kind:
+        return found
     try:
         model = hash_model(describe_model(find_model(request.sampling.model)))
     except UnderpaintError:

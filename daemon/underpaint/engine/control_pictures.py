@@ -11,6 +11,7 @@ import torch
 from underpaint.models.controlnet_list import ChosenControl
 from underpaint_client.control_layers import ControlLayer, raster_name
 from underpaint_client.geometry import Box, Extent
+from underpaint_client.sentences import Sentence, sentence
 
 from .controlnets import Control
 from .pixels import Floats, Pixels, fraction, hash_picture, quantize, resize
@@ -47,6 +48,29 @@ def take_controls(
     return tuple(controls)
 
 
+def idle_notes(controls: Iterable[Control], calls: int) -> tuple[Sentence, ...]:
+    """Return which control layers hold in no step, since none lies between their start and end.
+
+    Parameters
+    ----------
+    controls : iterable of Control
+    calls : int
+        How often the model is called.
+    """
+    return tuple(
+        sentence(
+            "the control layer {kind} was not used: it holds from {start:g} to {end:g} of the"
+            " steps, and none of the {count} that ran lies between",
+            kind=one.chosen.layer.kind,
+            start=one.chosen.layer.start,
+            end=one.chosen.layer.end,
+            count=calls,
+        )
+        for one in controls
+        if not any(one.holds(call, calls) for call in range(calls))
+    )
+
+
 def make_control_picture(raster: Pixels, layer: ControlLayer, whole: Box, plan: Plan) -> Floats:
     """Crop and scale a control layer as the layer is, and bring it into the form of its kind.
 
@@ -81,7 +105,7 @@ def make_control_picture(raster: Pixels, layer: ControlLayer, whole: Box, plan: 
             colour = fill_holes(colour, (alpha == 0) & ~colour.any(axis=2))
         colour = _scaled(colour, plan.content)
         if layer.computed:
-            colour = _COMPUTE[layer.kind](colour)
+            colour = COMPUTE[layer.kind](colour)
     else:
         drawn = _draw_light if layer.kind in DRAWN else _over_black
         colour = _scaled(drawn(colour, alpha), plan.content)
@@ -149,4 +173,5 @@ def _blur(colour: Floats) -> Floats:
     return blurred
 
 
-_COMPUTE = {"canny": _canny, "blur": _blur}
+COMPUTE = {"canny": _canny, "blur": _blur}
+"""What is computed of a picture, RGB, 0..1, without a model."""

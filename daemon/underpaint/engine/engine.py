@@ -36,11 +36,13 @@ from .devices import (
     has_own_memory,
     measure_free,
 )
+from .estimators import Estimators
 from .experience import Experience, first_saving, make_key
 from .flow_sampler import check_flow_sampler
 from .inputs import Inputs
 from .memory import canvas_too_large, is_out_of_memory, model_too_large, until_it_fits
 from .model import Model
+from .preprocessing import make_control_picture
 from .quantising import check_quantiser
 from .reports import Observer, Picture, Progress, Viewer
 from .resolved_request import ResolvedRequest
@@ -82,6 +84,7 @@ class Engine:
         self._quantise = quantise
         self._model: Model | None = None
         self._experience: dict[ModelInfo, Experience] = {}
+        self._estimators = Estimators(torch.device(self.device))
 
     @property
     def model_name(self) -> str:
@@ -207,6 +210,11 @@ class Engine:
         check_request(request)
         inputs.check()
         check_rasters(request, inputs.rasters)
+        if request.control_picture.kind:
+            yield make_control_picture(
+                request.control_picture, inputs, self._estimators, progress, cancelled
+            )
+            return
         request = resolve_style(request)
         read = WildcardFiles().read
         request = expand_chain(draw_seeds(request), read)

@@ -14,13 +14,15 @@ from underpaint_client.geometry import Box, Extent
 from underpaint_client.recipe import Recipe, UsedRegion
 from underpaint_client.recommended import Recommended, settle_request
 from underpaint_client.regions import call_region
+from underpaint_client.sentences import Sentence
 
 from .areas import plan_areas
 from .clock import PhaseClock
 from .colour import read_space
 from .composite import Composed, Painted, compose, unchanged
 from .context import as_model_sees, hash_context
-from .control_pictures import take_controls
+from .control_pictures import idle_notes, take_controls
+from .controlnets import Control
 from .denoise import cell_steps, level_notes
 from .inputs import Inputs
 from .ip_adapters import Reference
@@ -142,6 +144,7 @@ class Run:
                 change,
                 model.info.native,
                 model.info.train_steps,
+                multiple=model.info.multiple,
                 from_nothing=from_nothing,
                 exact=model.starts_exactly,
             )
@@ -266,12 +269,22 @@ class Run:
                 *level_notes(steps, plan.steps, model.info.recommended),
                 *(() if source.edits else describe_purpose(model.info.purpose)),
                 *describe_shown(shown),
+                *self._idle_notes(model, plan, controls, cells),
             ),
             controls=controls,
             references=references,
             pictures=shown,
             regions=shares,
         )
+
+    def _idle_notes(
+        self, model: Model, plan: Plan, controls: Sequence[Control], cells: Extent
+    ) -> tuple[Sentence, ...]:
+        if not controls:
+            return ()
+        name = self.wanted.settled_request.sampling.sampler
+        sampler = model.make_sampler(name, plan.steps, cells)
+        return idle_notes(controls, sampler.calls(plan.steps.run))
 
     def _show_kept(
         self, model: Model, source: Source, plan: Plan, changing_cells: Mask

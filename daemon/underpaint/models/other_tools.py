@@ -31,6 +31,7 @@ _WEBUI_FOLDERS = {
     "embeddings": ("embeddings",),
     "ip_adapters": ("models/ControlNet", "models/ipadapter", "models/IP-Adapter"),
     "clip_vision": ("models/clip_vision",),
+    "preprocessors": (),  # theirs are pickles
 }
 _COMFY_KEYS = {
     "models": ("checkpoints", "diffusion_models", "unet"),
@@ -39,10 +40,11 @@ _COMFY_KEYS = {
     "embeddings": ("embeddings",),
     "ip_adapters": ("ipadapter",),
     "clip_vision": ("clip_vision",),
+    "preprocessors": (),
 }
 """The folders below `models`, and the keys of `extra_model_paths.yaml`, which are the same."""
 
-ADDITIONS = ("loras", "controlnets", "embeddings", "ip_adapters", "clip_vision")
+ADDITIONS = ("loras", "controlnets", "embeddings", "ip_adapters", "clip_vision", "preprocessors")
 """What has folders of its own beside those of models."""
 
 _WEBUI_PLACES = {

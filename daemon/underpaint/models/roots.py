@@ -67,6 +67,11 @@ def controlnet_roots() -> list[Root]:
     return _addition_roots("controlnets")
 
 
+def preprocessor_roots() -> list[Root]:
+    """Return the folders whose preprocessors are listed, as `lora_roots`."""
+    return _addition_roots("preprocessors")
+
+
 def ip_adapter_roots() -> list[Root]:
     """Return the folders whose IP-Adapters are listed, as `lora_roots`."""
     return _addition_roots("ip_adapters")

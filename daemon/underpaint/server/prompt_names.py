@@ -7,6 +7,7 @@ are listed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -17,9 +18,12 @@ from typing import TypeVar
 from underpaint.models import scan
 from underpaint.models.embedding_list import list_embeddings
 from underpaint.models.lora_list import ListedLora, list_loras
-from underpaint.models.roots import lora_roots
+from underpaint.models.preprocessors import choose_preprocessor, list_preprocessors
+from underpaint.models.roots import lora_roots, preprocessor_roots
 from underpaint.styles import list_styles
 from underpaint.wildcards import list_wildcards
+from underpaint_client.control_layers import CONTROL_PICTURES
+from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.prompt_messages import PromptLora, PromptNames
 from underpaint_client.typed_json import to_json
 
@@ -80,6 +84,7 @@ def _list_names() -> PromptNames:
         tuple(_limit(_gather("wildcards", _find_wildcards), str, "wildcards")),
         tuple(_limit(_gather("styles", list_styles), lambda one: one.name, "styles")),
         tuple(_limit(_gather("embeddings", _find_embeddings), lambda one: one.name, "embeddings")),
+        tuple(_gather("preprocessors", _find_control_pictures)),
     )
 
 
@@ -100,6 +105,14 @@ def _find_embeddings() -> Iterator[PromptLora]:
     for one in list_embeddings():
         bases = (one.base_family,) if one.base_family else ()
         yield PromptLora(one.name, bases, (one.base,) if bases else (), problem=one.reason)
+
+
+def _find_control_pictures() -> Iterator[str]:
+    there = list_preprocessors(scan(preprocessor_roots(), seconds=SLICE))
+    for kind in CONTROL_PICTURES:
+        with contextlib.suppress(ModelUnavailableError):
+            choose_preprocessor(kind, there=there)
+            yield kind
 
 
 def _find_wildcards() -> list[str]:

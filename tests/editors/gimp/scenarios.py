@@ -283,6 +283,74 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+HALVES = (bytes((0, 0, 0, 255)) * 128 + bytes((255, 255, 255, 255)) * 128) * 256
+"""RGBA: black on the left, white on the right."""
+
+
+def control_made(said: Said) -> Run:
+    """Make a control layer of the painting by the menu, undo that, and copy one."""
+    from underpaint_gimp.tree import control_layers, role_of
+
+    image, layer = yield from painted(HALVES)
+    where = corner()
+    menu = window().control_menu.menu
+
+    def choose(name: str) -> Run:
+        window().status.set_text("")
+        press(window().control_menu.button)
+        yield menu.get_visible
+        yield settled()
+        said["offered"] = [item.get_label() for item in menu.get_children()]
+        if name == "Canny edges":
+            screenshot("control_menu")
+        next(one for one in menu.get_children() if one.get_label() == name).activate()
+        menu.popdown()
+        yield lambda: status().startswith(("Control layer", "No model"))
+        yield settled()
+
+    def layers() -> list[str]:
+        return [one.get_name() for one in reversed(image.get_layers())]
+
+    yield from choose("Depth (no model yet)")
+    said["refused"], said["before"] = status(), layers()
+    yield from choose("Canny edges")
+    said["told"], said["layers"] = status(), layers()
+    made = image.get_layers()[0]
+    said["role"], said["opacity"] = role_of(made).kind, made.get_opacity() / 100
+    said["active"] = image.get_selected_layers()[0].get_name()
+    data = get(made, "R'G'B'A u8")
+    said["colours"] = sorted({bytes(data[n : n + 3]).hex() for n in range(0, len(data), 4)})
+    yield from undo(where)
+    said["undone"] = layers()
+    yield from choose("Canny edges")
+    yield from generated()
+    said["used"] = json.loads(recipe(image.get_layers()[1].get_children()[0]))["recipe"]["facts"][
+        "controls"
+    ]
+    said["order"] = layers()
+    image.set_selected_layers([image.get_layers()[0]])
+    window().look(image)
+    generate = window().generate
+    said["not_painted_on"] = [generate.get_sensitive(), generate.get_tooltip_text()]
+    yield settled()
+    screenshot("control_made")
+    copy = image.get_layers()[0].copy()
+    image.insert_layer(copy, None, 0)
+    image.set_selected_layers([copy])
+    window().look(image)
+    said["copy"] = [one.kind for one, _ in control_layers(image)]
+    said["chosen"] = window().role_controls["layer_role"].value
+    image.set_selected_layers([layer])
+    window().look(image)
+    said["painted_on"] = generate.get_sensitive()
+
+
+def screenshot(name: str) -> None:
+    root = Gdk.get_default_root_window()
+    shown = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
+    shown.savev(str(FOUND / f"{name}.png"), "png", [], [])
+
+
 def referenced(said: Said) -> Run:
     """Use a layer as a style reference in the window, and generate on the one below it."""
     from underpaint_client.geometry import Box
@@ -303,14 +371,12 @@ def referenced(said: Said) -> Run:
     window().look(image)
     said["details"] = bool(controls["control_strength"].shown.get_visible())
     said["refused"] = window().plan.get_text()
-    _keep_picture("/tmp/ref-gimp-role")
     image.set_selected_layers([layer])
     yield from generated()
 
     def made() -> Any:
         return image.get_layers()[1].get_children()[0]
 
-    _keep_picture("/tmp/ref-gimp-result")
     taken = made()
     told = json.loads(recipe(taken))["recipe"]
     said["asked"] = told["request"]["conditioning"]["references"]

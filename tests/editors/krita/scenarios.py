@@ -428,6 +428,69 @@ def controlled(said: Said) -> Run:
     yield settled()
 
 
+HALVES = (bytes((0, 0, 0, 255)) * 128 + bytes((255, 255, 255, 255)) * 128) * 256
+"""BGRA: black on the left, white on the right."""
+
+
+def control_made(said: Said) -> Run:
+    """Make a control layer of the painting by the menu, undo that, and copy one."""
+    from underpaint_krita.tree import control_layers, role_of
+
+    document, layer = yield from opened(HALVES)
+    menu = docker().control_menu.menu
+
+    def choose(name: str) -> Run:
+        control("status").setText("")
+        control("make_control").click()
+        yield menu.isVisible
+        yield settled()
+        said["offered"] = [action.text() for action in menu.actions()]
+        QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / "control_menu.png"))
+        next(one for one in menu.actions() if one.text() == name).trigger()
+        menu.close()
+        yield lambda: status().startswith(("Control layer", "No model"))
+        yield settled()
+
+    def layers() -> list[str]:
+        return [
+            one.name() for one in document.rootNode().childNodes() if one.name() != "Background"
+        ]
+
+    yield from choose("Depth (no model yet)")
+    said["refused"], said["before"] = status(), layers()
+    yield from choose("Canny edges")
+    said["told"], said["layers"] = status(), layers()
+    made = document.nodeByName("Canny edges")
+    role = role_of(document, made)
+    said["role"], said["opacity"] = role.kind, made.opacity() / 255
+    said["active"] = document.activeNode().name()
+    data = pixels(made)
+    said["colours"] = sorted({data[n : n + 3].hex() for n in range(0, len(data), 4)})
+    yield from undo()
+    said["undone"] = layers()
+    yield from choose("Canny edges")
+    yield from generated()
+    held = next(one for one in layers() if one.startswith("a lake"))
+    (picture,) = document.nodeByName(held).childNodes()
+    said["used"] = json.loads(recipe(document, picture))["recipe"]["facts"]["controls"]
+    said["order"] = layers()
+    document.setActiveNode(document.nodeByName("Canny edges"))
+    yield settled()
+    docker()._look()
+    said["not_painted_on"] = [control("generate").isEnabled(), control("generate").toolTip()]
+    QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / "control_made.png"))
+    Krita.instance().action("duplicatelayer").trigger()
+    yield lambda: document.activeNode().name() not in ("Canny edges", "Painting")
+    yield settled()
+    docker()._look()
+    said["copy"] = [one.kind for one, _ in control_layers(document)]
+    said["chosen"] = control("layer_role").currentData()
+    document.setActiveNode(layer)
+    yield settled()
+    docker()._look()
+    said["painted_on"] = control("generate").isEnabled()
+
+
 def referenced(said: Said) -> Run:
     """Use a layer as a style reference in the docker, and generate on the one below it."""
     document, layer = yield from opened()
@@ -443,7 +506,6 @@ def referenced(said: Said) -> Run:
     yield settled()
     said["details"] = bool(control("control_strength").isVisible())
     said["refused"] = plan()
-    _keep_picture("/tmp/ref-krita-role")
     document.setActiveNode(layer)
     yield settled()
     yield from generated()
@@ -451,7 +513,6 @@ def referenced(said: Said) -> Run:
     made = json.loads(recipe(document, taken))["recipe"]
     said["asked"] = made["request"]["conditioning"]["references"]
     said["used"] = made["facts"]["references"]
-    _keep_picture("/tmp/ref-krita-result")
     photo.setVisible(False)
     yield from generated()
     groups = [one for one in layer.parentNode().childNodes() if one.type() == "grouplayer"]
