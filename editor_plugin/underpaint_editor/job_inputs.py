@@ -36,9 +36,6 @@ def read_inputs(
         With the document's control layers, reference layers and regions, and with the mode that
         fits the pixels.
     dict of str to Frame
-        With the document's control layers, reference layers and regions, and with the mode that
-        fits the pixels.
-    dict of str to Frame
         The layer and what goes with it, control and reference layers, masks of regions and the
         context; where a control layer is made of it, the layer alone.
 
