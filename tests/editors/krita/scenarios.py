@@ -542,6 +542,7 @@ def regional(said: Said) -> Run:
     said["without"] = status()
     document.setActiveNode(sky)
     yield settled()
+    docker()._look()
     edit = control("region_prompt")
     edit.setFocus()
     for letter in "red sunset":
@@ -549,7 +550,7 @@ def regional(said: Said) -> Run:
         docker()._look()
     said["typed"] = [edit.toPlainText(), edit.textCursor().position()]
     yield settled()
-    looked_at("/tmp/krita-region.png")
+    _keep_picture("/tmp/krita-region")
     document.setActiveNode(layer)
     yield settled()
     docker()._look()
@@ -562,11 +563,6 @@ def regional(said: Said) -> Run:
     docker()._look()
     yield settled()
     said["hidden"] = plan()
-
-
-def looked_at(file: str) -> None:
-    """Keep a picture of the screen."""
-    QtWidgets.QApplication.primaryScreen().grabWindow(0).save(file)
 
 
 # ---- looks ---------------------------------------------------------------------------------
