@@ -464,6 +464,17 @@ def check_referenced(said: Said) -> None:
     assert said["differs"]
 
 
+def check_regional(said: Said) -> None:
+    """Check what the scenario `regional` found, in any editor."""
+    assert said["shown"] == [False, True]  # of the strength, the prompt
+    assert "The region 'Sky' has no prompt; write what is there" in said["without"]
+    assert "1 region is used" in said["plan"]
+    (used,) = said["used"]
+    assert (used["name"], used["prompt"]) == ("Sky", "red sunset")
+    assert used["mask_hash"]
+    assert "region" not in said["hidden"]
+
+
 def skip_without(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:

@@ -16,7 +16,9 @@ MAX_REGIONS = 8
 MAX_REGION_PROMPT = 20_000
 """Characters of the longest prompt of a region that is taken."""
 
-_MAX_NAME = 1024
+MAX_REGION_NAME = 1024
+"""Characters of the longest name of a region that is taken."""
+
 _LONGEST_SHOWN = 60
 
 
@@ -70,7 +72,7 @@ def check_regions(regions: tuple[Region, ...]) -> None:
     """
     for index, one in enumerate(regions):
         _check_prompt(call_region(index, one), one.prompt)
-        for text, most in ((one.prompt, MAX_REGION_PROMPT), (one.name, _MAX_NAME)):
+        for text, most in ((one.prompt, MAX_REGION_PROMPT), (one.name, MAX_REGION_NAME)):
             if len(text) > most or "\0" in text:
                 raise BadInputError(
                     "{region}: {text!r} cannot be used; write {most} characters or fewer, and no"

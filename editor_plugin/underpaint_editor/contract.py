@@ -91,6 +91,9 @@ class Surroundings(Protocol):
     def is_drawn(self) -> bool:
         """Whether the layer holds text or vectors."""
 
+    def count_regions(self) -> int:
+        """Return how many visible layers are regions."""
+
     def shows_below(self) -> bool:
         """Return whether anything but white paper is visible below, where `Document.read` reads.
 
@@ -100,8 +103,8 @@ class Surroundings(Protocol):
     def read_context(self, box: Box) -> Frame:
         """Return what is visible of the layer and of all below it, without what is above.
 
-        So no result, preview or control layer is in it. Reading it must leave no trace in the
-        document.
+        So no result, preview or layer with a role is in it, but for a group around the layer.
+        Reading it must leave no trace in the document.
 
         Parameters
         ----------
@@ -351,7 +354,7 @@ class Toolkit(Protocol):
         enabled : bool
             Whether there is a layer.
         details : bool
-            Whether it is a control layer: else all controls but the first are hidden.
+            Whether it has another use than painting: those of `layer_role.fields_of` are shown.
         refusal : Sentence
             Why the layer is not painted on, as the tip of that button; empty where it is.
         """

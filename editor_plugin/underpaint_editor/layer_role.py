@@ -27,10 +27,18 @@ from underpaint_client.reference_layers import (
     ReferenceLayer,
     reference_raster,
 )
+from underpaint_client.regions import (
+    MAX_REGION_NAME,
+    MAX_REGION_PROMPT,
+    MAX_REGIONS,
+    Region,
+    region_raster,
+)
 from underpaint_client.sentences import Label
 from underpaint_client.typed_json import read_value
 
 from .form import make_fields
+from .survey import take_alpha
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +49,11 @@ ReadLayer = Callable[[Box], Frame]
 """Reads a layer in a box on the canvas: RGBA or BGRA, u1, whatever its opacity."""
 
 _FORMAT = 1
+_LATER = ("region_prompt",)  # roles of before do not have it
 _OF = "-of"
+
+REGION = "region"
+"""The role of a layer whose painted part has a prompt of its own."""
 
 ROLES: dict[str, Label] = {
     "": "Painting",
@@ -51,6 +63,7 @@ ROLES: dict[str, Label] = {
     "style": "Style reference",
     "composition": "Composition reference",
     "subject": "Subject reference",
+    REGION: "Region with a prompt",
 }
 """What a layer can be used as, and what editors call each."""
 
@@ -65,6 +78,8 @@ class LayerRole(ParameterGroup):
         One of `ROLES`; empty for a layer to paint on.
     strength, start, end : float
         As `ControlLayer`.
+    prompt : str
+        As `Region`.
     """
 
     kind: str = declare(
@@ -113,6 +128,21 @@ class LayerRole(ParameterGroup):
             name="control_end",
         ),
     )
+    prompt: str = declare(
+        "",
+        Parameter(
+            "What is where this layer or group is painted. There, it counts instead of the prompt.",
+            most=MAX_REGION_PROMPT,
+            label="Prompt of the region",
+            lines=2,
+            name="region_prompt",
+        ),
+    )
+
+    @property
+    def is_region(self) -> bool:
+        """Whether the layer's painted part has a prompt of its own."""
+        return self.kind == REGION
 
     @property
     def is_reference(self) -> bool:
@@ -145,6 +175,7 @@ class LayerRole(ParameterGroup):
                 **{
                     name: read_value(name, one.kind, found[name])
                     for name, one in parameters_of(cls).items()
+                    if name in found or name not in _LATER
                 }
             )
             for one in parameters_of(cls).values():
@@ -184,7 +215,15 @@ assert {*REFERENCE_KINDS} < ROLES.keys()  # noqa: S101 - as the next one
 assert {kind + _OF for kind in COMPUTED} < ROLES.keys()  # noqa: S101 - at import, in all tests
 
 ROLE_FIELDS = make_fields(parameters_of(LayerRole).values())
-"""The controls of a role, in order: its kind, then what is shown for a control layer alone."""
+"""The controls of a role, in order: its kind, then what is shown for some kinds alone."""
+
+
+def fields_of(kind: str) -> tuple[str, ...]:
+    """Return the names of the fields that are shown for a kind of role."""
+    first, *details = (field.name for field in ROLE_FIELDS)
+    if kind == REGION:
+        return (first, "region_prompt")
+    return (first, *(name for name in details if kind and name != "region_prompt"))
 
 
 def refuse_role(role: LayerRole | None) -> None:
@@ -193,7 +232,7 @@ def refuse_role(role: LayerRole | None) -> None:
     Raises
     ------
     BadInputError
-        It is a control layer or a reference layer.
+        It is a control layer, a reference layer or a region.
     """
     if role is not None:
         raise BadInputError(
@@ -221,7 +260,7 @@ def read_control_layers(
     BadInputError
         They are too many.
     """
-    layers = [one for one in layers if not one.role.is_reference]
+    layers = [one for one in layers if not (one.role.is_reference or one.role.is_region)]
     if len(layers) > MAX_CONTROLS:
         raise BadInputError(
             "{count} control layers are visible, and {most} at most can be used; hide the others",
@@ -264,3 +303,34 @@ def read_reference_layers(
     names = map(reference_raster, range(len(layers)))
     rasters = {name: replace(one.read(one.box), name=name) for name, one in zip(names, layers)}
     return tuple(one.role.reference(one.name) for one in layers), rasters
+
+
+def read_regions(
+    layers: Sequence[RoleLayer], box: Box
+) -> tuple[tuple[Region, ...], dict[str, Frame]]:
+    """Return the regions of a request, the lowest first, and their masks by name.
+
+    Parameters
+    ----------
+    layers, box
+        As `read_control_layers` has them.
+
+    Raises
+    ------
+    BadInputError
+        They are too many.
+    """
+    layers = [one for one in reversed(layers) if one.role.is_region]
+    if len(layers) > MAX_REGIONS:
+        raise BadInputError(
+            "{count} regions are visible, and {most} at most can be used; hide the others",
+            count=len(layers),
+            most=MAX_REGIONS,
+        )
+    masks: dict[str, Frame] = {}
+    for index, one in enumerate(layers):
+        name = region_raster(index)
+        alpha = take_alpha(bytes(one.read(box).data), 4, "u1")
+        masks[name] = Frame(name, box, "u1", "Y", alpha)
+    regions = (Region(one.role.prompt, one.name[:MAX_REGION_NAME]) for one in layers)
+    return tuple(regions), masks

@@ -307,7 +307,9 @@ class Panel:
         if role is not None:
             self.filling = True
             for name, value in role.values().items():
-                self._toolkit.role_controls[name].value = value
+                control = self._toolkit.role_controls[name]
+                if control.value != value:  # setting a text moves the caret
+                    control.value = value
             self.filling = False
         self._show_role(role)
 

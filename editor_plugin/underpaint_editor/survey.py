@@ -58,6 +58,8 @@ class Survey:
         What the artist should know before the run, each without its capital and stop.
     below, new, drawn : bool
         As `LayerState` has them.
+    regions : int
+        How many visible layers are regions.
     """
 
     empty: bool
@@ -74,6 +76,7 @@ class Survey:
     below: bool = False
     new: bool = False
     drawn: bool = False
+    regions: int = 0
 
     def within(self, around: Surroundings) -> Survey:
         """Return the same with what is known of the layer from its surroundings."""
@@ -82,6 +85,7 @@ class Survey:
             below=self.empty and around.shows_below(),
             new=not self.empty and not self.transparent and around.is_new(),
             drawn=around.is_drawn,
+            regions=around.count_regions(),
         )
 
     @property
@@ -252,6 +256,9 @@ def describe_run(request: Request, found: Survey, recommended: Recommended = USU
     told = describe_plan(choice.mode, changed, plan, of=of, below=below)
     partial = {"inpaint": found.partly_erased, "img2img": found.partly_selected}.get(mode, 0.0)
     notes = list(describe_levels(plan, recommended, partial))
+    if plan.run and found.regions:
+        count = found.regions
+        notes.insert(0, sentence("{count} region is used", "{count} regions are used", count=count))
     notes += found.notes if plan.run else ()
     if plan.run and mode == "inpaint" and found.lost and request.source.fill == "auto":
         if not below:

@@ -145,6 +145,7 @@ class Tag:
             sentence("its reference layers (those that are visible are used)"): bool(
                 recipe.facts.references
             ),
+            sentence("its regions (those that are visible are used)"): bool(recipe.facts.regions),
         }
         return [name for name, so in there.items() if so]
 

@@ -67,6 +67,16 @@ def mask_reader(layer: Gimp.Layer, bounds: Box) -> Reader | None:
     return Reader(mask.get_buffer(), AMOUNTS, bounds)
 
 
+def multiply_alpha(pixels: bytes, amounts: bytes) -> bytes:
+    """Return RGBA pixels of 8 bits with their alpha times a mask's amounts, one a pixel."""
+    if not amounts.strip(b"\xff"):
+        return pixels
+    changed = bytearray(pixels)
+    products = (alpha * amount for alpha, amount in zip(pixels[3::4], amounts))
+    changed[3::4] = bytes((product + 127) // 255 for product in products)
+    return bytes(changed)
+
+
 def get_pixels(buffer: Gegl.Buffer, box: Box, format_name: str) -> bytes:
     """Return the pixels of a box of a buffer, all 0 beyond the buffer."""
     rectangle = Gegl.Rectangle.new(box.x, box.y, box.width, box.height)

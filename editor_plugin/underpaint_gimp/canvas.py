@@ -37,7 +37,15 @@ from underpaint_editor.layers import (  # noqa: E402
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
-from .buffers import AMOUNTS, FORMATS, Reader, mask_reader, pixel_format, sent_dtype  # noqa: E402
+from .buffers import (  # noqa: E402
+    AMOUNTS,
+    FORMATS,
+    Reader,
+    mask_reader,
+    multiply_alpha,
+    pixel_format,
+    sent_dtype,
+)
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .result_layers import SentLayer, insert_alone, insert_layers, make_layer  # noqa: E402
@@ -281,8 +289,16 @@ class GimpDocument:
 
         def reader(role: LayerRole, layer: Gimp.Layer) -> ReadLayer:
             name = FORMATS["u1"] if role.is_reference else pixel_format(layer)  # the first is sRGB
-            pixels = Reader(layer.get_buffer(), name, _bounds_of(layer))
-            return lambda box: Frame("control", box, "u1", "RGBA", pixels.read(box))
+            bounds = _bounds_of(layer)
+            pixels, mask = Reader(layer.get_buffer(), name, bounds), mask_reader(layer, bounds)
+
+            def read(box: Box) -> Frame:
+                found = pixels.read(box)
+                if mask is not None:
+                    found = multiply_alpha(found, mask.read(box))
+                return Frame("control", box, "u1", "RGBA", found)
+
+            return read
 
         return [
             RoleLayer(role, reader(role, layer), layer.get_name(), _bounds_of(layer))

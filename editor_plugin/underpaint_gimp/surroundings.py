@@ -61,6 +61,10 @@ class GimpSurroundings:
         vectors = getattr(self.layer, "is_vector_layer", None)
         return self.layer.is_text_layer() or (vectors is not None and bool(vectors()))
 
+    def count_regions(self) -> int:
+        """Return how many visible layers are regions."""
+        return sum(role.is_region for role, _ in control_layers(self.image))
+
     def shows_below(self) -> bool:
         """Return whether anything but white paper is visible below, where a run would see it."""
         selected = selection_bounds(self.image)
@@ -77,19 +81,21 @@ class GimpSurroundings:
 def _read_visible(image: Gimp.Image, layer: Gimp.Layer, box: Box, dtype: str) -> bytes:
     """Return what is visible of a layer and of all below it: RGBA, straight alpha.
 
-    Control layers are no part of the picture.
+    Layers with a role are no part of the picture, but for groups around the layer.
     """
     path = _path(image, layer)
     copy = image.duplicate()
     try:
         copy.undo_disable()
         siblings = copy.get_layers()
+        around: list[int] = []
         for index in path:
+            around.append(siblings[index].get_id())
             for above in siblings[:index]:
                 copy.remove_layer(above)
             siblings = siblings[index].get_children() if siblings[index].is_group() else []
         for _, held in list(control_layers(copy)):
-            if held.is_valid():  # it may have been in another one
+            if held.is_valid() and held.get_id() not in around:  # it may have been in another one
                 copy.remove_layer(held)
         copy.crop(box.width, box.height, box.x, box.y)
         shown = Gimp.Layer.new_from_visible(copy, copy, "")

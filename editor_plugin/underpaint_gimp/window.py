@@ -47,7 +47,7 @@ from .picture_chooser import PictureChooser  # noqa: E402
 from .preview import remove_leftovers  # noqa: E402
 from .prompt_popup import PromptPopup, mark_error  # noqa: E402
 from .result_row import ResultRow  # noqa: E402
-from .role_rows import RoleRows  # noqa: E402
+from .role_rows import RoleRows, TypedRole  # noqa: E402
 from .selected import GimpResult  # noqa: E402
 from .session import listener, session  # noqa: E402
 from .tree import layer_names  # noqa: E402
@@ -96,7 +96,8 @@ class Window:
         self._fields, self.lock = self._view.fields, self._view.lock
         self.model_facts = self._view.model_facts
         self.control_menu = ControlMenu(lambda: self.session.control_pictures, self.make_control)
-        self._role = RoleRows(self._change_role, self.control_menu)
+        self._role = RoleRows(self._change_role, self._type_role, self.control_menu)
+        self._typed = TypedRole(self.panel.role_edited)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=8)
         self.images = ImageChoice(self.look)
         column.add(self.images.widget)
@@ -184,6 +185,10 @@ class Window:
         self.generate.set_tooltip_text(refusal or BUTTONS["generate"].tip)
         self._role.show(enabled=enabled, details=details)
 
+    def _type_role(self) -> None:
+        if not self.panel.filling:
+            self._typed.type(self._current_document)
+
     def _change_role(self) -> None:
         if not self.panel.filling:
             self.panel.role_edited(self._current_document)
@@ -265,6 +270,7 @@ class Window:
 
     def _look_at(self, image: Gimp.Image | None) -> None:
         """Show the selected result and the plan line of an image; None if there is no image."""
+        self._typed.finish()
         self._change_image(image)
         self.images.show()
         self.panel.end_comparison()

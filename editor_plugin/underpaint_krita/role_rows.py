@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from underpaint_editor.layer_role import ROLE_FIELDS
+from underpaint_editor.layer_role import ROLE_FIELDS, fields_of
 
 from .control_menu import ControlMenu
 from .controls import Control, make_controls
@@ -37,7 +37,9 @@ class RoleRows:
 
     def show(self, *, enabled: bool, details: bool) -> None:
         """Show the controls, as `Toolkit.show_role`."""
-        for index, (label, control) in enumerate(zip(self._labels, self.controls.values())):
+        kind = str(self.controls["layer_role"].value) if details else ""
+        shown = fields_of(kind)
+        for label, (name, control) in zip(self._labels, self.controls.items()):
             control.widget.setEnabled(enabled)
             for widget in (label, control.widget):
-                widget.setVisible(details or index == 0)
+                widget.setVisible(name in shown)

@@ -59,6 +59,10 @@ class KritaSurroundings:
         """Whether it is a vector layer, which holds Krita's text, too."""
         return self.layer.type() == "vectorlayer"
 
+    def count_regions(self) -> int:
+        """Return how many visible layers are regions."""
+        return sum(role.is_region for role, _ in control_layers(self.document))
+
     def shows_below(self) -> bool:
         """Return whether anything but white paper is visible below, where a run would see it."""
         selection = find_selection(self.document, self.layer, self.canvas)
@@ -75,9 +79,11 @@ class KritaSurroundings:
 def _read_visible(document: Document, node: Node, box: Box) -> bytes:
     """Return what is visible of a layer and of all below it: BGRA, 8-bit sRGB, straight alpha.
 
-    Control layers are no part of the picture.
+    Layers with a role are no part of the picture, but for groups around the layer.
     """
-    held = [_path(one) for _, one in control_layers(document)]
+    around = [id_of(one) for one in groups(node)]
+    with_roles = (one for _, one in control_layers(document))
+    held = [_path(one) for one in with_roles if id_of(one) not in around]
     if not held and not any(one.visible() and _reaches(one, box) for one in _above(node)):
         document.waitForDone()
         return _read_picture(document, box)

@@ -243,6 +243,9 @@ class FakeDocument:
             shown = over if layer.visible else shown
         return Frame("context", box, "u1", "RGBA", crop(shown, self.canvas.extent.width, 4, box))
 
+    def count_regions(self) -> int:
+        return sum(one.role.is_region for one in self.control_layers())
+
     def is_new(self) -> bool:
         layers = [one for one in self.canvas.layers if not any(c.tag for c in one.children)]
         return len(layers) == 1 and is_white(self._box, self._read, "u1")

@@ -24,6 +24,7 @@ from real_editors import (
     check_more_of_these,
     check_over_painting,
     check_referenced,
+    check_regional,
     check_result_keys,
     check_styled,
     check_typed,
@@ -69,6 +70,12 @@ def test_a_control_layer_is_made_of_a_layer(in_gimp: Found) -> None:
 
 def test_a_layer_can_be_a_reference(in_gimp: Found) -> None:
     check_referenced(in_gimp("referenced"))
+
+
+def test_a_region_paints_its_part_from_its_prompt(in_gimp: Found) -> None:
+    said = in_gimp("regional")
+    check_regional(said)
+    assert said["typed"] == ["red sunset", True]
 
 
 # ---- as scripts call it --------------------------------------------------------------------

@@ -16,6 +16,7 @@ from real_editors import (
     check_more_of_these,
     check_over_painting,
     check_referenced,
+    check_regional,
     check_result_keys,
     check_styled,
     check_typed,
@@ -72,6 +73,12 @@ def test_a_control_layer_is_made_of_a_layer(in_krita: Found) -> None:
 
 def test_a_layer_can_be_a_reference(in_krita: Found) -> None:
     check_referenced(in_krita("referenced"))
+
+
+def test_a_region_paints_its_part_from_its_prompt(in_krita: Found) -> None:
+    said = in_krita("regional")
+    check_regional(said)
+    assert said["typed"] == ["red sunset", len("red sunset")]
 
 
 def test_the_actions_are_carried_out_by_their_shortcuts(in_krita: Found) -> None:

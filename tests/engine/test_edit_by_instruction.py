@@ -25,6 +25,7 @@ from underpaint.engine.shown_pictures import fit_picture
 from underpaint.models import find_model
 from underpaint_client.errors import BadInputError, ModelUnavailableError
 from underpaint_client.reference_layers import ReferenceLayer
+from underpaint_client.regions import Region
 
 GUIDANCE = 4.0
 LAYER = texture(64, 64)
@@ -224,6 +225,26 @@ def test_the_kept_half_stays_bit_for_bit(engine: Engine, kind: str, strength: fl
     made = paint(engine, kind, layer=layer, strength=strength)
     np.testing.assert_array_equal(made[:, :48], layer[:, :48])
     assert np.abs(made[:, 48:, :3].astype(int) - layer[:, 48:, :3]).mean() > 5
+
+
+@every_kind
+def test_regions_have_instructions_of_their_own(engine: Engine, kind: str) -> None:
+    layer = texture(64, 96)
+    layer[:, 48:, 3] = 0
+    everything, upper = np.zeros((64, 96, 1), np.uint8) + 255, np.zeros((64, 96, 1), np.uint8)
+    upper[:32] = 255
+
+    def with_region(mask: Any) -> Any:
+        return paint(
+            engine, kind, layer=layer, regions=(Region("red"),), rasters={"region_1": mask}
+        )
+
+    alone, red = (paint(engine, kind, layer=layer, **more) for more in ({}, {"prompt": "red"}))
+    np.testing.assert_array_equal(with_region(everything), red)
+    half = with_region(upper)
+    assert (half != alone).any()
+    assert (half != red).any()
+    np.testing.assert_array_equal(half[:, :48], layer[:, :48])
 
 
 @every_kind

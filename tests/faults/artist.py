@@ -99,6 +99,9 @@ class Nothing:
 
     is_drawn = False
 
+    def count_regions(self) -> int:
+        return 0
+
     def is_new(self) -> bool:
         return False
 

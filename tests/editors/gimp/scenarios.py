@@ -389,6 +389,51 @@ def referenced(said: Said) -> Run:
     said["differs"] = get(free, native(free)) != get(taken, native(taken))
 
 
+def regional(said: Said) -> Run:
+    """Use a layer as a region in the window, type its prompt, and generate on the one below it."""
+    from underpaint_client.geometry import Box
+    from underpaint_gimp.tree import blank_layer, role_of
+
+    image, layer = yield from painted()
+    controls = window().role_controls
+    sky = blank_layer(image, "Sky", Box(0, 0, 256, 96))
+    sky.get_buffer().set(
+        _rectangle(0, 0, 256, 96), "R'G'B'A u8", bytes((90, 160, 255, 255)) * 24576
+    )
+    image.insert_layer(sky, None, 0)
+    image.set_selected_layers([sky])
+    window().look(image)
+    controls["layer_role"].value = "region"
+    yield settled()
+    names = ("control_strength", "region_prompt")
+    said["shown"] = [bool(controls[name].shown.get_visible()) for name in names]
+    image.set_selected_layers([layer])
+    window().look(image)
+    window().generate_now(image)
+    yield settled()
+    said["without"] = window().status.get_text()
+    image.set_selected_layers([sky])
+    window().look(image)
+    buffer = controls["region_prompt"].widget.get_buffer()
+    for letter in "red sunset":
+        buffer.insert_at_cursor(letter)
+    image.set_selected_layers([layer])  # before typing pauses
+    window().look(image)
+    said["typed"] = [role_of(sky).prompt, role_of(layer) is None]
+    yield settled()
+    said["plan"] = window().plan.get_text()
+    yield from generated()
+    made = image.get_layers()[1].get_children()[0]
+    said["used"] = json.loads(recipe(made))["recipe"]["facts"]["regions"]
+    sky.set_visible(False)
+    window().look(image)
+    said["hidden"] = window().plan.get_text()
+    sky.set_visible(True)
+    image.set_selected_layers([sky])
+    window().look(image)
+    yield settled()
+
+
 # ---- the way it goes -----------------------------------------------------------------------
 
 

@@ -521,6 +521,50 @@ def referenced(said: Said) -> Run:
     said["differs"] = pixels(free) != pixels(taken)
 
 
+def regional(said: Said) -> Run:
+    """Use a layer as a region in the docker, type its prompt, and generate on the one below it."""
+    document, layer = yield from opened()
+    sky = document.createNode("Sky", "paintlayer")
+    paint(sky, bytes((255, 160, 90, 255)) * 256 * 96 + bytes(256 * 4 * 160))
+    document.rootNode().addChildNode(sky, layer)
+    yield lambda: document.activeNode() and document.activeNode().name() == "Sky"
+    docker()._look()
+    box = control("layer_role")
+    box.setCurrentIndex(box.findData("region"))
+    yield settled()
+    docker()._look()
+    names = ("control_strength", "region_prompt")
+    said["shown"] = [bool(control(name).isVisible()) for name in names]
+    document.setActiveNode(layer)
+    yield settled()
+    control("generate").click()
+    yield settled()
+    said["without"] = status()
+    document.setActiveNode(sky)
+    yield settled()
+    docker()._look()
+    edit = control("region_prompt")
+    edit.setFocus()
+    for letter in "red sunset":
+        edit.insertPlainText(letter)
+        docker()._look()
+    said["typed"] = [edit.toPlainText(), edit.textCursor().position()]
+    yield settled()
+    _keep_picture("/tmp/krita-region")
+    document.setActiveNode(layer)
+    yield settled()
+    docker()._look()
+    said["plan"] = plan()
+    yield from generated()
+    _group, (made,) = result(layer)
+    facts = json.loads(recipe(document, made))["recipe"]["facts"]
+    said["used"] = facts["regions"]
+    sky.setVisible(False)
+    docker()._look()
+    yield settled()
+    said["hidden"] = plan()
+
+
 # ---- looks ---------------------------------------------------------------------------------
 
 
