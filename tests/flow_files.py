@@ -236,6 +236,11 @@ def original_krea2(tensors: Tensors) -> Tensors:
     }
 
 
+def original_qwen_image_21(tensors: Tensors) -> Tensors:
+    """Join gate and projection, as ComfyUI's files have them."""
+    return join(tensors, ("gate_layer", "proj"), "gate_up")
+
+
 def original_flux2_vae(tensors: Tensors, config: Mapping[str, Any]) -> Tensors:
     found = original_vae(tensors, config)
     return rename(found, ((r"^quant_", "encoder.quant_"), (r"^post_quant_", "decoder.post_quant_")))
@@ -265,16 +270,19 @@ TRANSFORMERS: dict[str, Callable[[Tensors], Tensors]] = {
     "lumina2": original_lumina2,
     "krea2": original_krea2,
     "qwen-image": dict,
+    "qwen-image-2.1": original_qwen_image_21,
 }
 VAES: dict[str, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {
     "AutoencoderKL": original_vae,
     "AutoencoderKLFlux2": original_flux2_vae,
     "AutoencoderKLQwenImage": original_qwen_vae,
+    "AutoencoderKLQwenImage21": lambda tensors, _config: dict(tensors),
 }
 
 ENCODERS = {
     "clip_l": "clip_l", "clip_g": "clip_g", "t5xxl": "t5xxl", "qwen_3_4b": "qwen3_4b",
     "qwen_3_8b": "qwen3_8b", "qwen_2.5_vl_7b": "qwen25_7b", "qwen3vl_4b": "qwen3vl_4b",
+    "qwen3vl_8b": "qwen3vl_8b",
     "gemma_2_2b": "gemma2_2b",
 }  # fmt: skip
 """What ComfyUI calls the text encoders in a checkpoint."""

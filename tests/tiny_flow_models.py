@@ -88,13 +88,14 @@ def sd3(folder: Path) -> Any:
     )
 
 
-def qwen_tokenizer() -> Any:
+def qwen_tokenizer(*more: str) -> Any:
     """Qwen's tokenizer with bytes alone, and its chat template's form."""
     from transformers import Qwen2Tokenizer
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-    words = [*bytes_to_unicode().values(), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    words = [*bytes_to_unicode().values(), "<|endoftext|>", "<|im_start|>", "<|im_end|>", *more]
     tokenizer = Qwen2Tokenizer(vocab={word: number for number, word in enumerate(words)})
+    tokenizer.add_tokens(list(more), special_tokens=True)
     tokenizer.chat_template = (
         "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}"
         "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -247,6 +248,56 @@ def qwen_image(_folder: Path) -> Any:
     )
 
 
+def qwen_image_21(_folder: Path, *, sample_sigmas: list[float] | None = None) -> Any:
+    """A model whose autoencoder has four channels, RGBA, and cells of 16 pixels."""
+    import torch
+    from diffusers import (
+        AutoencoderKLQwenImage21,
+        QwenImage21Pipeline,
+        QwenImage21Transformer2DModel,
+    )
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    from underpaint.engine.text_processor import TextProcessor
+
+    transformer = QwenImage21Transformer2DModel(
+        in_channels=8, out_channels=8, num_layers=2, attention_head_dim=16, num_attention_heads=2,
+        context_in_dim=16, mlp_ratio=2, axes_dims_rope=(4, 6, 6),
+    )  # fmt: skip
+    encoder = Qwen3VLForConditionalGeneration(
+        Qwen3VLConfig(
+            text_config={
+                "vocab_size": 320, "hidden_size": 16, "intermediate_size": 32,
+                "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+                "head_dim": 8, "max_position_embeddings": 8192,
+                "rope_parameters": {"mrope_section": [2, 1, 1], "mrope_interleaved": True,
+                                    "rope_type": "default", "rope_theta": 10000.0},
+            },
+            vision_config={
+                "depth": 1, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2,
+                "out_hidden_size": 16, "deepstack_visual_indexes": [0],
+                "num_position_embeddings": 16,
+            },
+            image_token_id=300, video_token_id=301, vision_start_token_id=302,
+            vision_end_token_id=303, tie_word_embeddings=False,
+        )
+    )  # fmt: skip
+    with torch.no_grad():  # a trained one is not all ones, as its last norm must not count
+        encoder.model.language_model.norm.weight.uniform_(0.5, 2.0)
+    vae = AutoencoderKLQwenImage21(
+        base_dim=8, decoder_base_dim=8, z_dim=8, dim_mult=[1, 1, 1, 1, 1], num_res_blocks=1,
+        latents_mean=[0.1 * n for n in range(8)], latents_std=[1.0 + 0.1 * n for n in range(8)],
+    )  # fmt: skip
+    return QwenImage21Pipeline(
+        transformer=transformer,
+        vae=vae,
+        scheduler=shifting(shift_terminal=0.02, max_image_seq_len=8192),
+        text_encoder=encoder,
+        processor=TextProcessor(qwen_tokenizer("<|image_pad|>")),
+        sample_sigmas=sample_sigmas,
+    )
+
+
 def chroma(_folder: Path) -> Any:
     from diffusers import ChromaPipeline, ChromaTransformer2DModel
 
@@ -341,6 +392,7 @@ BUILDERS: dict[str, Callable[[Path], Any]] = {
     "klein": klein,
     "klein-base": klein_base,
     "qwen-image": qwen_image,
+    "qwen-image-2.1": qwen_image_21,
     "chroma": chroma,
     "lumina2": lumina2,
     "krea2": krea2,
@@ -366,7 +418,14 @@ def build_flow_model(folder: Path, kind: str, seed: int = PARTS_SEED) -> Path:
     torch.manual_seed(seed)
     pipeline = BUILDERS[kind](folder)
     enliven(getattr(pipeline, "transformer", None))
+    processor = getattr(pipeline, "processor", None)
+    if processor is not None:  # what reads pictures needs torchvision, and is left out
+        processor.save_pretrained = lambda place, **_: processor.tokenizer.save_pretrained(place)
     pipeline.save_pretrained(folder)
+    if processor is not None:
+        index = folder / "model_index.json"
+        named = {"processor": ["transformers", "Qwen3VLProcessor"]}
+        index.write_text(json.dumps(json.loads(index.read_text()) | named), encoding="utf-8")
     (folder / "underpaint.json").write_text(json.dumps({"native": NATIVE}), encoding="utf-8")
     return folder
 

@@ -29,7 +29,7 @@ RASTERS: tuple[str, ...] = ("context", PROFILE, *CONTROLS, *REFERENCES, *REGIONS
 
 `context` is what is visible below the layer, RGBA or BGRA, on the layer's box. The layer is laid
 over it, so it may be in there already. `profile` is the ICC profile of the layer's and the
-context's colours, a row of bytes; without it, they are sRGB.
+context's colours, a row of bytes; without it, they are sRGB, as reference layers always are.
 """
 
 MAX_PROFILE = 2**22

@@ -37,7 +37,7 @@ from underpaint_editor.layers import (  # noqa: E402
 )
 from underpaint_editor.survey import Survey, survey_rows, take_alpha  # noqa: E402
 
-from .buffers import AMOUNTS, Reader, mask_reader, pixel_format, sent_dtype  # noqa: E402
+from .buffers import AMOUNTS, FORMATS, Reader, mask_reader, pixel_format, sent_dtype  # noqa: E402
 from .cautions import cautions_of  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .result_layers import SentLayer, insert_alone, insert_layers, make_layer  # noqa: E402
@@ -279,12 +279,13 @@ class GimpDocument:
     def control_layers(self) -> list[RoleLayer]:
         """Return the visible layers with a role, from the top."""
 
-        def reader(layer: Gimp.Layer) -> ReadLayer:
-            pixels = Reader(layer.get_buffer(), pixel_format(layer), _bounds_of(layer))
+        def reader(role: LayerRole, layer: Gimp.Layer) -> ReadLayer:
+            name = FORMATS["u1"] if role.is_reference else pixel_format(layer)  # the first is sRGB
+            pixels = Reader(layer.get_buffer(), name, _bounds_of(layer))
             return lambda box: Frame("control", box, "u1", "RGBA", pixels.read(box))
 
         return [
-            RoleLayer(role, reader(layer), layer.get_name(), _bounds_of(layer))
+            RoleLayer(role, reader(role, layer), layer.get_name(), _bounds_of(layer))
             for role, layer in control_layers(self.image)
         ]
 

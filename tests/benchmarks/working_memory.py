@@ -108,7 +108,12 @@ def arguments(kind: str, network: Any) -> dict[str, Any]:
             "t": tensor(1),
             "cap_feats": [tensor(200, 2560)],
         }
-    packed["encoder_hidden_states"] = tensor(1, WORDS, config.joint_attention_dim)
+    width = config.get("joint_attention_dim") or config.context_in_dim
+    packed["encoder_hidden_states"] = tensor(1, WORDS, width)
+    if kind == "qwen-image-2.1":
+        shapes = [[(1, SIDE // 16, SIDE // 16)]]
+        slots = torch.tensor([[False] * WORDS + [True] * (TOKENS // 4)])
+        return {**packed, "img_mask": slots, "img_shapes": shapes}
     if kind == "qwen-image":
         shapes = [[(1, SIDE // 16, SIDE // 16)]]
         mask = tensor(1, WORDS, dtype=torch.bool)
@@ -126,8 +131,10 @@ def show_autoencoder(kind: str, dtype: torch.dtype) -> None:
     frames = (1,) if "Qwen" in type(vae).__name__ else ()
     channels = vae.config.get("z_dim") or vae.config.latent_channels
     title = f"{kind}, {str(dtype).removeprefix('torch.')}"
-    latents = tensor(1, channels, *frames, SIDE // 8, SIDE // 8, dtype=dtype)
-    picture = tensor(1, 3, *frames, SIDE, SIDE, dtype=dtype)
+    cells = SIDE // vae.config.get("scale_factor_spatial", 8)
+    latents = tensor(1, channels, *frames, cells, cells, dtype=dtype)
+    colours = vae.config.get("in_channels", 3)
+    picture = tensor(1, colours, *frames, SIDE, SIDE, dtype=dtype)
     show(f"{title}, decodes", vae, lambda: vae.decode(latents).sample)
     show(f"{title}, encodes", vae, lambda: vae.encode(picture, return_dict=False))
 
@@ -148,6 +155,7 @@ def main() -> None:
         ("flux-dev", torch.bfloat16),
         ("flux2-klein-4b", torch.bfloat16),
         ("qwen-image", torch.bfloat16),
+        ("qwen-image-2.1", torch.bfloat16),
     ):
         show_autoencoder(kind, dtype)
 

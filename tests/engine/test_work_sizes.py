@@ -35,7 +35,8 @@ def test_a_side_is_whole_tokens_of_the_family(family: str) -> None:
         cell = 2 ** len(downsampled)
         (patch,) = transformer.get("all_patch_size", [transformer.get("patch_size", 1)])
         token = cell * max(patch, math.isqrt(FLOWS[family].tokens_patch))
-        assert MULTIPLE % token == 0, (folder, token)
+        assert FLOWS[family].multiple % token == 0, (folder, token)
+        assert FLOWS[family].cell == cell
 
 
 @pytest.fixture(scope="module", params=LEVELS)

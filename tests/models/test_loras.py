@@ -133,6 +133,10 @@ BASES: dict[str, tuple[Shapes, tuple[str, ...]]] = {
         lora("transformer.transformer_blocks.0.img_mlp.net.0.proj", 3072, 12288, PEFT),
         ("qwen-image",),
     ),
+    "qwen-image 2.1": (
+        lora("transformer.transformer_blocks.0.img_mlp.gate_layer", 4096, 12288, PEFT),
+        ("qwen-image-2.1",),
+    ),
     "qwen-image, a late block": (
         lora("diffusion_model.transformer_blocks.59.attn.to_q", 3072, 3072, PEFT), ("qwen-image",)
     ),

@@ -258,7 +258,7 @@ MODELS: dict[str, tuple[Shapes, Contents]] = {
     ),
     "qwen-image 2.1": (
         {**QWEN, "txt_in.text_norm.weight": (4096,)},
-        model("qwen-image", variant="2.1"),
+        model("qwen-image-2.1"),
     ),
     "krea2": (KREA2, model("krea2")),
     "anima": (

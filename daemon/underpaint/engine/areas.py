@@ -14,7 +14,7 @@ from .denoise import cell_steps
 from .grid import GRID, GridMask
 from .islands import find_islands
 from .pixels import Floats
-from .plan import Plan, choose_work_area, make_plan
+from .plan import MULTIPLE, Plan, choose_work_area, make_plan
 from .source import Source
 
 
@@ -34,6 +34,7 @@ def plan_areas(
     native: int,
     train_steps: int,
     *,
+    multiple: int = MULTIPLE,
     from_nothing: bool = False,
     exact: bool = False,
 ) -> tuple[Plan, ...]:
@@ -48,7 +49,7 @@ def plan_areas(
         The layer, its mode settled.
     change : Box
         From `Source.change_box`, not empty.
-    request, native, train_steps, from_nothing, exact
+    request, native, train_steps, multiple, from_nothing, exact
         As in `make_plan`.
     """
 
@@ -61,6 +62,7 @@ def plan_areas(
             most_change,
             native,
             train_steps,
+            multiple=multiple,
             from_nothing=from_nothing,
             exact=exact,
         )
@@ -73,7 +75,7 @@ def plan_areas(
     taking_part = cell_steps(changes.most, whole.steps, most_change) > 0
     islands = find_islands(
         GridMask(changes.x, changes.y, taking_part),
-        lambda box: choose_work_area(box, source.box, native, request.size.box),
+        lambda box: choose_work_area(box, source.box, native, request.size.box, multiple),
     )
     if len(islands) == 1:
         return (plan(islands[0].box, most_change),)

@@ -64,8 +64,9 @@ class Painted:
         The layer, its mode settled, with what is painted by others left out.
     area : Box
         The part of the canvas.
-    colours : float32, (h, w, 3)
+    colours : float32, (h, w, 3) or (h, w, 4)
         sRGB, 0..1, at any size; they are scaled to the area, and converted to the layer's space.
+        Of a model that paints transparency, with straight alpha: the result gains so much less.
     """
 
     source: Source
@@ -74,10 +75,19 @@ class Painted:
 
     def blends(self) -> Iterator[tuple[Box, _Blend]]:
         """Yield the area in strips, as the maps of a whole layer would not fit into memory."""
-        colours = resize(self.colours, self.area.extent)
+        painted = resize(self.colours, self.area.extent)
         for strip in strips(self.area):
-            rows = colours[strip.y - self.area.y : strip.bottom - self.area.y]
-            yield strip, _Blend.of(self.source, strip, self.source.space.from_srgb(rows))
+            rows = painted[strip.y - self.area.y : strip.bottom - self.area.y]
+            colours, opacity = split_alpha(rows)
+            yield (
+                strip,
+                _Blend.of(self.source, strip, self.source.space.from_srgb(colours), opacity),
+            )
+
+
+def split_alpha(painted: Floats) -> tuple[Floats, Floats | float]:
+    """Return the colour (h, w, 3) and the alpha (h, w) of what a model painted; 1 for opaque."""
+    return painted[..., :3], painted[..., 3] if painted.shape[-1] > 3 else 1.0
 
 
 def compose(painted: Sequence[Painted], kind: str) -> Composed:
@@ -141,13 +151,13 @@ class _Blend:
     painted: Floats
 
     @classmethod
-    def of(cls, source: Source, area: Box, painted: Floats) -> _Blend:
+    def of(cls, source: Source, area: Box, painted: Floats, opacity: Floats | float) -> _Blend:
         pixels = source.pixels_in(area)
         change = source.change_in(area)
         alpha = fraction(pixels[..., 3])
         grown = alpha
         if source.mode != "img2img":
-            grown = alpha + source.selection_in(area) * (1 - alpha)
+            grown = alpha + source.selection_in(area) * (1 - alpha) * opacity
         completed = (1 - source.known_in(area))[..., np.newaxis] * painted
         return cls(
             pixels=pixels,

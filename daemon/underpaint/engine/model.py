@@ -335,8 +335,8 @@ class Model:
 
         Returns
         -------
-        float32, (H, W, 3)
-            RGB, 0..1.
+        float32, (H, W, 3) or (H, W, 4)
+            RGB, 0..1, and alpha, where the model paints transparency too.
 
         Raises
         ------

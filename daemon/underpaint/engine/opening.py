@@ -32,10 +32,11 @@ from underpaint.models import (
     read_weight_map,
     stamp_files,
 )
-from underpaint.models.model_index import DENOISERS, PARTS
+from underpaint.models.model_index import DENOISERS, PARTS, is_tokenizer
 from underpaint_client.errors import ModelUnavailableError
 
 from .single_file import open_from_file
+from .text_processor import TextProcessor
 
 _LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 
@@ -83,6 +84,8 @@ def open_pipeline(
                 _check_weights(info, part.name, parts[part.name], missing)
                 if part.name in DENOISERS:
                     store(parts[part.name])
+            elif part.class_name == "Qwen3VLProcessor":
+                parts[part.name] = TextProcessor.open(folder / part.name)
         pipeline = pipeline_class.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, **parts
         )
@@ -92,10 +95,10 @@ def open_pipeline(
             path=info.path,
         )
     for name, tokenizer in pipeline.components.items():
-        if name.startswith("tokenizer") and tokenizer is not None:
+        if is_tokenizer(name) and tokenizer is not None:
             if "CLIP" in type(tokenizer).__name__:
                 tokenizer.model_max_length = info.prompt_tokens
-            _check_tokenizer(info, name, tokenizer)
+            _check_tokenizer(info, name, getattr(tokenizer, "tokenizer", tokenizer))
     return pipeline
 
 

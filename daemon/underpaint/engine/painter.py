@@ -14,12 +14,13 @@ from underpaint_client.geometry import Extent
 from underpaint_client.seeds import image_noise
 
 from .blending import match_surroundings
+from .composite import split_alpha
 from .denoise import Guide, OnClean
 from .families.family import Prompt
 from .fitting import Fitting
 from .model import Model
 from .noise import vary
-from .pixels import Floats, mean_opacity, quantize
+from .pixels import Floats, fraction, mean_opacity, quantize
 from .plan import Plan, batch_size
 from .regions import Part, divide
 from .reports import Observer, Preview, Progress
@@ -62,14 +63,17 @@ class Painter:
 
     def denoise_first(self, work: Work, rest: range) -> torch.Tensor:
         """Paint the first of these images, as many as run at once."""
+        wanted = self.wanted
+
+        def goes_along(index: int) -> bool:
+            same_loras = wanted.loras[index] == wanted.loras[rest[0]]
+            same_prompt = wanted.prompts[index] == wanted.prompts[rest[0]]
+            return same_loras and (same_prompt or work.model.family.joins_prompts)
 
         def batch() -> range:
             planned = self.planned(work.model, work.plan)
             first = rest[: min(planned, work.model.saving.together or planned)]
-            same = itertools.takewhile(
-                lambda i: self.wanted.loras[i] == self.wanted.loras[rest[0]], first
-            )
-            return first[: len(list(same))]
+            return first[: len(list(itertools.takewhile(goes_along, first)))]
 
         return self.fitting(work.model, work.plan).run(
             "denoise",
@@ -91,7 +95,8 @@ class Painter:
             return painted
         with self.wanted.clock.phase("composite"):
             cell = work.model.info.cell
-            return match_surroundings(work.seen, work.plan.area, painted, cell)
+            colour = match_surroundings(work.seen, work.plan.area, painted[..., :3], cell)
+            return np.concatenate([colour, painted[..., 3:]], axis=-1)
 
     def _decode_content(self, work: Work, latents: torch.Tensor) -> Floats:
         with self.wanted.clock.phase("decode"):
@@ -101,7 +106,10 @@ class Painter:
             return self._fitted_decode(work, latents)[: content.height, : content.width]
 
     def _fitted_decode(self, work: Work, latents: torch.Tensor) -> Floats:
-        return self.fitting(work.model, work.plan).run("decode", lambda: work.model.decode(latents))
+        """Decode a picture, (H, W, 3): with its own alpha where nothing is kept, (H, W, 4)."""
+        fitting = self.fitting(work.model, work.plan)
+        painted: Floats = fitting.run("decode", lambda: work.model.decode(latents))
+        return painted if work.source.mode == "txt2img" else painted[..., :3]
 
     def _denoise(self, work: Work, images: range) -> torch.Tensor:
         with work.model.placed.using(self.wanted.loras[images.start]):
@@ -162,10 +170,11 @@ class Painter:
                 for number, one in enumerate(clean if viewer.full else clean[:1]):
                     if viewer.full:
                         painted = self._fitted_decode(work, one)
-                        colour = painted[: content.height, : content.width]
+                        colour, opacity = split_alpha(painted[: content.height, : content.width])
                     else:
-                        colour = work.model.sketch(one)[:height, :width]
-                    pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), shown])
+                        colour, opacity = work.model.sketch(one)[:height, :width], 1.0
+                    alpha = quantize(fraction(shown) * opacity, np.dtype(np.uint8))
+                    pixels = np.dstack([quantize(colour, np.dtype(np.uint8)), alpha])
                     steps = work.steps_before + step, work.steps_of_all
                     viewer.show(Preview(image + number, *steps, pixels, plan.area))
             due = time.monotonic() + viewer.every

@@ -18,7 +18,7 @@ from underpaint_client.steps import StepPlan, mode_strength, plan_request
 from .grid import GRID, GridMask
 
 MULTIPLE = 16
-"""Pixels: every side that the model works at is a multiple of it."""
+"""Pixels: every side that a model works at is a multiple of it; some need a larger one."""
 
 BUDGET = 4
 """The most that a model paints at once, as a multiple of its native number of pixels."""
@@ -45,7 +45,8 @@ class Plan:
     content : Extent
         Its size for the model, in pixels.
     work_size : Extent
-        `content`, filled up to multiples of 16 by repeating its right and lower edge.
+        `content`, filled up to multiples of what the model takes, by repeating its right and
+        lower edge.
     notes : tuple of str
         What the artist should know.
     left_out : GridMask, optional
@@ -71,6 +72,7 @@ def make_plan(
     native: int,
     train_steps: int,
     *,
+    multiple: int = MULTIPLE,
     from_nothing: bool = False,
     exact: bool = False,
 ) -> Plan:
@@ -90,12 +92,15 @@ def make_plan(
         The side the model was trained at, in pixels.
     train_steps : int
         Timesteps the model was trained on.
+    multiple : int
+        What every side of the model's size is a multiple of, in pixels.
     from_nothing : bool
         There is no layer: width and height are the picture's size, not the model's box.
     exact : bool
         As `StepPlan.exact`.
     """
-    work = choose_work_area(change, layer, native, None if from_nothing else request.size.box)
+    box = None if from_nothing else request.size.box
+    work = choose_work_area(change, layer, native, box, multiple)
     content = work.content
     return Plan(
         strength=mode_strength(request, mode),
@@ -103,7 +108,7 @@ def make_plan(
         steps=replace(plan_request(request, mode, most_change, train_steps), exact=exact),
         area=work.box,
         content=content,
-        work_size=Extent(_up(content.width, MULTIPLE), _up(content.height, MULTIPLE)),
+        work_size=Extent(_up(content.width, multiple), _up(content.height, multiple)),
         notes=work.notes,
     )
 
@@ -132,19 +137,21 @@ class WorkArea:
         return self.content.width / self.box.width
 
 
-def choose_work_area(change: Box, layer: Box, native: int, box: Extent | None) -> WorkArea:
+def choose_work_area(
+    change: Box, layer: Box, native: int, box: Extent | None, multiple: int = MULTIPLE
+) -> WorkArea:
     """Choose the part of the layer that the model sees, and its size for the model.
 
     Parameters
     ----------
-    change, layer, native
+    change, layer, native, multiple
         As in `make_plan`.
     box : Extent or None
         The size asked for.
     """
     area = choose_area(change, layer, box or Extent(native, native))
-    content, notes = choose_size(area.extent, native, box)
-    area, content = fill_up(area, layer, content)
+    content, notes = choose_size(area.extent, native, box, multiple)
+    area, content = fill_up(area, layer, content, multiple)
     return WorkArea(area, content, notes)
 
 
@@ -180,7 +187,9 @@ def _grow(start: int, stop: int, first: int, last: int, least: int) -> tuple[int
     return max(start, stop - length), length
 
 
-def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, tuple[str, ...]]:
+def choose_size(
+    area: Extent, native: int, box: Extent | None, multiple: int = MULTIPLE
+) -> tuple[Extent, tuple[str, ...]]:
     """Choose the size at which the model paints an area: scaled uniformly, never distorted.
 
     Without a box: scaled up where the shorter side is below the model's native size, since models
@@ -194,6 +203,8 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
         The side the model was trained at.
     box : Extent or None
         The size asked for: the area is scaled to fit into it.
+    multiple : int
+        As `make_plan` has it.
 
     Returns
     -------
@@ -203,8 +214,8 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
         Says where detail is lost.
     """
     if box is not None:
-        inner = Extent(max(MULTIPLE, _down(box.width, MULTIPLE)),
-                       max(MULTIPLE, _down(box.height, MULTIPLE)))  # fmt: skip
+        inner = Extent(max(multiple, _down(box.width, multiple)),
+                       max(multiple, _down(box.height, multiple)))  # fmt: skip
         scale = min(inner.width / area.width, inner.height / area.height)
         budget = BOX_BUDGET * native * native
     else:
@@ -233,8 +244,8 @@ def choose_size(area: Extent, native: int, box: Extent | None) -> tuple[Extent, 
     return content, (told,)
 
 
-def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:
-    """Grow an area, where its layer has more, until the model's size is a multiple of 16.
+def fill_up(area: Box, layer: Box, content: Extent, multiple: int = MULTIPLE) -> tuple[Box, Extent]:
+    """Grow an area, where its layer has more, until the model's size is a multiple of 16 or more.
 
     Parameters
     ----------
@@ -242,6 +253,8 @@ def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:
         The work area inside its layer.
     content : Extent
         The area's size for the model.
+    multiple : int
+        As `make_plan` has it.
 
     Returns
     -------
@@ -250,17 +263,19 @@ def fill_up(area: Box, layer: Box, content: Extent) -> tuple[Box, Extent]:
     content : Extent
         Its size for the model, at the same scale.
     """
-    x, width, content_width = _fill_side(area.x, area.width, layer.x, layer.right, content.width)
+    x, width, content_width = _fill_side(
+        area.x, area.width, layer.x, layer.right, content.width, multiple
+    )
     y, height, content_height = _fill_side(
-        area.y, area.height, layer.y, layer.bottom, content.height
+        area.y, area.height, layer.y, layer.bottom, content.height, multiple
     )
     return Box(x, y, width, height), Extent(content_width, content_height)
 
 
 def _fill_side(
-    start: int, length: int, first: int, last: int, content: int
+    start: int, length: int, first: int, last: int, content: int, multiple: int
 ) -> tuple[int, int, int]:
-    wanted = _up(content, MULTIPLE)
+    wanted = _up(content, multiple)
     grown = max(length, min(round(length * wanted / content), last - first))
     start = max(first, min(start, last - grown))
     return start, grown, min(wanted, max(content, round(grown * content / length)))

@@ -144,6 +144,7 @@ class Run:
                 change,
                 model.info.native,
                 model.info.train_steps,
+                multiple=model.info.multiple,
                 from_nothing=from_nothing,
                 exact=model.starts_exactly,
             )

@@ -80,6 +80,7 @@ GGUF_ARCHITECTURES = {
     "Qwen3ForCausalLM": "QWEN3",
     "Qwen2_5_VLForConditionalGeneration": "QWEN2VL",
     "Qwen3VLModel": "QWEN3VL",
+    "Qwen3VLForConditionalGeneration": "QWEN3VL",
     "Gemma2Model": "GEMMA2",
 }
 """What the `gguf` package calls the classes."""

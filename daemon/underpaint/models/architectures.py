@@ -56,6 +56,7 @@ def _plain(name: str) -> str:
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 _FLUX_ENCODERS = "comfyanonymous/flux_text_encoders"
 _QWEN_IMAGE = "Comfy-Org/Qwen-Image_ComfyUI"
+_QWEN_IMAGE_21 = "Comfy-Org/Qwen-Image-2.1"
 _Z_IMAGE = "Comfy-Org/z_image_turbo"
 
 COMPONENTS = {
@@ -101,6 +102,14 @@ COMPONENTS = {
     ),
     "qwen3vl_4b": Component(
         "Qwen3-VL text encoder", ("qwen3vl_4b", "qwen3_vl_4b", "qwen_3_vl_4b")
+    ),
+    "qwen_image_2.1_vae": Component(
+        "VAE", ("qwen_image_2.1_vae", "qwen_image_21_vae"),
+        _QWEN_IMAGE_21, ("vae/qwen_image_2.1_vae_bf16.safetensors",),
+    ),
+    "qwen3vl_8b": Component(
+        "Qwen3-VL text encoder", ("qwen3vl_8b", "qwen3_vl_8b", "qwen_3_vl_8b"),
+        _QWEN_IMAGE_21, ("text_encoders/qwen3vl_8b_bf16.safetensors",),
     ),
     "gemma_2_2b": Component(
         "Gemma text encoder", ("gemma_2_2b", "gemma2_2b"),
@@ -159,6 +168,7 @@ _KLEIN_4B = {**_Z, "vae": "flux2_vae"}
 _KLEIN_9B = {**_KLEIN_4B, "text_encoder": "qwen_3_8b"}
 _QWEN = {"vae": "qwen_image_vae", "text_encoder": "qwen_2.5_vl_7b"}
 _KREA2 = {**_QWEN, "text_encoder": "qwen3vl_4b"}
+_QWEN_21 = {"vae": "qwen_image_2.1_vae", "text_encoder": "qwen3vl_8b"}
 _LUMINA2 = {"vae": "flux_vae", "text_encoder": "gemma_2_2b", "tokenizer": "gemma_tokenizer"}
 
 _BASE_NAMES = ("klein-base", "klein_base", "base-4b", "base_4b", "base-9b", "base_9b")
@@ -190,6 +200,7 @@ ARCHITECTURES = (
     Architecture("flux2-klein", "9b", "flux2-klein-9b", _KLEIN_9B, _BASE, _BASE_NAMES),
     Architecture("flux2-klein", "9b", "flux2-klein-9b", _KLEIN_9B),
     Architecture("qwen-image", "", "qwen-image", _QWEN),
+    Architecture("qwen-image-2.1", "", "qwen-image-2.1", _QWEN_21),
     Architecture("krea2", "", "krea2", _KREA2, named=FAST_NAMES),
     Architecture("krea2", "", "krea2", _KREA2, _BASE),
     Architecture("lumina2", "", "lumina2", _LUMINA2),

@@ -7,7 +7,7 @@ import functools
 from .architectures import ARCHITECTURES
 from .describe import ModelInfo
 from .facts import native_size
-from .known_sizes import ENCODERS, QWEN_VAE, VAE
+from .known_sizes import ENCODERS, VAE, VAES
 from .memory_needs import (
     FULL_PRECISION_VAES,
     MemoryNeeds,
@@ -58,8 +58,8 @@ def file_memory(contents: Contents) -> int:
     kind = next((one for one in family if one.variant == contents.variant), family[0])
     sizes = dict(zip(contents.parts, contents.sizes, strict=False))
     denoiser = sizes.pop("unet", 0) or sizes.pop("transformer", 0)
-    is_qwen = kind.parts["vae"] == "qwen_image_vae"
-    vae = sizes.pop("vae", 0) or (QWEN_VAE if is_qwen else VAE).weights
+    usual_vae, vae_class = VAES.get(kind.parts["vae"], (VAE, "AutoencoderKL"))
+    vae = sizes.pop("vae", 0) or usual_vae.weights
     usual = [ENCODERS[one] for part, one in kind.parts.items() if part.startswith("text_encoder")]
     usual.sort(key=lambda one: one.weights)  # a file that has some of them has the small ones
     encoders = [*map(PartSize, sizes.values()), *usual[len(sizes) :]]
@@ -68,7 +68,7 @@ def file_memory(contents: Contents) -> int:
         encoders,
         PartSize(denoiser),
         PartSize(vae * vae_number // 2),
-        vae_class="AutoencoderKLQwenImage" if is_qwen else "AutoencoderKL",
+        vae_class=vae_class,
         vae_number=vae_number,
     )
     return card_memory(needs, native_size(contents))

@@ -23,7 +23,7 @@ from .families import FLOWS
 from .files import ModelFile, Part, tokenizer_files
 from .headers import read_bytes, read_header
 from .kinds import with_article
-from .model_index import INDEX, check_classes, read_family
+from .model_index import INDEX, check_classes, encoder_of, is_tokenizer, read_family
 from .parts import find_inside, find_part, find_tokenizer
 from .probes import MODEL, Contents, probe_header
 from .reading import check_regular, expand_user, list_names, read_json, read_text
@@ -81,9 +81,8 @@ def resolve_checkpoint(model: Path, said: Sidecar) -> tuple[str, tuple[Part, ...
     parts: list[Part] = []
     for name, (library, class_name) in check_classes(model, family, given).items():
         part = Part(name, library, class_name, ())
-        if name.startswith("tokenizer"):
-            encoder = name.replace("tokenizer", "text_encoder")
-            if any(one.name == encoder for one in parts):
+        if is_tokenizer(name):
+            if any(one.name == encoder_of(name) for one in parts):
                 parts.append(_open_tokenizer(model, kind, folder, part))
             continue
         config = "scheduler_config.json" if name == "scheduler" else "config.json"
@@ -234,5 +233,6 @@ _WORDS = {
     "CLIP": ("clip/vocab.json.gz", "clip/merges.txt.gz"),
     "T5": ("t5/tokenizer.json.gz",),
     "Qwen2": ("qwen/vocab.json.gz", "qwen/merges.txt.gz"),
+    "Qwen3VL": ("qwen/vocab.json.gz", "qwen/merges.txt.gz"),
 }
 """The vocabularies that come with Underpaint, by how the tokenizers' classes begin."""

@@ -17,9 +17,16 @@ from underpaint_client.recommended import Recommended
 from .architectures import CONFIGS
 from .checkpoint import resolve_checkpoint
 from .clip_skip import count_skipped
-from .families import FLOWS, check_flow_parts, count_pictures, find_flow_purpose, recommend
+from .families import (
+    FLOWS,
+    FlowFacts,
+    check_flow_parts,
+    count_pictures,
+    find_flow_purpose,
+    recommend,
+)
 from .files import WEIGHTS_ENDINGS, Part, read_config, resolve_files
-from .model_index import INDEX, read_family, read_purpose
+from .model_index import INDEX, encoder_of, is_tokenizer, read_family, read_purpose
 from .parts import find_part, stamp_names, stamp_providers
 from .precisions import find_precision
 from .reading import is_folder, read_json
@@ -47,6 +54,8 @@ class ModelInfo:
         The side it was trained at, in pixels.
     cell : int
         Pixels a side of a latent cell.
+    multiple : int
+        Pixels: every side that it works at is a multiple of it.
     train_steps : int
         Timesteps it was trained on.
     prompt_tokens : int
@@ -81,6 +90,7 @@ class ModelInfo:
     family: str
     native: int
     cell: int
+    multiple: int
     train_steps: int
     prompt_tokens: int
     parts: tuple[Part, ...]
@@ -166,9 +176,9 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         cell, side = check_flow_parts(path, facts, configs), facts.native
         purpose = find_flow_purpose(facts, configs, purpose)
     lengths = [
-        check_tokenizer(path, part, configs[one.replace("tokenizer", "text_encoder")])
+        check_tokenizer(path, part, configs[encoder_of(one)])
         for one, part in parts.items()
-        if one.startswith("tokenizer")
+        if is_tokenizer(one)
     ]
     levels = configs["scheduler"]
     named = read_json(path, index)
@@ -184,6 +194,7 @@ def _describe(path: Path, _absolute: str, said: Sidecar, _stamps: tuple[Stamp, .
         family=family,
         native=said.native or _check_native(path, side),
         cell=cell,
+        multiple=(facts or FlowFacts).multiple,
         train_steps=check_scheduler(path, family, levels),
         prompt_tokens=min(
             (length for length in lengths if length is not None),
@@ -277,7 +288,7 @@ def _list_files(index: str, parts: tuple[Part, ...]) -> tuple[str, ...]:
 
 def _read_config(model: Path, part: Part) -> dict[str, Any]:
     """Read a part's own config; a tokenizer's is read where it is checked."""
-    if part.name.startswith("tokenizer"):
+    if is_tokenizer(part.name):
         return {}
     name = part.files[0].path
     config = read_config(model, part.files[0])

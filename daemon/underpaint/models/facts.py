@@ -39,7 +39,7 @@ _FACTS = {
     "chroma": FamilyFacts("Chroma"),
     "z-image": FamilyFacts("Z-Image"),
     "qwen-image": FamilyFacts("Qwen-Image"),
-    "qwen-image 2.1": FamilyFacts("Qwen-Image 2.1"),
+    "qwen-image-2.1": FamilyFacts("Qwen-Image 2.1"),
     "flux2-klein": FamilyFacts("FLUX.2 klein"),
     "flux2-klein 9b": FamilyFacts("FLUX.2 klein 9B"),
     "flux2": FamilyFacts("FLUX.2 dev"),
@@ -69,7 +69,7 @@ ONE_FILE = tuple(dict.fromkeys(one.family for one in ARCHITECTURES))
 """Families that are opened from one file."""
 
 
-_OTHER_VARIANTS = ("2.1", "layered", "radiance", "edit-2511")
+_OTHER_VARIANTS = ("layered", "radiance", "edit-2511")
 """Variants whose denoiser is of another class, or has other tensors."""
 
 

@@ -7,7 +7,7 @@ A table without torch: folders are checked against it before anything is opened,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,10 @@ class FlowFacts:
         mask beside the noisy latents; None where it has none.
     optional : frozenset of str
         Parts that a model may lack; the others are needed.
+    cell : int
+        Pixels a side of a latent cell.
+    multiple : int
+        Pixels: every side that it works at is a multiple of it.
     """
 
     pipeline: str
@@ -56,6 +60,8 @@ class FlowFacts:
     fast: Recommended
     inpainting: Recommended | None = None
     optional: frozenset[str] = field(default_factory=frozenset)
+    cell: int = 8
+    multiple: int = 16
 
 
 _EULER = "k_euler"
@@ -161,6 +167,23 @@ FLOWS: dict[str, FlowFacts] = {
         recommended=Recommended(40, 4.0, _EULER),
         fast=Recommended(8, 1.0, _EULER),
     ),
+    "qwen-image-2.1": FlowFacts(
+        pipeline="QwenImage21",
+        parts={
+            "transformer": _transformer("QwenImage21Transformer2DModel"),
+            "vae": ("diffusers", frozenset({"AutoencoderKLQwenImage21"})),
+            "text_encoder": ("transformers", frozenset({"Qwen3VLForConditionalGeneration"})),
+            "processor": ("transformers", frozenset({"Qwen3VLProcessor"})),
+            "scheduler": _SCHEDULER,
+        },
+        tokens_patch=1,
+        native=1024,
+        prompt_tokens=4096,
+        recommended=Recommended(40, 1.0, _EULER),
+        fast=Recommended(8, 1.0, _EULER),
+        cell=16,
+        multiple=32,
+    ),
     "chroma": FlowFacts(
         pipeline="Chroma",
         parts={
@@ -208,69 +231,6 @@ FLOWS: dict[str, FlowFacts] = {
     ),
 }
 """The families, by name."""
-
-Expected = Iterator[tuple[str, tuple[int | None, ...]]]
-"""How tensors end in name, and how their shapes begin; None is any length.
-
-Of several endings, with `|` between, one must be there.
-"""
-
-
-def _sd3_weights(config: dict[str, Any]) -> Expected:
-    width = config["num_attention_heads"] * config["attention_head_dim"]
-    yield "pos_embed.proj.weight", (width, config["in_channels"])
-    yield "context_embedder.weight", (config["caption_projection_dim"],)
-
-
-def _packed_weights(name: str) -> Callable[[dict[str, Any]], Expected]:
-    def expected(config: dict[str, Any]) -> Expected:
-        width = config["num_attention_heads"] * config["attention_head_dim"]
-        yield name, (width, config["in_channels"])
-
-    return expected
-
-
-def _z_image_weights(config: dict[str, Any]) -> Expected:
-    yield "cap_embedder.1.weight", (config["dim"], config["cap_feat_dim"])
-
-
-def _lumina2_weights(config: dict[str, Any]) -> Expected:
-    patch = config["patch_size"] ** 2 * config["in_channels"]
-    yield "x_embedder.weight", (config["hidden_size"], patch)
-
-
-def _language_weights(config: dict[str, Any]) -> Expected:
-    inner = config.get("text_config", config)
-    yield "embed_tokens.weight", (inner["vocab_size"], inner["hidden_size"])
-
-
-def _qwen_vae_weights(config: dict[str, Any]) -> Expected:
-    yield "post_quant_conv.weight", (config["z_dim"], config["z_dim"])
-
-
-def _t5_weights(config: dict[str, Any]) -> Expected:
-    table = "shared.weight|encoder.embed_tokens.weight"
-    yield table, (config["vocab_size"], config["d_model"])
-
-
-EXPECTED: dict[str, Callable[[dict[str, Any]], Expected]] = {
-    "SD3Transformer2DModel": _sd3_weights,
-    "FluxTransformer2DModel": _packed_weights("x_embedder.weight"),
-    "Flux2Transformer2DModel": _packed_weights("x_embedder.weight"),
-    "ChromaTransformer2DModel": _packed_weights("x_embedder.weight"),
-    "QwenImageTransformer2DModel": _packed_weights("img_in.weight"),
-    "Krea2Transformer2DModel": _packed_weights("img_in.weight"),
-    "ZImageTransformer2DModel": _z_image_weights,
-    "Lumina2Transformer2DModel": _lumina2_weights,
-    "AutoencoderKLQwenImage": _qwen_vae_weights,
-    "T5EncoderModel": _t5_weights,
-    "Qwen3Model": _language_weights,
-    "Qwen3VLModel": _language_weights,
-    "Qwen3ForCausalLM": _language_weights,
-    "Qwen2_5_VLForConditionalGeneration": _language_weights,
-    "Gemma2Model": _language_weights,
-}
-"""What the weights of a class must hold, as its config says; for other classes, see `weights`."""
 
 FAST_NAMES = ("turbo", "lightning", "hyper-sd", "lcm", "dmd2", "schnell", "4step", "8step")
 """What the names of models that were distilled to few steps contain."""
@@ -349,6 +309,8 @@ def _said_fast(
         return not configs["transformer"].get("guidance_embeds", False)
     if family in ("flux2-klein", "krea2"):
         return bool(index.get("is_distilled"))
+    if family == "qwen-image-2.1" and isinstance(index.get("sample_sigmas"), list):
+        return len(index["sample_sigmas"]) <= 8
     return None
 
 
@@ -374,13 +336,14 @@ def check_flow_parts(path: Path, facts: FlowFacts, configs: dict[str, dict[str, 
             cells=facts.tokens_patch,
         )
     halvings = vae.get("temperal_downsample", (vae.get("block_out_channels") or [0] * 4)[1:])
-    if not isinstance(halvings, list) or len(halvings) != 3:
+    if not isinstance(halvings, list) or 2 ** len(halvings) != facts.cell:
         raise ModelUnavailableError(
-            "model {path}: vae/config.json describes an autoencoder whose cells are not 8 pixels"
-            " wide; fetch it again",
+            "model {path}: vae/config.json describes an autoencoder whose cells are not {cell}"
+            " pixels wide; fetch it again",
             path=path,
+            cell=facts.cell,
         )
-    return _CELL
+    return facts.cell
 
 
 def find_flow_purpose(facts: FlowFacts, configs: dict[str, dict[str, Any]], said: str) -> str:
@@ -402,13 +365,9 @@ def find_flow_purpose(facts: FlowFacts, configs: dict[str, dict[str, Any]], said
     return "edit" if said == "edit" else "plain"
 
 
-_CELL = 8
-"""Pixels a side of a latent cell, in all of these families."""
-
-
 def _count_inputs(facts: FlowFacts, latent: int) -> dict[str, int]:
     """Return how many channels a token has in the models of a family, by purpose."""
     counts = {"plain": facts.tokens_patch * latent}
     if facts.inpainting is not None:  # and the kept picture's latents, and each pixel of the mask
-        counts["inpainting"] = facts.tokens_patch * (2 * latent + _CELL**2)
+        counts["inpainting"] = facts.tokens_patch * (2 * latent + facts.cell**2)
     return counts

@@ -17,7 +17,7 @@ from typing import Any
 
 from underpaint_client.errors import ModelUnavailableError
 
-from .model_index import check_classes
+from .model_index import check_classes, is_tokenizer
 from .reading import check_regular, list_names, read_json
 
 FOLDER_SIDECAR = "underpaint.json"
@@ -171,7 +171,7 @@ def _resolve_part(model: Path, name: str, given: tuple[str, str]) -> Part:
     if name == "scheduler":
         config = "scheduler_config.json"
         files: tuple[ModelFile, ...] = (ModelFile(f"{name}/{config}", config),)
-    elif name.startswith("tokenizer"):
+    elif is_tokenizer(name):
         files = tuple(ModelFile(f"{name}/{one}", one) for one in tokenizer_files(model, name))
     else:
         described = ModelFile(f"{name}/config.json", "config.json")

@@ -10,7 +10,9 @@ that a file that is truncated meanwhile does not crash the process.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 import stat
 import struct
 from pathlib import Path
@@ -40,19 +42,43 @@ _BITS = {
 }
 """Bits of a number, by the types of safetensors."""
 
+_METADATA = "__metadata__"
+
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+_DTYPE = re.compile(r"^[A-Z][A-Z0-9_]{0,19}\Z")
 
 
 class _Entry(msgspec.Struct):
     """A tensor as safetensors' header describes it."""
 
-    dtype: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,19}\Z")]
+    dtype: Annotated[str, msgspec.Meta(pattern=_DTYPE.pattern)]
     shape: Annotated[tuple[_Number, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)]
     data_offsets: tuple[_Number, _Number]
 
 
-_ENTRIES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NO_SHAPE, _NO_PLACE = (-1,), (1, 0)
+
+
+class _Loose(msgspec.Struct, gc=False):
+    """The same with less of it checked while it is read, as of thousands of tensors."""
+
+    dtype: str = ""
+    shape: Annotated[tuple[_Number, ...], msgspec.Meta(max_length=MAX_DIMENSIONS)] = _NO_SHAPE
+    data_offsets: tuple[_Number, _Number] = _NO_PLACE
+
+
+class _Metadata(msgspec.Struct, rename={"said": _METADATA}):
+    """What a maker added to safetensors' header."""
+
+    said: msgspec.Raw = msgspec.Raw(b"null")
+
+
 _ENTRY = msgspec.json.Decoder(_Entry)
+_ALL_LOOSE = msgspec.json.Decoder(dict[str, _Loose])
+_ALL_RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_SAID = msgspec.json.Decoder(_Metadata)
 
 
 def read_header(file: Path) -> Header:
@@ -116,28 +142,18 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
     beginning = stream.read(min(size, 8))  # some files of /proc have no size, and no end
     length = _header_length(beginning, size)
     try:
-        entries = _read_entries(stream.read(length))
-        metadata = msgspec.json.decode(entries.pop("__metadata__", b"null"))
+        text = stream.read(length).decode()
+        check_count(text)
+        metadata = msgspec.json.decode(_SAID.decode(text).said)
+        entries = _read_entries(text)
+    except RecursionError:
+        raise DamagedError("its header: it is nested too deeply") from None
     except ValueError as error:
         raise DamagedError("its header: {error}", error=error) from None
-    if len(entries) > MAX_TENSORS:
-        raise DamagedError(
-            "it has {found} tensors, and at most {most} are read",
-            found=len(entries),
-            most=MAX_TENSORS,
-        )
     data = 8 + length
     tensors = {}
     places = []
-    for name, encoded in entries.items():
-        try:
-            entry = _ENTRY.decode(encoded)
-        except msgspec.ValidationError as error:
-            raise DamagedError(
-                "its header does not describe {tensor!r} as it must: {error}",
-                tensor=name[:120],
-                error=error,
-            ) from None
+    for name, entry in entries.items():
         dtype, shape, (start, stop) = entry.dtype, entry.shape, entry.data_offsets
         if start > stop:
             raise DamagedError(
@@ -166,14 +182,46 @@ def _read_safetensors(stream: BinaryIO, size: int) -> Header:
     return Header("safetensors", tensors, {n: one for n, one in said if isinstance(one, str)})
 
 
-def _read_entries(header: bytes) -> dict[str, msgspec.Raw]:
-    """Return the JSON text of each entry of a header; raise a `ValueError` if it is damaged."""
-    text = header.decode()
-    check_count(text)
-    try:
-        return _ENTRIES.decode(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+def _read_entries(text: str) -> dict[str, _Loose]:
+    """Return what a header says of each tensor.
+
+    Raises
+    ------
+    DamagedError
+        It does not describe a tensor as it must, or has too many.
+    ValueError
+        It is not JSON.
+    """
+    with contextlib.suppress(msgspec.ValidationError):
+        entries = _ALL_LOOSE.decode(text)
+        entries.pop(_METADATA, None)
+        _check_number(len(entries))
+        if all(map(_DTYPE.match, {one.dtype for one in entries.values()})) and not any(
+            one.shape == _NO_SHAPE or one.data_offsets == _NO_PLACE for one in entries.values()
+        ):
+            return entries
+    found = {}  # one by one, for the name of the one that is wrong
+    each = _ALL_RAW.decode(text)
+    each.pop(_METADATA, None)
+    _check_number(len(each))
+    for name, encoded in each.items():
+        try:
+            entry = _ENTRY.decode(encoded)
+        except msgspec.ValidationError as error:
+            raise DamagedError(
+                "its header does not describe {tensor!r} as it must: {error}",
+                tensor=name[:120],
+                error=error,
+            ) from None
+        found[name] = _Loose(entry.dtype, entry.shape, entry.data_offsets)
+    return found
+
+
+def _check_number(tensors: int) -> None:
+    if tensors > MAX_TENSORS:
+        raise DamagedError(
+            "it has {found} tensors, and at most {most} are read", found=tensors, most=MAX_TENSORS
+        )
 
 
 def _header_length(beginning: bytes, size: int) -> int:

@@ -65,52 +65,50 @@ _ENDINGS = tuple((re.compile(rf"(?:{ending})$"), kind) for ending, kind in (
 _LYCORIS_STARTS = ("lora_", "lycoris_", "diffusion_model.", "transformer.", "unet.")
 
 
-_LONGER = (".down.weight", ".up.weight")
+_MAYBE = ("lora", ".hada_", ".lokr_", ".oft_", ".on_input\n", ".diff\n", ".diff_b\n",
+          ".a1.weight\n", ".a2.weight\n", ".b1.weight\n", ".b2.weight\n")  # fmt: skip
+"""What names of additions contain: most models have none of it, and need no look at each name."""
 
 
-def _tails(names: Iterable[str]) -> dict[str, Counter[str]]:
-    """Return the last two parts of names, and how often each beginning has them.
+def tail_of(name: str) -> str:
+    """Return the last parts of a tensor's name, as many as say its role.
 
     There are far fewer of them than names.
     """
-    tails: dict[str, Counter[str]] = {}
-    for name in names:
-        # peft may put an adapter's name in between, and diffusers had lora before the last two
-        is_long = ".lora_A." in name or ".lora_B." in name or name.endswith(_LONGER)
-        tail = name if is_long else _last_two(name)
-        tails.setdefault(tail, Counter())[name[:16]] += 1
-    return tails
+    before, _, last = name.rpartition(".")
+    if last != "weight":
+        return f".{last}"
+    start, dot, middle = before.rpartition(".")
+    if not dot:
+        return f".{name}"
+    # peft may put an adapter's name in between, and diffusers had lora before the last two
+    if middle in ("up", "down") or start.endswith((".lora_A", ".lora_B")):
+        return f".{start.rpartition('.')[2]}.{middle}.weight"
+    return f".{middle}.weight"
 
 
-def _last_two(name: str) -> str:
-    middle = name.rfind(".", 0, max(0, name.rfind(".")))
-    return name[middle:] if middle >= 0 else f".{name}"
+def _count_additions(names: Iterable[str]) -> Counter[str]:
+    """Return how many tensors there are of each kind of addition."""
+    found: Counter[str] = Counter()
+    tails = Counter((tail_of(name), name.startswith(_LYCORIS_STARTS)) for name in names)
+    for (tail, is_lycoris), count in tails.items():
+        for ending, kind in _ENDINGS:
+            if (kind == "LoRA" or is_lycoris) and ending.search(tail):
+                found[kind] += count
+    return found
 
 
 def find_addition(names: TensorNames) -> str:
     """Return what a file that might look like a model is instead; empty where it may be one."""
     if "lora_controlnet" in names.all:
         return "ControlNet (Control-LoRA)"
-    found: Counter[str] = Counter()
-    for tail, starts in _tails(names.all).items():
-        for ending, kind in _ENDINGS:
-            if ending.search(tail):
-                counted = (
-                    starts.values()
-                    if kind == "LoRA"
-                    else (
-                        count
-                        for start, count in starts.items()
-                        if start.startswith(_LYCORIS_STARTS)
-                    )
-                )
-                found[kind] += sum(counted)
-    found += Counter()  # without those that were not counted
+    text = "\n".join((*names.all, ""))
+    found = _count_additions(names.all) if any(map(text.__contains__, _MAYBE)) else None
     if found:
         # a full-size model in which a LoRA was forgotten is no LoRA: it has far more of its own
-        kind, count = found.most_common(1)[0]
+        kind, _ = found.most_common(1)[0]
         if 4 * sum(found.values()) >= len(names.all) or not names.get(*UNET_INPUT):
-            return kind if count else ""
+            return kind
     return _first_match(_OTHERS, names.all)
 
 

@@ -15,12 +15,14 @@ T5_XXL = PartSize(9525 * _MB, 263 * _MB)
 QWEN3_4B = PartSize(8045 * _MB, 778 * _MB)
 QWEN3_8B = PartSize(16381 * _MB, 1245 * _MB)
 QWEN3_VL_4B = PartSize(8900 * _MB, 778 * _MB)
+QWEN3_VL_8B = PartSize(17534 * _MB, 1245 * _MB)
 QWEN25_VL_7B = PartSize(16600 * _MB, 1090 * _MB)
 GEMMA2_2B = PartSize(5229 * _MB, 1180 * _MB)
 
 ENCODERS = {
     "clip_l": CLIP_L, "clip_g": CLIP_G, "clip_h": CLIP_H, "t5xxl": T5_XXL,
     "qwen_3_4b": QWEN3_4B, "qwen_3_8b": QWEN3_8B, "qwen3vl_4b": QWEN3_VL_4B,
+    "qwen3vl_8b": QWEN3_VL_8B,
     "qwen_2.5_vl_7b": QWEN25_VL_7B, "gemma_2_2b": GEMMA2_2B,
 }  # fmt: skip
 """The text encoders, as `architectures.COMPONENTS` calls them."""
@@ -28,6 +30,13 @@ ENCODERS = {
 VAE = PartSize(167 * _MB, 5 * _MB)
 _VAE_32 = PartSize(335 * _MB, 9 * _MB)
 QWEN_VAE = PartSize(254 * _MB, 8 * _MB)
+QWEN_VAE_21 = PartSize(675 * _MB, 24 * _MB)
+
+VAES = {
+    "qwen_image_vae": (QWEN_VAE, "AutoencoderKLQwenImage"),
+    "qwen_image_2.1_vae": (QWEN_VAE_21, "AutoencoderKLQwenImage21"),
+}
+"""Autoencoders that are not the usual one, as `ENCODERS`, and their classes in diffusers."""
 
 _Q4 = 4.5 / 16
 """The size of `Q4_K` as a share of 16 bits."""
@@ -58,10 +67,9 @@ def _model(
     return KnownModel(title, native, make_needs(encoders, denoiser, VAE))
 
 
-def _with_qwen_vae(model: KnownModel) -> KnownModel:
-    needs = make_needs(
-        model.needs.encoders, model.needs.denoiser, QWEN_VAE, vae_class="AutoencoderKLQwenImage"
-    )
+def _with_qwen_vae(model: KnownModel, name: str = "qwen_image_vae") -> KnownModel:
+    vae, vae_class = VAES[name]
+    needs = make_needs(model.needs.encoders, model.needs.denoiser, vae, vae_class=vae_class)
     return replace(model, needs=needs)
 
 
@@ -90,6 +98,10 @@ KNOWN_MODELS = (
     _model("Lumina Image 2.0", PartSize(5214 * _MB, 42 * _MB), (GEMMA2_2B,)),
     _model("FLUX.2 klein 4B", PartSize(7766 * _MB, 170 * _MB), (QWEN3_4B,)),
     _model("Z-Image", PartSize(12310 * _MB, 79 * _MB), (QWEN3_4B,)),
+    _with_qwen_vae(
+        _model("Qwen-Image 2.1", PartSize(14230 * _MB, 134 * _MB), (QWEN3_VL_8B,)),
+        "qwen_image_2.1_vae",
+    ),
     _model("Stable Diffusion 3.5 Large", PartSize(16107 * _MB, 71 * _MB), (CLIP_L, CLIP_G, T5_XXL)),
     _model("Chroma", PartSize(17801 * _MB, 94 * _MB), (T5_XXL,)),
     _in_q4(_FLUX),

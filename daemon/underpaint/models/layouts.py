@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .families import Expected
+from .expected_weights import Expected
 from .files import LIBRARY, LLAMA_CPP, ORIGINAL, Inside, Part
 
 _DENOISER = ("model.diffusion_model.", "diffusion_model.", "transformer.", "")
@@ -64,6 +64,10 @@ _NAMINGS: dict[str, _Naming] = {
          (LIBRARY, "time_caption_embed.caption_embedder.1.weight")),
     ),
     "QwenImageTransformer2DModel": (_DENOISER, ((LIBRARY, "img_in.weight"),)),
+    "QwenImage21Transformer2DModel": (
+        _DENOISER,
+        ((ORIGINAL, "transformer_blocks.0.img_mlp.gate_up.weight"), (LIBRARY, "img_in.weight")),
+    ),
     "Krea2Transformer2DModel": (
         _DENOISER, ((ORIGINAL, "first.weight"), (LIBRARY, "img_in.weight"))
     ),
@@ -74,6 +78,9 @@ _NAMINGS: dict[str, _Naming] = {
         ((ORIGINAL, "encoder.downsamples.0.residual.0.gamma"),
          (LIBRARY, "encoder.down_blocks.0.norm1.gamma")),
     ),
+    "AutoencoderKLQwenImage21": (
+        _VAE, ((LIBRARY, "encoder.down_blocks.0.resnets.0.norm1.gamma"),)
+    ),
     "T5EncoderModel": (
         _encoder("t5xxl"),
         ((LIBRARY, "encoder.block.0.layer.0.SelfAttention.q.weight"),
@@ -83,6 +90,7 @@ _NAMINGS: dict[str, _Naming] = {
     "Qwen3ForCausalLM": _QWEN3,
     "Qwen2_5_VLForConditionalGeneration": (_encoder("qwen25_7b"), _QUERIES),
     "Qwen3VLModel": (_encoder("qwen3vl_4b"), _QUERIES),
+    "Qwen3VLForConditionalGeneration": (_encoder("qwen3vl_8b"), _QUERIES),
     "Gemma2Model": (_encoder("gemma2_2b"), _QUERIES),
 }  # fmt: skip
 """The prefixes of a class's tensors, and a tensor by which each naming is recognised.
@@ -162,6 +170,14 @@ def _lumina2(config: dict[str, Any]) -> Expected:
     yield f"layers.{config['num_layers'] - 1}.attention.qkv.weight", (None, width)
 
 
+def _qwen_image_21(config: dict[str, Any]) -> Expected:
+    width = _width(config)
+    yield "img_in.weight", (width, config["in_channels"])
+    yield "txt_in.in_layer.weight", (width, config["context_in_dim"])
+    last = f"transformer_blocks.{config['num_layers'] - 1}.img_mlp.gate_up.weight"
+    yield last, (2 * config["mlp_ratio"] * width, width)
+
+
 def _krea2(config: dict[str, Any]) -> Expected:
     width = _width(config)
     yield "first.weight", (width, config["in_channels"])
@@ -193,6 +209,7 @@ _EXPECTED: dict[tuple[str, str], Callable[[dict[str, Any]], Expected]] = {
     (ORIGINAL, "SD3Transformer2DModel"): _sd3,
     (ORIGINAL, "ZImageTransformer2DModel"): _z_image,
     (ORIGINAL, "Lumina2Transformer2DModel"): _lumina2,
+    (ORIGINAL, "QwenImage21Transformer2DModel"): _qwen_image_21,
     (ORIGINAL, "Krea2Transformer2DModel"): _krea2,
     (ORIGINAL, "AutoencoderKLQwenImage"): _qwen_vae,
     (LLAMA_CPP, "T5EncoderModel"): _t5_in_gguf,
@@ -200,6 +217,7 @@ _EXPECTED: dict[tuple[str, str], Callable[[dict[str, Any]], Expected]] = {
     (LLAMA_CPP, "Qwen3ForCausalLM"): _language_in_gguf,
     (LLAMA_CPP, "Qwen2_5_VLForConditionalGeneration"): _language_in_gguf,
     (LLAMA_CPP, "Qwen3VLModel"): _language_in_gguf,
+    (LLAMA_CPP, "Qwen3VLForConditionalGeneration"): _language_in_gguf,
     (LLAMA_CPP, "Gemma2Model"): _language_in_gguf,
 }
 
@@ -222,6 +240,7 @@ _DEPTHS = {
     "ZImageTransformer2DModel": ((r"(layers)", "n_layers"),),
     "Lumina2Transformer2DModel": ((r"(layers)", "num_layers"),),
     "QwenImageTransformer2DModel": ((r"(transformer_blocks)", "num_layers"),),
+    "QwenImage21Transformer2DModel": ((r"(transformer_blocks)", "num_layers"),),
     "Krea2Transformer2DModel": ((r"(blocks|transformer_blocks)", "num_layers"),),
     "T5EncoderModel": ((r"(encoder\.block|enc\.blk)", "num_layers"),),
 }

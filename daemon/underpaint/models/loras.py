@@ -18,7 +18,7 @@ from underpaint_client.printable import one_line
 from underpaint_client.sentences import NO_TEXT, Sentence, sentence
 from underpaint_client.typed_json import SENTENCE
 
-from .kinds import fits_base
+from .kinds import fits_base, tail_of
 from .reading import parse_json
 from .tensors import Header, Tensor
 
@@ -73,16 +73,27 @@ class LoraFacts:
 def tell_lora(header: Header) -> LoraFacts:
     """Return what a LoRA or LyCORIS is for."""
     layers = _layers(header.tensors)
-    listing = "".join(f"{name} {one.width_in} {one.width_out}\n" for name, one in layers.items())
+    measured: dict[tuple[tuple[str, tuple[int, ...]], ...], tuple[int, str]] = {}
+    lines, rank = [], 0
+    problem: str = ""
+    for name, layer in layers.items():
+        shapes = tuple(layer.shapes.items())
+        if shapes not in measured:  # most layers have the shapes of others
+            measured[shapes] = layer.rank, f" {layer.width_in} {layer.width_out}\n"
+            problem = problem or layer.problem(name)
+        layer_rank, widths = measured[shapes]
+        rank = max(rank, layer_rank)
+        lines.append(name + widths)
+    listing = "".join(lines)
     said = header.metadata
     return LoraFacts(
         bases=_narrow(_find_bases(listing), _said_base(said)),
-        rank=max((one.rank for one in layers.values()), default=0),
+        rank=rank,
         layers=len(layers),
         text_encoder=_TEXT_LAYER.search(listing) is not None,
         trigger_words=tuple(_trigger_words(said)),
         base_model=one_line(_first(said, _BASE_NAMES), LONGEST_WORD),
-        problem=next((told for name, one in layers.items() if (told := one.problem(name))), ""),
+        problem=problem,
     )
 
 
@@ -99,7 +110,7 @@ UP = (
 """The patterns of how the two matrices of a layer end, in every layout."""
 
 _ROLES = re.compile(
-    rf"^(?P<layer>.+?)(?:(?P<down>{DOWN})|(?P<up>{UP})"
+    rf"(?:(?P<down>{DOWN})|(?P<up>{UP})"
     r"|(?P<other>\.(?:hada_w[12]_[ab]|lokr_w[12](?:_[ab])?|diff))"
     r")$"
 )
@@ -112,7 +123,11 @@ PREFIXES = re.compile(
 _TEXT_LAYER = re.compile(r"^(?:lora_te|text_encoder|te\d?_|text_encoders)", re.MULTILINE)
 
 
-@dataclass
+_RANKED = ("down", "hada_w1_b", "lokr_w2_b", "lokr_w1_b")
+"""The matrices that have as many rows as the rank is."""
+
+
+@dataclass(slots=True)
 class _Layer:
     """A layer that is changed: the shapes of what is added to it, by their role."""
 
@@ -124,8 +139,7 @@ class _Layer:
 
     @property
     def rank(self) -> int:
-        sides = (("down", 0), ("hada_w1_b", 0), ("lokr_w2_b", 0), ("lokr_w1_b", 0))
-        return max(self._side(role, side) for role, side in sides)
+        return max((self._side(role, 0) for role in _RANKED if role in self.shapes), default=0)
 
     @property
     def width_in(self) -> int:
@@ -188,14 +202,33 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _layers(tensors: Mapping[str, Tensor]) -> dict[str, _Layer]:
     """Return the layers that tensors change, by names with `_` for dots and without a prefix."""
     layers: dict[str, _Layer] = {}
+    known: dict[str, _Layer] = {}  # by their names as they are
+    roles: dict[str, tuple[str, int]] = {}  # by the tails of names
     for name, tensor in tensors.items():
-        told = _ROLES.match(name) if len(name) <= LONGEST_NAME else None
-        if told is None:  # alpha, dora_scale and the like
+        if len(name) > LONGEST_NAME:
             continue
-        layer = PREFIXES.sub("", told["layer"], count=1).replace(".", "_")
-        role = "down" if told["down"] else "up" if told["up"] else told["other"][1:]
-        layers.setdefault(layer, _Layer()).shapes[role] = tensor.shape
+        tail = tail_of(name)
+        if tail not in roles:
+            roles[tail] = _find_role(tail)
+        role, length = roles[tail]
+        if not role or length >= len(name):  # alpha, dora_scale and the like
+            continue
+        called = name[:-length]
+        layer = known.get(called)
+        if layer is None:
+            plain = PREFIXES.sub("", called, count=1).replace(".", "_")
+            layer = known[called] = layers.setdefault(plain, _Layer())
+        layer.shapes[role] = tensor.shape
     return layers
+
+
+def _find_role(tail: str) -> tuple[str, int]:
+    """Return what a tensor is of its layer, and how many characters of its name say it."""
+    told = _ROLES.search(tail)
+    if told is None:
+        return "", 0
+    role = "down" if told["down"] else "up" if told["up"] else told["other"][1:]
+    return role, len(told[0])
 
 
 # ---- its base model -------------------------------------------------------------------------
@@ -236,6 +269,7 @@ _RULES = tuple((bases, re.compile(pattern, re.MULTILINE)) for bases, pattern in 
     (("sd3 3", "sd3 3.5-medium"), rf"{_SD3_ATTENTION} 1536 "),
     (("sd3 3.5-large",), rf"{_SD3_ATTENTION} 2432 "),
     (("sd3",), r"^joint_blocks_\d+_"),
+    (("qwen-image-2.1",), r"^transformer_blocks_\d+_img_mlp_(?:proj|gate_layer|gate_up|out) "),
     (("qwen-image",), r"^transformer_blocks_\d+_(?:img|txt)_(?:mlp|mod)_"
                       r"|^transformer_blocks_(?:19|[2-5]\d)_attn_\w+ 3072 "),
     (("ltx-video",), r"^transformer_blocks_\d+_attn2_to_"),
@@ -282,6 +316,7 @@ _SAID = tuple((base, re.compile(pattern, re.IGNORECASE)) for base, pattern in (
     ("flux2", r"flux[._-]?2"),
     ("chroma", r"chroma"),
     ("flux", r"flux"),
+    ("qwen-image-2.1", r"qwen[._-]?image[._-]?2[._]?1"),
     ("qwen-image", r"qwen[._-]?image"),
     ("z-image", r"z[._-]?image"),
     ("lumina2", r"lumina[._-]?(image[._-]?)?2"),

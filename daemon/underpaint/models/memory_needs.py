@@ -82,10 +82,14 @@ DENOISING = 700
 """Bytes a pixel, in 16 bits. The tensors that are alive in one call take 316 (SDXL) to 588 (FLUX.2
 klein), as `tests/benchmarks/working_memory.py` counts; the rest is room for what kernels take."""
 
-_AUTOENCODERS = {"AutoencoderKLQwenImage": (1200, 2150)}
+_AUTOENCODERS = {
+    "AutoencoderKLQwenImage": (1200, 2150),
+    "AutoencoderKLQwenImage21": (1330, 4020),
+}
 _AUTOENCODER = 800, 960
 """Numbers a pixel that an autoencoder holds while it encodes and decodes. Counted on the usual
-`AutoencoderKL`: 640 and 768, on Qwen-Image's: 967 and 1730; a quarter more is for convolutions."""
+`AutoencoderKL`: 640 and 768, on Qwen-Image's: 967 and 1730, on that of 2.1: 1066 and 3216; a
+quarter more is for convolutions."""
 
 
 def make_needs(

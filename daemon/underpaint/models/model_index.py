@@ -52,6 +52,17 @@ PARTS: dict[str, dict[str, Classes]] = {
 """The parts of each family. A model must have them all, but for `FlowFacts.optional`; others are
 not opened."""
 
+
+def is_tokenizer(part: str) -> bool:
+    """Return whether a part reads prompts; one that reads pictures too is called a processor."""
+    return part.startswith("tokenizer") or part == "processor"
+
+
+def encoder_of(tokenizer: str) -> str:
+    """Return the text encoder that a tokenizer reads prompts for."""
+    return tokenizer.replace("tokenizer", "text_encoder").replace("processor", "text_encoder")
+
+
 DENOISERS = ("unet", "transformer")
 """What the part that denoises is called."""
 

@@ -374,7 +374,7 @@ def stamp_providers() -> list[str]:
     for folder in _model_folders():
         names.append(str(folder / INDEX))
         for part in _list(folder):
-            if part.name.startswith(("vae", "text_encoder", "tokenizer")):
+            if part.name.startswith(("vae", "text_encoder", "tokenizer", "processor")):
                 names += [str(part), *(str(file) for file in _list(part))]
     for folder in parts_folders():
         for one in _list(folder):

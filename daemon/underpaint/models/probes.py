@@ -265,7 +265,7 @@ _PROBES = (
            "diffusers"),
     _Probe("z-image", ("cap_embedder.0.weight", "layers.0.adaLN_modulation.0.weight"), _flow()),
     _Probe("lumina2", ("cap_embedder.0.weight", "layers.0.adaLN_modulation.1.weight"), _flow()),
-    _Probe("qwen-image", ("txt_in.text_norm.weight",), _flow("2.1")),
+    _Probe("qwen-image-2.1", ("txt_in.text_norm.weight",), _flow()),
     _Probe("qwen-image", ("txt_norm.weight", "transformer_blocks.0.img_mod.1.weight"), _tell_qwen),
     _Probe("krea2", ("txtfusion.projector.weight",), _flow()),
     _Probe("anima", ("llm_adapter.blocks.0.self_attn.q_proj.weight",), _flow()),

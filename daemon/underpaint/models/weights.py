@@ -12,7 +12,7 @@ from typing import Any
 from underpaint_client.errors import ModelUnavailableError
 from underpaint_client.sentences import Listing, Sentence, sentence
 
-from .families import EXPECTED, Expected
+from .expected_weights import EXPECTED, Expected
 from .files import ORIGINAL, Part, read_weight_map
 from .headers import read_header
 from .layouts import expected_in_file, find_depths

@@ -362,14 +362,12 @@ def referenced(said: Said) -> Run:
     window().look(image)
     said["details"] = bool(controls["control_strength"].shown.get_visible())
     said["refused"] = window().plan.get_text()
-    _keep_picture("/tmp/ref-gimp-role")
     image.set_selected_layers([layer])
     yield from generated()
 
     def made() -> Any:
         return image.get_layers()[1].get_children()[0]
 
-    _keep_picture("/tmp/ref-gimp-result")
     taken = made()
     told = json.loads(recipe(taken))["recipe"]
     said["asked"] = told["request"]["conditioning"]["references"]

@@ -504,7 +504,6 @@ def referenced(said: Said) -> Run:
     yield settled()
     said["details"] = bool(control("control_strength").isVisible())
     said["refused"] = plan()
-    _keep_picture("/tmp/ref-krita-role")
     document.setActiveNode(layer)
     yield settled()
     yield from generated()
@@ -512,7 +511,6 @@ def referenced(said: Said) -> Run:
     made = json.loads(recipe(document, taken))["recipe"]
     said["asked"] = made["request"]["conditioning"]["references"]
     said["used"] = made["facts"]["references"]
-    _keep_picture("/tmp/ref-krita-result")
     photo.setVisible(False)
     yield from generated()
     groups = [one for one in layer.parentNode().childNodes() if one.type() == "grouplayer"]

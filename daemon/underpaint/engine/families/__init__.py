@@ -16,6 +16,7 @@ _WHERE = {
     "z-image": ("z_image", "FAMILY"),
     "flux2-klein": ("flux2_klein", "FAMILY"),
     "qwen-image": ("qwen_image", "FAMILY"),
+    "qwen-image-2.1": ("qwen_image_21", "FAMILY"),
     "qwen-image edit": ("qwen_image", "EDIT"),
     "chroma": ("chroma", "FAMILY"),
     "lumina2": ("lumina2", "FAMILY"),

@@ -79,6 +79,9 @@ class Family(ABC):
         What a prompt calls a picture that the model sees, by its `{number}`.
     weighs_words : bool
         Whether words of a prompt can weigh more than others, and prompts have several chunks.
+    joins_prompts : bool
+        Whether a picture comes out the same beside those of other prompts. Where it does not, a
+        batch has one prompt.
     mixes_prompts : bool
         Whether images with several prompts are mixed of one for each, as in `regions`; else
         cross-attention reads them together.
@@ -94,6 +97,7 @@ class Family(ABC):
     has_embeddings: bool = False
     skipped: int = 0
     weighs_words: bool = False
+    joins_prompts: bool = True
     picture_word: str = "image {number}"
     mixes_prompts: bool = False
 
@@ -210,7 +214,10 @@ class Family(ABC):
         return scaled
 
     def decode(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents, as `encode` returns them, to a picture (1, 3, H, W), about -1..1."""
+        """Decode latents, as `encode` returns them, to a picture (1, 3, H, W), about -1..1.
+
+        A fourth channel is its alpha, straight, in the same range.
+        """
         scaled = latents / vae.config.scaling_factor
         shift = getattr(vae.config, "shift_factor", None)
         if shift is not None:
