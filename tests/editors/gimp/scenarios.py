@@ -301,8 +301,6 @@ def control_made(said: Said) -> Run:
         yield menu.get_visible
         yield settled()
         said["offered"] = [item.get_label() for item in menu.get_children()]
-        if name == "Canny edges":
-            screenshot("control_menu")
         next(one for one in menu.get_children() if one.get_label() == name).activate()
         menu.popdown()
         yield lambda: status().startswith(("Control layer", "No model"))
@@ -333,7 +331,6 @@ def control_made(said: Said) -> Run:
     generate = window().generate
     said["not_painted_on"] = [generate.get_sensitive(), generate.get_tooltip_text()]
     yield settled()
-    screenshot("control_made")
     copy = image.get_layers()[0].copy()
     image.insert_layer(copy, None, 0)
     image.set_selected_layers([copy])
@@ -343,12 +340,6 @@ def control_made(said: Said) -> Run:
     image.set_selected_layers([layer])
     window().look(image)
     said["painted_on"] = generate.get_sensitive()
-
-
-def screenshot(name: str) -> None:
-    root = Gdk.get_default_root_window()
-    shown = Gdk.pixbuf_get_from_window(root, 0, 0, root.get_width(), root.get_height())
-    shown.savev(str(FOUND / f"{name}.png"), "png", [], [])
 
 
 def referenced(said: Said) -> Run:

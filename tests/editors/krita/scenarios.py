@@ -445,7 +445,6 @@ def control_made(said: Said) -> Run:
         yield menu.isVisible
         yield settled()
         said["offered"] = [action.text() for action in menu.actions()]
-        QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / "control_menu.png"))
         next(one for one in menu.actions() if one.text() == name).trigger()
         menu.close()
         yield lambda: status().startswith(("Control layer", "No model"))
@@ -478,7 +477,6 @@ def control_made(said: Said) -> Run:
     yield settled()
     docker()._look()
     said["not_painted_on"] = [control("generate").isEnabled(), control("generate").toolTip()]
-    QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(FOUND / "control_made.png"))
     Krita.instance().action("duplicatelayer").trigger()
     yield lambda: document.activeNode().name() not in ("Canny edges", "Painting")
     yield settled()
