@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .errors import BadInputError
 from .prompt_language import NUMBER
+from .raster_names import find_left_over, find_missing
 from .sentences import Label, Listing
 
 CONTROL_KINDS: dict[str, Label] = {
@@ -186,23 +187,23 @@ def check_control_rasters(controls: tuple[ControlLayer, ...], rasters: Collectio
     BadInputError
         Names the control layer that lacks one, or the raster that is of none.
     """
-    for index, one in enumerate(controls):
-        if raster_name(index) not in rasters:
-            raise BadInputError(
-                "the control layer {number} ({kind}) came without its picture; send the raster"
-                " {raster}",
-                number=index + 1,
-                kind=one.kind,
-                raster=raster_name(index),
-            )
-    for index in range(len(controls), MAX_CONTROLS):
-        if raster_name(index) in rasters:
-            raise BadInputError(
-                "the raster {raster} came, and the request has {count} control layers; add one to"
-                " `controls`, or leave the raster out",
-                raster=raster_name(index),
-                count=len(controls),
-            )
+    index = find_missing(len(controls), raster_name, rasters)
+    if index is not None:
+        raise BadInputError(
+            "the control layer {number} ({kind}) came without its picture; send the raster"
+            " {raster}",
+            number=index + 1,
+            kind=controls[index].kind,
+            raster=raster_name(index),
+        )
+    left = find_left_over(len(controls), MAX_CONTROLS, raster_name, rasters)
+    if left is not None:
+        raise BadInputError(
+            "the raster {raster} came, and the request has {count} control layers; add one to"
+            " `controls`, or leave the raster out",
+            raster=left,
+            count=len(controls),
+        )
 
 
 def read_control(text: str) -> TypedControl:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .errors import BadInputError
 from .prompt_language import NUMBER
+from .raster_names import find_left_over, find_missing
 from .sentences import Label, Listing
 
 REFERENCE_KINDS: dict[str, Label] = {
@@ -128,23 +129,23 @@ def check_reference_rasters(
     BadInputError
         Names the reference layer that lacks one, or the raster that is of none.
     """
-    for index, one in enumerate(references):
-        if reference_raster(index) not in rasters:
-            raise BadInputError(
-                "the reference layer {number} ({kind}) came without its picture; send the raster"
-                " {raster}",
-                number=index + 1,
-                kind=one.kind,
-                raster=reference_raster(index),
-            )
-    for index in range(len(references), MAX_REFERENCES):
-        if reference_raster(index) in rasters:
-            raise BadInputError(
-                "the raster {raster} came, and the request has {count} reference layers; add one to"
-                " `references`, or leave the raster out",
-                raster=reference_raster(index),
-                count=len(references),
-            )
+    index = find_missing(len(references), reference_raster, rasters)
+    if index is not None:
+        raise BadInputError(
+            "the reference layer {number} ({kind}) came without its picture; send the raster"
+            " {raster}",
+            number=index + 1,
+            kind=references[index].kind,
+            raster=reference_raster(index),
+        )
+    left = find_left_over(len(references), MAX_REFERENCES, reference_raster, rasters)
+    if left is not None:
+        raise BadInputError(
+            "the raster {raster} came, and the request has {count} reference layers; add one to"
+            " `references`, or leave the raster out",
+            raster=left,
+            count=len(references),
+        )
 
 
 def read_reference(text: str) -> TypedReference:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .errors import BadInputError
 from .parsed_prompt import PromptError
 from .prompt_language import parse_prompt
+from .raster_names import find_left_over, find_missing
 from .sentences import Sentence, sentence
 
 MAX_REGIONS = 8
@@ -91,21 +92,21 @@ def check_region_rasters(regions: tuple[Region, ...], rasters: Collection[str]) 
     BadInputError
         Names the region that lacks one, or the raster that is of none.
     """
-    for index, one in enumerate(regions):
-        if region_raster(index) not in rasters:
-            raise BadInputError(
-                "{region} came without its mask; send the raster {raster}",
-                region=call_region(index, one),
-                raster=region_raster(index),
-            )
-    for index in range(len(regions), MAX_REGIONS):
-        if region_raster(index) in rasters:
-            raise BadInputError(
-                "the raster {raster} came, and the request has {count} regions; add one to"
-                " `regions`, or leave the raster out",
-                raster=region_raster(index),
-                count=len(regions),
-            )
+    index = find_missing(len(regions), region_raster, rasters)
+    if index is not None:
+        raise BadInputError(
+            "{region} came without its mask; send the raster {raster}",
+            region=call_region(index, regions[index]),
+            raster=region_raster(index),
+        )
+    left = find_left_over(len(regions), MAX_REGIONS, region_raster, rasters)
+    if left is not None:
+        raise BadInputError(
+            "the raster {raster} came, and the request has {count} regions; add one to"
+            " `regions`, or leave the raster out",
+            raster=left,
+            count=len(regions),
+        )
 
 
 def check_region_prompts(regions: Sequence[Region], prompts: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ pipelines, and without control layers nothing of a run differs.
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,12 +26,13 @@ from underpaint.models.controlnets import PREFIX
 from underpaint.models.files import WEIGHTS_NAMES
 from underpaint.models.hashes import hash_file
 from underpaint.models.reading import read_json
-from underpaint.models.stamps import FileStamp, stamp_status
+from underpaint.models.stamps import stamp_status
 from underpaint_client.control_layers import ControlLayer
 from underpaint_client.errors import ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import UsedControl
 from underpaint_client.reference_layers import ReferenceLayer
 
+from .loaded_nets import LoadedNets, NetFile
 from .memory import is_out_of_memory
 from .placing import bring, take_away
 from .savings import Placement
@@ -100,13 +100,12 @@ class ControlNets:
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dtype = device, dtype
-        self._loaded: OrderedDict[tuple[str, FileStamp], Any] = OrderedDict()
-        self._used: set[tuple[str, FileStamp]] = set()
+        self._nets: LoadedNets[Any] = LoadedNets()
 
     @property
     def used_bytes(self) -> int:
         """The size of those that the current request uses."""
-        return sum(_size(self._loaded[key]) for key in self._used)
+        return self._nets.used_bytes
 
     def load(self, chosen: Sequence[ChosenControl], unet: Any) -> None:
         """Load ControlNets that are not there; all others wait, or go where they are too many.
@@ -123,24 +122,12 @@ class ControlNets:
         ModelUnavailableError
             A file cannot be read, is damaged, or does not fit the model.
         """
-        self._used = set()
-        for one in chosen:
-            if one.file not in self._loaded:
-                self._loaded[one.file] = _open(one, unet, self._dtype)
-            self._loaded.move_to_end(one.file)
-        self._used = {one.file for one in chosen}
-        waiting = [key for key in self._loaded if key not in self._used]
-        kept = sum(_size(self._loaded[key]) for key in waiting)
-        for key in waiting:  # the one that was used longest ago comes first
-            if kept > KEPT_BYTES:
-                kept -= _size(self._loaded.pop(key))
-            else:
-                self._loaded[key].to("cpu")
+        by_file = {one.file: one for one in chosen}
+        self._nets.use(by_file, lambda file: _open(by_file[file], unet, self._dtype), KEPT_BYTES)
 
     def forget_unused(self) -> None:
         """Let go of those that wait."""
-        for key in [key for key in self._loaded if key not in self._used]:
-            del self._loaded[key]
+        self._nets.forget_unused()
 
     @contextmanager
     def steering(
@@ -162,7 +149,7 @@ class ControlNets:
         if not controls:
             yield ()
             return
-        groups: dict[tuple[str, FileStamp], list[Control]] = {}
+        groups: dict[NetFile, list[Control]] = {}
         for one in controls:
             groups.setdefault(one.chosen.file, []).append(one)
         numbers = itertools.count()
@@ -170,13 +157,13 @@ class ControlNets:
         def steer(_unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             call = next(numbers)
             found = [
-                _call(self._loaded[key], holding, args, kwargs)
+                _call(self._nets[key], holding, args, kwargs)
                 for key, group in groups.items()
                 if (holding := [one for one in group if one.holds(call, calls)])
             ]
             return (args, {**kwargs, **_add_up(found)}) if found else None
 
-        nets = [self._loaded[key] for key in groups]
+        nets = [self._nets[key] for key in groups]
         try:
             for net in nets:
                 bring(net, placement, self._device)
@@ -188,10 +175,6 @@ class ControlNets:
         finally:
             for net in nets:
                 take_away(net, placement)
-
-
-def _size(net: torch.nn.Module) -> int:
-    return sum(one.numel() * one.element_size() for one in net.parameters())
 
 
 _SHARED = ("encoder_hidden_states", "timestep_cond", "added_cond_kwargs", "class_labels")

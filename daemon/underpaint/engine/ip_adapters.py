@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,11 +24,12 @@ from diffusers.models.embeddings import MultiIPAdapterImageProjection
 
 from underpaint.models.hashes import hash_file
 from underpaint.models.ip_adapter_list import ChosenReference
-from underpaint.models.stamps import FileStamp, stamp_status
+from underpaint.models.stamps import stamp_status
 from underpaint_client.errors import ModelUnavailableError, UnderpaintError
 from underpaint_client.recipe import UsedReference
 
 from .controlnets import is_within
+from .loaded_nets import LoadedNets
 from .memory import is_out_of_memory
 from .savings import Placement
 from .single_file import read_tensors
@@ -86,13 +86,12 @@ class IpAdapters:
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dtype = device, dtype
-        self._loaded: OrderedDict[tuple[str, FileStamp], _Adapter] = OrderedDict()
-        self._used: set[tuple[str, FileStamp]] = set()
+        self._nets: LoadedNets[_Adapter] = LoadedNets()
 
     @property
     def used_bytes(self) -> int:
         """The size of those that the current request uses."""
-        return sum(self._loaded[key].size for key in self._used)
+        return self._nets.used_bytes
 
     def load(self, chosen: Sequence[ChosenReference], unet: Any) -> None:
         """Load IP-Adapters that are not there; all others wait, or go where they are too many.
@@ -109,24 +108,12 @@ class IpAdapters:
         ModelUnavailableError
             A file cannot be read, is damaged, or does not fit the model.
         """
-        self._used = set()
-        for one in chosen:
-            if one.file not in self._loaded:
-                self._loaded[one.file] = _open(one, unet, self._dtype)
-            self._loaded.move_to_end(one.file)
-        self._used = {one.file for one in chosen}
-        waiting = [key for key in self._loaded if key not in self._used]
-        kept = sum(self._loaded[key].size for key in waiting)
-        for key in waiting:  # the one that was used longest ago comes first
-            if kept > KEPT_BYTES:
-                kept -= self._loaded.pop(key).size
-            else:
-                self._loaded[key].to("cpu")
+        by_file = {one.file: one for one in chosen}
+        self._nets.use(by_file, lambda file: _open(by_file[file], unet, self._dtype), KEPT_BYTES)
 
     def forget_unused(self) -> None:
         """Let go of those that wait."""
-        for key in [key for key in self._loaded if key not in self._used]:
-            del self._loaded[key]
+        self._nets.forget_unused()
 
     @contextmanager
     def reading(
@@ -156,7 +143,7 @@ class IpAdapters:
         if not references:
             yield
             return
-        adapters = [self._loaded[one.chosen.file] for one in references]
+        adapters = [self._nets[one.chosen.file] for one in references]
         own = dict(unet.attn_processors)
         numbers = itertools.count()
         try:
@@ -250,11 +237,6 @@ class _Adapter(torch.nn.Module):
         self.processors = torch.nn.ModuleList(processors.values())
         self.names = tuple(processors)
         self.requires_grad_(False)
-
-    @property
-    def size(self) -> int:
-        """Its bytes."""
-        return sum(one.numel() * one.element_size() for one in self.parameters())
 
     def project(self, read: torch.Tensor) -> torch.Tensor:
         """Make tokens (B, 1, N, D) of what was read of a picture."""
