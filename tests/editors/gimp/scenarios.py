@@ -423,6 +423,7 @@ def regional(said: Said) -> Run:
     image.set_selected_layers([sky])
     window().look(image)
     yield settled()
+    _keep_picture("regional")
 
 
 # ---- the way it goes -----------------------------------------------------------------------

@@ -548,7 +548,7 @@ def regional(said: Said) -> Run:
         docker()._look()
     said["typed"] = [edit.toPlainText(), edit.textCursor().position()]
     yield settled()
-    _keep_picture("/tmp/krita-region")
+    _keep_picture("regional")
     document.setActiveNode(layer)
     yield settled()
     docker()._look()
