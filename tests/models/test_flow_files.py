@@ -138,6 +138,34 @@ def test_a_transformer_alone_paints_as_its_folder(
     assert_same(engine, file, folder)
 
 
+@pytest.mark.parametrize(
+    ("kind", "variant"),
+    [(kind, ("fp16", "bf16")[number % 2]) for number, kind in enumerate(KINDS)],
+)
+def test_a_folder_in_shards_of_half_precision_paints_what_its_numbers_say(
+    engine: Engine, built: Built, tmp_path: Path, kind: str, variant: str
+) -> None:
+    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[variant]
+    shards, whole = (
+        Path(shutil.copytree(built(kind), tmp_path / one)) for one in ("shards", "whole")
+    )
+    for file in sorted(whole.glob("*/*.safetensors")):
+        part, base = file.parent.name, file.stem
+        own = read_weights(whole, part)
+        halves = {n: one.to(dtype) if one.is_floating_point() else one for n, one in own.items()}
+        save_file({n: one.to(own[n].dtype) for n, one in halves.items()}, file)
+        (shards / part / file.name).unlink()
+        names = [f"{base}.{variant}-0000{n}-of-00002.safetensors" for n in (1, 2)]
+        placed = {name: names[number % 2] for number, name in enumerate(sorted(halves))}
+        for name in names:
+            held = {one: tensor for one, tensor in halves.items() if placed[one] == name}
+            save_file(held, shards / part / name)
+        index = shards / part / f"{base}.safetensors.index.{variant}.json"
+        index.write_text(json.dumps({"metadata": {}, "weight_map": placed}))
+    assert describe_model(shards).precision == variant
+    assert_same(engine, shards, whole)
+
+
 @pytest.mark.parametrize("kind", ["flux", "fill", "chroma", "z-image", "klein", "sd3", "lumina2"])
 def test_a_checkpoint_paints_as_its_folder(
     engine: Engine, built: Built, tmp_path: Path, kind: str
