@@ -506,6 +506,7 @@ def referenced(said: Said) -> Run:
     said["refused"] = plan()
     document.setActiveNode(layer)
     yield settled()
+    docker()._look()
     yield from generated()
     _group, (taken,) = result(layer)
     made = json.loads(recipe(document, taken))["recipe"]
@@ -535,6 +536,7 @@ def regional(said: Said) -> Run:
     said["shown"] = [bool(control(name).isVisible()) for name in names]
     document.setActiveNode(layer)
     yield settled()
+    docker()._look()
     control("generate").click()
     yield settled()
     said["without"] = status()

@@ -64,12 +64,8 @@ class _QwenImage(FilmFamily):
         return encoded
 
     def join_prompts(self, prompts: Sequence[Prompt]) -> Prompt:
-        """Make one batch of encoded prompts; the shorter ones are filled up, and masked there."""
-        joined: Prompt = {}
-        for name in prompts[0]:
-            longest = max(prompt[name].shape[1] for prompt in prompts)
-            joined[name] = torch.cat([_fill(prompt[name], longest) for prompt in prompts])
-        return joined
+        """Make one batch of encoded prompts."""
+        return join_filled(prompts)
 
     def place_pictures(self, call: dict[str, Any], sizes: Sequence[Extent]) -> dict[str, Any]:
         """Return the arguments that say where tokens are."""
@@ -196,6 +192,15 @@ def _scale(picture: Floats, pixels: int, scaler: Any) -> Image.Image:
     width, height = calculate_dimensions(pixels, image.width / image.height)[:2]
     scaled: Image.Image = scaler.resize(image, height, width)
     return scaled
+
+
+def join_filled(prompts: Sequence[Prompt]) -> Prompt:
+    """Make one batch of encoded prompts; the shorter ones are filled up, and masked there."""
+    joined: Prompt = {}
+    for name in prompts[0]:
+        longest = max(prompt[name].shape[1] for prompt in prompts)
+        joined[name] = torch.cat([_fill(prompt[name], longest) for prompt in prompts])
+    return joined
 
 
 def _fill(values: torch.Tensor, length: int) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 Its latents are not packed: a token is one cell of 16 x 16 pixels. Its transformer counts the tokens
 of a prompt to tell where the picture begins, those that fill it up too, so that a batch must have
-prompts of one length. Here it has one prompt.
+prompts of one length. Here it has one prompt, unless the image has regions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from underpaint_client.steps import StepPlan
 
 from .family import Prompt
 from .flow import shift_by_tokens
-from .qwen_image import FilmFamily
+from .qwen_image import FilmFamily, join_filled
 
 _EMBEDS, _MASK = "prompt_embeds", "prompt_embeds_mask"
 
@@ -47,6 +47,10 @@ class _QwenImage21(FilmFamily):
             mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
             encoded |= {prefix + _EMBEDS: embeds, prefix + _MASK: mask}
         return encoded
+
+    def join_prompts(self, prompts: Sequence[Prompt]) -> Prompt:
+        """Make one batch of encoded prompts, which moves the picture of the shorter ones."""
+        return join_filled(prompts)
 
     def _shorten(self, tokenizer: Any, text: str) -> str:
         tokens = tokenizer(text, verbose=False)["input_ids"]
