@@ -52,6 +52,7 @@ def test_a_request_of_protocol_1_gets_its_groups() -> None:
     del today["body"]["request"]["style"]
     del today["body"]["request"]["source"]["context"]
     del today["body"]["request"]["conditioning"]
+    del today["body"]["request"]["control_picture"]
     assert upgrade_header(old) == json.dumps(today).encode("ascii")
 
 
