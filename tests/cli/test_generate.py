@@ -266,7 +266,10 @@ def test_generate_starts_the_daemon_and_says_what_is_missing(home: Path, tmp_pat
 
 def test_ctrl_c_cancels_the_job_and_not_the_daemon(daemon: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "underpaint", "generate", "a lake", "-s", "1000"],
+        [
+            sys.executable, "-m", "underpaint", "generate", "a lake", "-s", "1000",
+            "-W", "256", "-H", "256",
+        ],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr

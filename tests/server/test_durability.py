@@ -27,7 +27,7 @@ from underpaint_client.inputs import InputFrames
 from underpaint_client.request import Request
 
 SIZE = {"width": 64, "height": 64}
-LONG = Request.of(prompt="a lake", model="sd", steps=300, strength=1.0, seed=3, **SIZE)
+LONG = Request.of(prompt="a lake", model="sd", steps=1000, strength=1.0, seed=3, **SIZE)
 QUICK = Request.of(prompt="a lake", model="sd", steps=2, strength=1.0, seed=1, **SIZE)
 NOTE = Address("Krita", "a.kra", "{layer}", 64, 64).to_text()
 
