@@ -80,7 +80,8 @@ def _find_words(text: str, start: int, end: int) -> _Bracket | None:
     if start == end:
         around = [one for one in brackets if one.first < start < one.last]
         if around:
-            return max(around, key=lambda one: one.first)
+            inner = max(around, key=lambda one: one.first)
+            return inner if _may_weigh(text, *inner.words) else None
         start, end = _find_word(text, start)
     while start < end and text[start].isspace():
         start += 1
@@ -90,14 +91,16 @@ def _find_words(text: str, start: int, end: int) -> _Bracket | None:
         return None
     same = (one for one in brackets if (start, end) in (one.words, one.whole))
     found = next(same, _Bracket(start, start, end, end, 1.0))
-    return None if any(_cuts(one, start, end) for one in brackets) else found
+    if any(_cuts(one, start, end) for one in brackets):
+        return None
+    return found if _may_weigh(text, *found.words) else None
 
 
 def _may_weigh(text: str, start: int, end: int) -> bool:
     """Return whether brackets around a selection would belong to each other, and hold words."""
     selected = text[start:end]
     return (
-        selected not in ("", "BREAK")
+        selected.strip() not in ("", "BREAK")
         and not _pair_brackets(selected)[1]
         and not any(_HALF_ESCAPE.search(one) for one in (selected, text[:start]))
         and not any(_touches(one, start, end) for one in _REFERENCE.finditer(text))

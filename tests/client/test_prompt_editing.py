@@ -100,6 +100,11 @@ def test_any_order_and_place_of_a_selection() -> None:
     assert change_weight("a lake", -5, 99).text == "(a lake:1.05)"
 
 
+@pytest.mark.parametrize(("text", "start", "end"), [("[)]", 1, 1), ("()", 0, 2), ("( )", 1, 1)])
+def test_brackets_without_words_have_no_weight(text: str, start: int, end: int) -> None:
+    assert change_weight(text, start, end) == (text, start, end)
+
+
 PARTS = ["(", ")", "[", "]", ":1.2)", ":", "a", "lake", " ", "\\", "\\(", "<lora:x:1>", "<", ", "]
 
 
