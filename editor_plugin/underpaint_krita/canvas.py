@@ -75,7 +75,7 @@ class KritaDocument:
     canvas : Box
         The document's size when it was read.
     sent : list of SentLayer
-        The layer as it was read, if what comes back is to be a whole one.
+        The layer as it was read, if a whole one is to come back and was converted.
     """
 
     found_document: Document | None
@@ -235,8 +235,10 @@ class KritaDocument:
         edges = (box.x, box.y, box.width, box.height)
         mask = only_transparency_mask(node)
         pixels = read_layer(node, box) if mask is None else node.pixelData(*edges).data()
-        frames = {"layer": to_srgb(document, node, pixels, box)}
-        self.sent[:] = [SentLayer(frames["layer"], space_of(node), pixels)] if whole else []
+        own, frame = space_of(node), to_srgb(document, node, pixels, box)
+        frames = {"layer": frame}
+        converted = own != srgb(frame.dtype)
+        self.sent[:] = [SentLayer(frame, own, pixels)] if whole and converted else []
         if selection is not None:
             frames["selection"] = Frame("selection", box, "u1", "Y", selection.read(box))
         if mask is not None:

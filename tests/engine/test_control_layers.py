@@ -321,6 +321,20 @@ def test_one_file_is_opened_as_the_folder_is(
     np.testing.assert_array_equal(paint(engine, CANNY, model=model), expected)
 
 
+def test_the_recipe_tells_control_layers_of_every_area_apart(engine: Engine, canny: Path) -> None:
+    layer, lines = texture(300, 700), texture(300, 700, seed=5)
+    layer[130:150, 300:340, 3] = layer[10:20, 10:20, 3] = 0  # the largest area, and another
+    other = lines.copy()
+    other[:128, :128] = 0
+    hashes = []
+    for picture in (lines, lines, other):
+        request = BASE.with_values(steps=2, controls=(CANNY,))
+        (made,) = engine.generate(request, Inputs(layer, rasters={"control_1": picture}))
+        assert any("in 2 areas" in note for note in made.recipe.facts.notes)
+        hashes.append(made.recipe.facts.controls[0].picture_hash)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def test_weights_count_more_than_the_config_of_another_file_beside_them(
     engine: Engine, folder: Path
 ) -> None:

@@ -222,7 +222,10 @@ class Run:
         prompt = self.wanted.prompts[index]
         loras = tuple(self.wanted.used_loras[one] for one in self.wanted.loras[index])
         named = work.model.prompts.embeddings_in(*prompt.texts)
-        controls = tuple(one.describe() for one in work.controls)
+        controls = tuple(
+            replace(same[0].describe(), picture_hash=join_hashes(one.picture_hash for one in same))
+            for same in zip(*(one.controls for one in works), strict=True)
+        )
         regions = self.wanted.request.conditioning.regions
         masks = join_masks([one.regions for one in works if one.regions is not None])
         made = Made(
